@@ -1,0 +1,32 @@
+//! Signed HTTP requests: RFC 9421 with Ed25519, and the body's digest (RFC 9530) always among what is signed.
+//!
+//! A signature covers `@method`, `@authority`, `@path`, `@query` and `content-digest` (also of an empty body), with the
+//! parameters `created`, `expires`, `nonce`, `keyid` (the signer's DID), `alg` (`ed25519`) and `tag` (`bg-wasm-host`). Who
+//! receives requests calls [`verify`], decides by the DID whether the signer may do this, and then [`NonceCache::accept`].
+//!
+//! Other headers are not covered: nothing may depend on them.
+
+mod base;
+mod nonce;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::time::Duration;
+
+pub use nonce::NonceCache;
+pub use sign::{SignError, sign};
+pub use verify::{SignatureError, Verified, verify};
+
+/// The `tag` of our signatures: it tells them from those that a proxy may add.
+pub const TAG: &str = "bg-wasm-host";
+
+/// The `alg` of our signatures.
+pub const ALGORITHM: &str = "ed25519";
+
+/// How long a signature is valid. Long enough for a slow upload, short enough that few nonces must be remembered.
+pub const LIFETIME: Duration = Duration::from_mins(1);
+
+/// How far the signer's clock may be ahead of the verifier's. Clocks that are set over the network differ by far less.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(30);

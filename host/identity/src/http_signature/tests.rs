@@ -1,0 +1,266 @@
+//! Signing and verifying together.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, Method};
+use url::Url;
+
+use super::*;
+use crate::{Did, Identity};
+
+const URL: &str = "http://localhost:8000/api/v1/registrations?after=1";
+const BODY: &[u8] = br#"{"space":"did:key:z"}"#;
+
+/// A request as it is received.
+#[derive(Clone)]
+struct Received {
+    method: Method,
+    authority: String,
+    path_and_query: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Received {
+    fn verify(&self, now: SystemTime) -> Result<Verified, SignatureError> {
+        verify(&self.method, &self.authority, &self.path_and_query, &self.headers, &self.body, now)
+    }
+
+    fn altered(&self, header: &'static str, from: &str, to: &str) -> Self {
+        let mut altered = self.clone();
+        let text = self.headers[header].to_str().unwrap().replace(from, to);
+        assert_ne!(text, self.headers[header].to_str().unwrap(), "{from} is in {header}");
+        altered.headers.insert(header, HeaderValue::from_str(&text).unwrap());
+        altered
+    }
+
+    /// Signed again after a change of its signature input, by whoever is named there: as a careless client would do.
+    fn resigned(&self, identity: &Identity, from: &str, to: &str) -> Self {
+        let mut altered = self.altered("signature-input", from, to);
+        let input = altered.headers["signature-input"].to_str().unwrap().strip_prefix("sig=").unwrap().to_owned();
+        let names = input[1..input.find(')').unwrap()].split(' ');
+        let value = |name: &str| match name.split(';').next().unwrap().trim_matches('"') {
+            "@method" => self.method.to_string(),
+            "@authority" => self.authority.clone(),
+            "@path" => self.path_and_query.split('?').next().unwrap().to_owned(),
+            "@query" => format!("?{}", self.path_and_query.split('?').nth(1).unwrap_or_default()),
+            name => self.headers[name].to_str().unwrap().to_owned(),
+        };
+        let lines: Vec<String> = names.map(|name| format!("{name}: {}", value(name))).collect();
+        let base = lines.join("\n");
+        let signature = STANDARD.encode(identity.sign(format!("{base}\n\"@signature-params\": {input}").as_bytes()));
+        altered.headers.insert("signature", HeaderValue::from_str(&format!("sig=:{signature}:")).unwrap());
+        altered
+    }
+}
+
+fn identity() -> Identity {
+    Identity::from_passphrase("implicit trust")
+}
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + seconds(1_800_000_000)
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn received(method: Method, url: &str, body: &[u8]) -> Received {
+    let url: Url = url.parse().unwrap();
+    let headers = sign(&identity(), &method, &url, body, now()).unwrap().into_iter().collect();
+    let uri: http::Uri = url.as_str().parse().unwrap();
+    Received {
+        method,
+        authority: uri.authority().unwrap().to_string(),
+        path_and_query: uri.path_and_query().unwrap().to_string(),
+        headers,
+        body: body.to_vec(),
+    }
+}
+
+fn usual() -> Received {
+    received(Method::POST, URL, BODY)
+}
+
+#[test]
+fn a_signed_request_is_verified() {
+    let urls = [
+        URL,
+        "http://localhost:8000",
+        "https://Example.com:443/a%20b/%C3%BC?q=%22x%22&r",
+        "http://[::1]:80/?",
+        "http://127.0.0.1:9/x?a=?b",
+    ];
+    for url in urls {
+        for (method, body) in [(Method::GET, &b""[..]), (Method::PUT, BODY)] {
+            let verified = received(method, url, body).verify(now()).unwrap();
+            assert_eq!(verified.did, identity().did(), "{url}");
+            assert_eq!(verified.expires, 1_800_000_060);
+        }
+    }
+}
+
+#[test]
+fn the_signature_base_is_that_of_the_standard() {
+    let received = usual();
+    let input = received.headers["signature-input"].to_str().unwrap().strip_prefix("sig=").unwrap();
+    let digest = received.headers["content-digest"].to_str().unwrap();
+    let base = format!(
+        "\"@method\": POST\n\"@authority\": localhost:8000\n\"@path\": /api/v1/registrations\n\"@query\": ?after=1\n\
+         \"content-digest\": {digest}\n\"@signature-params\": {input}"
+    );
+    let signature = received.headers["signature"].to_str().unwrap();
+    assert_eq!(signature, format!("sig=:{}:", STANDARD.encode(identity().sign(base.as_bytes()))));
+    let did = identity().did();
+    assert!(
+        input.starts_with("(\"@method\" \"@authority\" \"@path\" \"@query\" \"content-digest\");created=1800000000")
+    );
+    assert!(input.ends_with(&format!(";keyid=\"{did}\";alg=\"ed25519\";tag=\"bg-wasm-host\"")), "{input}");
+}
+
+#[test]
+fn the_digest_is_that_of_the_standard() {
+    // RFC 9530, appendix D: the digest of an empty body.
+    let received = received(Method::GET, URL, b"");
+    assert_eq!(received.headers["content-digest"], "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:");
+}
+
+#[test]
+fn each_altered_part_is_noticed() {
+    use SignatureError::{Digest, Wrong};
+    let usual = usual();
+    let other = Identity::from_passphrase("another").did();
+    let with = |change: fn(&mut Received)| {
+        let mut altered = usual.clone();
+        change(&mut altered);
+        altered
+    };
+    let cases = [
+        (with(|r| r.method = Method::PUT), Wrong),
+        (with(|r| r.authority = "localhost:8001".into()), Wrong),
+        (with(|r| r.path_and_query = "/api/v1/runs?after=1".into()), Wrong),
+        (with(|r| r.path_and_query = "/api/v1/registrations?after=2".into()), Wrong),
+        (with(|r| r.path_and_query = "/api/v1/registrations".into()), Wrong),
+        (with(|r| r.body.push(b' ')), Digest),
+        (with(|r| r.body.clear()), Digest),
+        (usual.altered("content-digest", "sha-256=:", "sha-256=:AAAA"), Wrong),
+        (usual.altered("signature-input", "created=1800000000", "created=1800000001"), Wrong),
+        (usual.altered("signature-input", "expires=1800000060", "expires=1800000059"), Wrong),
+        (usual.altered("signature-input", "nonce=\"", "nonce=\"x"), Wrong),
+        (usual.altered("signature-input", identity().did().as_str(), other.as_str()), Wrong),
+        (usual.altered("signature-input", "\"@method\" \"@authority\"", "\"@authority\" \"@method\""), Wrong),
+        (usual.altered("signature-input", ";tag=", ";x=1;tag="), Wrong),
+        (usual.altered("signature", "sig=:", "sig=:AAAA"), SignatureError::Malformed("signature")),
+    ];
+    for (index, (altered, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(altered.verify(now()), Err(expected), "case {index}");
+    }
+    let mut flipped = usual.clone();
+    let text = usual.headers["signature"].to_str().unwrap().to_owned();
+    let swapped = if &text[10..11] == "A" { "B" } else { "A" };
+    flipped.headers.insert("signature", format!("{}{swapped}{}", &text[..10], &text[11..]).parse().unwrap());
+    assert_eq!(flipped.verify(now()), Err(Wrong));
+}
+
+#[test]
+fn a_missing_or_malformed_header_is_named() {
+    for name in ["content-digest", "signature-input", "signature"] {
+        let mut request = usual();
+        request.headers.remove(name);
+        assert_eq!(request.verify(now()), Err(SignatureError::Missing(name)));
+        for text in ["\"", "=", "\u{e9}"] {
+            request.headers.insert(name, HeaderValue::from_bytes(text.as_bytes()).unwrap());
+            assert!(request.verify(now()).is_err(), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_that_promises_less_or_more_is_refused() {
+    use SignatureError::{Components, Parameter, Tag};
+    let (usual, identity) = (usual(), identity());
+    let other = Identity::from_passphrase("another");
+    let cases = [
+        (" \"content-digest\"", "", Components),
+        ("\"@method\" ", "", Components),
+        ("\"@method\" ", "\"@method\" \"@method\" ", Components),
+        ("\"@method\"", "\"@method\";req", Components),
+        ("\"content-digest\"", "\"content-digest\" \"signature\"", Components),
+        (";tag=\"bg-wasm-host\"", "", Tag),
+        ("bg-wasm-host", "another-app", Tag),
+        ("ed25519", "hmac-sha256", Parameter("alg")),
+        (";alg=\"ed25519\"", "", Parameter("alg")),
+        (";created=1800000000", "", Parameter("created")),
+        ("created=1800000000", "created=-1", Parameter("created")),
+        (";expires=1800000060", "", Parameter("expires")),
+        ("expires=1800000060", "expires=1800000061", Parameter("expires")),
+        ("expires=1800000060", "expires=1799999999", Parameter("expires")),
+        ("nonce=", "once=", Parameter("nonce")),
+        ("nonce=\"", "nonce=\"short\";x=\"", Parameter("nonce")),
+        ("keyid=\"", "keyid=\"\";x=\"", SignatureError::Key("".parse::<Did>().unwrap_err())),
+    ];
+    for (from, to, expected) in cases {
+        assert_eq!(usual.resigned(&identity, from, to).verify(now()), Err(expected), "{from} to {to}");
+    }
+    // Another order of components and parameters is as good, if it is what was signed.
+    let reordered = usual.resigned(&identity, "\"@method\" \"@authority\"", "\"@authority\" \"@method\"");
+    assert!(reordered.verify(now()).is_ok());
+    // Signed by another key than the one that is named.
+    assert_eq!(usual.resigned(&other, "created", "x=1;created").verify(now()), Err(SignatureError::Wrong));
+}
+
+#[test]
+fn other_signatures_beside_ours_are_ignored_and_two_of_ours_are_refused() {
+    let usual = usual();
+    let mut beside = usual.clone();
+    beside.headers.append("signature-input", "proxy=(\"@path\");tag=\"proxy\"".parse().unwrap());
+    beside.headers.append("signature", "proxy=:AAAA:".parse().unwrap());
+    assert!(beside.verify(now()).is_ok());
+    let mut twice = usual.clone();
+    let again = usual.headers["signature-input"].to_str().unwrap().replacen("sig=", "sig2=", 1);
+    twice.headers.append("signature-input", again.parse().unwrap());
+    assert_eq!(twice.verify(now()), Err(SignatureError::Tag));
+}
+
+#[test]
+fn a_signature_is_valid_for_a_minute() {
+    let usual = usual();
+    assert!(usual.verify(now() + LIFETIME).is_ok());
+    assert_eq!(usual.verify(now() + LIFETIME + seconds(1)), Err(SignatureError::Expired));
+    assert!(usual.verify(now() - MAX_CLOCK_SKEW).is_ok());
+    assert_eq!(usual.verify(now() - MAX_CLOCK_SKEW - seconds(1)), Err(SignatureError::Future));
+    assert_eq!(usual.verify(SystemTime::UNIX_EPOCH - seconds(1)), Err(SignatureError::Future));
+}
+
+#[test]
+fn a_replay_is_refused_as_long_as_it_would_verify() {
+    let cache = NonceCache::default();
+    let verified = usual().verify(now()).unwrap();
+    assert_eq!(cache.accept(&verified, now()), Ok(()));
+    assert_eq!(cache.accept(&verified, now()), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&verified, now() + LIFETIME), Err(SignatureError::Replayed));
+    // Another request, and the same nonce of another signer, are no replays.
+    assert_eq!(cache.accept(&usual().verify(now()).unwrap(), now()), Ok(()));
+    let other = Verified { did: Identity::from_passphrase("another").did(), ..verified };
+    assert_eq!(cache.accept(&other, now()), Ok(()));
+}
+
+#[test]
+fn a_full_cache_refuses_until_nonces_expire() {
+    let cache = NonceCache::new(2);
+    let verified = |nonce: &str, expires| Verified { did: identity().did(), nonce: nonce.into(), expires };
+    let start = unix(now());
+    assert_eq!(cache.accept(&verified("a", start + 10), now()), Ok(()));
+    assert_eq!(cache.accept(&verified("b", start + 20), now()), Ok(()));
+    assert_eq!(cache.accept(&verified("c", start + 30), now()), Err(SignatureError::Busy));
+    assert_eq!(cache.accept(&verified("a", start + 10), now()), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&verified("c", start + 30), now() + seconds(11)), Ok(()));
+    assert_eq!(cache.accept(&verified("d", start + 30), now() + seconds(20)), Err(SignatureError::Busy));
+}
+
+fn unix(time: SystemTime) -> u64 {
+    base::unix_seconds(time)
+}

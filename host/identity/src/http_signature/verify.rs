@@ -1,0 +1,186 @@
+//! Verifying.
+
+use std::time::SystemTime;
+
+use ed25519_dalek::Signature;
+use http::{HeaderMap, Method};
+use sfv::{BareItem, Dictionary, InnerList, ListEntry, Parser};
+use sha2::{Digest, Sha256};
+
+use super::base::{COMPONENTS, Components, unix_seconds};
+use super::{ALGORITHM, LIFETIME, MAX_CLOCK_SKEW, TAG};
+use crate::{Did, ParseDidError};
+
+/// A nonce has at least 96 bits in base64, and is not worth keeping if it is long.
+const NONCE_CHARS: std::ops::RangeInclusive<usize> = 16..=128;
+
+/// A request whose signature is good: who signed it. Whether it was seen before is [`NonceCache`](super::NonceCache)'s to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Who signed it.
+    pub did: Did,
+    /// What makes it unique among this signer's requests.
+    pub nonce: String,
+    /// Until when it is valid, in seconds since 1970.
+    pub expires: u64,
+}
+
+/// Why a request does not count as signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// One of the headers is missing.
+    #[error(
+        "the request is not signed: it has no {0} header (RFC 9421, ed25519, tag=\"bg-wasm-host\"); see the API's description"
+    )]
+    Missing(&'static str),
+    /// One of the headers can't be read.
+    #[error("the {0} header is malformed")]
+    Malformed(&'static str),
+    /// There is no signature with our tag, or more than one.
+    #[error("the request must have exactly one signature with tag=\"{TAG}\"")]
+    Tag,
+    /// It does not cover what it must cover, or more.
+    #[error(
+        "the signature must cover exactly \"@method\", \"@authority\", \"@path\", \"@query\" and \"content-digest\""
+    )]
+    Components,
+    /// A parameter is missing or is not as it must be.
+    #[error("the signature's parameter {0} is missing or not as it must be")]
+    Parameter(&'static str),
+    /// The `keyid` is no DID.
+    #[error("the signature's keyid must be the signer's DID: {0}")]
+    Key(ParseDidError),
+    /// It is no longer valid.
+    #[error("the signature has expired; sign each request anew, and see that the clocks of both machines are right")]
+    Expired,
+    /// It is not valid yet.
+    #[error("the signature was made in the future; see that the clocks of both machines are right")]
+    Future,
+    /// The body is not the one that was signed.
+    #[error("the request's body does not have the signed content-digest (sha-256)")]
+    Digest,
+    /// It is not a signature of this request by this key.
+    #[error("the signature is not one of this request by the key that it names")]
+    Wrong,
+    /// The request was accepted before.
+    #[error("the request was received before; each one needs a new nonce")]
+    Replayed,
+    /// Too many requests to remember.
+    #[error("too many signed requests at once; try again in a minute")]
+    Busy,
+}
+
+/// Who signed a request. `authority` is its `Host` header (HTTP/1) or `:authority` (HTTP/2); `path_and_query` is as it was
+/// received.
+pub fn verify(
+    method: &Method,
+    authority: &str,
+    path_and_query: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<Verified, SignatureError> {
+    let digest = joined(headers, "content-digest")?;
+    let (label, list) = our_signature(&dictionary("signature-input", &joined(headers, "signature-input")?)?)?;
+    let signature = signature(&label, &dictionary("signature", &joined(headers, "signature")?)?)?;
+    check_components(&list)?;
+    let verified = check_parameters(&list, unix_seconds(now))?;
+
+    let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let components = Components {
+        method,
+        authority: &authority.to_ascii_lowercase(),
+        path: if path.is_empty() { "/" } else { path },
+        query,
+        digest: &digest,
+    };
+    let base = components.signature_base(&list).ok_or(SignatureError::Components)?;
+    verified.did.verifying_key().verify_strict(base.as_bytes(), &signature).map_err(|_| SignatureError::Wrong)?;
+
+    match dictionary("content-digest", &digest)?.get("sha-256") {
+        Some(ListEntry::Item(item)) if item.bare_item.as_byte_sequence() == Some(&*Sha256::digest(body)) => {
+            Ok(verified)
+        }
+        _ => Err(SignatureError::Digest),
+    }
+}
+
+/// The value of a header; several lines of it are one value.
+fn joined(headers: &HeaderMap, name: &'static str) -> Result<String, SignatureError> {
+    let lines: Result<Vec<&str>, _> = headers.get_all(name).iter().map(|value| value.to_str().map(str::trim)).collect();
+    match lines {
+        Ok(lines) if lines.is_empty() => Err(SignatureError::Missing(name)),
+        Ok(lines) => Ok(lines.join(", ")),
+        Err(_) => Err(SignatureError::Malformed(name)),
+    }
+}
+
+fn dictionary(name: &'static str, value: &str) -> Result<Dictionary, SignatureError> {
+    Parser::new(value).parse().map_err(|_| SignatureError::Malformed(name))
+}
+
+/// The one signature with our tag: its label, and what it covers with which parameters.
+fn our_signature(inputs: &Dictionary) -> Result<(String, InnerList), SignatureError> {
+    let mut ours = inputs.iter().filter_map(|(label, entry)| match entry {
+        ListEntry::InnerList(list) if text_of(list, "tag") == Some(TAG) => {
+            Some((label.as_str().to_owned(), list.clone()))
+        }
+        _ => None,
+    });
+    match (ours.next(), ours.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(SignatureError::Tag),
+    }
+}
+
+fn signature(label: &str, signatures: &Dictionary) -> Result<Signature, SignatureError> {
+    let malformed = SignatureError::Malformed("signature");
+    let Some(ListEntry::Item(item)) = signatures.get(label) else { return Err(malformed) };
+    let bytes = item.bare_item.as_byte_sequence().ok_or_else(|| malformed.clone())?;
+    Signature::from_slice(bytes).map_err(|_| malformed)
+}
+
+/// All of ours, none twice, nothing else, in any order, and without parameters (which change what a component means).
+fn check_components(list: &InnerList) -> Result<(), SignatureError> {
+    let mut names: Vec<&str> = Vec::new();
+    for item in &list.items {
+        let name = item.bare_item.as_string().map(sfv::StringRef::as_str).ok_or(SignatureError::Components)?;
+        if !item.params.is_empty() || !COMPONENTS.contains(&name) || names.contains(&name) {
+            return Err(SignatureError::Components);
+        }
+        names.push(name);
+    }
+    if names.len() == COMPONENTS.len() { Ok(()) } else { Err(SignatureError::Components) }
+}
+
+fn check_parameters(list: &InnerList, now: u64) -> Result<Verified, SignatureError> {
+    let seconds = |name: &'static str| {
+        let integer = list.params.get(name).and_then(BareItem::as_integer);
+        integer.and_then(|integer| u64::try_from(integer).ok()).ok_or(SignatureError::Parameter(name))
+    };
+    let text = |name: &'static str| text_of(list, name).ok_or(SignatureError::Parameter(name));
+    let (created, expires) = (seconds("created")?, seconds("expires")?);
+    if text("alg")? != ALGORITHM {
+        return Err(SignatureError::Parameter("alg"));
+    }
+    let nonce = text("nonce")?;
+    if !NONCE_CHARS.contains(&nonce.len()) {
+        return Err(SignatureError::Parameter("nonce"));
+    }
+    // Otherwise a signer could make us remember nonces for years.
+    if expires < created || expires - created > LIFETIME.as_secs() {
+        return Err(SignatureError::Parameter("expires"));
+    }
+    if created > now.saturating_add(MAX_CLOCK_SKEW.as_secs()) {
+        return Err(SignatureError::Future);
+    }
+    if now > expires {
+        return Err(SignatureError::Expired);
+    }
+    let did = text("keyid")?.parse().map_err(SignatureError::Key)?;
+    Ok(Verified { did, nonce: nonce.to_owned(), expires })
+}
+
+fn text_of<'a>(list: &'a InnerList, parameter: &str) -> Option<&'a str> {
+    list.params.get(parameter).and_then(BareItem::as_string).map(sfv::StringRef::as_str)
+}

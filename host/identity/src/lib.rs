@@ -1,0 +1,24 @@
+//! Who is who in bg-wasm-host: DIDs, spaces, charm IDs, integration IDs, key pairs and their files, secrets that print
+//! nothing, and signed HTTP requests.
+//!
+//! Names here follow the Common Tools system: a space is a `did:key`, its key pair derived from its name, so that the same
+//! name means the same space everywhere.
+
+mod charm_id;
+mod did;
+pub mod http_signature;
+mod integration_id;
+mod key;
+mod key_file;
+mod secret;
+mod shown;
+mod space;
+mod text;
+
+pub use charm_id::{CharmId, ParseCharmIdError};
+pub use did::{Did, ParseDidError};
+pub use integration_id::{IntegrationId, ParseIntegrationIdError};
+pub use key::{Identity, RandomnessError};
+pub use key_file::KeyFileError;
+pub use secret::Secret;
+pub use space::{SYSTEM_SPACE_NAME, SpaceDid, space_did, space_identity, system_space};

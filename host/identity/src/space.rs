@@ -1,0 +1,90 @@
+//! Spaces: where charms live.
+
+use std::str::FromStr;
+
+use crate::text::written_as_text;
+use crate::{Did, Identity, ParseDidError};
+
+/// The name of the space where the list of registered charms lives.
+pub const SYSTEM_SPACE_NAME: &str = "toolshed-system";
+
+/// The passphrase of the key pair from which the key pairs of all named spaces are derived. It is public, as the original's
+/// is: who may use a space is the business of its access list, not of this key.
+const COMMON_USER: &str = "common user";
+
+/// The name of a space: a DID.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpaceDid(Did);
+
+impl SpaceDid {
+    /// The space as a DID.
+    pub fn did(&self) -> &Did {
+        &self.0
+    }
+
+    /// The DID as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl From<Did> for SpaceDid {
+    fn from(did: Did) -> Self {
+        Self(did)
+    }
+}
+
+impl From<SpaceDid> for Did {
+    fn from(space: SpaceDid) -> Self {
+        space.0
+    }
+}
+
+impl FromStr for SpaceDid {
+    type Err = ParseDidError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+written_as_text!(SpaceDid, ParseDidError);
+
+/// The key pair of the space of that name.
+pub fn space_identity(name: &str) -> Identity {
+    Identity::from_passphrase(COMMON_USER).derive(name)
+}
+
+/// The space of that name.
+pub fn space_did(name: &str) -> SpaceDid {
+    SpaceDid(space_identity(name).did())
+}
+
+/// The space where the list of registered charms lives.
+pub fn system_space() -> SpaceDid {
+    space_did(SYSTEM_SPACE_NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn space_names_give_the_spaces_of_the_original() {
+        let cases = [
+            (SYSTEM_SPACE_NAME, "did:key:z6Mkfuw7h6jDwqVb6wimYGys14JFcyTem4Kqvdj9DjpFhY88"),
+            ("my-space", "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo"),
+        ];
+        for (name, did) in cases {
+            assert_eq!(space_did(name).as_str(), did, "{name}");
+        }
+        assert_eq!(system_space(), space_did(SYSTEM_SPACE_NAME));
+    }
+
+    #[test]
+    fn a_space_is_a_key_as_a_json_map() {
+        let map = std::collections::BTreeMap::from([(system_space(), 1)]);
+        let json = serde_json::to_string(&map).unwrap();
+        assert_eq!(serde_json::from_str::<std::collections::BTreeMap<SpaceDid, i32>>(&json).unwrap(), map);
+    }
+}
