@@ -1,0 +1,38 @@
+//! What an integration says of itself and asks for ([`Manifest`]), what an operator grants ([`OperatorGrant`]), and what
+//! comes of both ([`effective`]): the capability is what was asked *and* granted, never more.
+//!
+//! The egress gate asks [`find_grant`] before every request, with a URL from [`parse_target`]. Everything here fails closed:
+//! what is not understood without doubt is not covered.
+
+mod config;
+mod credential;
+mod effective;
+mod grant;
+mod host;
+mod interval;
+mod manifest;
+mod methods;
+mod mismatch;
+mod operator;
+mod origin;
+mod path;
+mod target;
+mod template;
+mod text;
+
+#[cfg(test)]
+mod gate_tests;
+
+pub use config::{AskedHttp, ConfigError};
+pub use credential::{CredentialPath, ParseCredentialPathError};
+pub use effective::{EffectiveGrant, Withheld, effective, find_grant, granted_as_asked};
+pub use grant::{HttpGrant, ParseGrantError};
+pub use host::HostPattern;
+pub use manifest::{About, ConfigKey, HttpEntry, Manifest, ManifestError, SECTION};
+pub use methods::{Methods, ParseMethodsError};
+pub use mismatch::Mismatch;
+pub use operator::{OperatorGrant, ParseOperatorGrantError, command_line_option};
+pub use origin::{Origin, ParseOriginError, Scheme};
+pub use path::{PathMismatch, PathPrefix};
+pub use target::{MAX_URL_BYTES, TargetError, parse_target};
+pub use template::{ParseUrlTemplateError, UrlTemplate};

@@ -1,0 +1,186 @@
+//! The one way from a text to a URL that may be requested.
+
+use url::{Host, Url};
+
+/// The longest URL that is considered; what servers commonly take.
+pub const MAX_URL_BYTES: usize = 8192;
+
+/// Why a text is no URL that may be requested.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// It does not start with `https://` or `http://`.
+    #[error("a URL starts with https:// or http://")]
+    Scheme,
+    /// It is longer than [`MAX_URL_BYTES`].
+    #[error("a URL has at most {MAX_URL_BYTES} bytes")]
+    TooLong,
+    /// It has a space, a tab, a newline, another control character or a backslash, which programs read differently.
+    #[error("a URL has no spaces, control characters or backslashes")]
+    Character,
+    /// There is a user name or a password in front of the host.
+    #[error("a URL has no user name or password here (something before an @)")]
+    UserInfo,
+    /// The host is missing, or is no host name and no IP address.
+    #[error("the URL has no valid host{0}")]
+    Host(String),
+    /// The host's name ends with a dot, or has an empty or too long part.
+    #[error("a host name has no empty parts, no dot at its end, and at most 253 characters (63 between two dots)")]
+    HostName,
+    /// The port is not a number from 1 to 65535.
+    #[error("the URL's port is not a number from 1 to 65535")]
+    Port,
+    /// There is a `.` or `..` in its path, spelled in any way.
+    #[error("a URL's path has no . or .. between its slashes here")]
+    Dots,
+    /// It has a `#`.
+    #[error("a URL has no # here; what follows it is never sent")]
+    Fragment,
+    /// The URL parser refused it for another reason.
+    #[error("this is not a URL: {0}")]
+    Other(url::ParseError),
+}
+
+/// Reads the URL of a request. Stricter than browsers: what parsers are known to disagree on is refused, not mended.
+///
+/// The answer is in normal form: host in lower case and ASCII, IP addresses in their usual spelling, no default port.
+pub fn parse_target(text: &str) -> Result<Url, TargetError> {
+    check_raw(text)?;
+    let url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::EmptyHost => TargetError::Host(String::new()),
+        url::ParseError::InvalidPort => TargetError::Port,
+        url::ParseError::IdnaError
+        | url::ParseError::InvalidIpv4Address
+        | url::ParseError::InvalidIpv6Address
+        | url::ParseError::InvalidDomainCharacter => TargetError::Host(format!(": {error}")),
+        other => TargetError::Other(other),
+    })?;
+    check_url(&url)?;
+    Ok(url)
+}
+
+/// What can only be seen in the text, since the parser mends or drops it.
+fn check_raw(text: &str) -> Result<(), TargetError> {
+    if text.len() > MAX_URL_BYTES {
+        return Err(TargetError::TooLong);
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err(TargetError::Character);
+    }
+    let after = |scheme: &str| {
+        text.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme)).map(|_| &text[scheme.len()..])
+    };
+    let rest = after("https://").or_else(|| after("http://")).ok_or(TargetError::Scheme)?;
+    if rest.contains('#') {
+        return Err(TargetError::Fragment);
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return Err(TargetError::UserInfo);
+    }
+    if authority.is_empty() || authority.contains('%') {
+        return Err(TargetError::Host(String::new()));
+    }
+    if authority.ends_with(':') {
+        return Err(TargetError::Port);
+    }
+    let path = path.split('?').next().unwrap_or_default();
+    if path.split('/').any(|segment| matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..")) {
+        return Err(TargetError::Dots);
+    }
+    Ok(())
+}
+
+/// What can be seen in any [`Url`], wherever it came from.
+pub(crate) fn check_url(url: &Url) -> Result<(), TargetError> {
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(TargetError::Scheme);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(TargetError::UserInfo);
+    }
+    if url.port() == Some(0) {
+        return Err(TargetError::Port);
+    }
+    match url.host() {
+        None => Err(TargetError::Host(String::new())),
+        Some(Host::Domain(name)) if !is_host_name(name) => Err(TargetError::HostName),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether the parts between the dots have 1 to 63 characters, and all together at most 253 (RFC 1035).
+pub(crate) fn is_host_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_urls_come_out_in_normal_form() {
+        let cases = [
+            ("https://example.com", "https://example.com/"),
+            ("HTTPS://EXAMPLE.com:443/A?b=/../c", "https://example.com/A?b=/../c"),
+            ("http://127.1:8080/", "http://127.0.0.1:8080/"),
+            ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
+            ("http://[::1]:9/x//y", "http://[::1]:9/x//y"),
+            ("https://a.example/...", "https://a.example/..."),
+            ("https://a.example?q@d", "https://a.example/?q@d"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_target(text).unwrap().as_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_parsers_disagree_on_is_refused() {
+        let long_label = format!("https://{}.example/", "a".repeat(64));
+        let long_name = format!("https://{}example/", "a.".repeat(130));
+        let long = format!("https://a.example/{}", "a".repeat(MAX_URL_BYTES));
+        let cases = [
+            ("", TargetError::Scheme),
+            ("example.com", TargetError::Scheme),
+            ("ftp://example.com/", TargetError::Scheme),
+            ("https:/example.com/", TargetError::Scheme),
+            ("https:example.com", TargetError::Scheme),
+            ("file:///etc/passwd", TargetError::Scheme),
+            (" https://example.com/", TargetError::Character),
+            ("https://exa\tmple.com/", TargetError::Character),
+            ("https://example.com/\n", TargetError::Character),
+            ("https://example.com\\@evil.example/", TargetError::Character),
+            ("https://example.com/a\u{a0}b", TargetError::Character),
+            ("https://user:pw@example.com/", TargetError::UserInfo),
+            ("https://@example.com/", TargetError::UserInfo),
+            ("https://example.com@evil.example/", TargetError::UserInfo),
+            ("https://example.com#@evil.example/", TargetError::Fragment),
+            ("https://example.com/x#y", TargetError::Fragment),
+            ("https:///example.com/", TargetError::Host(String::new())),
+            ("https://", TargetError::Host(String::new())),
+            ("https://?x", TargetError::Host(String::new())),
+            ("https://ex%61mple.com/", TargetError::Host(String::new())),
+            ("https://example.com%00.evil.example/", TargetError::Host(String::new())),
+            ("https://example.com./", TargetError::HostName),
+            ("https://a..example/", TargetError::HostName),
+            ("https://.example/", TargetError::HostName),
+            (&long_label, TargetError::HostName),
+            (&long_name, TargetError::HostName),
+            (&long, TargetError::TooLong),
+            ("https://example.com:0/", TargetError::Port),
+            ("https://example.com:/", TargetError::Port),
+            ("https://example.com:65536/", TargetError::Port),
+            ("https://example.com:x/", TargetError::Port),
+            ("https://example.com/a/../b", TargetError::Dots),
+            ("https://example.com/a/..", TargetError::Dots),
+            ("https://example.com/./a", TargetError::Dots),
+            ("https://example.com/a/%2e%2E/b", TargetError::Dots),
+            ("https://example.com/a/.%2e?x", TargetError::Dots),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_target(text), Err(expected), "{text}");
+        }
+        for text in ["https://[::1", "https://[fe80::1%25eth0]/", "https://256.256.256.256/", "https://a^b/"] {
+            assert!(matches!(parse_target(text), Err(TargetError::Host(_))), "{text}");
+        }
+    }
+}
