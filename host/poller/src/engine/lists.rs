@@ -1,0 +1,145 @@
+//! Asking integrations which charms to poll.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{Engine, Group};
+use crate::guard::guarded;
+use crate::membership::{Change, LIST_LIFE};
+use crate::report::one_line;
+use crate::table::{Entry, GroupId, Phase, Slot};
+use crate::{CharmRef, IntegrationError, OutcomeKind};
+
+/// An integration's own limit is 5 s. This is for one that does not keep to it.
+const FETCH_LIMIT: Duration = Duration::from_secs(30);
+
+impl Engine {
+    /// Starts the `fetch-charms` that are due. One never waits for another, nor a poll for any.
+    pub(super) fn begin_fetches(&mut self) {
+        let now = Instant::now();
+        for (id, group) in (0..).zip(&mut self.groups) {
+            let Group { component: Some(component), fetching: false, next_fetch, .. } = group else { continue };
+            if *next_fetch > now {
+                continue;
+            }
+            *next_fetch = now + group.interval;
+            let component = Arc::clone(component);
+            group.fetching = true;
+            group.list.begin();
+            self.fetches.spawn(async move {
+                let answer = guarded(component.fetch_charms(), FETCH_LIMIT).await;
+                let failed = |message| Err(IntegrationError { kind: OutcomeKind::Trapped, message });
+                (id, answer.unwrap_or_else(failed))
+            });
+        }
+    }
+
+    pub(super) fn fetch_ended(
+        &mut self,
+        fetched: Result<(GroupId, Result<Vec<CharmRef>, IntegrationError>), JoinError>,
+    ) {
+        // A call that panics is answered as an error, and none is cancelled before the end.
+        let Ok((id, answer)) = fetched else { return };
+        self.groups[id as usize].fetching = false;
+        match answer {
+            Ok(charms) => self.named(id, &charms),
+            Err(error) => self.fetch_failed(id, &error),
+        }
+    }
+
+    fn named(&mut self, id: GroupId, charms: &[CharmRef]) {
+        let now = Instant::now();
+        let group = &mut self.groups[id as usize];
+        let had_list = group.list.is_usable(now);
+        let change = group.list.succeed(now);
+        let call = group.list.begun();
+        let mut due: Vec<(i64, Slot)> = Vec::new();
+        let mut unregistered = 0_u64;
+        for charm in charms {
+            let entry = self.table.slot(charm).and_then(|slot| Some((slot, self.table.get_mut(slot)?)));
+            match entry {
+                Some((slot, entry)) if entry.group == id => {
+                    entry.named = call;
+                    if entry.phase == Phase::LeftOut {
+                        entry.phase = Phase::Waiting;
+                        due.push((entry.due, slot));
+                    }
+                }
+                // With --charms, others may well be registered.
+                _ if self.only.is_some() => {}
+                _ => unregistered += 1,
+            }
+        }
+        let group = &self.groups[id as usize];
+        let mut left_out = 0;
+        for (slot, entry) in self.table.iter().filter(|(_, entry)| entry.group == id && entry.is_active()) {
+            if !group.list.names(entry.named) {
+                left_out += 1;
+            } else if !had_list && entry.phase == Phase::Waiting {
+                // The first list in a while brings many charms back: all are spread anew.
+                due.push((entry.due, slot));
+            }
+        }
+        due.sort_unstable_by_key(|(_, slot)| *slot);
+        due.dedup_by_key(|(_, slot)| *slot);
+        if had_list {
+            self.place_soon(id, due);
+        } else {
+            self.place(id, due);
+        }
+        self.note_list(id, change, charms.len(), left_out, unregistered);
+    }
+
+    fn note_list(&mut self, id: GroupId, change: Option<Change>, named: usize, left_out: u64, unregistered: u64) {
+        self.summary.named_unregistered += unregistered;
+        let group = &mut self.groups[id as usize];
+        let Some(component) = &group.component else { return };
+        let integration = component.id();
+        group.left_out = left_out;
+        if change == Some(Change::Works) {
+            info!(target: "poller", %integration, named, "fetch-charms of the integration {integration} works again");
+        }
+        if unregistered > 0 && !group.named_unregistered {
+            warn!(
+                target: "poller", %integration,
+                "The integration {integration} names {unregistered} charms that are not registered for it; they are not polled"
+            );
+        }
+        group.named_unregistered = unregistered > 0;
+    }
+
+    /// Charms that wait for a list newer than their last poll need not do so once there is none to come.
+    fn wake_served(&mut self, id: GroupId) {
+        let waits = |entry: &Entry| entry.group == id && entry.phase == Phase::LeftOut && self.may_poll(entry);
+        let due = self.table.iter().filter(|(_, entry)| waits(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
+        self.place_soon(id, due);
+    }
+
+    fn fetch_failed(&mut self, id: GroupId, error: &IntegrationError) {
+        self.summary.failed_lists += 1;
+        let group = &mut self.groups[id as usize];
+        let Some(component) = &group.component else { return };
+        let integration = component.id();
+        let reason = one_line(&error.to_string());
+        let change = group.list.fail(Instant::now());
+        match change {
+            Some(Change::Fails) => warn!(
+                target: "poller", %integration,
+                "fetch-charms of the integration {integration} failed; its last list is used for up to {} minutes: {reason}",
+                LIST_LIFE.as_secs() / 60
+            ),
+            Some(Change::Stopped) => warn!(
+                target: "poller", %integration,
+                "fetch-charms of the integration {integration} failed; its charms are not polled until it works: {reason}"
+            ),
+            Some(Change::Works) | None => {}
+        }
+        if change == Some(Change::Fails) {
+            self.wake_served(id);
+        }
+    }
+}

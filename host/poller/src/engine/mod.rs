@@ -1,0 +1,309 @@
+//! The loop's state, and its steps.
+
+use std::collections::{HashMap, HashSet};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_identity::IntegrationId;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::membership::List;
+use crate::outbox::Outbox;
+use crate::poll::Turn;
+use crate::ready::Ready;
+use crate::registry::News;
+use crate::table::{Asked, Entry, GroupId, Phase, Slot, Table};
+use crate::wheel::{TICK_MS, Wheel};
+use crate::{
+    CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollState, PollerOptions, Registration, RuntimeError,
+    Summary, report,
+};
+
+mod lists;
+mod registrations;
+mod times;
+mod turns;
+
+/// How long polls that are under way may take after a shutdown.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// All that polls go by. Everything is done by one task, in steps: nothing here is shared or locked.
+pub(crate) struct Engine {
+    runtime: Arc<dyn CharmRuntime>,
+    options: PollerOptions,
+    outbox: Arc<Outbox>,
+    /// Asks the registry whether the runtime is there.
+    probe: Arc<Notify>,
+    link: Link,
+    /// Zero of the loop's own time.
+    start: Instant,
+    groups: Vec<Group>,
+    group_ids: HashMap<IntegrationId, GroupId>,
+    only: Option<HashSet<CharmRef>>,
+    table: Table,
+    wheel: Wheel,
+    ready: Ready,
+    polls: JoinSet<(Slot, Turn)>,
+    fetches: JoinSet<(GroupId, Result<Vec<CharmRef>, IntegrationError>)>,
+    chores: JoinSet<(CharmRef, Result<Registration, RuntimeError>)>,
+    /// What was remembered from before the start, until the first registrations are there.
+    stored: HashMap<CharmRef, PollState>,
+    /// How often registrations were read.
+    readings: u32,
+    started_polls: u64,
+    /// When a poll was last logged that failed because something did not answer.
+    unavailable_logged: Option<Instant>,
+    /// Integrations without component that were told of.
+    without_component: HashSet<IntegrationId>,
+    summary: Summary,
+}
+
+/// Whether the runtime is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Up,
+    /// A poll got no answer; no others start until the registry has asked as well.
+    Suspected,
+    /// The registry got none either.
+    Down(Instant),
+}
+
+/// An integration with a component, or all that have none.
+struct Group {
+    component: Option<Arc<dyn Integration>>,
+    interval: Duration,
+    list: List,
+    next_fetch: Instant,
+    fetching: bool,
+    left_out: u64,
+    /// Whether the last list named charms that are not registered.
+    named_unregistered: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        runtime: Arc<dyn CharmRuntime>,
+        integrations: &[Arc<dyn Integration>],
+        options: PollerOptions,
+        outbox: Arc<Outbox>,
+        stored: Vec<PollState>,
+    ) -> Self {
+        let start = Instant::now();
+        let group = |component: Option<Arc<dyn Integration>>| Group {
+            interval: component.as_ref().map_or(options.interval, |component| options.interval_of(component.id())),
+            component,
+            list: List::default(),
+            next_fetch: start,
+            fetching: false,
+            left_out: 0,
+            named_unregistered: false,
+        };
+        let groups: Vec<Group> =
+            std::iter::once(None).chain(integrations.iter().cloned().map(Some)).map(group).collect();
+        Self {
+            ready: Ready::new(groups.len(), options.max_concurrent, options.per_space),
+            group_ids: (1..).zip(integrations).map(|(group, component)| (component.id().clone(), group)).collect(),
+            only: options.charms.as_ref().map(|charms| charms.iter().cloned().collect()),
+            stored: stored.into_iter().map(|state| (state.charm.clone(), state)).collect(),
+            runtime,
+            options,
+            outbox,
+            probe: Arc::default(),
+            link: Link::Up,
+            start,
+            groups,
+            table: Table::default(),
+            wheel: Wheel::default(),
+            polls: JoinSet::new(),
+            fetches: JoinSet::new(),
+            chores: JoinSet::new(),
+            readings: 0,
+            started_polls: 0,
+            unavailable_logged: None,
+            without_component: HashSet::new(),
+            summary: Summary::default(),
+        }
+    }
+
+    pub(crate) fn probe(&self) -> Arc<Notify> {
+        self.probe.clone()
+    }
+
+    /// Polls until it is shut down or its limit is reached.
+    pub(crate) async fn run(
+        &mut self,
+        news: &mut mpsc::Receiver<News>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), RuntimeError> {
+        let log_every = self.options.log_interval;
+        let mut totals = (!log_every.is_zero()).then(|| interval_at(Instant::now() + log_every, log_every));
+        if let Some(totals) = &mut totals {
+            totals.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        }
+        loop {
+            self.advance();
+            if self.is_done() {
+                return Ok(());
+            }
+            let wake = self.wake();
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                Some(ended) = self.polls.join_next() => {
+                    self.poll_ended(ended);
+                    while let Some(ended) = self.polls.try_join_next() {
+                        self.poll_ended(ended);
+                    }
+                }
+                Some(fetched) = self.fetches.join_next() => self.fetch_ended(fetched),
+                Some(done) = self.chores.join_next() => self.chore_ended(done),
+                Some(news) = news.recv() => self.hear(news)?,
+                () = async { match wake { Some(at) => sleep_until(at).await, None => pending().await } } => {}
+                () = async { match &mut totals { Some(totals) => { totals.tick().await; } None => pending().await } } => {
+                    report::totals(&self.summary(), self.ready.running(), self.ready.queued());
+                }
+            }
+        }
+    }
+
+    /// Lets what is under way come to its end, for a while, and starts nothing.
+    pub(crate) async fn drain(&mut self) {
+        let deadline = Instant::now() + DRAIN;
+        while !(self.polls.is_empty() && self.chores.is_empty()) {
+            let step = async {
+                tokio::select! {
+                    Some(ended) = self.polls.join_next() => (Some(ended), None),
+                    Some(done) = self.chores.join_next() => (None, Some(done)),
+                }
+            };
+            match timeout_at(deadline, step).await {
+                Ok((Some(ended), _)) => self.poll_ended(ended),
+                Ok((_, Some(done))) => self.chore_ended(done),
+                Ok((None, None)) => {}
+                Err(_) => break,
+            }
+        }
+        if !self.polls.is_empty() {
+            self.summary.abandoned = self.polls.len() as u64;
+            let polls = self.polls.len();
+            warn!(target: "poller", polls, "Polls that were still running after {DRAIN:?} are given up; nothing they wrote is kept, and their charms are polled again at the next start");
+        }
+        // What is cancelled ends at its next await; what has none is not waited for.
+        self.polls.abort_all();
+        self.fetches.abort_all();
+        self.chores.abort_all();
+    }
+
+    /// The totals so far.
+    pub(crate) fn summary(&self) -> Summary {
+        let active = self.table.iter().filter(|(_, entry)| entry.is_active()).count();
+        Summary {
+            registrations: self.table.len() as u64,
+            enabled: active as u64,
+            left_out: self.groups.iter().map(|group| group.left_out).sum(),
+            uptime: self.start.elapsed(),
+            ..self.summary.clone()
+        }
+    }
+
+    /// Does all that is due now.
+    fn advance(&mut self) {
+        if self.link != Link::Up {
+            return;
+        }
+        let now = self.elapsed();
+        while let Some(slots) = self.wheel.expire(now) {
+            for slot in slots {
+                self.come_due(slot, now);
+            }
+        }
+        self.begin_fetches();
+        self.start_polls();
+    }
+
+    fn come_due(&mut self, slot: Slot, now: i64) {
+        let Some(entry) = self.table.get(slot) else { return };
+        if Wheel::tick(entry.due) > now.div_euclid(TICK_MS) {
+            // Put off since.
+            return;
+        }
+        match entry.phase {
+            Phase::Waiting if self.may_poll(entry) => {
+                let lane = entry.lane;
+                self.set_phase(slot, Phase::Ready);
+                self.ready.push(lane, slot);
+            }
+            Phase::Waiting => self.set_phase(slot, Phase::LeftOut),
+            Phase::Disabled => self.ask(slot, Asked::ToEnable, None),
+            Phase::Idle | Phase::Ready | Phase::Running | Phase::LeftOut => {}
+        }
+    }
+
+    /// Whether its integration wants it polled now.
+    fn may_poll(&self, entry: &Entry) -> bool {
+        let Group { component, list, .. } = &self.groups[entry.group as usize];
+        component.is_none() || (list.names(entry.named) && list.serves(entry.served) && list.is_usable(Instant::now()))
+    }
+
+    /// When something is due next.
+    fn wake(&self) -> Option<Instant> {
+        if self.link != Link::Up {
+            return None;
+        }
+        let fetches = self.groups.iter().filter(|group| group.component.is_some() && !group.fetching);
+        let poll = self.wheel.next().map(|ms| self.start + Duration::from_millis(ms.max(0).unsigned_abs()));
+        fetches.map(|group| group.next_fetch).chain(poll).min()
+    }
+
+    fn is_done(&self) -> bool {
+        match self.options.limit {
+            Limit::None => false,
+            Limit::Polls(count) => self.summary.polls >= count,
+            Limit::Once => {
+                let answered = |group: &Group| group.component.is_none() || group.list.has_answered();
+                self.link == Link::Up
+                    && self.readings > 0
+                    && self.polls.is_empty()
+                    && self.chores.is_empty()
+                    && self.ready.queued() == 0
+                    && self.wheel.next().is_none()
+                    && self.groups.iter().all(answered)
+            }
+        }
+    }
+
+    /// Takes in what the registry has found out.
+    pub(crate) fn hear(&mut self, news: News) -> Result<(), RuntimeError> {
+        match news {
+            News::Registrations(registrations) => {
+                self.runtime_answers();
+                self.apply(&registrations);
+            }
+            News::Refused => self.runtime_answers(),
+            News::Unavailable(problem) => {
+                if !matches!(self.link, Link::Down(_)) {
+                    self.link = Link::Down(Instant::now());
+                    let error = RuntimeError::Unavailable(problem);
+                    if self.options.limit == Limit::Once {
+                        return Err(error);
+                    }
+                    let problem = report::one_line(&error.to_string());
+                    error!(target: "poller", "{problem}; polling pauses until it answers, and no failures are counted");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn runtime_answers(&mut self) {
+        if let Link::Down(since) = std::mem::replace(&mut self.link, Link::Up) {
+            let seconds = since.elapsed().as_secs();
+            info!(target: "poller", "The charm runtime answers again after {seconds} s; polling goes on");
+            self.spread_all();
+        }
+    }
+}

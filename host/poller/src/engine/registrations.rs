@@ -1,0 +1,254 @@
+//! Registrations: found at the start, and changed while the loop runs.
+
+use tracing::{info, warn};
+
+use super::Engine;
+use crate::policy::{self, RETURN_AFTER};
+use crate::table::{Asked, Entry, GroupId, Phase, Slot};
+use crate::{Limit, PollState, Registration, UnixMillis};
+
+/// Integrations without component are told of up to this many: anybody may register a charm under any name.
+const MAX_TOLD: usize = 20;
+
+impl Engine {
+    /// Takes over all registrations as they are now.
+    pub(super) fn apply(&mut self, registrations: &[Registration]) {
+        self.readings += 1;
+        let at_start = self.readings == 1;
+        let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
+        let mut skipped = 0;
+        for registration in registrations {
+            if self.only.as_ref().is_some_and(|only| !only.contains(&registration.charm)) {
+                self.stored.remove(&registration.charm);
+                skipped += 1;
+                continue;
+            }
+            match self.table.slot(&registration.charm) {
+                Some(slot) => self.update(slot, registration),
+                None => {
+                    if let Some((group, due, slot)) = self.add(registration) {
+                        added[group as usize].push((due, slot));
+                    }
+                }
+            }
+        }
+        let gone: Vec<Slot> = self
+            .table
+            .iter()
+            .filter(|(_, entry)| entry.seen != self.readings && !entry.removed)
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in gone {
+            self.forget(slot);
+        }
+        for (group, added) in (0..).zip(added) {
+            self.place_added(group, added, at_start);
+        }
+        if at_start {
+            self.begin(skipped);
+        }
+    }
+
+    fn begin(&mut self, skipped: usize) {
+        for (charm, _) in self.stored.drain() {
+            // Unregistered while the loop did not run.
+            self.outbox.forget(charm);
+        }
+        for charm in self.only.iter().flatten().filter(|charm| self.table.slot(charm).is_none()) {
+            warn!(target: "poller", "Charm {charm} is to be polled, but is not registered; to register it: bg-wasm-host register {charm}");
+        }
+        let summary = self.summary();
+        let interval = self.options.interval;
+        info!(
+            target: "poller", registrations = summary.registrations, skipped,
+            "Polling {} enabled charms, each every {interval:?}", summary.enabled
+        );
+    }
+
+    fn place_added(&mut self, group: GroupId, added: Vec<(i64, Slot)>, at_start: bool) {
+        if at_start && self.groups[group as usize].component.is_some() {
+            // They get their times when the first list is there; their due times are kept for that.
+            for (due, slot) in added {
+                if let Some(entry) = self.table.get_mut(slot) {
+                    entry.phase = Phase::LeftOut;
+                    entry.due = due;
+                }
+            }
+            return;
+        }
+        if at_start {
+            self.place(group, added);
+        } else {
+            self.place_soon(group, added);
+        }
+    }
+
+    /// A registration not seen before; if it is to be polled: its group, and when it is due.
+    fn add(&mut self, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
+        let Registration { charm, integration, .. } = registration;
+        let stored = self.stored.remove(charm);
+        let group = self.group_of(registration);
+        let slot = self.table.insert(Entry {
+            charm: charm.clone(),
+            integration: integration.clone(),
+            lane: self.ready.join(group, &charm.space),
+            group,
+            phase: Phase::Idle,
+            asked: Asked::Nothing,
+            enabled: registration.is_enabled(),
+            removed: false,
+            failures: 0,
+            due: self.now(),
+            named: self.groups[group as usize].list.begun(),
+            served: 0,
+            seen: self.readings,
+            updated_at: registration.updated_at,
+            disabled_at: UnixMillis::NEVER,
+        });
+        let disabled_at = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
+        if !disabled_at.is_never() {
+            if registration.updated_at <= disabled_at {
+                self.stay_disabled(slot, disabled_at, registration.is_enabled());
+                return None;
+            }
+            // Somebody has enabled it since, or disabled it by hand.
+            self.save(slot);
+        }
+        if !registration.is_enabled() {
+            return None;
+        }
+        let stored = stored.filter(|_| disabled_at.is_never());
+        Some((group, self.due_at_start(slot, stored, registration), slot))
+    }
+
+    fn due_at_start(&mut self, slot: Slot, stored: Option<PollState>, registration: &Registration) -> i64 {
+        let now = self.now();
+        let last_run = registration.last_run;
+        if registration.updated_at > last_run {
+            // Registered or enabled since its last poll.
+            return now;
+        }
+        let stored = stored.map(|stored| (stored.next_due, stored.failures));
+        let interval = self.options.interval_of(&registration.integration);
+        if let (Some(entry), Some((_, failures))) = (self.table.get_mut(slot), stored) {
+            entry.failures = failures;
+        }
+        now.saturating_add(policy::first_due(stored, last_run, interval, self.options.clock.now()))
+    }
+
+    /// The loop had disabled it before the start.
+    fn stay_disabled(&mut self, slot: Slot, disabled_at: UnixMillis, still_marked_enabled: bool) {
+        let left = RETURN_AFTER.saturating_sub(self.options.clock.now().since(disabled_at));
+        let due = self.now().saturating_add(policy::millis(left));
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.disabled_at = disabled_at;
+            entry.failures = self.options.failures;
+            entry.due = due;
+        }
+        if still_marked_enabled {
+            let failures = self.options.failures;
+            self.ask(slot, Asked::ToDisable, Some(format!("{failures} failures in a row")));
+        }
+        if self.options.limit != Limit::Once {
+            self.arm(slot, Phase::Disabled, due);
+        }
+    }
+
+    /// A registration seen before.
+    fn update(&mut self, slot: Slot, registration: &Registration) {
+        let readings = self.readings;
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        entry.seen = readings;
+        let moved = entry.integration != registration.integration;
+        let touched = registration.updated_at > entry.updated_at || entry.removed || moved;
+        entry.removed = false;
+        entry.updated_at = entry.updated_at.max(registration.updated_at);
+        entry.integration.clone_from(&registration.integration);
+        let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
+        let by_loop = !entry.disabled_at.is_never();
+        let asked = entry.asked;
+        if moved {
+            self.sort_in(slot);
+        }
+        match (registration.is_enabled(), by_loop) {
+            (true, _) if touched => self.begin_anew(slot, false),
+            (true, false) if !was_enabled => self.begin_anew(slot, false),
+            (false, true) if touched && asked != Asked::ToDisable => self.disabled_by_hand(slot),
+            (false, false) if was_enabled => self.disabled_by_hand(slot),
+            _ => {}
+        }
+    }
+
+    /// Forgets a charm's failures and polls it at once.
+    pub(super) fn begin_anew(&mut self, slot: Slot, enabled: bool) {
+        let now = self.now();
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        entry.failures = 0;
+        entry.disabled_at = UnixMillis::NEVER;
+        entry.asked = Asked::Nothing;
+        entry.enabled |= enabled;
+        entry.named = self.groups[entry.group as usize].list.begun();
+        entry.served = 0;
+        // One that is being polled, or about to be, is no sooner polled for this.
+        if !matches!(entry.phase, Phase::Running | Phase::Ready) {
+            self.arm(slot, Phase::Waiting, now);
+        }
+        self.save(slot);
+    }
+
+    fn disabled_by_hand(&mut self, slot: Slot) {
+        self.unqueue(slot);
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        entry.disabled_at = UnixMillis::NEVER;
+        entry.asked = Asked::Nothing;
+        if entry.phase != Phase::Running {
+            entry.phase = Phase::Idle;
+        }
+        self.save(slot);
+    }
+
+    /// Moves a charm to the group of its integration, unless it is being polled: then that is done at the end.
+    pub(super) fn sort_in(&mut self, slot: Slot) {
+        let Some(entry) = self.table.get(slot) else { return };
+        let group = self.group_ids.get(&entry.integration).copied().unwrap_or(0);
+        if group == entry.group || entry.phase == Phase::Running {
+            return;
+        }
+        self.unqueue(slot);
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        self.ready.leave(entry.lane);
+        entry.lane = self.ready.join(group, &entry.charm.space);
+        entry.group = group;
+        entry.named = self.groups[group as usize].list.begun();
+        entry.served = 0;
+    }
+
+    /// Takes a charm out of everything, at once or when its poll ends.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.unqueue(slot);
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        if entry.phase == Phase::Running {
+            entry.removed = true;
+            return;
+        }
+        let lane = entry.lane;
+        if let Some(entry) = self.table.remove(slot) {
+            self.ready.leave(lane);
+            self.outbox.forget(entry.charm);
+        }
+    }
+
+    fn group_of(&mut self, registration: &Registration) -> GroupId {
+        let integration = &registration.integration;
+        if let Some(group) = self.group_ids.get(integration) {
+            return *group;
+        }
+        if self.groups.len() > 1
+            && self.without_component.len() < MAX_TOLD
+            && self.without_component.insert(integration.clone())
+        {
+            info!(target: "poller", "There is no component for the integration {integration}; its charms are polled without one");
+        }
+        0
+    }
+}

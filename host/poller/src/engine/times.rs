@@ -1,0 +1,115 @@
+//! The times of charms, and where they wait for them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Engine;
+use crate::table::{Entry, GroupId, Phase, Slot};
+use crate::{Limit, PollState, UnixMillis, policy};
+
+/// Charms that are registered, or named again, while the loop runs are polled at once; if there are more than this many at a
+/// time, the others are spread over the interval as at the start.
+const AT_ONCE: usize = 100;
+
+impl Engine {
+    /// Gives charms of one group their times, spread over the interval. They must be neither queued nor running.
+    pub(super) fn place(&mut self, group: GroupId, mut due: Vec<(i64, Slot)>) {
+        let now = self.now();
+        if self.options.limit == Limit::Once {
+            for (at, _) in &mut due {
+                *at = now;
+            }
+        } else {
+            let active = self.table.iter().filter(|(_, entry)| entry.group == group && entry.is_active()).count();
+            policy::smear(&mut due, now, self.groups[group as usize].interval, active);
+        }
+        for (at, slot) in due {
+            self.arm(slot, Phase::Waiting, at);
+        }
+    }
+
+    /// The same for charms that come one by one: they get their poll at once, unless they are many.
+    pub(super) fn place_soon(&mut self, group: GroupId, mut due: Vec<(i64, Slot)>) {
+        let now = self.now();
+        for (at, slot) in due.drain(..due.len().min(AT_ONCE)) {
+            self.arm(slot, Phase::Waiting, at.max(now));
+        }
+        if !due.is_empty() {
+            self.place(group, due);
+        }
+    }
+
+    /// Gives every charm that waits a new time: after a pause, all at once would be too much for a runtime that is just back.
+    pub(super) fn spread_all(&mut self) {
+        for group in 0..self.groups.len() {
+            let group = GroupId::try_from(group).expect("integrations are few");
+            let waiting = |entry: &Entry| entry.group == group && matches!(entry.phase, Phase::Waiting | Phase::Ready);
+            let due: Vec<(i64, Slot)> =
+                self.table.iter().filter(|(_, entry)| waiting(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
+            for (_, slot) in &due {
+                self.unqueue(*slot);
+            }
+            self.place(group, due);
+        }
+    }
+
+    /// Takes a charm out of the queue, if it is in it.
+    pub(super) fn unqueue(&mut self, slot: Slot) {
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        if entry.phase == Phase::Ready {
+            entry.phase = Phase::Idle;
+            let lane = entry.lane;
+            self.ready.withdraw(lane, slot);
+        }
+    }
+
+    /// Puts a charm into the wheel.
+    pub(super) fn arm(&mut self, slot: Slot, phase: Phase, due: i64) {
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.phase = phase;
+            entry.due = due;
+            self.wheel.arm(due, slot);
+        }
+    }
+
+    pub(super) fn set_phase(&mut self, slot: Slot, phase: Phase) {
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.phase = phase;
+        }
+    }
+
+    /// Writes down what is known of a charm.
+    pub(super) fn save(&self, slot: Slot) {
+        if let Some(entry) = self.table.get(slot) {
+            self.outbox.save(PollState {
+                charm: entry.charm.clone(),
+                next_due: self.wall_time(entry.due),
+                failures: entry.failures,
+                disabled_at: entry.disabled_at,
+            });
+        }
+    }
+
+    pub(super) fn interval_of(&self, entry: &Entry) -> Duration {
+        self.options.interval_of(&entry.integration)
+    }
+
+    /// Whole milliseconds since the start, for what has come.
+    pub(super) fn elapsed(&self) -> i64 {
+        policy::millis(self.start.elapsed())
+    }
+
+    /// Milliseconds since the start, for what is to come: the next whole one, so that nothing is early.
+    pub(super) fn now(&self) -> i64 {
+        self.ms(Instant::now())
+    }
+
+    pub(super) fn ms(&self, at: Instant) -> i64 {
+        policy::millis(at.saturating_duration_since(self.start) + Duration::from_micros(999))
+    }
+
+    pub(super) fn wall_time(&self, due: i64) -> UnixMillis {
+        UnixMillis(self.options.clock.now().0.saturating_add_signed(due - self.now()))
+    }
+}

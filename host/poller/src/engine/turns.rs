@@ -1,0 +1,237 @@
+//! Starting polls, and what follows them.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::{Engine, Link};
+use crate::guard::guarded;
+use crate::policy::{self, Next, RETURN_AFTER};
+use crate::poll::{Task, Turn};
+use crate::report::one_line;
+use crate::table::{Asked, Entry, Phase, Slot};
+use crate::{CharmRef, Limit, OutcomeKind, PollEvent, Registration, Run, RuntimeError, UnixMillis, report};
+
+/// Of polls that fail because something does not answer, one is logged in this time.
+const UNAVAILABLE_LOG: Duration = Duration::from_mins(1);
+/// Enabling or disabling a registration takes one write.
+const CHORE_LIMIT: Duration = Duration::from_secs(30);
+/// When to try again to enable a charm whose time has come.
+const ENABLE_RETRY_MS: i64 = 60_000;
+
+impl Engine {
+    /// Starts due polls while there are places.
+    pub(super) fn start_polls(&mut self) {
+        loop {
+            if matches!(self.options.limit, Limit::Polls(count) if self.started_polls >= count) {
+                return;
+            }
+            let Some(slot) = self.ready.take() else { return };
+            let entry = self.table.get(slot).expect("a charm leaves the queue before it leaves the table");
+            if !self.may_poll(entry) {
+                // A list has come since it was queued.
+                let lane = entry.lane;
+                self.set_phase(slot, Phase::LeftOut);
+                self.ready.release(lane);
+                continue;
+            }
+            let late = u64::try_from(self.elapsed() - entry.due).unwrap_or(0);
+            self.summary.latest = self.summary.latest.max(Duration::from_millis(late));
+            self.started_polls += 1;
+            let task = Task {
+                runtime: self.runtime.clone(),
+                integration: self.groups[entry.group as usize].component.clone(),
+                charm: entry.charm.clone(),
+                clock: self.options.clock.clone(),
+                timeout: self.options.poll_timeout,
+            };
+            let served = self.groups[entry.group as usize].list.in_force();
+            if let Some(entry) = self.table.get_mut(slot) {
+                entry.phase = Phase::Running;
+                entry.served = served;
+            }
+            self.polls.spawn(async move { (slot, task.run().await) });
+        }
+    }
+
+    pub(super) fn poll_ended(&mut self, ended: Result<(Slot, Turn), JoinError>) {
+        let (slot, turn) = match ended {
+            Ok(ended) => ended,
+            // A turn catches its panics, and is cancelled only after the drain.
+            Err(problem) => {
+                error!(target: "poller", "A poll was lost: {problem}");
+                return;
+            }
+        };
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        entry.phase = Phase::Idle;
+        let (lane, failures) = (entry.lane, entry.failures);
+        self.ready.release(lane);
+        self.summary.add(&turn);
+        if turn.runtime_failed && self.link == Link::Up {
+            self.link = Link::Suspected;
+            self.probe.notify_one();
+        }
+        let Some(entry) = self.table.get(slot) else { return };
+        let (charm, integration) = (entry.charm.clone(), entry.integration.clone());
+        let jitter = policy::jitter(&charm, failures.saturating_add(1));
+        let interval = self.interval_of(entry);
+        let (failures, next) = policy::judge(turn.outcome.kind, failures, interval, self.options.failures, jitter);
+        let goes_on = entry.is_active();
+        let disabled = goes_on && next == Next::Disable;
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.failures = failures;
+        }
+        self.order_next(slot, turn.start, next);
+        if !turn.noted && !turn.runtime_failed {
+            self.outbox.note(Run {
+                charm: charm.clone(),
+                started_at: turn.started_at,
+                duration: turn.duration,
+                outcome: turn.outcome.clone(),
+            });
+        }
+        let next_due = self.table.get(slot).filter(|_| goes_on).map(|entry| entry.due);
+        let event = PollEvent {
+            charm,
+            integration,
+            stream: turn.stream,
+            started_at: turn.started_at,
+            duration: turn.duration,
+            outcome: turn.outcome,
+            failures,
+            next_due: next_due.map(|due| self.wall_time(due)),
+            disabled,
+        };
+        self.tell(&event, next_due);
+        if disabled {
+            let text = event.outcome.to_string();
+            let reason = format!("{failures} failures in a row: {text}");
+            self.ask(slot, Asked::ToDisable, Some(reason));
+        }
+        self.settle(slot);
+    }
+
+    /// When the charm is polled next, if it is. A poll that took longer than the wait is followed by one, at once.
+    fn order_next(&mut self, slot: Slot, started: Instant, next: Next) {
+        let (started, now, wall) = (self.ms(started), self.now(), self.options.clock.now());
+        let once = self.options.limit == Limit::Once;
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        if entry.removed {
+            return;
+        }
+        let (phase, due) = match next {
+            Next::After(wait) => (Phase::Waiting, started.saturating_add(policy::millis(wait)).max(now)),
+            Next::Disable => (Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER))),
+        };
+        entry.due = due;
+        if entry.is_active() {
+            if next == Next::Disable {
+                entry.disabled_at = wall;
+                self.summary.disabled += 1;
+            }
+            if once {
+                self.set_phase(slot, Phase::Idle);
+            } else {
+                self.arm(slot, phase, due);
+            }
+        } else if !entry.disabled_at.is_never() && !once {
+            // The answer to its being disabled came while it was being polled after all.
+            self.arm(slot, Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER)));
+        }
+        self.save(slot);
+    }
+
+    /// Logs a poll, and calls who wants to know.
+    fn tell(&mut self, event: &PollEvent, next_due: Option<i64>) {
+        let wait = next_due.map(|due| Duration::from_millis(u64::try_from(due - self.now()).unwrap_or(0)));
+        let quiet = event.outcome.kind == OutcomeKind::Unavailable
+            && self.unavailable_logged.is_some_and(|at| at.elapsed() < UNAVAILABLE_LOG);
+        if !quiet {
+            if event.outcome.kind == OutcomeKind::Unavailable {
+                self.unavailable_logged = Some(Instant::now());
+            }
+            report::poll(event, wait);
+        }
+        if let Some(hook) = &self.options.on_poll
+            && std::panic::catch_unwind(AssertUnwindSafe(|| hook(event))).is_err()
+        {
+            error!(target: "poller", "What shows polls has panicked, and is not called again");
+            self.options.on_poll = None;
+        }
+    }
+
+    /// After a poll: does what had to wait for its end.
+    fn settle(&mut self, slot: Slot) {
+        let Some(entry) = self.table.get(slot) else { return };
+        if entry.removed {
+            self.forget(slot);
+        } else {
+            self.sort_in(slot);
+        }
+    }
+
+    /// Asks the runtime to disable (for a reason) or enable a registration; its answer comes to [`chore_ended`](Self::chore_ended).
+    pub(super) fn ask(&mut self, slot: Slot, what: Asked, reason: Option<String>) {
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        entry.asked = what;
+        if what == Asked::ToEnable {
+            entry.phase = Phase::Idle;
+        }
+        let (runtime, charm) = (self.runtime.clone(), entry.charm.clone());
+        self.chores.spawn(async move {
+            let answer = guarded(runtime.set_disabled(&charm, reason.as_deref()), CHORE_LIMIT).await;
+            let answer = answer.unwrap_or_else(|problem| Err(RuntimeError::Unavailable(problem)));
+            (charm, answer)
+        });
+    }
+
+    pub(super) fn chore_ended(&mut self, done: Result<(CharmRef, Result<Registration, RuntimeError>), JoinError>) {
+        let Ok((charm, answer)) = done else { return };
+        let Some(slot) = self.table.slot(&charm) else { return };
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        let asked = std::mem::replace(&mut entry.asked, Asked::Nothing);
+        match answer {
+            // Somebody has registered, enabled or disabled the charm since.
+            Ok(registration) if registration.updated_at < entry.updated_at => {}
+            Ok(registration) if registration.is_enabled() => {
+                entry.updated_at = registration.updated_at;
+                if asked == Asked::ToEnable {
+                    info!(target: "poller", "Charm {charm} is polled again after 24 hours");
+                    self.begin_anew(slot, true);
+                }
+            }
+            Ok(registration) => self.disabled_by_loop(slot, &registration),
+            Err(RuntimeError::NotFound(_)) => {}
+            Err(error) if asked == Asked::ToEnable => {
+                warn!(target: "poller", "Charm {charm} cannot be enabled yet: {}", one_line(&error.to_string()));
+                let again = self.now() + ENABLE_RETRY_MS;
+                self.arm(slot, Phase::Disabled, again);
+            }
+            // It stays disabled here all the same.
+            Err(error) => {
+                warn!(target: "poller", "Charm {charm} cannot be marked as disabled: {}", one_line(&error.to_string()));
+            }
+        }
+    }
+
+    /// The registration says now that the charm is disabled, and it was the loop that did it.
+    fn disabled_by_loop(&mut self, slot: Slot, registration: &Registration) {
+        let wall: UnixMillis = self.options.clock.now();
+        let returns = self.now().saturating_add(policy::millis(RETURN_AFTER));
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        let Entry { phase, disabled_at, .. } = entry;
+        entry.updated_at = registration.updated_at;
+        entry.enabled = false;
+        // By the runtime's clock, so that a later change of the registration is told from this one.
+        *disabled_at = registration.updated_at.max(if disabled_at.is_never() { wall } else { *disabled_at });
+        if *phase != Phase::Disabled && *phase != Phase::Running && self.options.limit != Limit::Once {
+            self.unqueue(slot);
+            self.arm(slot, Phase::Disabled, returns);
+        }
+        self.save(slot);
+    }
+}

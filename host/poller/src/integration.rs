@@ -1,0 +1,36 @@
+//! Integrations, as the poll loop sees them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bg_identity::IntegrationId;
+
+use crate::{Charm, CharmRef, OutcomeKind};
+
+/// Why a call of an integration came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct IntegrationError {
+    /// What kind of end. Where the integration itself answered an error: [`OutcomeKind::Unavailable`] for a temporary one,
+    /// which counts against no charm, and [`OutcomeKind::HandlerFailed`] for a permanent one.
+    pub kind: OutcomeKind,
+    /// What happened, for people.
+    pub message: String,
+}
+
+/// Decides which charms to poll.
+#[async_trait]
+pub trait Integration: Send + Sync {
+    /// Its ID, which registrations name.
+    fn id(&self) -> &IntegrationId;
+
+    /// Prepares what it needs.
+    async fn initialize(&self) -> Result<(), IntegrationError>;
+
+    /// The charms worth a poll now, as the integration answered: well-formed, at most 100,000, but not yet checked against
+    /// its registrations.
+    async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError>;
+
+    /// Whether a charm is fit to be polled.
+    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError>;
+}

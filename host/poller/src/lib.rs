@@ -1,0 +1,36 @@
+//! The poll loop of bg-wasm-host: which charms are due, in which order, and what came of it.
+//!
+//! It drives three traits and knows neither WebAssembly nor HTTP nor SQL: [`CharmRuntime`] (what stores charms and runs
+//! their handlers), [`Integration`] (what decides which charms to poll) and [`PollStore`] (where poll state survives a
+//! restart). [`Poller`] is the loop itself.
+
+mod clock;
+mod engine;
+mod guard;
+mod integration;
+mod membership;
+mod model;
+mod options;
+mod outbox;
+mod outcome;
+mod policy;
+mod poll;
+mod ready;
+mod registry;
+mod report;
+mod runtime;
+mod service;
+mod stats;
+mod store;
+mod table;
+mod wheel;
+
+pub use clock::{Clock, SystemClock};
+pub use integration::{Integration, IntegrationError};
+pub use model::{CharmRef, ParseCharmRefError, Registration, UPDATER_STREAMS, UnixMillis};
+pub use options::{Limit, PollEvent, PollHook, PollerOptions};
+pub use outcome::{Outcome, OutcomeKind};
+pub use runtime::{Charm, CharmRuntime, Lookup, RuntimeError};
+pub use service::{Poller, PollerError};
+pub use stats::Summary;
+pub use store::{IntegrationState, PollState, PollStore, Run, StateError, StoreError};

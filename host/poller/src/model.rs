@@ -1,0 +1,123 @@
+//! What is polled: charms and their registrations.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use bg_identity::{CharmId, IntegrationId, ParseCharmIdError, ParseDidError, SpaceDid};
+use serde::{Deserialize, Serialize};
+
+/// A moment as milliseconds since the Unix epoch, the unit of every stored and transmitted time here. Zero is "never".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMillis(pub u64);
+
+impl UnixMillis {
+    /// "Never".
+    pub const NEVER: Self = Self(0);
+
+    /// The system's wall clock; "never" if it is set before 1970.
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether this stands for "never".
+    pub fn is_never(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The time from `earlier` to this; zero if it is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl std::ops::Add<Duration> for UnixMillis {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// The name of one charm: its space and its ID there. Written `<space DID>/<charm ID>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CharmRef {
+    /// Where it lives.
+    pub space: SpaceDid,
+    /// Which it is there.
+    #[serde(rename = "charmId", alias = "pieceId")]
+    pub charm: CharmId,
+}
+
+impl fmt::Display for CharmRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.space, self.charm)
+    }
+}
+
+/// A text that names no charm.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseCharmRefError {
+    /// There is no `/` in it.
+    #[error("a charm is named <space DID>/<charm ID>, with a slash between them")]
+    NoSlash,
+    /// What stands before the slash is no space.
+    #[error(transparent)]
+    Space(#[from] ParseDidError),
+    /// What stands behind it is no charm ID.
+    #[error(transparent)]
+    Charm(#[from] ParseCharmIdError),
+}
+
+impl FromStr for CharmRef {
+    type Err = ParseCharmRefError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (space, charm) = text.split_once('/').ok_or(ParseCharmRefError::NoSlash)?;
+        Ok(Self { space: space.parse()?, charm: charm.parse()? })
+    }
+}
+
+/// One charm to be polled, for one integration, as the charm runtime keeps it. There is one at most for each charm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// Which charm.
+    #[serde(flatten)]
+    pub charm: CharmRef,
+    /// For which integration.
+    pub integration: IntegrationId,
+    /// When it was first registered.
+    pub created_at: UnixMillis,
+    /// When it was last registered, enabled or disabled. Polls (last run, status) do not change it: a later time means that
+    /// somebody wants the charm to be treated anew.
+    pub updated_at: UnixMillis,
+    /// When it was last polled; never, if it was not.
+    pub last_run: UnixMillis,
+    /// Since when it is disabled; never, if it is enabled.
+    #[serde(default)]
+    pub disabled_at: UnixMillis,
+    /// For people: `Initializing`, `Re-initializing`, `Success`, an error text, `Disabled: …`.
+    pub status: String,
+}
+
+impl Registration {
+    /// Whether it is to be polled.
+    pub fn is_enabled(&self) -> bool {
+        self.disabled_at.is_never()
+    }
+}
+
+/// The names under which a charm may offer the stream that a poll is sent to, in order of preference. These are the original's.
+pub const UPDATER_STREAMS: [&str; 8] = [
+    "bgUpdater",
+    "integrationUpdater",
+    "updater",
+    "googleUpdater",
+    "githubUpdater",
+    "notionUpdater",
+    "calendarUpdater",
+    "discordUpdater",
+];

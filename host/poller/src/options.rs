@@ -1,0 +1,124 @@
+//! What the operator can set, and what the loop tells as it goes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_identity::IntegrationId;
+
+use crate::{CharmRef, Clock, Outcome, SystemClock, UnixMillis};
+
+/// When the loop ends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// It does not.
+    #[default]
+    None,
+    /// When every enabled charm was polled once; those that a component leaves out are not. Nothing is smeared: all are due
+    /// at once.
+    Once,
+    /// When this many polls have ended.
+    Polls(u64),
+}
+
+/// What is called after each poll, in order, from the loop itself: it should be quick.
+pub type PollHook = Arc<dyn Fn(&PollEvent) + Send + Sync>;
+
+/// Settings of the loop. [`Default`] gives those named at the fields.
+#[derive(Clone)]
+pub struct PollerOptions {
+    /// From the start of one poll of a charm to the start of its next, and of one `fetch-charms` to the next. 60 s, the
+    /// original's; 10 ms at least.
+    pub interval: Duration,
+    /// The same for single integrations, instead of `interval`. None.
+    pub intervals: BTreeMap<IntegrationId, Duration>,
+    /// How many charms are polled at once. 16: polls wait for the network most of the time, and a handler may use 128 MiB, so
+    /// this is 2 GiB at the very most. (The original's default is 5, where a few slow charms delay all others.)
+    pub max_concurrent: usize,
+    /// How many charms of one space are polled at once. 1, as in the original: they may share cells.
+    pub per_space: u32,
+    /// After how many failed polls in a row a charm is disabled; 0 is never. 5, the original's.
+    pub failures: u32,
+    /// How often a line with totals is logged; zero is never. 300 s, the original's.
+    pub log_interval: Duration,
+    /// A poll that takes longer is given up, as a timeout. 180 s: above the sum of what its parts may take (a handler 60 s, a
+    /// refresh, a validation), so it matters only where a runtime forgets to answer.
+    pub poll_timeout: Duration,
+    /// Only these charms are polled. All.
+    pub charms: Option<Vec<CharmRef>>,
+    /// When the loop ends by itself. Never.
+    pub limit: Limit,
+    /// Whether integrations are initialized first. No.
+    pub initialize: bool,
+    /// Called after each poll. Nothing.
+    pub on_poll: Option<PollHook>,
+    /// The wall clock. The system's.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for PollerOptions {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_mins(1),
+            intervals: BTreeMap::new(),
+            max_concurrent: 16,
+            per_space: 1,
+            failures: 5,
+            log_interval: Duration::from_mins(5),
+            poll_timeout: Duration::from_mins(3),
+            charms: None,
+            limit: Limit::None,
+            initialize: false,
+            on_poll: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl fmt::Debug for PollerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollerOptions")
+            .field("interval", &self.interval)
+            .field("intervals", &self.intervals)
+            .field("max_concurrent", &self.max_concurrent)
+            .field("per_space", &self.per_space)
+            .field("failures", &self.failures)
+            .field("log_interval", &self.log_interval)
+            .field("poll_timeout", &self.poll_timeout)
+            .field("charms", &self.charms.as_ref().map(Vec::len))
+            .field("limit", &self.limit)
+            .field("initialize", &self.initialize)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PollerOptions {
+    /// The interval of an integration.
+    pub fn interval_of(&self, integration: &IntegrationId) -> Duration {
+        self.intervals.get(integration).copied().unwrap_or(self.interval).max(Duration::from_millis(10))
+    }
+}
+
+/// One poll has ended.
+#[derive(Clone, Debug)]
+pub struct PollEvent {
+    /// Of which charm.
+    pub charm: CharmRef,
+    /// For which integration.
+    pub integration: IntegrationId,
+    /// The stream that was triggered; none if it did not come to that.
+    pub stream: Option<&'static str>,
+    /// When it started.
+    pub started_at: UnixMillis,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Failed polls of this charm in a row.
+    pub failures: u32,
+    /// When the charm is polled next, or comes back if it is disabled now; none if it does neither.
+    pub next_due: Option<UnixMillis>,
+    /// Whether this poll was one failure too many.
+    pub disabled: bool,
+}

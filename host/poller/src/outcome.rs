@@ -1,0 +1,123 @@
+//! What a poll came to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of outcome, as they are named in logs, in the API and in the run history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OutcomeKind {
+    /// The handler and what it started are done, and their writes are kept.
+    Success,
+    /// The integration finds the charm unfit.
+    Invalid,
+    /// The charm has no stream that a poll could be sent to.
+    NoStream,
+    /// There is no such charm.
+    NotFound,
+    /// The handler threw, or a promise of its was rejected.
+    HandlerFailed,
+    /// Its time was up.
+    Timeout,
+    /// It wanted more memory than it may have.
+    OutOfMemory,
+    /// It went over another of its limits.
+    LimitExceeded,
+    /// Its component trapped.
+    Trapped,
+    /// It may not do what it tried: access to a space, an expired authorization.
+    Denied,
+    /// The charm runtime, or the integration, could not be reached. Counts against no charm.
+    Unavailable,
+}
+
+impl OutcomeKind {
+    /// Every kind, for tables and metrics.
+    pub const ALL: [Self; 11] = [
+        Self::Success,
+        Self::Invalid,
+        Self::NoStream,
+        Self::NotFound,
+        Self::HandlerFailed,
+        Self::Timeout,
+        Self::OutOfMemory,
+        Self::LimitExceeded,
+        Self::Trapped,
+        Self::Denied,
+        Self::Unavailable,
+    ];
+
+    /// The name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "Success",
+            Self::Invalid => "Invalid",
+            Self::NoStream => "NoStream",
+            Self::NotFound => "NotFound",
+            Self::HandlerFailed => "HandlerFailed",
+            Self::Timeout => "Timeout",
+            Self::OutOfMemory => "OutOfMemory",
+            Self::LimitExceeded => "LimitExceeded",
+            Self::Trapped => "Trapped",
+            Self::Denied => "Denied",
+            Self::Unavailable => "Unavailable",
+        }
+    }
+
+    /// Whether this counts as a failure of the charm: it backs off, and is disabled after several in a row.
+    pub fn is_charm_failure(self) -> bool {
+        !matches!(self, Self::Success | Self::Unavailable)
+    }
+}
+
+impl fmt::Display for OutcomeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What one poll came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Its kind.
+    pub kind: OutcomeKind,
+    /// What happened, for people; none for a success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Where in the charm's source, one frame a line, innermost first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+}
+
+impl Outcome {
+    /// A success.
+    pub fn success() -> Self {
+        Self { kind: OutcomeKind::Success, message: None, stack: None }
+    }
+
+    /// Anything else, with what happened.
+    pub fn failure(kind: OutcomeKind, message: impl Into<String>) -> Self {
+        Self { kind, message: Some(message.into()), stack: None }
+    }
+
+    /// The same, with where in the source.
+    #[must_use]
+    pub fn with_stack(mut self, stack: Option<String>) -> Self {
+        self.stack = stack;
+        self
+    }
+
+    /// Whether the poll succeeded.
+    pub fn is_success(&self) -> bool {
+        self.kind == OutcomeKind::Success
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.message {
+            Some(message) => write!(f, "{}: {message}", self.kind),
+            None => write!(f, "{}", self.kind),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! When a charm is polled next. Pure functions: everything they depend on is an argument.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::{CharmRef, OutcomeKind, UnixMillis};
+
+/// A charm that fails is polled at least this often (or once an interval, if that is longer), until it is disabled.
+pub(crate) const BACKOFF_CAP: Duration = Duration::from_hours(1);
+
+/// How long a charm stays disabled for its failures. The original's.
+pub(crate) const RETURN_AFTER: Duration = Duration::from_hours(24);
+
+/// At most this part of a backoff is left out, so that charms which failed together do not come back together.
+const JITTER: f64 = 0.1;
+
+/// What follows a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The next poll starts this long after the start of the one that ended.
+    After(Duration),
+    /// The charm is disabled.
+    Disable,
+}
+
+/// Failures in a row after a poll, and what follows it. `disable_at` failures disable the charm; 0 is never.
+pub(crate) fn judge(kind: OutcomeKind, failures: u32, interval: Duration, disable_at: u32, jitter: f64) -> (u32, Next) {
+    let failures = match kind {
+        OutcomeKind::Success => 0,
+        kind if kind.is_charm_failure() => failures.saturating_add(1),
+        // The runtime's failure is not the charm's: nothing about the charm changes.
+        _ => return (failures, Next::After(delay(interval, failures, jitter))),
+    };
+    if disable_at > 0 && failures >= disable_at {
+        return (failures, Next::Disable);
+    }
+    (failures, Next::After(delay(interval, failures, jitter)))
+}
+
+/// From the start of a poll to the start of the next, after `failures` in a row: the interval × 2ⁿ, less up to a tenth of it
+/// by `jitter` (0 to 1); at most [`BACKOFF_CAP`], and never less than the interval.
+pub(crate) fn delay(interval: Duration, failures: u32, jitter: f64) -> Duration {
+    if failures == 0 {
+        return interval;
+    }
+    let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+    let full = interval.saturating_mul(factor).min(BACKOFF_CAP.max(interval));
+    full.mul_f64(1.0 - JITTER * jitter.clamp(0.0, 1.0)).max(interval)
+}
+
+/// A jitter from 0 to 1 that depends on the charm and its failures only. Random numbers would do no better, and this way
+/// the time of a poll can be told from what is known.
+pub(crate) fn jitter(charm: &CharmRef, failures: u32) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    (charm, failures).hash(&mut hasher);
+    let [high, low, ..] = hasher.finish().to_be_bytes();
+    f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX)
+}
+
+/// When a charm is due that the service finds at its start: milliseconds from `now`, negative if its time has passed.
+///
+/// `stored` is what was remembered of it: the next due time, and the failures. The runtime notes `last_run` together with
+/// what the poll did, our own note may have been lost with the process: so the poll is never due before an interval has
+/// passed since then. Nor is it later than it could have been ordered to: the wall clock may have been set back.
+pub(crate) fn first_due(
+    stored: Option<(UnixMillis, u32)>,
+    last_run: UnixMillis,
+    interval: Duration,
+    now: UnixMillis,
+) -> i64 {
+    let after_last = if last_run.is_never() || last_run > now { UnixMillis::NEVER } else { last_run + interval };
+    let (due, failures) = match stored {
+        Some((due, failures)) => (due.max(after_last), failures),
+        None if after_last.is_never() => (now, 0),
+        None => (after_last, 0),
+    };
+    let offset = i128::from(due.0) - i128::from(now.0);
+    let offset = offset.clamp(i128::from(i32::MIN), i128::from(millis(delay(interval, failures, 0.0))));
+    i64::try_from(offset).expect("it was just put between two of them")
+}
+
+/// Spreads charms over an interval in which `of` charms are polled in all: the first at once, each further one an `of`th of
+/// the interval later, none before it is due. Times are milliseconds; the earliest due comes first, so none is forgotten, and
+/// never more are started at once than in the long run.
+pub(crate) fn smear(due: &mut [(i64, u32)], now: i64, interval: Duration, of: usize) {
+    due.sort_unstable();
+    let (interval, of) = (i128::from(millis(interval)), of.max(due.len()).max(1) as i128);
+    for (place, (at, _)) in due.iter_mut().enumerate() {
+        let turn = interval * place as i128 / of;
+        *at = (*at).max(now.saturating_add(i64::try_from(turn).unwrap_or(i64::MAX)));
+    }
+}
+
+/// A duration in milliseconds; some 292 million years at most.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn each_failure_doubles_the_wait_up_to_an_hour() {
+        let waits: Vec<u64> = (0..9).map(|failures| delay(MINUTE, failures, 0.0).as_secs() / 60).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn jitter_takes_off_a_tenth_at_most() {
+        assert_eq!(delay(MINUTE, 3, 1.0), Duration::from_secs(432));
+        assert_eq!(delay(MINUTE, 0, 1.0), MINUTE);
+    }
+
+    #[test]
+    fn an_interval_longer_than_the_cap_is_kept() {
+        let day = Duration::from_hours(24);
+        assert_eq!(delay(day, 4, 1.0), day);
+    }
+
+    #[test]
+    fn a_success_clears_failures_and_the_runtimes_failures_change_nothing() {
+        assert_eq!(judge(OutcomeKind::Success, 4, MINUTE, 5, 0.0), (0, Next::After(MINUTE)));
+        assert_eq!(judge(OutcomeKind::Unavailable, 4, MINUTE, 5, 0.0), (4, Next::After(16 * MINUTE)));
+        assert_eq!(judge(OutcomeKind::Unavailable, 0, MINUTE, 1, 0.0), (0, Next::After(MINUTE)));
+    }
+
+    #[test]
+    fn the_last_allowed_failure_disables() {
+        assert_eq!(judge(OutcomeKind::Timeout, 3, MINUTE, 5, 0.0), (4, Next::After(16 * MINUTE)));
+        assert_eq!(judge(OutcomeKind::Timeout, 4, MINUTE, 5, 0.0), (5, Next::Disable));
+        assert_eq!(judge(OutcomeKind::Timeout, 1_000, MINUTE, 0, 0.0), (1_001, Next::After(60 * MINUTE)));
+    }
+
+    #[test]
+    fn a_stored_due_time_is_kept_within_reason() {
+        let now = UnixMillis(10_000_000);
+        let at = |offset: i64| UnixMillis(now.0.saturating_add_signed(offset));
+        // (stored due and failures, last run, what comes of it)
+        let cases = [
+            (None, UnixMillis::NEVER, 0),
+            (None, at(-20_000), 40_000),
+            (None, at(-80_000), -20_000),
+            (Some((at(30_000), 0)), at(-30_000), 30_000),
+            (Some((at(-5_000), 0)), at(-65_000), -5_000),
+            // Triggered, but the process ended before the next due time was written.
+            (Some((at(-5_000), 0)), at(-5_000), 55_000),
+            // The wall clock was set back by a day.
+            (Some((at(86_400_000), 0)), at(86_340_000), 60_000),
+            (Some((at(86_400_000), 2)), at(86_340_000), 240_000),
+        ];
+        for (stored, last_run, expected) in cases {
+            assert_eq!(first_due(stored, last_run, MINUTE, now), expected, "{stored:?} {last_run:?}");
+        }
+    }
+
+    #[test]
+    fn charms_are_spread_over_the_interval_the_oldest_first() {
+        let mut due = [(0, 1), (-500, 2), (100_000, 3), (0, 4)];
+        smear(&mut due, 0, MINUTE, 4);
+        assert_eq!(due, [(0, 2), (15_000, 1), (30_000, 4), (100_000, 3)]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_shorter_than_the_interval_nor_longer_than_the_cap(
+            interval in 1_u64..200_000_000, failures: u32, jitter in 0.0..=1.0_f64,
+        ) {
+            let interval = Duration::from_millis(interval);
+            let wait = delay(interval, failures, jitter);
+            prop_assert!(wait >= interval);
+            prop_assert!(wait <= BACKOFF_CAP.max(interval));
+        }
+
+        #[test]
+        fn more_failures_never_mean_a_shorter_wait(interval in 1_u64..10_000_000, failures in 0_u32..100, jitter in 0.0..=1.0_f64) {
+            let interval = Duration::from_millis(interval);
+            prop_assert!(delay(interval, failures + 1, jitter) >= delay(interval, failures, jitter));
+        }
+
+        #[test]
+        fn failures_are_counted_for_charm_failures_only(kind in proptest::sample::select(OutcomeKind::ALL.to_vec()), failures in 0_u32..10, disable_at in 0_u32..10) {
+            let (counted, next) = judge(kind, failures, MINUTE, disable_at, 0.5);
+            match kind {
+                OutcomeKind::Success => prop_assert_eq!(counted, 0),
+                OutcomeKind::Unavailable => prop_assert_eq!(counted, failures),
+                _ => prop_assert_eq!(counted, failures + 1),
+            }
+            let disables = kind.is_charm_failure() && disable_at > 0 && counted >= disable_at;
+            prop_assert_eq!(next == Next::Disable, disables);
+        }
+
+        #[test]
+        fn a_charm_found_at_start_is_due_within_its_wait_and_never_within_an_interval_of_its_last_run(
+            due: Option<(u64, u32)>, last_run: u64, interval in 1_u64..10_000_000, now in 1_u64..u64::MAX / 2,
+        ) {
+            let interval = Duration::from_millis(interval);
+            let stored = due.map(|(due, failures)| (UnixMillis(due), failures));
+            let offset = first_due(stored, UnixMillis(last_run), interval, UnixMillis(now));
+            prop_assert!(offset <= millis(delay(interval, stored.map_or(0, |(_, failures)| failures), 0.0)));
+            if last_run > 0 && last_run <= now {
+                prop_assert!(i128::from(offset) >= (i128::from(last_run) + interval.as_millis().cast_signed() - i128::from(now)).max(i128::from(i32::MIN)));
+            }
+        }
+
+        #[test]
+        fn smearing_starts_no_charm_early_and_none_later_than_an_interval(
+            offsets in proptest::collection::vec(-100_000_i64..60_000, 1..200), more in 0_usize..100,
+        ) {
+            let mut due: Vec<(i64, u32)> = offsets.iter().copied().zip(0..).collect();
+            let of = due.len() + more;
+            smear(&mut due, 1_000, MINUTE, of);
+            for (at, slot) in &due {
+                let wanted = offsets[*slot as usize];
+                prop_assert!(*at >= wanted && *at >= 1_000 && *at <= wanted.max(1_000 + 60_000));
+            }
+            // In any window, no more are started than the long-run rate allows, of those that were overdue.
+            let overdue = offsets.iter().filter(|at| **at <= 1_000).count();
+            let mut starts: Vec<i64> = due.iter().map(|(at, _)| *at).collect();
+            starts.sort_unstable();
+            if overdue > 1 {
+                prop_assert!(starts[overdue - 1] >= 1_000 + 60_000 * i64::try_from(overdue - 1).unwrap() / i64::try_from(of).unwrap());
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! One turn of one charm.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use crate::guard::panic_text;
+use crate::{
+    Charm, CharmRef, CharmRuntime, Clock, Integration, Lookup, Outcome, OutcomeKind, RuntimeError, UPDATER_STREAMS,
+    UnixMillis,
+};
+
+/// How a turn ended.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) started_at: UnixMillis,
+    pub(crate) start: Instant,
+    pub(crate) duration: Duration,
+    /// The stream that was triggered.
+    pub(crate) stream: Option<&'static str>,
+    pub(crate) outcome: Outcome,
+    /// Whether the runtime has noted this run.
+    pub(crate) noted: bool,
+    /// Whether the runtime itself did not answer.
+    pub(crate) runtime_failed: bool,
+}
+
+/// What a turn needs.
+pub(crate) struct Task {
+    pub(crate) runtime: Arc<dyn CharmRuntime>,
+    pub(crate) integration: Option<Arc<dyn Integration>>,
+    pub(crate) charm: CharmRef,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timeout: Duration,
+}
+
+/// A turn that ended before its time.
+struct Stop {
+    outcome: Outcome,
+    runtime_failed: bool,
+}
+
+impl Stop {
+    fn new(kind: OutcomeKind, message: impl Into<String>) -> Self {
+        Self { outcome: Outcome::failure(kind, message), runtime_failed: false }
+    }
+
+    /// The runtime answered an error while `doing` something.
+    fn runtime(error: &RuntimeError, doing: &str) -> Self {
+        let kind = match error {
+            RuntimeError::Authorization { .. } => OutcomeKind::Denied,
+            RuntimeError::NotFound(_) => OutcomeKind::NotFound,
+            RuntimeError::Unfit(_) | RuntimeError::Invalid(_) => OutcomeKind::Invalid,
+            RuntimeError::Unavailable(_) => OutcomeKind::Unavailable,
+        };
+        // An authorization error starts with that word, which people look for.
+        let message = if kind == OutcomeKind::Denied { error.to_string() } else { format!("{doing}: {error}") };
+        Self { outcome: Outcome::failure(kind, message), runtime_failed: error.is_unavailable() }
+    }
+}
+
+impl Task {
+    /// Polls the charm. Never panics.
+    pub(crate) async fn run(self) -> Turn {
+        let started_at = self.clock.now();
+        let start = Instant::now();
+        let mut stream = None;
+        let turn = timeout(self.timeout, AssertUnwindSafe(self.poll(&mut stream)).catch_unwind()).await;
+        let (result, noted) = match turn {
+            Ok(Ok(Ok(outcome))) => (Ok(outcome), true),
+            Ok(Ok(Err(stop))) => (Err(stop), false),
+            Ok(Err(panic)) => {
+                let text = format!("the poll panicked, which is a fault of this program: {}", panic_text(&*panic));
+                (Err(Stop::new(OutcomeKind::Trapped, text)), false)
+            }
+            Err(_) => {
+                let text = format!("the poll did not end within {:?}", self.timeout);
+                (Err(Stop::new(OutcomeKind::Timeout, text)), false)
+            }
+        };
+        let (outcome, runtime_failed) =
+            result.map_or_else(|stop| (stop.outcome, stop.runtime_failed), |ok| (ok, false));
+        Turn { started_at, start, duration: start.elapsed(), stream, outcome, noted, runtime_failed }
+    }
+
+    async fn poll(&self, triggered: &mut Option<&'static str>) -> Result<Outcome, Stop> {
+        let charm = self
+            .runtime
+            .open(&self.charm)
+            .await
+            .map_err(|error| Stop::runtime(&error, "the charm cannot be opened"))?;
+        self.refresh(&*charm).await?;
+        self.validate(&charm).await?;
+        let stream = find_stream(&*charm).await?;
+        *triggered = Some(stream);
+        let sent = self.runtime.trigger(&self.charm, stream, &json!({})).await;
+        sent.map_err(|error| Stop::runtime(&error, &format!("{stream} cannot be triggered")))
+    }
+
+    /// Renews the charm's OAuth token, if it has one whose time is up.
+    async fn refresh(&self, charm: &dyn Charm) -> Result<(), Stop> {
+        let path = ["auth".to_owned(), "expiresAt".to_owned()];
+        let found = charm.get(&path).await;
+        let found = found.map_err(|error| Stop::runtime(&error, "auth.expiresAt cannot be read"))?;
+        let Lookup::Value(Value::Number(expires)) = found else { return Ok(()) };
+        // JavaScript writes numbers as it likes: 1.7e12 is a time, too. Zero is a charm that nobody has logged in to yet.
+        let Some(expires) = expires.as_f64().filter(|expires| *expires > 0.0) else { return Ok(()) };
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for 285,000 years")]
+        let now = self.clock.now().0 as f64;
+        if expires > now {
+            return Ok(());
+        }
+        self.runtime.refresh_auth(&self.charm).await.map_err(|error| {
+            // The service that renews tokens may be away while the runtime is not; that pauses nobody else.
+            let kind = if error.is_unavailable() { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+            Stop::new(kind, format!("its OAuth token has expired and cannot be renewed: {error}"))
+        })
+    }
+
+    async fn validate(&self, charm: &Arc<dyn Charm>) -> Result<(), Stop> {
+        let Some(integration) = &self.integration else { return Ok(()) };
+        match integration.is_valid_charm(charm.clone()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Stop::new(
+                OutcomeKind::Invalid,
+                format!("the integration {} finds the charm unfit for it", integration.id()),
+            )),
+            Err(error) => Err(Stop::new(
+                error.kind,
+                format!("is-valid-charm of the integration {}: {}", integration.id(), error.message),
+            )),
+        }
+    }
+}
+
+async fn find_stream(charm: &dyn Charm) -> Result<&'static str, Stop> {
+    for name in UPDATER_STREAMS {
+        let found = charm.has_stream(name).await;
+        if found.map_err(|error| Stop::runtime(&error, "the charm's streams cannot be read"))? {
+            return Ok(name);
+        }
+    }
+    let names = UPDATER_STREAMS.join(", ");
+    Err(Stop::new(OutcomeKind::NoStream, format!("the charm has no stream with one of the names {names}")))
+}

@@ -1,0 +1,169 @@
+//! Keeps the loop's registrations up to date, and watches whether the runtime is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::guard::guarded;
+use crate::report::one_line;
+use crate::{CharmRuntime, Limit, Registration, RuntimeError};
+
+/// Reading the list of 100,000 registrations over a network takes seconds; what takes longer than this is not coming.
+const LIST_LIMIT: Duration = Duration::from_mins(1);
+/// A runtime answers after 20 s at the latest, changed or not.
+const CHANGED_LIMIT: Duration = Duration::from_mins(2);
+/// How soon to ask again where access is refused: somebody may be granting it right now.
+const REFUSED_RETRY: Duration = Duration::from_secs(2);
+/// How often a refusal is logged while it lasts.
+const REFUSED_REMINDER: Duration = Duration::from_mins(5);
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// At least this long between two readings, or five times what the last one took (up to [`LONGEST_GAP`]): a thousand
+/// registrations in a row are then a few readings.
+const SHORTEST_GAP: Duration = Duration::from_millis(100);
+const LONGEST_GAP: Duration = Duration::from_secs(1);
+
+/// What the loop is told.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// All registrations, as they are now. The runtime is there.
+    Registrations(Vec<Registration>),
+    /// The runtime is not there.
+    Unavailable(String),
+    /// The runtime is there, but lets nobody read its registrations at the moment.
+    Refused,
+}
+
+/// Logs a refusal when it starts and every few minutes.
+#[derive(Default)]
+struct Refusal {
+    logged_at: Option<Instant>,
+}
+
+impl Refusal {
+    fn log(&mut self, error: &RuntimeError) {
+        if self.logged_at.is_none_or(|at| at.elapsed() >= REFUSED_REMINDER) {
+            self.logged_at = Some(Instant::now());
+            error!(target: "poller", "{}", one_line(&error.to_string()));
+        }
+    }
+
+    fn over(&mut self) {
+        if self.logged_at.take().is_some() {
+            info!(target: "poller", "The list of registrations can be read now");
+        }
+    }
+}
+
+async fn list(runtime: &dyn CharmRuntime) -> Result<Vec<Registration>, RuntimeError> {
+    let answer = guarded(runtime.registrations(), LIST_LIMIT).await;
+    answer.unwrap_or_else(|problem| Err(RuntimeError::Unavailable(format!("reading the registrations: {problem}"))))
+}
+
+/// The registrations at the start; none if it was shut down first. A refusal is waited out, unless the loop is to end by
+/// itself. A runtime that is not there at first is an error; one that goes away while access is waited for is not.
+pub(crate) async fn first(
+    runtime: &dyn CharmRuntime,
+    limit: Limit,
+    shutdown: &CancellationToken,
+) -> Result<Option<Vec<Registration>>, RuntimeError> {
+    let mut refusal = Refusal::default();
+    loop {
+        let answer = tokio::select! {
+            answer = list(runtime) => answer,
+            () = shutdown.cancelled() => return Ok(None),
+        };
+        match answer {
+            Ok(registrations) => {
+                refusal.over();
+                return Ok(Some(registrations));
+            }
+            Err(error @ RuntimeError::Authorization { .. }) if limit == Limit::None => refusal.log(&error),
+            Err(error @ RuntimeError::Unavailable(_)) if refusal.logged_at.is_some() => refusal.log(&error),
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = sleep(REFUSED_RETRY) => {}
+            () = shutdown.cancelled() => return Ok(None),
+        }
+    }
+}
+
+/// Tells the loop whenever registrations have changed, and (at once, when `probe` is notified) whether the runtime is there.
+/// Ends when nobody listens any more.
+pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, news: mpsc::Sender<News>) {
+    let mut seen = 0;
+    let mut not_before = Instant::now();
+    let mut retry = FIRST_RETRY;
+    let mut refusal = Refusal::default();
+    loop {
+        let changed = async {
+            sleep_until(not_before).await;
+            guarded(runtime.changed(seen), CHANGED_LIMIT).await
+        };
+        let answer = tokio::select! {
+            answer = changed => Some(answer),
+            () = probe.notified() => None,
+        };
+        match answer {
+            Some(Ok(Ok(number))) if number == seen => {
+                retry = FIRST_RETRY;
+                not_before = Instant::now() + SHORTEST_GAP;
+                continue;
+            }
+            Some(Ok(Ok(number))) => {
+                retry = FIRST_RETRY;
+                seen = number;
+            }
+            // Whether the runtime is there is for the list below to tell.
+            Some(Ok(Err(_)) | Err(_)) | None => {}
+        }
+        let watching_fails = matches!(answer, Some(Ok(Err(_)) | Err(_)));
+        let reading = Instant::now();
+        let mut was_away = false;
+        let registrations = loop {
+            match list(&*runtime).await {
+                Ok(registrations) => break registrations,
+                Err(RuntimeError::Unavailable(problem)) => {
+                    was_away = true;
+                    if news.send(News::Unavailable(problem)).await.is_err() {
+                        return;
+                    }
+                    sleep(retry).await;
+                    retry = (retry * 2).min(LAST_RETRY);
+                }
+                Err(error) => {
+                    refusal.log(&error);
+                    if news.send(News::Refused).await.is_err() {
+                        return;
+                    }
+                    sleep(REFUSED_RETRY).await;
+                }
+            }
+        };
+        refusal.over();
+        if was_away {
+            retry = FIRST_RETRY;
+        }
+        // Whoever asked for a probe meanwhile has its answer.
+        let _ = probe.notified().now_or_never();
+        let gap = (reading.elapsed() * 5).clamp(SHORTEST_GAP, LONGEST_GAP);
+        if news.send(News::Registrations(registrations)).await.is_err() {
+            return;
+        }
+        not_before = Instant::now() + gap;
+        if watching_fails {
+            // The list can be read, but changes can't be waited for: read it now and then.
+            not_before += retry;
+            if retry < LAST_RETRY && retry * 2 >= LAST_RETRY {
+                warn!(target: "poller", "Changes of registrations cannot be watched; they are read every {LAST_RETRY:?}");
+            }
+            retry = (retry * 2).min(LAST_RETRY);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What is logged of polls.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::{OutcomeKind, PollEvent, Summary};
+
+/// More of a message than this many characters is not logged; the run history has all of it.
+const MAX_MESSAGE: usize = 2_000;
+
+/// Logs one ended poll.
+pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
+    let PollEvent { charm, integration, outcome, failures, .. } = event;
+    let ms = whole_millis(event.duration);
+    if outcome.is_success() {
+        info!(
+            target: "poller", %integration, stream = event.stream, ms,
+            "Successfully executed charm {charm}"
+        );
+        return;
+    }
+    let next_in = next_in.map(|next| format!("{} s", next.as_secs_f64().round()));
+    warn!(
+        target: "poller", %integration, stream = event.stream, ms,
+        kind = %outcome.kind, stack = outcome.stack.as_deref().map(one_line), failures, next_in,
+        "Charm {charm} failed: {}", one_line(&outcome.to_string())
+    );
+    if event.disabled {
+        warn!(
+            target: "poller", %integration, failures,
+            "Charm {charm} is disabled after {failures} failed polls in a row, for 24 hours; to enable it again: bg-wasm-host enable {charm}"
+        );
+    }
+}
+
+/// Logs the totals.
+pub(crate) fn totals(summary: &Summary, running: usize, queued: usize) {
+    let mut kinds = String::new();
+    for kind in OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Success) {
+        if summary.count(kind) > 0 {
+            let _ = write!(kinds, ", {} {kind}", summary.count(kind));
+        }
+    }
+    info!(
+        target: "poller",
+        polls = summary.polls,
+        registrations = summary.registrations,
+        enabled = summary.enabled,
+        left_out = summary.left_out,
+        running,
+        queued,
+        mean_ms = whole_millis(summary.mean()),
+        min_ms = whole_millis(summary.shortest.unwrap_or_default()),
+        max_ms = whole_millis(summary.longest),
+        latest_ms = whole_millis(summary.latest),
+        "{} polls in {} s: {} succeeded{kinds}",
+        summary.polls,
+        summary.uptime.as_secs(),
+        summary.count(OutcomeKind::Success),
+    );
+}
+
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A text of others' making, so that it can neither start a line of its own nor move the terminal's cursor, nor fill the log.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(MAX_MESSAGE));
+    for (count, character) in text.chars().enumerate() {
+        if count == MAX_MESSAGE {
+            line.push('…');
+            break;
+        }
+        if character.is_control()
+            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_cannot_start_a_line_of_its_own() {
+        let cases = [
+            ("fine, ünïcode", "fine, ünïcode"),
+            ("a\nSuccessfully executed charm x", "a\\nSuccessfully executed charm x"),
+            ("\u{1b}[2J\r\u{85}\u{202e}", "\\u{1b}[2J\\r\\u{85}\\u{202e}"),
+        ];
+        for (text, line) in cases {
+            assert_eq!(one_line(text), line);
+        }
+        assert_eq!(one_line(&"é".repeat(5_000)).chars().count(), MAX_MESSAGE + 1);
+    }
+}

@@ -1,0 +1,115 @@
+//! The charm runtime, as the poll loop and integrations see it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bg_identity::{IntegrationId, Secret, SpaceDid};
+use serde_json::Value;
+
+use crate::{CharmRef, Outcome, Registration, Run};
+
+/// Why the charm runtime did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuntimeError {
+    /// The caller has no access to the space. The text starts with the space's DID and ends with what mends it.
+    #[error("AuthorizationError: {message}")]
+    Authorization {
+        /// To which space.
+        space: SpaceDid,
+        /// Who lacks what there, and the command that mends it.
+        message: String,
+    },
+    /// There is no such charm.
+    #[error("no charm {0}")]
+    NotFound(CharmRef),
+    /// The charm is there, but cannot be used so: no known updater stream, an unknown stream, a cell that is not there.
+    #[error("{0}")]
+    Unfit(String),
+    /// The request is wrong in itself; asking again won't help.
+    #[error("{0}")]
+    Invalid(String),
+    /// The runtime did not answer, or failed; it may do so later.
+    #[error("the charm runtime is unavailable: {0}")]
+    Unavailable(String),
+}
+
+impl RuntimeError {
+    /// Whether the fault is the runtime's, not the charm's or the caller's.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// What is at a path of a charm.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lookup {
+    /// A value. What is secret within it is left out.
+    Value(Value),
+    /// Something marked secret.
+    Secret,
+    /// Nothing.
+    Absent,
+}
+
+/// A read-only view of one charm, without its secrets.
+#[async_trait]
+pub trait Charm: Send + Sync {
+    /// Which charm.
+    fn charm_ref(&self) -> &CharmRef;
+
+    /// The names of its cells and streams, sorted.
+    async fn keys(&self) -> Result<Vec<String>, RuntimeError>;
+
+    /// Whether it has a stream of that name.
+    async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError>;
+
+    /// What is at `path`: a key, then object keys or array indices.
+    async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError>;
+}
+
+/// What stores charms and runs their handlers: the local one, or a remote one over HTTP.
+#[async_trait]
+pub trait CharmRuntime: Send + Sync {
+    /// All registrations, disabled ones too.
+    async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError>;
+
+    /// A number that differs from `seen` once registrations have changed since `seen` was answered; waits for that, but
+    /// may answer the same number after a while. Start with 0. Registering, enabling, disabling and removing are changes;
+    /// polls (last run, status) are not.
+    async fn changed(&self, seen: u64) -> Result<u64, RuntimeError>;
+
+    /// Registers a charm, or re-enables and re-labels its registration. The charm must exist and have a stream with one
+    /// of the [known names](crate::UPDATER_STREAMS).
+    async fn register(&self, charm: &CharmRef, integration: &IntegrationId) -> Result<Registration, RuntimeError>;
+
+    /// Enables (`None`) or disables (with a reason, shown as `Disabled: …`) a registration.
+    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError>;
+
+    /// Removes a registration; false if there was none.
+    async fn remove(&self, charm: &CharmRef) -> Result<bool, RuntimeError>;
+
+    /// Notes polls that ended before anything was triggered (invalid, no stream, …) on their registrations (last run,
+    /// status) and in the run history. What [`trigger`](Self::trigger) ran is noted already. Runs of charms that are no
+    /// longer registered are dropped.
+    async fn record(&self, runs: &[Run]) -> Result<(), RuntimeError>;
+
+    /// The newest `limit` runs of a charm, newest first.
+    async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError>;
+
+    /// Creates the cell `<integration>-integration-charms` in the system space, unless it exists.
+    async fn prepare_list(&self, integration: &IntegrationId) -> Result<(), RuntimeError>;
+
+    /// A view of one charm.
+    async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError>;
+
+    /// Sends `event` to a stream and waits until the handler, and the promises it started, are done. What the handler does
+    /// wrong is an outcome; what goes wrong around it an error. The handler's writes, the entry in the run history and the
+    /// registration's last run and status are kept together, or none of them.
+    async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError>;
+
+    /// Renews the charm's OAuth token in its `auth` cell.
+    async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError>;
+
+    /// The secret text at `path` of a charm, for the egress gate alone.
+    async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError>;
+}

@@ -1,0 +1,97 @@
+//! What survives a restart of the poll loop, and of integrations.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bg_identity::IntegrationId;
+use serde::{Deserialize, Serialize};
+
+use crate::{CharmRef, Outcome, UnixMillis};
+
+/// What the poll loop remembers of one charm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollState {
+    /// Which charm.
+    pub charm: CharmRef,
+    /// When the next poll is due, by the wall clock.
+    pub next_due: UnixMillis,
+    /// Failed polls in a row.
+    pub failures: u32,
+    /// When the loop disabled it for its failures; never, if it did not.
+    pub disabled_at: UnixMillis,
+}
+
+/// One finished poll.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Of which charm.
+    #[serde(flatten)]
+    pub charm: CharmRef,
+    /// When it started.
+    pub started_at: UnixMillis,
+    /// How long it took, milliseconds.
+    #[serde(with = "millis")]
+    pub duration: Duration,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+/// Poll state could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the poll state cannot be kept: {0}")]
+pub struct StoreError(pub String);
+
+/// Where poll state survives a restart.
+#[async_trait]
+pub trait PollStore: Send + Sync {
+    /// All that is remembered.
+    async fn load(&self) -> Result<Vec<PollState>, StoreError>;
+
+    /// Writes these states, all or none, durably.
+    async fn save(&self, states: &[PollState]) -> Result<(), StoreError>;
+
+    /// Forgets these charms.
+    async fn forget(&self, charms: &[CharmRef]) -> Result<(), StoreError>;
+}
+
+/// Why an integration's own state could not be kept or read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Over a limit; says which.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The store failed.
+    #[error("the integration's state is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// The small durable key-value store of each integration. Limits: 1,000 keys of 256 bytes, 64 KiB a value, 1 MiB in all.
+#[async_trait]
+pub trait IntegrationState: Send + Sync {
+    /// The value of `key`.
+    async fn get(&self, integration: &IntegrationId, key: &str) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// Sets `key`.
+    async fn set(&self, integration: &IntegrationId, key: &str, value: &[u8]) -> Result<(), StateError>;
+
+    /// Removes `key`.
+    async fn delete(&self, integration: &IntegrationId, key: &str) -> Result<(), StateError>;
+
+    /// All keys, sorted.
+    async fn keys(&self, integration: &IntegrationId) -> Result<Vec<String>, StateError>;
+}

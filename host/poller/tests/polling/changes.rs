@@ -1,0 +1,115 @@
+//! Changes of registrations while the loop runs.
+
+use std::time::Duration;
+
+use bg_poller::*;
+
+use crate::world::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_new_registration_is_polled_at_once_without_a_restart() {
+    let world = World::new();
+    let service = world.start();
+    seconds(100).await;
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    seconds(65).await;
+    assert_eq!(world.starts(&one), [100, 160]);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_registration_is_polled_before_its_integration_could_name_it() {
+    let world = World::new();
+    let gmail = Component::new("gmail", &[]);
+    let service = world.start_with(&Store::new(), vec![gmail.clone()], world.options());
+    seconds(130).await;
+    let one = charm("a", "1");
+    world.register(&one, "gmail");
+    seconds(300).await;
+    assert_eq!(world.starts(&one), [130], "once; then the next list leaves it out");
+    gmail.answers(Ok(vec![one.clone()]));
+    seconds(61).await;
+    assert_eq!(world.starts(&one).len(), 2);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_registrations_at_once_are_all_polled_at_once() {
+    let world = World::new();
+    let service = world.start();
+    seconds(10).await;
+    for number in 0..1_000 {
+        world.register(&charm(&format!("space {number}"), "1"), "test");
+    }
+    seconds(2).await;
+    let soon = world.state().starts.len();
+    assert!((100..200).contains(&soon), "{soon}");
+    seconds(60).await;
+    assert!(world.state().starts.len() >= 1_000);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_removed_or_disabled_is_polled_no_more_and_comes_back_when_registered() {
+    let world = World::new();
+    let (removed, disabled) = (charm("a", "1"), charm("b", "2"));
+    world.register(&removed, "test");
+    world.register(&disabled, "test");
+    let store = Store::new();
+    let service = world.start_with(&store, vec![], world.options());
+    seconds(70).await;
+    assert!(store.get(&removed).is_some());
+    world.unregister(&removed);
+    world.set(&disabled, Some("by hand"));
+    let before = world.state().starts.len();
+    seconds(300).await;
+    assert_eq!(world.state().starts.len(), before);
+    assert!(store.get(&removed).is_none());
+    world.register(&removed, "test");
+    world.set(&disabled, None);
+    seconds(1).await;
+    assert_eq!(world.state().starts.len(), before + 2);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_during_a_poll_wait_for_its_end() {
+    let world = World::new();
+    let charms: Vec<CharmRef> = (0..4).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &charms {
+        world.register(charm, "test");
+        world.behave(charm, Behaviour { takes: Duration::from_secs(40), ..Behaviour::default() });
+    }
+    let moved = Component::new("other", &[&charms[3]]);
+    let service = world.start_with(
+        &Store::new(),
+        vec![moved],
+        PollerOptions { limit: Limit::None, interval: Duration::from_secs(4), ..world.options() },
+    );
+    seconds(10).await;
+    assert_eq!(world.state().running.len(), 4);
+    world.unregister(&charms[0]);
+    world.set(&charms[1], Some("by hand"));
+    // Removed and registered again: the world checks that it is never polled twice at once.
+    world.unregister(&charms[2]);
+    seconds(5).await;
+    world.register(&charms[2], "test");
+    world.register(&charms[3], "other");
+    seconds(100).await;
+    assert_eq!(world.starts(&charms[0]).len(), 1);
+    assert_eq!(world.starts(&charms[1]).len(), 1);
+    assert!(world.starts(&charms[2]).len() >= 3);
+    assert!(world.starts(&charms[3]).len() >= 3);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_alone_do_not_make_the_registrations_be_read_again() {
+    let world = World::new();
+    world.register(&charm("a", "1"), "test");
+    let service = world.start();
+    seconds(10_000).await;
+    assert_eq!(world.state().listed, 2, "at the start, and once more when watching begins");
+    service.stop().await;
+}

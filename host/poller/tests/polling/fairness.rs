@@ -1,0 +1,82 @@
+//! Nobody waits for others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_poller::*;
+
+use crate::world::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_space_does_not_delay_another() {
+    let world = World::new();
+    let healthy: Vec<CharmRef> = (0..10).map(|number| charm(&format!("space {number}"), "1")).collect();
+    let slow: Vec<CharmRef> = (0..30).map(|number| charm("slow", &number.to_string())).collect();
+    for charm in &slow {
+        world.behave(charm, Behaviour { takes: Duration::from_secs(50), ..Behaviour::default() });
+    }
+    for charm in slow.iter().chain(&healthy) {
+        world.register(charm, "test");
+    }
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { max_concurrent: 2, ..world.options() });
+    seconds(600).await;
+    for charm in &healthy {
+        let starts = world.starts(charm);
+        assert_eq!(starts.len(), 10, "{starts:?}");
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] <= 61), "{starts:?}");
+    }
+    // In the slow space itself, all get their turn before any gets a second one.
+    let turns: Vec<usize> = slow.iter().map(|charm| world.starts(charm).len()).collect();
+    assert!(turns.iter().all(|turns| *turns <= 1) && turns.iter().sum::<usize>() >= 11, "{turns:?}");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_charm_of_a_space_is_polled_at_a_time_and_only_so_many_in_all() {
+    for (spaces, per_space, max_concurrent, most) in [(1, 1, 9, 1), (1, 2, 9, 2), (10, 1, 4, 4)] {
+        let world = World::new();
+        for number in 0..20 {
+            let charm = charm(&format!("space {}", number % spaces), &number.to_string());
+            world.register(&charm, "test");
+            world.behave(&charm, Behaviour { takes: Duration::from_secs(1), ..Behaviour::default() });
+        }
+        let options = PollerOptions { per_space, max_concurrent, limit: Limit::Once, ..world.options() };
+        world.start_with(&Store::new(), vec![], options).end().await.unwrap();
+        assert_eq!(world.state().most_running, most);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_integration_with_slow_charms_does_not_delay_anothers() {
+    let world = World::new();
+    let slow: Vec<CharmRef> = (0..50).map(|number| charm(&format!("slow {number}"), "1")).collect();
+    let healthy = charm("healthy", "1");
+    for charm in &slow {
+        world.register(charm, "slow");
+        world.behave(charm, Behaviour { takes: Duration::from_secs(55), ..Behaviour::default() });
+    }
+    world.register(&healthy, "healthy");
+    let integrations: Vec<Arc<dyn Integration>> =
+        vec![Component::new("slow", &slow.iter().collect::<Vec<_>>()), Component::new("healthy", &[&healthy])];
+    let options = PollerOptions { max_concurrent: 5, ..world.options() };
+    let service = world.start_with(&Store::new(), integrations, options);
+    seconds(601).await;
+    assert_eq!(world.starts(&healthy), [0, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600]);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_integration_that_never_answers_does_not_delay_anothers() {
+    let world = World::new();
+    let (stuck, healthy) = (charm("a", "1"), charm("b", "2"));
+    world.register(&stuck, "stuck");
+    world.register(&healthy, "healthy");
+    let hanging = Component::new("stuck", &[&stuck]);
+    *hanging.takes.lock().unwrap() = Duration::from_secs(1_000_000);
+    let integrations: Vec<Arc<dyn Integration>> = vec![hanging, Component::new("healthy", &[&healthy])];
+    let service = world.start_with(&Store::new(), integrations, world.options());
+    seconds(301).await;
+    assert_eq!((world.starts(&stuck).len(), world.starts(&healthy).len()), (0, 6));
+    assert_eq!(world.logs.count("fetch-charms of the integration stuck failed"), 1);
+    service.stop().await;
+}

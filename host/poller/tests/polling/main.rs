@@ -1,0 +1,11 @@
+//! The poll loop as a whole, in paused time: a minute takes no time, and every run is the same.
+#![allow(unreachable_pub, clippy::wildcard_imports, reason = "one test program in several files")]
+#![allow(clippy::unwrap_used, reason = "tests, also where they are no #[test] functions")]
+
+mod changes;
+mod failures;
+mod fairness;
+mod lists;
+mod restarts;
+mod rhythm;
+mod world;

@@ -1,0 +1,170 @@
+//! When charms are polled while all is well.
+
+use std::time::Duration;
+
+use bg_poller::*;
+use serde_json::json;
+
+use crate::world::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_charm_is_polled_once_an_interval_from_start_to_start() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    world.behave(&one, Behaviour { takes: Duration::from_secs(20), ..Behaviour::default() });
+    let service = world.start();
+    seconds(200).await;
+    assert_eq!(world.starts(&one), [0, 60, 120, 180]);
+    let summary = service.stop().await;
+    assert_eq!((summary.polls, summary.count(OutcomeKind::Success), summary.failed()), (4, 4, 0));
+    let line = format!("Successfully executed charm {one}");
+    assert_eq!(world.logs.count(&line), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_charms_are_spread_over_the_interval_at_the_start() {
+    let world = World::new();
+    let charms: Vec<CharmRef> = (0..60).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &charms {
+        world.register(charm, "test");
+    }
+    let service = world.start();
+    tokio::time::sleep(Duration::from_millis(121_500)).await;
+    let mut starts: Vec<u64> = charms.iter().map(|charm| world.starts(charm)[0]).collect();
+    starts.sort_unstable();
+    assert_eq!(starts, (0..60).collect::<Vec<_>>());
+    assert_eq!(service.stop().await.polls, 122);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_takes_long_is_not_doubled_and_missed_polls_are_made_up_once() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    world.behave(&one, Behaviour { takes: Duration::from_secs(150), ..Behaviour::default() });
+    let service = world.start();
+    seconds(10).await;
+    // Later polls are quick again.
+    world.behave(&one, Behaviour::default());
+    seconds(280).await;
+    assert_eq!(world.starts(&one), [0, 150, 210, 270]);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_never_ends_is_given_up() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    world.behave(&one, Behaviour { takes: Duration::from_secs(1_000_000), ..Behaviour::default() });
+    let service = world.start();
+    seconds(181).await;
+    let event = world.state().events[0].clone();
+    assert_eq!((event.outcome.kind, event.failures), (OutcomeKind::Timeout, 1));
+    assert_eq!(world.state().recorded[0].outcome.kind, OutcomeKind::Timeout);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_of_the_known_streams_is_triggered() {
+    for (streams, triggered) in [
+        (vec!["googleUpdater", "updater"], Some("updater")),
+        (vec!["discordUpdater"], Some("discordUpdater")),
+        (vec!["refresh"], None),
+    ] {
+        let world = World::new();
+        let one = charm("a", "1");
+        world.register(&one, "test");
+        world.behave(&one, Behaviour { streams, ..Behaviour::default() });
+        let summary = world
+            .start_with(&Store::new(), vec![], PollerOptions { limit: Limit::Once, ..world.options() })
+            .end()
+            .await
+            .unwrap();
+        let event = world.state().events[0].clone();
+        assert_eq!(event.stream, triggered);
+        assert_eq!(summary.count(OutcomeKind::NoStream), u64::from(triggered.is_none()));
+        assert_eq!(
+            world.state().recorded.len(),
+            usize::from(triggered.is_none()),
+            "what was triggered is noted already"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_is_renewed_before_the_poll() {
+    // (auth.expiresAt, renewals)
+    for (expires, renewals) in [
+        (json!(WALL - 1), 1),
+        (json!(1.7e12), 1),
+        (json!(WALL + 10_000), 0),
+        (json!(0), 0),
+        (json!("soon"), 0),
+        (json!(null), 0),
+    ] {
+        let world = World::new();
+        let one = charm("a", "1");
+        world.register(&one, "test");
+        world.behave(&one, Behaviour { auth_expires: Some(expires.clone()), ..Behaviour::default() });
+        let summary = world
+            .start_with(&Store::new(), vec![], PollerOptions { limit: Limit::Once, ..world.options() })
+            .end()
+            .await
+            .unwrap();
+        assert_eq!((world.state().refreshed, summary.count(OutcomeKind::Success)), (renewals, 1), "{expires}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_polls_every_enabled_charm_once_and_ends() {
+    let world = World::new();
+    let charms: Vec<CharmRef> =
+        (0..50).map(|number| charm(&format!("space {}", number % 7), &number.to_string())).collect();
+    for charm in &charms {
+        world.register(charm, "test");
+    }
+    world.set(&charms[3], Some("by hand"));
+    world.fail(&charms[4]);
+    let options = PollerOptions { limit: Limit::Once, ..world.options() };
+    let summary = world.start_with(&Store::new(), vec![], options).end().await.unwrap();
+    assert_eq!((summary.polls, summary.failed(), summary.registrations), (49, 1, 50));
+    assert!(world.starts(&charms[3]).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_service_ends_after_so_many_polls() {
+    let world = World::new();
+    for number in 0..5 {
+        world.register(&charm("a", &number.to_string()), "test");
+    }
+    let options = PollerOptions { limit: Limit::Polls(12), ..world.options() };
+    let summary = world.start_with(&Store::new(), vec![], options).end().await.unwrap();
+    assert_eq!((summary.polls, world.state().starts.len()), (12, 12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_charms_that_were_named_are_polled() {
+    let world = World::new();
+    let (one, two, three) = (charm("a", "1"), charm("a", "2"), charm("b", "3"));
+    world.register(&one, "test");
+    world.register(&two, "test");
+    let options = PollerOptions { charms: Some(vec![two.clone(), three.clone()]), ..world.options() };
+    let service = world.start_with(&Store::new(), vec![], options);
+    seconds(61).await;
+    assert_eq!((world.starts(&one).len(), world.starts(&two).len()), (0, 2));
+    assert_eq!(world.logs.count(&format!("Charm {three} is to be polled, but is not registered")), 1);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn totals_are_logged_at_intervals() {
+    let world = World::new();
+    world.register(&charm("a", "1"), "test");
+    let service = world.start();
+    seconds(601).await;
+    assert_eq!(world.logs.count("5 polls in 300 s: 5 succeeded"), 1);
+    assert_eq!(world.logs.count("polls in 600 s"), 1);
+    service.stop().await;
+}

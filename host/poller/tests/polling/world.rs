@@ -1,0 +1,506 @@
+//! A charm runtime, a store and integrations in memory, of which tests can say how they behave.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bg_identity::{CharmId, IntegrationId, Secret, space_did};
+use bg_poller::*;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// The wall clock when a test starts.
+pub const WALL: u64 = 1_800_000_000_000;
+
+pub fn charm(space: &str, name: &str) -> CharmRef {
+    CharmRef { space: space_did(space), charm: CharmId::for_content(name.as_bytes()) }
+}
+
+pub fn integration(name: &str) -> IntegrationId {
+    name.parse().unwrap()
+}
+
+/// How a charm behaves: what its polls come to (the last for ever), and how long they take.
+#[derive(Clone)]
+pub struct Behaviour {
+    pub takes: Duration,
+    pub outcomes: VecDeque<Result<Outcome, RuntimeError>>,
+    pub streams: Vec<&'static str>,
+    pub auth_expires: Option<Value>,
+    pub panics: bool,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            takes: Duration::from_millis(50),
+            outcomes: [Ok(Outcome::success())].into(),
+            streams: vec!["bgUpdater"],
+            auth_expires: None,
+            panics: false,
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct State {
+    pub registrations: BTreeMap<CharmRef, Registration>,
+    pub behaviours: HashMap<CharmRef, Behaviour>,
+    /// Charm and start of every poll, seconds since the test began.
+    pub starts: Vec<(CharmRef, f64)>,
+    pub streams: Vec<String>,
+    pub running: Vec<CharmRef>,
+    pub most_running: usize,
+    pub recorded: Vec<Run>,
+    pub refreshed: usize,
+    pub listed: usize,
+    pub events: Vec<PollEvent>,
+}
+
+pub struct World {
+    began: Instant,
+    state: Mutex<State>,
+    revision: watch::Sender<u64>,
+    pub down: AtomicBool,
+    pub refuses: AtomicBool,
+    pub oauth_down: AtomicBool,
+    /// Seconds by which the wall clock was set forward.
+    pub wall_step: std::sync::atomic::AtomicI64,
+    pub logs: Logs,
+    _logging: tracing::subscriber::DefaultGuard,
+}
+
+impl World {
+    pub fn new() -> Arc<Self> {
+        let logs = Logs::default();
+        let writer = logs.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone()).finish();
+        Arc::new(Self {
+            began: Instant::now(),
+            state: Mutex::default(),
+            revision: watch::Sender::new(1),
+            down: AtomicBool::default(),
+            refuses: AtomicBool::default(),
+            oauth_down: AtomicBool::default(),
+            wall_step: std::sync::atomic::AtomicI64::default(),
+            _logging: tracing::subscriber::set_default(subscriber),
+            logs,
+        })
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn wall(&self) -> UnixMillis {
+        let millis = WALL + u64::try_from(self.began.elapsed().as_millis()).unwrap();
+        UnixMillis(millis.saturating_add_signed(self.wall_step.load(Ordering::Relaxed) * 1_000))
+    }
+
+    fn bump(&self) {
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// Registers a charm, as a person does.
+    pub fn register(&self, charm: &CharmRef, name: &str) {
+        let now = self.wall();
+        let mut state = self.state();
+        let old = state.registrations.get(charm);
+        let registration = Registration {
+            charm: charm.clone(),
+            integration: integration(name),
+            created_at: now,
+            updated_at: now,
+            last_run: old.map_or(UnixMillis::NEVER, |old| old.last_run),
+            disabled_at: UnixMillis::NEVER,
+            status: "Initializing".into(),
+        };
+        state.registrations.insert(charm.clone(), registration);
+        drop(state);
+        self.bump();
+    }
+
+    pub fn unregister(&self, charm: &CharmRef) {
+        self.state().registrations.remove(charm);
+        self.bump();
+    }
+
+    /// Disables or enables a charm, as a person does.
+    pub fn set(&self, charm: &CharmRef, reason: Option<&str>) -> Option<Registration> {
+        let now = self.wall();
+        let mut state = self.state();
+        let registration = state.registrations.get_mut(charm)?;
+        registration.updated_at = now;
+        registration.disabled_at = reason.map_or(UnixMillis::NEVER, |_| now);
+        registration.status = reason.map_or("Re-initializing".into(), |reason| format!("Disabled: {reason}"));
+        let registration = registration.clone();
+        drop(state);
+        self.bump();
+        Some(registration)
+    }
+
+    pub fn behave(&self, charm: &CharmRef, behaviour: Behaviour) {
+        self.state().behaviours.insert(charm.clone(), behaviour);
+    }
+
+    /// From now on every poll of it fails.
+    pub fn fail(&self, charm: &CharmRef) {
+        let outcome = Ok(Outcome::failure(OutcomeKind::HandlerFailed, "TypeError: x is not a function"));
+        self.behave(charm, Behaviour { outcomes: [outcome].into(), ..Behaviour::default() });
+    }
+
+    /// When a charm's polls started: whole seconds since the test began.
+    pub fn starts(&self, charm: &CharmRef) -> Vec<u64> {
+        let state = self.state();
+        let starts = state.starts.iter().filter(|(of, _)| of == charm);
+        starts.map(|(_, at)| format!("{:.0}", at.floor()).parse().unwrap()).collect()
+    }
+
+    pub fn options(self: &Arc<Self>) -> PollerOptions {
+        let world = self.clone();
+        PollerOptions {
+            clock: self.clone(),
+            on_poll: Some(Arc::new(move |event| world.state().events.push(event.clone()))),
+            ..PollerOptions::default()
+        }
+    }
+
+    pub fn start(self: &Arc<Self>) -> Service {
+        self.start_with(&Store::new(), Vec::new(), self.options())
+    }
+
+    pub fn start_with(
+        self: &Arc<Self>,
+        store: &Arc<Store>,
+        integrations: Vec<Arc<dyn Integration>>,
+        options: PollerOptions,
+    ) -> Service {
+        let shutdown = CancellationToken::new();
+        let poller = Poller::new(self.clone(), store.clone(), integrations, options);
+        let task = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { poller.run(shutdown).await }
+        });
+        Service { shutdown, task }
+    }
+
+    fn reachable(&self) -> Result<(), RuntimeError> {
+        if self.down.load(Ordering::Relaxed) {
+            return Err(RuntimeError::Unavailable("connection refused".into()));
+        }
+        Ok(())
+    }
+}
+
+/// A running service.
+pub struct Service {
+    pub shutdown: CancellationToken,
+    pub task: JoinHandle<Result<Summary, PollerError>>,
+}
+
+impl Service {
+    /// Shuts it down.
+    pub async fn stop(self) -> Summary {
+        self.shutdown.cancel();
+        self.end().await.unwrap()
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn end(self) -> Result<Summary, PollerError> {
+        self.task.await.expect("the service never panics")
+    }
+
+    /// Ends it as `kill -9` does.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+pub async fn seconds(seconds: u64) {
+    sleep(Duration::from_secs(seconds)).await;
+}
+
+impl Clock for World {
+    fn now(&self) -> UnixMillis {
+        self.wall()
+    }
+}
+
+struct Open {
+    charm: CharmRef,
+    behaviour: Behaviour,
+}
+
+#[async_trait]
+impl Charm for Open {
+    fn charm_ref(&self) -> &CharmRef {
+        &self.charm
+    }
+
+    async fn keys(&self) -> Result<Vec<String>, RuntimeError> {
+        Ok(self.behaviour.streams.iter().map(ToString::to_string).collect())
+    }
+
+    async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError> {
+        Ok(self.behaviour.streams.contains(&name))
+    }
+
+    async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
+        assert_eq!(path, ["auth", "expiresAt"]);
+        Ok(self.behaviour.auth_expires.clone().map_or(Lookup::Absent, Lookup::Value))
+    }
+}
+
+#[async_trait]
+impl CharmRuntime for World {
+    async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
+        self.reachable()?;
+        if self.refuses.load(Ordering::Relaxed) {
+            let space = bg_identity::system_space();
+            let message = format!("{space} is not for you; run: bg-wasm-host add-admin-charm");
+            return Err(RuntimeError::Authorization { space, message });
+        }
+        let mut state = self.state();
+        state.listed += 1;
+        Ok(state.registrations.values().cloned().collect())
+    }
+
+    async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
+        self.reachable()?;
+        let mut revision = self.revision.subscribe();
+        let _ = tokio::time::timeout(Duration::from_secs(20), revision.wait_for(|now| *now != seen)).await;
+        self.reachable()?;
+        Ok(*self.revision.borrow())
+    }
+
+    async fn register(&self, charm: &CharmRef, name: &IntegrationId) -> Result<Registration, RuntimeError> {
+        World::register(self, charm, name.as_ref());
+        Ok(self.state().registrations[charm].clone())
+    }
+
+    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
+        self.reachable()?;
+        self.set(charm, reason).ok_or_else(|| RuntimeError::NotFound(charm.clone()))
+    }
+
+    async fn remove(&self, charm: &CharmRef) -> Result<bool, RuntimeError> {
+        self.unregister(charm);
+        Ok(true)
+    }
+
+    async fn record(&self, runs: &[Run]) -> Result<(), RuntimeError> {
+        self.reachable()?;
+        let mut state = self.state();
+        for run in runs {
+            if let Some(registration) = state.registrations.get_mut(&run.charm) {
+                registration.last_run = run.started_at;
+            }
+        }
+        state.recorded.extend_from_slice(runs);
+        Ok(())
+    }
+
+    async fn runs(&self, _charm: &CharmRef, _limit: usize) -> Result<Vec<Run>, RuntimeError> {
+        Ok(Vec::new())
+    }
+
+    async fn prepare_list(&self, _integration: &IntegrationId) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError> {
+        self.reachable()?;
+        let behaviour = self.state().behaviours.get(charm).cloned().unwrap_or_default();
+        Ok(Arc::new(Open { charm: charm.clone(), behaviour }))
+    }
+
+    async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
+        self.reachable()?;
+        assert_eq!(event, &json!({}));
+        let behaviour = {
+            let mut state = self.state();
+            assert!(!state.running.contains(charm), "polled twice at once");
+            state.starts.push((charm.clone(), self.began.elapsed().as_secs_f64()));
+            state.streams.push(stream.to_owned());
+            state.running.push(charm.clone());
+            state.most_running = state.most_running.max(state.running.len());
+            let behaviour = state.behaviours.entry(charm.clone()).or_default();
+            let now = behaviour.clone();
+            if behaviour.outcomes.len() > 1 {
+                behaviour.outcomes.pop_front();
+            }
+            now
+        };
+        // Also where the poll is given up.
+        let _running = Running { world: self, charm };
+        let started = self.wall();
+        assert!(!behaviour.panics, "this charm panics");
+        sleep(behaviour.takes).await;
+        self.reachable()?;
+        if let Some(registration) = self.state().registrations.get_mut(charm) {
+            registration.last_run = started;
+        }
+        behaviour.outcomes[0].clone()
+    }
+
+    async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
+        if self.oauth_down.load(Ordering::Relaxed) {
+            return Err(RuntimeError::Unavailable("no token service".into()));
+        }
+        let expires = self.wall() + Duration::from_hours(1);
+        let mut state = self.state();
+        state.refreshed += 1;
+        state.behaviours.get_mut(charm).unwrap().auth_expires = Some(json!(expires.0));
+        Ok(())
+    }
+
+    async fn secret(&self, charm: &CharmRef, _path: &[String]) -> Result<Secret, RuntimeError> {
+        Err(RuntimeError::NotFound(charm.clone()))
+    }
+}
+
+struct Running<'world> {
+    world: &'world World,
+    charm: &'world CharmRef,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // A poisoned lock means that the test has failed already.
+        if let Ok(mut state) = self.world.state.lock() {
+            state.running.retain(|other| other != self.charm);
+        }
+    }
+}
+
+/// Remembers states across services.
+#[derive(Default)]
+pub struct Store {
+    pub states: Mutex<HashMap<CharmRef, PollState>>,
+    pub writes: AtomicUsize,
+    pub fails: AtomicBool,
+}
+
+impl Store {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub fn get(&self, charm: &CharmRef) -> Option<PollState> {
+        self.states.lock().unwrap().get(charm).cloned()
+    }
+}
+
+#[async_trait]
+impl PollStore for Store {
+    async fn load(&self) -> Result<Vec<PollState>, StoreError> {
+        Ok(self.states.lock().unwrap().values().cloned().collect())
+    }
+
+    async fn save(&self, states: &[PollState]) -> Result<(), StoreError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(StoreError("the disk is full".into()));
+        }
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.states.lock().unwrap().extend(states.iter().map(|state| (state.charm.clone(), state.clone())));
+        Ok(())
+    }
+
+    async fn forget(&self, charms: &[CharmRef]) -> Result<(), StoreError> {
+        let mut states = self.states.lock().unwrap();
+        for charm in charms {
+            states.remove(charm);
+        }
+        Ok(())
+    }
+}
+
+/// What an integration answers next.
+pub type Answer = Result<Vec<CharmRef>, IntegrationError>;
+
+/// An integration that a test answers for.
+pub struct Component {
+    id: IntegrationId,
+    pub answer: Mutex<Answer>,
+    pub takes: Mutex<Duration>,
+    pub asked: AtomicUsize,
+    pub initialized: AtomicUsize,
+    pub valid: AtomicBool,
+}
+
+impl Component {
+    pub fn new(name: &str, charms: &[&CharmRef]) -> Arc<Self> {
+        Arc::new(Self {
+            id: integration(name),
+            answer: Mutex::new(Ok(charms.iter().copied().cloned().collect())),
+            takes: Mutex::default(),
+            asked: AtomicUsize::default(),
+            initialized: AtomicUsize::default(),
+            valid: AtomicBool::new(true),
+        })
+    }
+
+    pub fn answers(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    pub fn fails(&self) {
+        self.answers(Err(IntegrationError { kind: OutcomeKind::Timeout, message: "5 s are over".into() }));
+    }
+}
+
+#[async_trait]
+impl Integration for Component {
+    fn id(&self) -> &IntegrationId {
+        &self.id
+    }
+
+    async fn initialize(&self) -> Result<(), IntegrationError> {
+        self.initialized.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let takes = *self.takes.lock().unwrap();
+        sleep(takes).await;
+        self.answer.lock().unwrap().clone()
+    }
+
+    async fn is_valid_charm(&self, _charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
+        Ok(self.valid.load(Ordering::Relaxed))
+    }
+}
+
+/// Everything that was logged.
+#[derive(Clone, Default)]
+pub struct Logs(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    /// How many lines have this in them.
+    pub fn count(&self, text: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(text)).count()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
