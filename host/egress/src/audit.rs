@@ -1,0 +1,233 @@
+//! One record for each request, whatever became of it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+
+use crate::Owner;
+use crate::error::EgressError;
+use crate::target::Target;
+
+/// Longest path in a record, in bytes; the rest is cut. Paths of real APIs are far shorter.
+const PATH_BYTES: usize = 512;
+
+/// Longest method in a record, in bytes. `VERSION-CONTROL` is the longest one registered.
+const METHOD_BYTES: usize = 32;
+
+/// What became of a request. Holds no header, no query, no body and no credential.
+#[derive(Clone, Debug)]
+pub struct AuditRecord {
+    /// For whom.
+    pub owner: Owner,
+    /// The charm that the guest named.
+    pub charm: Option<String>,
+    /// The method.
+    pub method: String,
+    /// Where to: scheme, host and port. Empty if the URL could not be read.
+    pub origin: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The grant that covers it; or else the rule, or the kind of error, that refused it.
+    pub rule: String,
+    /// What was decided.
+    pub decision: Decision,
+    /// The option that would allow what was, or would be, denied.
+    pub option: Option<String>,
+    /// Whether a credential went with it.
+    pub credential: bool,
+    /// The address that answered.
+    pub address: Option<SocketAddr>,
+    /// What it answered.
+    pub status: Option<StatusCode>,
+    /// Bytes of the response's body that arrived.
+    pub bytes: u64,
+    /// From the guest's request to the end of the response's body.
+    pub elapsed: Duration,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// What was decided about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// A grant covers it.
+    Allowed,
+    /// Refused; nothing was sent.
+    Denied,
+    /// No grant covers it, but the gate only reports.
+    WouldDeny,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::WouldDeny => "would deny",
+        })
+    }
+}
+
+/// Is called with each record, from whatever task ends the request; must not block.
+pub type AuditHook = Arc<dyn Fn(&AuditRecord) + Send + Sync>;
+
+/// A record in the making. It is written when this is dropped, so exactly once, also when the guest's call is cancelled.
+pub(crate) struct Audit {
+    record: AuditRecord,
+    started: Instant,
+    ended: bool,
+    hook: Option<AuditHook>,
+}
+
+impl Audit {
+    pub(crate) fn start(owner: Owner, method: &Method, hook: Option<AuditHook>) -> Self {
+        let record = AuditRecord {
+            owner,
+            charm: None,
+            method: cut(method.as_str(), METHOD_BYTES),
+            origin: String::new(),
+            path: String::new(),
+            rule: String::new(),
+            decision: Decision::Denied,
+            option: None,
+            credential: false,
+            address: None,
+            status: None,
+            bytes: 0,
+            elapsed: Duration::ZERO,
+            error: None,
+        };
+        Self { record, started: Instant::now(), ended: false, hook }
+    }
+
+    pub(crate) fn charm(&mut self, charm: Option<&str>) {
+        self.record.charm = charm.map(str::to_owned);
+    }
+
+    pub(crate) fn target(&mut self, target: &Target) {
+        self.record.origin = target.origin().to_string();
+        self.record.path = cut(target.url().path(), PATH_BYTES);
+    }
+
+    /// It may go out.
+    pub(crate) fn decided(&mut self, decision: Decision, rule: String, option: Option<String>) {
+        self.record.decision = decision;
+        self.record.rule = rule;
+        self.record.option = option;
+    }
+
+    pub(crate) fn with_credential(&mut self) {
+        self.record.credential = true;
+    }
+
+    pub(crate) fn answered(&mut self, address: Option<SocketAddr>, status: StatusCode) {
+        self.record.address = address;
+        self.record.status = Some(status);
+    }
+
+    pub(crate) fn received(&mut self, bytes: u64) {
+        self.record.bytes = bytes;
+    }
+
+    /// It ended well.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// It ended so.
+    pub(crate) fn fail(&mut self, error: &EgressError) {
+        self.ended = true;
+        self.record.error = Some(error.to_string());
+        if error.is_refusal() {
+            self.record.decision = Decision::Denied;
+            self.record.option = error.option().map(str::to_owned);
+            self.record.rule = match error {
+                EgressError::Denied { rule, .. } => rule.to_string(),
+                EgressError::Address { what, .. } => (*what).to_owned(),
+                other => other.kind().to_owned(),
+            };
+        }
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        let Self { record, started, ended, hook } = self;
+        record.elapsed = started.elapsed();
+        if !*ended && record.error.is_none() {
+            record.error = Some("ended early by the guest".to_owned());
+        }
+        write(record);
+        if let Some(hook) = hook {
+            hook(record);
+        }
+    }
+}
+
+/// Everything here is either ours, or made of printable ASCII: a URL's path and origin, a method, the name of a charm.
+fn write(record: &AuditRecord) {
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "egress",
+                owner = %record.owner,
+                charm = record.charm.as_deref(),
+                method = record.method,
+                origin = record.origin,
+                path = record.path,
+                rule = record.rule,
+                decision = %record.decision,
+                option = record.option.as_deref(),
+                credential = record.credential,
+                address = record.address.map(tracing::field::display),
+                status = record.status.map(|status| status.as_u16()),
+                bytes = record.bytes,
+                ms = u64::try_from(record.elapsed.as_millis()).unwrap_or(u64::MAX),
+                error = record.error.as_deref(),
+                "{}: {} {}{}",
+                record.decision,
+                record.method,
+                record.origin,
+                record.path,
+            )
+        };
+    }
+    match record.decision {
+        Decision::Allowed => event!(info),
+        Decision::Denied | Decision::WouldDeny => event!(warn),
+    }
+}
+
+/// The first bytes of a text of ASCII.
+fn cut(text: &str, bytes: usize) -> String {
+    match text.get(..bytes) {
+        Some(start) if text.len() > bytes => format!("{start}…"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_of_guests_are_cut() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "abc…");
+    }
+
+    #[test]
+    fn a_record_is_written_once_also_when_nobody_ended_it() {
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let kept = seen.clone();
+        let hook: AuditHook = Arc::new(move |record| kept.lock().unwrap().push(record.error.clone()));
+        let mut audit = Audit::start(Owner::Charms, &Method::GET, Some(hook.clone()));
+        audit.end();
+        drop(audit);
+        drop(Audit::start(Owner::Charms, &Method::GET, Some(hook)));
+        assert_eq!(*seen.lock().unwrap(), [None, Some("ended early by the guest".to_owned())]);
+    }
+}

@@ -1,0 +1,264 @@
+//! Bodies, counted and timed.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use sync_wrapper::SyncWrapper;
+use tokio::time::{Instant, Sleep};
+
+use crate::audit::Audit;
+use crate::budget::Place;
+use crate::error::{BoxError, EgressError, Part, Wait};
+use crate::failure;
+use crate::headers;
+use crate::limits::HttpLimits;
+
+/// A response's body: [`EgressError::TooLarge`] once it is over its limit, [`EgressError::Timeout`] once it is out of time.
+/// At its end, and when it is dropped, the request's place in the call's budget is free again and its record is written.
+pub struct ResponseBody {
+    inner: Option<Open>,
+    hint: SizeHint,
+}
+
+/// What a response's body holds for as long as it is under way.
+struct Open {
+    body: reqwest::Body,
+    audit: Audit,
+    origin: String,
+    limits: HttpLimits,
+    received: u64,
+    between: Option<Duration>,
+    /// Fires at the end of the request's time, or before that, when the next piece is overdue.
+    overdue: Pin<Box<Sleep>>,
+    started: Instant,
+    deadline: Instant,
+    _place: Place,
+}
+
+/// The times that bound a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// When the request started.
+    pub(crate) started: Instant,
+    /// When it must have ended.
+    pub(crate) deadline: Instant,
+    /// The longest wait for a piece.
+    pub(crate) between: Option<Duration>,
+}
+
+impl Times {
+    fn next(self) -> Instant {
+        self.between.map_or(self.deadline, |between| self.deadline.min(Instant::now() + between))
+    }
+}
+
+impl ResponseBody {
+    /// Refuses at once what says of itself that it is too large.
+    pub(crate) fn new(
+        body: reqwest::Body,
+        mut audit: Audit,
+        origin: String,
+        limits: HttpLimits,
+        times: Times,
+        place: Place,
+    ) -> Result<Self, EgressError> {
+        let hint = body.size_hint();
+        if hint.lower() > limits.response_body_bytes {
+            let error = EgressError::TooLarge { what: Part::ResponseBody, limit: limits.response_body_bytes };
+            audit.fail(&error);
+            return Err(error);
+        }
+        if body.is_end_stream() {
+            audit.end();
+            return Ok(Self { inner: None, hint: SizeHint::with_exact(0) });
+        }
+        let Times { started, deadline, between } = times;
+        let overdue = Box::pin(tokio::time::sleep_until(times.next()));
+        let open =
+            Open { body, audit, origin, limits, received: 0, between, overdue, started, deadline, _place: place };
+        Ok(Self { inner: Some(open), hint })
+    }
+}
+
+impl std::fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseBody").field("ended", &self.inner.is_none()).finish_non_exhaustive()
+    }
+}
+
+impl Open {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        // First the time, so that a body which always has more cannot outrun it.
+        if self.overdue.as_mut().poll(cx).is_ready() {
+            let (what, after) = if Instant::now() >= self.deadline {
+                (Wait::Whole, self.deadline - self.started)
+            } else {
+                (Wait::Piece, self.between.unwrap_or_default())
+            };
+            return Poll::Ready(Some(Err(EgressError::Timeout { what, after })));
+        }
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(failure::of(&error, &self.origin, &self.limits)))),
+            Some(Ok(frame)) => frame,
+        };
+        if let Some(data) = frame.data_ref() {
+            self.received += data.len() as u64;
+            self.audit.received(self.received);
+            if self.received > self.limits.response_body_bytes {
+                let limit = self.limits.response_body_bytes;
+                return Poll::Ready(Some(Err(EgressError::TooLarge { what: Part::ResponseBody, limit })));
+            }
+        }
+        let frame = match frame.into_trailers() {
+            Err(data) => data,
+            Ok(mut trailers) => match headers::check_response(&mut trailers, &self.limits) {
+                Ok(()) => Frame::trailers(trailers),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            },
+        };
+        let times = Times { started: self.started, deadline: self.deadline, between: self.between };
+        self.overdue.as_mut().reset(times.next());
+        Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        let Some(open) = &mut self.inner else { return Poll::Ready(None) };
+        let frame = ready!(open.poll(cx));
+        match &frame {
+            None => open.audit.end(),
+            Some(Err(error)) => open.audit.fail(error),
+            Some(Ok(_)) if open.body.is_end_stream() => open.audit.end(),
+            Some(Ok(_)) => {
+                self.hint = open.body.size_hint();
+                return Poll::Ready(frame);
+            }
+        }
+        // Over: frees the place, and closes the connection if there was more to come.
+        self.inner = None;
+        self.hint = SizeHint::with_exact(0);
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.hint
+    }
+}
+
+/// A guest's body on its way out: held to its limit, to the length that the guest said, and to the request's time. Trailers
+/// are left out: HTTP/1.1 would drop them unannounced, and they are headers that nobody checked.
+pub(crate) struct RequestBody {
+    /// reqwest wants bodies that are `Sync`; guests' are not. Nobody ever shares this one.
+    inner: SyncWrapper<UnsyncBoxBody<Bytes, BoxError>>,
+    left: u64,
+    limit: u64,
+    exact: bool,
+    ended: bool,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// Why a guest's body was not sent to its end. Travels through reqwest as the cause of its error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestBodyError {
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+    #[error("it is not as long as its content-length header says")]
+    Length,
+    #[error("it was not there in time")]
+    Late,
+    #[error("the guest gave it up")]
+    Guest(#[source] BoxError),
+}
+
+impl RequestBody {
+    /// Refuses at once what says of itself that it is too large, or two lengths that differ.
+    pub(crate) fn new<B>(
+        body: B,
+        length: Option<u64>,
+        limits: &HttpLimits,
+        deadline: Instant,
+    ) -> Result<Self, EgressError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let limit = limits.request_body_bytes;
+        let hint = body.size_hint();
+        let exact = match (length, hint.exact()) {
+            (Some(said), Some(is)) if said != is => {
+                return Err(EgressError::Request("the content-length header does not match the body".to_owned()));
+            }
+            (said, is) => said.or(is),
+        };
+        if exact.unwrap_or(hint.lower()) > limit {
+            return Err(EgressError::TooLarge { what: Part::RequestBody, limit });
+        }
+        let ended = body.is_end_stream();
+        let timer = Box::pin(tokio::time::sleep_until(deadline));
+        let inner = SyncWrapper::new(body.map_err(Into::into).boxed_unsync());
+        Ok(Self { inner, left: exact.unwrap_or(limit), limit, exact: exact.is_some(), ended, timer })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        if self.timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(RequestBodyError::Late)));
+        }
+        let frame = match ready!(Pin::new(self.inner.get_mut()).poll_frame(cx)) {
+            Some(Err(error)) => return Poll::Ready(Some(Err(RequestBodyError::Guest(error)))),
+            Some(Ok(frame)) => frame.into_data().ok(),
+            None => None,
+        };
+        // Nothing follows trailers, so they are an end like any other.
+        let Some(data) = frame else {
+            let short = self.exact && self.left > 0;
+            return Poll::Ready(short.then_some(Err(RequestBodyError::Length)));
+        };
+        Poll::Ready(Some(match self.left.checked_sub(data.len() as u64) {
+            Some(left) => {
+                self.left = left;
+                Ok(Frame::data(data))
+            }
+            None if self.exact => Err(RequestBodyError::Length),
+            None => Err(RequestBodyError::TooLarge(self.limit)),
+        }))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(self.poll(cx));
+        self.ended = !matches!(frame, Some(Ok(_)));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.exact { SizeHint::with_exact(self.left) } else { SizeHint::default() }
+    }
+}

@@ -1,0 +1,124 @@
+//! What is left of a call's requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::error::{EgressError, Wait};
+use crate::limits::HttpLimits;
+
+/// The HTTP budget of one call of a guest: how many requests, how many at once, until when. Clones share it.
+#[derive(Clone, Debug)]
+pub struct CallBudget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: u32,
+    asked: AtomicU32,
+    concurrent: usize,
+    places: Arc<Semaphore>,
+    deadline: Instant,
+}
+
+/// One of the call's requests under way. Dropping it makes room for the next.
+pub(crate) type Place = OwnedSemaphorePermit;
+
+impl CallBudget {
+    /// A fresh one, for a call that ends at `deadline` at the latest (a `std` or a `tokio` instant).
+    pub fn new(limits: &HttpLimits, deadline: impl Into<Instant>) -> Self {
+        // More permits than tokio's semaphores can hold would panic; nobody needs as many.
+        let concurrent = limits.concurrent_per_call.clamp(1, Semaphore::MAX_PERMITS);
+        Self(Arc::new(Inner {
+            limit: limits.requests_per_call,
+            asked: AtomicU32::new(0),
+            concurrent,
+            places: Arc::new(Semaphore::new(concurrent)),
+            deadline: deadline.into(),
+        }))
+    }
+
+    /// When the call ends.
+    pub fn deadline(&self) -> Instant {
+        self.0.deadline
+    }
+
+    /// How many requests the guest made, refused ones included.
+    pub fn asked(&self) -> u32 {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
+    /// How many of them are under way: sent, and their response's body neither at its end nor dropped.
+    pub fn in_flight(&self) -> usize {
+        self.0.concurrent - self.0.places.available_permits()
+    }
+
+    /// Counts one request.
+    pub(crate) fn count(&self) -> Result<(), OverBudget> {
+        let limit = self.0.limit;
+        // Saturates, so that a guest cannot count its way round to zero.
+        let before = self.0.asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| asked.checked_add(1));
+        match before {
+            Ok(before) if before < limit => Ok(()),
+            before => Err(OverBudget { limit, first: before == Ok(limit) }),
+        }
+    }
+
+    /// Waits for a place among the requests under way.
+    pub(crate) async fn place(&self, limits: &HttpLimits) -> Result<Place, EgressError> {
+        let started = Instant::now();
+        let until = self.0.deadline.min(started + limits.request_time);
+        // Timers are coarse; what is over must not get a millisecond's grace.
+        if until <= started {
+            return Err(EgressError::Timeout { what: Wait::Place, after: Duration::ZERO });
+        }
+        match tokio::time::timeout_at(until, self.0.places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            // The semaphore is never closed, so this is the timeout.
+            Ok(Err(_)) | Err(_) => Err(EgressError::Timeout { what: Wait::Place, after: until - started }),
+        }
+    }
+}
+
+/// All requests of the call are used up.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OverBudget {
+    pub(crate) limit: u32,
+    /// Whether this is the first one too many.
+    pub(crate) first: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(requests: u32, at_once: usize) -> CallBudget {
+        let limits = HttpLimits { requests_per_call: requests, concurrent_per_call: at_once, ..HttpLimits::default() };
+        CallBudget::new(&limits, Instant::now() + Duration::from_mins(1))
+    }
+
+    #[tokio::test]
+    async fn the_first_request_too_many_is_told_from_the_others() {
+        let budget = budget(2, 1);
+        assert_eq!(budget.count(), Ok(()));
+        assert_eq!(budget.count(), Ok(()));
+        assert_eq!(budget.count(), Err(OverBudget { limit: 2, first: true }));
+        assert_eq!(budget.count(), Err(OverBudget { limit: 2, first: false }));
+        assert_eq!(budget.asked(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_for_a_place_and_gives_up_in_time() {
+        let budget = budget(2, 1);
+        let limits = HttpLimits::default();
+        let held = budget.place(&limits).await.unwrap();
+        assert_eq!(budget.in_flight(), 1);
+        let refused = budget.place(&limits).await.unwrap_err();
+        assert!(matches!(refused, EgressError::Timeout { what: Wait::Place, .. }), "{refused}");
+        drop(held);
+        assert_eq!(budget.in_flight(), 0);
+        assert!(budget.place(&limits).await.is_ok());
+    }
+}

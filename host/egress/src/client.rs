@@ -1,0 +1,188 @@
+//! One owner's way through the gate.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_manifest::{AskedHttp, CredentialPath, EffectiveGrant};
+use bytes::Bytes;
+use http::Method;
+use http_body::Body;
+use tokio::time::Instant;
+
+use crate::audit::{Audit, Decision};
+use crate::body::ResponseBody;
+use crate::budget::CallBudget;
+use crate::connect::ConnectLayer;
+use crate::credential::CredentialSource;
+use crate::error::{BoxError, EgressError};
+use crate::gate::{GateError, Shared};
+use crate::grants::{Admitted, Granted};
+use crate::limits::{HttpLimits, RequestOptions};
+use crate::resolve::PinnedResolver;
+use crate::target::Target;
+use crate::{Owner, route, tls};
+
+/// How long an unused connection is kept: longer than the shortest usual poll interval (20 s), so that it serves the next
+/// poll, too.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+
+/// Unused connections to one origin. More would hardly be used again.
+const IDLE_CONNECTIONS: usize = 4;
+
+/// What a server is told of us where the guest says nothing of itself. Some APIs refuse requests without.
+const USER_AGENT: &str = concat!("bg-wasm-host/", env!("CARGO_PKG_VERSION"));
+
+/// Whose client it is and what it may do.
+pub struct ClientOptions {
+    /// For whom.
+    pub owner: Owner,
+    /// What it may ask for; nothing by default.
+    pub grants: Vec<EffectiveGrant>,
+    /// What its manifest asks for, so that a denial can say whether an option would help. None for charms, and where it is not
+    /// known.
+    pub asked: Option<Vec<AskedHttp>>,
+    /// Where the credentials come from that its grants name. Without it, requests for one fail.
+    pub credentials: Option<Arc<dyn CredentialSource>>,
+    /// Its limits.
+    pub limits: HttpLimits,
+}
+
+impl ClientOptions {
+    /// A client that may do nothing yet.
+    pub fn new(owner: Owner) -> Self {
+        Self { owner, grants: Vec::new(), asked: None, credentials: None, limits: HttpLimits::default() }
+    }
+}
+
+/// One owner's way through the gate: its grants, its connections and its TLS sessions. Clones share them.
+#[derive(Clone)]
+pub struct GateClient(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) gate: Arc<Shared>,
+    pub(crate) granted: Granted,
+    pub(crate) credentials: Option<Arc<dyn CredentialSource>>,
+    pub(crate) limits: HttpLimits,
+    pub(crate) http: reqwest::Client,
+}
+
+/// What the gate would do with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it would be sent.
+    pub decision: Decision,
+    /// The grant that covers it, or why none does.
+    pub rule: String,
+    /// The option that would cover it.
+    pub option: Option<String>,
+    /// Where a credential would come from.
+    pub credential: Option<CredentialPath>,
+}
+
+impl fmt::Debug for GateClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateClient")
+            .field("owner", &self.0.granted.owner)
+            .field("grants", &self.0.granted.grants)
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GateClient {
+    pub(crate) fn new(gate: Arc<Shared>, options: ClientOptions) -> Result<Self, GateError> {
+        let ClientOptions { owner, grants, asked, credentials, limits } = options;
+        let granted = Granted { owner, grants, asked };
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::config(&gate.extra_roots)?)
+            .dns_resolver(PinnedResolver)
+            .connector_layer(ConnectLayer)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            // What a guest asks for once is sent once.
+            .retry(reqwest::retry::never())
+            .http1_max_headers(limits.response_headers)
+            .http2_max_header_list_size(u32::try_from(limits.response_header_bytes).unwrap_or(u32::MAX))
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .user_agent(USER_AGENT)
+            .build()?;
+        Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, http })))
+    }
+
+    /// For whom it is.
+    pub fn owner(&self) -> &Owner {
+        &self.0.granted.owner
+    }
+
+    /// What it may ask for.
+    pub fn grants(&self) -> &[EffectiveGrant] {
+        &self.0.granted.grants
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &HttpLimits {
+        &self.0.limits
+    }
+
+    /// The budget of a call that ends at `deadline` (a `std` or a `tokio` instant).
+    pub fn budget(&self, deadline: impl Into<Instant>) -> CallBudget {
+        CallBudget::new(&self.0.limits, deadline)
+    }
+
+    /// What would become of a request, as far as that can be said without looking a name up or sending anything. An error is
+    /// a refusal.
+    pub fn check(&self, method: &Method, url: &str) -> Result<Verdict, EgressError> {
+        let Inner { gate, granted, limits, .. } = &*self.0;
+        let target = Target::parse(url, limits)?;
+        let Admitted { decision, rule, option, credential } = granted.admit(gate.mode, method, &target)?;
+        if let Some(address) = target.literal() {
+            route::check(gate, &target, address)?;
+        }
+        Ok(Verdict { decision, rule, option, credential })
+    }
+
+    /// Sends a request of the guest's, within what is left of the call's `budget`.
+    ///
+    /// The response's body counts on: it ends with an error at its limits, and holds one of the budget's places until its end
+    /// or until it is dropped. Dropping the future cancels the request. It must be polled within a tokio runtime.
+    pub fn send<B>(
+        &self,
+        request: http::Request<B>,
+        budget: &CallBudget,
+        options: RequestOptions,
+    ) -> impl Future<Output = Result<http::Response<ResponseBody>, EgressError>> + Send + 'static + use<B>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (inner, budget) = (self.0.clone(), budget.clone());
+        async move {
+            if let Err(over) = budget.count() {
+                let error = EgressError::Budget { limit: over.limit };
+                // One line says it; a guest that goes on asking gets no more of the log.
+                if over.first {
+                    inner.audit(request.method()).fail(&error);
+                }
+                return Err(error);
+            }
+            let mut audit = inner.audit(request.method());
+            match inner.exchange(request, &budget, options, &mut audit).await {
+                Ok(exchanged) => exchanged.finish(audit, &inner.limits),
+                Err(error) => {
+                    audit.fail(&error);
+                    Err(error)
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn audit(&self, method: &Method) -> Audit {
+        Audit::start(self.granted.owner.clone(), method, self.gate.audit.clone())
+    }
+}

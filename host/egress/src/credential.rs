@@ -1,0 +1,34 @@
+//! Credentials, which guests use but never see.
+
+use async_trait::async_trait;
+use bg_identity::Secret;
+use bg_manifest::CredentialPath;
+
+use crate::Owner;
+
+/// Why a credential could not be had. Holds no part of one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// The guest named a charm that it may not speak for, or something that is no charm.
+    #[error("{charm} is not a charm of {owner}")]
+    NotItsCharm {
+        /// What the guest named.
+        charm: String,
+        /// Who named it.
+        owner: Owner,
+    },
+    /// The charm has no such secret, or its authorization has ended for good.
+    #[error("{0}")]
+    Missing(String),
+    /// The charm runtime could not be asked; later it may.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Where credentials come from.
+#[async_trait]
+pub trait CredentialSource: Send + Sync {
+    /// The bearer token at `path` of the charm that the guest named in its `bg-charm` header, in whatever form it did so.
+    /// Must check that the charm is one of `owner`'s.
+    async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError>;
+}

@@ -1,0 +1,74 @@
+//! What an error of the HTTP stack means.
+//!
+//! reqwest's own error texts hold the URL with its query, so none is ever shown: only what it was caused by.
+
+use std::error::Error;
+use std::io;
+
+use crate::body::RequestBodyError;
+use crate::connect::ConnectTimeout;
+use crate::error::{EgressError, Part, Wait};
+use crate::limits::HttpLimits;
+
+/// Reads an error of reqwest, from sending a request or from a response's body.
+pub(crate) fn of(error: &reqwest::Error, origin: &str, limits: &HttpLimits) -> EgressError {
+    let causes = causes(error);
+    for cause in &causes {
+        if let Some(body) = cause.downcast_ref::<RequestBodyError>() {
+            return of_request_body(body);
+        }
+        if let Some(ConnectTimeout(after)) = cause.downcast_ref() {
+            return EgressError::Timeout { what: Wait::Connection, after: *after };
+        }
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return EgressError::Tls { origin: origin.to_owned(), message: of_tls(tls) };
+        }
+        if let Some(hyper) = cause.downcast_ref::<hyper::Error>()
+            && hyper.is_parse_too_large()
+        {
+            return EgressError::TooLarge { what: Part::ResponseHead, limit: limits.response_header_bytes as u64 };
+        }
+    }
+    let message = causes
+        .iter()
+        .rev()
+        .find(|cause| !cause.is::<reqwest::Error>())
+        .map_or_else(|| "it failed".to_owned(), ToString::to_string);
+    let origin = origin.to_owned();
+    if error.is_connect() {
+        EgressError::Connect { origin, message }
+    } else {
+        EgressError::Protocol { origin, message }
+    }
+}
+
+/// The error and what caused it, outermost first. An I/O error hides the error that it was made of from `source`.
+fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
+    let mut found: Vec<&(dyn Error + 'static)> = vec![error];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        found.push(cause);
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    found
+}
+
+fn of_request_body(error: &RequestBodyError) -> EgressError {
+    match error {
+        RequestBodyError::TooLarge(limit) => EgressError::TooLarge { what: Part::RequestBody, limit: *limit },
+        RequestBodyError::Length | RequestBodyError::Late | RequestBodyError::Guest(_) => {
+            EgressError::RequestBody(error.to_string())
+        }
+    }
+}
+
+fn of_tls(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(_) => "it does not speak TLS there".to_owned(),
+        other => other.to_string(),
+    }
+}

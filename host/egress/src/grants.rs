@@ -1,0 +1,123 @@
+//! Whether a request is covered by a grant, and what would cover it.
+
+use bg_manifest::{
+    AskedHttp, CredentialPath, EffectiveGrant, HttpGrant, Methods, Mismatch, OperatorGrant, command_line_option,
+    find_grant,
+};
+use http::Method;
+
+use crate::Owner;
+use crate::audit::Decision;
+use crate::error::{EgressError, Rule};
+use crate::gate::Mode;
+use crate::target::Target;
+
+/// What is known of a request once it may go on.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) decision: Decision,
+    /// The grant that covers it, or why none does.
+    pub(crate) rule: String,
+    /// The option that would cover it, if it is not covered.
+    pub(crate) option: Option<String>,
+    pub(crate) credential: Option<CredentialPath>,
+}
+
+/// What one owner asks for and may do.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) owner: Owner,
+    pub(crate) grants: Vec<EffectiveGrant>,
+    pub(crate) asked: Option<Vec<AskedHttp>>,
+}
+
+impl Granted {
+    /// Looks for the grant that covers a request. Without one it is denied, or let through where the gate only reports.
+    pub(crate) fn admit(&self, mode: Mode, method: &Method, target: &Target) -> Result<Admitted, EgressError> {
+        let Self { owner, grants, .. } = self;
+        // A tunnel leads where nothing is checked, and TRACE would show the guest the credential that we attached.
+        if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
+            let message = format!("{owner} may not send {method} requests; nobody may");
+            return Err(EgressError::Denied { rule: Rule::Method, message, option: None });
+        }
+        let mismatch = match find_grant(grants, method, target.url()) {
+            Ok(found) => {
+                return Ok(Admitted {
+                    decision: Decision::Allowed,
+                    rule: found.grant.to_string(),
+                    option: None,
+                    credential: found.credential.clone(),
+                });
+            }
+            Err(Mismatch::Url(error)) => return Err(EgressError::Request(error.to_string())),
+            Err(mismatch) => mismatch,
+        };
+        let option = self.option(method, target);
+        let unasked = if option.is_none() { ", and its manifest does not ask for it" } else { "" };
+        match mode {
+            Mode::Report => Ok(Admitted {
+                decision: Decision::WouldDeny,
+                rule: format!("{mismatch}{unasked}"),
+                option,
+                credential: None,
+            }),
+            Mode::Enforce => Err(EgressError::Denied {
+                rule: Rule::Grant,
+                message: format!("{owner} may not send {} {}: {mismatch}{unasked}", shown(method), place(target)),
+                option,
+            }),
+        }
+    }
+
+    /// Whether the host attaches credentials anywhere at the target's origin.
+    pub(crate) fn has_credential_at(&self, target: &Target) -> bool {
+        let origin = target.origin();
+        self.grants.iter().filter(|effective| effective.credential.is_some()).any(|EffectiveGrant { grant, .. }| {
+            grant.scheme() == origin.scheme()
+                && grant.port() == origin.port()
+                && target.url().host().is_some_and(|host| grant.host().matches(&host))
+        })
+    }
+
+    /// The option that would grant a request: for all that the manifest asks with it, or, where no manifest is known, for all
+    /// in the same folder of its path. None where an option would not help, since the manifest does not ask for it.
+    fn option(&self, method: &Method, target: &Target) -> Option<String> {
+        let grant = match &self.asked {
+            Some(asked) => {
+                let asked = asked.iter().find(|asked| asked.grant.matches(method, target.url()).is_ok())?;
+                asked.grant.clone().with_methods(Methods::ANY)
+            }
+            None => folder(target),
+        };
+        Some(match &self.owner {
+            Owner::Integration(id) => {
+                let grant = OperatorGrant { integration: Some(id.clone()), grant };
+                command_line_option("--allow-http", &grant.to_string())
+            }
+            Owner::Charms => command_line_option("--allow-charm-http", &grant.to_string()),
+        })
+    }
+}
+
+/// Everything up to the last slash of the path, since its last part may be an ID; or the whole origin, if that is no path
+/// that could be granted.
+fn folder(target: &Target) -> HttpGrant {
+    let path = target.url().path();
+    let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
+    let grant = format!("{}{folder}", target.origin());
+    grant.parse().unwrap_or_else(|_| HttpGrant::from(target.origin().clone()))
+}
+
+/// The URL without its query, cut to what fits on a line or two.
+fn place(target: &Target) -> String {
+    const CHARS: usize = 200;
+    let path = target.url().path();
+    match path.get(..CHARS) {
+        Some(start) if path.len() > CHARS => format!("{}{start}…", target.origin()),
+        _ => format!("{}{path}", target.origin()),
+    }
+}
+
+fn shown(method: &Method) -> &str {
+    method.as_str().get(..32).unwrap_or(method.as_str())
+}

@@ -1,0 +1,249 @@
+//! Which headers may pass, either way.
+
+use http::header::{self, HeaderMap, HeaderName};
+
+use crate::error::{EgressError, Part};
+use crate::limits::HttpLimits;
+
+/// The header in which a guest names the charm whose credential it wants. It never leaves the host.
+pub const CHARM_HEADER: HeaderName = HeaderName::from_static("bg-charm");
+
+/// Bytes of a charm's name: a space's DID (56), a slash, a charm ID (128 at most), and some room.
+const CHARM_BYTES: usize = 256;
+
+/// What a guest may not set: it describes the connection (RFC 9110, section 7.6.1, and the older names), which is the
+/// host's, or the message's framing, which hyper writes. `host` comes from the URL alone. `expect` would make the server's
+/// answer depend on a body that waits for it.
+const REFUSED: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::EXPECT,
+    header::HOST,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// The same, by how the name begins: everything for proxies, and HTTP/2's upgrade from HTTP/1.1.
+const REFUSED_PREFIXES: [&str; 2] = ["proxy-", "http2-"];
+
+/// A request's headers once they have passed.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// What is sent: without `bg-charm` and `content-length`.
+    pub(crate) headers: HeaderMap,
+    /// The body's length, if the guest gave it.
+    pub(crate) length: Option<u64>,
+}
+
+/// Takes `bg-charm` off. An error if there are several, or if what it says is no name of a charm.
+pub(crate) fn take_charm(headers: &mut HeaderMap) -> Result<Option<String>, EgressError> {
+    let mut values = headers.get_all(&CHARM_HEADER).iter();
+    let charm = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(_), Some(_)) => Err(EgressError::Request(format!("more than one {CHARM_HEADER} header"))),
+        (Some(value), None) => value
+            .to_str()
+            .ok()
+            .filter(|text| is_charm_name(text))
+            .map(str::to_owned)
+            .ok_or_else(|| EgressError::Request(format!("the {CHARM_HEADER} header names no charm"))),
+    };
+    headers.remove(&CHARM_HEADER);
+    charm.map(Some)
+}
+
+/// Only what names of charms are made of, so that it can be logged and compared as it is. Who is meant, and whether there is
+/// such a charm, the credential source decides.
+fn is_charm_name(text: &str) -> bool {
+    (1..=CHARM_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/._-".contains(&byte))
+}
+
+/// Checks the headers of a request.
+pub(crate) fn check(mut headers: HeaderMap, limits: &HttpLimits) -> Result<Checked, EgressError> {
+    if headers.len() > limits.request_headers {
+        return Err(EgressError::TooLarge { what: Part::RequestHeaders, limit: limits.request_headers as u64 });
+    }
+    if bytes_of(&headers) > limits.request_header_bytes {
+        return Err(EgressError::TooLarge {
+            what: Part::RequestHeaderBytes,
+            limit: limits.request_header_bytes as u64,
+        });
+    }
+    for name in headers.keys() {
+        if is_refused(name) {
+            return Err(EgressError::Request(format!("a guest may not set the header {name}")));
+        }
+    }
+    let length = content_length(&headers)?;
+    // hyper writes it again, from what the body says of itself, which is held to this length.
+    headers.remove(header::CONTENT_LENGTH);
+    Ok(Checked { headers, length })
+}
+
+fn is_refused(name: &HeaderName) -> bool {
+    REFUSED.contains(name) || REFUSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+}
+
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, EgressError> {
+    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    let bad = |what: &str| Err(EgressError::Request(format!("{what} content-length header")));
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => bad("more than one"),
+        (Some(value), None) => match value.to_str() {
+            // `parse` would take a plus sign.
+            Ok(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => match text.parse() {
+                Ok(length) => Ok(Some(length)),
+                Err(_) => bad("a malformed"),
+            },
+            _ => bad("a malformed"),
+        },
+    }
+}
+
+/// Checks a response's headers or trailers, and takes off what describes the connection: it ends here.
+pub(crate) fn check_response(headers: &mut HeaderMap, limits: &HttpLimits) -> Result<(), EgressError> {
+    if headers.len() > limits.response_headers {
+        return Err(EgressError::TooLarge { what: Part::ResponseHeaders, limit: limits.response_headers as u64 });
+    }
+    if bytes_of(headers) > limits.response_header_bytes {
+        let limit = limits.response_header_bytes as u64;
+        return Err(EgressError::TooLarge { what: Part::ResponseHeaderBytes, limit });
+    }
+    let connection: Vec<HeaderName> = headers.keys().filter(|name| is_refused(name)).cloned().collect();
+    for name in connection {
+        headers.remove(name);
+    }
+    Ok(())
+}
+
+fn bytes_of(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap()))
+            .fold(HeaderMap::new(), |mut map, (name, value)| {
+                map.append(name, value);
+                map
+            })
+    }
+
+    #[test]
+    fn what_belongs_to_the_connection_is_refused() {
+        for name in [
+            "Connection",
+            "Keep-Alive",
+            "Proxy-Connection",
+            "Proxy-Authorization",
+            "Proxy-Authenticate",
+            "Proxy-Anything",
+            "TE",
+            "Trailer",
+            "Transfer-Encoding",
+            "Upgrade",
+            "HTTP2-Settings",
+            "Host",
+            "Expect",
+        ] {
+            let error = check(map(&[(name, "x")]), &HttpLimits::default()).unwrap_err();
+            assert_eq!(error.to_string(), format!("a guest may not set the header {}", name.to_lowercase()));
+        }
+    }
+
+    #[test]
+    fn ordinary_headers_pass_unchanged() {
+        let given =
+            map(&[("accept", "application/json"), ("x-one", "1"), ("x-one", "2"), ("authorization", "Bearer a")]);
+        let checked = check(given.clone(), &HttpLimits::default()).unwrap();
+        assert_eq!(checked.headers, given);
+        assert_eq!(checked.length, None);
+    }
+
+    #[test]
+    fn only_one_plain_content_length_is_taken() {
+        let length = |pairs: &[(&str, &str)]| check(map(pairs), &HttpLimits::default()).map(|checked| checked.length);
+        assert_eq!(length(&[("content-length", "12")]).unwrap(), Some(12));
+        for bad in ["+1", "-1", "1, 1", "0x10", "1 ", "99999999999999999999999", ""] {
+            assert!(length(&[("content-length", bad)]).is_err(), "{bad:?}");
+        }
+        assert!(length(&[("content-length", "1"), ("content-length", "1")]).is_err());
+        assert!(length(&[("content-length", "1"), ("transfer-encoding", "chunked")]).is_err());
+    }
+
+    #[test]
+    fn the_charm_header_is_taken_off_and_only_one_is_allowed() {
+        let name = "did:key:z6Mk/baedrei-x_y.z";
+        let mut headers = map(&[("bg-charm", name), ("accept", "*/*")]);
+        assert_eq!(take_charm(&mut headers).unwrap().as_deref(), Some(name));
+        assert_eq!(headers, map(&[("accept", "*/*")]));
+
+        let mut two = map(&[("bg-charm", name), ("bg-charm", name)]);
+        assert!(take_charm(&mut two).is_err());
+        assert!(two.is_empty(), "taken off in any case");
+        for bad in ["", "a, b", "a b", "\u{e9}", &"x".repeat(257)] {
+            assert!(take_charm(&mut map(&[("bg-charm", bad)])).is_err(), "{bad:?}");
+        }
+        assert_eq!(take_charm(&mut HeaderMap::new()).unwrap(), None);
+    }
+
+    #[test]
+    fn there_are_limits_on_number_and_bytes() {
+        let limits = HttpLimits::default();
+        let many: Vec<(String, &str)> = (0..=limits.request_headers).map(|n| (format!("x-{n}"), "")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        assert!(matches!(check(map(&many), &limits), Err(EgressError::TooLarge { what: Part::RequestHeaders, .. })));
+        assert!(check(map(&many[1..]), &limits).is_ok());
+        let large = "x".repeat(limits.request_header_bytes);
+        assert!(matches!(
+            check(map(&[("a", &large)]), &limits),
+            Err(EgressError::TooLarge { what: Part::RequestHeaderBytes, .. })
+        ));
+        let large = "x".repeat(limits.response_header_bytes);
+        assert!(check_response(&mut map(&[("a", &large)]), &limits).is_err());
+    }
+
+    #[test]
+    fn a_response_loses_what_describes_its_connection() {
+        let mut headers = map(&[("connection", "close"), ("transfer-encoding", "chunked"), ("location", "/x")]);
+        check_response(&mut headers, &HttpLimits::default()).unwrap();
+        assert_eq!(headers, map(&[("location", "/x")]));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_names_the_connection_or_the_charm_ever_passes(
+            names in proptest::collection::vec(
+                prop_oneof![
+                    "[a-z][a-z0-9-]{0,12}",
+                    "proxy-[a-z]{0,6}",
+                    "(connection|host|te|trailer|transfer-encoding|upgrade|keep-alive|expect|bg-charm|content-length)",
+                ],
+                0..6,
+            ),
+            value in "[!-~]{1,8}",
+        ) {
+            let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+            let mut headers = map(&pairs);
+            if take_charm(&mut headers).is_ok()
+                && let Ok(checked) = check(headers, &HttpLimits::default())
+            {
+                for name in checked.headers.keys() {
+                    prop_assert!(!is_refused(name) && name != CHARM_HEADER && name != header::CONTENT_LENGTH);
+                }
+            }
+        }
+    }
+}

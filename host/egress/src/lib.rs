@@ -1,0 +1,50 @@
+//! The gate: the one way by which guests reach the network, over HTTP alone. There is no WebAssembly in it.
+//!
+//! There is one [`Gate`] in a process. Each integration, and the charms together, get a [`GateClient`] of it, with grants,
+//! connections and TLS sessions of its own. Every request passes, in this order:
+//!
+//! 1. its call's [`CallBudget`];
+//! 2. one URL parser, whose result is both checked and dialled;
+//! 3. the grants; without one that covers it, it is denied, and its name never looked up;
+//! 4. the rules for headers;
+//! 5. one look-up of the name, and a check of **every** address found against [`special`] and the service's own ports;
+//! 6. the [`CredentialSource`], if its grant names a credential and the guest named a charm;
+//! 7. a connection to one of the checked addresses.
+//!
+//! What comes back is counted and timed until its end. Redirects are not followed, no proxy is used, nothing is decompressed
+//! and no cookies are kept. Each request leaves one [`AuditRecord`], also in the log (target `egress`).
+
+mod address;
+mod audit;
+mod body;
+mod budget;
+mod client;
+mod connect;
+mod credential;
+mod error;
+mod exchange;
+mod failure;
+mod gate;
+mod grants;
+mod headers;
+pub mod limits;
+mod owner;
+mod resolve;
+mod route;
+mod target;
+mod tls;
+
+pub use address::special;
+pub use audit::{AuditHook, AuditRecord, Decision};
+pub use body::ResponseBody;
+pub use budget::CallBudget;
+pub use client::{ClientOptions, GateClient, Verdict};
+pub use credential::{CredentialError, CredentialSource};
+pub use error::{BoxError, EgressError, Part, Rule, Wait};
+pub use gate::{Gate, GateError, GateOptions, Mode};
+pub use headers::CHARM_HEADER;
+pub use limits::{HttpLimits, RequestOptions};
+pub use owner::Owner;
+pub use resolve::{Resolver, SystemResolver};
+/// A certificate, for [`GateOptions::extra_roots`].
+pub use rustls::pki_types::CertificateDer;

@@ -1,0 +1,108 @@
+//! From a name to addresses: once for each request, before anything is dialled.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+/// Look-ups under way at once in the whole process. Each holds a thread for as long as the system takes (tokio keeps up to
+/// 512), also when nobody waits for it any more; slow names must not take them all.
+const LOOKUPS_AT_ONCE: usize = 64;
+
+/// Looks up names.
+#[async_trait]
+pub trait Resolver: Send + Sync {
+    /// All addresses of `host`, in order of preference.
+    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// The system's own: `getaddrinfo`, and so `/etc/hosts` and the configured DNS servers.
+#[derive(Debug)]
+pub struct SystemResolver {
+    places: Arc<Semaphore>,
+}
+
+impl Default for SystemResolver {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)) }
+    }
+}
+
+#[async_trait]
+impl Resolver for SystemResolver {
+    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let place = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let host = host.to_owned();
+        let lookup = move || {
+            // Kept until the system has answered, not only for as long as somebody waits for it.
+            let _place = place;
+            (host.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect())
+        };
+        tokio::task::spawn_blocking(lookup).await.map_err(io::Error::other)?
+    }
+}
+
+tokio::task_local! {
+    /// What the request under way may dial.
+    pub(crate) static PINNED: Pinned;
+}
+
+/// The checked addresses of one request. reqwest looks names up through [`PinnedResolver`], which knows no others, so what
+/// was checked is what is dialled.
+///
+/// Connections are reused between requests, without another look at this. That is no way round the check: hyper's pool is
+/// keyed by scheme, host and port, and each [`GateClient`](crate::GateClient) has a pool of its own, so a pooled connection
+/// was dialled for the same owner and the very same origin, to an address that passed the same rules then.
+#[derive(Clone, Debug)]
+pub(crate) struct Pinned {
+    pub(crate) host: Arc<str>,
+    pub(crate) addresses: Arc<[SocketAddr]>,
+    /// For the connection, TLS included.
+    pub(crate) connect_within: std::time::Duration,
+}
+
+/// Answers with the checked addresses of the request under way, and nothing else.
+#[derive(Debug)]
+pub(crate) struct PinnedResolver;
+
+impl reqwest::dns::Resolve for PinnedResolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let pinned = PINNED.try_with(Pinned::clone).ok().filter(|pinned| *pinned.host == *name.as_str());
+        Box::pin(async move {
+            let pinned = pinned.ok_or("no checked addresses for this name")?;
+            let addresses: Vec<SocketAddr> = pinned.addresses.to_vec();
+            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::dns::Resolve as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_resolved_without_checked_addresses_for_that_very_name() {
+        let addresses: Arc<[SocketAddr]> = Arc::new(["192.0.2.1:443".parse().unwrap()]);
+        let pinned = Pinned { host: "a.example".into(), addresses, connect_within: Duration::from_secs(1) };
+        assert!(PinnedResolver.resolve("a.example".parse().unwrap()).await.is_err());
+        PINNED
+            .scope(pinned, async {
+                let found = PinnedResolver.resolve("a.example".parse().unwrap()).await.unwrap();
+                assert_eq!(found.collect::<Vec<_>>(), ["192.0.2.1:443".parse().unwrap()]);
+                assert!(PinnedResolver.resolve("b.example".parse().unwrap()).await.is_err());
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn the_system_knows_localhost() {
+        let found = SystemResolver::default().lookup("localhost").await.unwrap();
+        assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback), "{found:?}");
+    }
+}

@@ -1,0 +1,160 @@
+//! Where a request goes. Read once: the value that is checked is the one that is dialled.
+
+use std::net::IpAddr;
+
+use bg_manifest::{Origin, parse_target};
+use http::Uri;
+use url::{Host, Url};
+
+use crate::error::{EgressError, Part};
+use crate::limits::HttpLimits;
+
+/// A URL that can be checked and dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    url: Url,
+    origin: Origin,
+}
+
+impl Target {
+    pub(crate) fn parse(text: &str, limits: &HttpLimits) -> Result<Self, EgressError> {
+        if text.len() > limits.url_bytes {
+            return Err(EgressError::TooLarge { what: Part::Url, limit: limits.url_bytes as u64 });
+        }
+        let url = parse_target(text).map_err(|error| EgressError::Request(error.to_string()))?;
+        let origin = Origin::of(&url).map_err(|error| EgressError::Request(error.to_string()))?;
+        if !hyper_agrees(&url, &origin) {
+            return Err(EgressError::Request("the URL can be read in two ways".to_owned()));
+        }
+        Ok(Self { url, origin })
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The host as it stands in the URL, which is also how the DNS and TLS are asked for it.
+    pub(crate) fn host(&self) -> &str {
+        // A target has a host, or it would have no origin.
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The address, where the host is one.
+    pub(crate) fn literal(&self) -> Option<IpAddr> {
+        match *self.origin.host() {
+            Host::Ipv4(address) => Some(IpAddr::V4(address)),
+            Host::Ipv6(address) => Some(IpAddr::V6(address)),
+            Host::Domain(_) => None,
+        }
+    }
+}
+
+/// Below reqwest, hyper reads the URL's text again, with a parser of its own, and dials what that one finds. It must find
+/// the same.
+fn hyper_agrees(url: &Url, origin: &Origin) -> bool {
+    let Ok(uri) = url.as_str().parse::<Uri>() else { return false };
+    uri.scheme_str() == Some(origin.scheme().as_str())
+        && uri.host().is_some()
+        && uri.host() == url.host_str()
+        && uri.port_u16().unwrap_or(origin.scheme().default_port()) == origin.port()
+        && uri.path() == url.path()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Target, EgressError> {
+        Target::parse(text, &HttpLimits::default())
+    }
+
+    #[test]
+    fn every_spelling_of_an_address_is_that_address() {
+        for text in ["127.0.0.1", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "0x7f000001", "127.0.0.1."] {
+            let target = parse(&format!("http://{text}/")).unwrap();
+            assert_eq!(target.literal(), Some("127.0.0.1".parse().unwrap()), "{text}");
+        }
+        for text in ["[::1]", "[0:0:0:0:0:0:0:1]", "[::0.0.0.1]"] {
+            let target = parse(&format!("http://{text}:8080/")).unwrap();
+            assert_eq!(target.literal(), Some("::1".parse().unwrap()), "{text}");
+            assert_eq!(target.origin().port(), 8080);
+        }
+        let mapped = parse("http://[::ffff:127.0.0.1]/").unwrap();
+        assert_eq!(mapped.literal(), Some("::ffff:7f00:1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_will_be_looked_up() {
+        for (text, host) in [
+            ("https://EXAMPLE.com:443/A?b", "example.com"),
+            ("https://b\u{fc}cher.example/", "xn--bcher-kva.example"),
+            ("https://\u{ff45}xample.com/", "example.com"),
+            ("https://example\u{3002}com/", "example.com"),
+        ] {
+            let target = parse(text).unwrap();
+            assert_eq!((target.host(), target.literal()), (host, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_ambiguous_or_not_http_is_refused() {
+        for text in [
+            "",
+            "example.com",
+            "ftp://example.com/",
+            "ws://example.com/",
+            "https://",
+            "https://user@example.com/",
+            "https://example.com@evil.example/",
+            "https://example.com\\@evil.example/",
+            "https://exam\tple.com/",
+            "https://example.com./",
+            "https://a..b/",
+            "https://example.com:0/",
+            "https://example.com:65536/",
+            "https://exa%00mple.com/",
+            "https://[fe80::1%25eth0]/",
+            "https://256.256.256.256/",
+            "https://0x100000000/",
+        ] {
+            assert!(matches!(parse(text), Err(EgressError::Request(_))), "{text:?} became {:?}", parse(text));
+        }
+        let long = format!("https://example.com/{}", "a".repeat(8192));
+        assert!(matches!(parse(&long), Err(EgressError::TooLarge { what: Part::Url, .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_has_one_meaning(text in "https?://[ -~]{0,40}") {
+            if let Ok(target) = parse(&text) {
+                prop_assert_eq!(&parse(target.url().as_str()).unwrap(), &target);
+                prop_assert!(hyper_agrees(target.url(), target.origin()));
+            }
+        }
+
+        #[test]
+        fn no_host_makes_it_panic(text in "https://\\PC{1,20}/") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_numeric_spelling_of_ipv4_is_read_as_that_address(bits: u32, form in 0..5) {
+            let [a, b, c, d] = bits.to_be_bytes();
+            let spelled = match form {
+                0 => format!("{bits}"),
+                1 => format!("{bits:#x}"),
+                2 => format!("0{a:o}.0{b:o}.{c:#x}.{d}"),
+                3 => format!("{a}.{}", bits & 0xff_ffff),
+                _ => format!("{a}.{b}.{}", bits & 0xffff),
+            };
+            let target = parse(&format!("http://{spelled}/")).unwrap();
+            prop_assert_eq!(target.literal(), Some(IpAddr::from(bits.to_be_bytes())));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Requests are counted, and places always come back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bg_egress::{EgressError, RequestOptions, Wait};
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::Notify;
+
+use crate::support::{Server, Setup, budget, get, read_request, request, text};
+
+#[tokio::test]
+async fn a_call_has_so_many_requests_refused_ones_included() {
+    let server = Server::ok().await;
+    let mut setup = Setup::to(&[&server]);
+    setup.limits.requests_per_call = 3;
+    let client = setup.client();
+    let call = budget(&client);
+    let send = |url: String| client.send(request("GET", &url, &[]), &call, RequestOptions::default());
+    send(server.origin()).await.unwrap();
+    send("https://denied.example/".into()).await.unwrap_err();
+    send(server.origin()).await.unwrap();
+    for _ in 0..5 {
+        let error = send(server.origin()).await.unwrap_err();
+        assert_eq!(error.to_string(), "more than 3 requests in one call");
+    }
+    assert_eq!(call.asked(), 8);
+    // One line says that there were too many.
+    assert_eq!(setup.records.all().len(), 4);
+    // The next call starts afresh.
+    assert!(get(&client, &server.origin(), &[]).await.is_ok());
+}
+
+#[tokio::test]
+async fn so_many_run_at_once_and_the_next_waits_for_one_to_end() {
+    let server = Server::ok().await;
+    let mut setup = Setup::to(&[&server]);
+    setup.limits.concurrent_per_call = 2;
+    let client = setup.client();
+    let call = budget(&client);
+    let send = || client.send(request("GET", &server.origin(), &[]), &call, RequestOptions::default());
+    let first = send().await.unwrap();
+    let second = send().await.unwrap();
+    assert_eq!(call.in_flight(), 2);
+
+    let waiting = tokio::spawn(send());
+    while call.asked() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished());
+    // A body that is read to its end makes room, and so does one that is dropped.
+    assert_eq!(text(first).await.unwrap(), "ok");
+    let third = waiting.await.unwrap().unwrap();
+    assert_eq!(call.in_flight(), 2);
+    drop((second, third));
+    assert_eq!(call.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_body_at_its_end_makes_room_though_the_guest_keeps_it() {
+    let server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let setup = Setup::to(&[&server]);
+    let client = setup.client();
+    let call = budget(&client);
+    let kept = client.send(request("GET", &server.origin(), &[]), &call, RequestOptions::default()).await.unwrap();
+    assert_eq!(call.in_flight(), 0);
+    assert_eq!(setup.records.one().error, None);
+    drop(kept);
+    assert_eq!(setup.records.all().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_request_gives_back_its_place_and_its_socket() {
+    let closed = Arc::new(Notify::new());
+    let gone = closed.clone();
+    let server = Server::raw(move |mut stream, _| {
+        let gone = gone.clone();
+        async move {
+            read_request(&mut stream).await.unwrap();
+            // Never answers; waits for the other side to hang up.
+            while !matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)) {}
+            gone.notify_one();
+        }
+    })
+    .await;
+    let setup = Setup::to(&[&server]);
+    let client = setup.client();
+    let call = budget(&client);
+    let sending = client.send(request("GET", &server.origin(), &[]), &call, RequestOptions::default());
+    let sending = tokio::spawn(sending);
+    while server.connections() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(call.in_flight(), 1);
+    sending.abort();
+    assert!(sending.await.unwrap_err().is_cancelled());
+    closed.notified().await;
+    assert_eq!(call.in_flight(), 0);
+    assert_eq!(setup.records.one().error.as_deref(), Some("ended early by the guest"));
+}
+
+#[tokio::test]
+async fn a_dropped_body_gives_back_its_place_and_its_socket() {
+    let closed = Arc::new(Notify::new());
+    let gone = closed.clone();
+    let server = Server::raw(move |mut stream, _| {
+        let gone = gone.clone();
+        async move {
+            use tokio::io::AsyncWriteExt as _;
+            read_request(&mut stream).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nsome").await.unwrap();
+            while !matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)) {}
+            gone.notify_one();
+        }
+    })
+    .await;
+    let setup = Setup::to(&[&server]);
+    let client = setup.client();
+    let call = budget(&client);
+    let response = client.send(request("GET", &server.origin(), &[]), &call, RequestOptions::default()).await.unwrap();
+    assert_eq!(call.in_flight(), 1);
+    drop(response);
+    closed.notified().await;
+    assert_eq!(call.in_flight(), 0);
+    assert_eq!(setup.records.one().status.unwrap().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_sends_nothing() {
+    let server = Server::ok().await;
+    let setup = Setup::to(&[&server]);
+    let client = setup.client();
+    let over = client.budget(Instant::now());
+    let sent = client.send(request("GET", &server.origin(), &[]), &over, RequestOptions::default()).await;
+    assert!(matches!(sent, Err(EgressError::Timeout { .. })), "{sent:?}");
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_call_that_ends_soon_ends_its_requests() {
+    let server = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nslow").await;
+    let setup = Setup::to(&[&server]);
+    let client = setup.client();
+    let call = client.budget(Instant::now() + Duration::from_millis(200));
+    let response = client.send(request("GET", &server.origin(), &[]), &call, RequestOptions::default()).await.unwrap();
+    let error = text(response).await.unwrap_err();
+    assert!(matches!(error, EgressError::Timeout { what: Wait::Whole, .. }), "{error}");
+    assert_eq!(call.in_flight(), 0);
+}

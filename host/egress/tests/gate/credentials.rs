@@ -1,0 +1,174 @@
+//! Credentials are attached, and seen by nobody but the server.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bg_egress::{CredentialError, CredentialSource, EgressError, Owner, Rule};
+use bg_identity::Secret;
+use bg_manifest::{CredentialPath, EffectiveGrant};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{Server, Setup, get, get_text, text};
+
+const TOKEN: &str = "ya29.a-very-secret-token";
+const CHARM: &str = "did:key:z6Mkj5HyygpAVo2baUcx7kwTRoUbbBmk5egUQPHnV8arQ3SY/baedrei-mine";
+
+/// Has a token for one charm.
+struct Tokens(&'static str);
+
+#[async_trait::async_trait]
+impl CredentialSource for Tokens {
+    async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError> {
+        if charm != CHARM {
+            return Err(CredentialError::NotItsCharm { charm: charm.to_owned(), owner: owner.clone() });
+        }
+        assert_eq!(path.to_string(), "charm.auth.token");
+        Ok(Secret::new(self.0.to_owned()))
+    }
+}
+
+fn with_credential(grant: &str) -> EffectiveGrant {
+    EffectiveGrant { grant: grant.parse().unwrap(), credential: Some("charm.auth.token".parse().unwrap()) }
+}
+
+fn setup_to(server: &Server, token: &'static str) -> Setup {
+    let mut setup = Setup::new().private(&server.origin());
+    setup.grants.push(with_credential(&server.origin()));
+    setup.credentials = Some(Arc::new(Tokens(token)));
+    setup
+}
+
+/// Everything that anybody logs, at every level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn the_server_gets_the_token_and_nobody_else_does() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    // For this thread alone, on which everything here runs.
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let server = Server::ok().await;
+    let setup = setup_to(&server, TOKEN);
+    let client = setup.client();
+    let response = get(&client, &format!("{}/v1?q", server.origin()), &[("bg-charm", CHARM)]).await.unwrap();
+    let shown = format!("{response:?} {client:?} {:?}", setup.gate.allow_private);
+    assert_eq!(text(response).await.unwrap(), "ok");
+
+    let seen = server.seen().remove(0);
+    assert_eq!(seen.matches("authorization: ").count(), 1, "{seen}");
+    assert!(seen.contains(&format!("authorization: Bearer {TOKEN}\r\n")), "{seen}");
+    assert!(!seen.to_lowercase().contains("bg-charm"), "{seen}");
+
+    let record = setup.records.one();
+    assert!(record.credential);
+    assert_eq!(record.charm.as_deref(), Some(CHARM));
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("egress") && logged.contains(CHARM), "{logged}");
+    for text in [format!("{record:?}"), shown, logged] {
+        assert!(!text.contains(TOKEN) && !text.contains("ya29"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_charm_there_is_no_credential() {
+    let server = Server::ok().await;
+    let setup = setup_to(&server, TOKEN);
+    get_text(&setup.client(), &server.origin()).await.unwrap();
+    assert!(!server.seen()[0].contains("authorization"), "{:?}", server.seen());
+    assert!(!setup.records.one().credential);
+}
+
+#[tokio::test]
+async fn the_charm_header_never_leaves_the_host() {
+    let server = Server::ok().await;
+    let setup = Setup::to(&[&server]);
+    get(&setup.client(), &server.origin(), &[("bg-charm", CHARM)]).await.unwrap();
+    let seen = server.seen().remove(0).to_lowercase();
+    assert!(!seen.contains("bg-charm") && !seen.contains("authorization"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_guests_own_authorization_is_refused_where_the_host_attaches_one() {
+    let server = Server::ok().await;
+    let mut setup = setup_to(&server, TOKEN).grant(&format!("{}/open/", server.origin()));
+    let own = ("authorization", "Bearer mine");
+    for path in ["/", "/open/x"] {
+        for headers in [vec![own], vec![own, ("bg-charm", CHARM)]] {
+            let sent = get(&setup.client(), &format!("{}{path}", server.origin()), &headers).await;
+            assert!(matches!(sent, Err(EgressError::Denied { rule: Rule::OwnAuthorization, option: None, .. })));
+        }
+    }
+    assert_eq!(server.connections(), 0);
+
+    // Charms bring their own, and so may an integration where nothing is attached.
+    setup.grants = vec![];
+    setup.owner = Owner::Charms;
+    let setup = setup.grant(&server.origin());
+    get(&setup.client(), &server.origin(), &[own]).await.unwrap();
+    assert!(server.seen()[0].contains("authorization: Bearer mine\r\n"));
+}
+
+#[tokio::test]
+async fn two_charms_or_somebody_elses_are_refused_before_anything_is_sent() {
+    let server = Server::ok().await;
+    let setup = setup_to(&server, TOKEN);
+    let client = setup.client();
+    let two = get(&client, &server.origin(), &[("bg-charm", CHARM), ("bg-charm", CHARM)]).await.unwrap_err();
+    assert_eq!(two.to_string(), "more than one bg-charm header");
+    let other = get(&client, &server.origin(), &[("bg-charm", "did:key:z6Mk/other")]).await.unwrap_err();
+    assert_eq!(
+        other.to_string(),
+        format!("no credential for {}: did:key:z6Mk/other is not a charm of integration gmail", server.origin())
+    );
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_is_no_token_is_not_sent_and_not_shown() {
+    let server = Server::ok().await;
+    for token in ["", "two words", "line\r\nx-injected: 1", "\u{fc}"] {
+        let setup = setup_to(&server, token);
+        let error = get(&setup.client(), &server.origin(), &[("bg-charm", CHARM)]).await.unwrap_err();
+        assert!(error.to_string().ends_with("is no bearer token"), "{error}");
+        assert!(token.is_empty() || !format!("{error:?}").contains(token), "{error:?}");
+    }
+    let mut setup = setup_to(&server, TOKEN);
+    setup.credentials = None;
+    let error = get(&setup.client(), &server.origin(), &[("bg-charm", CHARM)]).await.unwrap_err();
+    assert!(error.to_string().ends_with("there is no source of credentials"), "{error}");
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_credential_never_leaves_the_machine_without_tls() {
+    let mut setup = Setup::new().private("http://dev.example").private("http://10.1.2.3");
+    setup.grants = vec![with_credential("http://dev.example/"), with_credential("http://10.1.2.3/")];
+    setup.credentials = Some(Arc::new(Tokens(TOKEN)));
+    setup.dns.answers("dev.example", &[&["8.8.8.8"], &["127.0.0.1", "10.0.0.1"]]);
+    let client = setup.client();
+    for url in ["http://dev.example/", "http://dev.example/", "http://10.1.2.3/"] {
+        let sent = get(&client, url, &[("bg-charm", CHARM)]).await;
+        assert!(matches!(sent, Err(EgressError::Denied { rule: Rule::PlainCredential, .. })), "{sent:?}");
+    }
+}

@@ -1,0 +1,193 @@
+//! Who may go where.
+
+use bg_egress::{Decision, EgressError, Mode, Owner, RequestOptions, Rule};
+use bg_manifest::AskedHttp;
+
+use crate::support::{Server, Setup, budget, get, get_text, request};
+
+fn denied(result: Result<impl std::fmt::Debug, EgressError>) -> (Rule, String, Option<String>) {
+    match result.unwrap_err() {
+        EgressError::Denied { rule, message, option } => (rule, message, option),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn everything_is_denied_by_default_and_the_option_that_would_allow_it_is_named() {
+    let server = Server::ok().await;
+    let setup = Setup::new().private(&server.origin());
+    let url = format!("{}/v1/users/me?token=hush", server.origin());
+    let (rule, message, option) = denied(get(&setup.client(), &url, &[]).await);
+    assert_eq!(rule, Rule::Grant);
+    assert_eq!(
+        message,
+        format!("integration gmail may not send GET {}/v1/users/me: no HTTP is granted", server.origin())
+    );
+    assert_eq!(option, Some(format!("--allow-http gmail={}/v1/users/", server.origin())));
+
+    let record = setup.records.one();
+    assert_eq!((record.decision, record.rule.as_str()), (Decision::Denied, "no-grant"));
+    assert_eq!((record.origin, record.path.as_str()), (server.origin(), "/v1/users/me"));
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn charms_are_told_their_own_option() {
+    let setup = Setup { owner: Owner::Charms, ..Setup::new() };
+    let (_, _, option) = denied(get(&setup.client(), "https://example.com/x", &[]).await);
+    assert_eq!(option.as_deref(), Some("--allow-charm-http https://example.com/"));
+}
+
+#[tokio::test]
+async fn no_option_is_named_for_what_the_manifest_does_not_ask() {
+    let setup = Setup::new();
+    let grant = "GET https://example.com/v1/".parse().unwrap();
+    let asked = vec![AskedHttp { grant, credential: None, reason: "to try".into() }];
+    let gate = bg_egress::Gate::new(setup.gate.clone());
+    let options = bg_egress::ClientOptions { asked: Some(asked), ..bg_egress::ClientOptions::new(setup.owner.clone()) };
+    let client = gate.client(options).unwrap();
+
+    let (_, _, option) = denied(get(&client, "https://example.com/v1/a/b", &[]).await);
+    assert_eq!(option.as_deref(), Some("--allow-http gmail=https://example.com/v1/"));
+    let (_, message, option) = denied(get(&client, "https://example.com/v2/", &[]).await);
+    assert_eq!(option, None);
+    assert!(message.ends_with("its manifest does not ask for it"), "{message}");
+}
+
+#[tokio::test]
+async fn an_option_never_holds_what_a_shell_would_run() {
+    let setup = Setup::new();
+    let (_, _, option) = denied(get(&setup.client(), "https://example.com/$(reboot)/'a/b", &[]).await);
+    assert_eq!(option.as_deref(), Some("--allow-http 'gmail=https://example.com/$(reboot)/'\\''a/'"));
+}
+
+#[tokio::test]
+async fn what_is_granted_arrives() {
+    let server = Server::ok().await;
+    let setup = Setup::to(&[&server]);
+    assert_eq!(get_text(&setup.client(), &format!("{}/a?b=c", server.origin())).await.unwrap(), "ok");
+    assert!(server.seen()[0].starts_with("GET /a?b=c HTTP/1.1\r\n"), "{:?}", server.seen());
+
+    let record = setup.records.one();
+    assert_eq!((record.decision, record.rule), (Decision::Allowed, format!("{}/", server.origin())));
+    assert_eq!((record.path.as_str(), record.bytes, record.error), ("/a", 2, None));
+    assert_eq!(record.status.unwrap().as_u16(), 200);
+    assert_eq!(record.address, Some(server.address));
+}
+
+#[tokio::test]
+async fn names_outside_the_grants_are_never_looked_up() {
+    let setup = Setup::new().grant("https://*.example.com/v1/");
+    let client = setup.client();
+    for url in [
+        "https://other.example/v1/",
+        "https://example.com/v1/",
+        "https://evilexample.com/v1/",
+        "https://a.example.com.evil.example/v1/",
+        "https://a.example.com/v2/",
+        "https://a.example.com/v1/%2e%2e%2fadmin",
+        "https://a.example.com:444/v1/",
+        "http://a.example.com/v1/",
+    ] {
+        let error = get(&client, url, &[]).await.unwrap_err();
+        assert!(error.is_refusal(), "{url}: {error}");
+    }
+    assert_eq!(setup.dns.asked(), Vec::<String>::new());
+    assert_eq!(setup.records.all().len(), 8);
+    // Granted, so it is looked up.
+    assert!(matches!(get(&client, "https://a.example.com/v1/", &[]).await, Err(EgressError::Dns { .. })));
+    assert_eq!(setup.dns.asked(), ["a.example.com"]);
+}
+
+#[tokio::test]
+async fn no_grant_is_wide_enough_for_a_tunnel_or_for_trace() {
+    let server = Server::ok().await;
+    let setup = Setup::to(&[&server]);
+    let client = setup.client();
+    for method in ["TRACE", "TRACK", "CONNECT"] {
+        let request = request(method, &server.origin(), &[]);
+        let sent = client.send(request, &budget(&client), RequestOptions::default()).await;
+        assert_eq!(denied(sent).0, Rule::Method);
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_redirect_is_handed_back_and_not_followed() {
+    let target = Server::ok().await;
+    let answer = format!("HTTP/1.1 302 Found\r\nlocation: {}/x\r\ncontent-length: 0\r\n\r\n", target.origin());
+    let server = Server::answering(answer).await;
+    let setup = Setup::to(&[&server, &target]);
+    let response = get(&setup.client(), &server.origin(), &[]).await.unwrap();
+    assert_eq!(response.status(), 302);
+    assert_eq!(response.headers()["location"], format!("{}/x", target.origin()));
+    assert_eq!(target.connections(), 0);
+}
+
+#[tokio::test]
+async fn in_report_mode_what_no_grant_covers_is_logged_and_sent() {
+    let server = Server::ok().await;
+    let mut setup = Setup::new().private(&server.origin());
+    setup.gate.mode = Mode::Report;
+    let client = setup.client();
+    assert_eq!(get_text(&client, &format!("{}/a/b", server.origin())).await.unwrap(), "ok");
+    let record = setup.records.one();
+    assert_eq!((record.decision, record.rule.as_str()), (Decision::WouldDeny, "no HTTP is granted"));
+    assert_eq!(record.option, Some(format!("--allow-http gmail={}/a/", server.origin())));
+    assert_eq!(record.status.unwrap().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn report_mode_is_for_grants_alone() {
+    let mut setup = Setup::new().private("http://127.0.0.1:9");
+    setup.gate.mode = Mode::Report;
+    setup.dns.answers("inner.example", &[&["10.0.0.1"]]);
+    let client = setup.client();
+    for (url, headers) in [
+        ("https://inner.example/", [("accept", "*/*")]),
+        ("https://127.0.0.1/", [("accept", "*/*")]),
+        ("http://127.0.0.1:9/", [("host", "example.com")]),
+        ("http://127.0.0.1:9/", [("bg-charm", "no charm")]),
+        ("https://user@example.com/", [("accept", "*/*")]),
+    ] {
+        let error = get(&client, url, &headers).await.unwrap_err();
+        assert!(error.is_refusal(), "{url}: {error}");
+    }
+    assert!(setup.records.all().iter().all(|record| record.decision == Decision::Denied));
+}
+
+#[tokio::test]
+async fn a_check_sends_and_looks_up_nothing() {
+    let setup = Setup::new().grant("https://example.com/v1/").grant("http://127.0.0.1:9/");
+    let client = setup.client();
+    let verdict = client.check(&http::Method::GET, "https://example.com/v1/a").unwrap();
+    assert_eq!((verdict.decision, verdict.rule.as_str()), (Decision::Allowed, "https://example.com/v1/"));
+    assert_eq!(denied(client.check(&http::Method::GET, "https://example.com/")).0, Rule::Grant);
+    let private = client.check(&http::Method::GET, "http://127.0.0.1:9/").unwrap_err();
+    assert_eq!(private.option(), Some("--allow-private http://127.0.0.1:9"));
+    assert_eq!(setup.dns.asked(), Vec::<String>::new());
+    assert!(setup.records.all().is_empty());
+}
+
+/// The test runs itself again with proxies in its environment, since changing one's own environment is not safe.
+#[tokio::test]
+async fn proxies_in_the_environment_are_ignored() {
+    const CHILD: &str = "BG_EGRESS_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let server = Server::ok().await;
+        let setup = Setup::to(&[&server]);
+        assert_eq!(get_text(&setup.client(), &server.origin()).await.unwrap(), "ok");
+        return;
+    }
+    let proxy = Server::ok().await;
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "grants::proxies_in_the_environment_are_ignored"]).env(CHILD, "1");
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        child.env(name, proxy.origin());
+    }
+    child.env_remove("no_proxy").env_remove("NO_PROXY");
+    let output = child.output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+    assert_eq!(proxy.connections(), 0);
+}

@@ -1,0 +1,14 @@
+//! The gate from outside: real sockets on loopback, and a resolver of our own.
+
+// Helpers of tests are tests to us, but not to clippy.
+#![allow(clippy::unwrap_used)]
+
+mod addresses;
+mod budgets;
+mod credentials;
+mod grants;
+mod http2;
+mod requests;
+mod responses;
+mod support;
+mod tls;
