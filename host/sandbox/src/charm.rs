@@ -1,0 +1,125 @@
+//! Charms' programs that are components.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bg_egress::GateClient;
+use bg_poller::{CharmRef, OutcomeKind};
+
+use crate::Sandbox;
+use crate::bindings::charm as contract;
+use crate::call::{Call, Function, until};
+use crate::cells::{CellReader, CellWrites, Cells};
+use crate::failure::{CallFailure, GuestError};
+use crate::host::log::Scope;
+use crate::host::{self, CallState, CharmWorld, Surroundings};
+use crate::load::{LoadError, LoadedComponent, World};
+
+/// The longest name of a charm, a cell or a stream, bytes.
+const NAME_BYTES: usize = 256;
+/// Streams of a charm, and secret paths of it.
+const SHAPE_ITEMS: usize = 1_000;
+/// Names in a path.
+const PATH_NAMES: usize = 32;
+
+/// What one call of a charm runs with.
+pub struct CharmCall {
+    /// Which charm it is, for logs and for the gate's audit.
+    pub charm: CharmRef,
+    /// Its cells as they are now.
+    pub cells: Box<dyn CellReader>,
+    /// The names of its streams, which no cell may have. Empty while it is set up.
+    pub streams: BTreeSet<String>,
+    /// What the program may ask for by `config`.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// Its way to the network.
+    pub http: GateClient,
+}
+
+/// What a charm is made of, beside its cells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Its name for people.
+    pub name: Option<String>,
+    /// The names of its streams.
+    pub streams: Vec<String>,
+    /// Paths of what is secret: a cell's name, then object keys; `*` is any key or index.
+    pub secrets: Vec<Vec<String>>,
+}
+
+/// A component of world `charm`. Each call has a store of its own.
+pub struct CharmComponent {
+    sandbox: Sandbox,
+    pre: contract::CharmPre<CallState<CharmWorld>>,
+}
+
+impl CharmComponent {
+    /// Links a component that was loaded for [`World::Charm`] by the same sandbox.
+    pub fn new(sandbox: &Sandbox, loaded: &LoadedComponent) -> Result<Self, LoadError> {
+        let linker = host::charm_linker(sandbox.engine()).map_err(|error| LoadError::Compile(error.to_string()))?;
+        let pre = loaded.link(&linker, World::Charm, contract::CharmPre::new)?;
+        Ok(Self { sandbox: sandbox.clone(), pre })
+    }
+
+    /// Sets a charm up: what it is made of, and its first cells.
+    pub async fn setup(&self, context: CharmCall) -> Result<(Shape, CellWrites), CallFailure> {
+        let mut call = self.begin("setup", context).await?;
+        let deadline = call.deadline();
+        let end = until(deadline, async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            Ok(guest.call_setup(&mut call.store).await?.map_err(GuestError::from))
+        });
+        let end = end.await;
+        let (shape, state) = call.finish(end)?;
+        let writes = state.world.cells.into_writes();
+        Ok((check(shape, &writes)?, writes))
+    }
+
+    /// Has a charm handle an event, a JSON text, sent to one of its streams. The writes are answered only if it succeeds.
+    pub async fn handle(&self, context: CharmCall, stream: &str, event_json: &str) -> Result<CellWrites, CallFailure> {
+        let mut call = self.begin("handle", context).await?;
+        let event = event_json.to_owned();
+        let deadline = call.deadline();
+        let end = until(deadline, async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            Ok(guest.call_handle(&mut call.store, stream, &event).await?.map_err(GuestError::from))
+        });
+        let end = end.await;
+        let ((), state) = call.finish(end)?;
+        Ok(state.world.cells.into_writes())
+    }
+
+    async fn begin(&self, name: &'static str, context: CharmCall) -> Result<Call<CharmWorld>, CallFailure> {
+        let limits = self.sandbox.limits();
+        let function = Function { name, time: limits.charm_time, memory: limits.charm_memory };
+        let CharmCall { charm, cells, streams, config, http } = context;
+        let around = Surroundings { scope: Scope { integration: None, charm: Some(charm) }, config, http };
+        Call::begin(&self.sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams) }).await
+    }
+}
+
+/// Refuses a shape that could not be kept or shown.
+fn check(shape: contract::Shape, writes: &CellWrites) -> Result<Shape, CallFailure> {
+    let contract::Shape { name, streams, secrets } = shape;
+    let refused = |what: String| CallFailure::new(OutcomeKind::LimitExceeded, format!("setup: {what}"));
+    if streams.len() > SHAPE_ITEMS || secrets.len() > SHAPE_ITEMS {
+        return Err(refused(format!("a charm can have {SHAPE_ITEMS} streams and {SHAPE_ITEMS} secret paths")));
+    }
+    if secrets.iter().any(|path| path.is_empty() || path.len() > PATH_NAMES) {
+        return Err(refused(format!("a secret path has 1 to {PATH_NAMES} names")));
+    }
+    let names = name.iter().chain(&streams).chain(secrets.iter().flatten());
+    if names.into_iter().any(|name| name.is_empty() || name.len() > NAME_BYTES) {
+        return Err(refused(format!("a name has 1 to {NAME_BYTES} bytes")));
+    }
+    if let Some(both) = streams.iter().find(|stream| writes.contains_key(*stream)) {
+        return Err(refused(format!("{both:?} can't be both a cell and a stream")));
+    }
+    Ok(Shape { name, streams, secrets })
+}
+
+impl From<contract::HandlerError> for GuestError {
+    fn from(error: contract::HandlerError) -> Self {
+        Self { kind: OutcomeKind::HandlerFailed, message: error.message, stack: error.stack }
+    }
+}

@@ -1,0 +1,188 @@
+//! Why a call came to nothing, as one of the kinds of outcome.
+
+use std::fmt;
+use std::time::Duration;
+
+use bg_poller::{IntegrationError, OutcomeKind};
+use wasmtime::component::ResourceTableError;
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::store_limits::StoreLimits;
+use crate::text;
+
+/// The longest text of a guest that is kept of a failure, bytes.
+const MESSAGE_BYTES: usize = 4 * 1024;
+/// The longest stack that is kept, bytes.
+const STACK_BYTES: usize = 16 * 1024;
+/// The longest name of a function in a stack, bytes.
+const FUNCTION_BYTES: usize = 120;
+
+/// How wasmtime says that a store is over a limit, where it says so only in words. `limits_are_known_by_wasmtimes_words` holds
+/// them to its version.
+const LIMIT_WORDS: [&str; 4] = [
+    "fuel allocated for hostcalls has been exhausted",
+    "store handle limit exceeded",
+    "resource limit exceeded",
+    "total size of fields exceeds limit",
+];
+
+/// Why a call of a component came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct CallFailure {
+    /// What kind of end.
+    pub kind: OutcomeKind,
+    /// What happened, for people. Safe to show: what a guest wrote in it is escaped and cut.
+    pub message: String,
+    /// Where in the guest, one frame a line, innermost first.
+    pub stack: Option<String>,
+}
+
+/// A host function refused what a guest asked for, and ended the call.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct LimitHit(pub(crate) String);
+
+/// The time of a call is up. Raised while the guest computes; while the host works for it, a timer ends the call.
+#[derive(Debug, thiserror::Error)]
+#[error("out of time")]
+pub(crate) struct OutOfTime;
+
+/// What a guest itself says went wrong.
+pub(crate) struct GuestError {
+    /// [`OutcomeKind::HandlerFailed`], or [`OutcomeKind::Unavailable`] for what may be better next time.
+    pub(crate) kind: OutcomeKind,
+    pub(crate) message: String,
+    pub(crate) stack: Option<String>,
+}
+
+impl CallFailure {
+    pub(crate) fn new(kind: OutcomeKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), stack: None }
+    }
+
+    /// Time was up after `limit`.
+    pub(crate) fn timeout(function: &str, limit: Duration) -> Self {
+        Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))
+    }
+
+    /// The guest answered with an error. If the gate denied it a request in this call, that is the reason to name.
+    pub(crate) fn guest(error: GuestError, denied: Option<String>) -> Self {
+        let GuestError { mut kind, message, stack } = error;
+        let mut message = text::one_line(&message, MESSAGE_BYTES);
+        if let Some(denied) = denied {
+            message = format!("{message} ({denied})");
+            if kind == OutcomeKind::HandlerFailed {
+                kind = OutcomeKind::Denied;
+            }
+        }
+        Self { kind, message, stack: stack.map(|stack| text::lines(&stack, STACK_BYTES)) }
+    }
+
+    /// The call did not get to an answer.
+    pub(crate) fn of_error(function: &str, limit: Duration, error: &wasmtime::Error, limits: &StoreLimits) -> Self {
+        if error.is::<OutOfTime>() {
+            return Self::timeout(function, limit);
+        }
+        if let Some(limit) = limits.refused_memory() {
+            let message = format!("{function} wanted more than {} MiB of memory", limit >> 20);
+            return Self::new(OutcomeKind::OutOfMemory, message);
+        }
+        if let Some(limit) = limits.refused_elements() {
+            let message = format!("{function} wanted tables of more than {limit} elements");
+            return Self::new(OutcomeKind::LimitExceeded, message);
+        }
+        let cause = text::one_line(&error.root_cause().to_string(), MESSAGE_BYTES);
+        let kind = if is_over_a_limit(error) {
+            OutcomeKind::LimitExceeded
+        } else if error.is::<PoolConcurrencyLimitError>() {
+            OutcomeKind::Unavailable
+        } else {
+            OutcomeKind::Trapped
+        };
+        let message = match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(status)) => format!("{function} ended the program, with status {status}"),
+            None => format!("{function}: {cause}"),
+        };
+        Self { kind, message, stack: error.downcast_ref::<WasmBacktrace>().and_then(stack) }
+    }
+}
+
+fn is_over_a_limit(error: &wasmtime::Error) -> bool {
+    if error.is::<Trap>() {
+        return false;
+    }
+    error.is::<LimitHit>()
+        || matches!(error.downcast_ref(), Some(ResourceTableError::Full))
+        || error.chain().any(|cause| {
+            let words = cause.to_string();
+            LIMIT_WORDS.iter().any(|known| words.contains(known))
+        })
+}
+
+/// The names of the functions that were running. A guest chooses them.
+fn stack(backtrace: &WasmBacktrace) -> Option<String> {
+    let names = backtrace.frames().iter().map(|frame| match frame.func_name() {
+        Some(name) => text::one_line(name, FUNCTION_BYTES),
+        None => format!("function {}", frame.func_index()),
+    });
+    let stack = names.collect::<Vec<_>>().join("\n");
+    (!stack.is_empty()).then_some(stack)
+}
+
+impl From<CallFailure> for IntegrationError {
+    fn from(failure: CallFailure) -> Self {
+        Self { kind: failure.kind, message: failure.message }
+    }
+}
+
+/// A time as people write it.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            millis if millis % 1000 == 0 => write!(f, "{} s", millis / 1000),
+            millis => write!(f, "{millis} ms"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest_error() -> GuestError {
+        let kind = OutcomeKind::HandlerFailed;
+        GuestError { kind, message: "fetch failed\u{1b}".into(), stack: Some("at a\nat b\u{202e}".into()) }
+    }
+
+    #[test]
+    fn a_guests_own_words_are_escaped() {
+        let failure = CallFailure::guest(guest_error(), None);
+        assert_eq!(failure.kind, OutcomeKind::HandlerFailed);
+        assert_eq!(failure.to_string(), "HandlerFailed: fetch failed\\u{1b}");
+        assert_eq!(failure.stack.as_deref(), Some("at a\nat b\\u{202e}"));
+    }
+
+    #[test]
+    fn a_denied_request_is_named_as_the_reason() {
+        let failure = CallFailure::guest(guest_error(), Some("GET https://a.example/ is not granted".into()));
+        assert_eq!(failure.kind, OutcomeKind::Denied);
+        assert!(failure.message.ends_with("(GET https://a.example/ is not granted)"));
+    }
+
+    #[test]
+    fn what_may_be_better_next_time_stays_so() {
+        let error = GuestError { kind: OutcomeKind::Unavailable, ..guest_error() };
+        assert_eq!(CallFailure::guest(error, Some("not granted".into())).kind, OutcomeKind::Unavailable);
+    }
+
+    #[test]
+    fn times_are_written_as_people_do() {
+        for (millis, text) in [(5000, "5 s"), (1500, "1500 ms"), (1, "1 ms")] {
+            assert_eq!(Seconds(Duration::from_millis(millis)).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A charm's cells, as its program sees them.
+
+use super::CallState;
+use crate::bindings::charm::cells::{self, CellError};
+use crate::cells::{CellError as Refusal, Cells};
+
+/// What only guests of world `charm` have.
+pub(crate) struct CharmWorld {
+    pub(crate) cells: Cells,
+}
+
+impl cells::Host for CallState<CharmWorld> {
+    async fn keys(&mut self) -> wasmtime::Result<Result<Vec<String>, CellError>> {
+        Ok(self.world.cells.keys().await.map_err(for_guest))
+    }
+
+    async fn get(&mut self, name: String) -> wasmtime::Result<Result<Option<String>, CellError>> {
+        Ok(self.world.cells.get(&name).await.map_err(for_guest))
+    }
+
+    async fn set(&mut self, name: String, value: String) -> wasmtime::Result<Result<(), CellError>> {
+        Ok(self.world.cells.set(name, value, &self.limits).map_err(for_guest))
+    }
+}
+
+/// What is wrong with the host's store is the operator's to know, not the guest's.
+fn for_guest(refusal: Refusal) -> CellError {
+    match refusal {
+        Refusal::BadName(what) => CellError::BadName(what),
+        Refusal::BadJson(what) => CellError::BadJson(what),
+        Refusal::TooLarge(what) => CellError::TooLarge(what),
+        Refusal::Unavailable(error) => {
+            tracing::warn!(%error, "a charm could not read its cells");
+            CellError::Unavailable("the store did not answer".into())
+        }
+    }
+}

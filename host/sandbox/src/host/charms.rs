@@ -1,0 +1,142 @@
+//! The charms of an integration: its own enabled registrations, and a read-only view of the charms they name.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bg_identity::IntegrationId;
+use bg_poller::{Charm, CharmRef, CharmRuntime, IntegrationState, Lookup, ParseCharmRefError, RuntimeError};
+use wasmtime::component::Resource;
+
+use super::CallState;
+use crate::bindings::integration::charms::{self, CharmError};
+use crate::bindings::integration::values;
+use crate::registrations::Registrations;
+
+/// A charm that a guest has a handle of.
+#[allow(unreachable_pub, reason = "the bindings name it as public")]
+pub struct OpenCharm(pub(crate) Arc<dyn Charm>);
+
+/// What only guests of world `integration` have.
+pub(crate) struct IntegrationWorld {
+    pub(crate) id: IntegrationId,
+    pub(crate) runtime: Arc<dyn CharmRuntime>,
+    pub(crate) state: Arc<dyn IntegrationState>,
+    pub(crate) registrations: Arc<Registrations>,
+    /// Its registrations, once it has asked for them: they are the same during one call.
+    pub(crate) registered: Option<Arc<BTreeSet<CharmRef>>>,
+}
+
+impl IntegrationWorld {
+    async fn registered(&mut self) -> Result<Arc<BTreeSet<CharmRef>>, CharmError> {
+        if let Some(charms) = &self.registered {
+            return Ok(charms.clone());
+        }
+        let charms = self.registrations.fresh().await.map_err(|error| self.for_guest(&error))?;
+        self.registered = Some(charms.clone());
+        Ok(charms)
+    }
+
+    /// What is wrong with the runtime is the operator's to know, not the guest's.
+    fn for_guest(&self, error: &RuntimeError) -> CharmError {
+        if matches!(error, RuntimeError::NotFound(_)) {
+            return CharmError::NotFound;
+        }
+        tracing::warn!(integration = %self.id, %error, "an integration's request to the charm runtime failed");
+        CharmError::Unavailable(if error.is_unavailable() {
+            "the charm runtime did not answer".into()
+        } else {
+            "the charm runtime refused".into()
+        })
+    }
+}
+
+impl charms::Host for CallState<IntegrationWorld> {
+    async fn registered(&mut self) -> wasmtime::Result<Result<Vec<values::CharmRef>, CharmError>> {
+        Ok(self.world.registered().await.map(|charms| charms.iter().map(to_guest).collect()))
+    }
+
+    async fn open(&mut self, charm: values::CharmRef) -> wasmtime::Result<Result<Resource<OpenCharm>, CharmError>> {
+        let charm = match from_guest(&charm) {
+            Ok(charm) => charm,
+            Err(error) => return Ok(Err(CharmError::Malformed(error.to_string()))),
+        };
+        match self.world.registered().await {
+            Ok(registered) if registered.contains(&charm) => {}
+            Ok(_) => return Ok(Err(CharmError::NotFound)),
+            Err(error) => return Ok(Err(error)),
+        }
+        match self.world.runtime.open(&charm).await {
+            Ok(charm) => Ok(Ok(self.table.push(OpenCharm(charm))?)),
+            Err(error) => Ok(Err(self.world.for_guest(&error))),
+        }
+    }
+
+    async fn prepare_list(&mut self) -> wasmtime::Result<Result<(), CharmError>> {
+        let world = &self.world;
+        Ok(world.runtime.prepare_list(&world.id).await.map_err(|error| world.for_guest(&error)))
+    }
+}
+
+impl charms::HostCharm for CallState<IntegrationWorld> {
+    async fn ref_(&mut self, charm: Resource<OpenCharm>) -> wasmtime::Result<values::CharmRef> {
+        Ok(to_guest(self.charm(&charm)?.charm_ref()))
+    }
+
+    async fn keys(&mut self, charm: Resource<OpenCharm>) -> wasmtime::Result<Result<Vec<String>, CharmError>> {
+        let charm = self.charm(&charm)?;
+        Ok(charm.keys().await.map_err(|error| self.world.for_guest(&error)))
+    }
+
+    async fn has_stream(
+        &mut self,
+        charm: Resource<OpenCharm>,
+        name: String,
+    ) -> wasmtime::Result<Result<bool, CharmError>> {
+        let charm = self.charm(&charm)?;
+        Ok(charm.has_stream(&name).await.map_err(|error| self.world.for_guest(&error)))
+    }
+
+    async fn get(
+        &mut self,
+        charm: Resource<OpenCharm>,
+        path: Vec<String>,
+    ) -> wasmtime::Result<Result<charms::Lookup, CharmError>> {
+        let charm = self.charm(&charm)?;
+        Ok(match charm.get(&path).await {
+            Ok(Lookup::Value(value)) => self.json(&value).map(charms::Lookup::Value),
+            Ok(Lookup::Secret) => Ok(charms::Lookup::Secret),
+            Ok(Lookup::Absent) => Ok(charms::Lookup::Absent),
+            Err(error) => Err(self.world.for_guest(&error)),
+        })
+    }
+
+    async fn drop(&mut self, charm: Resource<OpenCharm>) -> wasmtime::Result<()> {
+        self.table.delete(charm)?;
+        Ok(())
+    }
+}
+
+impl CallState<IntegrationWorld> {
+    fn charm(&self, charm: &Resource<OpenCharm>) -> wasmtime::Result<Arc<dyn Charm>> {
+        Ok(self.table.get(charm)?.0.clone())
+    }
+
+    fn json(&self, value: &serde_json::Value) -> Result<String, CharmError> {
+        let text = value.to_string();
+        let limit = self.limits.json_bytes;
+        if text.len() <= limit {
+            return Ok(text);
+        }
+        Err(CharmError::Unavailable(format!("the value has {} bytes of JSON; {limit} are the limit", text.len())))
+    }
+}
+
+/// A charm's name as guests write it.
+pub(crate) fn to_guest(charm: &CharmRef) -> values::CharmRef {
+    values::CharmRef { space: charm.space.to_string(), charm_id: charm.charm.to_string() }
+}
+
+/// A charm's name, if it is one.
+pub(crate) fn from_guest(charm: &values::CharmRef) -> Result<CharmRef, ParseCharmRefError> {
+    Ok(CharmRef { space: charm.space.parse()?, charm: charm.charm_id.parse()? })
+}

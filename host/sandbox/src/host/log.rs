@@ -1,0 +1,244 @@
+//! What a guest logs during one call, bounded and escaped.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bg_identity::IntegrationId;
+use bg_poller::CharmRef;
+
+use crate::{Limits, text};
+
+/// The longest line that is logged, bytes.
+const LINE_BYTES: usize = 8 * 1024;
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Which of a guest's two output streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Stdout,
+    Stderr,
+}
+
+/// Whose call it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    pub(crate) integration: Option<IntegrationId>,
+    pub(crate) charm: Option<CharmRef>,
+}
+
+/// The log of one call. Lines become `tracing` events with target `guest` and the fields `integration` and `charm`.
+#[derive(Debug)]
+pub(crate) struct CallLog {
+    scope: Scope,
+    budget: Mutex<Budget>,
+}
+
+#[derive(Debug)]
+struct Budget {
+    lines: usize,
+    bytes: usize,
+    /// Lines that came after these were spent, and their bytes.
+    dropped: (u64, u64),
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl CallLog {
+    pub(crate) fn new(scope: Scope, limits: &Limits) -> Self {
+        let budget = Budget {
+            lines: limits.log_lines,
+            bytes: limits.log_bytes,
+            dropped: (0, 0),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
+        Self { scope, budget: Mutex::new(budget) }
+    }
+
+    /// Writes one line.
+    pub(crate) fn write(&self, level: Level, message: &str) {
+        if let Some(line) = self.budget().admit(message) {
+            self.emit(level, &line);
+        }
+    }
+
+    /// Takes what a guest prints, and writes each line once it is complete.
+    pub(crate) fn print(&self, output: Output, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let end = bytes.iter().position(|&byte| byte == b'\n');
+            let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+            let line = self.budget().complete(output, part, end.is_some());
+            if let Some(line) = line {
+                self.emit(output.level(), &line);
+            }
+            bytes = rest.get(1..).unwrap_or_default();
+        }
+    }
+
+    /// Writes what is left: lines without an end, and how much was dropped.
+    pub(crate) fn finish(&self) {
+        for output in [Output::Stdout, Output::Stderr] {
+            let line = {
+                let mut budget = self.budget();
+                let unfinished = !budget.buffer(output).is_empty();
+                unfinished.then(|| budget.complete(output, &[], true)).flatten()
+            };
+            if let Some(line) = line {
+                self.emit(output.level(), &line);
+            }
+        }
+        let (lines, bytes) = std::mem::take(&mut self.budget().dropped);
+        if lines > 0 {
+            self.emit(Level::Warn, &format!("{lines} more lines ({bytes} bytes) were not logged"));
+        }
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        // Whoever panicked while holding it left nothing half done that matters.
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn emit(&self, level: Level, line: &str) {
+        let integration = self.scope.integration.as_ref().map(tracing::field::display);
+        let charm = self.scope.charm.as_ref().map(tracing::field::display);
+        match level {
+            Level::Trace => tracing::trace!(target: "guest", integration, charm, "{line}"),
+            Level::Debug => tracing::debug!(target: "guest", integration, charm, "{line}"),
+            Level::Info => tracing::info!(target: "guest", integration, charm, "{line}"),
+            Level::Warn => tracing::warn!(target: "guest", integration, charm, "{line}"),
+            Level::Error => tracing::error!(target: "guest", integration, charm, "{line}"),
+        }
+    }
+}
+
+/// A call that is given up by its caller ends here, too.
+impl Drop for CallLog {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Budget {
+    /// The line as it may be logged; none once the budget is spent.
+    fn admit(&mut self, message: &str) -> Option<String> {
+        if self.lines == 0 || self.bytes == 0 {
+            self.drop_line(message.len());
+            return None;
+        }
+        let line = text::one_line(message, LINE_BYTES.min(self.bytes));
+        self.lines -= 1;
+        self.bytes = self.bytes.saturating_sub(line.len());
+        Some(line)
+    }
+
+    fn drop_line(&mut self, bytes: usize) {
+        self.dropped.0 += 1;
+        self.dropped.1 += bytes as u64;
+    }
+
+    fn buffer(&mut self, output: Output) -> &mut Vec<u8> {
+        match output {
+            Output::Stdout => &mut self.stdout,
+            Output::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// Adds to the line that is being printed; answers it if this is its end. What is over the length of a line is dropped.
+    fn complete(&mut self, output: Output, part: &[u8], is_end: bool) -> Option<String> {
+        let buffer = self.buffer(output);
+        let room = LINE_BYTES.saturating_sub(buffer.len());
+        buffer.extend_from_slice(&part[..part.len().min(room)]);
+        self.dropped.1 += part.len().saturating_sub(room) as u64;
+        if !is_end {
+            return None;
+        }
+        let line = std::mem::take(self.buffer(output));
+        self.admit(&String::from_utf8_lossy(&line))
+    }
+}
+
+impl Output {
+    fn level(self) -> Level {
+        match self {
+            Self::Stdout => Level::Info,
+            Self::Stderr => Level::Warn,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Lines};
+
+    fn log(lines: usize, bytes: usize) -> CallLog {
+        let limits = Limits { log_lines: lines, log_bytes: bytes, ..Limits::default() };
+        CallLog::new(Scope { integration: Some("gmail".parse().unwrap()), charm: None }, &limits)
+    }
+
+    fn logged(run: impl FnOnce()) -> Lines {
+        let (lines, _guard) = testing::capture_log();
+        run();
+        lines
+    }
+
+    #[test]
+    fn lines_are_escaped_and_named_after_their_integration() {
+        let lines = logged(|| log(10, 1000).write(Level::Info, "a\nb\u{1b}[2J"));
+        assert_eq!(lines.all(), ["guest INFO integration=gmail a\\nb\\u{1b}[2J"]);
+    }
+
+    #[test]
+    fn a_flood_is_bounded_and_counted() {
+        let lines = logged(|| {
+            let log = log(3, 1000);
+            (0..10).for_each(|_| log.write(Level::Warn, "again"));
+            log.finish();
+        });
+        assert_eq!(lines.all().len(), 4);
+        assert!(lines.all()[3].ends_with("7 more lines (35 bytes) were not logged"));
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let lines = logged(|| {
+            let log = log(100, 100);
+            log.write(Level::Warn, &"x".repeat(1_000_000));
+            log.write(Level::Warn, "never");
+            log.finish();
+        });
+        assert!(lines.all()[0].len() < 200);
+        assert!(lines.all()[1].ends_with("1 more lines (5 bytes) were not logged"));
+    }
+
+    #[test]
+    fn what_is_printed_becomes_lines() {
+        let lines = logged(|| {
+            let log = log(100, 1000);
+            log.print(Output::Stdout, b"one\ntw");
+            log.print(Output::Stderr, b"three\n");
+            log.print(Output::Stdout, b"o\nfo\xffur");
+            log.finish();
+        });
+        let all = lines.all();
+        let ends: Vec<_> = all.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(ends, ["one", "three", "two", "fo\u{fffd}ur"]);
+    }
+
+    #[test]
+    fn a_line_without_an_end_takes_no_more_memory_than_a_line() {
+        let log = log(1, 1_000_000);
+        for _ in 0..100 {
+            log.print(Output::Stdout, &[b'x'; 4096]);
+        }
+        assert_eq!(log.budget().stdout.len(), LINE_BYTES);
+    }
+}

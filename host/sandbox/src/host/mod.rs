@@ -1,0 +1,98 @@
+//! What a guest finds around it during one call: the data of its store, and the functions it may import.
+
+mod cells;
+mod charms;
+mod http;
+mod link;
+pub(crate) mod log;
+mod random;
+mod shared;
+mod state;
+mod stdio;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bg_egress::GateClient;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::Limits;
+use crate::store_limits::StoreLimits;
+
+pub(crate) use self::cells::CharmWorld;
+#[allow(unreachable_pub, reason = "the bindings name it as public")]
+pub use self::charms::OpenCharm;
+pub(crate) use self::charms::{IntegrationWorld, from_guest};
+use self::http::Outbound;
+pub(crate) use self::link::{charm_linker, integration_linker};
+use self::log::{CallLog, Output, Scope};
+use self::stdio::Printed;
+
+/// The data of one store, that is, of one call. `W` is what only guests of one world have.
+pub(crate) struct CallState<W> {
+    pub(crate) store_limits: StoreLimits,
+    pub(crate) table: ResourceTable,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) log: Arc<CallLog>,
+    pub(crate) config: Arc<BTreeMap<String, String>>,
+    pub(crate) outbound: Outbound,
+    pub(crate) world: W,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+}
+
+/// What a call is made with, beside its limits.
+pub(crate) struct Surroundings {
+    pub(crate) scope: Scope,
+    pub(crate) config: Arc<BTreeMap<String, String>>,
+    pub(crate) http: GateClient,
+}
+
+impl<W> CallState<W> {
+    pub(crate) fn new(limits: &Arc<Limits>, memory: usize, deadline: Instant, around: Surroundings, world: W) -> Self {
+        let Surroundings { scope, config, http: client } = around;
+        let outbound = Outbound::new(client, deadline, scope.charm.as_ref());
+        let log = Arc::new(CallLog::new(scope, limits));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.resources);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.http_field_bytes);
+        Self {
+            store_limits: StoreLimits::new(limits, memory),
+            table,
+            limits: limits.clone(),
+            wasi: empty_wasi(&log),
+            log,
+            config,
+            outbound,
+            world,
+            http,
+        }
+    }
+}
+
+/// WASI with nothing in it: no files, environment, arguments or sockets. What is printed goes to the log.
+fn empty_wasi(log: &Arc<CallLog>) -> WasiCtx {
+    WasiCtx::builder()
+        .stdout(Printed { log: log.clone(), output: Output::Stdout })
+        .stderr(Printed { log: log.clone(), output: Output::Stderr })
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .build()
+}
+
+impl<W: Send> WasiView for CallState<W> {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl<W: Send> WasiHttpView for CallState<W> {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
+    }
+}

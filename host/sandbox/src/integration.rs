@@ -1,0 +1,170 @@
+//! Integrations that are components.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bg_egress::GateClient;
+use bg_identity::IntegrationId;
+use bg_manifest::Manifest;
+use bg_poller::{Charm, CharmRef, CharmRuntime, Integration, IntegrationError, IntegrationState, OutcomeKind};
+use wasmtime::component::Resource;
+
+use crate::bindings::integration::{self as contract, values};
+use crate::call::{Call, Function, until};
+use crate::failure::{CallFailure, GuestError};
+use crate::host::log::Scope;
+use crate::host::{self, CallState, IntegrationWorld, OpenCharm, Surroundings};
+use crate::load::{LoadError, LoadedComponent, World};
+use crate::registrations::Registrations;
+use crate::{Sandbox, text};
+
+/// What an integration runs with.
+pub struct IntegrationSetup {
+    /// What it says of itself: usually from the component's own [info](LoadedComponent::info).
+    pub manifest: Manifest,
+    /// What the operator set; the manifest's defaults hold for the rest.
+    pub config: BTreeMap<String, String>,
+    /// Where its charms are.
+    pub runtime: Arc<dyn CharmRuntime>,
+    /// Where its own state is.
+    pub state: Arc<dyn IntegrationState>,
+    /// Its way to the network.
+    pub http: GateClient,
+}
+
+/// An integration that is a component. Each call has a store of its own.
+pub struct IntegrationComponent {
+    id: IntegrationId,
+    sandbox: Sandbox,
+    pre: contract::IntegrationPre<CallState<IntegrationWorld>>,
+    config: Arc<BTreeMap<String, String>>,
+    runtime: Arc<dyn CharmRuntime>,
+    registrations: Arc<Registrations>,
+    state: Arc<dyn IntegrationState>,
+    http: GateClient,
+}
+
+impl IntegrationComponent {
+    /// Links a component that was loaded for [`World::Integration`] by the same sandbox.
+    pub fn new(sandbox: &Sandbox, loaded: &LoadedComponent, setup: IntegrationSetup) -> Result<Self, LoadError> {
+        let linker =
+            host::integration_linker(sandbox.engine()).map_err(|error| LoadError::Compile(error.to_string()))?;
+        let pre = loaded.link(&linker, World::Integration, contract::IntegrationPre::new)?;
+        let IntegrationSetup { manifest, config: configured, runtime, state, http } = setup;
+        let id = manifest.integration.id;
+        let defaults = manifest.config.into_iter().filter_map(|(key, value)| Some((key, value.default?)));
+        let mut config: BTreeMap<_, _> = defaults.collect();
+        config.extend(configured);
+        let registrations = Arc::new(Registrations::new(id.clone(), runtime.clone()));
+        Ok(Self { id, sandbox: sandbox.clone(), pre, config: Arc::new(config), runtime, registrations, state, http })
+    }
+
+    async fn begin(
+        &self,
+        name: &'static str,
+        time: Duration,
+        charm: Option<&CharmRef>,
+    ) -> Result<Call<IntegrationWorld>, CallFailure> {
+        let function = Function { name, time, memory: self.sandbox.limits().integration_memory };
+        let around = Surroundings {
+            scope: Scope { integration: Some(self.id.clone()), charm: charm.cloned() },
+            config: self.config.clone(),
+            http: self.http.clone(),
+        };
+        let world = IntegrationWorld {
+            id: self.id.clone(),
+            runtime: self.runtime.clone(),
+            state: self.state.clone(),
+            registrations: self.registrations.clone(),
+            registered: None,
+        };
+        Call::begin(&self.sandbox, function, around, world).await
+    }
+
+    /// Keeps the references that are well-formed, each once, and says how many are not.
+    fn accept(&self, answered: &[values::CharmRef]) -> Result<Vec<CharmRef>, IntegrationError> {
+        let limit = self.sandbox.limits().charm_refs;
+        if answered.len() > limit {
+            let message = format!("fetch-charms answered {} charms; {limit} are the limit", answered.len());
+            return Err(IntegrationError { kind: OutcomeKind::LimitExceeded, message });
+        }
+        let mut seen = BTreeSet::new();
+        let mut charms = Vec::with_capacity(answered.len());
+        let (mut malformed, mut twice, mut example) = (0_u32, 0_u32, None);
+        for charm in answered {
+            match host::from_guest(charm) {
+                Ok(charm) if seen.insert(charm.clone()) => charms.push(charm),
+                Ok(_) => twice += 1,
+                Err(error) => {
+                    malformed += 1;
+                    example.get_or_insert_with(|| text::one_line(&error.to_string(), 256));
+                }
+            }
+        }
+        if malformed > 0 || twice > 0 {
+            let example = example.unwrap_or_default();
+            tracing::warn!(integration = %self.id, malformed, twice, example, "fetch-charms answered charms that are left out");
+        }
+        Ok(charms)
+    }
+}
+
+#[async_trait]
+impl Integration for IntegrationComponent {
+    fn id(&self) -> &IntegrationId {
+        &self.id
+    }
+
+    async fn initialize(&self) -> Result<(), IntegrationError> {
+        let mut call = self.begin("initialize", self.sandbox.limits().initialize_time, None).await?;
+        let deadline = call.deadline();
+        let end = until(deadline, async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            Ok(guest.call_initialize(&mut call.store).await?.map_err(GuestError::from))
+        });
+        let end = end.await;
+        call.finish(end)?;
+        Ok(())
+    }
+
+    async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError> {
+        let mut call = self.begin("fetch-charms", self.sandbox.limits().fetch_charms_time, None).await?;
+        let deadline = call.deadline();
+        let end = until(deadline, async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            Ok(guest.call_fetch_charms(&mut call.store).await?.map_err(GuestError::from))
+        });
+        let end = end.await;
+        let (answered, _) = call.finish(end)?;
+        self.accept(&answered)
+    }
+
+    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
+        let time = self.sandbox.limits().is_valid_charm_time;
+        let mut call = self.begin("is-valid-charm", time, Some(charm.charm_ref())).await?;
+        let deadline = call.deadline();
+        let end = until(deadline, async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            let charm = call.store.data_mut().table.push(OpenCharm(charm))?;
+            // Lent, not given: the guest can't drop it, and the table goes with the store.
+            let lent = Resource::new_borrow(charm.rep());
+            Ok(guest.call_is_valid_charm(&mut call.store, lent).await?.map_err(GuestError::from))
+        });
+        let end = end.await;
+        let (is_valid, _) = call.finish(end)?;
+        Ok(is_valid)
+    }
+}
+
+impl From<contract::IntegrationError> for GuestError {
+    /// What is temporary counts against no charm.
+    fn from(error: contract::IntegrationError) -> Self {
+        let (kind, message) = match error {
+            contract::IntegrationError::Temporary(message) => (OutcomeKind::Unavailable, message),
+            contract::IntegrationError::Permanent(message) => (OutcomeKind::HandlerFailed, message),
+        };
+        Self { kind, message, stack: None }
+    }
+}

@@ -1,0 +1,244 @@
+//! Whether a component fits a world of the contract, and if not, all that is wrong with it at once.
+
+use std::fmt;
+
+use super::{ComponentInfo, Item, ItemKind};
+
+/// A world of `wit/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Decides which charms are polled.
+    Integration,
+    /// A charm's program.
+    Charm,
+}
+
+/// How a component does not fit its world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorldError {
+    /// Which world.
+    pub world: World,
+    /// Each thing that is missing or not offered, with how to mend it.
+    pub problems: Vec<String>,
+}
+
+impl std::error::Error for WorldError {}
+
+impl fmt::Display for WorldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the component does not fit the world commontools:background/{}@0.1.0:", self.world)?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Integration => "integration",
+            Self::Charm => "charm",
+        })
+    }
+}
+
+/// An interface of ours, with its functions. `the_tables_agree_with_the_contract` holds these to `wit/`.
+type Interface = (&'static str, &'static [&'static str]);
+
+const CONFIG: Interface = ("config", &["get"]);
+const LOG: Interface = ("log", &["write"]);
+const VALUES: Interface = ("values", &[]);
+const CHARMS: Interface = (
+    "charms",
+    &[
+        "[method]charm.ref",
+        "[method]charm.keys",
+        "[method]charm.has-stream",
+        "[method]charm.get",
+        "registered",
+        "open",
+        "prepare-list",
+    ],
+);
+const STATE: Interface = ("state", &["get", "set", "delete", "keys"]);
+const CELLS: Interface = ("cells", &["keys", "get", "set"]);
+
+/// The packages of WASI 0.2 that are linked, with their interfaces.
+const WASI: [Interface; 7] = [
+    (
+        "cli",
+        &[
+            "environment",
+            "exit",
+            "stderr",
+            "stdin",
+            "stdout",
+            "terminal-input",
+            "terminal-output",
+            "terminal-stderr",
+            "terminal-stdin",
+            "terminal-stdout",
+        ],
+    ),
+    ("clocks", &["monotonic-clock", "wall-clock"]),
+    ("filesystem", &["preopens", "types"]),
+    ("http", &["outgoing-handler", "types"]),
+    ("io", &["error", "poll", "streams"]),
+    ("random", &["insecure", "insecure-seed", "random"]),
+    (
+        "sockets",
+        &["instance-network", "ip-name-lookup", "network", "tcp", "tcp-create-socket", "udp", "udp-create-socket"],
+    ),
+];
+
+impl World {
+    fn exports(self) -> &'static [&'static str] {
+        match self {
+            Self::Integration => &["initialize", "fetch-charms", "is-valid-charm"],
+            Self::Charm => &["setup", "handle"],
+        }
+    }
+
+    fn interfaces(self) -> &'static [Interface] {
+        match self {
+            Self::Integration => &[CONFIG, LOG, VALUES, CHARMS, STATE],
+            Self::Charm => &[CONFIG, LOG, VALUES, CELLS],
+        }
+    }
+
+    /// Compares names. Whether the types agree, wasmtime says when it links.
+    pub(crate) fn check(self, info: &ComponentInfo) -> Result<(), WorldError> {
+        let mut problems = Vec::new();
+        for name in self.exports() {
+            let export = info.exports.iter().find(|export| export.name == *name);
+            match export.map(|export| export.kind) {
+                Some(ItemKind::Function) => {}
+                Some(_) => problems
+                    .push(format!("`{name}` is exported, but is no function: make it one, as wit/ describes it")),
+                None => problems.push(format!("missing export: `{name}`: implement it, as wit/ describes it")),
+            }
+        }
+        for import in &info.imports {
+            self.check_import(import, &mut problems);
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        // Never called, so harmless; tools add some of their own (`wasi:cli/run`). But where something is missing, a name
+        // that nobody knows may be what it should have been.
+        for export in &info.exports {
+            if export.kind != ItemKind::Type && !self.exports().contains(&export.name.as_str()) {
+                problems.push(format!(
+                    "extra export: `{}` is never called; remove it, if it is not there by mistake",
+                    export.name
+                ));
+            }
+        }
+        Err(WorldError { world: self, problems })
+    }
+
+    fn check_import(self, import: &Item, problems: &mut Vec<String>) {
+        let name = &import.name;
+        match import.kind {
+            // What another import speaks of.
+            ItemKind::Type => return,
+            ItemKind::Function | ItemKind::Other => {
+                problems.push(format!("unknown import: `{name}` is not offered by this host; remove it, or get it from an interface of wit/"));
+                return;
+            }
+            ItemKind::Interface => {}
+        }
+        let Some((package, interface, version)) = split(name) else {
+            problems.push(format!("unknown import: `{name}` is not offered by this host; remove it"));
+            return;
+        };
+        if let Some(package) = package.strip_prefix("wasi:") {
+            check_wasi(name, package, interface, version, problems);
+        } else if package == "commontools:background" {
+            self.check_ours(import, interface, version, problems);
+        } else {
+            problems.push(format!("unknown import: `{name}` is not offered by this host; remove it, or compose the component with one that exports it"));
+        }
+    }
+
+    fn check_ours(self, import: &Item, interface: &str, version: &str, problems: &mut Vec<String>) {
+        let name = &import.name;
+        let Some((_, functions)) = self.interfaces().iter().find(|(known, _)| *known == interface) else {
+            let known = self.interfaces().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            problems.push(format!(
+                "unknown import: `{name}` is not offered to the world {self}, which has {known}; remove it"
+            ));
+            return;
+        };
+        if !is_compatible(version, "0.1.") {
+            problems.push(format!("unknown import: `{name}`: this host speaks version 0.1.0; build against its wit/"));
+            return;
+        }
+        for function in import.functions.iter().filter(|function| !functions.contains(&function.as_str())) {
+            problems
+                .push(format!("unknown import: `{name}` has no function `{function}`; build against this host's wit/"));
+        }
+    }
+}
+
+fn check_wasi(name: &str, package: &str, interface: &str, version: &str, problems: &mut Vec<String>) {
+    if !is_compatible(version, "0.2.") {
+        problems.push(format!("unknown import: `{name}`: this host offers WASI 0.2; build for it (wasm32-wasip2)"));
+        return;
+    }
+    if !WASI.iter().any(|(known, interfaces)| *known == package && interfaces.contains(&interface)) {
+        problems.push(format!("unknown import: `{name}` is not offered by this host, which has WASI 0.2's cli world and outgoing HTTP; remove it"));
+    }
+}
+
+/// `wasi:io/poll@0.2.6` in its parts.
+fn split(name: &str) -> Option<(&str, &str, &str)> {
+    let (package, rest) = name.split_once('/')?;
+    let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
+    Some((package, interface, version))
+}
+
+/// Whether a released version is one of this line. Versions below 1.0 agree if their second numbers do.
+fn is_compatible(version: &str, line: &str) -> bool {
+    version.strip_prefix(line).is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use wit_parser::{Resolve, WorldItem};
+
+    use super::*;
+
+    /// What `wit/` itself says, read by the tools' own parser.
+    #[test]
+    fn the_tables_agree_with_the_contract() {
+        let mut resolve = Resolve::default();
+        let (package, _) = resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+        for world in [World::Integration, World::Charm] {
+            let described = &resolve.worlds[resolve.packages[package].worlds[&world.to_string()]];
+            let exports: Vec<_> = described.exports.iter().map(|(key, _)| resolve.name_world_key(key)).collect();
+            assert_eq!(exports, world.exports());
+            for item in described.imports.values() {
+                let WorldItem::Interface { id, .. } = item else { continue };
+                let interface = &resolve.interfaces[*id];
+                let name = interface.name.as_deref().unwrap();
+                let functions: Vec<_> = interface.functions.keys().map(String::as_str).collect();
+                let package = &resolve.packages[interface.package.unwrap()].name;
+                if package.namespace == "wasi" {
+                    let (_, known) = WASI.iter().find(|(known, _)| *known == package.name).unwrap();
+                    assert!(known.contains(&name), "{name}");
+                } else {
+                    let (_, known) = world.interfaces().iter().find(|(known, _)| *known == name).unwrap();
+                    assert_eq!(functions, *known, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_as_released_ones() {
+        assert!(is_compatible("0.2.0", "0.2."));
+        assert!(is_compatible("0.2.12", "0.2."));
+        for version in ["", "0.2", "0.2.", "0.2.0-rc-2023-11-10", "0.20.1", "0.3.0", "1.0.2"] {
+            assert!(!is_compatible(version, "0.2."), "{version}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Components, run.
+
+mod charm;
+mod hostile;
+mod integration;
+mod loading;
