@@ -1,0 +1,196 @@
+//! A JavaScript engine that knows `commontools`, and runs one charm once.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use boa_engine::builtins::promise::PromiseState;
+use boa_engine::module::{MapModuleLoader, SyntheticModuleInitializer};
+use boa_engine::object::builtins::JsPromise;
+use boa_engine::property::PropertyKey;
+use boa_engine::vm::RuntimeLimits;
+use boa_engine::{Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, Module, Source, js_string};
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::jobs::{Hooks, HostClock, Jobs};
+use crate::natives;
+use crate::source_map::SourceMap;
+
+/// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the guest's stack
+/// each, which has a mebibyte.
+const MAX_CALLS: usize = 400;
+
+/// How many values the engine's own stack holds: [`MAX_CALLS`] calls of a few hundred values each.
+const MAX_VALUES: usize = 128 * 1024;
+
+/// The module that charms import from, and its name in stacks, where it is left out.
+const MODULE: &str = "commontools";
+
+/// The files in `js/`, as the body of one function.
+const RUNTIME: &str = concat!(
+    "(function (host) { \"use strict\";\n",
+    include_str!("js/schema.js"),
+    include_str!("js/cells.js"),
+    include_str!("js/web.js"),
+    include_str!("js/patterns.js"),
+    "})"
+);
+
+/// A charm's program, as the host hands it in.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'p> {
+    /// The name of the author's file, for stacks.
+    pub file: &'p str,
+    /// An ES module in JavaScript; may end with a source map.
+    pub module: &'p str,
+}
+
+/// What a charm is made of, beside its cells.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Shape {
+    /// The charm's name for people.
+    pub name: Option<String>,
+    /// The names of its streams.
+    pub streams: Vec<String>,
+    /// Paths of what is secret: a cell's name, then object keys; `*` is any key or index.
+    pub secrets: Vec<Vec<String>>,
+}
+
+/// A fresh engine. It serves one call: what a charm leaves behind in it would be seen by the next.
+pub struct Engine {
+    context: Context,
+    jobs: Rc<Jobs>,
+    hooks: Rc<Hooks>,
+    runtime: JsObject,
+}
+
+impl Engine {
+    /// Starts an engine.
+    pub fn new(host: Rc<dyn Host>) -> Result<Self, Failure> {
+        let failed = |error: JsError| Failure::new(format!("the JavaScript engine did not start: {error}"));
+        let jobs = Jobs::new(Rc::clone(&host));
+        let hooks = Hooks::new();
+        let loader = Rc::new(MapModuleLoader::new());
+        let mut context = Context::builder()
+            .clock(Rc::new(HostClock(host)))
+            .host_hooks(Rc::clone(&hooks))
+            .job_executor(Rc::clone(&jobs))
+            .module_loader(Rc::clone(&loader))
+            .build()
+            .map_err(failed)?;
+        let mut limits = RuntimeLimits::default();
+        limits.set_recursion_limit(MAX_CALLS);
+        limits.set_stack_size_limit(MAX_VALUES);
+        context.set_runtime_limits(limits);
+        let runtime = start(&loader, &mut context).map_err(failed)?;
+        Ok(Self { context, jobs, hooks, runtime })
+    }
+
+    /// Runs the charm's pattern for the first time: stores its cells, with `inputs`, a JSON object, over their defaults.
+    pub fn setup(mut self, program: Program<'_>, inputs: &str) -> Result<Shape, Failure> {
+        let map = SourceMap::of(program.file, program.module);
+        let shape = self.try_setup(program, inputs).map_err(|error| self.failure(&error, &map))?;
+        serde_json::from_str(&shape).map_err(|error| Failure::new(format!("the charm's shape can't be read: {error}")))
+    }
+
+    /// Sends `event`, a JSON text, to one of the charm's streams, and returns when its handler and all that it started is done.
+    pub fn handle(mut self, program: Program<'_>, stream: &str, event: &str) -> Result<(), Failure> {
+        let map = SourceMap::of(program.file, program.module);
+        self.try_handle(program, stream, event).map_err(|error| self.failure(&error, &map))
+    }
+
+    fn failure(&mut self, error: &JsError, map: &SourceMap<'_>) -> Failure {
+        Failure::of(error, &self.runtime, map, &mut self.context)
+    }
+
+    fn try_setup(&mut self, program: Program<'_>, inputs: &str) -> JsResult<String> {
+        let pattern = self.load(program)?;
+        let shape = self.call("setup", &[pattern, JsString::from(inputs).into()])?;
+        self.run()?;
+        shape.to_string(&mut self.context).map(|text| text.to_std_string_lossy())
+    }
+
+    fn try_handle(&mut self, program: Program<'_>, stream: &str, event: &str) -> JsResult<()> {
+        let pattern = self.load(program)?;
+        let done = self.call("handle", &[pattern, JsString::from(stream).into(), JsString::from(event).into()])?;
+        let done = JsPromise::resolve(done, &mut self.context)?;
+        let ran = self.run();
+        match done.state() {
+            PromiseState::Rejected(reason) => return Err(JsError::from_opaque(reason)),
+            PromiseState::Fulfilled(_) => ran?,
+            PromiseState::Pending => {
+                ran?;
+                return Err(never("the handler waits for a promise that nothing is left to settle"));
+            }
+        }
+        self.call("store", &[]).map(drop)
+    }
+
+    /// Evaluates the module, and returns its default export.
+    fn load(&mut self, program: Program<'_>) -> JsResult<JsValue> {
+        let source = Source::from_bytes(program.module).with_path(Path::new(program.file));
+        let module = Module::parse(source, None, &mut self.context)?;
+        let evaluated = module.load_link_evaluate(&mut self.context);
+        let ran = self.run();
+        match evaluated.state() {
+            PromiseState::Rejected(reason) => return Err(JsError::from_opaque(reason)),
+            PromiseState::Fulfilled(_) => ran?,
+            PromiseState::Pending => {
+                ran?;
+                return Err(never("the module waits for a promise that nothing is left to settle"));
+            }
+        }
+        module.namespace(&mut self.context).get(js_string!("default"), &mut self.context)
+    }
+
+    /// Runs until nothing is left to run. A rejection that nobody handles is an error.
+    fn run(&mut self) -> JsResult<()> {
+        self.jobs.run(&mut self.context)?;
+        let Some(promise) = self.hooks.unhandled() else { return Ok(()) };
+        match JsPromise::from_object(promise)?.state() {
+            PromiseState::Rejected(reason) => Err(JsError::from_opaque(reason)),
+            _ => Ok(()),
+        }
+    }
+
+    fn call(&mut self, function: &str, arguments: &[JsValue]) -> JsResult<JsValue> {
+        let function = natives::method(&self.runtime, function, &mut self.context)?;
+        function.call(&JsValue::undefined(), arguments, &mut self.context)
+    }
+}
+
+fn never(message: &'static str) -> JsError {
+    JsNativeError::error().with_message(message).into()
+}
+
+/// Evaluates the files in `js/`, and offers what they export as a module.
+fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> {
+    // They would wait in ways that a guest can't.
+    for name in ["Atomics", "SharedArrayBuffer"] {
+        context.global_object().delete_property_or_throw(JsString::from(name), context)?;
+    }
+    let object = |value: JsValue| value.as_object().ok_or_else(|| never("the runtime is not an object"));
+    let source = Source::from_bytes(RUNTIME).with_path(Path::new(MODULE));
+    let make = object(context.eval(source)?)?;
+    let host = natives::object(context);
+    let runtime = object(make.call(&JsValue::undefined(), &[host.into()], context)?)?;
+    let exports = object(runtime.get(js_string!("exports"), context)?)?;
+    let names: Vec<JsString> = exports
+        .own_property_keys(context)?
+        .into_iter()
+        .filter_map(|key| if let PropertyKey::String(name) = key { Some(name) } else { None })
+        .collect();
+    let fill = SyntheticModuleInitializer::from_copy_closure_with_captures(
+        |module, (exports, names): &(JsObject, Vec<JsString>), context| {
+            for name in names {
+                let value = exports.get(name.clone(), context)?;
+                module.set_export(name, value)?;
+            }
+            Ok(())
+        },
+        (exports, names.clone()),
+    );
+    loader.insert(MODULE, Module::synthetic(&names, fill, Some(MODULE.into()), None, context));
+    Ok(runtime)
+}

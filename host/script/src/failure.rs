@@ -1,0 +1,98 @@
+//! What a charm threw, as the world's `handler-error` has it.
+
+use std::fmt::Write as _;
+
+use boa_engine::{Context, JsError, JsObject, JsValue, js_string};
+
+use crate::source_map::SourceMap;
+
+/// How many frames of a stack are kept.
+const MAX_FRAMES: usize = 20;
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// `TypeError: x is not a function`.
+    pub message: String,
+    /// `at fetchMail (gmail.tsx:12:3)`, innermost first, one frame a line.
+    pub stack: Option<String>,
+}
+
+impl Failure {
+    /// A failure that no line of the charm is to blame for.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), stack: None }
+    }
+
+    /// What `error` says; `runtime` is the object that the files in `js/` make.
+    pub(crate) fn of(error: &JsError, runtime: &JsObject, map: &SourceMap<'_>, context: &mut Context) -> Self {
+        // A limit of the engine's can't be caught by the charm, and is no JavaScript value. It prints its frames after its message.
+        let printed = error.to_string();
+        let frames = printed.find("\n    at ").map_or("", |at| &printed[at..]);
+        if let Some(limit) = error.as_engine() {
+            let text = limit.to_string();
+            let message = if text.contains("recursive calls") || text.contains("stack size") {
+                "RangeError: the calls are nested too deeply".to_owned()
+            } else {
+                format!("Error: {text}")
+            };
+            return Self { message, stack: map.stack(frames, MAX_FRAMES) };
+        }
+        let Ok(value) = error.clone().into_opaque(context) else {
+            return Self { message: printed, stack: None };
+        };
+        let message = ask(runtime, "describe", &value, context).unwrap_or_else(|| "an error that has no text".into());
+        let stack = ask(runtime, "stackOf", &value, context).unwrap_or_default();
+        let stack = map.stack(&stack, MAX_FRAMES).or_else(|| map.stack(frames, MAX_FRAMES));
+        Self { message, stack }
+    }
+}
+
+/// Calls a function of the runtime that makes a text of a value.
+fn ask(runtime: &JsObject, function: &str, value: &JsValue, context: &mut Context) -> Option<String> {
+    let function = runtime.get(js_string!(function), context).ok()?;
+    let text = function.as_callable()?.call(&JsValue::undefined(), std::slice::from_ref(value), context).ok()?;
+    Some(text.as_string()?.to_std_string_lossy())
+}
+
+impl SourceMap<'_> {
+    /// The frames of the charm's own file in a stack of the engine's, at the author's lines; none if there are none.
+    fn stack(&self, stack: &str, most: usize) -> Option<String> {
+        let mut text = String::new();
+        for (function, line, column) in stack.lines().filter_map(|frame| self.frame(frame)).take(most) {
+            let (line, column) = self.original(line, column);
+            let file = self.file();
+            let separator = if text.is_empty() { "" } else { "\n" };
+            let written = if function.is_empty() || function == "<main>" {
+                write!(text, "{separator}at {file}:{line}:{column}")
+            } else {
+                write!(text, "{separator}at {function} ({file}:{line}:{column})")
+            };
+            written.ok()?;
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Function, line and column of a frame: `    at name (file:1:2)`.
+    fn frame<'f>(&self, frame: &'f str) -> Option<(&'f str, u32, u32)> {
+        // Names of functions and files may have parentheses in them.
+        let frame = frame.trim_start().strip_prefix("at ")?.strip_suffix(')')?;
+        let (function, place) = frame.split_once(&format!(" ({}:", self.file()))?;
+        let (line, column) = place.split_once(':')?;
+        Some((function, line.parse().ok()?, column.parse().ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_frames_of_the_charms_file_are_kept() {
+        let map = SourceMap::of("charm (1).ts", "no map");
+        let stack = "\n    at inner (charm (1).ts:3:7)\n    at get (commontools:1:1)\n    at map (native)\n    at <main> (charm (1).ts:9:1)\n    at x (charm (1).ts:?:?)";
+        assert_eq!(map.stack(stack, 20).as_deref(), Some("at inner (charm (1).ts:3:7)\nat charm (1).ts:9:1"));
+        assert_eq!(map.stack(stack, 1).as_deref(), Some("at inner (charm (1).ts:3:7)"));
+        assert_eq!(map.stack("", 20), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! The world's exports, and a [`Host`] of its imports.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::engine::{Engine, Program};
+use crate::failure::Failure;
+use crate::host::{Host, Level, Request, RequestId, Response};
+
+mod error_code;
+mod http;
+
+/// What `wit-bindgen` makes of the world `charm`.
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "charm", generate_all });
+
+    export!(Script with_types_in self);
+
+    use super::Script;
+}
+
+use bindings::commontools::background::{cells, config, log};
+use bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use bindings::wasi::random::random;
+use bindings::{Guest, HandlerError, Shape};
+
+struct Script;
+
+impl Guest for Script {
+    fn setup() -> Result<Shape, HandlerError> {
+        let inputs = config::get("charm.inputs").unwrap_or_else(|| "{}".into());
+        let shape = with_program(|engine, program| engine.setup(program, &inputs))?;
+        Ok(Shape { name: shape.name, streams: shape.streams, secrets: shape.secrets })
+    }
+
+    fn handle(stream: String, event: String) -> Result<(), HandlerError> {
+        with_program(|engine, program| engine.handle(program, &stream, &event))
+    }
+}
+
+fn with_program<T>(run: impl FnOnce(Engine, Program<'_>) -> Result<T, Failure>) -> Result<T, HandlerError> {
+    let module = config::get("charm.module")
+        .ok_or_else(|| Failure::new("the host handed in no module: its configuration lacks `charm.module`"));
+    let file = config::get("charm.file").unwrap_or_else(|| "charm".into());
+    let result = module.and_then(|module| {
+        let engine = Engine::new(Rc::new(Outside::default()))?;
+        let result = run(engine, Program { file: &file, module: &module });
+        result
+    });
+    result.map_err(|failure| HandlerError { message: failure.message, stack: failure.stack })
+}
+
+/// The imports of the world.
+#[derive(Default)]
+struct Outside {
+    requests: http::Requests,
+    last: Cell<RequestId>,
+}
+
+impl Host for Outside {
+    fn cell(&self, name: &str) -> Result<Option<String>, String> {
+        cells::get(name).map_err(|error| cell_error(&error))
+    }
+
+    fn set_cell(&self, name: &str, json: &str) -> Result<(), String> {
+        cells::set(name, json).map_err(|error| cell_error(&error))
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        let level = match level {
+            Level::Trace => log::Level::Trace,
+            Level::Debug => log::Level::Debug,
+            Level::Info => log::Level::Info,
+            Level::Warn => log::Level::Warn,
+            Level::Error => log::Level::Error,
+        };
+        log::write(level, message);
+    }
+
+    fn now(&self) -> u64 {
+        monotonic_clock::now()
+    }
+
+    fn wall_clock(&self) -> i64 {
+        let now = wall_clock::now();
+        i64::try_from(now.seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000) + i64::from(now.nanoseconds / 1_000_000)
+    }
+
+    fn send(&self, request: Request) -> Result<RequestId, String> {
+        let id = self.last.get().wrapping_add(1);
+        self.last.set(id);
+        self.requests.send(id, request)?;
+        Ok(id)
+    }
+
+    fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Result<Response, String>)> {
+        self.requests.wait(deadline)
+    }
+}
+
+fn cell_error(error: &cells::CellError) -> String {
+    match error {
+        cells::CellError::BadName(why) => format!("this is no name for a cell: {why}"),
+        cells::CellError::BadJson(why) => format!("its value can't be stored: {why}"),
+        cells::CellError::TooLarge(why) => format!("its value is too large: {why}"),
+        cells::CellError::Unavailable(why) => format!("the store did not answer: {why}"),
+    }
+}
+
+/// Where this target's random numbers come from; the name is that of getrandom's `custom` backend.
+#[allow(unsafe_code, reason = "getrandom calls it by its symbol, with a buffer")]
+#[unsafe(no_mangle)]
+unsafe extern "Rust" fn __getrandom_v03_custom(destination: *mut u8, length: usize) -> Result<(), getrandom::Error> {
+    let bytes = random::get_random_bytes(length as u64);
+    // SAFETY: the caller's buffer has `length` bytes, and no more than that came.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), destination, bytes.len().min(length)) };
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What the engine wants of the outside.
+
+/// How much a line of the log matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// `console.trace`.
+    Trace,
+    /// `console.debug`.
+    Debug,
+    /// `console.log` and `console.info`.
+    Info,
+    /// `console.warn`.
+    Warn,
+    /// `console.error`.
+    Error,
+}
+
+/// An HTTP request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// In upper case.
+    pub method: String,
+    /// Absolute, as the charm wrote it.
+    pub url: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// None for none.
+    pub body: Option<Vec<u8>>,
+}
+
+/// An HTTP response, read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// In the order of arrival.
+    pub headers: Vec<(String, String)>,
+    /// As it came.
+    pub body: Vec<u8>,
+}
+
+/// A request that was sent, by a number of the host's choice.
+pub type RequestId = u32;
+
+/// What the engine wants of the outside. Errors are texts for the charm's author.
+pub trait Host {
+    /// The value of a cell, a JSON text, or none.
+    fn cell(&self, name: &str) -> Result<Option<String>, String>;
+    /// Sets a cell to a JSON text.
+    fn set_cell(&self, name: &str, json: &str) -> Result<(), String>;
+    /// Writes one line to the log.
+    fn log(&self, level: Level, message: &str);
+    /// Nanoseconds since some moment.
+    fn now(&self) -> u64;
+    /// Milliseconds since 1970 (UTC).
+    fn wall_clock(&self) -> i64;
+    /// Sends a request, and does not wait for the response.
+    fn send(&self, request: Request) -> Result<RequestId, String>;
+    /// Waits until one of the requests is done, and returns its outcome; or until [`Host::now`] is at `deadline`, and returns none.
+    /// Never called without a request or a deadline.
+    fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Result<Response, String>)>;
+}

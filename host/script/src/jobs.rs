@@ -1,0 +1,224 @@
+//! What is still to be run: promise jobs, timers, and requests whose responses are awaited.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use boa_engine::builtins::promise::{OperationType, Promise, ResolvingFunctions};
+use boa_engine::context::HostHooks;
+use boa_engine::context::time::{Clock, JsInstant};
+use boa_engine::job::{GenericJob, Job, JobExecutor, NativeAsyncJob, PromiseJob};
+use boa_engine::object::JsObject;
+use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
+use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
+
+use crate::host::{Host, Request, RequestId, Response};
+
+/// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
+const MAX_BUFFER: u64 = 64 * 1024 * 1024;
+
+/// Nanoseconds in a millisecond.
+const MILLISECOND: f64 = 1_000_000.0;
+
+enum Next {
+    Promise(PromiseJob),
+    Generic(GenericJob),
+    Async(NativeAsyncJob),
+}
+
+/// The jobs of one engine, and its host, which the natives find here.
+pub(crate) struct Jobs {
+    pub(crate) host: Rc<dyn Host>,
+    ready: RefCell<VecDeque<Next>>,
+    /// By due time and number.
+    timers: RefCell<BTreeMap<(u64, u32), JsFunction>>,
+    last_timer: Cell<u32>,
+    requests: RefCell<HashMap<RequestId, ResolvingFunctions>>,
+}
+
+impl Jobs {
+    pub(crate) fn new(host: Rc<dyn Host>) -> Rc<Self> {
+        Rc::new(Self {
+            host,
+            ready: RefCell::default(),
+            timers: RefCell::default(),
+            last_timer: Cell::new(0),
+            requests: RefCell::default(),
+        })
+    }
+
+    /// Calls `function` when `milliseconds` have passed. Returns the timer's number.
+    pub(crate) fn set_timer(&self, function: JsFunction, milliseconds: f64) -> u32 {
+        let id = self.last_timer.get().wrapping_add(1);
+        self.last_timer.set(id);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "negative is 0, and too late is never")]
+        let due = self.host.now().saturating_add((milliseconds * MILLISECOND) as u64);
+        self.timers.borrow_mut().insert((due, id), function);
+        id
+    }
+
+    /// Forgets a timer, if it is still to come.
+    pub(crate) fn clear_timer(&self, id: u32) {
+        self.timers.borrow_mut().retain(|(_, timer), _| *timer != id);
+    }
+
+    /// Sends a request; `settle` is called with `[status, [name, value, …], body]`, or with the text of what went wrong.
+    pub(crate) fn fetch(&self, request: Request, settle: ResolvingFunctions, context: &mut Context) -> JsResult<()> {
+        match self.host.send(request) {
+            Ok(id) => {
+                self.requests.borrow_mut().insert(id, settle);
+                Ok(())
+            }
+            Err(message) => reject(&settle, &message, context),
+        }
+    }
+
+    /// Runs until nothing is left to run. An error is one that no promise took: a throw in a timer, or a limit of the engine's.
+    pub(crate) fn run(&self, context: &mut Context) -> JsResult<()> {
+        loop {
+            while let Some(job) = self.next_ready() {
+                match job {
+                    Next::Promise(job) => job.call(context)?,
+                    Next::Generic(job) => job.call(context)?,
+                    Next::Async(job) => finish(job, context)?,
+                };
+            }
+            context.clear_kept_objects();
+            let first = self.timers.borrow().first_key_value().map(|(key, _)| *key);
+            if let Some((due, id)) = first
+                && due <= self.host.now()
+            {
+                let timer = self.timers.borrow_mut().remove(&(due, id));
+                if let Some(timer) = timer {
+                    timer.call(&JsValue::undefined(), &[], context)?;
+                }
+                continue;
+            }
+            if first.is_none() && self.requests.borrow().is_empty() {
+                return Ok(());
+            }
+            if let Some((id, outcome)) = self.host.wait(first.map(|(due, _)| due)) {
+                self.settle(id, outcome, context)?;
+            }
+        }
+    }
+
+    fn next_ready(&self) -> Option<Next> {
+        self.ready.borrow_mut().pop_front()
+    }
+
+    fn settle(&self, id: RequestId, outcome: Result<Response, String>, context: &mut Context) -> JsResult<()> {
+        let settle = self.requests.borrow_mut().remove(&id);
+        let Some(settle) = settle else { return Ok(()) };
+        match outcome {
+            Ok(response) => {
+                let value = response_value(response, context)?;
+                settle.resolve.call(&JsValue::undefined(), &[value], context)?;
+            }
+            Err(message) => reject(&settle, &message, context)?,
+        }
+        Ok(())
+    }
+}
+
+fn reject(settle: &ResolvingFunctions, message: &str, context: &mut Context) -> JsResult<()> {
+    settle.reject.call(&JsValue::undefined(), &[JsString::from(message).into()], context).map(drop)
+}
+
+fn response_value(response: Response, context: &mut Context) -> JsResult<JsValue> {
+    let fields = response.headers.iter().flat_map(|(name, value)| [name, value]);
+    let fields: Vec<JsValue> = fields.map(|text| JsString::from(text.as_str()).into()).collect();
+    let fields = JsArray::from_iter(fields, context);
+    let body = buffer(&response.body, context)?;
+    Ok(JsArray::from_iter([response.status.into(), fields.into(), body.into()], context).into())
+}
+
+/// Bytes as an `ArrayBuffer`.
+pub(crate) fn buffer(bytes: &[u8], context: &mut Context) -> JsResult<JsArrayBuffer> {
+    let buffer = JsArrayBuffer::new(bytes.len(), context)?;
+    if let Some(mut data) = buffer.data_mut() {
+        data.copy_from_slice(bytes);
+    }
+    Ok(buffer)
+}
+
+/// Runs a job of the engine's own that is a future. Those that modules cause never wait.
+fn finish(job: NativeAsyncJob, context: &mut Context) -> JsResult<JsValue> {
+    let context = RefCell::new(context);
+    let mut future = job.call(&context);
+    match Pin::new(&mut future).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(JsNativeError::error().with_message("this waits for something that never comes").into()),
+    }
+}
+
+impl JobExecutor for Jobs {
+    fn enqueue_job(self: Rc<Self>, job: Job, _: &mut Context) {
+        let next = match job {
+            Job::PromiseJob(job) => Next::Promise(job),
+            Job::GenericJob(job) => Next::Generic(job),
+            Job::AsyncJob(job) => Next::Async(job),
+            // Clean-ups need not run at all, and only `Atomics`, which charms don't have, sets the engine's own timers.
+            _ => return,
+        };
+        self.ready.borrow_mut().push_back(next);
+    }
+
+    fn run_jobs(self: Rc<Self>, context: &mut Context) -> JsResult<()> {
+        self.run(context)
+    }
+}
+
+/// What the engine asks of its host in passing.
+pub(crate) struct Hooks {
+    /// Promises that were rejected and that nobody handles.
+    rejected: RefCell<Vec<JsObject>>,
+}
+
+impl Hooks {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self { rejected: RefCell::default() })
+    }
+
+    /// The first rejected promise that nobody has handled.
+    pub(crate) fn unhandled(&self) -> Option<JsObject> {
+        self.rejected.borrow().first().cloned()
+    }
+}
+
+impl HostHooks for Hooks {
+    fn promise_rejection_tracker(&self, promise: &JsObject<Promise>, operation: OperationType, _: &mut Context) {
+        let promise = promise.clone().upcast();
+        let mut rejected = self.rejected.borrow_mut();
+        match operation {
+            OperationType::Reject => rejected.push(promise),
+            OperationType::Handle => rejected.retain(|one| !JsObject::equals(one, &promise)),
+        }
+    }
+
+    fn local_timezone_offset_seconds(&self, _: i64) -> i32 {
+        0
+    }
+
+    fn max_buffer_size(&self, _: &mut Context) -> u64 {
+        MAX_BUFFER
+    }
+}
+
+/// The host's clocks for `Date`.
+pub(crate) struct HostClock(pub(crate) Rc<dyn Host>);
+
+impl Clock for HostClock {
+    fn now(&self) -> JsInstant {
+        const SECOND: u64 = 1_000_000_000;
+        let now = self.0.now();
+        #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
+        JsInstant::new(now / SECOND, (now % SECOND) as u32)
+    }
+
+    fn system_time_millis(&self) -> i64 {
+        self.0.wall_clock()
+    }
+}

@@ -1,0 +1,252 @@
+// Patterns, handlers, and how a charm is set up and called.
+
+const NAME = "$NAME";
+const UI = "$UI";
+
+const bodies = new WeakMap();
+
+// pattern(fn), pattern(fn, input), pattern(name, fn, …), pattern(input, fn), pattern(input, output, fn)
+function pattern(...given) {
+  const name = typeof given[0] === "string" ? given.shift() : undefined;
+  const at = given.findIndex((one) => typeof one === "function");
+  if (at < 0) throw new TypeError("pattern() needs a function that makes the charm of its inputs");
+  const body = given[at];
+  const input = at > 0 ? given[0] : given[1];
+  checkSchema(input);
+  // Called within another pattern: its inputs are what it is called with.
+  const use = (inputs = {}) => body(boundInputs(inputs));
+  bodies.set(use, { body, input, name });
+  return use;
+}
+
+function boundInputs(inputs) {
+  return isCell(inputs) ? inputs : Object.fromEntries(
+    Object.entries(inputs).map(([key, value]) => [key, isCell(value) || value instanceof Stream ? value : new Cell(value)]),
+  );
+}
+
+class Stream {
+  constructor(fn, state, eventSchema, stateSchema) {
+    this[STATE] = { fn, state, eventSchema, stateSchema };
+  }
+
+  // Sends an event to a handler of the same charm; it runs when the present one lets it.
+  send(event) {
+    if (!running) throw new TypeError("send() belongs in a handler");
+    const sent = plain(event);
+    Promise.resolve().then(() => call(this, sent));
+  }
+
+  toJSON() {
+    return undefined;
+  }
+}
+
+// handler(fn), handler(eventSchema, stateSchema, fn)
+function handler(...given) {
+  const fn = given.pop();
+  if (typeof fn !== "function") throw new TypeError("handler() needs a function: (event, state) => …");
+  const [eventSchema, stateSchema] = given;
+  given.forEach((schema) => checkSchema(schema));
+  return (state = {}) => new Stream(fn, state, eventSchema, stateSchema);
+}
+
+function call(stream, event) {
+  const { fn, state, stateSchema } = stream[STATE];
+  return fn(event, present(state, stateSchema));
+}
+
+// What a handler sees of what was bound to it. Without a schema, cells are cells; with one, only where it says so.
+function present(bound, schema) {
+  if (schema?.asCell === true) return isCell(bound) ? bound : new Cell(bound);
+  if (schema?.asStream === true || bound instanceof Stream) return bound;
+  if (isCell(bound)) {
+    if (schema === undefined) return bound;
+    const value = withDefaults(bound.get(), schema);
+    if (value === null || typeof value !== "object" || !wantsCells(schema)) return value;
+    const inner = Object.entries(value).map(([key]) => [key, present(bound.key(key), schemaAt(schema, key) ?? {})]);
+    for (const [key, part] of Object.entries(schema.properties ?? {})) {
+      if (!Object.hasOwn(value, key) && wantsCells(part)) inner.push([key, present(bound.key(key), part)]);
+    }
+    return Array.isArray(value) ? inner.map(([, item]) => item) : Object.fromEntries(inner);
+  }
+  if (bound === null || typeof bound !== "object") return bound;
+  const open = isOpen(schema);
+  const entries = Object.entries(bound).map(([key, value]) => [key, present(value, open ? undefined : schemaAt(schema, key) ?? {})]);
+  return Array.isArray(bound) ? entries.map(([, value]) => value) : Object.fromEntries(entries);
+}
+
+// The charm of this call.
+const charm = { name: undefined, inputs: new Map(), streams: new Map(), constants: new Map(), derived: new Map(), secrets: [] };
+
+function input(name, schema, given) {
+  let document = charm.inputs.get(name);
+  if (document === undefined) {
+    document = makeDocument(undefined, schema, name);
+    charm.inputs.set(name, document);
+  }
+  if (given !== undefined) {
+    write(document, [], withDefaults(copy(given), schema));
+  }
+  return document;
+}
+
+// Runs the pattern's body, which makes the charm's cells and streams anew, the same at each call.
+function instantiate(factory, given) {
+  const found = bodies.get(factory);
+  if (found === undefined) throw new TypeError("the default export is not a pattern: write `export default pattern(…)`");
+  const schemas = found.input?.properties ?? {};
+  for (const name of new Set([...Object.keys(schemas), ...Object.keys(given)])) {
+    input(name, schemas[name], Object.hasOwn(given, name) ? given[name] : undefined);
+  }
+  const cells = new Proxy({}, {
+    get: (_, key) => typeof key === "symbol" ? undefined : view(input(key, schemas[key]), []),
+    has: (_, key) => charm.inputs.has(key),
+    ownKeys: () => [...charm.inputs.keys()],
+    getOwnPropertyDescriptor: (_, key) =>
+      charm.inputs.has(key)
+        ? { value: view(charm.inputs.get(key), []), enumerable: true, configurable: true, writable: false }
+        : undefined,
+  });
+  const result = found.body(cells);
+  if (result === null || typeof result !== "object" || typeof result.then === "function") {
+    throw new TypeError("a pattern returns an object of its cells and streams");
+  }
+  charm.name = found.name;
+  for (const [key, value] of Object.entries(isCell(result) ? {} : result)) name(key, value);
+  for (const document of documents) {
+    document.name ??= document.unnamed;
+    secretsIn(document.schema, [document.name], (path) => charm.secrets.push(path));
+  }
+}
+
+// Takes one entry of a pattern's result.
+function name(key, value) {
+  if (key === UI) return;
+  if (key === NAME) {
+    charm.name = value;
+    return;
+  }
+  const own = isCell(value) && value[STATE].path.length === 0 ? value[STATE].document : undefined;
+  const taken = charm.inputs.get(key);
+  if (taken !== undefined && taken !== own) {
+    throw new TypeError(`the pattern returns ${JSON.stringify(key)}, which is the name of an input, but not that input`);
+  }
+  if (value instanceof Stream) {
+    charm.streams.set(key, value);
+    noteSecrets(value[STATE].state, value[STATE].stateSchema);
+  } else if (typeof value === "function") {
+    throw new TypeError(`the pattern returns a function as ${JSON.stringify(key)}; wrap it in handler(…) and call that with its state`);
+  } else if (own !== undefined && own.name === undefined) {
+    own.name = key;
+  } else if (own?.name !== key) {
+    (hasCells(value) ? charm.derived : charm.constants).set(key, value);
+    secretsOf(value, [key]);
+  }
+}
+
+function hasCells(value) {
+  return isCell(value) || (value !== null && typeof value === "object" && Object.values(value).some(hasCells));
+}
+
+// Secrets within a value that may have cells in it.
+function secretsOf(value, path) {
+  if (isCell(value)) secretsIn(schemaOf(value), path, (found) => charm.secrets.push(found));
+  else if (value !== null && typeof value === "object") {
+    for (const [key, part] of Object.entries(value)) secretsOf(part, [...path, Array.isArray(value) ? "*" : key]);
+  }
+}
+
+// A handler's state may say more of a cell than the cell itself: what either calls secret is secret.
+function noteSecrets(bound, schema) {
+  if (bound === null || typeof bound !== "object" || schema === undefined) return;
+  if (isCell(bound)) {
+    const { document, path } = bound[STATE];
+    secretsIn(schema, [], (found) => charm.secrets.push({ document, path: [...path, ...found] }));
+  } else {
+    for (const [key, value] of Object.entries(bound)) noteSecrets(value, schemaAt(schema, key));
+  }
+}
+
+// Stores what has changed.
+function store() {
+  for (const document of documents) {
+    if (!document.dirty || !document.kept) continue;
+    const text = document.text ??= JSON.stringify(document.tree);
+    host.setCell(document.name, text);
+    document.dirty = false;
+  }
+  for (const [key, value] of charm.derived) {
+    const text = toText(value);
+    if (host.getCell(key) !== text) host.setCell(key, text);
+  }
+}
+
+function setup(factory, inputs) {
+  instantiate(factory, host.parse(inputs));
+  for (const document of documents) {
+    load(document);
+    if (document.text !== undefined || document.tree !== undefined) {
+      document.dirty ||= host.getCell(document.name) === undefined;
+    }
+  }
+  store();
+  for (const [key, value] of charm.constants) host.setCell(key, toText(value));
+  const text = charm.name === undefined || charm.name === null ? undefined : String(charm.name);
+  const secrets = charm.secrets.map((secret) => Array.isArray(secret) ? secret : [secret.document.name, ...secret.path]);
+  const unique = new Map(secrets.map((path) => [JSON.stringify(path), path.map(String)]));
+  return JSON.stringify({ name: text, streams: [...charm.streams.keys()], secrets: [...unique.values()] });
+}
+
+function handle(factory, streamName, event) {
+  instantiate(factory, {});
+  const stream = charm.streams.get(streamName);
+  if (stream === undefined) throw new TypeError(`the charm has no stream ${JSON.stringify(streamName)}`);
+  // What the body made of its cells is what they begin with; what is stored counts.
+  for (const document of documents) {
+    document.loaded = false;
+    document.dirty = false;
+  }
+  running = true;
+  return call(stream, host.parse(event));
+}
+
+// JSX: a tree of nodes, which belongs to pages.
+function h(type, props, ...children) {
+  if (typeof type === "function" && type !== h.fragment) return type({ ...props, children });
+  return { type: "vnode", name: type, props: props ?? {}, children: children.flat(Infinity) };
+}
+h.fragment = "common-fragment";
+
+const cell = (initial, schema) => new Cell(initial, schema);
+
+// The message of whatever was thrown.
+function describe(thrown) {
+  try {
+    if (thrown instanceof Error) {
+      const cause = thrown.cause instanceof Error ? ` (cause: ${describe(thrown.cause)})` : "";
+      return Error.prototype.toString.call(thrown) + cause;
+    }
+    if (thrown === null || typeof thrown !== "object") return String(thrown);
+    return JSON.stringify(thrown) ?? String(thrown);
+  } catch {
+    return "an error that has no text";
+  }
+}
+
+const stackOf = (thrown) => {
+  try {
+    return thrown instanceof Error && typeof thrown.stack === "string" ? thrown.stack : "";
+  } catch {
+    return "";
+  }
+};
+
+return {
+  exports: { Cell, NAME, UI, Writable: Cell, cell, h, handler, pattern, recipe: pattern },
+  setup,
+  handle,
+  store,
+  describe,
+  stackOf,
+};

@@ -1,0 +1,21 @@
+//! Runs a charm that is written in JavaScript: a guest of world `charm`, with a JavaScript engine (boa) inside.
+//!
+//! The host hands in the charm's module by `config`: `charm.module` is its text, `charm.file` its name for stacks, and
+//! `charm.inputs`, a JSON object, what it is set up with. The module imports from `commontools`, which [`engine`] makes of
+//! the files in `js/`; these in turn stand on the few functions of [`natives`]. What the engine wants of the outside is the
+//! trait [`host::Host`], which `guest` fills with the imports of the world, and tests with a few maps.
+
+pub mod engine;
+pub mod failure;
+pub mod host;
+
+mod jobs;
+mod json;
+mod natives;
+mod source_map;
+
+#[cfg(target_family = "wasm")]
+mod guest;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! The engine against a host that is a few maps. The same module runs in the sandbox in the product's tests.
+
+mod charms;
+mod runtime;
+mod web;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::engine::{Engine, Program, Shape};
+use crate::failure::Failure;
+use crate::host::{Host, Level, Request, RequestId, Response};
+
+/// What answers a request.
+type Answer = Box<dyn Fn(&Request) -> Result<Response, String>>;
+
+/// Cells in a map, a clock that moves only when somebody waits, and a function for the network.
+#[derive(Default)]
+struct Outside {
+    cells: RefCell<BTreeMap<String, String>>,
+    lines: RefCell<Vec<(Level, String)>>,
+    time: Cell<u64>,
+    requests: RefCell<Vec<Request>>,
+    /// Requests that wait for their answers, and how many waited at once at most.
+    waiting: RefCell<VecDeque<RequestId>>,
+    most_waiting: Cell<usize>,
+    answer: RefCell<Option<Answer>>,
+}
+
+impl Host for Outside {
+    fn cell(&self, name: &str) -> Result<Option<String>, String> {
+        Ok(self.cells.borrow().get(name).cloned())
+    }
+
+    fn set_cell(&self, name: &str, json: &str) -> Result<(), String> {
+        if name.is_empty() {
+            return Err("bad name".into());
+        }
+        serde_json::from_str::<Value>(json).map_err(|error| error.to_string())?;
+        self.cells.borrow_mut().insert(name.into(), json.into());
+        Ok(())
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        self.lines.borrow_mut().push((level, message.into()));
+    }
+
+    fn now(&self) -> u64 {
+        self.time.get()
+    }
+
+    fn wall_clock(&self) -> i64 {
+        1_700_000_000_123
+    }
+
+    fn send(&self, request: Request) -> Result<RequestId, String> {
+        if !request.url.starts_with("http") {
+            return Err("not an absolute URL".into());
+        }
+        let id = RequestId::try_from(self.requests.borrow().len()).expect("few");
+        self.requests.borrow_mut().push(request);
+        self.waiting.borrow_mut().push_back(id);
+        self.most_waiting.set(self.most_waiting.get().max(self.waiting.borrow().len()));
+        Ok(id)
+    }
+
+    fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Result<Response, String>)> {
+        let next = self.waiting.borrow_mut().pop_front();
+        let Some(id) = next else {
+            self.time.set(deadline.expect("never called for nothing"));
+            return None;
+        };
+        let request = self.requests.borrow()[id as usize].clone();
+        let answer = self.answer.borrow();
+        Some((id, answer.as_ref().expect("a network")(&request)))
+    }
+}
+
+/// A charm, and what it has outside.
+struct Charm {
+    module: String,
+    outside: Rc<Outside>,
+}
+
+impl Charm {
+    fn new(module: &str) -> Self {
+        Self { module: module.to_owned(), outside: Rc::default() }
+    }
+
+    /// A charm with one handler, of which `body` is the body, and one cell, `out`.
+    fn with_handler(body: &str) -> Self {
+        Self::new(&format!(
+            "import {{ pattern, handler, Cell, NAME, UI, h }} from 'commontools';\nconst run = handler(async (event, {{ out }}) => {{ {body} }});\nexport default pattern(() => {{ const out = Cell.of(null); return {{ out, run: run({{ out }}) }}; }});"
+        ))
+    }
+
+    fn answering(self, answer: impl Fn(&Request) -> Result<Response, String> + 'static) -> Self {
+        *self.outside.answer.borrow_mut() = Some(Box::new(answer));
+        self
+    }
+
+    fn program(&self) -> Program<'_> {
+        Program { file: "charm.js", module: &self.module }
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::new(Rc::clone(&self.outside) as Rc<dyn Host>).expect("the runtime is sound")
+    }
+
+    fn setup(&self, inputs: &str) -> Result<Shape, Failure> {
+        self.engine().setup(self.program(), inputs)
+    }
+
+    fn handle(&self, stream: &str, event: &str) -> Result<(), Failure> {
+        self.engine().handle(self.program(), stream, event)
+    }
+
+    /// Runs the one handler of [`Self::with_handler`], and returns what it left in `out`.
+    fn out(&self) -> Result<Value, Failure> {
+        self.setup("{}")?;
+        self.handle("run", "{}")?;
+        Ok(self.cell("out"))
+    }
+
+    fn cell(&self, name: &str) -> Value {
+        self.outside.cells.borrow().get(name).map_or(Value::Null, |json| serde_json::from_str(json).expect("JSON"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.outside.cells.borrow().keys().cloned().collect()
+    }
+}
+
+fn response(status: u16, body: &str) -> Result<Response, String> {
+    Ok(Response { status, headers: vec![("content-type".into(), "application/json".into())], body: body.into() })
+}
