@@ -1,0 +1,200 @@
+//! The HTTP API of a charm runtime, as its server and [`RemoteRuntime`](crate::RemoteRuntime) both know it: paths, bodies,
+//! errors. All bodies are JSON; names are written in camel case.
+
+mod error;
+pub mod path;
+
+use bg_identity::{IntegrationId, Secret};
+use bg_poller::{CharmRef, Lookup, Registration, Run};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{AccessLevel, Subject};
+pub use error::{ErrorBody, ErrorCode};
+
+/// The longest a request for changes waits, seconds. Servers answer after that at the latest.
+pub const CHANGES_WAIT_SECONDS: u64 = 20;
+
+/// All registrations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registrations {
+    /// Their revision, from which to wait for changes.
+    pub revision: u64,
+    /// The registrations.
+    pub registrations: Vec<Registration>,
+}
+
+/// The revision of the registrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Differs from the one asked after, if they changed.
+    pub revision: u64,
+}
+
+/// A charm to be registered. The original's field names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// Which charm; `pieceId` stands for `charmId`, too.
+    #[serde(flatten)]
+    pub charm: CharmRef,
+    /// For which integration.
+    pub integration: IntegrationId,
+}
+
+/// A registration to be disabled or enabled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetDisabled {
+    /// Whether it is to be disabled.
+    pub disabled: bool,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Whether there was a registration to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// False if there was none.
+    pub removed: bool,
+}
+
+/// Polls: those to be noted, or a charm's newest, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runs {
+    /// The polls.
+    pub runs: Vec<Run>,
+}
+
+/// What a charm is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Its name for people.
+    pub name: Option<String>,
+    /// The names of its cells and streams, sorted.
+    pub keys: Vec<String>,
+    /// The names of its streams, sorted.
+    pub streams: Vec<String>,
+}
+
+/// What is at a path of a charm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Value {
+    /// A value, without what is secret within it.
+    Value {
+        /// The value.
+        value: serde_json::Value,
+    },
+    /// Something marked secret.
+    Secret,
+    /// Nothing.
+    Absent,
+}
+
+impl From<Lookup> for Value {
+    fn from(lookup: Lookup) -> Self {
+        match lookup {
+            Lookup::Value(value) => Self::Value { value },
+            Lookup::Secret => Self::Secret,
+            Lookup::Absent => Self::Absent,
+        }
+    }
+}
+
+impl From<Value> for Lookup {
+    fn from(found: Value) -> Self {
+        match found {
+            Value::Value { value } => Self::Value(value),
+            Value::Secret => Self::Secret,
+            Value::Absent => Self::Absent,
+        }
+    }
+}
+
+/// An event for a stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Which stream.
+    pub stream: String,
+    /// The event.
+    pub event: serde_json::Value,
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretPath {
+    /// A cell's name, then object keys or array indices.
+    pub path: Vec<String>,
+}
+
+/// A secret. This is the one place where one is serialised: as the answer to who may have it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SecretText {
+    /// The secret.
+    pub secret: Secret,
+}
+
+impl From<Secret> for SecretText {
+    fn from(secret: Secret) -> Self {
+        Self { secret }
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Exposed<'a> {
+            secret: &'a str,
+        }
+        Exposed { secret: self.secret.expose() }.serialize(serializer)
+    }
+}
+
+/// An entry of an access list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAcl {
+    /// Whom it is about.
+    pub subject: Subject,
+    /// What it gets in place of what it had; nothing if null.
+    pub level: Option<AccessLevel>,
+}
+
+/// The charms of a space, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charms {
+    /// The charms.
+    pub charms: Vec<crate::CharmSummary>,
+}
+
+#[cfg(test)]
+mod tests {
+    use bg_identity::{CharmId, space_did};
+    use serde_json::json;
+
+    use super::*;
+
+    fn charm() -> CharmRef {
+        CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") }
+    }
+
+    #[test]
+    fn bodies_have_the_names_of_the_original() {
+        let register: Register =
+            serde_json::from_value(json!({"pieceId": charm().charm, "space": charm().space, "integration": "gmail"}))
+                .unwrap();
+        assert_eq!(register.charm, charm());
+        let written = serde_json::to_value(&register).unwrap();
+        assert_eq!(written, json!({"charmId": charm().charm, "space": charm().space, "integration": "gmail"}));
+        assert_eq!(serde_json::to_value(Value::from(Lookup::Secret)).unwrap(), json!({"kind": "secret"}));
+        assert_eq!(
+            serde_json::to_value(Value::from(Lookup::Value(json!(1)))).unwrap(),
+            json!({"kind": "value", "value": 1})
+        );
+    }
+
+    #[test]
+    fn a_secret_is_exposed_in_its_answer_only() {
+        let answer = SecretText { secret: Secret::new("ya29".into()) };
+        assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"secret":"ya29"}"#);
+        assert!(!format!("{answer:?}").contains("ya29"));
+    }
+}

@@ -1,0 +1,46 @@
+//! Where each thing is. The parts of a name (a space's DID, a charm's ID, an integration's ID) have no characters that would
+//! have to be escaped in a path.
+
+use bg_identity::{IntegrationId, SpaceDid};
+use bg_poller::CharmRef;
+
+/// The original's registration endpoint, unsigned: POST.
+pub const BUTTON: &str = "/api/integrations/bg";
+/// Whether the server is up, unsigned: GET.
+pub const HEALTH: &str = "/api/health";
+/// GET [`Registrations`](super::Registrations), POST [`Register`](super::Register).
+pub const REGISTRATIONS: &str = "/api/v1/registrations";
+/// GET with `?after=<revision>`: [`Revision`](super::Revision).
+pub const CHANGES: &str = "/api/v1/registrations/changes";
+/// POST [`Runs`](super::Runs).
+pub const RUNS: &str = "/api/v1/runs";
+
+/// PATCH [`SetDisabled`](super::SetDisabled), DELETE → [`Removed`](super::Removed).
+pub fn registration(charm: &CharmRef) -> String {
+    format!("{REGISTRATIONS}/{}/{}", charm.space, charm.charm)
+}
+
+/// GET [`Shape`](super::Shape).
+pub fn charm(charm: &CharmRef) -> String {
+    format!("/api/v1/charms/{}/{}", charm.space, charm.charm)
+}
+
+/// What is below a charm: `value`, `runs`, `show`, `trigger`, `refresh`, `secret`.
+pub fn of_charm(of: &CharmRef, what: &str) -> String {
+    format!("{}/{what}", charm(of))
+}
+
+/// GET [`Charms`](super::Charms), POST [`DeployRequest`](crate::DeployRequest) → [`Deployed`](crate::Deployed).
+pub fn charms(space: &SpaceDid) -> String {
+    format!("/api/v1/spaces/{space}/charms")
+}
+
+/// GET [`Acl`](crate::Acl), PUT [`SetAcl`](super::SetAcl) → [`Acl`](crate::Acl).
+pub fn acl(space: &SpaceDid) -> String {
+    format!("/api/v1/spaces/{space}/acl")
+}
+
+/// PUT, without a body.
+pub fn list(integration: &IntegrationId) -> String {
+    format!("/api/v1/integrations/{integration}/list")
+}

@@ -1,0 +1,22 @@
+//! Charm runtimes: what stores charms and runs their handlers.
+//!
+//! [`LocalRuntime`] keeps everything in one SQLite file and runs handlers in the sandbox; [`RemoteRuntime`] is the client of
+//! one that is offered over HTTP. Both do what the poll loop needs ([`bg_poller::CharmRuntime`]) and what people do with
+//! spaces and charms ([`Spaces`]).
+
+mod access;
+pub mod api;
+mod local;
+mod lock;
+mod paths;
+mod remote;
+mod spaces;
+mod store;
+pub mod transpile;
+
+pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
+pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime};
+pub use lock::{DatabaseLock, Holder, LockError, Role};
+pub use remote::RemoteRuntime;
+pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, Runtime, SECRET_MASK, Spaces};
+pub use store::{KeyError, OpenError, SqlitePollStore};

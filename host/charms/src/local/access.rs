@@ -1,0 +1,45 @@
+//! Checks of access, as part of the transactions that need it.
+
+use bg_identity::{SpaceDid, system_space};
+use bg_poller::{CharmRef, RuntimeError};
+use rusqlite::Transaction;
+
+use crate::store::{self, Failure, StoredCharm};
+use crate::{AccessLevel, Actor};
+
+/// Fails unless the actor has at least `needed` in the space.
+pub(super) fn space(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid, needed: AccessLevel) -> Result<(), Failure> {
+    Ok(store::spaces::acl(tx, space)?.check(space, actor, needed)?)
+}
+
+/// The same for a space that must be there.
+pub(super) fn known_space(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    did: &SpaceDid,
+    needed: AccessLevel,
+) -> Result<(), Failure> {
+    if !store::spaces::exists(tx, did)? {
+        let message = format!("there is no space {did}; deploying a charm to it creates it");
+        return Err(RuntimeError::Invalid(message).into());
+    }
+    space(tx, actor, did, needed)
+}
+
+/// The same for the system space, where registrations are.
+pub(super) fn system(tx: &Transaction<'_>, actor: &Actor, needed: AccessLevel) -> Result<(), Failure> {
+    space(tx, actor, &system_space(), needed)
+}
+
+/// Finds a charm for an actor who needs access to its space. Who asks in a space that is not there hears that the charm is not.
+pub(super) fn charm(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    charm: &CharmRef,
+    needed: AccessLevel,
+) -> Result<StoredCharm, Failure> {
+    if store::spaces::exists(tx, &charm.space)? {
+        space(tx, actor, &charm.space, needed)?;
+    }
+    store::charms::find(tx, charm)
+}

@@ -1,0 +1,242 @@
+//! The local runtime on behalf of one caller: what the poll loop needs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bg_identity::{IntegrationId, Secret, system_space};
+use bg_poller::{Charm, CharmRef, CharmRuntime, Outcome, Registration, Run, RuntimeError, UPDATER_STREAMS};
+use rusqlite::Transaction;
+use serde_json::Value;
+
+use super::trigger::status;
+use super::view::LocalCharm;
+use super::{LocalRuntime, access};
+use crate::api::Shape;
+use crate::paths::at;
+use crate::store::{self, Cells, Failure, StoredCharm};
+use crate::{AccessLevel, Actor};
+
+/// The local runtime, for one actor; made by [`LocalRuntime::as_actor`].
+#[derive(Clone, Debug)]
+pub struct LocalHandle {
+    pub(super) runtime: Arc<LocalRuntime>,
+    pub(super) actor: Actor,
+}
+
+impl LocalHandle {
+    pub(super) fn new(runtime: Arc<LocalRuntime>, actor: Actor) -> Self {
+        Self { runtime, actor }
+    }
+
+    /// On whose behalf it acts.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The revision of the registrations, from which to wait for [changes](CharmRuntime::changed).
+    pub async fn revision(&self) -> Result<u64, RuntimeError> {
+        self.read(|tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            Ok(store::registrations::revision(tx)?)
+        })
+        .await
+    }
+
+    /// What a charm is made of.
+    pub async fn shape(&self, charm: &CharmRef) -> Result<Shape, RuntimeError> {
+        self.view(charm).shape().await
+    }
+
+    /// What is in the cell `<integration>-integration-charms` of the system space: the integration's registrations, oldest
+    /// first. None until [`CharmRuntime::prepare_list`] has created it.
+    pub async fn integration_list(&self, integration: &IntegrationId) -> Result<Option<Vec<CharmRef>>, RuntimeError> {
+        let integration = integration.clone();
+        self.read(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::registrations::list(tx, &integration)
+        })
+        .await
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, &Actor) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let actor = self.actor.clone();
+        self.runtime.database.read(move |tx| work(tx, &actor)).await
+    }
+
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, &Actor) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let actor = self.actor.clone();
+        self.runtime.database.write(move |tx| work(tx, &actor)).await
+    }
+
+    /// Writes registrations, and wakes who waits for that.
+    async fn change_registrations<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, &Actor) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let changed = self.write(|tx, actor| {
+            let value = work(tx, actor)?;
+            Ok((value, store::registrations::revision(tx)?))
+        });
+        let (value, revision) = changed.await?;
+        self.runtime.watch.committed(revision);
+        Ok(value)
+    }
+
+    pub(super) fn view(&self, charm: &CharmRef) -> LocalCharm {
+        LocalCharm {
+            database: self.runtime.database.clone(),
+            sealer: self.runtime.sealer.clone(),
+            actor: self.actor.clone(),
+            charm: charm.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl CharmRuntime for LocalHandle {
+    async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
+        self.read(|tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::registrations::all(tx)
+        })
+        .await
+    }
+
+    async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
+        self.read(|tx, actor| access::system(tx, actor, AccessLevel::Read)).await?;
+        self.runtime.watch.changed(&self.runtime.database, seen).await
+    }
+
+    async fn register(&self, charm: &CharmRef, integration: &IntegrationId) -> Result<Registration, RuntimeError> {
+        let (charm, integration) = (charm.clone(), integration.clone());
+        // Anybody may, as the original allows: the button in a charm's page is not signed.
+        self.change_registrations(move |tx, _| {
+            let stored = store::charms::find(tx, &charm)?;
+            if !UPDATER_STREAMS.iter().any(|name| stored.has_stream(name)) {
+                let text = format!(
+                    "{charm} cannot be polled: it has no stream with one of the names {}; its streams: {}",
+                    UPDATER_STREAMS.join(", "),
+                    stored.stream_list()
+                );
+                return Err(RuntimeError::Unfit(text).into());
+            }
+            store::registrations::upsert(tx, stored.row, &integration)?;
+            registration(tx, &stored)
+        })
+        .await
+    }
+
+    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
+        let (charm, reason) = (charm.clone(), reason.map(str::to_owned));
+        self.change_registrations(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Write)?;
+            let stored = store::charms::find(tx, &charm)?;
+            store::registrations::set_disabled(tx, stored.row, reason.as_deref())?;
+            registration(tx, &stored)
+        })
+        .await
+    }
+
+    async fn remove(&self, charm: &CharmRef) -> Result<bool, RuntimeError> {
+        let charm = charm.clone();
+        self.change_registrations(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Write)?;
+            store::registrations::remove(tx, &charm)
+        })
+        .await
+    }
+
+    async fn record(&self, runs: &[Run]) -> Result<(), RuntimeError> {
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let runs = runs.to_vec();
+        self.write(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Write)?;
+            for run in &runs {
+                let stored = match store::charms::find(tx, &run.charm) {
+                    Ok(stored) => stored,
+                    Err(Failure::Refused(RuntimeError::NotFound(_))) => continue,
+                    Err(error) => return Err(error),
+                };
+                if store::registrations::note_run(tx, stored.row, run.started_at, &status(&run.outcome))? {
+                    store::runs::add(tx, stored.row, run)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError> {
+        let charm = charm.clone();
+        self.read(move |tx, actor| {
+            // The service sees the runs of all it polls, private spaces' too.
+            let stored = match access::system(tx, actor, AccessLevel::Read) {
+                Ok(()) => store::charms::find(tx, &charm)?,
+                Err(_) => access::charm(tx, actor, &charm, AccessLevel::Read)?,
+            };
+            store::runs::newest(tx, stored.row, &charm, limit)
+        })
+        .await
+    }
+
+    async fn prepare_list(&self, integration: &IntegrationId) -> Result<(), RuntimeError> {
+        let integration = integration.clone();
+        self.write(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Write)?;
+            store::registrations::prepare_list(tx, &integration)
+        })
+        .await
+    }
+
+    async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError> {
+        let view = self.view(charm);
+        view.read(|_, _| Ok(())).await?;
+        Ok(Arc::new(view))
+    }
+
+    async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
+        self.runtime.trigger(&self.actor, charm, stream, event).await
+    }
+
+    async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
+        self.runtime.refresh_auth(&self.actor, charm).await
+    }
+
+    async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {
+        let (sealer, charm, path) = (self.runtime.sealer.clone(), charm.clone(), path.to_vec());
+        self.read(move |tx, actor| {
+            // Most spaces let anyone write. Their secrets are for the service alone: who may write to the system space too.
+            let stored = access::charm(tx, actor, &charm, AccessLevel::Write)?;
+            access::system(tx, actor, AccessLevel::Write)?;
+            let shown = path.join(".");
+            let unfit = |text: String| Err(RuntimeError::Unfit(text).into());
+            if !stored.secrets.covers(&path) {
+                return unfit(format!("{shown} of {charm} is not marked secret, so it is not used as a credential"));
+            }
+            let document = Cells::of(tx, &sealer, &stored).value(&path[0])?.unwrap_or_default();
+            match at(&document, &path[1..]) {
+                Some(Value::String(text)) if !text.is_empty() => Ok(Secret::new(text.clone())),
+                Some(Value::String(_) | Value::Null) | None => {
+                    unfit(format!("{shown} of {charm} is empty; authorize the charm first"))
+                }
+                Some(_) => unfit(format!("{shown} of {charm} is not a text")),
+            }
+        })
+        .await
+    }
+}
+
+fn registration(tx: &Transaction<'_>, stored: &StoredCharm) -> Result<Registration, Failure> {
+    store::registrations::of(tx, stored.row)?.ok_or_else(|| {
+        let text = format!("{} is not registered in {} (the system space)", stored.summary.charm, system_space());
+        RuntimeError::Unfit(text).into()
+    })
+}

@@ -1,0 +1,75 @@
+//! Charms' programs, in the sandbox.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bg_egress::GateClient;
+use bg_poller::CharmRef;
+use bg_sandbox::{CallFailure, CellWrites, CharmCall, CharmComponent, Shape};
+
+use super::snapshot::Snapshot;
+use crate::store::StoredCharm;
+
+/// What a component of world `charm` finds under these keys of its `config`.
+mod key {
+    /// The charm's module, as [`transpile`](crate::transpile::transpile) made it.
+    pub(super) const MODULE: &str = "charm.module";
+    /// The name of its source file, for stacks.
+    pub(super) const FILE: &str = "charm.file";
+    /// A JSON object of initial values. At `setup` only.
+    pub(super) const INPUTS: &str = "charm.inputs";
+}
+
+/// What runs charms' handlers.
+#[derive(Clone)]
+pub struct Handlers {
+    /// The component that evaluates charms' modules.
+    pub component: Arc<CharmComponent>,
+    /// The charms' way out to HTTP.
+    pub http: GateClient,
+}
+
+impl Handlers {
+    /// Runs a charm's `setup`.
+    pub(super) async fn set_up(
+        &self,
+        charm: &CharmRef,
+        file_name: &str,
+        module: &str,
+        inputs: String,
+    ) -> Result<(Shape, CellWrites), CallFailure> {
+        let mut config = config(file_name, module);
+        config.insert(key::INPUTS.to_owned(), inputs);
+        let call = CharmCall {
+            charm: charm.clone(),
+            cells: Box::new(BTreeMap::new()),
+            streams: BTreeSet::new(),
+            config: Arc::new(config),
+            http: self.http.clone(),
+        };
+        self.component.setup(call).await
+    }
+
+    /// Runs the handler of a stream.
+    pub(super) async fn handle(
+        &self,
+        charm: &StoredCharm,
+        module: &str,
+        cells: Snapshot,
+        stream: &str,
+        event: &str,
+    ) -> Result<CellWrites, CallFailure> {
+        let call = CharmCall {
+            charm: charm.summary.charm.clone(),
+            cells: Box::new(cells),
+            streams: charm.summary.streams.iter().cloned().collect(),
+            config: Arc::new(config(&charm.summary.file_name, module)),
+            http: self.http.clone(),
+        };
+        self.component.handle(call, stream, event).await
+    }
+}
+
+fn config(file_name: &str, module: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(key::MODULE.to_owned(), module.to_owned()), (key::FILE.to_owned(), file_name.to_owned())])
+}

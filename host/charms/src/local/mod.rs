@@ -1,0 +1,107 @@
+//! The local charm runtime: everything in one SQLite file, handlers in the sandbox.
+
+mod access;
+mod deploy;
+mod handle;
+mod handlers;
+mod oauth;
+mod redact;
+mod snapshot;
+mod spaces;
+mod trigger;
+mod turns;
+mod view;
+mod watch;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bg_identity::system_space;
+use bg_poller::RuntimeError;
+use url::Url;
+
+pub use handle::LocalHandle;
+pub use handlers::Handlers;
+
+use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore};
+use crate::{Acl, Actor};
+
+/// How a local runtime is opened.
+pub struct LocalOptions {
+    /// The SQLite file; created if need be, in a folder that is there.
+    pub database: PathBuf,
+    /// The file with the key that secrets are sealed with; `secrets.key` beside the database if none. Created on first use.
+    pub secrets_key: Option<PathBuf>,
+    /// What runs handlers. Without it, charms can be looked at and registered, but neither deployed nor triggered.
+    pub handlers: Option<Handlers>,
+    /// Where OAuth tokens are renewed: takes `{"refreshToken"}` by POST, answers `{"tokenInfo"}`.
+    pub oauth_refresh_url: Option<Url>,
+}
+
+impl LocalOptions {
+    /// The database alone: nothing runs.
+    pub fn new(database: PathBuf) -> Self {
+        Self { database, secrets_key: None, handlers: None, oauth_refresh_url: None }
+    }
+}
+
+/// Spaces, charms, cells, registrations and runs in one SQLite file, which other processes may use at the same time.
+pub struct LocalRuntime {
+    database: Arc<Database>,
+    sealer: Arc<Sealer>,
+    handlers: Option<Handlers>,
+    oauth: Option<oauth::Refresher>,
+    turns: turns::Turns,
+    watch: watch::Watch,
+}
+
+impl LocalRuntime {
+    /// Opens the database. Blocks.
+    pub fn open(options: LocalOptions) -> Result<Self, OpenError> {
+        let key = options.secrets_key.unwrap_or_else(|| options.database.with_file_name("secrets.key"));
+        let sealer = Sealer::new(key);
+        let database = Database::open(&options.database, |tx| {
+            sealer.check(tx)?;
+            // Nobody has access until `add-admin-charm` grants it.
+            store::spaces::create(tx, &system_space(), &Acl::default())
+        })?;
+        let watch = watch::Watch::new(&database)
+            .map_err(|error| OpenError::Unusable { path: options.database.clone(), problem: error.to_string() })?;
+        Ok(Self {
+            database: Arc::new(database),
+            sealer: Arc::new(sealer),
+            handlers: options.handlers,
+            oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
+            turns: turns::Turns::default(),
+            watch,
+        })
+    }
+
+    /// The runtime, as it is for one caller.
+    pub fn as_actor(self: &Arc<Self>, actor: Actor) -> LocalHandle {
+        LocalHandle::new(Arc::clone(self), actor)
+    }
+
+    /// Poll state and integrations' state, in the same file.
+    pub fn poll_store(&self) -> SqlitePollStore {
+        SqlitePollStore::new(Arc::clone(&self.database))
+    }
+
+    fn handlers(&self) -> Result<&Handlers, RuntimeError> {
+        self.handlers.as_ref().ok_or_else(|| {
+            RuntimeError::Unavailable("it was opened without script.wasm, the component that runs charms".into())
+        })
+    }
+}
+
+impl fmt::Debug for LocalRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalRuntime").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! A charm's cells as they were when its call began, read when the call asks for them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bg_poller::RuntimeError;
+use bg_sandbox::{CellReadError, CellReader};
+use rusqlite::Transaction;
+
+use crate::store::{self, Cells, Database, Failure, Sealer, StoredCharm};
+
+/// Reads cells of one version of a charm. No transaction stays open for it, which would keep SQLite from tidying up for as
+/// long as a handler runs: each read looks whether the version is still that one.
+pub(super) struct Snapshot {
+    database: Arc<Database>,
+    sealer: Arc<Sealer>,
+    charm: Arc<StoredCharm>,
+    trouble: Trouble,
+}
+
+/// What went wrong in reading, if anything did. The handler may have caught its error and gone on, but what it then did must
+/// not count.
+#[derive(Clone, Default)]
+pub(super) struct Trouble(Arc<Mutex<Option<Problem>>>);
+
+/// Why a call's reads did not all succeed.
+pub(super) enum Problem {
+    /// The cells are another version's by now.
+    Changed,
+    /// The store failed.
+    Failed(RuntimeError),
+}
+
+impl Trouble {
+    /// What went wrong first.
+    pub(super) fn take(&self) -> Option<Problem> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn note(&self, problem: Problem) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(problem);
+    }
+}
+
+impl Snapshot {
+    /// Of the version that was found.
+    pub(super) fn new(database: Arc<Database>, sealer: Arc<Sealer>, charm: Arc<StoredCharm>) -> Self {
+        Self { database, sealer, charm, trouble: Trouble::default() }
+    }
+
+    /// Where it notes what goes wrong.
+    pub(super) fn trouble(&self) -> Trouble {
+        self.trouble.clone()
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Cells<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, CellReadError> {
+        let (sealer, charm) = (Arc::clone(&self.sealer), Arc::clone(&self.charm));
+        let read = self.database.read(move |tx: &Transaction<'_>| {
+            if !store::charms::is_at(tx, charm.row, charm.version)? {
+                return Ok(None);
+            }
+            work(&Cells::of(tx, &sealer, &charm)).map(Some)
+        });
+        match read.await {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => {
+                self.trouble.note(Problem::Changed);
+                Err(CellReadError("the cells have changed meanwhile; the call will be repeated".into()))
+            }
+            Err(error) => {
+                let text = error.to_string();
+                self.trouble.note(Problem::Failed(error));
+                Err(CellReadError(text))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl CellReader for Snapshot {
+    async fn keys(&self) -> Result<Vec<String>, CellReadError> {
+        // Not the method itself: it is not one for cells of every lifetime.
+        #[expect(clippy::redundant_closure_for_method_calls)]
+        self.read(|cells| cells.names()).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<String>, CellReadError> {
+        let name = name.to_owned();
+        self.read(move |cells| cells.text(&name)).await
+    }
+}

@@ -1,0 +1,67 @@
+//! The local runtime on behalf of one caller: what people do with spaces and charms.
+
+use async_trait::async_trait;
+use bg_identity::SpaceDid;
+use bg_poller::{CharmRef, RuntimeError};
+use serde_json::Value;
+
+use super::access;
+use super::handle::LocalHandle;
+use crate::store;
+use crate::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, SECRET_MASK, Spaces, Subject};
+
+#[async_trait]
+impl Spaces for LocalHandle {
+    async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError> {
+        self.runtime.deploy(&self.actor, space, request).await
+    }
+
+    async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError> {
+        let space = space.clone();
+        self.read(move |tx, actor| {
+            access::known_space(tx, actor, &space, AccessLevel::Read)?;
+            store::spaces::acl(tx, &space)
+        })
+        .await
+    }
+
+    async fn set_acl(
+        &self,
+        space: &SpaceDid,
+        subject: &Subject,
+        level: Option<AccessLevel>,
+    ) -> Result<Acl, RuntimeError> {
+        let (space, subject) = (space.clone(), subject.clone());
+        self.write(move |tx, actor| {
+            access::known_space(tx, actor, &space, AccessLevel::Owner)?;
+            store::spaces::set_acl(tx, &space, &subject, level)?;
+            store::spaces::acl(tx, &space)
+        })
+        .await
+    }
+
+    async fn charms(&self, space: &SpaceDid) -> Result<Vec<CharmSummary>, RuntimeError> {
+        let space = space.clone();
+        self.read(move |tx, actor| {
+            access::known_space(tx, actor, &space, AccessLevel::Read)?;
+            store::charms::of_space(tx, &space)
+        })
+        .await
+    }
+
+    async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError> {
+        self.view(charm)
+            .read(|stored, cells| {
+                let mask = Value::from(SECRET_MASK);
+                let mut shown = CharmShow { summary: stored.summary.clone(), cells: std::collections::BTreeMap::new() };
+                for name in cells.names()? {
+                    if let Some(document) = cells.value(&name)? {
+                        let masked = stored.secrets.masked(&name, document, &mask);
+                        shown.cells.insert(name, masked);
+                    }
+                }
+                Ok(shown)
+            })
+            .await
+    }
+}

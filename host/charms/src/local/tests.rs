@@ -1,0 +1,9 @@
+//! Tests of the local runtime as a whole: a real database, and a real component in the sandbox.
+
+mod access;
+mod deploying;
+mod oauth;
+mod processes;
+mod registrations;
+mod secrets;
+mod triggering;

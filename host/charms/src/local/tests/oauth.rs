@@ -1,0 +1,82 @@
+use axum::Json;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::post;
+use bg_poller::CharmRuntime;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::local::testing::Home;
+
+/// An OAuth service that knows one refresh token; answers its base URL.
+async fn service() -> String {
+    let refresh = |Json(body): Json<Value>| async move {
+        if body["refreshToken"] == "good-refresh" {
+            let info = json!({"token": "new-token", "expiresAt": 42, "tokenType": "Bearer"});
+            return Json(json!({"tokenInfo": info})).into_response();
+        }
+        let error = json!({"error": "invalid_grant", "error_description": format!("no token {body}")});
+        (StatusCode::BAD_REQUEST, Json(error)).into_response()
+    };
+    let router = axum::Router::new()
+        .route("/refresh", post(refresh))
+        .route("/moved", post(|| async { Redirect::temporary("/refresh") }))
+        .route("/down", post(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .route("/odd", post(|| async { Json(json!({"tokenInfo": "good-refresh"})) }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+async fn home(url: Option<String>) -> Home {
+    Home::with(|options| options.oauth_refresh_url = url.map(|url| url.parse().unwrap())).await
+}
+
+fn auth(refresh_token: &str) -> Value {
+    json!({"token": "old-token", "refreshToken": refresh_token, "expiresAt": 1, "user": {"email": "ann@example.com"}})
+}
+
+#[tokio::test]
+async fn a_renewed_token_replaces_the_old_one_and_nothing_else() {
+    let home = home(Some(service().await + "/refresh")).await;
+    let charm = home.deploy(auth("good-refresh")).await;
+    home.operator().refresh_auth(&charm).await.unwrap();
+    let path = ["auth".to_owned(), "token".to_owned()];
+    assert_eq!(home.operator().secret(&charm, &path).await.unwrap().expose(), "new-token");
+    let cell = home.cells(&charm).await["auth"].clone();
+    let masked = "(secret)";
+    let expected = json!({"token": masked, "refreshToken": masked, "expiresAt": 42, "tokenType": "Bearer", "user": {"email": "ann@example.com"}});
+    assert_eq!(cell, expected);
+}
+
+#[tokio::test]
+async fn what_keeps_a_token_from_being_renewed_is_said_without_the_token() {
+    let base = service().await;
+    let closed = "http://127.0.0.1:1/refresh".to_owned();
+    let bad = || auth("bad-refresh");
+    let cases = [
+        (None, bad(), false, "--oauth-refresh-url"),
+        (
+            Some(base.clone() + "/refresh"),
+            bad(),
+            false,
+            "says 400 Bad Request (invalid_grant); authorize the charm again",
+        ),
+        (Some(base.clone() + "/refresh"), json!({"token": "t"}), false, "has no auth.refreshToken"),
+        (Some(base.clone() + "/moved"), bad(), true, "says 307 Temporary Redirect"),
+        (Some(base.clone() + "/down"), bad(), true, "says 500 Internal Server Error"),
+        (Some(base + "/odd"), bad(), true, "answers without a tokenInfo.token"),
+        (Some(closed), bad(), true, "does not answer: "),
+    ];
+    for (url, inputs, unavailable, expected) in cases {
+        let home = home(url).await;
+        let charm = home.deploy(inputs).await;
+        let before = home.cells(&charm).await;
+        let error = home.operator().refresh_auth(&charm).await.unwrap_err();
+        assert_eq!(error.is_unavailable(), unavailable, "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("bad-refresh") && !text.contains("good-refresh"), "{text}");
+        assert_eq!(home.cells(&charm).await, before);
+    }
+}

@@ -1,0 +1,115 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_identity::CharmId;
+use bg_poller::{CharmRuntime, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
+use serde_json::json;
+
+use crate::local::testing::{Home, handlers};
+
+#[tokio::test]
+async fn registering_again_re_enables_and_re_labels() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    let first = operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    assert_eq!((first.status.as_str(), first.is_enabled()), ("Initializing", true));
+    assert!(!first.created_at.is_never());
+
+    let disabled = operator.set_disabled(&charm, Some("by hand")).await.unwrap();
+    assert_eq!((disabled.status.as_str(), disabled.is_enabled()), ("Disabled: by hand", false));
+    // A poll by hand is noted, and the reason stays.
+    home.trigger(&charm, "append", json!({})).await.unwrap();
+    let [noted] = operator.registrations().await.unwrap().try_into().unwrap();
+    assert_eq!((noted.status.as_str(), noted.last_run.is_never()), ("Disabled: by hand", false));
+
+    let again = operator.register(&charm, &"gcal".parse().unwrap()).await.unwrap();
+    assert_eq!((again.status.as_str(), again.is_enabled()), ("Re-initializing", true));
+    assert_eq!(
+        (again.integration.as_str(), again.created_at, again.last_run),
+        ("gcal", first.created_at, noted.last_run)
+    );
+    operator.set_disabled(&charm, Some("")).await.unwrap();
+    assert!(operator.set_disabled(&charm, None).await.unwrap().is_enabled());
+    assert_eq!(operator.registrations().await.unwrap().len(), 1);
+
+    assert!(operator.remove(&charm).await.unwrap());
+    assert!(!operator.remove(&charm).await.unwrap());
+    let error = operator.set_disabled(&charm, None).await.unwrap_err();
+    assert!(error.to_string().contains("is not registered"), "{error}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_polled_is_not_registered() {
+    let other = handlers("someUpdater").await;
+    let home = Home::with(|options| options.handlers = Some(other)).await;
+    let charm = home.deploy(json!({})).await;
+    let error = home.operator().register(&charm, &"gmail".parse().unwrap()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, RuntimeError::Unfit(_)), "{error:?}");
+    assert!(text.contains("bgUpdater, integrationUpdater,"), "{text}");
+    assert!(text.ends_with("its streams: append, copy, fail, hang, someUpdater, trap"), "{text}");
+
+    let mut missing = charm;
+    missing.charm = CharmId::for_content(b"another");
+    let error = home.operator().register(&missing, &"gmail".parse().unwrap()).await.unwrap_err();
+    assert_eq!(error, RuntimeError::NotFound(missing));
+    assert_eq!(home.operator().registrations().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn polls_that_triggered_nothing_are_noted_where_registered() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    let run = |at: u64| Run {
+        charm: charm.clone(),
+        started_at: UnixMillis(at),
+        duration: Duration::from_millis(3),
+        outcome: Outcome::failure(OutcomeKind::Invalid, "the integration finds it unfit\nfor two reasons"),
+    };
+    operator.record(&[run(1)]).await.unwrap();
+    assert_eq!(operator.runs(&charm, 10).await.unwrap(), [], "it is not registered");
+
+    operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    let mut unknown = run(2);
+    unknown.charm.charm = CharmId::for_content(b"another");
+    operator.record(&[run(2), unknown, run(3)]).await.unwrap();
+    assert_eq!(operator.runs(&charm, 10).await.unwrap(), [run(3), run(2)]);
+    let [registration] = operator.registrations().await.unwrap().try_into().unwrap();
+    assert_eq!(registration.last_run, UnixMillis(3));
+    assert_eq!(registration.status, "Invalid: the integration finds it unfit");
+}
+
+#[tokio::test]
+async fn the_list_of_an_integration_holds_its_registrations() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    let (gmail, gcal) = ("gmail".parse().unwrap(), "gcal".parse().unwrap());
+    assert_eq!(operator.integration_list(&gmail).await.unwrap(), None);
+    operator.register(&charm, &gmail).await.unwrap();
+    operator.prepare_list(&gmail).await.unwrap();
+    operator.prepare_list(&gmail).await.unwrap();
+    operator.prepare_list(&gcal).await.unwrap();
+    assert_eq!(operator.integration_list(&gmail).await.unwrap(), Some(vec![charm]));
+    assert_eq!(operator.integration_list(&gcal).await.unwrap(), Some(vec![]));
+}
+
+#[tokio::test]
+async fn a_change_here_or_in_another_process_wakes_who_waits() {
+    let home = Home::new().await;
+    let charm = home.deploy(json!({})).await;
+    for other in [Arc::clone(&home.runtime), home.another()] {
+        let here = home.operator();
+        let seen = here.changed(0).await.unwrap();
+        assert_eq!(here.revision().await.unwrap(), seen);
+        let waiting: Vec<_> = (0..5).map(|_| home.operator()).collect();
+        let waiting: Vec<_> =
+            waiting.into_iter().map(|here| tokio::spawn(async move { here.changed(seen).await })).collect();
+        tokio::task::yield_now().await;
+        // What polls note wakes nobody.
+        home.trigger(&charm, "append", json!({})).await.unwrap();
+        other.as_actor(crate::Actor::Operator).register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+        for one in waiting {
+            assert_eq!(one.await.unwrap().unwrap(), seen + 1);
+        }
+    }
+}

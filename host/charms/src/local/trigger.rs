@@ -1,0 +1,145 @@
+//! Sending an event to a charm.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bg_poller::{CharmRef, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
+use bg_sandbox::{CallFailure, CellWrites};
+use rusqlite::Transaction;
+use serde_json::Value;
+
+use super::redact::redact;
+use super::snapshot::{Problem, Snapshot};
+use super::{Handlers, LocalRuntime, access};
+use crate::store::{self, Cells, Failure, Sealer, StoredCharm, excess};
+use crate::{AccessLevel, Actor};
+
+/// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of one
+/// charm take turns.
+const ATTEMPTS: usize = 3;
+
+/// What a registration shows of an error, bytes. The run history has all of it.
+const MAX_STATUS_BYTES: usize = 300;
+
+/// What is known of a charm when its call begins.
+struct Begun {
+    charm: Arc<StoredCharm>,
+    module: String,
+}
+
+/// What a call came to, to be kept.
+struct Finished {
+    run: Run,
+    writes: CellWrites,
+}
+
+impl LocalRuntime {
+    /// Sends an event for the actor and waits for the handler.
+    pub(super) async fn trigger(
+        &self,
+        actor: &Actor,
+        charm: &CharmRef,
+        stream: &str,
+        event: &Value,
+    ) -> Result<Outcome, RuntimeError> {
+        let handlers = self.handlers()?;
+        let event = event.to_string();
+        let _turn = self.turns.take(charm).await;
+        for _ in 0..ATTEMPTS {
+            let begun = self.begin(actor, charm, stream).await?;
+            let Some(finished) = self.call(handlers, &begun, stream, &event).await? else { continue };
+            if let Some(outcome) = self.keep(&begun.charm, finished).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(RuntimeError::Unavailable(format!(
+            "another process changed the cells of {charm} while its handler ran, {ATTEMPTS} times in a row; nothing was kept"
+        )))
+    }
+
+    async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
+        let (actor, charm, stream) = (actor.clone(), charm.clone(), stream.to_owned());
+        let begun = self.database.read(move |tx| {
+            let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
+            if !stored.has_stream(&stream) {
+                let text = format!("{charm} has no stream {stream:?}; its streams: {}", stored.stream_list());
+                return Err(RuntimeError::Unfit(text).into());
+            }
+            let module = store::charms::module(tx, stored.row)?;
+            Ok(Begun { charm: Arc::new(stored), module })
+        });
+        begun.await
+    }
+
+    /// Runs the handler. None if what it read was changed meanwhile.
+    async fn call(
+        &self,
+        handlers: &Handlers,
+        begun: &Begun,
+        stream: &str,
+        event: &str,
+    ) -> Result<Option<Finished>, RuntimeError> {
+        let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), begun.charm.clone());
+        let trouble = snapshot.trouble();
+        let (started_at, clock) = (UnixMillis::now(), Instant::now());
+        let result = handlers.handle(&begun.charm, &begun.module, snapshot, stream, event).await;
+        match trouble.take() {
+            Some(Problem::Changed) => return Ok(None),
+            Some(Problem::Failed(error)) => return Err(error),
+            None => {}
+        }
+        let (outcome, writes) = match result {
+            Ok(writes) => (Outcome::success(), writes),
+            Err(CallFailure { kind: OutcomeKind::Unavailable, message, .. }) => {
+                return Err(RuntimeError::Unavailable(message));
+            }
+            Err(failure) => {
+                (Outcome::failure(failure.kind, failure.message).with_stack(failure.stack), CellWrites::new())
+            }
+        };
+        let charm = begun.charm.summary.charm.clone();
+        Ok(Some(Finished { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes }))
+    }
+
+    /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
+    async fn keep(&self, charm: &Arc<StoredCharm>, finished: Finished) -> Result<Option<Outcome>, RuntimeError> {
+        let (sealer, charm) = (self.sealer.clone(), charm.clone());
+        self.database.write(move |tx| keep(tx, &sealer, &charm, finished)).await
+    }
+}
+
+fn keep(
+    tx: &Transaction<'_>,
+    sealer: &Sealer,
+    charm: &StoredCharm,
+    finished: Finished,
+) -> Result<Option<Outcome>, Failure> {
+    let Finished { mut run, writes } = finished;
+    let cells = Cells::of(tx, sealer, charm);
+    if !writes.is_empty() {
+        if let Some(excess) = excess(tx, charm.row, &writes)? {
+            run.outcome = Outcome::failure(OutcomeKind::LimitExceeded, excess);
+        } else if store::charms::advance(tx, charm.row, charm.version)? {
+            cells.set(&writes)?;
+        } else {
+            return Ok(None);
+        }
+    }
+    if !run.outcome.is_success() {
+        run.outcome = redact(run.outcome, cells.secret_texts()?);
+    }
+    store::runs::add(tx, charm.row, &run)?;
+    store::registrations::note_run(tx, charm.row, run.started_at, &status(&run.outcome))?;
+    Ok(Some(run.outcome))
+}
+
+/// What a registration shows of an outcome: one line.
+pub(super) fn status(outcome: &Outcome) -> String {
+    let text = outcome.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    if line.len() <= MAX_STATUS_BYTES {
+        line.to_owned()
+    } else {
+        format!("{}…", &line[..line.floor_char_boundary(MAX_STATUS_BYTES)])
+    }
+}

@@ -1,0 +1,94 @@
+//! Waiting for registrations to change, here or in another process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_poller::RuntimeError;
+use rusqlite::Connection;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::store::{self, Database};
+
+/// How long to wait before answering that nothing changed.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// How often to look for another process's changes, while somebody waits. SQLite has no notification for them.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The revision of the registrations, and who waits for the next.
+pub(super) struct Watch {
+    revision: watch::Sender<u64>,
+    looker: Arc<Mutex<Looker>>,
+}
+
+/// Looks for changes. All that wait share it; a look takes microseconds.
+struct Looker {
+    connection: Connection,
+    data_version: i64,
+}
+
+impl Looker {
+    /// The revision, if anything at all has been committed since the last look.
+    fn look(&mut self) -> rusqlite::Result<Option<u64>> {
+        // SQLite's own cheap sign of another connection's commit, without a look at any table.
+        let data_version = self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        if data_version == self.data_version {
+            return Ok(None);
+        }
+        let revision = store::registrations::revision(&self.connection)?;
+        self.data_version = data_version;
+        Ok(Some(revision))
+    }
+}
+
+impl Watch {
+    pub(super) fn new(database: &Database) -> rusqlite::Result<Self> {
+        let connection = database.further_reader()?;
+        let data_version = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        let revision = store::registrations::revision(&connection)?;
+        let looker = Looker { connection, data_version };
+        Ok(Self { revision: watch::Sender::new(revision), looker: Arc::new(Mutex::new(looker)) })
+    }
+
+    /// This process has committed a change: who waits need not wait for the next look.
+    pub(super) fn committed(&self, revision: u64) {
+        self.advance(revision);
+    }
+
+    /// A revision other than `seen`, or after a while the same.
+    pub(super) async fn changed(&self, database: &Database, seen: u64) -> Result<u64, RuntimeError> {
+        let until = Instant::now() + LONGEST_WAIT;
+        let mut revision = self.revision.subscribe();
+        loop {
+            self.look(database).await?;
+            let now = *revision.borrow_and_update();
+            if now != seen || Instant::now() >= until {
+                return Ok(now);
+            }
+            let next = until.min(Instant::now() + LOOK_EVERY);
+            // The sender is this watch's own, so waiting ends with a change or with the time.
+            let _ = timeout_at(next, revision.changed()).await;
+        }
+    }
+
+    async fn look(&self, database: &Database) -> Result<(), RuntimeError> {
+        let mut held = Arc::clone(&self.looker).lock_owned().await;
+        let looked = tokio::task::spawn_blocking(move || held.look()).await;
+        let found = looked
+            .map_err(|error| RuntimeError::Unavailable(format!("a look at the database ended early: {error}")))?;
+        if let Some(revision) = found.map_err(|error| database.failed(error.into()))? {
+            self.advance(revision);
+        }
+        Ok(())
+    }
+
+    /// Revisions only rise, so that of two that looked at once the later one wins.
+    fn advance(&self, revision: u64) {
+        self.revision.send_if_modified(|known| {
+            let newer = revision > *known;
+            *known = revision.max(*known);
+            newer
+        });
+    }
+}

@@ -1,0 +1,237 @@
+//! One service at a time on a database.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How often, and how far apart, a taken lock is tried again: who only [looks](DatabaseLock::holder) takes it for a moment.
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
+/// As much of the lock's file as is read.
+const MAX_BYTES: u64 = 4096;
+
+/// What a process that holds a database does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Polls its charms.
+    Run,
+    /// Serves it over HTTP.
+    Serve,
+}
+
+impl Role {
+    /// The name of the command.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Serve => "serve",
+        }
+    }
+}
+
+/// Who holds a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// What it does.
+    pub role: Role,
+    /// Where it serves the database, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`bg-wasm-host {}` (process {}", self.role.as_str(), self.pid)?;
+        match &self.url {
+            Some(url) => write!(f, ", at {url})"),
+            None => write!(f, ")"),
+        }
+    }
+}
+
+/// Why a database was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error(
+        "the database {database} is in use by {}; stop that first, or use another database",
+        holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string)
+    )]
+    Held {
+        /// The database.
+        database: PathBuf,
+        /// Who has it; none if it did not say.
+        holder: Option<Holder>,
+    },
+    /// The lock's file cannot be used; says why.
+    #[error("the lock {path} cannot be taken: {problem}")]
+    File {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// The right to be the service of a database, for as long as this lives. The operating system takes it back from a process
+/// that is gone, however it went. Other processes may still read and write the database.
+#[derive(Debug)]
+pub struct DatabaseLock {
+    file: File,
+    path: PathBuf,
+    holder: Holder,
+}
+
+impl DatabaseLock {
+    /// Takes the lock `<database>.lock`, for this process. Blocks for up to 200 ms if it is taken.
+    pub fn acquire(database: &Path, role: Role, url: Option<String>) -> Result<Self, LockError> {
+        let path = lock_path(database);
+        let failed = |error: std::io::Error| LockError::File { path: path.clone(), problem: error.to_string() };
+        let mut file = open(&path, true).map_err(failed)?;
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                Err(TryLockError::WouldBlock) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(BETWEEN_TRIES);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LockError::Held { database: database.to_owned(), holder: read(&mut file) });
+                }
+            }
+        }
+        let mut lock = Self { file, path: path.clone(), holder: Holder { pid: std::process::id(), role, url } };
+        lock.write().map_err(failed)?;
+        Ok(lock)
+    }
+
+    /// Says where the database is served, once that is known.
+    pub fn set_url(&mut self, url: String) -> Result<(), LockError> {
+        self.holder.url = Some(url);
+        self.write().map_err(|error| LockError::File { path: self.path.clone(), problem: error.to_string() })
+    }
+
+    /// Who holds the lock of a database, if anybody does.
+    pub fn holder(database: &Path) -> Result<Option<Holder>, LockError> {
+        let path = lock_path(database);
+        let failed = |error: std::io::Error| LockError::File { path: path.clone(), problem: error.to_string() };
+        let mut file = match open(&path, false) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        for _ in 0..TRIES {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            // It may be about to write who it is.
+            if let Some(holder) = read(&mut file) {
+                return Ok(Some(holder));
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+        Err(LockError::Held { database: database.to_owned(), holder: None })
+    }
+
+    fn write(&mut self) -> std::io::Result<()> {
+        let text = serde_json::to_vec(&self.holder)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.set_len(0)?;
+        self.file.write_all(&text)?;
+        self.file.flush()
+    }
+}
+
+impl Drop for DatabaseLock {
+    fn drop(&mut self) {
+        // The file stays: were it removed, two processes could each lock a file of that name.
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
+    }
+}
+
+fn lock_path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}
+
+fn open(path: &Path, create: bool) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(create);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_service_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("runtime.db");
+        assert_eq!(DatabaseLock::holder(&db).unwrap(), None);
+        let mut lock = DatabaseLock::acquire(&db, Role::Serve, None).unwrap();
+        lock.set_url("http://127.0.0.1:8000".into()).unwrap();
+        let holder = Holder { pid: std::process::id(), role: Role::Serve, url: Some("http://127.0.0.1:8000".into()) };
+        assert_eq!(DatabaseLock::holder(&db).unwrap(), Some(holder));
+        let error = DatabaseLock::acquire(&db, Role::Run, None).unwrap_err().to_string();
+        let expected =
+            format!("runtime.db is in use by `bg-wasm-host serve` (process {}, at http://127", std::process::id());
+        assert!(error.contains(&expected), "{error}");
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("runtime.db");
+        drop(DatabaseLock::acquire(&db, Role::Run, None).unwrap());
+        assert_eq!(DatabaseLock::holder(&db).unwrap(), None);
+        // What a killed process leaves behind.
+        std::fs::write(lock_path(&db), r#"{"pid":1,"role":"serve"}"#).unwrap();
+        assert_eq!(DatabaseLock::holder(&db).unwrap(), None);
+        DatabaseLock::acquire(&db, Role::Run, None).unwrap();
+    }
+
+    #[test]
+    fn looking_does_not_get_in_the_way_of_taking() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("runtime.db");
+        drop(DatabaseLock::acquire(&db, Role::Run, None).unwrap());
+        let file = open(&lock_path(&db), false).unwrap();
+        file.lock_shared().unwrap();
+        std::thread::scope(|scope| {
+            let taking = scope.spawn(|| DatabaseLock::acquire(&db, Role::Run, None));
+            std::thread::sleep(BETWEEN_TRIES);
+            drop(file);
+            taking.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_made_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = DatabaseLock::acquire(&dir.path().join("missing/runtime.db"), Role::Run, None).unwrap_err();
+        assert!(error.to_string().contains("runtime.db.lock cannot be taken"), "{error}");
+    }
+}

@@ -1,0 +1,56 @@
+//! HTTP clients for the operator's own services: no proxy, no redirects, Mozilla's root certificates.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, retry};
+use rustls::{ClientConfig, RootCertStore};
+
+/// For reaching a server at all.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// A client whose requests may take `time`, if they don't say otherwise.
+pub(crate) fn new(time: Duration) -> Client {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of all TLS versions that are compiled in")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .redirect(Policy::none())
+        // A signed request is good for one time.
+        .retry(retry::never())
+        .connect_timeout(CONNECT_TIME)
+        .timeout(time)
+        .build()
+        .expect("a client with a finished TLS configuration, and without a proxy, has nothing to fail on")
+}
+
+/// What lies at the bottom of an error: "connection refused" rather than "error sending request".
+pub(crate) fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// The body of an answer, up to `limit` bytes.
+pub(crate) async fn body(response: &mut Response, limit: usize) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(format!("it is longer than {limit} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

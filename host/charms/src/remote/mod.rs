@@ -1,0 +1,179 @@
+//! A charm runtime that is offered over HTTP.
+
+mod call;
+pub(crate) mod http_client;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bg_identity::{Identity, IntegrationId, Secret, SpaceDid};
+use bg_poller::{Charm, CharmRef, CharmRuntime, Lookup, Outcome, Registration, Run, RuntimeError};
+use http::Method;
+use serde_json::Value;
+use url::Url;
+
+use crate::api::{self, path};
+use crate::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, Spaces, Subject};
+use call::{Call, Caller};
+
+/// The client of a charm runtime over HTTP. Every request is signed with the caller's key; no redirect is followed and no
+/// proxy used, so that a signature goes nowhere but to the runtime.
+#[derive(Clone)]
+pub struct RemoteRuntime {
+    caller: Arc<Caller>,
+}
+
+impl RemoteRuntime {
+    /// The runtime at `api_url` (its origin, and a path if the API is below one), for whoever `identity` is.
+    pub fn new(api_url: Url, identity: Identity) -> Self {
+        Self { caller: Arc::new(Caller::new(api_url, identity)) }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &Url {
+        self.caller.url()
+    }
+
+    fn get(&self, path: impl AsRef<str>) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    fn post(&self, path: impl AsRef<str>) -> Call<'_> {
+        self.call(Method::POST, path)
+    }
+
+    fn call(&self, method: Method, path: impl AsRef<str>) -> Call<'_> {
+        Call::new(&self.caller, method, path.as_ref())
+    }
+}
+
+impl fmt::Debug for RemoteRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RemoteRuntime({})", self.url())
+    }
+}
+
+#[async_trait]
+impl CharmRuntime for RemoteRuntime {
+    async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
+        let api::Registrations { registrations, .. } = self.get(path::REGISTRATIONS).answer().await?;
+        Ok(registrations)
+    }
+
+    async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
+        let call = self.get(path::CHANGES).query("after", &seen.to_string()).time(call::CHANGES_TIME);
+        let api::Revision { revision } = call.answer().await?;
+        Ok(revision)
+    }
+
+    async fn register(&self, charm: &CharmRef, integration: &IntegrationId) -> Result<Registration, RuntimeError> {
+        let body = api::Register { charm: charm.clone(), integration: integration.clone() };
+        self.post(path::REGISTRATIONS).json(&body)?.answer().await
+    }
+
+    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
+        let body = api::SetDisabled { disabled: reason.is_some(), reason: reason.map(str::to_owned) };
+        self.call(Method::PATCH, path::registration(charm)).json(&body)?.answer().await
+    }
+
+    async fn remove(&self, charm: &CharmRef) -> Result<bool, RuntimeError> {
+        let api::Removed { removed } = self.call(Method::DELETE, path::registration(charm)).answer().await?;
+        Ok(removed)
+    }
+
+    async fn record(&self, runs: &[Run]) -> Result<(), RuntimeError> {
+        self.post(path::RUNS).json(&api::Runs { runs: runs.to_vec() })?.done().await
+    }
+
+    async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError> {
+        let call = self.get(path::of_charm(charm, "runs")).query("limit", &limit.to_string());
+        let api::Runs { runs } = call.answer().await?;
+        Ok(runs)
+    }
+
+    async fn prepare_list(&self, integration: &IntegrationId) -> Result<(), RuntimeError> {
+        self.call(Method::PUT, path::list(integration)).done().await
+    }
+
+    async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError> {
+        let shape = self.get(path::charm(charm)).answer().await?;
+        Ok(Arc::new(RemoteCharm { runtime: self.clone(), charm: charm.clone(), shape }))
+    }
+
+    async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
+        let body = api::Trigger { stream: stream.to_owned(), event: event.clone() };
+        self.post(path::of_charm(charm, "trigger")).json(&body)?.time(call::HANDLER_TIME).answer().await
+    }
+
+    async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
+        self.post(path::of_charm(charm, "refresh")).time(call::HANDLER_TIME).done().await
+    }
+
+    async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {
+        let body = api::SecretPath { path: path.to_vec() };
+        let api::SecretText { secret } = self.post(path::of_charm(charm, "secret")).json(&body)?.answer().await?;
+        Ok(secret)
+    }
+}
+
+#[async_trait]
+impl Spaces for RemoteRuntime {
+    async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError> {
+        self.post(path::charms(space)).json(request)?.time(call::HANDLER_TIME).answer().await
+    }
+
+    async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError> {
+        self.get(path::acl(space)).answer().await
+    }
+
+    async fn set_acl(
+        &self,
+        space: &SpaceDid,
+        subject: &Subject,
+        level: Option<AccessLevel>,
+    ) -> Result<Acl, RuntimeError> {
+        let body = api::SetAcl { subject: subject.clone(), level };
+        self.call(Method::PUT, path::acl(space)).json(&body)?.answer().await
+    }
+
+    async fn charms(&self, space: &SpaceDid) -> Result<Vec<CharmSummary>, RuntimeError> {
+        let api::Charms { charms } = self.get(path::charms(space)).answer().await?;
+        Ok(charms)
+    }
+
+    async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError> {
+        self.get(path::of_charm(charm, "show")).answer().await
+    }
+}
+
+/// A charm of a remote runtime: its shape as it was when it was opened, its values as they are.
+struct RemoteCharm {
+    runtime: RemoteRuntime,
+    charm: CharmRef,
+    shape: api::Shape,
+}
+
+#[async_trait]
+impl Charm for RemoteCharm {
+    fn charm_ref(&self) -> &CharmRef {
+        &self.charm
+    }
+
+    async fn keys(&self) -> Result<Vec<String>, RuntimeError> {
+        Ok(self.shape.keys.clone())
+    }
+
+    async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError> {
+        Ok(self.shape.streams.iter().any(|stream| stream == name))
+    }
+
+    async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
+        let keys = Value::from(path).to_string();
+        let value: api::Value =
+            self.runtime.get(path::of_charm(&self.charm, "value")).query("path", &keys).answer().await?;
+        Ok(value.into())
+    }
+}

@@ -1,0 +1,133 @@
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Json, Router};
+use bg_identity::{CharmId, Identity, http_signature, space_did, system_space};
+use bg_poller::{CharmRef, CharmRuntime, Lookup, RuntimeError};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::RemoteRuntime;
+use crate::api::ErrorBody;
+use crate::{AccessLevel, Spaces, Subject};
+
+fn charm() -> CharmRef {
+    CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") }
+}
+
+fn me() -> Identity {
+    Identity::from_passphrase("implicit trust")
+}
+
+/// A server that answers everything in one way.
+async fn server<F, R>(answer: F) -> RemoteRuntime
+where
+    F: Fn(Request) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Response> + Send,
+{
+    let router = Router::new().fallback(move |request: Request| answer(request));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/below/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    RemoteRuntime::new(url.parse().unwrap(), me())
+}
+
+#[tokio::test]
+async fn requests_are_signed_for_exactly_what_they_ask() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    let remote = server(move |request: Request| {
+        let log = log.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = to_bytes(body, 1 << 20).await.unwrap();
+            let authority = parts.headers["host"].to_str().unwrap();
+            let target = parts.uri.path_and_query().unwrap().as_str();
+            let verified =
+                http_signature::verify(&parts.method, authority, target, &parts.headers, &body, SystemTime::now())
+                    .unwrap();
+            assert_eq!(verified.did, me().did());
+            log.lock()
+                .unwrap()
+                .push((format!("{} {target}", parts.method), serde_json::from_slice(&body).unwrap_or(Value::Null)));
+            Json(json!({"kind": "absent", "removed": true, "revision": 7, "keys": [], "streams": ["a"], "name": null}))
+                .into_response()
+        }
+    })
+    .await;
+    let view = remote.open(&charm()).await.unwrap();
+    assert!(view.has_stream("a").await.unwrap());
+    assert_eq!(view.get(&["a b".into(), "ü/?&".into()]).await.unwrap(), Lookup::Absent);
+    assert_eq!(remote.changed(3).await.unwrap(), 7);
+    assert!(remote.remove(&charm()).await.unwrap());
+    remote.prepare_list(&"gmail".parse().unwrap()).await.unwrap();
+    let _ = remote.set_acl(&system_space(), &Subject::Anyone, Some(AccessLevel::Read)).await;
+
+    let (space, id) = (charm().space, charm().charm);
+    let expected = [
+        (format!("GET /below/api/v1/charms/{space}/{id}"), Value::Null),
+        (
+            format!("GET /below/api/v1/charms/{space}/{id}/value?path=%5B%22a+b%22%2C%22%C3%BC%2F%3F%26%22%5D"),
+            Value::Null,
+        ),
+        ("GET /below/api/v1/registrations/changes?after=3".to_owned(), Value::Null),
+        (format!("DELETE /below/api/v1/registrations/{space}/{id}"), Value::Null),
+        ("PUT /below/api/v1/integrations/gmail/list".to_owned(), Value::Null),
+        (format!("PUT /below/api/v1/spaces/{}/acl", system_space()), json!({"subject": "*", "level": "READ"})),
+    ];
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn refusals_arrive_as_they_were_meant() {
+    let errors = [
+        RuntimeError::Authorization { space: system_space(), message: "no access".into() },
+        RuntimeError::NotFound(charm()),
+        RuntimeError::Unfit("no such stream".into()),
+        RuntimeError::Invalid("no".into()),
+        RuntimeError::Unavailable("the disk is full".into()),
+    ];
+    for error in errors {
+        let body = ErrorBody::from(&error);
+        let remote = server(move |_| {
+            let body = body.clone();
+            async move { (body.code.status(), Json(body)).into_response() }
+        })
+        .await;
+        assert_eq!(remote.trigger(&charm(), "bgUpdater", &json!({})).await, Err(error));
+    }
+    let signature = json!({"error": "the nonce was used before", "code": "signature"});
+    let remote = server(move |_| {
+        let signature = signature.clone();
+        async move { (StatusCode::UNAUTHORIZED, Json(signature)).into_response() }
+    })
+    .await;
+    let error = remote.registrations().await.unwrap_err();
+    assert!(
+        matches!(&error, RuntimeError::Invalid(text) if text.contains("does not accept the signature")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_charm_runtime_is_named_with_what_to_check() {
+    let garbage = server(|_| async { "<html>".into_response() }).await;
+    let refusing = server(|_| async { (StatusCode::FORBIDDEN, "<html>").into_response() }).await;
+    let moved = server(|_| async { Redirect::permanent("https://example.com/").into_response() }).await;
+    let closed = RemoteRuntime::new("http://127.0.0.1:1".parse().unwrap(), me());
+    let cases = [
+        (garbage, "answers unlike a charm runtime (expected value"),
+        (refusing, "answers unlike a charm runtime (403 Forbidden): check API_URL"),
+        (moved, "it redirects to \"https://example.com/\"): check API_URL"),
+        (closed, "is `bg-wasm-host serve` running? set API_URL"),
+    ];
+    for (remote, expected) in cases {
+        let error = remote.registrations().await.unwrap_err();
+        assert!(error.is_unavailable(), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(expected) && text.contains(remote.url().as_str()), "{text}");
+    }
+}

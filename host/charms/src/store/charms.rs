@@ -1,0 +1,136 @@
+//! Charms: their programs and shapes.
+
+use bg_identity::SpaceDid;
+use bg_poller::{CharmRef, RuntimeError, UnixMillis};
+use rusqlite::{OptionalExtension, Row, Transaction};
+use serde::de::DeserializeOwned;
+
+use super::Failure;
+use crate::CharmSummary;
+use crate::paths::SecretPaths;
+
+/// A charm to be stored.
+pub(crate) struct NewCharm {
+    pub(crate) charm: CharmRef,
+    pub(crate) file_name: String,
+    pub(crate) source: String,
+    pub(crate) module: String,
+    pub(crate) name: Option<String>,
+    /// Sorted.
+    pub(crate) streams: Vec<String>,
+    pub(crate) secrets: SecretPaths,
+}
+
+/// What the store knows of a charm, without its program.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredCharm {
+    /// Its row in the table, to which its cells refer.
+    pub(crate) row: i64,
+    /// Rises with each change of its cells.
+    pub(crate) version: i64,
+    pub(crate) summary: CharmSummary,
+    pub(crate) secrets: SecretPaths,
+}
+
+impl StoredCharm {
+    /// Whether it has a stream of that name.
+    pub(crate) fn has_stream(&self, name: &str) -> bool {
+        self.summary.streams.binary_search_by(|stream| stream.as_str().cmp(name)).is_ok()
+    }
+
+    /// Its streams, for messages.
+    pub(crate) fn stream_list(&self) -> String {
+        if self.summary.streams.is_empty() { "none".to_owned() } else { self.summary.streams.join(", ") }
+    }
+}
+
+const COLUMNS: &str = "row, version, space, id, name, file_name, streams, secrets, created_at, updated_at";
+
+/// Finds a charm, or fails with [`RuntimeError::NotFound`].
+pub(crate) fn find(tx: &Transaction<'_>, charm: &CharmRef) -> Result<StoredCharm, Failure> {
+    tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 AND id = ?2"))?
+        .query_row((charm.space.as_str(), charm.charm.as_str()), stored)
+        .optional()?
+        .transpose()?
+        .ok_or_else(|| RuntimeError::NotFound(charm.clone()).into())
+}
+
+/// The module that runs, of a charm found before.
+pub(crate) fn module(tx: &Transaction<'_>, row: i64) -> Result<String, Failure> {
+    Ok(tx.prepare_cached("SELECT module FROM charms WHERE row = ?1")?.query_row([row], |row| row.get(0))?)
+}
+
+/// The charms of a space, oldest first.
+pub(crate) fn of_space(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Vec<CharmSummary>, Failure> {
+    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 ORDER BY row"))?;
+    let rows = statement.query_map([space.as_str()], stored)?;
+    rows.map(|charm| Ok(charm??.summary)).collect()
+}
+
+/// Stores a charm that is not there yet; answers its row.
+pub(crate) fn insert(tx: &Transaction<'_>, new: &NewCharm) -> Result<i64, Failure> {
+    let now = UnixMillis::now().0;
+    tx.prepare_cached(
+        "INSERT INTO charms (space, id, file_name, source, module, name, streams, secrets, created_at, updated_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+    )?
+    .execute((
+        new.charm.space.as_str(),
+        new.charm.charm.as_str(),
+        &new.file_name,
+        &new.source,
+        &new.module,
+        &new.name,
+        json(&new.streams)?,
+        json(&new.secrets)?,
+        now,
+    ))?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Replaces the module of a charm, which this version of the host may make otherwise than the one that deployed it.
+pub(crate) fn set_module(tx: &Transaction<'_>, row: i64, module: &str) -> Result<(), Failure> {
+    tx.prepare_cached("UPDATE charms SET module = ?2 WHERE row = ?1 AND module <> ?2")?.execute((row, module))?;
+    Ok(())
+}
+
+/// Marks the cells as changed, if they are still those of `version`; answers whether they were.
+pub(crate) fn advance(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool, Failure> {
+    let changed = tx
+        .prepare_cached("UPDATE charms SET version = version + 1, updated_at = ?3 WHERE row = ?1 AND version = ?2")?
+        .execute((row, version, UnixMillis::now().0))?;
+    Ok(changed > 0)
+}
+
+/// Whether the cells are still those of `version`.
+pub(crate) fn is_at(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool, Failure> {
+    Ok(tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1 AND version = ?2")?.exists((row, version))?)
+}
+
+/// A row of [`COLUMNS`].
+fn stored(row: &Row<'_>) -> rusqlite::Result<Result<StoredCharm, Failure>> {
+    let (space, id): (String, String) = (row.get("space")?, row.get("id")?);
+    let (streams, secrets): (String, String) = (row.get("streams")?, row.get("secrets")?);
+    let (number, version) = (row.get("row")?, row.get("version")?);
+    let (name, file_name) = (row.get("name")?, row.get("file_name")?);
+    let (created_at, updated_at) = (UnixMillis(row.get("created_at")?), UnixMillis(row.get("updated_at")?));
+    let charm = charm_ref(&space, &id);
+    Ok(charm.and_then(|charm| {
+        let summary = CharmSummary { charm, name, file_name, streams: parsed(&streams)?, created_at, updated_at };
+        Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)? })
+    }))
+}
+
+/// The charm that two columns name.
+pub(crate) fn charm_ref(space: &str, id: &str) -> Result<CharmRef, Failure> {
+    let damaged = || Failure::Damaged(format!("the name of the charm {space}/{id}"));
+    Ok(CharmRef { space: space.parse().map_err(|_| damaged())?, charm: id.parse().map_err(|_| damaged())? })
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text).map_err(|error| Failure::Damaged(format!("the shape of a charm ({error})")))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::Damaged(format!("the shape of a charm ({error})")))
+}

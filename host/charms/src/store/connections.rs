@@ -1,0 +1,168 @@
+//! Who may use which connection, and on which thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bg_poller::RuntimeError;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+
+use super::{Failure, OpenError, open};
+
+/// SQLite readers run side by side; more than a few only compete for cores.
+const READERS: usize = 4;
+
+/// One SQLite file: a connection that writes, whose turn is given out in order, and a few that read beside it. Statements run
+/// on threads where blocking is allowed.
+pub(crate) struct Database {
+    path: PathBuf,
+    writer: Arc<AsyncMutex<Connection>>,
+    reader_turns: Arc<Semaphore>,
+    idle_readers: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Database {
+    /// Opens the file, creates or migrates it if need be, and runs `prepare` in a transaction. Blocks.
+    pub(crate) fn open(
+        path: &Path,
+        prepare: impl FnOnce(&Transaction<'_>) -> Result<(), Failure>,
+    ) -> Result<Self, OpenError> {
+        let mut writer = open::writer(path)?;
+        let prepared =
+            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Failure::from).and_then(|tx| {
+                prepare(&tx)?;
+                Ok(tx.commit()?)
+            });
+        match prepared {
+            Ok(()) => {}
+            Err(Failure::Key(error)) => return Err(error.into()),
+            Err(other) => {
+                return Err(OpenError::Unusable { path: path.to_owned(), problem: other.to_string() });
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Arc::new(AsyncMutex::new(writer)),
+            reader_turns: Arc::new(Semaphore::new(READERS)),
+            idle_readers: Arc::default(),
+        })
+    }
+
+    /// Runs `work` in one transaction that may write from its start. It is committed, durably, if `work` succeeds, or else
+    /// rolled back. It runs to its end even if the caller stops waiting.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let mut connection = Arc::clone(&self.writer).lock_owned().await;
+        let result = tokio::task::spawn_blocking(move || {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        })
+        .await;
+        self.answer(result)
+    }
+
+    /// Runs `work` on one state of the database.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        // The semaphore is never closed, so this waits for a turn and cannot fail.
+        let turn = Arc::clone(&self.reader_turns).acquire_owned().await;
+        let (idle, path) = (Arc::clone(&self.idle_readers), self.path.clone());
+        let result = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut connection = taken.map_or_else(|| open::reader(&path), Ok)?;
+            let value = work(&connection.transaction()?);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            value
+        })
+        .await;
+        self.answer(result)
+    }
+
+    /// A further connection that only reads, for a caller that keeps it. Blocks.
+    pub(crate) fn further_reader(&self) -> rusqlite::Result<Connection> {
+        open::reader(&self.path)
+    }
+
+    /// The error that callers see, which names the file.
+    pub(crate) fn failed(&self, failure: Failure) -> RuntimeError {
+        match failure {
+            Failure::Refused(error) => error,
+            Failure::Key(error) => RuntimeError::Unavailable(error.to_string()),
+            other => RuntimeError::Unavailable(format!("the database {}: {other}", self.path.display())),
+        }
+    }
+
+    fn answer<T>(&self, result: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, RuntimeError> {
+        match result {
+            Ok(result) => result.map_err(|failure| self.failed(failure)),
+            Err(error) => Err(RuntimeError::Unavailable(format!(
+                "the database {}: a task ended early: {error}",
+                self.path.display()
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn spaces(database: &Database) -> i64 {
+        database.read(|tx| Ok(tx.query_row("SELECT count(*) FROM spaces", [], |row| row.get(0))?)).await.unwrap()
+    }
+
+    fn insert(tx: &Transaction<'_>) -> Result<(), Failure> {
+        tx.execute("INSERT INTO spaces (did, created_at) VALUES (hex(randomblob(8)), 0)", [])?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_transaction_is_kept_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&dir.path().join("a.db"), |_| Ok(())).unwrap());
+        database.write(insert).await.unwrap();
+        assert_eq!(spaces(&database).await, 1);
+
+        let refused = database
+            .write::<()>(|tx| {
+                insert(tx)?;
+                Err(RuntimeError::Invalid("no".into()).into())
+            })
+            .await;
+        assert_eq!(refused, Err(RuntimeError::Invalid("no".into())));
+        assert_eq!(spaces(&database).await, 1);
+
+        let panicked = database
+            .write::<()>(|tx| {
+                insert(tx)?;
+                panic!("in a transaction")
+            })
+            .await;
+        assert!(panicked.unwrap_err().is_unavailable());
+        assert_eq!(spaces(&database).await, 1);
+
+        let all = (0..20).map(|_| {
+            let database = Arc::clone(&database);
+            tokio::spawn(async move { database.write(insert).await })
+        });
+        for one in all.collect::<Vec<_>>() {
+            one.await.unwrap().unwrap();
+        }
+        assert_eq!(spaces(&database).await, 21);
+    }
+
+    #[tokio::test]
+    async fn an_error_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&dir.path().join("a.db"), |_| Ok(())).unwrap();
+        let error = database.write(|tx| Ok(tx.execute("INSERT INTO nowhere VALUES (1)", [])?)).await.unwrap_err();
+        assert!(error.to_string().contains("a.db: no such table"), "{error}");
+    }
+}

@@ -1,0 +1,28 @@
+//! One SQLite file: who reads and writes it, and what is in it.
+//!
+//! [`Database`] hands out connections; each submodule here has the statements of one subject, as functions of a transaction.
+
+mod cells;
+pub(crate) mod charms;
+mod connections;
+mod error;
+mod key;
+mod open;
+mod poll;
+mod quota;
+pub(crate) mod registrations;
+pub(crate) mod runs;
+mod schema;
+mod seal;
+pub(crate) mod spaces;
+mod state;
+
+pub(crate) use cells::Cells;
+pub(crate) use charms::{NewCharm, StoredCharm};
+pub(crate) use connections::Database;
+pub(crate) use error::Failure;
+pub use error::OpenError;
+pub use key::KeyError;
+pub use poll::SqlitePollStore;
+pub(crate) use quota::excess;
+pub(crate) use seal::Sealer;

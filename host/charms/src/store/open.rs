@@ -1,0 +1,164 @@
+//! From a path to connections that are ready.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::OpenError;
+use super::schema::{self, Found};
+
+/// How long a statement waits for another process to finish a transaction. Ours take milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The connection that writes; creates and migrates the file if need be.
+pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
+    create_for_owner_only(path)?;
+    let mut connection = connect(path)?;
+    let problem = |error| problem(path, &error);
+    if connection.is_readonly("main").map_err(problem)? {
+        return Err(OpenError::ReadOnly { path: path.to_owned() });
+    }
+    match schema::inspect(&mut connection).map_err(problem)? {
+        Found::Foreign => {
+            let found = "it is a SQLite database of another program".to_owned();
+            return Err(OpenError::Foreign { path: path.to_owned(), found });
+        }
+        Found::Ours(version) if version > schema::newest() => {
+            return Err(OpenError::Newer { path: path.to_owned(), found: version, known: schema::newest() });
+        }
+        Found::Ours(_) | Found::Empty => {}
+    }
+    write_ahead(&connection).map_err(problem)?;
+    // A commit is on the disk when it returns: what was acknowledged survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL").map_err(problem)?;
+    schema::migrate(&mut connection).map_err(problem)?;
+    Ok(connection)
+}
+
+/// A connection that only reads. The file is there already, and in the newest format.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    open(path).map_err(|error| problem(path, &error))
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE,
+    )?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // A charm's source could otherwise make SQLite run what a damaged or planted schema says.
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // More than the number of different statements here, so that each is compiled once a connection.
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Readers don't wait for the writer, nor it for them. SQLite does not wait when two processes switch at the same time, so we do.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let mut attempt = 0;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && attempt < 100 => {
+                attempt += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Creates the file, readable for its owner alone; SQLite gives its companions (`-wal`, `-shm`) the same permissions.
+fn create_for_owner_only(path: &Path) -> Result<(), OpenError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(OpenError::NoFolder { path: path.to_owned(), folder: folder.to_owned() });
+    }
+    if path.is_dir() {
+        return Err(OpenError::Foreign { path: path.to_owned(), found: "it is a folder".to_owned() });
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && path.exists() => {
+            Err(OpenError::ReadOnly { path: path.to_owned() })
+        }
+        Err(error) => Err(OpenError::Unusable { path: path.to_owned(), problem: error.to_string() }),
+    }
+}
+
+fn problem(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::Foreign { path, found: format!("SQLite says \"{error}\"") }
+        }
+        Some(ErrorCode::ReadOnly) => OpenError::ReadOnly { path },
+        _ => OpenError::Unusable { path, problem: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_our_database_is_refused_with_a_reason_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("text.db"), "not a database, but long enough to be one ".repeat(50)).unwrap();
+        std::fs::create_dir(at("folder.db")).unwrap();
+        Connection::open(at("other.db")).unwrap().execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
+        writer(&at("newer.db")).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let cases = [
+            ("text.db", "text.db is not a database of bg-wasm-host: SQLite says"),
+            ("folder.db", "it is a folder"),
+            ("other.db", "a SQLite database of another program"),
+            ("newer.db", "was made by a newer bg-wasm-host: its format is 99, and this version knows formats up to 1"),
+            ("missing/a.db", "there is no folder"),
+        ];
+        for (name, expected) in cases {
+            let before = std::fs::read(at(name)).ok();
+            let error = writer(&at(name)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert_eq!(std::fs::read(at(name)).ok(), before, "{name} was changed");
+        }
+    }
+
+    #[test]
+    fn a_file_is_created_for_its_owner_alone_and_opens_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        drop(writer(&path).unwrap());
+        let again = writer(&path).unwrap();
+        assert_eq!(again.query_row("SELECT count(*) FROM charms", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions()) & 0o777,
+            0o600
+        );
+        assert!(reader(&path).unwrap().execute("DELETE FROM spaces", []).is_err());
+    }
+
+    #[test]
+    fn many_that_open_a_new_file_at_once_all_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| writer(&path).map(drop))).collect();
+            for one in all {
+                one.join().unwrap().unwrap();
+            }
+        });
+    }
+}

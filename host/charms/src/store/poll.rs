@@ -1,0 +1,139 @@
+//! The poll loop's own state, in a SQLite file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMillis};
+
+use super::charms::charm_ref;
+use super::{Database, Failure, OpenError};
+
+/// Poll state and integrations' state in a SQLite file: the local charm runtime's
+/// ([`LocalRuntime::poll_store`](crate::LocalRuntime::poll_store)), or one of its own beside a remote runtime.
+#[derive(Clone)]
+pub struct SqlitePollStore {
+    pub(super) database: Arc<Database>,
+}
+
+impl SqlitePollStore {
+    /// Opens the file, and creates or migrates it if need be. Blocks.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self::new(Arc::new(Database::open(path, |_| Ok(()))?)))
+    }
+
+    pub(crate) fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+}
+
+fn failed(error: RuntimeError) -> StoreError {
+    match error {
+        RuntimeError::Unavailable(problem) => StoreError(problem),
+        other => StoreError(other.to_string()),
+    }
+}
+
+#[async_trait]
+impl PollStore for SqlitePollStore {
+    async fn load(&self) -> Result<Vec<PollState>, StoreError> {
+        let states = self.database.read(|tx| {
+            let mut statement =
+                tx.prepare_cached("SELECT space, charm, next_due, failures, disabled_at FROM poll_states")?;
+            let mut rows = statement.query([])?;
+            let mut states = Vec::new();
+            while let Some(row) = rows.next()? {
+                states.push(PollState {
+                    charm: charm_ref(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?,
+                    next_due: UnixMillis(row.get(2)?),
+                    failures: row.get(3)?,
+                    disabled_at: UnixMillis(row.get(4)?),
+                });
+            }
+            Ok::<_, Failure>(states)
+        });
+        states.await.map_err(failed)
+    }
+
+    async fn save(&self, states: &[PollState]) -> Result<(), StoreError> {
+        if states.is_empty() {
+            return Ok(());
+        }
+        let states = states.to_vec();
+        let saved = self.database.write(move |tx| {
+            let mut statement = tx.prepare_cached(
+                "INSERT INTO poll_states (space, charm, next_due, failures, disabled_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (space, charm) DO UPDATE SET \
+                 next_due = excluded.next_due, failures = excluded.failures, disabled_at = excluded.disabled_at",
+            )?;
+            for state in &states {
+                let CharmRef { space, charm } = &state.charm;
+                let times = [state.next_due.0, state.disabled_at.0];
+                statement.execute((space.as_str(), charm.as_str(), times[0], state.failures, times[1]))?;
+            }
+            Ok(())
+        });
+        saved.await.map_err(failed)
+    }
+
+    async fn forget(&self, charms: &[CharmRef]) -> Result<(), StoreError> {
+        if charms.is_empty() {
+            return Ok(());
+        }
+        let charms = charms.to_vec();
+        let forgotten = self.database.write(move |tx| {
+            let mut statement = tx.prepare_cached("DELETE FROM poll_states WHERE space = ?1 AND charm = ?2")?;
+            for charm in &charms {
+                statement.execute((charm.space.as_str(), charm.charm.as_str()))?;
+            }
+            Ok(())
+        });
+        forgotten.await.map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bg_identity::{CharmId, space_did};
+
+    use super::*;
+
+    fn state(name: &str, failures: u32) -> PollState {
+        let charm = CharmRef { space: space_did("my-space"), charm: CharmId::for_content(name.as_bytes()) };
+        PollState {
+            charm,
+            next_due: UnixMillis(1_700_000_000_000),
+            failures,
+            disabled_at: UnixMillis(u64::from(failures)),
+        }
+    }
+
+    #[tokio::test]
+    async fn states_outlive_the_process_that_saved_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("poll.db");
+        let (a, b) = (state("a", 0), state("b", 3));
+        {
+            let store = SqlitePollStore::open(&path).unwrap();
+            assert_eq!(store.load().await.unwrap(), []);
+            store.save(&[a.clone(), state("b", 1), state("c", 0)]).await.unwrap();
+            store.save(std::slice::from_ref(&b)).await.unwrap();
+            store.forget(&[state("c", 0).charm, state("d", 0).charm]).await.unwrap();
+            store.save(&[]).await.unwrap();
+        }
+        let mut loaded = SqlitePollStore::open(&path).unwrap().load().await.unwrap();
+        loaded.sort_by_key(|state| state.failures);
+        assert_eq!(loaded, [a, b]);
+    }
+
+    #[tokio::test]
+    async fn states_that_cannot_all_be_saved_are_not_saved_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqlitePollStore::open(&dir.path().join("poll.db")).unwrap();
+        let mut beyond = state("b", 0);
+        beyond.next_due = UnixMillis(u64::MAX);
+        let error = store.save(&[state("a", 0), beyond]).await.unwrap_err();
+        assert!(error.to_string().contains("poll.db"), "{error}");
+        assert_eq!(store.load().await.unwrap(), []);
+    }
+}

@@ -1,0 +1,72 @@
+//! How much a charm may keep.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, Transaction};
+
+use super::Failure;
+
+/// Cells a charm may have. Charms keep a handful; what grows belongs into a cell as a list.
+pub(crate) const MAX_CELLS: u64 = 1_000;
+
+/// Bytes that a charm's cells may take in all. A mailbox of 10,000 mails as text is about half of it.
+pub(crate) const MAX_CELL_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a charm would have too much of after these writes, if it would, for people.
+pub(crate) fn excess(
+    tx: &Transaction<'_>,
+    row: i64,
+    writes: &BTreeMap<String, String>,
+) -> Result<Option<String>, Failure> {
+    let (mut cells, mut bytes): (u64, u64) = tx
+        .prepare_cached("SELECT count(*), coalesce(sum(length(document)), 0) FROM cells WHERE charm = ?1")?
+        .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
+    for (name, text) in writes {
+        match statement.query_row((row, name), |row| row.get::<_, u64>(0)).optional()? {
+            Some(before) => bytes = bytes.saturating_sub(before),
+            None => cells += 1,
+        }
+        bytes += text.len() as u64;
+    }
+    Ok(if cells > MAX_CELLS {
+        Some(format!("the charm would have {cells} cells, and may have {MAX_CELLS}"))
+    } else if bytes > MAX_CELL_BYTES {
+        Some(format!("the charm's cells would take {bytes} bytes, and may take {MAX_CELL_BYTES}"))
+    } else {
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open;
+
+    #[test]
+    fn what_is_there_and_what_is_written_count_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = open::writer(&dir.path().join("a.db")).unwrap();
+        let tx = connection.transaction().unwrap();
+        tx.execute_batch(
+            "INSERT INTO spaces VALUES ('s', 0);
+             INSERT INTO charms (row, space, id, file_name, source, module, streams, secrets, created_at, updated_at)
+                VALUES (1, 's', 'c', '', '', '', '[]', '[]', 0, 0);
+             INSERT INTO cells VALUES (1, 'large', 0, zeroblob(60 * 1024 * 1024));",
+        )
+        .unwrap();
+        let write = |cells: &[(&str, usize)]| {
+            let texts = cells.iter().map(|&(name, mib)| (name.to_owned(), " ".repeat(mib << 20)));
+            excess(&tx, 1, &texts.collect()).unwrap()
+        };
+        assert_eq!(write(&[]), None);
+        assert_eq!(write(&[("other", 4)]), None);
+        assert!(write(&[("other", 5)]).unwrap().contains("68157440 bytes, and may take 67108864"));
+        assert_eq!(write(&[("large", 50), ("other", 14)]), None, "what is replaced does not count");
+
+        let names: Vec<_> = (0..MAX_CELLS).map(|number| number.to_string()).collect();
+        let many: Vec<_> = names.iter().map(|name| (name.as_str(), 0)).collect();
+        assert_eq!(write(&many[1..]), None);
+        assert!(write(&many).unwrap().contains("1001 cells, and may have 1000"));
+    }
+}

@@ -1,0 +1,50 @@
+//! The run history.
+
+use std::time::Duration;
+
+use bg_poller::{CharmRef, Outcome, OutcomeKind, Run, UnixMillis};
+use rusqlite::Transaction;
+
+use super::Failure;
+
+/// Runs kept of each charm: an hour and a half of polls once a minute.
+pub(crate) const RUNS_KEPT: usize = 100;
+
+/// Adds a run of the charm in that row, and drops the oldest over [`RUNS_KEPT`].
+pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<(), Failure> {
+    let outcome = &run.outcome;
+    let millis = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
+    tx.prepare_cached(
+        "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((row, run.started_at.0, millis, outcome.kind.as_str(), &outcome.message, &outcome.stack))?;
+    tx.prepare_cached(
+        "DELETE FROM runs WHERE charm = ?1 AND row <= \
+         (SELECT row FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)",
+    )?
+    .execute((row, RUNS_KEPT))?;
+    Ok(())
+}
+
+/// The newest runs of the charm in that row, newest first.
+pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, Failure> {
+    let mut statement = tx.prepare_cached(
+        "SELECT started_at, duration_ms, kind, message, stack FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT ?2",
+    )?;
+    let mut rows = statement.query((row, limit.min(RUNS_KEPT)))?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(2)?;
+        let kind = OutcomeKind::ALL
+            .into_iter()
+            .find(|known| known.as_str() == kind)
+            .ok_or_else(|| Failure::Damaged(format!("the run history of {charm}")))?;
+        runs.push(Run {
+            charm: charm.clone(),
+            started_at: UnixMillis(row.get(0)?),
+            duration: Duration::from_millis(row.get(1)?),
+            outcome: Outcome { kind, message: row.get(3)?, stack: row.get(4)? },
+        });
+    }
+    Ok(runs)
+}

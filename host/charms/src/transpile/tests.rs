@@ -1,0 +1,325 @@
+use data_encoding::BASE64;
+use proptest::prelude::*;
+
+use super::*;
+
+fn module(file: &str, source: &str) -> String {
+    transpile(file, source).unwrap_or_else(|error| panic!("{error}\n{source}")).module
+}
+
+/// The code without its source map.
+fn code(file: &str, source: &str) -> String {
+    let module = module(file, source);
+    module[..module.rfind("//# sourceMappingURL").expect("a source map")].to_owned()
+}
+
+fn error(file: &str, source: &str) -> String {
+    transpile(file, source).expect_err(source).to_string()
+}
+
+/// The schemas that a type becomes: the first argument of a handler.
+fn schema(declarations: &str, ty: &str) -> serde_json::Value {
+    let source = format!("import {{ handler }} from 'commontools'; {declarations}; export default handler<{ty}, unknown>(() => {{}});");
+    let code = code("charm.ts", &source);
+    let start = code.find("handler(").expect("a handler") + "handler(".len();
+    let spelled = code[start..].rsplit_once(", {}, () =>").expect("two schemas").0;
+    // Codegen writes keys without quotes where it can.
+    json5(spelled)
+}
+
+/// JSON out of the object literals that codegen writes.
+fn json5(literal: &str) -> serde_json::Value {
+    let mut json = String::new();
+    let mut rest = literal;
+    while let Some(char) = rest.chars().next() {
+        if char == '"' {
+            let end = 1 + rest[1..].find('"').expect("a closing quote");
+            json.push_str(&rest[..=end]);
+            rest = &rest[end + 1..];
+        } else if char.is_ascii_alphabetic() {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let word = &rest[..end];
+            if matches!(word, "true" | "false" | "null") { json.push_str(word) } else { json.push_str(&format!("{word:?}")) }
+            rest = &rest[end..];
+        } else {
+            json.push(char);
+            rest = &rest[char.len_utf8()..];
+        }
+    }
+    serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {literal}"))
+}
+
+#[test]
+fn types_enums_and_type_only_imports_go() {
+    let code = code(
+        "charm.ts",
+        r#"/// <cts-enable />
+import { pattern, type Cell, Default } from "commontools";
+interface Unused { a: Cell<number> }
+enum Colour { Red = "red", Blue = "blue" }
+const colour: Colour = Colour.Blue as Colour;
+export default pattern((_: unknown) => ({ colour: colour! }) satisfies object);"#,
+    );
+    for gone in ["interface", "Default", "satisfies", "as Colour", "type Cell", ": Colour"] {
+        assert!(!code.contains(gone), "{gone} is still in\n{code}");
+    }
+    assert!(code.contains("import { pattern } from \"commontools\";") && code.contains("Red"), "{code}");
+}
+
+#[test]
+fn jsx_becomes_calls_of_h_which_is_imported_when_the_author_did_not() {
+    for (imports, expected) in [("pattern", 2), ("pattern, h", 1)] {
+        let source = format!(
+            "import {{ {imports} }} from 'commontools';\nexport default pattern(() => ({{ ui: <><b class=\"x\">{{1}}</b></> }}));"
+        );
+        let code = code("charm.tsx", &source);
+        assert!(code.contains("h(h.fragment, null, h(\"b\", { class: \"x\" }, 1))"), "{code}");
+        assert_eq!(code.matches("from \"commontools\"").count(), expected, "{code}");
+    }
+}
+
+#[test]
+fn handlers_and_patterns_get_the_schemas_of_their_type_arguments_or_annotations() {
+    for (call, expected) in [
+        ("handler<{ n: Cell<number> }, unknown>((e, s) => {})", 1),
+        ("handler((e: { n: Cell<number> }, s) => {})", 1),
+        ("handler(function (e, { n }: { n: Cell<number> }) {})", 1),
+        ("pattern<{ n: Cell<number> }>((i) => i)", 1),
+        ("recipe<{ n: Cell<number> }, number>('A name', (i) => i)", 1),
+        ("pattern(({ n }: { n: Cell<number> }) => ({ n }))", 1),
+        ("handler({}, {}, (e: { n: Cell<number> }) => {})", 0),
+        ("pattern((i: { n: Cell<number> }) => i, {})", 0),
+        ("pattern(() => ({}))", 0),
+        ("Cell.of<{ n: Cell<number> }>({})", 1),
+        ("new Cell<{ n: Cell<number> }>()", 1),
+        ("cell<{ n: Cell<number> }>()", 1),
+    ] {
+        let source = format!(
+            "import {{ handler, pattern, recipe, Cell, cell }} from 'commontools';\nconst x = {call};\nexport default pattern(() => ({{ x }}));"
+        );
+        let code: String = code("charm.ts", &source).split_whitespace().collect();
+        let found = code.matches("\"asCell\":true").count() + code.matches("asCell:true").count();
+        assert_eq!(found, expected, "{call}\n{code}");
+    }
+}
+
+#[test]
+fn a_function_that_only_shares_a_name_with_the_module_is_left_alone() {
+    let code = code(
+        "charm.ts",
+        "import { pattern as p } from 'commontools';\nfunction handler<T>(f: T) { return f; }\nconst x = handler<{ a: number }>({ a: 1 });\nexport default p<{ n: number }>((i) => i);",
+    );
+    assert!(code.contains("handler({ a: 1 })"), "{code}");
+    assert!(code.contains("\"number\""), "an alias of the import is still the import: {code}");
+}
+
+#[test]
+fn types_become_schemas() {
+    for (ty, expected) in [
+        ("string", r#"{"type":"string"}"#),
+        ("(readonly number[])", r#"{"type":"array","items":{"type":"number"}}"#),
+        ("Array<boolean>", r#"{"type":"array","items":{"type":"boolean"}}"#),
+        ("[string, number]", r#"{"type":"array"}"#),
+        ("'a' | 'b' | undefined", r#"{"enum":["a","b"]}"#),
+        ("string | null", r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#),
+        ("string | Unknown", "{}"),
+        ("{ a: string; b?: 1 }", r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"const":1}},"required":["a"]}"#),
+        ("Record<string, number>", r#"{"type":"object","additionalProperties":{"type":"number"}}"#),
+        ("{ [key: string]: -1.5 }", r#"{"type":"object","properties":{},"additionalProperties":{"const":-1.5}}"#),
+        ("Cell<number>", r#"{"type":"number","asCell":true}"#),
+        ("Writable<Default<number, 3>>", r#"{"type":"number","default":3,"asCell":true}"#),
+        ("Stream<void>", r#"{"asStream":true}"#),
+        ("Default<string[], []>", r#"{"type":"array","items":{"type":"string"},"default":[]}"#),
+        ("Default<object, { a: [1, 'x', null]; b: true }>", r#"{"type":"object","default":{"a":[1,"x",null],"b":true}}"#),
+        ("Secret<string>", r#"{"type":"string","ifc":{"classification":["secret"]}}"#),
+        ("Confidential<string, 'x'>", r#"{"type":"string","ifc":{"classification":["secret"]}}"#),
+        ("Partial<{ a: string }>", r#"{"type":"object","properties":{"a":{"type":"string"}}}"#),
+        ("Omit<{ a: 1; b: 2 }, 'a'>", r#"{"type":"object","properties":{"b":{"const":2}},"required":["b"]}"#),
+        ("{ a: 1 } & { b: 2 }", r#"{"type":"object","properties":{"a":{"const":1},"b":{"const":2}},"required":["a","b"]}"#),
+        ("() => void", "{}"),
+        ("any", "{}"),
+    ] {
+        assert_eq!(schema("", ty), serde_json::from_str::<serde_json::Value>(expected).expect(ty), "{ty}");
+    }
+}
+
+#[test]
+fn named_types_of_the_file_are_unfolded_also_generic_and_circular_ones() {
+    let declarations = "
+        interface Base { id: string }
+        interface Mail extends Base { subject: string }
+        interface Mail { read: boolean }
+        type List<T, U = number> = { items: T[]; total: U };
+        type Tree = { children: Tree[] };
+        enum Level { A = 'a', B = 'b' }
+        export type Kept = Cell<List<Mail>>;";
+    let mail = r#"{"type":"object","properties":{"id":{"type":"string"},"subject":{"type":"string"},"read":{"type":"boolean"}},"required":["id","subject","read"]}"#;
+    for (ty, expected) in [
+        ("Mail", mail.to_owned()),
+        ("Kept", format!(r#"{{"type":"object","properties":{{"items":{{"type":"array","items":{mail}}},"total":{{"type":"number"}}}},"required":["items","total"],"asCell":true}}"#)),
+        ("Tree", r#"{"type":"object","properties":{"children":{"type":"array","items":{}}},"required":["children"]}"#.into()),
+        ("Level", r#"{"type":"string"}"#.into()),
+    ] {
+        assert_eq!(schema(declarations, ty), serde_json::from_str::<serde_json::Value>(&expected).expect(ty), "{ty}");
+    }
+}
+
+#[test]
+fn a_type_that_unfolds_to_far_more_than_it_spells_is_refused() {
+    let doubling: String = (0..40).map(|n| format!("type T{} = {{ a: T{n}; b: T{n} }};\n", n + 1)).collect();
+    let generic = format!("type P<T> = {{ a: T; b: T }};\ntype Q = {}string{};\n", "P<".repeat(30), ">".repeat(30));
+    for (declarations, ty) in [(format!("type T0 = string;\n{doubling}"), "T40"), (generic, "Q")] {
+        let error = error(
+            "charm.ts",
+            &format!("{declarations}import {{ pattern }} from 'commontools'; export default pattern<{ty}>((i) => i);"),
+        );
+        assert!(error.contains("unfolds to too much"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_named_with_file_line_and_column() {
+    let rest = "\nexport default pattern(() => ({}));";
+    let import = "import { pattern } from 'commontools';\n";
+    for (source, expected) in [
+        (format!("{import}import lodash from \"lodash\";{rest}"), "charm.tsx:2:1: can't import from \"lodash\""),
+        (format!("{import}import type {{ A }} from './a.ts';{rest}"), "charm.tsx:2:1: can't import from \"./a.ts\""),
+        (format!("{import}export * from './a.ts';{rest}"), "charm.tsx:2:1: can't import from \"./a.ts\""),
+        (format!("{import}  const x = await import('x');{rest}"), "charm.tsx:2:19: `import(…)` is not available"),
+        (format!("{import}import * as ct from 'commontools';{rest}"), "charm.tsx:2:8: import from \"commontools\" by name"),
+        (format!("{import}import {{ h, teleport }} from 'commontools'; teleport();{rest}"), "charm.tsx:2:13: \"commontools\" has no \"teleport\" here"),
+        (format!("{import}const a = 1;\nconst a = 2;{rest}"), "charm.tsx:2:7: "),
+        (format!("{import}const = 2;{rest}"), "charm.tsx:2:7: "),
+        (format!("{import}const s = 'abc{rest}"), "charm.tsx:2:11: "),
+        (format!("{import}export const x = pattern(() => ({{}}));"), "charm.tsx:2:39: a charm needs an `export default pattern(…)`"),
+        (String::new(), "charm.tsx:1:1: a charm needs"),
+    ] {
+        let error = error("charm.tsx", &source);
+        assert!(error.starts_with(expected), "{error}\n{source}");
+    }
+    for name in ["charm.py", "charm", "charm.d.ts", "charm.cts", "charm.json"] {
+        assert!(error(name, "").contains("a charm's file ends in"), "{name}");
+    }
+    assert!(error("charm.js", "import { pattern } from 'commontools'; const x: number = 1;").starts_with("charm.js:1:"));
+}
+
+#[test]
+fn a_name_that_is_exported_as_default_will_do() {
+    let code = code("charm.js", "import { pattern } from 'commontools';\nconst p = pattern(() => ({}));\nexport { p as default };");
+    assert!(code.contains("as default"), "{code}");
+}
+
+#[test]
+fn the_source_map_tells_the_authors_places() {
+    let source = "import { handler, pattern } from 'commontools';\ninterface S { a: number }\n\nconst f = handler<S, S>((e, s) => { fail(s); });\nexport default pattern<S>((i) => ({ f: f({}), ui: <b>{i}</b> }));\n";
+    let module = module("charm.tsx", source);
+    let (code, map) = module.split_once("//# sourceMappingURL=data:application/json;base64,").expect("a map");
+    let map = BASE64.decode(map.trim().as_bytes()).expect("base64");
+    let map: serde_json::Value = serde_json::from_slice(&map).expect("JSON");
+    assert_eq!(map["sources"], serde_json::json!(["charm.tsx"]));
+    let mappings = decode(map["mappings"].as_str().expect("a text"));
+    for needle in ["fail(s)", "(e, s)", "f({})", "export default"] {
+        let emitted = place(code, code.find(needle).expect(needle));
+        let (_, original) = mappings
+            .iter()
+            .filter(|(at, _)| at.line == emitted.line && at.column <= emitted.column)
+            .max_by_key(|(at, _)| at.column)
+            .expect(needle);
+        assert_eq!(*original, place(source, source.find(needle).expect(needle)), "{needle}");
+    }
+}
+
+fn decode(mappings: &str) -> Vec<(Place, Place)> {
+    const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut decoded = Vec::new();
+    let mut original = [0i64; 3];
+    for (line, pieces) in mappings.split(';').enumerate() {
+        let mut column = 0i64;
+        for piece in pieces.split(',').filter(|piece| !piece.is_empty()) {
+            let mut values = Vec::new();
+            let (mut value, mut shift) = (0i64, 0);
+            for char in piece.chars() {
+                let digit = i64::try_from(DIGITS.find(char).expect("a digit")).expect("small");
+                value |= (digit & 31) << shift;
+                shift += 5;
+                if digit & 32 == 0 {
+                    values.push(if value & 1 == 1 { -(value >> 1) } else { value >> 1 });
+                    (value, shift) = (0, 0);
+                }
+            }
+            column += values[0];
+            for (total, value) in original.iter_mut().zip(&values[1..]) {
+                *total += value;
+            }
+            let number = |value: i64| u32::try_from(value).expect("not negative");
+            decoded.push((
+                Place { line: u32::try_from(line).expect("few"), column: number(column) },
+                Place { line: number(original[1]), column: number(original[2]) },
+            ));
+        }
+    }
+    decoded
+}
+
+/// Each is the longest source there may be, nested as deep as its syntax can.
+#[test]
+fn the_deepest_sources_are_refused_and_end_no_process() {
+    for (open, close) in [
+        ("(", ""), ("(", ")"), ("[", "]"), ("{", "}"), ("!", ""), ("- ", ""), ("a=>", ""), ("a?", ""), ("a?b:", ""), ("`${", "}`"), ("if(1)", ""),
+        ("<a>", "</a>"), ("<a>{", "}</a>"), ("a+", ""), ("a.", ""), ("a(", ")"), ("new ", ""), ("a=", ""), ("a**", ""), ("await ", ""), ("typeof ", ""),
+        ("function f(){", "}"), ("class A{b=", "}"), ("x as ", ""), ("{a:", "}"), ("[...", "]"), ("else if(1){}", ""), ("a:", ""), ("async()=>", ""),
+        ("for(;;)", ""), ("do ", ""), ("try{", "}"), ("()=>{", "}"), ("a??", ""), ("a?.", ""), ("a``", ""), ("class extends ", ""),
+    ] {
+        for prefix in ["", "x = ", "type A = "] {
+            let repeats = (MAX_SOURCE - prefix.len() - 1) / (open.len() + close.len());
+            let source = format!("{prefix}{}1{}", open.repeat(repeats), close.repeat(repeats));
+            for file in ["charm.tsx", "charm.ts"] {
+                assert!(transpile(file, &source).is_err(), "{prefix}{open}");
+            }
+        }
+    }
+    for (open, close) in [("{a:", "}"), ("A<", ">"), ("keyof ", ""), ("(a:", ")=>b"), ("[", "]"), ("", "[]"), ("", "|a"), ("a extends b?", ":c")] {
+        let repeats = (MAX_SOURCE - 16) / (open.len() + close.len());
+        let source = format!("type A = {}b{}", open.repeat(repeats), close.repeat(repeats));
+        assert!(transpile("charm.ts", &source).is_err(), "{open}{close}");
+    }
+}
+
+#[test]
+fn an_oversized_source_is_refused_by_its_size() {
+    assert!(error("charm.ts", &" ".repeat(MAX_SOURCE + 1)).contains("a charm may have 262144"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_ends_in_a_panic(text in ".{0,200}", file in prop::sample::select(vec!["a.ts", "a.tsx", "a.js"])) {
+        let _ = transpile(file, &text);
+        let _ = transpile(file, &format!("import {{ pattern }} from 'commontools';\nexport default pattern<{{ a: {text} }}>(() => 1);"));
+    }
+}
+
+#[test]
+fn probe_times() {
+    for (open, close) in [
+        ("(", ""), ("(", ")"), ("[", "]"), ("{", "}"), ("!", ""), ("- ", ""), ("a=>", ""), ("a?", ""), ("a?b:", ""), ("`${", "}`"), ("if(1)", ""),
+        ("<a>", "</a>"), ("<a>{", "}</a>"), ("a+", ""), ("a.", ""), ("a(", ")"), ("new ", ""), ("a=", ""), ("a**", ""), ("await ", ""), ("typeof ", ""),
+        ("function f(){", "}"), ("class A{b=", "}"), ("x as ", ""), ("{a:", "}"), ("[...", "]"), ("else if(1){}", ""), ("a:", ""), ("async()=>", ""),
+        ("for(;;)", ""), ("do ", ""), ("try{", "}"), ("()=>{", "}"), ("a??", ""), ("a?.", ""), ("a``", ""), ("class extends ", ""),
+        ("(a:", ")=>b"), ("A<", ">"), ("keyof ", ""), ("", "[]"), ("", "|a"), ("a extends b?", ":c"), ("async(", ")"), ("a<b>(", ")"), ("(a=", ")=>1"), ("a?(", ")"), ("<T>(", ")"), ("a<", ""), ("(a?", ")"), ("a?(b)=>(", "):c"), ("a ? (b) : ", ""),
+    ] {
+        for prefix in ["", "type A = "] {
+            for file in ["charm.tsx", "charm.ts"] {
+                let mut times = Vec::new();
+                for n in [2048usize, 4096, 8192, 16384, 32768] {
+                    if n * (open.len() + close.len()) > MAX_SOURCE - 20 { break; }
+                    let source = format!("{prefix}{}1{}", open.repeat(n), close.repeat(n));
+                    let began = std::time::Instant::now();
+                    let _ = transpile(file, &source);
+                    times.push((n, began.elapsed().as_millis()));
+                    if began.elapsed().as_millis() > 300 { break; }
+                }
+                if times.last().unwrap().1 > 100 { println!("{prefix}{open}{close} {file} {times:?}"); }
+            }
+        }
+    }
+}
