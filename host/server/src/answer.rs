@@ -1,0 +1,83 @@
+//! Answers that are errors, as JSON: `{"error": "<text>", "code": "<kind>", …}`.
+
+use std::fmt::Display;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use bg_charms::api::{ErrorBody, ErrorCode};
+use bg_identity::http_signature::SignatureError;
+use bg_poller::RuntimeError;
+use http::StatusCode;
+
+use crate::body::BodyError;
+use crate::hosts::HostError;
+
+/// Why a request is not answered as its client hoped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    pub(crate) body: ErrorBody,
+}
+
+impl Failure {
+    /// An error of a kind, with the status that goes with it.
+    pub(crate) fn of(code: ErrorCode, message: impl Display) -> Self {
+        Self { status: code.status(), body: ErrorBody::new(code, message.to_string()) }
+    }
+
+    /// The request is wrong in itself.
+    pub(crate) fn invalid(message: impl Display) -> Self {
+        Self::of(ErrorCode::Invalid, message)
+    }
+
+    /// The same with another status.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<RuntimeError> for Failure {
+    fn from(error: RuntimeError) -> Self {
+        let body = ErrorBody::from(&error);
+        Self { status: body.code.status(), body }
+    }
+}
+
+impl From<SignatureError> for Failure {
+    fn from(error: SignatureError) -> Self {
+        let code = match error {
+            // Not the client's fault, and better in a while.
+            SignatureError::Busy => ErrorCode::Unavailable,
+            _ => ErrorCode::Signature,
+        };
+        Self::of(code, error)
+    }
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        let status = match error {
+            BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Broken(_) => StatusCode::BAD_REQUEST,
+        };
+        Self::invalid(error).with_status(status)
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        let status = match error {
+            HostError::Malformed => StatusCode::BAD_REQUEST,
+            HostError::Unknown(_) => StatusCode::MISDIRECTED_REQUEST,
+        };
+        Self::invalid(error).with_status(status)
+    }
+}

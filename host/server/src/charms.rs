@@ -1,0 +1,68 @@
+//! Charms: what they are, what they hold, and events sent to them.
+
+use axum::Json;
+use bg_charms::{CharmShow, Spaces, api};
+use bg_poller::{CharmRuntime, Outcome};
+use http::{StatusCode, Uri};
+
+use crate::answer::Failure;
+use crate::options::BODY;
+use crate::query::{CharmPath, KeyPath, parameter};
+use crate::signed::Signed;
+
+/// How many runs are answered if the client does not say, and at most.
+const RUNS: usize = 20;
+const MOST_RUNS: usize = 1_000;
+
+/// `GET /api/v1/charms/{space}/{charm}`
+pub(crate) async fn shape(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<Json<api::Shape>, Failure> {
+    Ok(Json(signed.caller.shape(&charm).await?))
+}
+
+/// `GET /api/v1/charms/{space}/{charm}/value?path=["key",…]`
+pub(crate) async fn value(
+    CharmPath(charm): CharmPath,
+    uri: Uri,
+    signed: Signed<BODY>,
+) -> Result<Json<api::Value>, Failure> {
+    let KeyPath(path) = parameter(&uri, "path")?
+        .ok_or_else(|| Failure::invalid("the query parameter path is missing; expected a JSON array of strings"))?;
+    let found = signed.caller.open(&charm).await?.get(&path).await?;
+    Ok(Json(found.into()))
+}
+
+/// `GET /api/v1/charms/{space}/{charm}/runs?limit=N`
+pub(crate) async fn runs(
+    CharmPath(charm): CharmPath,
+    uri: Uri,
+    signed: Signed<BODY>,
+) -> Result<Json<api::Runs>, Failure> {
+    let limit = parameter(&uri, "limit")?.unwrap_or(RUNS).min(MOST_RUNS);
+    Ok(Json(api::Runs { runs: signed.caller.runs(&charm, limit).await? }))
+}
+
+/// `GET /api/v1/charms/{space}/{charm}/show`
+pub(crate) async fn show(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<Json<CharmShow>, Failure> {
+    Ok(Json(signed.caller.show(&charm).await?))
+}
+
+/// `POST /api/v1/charms/{space}/{charm}/trigger`; answered when the handler is done.
+pub(crate) async fn trigger(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<Json<Outcome>, Failure> {
+    let api::Trigger { stream, event } = signed.json()?;
+    Ok(Json(signed.caller.trigger(&charm, &stream, &event).await?))
+}
+
+/// `POST /api/v1/charms/{space}/{charm}/refresh`
+pub(crate) async fn refresh(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<StatusCode, Failure> {
+    signed.caller.refresh_auth(&charm).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/charms/{space}/{charm}/secret`; for the egress gate of a service with access to the space.
+pub(crate) async fn secret(
+    CharmPath(charm): CharmPath,
+    signed: Signed<BODY>,
+) -> Result<Json<api::SecretText>, Failure> {
+    let api::SecretPath { path } = signed.json()?;
+    Ok(Json(api::SecretText { secret: signed.caller.secret(&charm, &path).await? }))
+}

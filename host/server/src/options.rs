@@ -1,0 +1,54 @@
+//! What can be set, and the limits that hold unless it is.
+
+use std::time::Duration;
+
+/// Limits of a server, and the names by which it may be called.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Host names, without a port, under which clients may address this server, beside `localhost`, loopback addresses and the
+    /// address it listens on. A request to any other is refused: it may come from a page whose name was pointed at this server
+    /// (DNS rebinding), or be a signed request that was meant for another server.
+    pub allowed_hosts: Vec<String>,
+    /// Open connections; further ones wait in the system's queue. Each service that watches registrations holds one or two.
+    pub max_connections: usize,
+    /// How long a client may take to send a request's header, and how long a connection may be idle between requests.
+    pub header_timeout: Duration,
+    /// How long a client may take to send a request's body.
+    pub body_timeout: Duration,
+    /// How long a client may take to accept the next part of an answer.
+    pub write_timeout: Duration,
+    /// How long a shutdown waits for requests that are being answered.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    /// 256 connections; 30 s for a header, a body and each write; 10 s to drain.
+    fn default() -> Self {
+        Self {
+            allowed_hosts: Vec::new(),
+            max_connections: 256,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The largest body of a request about registrations: one entry takes about 200 bytes.
+pub(crate) const REGISTRATION_BODY: usize = 64 * 1024;
+
+/// The largest body of a deployment: a source file and initial values.
+pub(crate) const DEPLOY_BODY: usize = 4 * 1024 * 1024;
+
+/// The largest body of any other request.
+pub(crate) const BODY: usize = 1024 * 1024;
+
+/// A body up to this size is received whatever others there are: 16 MiB, if all 256 connections send one.
+pub(crate) const SMALL_BODY: usize = 64 * 1024;
+
+/// All larger bodies that are being received at one time, together; a request waits, within its body timeout, for its part of it.
+pub(crate) const LARGE_BODIES: usize = 64 * 1024 * 1024;
+
+/// A request's header, together with what of its body came along.
+pub(crate) const HEADER: usize = 64 * 1024;

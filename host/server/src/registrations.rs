@@ -1,0 +1,79 @@
+//! Registrations, their changes, and polls that ended before anything was triggered.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use bg_charms::api;
+use bg_poller::{CharmRuntime, Registration};
+use http::{StatusCode, Uri};
+
+use crate::answer::Failure;
+use crate::app::App;
+use crate::options::{BODY, REGISTRATION_BODY};
+use crate::query::{CharmPath, IntegrationPath, parameter};
+use crate::signed::Signed;
+
+type SignedForm = Signed<REGISTRATION_BODY>;
+
+/// The reason if a client gives none.
+const BY_HAND: &str = "by hand";
+
+/// `GET /api/v1/registrations`
+pub(crate) async fn list(signed: SignedForm) -> Result<Json<api::Registrations>, Failure> {
+    // The number first: what changes in between is then reported once too often, not once too few.
+    let revision = signed.caller.revision().await?;
+    let registrations = signed.caller.registrations().await?;
+    Ok(Json(api::Registrations { revision, registrations }))
+}
+
+/// `GET /api/v1/registrations/changes?after=N`; waits at most [`api::CHANGES_WAIT_SECONDS`].
+pub(crate) async fn changes(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    signed: SignedForm,
+) -> Result<Json<api::Revision>, Failure> {
+    let after = parameter(&uri, "after")?.unwrap_or(0);
+    let revision = tokio::select! {
+        changed = signed.caller.changed(after) => changed?,
+        () = app.shutdown.cancelled() => after,
+    };
+    Ok(Json(api::Revision { revision }))
+}
+
+/// `POST /api/v1/registrations`
+pub(crate) async fn register(signed: SignedForm) -> Result<Json<Registration>, Failure> {
+    let api::Register { charm, integration } = signed.json()?;
+    Ok(Json(signed.caller.register(&charm, &integration).await?))
+}
+
+/// `PATCH /api/v1/registrations/{space}/{charm}`
+pub(crate) async fn set_disabled(
+    CharmPath(charm): CharmPath,
+    signed: SignedForm,
+) -> Result<Json<Registration>, Failure> {
+    let api::SetDisabled { disabled, reason } = signed.json()?;
+    let reason = disabled.then(|| reason.as_deref().unwrap_or(BY_HAND));
+    Ok(Json(signed.caller.set_disabled(&charm, reason).await?))
+}
+
+/// `DELETE /api/v1/registrations/{space}/{charm}`
+pub(crate) async fn remove(CharmPath(charm): CharmPath, signed: SignedForm) -> Result<Json<api::Removed>, Failure> {
+    Ok(Json(api::Removed { removed: signed.caller.remove(&charm).await? }))
+}
+
+/// `POST /api/v1/runs`
+pub(crate) async fn record(signed: Signed<BODY>) -> Result<StatusCode, Failure> {
+    let api::Runs { runs } = signed.json()?;
+    signed.caller.record(&runs).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PUT /api/v1/integrations/{id}/list`
+pub(crate) async fn prepare_list(
+    IntegrationPath(integration): IntegrationPath,
+    signed: SignedForm,
+) -> Result<StatusCode, Failure> {
+    signed.caller.prepare_list(&integration).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

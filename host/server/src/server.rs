@@ -1,0 +1,149 @@
+//! Listening, accepting, draining.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_charms::LocalRuntime;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::options::ServerOptions;
+use crate::{connection, router};
+
+/// Why a server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another program listens there.
+    #[error(
+        "cannot listen on {0}: another program uses this port; name another address, --listen 127.0.0.1:0 for any free port, or \
+         end the other program"
+    )]
+    InUse(SocketAddr),
+    /// Low ports are the system's.
+    #[error(
+        "cannot listen on {0}: this user may not use ports below 1024; name another address, such as --listen 127.0.0.1:8000"
+    )]
+    NotAllowed(SocketAddr),
+    /// None of this machine's interfaces has the address.
+    #[error(
+        "cannot listen on {0}: this machine does not have that address; --listen 127.0.0.1:8000 works on every machine"
+    )]
+    NotHere(SocketAddr),
+    /// The system refused for another reason.
+    #[error("cannot listen on {address}: {source}")]
+    Other {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why serving ended otherwise than cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The time to drain was up.
+    #[error("{connections} connections were cut off, {waited:?} after the shutdown began")]
+    CutOff {
+        /// How many.
+        connections: usize,
+        /// The drain time.
+        waited: Duration,
+    },
+}
+
+/// A server that listens, and answers once [`serve`](Self::serve) is called.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    options: ServerOptions,
+}
+
+impl Server {
+    /// Listens on `address`, with the default limits. Port 0 is any free port; see [`local_addr`](Self::local_addr).
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        Self::bind_with(address, ServerOptions::default()).await
+    }
+
+    /// Listens on `address`, with other limits or more host names.
+    pub async fn bind_with(address: SocketAddr, options: ServerOptions) -> Result<Self, BindError> {
+        let explain = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse(address),
+            io::ErrorKind::PermissionDenied => BindError::NotAllowed(address),
+            io::ErrorKind::AddrNotAvailable => BindError::NotHere(address),
+            _ => BindError::Other { address, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(explain)?;
+        let address = listener.local_addr().map_err(explain)?;
+        Ok(Self { listener, address, options })
+    }
+
+    /// Where it listens, with the real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `shutdown`. Then no new ones are taken, long polls are answered at once, and the requests that
+    /// are being answered have the drain time to finish. Dropping the future closes every connection.
+    pub async fn serve(self, runtime: Arc<LocalRuntime>, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let Self { listener, address, options } = self;
+        let router = router::router(Arc::new(App::new(runtime, address, &options, shutdown.clone())));
+        let places = Arc::new(Semaphore::new(options.max_connections));
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                (stream, place) = accept(&listener, &places) => {
+                    let serving = connection::serve(stream, router.clone(), options.clone(), shutdown.clone());
+                    connections.spawn(async move {
+                        serving.await;
+                        drop(place);
+                    });
+                }
+                Some(ended) = connections.join_next() => note(ended),
+            }
+        }
+        drop(listener);
+        let drained = tokio::time::timeout(options.drain_timeout, async {
+            while let Some(ended) = connections.join_next().await {
+                note(ended);
+            }
+        });
+        match drained.await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(ServeError::CutOff { connections: connections.len(), waited: options.drain_timeout }),
+        }
+    }
+}
+
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(error = %error, "a request made the server fail; its connection was closed");
+    }
+}
+
+/// How long to wait after an accept that failed for want of memory or file descriptors: until some connection is closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Waits for a free place, then for a connection.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            // The client was gone before it was its turn.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

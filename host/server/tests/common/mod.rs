@@ -1,0 +1,117 @@
+//! A server with a real local runtime, on a port of its own.
+#![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bg_charms::{Actor, DeployRequest, Handlers, LocalHandle, LocalOptions, LocalRuntime, RemoteRuntime, Spaces};
+use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
+use bg_identity::{Identity, SpaceDid, http_signature, space_did};
+use bg_poller::CharmRef;
+use bg_sandbox::{CharmComponent, Sandbox, SandboxOptions, World};
+use bg_server::{ServeError, Server, ServerOptions};
+use bg_test_support::{HttpReply, request};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const CHARM: &str = include_str!("charm.wat");
+
+pub struct Fixture {
+    pub runtime: Arc<LocalRuntime>,
+    pub address: SocketAddr,
+    pub shutdown: CancellationToken,
+    pub serving: JoinHandle<Result<(), ServeError>>,
+    _dir: TempDir,
+}
+
+impl Fixture {
+    /// A server whose charms all are the one of `charm.wat`.
+    pub async fn start() -> Self {
+        Self::start_with(ServerOptions::default()).await
+    }
+
+    pub async fn start_with(options: ServerOptions) -> Self {
+        Self::start_with_charm(CHARM, options).await
+    }
+
+    pub async fn start_with_charm(charm: &str, options: ServerOptions) -> Self {
+        let sandbox = Sandbox::new(SandboxOptions::default()).unwrap();
+        let loaded = sandbox.load(wat::parse_str(charm).unwrap(), World::Charm).await.unwrap();
+        let component = Arc::new(CharmComponent::new(&sandbox, &loaded).unwrap());
+        let http = Gate::new(GateOptions::default()).client(ClientOptions::new(Owner::Charms)).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let options_of_runtime = LocalOptions {
+            handlers: Some(Handlers { component, http }),
+            ..LocalOptions::new(dir.path().join("runtime.db"))
+        };
+        let runtime = Arc::new(LocalRuntime::open(options_of_runtime).unwrap());
+        let server = Server::bind_with("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+        let address = server.local_addr();
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(server.serve(runtime.clone(), shutdown.clone()));
+        Self { runtime, address, shutdown, serving, _dir: dir }
+    }
+
+    pub fn operator(&self) -> LocalHandle {
+        self.runtime.as_actor(Actor::Operator)
+    }
+
+    pub fn remote(&self, identity: Identity) -> RemoteRuntime {
+        RemoteRuntime::new(format!("http://{}", self.address).parse().unwrap(), identity)
+    }
+
+    /// Deploys a charm as the operator.
+    pub async fn deploy(&self, space: &SpaceDid) -> CharmRef {
+        self.operator().deploy(space, &counter()).await.unwrap().charm
+    }
+
+    /// An unsigned request.
+    pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> HttpReply {
+        request(self.address, method, target, headers, body.as_bytes()).unwrap()
+    }
+
+    /// A signed request.
+    pub fn send_signed(&self, identity: &Identity, method: &str, target: &str, body: &str) -> HttpReply {
+        let headers = self.sign(identity, method, target, body);
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.send(method, target, &headers, body)
+    }
+
+    pub fn sign(&self, identity: &Identity, method: &str, target: &str, body: &str) -> Vec<(String, String)> {
+        let url = format!("http://{}{target}", self.address).parse().unwrap();
+        let method = method.parse().unwrap();
+        let headers = http_signature::sign(identity, &method, &url, body.as_bytes(), SystemTime::now()).unwrap();
+        headers.into_iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+    }
+
+    /// Ends the server in good order.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.serving.await.unwrap().unwrap();
+    }
+}
+
+pub fn counter() -> DeployRequest {
+    DeployRequest {
+        file_name: "counter.ts".to_owned(),
+        source: "import { pattern } from \"commontools\";\nexport default pattern(() => ({}));\n".to_owned(),
+        inputs: Map::new(),
+    }
+}
+
+pub fn my_space() -> SpaceDid {
+    space_did("my-space")
+}
+
+/// The text of an answer's `error`.
+pub fn error(reply: &HttpReply) -> String {
+    reply.json().unwrap()["error"].as_str().unwrap_or_else(|| panic!("no error in {}", reply.text())).to_owned()
+}
+
+pub fn code(reply: &HttpReply) -> Value {
+    reply.json().unwrap()["code"].clone()
+}

@@ -1,0 +1,223 @@
+//! The remote runtime against this server: what it does is what the local one does.
+#![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
+
+mod common;
+
+use std::time::Duration;
+
+use bg_charms::{AccessLevel, RemoteRuntime, Spaces, Subject};
+use bg_identity::{CharmId, Identity, SYSTEM_SPACE_NAME, space_identity, system_space};
+use bg_poller::{CharmRef, CharmRuntime, Lookup, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
+use common::{Fixture, counter, my_space};
+use serde_json::json;
+
+fn path(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|&key| key.to_owned()).collect()
+}
+
+fn operator_identity() -> Identity {
+    Identity::from_passphrase("implicit trust")
+}
+
+/// A remote runtime whose identity has access to the system space, as `add-admin-charm` grants it.
+async fn with_access(fixture: &Fixture) -> RemoteRuntime {
+    let admin = fixture.remote(space_identity(SYSTEM_SPACE_NAME));
+    let subject = Subject::Did(operator_identity().did());
+    admin.set_acl(&system_space(), &subject, Some(AccessLevel::Write)).await.unwrap();
+    fixture.remote(operator_identity())
+}
+
+fn unknown_charm() -> CharmRef {
+    CharmRef { space: my_space(), charm: CharmId::for_content(b"nothing") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charms_are_deployed_read_and_triggered() {
+    let fixture = Fixture::start().await;
+    let remote = fixture.remote(operator_identity());
+    let deployed = remote.deploy(&my_space(), &counter()).await.unwrap();
+    assert!(deployed.created);
+    assert_eq!(deployed.streams, ["bgUpdater", "broken"]);
+    let charm = deployed.charm;
+    assert!(!remote.deploy(&my_space(), &counter()).await.unwrap().created);
+
+    let opened = remote.open(&charm).await.unwrap();
+    assert_eq!(opened.charm_ref(), &charm);
+    assert_eq!(opened.keys().await.unwrap(), ["auth", "bgUpdater", "broken", "count"]);
+    assert!(opened.has_stream("bgUpdater").await.unwrap());
+    assert!(!opened.has_stream("count").await.unwrap());
+    for (keys, expected) in [
+        (&["count"][..], Lookup::Value(json!(0))),
+        (&["auth", "user", "email"], Lookup::Value(json!("ann@example.com"))),
+        (&["auth", "token"], Lookup::Secret),
+        (&["nothing & \"more\" / ü"], Lookup::Absent),
+        (&[], Lookup::Absent),
+    ] {
+        assert_eq!(opened.get(&path(keys)).await.unwrap(), expected, "{keys:?}");
+    }
+
+    assert_eq!(remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap(), Outcome::success());
+    assert_eq!(opened.get(&path(&["count"])).await.unwrap(), Lookup::Value(json!(1)));
+    let failed = remote.trigger(&charm, "broken", &json!({})).await.unwrap();
+    assert_eq!(failed.kind, OutcomeKind::HandlerFailed);
+    assert!(failed.message.is_some_and(|message| message.contains("it is broken")));
+
+    let summaries = remote.charms(&my_space()).await.unwrap();
+    assert_eq!(summaries.len(), 1);
+    assert_eq!((&summaries[0].charm, summaries[0].name.as_deref()), (&charm, Some("Counter")));
+    let shown = remote.show(&charm).await.unwrap();
+    assert_eq!(shown.cells["count"], json!(1));
+    assert!(!serde_json::to_string(&shown).unwrap().contains("sesame"));
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_go_there_and_back() {
+    let fixture = Fixture::start().await;
+    let remote = with_access(&fixture).await;
+    let charm = remote.deploy(&my_space(), &counter()).await.unwrap().charm;
+    let gmail = "gmail".parse().unwrap();
+
+    let registration = remote.register(&charm, &gmail).await.unwrap();
+    assert_eq!((&registration.charm, &registration.integration), (&charm, &gmail));
+    assert_eq!(remote.registrations().await.unwrap(), [registration]);
+    assert_eq!(remote.registrations().await.unwrap(), fixture.operator().registrations().await.unwrap());
+
+    let disabled = remote.set_disabled(&charm, Some("no longer needed")).await.unwrap();
+    assert!(!disabled.is_enabled() && disabled.status.contains("no longer needed"), "{disabled:?}");
+    assert!(remote.set_disabled(&charm, None).await.unwrap().is_enabled());
+
+    let run = Run {
+        charm: charm.clone(),
+        started_at: UnixMillis(1_800_000_000_000),
+        duration: Duration::from_millis(7),
+        outcome: Outcome::failure(OutcomeKind::Invalid, "no auth cell"),
+    };
+    remote.record(std::slice::from_ref(&run)).await.unwrap();
+    assert_eq!(remote.runs(&charm, 10).await.unwrap(), [run]);
+    assert!(remote.registrations().await.unwrap()[0].status.contains("no auth cell"));
+    remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap();
+    assert_eq!(remote.runs(&charm, 10).await.unwrap().len(), 2);
+    assert_eq!(remote.runs(&charm, 1).await.unwrap().len(), 1);
+
+    remote.prepare_list(&gmail).await.unwrap();
+    assert_eq!(fixture.operator().integration_list(&gmail).await.unwrap(), Some(vec![charm.clone()]));
+
+    assert!(remote.remove(&charm).await.unwrap());
+    assert!(!remote.remove(&charm).await.unwrap());
+    assert_eq!(remote.registrations().await.unwrap(), []);
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_system_space_is_closed_until_its_own_key_grants_access() {
+    let fixture = Fixture::start().await;
+    let charm = fixture.deploy(&my_space()).await;
+    let remote = fixture.remote(operator_identity());
+    let gmail = "gmail".parse().unwrap();
+
+    let refusals = [
+        remote.registrations().await.err(),
+        remote.changed(0).await.err(),
+        remote.set_disabled(&charm, None).await.err(),
+        remote.remove(&charm).await.err(),
+        remote.prepare_list(&gmail).await.err(),
+        remote.acl(&system_space()).await.err(),
+        remote.set_acl(&system_space(), &Subject::Anyone, Some(AccessLevel::Owner)).await.err(),
+    ];
+    for refusal in refusals {
+        let Some(RuntimeError::Authorization { space, message }) = refusal else { panic!("{refusal:?}") };
+        assert_eq!(space, system_space());
+        assert!(message.contains("add-admin-charm"), "{message}");
+        assert!(message.contains(operator_identity().did().as_str()), "{message}");
+    }
+
+    let remote = with_access(&fixture).await;
+    assert_eq!(remote.registrations().await.unwrap(), []);
+    let acl = remote.acl(&system_space()).await.unwrap();
+    assert_eq!(acl.0.get(&Subject::Did(operator_identity().did())), Some(&AccessLevel::Write));
+    // To write there is not to own it.
+    let refusal = remote.set_acl(&system_space(), &Subject::Anyone, Some(AccessLevel::Read)).await.unwrap_err();
+    assert!(matches!(refusal, RuntimeError::Authorization { .. }), "{refusal:?}");
+
+    let admin = fixture.remote(space_identity(SYSTEM_SPACE_NAME));
+    admin.set_acl(&system_space(), &Subject::Did(operator_identity().did()), None).await.unwrap();
+    assert!(matches!(remote.registrations().await, Err(RuntimeError::Authorization { .. })));
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_the_same_at_both_sides() {
+    let fixture = Fixture::start().await;
+    let remote = with_access(&fixture).await;
+    let operator = fixture.operator();
+    let charm = fixture.deploy(&my_space()).await;
+    let unknown = unknown_charm();
+    let gmail = "gmail".parse().unwrap();
+
+    assert_eq!(remote.open(&unknown).await.err(), operator.open(&unknown).await.err());
+    assert_eq!(remote.open(&unknown).await.err(), Some(RuntimeError::NotFound(unknown.clone())));
+    assert_eq!(remote.register(&unknown, &gmail).await, operator.register(&unknown, &gmail).await);
+    assert_eq!(
+        remote.trigger(&charm, "nothing", &json!({})).await,
+        operator.trigger(&charm, "nothing", &json!({})).await
+    );
+    assert_eq!(remote.refresh_auth(&charm).await, operator.refresh_auth(&charm).await);
+    let mut broken = counter();
+    broken.source = "export default (".to_owned();
+    assert_eq!(remote.deploy(&my_space(), &broken).await, operator.deploy(&my_space(), &broken).await);
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_for_those_who_may_write_to_the_system_space() {
+    let fixture = Fixture::start().await;
+    let charm = fixture.deploy(&my_space()).await;
+    let token = path(&["auth", "token"]);
+    let stranger = fixture.remote(operator_identity());
+    assert!(matches!(stranger.secret(&charm, &token).await, Err(RuntimeError::Authorization { .. })));
+    let remote = with_access(&fixture).await;
+    assert_eq!(remote.secret(&charm, &token).await.unwrap().expose(), "sesame");
+    assert!(matches!(remote.secret(&charm, &path(&["count"])).await, Err(RuntimeError::Unfit(_))));
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_poll_wakes_when_registrations_change() {
+    let fixture = Fixture::start().await;
+    let remote = with_access(&fixture).await;
+    let charm = fixture.deploy(&my_space()).await;
+    // First the present revision, which is answered at once unless it is 0, then a wait.
+    let seen = remote.changed(u64::MAX).await.unwrap();
+    let waiting = {
+        let remote = remote.clone();
+        tokio::spawn(async move { remote.changed(seen).await })
+    };
+    // As the button does it.
+    let body = json!({ "charmId": charm.charm, "space": charm.space, "integration": "gmail" }).to_string();
+    assert_eq!(fixture.send("POST", "/api/integrations/bg", &[], &body).status, 200);
+    let revision = waiting.await.unwrap().unwrap();
+    assert_ne!(revision, seen);
+    assert_eq!(remote.registrations().await.unwrap().len(), 1);
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_answers_long_polls_at_once() {
+    let fixture = Fixture::start().await;
+    let remote = with_access(&fixture).await;
+    let seen = remote.changed(u64::MAX).await.unwrap();
+    let waiting = {
+        let remote = remote.clone();
+        tokio::spawn(async move { remote.changed(seen).await })
+    };
+    // Another request on the way shows that the server is at work; the poll has been sent before it, or is sent after the
+    // shutdown and then is refused.
+    remote.registrations().await.unwrap();
+    // Fails if a connection has to be cut off.
+    fixture.stop().await;
+    match waiting.await.unwrap() {
+        Ok(revision) => assert_eq!(revision, seen),
+        Err(error) => assert!(error.is_unavailable(), "{error:?}"),
+    }
+}
