@@ -1,0 +1,109 @@
+//! The environment of a nested cargo call.
+//!
+//! Under `cargo run` and `cargo test`, and in the shells of people who set compiler flags, the environment says things that
+//! are meant for the host's build: the same guests must come out with and without them.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::Command;
+
+/// What begins with `CARGO` and says how to reach the network and where downloads are kept, not what to build.
+const KEPT: [&str; 7] = [
+    "CARGO_HOME",
+    "CARGO_BUILD_JOBS",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTR",
+    "CARGO_SOURCE_",
+    "CARGO_UNSTABLE_GITOXIDE",
+];
+
+/// Whether a variable is about some other build.
+fn is_foreign(name: &str) -> bool {
+    let foreign = ["CARGO", "__CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "CLIPPY_"];
+    let build = ["MAKEFLAGS", "MFLAGS", "OUT_DIR", "TARGET", "HOST", "PROFILE", "OPT_LEVEL", "NUM_JOBS"];
+    // Rust's `RUSTUP_*` stay: they name the active toolchain.
+    (foreign.iter().any(|prefix| name.starts_with(prefix)) && !KEPT.iter().any(|prefix| name.starts_with(prefix)))
+        || build.contains(&name)
+}
+
+/// Cargo puts its own library folders first here for the programs it runs, where another compiler would find the wrong
+/// libraries.
+const LIBRARY_PATHS: [&str; 2] = ["LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"];
+
+/// Takes from the environment of `command` all that is about another build. `ours` are folders whose libraries must not be
+/// found: the workspace's target folder, the active toolchain.
+pub(crate) fn clean(command: &mut Command, ours: &[&Path]) {
+    for (name, value) in std::env::vars_os() {
+        let Some(text) = name.to_str() else { continue };
+        if is_foreign(text) {
+            command.env_remove(&name);
+        } else if LIBRARY_PATHS.contains(&text) {
+            match without(&value, ours) {
+                Some(rest) => command.env(&name, rest),
+                None => command.env_remove(&name),
+            };
+        }
+    }
+}
+
+fn without(paths: &OsStr, ours: &[&Path]) -> Option<OsString> {
+    let kept = std::env::split_paths(paths)
+        .filter(|path| !path.as_os_str().is_empty() && !ours.iter().any(|ours| path.starts_with(ours)))
+        .collect::<Vec<_>>();
+    if kept.is_empty() { None } else { std::env::join_paths(kept).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_outer_build_says_is_kept_from_the_nested_one_and_the_network_settings_are_not() {
+        for (name, foreign) in [
+            ("CARGO", true),
+            ("CARGO_PKG_NAME", true),
+            ("CARGO_MANIFEST_DIR", true),
+            ("CARGO_BIN_EXE_demo", true),
+            ("CARGO_TARGET_DIR", true),
+            ("CARGO_ENCODED_RUSTFLAGS", true),
+            ("CARGO_PROFILE_GUEST_OPT_LEVEL", true),
+            ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", true),
+            ("CARGO_BUILD_RUSTC_WRAPPER", true),
+            ("RUSTFLAGS", true),
+            ("RUSTC", true),
+            ("RUSTC_WRAPPER", true),
+            ("RUSTC_BOOTSTRAP", true),
+            ("RUSTDOCFLAGS", true),
+            ("CARGO_MAKEFLAGS", true),
+            ("CLIPPY_ARGS", true),
+            ("OUT_DIR", true),
+            ("CARGO_HOME", false),
+            ("CARGO_BUILD_JOBS", false),
+            ("CARGO_HTTP_PROXY", false),
+            ("CARGO_NET_OFFLINE", false),
+            ("CARGO_REGISTRIES_CRATES_IO_PROTOCOL", false),
+            ("CARGO_REGISTRY_DEFAULT", false),
+            ("RUSTUP_TOOLCHAIN", false),
+            ("RUSTUP_HOME", false),
+            ("RUST_BACKTRACE", false),
+            ("HOST_OF_MINE", false),
+            ("PATH", false),
+        ] {
+            assert_eq!(is_foreign(name), foreign, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_our_own_folders_leave_the_library_path() {
+        let ours = [Path::new("/work/target"), Path::new("/toolchain")];
+        for (before, after) in [
+            ("/work/target/debug/deps:/toolchain/lib", None),
+            ("/work/target/debug:/opt/lib:/toolchain/lib", Some("/opt/lib")),
+            ("/work/targets", Some("/work/targets")),
+            ("", None),
+        ] {
+            assert_eq!(without(OsStr::new(before), &ours), after.map(OsString::from), "{before}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Builds the guests of this workspace: every folder of `integrations/` and `tests/guests/` that holds an `integration.toml`,
+//! and `host/script`. Each becomes one component, `dist/<id>.wasm`, with its manifest and the standard metadata inside.
+//!
+//! Tests and the demo call [`ensure_guests`], which takes milliseconds when nothing has changed since the last build; people
+//! run the binary `build-integrations`.
+//!
+//! Guests are built for `wasm32-unknown-unknown` in one cargo call with a target folder of their own (`target/guests`), since
+//! the compiler may be another one than the host's. The same source and compiler give the same bytes in whichever folder the
+//! workspace lies.
+
+mod compile;
+mod component;
+mod debian;
+mod environment;
+mod error;
+mod files;
+mod guests;
+mod progress;
+mod run;
+mod sources;
+mod stamp;
+mod toolchain;
+mod workspace;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use error::BuildError;
+pub use toolchain::Way;
+
+use guests::Guest;
+use progress::Progress;
+use stamp::Stamp;
+use workspace::Workspace;
+
+/// How [`build_integrations`] builds.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Build even where nothing has changed.
+    pub force: bool,
+    /// Where the components go; `dist/` of the workspace if none.
+    pub out: Option<PathBuf>,
+    /// Come by the target in this way only; otherwise the first that works.
+    pub way: Option<Way>,
+    /// The workspace; the one that this crate was compiled in if none.
+    pub workspace: Option<PathBuf>,
+}
+
+/// The components, as they lie on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dist {
+    dir: PathBuf,
+    components: Vec<Component>,
+}
+
+/// One component on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// What it is called: the integration's ID, or `script`.
+    pub id: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256, in lower-case hexadecimal.
+    pub sha256: String,
+    /// How long it was from the start of the build until it was written; none if it was up to date already.
+    pub took: Option<Duration>,
+}
+
+impl Dist {
+    /// The folder that holds them.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// All of them, by ID.
+    pub fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    /// The file of one, such as `gmail` or `script`.
+    pub fn path(&self, id: &str) -> Result<&Path, BuildError> {
+        self.components
+            .iter()
+            .find(|component| component.id == id)
+            .map(|component| component.path.as_path())
+            .ok_or_else(|| BuildError::NoSuchGuest {
+                id: id.to_owned(),
+                known: self.components.iter().map(|component| component.id.as_str()).collect::<Vec<_>>().join(", "),
+            })
+    }
+}
+
+/// The workspace's components, built first where they are missing or older than their sources. Safe to call from several
+/// threads and processes at once: one builds, the others wait for it.
+pub fn ensure_guests() -> Result<Dist, BuildError> {
+    build_integrations(&Options::default())
+}
+
+/// Builds what needs building. Progress goes to standard error.
+pub fn build_integrations(options: &Options) -> Result<Dist, BuildError> {
+    let plan = Plan::new(options)?;
+    if !options.force
+        && let Some(dist) = plan.fresh()
+    {
+        return Ok(dist);
+    }
+    let progress = Progress::new();
+    let lock = files::lock(&plan.target.join(".lock"), &progress)?;
+    // Another process may have built while this one waited for the lock.
+    let dist = match plan.fresh() {
+        Some(dist) if !options.force => dist,
+        _ => plan.build(options, &progress)?,
+    };
+    progress.finish();
+    drop(lock);
+    Ok(dist)
+}
+
+/// The components if they are up to date; none if a build has something to do.
+pub fn fresh(options: &Options) -> Result<Option<Dist>, BuildError> {
+    Ok(Plan::new(options)?.fresh())
+}
+
+/// What is to be built, from what, and where to.
+struct Plan {
+    workspace: Workspace,
+    guests: Vec<Guest>,
+    target: PathBuf,
+    out: PathBuf,
+    /// A digest of all that goes into the components, but for the compiler where it is not the active one.
+    inputs: String,
+}
+
+impl Plan {
+    fn new(options: &Options) -> Result<Self, BuildError> {
+        let workspace = match &options.workspace {
+            Some(root) => Workspace::open(&std::path::absolute(root).map_err(BuildError::file("find", root))?)?,
+            None => Workspace::find()?,
+        };
+        let guests = guests::find(&workspace)?;
+        let target = workspace.root().join("target").join("guests");
+        let out = options.out.clone().unwrap_or_else(|| workspace.root().join("dist"));
+        let inputs = sources::digest(&workspace, &guests)?;
+        Ok(Self { workspace, guests, target, out, inputs })
+    }
+
+    fn fresh(&self) -> Option<Dist> {
+        let stamp = Stamp::read(&self.target)?;
+        if stamp.inputs != self.inputs || stamp.compiler.identity != toolchain::file_identity(&stamp.compiler.path)? {
+            return None;
+        }
+        let mut components = Vec::with_capacity(self.guests.len());
+        for guest in &self.guests {
+            let component = files::describe(&guest.id, &self.out).ok()?;
+            if stamp.components.get(&guest.id) != Some(&component.sha256) {
+                return None;
+            }
+            components.push(component);
+        }
+        Some(Dist { dir: self.out.clone(), components })
+    }
+
+    fn build(&self, options: &Options, progress: &Progress) -> Result<Dist, BuildError> {
+        let started = Instant::now();
+        let active = toolchain::active()?;
+        let target = toolchain::target(&active, &self.workspace, options.way, progress)?;
+        let modules = compile::guests(&self.workspace, &self.guests, &self.target, &active, &target, progress)?;
+        progress.stage("encoding the components");
+        let mut components = Vec::with_capacity(self.guests.len());
+        for (guest, module) in self.guests.iter().zip(modules) {
+            let bytes = component::encode(guest, &files::read(&module)?)?;
+            files::write_if_changed(&self.out.join(guest.file_name()), &bytes)?;
+            let mut component = files::describe(&guest.id, &self.out)?;
+            component.took = Some(started.elapsed());
+            components.push(component);
+        }
+        Stamp::new(&self.inputs, &target.rustc, &components)?.write(&self.target)?;
+        Ok(Dist { dir: self.out.clone(), components })
+    }
+}

@@ -1,0 +1,221 @@
+//! The integration's registrations, and what their charms hold.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::bindings::commontools::background::charms as host;
+
+/// A charm, as the host hands it to [`is_valid_charm`](crate::Integration::is_valid_charm) or [`open`] gives it.
+pub use host::Charm;
+
+/// The names under which a charm may offer the stream that a poll is sent to, in order of preference.
+pub const UPDATER_STREAMS: [&str; 8] = [
+    "bgUpdater",
+    "integrationUpdater",
+    "updater",
+    "googleUpdater",
+    "githubUpdater",
+    "notionUpdater",
+    "calendarUpdater",
+    "discordUpdater",
+];
+
+/// The name of one charm. Written `<space>/<charm ID>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CharmRef {
+    /// The DID of the space that it lives in.
+    pub space: String,
+    /// Which it is there.
+    #[serde(rename = "charmId")]
+    pub charm_id: String,
+}
+
+impl fmt::Display for CharmRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.space, self.charm_id)
+    }
+}
+
+impl From<host::CharmRef> for CharmRef {
+    fn from(from: host::CharmRef) -> Self {
+        Self { space: from.space, charm_id: from.charm_id }
+    }
+}
+
+impl From<CharmRef> for host::CharmRef {
+    fn from(from: CharmRef) -> Self {
+        Self { space: from.space, charm_id: from.charm_id }
+    }
+}
+
+/// Why a charm can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CharmError {
+    /// Not one of this integration's registrations, or no such charm: the host does not tell the two apart.
+    NotFound,
+    /// The reference is not a DID and a charm ID; says which and why.
+    Malformed(String),
+    /// The charm runtime did not answer, or refused.
+    Unavailable(String),
+}
+
+impl fmt::Display for CharmError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such charm among this integration's registrations"),
+            Self::Malformed(reason) => write!(f, "malformed charm reference: {reason}"),
+            Self::Unavailable(reason) => write!(f, "the charm runtime is unavailable: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for CharmError {}
+
+impl From<host::CharmError> for CharmError {
+    fn from(from: host::CharmError) -> Self {
+        match from {
+            host::CharmError::NotFound => Self::NotFound,
+            host::CharmError::Malformed(reason) => Self::Malformed(reason),
+            host::CharmError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+/// What is found at a path of a charm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The value there, as JSON text. Secrets within it are left out.
+    Value(String),
+    /// Something is there and is marked secret: it never reaches an integration.
+    Secret,
+    /// Nothing is there.
+    Absent,
+}
+
+impl Lookup {
+    /// Whether nothing is there.
+    pub fn is_absent(&self) -> bool {
+        *self == Self::Absent
+    }
+
+    /// The value, if there is one to be seen and it is a `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        match self {
+            Self::Value(json) => serde_json::from_str(json).ok(),
+            Self::Secret | Self::Absent => None,
+        }
+    }
+}
+
+/// What can be asked of a charm: of [`Charm`], or in a unit test of a `testing::FakeCharm`.
+pub trait CharmView {
+    /// Which charm it is.
+    fn reference(&self) -> CharmRef;
+    /// The names of its cells and streams, sorted.
+    fn keys(&self) -> Result<Vec<String>, CharmError>;
+    /// Whether it has a stream of that name.
+    fn has_stream(&self, name: &str) -> Result<bool, CharmError>;
+    /// What is at a path: a key, then object keys or array indices.
+    fn get(&self, path: &[&str]) -> Result<Lookup, CharmError>;
+}
+
+impl CharmView for Charm {
+    fn reference(&self) -> CharmRef {
+        self.ref_().into()
+    }
+
+    fn keys(&self) -> Result<Vec<String>, CharmError> {
+        Ok(Self::keys(self)?)
+    }
+
+    fn has_stream(&self, name: &str) -> Result<bool, CharmError> {
+        Ok(Self::has_stream(self, name)?)
+    }
+
+    fn get(&self, path: &[&str]) -> Result<Lookup, CharmError> {
+        let path = path.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
+        Ok(match Self::get(self, &path)? {
+            host::Lookup::Value(json) => Lookup::Value(json),
+            host::Lookup::Secret => Lookup::Secret,
+            host::Lookup::Absent => Lookup::Absent,
+        })
+    }
+}
+
+/// The enabled registrations of this integration.
+pub fn registered() -> Result<Vec<CharmRef>, CharmError> {
+    Ok(host::registered()?.into_iter().map(Into::into).collect())
+}
+
+/// Opens one of them.
+pub fn open(charm: &CharmRef) -> Result<Charm, CharmError> {
+    Ok(host::open(&charm.clone().into())?)
+}
+
+/// Creates the cell `<id>-integration-charms` in the system space, unless it exists.
+pub fn prepare_list() -> Result<(), CharmError> {
+    Ok(host::prepare_list()?)
+}
+
+/// What is at a path of a charm.
+pub fn get(charm: &impl CharmView, path: &[&str]) -> Result<Lookup, CharmError> {
+    charm.get(path)
+}
+
+/// The stream that a poll of the charm is sent to: the first of [`UPDATER_STREAMS`] that it has.
+pub fn updater_stream(charm: &impl CharmView) -> Result<Option<&'static str>, CharmError> {
+    for name in UPDATER_STREAMS {
+        if charm.has_stream(name)? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the charm has a cell `auth`, where the sign-in of a service such as Google is kept, also if it is all secret.
+pub fn has_auth(charm: &impl CharmView) -> Result<bool, CharmError> {
+    Ok(charm.keys()?.iter().any(|key| key == "auth") || !charm.get(&["auth"])?.is_absent())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::FakeCharm;
+
+    #[test]
+    fn the_first_known_stream_is_the_one_to_poll() {
+        for (streams, found) in [
+            (vec![], None),
+            (vec!["increment"], None),
+            (vec!["googleUpdater"], Some("googleUpdater")),
+            (vec!["discordUpdater", "googleUpdater", "bgUpdater"], Some("bgUpdater")),
+        ] {
+            let charm = streams.into_iter().fold(FakeCharm::new(json!({})), FakeCharm::stream);
+            assert_eq!(updater_stream(&charm), Ok(found));
+        }
+    }
+
+    #[test]
+    fn a_sign_in_is_there_seen_or_not() {
+        for (charm, found) in [
+            (FakeCharm::new(json!({"emails": []})), false),
+            (FakeCharm::new(json!({"auth": null})), true),
+            (FakeCharm::new(json!({"auth": {"token": "t"}})), true),
+            (FakeCharm::new(json!({"auth": {"token": "t"}})).secret(&["auth"]), true),
+        ] {
+            assert_eq!(has_auth(&charm), Ok(found), "{charm:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_as_the_type_that_is_wanted_or_not_at_all() {
+        assert_eq!(Lookup::Value("7".into()).json::<u32>(), Some(7));
+        assert_eq!(Lookup::Value("\"7\"".into()).json::<u32>(), None);
+        assert_eq!(Lookup::Secret.json::<u32>(), None);
+        assert_eq!(Lookup::Absent.json::<u32>(), None);
+    }
+}

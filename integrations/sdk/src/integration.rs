@@ -1,0 +1,69 @@
+//! The contract's exports, as a trait.
+
+use std::marker::PhantomData;
+
+use crate::bindings::{self, IntegrationError};
+use crate::{Charm, CharmRef, Error, charms};
+
+/// An integration. Each call is made to a fresh instance: nothing is kept in memory from one to the next; see
+/// [`state`](crate::state).
+pub trait Integration {
+    /// Prepares what it needs; `run --initialize` calls it, perhaps more than once. At most 30 s. By default the list that
+    /// other tools look for is created.
+    fn initialize() -> Result<(), Error> {
+        Ok(charms::prepare_list()?)
+    }
+
+    /// The charms worth a poll now: some of its registrations. Called once an interval, at most 5 s. By default all of them.
+    fn fetch_charms() -> Result<Vec<CharmRef>, Error> {
+        Ok(charms::registered()?)
+    }
+
+    /// Whether a charm is fit to be polled, asked right before it is. At most 1 s. By default it must have one of the streams
+    /// that a poll can be sent to.
+    fn is_valid_charm(charm: &Charm) -> Result<bool, Error> {
+        Ok(charms::updater_stream(charm)?.is_some())
+    }
+}
+
+/// Makes a type that is an [`Integration`] the component's. Once in a crate.
+#[macro_export]
+macro_rules! export {
+    ($integration:ty) => {
+        // The names of a component's exports mean nothing to other linkers.
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, reason = "the calling convention of components")]
+        const _: () = {
+            type Exported = $crate::Adapter<$integration>;
+    $crate::bindings::export_world!(Exported with_types_in $crate::bindings);
+        };
+    };
+}
+
+/// From the generated trait to ours.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Adapter<T>(PhantomData<T>);
+
+impl<T: Integration> bindings::Guest for Adapter<T> {
+    fn initialize() -> Result<(), IntegrationError> {
+        Ok(T::initialize()?)
+    }
+
+    fn fetch_charms() -> Result<Vec<bindings::CharmRef>, IntegrationError> {
+        Ok(T::fetch_charms()?.into_iter().map(Into::into).collect())
+    }
+
+    fn is_valid_charm(charm: &Charm) -> Result<bool, IntegrationError> {
+        Ok(T::is_valid_charm(charm)?)
+    }
+}
+
+impl From<Error> for IntegrationError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Temporary(reason) => Self::Temporary(reason),
+            Error::Permanent(reason) => Self::Permanent(reason),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Which charms have something new, by asking the service behind them.
+//!
+//! An integration that can ask cheaply (one small request a charm) implements [`Source`] and answers
+//! [`charms_with_news`] from `fetch_charms`. A charm is left out only if the service said that there is nothing new; whenever
+//! that is not known, it is polled.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use crate::http::{HttpError, Request, Response, send_all};
+use crate::time::Instant;
+use crate::{CharmRef, CharmView, Error, charms, state, warn};
+
+/// So many charms are asked about in one call; the host allows 64 requests. Where there are more, the next call goes on from
+/// there, and those not asked about are polled.
+const ASKED: usize = 48;
+/// So many requests at once; the host allows 8.
+const AT_ONCE: usize = 6;
+/// No question is waited for longer than this after the call began. The host stops the call after 5 s, with nothing to show.
+const PATIENCE: Duration = Duration::from_millis(3500);
+/// One slow answer must not use up the time of the others.
+const PATIENCE_FOR_ONE: Duration = Duration::from_secs(2);
+/// Under which key the last charm asked about is kept.
+const CURSOR: &str = "asked-up-to";
+
+/// A service that can be asked what is new.
+pub trait Source {
+    /// What to ask for a charm; none if there is nothing to go by yet.
+    fn question(&self, charm: &impl CharmView) -> Option<Request>;
+
+    /// What an answer with status 200 tells.
+    fn news(&self, response: &Response) -> News;
+}
+
+/// What is known of one charm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// There is something new.
+    Some,
+    /// There is nothing new.
+    None,
+    /// It can't be told.
+    Unknown,
+}
+
+/// The registered charms that have something new, and those of which it can't be told.
+pub fn charms_with_news(source: &impl Source) -> Result<Vec<CharmRef>, Error> {
+    let until = Instant::now() + PATIENCE;
+    let registered = charms::registered()?;
+    // Without the cursor the turn starts again: some charms are asked about more often than others, and none is missed.
+    let before = state::get(CURSOR).unwrap_or_else(|error| {
+        warn!("{error}");
+        None
+    });
+    let decision = decide(registered, before.as_ref(), ASKED, |charms| ask(source, charms, until));
+    if decision.cursor != before
+        && let Err(error) = decision.cursor.as_ref().map_or_else(|| state::delete(CURSOR), |at| state::set(CURSOR, at))
+    {
+        warn!("{error}");
+    }
+    Ok(decision.named)
+}
+
+/// Which charms to poll.
+#[derive(Debug, PartialEq, Eq)]
+struct Decision {
+    named: Vec<CharmRef>,
+    /// The last charm asked about, if there were more.
+    cursor: Option<CharmRef>,
+}
+
+/// Decides for all registered charms after asking about `budget` of them at most, those behind `cursor` first. `ask` answers
+/// for as many of them, from the first on, as it got to.
+fn decide(
+    mut registered: Vec<CharmRef>,
+    cursor: Option<&CharmRef>,
+    budget: usize,
+    ask: impl FnOnce(&[CharmRef]) -> Vec<News>,
+) -> Decision {
+    registered.sort();
+    registered.dedup();
+    let start = cursor.map_or(0, |cursor| registered.partition_point(|charm| charm <= cursor));
+    registered.rotate_left(start);
+    let news = ask(&registered[..registered.len().min(budget)]);
+    let cursor = if news.len() < registered.len() {
+        news.len().checked_sub(1).map(|last| registered[last].clone())
+    } else {
+        None
+    };
+    let is_quiet = |place: usize| news.get(place) == Some(&News::None);
+    let named = registered.into_iter().enumerate().filter(|(place, _)| !is_quiet(*place)).map(|(_, charm)| charm);
+    Decision { named: named.collect(), cursor }
+}
+
+/// Asks about charms in turn until all are asked about, the time is up, or asking is pointless.
+fn ask(source: &impl Source, charms: &[CharmRef], until: Instant) -> Vec<News> {
+    let mut news = vec![News::Unknown; charms.len()];
+    let reached = Cell::new(0);
+    let questions = charms.iter().enumerate().filter_map(|(place, charm)| {
+        if until.has_passed() {
+            return None;
+        }
+        reached.set(place + 1);
+        // A charm that cannot be opened now is polled, which tells what is the matter with it.
+        let request = source.question(&charms::open(charm).ok()?)?;
+        Some((place, request.charm(charm).timeout(PATIENCE_FOR_ONE)))
+    });
+    send_all(questions, AT_ONCE, until, |place, answer| {
+        let (told, flow) = judge(source, answer);
+        news[place] = told;
+        flow
+    });
+    news.truncate(reached.get());
+    news
+}
+
+/// What the outcome of a question tells, and whether to go on asking.
+fn judge(source: &impl Source, answer: Result<Response, HttpError>) -> (News, ControlFlow<()>) {
+    match answer {
+        Ok(response) if response.status == 200 => (source.news(&response), ControlFlow::Continue(())),
+        // Too many requests: more of them would only make it worse.
+        Ok(response) if response.status == 429 => (News::Unknown, ControlFlow::Break(())),
+        Err(error @ (HttpError::Denied(_) | HttpError::Limit(_))) => {
+            crate::debug!("no more questions in this call: {error}");
+            (News::Unknown, ControlFlow::Break(()))
+        }
+        Ok(_) | Err(_) => (News::Unknown, ControlFlow::Continue(())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn charms(names: &str) -> Vec<CharmRef> {
+        names.chars().map(|name| CharmRef { space: "did:key:z6Mk".into(), charm_id: name.into() }).collect()
+    }
+
+    fn names(charms: &[CharmRef]) -> String {
+        charms.iter().map(|charm| charm.charm_id.as_str()).collect()
+    }
+
+    #[test]
+    fn only_a_charm_known_to_be_quiet_is_left_out_and_the_rest_take_turns() {
+        // (registered, cursor, budget, answers: + new, - quiet, ? unknown; asked about, named, next cursor)
+        for (registered, cursor, budget, answers, asked, named, next) in [
+            ("", None, 3, "", "", "", None),
+            ("abc", None, 3, "+-?", "abc", "ac", None),
+            ("cab", None, 3, "---", "abc", "", None),
+            ("aab", None, 3, "-+", "ab", "b", None),
+            // Nothing was asked: everything is polled, and the turn stays.
+            ("abc", None, 3, "", "abc", "abc", None),
+            // Time ran out after the second.
+            ("abcd", None, 4, "--", "abcd", "cd", Some('b')),
+            // More charms than questions.
+            ("abcde", None, 2, "--", "ab", "cde", Some('b')),
+            ("abcde", Some('b'), 2, "--", "cd", "eab", Some('d')),
+            ("abcde", Some('d'), 2, "-+", "ea", "abcd", Some('a')),
+            // The charm of the cursor is gone; the last one was the cursor.
+            ("acde", Some('b'), 2, "--", "cd", "ea", Some('d')),
+            ("abc", Some('c'), 2, "--", "ab", "c", Some('b')),
+            // There are fewer now.
+            ("ab", Some('a'), 2, "--", "ba", "", None),
+        ] {
+            let cursor = cursor.map(|name| charms(&String::from(name)).remove(0));
+            let mut seen = String::new();
+            let decision = decide(charms(registered), cursor.as_ref(), budget, |charms| {
+                seen = names(charms);
+                answers
+                    .chars()
+                    .map(|answer| match answer {
+                        '+' => News::Some,
+                        '-' => News::None,
+                        _ => News::Unknown,
+                    })
+                    .collect()
+            });
+            let case = format!("{registered} behind {cursor:?}, {answers}");
+            assert_eq!(seen, asked, "{case}");
+            assert_eq!(names(&decision.named), named, "{case}");
+            assert_eq!(decision.cursor.map(|at| at.charm_id), next.map(String::from), "{case}");
+        }
+    }
+
+    struct AlwaysQuiet;
+
+    impl Source for AlwaysQuiet {
+        fn question(&self, _: &impl CharmView) -> Option<Request> {
+            None
+        }
+
+        fn news(&self, _: &Response) -> News {
+            News::None
+        }
+    }
+
+    #[test]
+    fn only_a_plain_answer_is_news_and_a_refusal_ends_the_asking() {
+        let status = |status| Ok(Response { status, ..Response::default() });
+        for (answer, news, goes_on) in [
+            (status(200), News::None, true),
+            (status(204), News::Unknown, true),
+            (status(401), News::Unknown, true),
+            (status(404), News::Unknown, true),
+            (status(410), News::Unknown, true),
+            (status(503), News::Unknown, true),
+            (status(429), News::Unknown, false),
+            (Err(HttpError::Timeout), News::Unknown, true),
+            (Err(HttpError::Network("reset".into())), News::Unknown, true),
+            (Err(HttpError::Malformed("url".into())), News::Unknown, true),
+            (Err(HttpError::Denied("no grant".into())), News::Unknown, false),
+            (Err(HttpError::Limit("64".into())), News::Unknown, false),
+        ] {
+            let case = format!("{answer:?}");
+            let (told, flow) = judge(&AlwaysQuiet, answer);
+            assert_eq!((told, flow.is_continue()), (news, goes_on), "{case}");
+        }
+    }
+}
