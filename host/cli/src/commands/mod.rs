@@ -1,0 +1,9 @@
+//! One module a group of commands.
+
+pub(crate) mod charm;
+pub(crate) mod doctor;
+pub(crate) mod identity;
+pub(crate) mod inspect;
+pub(crate) mod registrations;
+pub(crate) mod run;
+pub(crate) mod serve;

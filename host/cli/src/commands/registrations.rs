@@ -1,0 +1,166 @@
+//! `add-admin-charm`, `register`, `list`, `show`, `enable`, `disable`, `remove`, `trigger`, `runs`.
+
+use anyhow::{Context as _, bail};
+use bg_charms::{AccessLevel, Runtime, Subject};
+use bg_identity::{IntegrationId, system_space};
+use bg_poller::{CharmRef, Outcome, Registration, UPDATER_STREAMS, UnixMillis};
+
+use crate::args::{Common, HandlerArgs};
+use crate::{connect, output};
+
+/// Grants the operator's key the system space, as that space's own key.
+pub(crate) async fn add_admin_charm(common: &Common) -> anyhow::Result<()> {
+    let operator = connect::operator(common)?.did();
+    let system = system_space();
+    let runtime = connect::as_system_space(common).await?;
+    let acl = runtime.acl(&system).await?;
+    let subject = Subject::Did(operator.clone());
+    if acl.level(&system, &operator) >= Some(AccessLevel::Write) {
+        output::line(format_args!("{operator} has access to the system space {system} already"))?;
+        return Ok(());
+    }
+    runtime.set_acl(&system, &subject, Some(AccessLevel::Write)).await?;
+    output::line(format_args!("{operator} now has access to the system space {system}"))?;
+    Ok(())
+}
+
+/// Registers a charm to be polled.
+pub(crate) async fn register(common: &Common, charm: &CharmRef, integration: &IntegrationId) -> anyhow::Result<()> {
+    let runtime = connect::client(common).await?;
+    let registration = runtime.register(charm, integration).await?;
+    output::line(format_args!("{charm} is registered for {} ({})", registration.integration, registration.status))?;
+    Ok(())
+}
+
+/// Lists all registrations.
+pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
+    let registrations = connect::client(common).await?.registrations().await?;
+    if json {
+        return output::json(&registrations);
+    }
+    let rows: Vec<Vec<String>> = registrations
+        .iter()
+        .map(|entry| {
+            vec![
+                entry.charm.to_string(),
+                entry.integration.to_string(),
+                if entry.is_enabled() { "enabled" } else { "disabled" }.to_owned(),
+                ago(entry.last_run),
+                output::printable(&entry.status),
+            ]
+        })
+        .collect();
+    output::table(&["CHARM", "INTEGRATION", "STATE", "LAST RUN", "STATUS"], &rows)?;
+    Ok(())
+}
+
+/// Shows one registration.
+pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyhow::Result<()> {
+    let registrations = connect::client(common).await?.registrations().await?;
+    let Some(entry) = registrations.iter().find(|entry| entry.charm == *charm) else {
+        bail!("{charm} is not registered; `bg-wasm-host list` shows what is");
+    };
+    if json {
+        return output::json(entry);
+    }
+    output::line(format_args!("charm        {}", entry.charm))?;
+    output::line(format_args!("integration  {}", entry.integration))?;
+    output::line(format_args!("state        {}", if entry.is_enabled() { "enabled" } else { "disabled" }))?;
+    output::line(format_args!("registered   {}", ago(entry.created_at)))?;
+    output::line(format_args!("last run     {}", ago(entry.last_run)))?;
+    output::line(format_args!("status       {}", output::printable(&entry.status)))?;
+    Ok(())
+}
+
+/// Enables or disables a registration.
+pub(crate) async fn set_enabled(common: &Common, charm: &CharmRef, enabled: bool) -> anyhow::Result<()> {
+    let runtime = connect::client(common).await?;
+    let reason = if enabled { None } else { Some("by hand") };
+    let entry: Registration = runtime.set_disabled(charm, reason).await?;
+    output::line(format_args!("{charm}: {}", output::printable(&entry.status)))?;
+    Ok(())
+}
+
+/// Removes a registration.
+pub(crate) async fn remove(common: &Common, charm: &CharmRef) -> anyhow::Result<()> {
+    if !connect::client(common).await?.remove(charm).await? {
+        bail!("{charm} is not registered; `bg-wasm-host list` shows what is");
+    }
+    output::line(format_args!("{charm} is no longer registered"))?;
+    Ok(())
+}
+
+/// Sends one event to a charm and prints what came of it; an error if that is no success.
+pub(crate) async fn trigger(
+    common: &Common,
+    charm: &CharmRef,
+    stream: Option<&str>,
+    event: &str,
+    handlers: &HandlerArgs,
+) -> anyhow::Result<()> {
+    let event = serde_json::from_str(event).context("--event is not JSON")?;
+    let runtime = connect::with_handlers(common, handlers).await?;
+    let stream = match stream {
+        Some(stream) => stream.to_owned(),
+        None => updater_stream(&*runtime, charm).await?,
+    };
+    let outcome = runtime.trigger(charm, &stream, &event).await?;
+    print_outcome(&outcome)?;
+    if !outcome.is_success() {
+        bail!("the handler of {stream} did not succeed; nothing that it wrote is kept");
+    }
+    Ok(())
+}
+
+/// The stream that a poll would be sent to.
+async fn updater_stream(runtime: &dyn Runtime, charm: &CharmRef) -> anyhow::Result<String> {
+    let view = runtime.open(charm).await?;
+    for name in UPDATER_STREAMS {
+        if view.has_stream(name).await? {
+            return Ok(name.to_owned());
+        }
+    }
+    bail!("{charm} has no updater stream such as `bgUpdater`; name a stream with --stream NAME")
+}
+
+/// Prints the newest runs of a charm.
+pub(crate) async fn runs(common: &Common, charm: &CharmRef, limit: usize, json: bool) -> anyhow::Result<()> {
+    let runs = connect::client(common).await?.runs(charm, limit).await?;
+    if json {
+        return output::json(&runs);
+    }
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            vec![
+                ago(run.started_at),
+                format!("{} ms", run.duration.as_millis()),
+                output::printable(&run.outcome.to_string()),
+            ]
+        })
+        .collect();
+    output::table(&["STARTED", "TOOK", "OUTCOME"], &rows)?;
+    Ok(())
+}
+
+fn print_outcome(outcome: &Outcome) -> std::io::Result<()> {
+    output::line(output::printable(&outcome.to_string()))?;
+    for frame in outcome.stack.iter().flat_map(|stack| stack.lines()) {
+        output::line(format_args!("    {}", output::printable(frame)))?;
+    }
+    Ok(())
+}
+
+/// A time in the past, for people.
+fn ago(time: UnixMillis) -> String {
+    if time.is_never() {
+        return "never".into();
+    }
+    let seconds = UnixMillis::now().since(time).as_secs();
+    match seconds {
+        0..=119 => format!("{seconds} s ago"),
+        120..=7_199 => format!("{} min ago", seconds / 60),
+        7_200..=172_799 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}

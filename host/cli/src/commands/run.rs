@@ -1,0 +1,61 @@
+//! `run`: the service.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bg_egress::{Gate, GateOptions};
+use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Common, RunArgs};
+use crate::{config, connect, integrations};
+
+/// Polls until `shutdown`, or until the limit that the options set.
+pub(crate) async fn run(common: &Common, mut args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
+    if let Some(path) = args.config.take() {
+        config::merge_file(&mut args, &path)?;
+    }
+    let sandbox = connect::sandbox(common)?;
+    let gate = Gate::new(GateOptions { allow_private: args.handlers.allow_private.clone(), ..GateOptions::default() });
+    let loaded = integrations::load(&sandbox, &args.component, &args.grants).await?;
+    let service = connect::service(common, &args.handlers, &sandbox, &gate).await?;
+
+    let runtime: Arc<dyn CharmRuntime> = service.runtime.clone();
+    let store = Arc::new(service.store.clone());
+    let state: Arc<dyn IntegrationState> = store.clone();
+    let store: Arc<dyn PollStore> = store;
+    let mut options = options(&args);
+    if args.interval.is_none() {
+        options.intervals = loaded.iter().filter_map(integrations::Loaded::interval).collect();
+    }
+    let mut linked: Vec<Arc<dyn Integration>> = Vec::new();
+    for loaded in loaded {
+        linked.push(loaded.link(&sandbox, &gate, runtime.clone(), state.clone())?);
+    }
+
+    tracing::info!("polling the charms of {}", service.shown);
+    let summary = Poller::new(runtime, store, linked, options).run(shutdown).await?;
+    tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
+    let failed = args.once && (summary.failed() > 0 || summary.failed_lists > 0);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn options(args: &RunArgs) -> PollerOptions {
+    let defaults = PollerOptions::default();
+    PollerOptions {
+        interval: args.interval.unwrap_or(defaults.interval),
+        max_concurrent: args
+            .max_concurrent
+            .map_or(defaults.max_concurrent, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+        failures: args.failures.unwrap_or(defaults.failures),
+        log_interval: args.log_interval.unwrap_or(defaults.log_interval),
+        charms: if args.charms.is_empty() { None } else { Some(args.charms.clone()) },
+        limit: match args.polls {
+            _ if args.once => Limit::Once,
+            Some(polls) => Limit::Polls(polls),
+            None => Limit::None,
+        },
+        initialize: args.initialize,
+        ..defaults
+    }
+}

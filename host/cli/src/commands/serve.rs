@@ -1,0 +1,66 @@
+//! `serve`: the local charm runtime over HTTP.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::bail;
+use bg_charms::Role;
+use bg_egress::{Gate, GateOptions};
+use bg_server::{Server, ServerOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Common, ServeArgs};
+use crate::connect;
+use crate::paths::DataDir;
+
+/// Serves until `shutdown`.
+pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if let Some(url) = &common.api_url {
+        bail!("`serve` offers the local charm runtime; it can't be used with --api-url or API_URL ({url})");
+    }
+    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let mut lock = connect::lock(&data_dir.runtime_database(), Role::Serve)?;
+    let options = ServerOptions { allowed_hosts: args.allow_host.clone(), ..ServerOptions::default() };
+    let server = Server::bind_with(args.listen, options).await?;
+    let address = server.local_addr();
+    let gate = Gate::new(GateOptions {
+        allow_private: args.handlers.allow_private.clone(),
+        listeners: vec![address],
+        ..GateOptions::default()
+    });
+    let sandbox = connect::sandbox(common)?;
+    let runtime = connect::open_with_handlers(&data_dir, &args.handlers, &sandbox, &gate).await?;
+    lock.set_url(format!("http://{}", reachable(address)))?;
+    tracing::info!("listening on http://{address} (charm runtime in {})", data_dir.path().display());
+    if let Err(error) = server.serve(runtime, shutdown).await {
+        tracing::warn!("{error}");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// How this machine reaches what listens there: "any address" is no address to call.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_any_address_is_reached_on_loopback() {
+        for (listens, reached) in [
+            ("0.0.0.0:8000", "127.0.0.1:8000"),
+            ("[::]:8000", "[::1]:8000"),
+            ("127.0.0.1:8000", "127.0.0.1:8000"),
+            ("192.168.0.5:80", "192.168.0.5:80"),
+        ] {
+            assert_eq!(reachable(listens.parse().unwrap()), reached.parse().unwrap());
+        }
+    }
+}

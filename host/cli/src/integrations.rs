@@ -1,0 +1,208 @@
+//! The integrations of a run: their components, what each asks for, and what it gets.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use bg_egress::{ClientOptions, Gate, Owner};
+use bg_identity::IntegrationId;
+use bg_manifest::{AskedHttp, EffectiveGrant, Manifest, Withheld, effective, granted_as_asked};
+use bg_poller::{CharmRuntime, Integration, IntegrationState};
+use bg_sandbox::{
+    CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Sandbox, World,
+};
+
+use crate::args::{GrantAll, GrantArgs};
+use crate::{output, paths};
+
+/// A component that is loaded, and what the operator decided about it.
+pub(crate) struct Loaded {
+    path: PathBuf,
+    component: Arc<LoadedComponent>,
+    plan: Plan,
+}
+
+/// What an integration is called, how it is configured, what it asks for and what it gets.
+pub(crate) struct Plan {
+    pub(crate) manifest: Manifest,
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) asked: Vec<AskedHttp>,
+    pub(crate) granted: Vec<EffectiveGrant>,
+    pub(crate) withheld: Vec<Withheld>,
+}
+
+/// What a component says of itself: the manifest in it, or else the `integration.toml` beside it.
+fn manifest(path: &Path, info: &ComponentInfo) -> anyhow::Result<Manifest> {
+    if let Some(manifest) = &info.manifest {
+        return Ok(manifest.clone());
+    }
+    let beside = path.with_file_name("integration.toml");
+    if !beside.is_file() {
+        bail!(
+            "{} has no manifest; build it with `build-integrations`, or put its integration.toml beside it",
+            path.display()
+        );
+    }
+    let text = String::from_utf8(paths::read(&beside, "the manifest")?).context("the manifest is not UTF-8")?;
+    Manifest::parse(&text).with_context(|| format!("cannot use {}", beside.display()))
+}
+
+impl Plan {
+    /// What the integration of that component would get.
+    pub(crate) fn new(path: &Path, info: &ComponentInfo, grants: &GrantArgs) -> anyhow::Result<Self> {
+        let manifest = manifest(path, info)?;
+        let id = &manifest.integration.id;
+        let settings = grants.set.iter().filter(|setting| setting.integration == *id);
+        let config: BTreeMap<_, _> = settings.map(|setting| (setting.key.clone(), setting.value.clone())).collect();
+        let asked =
+            manifest.asked(&config).with_context(|| format!("the configuration of {id} (--set {id}.KEY=VALUE)"))?;
+        let (granted, withheld) = match grants.grant {
+            Some(GrantAll::Requested) => (granted_as_asked(&asked), Vec::new()),
+            None => effective(id, &asked, &grants.allow_http),
+        };
+        Ok(Self { manifest, config, asked, granted, withheld })
+    }
+
+    fn id(&self) -> &IntegrationId {
+        &self.manifest.integration.id
+    }
+
+    /// Asks on the terminal for what is withheld.
+    fn ask(&mut self, input: &mut impl BufRead, terminal: &mut impl io::Write) -> io::Result<()> {
+        for withheld in std::mem::take(&mut self.withheld) {
+            let asked = &withheld.asked;
+            let reason = output::printable(&asked.reason);
+            writeln!(terminal, "{} asks for HTTP: {}", self.id(), asked.grant)?;
+            if !reason.is_empty() {
+                writeln!(terminal, "    {reason}")?;
+            }
+            if let Some(credential) = &asked.credential {
+                writeln!(
+                    terminal,
+                    "    The host adds each charm's token ({credential}); the integration never sees it."
+                )?;
+            }
+            write!(terminal, "Grant it for this run? (For good: {}) [y/N] ", withheld.option)?;
+            terminal.flush()?;
+            let mut answer = String::new();
+            input.read_line(&mut answer)?;
+            if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
+                self.granted.extend(granted_as_asked(std::slice::from_ref(asked)));
+            } else {
+                self.withheld.push(withheld);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Loads the components, and settles what each gets: as the options say, or as the operator answers on a terminal. What is
+/// withheld is logged, once, with the option that would grant it.
+pub(crate) async fn load(sandbox: &Sandbox, paths: &[PathBuf], grants: &GrantArgs) -> anyhow::Result<Vec<Loaded>> {
+    let mut loaded = Vec::new();
+    for path in paths {
+        let bytes = paths::read(path, "the component")?;
+        let component = sandbox.load(bytes, World::Integration).await;
+        let component = component.with_context(|| format!("cannot use the component {}", path.display()))?;
+        let mut plan = Plan::new(path, component.info(), grants)?;
+        if io::stdin().is_terminal() && io::stderr().is_terminal() {
+            plan.ask(&mut io::stdin().lock(), &mut io::stderr().lock())?;
+        }
+        for withheld in &plan.withheld {
+            tracing::warn!(
+                integration = %plan.id(),
+                "{} asks for HTTP that is not granted: {}; to grant it: {}",
+                plan.id(),
+                withheld.asked.grant,
+                withheld.option
+            );
+        }
+        loaded.push(Loaded { path: path.clone(), component, plan });
+    }
+    let known = |id: &IntegrationId| loaded.iter().any(|loaded| loaded.plan.id() == id);
+    if let Some(setting) = grants.set.iter().find(|setting| !known(&setting.integration)) {
+        bail!("--set {}.{}: there is no component of that name", setting.integration, setting.key);
+    }
+    let named = grants.allow_http.iter().filter_map(|grant| grant.integration.as_ref().map(|id| (id, grant)));
+    for (_, grant) in named.filter(|(id, _)| !known(id)) {
+        bail!("--allow-http {grant}: there is no component of that name");
+    }
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// Links the component with what it may reach.
+    pub(crate) fn link(
+        self,
+        sandbox: &Sandbox,
+        gate: &Gate,
+        runtime: Arc<dyn CharmRuntime>,
+        state: Arc<dyn IntegrationState>,
+    ) -> anyhow::Result<Arc<dyn Integration>> {
+        let Self { path, component, plan } = self;
+        let Plan { manifest, config, asked, granted, .. } = plan;
+        let id = manifest.integration.id.clone();
+        let http = gate.client(ClientOptions {
+            grants: granted,
+            asked: Some(asked),
+            credentials: Some(Arc::new(CharmCredentials::new(id.clone(), runtime.clone()))),
+            ..ClientOptions::new(Owner::Integration(id.clone()))
+        })?;
+        let setup = IntegrationSetup { manifest, config, runtime, state, http };
+        let integration = IntegrationComponent::new(sandbox, &component, setup);
+        let integration = integration.with_context(|| format!("cannot use the component {}", path.display()))?;
+        tracing::info!(integration = %id, sha256 = component.info().sha256, "loaded {}", path.display());
+        Ok(Arc::new(integration))
+    }
+
+    /// How often it asks to be polled, if it does.
+    pub(crate) fn interval(&self) -> Option<(IntegrationId, std::time::Duration)> {
+        let about = &self.plan.manifest.integration;
+        about.interval.map(|interval| (about.id.clone(), interval))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = r#"
+        [integration]
+        id = "mail"
+        name = "Mail"
+        version = "0.1.0"
+        description = "Mail."
+        authors = ["Somebody"]
+        license = "Apache-2.0"
+        [[http]]
+        url = "https://mail.example/v1/"
+        credential = "charm.auth.token"
+        reason = "To ask for mail."
+    "#;
+
+    fn plan() -> Plan {
+        let manifest = Manifest::parse(MANIFEST).unwrap();
+        let asked = manifest.asked(&BTreeMap::new()).unwrap();
+        let (granted, withheld) = effective(&manifest.integration.id, &asked, &[]);
+        Plan { manifest, config: BTreeMap::new(), asked, granted, withheld }
+    }
+
+    #[test]
+    fn a_terminal_is_asked_and_only_a_yes_grants() {
+        for (answer, granted) in
+            [("y\n", true), ("yes\n", true), ("\n", false), ("n\n", false), ("", false), ("yep\n", false)]
+        {
+            let mut plan = plan();
+            let mut shown = Vec::new();
+            plan.ask(&mut answer.as_bytes(), &mut shown).unwrap();
+            assert_eq!((plan.granted.len(), plan.withheld.len()), if granted { (1, 0) } else { (0, 1) }, "{answer:?}");
+            let shown = String::from_utf8(shown).unwrap();
+            for part in ["https://mail.example/v1/", "To ask for mail.", "charm.auth.token", "--allow-http mail=https"]
+            {
+                assert!(shown.contains(part), "{part}: {shown}");
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The bg-wasm-host program.
+
+mod args;
+mod commands;
+mod config;
+mod connect;
+mod integrations;
+mod logging;
+mod output;
+mod paths;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio_util::sync::CancellationToken;
+
+use args::{Cli, Command};
+use commands::{charm, doctor, identity, inspect, registrations, run, serve};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = logging::start(&cli.common).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(perform(cli))
+    });
+    match ended {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { common, command } = cli;
+    match command {
+        Command::Run(args) => return run::run(&common, *args, shutdown_on_signal()?).await,
+        Command::Serve(args) => serve::run(&common, &args, shutdown_on_signal()?).await?,
+        Command::AddAdminCharm => registrations::add_admin_charm(&common).await?,
+        Command::Register { charm, integration } => registrations::register(&common, &charm, &integration).await?,
+        Command::List(json) => registrations::list(&common, json.json).await?,
+        Command::Show { charm, json } => registrations::show(&common, &charm, json.json).await?,
+        Command::Enable { charm } => registrations::set_enabled(&common, &charm, true).await?,
+        Command::Disable { charm } => registrations::set_enabled(&common, &charm, false).await?,
+        Command::Remove { charm } => registrations::remove(&common, &charm).await?,
+        Command::Trigger { charm, stream, event, handlers } => {
+            registrations::trigger(&common, &charm, stream.as_deref(), &event, &handlers).await?;
+        }
+        Command::Runs { charm, limit, json } => registrations::runs(&common, &charm, limit, json.json).await?,
+        Command::Charm(command) => charm::run(&common, &command).await?,
+        Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants)?,
+        Command::SpaceDid { name } => identity::print_space_did(&name)?,
+        Command::Identity(command) => identity::run(&common, &command)?,
+        Command::Doctor => return doctor::run(&common).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A token that is cancelled by the first SIGINT (Ctrl-C) or SIGTERM. A second one ends the process at once.
+fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        let mut next = async || tokio::select! { _ = interrupt.recv() => 130, _ = terminate.recv() => 143 };
+        next().await;
+        tracing::info!("stopping; once more to stop at once");
+        cancelled.cancel();
+        let status = next().await;
+        std::process::exit(status);
+    });
+    Ok(token)
+}

@@ -1,0 +1,81 @@
+//! Where things are on the operator's machine.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+/// The data directory: as given, or `bg-wasm-host` in the user's data directory (XDG Base Directory Specification).
+#[derive(Debug, Clone)]
+pub(crate) struct DataDir(PathBuf);
+
+impl DataDir {
+    /// Finds it, and creates it (for the user alone) if need be.
+    pub(crate) fn open(given: Option<&Path>) -> anyhow::Result<Self> {
+        let path = match given {
+            Some(path) => path.to_owned(),
+            None => user_dir("XDG_DATA_HOME", ".local/share")
+                .context("there is no home directory; name a data directory with --data-dir DIR")?,
+        };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).with_context(|| {
+            format!("cannot create the data directory {}; name another with --data-dir DIR", path.display())
+        })?;
+        Ok(Self(path))
+    }
+
+    /// The local charm runtime's database.
+    pub(crate) fn runtime_database(&self) -> PathBuf {
+        self.0.join("runtime.db")
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where `run` keeps its poll state for a remote runtime: one database for each.
+    pub(crate) fn poll_database(&self, api_url: &url::Url) -> PathBuf {
+        let origin = api_url.origin().ascii_serialization();
+        let name: String =
+            origin.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+        self.0.join(format!("poll-{name}.db"))
+    }
+}
+
+/// Where compiled components are kept: as given, or `bg-wasm-host` in the user's cache directory. None: they are not kept.
+pub(crate) fn cache_dir(given: Option<&Path>) -> Option<PathBuf> {
+    given.map(Path::to_owned).or_else(|| user_dir("XDG_CACHE_HOME", ".cache"))
+}
+
+/// Our directory in one of the user's (XDG Base Directory Specification): relative paths in the variable are to be ignored.
+fn user_dir(variable: &str, in_home: &str) -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(in_home)))?;
+    Some(base.join("bg-wasm-host"))
+}
+
+/// The component that runs charms written in JavaScript and TypeScript: beside the program, in `../share/bg-wasm-host`, or, in a
+/// source tree, in its `dist`.
+pub(crate) fn script_component() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let beside = program.parent().into_iter().map(|dir| dir.join("script.wasm"));
+    let shared =
+        program.parent().and_then(Path::parent).into_iter().map(|dir| dir.join("share/bg-wasm-host/script.wasm"));
+    let in_source_tree = program.ancestors().skip(1).take(4).map(|dir| dir.join("dist/script.wasm"));
+    let mut places = beside.chain(shared).chain(in_source_tree);
+    match places.find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => bail!(
+            "script.wasm, which runs charms, is not beside {}; in a source tree, `cargo guests` builds it",
+            program.display()
+        ),
+    }
+}
+
+/// The operator's file, with an error that names it.
+pub(crate) fn read(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {what} {}", path.display()))
+}
