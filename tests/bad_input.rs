@@ -1,0 +1,170 @@
+//! Wrong input: a clear error, a status that says so, and a service that is still up.
+
+use std::net::{SocketAddr, TcpListener};
+
+use bg_test_support::{Finished, HttpReply, TestHost, request};
+use serde_json::json;
+
+use crate::common::{SOON, deploy, fixture, host, register, wait_for_success};
+
+const SPACE: &str = "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo";
+const CHARM: &str = "baedreiew6ioyvfnvp2bdvmgkkz64ffk6gssvgmibh7yaw43yqhtv2nq75a";
+
+fn post(address: SocketAddr, headers: &[(&str, &str)], body: &str) -> HttpReply {
+    request(address, "POST", "/api/integrations/bg", headers, body.as_bytes()).unwrap()
+}
+
+#[test]
+fn the_registration_endpoint_says_what_is_wrong_and_stays_up() {
+    let host = host();
+    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
+    let line = server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    let address = line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
+    let without_updater = deploy(&host, &fixture("no-updater.tsx"), "my-space", &json!({}));
+    let id = |charm: &str| charm.split_once('/').unwrap().1.to_owned();
+
+    let good = json!({"charmId": id(&charm), "space": SPACE, "integration": "my-test"}).to_string();
+    let cases = [
+        ("not JSON", "{\"charmId\": ".to_owned(), 400, "JSON"),
+        ("no object", "[]".to_owned(), 400, "object"),
+        ("a missing field", json!({"charmId": CHARM, "integration": "x"}).to_string(), 400, "space"),
+        ("a wrong type", json!({"charmId": 7, "space": SPACE, "integration": "x"}).to_string(), 400, "charmId"),
+        (
+            "a bad DID",
+            json!({"charmId": CHARM, "space": "did:web:x", "integration": "x"}).to_string(),
+            400,
+            "did:key:z",
+        ),
+        ("a bad charm ID", json!({"charmId": "../x", "space": SPACE, "integration": "x"}).to_string(), 400, "charmId"),
+        (
+            "a bad integration",
+            json!({"charmId": CHARM, "space": SPACE, "integration": "a b"}).to_string(),
+            400,
+            "integration",
+        ),
+        ("an unknown charm", json!({"charmId": CHARM, "space": SPACE, "integration": "x"}).to_string(), 400, CHARM),
+        (
+            "a charm without an updater stream",
+            json!({"charmId": id(&without_updater), "space": SPACE, "integration": "x"}).to_string(),
+            400,
+            "bgUpdater",
+        ),
+        ("a body over 64 KiB", format!("{good}{}", " ".repeat(65 * 1024)), 413, "64 KiB"),
+    ];
+    for (what, body, status, shown) in cases {
+        let reply = post(address, &[("Content-Type", "application/json")], &body);
+        let error = reply.json().unwrap()["error"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(reply.status, status, "{what}: {error}");
+        assert!(error.contains(shown), "{what}: {error}");
+    }
+
+    // The original's button sends no Content-Type; what is valid JSON is taken, whatever it is called.
+    for headers in [&[][..], &[("Content-Type", "text/plain")], &[("Content-Type", "nonsense")]] {
+        let reply = post(address, headers, &good);
+        assert_eq!(reply.status, 200, "{headers:?}: {}", reply.text());
+    }
+    server.terminate().unwrap().success().unwrap();
+}
+
+/// Runs a command that must fail of its own accord, with these texts in its error.
+fn refused<const N: usize>(host: &TestHost, args: &[&str], shown: [&str; N]) -> Finished {
+    let refused = host.command(args).unwrap().failure().unwrap();
+    for part in shown {
+        assert!(refused.stderr.contains(part), "`{part}` is missing: {refused}");
+    }
+    assert!(!refused.stderr.contains("panicked"), "{refused}");
+    refused
+}
+
+#[test]
+fn the_command_line_says_what_is_wrong() {
+    let host = host();
+    let unknown = format!("{SPACE}/{CHARM}");
+    refused(&host, &["register", "did:web:x/baedrei", "--integration", "x"], ["did:key:z"]);
+    refused(&host, &["register", &format!("{SPACE}/nonsense"), "--integration", "x"], ["baedrei"]);
+    refused(&host, &["register", SPACE, "--integration", "x"], ["<space DID>/<charm ID>"]);
+    refused(&host, &["register", &unknown, "--integration", "x"], [CHARM]);
+    refused(&host, &["show", &unknown], ["not registered", "bg-wasm-host list"]);
+    refused(&host, &["trigger", &unknown], [CHARM]);
+    refused(&host, &["run", "--interval", "soon"], ["seconds"]);
+    refused(&host, &["run", "--allow-http", "example.com"], ["https://"]);
+    refused(&host, &["run", "--config", "nowhere.toml"], ["nowhere.toml"]);
+    let config = host.write("wrong.toml", "interval = 60\nintervall = 3\n").unwrap();
+    refused(&host, &["run", "--config", config.to_str().unwrap()], ["line 2", "intervall"]);
+    refused(&host, &["charm", "deploy", "nowhere.tsx", "--space", "x"], ["nowhere.tsx"]);
+
+    let without_updater = deploy(&host, &fixture("no-updater.tsx"), "my-space", &json!({}));
+    refused(&host, &["register", &without_updater, "--integration", "x"], ["bgUpdater"]);
+}
+
+#[test]
+fn a_component_that_cannot_be_used_is_refused_with_what_mends_it() {
+    let host = host();
+    let run = |bytes: &[u8], shown: [&str; 2]| {
+        let file = host.write("bad.wasm", bytes).unwrap();
+        refused(&host, &["run", "--once", "--component", file.to_str().unwrap()], shown);
+    };
+    run(b"this is text", ["bad.wasm", "text"]);
+    run(&wat::parse_str("(module)").unwrap(), ["core WebAssembly module", "wasm32-wasip2"]);
+    run(&wat::parse_str("(component)").unwrap(), ["fetch-charms", "is-valid-charm"]);
+    let unknown_import = r#"(component (import "acme:rockets/launch@1.0.0" (instance (export "go" (func)))))"#;
+    run(&wat::parse_str(unknown_import).unwrap(), ["acme:rockets/launch", "fetch-charms"]);
+    let whole = std::fs::read(crate::common::component("gmail")).unwrap();
+    run(&whole[..whole.len() / 2], ["bad.wasm", "truncated"]);
+    refused(&host, &["run", "--once", "--component", "nowhere.wasm"], ["nowhere.wasm"]);
+}
+
+#[test]
+fn a_busy_port_is_named() {
+    let host = host();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(&host, &["serve", "--listen", &address], [&address, "--listen"]);
+}
+
+#[test]
+fn an_unreadable_key_file_is_named() {
+    let host = host();
+    let file = host.write("key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+    refused(&host, &["--identity", file.to_str().unwrap(), "identity", "show"], ["key.pem", "IDENTITY"]);
+    refused(&host, &["--identity", "nowhere.pem", "identity", "show"], ["nowhere.pem"]);
+}
+
+#[test]
+fn an_unreachable_api_url_is_named() {
+    let host = host();
+    // A port that was free a moment ago, and where nobody listens.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{address}");
+    for command in [&["run", "--once"][..], &["list"], &["run"]] {
+        let args: Vec<&str> = ["--api-url", &url].into_iter().chain(command.iter().copied()).collect();
+        refused(&host, &args, [&url, "bg-wasm-host serve"]);
+    }
+    refused(&host, &["--api-url", "nonsense", "list"], ["http://localhost:8000"]);
+}
+
+#[test]
+fn a_second_service_on_the_same_database_is_refused_and_the_first_goes_on() {
+    let host = host();
+    let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
+    register(&host, &charm, "my-test");
+    let mut first = host.spawn(["run", "--interval", "1"]).unwrap();
+    wait_for_success(&mut first, &charm);
+    let pid = first.pid().to_string();
+    for command in [&["run"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        refused(&host, command, ["is in use by", &pid]);
+    }
+    wait_for_success(&mut first, &charm);
+    first.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_charm_that_cannot_be_deployed_is_told_with_file_and_line() {
+    let host = host();
+    let file =
+        host.write("broken.tsx", "import { pattern } from \"commontools\";\n\nexport default pattern(({ =>\n").unwrap();
+    refused(&host, &["charm", "deploy", file.to_str().unwrap(), "--space", "x"], ["broken.tsx:3"]);
+    let file = host.write("lodash.tsx", "import _ from \"lodash\";\nexport default 1;\n").unwrap();
+    refused(&host, &["charm", "deploy", file.to_str().unwrap(), "--space", "x"], ["lodash", "lodash.tsx:1"]);
+}

@@ -1,0 +1,63 @@
+//! What the tests here share.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bg_test_support::{Running, TestHost};
+use serde_json::Value;
+
+/// How long to wait for what should come at once: generous, since a test must not fail because a machine is slow.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// A host with a data directory of its own. Compiled components are shared between tests, since compiling takes seconds.
+pub(crate) fn host() -> TestHost {
+    guests();
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("component-cache");
+    TestHost::new(env!("CARGO_BIN_EXE_bg-wasm-host")).unwrap().env("BG_WASM_HOST_CACHE", cache)
+}
+
+/// The built guests; builds them if need be.
+fn guests() -> &'static bg_build::Dist {
+    static GUESTS: OnceLock<bg_build::Dist> = OnceLock::new();
+    GUESTS.get_or_init(|| bg_build::ensure_guests().expect("the guests can be built"))
+}
+
+/// A built component, by its name.
+pub(crate) fn component(name: &str) -> String {
+    guests().path(name).unwrap().to_str().unwrap().to_owned()
+}
+
+/// A file of `tests/fixtures`.
+pub(crate) fn fixture(name: &str) -> String {
+    let fixtures: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "tests", "fixtures", name].iter().collect();
+    fixtures.to_str().unwrap().to_owned()
+}
+
+/// Deploys a charm into a space and answers its name, `<space DID>/<charm ID>`.
+pub(crate) fn deploy(host: &TestHost, source: &str, space: &str, inputs: &Value) -> String {
+    let inputs = host.write("inputs.json", inputs.to_string()).unwrap();
+    let inputs = format!("@{}", inputs.display());
+    let deployed = host.command(["charm", "deploy", source, "--space", space, "--inputs", &inputs]).unwrap();
+    let id = deployed.success().unwrap().stdout.trim().to_owned();
+    let space = host.command(["space-did", space]).unwrap().success().unwrap().stdout.trim().to_owned();
+    format!("{space}/{id}")
+}
+
+/// Registers a charm.
+pub(crate) fn register(host: &TestHost, charm: &str, integration: &str) {
+    host.command(["register", charm, "--integration", integration]).unwrap().success().unwrap();
+}
+
+/// A cell of a charm, as `charm show` prints it.
+pub(crate) fn cell(host: &TestHost, charm: &str, name: &str) -> Value {
+    let shown = host.command(["charm", "show", charm]).unwrap().success().unwrap();
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    shown["cells"][name].clone()
+}
+
+/// Waits until the service says that it polled that charm with success.
+pub(crate) fn wait_for_success(service: &mut Running, charm: &str) {
+    let expected = format!("Successfully executed charm {charm}");
+    service.wait_for_line(|line| line.contains(&expected), SOON).unwrap();
+}

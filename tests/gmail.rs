@@ -1,0 +1,149 @@
+//! The token: it reaches Google, as a bearer token, and nobody else.
+
+use bg_test_support::{Authorization, FakeGoogle, TestHost};
+use serde_json::{Value, json};
+
+use crate::common::{component, deploy, fixture, host, register};
+
+/// Every file below a folder, with its bytes.
+fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+    found
+}
+
+/// Asserts that a text is nowhere in what the host keeps on disk.
+fn not_on_disk(host: &TestHost, secret: &str) {
+    for (path, bytes) in files(&host.data_dir()) {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "a secret is in {path}");
+    }
+}
+
+struct Setup {
+    host: TestHost,
+    google: FakeGoogle,
+    token: String,
+    refresh_token: String,
+    charm: String,
+}
+
+/// A mailbox charm with a token, registered for an integration.
+fn setup(source: &str, integration: &str) -> Setup {
+    let host = host();
+    let google = FakeGoogle::start().unwrap();
+    let (token, refresh_token) = (google.issue_token(), google.issue_refresh_token());
+    let inputs = json!({
+        "auth": {"token": token, "refreshToken": refresh_token, "user": {"email": google.user()}},
+        "settings": {"gmailFilterQuery": "in:INBOX", "limit": 100, "historyId": google.history_id().to_string()},
+        "apiBaseUrl": google.base_url(),
+    });
+    let charm = deploy(&host, &fixture(source), "mail", &inputs);
+    std::fs::remove_file(host.dir().join("inputs.json")).unwrap();
+    register(&host, &charm, integration);
+    Setup { host, google, token, refresh_token, charm }
+}
+
+#[test]
+fn with_the_grant_the_token_reaches_gmail_and_appears_nowhere_else() {
+    let Setup { host, google, token, refresh_token, charm } = setup("gmail.tsx", "gmail");
+    let base = google.base_url();
+    google.deliver("Hello", "someone@example.com");
+
+    let run = |more: &[&str]| {
+        let (set, component) = (format!("gmail.api-base-url={base}"), component("gmail"));
+        let common = ["run", "--once", "--log", "trace", "--component", &component, "--set", &set];
+        let args: Vec<&str> = common.iter().chain(more).copied().collect();
+        host.command(&args).unwrap().success().unwrap()
+    };
+    // The charm's own handler may ask Gmail, too; what the integration asks comes first.
+    let grants =
+        ["--grant", "requested", "--allow-private", &base, "--allow-charm-http", &base, "--log-format", "json"];
+    let polled = run(&grants);
+    assert!(polled.stderr.contains(&format!("Successfully executed charm {charm}")), "{polled}");
+    let asked: Vec<_> = google.take_requests();
+    let history: Vec<_> = asked.iter().filter(|request| request.path.ends_with("/history")).collect();
+    assert!(!history.is_empty(), "the integration asks for the history: {asked:?}");
+    assert!(history.iter().all(|request| request.authorization == Authorization::Accepted), "{asked:?}");
+
+    // Nothing new: the charm is left out, and the integration alone has asked, once.
+    let quiet = run(&grants);
+    assert!(!quiet.stderr.contains("Successfully executed"), "{quiet}");
+    let asked = google.take_requests();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert_eq!(asked[0].authorization, Authorization::Accepted);
+
+    for output in [&polled, &quiet] {
+        for secret in [&token, &refresh_token] {
+            assert!(!output.stderr.contains(secret.as_str()) && !output.stdout.contains(secret.as_str()), "{output}");
+        }
+    }
+    for secret in [&token, &refresh_token] {
+        not_on_disk(&host, secret);
+    }
+    let shown = host.command(["charm", "show", &charm]).unwrap().success().unwrap().stdout;
+    assert!(!shown.contains(&token) && shown.contains("(secret)"), "{shown}");
+    let emails: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(emails["cells"]["emails"].as_array().map(Vec::len), Some(1), "{shown}");
+}
+
+#[test]
+fn a_guest_that_tries_to_get_the_token_does_not() {
+    let Setup { host, google, token, refresh_token, charm } = setup("mailbox.tsx", "thief");
+    let base = google.base_url();
+    // A charm of somebody else's, with a token of its own.
+    let other_token = google.issue_token();
+    let inputs = json!({"auth": {"token": other_token, "refreshToken": "1//other"}});
+    let stranger = deploy(&host, &fixture("mailbox.tsx"), "elsewhere", &inputs);
+    std::fs::remove_file(host.dir().join("inputs.json")).unwrap();
+    register(&host, &stranger, "gmail");
+
+    let set = format!("thief.api-base-url={base}");
+    let strangers = format!("thief.strangers={stranger}");
+    let component = component("thief");
+    let args = [
+        "run",
+        "--once",
+        "--log",
+        "trace",
+        "--component",
+        &component,
+        "--set",
+        &set,
+        "--set",
+        &strangers,
+        "--grant",
+        "requested",
+        "--allow-private",
+        &base,
+        "--charms",
+        &charm,
+    ];
+    let run = host.command(args).unwrap().success().unwrap();
+    // It did try, and what it may have it gets: a request with its own charm's token is answered.
+    assert!(run.stderr.contains("loot: keys:"), "{run}");
+    assert!(run.stderr.contains("request as the charm: Response"), "{run}");
+    let requests = google.take_requests();
+    let accepted = requests.iter().filter(|request| request.authorization == Authorization::Accepted).count();
+    assert_eq!(accepted, 1, "only the request in the name of its own charm has a token: {requests:?}");
+    // What it may not: a stranger's charm, two charms at once, an authorization of its own.
+    assert!(!run.stderr.contains("OPENED"), "{run}");
+    for refused in ["as a stranger's charm: Response", "as two charms: Response", "authorization: Response"] {
+        assert!(!run.stderr.contains(refused), "{refused}: {run}");
+    }
+    let failing = ["--set", "thief.fail=yes"];
+    let failed = host.command(args.iter().chain(&failing)).unwrap();
+    assert!(!requests.iter().any(|request| request.token_leaked), "{requests:?}");
+    for secret in [&token, &refresh_token, &other_token] {
+        for (place, text) in [("output", &run.to_string()), ("error", &failed.to_string())] {
+            assert!(!text.contains(secret.as_str()), "a token is in the {place}: {text}");
+        }
+        not_on_disk(&host, secret);
+    }
+}

@@ -1,0 +1,101 @@
+//! A mailbox's history.
+
+use serde_json::{Value, json};
+
+use super::Query;
+use super::answer::{Answer, Failure};
+use super::mailbox::Mailbox;
+
+/// One change.
+pub(crate) struct Change {
+    /// Its history ID.
+    pub(crate) id: u64,
+    pub(crate) kind: ChangeKind,
+    /// The message's ID.
+    pub(crate) message: String,
+    /// The message's labels right after (or, of a deletion, before) the change.
+    pub(crate) labels: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum ChangeKind {
+    Added,
+    Deleted,
+    LabelAdded(String),
+    LabelRemoved(String),
+}
+
+impl ChangeKind {
+    /// Its name in `historyTypes`.
+    fn parameter(&self) -> &'static str {
+        match self {
+            Self::Added => "messageAdded",
+            Self::Deleted => "messageDeleted",
+            Self::LabelAdded(_) => "labelAdded",
+            Self::LabelRemoved(_) => "labelRemoved",
+        }
+    }
+}
+
+impl Change {
+    fn json(&self) -> Value {
+        let message = json!({ "id": self.message, "threadId": self.message, "labelIds": self.labels });
+        let mut record = json!({
+            "id": self.id.to_string(),
+            "messages": [{ "id": self.message, "threadId": self.message }],
+        });
+        let (list, entry) = match &self.kind {
+            ChangeKind::Added => ("messagesAdded", json!({ "message": message })),
+            ChangeKind::Deleted => ("messagesDeleted", json!({ "message": message })),
+            ChangeKind::LabelAdded(label) => ("labelsAdded", json!({ "message": message, "labelIds": [label] })),
+            ChangeKind::LabelRemoved(label) => ("labelsRemoved", json!({ "message": message, "labelIds": [label] })),
+        };
+        record[list] = json!([entry]);
+        record
+    }
+}
+
+impl Mailbox {
+    /// `users.history.list`: the changes after `startHistoryId`, oldest first.
+    pub(crate) fn history_list(&self, query: &Query) -> Answer {
+        let Some(start) = query.get("startHistoryId") else {
+            return Err(Failure::invalid("Missing startHistoryId"));
+        };
+        let Ok(start) = start.parse::<u64>() else {
+            return Err(Failure::invalid(&format!("Invalid value at 'start_history_id': {start}")));
+        };
+        if start < self.oldest_known || start > self.history_id() {
+            return Err(Failure::not_found());
+        }
+        let kinds: Vec<&str> = query.all("historyTypes").collect();
+        if let Some(kind) = kinds.iter().find(|kind| !KINDS.contains(kind)) {
+            return Err(Failure::invalid(&format!("Invalid value at 'history_types': {kind}")));
+        }
+        // A page token is the history ID behind which the next page starts.
+        let after = match query.get("pageToken") {
+            None => start,
+            Some(token) => token.parse().map_err(|_| Failure::invalid("Invalid pageToken"))?,
+        };
+        let label = query.get("labelId");
+        let size = query.page_size(100, 500)?;
+        let mut fitting = self
+            .changes
+            .iter()
+            .filter(|change| change.id > after)
+            .filter(|change| kinds.is_empty() || kinds.contains(&change.kind.parameter()))
+            .filter(|change| label.is_none_or(|label| change.labels.iter().any(|one| one == label)));
+        let page: Vec<&Change> = fitting.by_ref().take(size).collect();
+
+        let mut answer = json!({ "historyId": self.history_id().to_string() });
+        // Like Google: without changes there is no `history` at all.
+        if let Some(last) = page.last() {
+            answer["history"] = page.iter().map(|change| change.json()).collect();
+            if fitting.next().is_some() {
+                answer["nextPageToken"] = last.id.to_string().into();
+            }
+        }
+        Ok(answer)
+    }
+}
+
+const KINDS: [&str; 4] = ["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"];

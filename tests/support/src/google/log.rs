@@ -1,0 +1,42 @@
+//! What was asked.
+
+/// How a request was authorized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Authorization {
+    /// It had no `Authorization` header.
+    Absent,
+    /// It had an accepted bearer token.
+    Accepted,
+    /// It had anything else: an expired or unknown token, another scheme, several headers.
+    Refused,
+}
+
+/// One request, as it came in. Holds no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenRequest {
+    /// `GET`, …
+    pub method: String,
+    /// The path, as it was sent.
+    pub path: String,
+    /// The query, without its `?`; empty if there was none. If a token stood in it, nothing but `(a token)`.
+    pub query: String,
+    /// How it was authorized.
+    pub authorization: Authorization,
+    /// The names of its headers, lower case, sorted.
+    pub header_names: Vec<String>,
+    /// Whether a token that this Google handed out stood where none belongs: in the path, the query or a header other than
+    /// `Authorization`.
+    pub token_leaked: bool,
+    /// What it was answered with.
+    pub status: u16,
+}
+
+impl std::fmt::Display for SeenRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.path)?;
+        if !self.query.is_empty() {
+            write!(f, "?{}", self.query)?;
+        }
+        write!(f, " {}", self.status)
+    }
+}

@@ -1,0 +1,223 @@
+//! A Google on loopback.
+
+mod answer;
+mod calendar;
+mod clock;
+mod gmail;
+mod history;
+mod log;
+mod mailbox;
+mod search;
+mod server;
+mod tokens;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use calendar::Calendar;
+use mailbox::Mailbox;
+use tokens::Tokens;
+
+pub use log::{Authorization, SeenRequest};
+
+/// A Google on loopback: one user with one mailbox and one calendar.
+///
+/// | path | what |
+/// |---|---|
+/// | `/gmail/v1/users/me/messages`, `…/messages/{id}`, `…/profile`, `…/history` | Gmail API v1 |
+/// | `/calendar/v3/calendars/{id}/events` | Calendar API v3, with paging and `syncToken` |
+/// | `POST /api/integrations/google-oauth/refresh` | what renews a token, as Common Tools offers it |
+///
+/// It serves on a thread of its own until dropped. Its `Debug` shows no token.
+pub struct FakeGoogle {
+    address: SocketAddr,
+    google: Arc<Mutex<Google>>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Everything that it keeps.
+pub(crate) struct Google {
+    mailbox: Mailbox,
+    calendar: Calendar,
+    tokens: Tokens,
+    requests: Vec<SeenRequest>,
+    rate_limited: bool,
+    delay: Duration,
+}
+
+/// The user's address, for Gmail and as the name of the primary calendar.
+pub(crate) const USER: &str = "someone@example.com";
+
+impl FakeGoogle {
+    /// Starts one on a free port of 127.0.0.1, with an empty mailbox and calendar.
+    pub fn start() -> anyhow::Result<Self> {
+        let google = Arc::new(Mutex::new(Google {
+            mailbox: Mailbox::new(),
+            calendar: Calendar::new(),
+            tokens: Tokens::new(),
+            requests: Vec::new(),
+            rate_limited: false,
+            delay: Duration::ZERO,
+        }));
+        let stop = CancellationToken::new();
+        let (address, thread) = server::start(google.clone(), stop.clone())?;
+        Ok(Self { address, google, stop, thread: Some(thread) })
+    }
+
+    fn google(&self) -> MutexGuard<'_, Google> {
+        lock(&self.google)
+    }
+
+    /// `http://127.0.0.1:<port>`, which takes the place of `https://gmail.googleapis.com` and of
+    /// `https://www.googleapis.com`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where a token is renewed.
+    pub fn refresh_url(&self) -> String {
+        format!("{}{}", self.base_url(), server::REFRESH_PATH)
+    }
+
+    /// The user's mail address.
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    /// A new access token, accepted until [`expire_tokens`](Self::expire_tokens).
+    pub fn issue_token(&self) -> String {
+        self.google().tokens.issue()
+    }
+
+    /// A new refresh token, which stays good.
+    pub fn issue_refresh_token(&self) -> String {
+        self.google().tokens.issue_refresh()
+    }
+
+    /// From now on every access token issued so far is refused with 401.
+    pub fn expire_tokens(&self) {
+        self.google().tokens.expire();
+    }
+
+    /// Puts a message into the inbox, unread, and answers its ID.
+    pub fn deliver(&self, subject: &str, from: &str) -> String {
+        self.google().mailbox.deliver(subject, from)
+    }
+
+    /// Deletes a message for good; false if there is none of that ID.
+    pub fn delete(&self, id: &str) -> bool {
+        self.google().mailbox.delete(id)
+    }
+
+    /// Adds a label to a message or takes one away, `UNREAD` or `STARRED` for example; false if there is no such message.
+    pub fn label(&self, id: &str, label: &str, on: bool) -> bool {
+        self.google().mailbox.label(id, label, on)
+    }
+
+    /// How many messages the mailbox holds.
+    pub fn message_count(&self) -> usize {
+        self.google().mailbox.len()
+    }
+
+    /// The mailbox's present history ID.
+    pub fn history_id(&self) -> u64 {
+        self.google().mailbox.history_id()
+    }
+
+    /// Forgets the history up to now, as Gmail does after about a week: every earlier history ID is answered with 404.
+    pub fn forget_history(&self) {
+        self.google().mailbox.forget_history();
+    }
+
+    /// Puts an event of one hour into the primary calendar and answers its ID. `start_ms`: Unix milliseconds.
+    pub fn add_event(&self, summary: &str, start_ms: u64) -> String {
+        self.google().calendar.add(summary, start_ms)
+    }
+
+    /// Cancels an event; false if there is none of that ID.
+    pub fn cancel_event(&self, id: &str) -> bool {
+        self.google().calendar.cancel(id)
+    }
+
+    /// From now on every sync token handed out so far is refused with 410, as Google does when one is too old.
+    pub fn expire_sync_tokens(&self) {
+        self.google().calendar.expire_sync_tokens();
+    }
+
+    /// While on, every API request is answered with 429.
+    pub fn rate_limit(&self, on: bool) {
+        self.google().rate_limited = on;
+    }
+
+    /// How long every request waits before it is looked at.
+    pub fn set_delay(&self, delay: Duration) {
+        self.google().delay = delay;
+    }
+
+    /// All requests so far, oldest first.
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.google().requests.clone()
+    }
+
+    /// All requests so far, oldest first; they are then forgotten.
+    pub fn take_requests(&self) -> Vec<SeenRequest> {
+        std::mem::take(&mut self.google().requests)
+    }
+}
+
+impl std::fmt::Debug for FakeGoogle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FakeGoogle").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for FakeGoogle {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the server thread has shown itself in the answers; a second one in a drop would hide it.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Locks, also after a panic in another test thread: what is kept is whole after every statement.
+pub(crate) fn lock(google: &Mutex<Google>) -> MutexGuard<'_, Google> {
+    google.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The query parameters of a request, in order.
+#[derive(Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(query: &str) -> Self {
+        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// The first value of `name`.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of `name`.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A page size: `default` if it is not given, at most `most`; an error if it is not a positive number.
+    pub(crate) fn page_size(&self, default: usize, most: usize) -> Result<usize, answer::Failure> {
+        match self.get("maxResults") {
+            None => Ok(default),
+            Some(text) => match text.parse::<usize>() {
+                Ok(0) | Err(_) => Err(answer::Failure::invalid(&format!("Invalid value at 'max_results': {text}"))),
+                Ok(size) => Ok(size.min(most)),
+            },
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The HTTP side: authorization, routing, and the note of every request.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Answer, Failure, body_of};
+use super::log::{Authorization, SeenRequest};
+use super::{Google, Query, USER, lock};
+
+pub(crate) const REFRESH_PATH: &str = "/api/integrations/google-oauth/refresh";
+
+type Shared = Arc<Mutex<Google>>;
+
+/// Binds, and serves on a new thread until `stop`.
+pub(crate) fn start(google: Shared, stop: CancellationToken) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no port for the loopback Google")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = std::thread::Builder::new().name("fake-google".into()).spawn(move || {
+        runtime.block_on(async move {
+            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+            let serve = axum::serve(listener, Router::new().fallback(answer).with_state(google));
+            tokio::select! {
+                // Without waiting for open connections: whoever drops a fake Google is done with it.
+                () = stop.cancelled() => {}
+                _ = serve => {}
+            }
+        });
+    })?;
+    Ok((address, thread))
+}
+
+async fn answer(State(google): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let delay = lock(&google).delay;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    let mut google = lock(&google);
+    let authorization = google.authorization(&headers);
+    let response = google.route(&method, &uri, authorization, &body);
+    let note = google.note(&method, &uri, &headers, authorization, response.status());
+    google.requests.push(note);
+    response
+}
+
+impl Google {
+    fn authorization(&self, headers: &HeaderMap) -> Authorization {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Authorization::Absent,
+            (Some(value), None) => {
+                let token = value.to_str().ok().and_then(|value| value.split_once(' '));
+                match token {
+                    Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && self.tokens.accepts(token) => {
+                        Authorization::Accepted
+                    }
+                    _ => Authorization::Refused,
+                }
+            }
+            (Some(_), Some(_)) => Authorization::Refused,
+        }
+    }
+
+    fn route(&mut self, method: &Method, uri: &Uri, authorization: Authorization, body: &[u8]) -> Response {
+        if uri.path() == REFRESH_PATH {
+            if method != Method::POST {
+                return Failure::wrong_method().into_response();
+            }
+            // Common Tools' form of an error, not Google's.
+            return match self.tokens.renew(body) {
+                Ok(tokens) => body_of(StatusCode::OK, &tokens),
+                Err(_) => body_of(StatusCode::UNAUTHORIZED, &json!({ "error": "the refresh token is not accepted" })),
+            };
+        }
+        match self.api(method, uri, authorization) {
+            Ok(value) => body_of(StatusCode::OK, &value),
+            Err(failure) => failure.into_response(),
+        }
+    }
+
+    fn api(&self, method: &Method, uri: &Uri, authorization: Authorization) -> Answer {
+        match authorization {
+            Authorization::Accepted => {}
+            Authorization::Absent => return Err(Failure::unauthenticated("Login Required.")),
+            Authorization::Refused => return Err(Failure::unauthenticated("Invalid Credentials")),
+        }
+        if self.rate_limited {
+            return Err(Failure::rate_limited());
+        }
+        let query = Query::parse(uri.query().unwrap_or_default());
+        let segments: Vec<String> = uri.path().split('/').skip(1).map(decode).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let get = |answer: Answer| if method == Method::GET { answer } else { Err(Failure::wrong_method()) };
+        match segments.as_slice() {
+            ["gmail", "v1", "users", user, ..] if *user != "me" && *user != USER => Err(Failure::delegation_denied()),
+            ["gmail", "v1", "users", _, "profile"] => get(Ok(self.mailbox.profile())),
+            ["gmail", "v1", "users", _, "messages"] => get(self.mailbox.message_list(&query)),
+            ["gmail", "v1", "users", _, "messages", id] => get(self.mailbox.message(id, &query)),
+            ["gmail", "v1", "users", _, "history"] => get(self.mailbox.history_list(&query)),
+            ["calendar", "v3", "calendars", id, "events"] => get(self.calendar.event_list(id, &query)),
+            _ => Err(Failure::not_found()),
+        }
+    }
+
+    fn note(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        authorization: Authorization,
+        status: StatusCode,
+    ) -> SeenRequest {
+        let leaks = |text: &str| self.tokens.any_in(text) || self.tokens.any_in(&decode(text));
+        let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+        let in_headers = headers
+            .iter()
+            .filter(|(name, _)| *name != header::AUTHORIZATION)
+            .any(|(_, value)| leaks(&String::from_utf8_lossy(value.as_bytes())));
+        let shown = |text: &str| if leaks(text) { "(a token)".to_owned() } else { text.to_owned() };
+        let mut header_names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        header_names.sort();
+        SeenRequest {
+            method: method.to_string(),
+            path: shown(path),
+            query: shown(query),
+            authorization,
+            header_names,
+            token_leaked: in_headers || leaks(path) || leaks(query),
+            status: status.as_u16(),
+        }
+    }
+}
+
+/// Undoes percent-encoding; `+` stays what it is.
+fn decode(text: &str) -> String {
+    let escaped = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    url::form_urlencoded::parse(escaped.as_bytes()).map(|(key, _)| key.into_owned()).collect()
+}
