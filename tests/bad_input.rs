@@ -50,7 +50,7 @@ fn the_registration_endpoint_says_what_is_wrong_and_stays_up() {
             400,
             "bgUpdater",
         ),
-        ("a body over 64 KiB", format!("{good}{}", " ".repeat(65 * 1024)), 413, "64 KiB"),
+        ("a body over 64 KiB", format!("{good}{}", " ".repeat(65 * 1024)), 413, "65536 bytes"),
     ];
     for (what, body, status, shown) in cases {
         let reply = post(address, &[("Content-Type", "application/json")], &body);
@@ -111,7 +111,7 @@ fn a_component_that_cannot_be_used_is_refused_with_what_mends_it() {
     let unknown_import = r#"(component (import "acme:rockets/launch@1.0.0" (instance (export "go" (func)))))"#;
     run(&wat::parse_str(unknown_import).unwrap(), ["acme:rockets/launch", "fetch-charms"]);
     let whole = std::fs::read(crate::common::component("gmail")).unwrap();
-    run(&whole[..whole.len() / 2], ["bad.wasm", "truncated"]);
+    run(&whole[..whole.len() / 2], ["bad.wasm", "incomplete"]);
     refused(&host, &["run", "--once", "--component", "nowhere.wasm"], ["nowhere.wasm"]);
 }
 

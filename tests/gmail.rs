@@ -3,7 +3,7 @@
 use bg_test_support::{Authorization, FakeGoogle, TestHost};
 use serde_json::{Value, json};
 
-use crate::common::{component, deploy, fixture, host, register};
+use crate::common::{SOON, cell, component, deploy, fixture, host, register};
 
 /// Every file below a folder, with its bytes.
 fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
@@ -91,6 +91,41 @@ fn with_the_grant_the_token_reaches_gmail_and_appears_nowhere_else() {
     assert!(!shown.contains(&token) && shown.contains("(secret)"), "{shown}");
     let emails: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(emails["cells"]["emails"].as_array().map(Vec::len), Some(1), "{shown}");
+}
+
+#[test]
+fn a_remote_runtime_hands_the_token_to_the_gate_and_to_nobody_else() {
+    let host = host();
+    let google = FakeGoogle::start().unwrap();
+    let base = google.base_url();
+    let options = ["--allow-private", &base, "--allow-charm-http", &base];
+    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0", "--log", "trace"].iter().chain(&options)).unwrap();
+    server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    let token = google.issue_token();
+    let inputs = json!({
+        "auth": {"token": token, "refreshToken": google.issue_refresh_token()},
+        "settings": {"gmailFilterQuery": "in:INBOX", "limit": 100, "historyId": google.history_id().to_string()},
+        "apiBaseUrl": base,
+    });
+    let charm = deploy(&host, &fixture("gmail.tsx"), "mail", &inputs);
+    std::fs::remove_file(host.dir().join("inputs.json")).unwrap();
+    host.command(["add-admin-charm"]).unwrap().success().unwrap();
+    register(&host, &charm, "gmail");
+    google.deliver("Hello", "someone@example.com");
+
+    let (set, component) = (format!("gmail.api-base-url={base}"), component("gmail"));
+    let run = ["run", "--once", "--log", "trace", "--component", &component, "--set", &set, "--grant", "requested"];
+    let run = host.command(run.iter().chain(&["--allow-private", &base])).unwrap().success().unwrap();
+    assert!(run.stderr.contains(&format!("Successfully executed charm {charm}")), "{run}");
+    let history = google.requests().into_iter().find(|request| request.path.ends_with("/history")).unwrap();
+    assert_eq!(history.authorization, Authorization::Accepted);
+    assert_eq!(cell(&host, &charm, "emails").as_array().map(Vec::len), Some(1));
+
+    let server = server.terminate().unwrap().success().unwrap();
+    for output in [&run, &server] {
+        assert!(!output.to_string().contains(&token), "{output}");
+    }
+    not_on_disk(&host, &token);
 }
 
 #[test]

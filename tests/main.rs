@@ -6,4 +6,5 @@ mod bad_input;
 mod gmail;
 mod inspect;
 mod kill;
+mod readme;
 mod walkthrough;

@@ -1,0 +1,92 @@
+//! What the README shows is what is tested: its commands are those that the other tests here run, its examples those that are
+//! built.
+
+use std::path::Path;
+
+use crate::common::{fixture, host};
+
+/// The commands of the README, each with the test that runs it, or CI.
+const COMMANDS: [(&str, &str); 11] = [
+    ("cargo demo", "CI runs it with --polls 3"),
+    ("cargo test", "CI runs it"),
+    ("cargo build && cargo guests && export PATH=\"$PWD/target/debug:$PATH\"", "what `common::host` does"),
+    ("bg-wasm-host serve", "walkthrough"),
+    ("bg-wasm-host charm deploy tests/fixtures/counter.tsx --space my-space", "walkthrough"),
+    ("bg-wasm-host run", "walkthrough"),
+    ("bg-wasm-host add-admin-charm", "walkthrough"),
+    ("curl -X POST http://localhost:8000/api/integrations/bg -H 'Content-Type: application/json' \\", "walkthrough"),
+    (
+        "  -d '{\"charmId\": \"baedrei…\", \"space\": \"did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo\", \"integration\": \"my-test\"}'",
+        "walkthrough",
+    ),
+    ("bg-wasm-host inspect dist/gmail.wasm", "inspect"),
+    ("bg-wasm-host run --component dist/gmail.wasm", "walkthrough"),
+];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The texts of all blocks in that language.
+fn blocks(readme: &str, language: &str) -> Vec<String> {
+    let opening = format!("```{language}\n");
+    readme.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn its_commands_are_the_tested_ones() {
+    let shown: Vec<String> =
+        blocks(&readme(), "sh").iter().flat_map(|block| block.lines()).map(str::to_owned).collect();
+    let tested: Vec<&str> = COMMANDS.iter().map(|(command, _)| *command).collect();
+    assert_eq!(shown, tested);
+}
+
+#[test]
+fn its_charm_is_the_fixture() {
+    let counter = std::fs::read_to_string(fixture("counter.tsx")).unwrap();
+    assert_eq!(blocks(&readme(), "tsx"), [counter]);
+}
+
+#[test]
+fn its_integration_is_the_documented_example_of_the_sdk() {
+    let sdk = std::fs::read_to_string(root().join("integrations/sdk/src/lib.rs")).unwrap();
+    for line in blocks(&readme(), "rust").concat().lines().filter(|line| !line.is_empty()) {
+        assert!(sdk.contains(&format!("//! {line}\n")), "{line}");
+    }
+}
+
+#[test]
+fn its_manifest_is_one_and_its_configuration_file_is_read() {
+    let toml = blocks(&readme(), "toml");
+    let [config, manifest] = toml.as_slice() else { panic!("two TOML blocks: {toml:?}") };
+    bg_manifest::Manifest::parse(manifest).unwrap();
+
+    let host = host();
+    std::fs::copy(crate::common::component("gmail"), host.dir().join("gmail.wasm")).unwrap();
+    host.write("service.toml", config).unwrap();
+    let run = host.command(["run", "--once", "--config", "service.toml"]).unwrap().success().unwrap();
+    assert!(run.stderr.contains("loaded") && !run.stderr.contains("not granted"), "{run}");
+}
+
+#[test]
+fn its_options_are_those_of_the_program() {
+    let host = host();
+    let help =
+        ["run", "serve", "list"].map(|command| host.command([command, "--help"]).unwrap().success().unwrap().stdout);
+    let help = help.concat();
+    let readme = readme();
+    let options = readme
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .filter(|word| word.starts_with("--") && !word.starts_with("---"));
+    let foreign = ["--polls", "--list", "--release", "--target", "--space"];
+    for option in options.filter(|option| !foreign.contains(option)) {
+        assert!(help.contains(option), "{option}");
+    }
+    for command in ["list", "show", "enable", "disable", "remove", "runs", "doctor", "space-did", "trigger"] {
+        host.command([command, "--help"]).unwrap().success().unwrap();
+    }
+}
