@@ -1,5 +1,7 @@
 //! The product's own tests: the real binary, real sockets, real components.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 mod bad_input;

@@ -141,7 +141,7 @@ mod tests {
         merge(&mut args, file, Path::new("/etc/bg"));
         assert_eq!(args.component, [PathBuf::from("other.wasm"), PathBuf::from("/etc/bg/gmail.wasm")]);
         assert_eq!(args.interval, Some(Duration::from_secs(5)));
-        assert_eq!(args.log_interval, Some(Duration::from_secs(60)));
+        assert_eq!(args.log_interval, Some(Duration::from_mins(1)));
         assert_eq!(args.failures, Some(3));
         assert_eq!(args.grants.allow_http.len(), 1);
         assert_eq!(args.grants.set[0].value, "http://127.0.0.1:9000");

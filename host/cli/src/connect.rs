@@ -27,14 +27,12 @@ pub(crate) type AnyRuntime = Arc<dyn Runtime>;
 
 /// The operator's key: the key file, or else made from the passphrase.
 pub(crate) fn operator(common: &Common) -> anyhow::Result<Identity> {
-    match &common.identity {
-        Some(path) => Identity::load(path)
-            .with_context(|| format!("cannot use the key file {} (--identity or IDENTITY)", path.display())),
-        None => {
-            let passphrase = common.operator_pass.as_ref().map_or(DEFAULT_PASSPHRASE, |pass| pass.expose());
-            Ok(Identity::from_passphrase(passphrase))
-        }
+    if let Some(path) = &common.identity {
+        return Identity::load(path)
+            .with_context(|| format!("cannot use the key file {} (--identity or IDENTITY)", path.display()));
     }
+    let passphrase = common.operator_pass.as_ref().map_or(DEFAULT_PASSPHRASE, |pass| pass.expose());
+    Ok(Identity::from_passphrase(passphrase))
 }
 
 /// Where the charm runtime is.

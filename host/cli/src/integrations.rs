@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use bg_egress::{ClientOptions, Gate, Owner};
 use bg_identity::IntegrationId;
-use bg_manifest::{AskedHttp, EffectiveGrant, Manifest, Withheld, effective, granted_as_asked};
+use bg_manifest::{AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};
 use bg_poller::{CharmRuntime, Integration, IntegrationState};
 use bg_sandbox::{
     CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Sandbox, World,
@@ -125,8 +125,8 @@ pub(crate) async fn load(sandbox: &Sandbox, paths: &[PathBuf], grants: &GrantArg
     if let Some(setting) = grants.set.iter().find(|setting| !known(&setting.integration)) {
         bail!("--set {}.{}: there is no component of that name", setting.integration, setting.key);
     }
-    let named = grants.allow_http.iter().filter_map(|grant| grant.integration.as_ref().map(|id| (id, grant)));
-    for (_, grant) in named.filter(|(id, _)| !known(id)) {
+    let stray = |grant: &&OperatorGrant| grant.integration.as_ref().is_some_and(|id| !known(id));
+    if let Some(grant) = grants.allow_http.iter().find(stray) {
         bail!("--allow-http {grant}: there is no component of that name");
     }
     Ok(loaded)
