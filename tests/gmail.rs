@@ -129,6 +129,22 @@ fn a_remote_runtime_hands_the_token_to_the_gate_and_to_nobody_else() {
 }
 
 #[test]
+fn a_charm_that_logs_or_throws_its_own_token_does_not_give_it_away() {
+    let host = host();
+    let token = "ya29.a-token-of-its-own";
+    let inputs = json!({"auth": {"token": token, "refreshToken": "1//none"}});
+    let charm = deploy(&host, &fixture("chatty.tsx"), "mail", &inputs);
+    std::fs::remove_file(host.dir().join("inputs.json")).unwrap();
+    let chatty = host.command(["trigger", &charm]).unwrap().failure().unwrap();
+    assert!(chatty.stderr.contains("my token is (secret)"), "{chatty}");
+    assert!(chatty.stdout.contains("cannot use (secret)"), "{chatty}");
+    let runs = host.command(["runs", &charm, "--json"]).unwrap().success().unwrap();
+    assert!(runs.stdout.contains("cannot use (secret)"), "{runs}");
+    assert!(!format!("{chatty}{runs}").contains(token), "{chatty}{runs}");
+    not_on_disk(&host, token);
+}
+
+#[test]
 fn a_guest_that_tries_to_get_the_token_does_not() {
     let Setup { host, google, token, refresh_token, charm } = setup("mailbox.tsx", "thief");
     let base = google.base_url();

@@ -1,9 +1,11 @@
 //! Charms' programs that are components.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bg_egress::GateClient;
+use bg_identity::Secret;
 use bg_poller::{CharmRef, OutcomeKind};
 
 use crate::Sandbox;
@@ -34,7 +36,12 @@ pub struct CharmCall {
     pub config: Arc<BTreeMap<String, String>>,
     /// Its way to the network.
     pub http: GateClient,
+    /// Texts that are masked in what it logs: a charm may know its own secrets, the log may not.
+    pub secrets: Vec<Secret>,
 }
+
+/// Shorter texts are no secrets that anybody would accept, and would be found all over a line.
+const SHORTEST_SECRET: usize = 6;
 
 /// What a charm is made of, beside its cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,8 +99,11 @@ impl CharmComponent {
     async fn begin(&self, name: &'static str, context: CharmCall) -> Result<Call<CharmWorld>, CallFailure> {
         let limits = self.sandbox.limits();
         let function = Function { name, time: limits.charm_time, memory: limits.charm_memory };
-        let CharmCall { charm, cells, streams, config, http } = context;
-        let around = Surroundings { scope: Scope { integration: None, charm: Some(charm) }, config, http };
+        let CharmCall { charm, cells, streams, config, http, mut secrets } = context;
+        secrets.retain(|secret| secret.expose().len() >= SHORTEST_SECRET);
+        // Longer ones first, so that none is left in part because another is part of it.
+        secrets.sort_by_key(|secret| Reverse(secret.expose().len()));
+        let around = Surroundings { scope: Scope { integration: None, charm: Some(charm), secrets }, config, http };
         Call::begin(&self.sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams) }).await
     }
 }

@@ -69,7 +69,7 @@ impl IntegrationComponent {
     ) -> Result<Call<IntegrationWorld>, CallFailure> {
         let function = Function { name, time, memory: self.sandbox.limits().integration_memory };
         let around = Surroundings {
-            scope: Scope { integration: Some(self.id.clone()), charm: charm.cloned() },
+            scope: Scope { integration: Some(self.id.clone()), charm: charm.cloned(), secrets: Vec::new() },
             config: self.config.clone(),
             http: self.http.clone(),
         };

@@ -74,5 +74,6 @@ pub(crate) fn charm_call(cells: &[(&str, &str)]) -> CharmCall {
         streams: BTreeSet::from(["bgUpdater".to_owned()]),
         config: Arc::default(),
         http: no_http(Owner::Charms),
+        secrets: Vec::new(),
     }
 }

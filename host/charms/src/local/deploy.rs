@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bg_identity::{CharmId, SpaceDid};
-use bg_poller::{CharmRef, OutcomeKind, RuntimeError};
-use bg_sandbox::CellWrites;
+use bg_poller::{CharmRef, Outcome, OutcomeKind, RuntimeError};
+use bg_sandbox::{CallFailure, CellWrites};
 use rusqlite::Transaction;
 use serde_json::Value;
 
+use super::handlers::input_texts;
+use super::redact::redact;
 use super::{LocalRuntime, access};
 use crate::paths::SecretPaths;
 use crate::store::{self, Cells, Failure, NewCharm, Sealer, StoredCharm, excess};
@@ -31,17 +33,8 @@ impl LocalRuntime {
             return Ok(deployed);
         }
 
-        let inputs = Value::Object(request.inputs.clone()).to_string();
-        let (shape, cells) = handlers.set_up(&charm, &request.file_name, &module, inputs).await.map_err(|failure| {
-            let stack = failure.stack.map_or(String::new(), |stack| format!("\n{stack}"));
-            match failure.kind {
-                OutcomeKind::Unavailable => RuntimeError::Unavailable(failure.message),
-                kind => RuntimeError::Unfit(format!(
-                    "{} cannot be set up: {kind}: {}{stack}",
-                    request.file_name, failure.message
-                )),
-            }
-        })?;
+        let set_up = handlers.set_up(&charm, &request.file_name, &module, &request.inputs).await;
+        let (shape, cells) = set_up.map_err(|failure| refusal(request, failure))?;
         let mut streams = shape.streams;
         streams.sort();
         streams.dedup();
@@ -90,6 +83,18 @@ impl LocalRuntime {
         });
         found.await
     }
+}
+
+/// Why it cannot be set up, without what was put in: that may be secret.
+fn refusal(request: &DeployRequest, failure: CallFailure) -> RuntimeError {
+    let outcome = Outcome::failure(failure.kind, failure.message).with_stack(failure.stack);
+    let Outcome { kind, message, stack } = redact(outcome, input_texts(&request.inputs));
+    let message = message.unwrap_or_default();
+    if kind == OutcomeKind::Unavailable {
+        return RuntimeError::Unavailable(message);
+    }
+    let stack = stack.map_or(String::new(), |stack| format!("\n{stack}"));
+    RuntimeError::Unfit(format!("{} cannot be set up: {kind}: {message}{stack}", request.file_name))
 }
 
 /// The module made from the source, on a thread where that may take its time.

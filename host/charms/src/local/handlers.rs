@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bg_egress::GateClient;
+use bg_identity::Secret;
 use bg_poller::CharmRef;
 use bg_sandbox::{CallFailure, CellWrites, CharmCall, CharmComponent, Shape};
+use serde_json::{Map, Value};
 
 use super::snapshot::Snapshot;
 use crate::store::StoredCharm;
@@ -36,16 +38,17 @@ impl Handlers {
         charm: &CharmRef,
         file_name: &str,
         module: &str,
-        inputs: String,
+        inputs: &Map<String, Value>,
     ) -> Result<(Shape, CellWrites), CallFailure> {
         let mut config = config(file_name, module);
-        config.insert(key::INPUTS.to_owned(), inputs);
+        config.insert(key::INPUTS.to_owned(), Value::Object(inputs.clone()).to_string());
         let call = CharmCall {
             charm: charm.clone(),
             cells: Box::new(BTreeMap::new()),
             streams: BTreeSet::new(),
             config: Arc::new(config),
             http: self.http.clone(),
+            secrets: secrets(input_texts(inputs)),
         };
         self.component.setup(call).await
     }
@@ -56,6 +59,7 @@ impl Handlers {
         charm: &StoredCharm,
         module: &str,
         cells: Snapshot,
+        secret_texts: Vec<String>,
         stream: &str,
         event: &str,
     ) -> Result<CellWrites, CallFailure> {
@@ -65,9 +69,29 @@ impl Handlers {
             streams: charm.summary.streams.iter().cloned().collect(),
             config: Arc::new(config(&charm.summary.file_name, module)),
             http: self.http.clone(),
+            secrets: secrets(secret_texts),
         };
         self.component.handle(call, stream, event).await
     }
+}
+
+fn secrets(texts: Vec<String>) -> Vec<Secret> {
+    texts.into_iter().map(Secret::new).collect()
+}
+
+/// Every text in the inputs of a charm. Which of them are secret is known only once it is set up.
+pub(super) fn input_texts(inputs: &Map<String, Value>) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut values: Vec<&Value> = inputs.values().collect();
+    while let Some(value) = values.pop() {
+        match value {
+            Value::String(text) => texts.push(text.clone()),
+            Value::Array(items) => values.extend(items),
+            Value::Object(members) => values.extend(members.values()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    texts
 }
 
 fn config(file_name: &str, module: &str) -> BTreeMap<String, String> {

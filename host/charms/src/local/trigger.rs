@@ -25,6 +25,7 @@ const MAX_STATUS_BYTES: usize = 300;
 struct Begun {
     charm: Arc<StoredCharm>,
     module: String,
+    secret_texts: Vec<String>,
 }
 
 /// What a call came to, to be kept.
@@ -58,7 +59,7 @@ impl LocalRuntime {
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
-        let (actor, charm, stream) = (actor.clone(), charm.clone(), stream.to_owned());
+        let (actor, charm, stream, sealer) = (actor.clone(), charm.clone(), stream.to_owned(), self.sealer.clone());
         let begun = self.database.read(move |tx| {
             let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
             if !stored.has_stream(&stream) {
@@ -66,7 +67,8 @@ impl LocalRuntime {
                 return Err(RuntimeError::Unfit(text).into());
             }
             let module = store::charms::module(tx, stored.row)?;
-            Ok(Begun { charm: Arc::new(stored), module })
+            let secret_texts = Cells::of(tx, &sealer, &stored).secret_texts()?;
+            Ok(Begun { charm: Arc::new(stored), module, secret_texts })
         });
         begun.await
     }
@@ -82,7 +84,9 @@ impl LocalRuntime {
         let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), begun.charm.clone());
         let trouble = snapshot.trouble();
         let (started_at, clock) = (UnixMillis::now(), Instant::now());
-        let result = handlers.handle(&begun.charm, &begun.module, snapshot, stream, event).await;
+        let result = handlers
+            .handle(&begun.charm, &begun.module, snapshot, begun.secret_texts.clone(), stream, event)
+            .await;
         match trouble.take() {
             Some(Problem::Changed) => return Ok(None),
             Some(Problem::Failed(error)) => return Err(error),

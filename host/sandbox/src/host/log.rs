@@ -1,8 +1,9 @@
 //! What a guest logs during one call, bounded and escaped.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bg_identity::IntegrationId;
+use bg_identity::{IntegrationId, Secret};
 use bg_poller::CharmRef;
 
 use crate::{Limits, text};
@@ -32,6 +33,24 @@ pub(crate) enum Output {
 pub(crate) struct Scope {
     pub(crate) integration: Option<IntegrationId>,
     pub(crate) charm: Option<CharmRef>,
+    /// What must not be logged, should a charm log its own token; longer ones first.
+    pub(crate) secrets: Vec<Secret>,
+}
+
+/// What is logged in place of a secret.
+const MASK: &str = "(secret)";
+
+impl Scope {
+    /// The text, with [`MASK`] in place of each secret.
+    fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut masked = Cow::Borrowed(text);
+        for secret in self.secrets.iter().map(Secret::expose) {
+            if masked.contains(secret) {
+                masked = Cow::Owned(masked.replace(secret, MASK));
+            }
+        }
+        masked
+    }
 }
 
 /// The log of one call. Lines become `tracing` events with target `guest` and the fields `integration` and `charm`.
@@ -65,7 +84,7 @@ impl CallLog {
 
     /// Writes one line.
     pub(crate) fn write(&self, level: Level, message: &str) {
-        if let Some(line) = self.budget().admit(message) {
+        if let Some(line) = self.budget().admit(&self.scope.mask(message)) {
             self.emit(level, &line);
         }
     }
@@ -77,7 +96,7 @@ impl CallLog {
             let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
             let line = self.budget().complete(output, part, end.is_some());
             if let Some(line) = line {
-                self.emit(output.level(), &line);
+                self.write(output.level(), &line);
             }
             bytes = rest.get(1..).unwrap_or_default();
         }
@@ -92,7 +111,7 @@ impl CallLog {
                 unfinished.then(|| budget.complete(output, &[], true)).flatten()
             };
             if let Some(line) = line {
-                self.emit(output.level(), &line);
+                self.write(output.level(), &line);
             }
         }
         let (lines, bytes) = std::mem::take(&mut self.budget().dropped);
@@ -161,7 +180,7 @@ impl Budget {
             return None;
         }
         let line = std::mem::take(self.buffer(output));
-        self.admit(&String::from_utf8_lossy(&line))
+        Some(String::from_utf8_lossy(&line).into_owned())
     }
 }
 
@@ -181,13 +200,21 @@ mod tests {
 
     fn log(lines: usize, bytes: usize) -> CallLog {
         let limits = Limits { log_lines: lines, log_bytes: bytes, ..Limits::default() };
-        CallLog::new(Scope { integration: Some("gmail".parse().unwrap()), charm: None }, &limits)
+        CallLog::new(Scope { integration: Some("gmail".parse().unwrap()), ..Scope::default() }, &limits)
     }
 
     fn logged(run: impl FnOnce()) -> Lines {
         let (lines, _guard) = testing::capture_log();
         run();
         lines
+    }
+
+    #[test]
+    fn a_secret_is_not_logged() {
+        let secrets = ["ya29.token-2", "ya29.token"].map(|text| Secret::new(text.to_owned())).to_vec();
+        let scope = Scope { secrets, ..Scope::default() };
+        assert_eq!(scope.mask("ya29.token-2, ya29.token and more"), "(secret), (secret) and more");
+        assert!(matches!(scope.mask("nothing"), Cow::Borrowed("nothing")));
     }
 
     #[test]
