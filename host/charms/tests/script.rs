@@ -1,5 +1,11 @@
 //! Charms in TypeScript, for real: transpiled, and run by the script component in the sandbox, with the gate before the network.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test's helper may panic as its test does, and tells times"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,11 +85,12 @@ impl Charm {
     fn call(&self, config: BTreeMap<String, String>) -> CharmCall {
         let space = "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo".parse().unwrap();
         CharmCall {
-            charm: CharmRef { space, charm_id: "fid1:test".parse().unwrap() },
+            charm: CharmRef { space, charm: "fid1:test".parse().unwrap() },
             cells: Box::new(self.cells.clone()),
             streams: self.shape.streams.iter().cloned().collect::<BTreeSet<_>>(),
             config: Arc::new(config),
             http: self.http.clone(),
+            secrets: Vec::new(),
         }
     }
 
@@ -128,7 +135,7 @@ async fn the_counter_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_that_is_gone() {
-    let component = component(Duration::from_secs(60)).await;
+    let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
     let first = google.deliver("First", "a@example.com");
     google.deliver("Second", "b@example.com");
@@ -170,7 +177,7 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_mailbox_is_imported_over_several_polls() {
-    let component = component(Duration::from_secs(60)).await;
+    let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
     for n in 0..100 {
         google.deliver(&format!("Mail {n}"), "a@example.com");
@@ -187,7 +194,7 @@ async fn a_large_mailbox_is_imported_over_several_polls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_calendar_importer_follows_its_sync_token() {
-    let component = component(Duration::from_secs(60)).await;
+    let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
     let lunch = google.add_event("Lunch", 1_800_000_000_000);
     google.add_event("Dinner", 1_800_030_000_000);
@@ -266,15 +273,42 @@ async fn the_module_offers_what_the_transpiler_lets_through() {
 async fn sources_nested_as_deep_as_the_transpiler_allows_run() {
     let component = component(Duration::from_secs(20)).await;
     let expressions = [
-        ("[", "]"), ("(", ")"), ("!", ""), ("- ", ""), ("() => ", ""), ("{a:", "}"), ("1 + ", ""), ("1 ? 2 : ", ""),
-        ("f(", ")"), ("`${", "}`"), ("new (f)(", ")"), ("(() => {", "})"), ("function () {", "}"), ("class { a = ", "}"),
-        ("a = ", ""), ("1 ** ", ""), ("typeof ", ""), ("[...", "]"), ("async () => ", ""), ("{a() {", "}}"),
-        ("1 ?? ", ""), ("", ".a"), ("", "()"), ("", "``"),
+        ("[", "]"),
+        ("(", ")"),
+        ("!", ""),
+        ("- ", ""),
+        ("() => ", ""),
+        ("{a:", "}"),
+        ("1 + ", ""),
+        ("1 ? 2 : ", ""),
+        ("f(", ")"),
+        ("`${", "}`"),
+        ("new (f)(", ")"),
+        ("(() => {", "})"),
+        ("(function () {", "})"),
+        ("class { a = ", "}"),
+        ("a = ", ""),
+        ("1 ** ", ""),
+        ("typeof ", ""),
+        ("[...", "]"),
+        ("async () => ", ""),
+        ("({a() { return ", "}})"),
+        ("1 ?? ", ""),
+        ("", ".a"),
+        ("", "()"),
+        ("", "``"),
     ];
     let statements = [
-        ("if (1) ", ";"), ("for (;0;) ", ""), ("{", "}"), ("while (0) ", ""), ("l#: {", "}"), ("try {", "} catch {}"),
-        ("switch (1) { case 1: ", "}"), ("function g() {", "}"),
+        ("if (1) ", ";"),
+        ("for (;0;) ", ""),
+        ("{", "}"),
+        ("while (0) ", ""),
+        ("l#: {", "}"),
+        ("try {", "} catch {}"),
+        ("switch (1) { case 1: ", "}"),
+        ("function g() {", "}"),
     ];
+    let mut failed = Vec::new();
     let expressions = expressions.map(|(open, close)| (open, close, "let a = 1; const x = () => (", ");"));
     for (open, close, before, after) in
         expressions.into_iter().chain(statements.map(|(open, close)| (open, close, "", "")))
@@ -283,7 +317,7 @@ async fn sources_nested_as_deep_as_the_transpiler_allows_run() {
             let opened: String = (0..levels).map(|level| open.replace('#', &level.to_string())).collect();
             format!(
                 "import {{ pattern }} from 'commontools';\nfunction f() {{ return f; }}\n\
-                 function never() {{ {before}{opened}1{}{after} }}\nexport default pattern(() => ({{ ok: true }}));",
+                 function never() {{ {before}{opened} f{}{after} }}\nexport default pattern(() => ({{ ok: true }}));",
                 close.repeat(levels)
             )
         };
@@ -299,6 +333,66 @@ async fn sources_nested_as_deep_as_the_transpiler_allows_run() {
         }
         assert!(fits >= 20, "{open}: only {fits} levels: {:?}", transpile("deep.js", &source(fits + 1)).err());
         let failure = Charm::deploy(&component, "deep.js", &source(fits), &json!({}), client(None)).await.err();
-        assert!(failure.is_none(), "{open}{close}: {fits} levels: {failure:?}");
+        failed.extend(failure.map(|failure| format!("{open}{close}: {fits} levels: {}", failure.message)));
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// The engine's own functions call back into it, and each way takes another piece of the guest's stack.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_deep_recursion_fails_the_call_alone() {
+    let component = component(Duration::from_secs(20)).await;
+    let calls = [
+        ("plain", "const f = () => f(); f();"),
+        ("map", "const f = () => [1].map(f); f();"),
+        ("sort", "const f = () => [2, 1].sort(f); f();"),
+        ("reduce", "const f = () => [1, 2].reduce(f); f();"),
+        ("replace", "const f = () => 'a'.replace(/a/, f); f();"),
+        ("from", "const f = () => Array.from([1], f); f();"),
+        ("getter", "const o = { get x() { return this.x; } }; o.x;"),
+        ("proxy", "const p = new Proxy({}, { get: () => p.x }); p.x;"),
+        ("apply", "const f = () => Reflect.apply(f, null, []); f();"),
+        ("class", "class A { constructor() { new A(); } } new A();"),
+        ("derived", "class A { constructor() { new B(); } } class B extends A {} new B();"),
+        ("spread", "const o = { *[Symbol.iterator]() { yield* [...o]; } }; [...o];"),
+        ("generator", "function* f() { yield* f(); } f().next();"),
+        ("async", "const f = async () => { await f(); }; await f();"),
+        ("promise", "const f = () => new Promise(f); f();"),
+        ("toJSON", "const o = { toJSON: () => JSON.stringify(o) }; JSON.stringify(o);"),
+        ("parse", "JSON.parse('['.repeat(100000));"),
+        ("eval", "const f = () => eval('f()'); f();"),
+        ("construct", "const f = () => new Function('f', 'f()')(f); f();"),
+    ];
+    // Of what the engine walks through by itself, not all is measured by it. The sandbox ends that.
+    let walks = [
+        ("proxies", "let p = {}; for (let n = 0; n < 100000; n++) p = new Proxy(p, {}); p.x;"),
+        ("bind", "let f = () => 1; for (let n = 0; n < 100000; n++) f = f.bind(null); f();"),
+        ("nested", "let o = {}; for (let n = 0; n < 100000; n++) o = { o }; JSON.stringify(o);"),
+        ("flat", "let o = []; for (let n = 0; n < 100000; n++) o = [o]; o.flat(Infinity);"),
+        ("join", "let o = []; for (let n = 0; n < 100000; n++) o = [o]; String(o);"),
+        ("evals", "(0, eval)('('.repeat(100000));"),
+        ("regexp", "new RegExp('('.repeat(100000));"),
+        ("match", "/(a|b)*c/.test('ab'.repeat(1000000));"),
+    ];
+    let cases: String = calls
+        .iter()
+        .chain(&walks)
+        .map(|(kind, body)| format!("{kind}: async () => {{ {body} }},\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    let source = format!(
+        "import {{ handler, pattern }} from 'commontools';\nconst kinds = {{\n{cases}}};\n\
+         const run = handler(({{ kind }}) => kinds[kind]());\nexport default pattern(() => ({{ run: run({{}}) }}));"
+    );
+    let mut charm = Charm::deploy(&component, "deep.js", &source, &json!({}), client(None)).await.unwrap();
+    for (kind, _) in calls {
+        let failure = charm.trigger("run", json!({"kind": kind})).await.expect_err(kind);
+        assert_eq!(failure.kind, OutcomeKind::HandlerFailed, "{kind}: {failure:?}");
+        assert!(failure.message.starts_with("RangeError: "), "{kind}: {failure:?}");
+    }
+    for (kind, _) in walks {
+        let failure = charm.trigger("run", json!({"kind": kind})).await.expect_err(kind);
+        let kinds = [OutcomeKind::HandlerFailed, OutcomeKind::Trapped, OutcomeKind::OutOfMemory];
+        assert!(kinds.contains(&failure.kind), "{kind}: {failure:?}");
     }
 }

@@ -19,7 +19,7 @@ use crate::source_map::SourceMap;
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the guest's stack
 /// each, which has a mebibyte.
-const MAX_CALLS: usize = 400;
+const MAX_CALLS: usize = 320;
 
 /// How many values the engine's own stack holds: [`MAX_CALLS`] calls of a few hundred values each.
 const MAX_VALUES: usize = 128 * 1024;

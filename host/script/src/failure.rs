@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use boa_engine::error::RuntimeLimitError;
 use boa_engine::{Context, JsError, JsObject, JsValue, js_string};
 
 use crate::source_map::SourceMap;
@@ -29,12 +30,11 @@ impl Failure {
         // A limit of the engine's can't be caught by the charm, and is no JavaScript value. It prints its frames after its message.
         let printed = error.to_string();
         let frames = printed.find("\n    at ").map_or("", |at| &printed[at..]);
-        if let Some(limit) = error.as_engine() {
-            let text = limit.to_string();
-            let message = if text.contains("recursive calls") || text.contains("stack size") {
+        if let Some(engine) = error.as_engine() {
+            let message = if over_a_limit(error) {
                 "RangeError: the calls are nested too deeply".to_owned()
             } else {
-                format!("Error: {text}")
+                format!("Error: {engine}")
             };
             return Self { message, stack: map.stack(frames, MAX_FRAMES) };
         }
@@ -46,6 +46,19 @@ impl Failure {
         let stack = map.stack(&stack, MAX_FRAMES).or_else(|| map.stack(frames, MAX_FRAMES));
         Self { message, stack }
     }
+}
+
+/// Whether the engine hit a limit of its own. Where it did so in a place that it did not expect to, the limit is the cause of
+/// another error.
+fn over_a_limit(error: &JsError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<RuntimeLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Calls a function of the runtime that makes a text of a value.

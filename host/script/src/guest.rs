@@ -45,8 +45,7 @@ fn with_program<T>(run: impl FnOnce(Engine, Program<'_>) -> Result<T, Failure>) 
     let file = config::get("charm.file").unwrap_or_else(|| "charm".into());
     let result = module.and_then(|module| {
         let engine = Engine::new(Rc::new(Outside::default()))?;
-        let result = run(engine, Program { file: &file, module: &module });
-        result
+        run(engine, Program { file: &file, module: &module })
     });
     result.map_err(|failure| HandlerError { message: failure.message, stack: failure.stack })
 }
@@ -84,7 +83,8 @@ impl Host for Outside {
 
     fn wall_clock(&self) -> i64 {
         let now = wall_clock::now();
-        i64::try_from(now.seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000) + i64::from(now.nanoseconds / 1_000_000)
+        i64::try_from(now.seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000)
+            + i64::from(now.nanoseconds / 1_000_000)
     }
 
     fn send(&self, request: Request) -> Result<RequestId, String> {
@@ -109,7 +109,11 @@ fn cell_error(error: &cells::CellError) -> String {
 }
 
 /// Where this target's random numbers come from; the name is that of getrandom's `custom` backend.
-#[allow(unsafe_code, reason = "getrandom calls it by its symbol, with a buffer")]
+#[allow(
+    unsafe_code,
+    clippy::unnecessary_wraps,
+    reason = "getrandom calls it by its symbol, with a buffer, and wants a result"
+)]
 #[unsafe(no_mangle)]
 unsafe extern "Rust" fn __getrandom_v03_custom(destination: *mut u8, length: usize) -> Result<(), getrandom::Error> {
     let bytes = random::get_random_bytes(length as u64);

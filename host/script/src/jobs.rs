@@ -53,7 +53,11 @@ impl Jobs {
     pub(crate) fn set_timer(&self, function: JsFunction, milliseconds: f64) -> u32 {
         let id = self.last_timer.get().wrapping_add(1);
         self.last_timer.set(id);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "negative is 0, and too late is never")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "negative is 0, and too late is never"
+        )]
         let due = self.host.now().saturating_add((milliseconds * MILLISECOND) as u64);
         self.timers.borrow_mut().insert((due, id), function);
         id
@@ -114,7 +118,7 @@ impl Jobs {
         let Some(settle) = settle else { return Ok(()) };
         match outcome {
             Ok(response) => {
-                let value = response_value(response, context)?;
+                let value = response_value(&response, context)?;
                 settle.resolve.call(&JsValue::undefined(), &[value], context)?;
             }
             Err(message) => reject(&settle, &message, context)?,
@@ -127,7 +131,7 @@ fn reject(settle: &ResolvingFunctions, message: &str, context: &mut Context) -> 
     settle.reject.call(&JsValue::undefined(), &[JsString::from(message).into()], context).map(drop)
 }
 
-fn response_value(response: Response, context: &mut Context) -> JsResult<JsValue> {
+fn response_value(response: &Response, context: &mut Context) -> JsResult<JsValue> {
     let fields = response.headers.iter().flat_map(|(name, value)| [name, value]);
     let fields: Vec<JsValue> = fields.map(|text| JsString::from(text.as_str()).into()).collect();
     let fields = JsArray::from_iter(fields, context);
@@ -214,8 +218,7 @@ impl Clock for HostClock {
     fn now(&self) -> JsInstant {
         const SECOND: u64 = 1_000_000_000;
         let now = self.0.now();
-        #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
-        JsInstant::new(now / SECOND, (now % SECOND) as u32)
+        JsInstant::new(now / SECOND, u32::try_from(now % SECOND).unwrap_or(0))
     }
 
     fn system_time_millis(&self) -> i64 {

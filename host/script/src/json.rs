@@ -225,8 +225,12 @@ impl Parser<'_> {
             Some(b'r') => 13,
             Some(b't') => 9,
             Some(b'u') => {
-                let digits = self.text.get(self.at + 1..self.at + 5).filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()));
-                let unit = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()).ok_or_else(|| self.unexpected())?;
+                let digits = self
+                    .text
+                    .get(self.at + 1..self.at + 5)
+                    .filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()));
+                let unit =
+                    digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()).ok_or_else(|| self.unexpected())?;
                 self.at += 4;
                 unit
             }
@@ -249,7 +253,11 @@ mod tests {
         let mut context = Context::default();
         let stringify = |value: JsValue, context: &mut Context| {
             let json = context.eval(Source::from_bytes("JSON.stringify")).expect("a builtin");
-            let text = json.as_callable().expect("a function").call(&JsValue::undefined(), &[value], context).expect("no cycles");
+            let text = json
+                .as_callable()
+                .expect("a function")
+                .call(&JsValue::undefined(), &[value], context)
+                .expect("no cycles");
             text.as_string().expect("a text").to_std_string_escaped()
         };
         let ours = parse(text, &mut context).ok().map(|value| stringify(value, &mut context));
@@ -266,10 +274,49 @@ mod tests {
     #[test]
     fn the_same_texts_are_json_as_for_the_engine_and_mean_the_same() {
         for text in [
-            "null", " true ", "false", "0", "-0", "1.5e3", "1e300", "01", "1.", ".5", "-", "+1", "2147483648", "9007199254740993", "0.1",
-            "\"\"", "\"a\\u00e9\\n\\\"\"", "\"\\ud83d\\ude00\"", "\"\u{1}\"", "\"é😀\"", "\"\\x\"", "\"\\u12\"", "\"abc",
-            "[]", "[1, [2,3] , {}]", "[1,]", "[,]", "[1", "{}", "{\"b\":1,\"a\":2,\"b\":3}", "{\"1\":1,\"0\":0}", "{\"a\"}", "{a:1}", "{\"a\":1,}",
-            "{\"__proto__\": {\"x\": 1}}", "[1]]", "nul", "tru", "", " ", "1 2", "\u{feff}1", "{\"a\":[{\"b\":null}]}",
+            "null",
+            " true ",
+            "false",
+            "0",
+            "-0",
+            "1.5e3",
+            "1e300",
+            "01",
+            "1.",
+            ".5",
+            "-",
+            "+1",
+            "2147483648",
+            "9007199254740993",
+            "0.1",
+            "\"\"",
+            "\"a\\u00e9\\n\\\"\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\u{1}\"",
+            "\"é😀\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"abc",
+            "[]",
+            "[1, [2,3] , {}]",
+            "[1,]",
+            "[,]",
+            "[1",
+            "{}",
+            "{\"b\":1,\"a\":2,\"b\":3}",
+            "{\"1\":1,\"0\":0}",
+            "{\"a\"}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "{\"__proto__\": {\"x\": 1}}",
+            "[1]]",
+            "nul",
+            "tru",
+            "",
+            " ",
+            "1 2",
+            "\u{feff}1",
+            "{\"a\":[{\"b\":null}]}",
         ] {
             let (ours, theirs) = both(text);
             assert_eq!(ours, theirs, "{text:?}");

@@ -106,16 +106,27 @@ mod tests {
         // (0,0)->(2,4), (0,8)->(2,0), (2,1)->(5,1)
         let module = module("AAEI,QAAJ;;CAGC");
         let map = SourceMap::of("a.ts", &module);
-        for ((line, column), expected) in
-            [((1, 1), (3, 5)), ((1, 8), (3, 5)), ((1, 9), (3, 1)), ((2, 40), (3, 1)), ((3, 1), (3, 1)), ((3, 2), (6, 2)), ((9, 9), (6, 2))]
-        {
+        for ((line, column), expected) in [
+            ((1, 1), (3, 5)),
+            ((1, 8), (3, 5)),
+            ((1, 9), (3, 1)),
+            ((2, 40), (3, 1)),
+            ((3, 1), (3, 1)),
+            ((3, 2), (6, 2)),
+            ((9, 9), (6, 2)),
+        ] {
             assert_eq!(map.original(line, column), expected, "{line}:{column}");
         }
     }
 
     #[test]
     fn without_a_map_that_can_be_read_places_stay() {
-        for module in ["x;".to_owned(), "x;\n//# sourceMappingURL=data:application/json;base64,!!\n".into(), module("gggggggggA"), module("A?")] {
+        for module in [
+            "x;".to_owned(),
+            "x;\n//# sourceMappingURL=data:application/json;base64,!!\n".into(),
+            module("gggggggggA"),
+            module("A?"),
+        ] {
             assert_eq!(SourceMap::of("a.js", &module).original(7, 3), (7, 3), "{module}");
         }
     }

@@ -25,7 +25,7 @@ impl<const LIMIT: usize> Signed<LIMIT> {
     /// Reads the body as JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body)
-            .map_err(|error| Failure::invalid(format!("the body is not as expected: {error}")))
+            .map_err(|error| Failure::invalid(format!("the body is not the expected JSON: {error}")))
     }
 }
 

@@ -76,8 +76,8 @@ async fn bad_input_is_answered_with_400_and_what_is_wrong() {
     };
     let unknown = "baedreiew6ioyvfnvp2bdvmgkkz64ffk6gssvgmibh7yaw43yqhtv2nq75a";
     let cases = [
-        (String::new(), "not as expected"),
-        ("charmId=x&space=y".to_owned(), "not as expected"),
+        (String::new(), "not the expected JSON"),
+        ("charmId=x&space=y".to_owned(), "not the expected JSON"),
         ("null".to_owned(), "a JSON object"),
         (without("charmId"), "charmId is missing"),
         (without("space"), "space is missing"),

@@ -118,13 +118,13 @@ async fn bad_input_is_answered_with_what_is_wrong() {
         ("GET", format!("{of_charm}/value?path=%5B%5D&path=%5B%5D"), "", 400, "more than once"),
         ("GET", format!("{of_charm}/runs?limit=many"), "", 400, "limit"),
         ("GET", format!("{LIST}/changes?after=-1"), "", 400, "after"),
-        ("POST", format!("{of_charm}/trigger"), "", 400, "not as expected"),
+        ("POST", format!("{of_charm}/trigger"), "", 400, "not the expected JSON"),
         ("POST", format!("{of_charm}/trigger"), "{\"stream\":7,\"event\":{}}", 400, "string"),
         ("PUT", acl.clone(), "{\"subject\":\"ann\",\"level\":\"READ\"}", 400, "ann"),
         ("PUT", acl, "{\"subject\":\"*\",\"level\":\"ROOT\"}", 400, "ROOT"),
         ("POST", deploy.clone(), "{\"fileName\":\"a.ts\"}", 400, "source"),
         ("POST", deploy, "{\"fileName\":\"a.ts\",\"source\":\"export default (\",\"inputs\":{}}", 400, "a.ts"),
-        ("POST", LIST.to_owned(), "[]", 400, "not as expected"),
+        ("POST", LIST.to_owned(), "[]", 400, "not the expected JSON"),
     ] {
         let reply = fixture.send_signed(&ann(), method, &target, body);
         assert_eq!(reply.status, status, "{method} {target}: {}", reply.text());

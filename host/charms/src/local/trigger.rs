@@ -84,9 +84,8 @@ impl LocalRuntime {
         let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), begun.charm.clone());
         let trouble = snapshot.trouble();
         let (started_at, clock) = (UnixMillis::now(), Instant::now());
-        let result = handlers
-            .handle(&begun.charm, &begun.module, snapshot, begun.secret_texts.clone(), stream, event)
-            .await;
+        let result =
+            handlers.handle(&begun.charm, &begun.module, snapshot, begun.secret_texts.clone(), stream, event).await;
         match trouble.take() {
             Some(Problem::Changed) => return Ok(None),
             Some(Problem::Failed(error)) => return Err(error),

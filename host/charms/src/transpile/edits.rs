@@ -47,7 +47,8 @@ impl Edits {
 
     /// The source with everything inserted.
     pub(super) fn apply(&self, source: &str) -> String {
-        let mut edited = String::with_capacity(source.len() + self.insertions.iter().map(|(_, t)| t.len()).sum::<usize>());
+        let mut edited =
+            String::with_capacity(source.len() + self.insertions.iter().map(|(_, t)| t.len()).sum::<usize>());
         let mut done = 0;
         for (offset, text) in &self.insertions {
             edited.push_str(&source[done..*offset]);
@@ -92,7 +93,9 @@ mod tests {
     #[test]
     fn places_count_lines_as_javascript_does_and_columns_in_utf16() {
         let text = "a\r\nb\rc\u{2028}😀d\n";
-        for (offset, line, column) in [(0, 0, 0), (3, 1, 0), (5, 2, 0), (9, 3, 0), (13, 3, 2), (14, 3, 3), (15, 4, 0), (99, 4, 0)] {
+        for (offset, line, column) in
+            [(0, 0, 0), (3, 1, 0), (5, 2, 0), (9, 3, 0), (13, 3, 2), (14, 3, 3), (15, 4, 0), (99, 4, 0)]
+        {
             assert_eq!(place(text, offset), Place { line, column }, "offset {offset}");
         }
     }
@@ -107,7 +110,14 @@ mod tests {
         let edited = edits.apply(source);
         assert_eq!(edited, "import;handler({\"ä\":1}, x); ü({}, y)\nsecond(z)");
         let back = edits.back(source);
-        for (needle, name) in [("handler", "the callee"), ("x)", "an argument"), ("ü", "a later call"), ("y", "its argument"), ("second", "another line"), ("z", "its argument")] {
+        for (needle, name) in [
+            ("handler", "the callee"),
+            ("x)", "an argument"),
+            ("ü", "a later call"),
+            ("y", "its argument"),
+            ("second", "another line"),
+            ("z", "its argument"),
+        ] {
             let there = place(&edited, edited.find(needle).expect(name));
             assert_eq!(back.place(there), place(source, source.find(needle).expect(name)), "{name}");
         }

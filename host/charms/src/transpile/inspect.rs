@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use oxc::ast::AstKind;
 use oxc::ast::ast::{
-    Argument, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression, FormalParameters, ImportDeclaration,
-    ImportDeclarationSpecifier, ImportExpression, JSXElement, JSXFragment, NewExpression, Program, Statement, TSExportAssignment, TSImportEqualsDeclaration,
-    TSType, TSTypeParameterInstantiation,
+    Argument, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression, FormalParameters,
+    ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, JSXElement, JSXFragment, NewExpression, Program,
+    Statement, TSExportAssignment, TSImportEqualsDeclaration, TSType, TSTypeParameterInstantiation,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::span::{GetSpan, Span};
@@ -17,8 +17,8 @@ use super::schema::Types;
 /// The module that charms import from.
 pub(super) const MODULE: &str = "commontools";
 
-/// How deep a charm's syntax may nest. Far more than people write; the script guest evaluates this much on its stack.
-pub(super) const MAX_NESTING: usize = 400;
+/// How deep a charm's syntax may nest. Far more than people write, and what the script guest's parser reads in half of its stack.
+pub(super) const MAX_NESTING: usize = 128;
 
 /// What was found in a program.
 #[derive(Default)]
@@ -39,7 +39,14 @@ pub(super) fn inspect(program: &Program<'_>) -> Found {
         return found;
     }
 
-    let mut walk = Walk { types: Types::of(program), imported: HashMap::new(), source: program.source_text, jsx: false, default: false, found };
+    let mut walk = Walk {
+        types: Types::of(program),
+        imported: HashMap::new(),
+        source: program.source_text,
+        jsx: false,
+        default: false,
+        found,
+    };
     for statement in &program.body {
         match statement {
             Statement::ImportDeclaration(import) => walk.import(import),
@@ -53,7 +60,9 @@ pub(super) fn inspect(program: &Program<'_>) -> Found {
     walk.visit_program(program);
     if !walk.default {
         let end = Span::empty(program.span.end);
-        walk.found.faults.push((end, "a charm needs an `export default pattern(…)`; there is no default export".into()));
+        walk.found
+            .faults
+            .push((end, "a charm needs an `export default pattern(…)`; there is no default export".into()));
     }
     if walk.jsx && !declares(program, "h") {
         // On the first line, whose places are mapped back like those after any other insertion.
@@ -121,7 +130,9 @@ impl<'a> Walk<'_, 'a> {
     fn refuse_source(&mut self, span: Span, source: &str) {
         self.fault(
             span,
-            format!("can't import from {source:?}: a charm is one file, and imports from {MODULE:?} only (types as well)"),
+            format!(
+                "can't import from {source:?}: a charm is one file, and imports from {MODULE:?} only (types as well)"
+            ),
         );
     }
 
@@ -157,13 +168,11 @@ impl<'a> Walk<'_, 'a> {
     /// The schema of `ty` as an expression. A file that has no such type says nothing: then any value fits.
     fn schema(&mut self, ty: Option<&TSType<'a>>) -> String {
         let Some(ty) = ty else { return "{}".into() };
-        match self.types.schema(ty) {
-            Ok(schema) => schema.to_string(),
-            Err(_) => {
-                self.fault(ty.span(), "this type unfolds to too much; write it with fewer levels of aliases");
-                "{}".into()
-            }
+        if let Ok(schema) = self.types.schema(ty) {
+            return schema.to_string();
         }
+        self.fault(ty.span(), "this type unfolds to too much; write it with fewer levels of aliases");
+        "{}".into()
     }
 
     fn handler(&mut self, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {

@@ -64,7 +64,9 @@ mod tests {
 
     #[test]
     fn differences_are_written_as_the_specification_has_them() {
-        for (value, expected) in [(0, "A"), (1, "C"), (-1, "D"), (15, "e"), (16, "gB"), (-16, "hB"), (511, "+f"), (1000, "w+B")] {
+        for (value, expected) in
+            [(0, "A"), (1, "C"), (-1, "D"), (15, "e"), (16, "gB"), (-16, "hB"), (511, "+f"), (1000, "w+B")]
+        {
             let mut text = String::new();
             vlq(&mut text, value);
             assert_eq!(text, expected, "{value}");

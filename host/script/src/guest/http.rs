@@ -96,7 +96,8 @@ impl InFlight {
 
 fn begin(response: IncomingResponse) -> Result<Stage, String> {
     let headers = response.headers().entries();
-    let headers = headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
+    let headers =
+        headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
     let read = Response { status: response.status(), headers, body: Vec::new() };
     let body = response.consume().map_err(|()| "the response has no body")?;
     let stream = body.stream().map_err(|()| "the response's body has no stream")?;

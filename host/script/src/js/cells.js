@@ -191,12 +191,6 @@ function view(document, path) {
 
 const isCell = (value) => value instanceof Cell;
 
-// The schema of what a cell shows.
-function schemaOf(cell) {
-  const { document, path } = cell[STATE];
-  return path.reduce(schemaAt, document.schema);
-}
-
 // A value without cells: they are replaced by what they hold.
 function plain(value) {
   if (isCell(value)) return value.get();

@@ -116,7 +116,7 @@ function instantiate(factory, given) {
   for (const [key, value] of Object.entries(isCell(result) ? {} : result)) name(key, value);
   for (const document of documents) {
     document.name ??= document.unnamed;
-    secretsIn(document.schema, [document.name], (path) => charm.secrets.push(path));
+    secretsIn(document.schema, [], (path) => charm.secrets.push({ document, path }));
   }
 }
 
@@ -141,20 +141,11 @@ function name(key, value) {
     own.name = key;
   } else if (own?.name !== key) {
     (hasCells(value) ? charm.derived : charm.constants).set(key, value);
-    secretsOf(value, [key]);
   }
 }
 
 function hasCells(value) {
   return isCell(value) || (value !== null && typeof value === "object" && Object.values(value).some(hasCells));
-}
-
-// Secrets within a value that may have cells in it.
-function secretsOf(value, path) {
-  if (isCell(value)) secretsIn(schemaOf(value), path, (found) => charm.secrets.push(found));
-  else if (value !== null && typeof value === "object") {
-    for (const [key, part] of Object.entries(value)) secretsOf(part, [...path, Array.isArray(value) ? "*" : key]);
-  }
 }
 
 // A handler's state may say more of a cell than the cell itself: what either calls secret is secret.
@@ -165,6 +156,21 @@ function noteSecrets(bound, schema) {
     secretsIn(schema, [], (found) => charm.secrets.push({ document, path: [...path, ...found] }));
   } else {
     for (const [key, value] of Object.entries(bound)) noteSecrets(value, schemaAt(schema, key));
+  }
+}
+
+// Calls `found` with the path of each secret that a value with cells in it shows at `path`.
+function secretsShown(value, path, found) {
+  if (isCell(value)) {
+    const shown = value[STATE];
+    for (const secret of charm.secrets) {
+      if (secret.document !== shown.document) continue;
+      const same = Math.min(secret.path.length, shown.path.length);
+      const matches = (key, index) => key === "*" || String(key) === String(shown.path[index]);
+      if (secret.path.slice(0, same).every(matches)) found([...path, ...secret.path.slice(same)]);
+    }
+  } else if (value !== null && typeof value === "object") {
+    for (const [key, part] of Object.entries(value)) secretsShown(part, [...path, Array.isArray(value) ? "*" : key], found);
   }
 }
 
@@ -192,10 +198,12 @@ function setup(factory, inputs) {
   }
   store();
   for (const [key, value] of charm.constants) host.setCell(key, toText(value));
-  const text = charm.name === undefined || charm.name === null ? undefined : String(charm.name);
-  const secrets = charm.secrets.map((secret) => Array.isArray(secret) ? secret : [secret.document.name, ...secret.path]);
+  const secrets = charm.secrets.map(({ document, path }) => [document.name, ...path]);
+  for (const [key, value] of charm.derived) secretsShown(value, [key], (path) => secrets.push(path));
   const unique = new Map(secrets.map((path) => [JSON.stringify(path), path.map(String)]));
-  return JSON.stringify({ name: text, streams: [...charm.streams.keys()], secrets: [...unique.values()] });
+  // The host keeps names of up to 256 bytes.
+  const name = charm.name === undefined || charm.name === null ? "" : String(charm.name).slice(0, 80);
+  return JSON.stringify({ name: name === "" ? undefined : name, streams: [...charm.streams.keys()], secrets: [...unique.values()] });
 }
 
 function handle(factory, streamName, event) {

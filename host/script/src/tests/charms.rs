@@ -39,7 +39,7 @@ fn a_second_setup_keeps_what_is_stored_unless_inputs_say_otherwise() {
 
 #[test]
 fn every_form_of_pattern_is_understood() {
-    let schema = r#"{ properties: { n: { default: 1 } } }"#;
+    let schema = "{ properties: { n: { default: 1 } } }";
     for call in [
         format!("pattern(body, {schema})"),
         format!("pattern('A name', body, {schema}, {{}})"),
@@ -70,7 +70,10 @@ export default pattern(({ given }) => {
     charm.setup(r#"{"given": "g", "other": true}"#).expect("a good charm");
     assert_eq!(charm.names(), ["__cell/0", "__cell/2", "fixed", "given", "mine", "other"]);
     charm.handle("run", "{}").expect("runs");
-    assert_eq!([charm.cell("__cell/0"), charm.cell("mine"), charm.cell("__cell/2"), charm.cell("given")], [json!("h"), json!("m"), json!([1]), json!("g")]);
+    assert_eq!(
+        [charm.cell("__cell/0"), charm.cell("mine"), charm.cell("__cell/2"), charm.cell("given")],
+        [json!("h"), json!("m"), json!([1]), json!("g")]
+    );
     assert_eq!(charm.cell("fixed"), json!({"a": [1]}));
 }
 
@@ -104,7 +107,7 @@ import {{ pattern, handler, Cell }} from "commontools";
 const run = handler({{}}, {{ properties: {{ auth: {{ asCell: true, properties: {{ refresh: {secret} }} }} }} }}, () => {{}});
 export default pattern(({{ auth, list, map, either }}) => {{
   const key = Cell.of("x", {secret});
-  return {{ key, token: auth.token, run: run({{ auth }}) }};
+  return {{ key, token: auth.token, r: auth.refresh, both: {{ auth }}, first: list.key(0), run: run({{ auth }}) }};
 }}, {{ properties: {{
   auth: {{ properties: {{ token: {secret} }} }},
   list: {{ items: {{ properties: {{ t: {secret} }} }} }},
@@ -112,9 +115,25 @@ export default pattern(({{ auth, list, map, either }}) => {{
   either: {{ anyOf: [{{ type: "null" }}, {{ properties: {{ t: {secret} }} }}] }},
 }} }});"#
     ));
-    let mut secrets = charm.setup("{}").expect("a good charm").secrets.into_iter().map(|path| path.join("/")).collect::<Vec<_>>();
+    let mut secrets =
+        charm.setup("{}").expect("a good charm").secrets.into_iter().map(|path| path.join("/")).collect::<Vec<_>>();
     secrets.sort();
-    assert_eq!(secrets, ["auth/refresh", "auth/token", "either/t", "key", "list/*/t", "map/*", "token"]);
+    assert_eq!(
+        secrets,
+        [
+            "auth/refresh",
+            "auth/token",
+            "both/auth/refresh",
+            "both/auth/token",
+            "either/t",
+            "first/t",
+            "key",
+            "list/*/t",
+            "map/*",
+            "r",
+            "token"
+        ]
+    );
 }
 
 #[test]
@@ -122,8 +141,14 @@ fn a_handler_sees_cells_or_values_as_its_schema_says() {
     for (schemas, expected) in [
         ("", json!(["cell", "cell", "cell"])),
         ("{}, {}, ", json!(["cell", "cell", "cell"])),
-        ("{}, { properties: { a: { asCell: true }, b: {}, c: { type: 'object' } } }, ", json!(["cell", "value", "value"])),
-        ("{}, { properties: { c: { properties: { n: { asCell: true } } } } }, ", json!(["value", "value", "value with a cell"])),
+        (
+            "{}, { properties: { a: { asCell: true }, b: {}, c: { type: 'object' } } }, ",
+            json!(["cell", "value", "value"]),
+        ),
+        (
+            "{}, { properties: { c: { properties: { n: { asCell: true } } } } }, ",
+            json!(["value", "value", "value with a cell"]),
+        ),
     ] {
         let charm = Charm::new(&format!(
             r#"
@@ -157,10 +182,20 @@ fn cells_get_set_update_push_and_show_parts() {
         ("out.set('é😀'); out.set([...out.get()].length);", json!(2)),
         ("out.set({ length: 3 }); out.set(out.length.get());", json!(3)),
         ("const own = Cell.of(5); out.set({ own, twice: own.get() * 2 });", json!({"own": 5, "twice": 10})),
-        ("out.set(JSON.parse('{\"__proto__\": 1}')); out.key('__proto__').set(2); out.set(JSON.stringify(out.get()));", json!("{\"__proto__\":2}")),
-        ("out.set({ a: 1 }); out.set([out.equals(out), out.a.equals(out.key('a')), out.equals(out.a), await out === out]);", json!([true, true, false, true])),
+        (
+            "out.set(JSON.parse('{\"__proto__\": 1}')); out.key('__proto__').set(2); out.set(JSON.stringify(out.get()));",
+            json!("{\"__proto__\":2}"),
+        ),
+        (
+            "out.set({ a: 1 }); out.set([out.equals(out), out.a.equals(out.key('a')), out.equals(out.a), await out === out]);",
+            json!([true, true, false, true]),
+        ),
     ] {
-        assert_eq!(Charm::with_handler(body).out().unwrap_or_else(|failure| panic!("{body}: {failure:?}")), expected, "{body}");
+        assert_eq!(
+            Charm::with_handler(body).out().unwrap_or_else(|failure| panic!("{body}: {failure:?}")),
+            expected,
+            "{body}"
+        );
     }
 }
 
@@ -177,7 +212,11 @@ fn misuse_is_an_error_that_says_what_to_do() {
     ] {
         let failure = Charm::with_handler(body).out().expect_err(body);
         assert!(failure.message.starts_with(expected), "{body}: {failure:?}");
-        assert_eq!(failure.stack.as_deref().map(|stack| stack.contains("charm.js:2:")), Some(true), "{body}: {failure:?}");
+        assert_eq!(
+            failure.stack.as_deref().map(|stack| stack.contains("charm.js:2:")),
+            Some(true),
+            "{body}: {failure:?}"
+        );
     }
 }
 
@@ -189,13 +228,28 @@ fn what_is_no_charm_is_refused_at_setup() {
         (format!("{import} export default pattern({{}});"), "TypeError: pattern() needs a function"),
         (format!("{import} export default pattern(() => {{}});"), "TypeError: a pattern returns an object"),
         (format!("{import} export default pattern(async () => ({{}}));"), "TypeError: a pattern returns an object"),
-        (format!("{import} export default pattern(() => ({{ f: () => 1 }}));"), "TypeError: the pattern returns a function as \"f\""),
-        (format!("{import} export default pattern(({{ a }}) => ({{ a: Cell.of(1), b: a }}));"), "TypeError: the pattern returns \"a\", which is the name of an input"),
-        (format!("{import} export default pattern(({{ a }}) => ({{ a: handler(() => {{}})({{ a }}) }}));"), "TypeError: the pattern returns \"a\""),
+        (
+            format!("{import} export default pattern(() => ({{ f: () => 1 }}));"),
+            "TypeError: the pattern returns a function as \"f\"",
+        ),
+        (
+            format!("{import} export default pattern(({{ a }}) => ({{ a: Cell.of(1), b: a }}));"),
+            "TypeError: the pattern returns \"a\", which is the name of an input",
+        ),
+        (
+            format!("{import} export default pattern(({{ a }}) => ({{ a: handler(() => {{}})({{ a }}) }}));"),
+            "TypeError: the pattern returns \"a\"",
+        ),
         (format!("{import} export default pattern(() => ({{ '': Cell.of(1) }}));"), "Error: cell \"\": bad name"),
-        (format!("{import} export default pattern((i) => i, {{ properties: {{ a: {{ $ref: '#/x' }} }} }});"), "TypeError: schemas with \"$ref\""),
+        (
+            format!("{import} export default pattern((i) => i, {{ properties: {{ a: {{ $ref: '#/x' }} }} }});"),
+            "TypeError: schemas with \"$ref\"",
+        ),
         (format!("{import} throw new RangeError('at once');"), "RangeError: at once"),
-        ("import { teleport } from 'commontools'; export default 1;".into(), "SyntaxError: could not find export `teleport`"),
+        (
+            "import { teleport } from 'commontools'; export default 1;".into(),
+            "SyntaxError: could not find export `teleport`",
+        ),
         ("import x from 'lodash'; export default x;".into(), "TypeError: "),
         ("const const".into(), "SyntaxError: "),
         ("await new Promise(() => {}); export default 1;".into(), "Error: the module waits for a promise"),

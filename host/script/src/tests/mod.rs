@@ -134,6 +134,6 @@ impl Charm {
     }
 }
 
-fn response(status: u16, body: &str) -> Result<Response, String> {
-    Ok(Response { status, headers: vec![("content-type".into(), "application/json".into())], body: body.into() })
+fn response(status: u16, body: &str) -> Response {
+    Response { status, headers: vec![("content-type".into(), "application/json".into())], body: body.into() }
 }

@@ -14,10 +14,17 @@ fn a_call_ends_when_the_handler_its_promises_and_its_timers_are_done() {
         ("(async () => { await null; await null; out.set(4); })();", json!(4)),
         ("queueMicrotask(() => out.set(5));", json!(5)),
         ("const t = setTimeout(() => out.set('no'), 1); clearTimeout(t); clearTimeout(99); out.set(6);", json!(6)),
-        ("out.set([]); setTimeout((x) => out.push(x), 20, 'b'); setTimeout(() => out.push('a'), 10); setTimeout(() => out.push('c'), 20);", json!(["a", "b", "c"])),
+        (
+            "out.set([]); setTimeout((x) => out.push(x), 20, 'b'); setTimeout(() => out.push('a'), 10); setTimeout(() => out.push('c'), 20);",
+            json!(["a", "b", "c"]),
+        ),
         ("const p = Promise.reject(new Error('late')); await null; p.catch(() => out.set(7));", json!(7)),
     ] {
-        assert_eq!(Charm::with_handler(body).out().unwrap_or_else(|failure| panic!("{body}: {failure:?}")), expected, "{body}");
+        assert_eq!(
+            Charm::with_handler(body).out().unwrap_or_else(|failure| panic!("{body}: {failure:?}")),
+            expected,
+            "{body}"
+        );
     }
 }
 
@@ -76,15 +83,25 @@ fn the_stack_of_a_deep_recursion_is_short() {
 fn an_unknown_stream_is_named() {
     let charm = Charm::with_handler("");
     charm.setup("{}").expect("a good charm");
-    assert_eq!(charm.handle("nope", "{}").expect_err("no stream").message, "TypeError: the charm has no stream \"nope\"");
+    assert_eq!(
+        charm.handle("nope", "{}").expect_err("no stream").message,
+        "TypeError: the charm has no stream \"nope\""
+    );
 }
 
 #[test]
 fn the_console_writes_to_the_log() {
-    let charm = Charm::with_handler("console.log('a', 1, { b: [2] }, out); console.warn(new Error('w')); console.error(undefined); console.debug(); console.assert(true, 'x');");
+    let charm = Charm::with_handler(
+        "console.log('a', 1, { b: [2] }, out); console.warn(new Error('w')); console.error(undefined); console.debug(); console.assert(true, 'x');",
+    );
     charm.out().expect("runs");
     let lines = charm.outside.lines.borrow();
-    let expected = [(Level::Info, "a 1 {\"b\":[2]} null"), (Level::Warn, "Error: w"), (Level::Error, "undefined"), (Level::Debug, "")];
+    let expected = [
+        (Level::Info, "a 1 {\"b\":[2]} null"),
+        (Level::Warn, "Error: w"),
+        (Level::Error, "undefined"),
+        (Level::Debug, ""),
+    ];
     assert_eq!(lines.iter().map(|(level, line)| (*level, line.as_str())).collect::<Vec<_>>(), expected);
 }
 
@@ -100,13 +117,23 @@ fn encodings_work_both_ways() {
     for (body, expected) in [
         ("out.set([btoa('hi\\xff'), atob('aGn/'), atob(' aGk= ')]);", json!(["aGn/", "hi\u{ff}", "hi"])),
         ("out.set([...new TextEncoder().encode('é\\ud800')]);", json!([195, 169, 239, 191, 189])),
-        ("out.set(new TextDecoder().decode(new Uint8Array([0xef, 0xbb, 0xbf, 104, 255, 105]).subarray(1 - 1)));", json!("h\u{fffd}i")),
+        (
+            "out.set(new TextDecoder().decode(new Uint8Array([0xef, 0xbb, 0xbf, 104, 255, 105]).subarray(1 - 1)));",
+            json!("h\u{fffd}i"),
+        ),
         ("out.set(new TextDecoder().decode(new Uint8Array([1, 104, 105, 2]).subarray(1, 3)));", json!("hi")),
         ("out.set(JSON.parse('[1,{\"a\":2}]', (k, v) => typeof v === 'number' ? v * 2 : v));", json!([2, {"a": 4}])),
         ("try { JSON.parse('{'); } catch (e) { out.set(e.name); }", json!("SyntaxError")),
         ("try { atob('*'); } catch (e) { out.set(e.message); }", json!("atob: this is not base64")),
-        ("out.set([typeof Atomics, typeof SharedArrayBuffer, typeof process, typeof require]);", json!(["undefined", "undefined", "undefined", "undefined"])),
+        (
+            "out.set([typeof Atomics, typeof SharedArrayBuffer, typeof process, typeof require]);",
+            json!(["undefined", "undefined", "undefined", "undefined"]),
+        ),
     ] {
-        assert_eq!(Charm::with_handler(body).out().unwrap_or_else(|failure| panic!("{body}: {failure:?}")), expected, "{body}");
+        assert_eq!(
+            Charm::with_handler(body).out().unwrap_or_else(|failure| panic!("{body}: {failure:?}")),
+            expected,
+            "{body}"
+        );
     }
 }

@@ -1,0 +1,88 @@
+//! Aliases, interfaces and enums of the file.
+
+use oxc::ast::ast::{TSInterfaceDeclaration, TSTypeName, TSTypeParameterDeclaration, TSTypeParameterInstantiation};
+use serde_json::{Value, json};
+
+use super::values::{enum_schema, merge_objects};
+use super::{Bindings, Named, TooLarge, Types, Unfolding};
+
+impl<'p, 'a> Types<'p, 'a> {
+    /// The schema of a type of this file, its parameters bound to `arguments`.
+    pub(super) fn unfold(
+        &self,
+        name: &'a str,
+        named: &[Named<'p, 'a>],
+        arguments: Option<&TSTypeParameterInstantiation<'a>>,
+        bound: &Bindings<'a>,
+        unfolding: &mut Unfolding<'a>,
+    ) -> Result<Value, TooLarge> {
+        if unfolding.open.contains(&name) {
+            return Ok(json!({}));
+        }
+        let mut given = Vec::new();
+        for argument in arguments.map_or(&[][..], |arguments| arguments.params.as_slice()) {
+            given.push(self.convert(argument, bound, unfolding)?);
+        }
+        unfolding.open.push(name);
+        let mut merged: Option<Value> = None;
+        for one in named {
+            let schema = match one {
+                Named::Alias(alias) => {
+                    let bound = self.bind(alias.type_parameters.as_deref(), &given, unfolding)?;
+                    self.convert(&alias.type_annotation, &bound, unfolding)?
+                }
+                Named::Interface(interface) => self.interface(interface, &given, unfolding)?,
+                Named::Enum(declaration) => enum_schema(declaration),
+            };
+            match &mut merged {
+                None => merged = Some(schema),
+                // Interfaces of one name add up.
+                Some(merged) => {
+                    merge_objects(merged, schema);
+                }
+            }
+        }
+        unfolding.open.pop();
+        Ok(merged.unwrap_or_else(|| json!({})))
+    }
+
+    fn interface(
+        &self,
+        interface: &TSInterfaceDeclaration<'a>,
+        given: &[Value],
+        unfolding: &mut Unfolding<'a>,
+    ) -> Result<Value, TooLarge> {
+        let bound = self.bind(interface.type_parameters.as_deref(), given, unfolding)?;
+        let mut schema = json!({"type": "object"});
+        for parent in &interface.extends {
+            let TSTypeName::IdentifierReference(identifier) = &parent.type_name else { return Ok(json!({})) };
+            let name = identifier.name.as_str();
+            let Some(named) = self.named.get(name) else { return Ok(json!({})) };
+            let parent = self.unfold(name, named, parent.type_arguments.as_deref(), &bound, unfolding)?;
+            if !merge_objects(&mut schema, parent) {
+                return Ok(json!({}));
+            }
+        }
+        let own = self.object(&interface.body.body, &bound, unfolding)?;
+        merge_objects(&mut schema, own);
+        Ok(schema)
+    }
+
+    fn bind(
+        &self,
+        parameters: Option<&TSTypeParameterDeclaration<'a>>,
+        given: &[Value],
+        unfolding: &mut Unfolding<'a>,
+    ) -> Result<Bindings<'a>, TooLarge> {
+        let mut bound = Bindings::new();
+        for (index, parameter) in parameters.map_or(&[][..], |list| list.params.as_slice()).iter().enumerate() {
+            let schema = match (given.get(index), &parameter.default) {
+                (Some(given), _) => given.clone(),
+                (None, Some(default)) => self.convert(default, &bound, unfolding)?,
+                (None, None) => json!({}),
+            };
+            bound.insert(parameter.name.name.as_str(), schema);
+        }
+        Ok(bound)
+    }
+}

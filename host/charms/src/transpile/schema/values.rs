@@ -1,0 +1,137 @@
+//! Values that types spell, and what is done with schemas as values.
+
+use std::borrow::Cow;
+
+use oxc::ast::ast::{
+    Expression, PropertyKey, TSEnumDeclaration, TSLiteral, TSSignature, TSTupleElement, TSType, TSTypeName,
+    UnaryOperator,
+};
+use serde_json::{Map, Value, json};
+
+use super::{Named, Types};
+
+impl<'a> Types<'_, 'a> {
+    /// The value that a type of literals spells, as the second argument of `Default` does.
+    pub(super) fn value(&self, ty: &TSType<'a>) -> Option<Value> {
+        match ty {
+            TSType::TSLiteralType(literal) => literal_value(&literal.literal),
+            TSType::TSNullKeyword(_) => Some(Value::Null),
+            TSType::TSParenthesizedType(inner) => self.value(&inner.type_annotation),
+            TSType::TSTupleType(tuple) => {
+                tuple.element_types.iter().map(|element| self.element_value(element)).collect()
+            }
+            TSType::TSTypeLiteral(literal) => {
+                let mut object = Map::new();
+                for member in &literal.members {
+                    let TSSignature::TSPropertySignature(property) = member else { return None };
+                    let name = key_name(&property.key).filter(|name| name != "__proto__")?;
+                    object.insert(name, self.value(&property.type_annotation.as_ref()?.type_annotation)?);
+                }
+                Some(object.into())
+            }
+            TSType::TSTypeReference(reference) if reference.type_arguments.is_none() => {
+                let TSTypeName::IdentifierReference(identifier) = &reference.type_name else { return None };
+                match self.named.get(identifier.name.as_str())?.first()? {
+                    // One step only: an alias of an alias could go round in a circle.
+                    Named::Alias(alias) if !matches!(alias.type_annotation, TSType::TSTypeReference(_)) => {
+                        self.value(&alias.type_annotation)
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn element_value(&self, element: &TSTupleElement<'a>) -> Option<Value> {
+        match element {
+            TSTupleElement::TSOptionalType(_) | TSTupleElement::TSRestType(_) => None,
+            element => self.value(element.as_ts_type()?),
+        }
+    }
+}
+
+/// What a value costs of [`MAX_NODES`](super::MAX_NODES).
+pub(super) fn cost(value: &Value) -> usize {
+    match value {
+        Value::String(text) => 1 + text.len() / 32,
+        Value::Array(items) => 1 + items.iter().map(cost).sum::<usize>(),
+        Value::Object(entries) => 1 + entries.iter().map(|(key, value)| key.len() / 32 + cost(value)).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+    }
+}
+
+pub(super) fn key_name(key: &PropertyKey<'_>) -> Option<String> {
+    key.static_name().map(Cow::into_owned)
+}
+
+pub(super) fn literal_value(literal: &TSLiteral<'_>) -> Option<Value> {
+    match literal {
+        TSLiteral::BooleanLiteral(literal) => Some(literal.value.into()),
+        TSLiteral::NumericLiteral(literal) => number(literal.value),
+        TSLiteral::StringLiteral(literal) => Some(literal.value.as_str().into()),
+        TSLiteral::UnaryExpression(unary) if unary.operator == UnaryOperator::UnaryNegation => match &unary.argument {
+            Expression::NumericLiteral(literal) => number(-literal.value),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A number as JSON spells it: `1`, not `1.0`.
+fn number(value: f64) -> Option<Value> {
+    // 2^53: up to there every integer is a double.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() <= EXACT && !(value == 0.0 && value.is_sign_negative()) {
+        #[expect(clippy::cast_possible_truncation, reason = "an integer of at most 53 bits")]
+        return Some((value as i64).into());
+    }
+    serde_json::Number::from_f64(value).map(Value::Number)
+}
+
+pub(super) fn enum_schema(declaration: &TSEnumDeclaration<'_>) -> Value {
+    let strings =
+        declaration.body.members.iter().all(|member| matches!(member.initializer, Some(Expression::StringLiteral(_))));
+    json!({"type": if strings { "string" } else { "number" }})
+}
+
+/// Adds the properties of `from` to `into`; false if one of them is no plain object.
+pub(super) fn merge_objects(into: &mut Value, from: Value) -> bool {
+    let Value::Object(from) = from else { return false };
+    let Some(into) = into.as_object_mut() else { return false };
+    if from.get("type").and_then(Value::as_str) != Some("object")
+        || into.get("type").and_then(Value::as_str) != Some("object")
+    {
+        return false;
+    }
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Object(have)), Value::Object(more)) if key == "properties" => have.extend(more),
+            (Some(Value::Array(have)), Value::Array(more)) if key == "required" => {
+                for name in more {
+                    if !have.contains(&name) {
+                        have.push(name);
+                    }
+                }
+            }
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+    true
+}
+
+/// Keeps (or drops) the properties that `keys`, the schema of a union of string literals, names.
+pub(super) fn retain_properties(schema: &mut Value, keys: &Value, keep: bool) {
+    let named = |name: &str| {
+        keys.get("const").and_then(Value::as_str) == Some(name)
+            || keys.get("enum").and_then(Value::as_array).is_some_and(|values| values.iter().any(|value| value == name))
+    };
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|name, _| named(name) == keep);
+    }
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| name.as_str().is_some_and(|name| named(name) == keep));
+    }
+}
