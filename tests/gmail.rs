@@ -129,6 +129,41 @@ fn a_remote_runtime_hands_the_token_to_the_gate_and_to_nobody_else() {
 }
 
 #[test]
+fn an_expired_token_is_renewed_before_the_poll() {
+    let host = host();
+    let google = FakeGoogle::start().unwrap();
+    let base = google.base_url();
+    let token = google.issue_token();
+    let inputs = json!({
+        "auth": {"token": token, "refreshToken": google.issue_refresh_token(), "expiresAt": 1},
+        "apiBaseUrl": base,
+    });
+    google.expire_tokens();
+    google.deliver("Hello", "someone@example.com");
+    let charm = deploy(&host, &fixture("gmail.tsx"), "mail", &inputs);
+    std::fs::remove_file(host.dir().join("inputs.json")).unwrap();
+    register(&host, &charm, "gmail");
+
+    let refresh = google.refresh_url();
+    let args =
+        ["run", "--once", "--allow-private", &base, "--allow-charm-http", &base, "--oauth-refresh-url", &refresh];
+    host.command(args).unwrap().success().unwrap();
+    assert_eq!(cell(&host, &charm, "emails").as_array().map(Vec::len), Some(1));
+    let renewals = |google: &FakeGoogle| google.requests().iter().filter(|seen| seen.method == "POST").count();
+    assert_eq!(renewals(&google), 1);
+    host.command(args).unwrap().success().unwrap();
+    assert_eq!(renewals(&google), 1, "what is good for long is not renewed again");
+
+    // Where nothing renews it, the outcome says what to configure.
+    let stale = json!({"auth": {"token": token, "refreshToken": "1//none", "expiresAt": 2}, "apiBaseUrl": base});
+    let stale = deploy(&host, &fixture("gmail.tsx"), "other", &stale);
+    std::fs::remove_file(host.dir().join("inputs.json")).unwrap();
+    register(&host, &stale, "gmail");
+    let failed = host.command(["run", "--once", "--charms", &stale]).unwrap().failure().unwrap();
+    assert!(failed.stderr.contains("--oauth-refresh-url"), "{failed}");
+}
+
+#[test]
 fn a_charm_that_logs_or_throws_its_own_token_does_not_give_it_away() {
     let host = host();
     let token = "ya29.a-token-of-its-own";

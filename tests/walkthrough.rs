@@ -97,6 +97,17 @@ fn a_component_without_any_option_gets_no_http_and_its_charms_are_polled() {
 }
 
 #[test]
+fn initialize_is_called_for_every_component_before_it_polls() {
+    let host = host();
+    let (gmail, gcal) = (component("gmail"), component("gcal"));
+    let args = ["run", "--once", "--initialize", "--component", &gmail, "--component", &gcal];
+    let run = host.command(args).unwrap().success().unwrap();
+    for integration in ["gmail", "gcal"] {
+        assert!(run.stderr.contains(&format!("The integration {integration} is initialized")), "{run}");
+    }
+}
+
+#[test]
 fn space_did_prints_the_dids_of_the_original() {
     let host = host();
     for (name, did) in

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use bg_sandbox::{ComponentInfo, Item, inspect};
+use bg_sandbox::{ComponentInfo, Item, ItemKind, inspect};
 use serde_json::json;
 
 use crate::args::GrantArgs;
@@ -81,7 +81,8 @@ fn human(file: &Path, info: &ComponentInfo, plan: Option<&Plan>) -> Result<Strin
     }
     for (title, items) in [("Imports", &info.imports), ("Exports", &info.exports)] {
         writeln!(text, "\n{title}")?;
-        for item in items {
+        // The world's own names for types are listed as imports, too; nothing can be called through them.
+        for item in items.iter().filter(|item| item.kind != ItemKind::Other) {
             let functions = item.functions.iter().map(|name| output::printable(name)).collect::<Vec<_>>().join(", ");
             let shown = if functions.is_empty() { String::new() } else { format!(": {functions}") };
             writeln!(text, "  {}{shown}", output::printable(&item.name))?;
