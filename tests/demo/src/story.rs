@@ -18,6 +18,21 @@ pub(crate) fn say(text: impl Display) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
+/// How long the service may take to end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Whether the service is ending already: Ctrl-C reaches it as well, since it shares the demo's terminal. A second signal would
+/// cut its shutdown short.
+fn is_stopping(service: &mut Running) -> bool {
+    for _ in 0..20 {
+        if !service.is_running() || service.lines().iter().any(|line| line.text.contains("stopping; once more")) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    false
+}
+
 /// The demo's tale: follows the service and tells what matters.
 pub(crate) struct Story<'a> {
     host: &'a TestHost,
@@ -50,6 +65,9 @@ impl<'a> Story<'a> {
             if stop.load(Ordering::Relaxed) || polls.is_some_and(|polls| self.polls >= polls) {
                 break;
             }
+        }
+        if stop.load(Ordering::Relaxed) && is_stopping(&mut service) {
+            return service.wait_for_exit(DRAIN);
         }
         service.terminate()
     }
