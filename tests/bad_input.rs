@@ -128,7 +128,11 @@ fn an_unreadable_key_file_is_named() {
     let host = host();
     let file = host.write("key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
     refused(&host, &["--identity", file.to_str().unwrap(), "identity", "show"], ["key.pem", "IDENTITY"]);
-    refused(&host, &["--identity", "nowhere.pem", "identity", "show"], ["nowhere.pem"]);
+    // Also where the local runtime would not need the key.
+    for command in [&["identity", "show"][..], &["list"], &["run", "--once"], &["serve", "--listen", "127.0.0.1:0"]] {
+        let args: Vec<&str> = ["--identity", "nowhere.pem"].into_iter().chain(command.iter().copied()).collect();
+        refused(&host, &args, ["nowhere.pem", "IDENTITY"]);
+    }
 }
 
 #[test]
@@ -142,6 +146,18 @@ fn an_unreachable_api_url_is_named() {
         refused(&host, &args, [&url, "bg-wasm-host serve"]);
     }
     refused(&host, &["--api-url", "nonsense", "list"], ["http://localhost:8000"]);
+}
+
+#[test]
+fn options_that_belong_to_the_server_are_refused_where_charms_do_not_run() {
+    let host = host();
+    let server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
+    // It may be starting still: a command waits for it.
+    let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
+    let option = ["--allow-charm-http", "http://127.0.0.1:9"];
+    refused(&host, &["run", option[0], option[1]], ["--allow-charm-http", "bg-wasm-host serve"]);
+    refused(&host, &["trigger", &charm, option[0], option[1]], ["--allow-charm-http", "bg-wasm-host serve"]);
+    server.terminate().unwrap().success().unwrap();
 }
 
 #[test]

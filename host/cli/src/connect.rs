@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bg_charms::{
@@ -43,26 +44,50 @@ pub(crate) enum Place {
     Local(DataDir),
 }
 
-/// Finds it.
-pub(crate) fn place(common: &Common) -> anyhow::Result<Place> {
+/// How long to wait for a `serve` of this data directory that has not opened its port yet: it may be compiling script.wasm.
+const STARTING: Duration = Duration::from_secs(30);
+
+/// Finds it. A key file that cannot be used is an error here, also where the local runtime would not ask for the key.
+pub(crate) async fn place(common: &Common) -> anyhow::Result<Place> {
+    operator(common)?;
     if let Some(url) = &common.api_url {
         return Ok(Place::Remote(url.clone()));
     }
     let data_dir = DataDir::open(common.data_dir.as_deref())?;
-    match DatabaseLock::holder(&data_dir.runtime_database())? {
-        Some(Holder { role: Role::Serve, url: Some(url), .. }) => {
-            let url: Url =
-                url.parse().with_context(|| format!("the server of this data directory says it is at {url}"))?;
-            Ok(Place::Remote(url))
+    let until = Instant::now() + STARTING;
+    loop {
+        match DatabaseLock::holder(&data_dir.runtime_database())? {
+            Some(Holder { role: Role::Serve, url: Some(url), .. }) => {
+                let parsed: Result<Url, _> = url.parse();
+                return Ok(Place::Remote(
+                    parsed.with_context(|| format!("the server of this data directory is at {url}"))?,
+                ));
+            }
+            Some(Holder { role: Role::Serve, .. }) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Some(holder @ Holder { role: Role::Serve, .. }) => {
+                bail!("{holder} is still starting; try again in a moment")
+            }
+            Some(Holder { role: Role::Run, .. }) | None => return Ok(Place::Local(data_dir)),
         }
-        Some(holder @ Holder { role: Role::Serve, .. }) => bail!("{holder} is starting; try again in a moment"),
-        Some(Holder { role: Role::Run, .. }) | None => Ok(Place::Local(data_dir)),
     }
+}
+
+/// Refuses what would have no effect: charms of a remote runtime run there.
+fn refuse_handler_options(handlers: &HandlerArgs, url: &Url) -> anyhow::Result<()> {
+    if handlers.allow_charm_http.is_empty() && handlers.oauth_refresh_url.is_none() {
+        return Ok(());
+    }
+    bail!(
+        "--allow-charm-http and --oauth-refresh-url are for where charms run, and these run at {url}; give them, with \
+         --allow-private, to `bg-wasm-host serve` there"
+    )
 }
 
 /// The charm runtime, for a command that neither deploys nor triggers.
 pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
-    match place(common)? {
+    match place(common).await? {
         Place::Remote(url) => Ok(Arc::new(RemoteRuntime::new(url, operator(common)?))),
         Place::Local(data_dir) => {
             Ok(Arc::new(open(LocalOptions::new(data_dir.runtime_database())).await?.as_actor(Actor::Operator)))
@@ -72,7 +97,7 @@ pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
 
 /// The charm runtime, as the system space's own key: for `add-admin-charm`.
 pub(crate) async fn as_system_space(common: &Common) -> anyhow::Result<AnyRuntime> {
-    match place(common)? {
+    match place(common).await? {
         Place::Remote(url) => Ok(Arc::new(RemoteRuntime::new(url, space_identity(SYSTEM_SPACE_NAME)))),
         Place::Local(_) => client(common).await,
     }
@@ -80,8 +105,11 @@ pub(crate) async fn as_system_space(common: &Common) -> anyhow::Result<AnyRuntim
 
 /// The charm runtime, for a command that may run charms' code in this process.
 pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> anyhow::Result<AnyRuntime> {
-    match place(common)? {
-        Place::Remote(_) => client(common).await,
+    match place(common).await? {
+        Place::Remote(url) => {
+            refuse_handler_options(handlers, &url)?;
+            client(common).await
+        }
         Place::Local(data_dir) => {
             let gate =
                 Gate::new(GateOptions { allow_private: handlers.allow_private.clone(), ..GateOptions::default() });
@@ -108,8 +136,9 @@ pub(crate) async fn service(
     sandbox: &Sandbox,
     gate: &Gate,
 ) -> anyhow::Result<Service> {
-    match place(common)? {
+    match place(common).await? {
         Place::Remote(url) => {
+            refuse_handler_options(handlers, &url)?;
             let database = DataDir::open(common.data_dir.as_deref())?.poll_database(&url);
             let lock = lock(&database, Role::Run)?;
             let store = blocking({

@@ -19,7 +19,7 @@ struct Check {
 pub(crate) async fn run(common: &Common) -> anyhow::Result<ExitCode> {
     let checks = [
         Check { what: "operator's key", found: connect::operator(common).map(|key| key.did().to_string()) },
-        Check { what: "charm runtime", found: describe_place(common) },
+        Check { what: "runtime's place", found: describe_place(common).await },
         Check { what: "registrations", found: registrations(common).await },
         Check { what: "charms' engine", found: script(common).await },
     ];
@@ -36,8 +36,8 @@ pub(crate) async fn run(common: &Common) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn describe_place(common: &Common) -> anyhow::Result<String> {
-    Ok(match connect::place(common)? {
+async fn describe_place(common: &Common) -> anyhow::Result<String> {
+    Ok(match connect::place(common).await? {
         Place::Remote(url) => format!("at {url}"),
         Place::Local(data_dir) => format!("the local one in {}", data_dir.path().display()),
     })

@@ -17,6 +17,7 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     if let Some(url) = &common.api_url {
         bail!("`serve` offers the local charm runtime; it can't be used with --api-url or API_URL ({url})");
     }
+    connect::operator(common)?;
     let data_dir = DataDir::open(common.data_dir.as_deref())?;
     let mut lock = connect::lock(&data_dir.runtime_database(), Role::Serve)?;
     let options = ServerOptions { allowed_hosts: args.allow_host.clone(), ..ServerOptions::default() };
@@ -27,6 +28,7 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
         listeners: vec![address],
         ..GateOptions::default()
     });
+    tracing::info!("starting; the first start compiles script.wasm");
     let sandbox = connect::sandbox(common)?;
     let runtime = connect::open_with_handlers(&data_dir, &args.handlers, &sandbox, &gate).await?;
     lock.set_url(format!("http://{}", reachable(address)))?;
