@@ -1,0 +1,13 @@
+//! The list of abuses that the service must survive, and a record of what came of each.
+//!
+//! A test of an abuse begins an [`Attempt`] and says how it ended; each leaves one file in `target/abuse`. The program
+//! `abuse-table` makes one table of them all, and fails if a [row](ROWS) has none.
+
+mod attempt;
+mod peak;
+mod rows;
+mod table;
+
+pub use attempt::Attempt;
+pub use rows::{List, ROWS, Row};
+pub use table::{Table, TableError, folder};
