@@ -1,0 +1,2 @@
+;; A feature of WebAssembly that is switched off: exceptions.
+(component (core module (tag $t) (func throw $t)))
