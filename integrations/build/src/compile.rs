@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::guests::Guest;
 use crate::progress::Progress;
 use crate::run::{Stream, ended, line, run};
-use crate::toolchain::{Active, TARGET, Target};
+use crate::toolchain::{Active, Target, Triple};
 use crate::workspace::Workspace;
 use crate::{BuildError, environment};
 
@@ -28,7 +28,15 @@ pub(crate) fn guests(
     environment::clean(&mut command, &[&workspace.root().join("target"), &active.sysroot]);
     command
         .current_dir(workspace.root())
-        .args(["build", "--profile", "guest", "--target", TARGET, "--message-format", "json-render-diagnostics"])
+        .args([
+            "build",
+            "--profile",
+            "guest",
+            "--target",
+            Triple::Unknown.name(),
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .arg("--target-dir")
         .arg(target_folder)
         .args(guests.iter().flat_map(|guest| ["-p", guest.package.name.as_str()]))

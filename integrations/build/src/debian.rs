@@ -8,17 +8,30 @@ use std::process::Command;
 use crate::BuildError;
 use crate::progress::Progress;
 use crate::run::{line, output_of, run_quietly};
-use crate::toolchain::{Active, Target, program};
+use crate::toolchain::{Active, Target, Triple, program};
 use crate::workspace::Workspace;
 
-/// What is installed.
-pub(crate) const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
+/// What is installed. The standard library for WASI calls that of C.
+pub(crate) fn packages(triple: Triple) -> &'static [&'static str] {
+    match triple {
+        Triple::Unknown => &["rustc-web", "rust-web-src"],
+        Triple::Wasip2 => &["rustc-web", "rust-web-src", "wasi-libc"],
+    }
+}
+
+/// Where Debian's `wasi-libc` has its libraries.
+pub(crate) const WASI_LIBC: &str = "/usr/lib/wasm32-wasi";
 
 const RUSTC: &str = "/usr/bin/rustc";
 
 /// The compiler, installed first if need be and if that is allowed: as root, or by a `sudo` that asks for no password.
-pub(crate) fn target(active: &Active, workspace: &Workspace, progress: &Progress) -> Result<Target, String> {
-    let missing = match ready(active, workspace) {
+pub(crate) fn target(
+    active: &Active,
+    workspace: &Workspace,
+    triple: Triple,
+    progress: &Progress,
+) -> Result<Target, String> {
+    let missing = match ready(active, workspace, triple) {
         Ok(target) => return Ok(target),
         Err(missing) => missing,
     };
@@ -26,9 +39,9 @@ pub(crate) fn target(active: &Active, workspace: &Workspace, progress: &Progress
         return Err("this is not a Debian system".to_owned());
     }
     let privilege = privilege().ok_or_else(|| {
-        format!("{missing}, and neither root nor a sudo without password can install {}", PACKAGES.join(" "))
+        format!("{missing}, and neither root nor a sudo without password can install {}", packages(triple).join(" "))
     })?;
-    let mut packages = PACKAGES.to_vec();
+    let mut packages = packages(triple).to_vec();
     if linker(active).is_none() {
         packages.push("lld");
     }
@@ -41,11 +54,11 @@ pub(crate) fn target(active: &Active, workspace: &Workspace, progress: &Progress
     for mut command in [update, install] {
         run_quietly(&mut command, progress, None).map_err(BuildError::in_short)?;
     }
-    ready(active, workspace)
+    ready(active, workspace, triple)
 }
 
 /// The compiler, if all of it is here; otherwise what is missing.
-fn ready(active: &Active, workspace: &Workspace) -> Result<Target, String> {
+fn ready(active: &Active, workspace: &Workspace, triple: Triple) -> Result<Target, String> {
     let version = output_of(Command::new(RUSTC).arg("-vV")).map_err(|_| format!("{RUSTC} is not there"))?;
     let release = version.lines().find_map(|line| line.strip_prefix("release:")).unwrap_or_default().trim();
     if number(release) < number(workspace.rust_version()) {
@@ -59,6 +72,9 @@ fn ready(active: &Active, workspace: &Workspace) -> Result<Target, String> {
     }
     if source_release(&source).is_some_and(|found| number(&found) != number(release)) {
         return Err(format!("the standard library in {} is not of {RUSTC} {release}", source.display()));
+    }
+    if triple == Triple::Wasip2 && !Path::new(WASI_LIBC).join("libc.a").is_file() {
+        return Err(format!("the C library for WASI is not in {WASI_LIBC}"));
     }
     let linker = linker(active).ok_or("there is no linker for WebAssembly (rust-lld or wasm-ld)")?;
     Ok(Target {

@@ -65,13 +65,15 @@ pub enum BuildError {
         /// The last lines that it wrote; empty where they were shown already.
         last: Vec<String>,
     },
-    /// There is no way to compile for `wasm32-unknown-unknown` on this machine.
+    /// There is no way to compile for a target of guests on this machine.
     #[error(
-        "the guests need the Rust target wasm32-unknown-unknown, and no way to it worked:\n{tried}\nDo one of these, then run \
-         the same command again:\n\
+        "the guests need the Rust target {target}, and no way to it worked:\n{tried}\nDo one of these, then run the same \
+         command again:\n\
          {ways}"
     )]
     NoTarget {
+        /// The target's name.
+        target: &'static str,
         /// What was tried and why it did not work, one line each.
         tried: String,
         /// What to type, one line each.

@@ -7,6 +7,8 @@
 //! Guests are built for `wasm32-unknown-unknown` in one cargo call with a target folder of their own (`target/guests`), since
 //! the compiler may be another one than the host's. The same source and compiler give the same bytes in whichever folder the
 //! workspace lies.
+//!
+//! Tests of what authors build by themselves call [`prepare_wasip2`].
 
 mod compile;
 mod component;
@@ -20,6 +22,7 @@ mod run;
 mod sources;
 mod stamp;
 mod toolchain;
+mod wasip2;
 mod workspace;
 
 use std::path::{Path, PathBuf};
@@ -27,10 +30,12 @@ use std::time::{Duration, Instant};
 
 pub use error::BuildError;
 pub use toolchain::Way;
+pub use wasip2::prepare_wasip2;
 
 use guests::Guest;
 use progress::Progress;
 use stamp::Stamp;
+use toolchain::Triple;
 use workspace::Workspace;
 
 /// How [`build_integrations`] builds.
@@ -165,7 +170,7 @@ impl Plan {
     fn build(&self, options: &Options, progress: &Progress) -> Result<Dist, BuildError> {
         let started = Instant::now();
         let active = toolchain::active()?;
-        let target = toolchain::target(&active, &self.workspace, options.way, progress)?;
+        let target = toolchain::target(&active, &self.workspace, Triple::Unknown, options.way, progress)?;
         let modules = compile::guests(&self.workspace, &self.guests, &self.target, &active, &target, progress)?;
         progress.stage("encoding the components");
         let mut components = Vec::with_capacity(self.guests.len());

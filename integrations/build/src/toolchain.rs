@@ -13,7 +13,23 @@ use crate::workspace::Workspace;
 use crate::{BuildError, debian};
 
 /// What guests are compiled for.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Triple {
+    /// `wasm32-unknown-unknown`: the guests of this workspace.
+    Unknown,
+    /// `wasm32-wasip2`: what authors of integrations type.
+    Wasip2,
+}
+
+impl Triple {
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "wasm32-unknown-unknown",
+            Self::Wasip2 => "wasm32-wasip2",
+        }
+    }
+}
 
 /// rustup downloads some 20 MB; a network that swallows packets must not hold the build up for longer.
 const RUSTUP_LIMIT: Duration = Duration::from_mins(5);
@@ -143,37 +159,39 @@ pub(crate) fn active() -> Result<Active, BuildError> {
 pub(crate) fn target(
     active: &Active,
     workspace: &Workspace,
+    triple: Triple,
     only: Option<Way>,
     progress: &Progress,
 ) -> Result<Target, BuildError> {
     let mut tried = Vec::new();
     for way in Way::ALL.into_iter().filter(|way| only.is_none_or(|only| only == *way)) {
         let found = match way {
-            Way::Installed => installed(active),
-            Way::Rustup => rustup(active, progress),
-            Way::Debian => debian::target(active, workspace, progress),
+            Way::Installed => installed(active, triple),
+            Way::Rustup => rustup(active, triple, progress),
+            Way::Debian => debian::target(active, workspace, triple, progress),
         };
         match found {
             Ok(target) => return Ok(target),
             Err(reason) => tried.push(format!("  {way}: {reason}")),
         }
     }
-    Err(BuildError::NoTarget { tried: tried.join("\n"), ways: ways(active) })
+    Err(BuildError::NoTarget { target: triple.name(), tried: tried.join("\n"), ways: ways(active, triple) })
 }
 
-fn ways(active: &Active) -> String {
+fn ways(active: &Active, triple: Triple) -> String {
+    let name = triple.name();
     format!(
-        "  with rustup:          rustup target add {TARGET}\n  \
+        "  with rustup:          rustup target add {name}\n  \
            on Debian:            sudo apt-get update && sudo apt-get install --no-install-recommends {}\n  \
-           with another Rust:    install its standard library for {TARGET} (packages are called rust-wasm or \
-           rust-std-static-{TARGET}) into {}",
-        debian::PACKAGES.join(" "),
+           with another Rust:    install its standard library for {name} (packages are called rust-wasm or \
+           rust-std-static-{name}) into {}",
+        debian::packages(triple).join(" "),
         active.sysroot.join("lib/rustlib").display()
     )
 }
 
-fn installed(active: &Active) -> Result<Target, String> {
-    let library = active.sysroot.join("lib").join("rustlib").join(TARGET);
+fn installed(active: &Active, triple: Triple) -> Result<Target, String> {
+    let library = active.sysroot.join("lib").join("rustlib").join(triple.name());
     if library.join("lib").is_dir() {
         let name = format!("rustc {}", active.release);
         return Ok(Target { rustc: active.rustc.clone(), name, std_source: None, linker: None });
@@ -181,18 +199,18 @@ fn installed(active: &Active) -> Result<Target, String> {
     Err(format!("{} is not there", library.display()))
 }
 
-fn rustup(active: &Active, progress: &Progress) -> Result<Target, String> {
+fn rustup(active: &Active, triple: Triple, progress: &Progress) -> Result<Target, String> {
     let toolchain = active
         .sysroot
         .file_name()
         .filter(|_| active.sysroot.parent().is_some_and(|parent| parent.ends_with("toolchains")))
         .ok_or_else(|| format!("the active toolchain, {}, is not one of rustup's", active.sysroot.display()))?;
     let mut command = Command::new("rustup");
-    command.args(["target", "add", TARGET, "--toolchain"]).arg(toolchain).env_remove("RUST_BACKTRACE");
+    command.args(["target", "add", triple.name(), "--toolchain"]).arg(toolchain).env_remove("RUST_BACKTRACE");
     progress.stage("adding the Rust target for guests");
-    progress.say(&format!("the target {TARGET} is not installed; running: {}", line(&command)));
+    progress.say(&format!("the target {} is not installed; running: {}", triple.name(), line(&command)));
     run_quietly(&mut command, progress, Some(RUSTUP_LIMIT)).map_err(BuildError::in_short)?;
-    installed(active)
+    installed(active, triple)
 }
 
 #[cfg(test)]
@@ -213,15 +231,17 @@ mod tests {
     fn the_target_is_installed_if_its_library_is_in_the_sysroot() {
         let sysroot = tempfile::tempdir().unwrap();
         let active = toolchain(sysroot.path());
-        assert!(installed(&active).is_err());
-        std::fs::create_dir_all(sysroot.path().join("lib/rustlib").join(TARGET).join("lib")).unwrap();
-        assert_eq!(installed(&active).unwrap().rustc, active.rustc);
+        for triple in [Triple::Unknown, Triple::Wasip2] {
+            assert!(installed(&active, triple).is_err());
+            std::fs::create_dir_all(sysroot.path().join("lib/rustlib").join(triple.name()).join("lib")).unwrap();
+            assert_eq!(installed(&active, triple).unwrap().rustc, active.rustc);
+        }
     }
 
     #[test]
     fn rustup_is_not_asked_to_change_a_toolchain_that_is_not_its_own() {
         let sysroot = tempfile::tempdir().unwrap();
-        let reason = rustup(&toolchain(sysroot.path()), &Progress::new()).unwrap_err();
+        let reason = rustup(&toolchain(sysroot.path()), Triple::Unknown, &Progress::new()).unwrap_err();
         assert!(reason.contains("not one of rustup's"), "{reason}");
     }
 
@@ -229,10 +249,16 @@ mod tests {
     fn without_any_way_the_error_lists_all_three_with_their_commands() {
         let sysroot = tempfile::tempdir().unwrap();
         let workspace = Workspace::find().unwrap();
-        let error = target(&toolchain(sysroot.path()), &workspace, Some(Way::Installed), &Progress::new()).unwrap_err();
-        let text = error.to_string();
-        for part in ["installed: ", "rustup target add", "apt-get install", "rustc-web rust-web-src", "rust-wasm"] {
-            assert!(text.contains(part), "no {part} in\n{text}");
+        let active = toolchain(sysroot.path());
+        for (triple, packages) in
+            [(Triple::Unknown, "rustc-web rust-web-src\n"), (Triple::Wasip2, "rustc-web rust-web-src wasi-libc\n")]
+        {
+            let error = target(&active, &workspace, triple, Some(Way::Installed), &Progress::new()).unwrap_err();
+            let text = error.to_string();
+            let add = format!("rustup target add {}\n", triple.name());
+            for part in ["installed: ", &add, "apt-get install", packages, "rust-wasm"] {
+                assert!(text.contains(part), "no {part} in\n{text}");
+            }
         }
     }
 

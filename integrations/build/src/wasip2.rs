@@ -1,0 +1,84 @@
+//! A cargo that builds for `wasm32-wasip2`, as authors of integrations call it, on machines of every kind.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::progress::Progress;
+use crate::toolchain::{Active, Target, Triple};
+use crate::workspace::Workspace;
+use crate::{BuildError, debian, environment, files, toolchain};
+
+/// Sees to it that there is a compiler for `wasm32-wasip2`, installed first if need be, and makes a cargo that `command` is or
+/// calls use it: `cargo build --release --target wasm32-wasip2` works then. What an outer cargo has put into the environment
+/// is taken out.
+pub fn prepare_wasip2(command: &mut Command) -> Result<(), BuildError> {
+    let workspace = Workspace::find()?;
+    let active = toolchain::active()?;
+    let progress = Progress::new();
+    let folder = workspace.root().join("target");
+    // rustup and apt-get would each wait, or fail, while another one is at work.
+    let lock = files::lock(&folder.join("guests").join(".lock"), &progress)?;
+    let target = toolchain::target(&active, &workspace, Triple::Wasip2, None, &progress)?;
+    drop(lock);
+    progress.finish();
+    environment::clean(command, &[&folder, &active.sysroot]);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command.envs(variables(&active, &target, &path));
+    Ok(())
+}
+
+/// What cargo and rustc are to be told. Debian's compiler builds the standard library, links it with Debian's C library, and
+/// finds the linker's two programs where the active toolchain has them.
+fn variables(active: &Active, target: &Target, path: &OsString) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![("RUSTC", target.rustc.clone().into_os_string())];
+    // The cargo that is in use, rather than another one on the path.
+    let mut folders: Vec<PathBuf> = active.cargo.parent().map(Path::to_path_buf).into_iter().collect();
+    if target.std_source.is_some() {
+        let tools = active.sysroot.join("lib").join("rustlib").join(&active.host).join("bin");
+        folders.extend([tools.clone(), tools.join("gcc-ld")]);
+        let flags = format!("-L{} -Clink-self-contained=no", debian::WASI_LIBC);
+        variables.extend([
+            ("RUSTC_BOOTSTRAP", "1".into()),
+            ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
+            ("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags.into()),
+        ]);
+    }
+    folders.retain(|folder| !folder.as_os_str().is_empty());
+    // A folder with a colon in its name cannot be on a path; then the path stays as it is.
+    if let Ok(joined) = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(path))) {
+        variables.push(("PATH", joined));
+    }
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debians_compiler_is_told_where_everything_is_and_an_installed_target_needs_nothing_of_it() {
+        let active = Active {
+            cargo: "/toolchain/bin/cargo".into(),
+            rustc: "/toolchain/bin/rustc".into(),
+            sysroot: "/toolchain".into(),
+            host: "x86_64-unknown-linux-gnu".into(),
+            release: "1.95.0".into(),
+        };
+        for (std_source, path, told) in [
+            (None, "/toolchain/bin:/usr/bin", 2),
+            (
+                Some("/usr/lib/rustlib/src".into()),
+                "/toolchain/bin:/toolchain/lib/rustlib/x86_64-unknown-linux-gnu/bin:\
+                 /toolchain/lib/rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld:/usr/bin",
+                5,
+            ),
+        ] {
+            let target = Target { rustc: "/usr/bin/rustc".into(), name: String::new(), std_source, linker: None };
+            let variables = variables(&active, &target, &"/usr/bin".into());
+            assert_eq!(variables.len(), told, "{variables:?}");
+            assert!(variables.contains(&("RUSTC", "/usr/bin/rustc".into())), "{variables:?}");
+            assert!(variables.contains(&("PATH", path.into())), "{variables:?}");
+        }
+    }
+}

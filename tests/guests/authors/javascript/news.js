@@ -1,0 +1,98 @@
+// An integration in JavaScript: names the charms whose mailbox has changed since they last looked.
+//
+// The three exported functions are those of the world `integration` in wit/, their names in camel case. Each call is made to a
+// fresh instance: nothing that a variable holds is kept from one to the next, but for what stands in `state`.
+
+import * as charms from "commontools:background/charms@0.1.0";
+import * as config from "commontools:background/config@0.1.0";
+import * as log from "commontools:background/log@0.1.0";
+import * as state from "commontools:background/state@0.1.0";
+
+import { probe } from "./probe.js";
+
+// The names under which a charm may offer the stream that a poll is sent to.
+const UPDATER_STREAMS = [
+  "bgUpdater",
+  "integrationUpdater",
+  "updater",
+  "googleUpdater",
+  "githubUpdater",
+  "notionUpdater",
+  "calendarUpdater",
+  "discordUpdater",
+];
+
+// So many charms are asked about in one call, at once; the host allows 8 requests at a time. The others are polled unasked.
+const ASKED = 8;
+
+// No answer is waited for longer, milliseconds. The host ends the call after 5 s, with nothing to show.
+const PATIENCE = 3_000;
+
+// Called by `run --initialize`.
+export function initialize() {
+  charms.prepareList();
+  probe(config.get("probe"));
+}
+
+// The charms worth a poll now.
+export async function fetchCharms() {
+  const registered = charms.registered();
+  const baseUrl = config.get("api-base-url");
+  if (!baseUrl) {
+    // What is thrown is the call's error, if it has the shape of one.
+    throw { tag: "permanent", val: "the config value api-base-url is missing" };
+  }
+  const asked = registered.slice(0, ASKED);
+  const quiet = await Promise.all(asked.map((charm) => isQuiet(baseUrl.replace(/\/+$/, ""), charm)));
+  const named = registered.filter((_charm, place) => !quiet[place]);
+  log.write("info", `call ${countCall()}: ${named.length} of ${registered.length} charms are worth a poll`);
+  return named;
+}
+
+// Whether a charm is fit to be polled, asked right before it is.
+export function isValidCharm(charm) {
+  const signedIn = charm.get(["auth", "token"]).tag !== "absent";
+  return signedIn && UPDATER_STREAMS.some((name) => charm.hasStream(name));
+}
+
+// Whether the service says that there is nothing new. A charm of which that is not known is polled.
+async function isQuiet(baseUrl, charm) {
+  try {
+    const found = charms.open(charm).get(["settings", "historyId"]);
+    const since = found.tag === "value" ? String(JSON.parse(found.val)) : "";
+    if (!/^[0-9]+$/.test(since)) {
+      return false;
+    }
+    const query = new URLSearchParams({ startHistoryId: since, maxResults: "1" });
+    // The host adds the token of this charm: no code here ever sees it.
+    const headers = { "bg-charm": `${charm.space}/${charm.charmId}` };
+    const response = await inTime(fetch(`${baseUrl}/gmail/v1/users/me/history?${query}`, { headers }));
+    if (response.status !== 200) {
+      return false;
+    }
+    const { history = [], nextPageToken } = await inTime(response.json());
+    return history.length === 0 && nextPageToken === undefined;
+  } catch (error) {
+    log.write("warn", `${charm.charmId} is polled unasked: ${describe(error)}`);
+    return false;
+  }
+}
+
+// What a promise comes to, or an error if that takes too long.
+function inTime(promise) {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), PATIENCE));
+  return Promise.race([promise, late]);
+}
+
+// How many calls there were, with this one. State holds bytes, of one's own making.
+function countCall() {
+  const before = state.get("calls");
+  const calls = before === undefined ? 1 : JSON.parse(new TextDecoder().decode(before)) + 1;
+  state.set("calls", new TextEncoder().encode(JSON.stringify(calls)));
+  return calls;
+}
+
+// An error of the host's is an Error with the variant of wit/ as its payload.
+function describe(error) {
+  return error?.payload === undefined ? String(error) : JSON.stringify(error.payload);
+}

@@ -1,0 +1,96 @@
+//! An integration in Rust for `wasm32-wasip2`: names the charms whose mailbox has changed since they last looked.
+//!
+//! Each call is made to a fresh instance: nothing that a static holds is kept from one to the next, but for what stands in
+//! `state`.
+
+mod probe;
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use bg_integration_sdk::http::{HttpError, Request, Response, send_all};
+use bg_integration_sdk::time::Instant;
+use bg_integration_sdk::{Charm, CharmRef, Error, Integration, charms, config, export, info, state, warn};
+use serde::Deserialize;
+
+/// So many charms are asked about in one call, at once; the host allows 8 requests at a time. The others are polled unasked.
+const ASKED: usize = 8;
+/// No answer is waited for longer. The host ends the call after 5 s, with nothing to show.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The integration.
+pub struct News;
+
+impl Integration for News {
+    fn initialize() -> Result<(), Error> {
+        charms::prepare_list()?;
+        probe::probe(&config::get("probe").unwrap_or_default());
+        Ok(())
+    }
+
+    fn fetch_charms() -> Result<Vec<CharmRef>, Error> {
+        let registered = charms::registered()?;
+        let base_url = config::get("api-base-url")
+            .ok_or_else(|| Error::Permanent("the config value api-base-url is missing".to_owned()))?;
+        let all = registered.len();
+        let quiet = quiet(base_url.trim_end_matches('/'), &registered[..all.min(ASKED)]);
+        let named: Vec<CharmRef> = registered.into_iter().filter(|charm| !quiet.contains(charm)).collect();
+        info!("call {}: {} of {all} charms are worth a poll", count_call()?, named.len());
+        Ok(named)
+    }
+
+    fn is_valid_charm(charm: &Charm) -> Result<bool, Error> {
+        let signed_in = !charms::get(charm, &["auth", "token"])?.is_absent();
+        Ok(signed_in && charms::updater_stream(charm)?.is_some())
+    }
+}
+
+export!(News);
+
+/// Those of `asked` of which the service says that there is nothing new. A charm of which that is not known is polled.
+fn quiet(base_url: &str, asked: &[CharmRef]) -> Vec<CharmRef> {
+    let questions = asked.iter().filter_map(|charm| Some((charm, question(base_url, charm)?)));
+    let mut quiet = Vec::new();
+    send_all(questions, ASKED, Instant::now() + PATIENCE, |charm, answer| {
+        match answer.and_then(|answer| is_quiet(&answer)) {
+            Ok(true) => quiet.push(charm.clone()),
+            Ok(false) => {}
+            Err(error) => warn!("{} is polled unasked: {error}", charm.charm_id),
+        }
+        ControlFlow::Continue(())
+    });
+    quiet
+}
+
+/// What to ask for a charm; none if it does not say up to where it has followed its mailbox.
+fn question(base_url: &str, charm: &CharmRef) -> Option<Request> {
+    let opened = charms::open(charm).ok()?;
+    let since: String = charms::get(&opened, &["settings", "historyId"]).ok()?.json()?;
+    // The host adds the token of this charm: no code here ever sees it.
+    let request = Request::get(format!("{base_url}/gmail/v1/users/me/history")).charm(charm);
+    Some(request.query("startHistoryId", &since).query("maxResults", "1"))
+}
+
+/// What the API says of a mailbox's history.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct History {
+    #[serde(default)]
+    history: Vec<serde::de::IgnoredAny>,
+    next_page_token: Option<String>,
+}
+
+fn is_quiet(answer: &Response) -> Result<bool, HttpError> {
+    if answer.status != 200 {
+        return Ok(false);
+    }
+    let History { history, next_page_token } = answer.json()?;
+    Ok(history.is_empty() && next_page_token.is_none())
+}
+
+/// How many calls there were, with this one.
+fn count_call() -> Result<u64, Error> {
+    let calls = state::get::<u64>("calls")?.unwrap_or_default() + 1;
+    state::set("calls", &calls)?;
+    Ok(calls)
+}
