@@ -55,3 +55,7 @@ check:
 # Measure what one poll costs.
 bench *args:
     cargo bench --bench poll {{args}}
+
+# Fuzz every target for 20 s, or as said: `just fuzz [seconds [target…]]`.
+fuzz *args:
+    tests/fuzz/run {{args}}

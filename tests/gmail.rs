@@ -20,7 +20,7 @@ fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Asserts that a text is nowhere in what the host keeps on disk.
-fn not_on_disk(host: &TestHost, secret: &str) {
+pub(crate) fn not_on_disk(host: &TestHost, secret: &str) {
     for (path, bytes) in files(&host.data_dir()) {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "a secret is in {path}");
     }

@@ -1,7 +1,7 @@
 //! One service at a time on a database.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,8 +93,8 @@ impl DatabaseLock {
     /// Takes the lock `<database>.lock`, for this process. Blocks for up to 200 ms if it is taken.
     pub fn acquire(database: &Path, role: Role, url: Option<String>) -> Result<Self, LockError> {
         let path = lock_path(database);
-        let failed = |error: std::io::Error| LockError::File { path: path.clone(), problem: error.to_string() };
-        let mut file = open(&path, true).map_err(failed)?;
+        let failed = |error: io::Error| unusable(&path, &error);
+        let mut file = open(&path, Purpose::Take).map_err(failed)?;
         let mut tries = 0;
         loop {
             match file.try_lock() {
@@ -117,16 +117,16 @@ impl DatabaseLock {
     /// Says where the database is served, once that is known.
     pub fn set_url(&mut self, url: String) -> Result<(), LockError> {
         self.holder.url = Some(url);
-        self.write().map_err(|error| LockError::File { path: self.path.clone(), problem: error.to_string() })
+        self.write().map_err(|error| unusable(&self.path, &error))
     }
 
     /// Who holds the lock of a database, if anybody does.
     pub fn holder(database: &Path) -> Result<Option<Holder>, LockError> {
         let path = lock_path(database);
-        let failed = |error: std::io::Error| LockError::File { path: path.clone(), problem: error.to_string() };
-        let mut file = match open(&path, false) {
+        let failed = |error: io::Error| unusable(&path, &error);
+        let mut file = match open(&path, Purpose::Look) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
         for _ in 0..TRIES {
@@ -144,7 +144,7 @@ impl DatabaseLock {
         Err(LockError::Held { database: database.to_owned(), holder: None })
     }
 
-    fn write(&mut self) -> std::io::Result<()> {
+    fn write(&mut self) -> io::Result<()> {
         let text = serde_json::to_vec(&self.holder)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.file.set_len(0)?;
@@ -167,12 +167,31 @@ fn lock_path(database: &Path) -> PathBuf {
     path.into()
 }
 
-fn open(path: &Path, create: bool) -> std::io::Result<File> {
+/// What the lock's file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To take it; it is made if need be.
+    Take,
+    /// To see who has it, which is possible on a read-only disk, too.
+    Look,
+}
+
+fn open(path: &Path, purpose: Purpose) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(create);
+    options.read(true).write(purpose == Purpose::Take).create(purpose == Purpose::Take);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+fn unusable(path: &Path, error: &io::Error) -> LockError {
+    let mend = match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => "; mount its disk so that it can be written, or use another data directory",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free some space on its disk",
+        ErrorKind::PermissionDenied => "; check the owner and the permissions of the file and of its folder",
+        _ => "",
+    };
+    LockError::File { path: path.to_owned(), problem: format!("{error}{mend}") }
 }
 
 fn read(file: &mut File) -> Option<Holder> {
@@ -207,10 +226,12 @@ mod tests {
         let db = dir.path().join("runtime.db");
         drop(DatabaseLock::acquire(&db, Role::Run, None).unwrap());
         assert_eq!(DatabaseLock::holder(&db).unwrap(), None);
+        let attempt = bg_abuse::Attempt::begin("database", "the lock of a process that was killed");
         // What a killed process leaves behind.
         std::fs::write(lock_path(&db), r#"{"pid":1,"role":"serve"}"#).unwrap();
         assert_eq!(DatabaseLock::holder(&db).unwrap(), None);
         DatabaseLock::acquire(&db, Role::Run, None).unwrap();
+        attempt.ended("taken over");
     }
 
     #[test]
@@ -218,7 +239,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let db = dir.path().join("runtime.db");
         drop(DatabaseLock::acquire(&db, Role::Run, None).unwrap());
-        let file = open(&lock_path(&db), false).unwrap();
+        let file = open(&lock_path(&db), Purpose::Look).unwrap();
         file.lock_shared().unwrap();
         std::thread::scope(|scope| {
             let taking = scope.spawn(|| DatabaseLock::acquire(&db, Role::Run, None));

@@ -182,6 +182,7 @@ mod tests {
             "token": "t", "user": {"email": "e", "pin": 1}, "keys": [{"k": "a", "n": 1}, {"k": "b"}], "codes": ["x", "y"],
         });
         let secrets = secrets(&["c.token", "c.user.pin", "c.keys.*.k", "c.codes.*"]);
+        let attempt = bg_abuse::Attempt::begin("secrets", "of a cell: by parents, members and arrays around them");
         let cases = [
             ("c", Lookup::Value(json!({"user": {"email": "e"}, "keys": [{"n": 1}, {}], "codes": [null, null]}))),
             ("c.user", Lookup::Value(json!({"email": "e"}))),
@@ -200,6 +201,7 @@ mod tests {
         for (at, expected) in cases {
             assert_eq!(secrets.lookup(&path(at), &cell), expected, "{at}");
         }
+        attempt.ended("no byte of them");
     }
 
     #[test]

@@ -68,9 +68,6 @@ pub struct CharmSummary {
     pub updated_at: UnixMillis,
 }
 
-/// What [`CharmShow`] has in place of a secret.
-pub const SECRET_MASK: &str = "(secret)";
-
 /// A whole charm, for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,7 +75,7 @@ pub struct CharmShow {
     /// What it is.
     #[serde(flatten)]
     pub summary: CharmSummary,
-    /// Its cells by name, with [`SECRET_MASK`] in place of each secret.
+    /// Its cells by name, with [`SECRET_MASK`](bg_identity::SECRET_MASK) in place of each secret.
     pub cells: BTreeMap<String, Value>,
 }
 

@@ -1,20 +1,28 @@
 //! What a person may type. Names are the original's where it has them.
 
+mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bg_egress::Mode;
 use bg_identity::{IntegrationId, Secret};
 use bg_manifest::{OperatorGrant, Origin};
 use bg_poller::CharmRef;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+use crate::limits::{self, LimitSetting, OperatorLimits};
+use crate::pins::Pin;
+pub(crate) use values::{Setting, parse_duration};
+use values::{parse_api_url, parse_secret};
+
 /// Runs background work for Common Tools charms, with integrations that are untrusted WebAssembly components.
 #[derive(Debug, Parser)]
 #[command(name = "bg-wasm-host", version, max_term_width = 120)]
 pub(crate) struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options of every command")]
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -65,8 +73,10 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Poll the registered charms: the service
+    #[command(after_help = limits::help())]
     Run(Box<RunArgs>),
     /// Offer the local charm runtime over HTTP
+    #[command(after_help = limits::help())]
     Serve(ServeArgs),
     /// Give the operator access to the system space, where registrations live
     AddAdminCharm,
@@ -103,6 +113,7 @@ pub(crate) enum Command {
         charm: CharmRef,
     },
     /// Send `{}` to a charm's updater stream, once and now
+    #[command(after_help = limits::help())]
     Trigger {
         /// The charm, as <space DID>/<charm ID>
         charm: CharmRef,
@@ -112,7 +123,7 @@ pub(crate) enum Command {
         /// Another event
         #[arg(long, value_name = "JSON", default_value = "{}")]
         event: String,
-        #[command(flatten)]
+        #[command(flatten, next_help_heading = GUESTS)]
         handlers: HandlerArgs,
     },
     /// Show the newest runs of a charm
@@ -137,6 +148,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         grants: GrantArgs,
     },
+    /// Tell what the gate for outbound HTTP would do, without sending anything
+    #[command(subcommand)]
+    Egress(EgressCommand),
     /// Print the DID of a space, by its name
     SpaceDid {
         /// The name of the space
@@ -147,6 +161,12 @@ pub(crate) enum Command {
     Identity(IdentityCommand),
     /// Check that everything the service needs is in order
     Doctor,
+    /// Compile a component, sent by the service that starts this
+    #[command(hide = true)]
+    CompileComponent {
+        /// Its limits
+        options: Vec<String>,
+    },
 }
 
 /// Commands about charms.
@@ -174,6 +194,47 @@ pub(crate) enum CharmCommand {
         #[arg(long, value_name = "NAME|DID")]
         space: String,
     },
+}
+
+/// Commands about the gate.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EgressCommand {
+    /// Tell whether a request would be allowed, by which rule, and what would change that. Nothing is looked up or sent.
+    /// Status 0: allowed, to everyone that is asked for; 1: denied; 2: wrong use
+    Check(Box<EgressCheckArgs>),
+}
+
+/// Options of `egress check`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EgressCheckArgs {
+    /// Where the request would go
+    pub(crate) url: String,
+
+    /// With which method
+    #[arg(long, value_name = "METHOD", default_value = "GET")]
+    pub(crate) method: http::Method,
+
+    /// For the integration of this component. May be repeated; without any, all that is granted counts as asked for
+    #[arg(long, value_name = "FILE")]
+    pub(crate) component: Vec<PathBuf>,
+
+    /// Read the components and grants from a configuration file of `run`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+
+    /// What charms' handlers are granted: then they are asked for, too
+    #[arg(long, value_name = "URL")]
+    pub(crate) allow_charm_http: Vec<bg_manifest::HttpGrant>,
+
+    /// Except this origin from the refusal of private addresses; it needs a grant all the same
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_private: Vec<Origin>,
+
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
 }
 
 /// Commands about keys.
@@ -220,7 +281,10 @@ pub(crate) enum GrantAll {
     Requested,
 }
 
-/// What charms' handlers may do, where this process runs them.
+/// The heading of [`HandlerArgs`] in help texts.
+const GUESTS: &str = "What charms and integrations may do";
+
+/// What charms' handlers, and in part also integrations, may do where this process runs them.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct HandlerArgs {
     /// Let charms' handlers send HTTP there: [METHOD,…␣]URL-PREFIX
@@ -234,6 +298,40 @@ pub(crate) struct HandlerArgs {
     /// Where OAuth tokens of charms are renewed
     #[arg(long, value_name = "URL")]
     pub(crate) oauth_refresh_url: Option<Url>,
+
+    /// What to do with requests that no grant covers; `report` is for trying out: it logs and sends them [default: enforce]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) egress: Option<EgressMode>,
+
+    /// Another limit of the sandbox or of HTTP, such as charm-time=2m; the names are below. May be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) limit: Vec<LimitSetting>,
+}
+
+impl HandlerArgs {
+    /// All limits, the last setting of each counting.
+    pub(crate) fn limits(&self) -> OperatorLimits {
+        OperatorLimits::of(&self.limit)
+    }
+}
+
+/// What the gate does with requests that no grant covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EgressMode {
+    /// Deny them.
+    Enforce,
+    /// Log them as `would deny`, and send them, without a token. For trying out.
+    Report,
+}
+
+impl From<EgressMode> for Mode {
+    fn from(mode: EgressMode) -> Self {
+        match mode {
+            EgressMode::Enforce => Self::Enforce,
+            EgressMode::Report => Self::Report,
+        }
+    }
 }
 
 /// Options of `run`.
@@ -243,15 +341,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) component: Vec<PathBuf>,
 
+    /// Refuse the component of this integration unless it has this SHA-256. May be repeated
+    #[arg(long, value_name = "NAME=SHA-256")]
+    pub(crate) sha256: Vec<Pin>,
+
     /// Read options from a TOML file; those on the command line win, lists add up
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) grants: GrantArgs,
-
-    #[command(flatten)]
-    pub(crate) handlers: HandlerArgs,
 
     /// From the start of one poll of a charm to the start of its next: seconds, or with a unit (500ms, 2s, 5m) [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
@@ -284,6 +380,13 @@ pub(crate) struct RunArgs {
     /// End after N polls
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) polls: Option<u64>,
+
+    // A heading holds for all that follows it.
+    #[command(flatten, next_help_heading = "What integrations get")]
+    pub(crate) grants: GrantArgs,
+
+    #[command(flatten, next_help_heading = GUESTS)]
+    pub(crate) handlers: HandlerArgs,
 }
 
 /// Options of `serve`.
@@ -297,66 +400,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_host: Vec<String>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = GUESTS)]
     pub(crate) handlers: HandlerArgs,
-}
-
-/// One configuration value of an integration, `gmail.api-base-url=http://127.0.0.1:9000`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Setting {
-    /// Of which integration.
-    pub(crate) integration: IntegrationId,
-    /// Which one.
-    pub(crate) key: String,
-    /// What it is.
-    pub(crate) value: String,
-}
-
-impl std::str::FromStr for Setting {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "a setting is NAME.KEY=VALUE, such as gmail.api-base-url=http://127.0.0.1:9000";
-        let (name, value) = text.split_once('=').ok_or(FORM)?;
-        let (integration, key) = name.split_once('.').ok_or(FORM)?;
-        let integration = integration.parse().map_err(|error| format!("{error}; {FORM}"))?;
-        if key.is_empty() {
-            return Err(FORM.into());
-        }
-        Ok(Self { integration, key: key.into(), value: value.into() })
-    }
-}
-
-/// Seconds, as the original counts, or a number with `ms`, `s`, `m` or `h`; between 100 ms and 7 days.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    const FORM: &str = "a time is a number of seconds, or a number with ms, s, m or h, such as 60, 500ms, 2s or 5m";
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| FORM)?;
-    let millis = match unit {
-        "ms" => Some(number),
-        "" | "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => return Err(FORM.into()),
-    };
-    match millis {
-        Some(millis @ 100..=604_800_000) => Ok(Duration::from_millis(millis)),
-        _ => Err("a time is at least 100ms and at most 7 days".into()),
-    }
-}
-
-fn parse_api_url(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|error| format!("{error}; expected something like http://localhost:8000"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err("expected an http or https URL such as http://localhost:8000".into());
-    }
-    Ok(url)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
-fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::new(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -368,26 +413,6 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn times_are_seconds_or_have_a_unit() {
-        for (text, millis) in [("60", 60_000), ("2s", 2_000), ("500ms", 500), ("5m", 300_000), ("1h", 3_600_000)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "s", "-1", "1.5", "1d", "0", "99ms", "8000000000h", "18446744073709551615h"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_setting_names_integration_key_and_value() {
-        let setting: Setting = "gmail.api-base-url=http://127.0.0.1:9000/?a=b".parse().unwrap();
-        assert_eq!((setting.integration.to_string().as_str(), setting.key.as_str()), ("gmail", "api-base-url"));
-        assert_eq!(setting.value, "http://127.0.0.1:9000/?a=b");
-        for text in ["", "gmail", "gmail=1", "gmail.=1", ".key=1", "gm ail.key=1"] {
-            assert!(text.parse::<Setting>().is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -12,7 +12,9 @@ use bg_poller::CharmRef;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::args::{GrantAll, RunArgs, Setting, parse_duration};
+use crate::args::{EgressMode, GrantAll, RunArgs, Setting, parse_duration};
+use crate::limits::LimitSetting;
+use crate::pins::Pin;
 
 /// What a configuration file may say. Every key is optional; an unknown one is an error.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -28,6 +30,9 @@ struct ConfigFile {
     allow_private: Vec<Parsed<Origin>>,
     grant: Option<GrantAll>,
     oauth_refresh_url: Option<Parsed<Url>>,
+    egress: Option<EgressMode>,
+    #[serde(default)]
+    limits: LimitTable,
     interval: Option<Interval>,
     log_interval: Option<Interval>,
     max_concurrent: Option<std::num::NonZeroU32>,
@@ -36,6 +41,8 @@ struct ConfigFile {
     charms: Vec<Parsed<CharmRef>>,
     #[serde(default)]
     set: BTreeMap<Parsed<IntegrationId>, BTreeMap<String, String>>,
+    #[serde(default)]
+    sha256: PinTable,
 }
 
 /// A value that is written as its text form.
@@ -69,6 +76,39 @@ impl<'de> Deserialize<'de> for Interval {
     }
 }
 
+/// The digests of a file, by the integrations that they pin.
+#[derive(Debug, Default, PartialEq)]
+struct PinTable(Vec<Pin>);
+
+impl<'de> Deserialize<'de> for PinTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = BTreeMap::<Parsed<IntegrationId>, String>::deserialize(deserializer)?;
+        let pins = written.into_iter().map(|(Parsed(integration), sha256)| Pin::new(integration, &sha256));
+        pins.collect::<Result<_, _>>().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The limits of a file, by their names; values are texts, or numbers.
+#[derive(Debug, Default, PartialEq)]
+struct LimitTable(Vec<LimitSetting>);
+
+impl<'de> Deserialize<'de> for LimitTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a number, or a text such as \"64MiB\" or \"5s\"")]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        let written = BTreeMap::<String, Written>::deserialize(deserializer)?;
+        let settings = written.into_iter().map(|(name, value)| match value {
+            Written::Number(number) => LimitSetting::new(&name, &number.to_string()),
+            Written::Text(text) => LimitSetting::new(&name, &text),
+        });
+        settings.collect::<Result<_, _>>().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
 /// A configuration file that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
@@ -97,6 +137,11 @@ fn merge(args: &mut RunArgs, file: ConfigFile, base: &Path) {
     args.handlers.allow_charm_http.extend(file.allow_charm_http.into_iter().map(|parsed| parsed.0));
     args.handlers.oauth_refresh_url =
         args.handlers.oauth_refresh_url.take().or(file.oauth_refresh_url.map(|url| url.0));
+    args.handlers.egress = args.handlers.egress.or(file.egress);
+    // The command line's come last, and the last one counts.
+    let mut limits = file.limits.0;
+    limits.append(&mut args.handlers.limit);
+    args.handlers.limit = limits;
     args.interval = args.interval.or(file.interval.map(|interval| interval.0));
     args.log_interval = args.log_interval.or(file.log_interval.map(|interval| interval.0));
     args.max_concurrent = args.max_concurrent.or(file.max_concurrent.map(Into::into));
@@ -111,6 +156,8 @@ fn merge(args: &mut RunArgs, file: ConfigFile, base: &Path) {
             set.push(Setting { integration: integration.clone(), key, value });
         }
     }
+    // Two pins of one integration must both hold.
+    args.sha256.extend(file.sha256.0);
     set.append(&mut args.grants.set);
     args.grants.set = set;
 }
@@ -128,6 +175,11 @@ mod tests {
             log-interval = 60
             failures = 3
             allow-http = ["gmail=https://gmail.googleapis.com/gmail/v1/"]
+            egress = "report"
+            [limits]
+            charm-time = "5s"
+            charm-memory = "256MiB"
+            log-lines = 20
             [set.gmail]
             api-base-url = "http://127.0.0.1:9000"
             "#,
@@ -138,6 +190,7 @@ mod tests {
             interval: Some(Duration::from_secs(5)),
             ..RunArgs::default()
         };
+        args.handlers.limit = vec!["charm-time=9s".parse().unwrap()];
         merge(&mut args, file, Path::new("/etc/bg"));
         assert_eq!(args.component, [PathBuf::from("other.wasm"), PathBuf::from("/etc/bg/gmail.wasm")]);
         assert_eq!(args.interval, Some(Duration::from_secs(5)));
@@ -145,6 +198,9 @@ mod tests {
         assert_eq!(args.failures, Some(3));
         assert_eq!(args.grants.allow_http.len(), 1);
         assert_eq!(args.grants.set[0].value, "http://127.0.0.1:9000");
+        assert_eq!(args.handlers.egress, Some(EgressMode::Report));
+        let limits = args.handlers.limits().sandbox;
+        assert_eq!((limits.charm_time.as_secs(), limits.charm_memory >> 20, limits.log_lines), (9, 256, 20));
     }
 
     #[test]
@@ -155,6 +211,10 @@ mod tests {
             ("failures = 0", "line 1"),
             ("\n\nallow-private = [\"nonsense\"]", "line 3"),
             ("charms = [\"x\"]", "<space DID>/<charm ID>"),
+            ("egress = \"allow\"", "`enforce` or `report`"),
+            ("[limits]\ncharm-tiem = 5", "there is no limit `charm-tiem`"),
+            ("[limits]\ncharm-memory = 0", "out of range"),
+            ("[limits]\ncharm-memory = true", "a number, or a text such as"),
         ] {
             let error = toml::from_str::<ConfigFile>(text).unwrap_err().to_string();
             assert!(error.contains(shown), "{text}: {error}");

@@ -3,8 +3,9 @@
 //! With `--api-url` (or `API_URL`) it is a remote one. Without, it is the local one in the data directory: through the API of
 //! the `serve` that holds its database, if one does, and else directly, as its operator.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -12,13 +13,15 @@ use bg_charms::{
     Actor, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RemoteRuntime, Role, Runtime,
     SqlitePollStore,
 };
-use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
-use bg_identity::{Identity, SYSTEM_SPACE_NAME, space_identity};
-use bg_sandbox::{CharmComponent, Sandbox, SandboxOptions, World};
+use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
+use bg_identity::{Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
+use bg_sandbox::{CharmComponent, Compiler, CompilerCommand, ComponentInfo, Limits, Sandbox, SandboxOptions, World};
 use url::Url;
 
 use crate::args::{Common, HandlerArgs};
+use crate::confine::Confinement;
 use crate::paths::{self, DataDir};
+use crate::progress;
 
 /// The original's passphrase, for a first try without any set-up.
 const DEFAULT_PASSPHRASE: &str = "implicit trust";
@@ -26,14 +29,29 @@ const DEFAULT_PASSPHRASE: &str = "implicit trust";
 /// A charm runtime, as a command uses it.
 pub(crate) type AnyRuntime = Arc<dyn Runtime>;
 
+/// Whether it was told that others can read the key file: a command asks for the key more than once.
+static KEY_TOLD: Once = Once::new();
+
 /// The operator's key: the key file, or else made from the passphrase.
 pub(crate) fn operator(common: &Common) -> anyhow::Result<Identity> {
     if let Some(path) = &common.identity {
-        return Identity::load(path)
-            .with_context(|| format!("cannot use the key file {} (--identity or IDENTITY)", path.display()));
+        let key = Identity::load(path)
+            .with_context(|| format!("cannot use the key file {} (--identity or IDENTITY)", path.display()))?;
+        if let Some(readers) = key_file_readers(path) {
+            KEY_TOLD.call_once(|| tracing::warn!("{}", readable_key(path, readers)));
+        }
+        return Ok(key);
     }
     let passphrase = common.operator_pass.as_ref().map_or(DEFAULT_PASSPHRASE, |pass| pass.expose());
     Ok(Identity::from_passphrase(passphrase))
+}
+
+/// What is wrong with a key file that others can read, and what mends it.
+pub(crate) fn readable_key(path: &Path, readers: KeyFileReaders) -> String {
+    format!(
+        "the key file {0} can be read by {readers}, who can act as the operator; to mend it: chmod 600 {0}",
+        path.display()
+    )
 }
 
 /// Where the charm runtime is.
@@ -108,12 +126,16 @@ pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> an
     match place(common).await? {
         Place::Remote(url) => {
             refuse_handler_options(handlers, &url)?;
+            if handlers.egress.is_some() || !handlers.limit.is_empty() {
+                bail!(
+                    "--egress and --limit are for where code runs, and charms run at {url}; give them to `bg-wasm-host serve` there"
+                );
+            }
             client(common).await
         }
         Place::Local(data_dir) => {
-            let gate =
-                Gate::new(GateOptions { allow_private: handlers.allow_private.clone(), ..GateOptions::default() });
-            let sandbox = sandbox(common)?;
+            let gate = gate(handlers, Vec::new());
+            let sandbox = sandbox(common, &handlers.limits().sandbox)?;
             let runtime = open_with_handlers(&data_dir, handlers, &sandbox, &gate).await?;
             Ok(Arc::new(runtime.as_actor(Actor::Operator)))
         }
@@ -160,14 +182,59 @@ pub(crate) async fn service(
 }
 
 /// Takes a database for a service of this process.
-pub(crate) fn lock(database: &std::path::Path, role: Role) -> Result<DatabaseLock, LockError> {
+pub(crate) fn lock(database: &Path, role: Role) -> Result<DatabaseLock, LockError> {
     DatabaseLock::acquire(database, role, None)
 }
 
+/// The gate, as the options say, closed to this service's own `listeners`.
+pub(crate) fn gate(handlers: &HandlerArgs, listeners: Vec<SocketAddr>) -> Gate {
+    let mode = handlers.egress.map(Mode::from).unwrap_or_default();
+    if mode == Mode::Report {
+        tracing::warn!(
+            target: "egress",
+            "--egress report: requests that no grant covers are logged as `would deny`, and sent all the same, without a token. \
+             This is for trying out components that you trust; leave it out to deny them"
+        );
+    }
+    Gate::new(GateOptions { mode, allow_private: handlers.allow_private.clone(), listeners, ..GateOptions::default() })
+}
+
 /// The sandbox, with its cache of compiled components where the operator has one.
-pub(crate) fn sandbox(common: &Common) -> anyhow::Result<Sandbox> {
+pub(crate) fn sandbox(common: &Common, limits: &Limits) -> anyhow::Result<Sandbox> {
     let cache = paths::cache_dir(common.cache_dir.as_deref());
-    Ok(Sandbox::new(SandboxOptions { cache, ..SandboxOptions::default() })?)
+    let compiler = Compiler::Child(compiler());
+    Ok(Sandbox::new(SandboxOptions { limits: limits.clone(), cache, compiler, ..SandboxOptions::default() })?)
+}
+
+/// Who checks and compiles components: this program itself, in a process of its own.
+fn compiler() -> CompilerCommand {
+    CompilerCommand::this_program(["compile-component"])
+}
+
+/// What a component's file says of itself. Nothing of it runs.
+pub(crate) async fn inspect(path: &Path) -> anyhow::Result<ComponentInfo> {
+    let bytes = paths::read(path, "the component")?;
+    let (compiler, limits) = (compiler(), Limits::default());
+    let inspected = progress::show("checking", path, compiler.inspect(&limits, bytes)).await;
+    inspected.with_context(|| format!("cannot inspect {}", path.display()))
+}
+
+/// What a service needs to open, whatever else it does: its folders, which are made here, the key and the component in which
+/// charms run.
+pub(crate) fn confinement(common: &Common) -> anyhow::Result<Confinement> {
+    let mut confinement = Confinement::of_service().write(DataDir::open(common.data_dir.as_deref())?.path());
+    if let Some(cache) = paths::cache_dir(common.cache_dir.as_deref()) {
+        paths::create_private(&cache).unwrap_or_else(|error| tracing::debug!(%error, "no folder for the cache"));
+        confinement = confinement.write(&cache);
+    }
+    if let Some(key) = &common.identity {
+        confinement = confinement.read(key);
+    }
+    // Its absence is told where it is needed.
+    if let Ok(script) = paths::script_component() {
+        confinement = confinement.read(&script);
+    }
+    Ok(confinement)
 }
 
 /// Opens the local runtime, able to run charms.
@@ -178,11 +245,13 @@ pub(crate) async fn open_with_handlers(
     gate: &Gate,
 ) -> anyhow::Result<Arc<LocalRuntime>> {
     let path: PathBuf = paths::script_component()?;
-    let loaded = sandbox.load(paths::read(&path, "the component")?, World::Charm).await;
+    let load = sandbox.load(paths::read(&path, "the component")?, World::Charm);
+    let loaded = progress::show("compiling", &path, load).await;
     let loaded = loaded.with_context(|| format!("cannot load {}", path.display()))?;
     let component = CharmComponent::new(sandbox, &loaded).with_context(|| format!("cannot use {}", path.display()))?;
     let grants = handlers.allow_charm_http.iter().cloned().map(Into::into).collect();
-    let http = gate.client(ClientOptions { grants, ..ClientOptions::new(Owner::Charms) })?;
+    let http =
+        gate.client(ClientOptions { grants, limits: handlers.limits().http, ..ClientOptions::new(Owner::Charms) })?;
     let options = LocalOptions {
         handlers: Some(Handlers { component: Arc::new(component), http }),
         oauth_refresh_url: handlers.oauth_refresh_url.clone(),

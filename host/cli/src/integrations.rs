@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use bg_egress::{ClientOptions, Gate, Owner};
+use bg_egress::{ClientOptions, Gate, HttpLimits, Owner};
 use bg_identity::IntegrationId;
 use bg_manifest::{AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};
 use bg_poller::{CharmRuntime, Integration, IntegrationState};
@@ -15,7 +15,8 @@ use bg_sandbox::{
 };
 
 use crate::args::{GrantAll, GrantArgs};
-use crate::{output, paths};
+use crate::pins::{self, Pin};
+use crate::{output, paths, progress};
 
 /// A component that is loaded, and what the operator decided about it.
 pub(crate) struct Loaded {
@@ -33,12 +34,17 @@ pub(crate) struct Plan {
     pub(crate) withheld: Vec<Withheld>,
 }
 
+/// Where the manifest of a component is that has none in it.
+pub(crate) fn manifest_beside(component: &Path) -> PathBuf {
+    component.with_file_name("integration.toml")
+}
+
 /// What a component says of itself: the manifest in it, or else the `integration.toml` beside it.
 fn manifest(path: &Path, info: &ComponentInfo) -> anyhow::Result<Manifest> {
     if let Some(manifest) = &info.manifest {
         return Ok(manifest.clone());
     }
-    let beside = path.with_file_name("integration.toml");
+    let beside = manifest_beside(path);
     if !beside.is_file() {
         bail!(
             "{} has no manifest; build it with `build-integrations`, or put its integration.toml beside it",
@@ -65,7 +71,7 @@ impl Plan {
         Ok(Self { manifest, config, asked, granted, withheld })
     }
 
-    fn id(&self) -> &IntegrationId {
+    pub(crate) fn id(&self) -> &IntegrationId {
         &self.manifest.integration.id
     }
 
@@ -100,13 +106,37 @@ impl Plan {
 
 /// Loads the components, and settles what each gets: as the options say, or as the operator answers on a terminal. What is
 /// withheld is logged, once, with the option that would grant it.
-pub(crate) async fn load(sandbox: &Sandbox, paths: &[PathBuf], grants: &GrantArgs) -> anyhow::Result<Vec<Loaded>> {
-    let mut loaded = Vec::new();
+pub(crate) async fn load(
+    sandbox: &Sandbox,
+    paths: &[PathBuf],
+    grants: &GrantArgs,
+    pins: &[Pin],
+) -> anyhow::Result<Vec<Loaded>> {
+    let unusable = |path: &Path| format!("cannot use the component {}", path.display());
+    // What is wrong with the files or the options is told before any of them is compiled. Each is read once: what is compiled is
+    // what was checked.
+    let mut checked = Vec::new();
     for path in paths {
-        let bytes = paths::read(path, "the component")?;
-        let component = sandbox.load(bytes, World::Integration).await;
-        let component = component.with_context(|| format!("cannot use the component {}", path.display()))?;
-        let mut plan = Plan::new(path, component.info(), grants)?;
+        let bytes: Arc<[u8]> = paths::read(path, "the component")?.into();
+        let inspected = progress::show("checking", path, sandbox.inspect(bytes.clone())).await;
+        let info = inspected.with_context(|| unusable(path))?;
+        World::Integration.check(&info).with_context(|| unusable(path))?;
+        let plan = Plan::new(path, &info, grants)?;
+        checked.push((path, bytes, plan, info.sha256));
+    }
+    let plans: Vec<(&Path, &Plan)> = checked.iter().map(|(path, _, plan, _)| (path.as_path(), plan)).collect();
+    refuse_mistakes(&plans, grants)?;
+    let digests: Vec<_> =
+        checked.iter().map(|(path, _, plan, sha256)| (path.as_path(), plan, sha256.as_str())).collect();
+    pins::check(pins, &digests)?;
+
+    let mut loaded: Vec<Loaded> = Vec::new();
+    for (path, bytes, plan, _) in checked {
+        let load = sandbox.load(bytes, World::Integration);
+        let component = progress::show("compiling", path, load).await.with_context(|| unusable(path))?;
+        loaded.push(Loaded { path: path.clone(), component, plan });
+    }
+    for Loaded { plan, .. } in &mut loaded {
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
             plan.ask(&mut io::stdin().lock(), &mut io::stderr().lock())?;
         }
@@ -119,9 +149,27 @@ pub(crate) async fn load(sandbox: &Sandbox, paths: &[PathBuf], grants: &GrantArg
                 withheld.option
             );
         }
-        loaded.push(Loaded { path: path.clone(), component, plan });
     }
-    let known = |id: &IntegrationId| loaded.iter().any(|loaded| loaded.plan.id() == id);
+    let plans: Vec<&Plan> = loaded.iter().map(|loaded| &loaded.plan).collect();
+    for grant in idle_grants(&plans, &grants.allow_http) {
+        tracing::warn!("--allow-http {grant} has no effect: no component asks for anything there");
+    }
+    Ok(loaded)
+}
+
+/// Refuses two components of one integration, and options for integrations that have none.
+pub(crate) fn refuse_mistakes(plans: &[(&Path, &Plan)], grants: &GrantArgs) -> anyhow::Result<()> {
+    for (place, (path, plan)) in plans.iter().enumerate() {
+        if let Some((other, _)) = plans[..place].iter().find(|(_, other)| other.id() == plan.id()) {
+            bail!(
+                "{} and {} are both the integration {}; an integration has one component",
+                other.display(),
+                path.display(),
+                plan.id()
+            );
+        }
+    }
+    let known = |id: &IntegrationId| plans.iter().any(|(_, plan)| plan.id() == id);
     if let Some(setting) = grants.set.iter().find(|setting| !known(&setting.integration)) {
         bail!("--set {}.{}: there is no component of that name", setting.integration, setting.key);
     }
@@ -129,7 +177,15 @@ pub(crate) async fn load(sandbox: &Sandbox, paths: &[PathBuf], grants: &GrantArg
     if let Some(grant) = grants.allow_http.iter().find(stray) {
         bail!("--allow-http {grant}: there is no component of that name");
     }
-    Ok(loaded)
+    Ok(())
+}
+
+/// Grants that are for nothing that any integration asks for: a slip of the pen, most likely.
+fn idle_grants<'a>(plans: &[&Plan], grants: &'a [OperatorGrant]) -> Vec<&'a OperatorGrant> {
+    let serves = |grant: &OperatorGrant, plan: &Plan| {
+        grant.is_for(plan.id()) && plan.asked.iter().any(|asked| grant.grant.intersection(&asked.grant).is_some())
+    };
+    grants.iter().filter(|grant| !plans.iter().any(|plan| serves(grant, plan))).collect()
 }
 
 impl Loaded {
@@ -138,6 +194,7 @@ impl Loaded {
         self,
         sandbox: &Sandbox,
         gate: &Gate,
+        limits: &HttpLimits,
         runtime: Arc<dyn CharmRuntime>,
         state: Arc<dyn IntegrationState>,
     ) -> anyhow::Result<Arc<dyn Integration>> {
@@ -148,6 +205,7 @@ impl Loaded {
             grants: granted,
             asked: Some(asked),
             credentials: Some(Arc::new(CharmCredentials::new(id.clone(), runtime.clone()))),
+            limits: limits.clone(),
             ..ClientOptions::new(Owner::Integration(id.clone()))
         })?;
         let setup = IntegrationSetup { manifest, config, runtime, state, http };
@@ -187,6 +245,25 @@ mod tests {
         let asked = manifest.asked(&BTreeMap::new()).unwrap();
         let (granted, withheld) = effective(&manifest.integration.id, &asked, &[]);
         Plan { manifest, config: BTreeMap::new(), asked, granted, withheld }
+    }
+
+    #[test]
+    fn a_grant_for_what_nobody_asks_for_is_found() {
+        let plan = plan();
+        for (grant, idle) in [
+            ("https://mail.example/v1/", false),
+            ("mail=GET https://mail.example/", false),
+            ("https://mail.example/v1/inbox", false),
+            ("https://mail.example/v2/", true),
+            ("http://mail.example/v1/", true),
+            ("POST https://mail.example/v1/", true),
+            ("https://mial.example/v1/", true),
+            ("other=https://mail.example/v1/", true),
+        ] {
+            let grants = [grant.parse().unwrap()];
+            assert_eq!(idle_grants(&[&plan], &grants).len(), usize::from(idle), "{grant}");
+        }
+        assert_eq!(idle_grants(&[], &["https://mail.example/".parse().unwrap()]).len(), 1);
     }
 
     #[test]

@@ -3,11 +3,15 @@
 mod args;
 mod commands;
 mod config;
+mod confine;
 mod connect;
 mod integrations;
+mod limits;
 mod logging;
 mod output;
 mod paths;
+mod pins;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -15,11 +19,15 @@ use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
 use args::{Cli, Command};
-use commands::{charm, doctor, identity, inspect, registrations, run, serve};
+use commands::{charm, compile, doctor, egress, identity, inspect, registrations, run, serve};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    if let Command::CompileComponent { options } = &cli.command {
+        return compile::run(options);
+    }
     let ended = logging::start(&cli.common).and_then(|()| {
+        prepare(&mut cli)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(perform(cli))
     });
@@ -30,6 +38,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads a service's configuration, and confines this process to what it names: before there are other threads, which that
+/// would leave out.
+fn prepare(cli: &mut Cli) -> anyhow::Result<()> {
+    let confinement = match &mut cli.command {
+        Command::Run(args) => run::prepare(&cli.common, args)?,
+        Command::Serve(args) => serve::prepare(&cli.common, args)?,
+        _ => return Ok(()),
+    };
+    confinement.enter().log();
+    Ok(())
 }
 
 async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -49,9 +69,12 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Runs { charm, limit, json } => registrations::runs(&common, &charm, limit, json.json).await?,
         Command::Charm(command) => charm::run(&common, &command).await?,
-        Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants)?,
+        Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants).await?,
+        Command::Egress(command) => return Ok(egress::run(&command).await),
         Command::SpaceDid { name } => identity::print_space_did(&name)?,
         Command::Identity(command) => identity::run(&common, &command)?,
+        // Was done first, see `main`.
+        Command::CompileComponent { .. } => {}
         Command::Doctor => return doctor::run(&common).await,
     }
     Ok(ExitCode::SUCCESS)

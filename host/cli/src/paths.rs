@@ -16,11 +16,7 @@ impl DataDir {
             None => user_dir("XDG_DATA_HOME", ".local/share")
                 .context("there is no home directory; name a data directory with --data-dir DIR")?,
         };
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).with_context(|| {
+        create_private(&path).with_context(|| {
             format!("cannot create the data directory {}; name another with --data-dir DIR", path.display())
         })?;
         Ok(Self(path))
@@ -43,6 +39,14 @@ impl DataDir {
             origin.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
         self.0.join(format!("poll-{name}.db"))
     }
+}
+
+/// Makes a folder for this user alone, with those that it is in; that it is there already is fine.
+pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Where compiled components are kept: as given, or `bg-wasm-host` in the user's cache directory. None: they are not kept.

@@ -1,6 +1,7 @@
 //! Bodies, counted and timed.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -169,6 +170,29 @@ pub(crate) struct RequestBody {
     exact: bool,
     ended: bool,
     timer: Pin<Box<Sleep>>,
+    copy: Option<Copied>,
+}
+
+/// What has been sent of a body, for sending it again. Holds no more than the limit of a body.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Copied(Arc<Mutex<Sent>>);
+
+#[derive(Debug, Default)]
+struct Sent {
+    pieces: Vec<Bytes>,
+    whole: bool,
+}
+
+impl Copied {
+    /// All of it, if the guest has handed all of it over.
+    pub(crate) fn whole(&self) -> Option<Vec<u8>> {
+        let sent = self.sent();
+        sent.whole.then(|| sent.pieces.concat())
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why a guest's body was not sent to its end. Travels through reqwest as the cause of its error.
@@ -210,7 +234,14 @@ impl RequestBody {
         let ended = body.is_end_stream();
         let timer = Box::pin(tokio::time::sleep_until(deadline));
         let inner = SyncWrapper::new(body.map_err(Into::into).boxed_unsync());
-        Ok(Self { inner, left: exact.unwrap_or(limit), limit, exact: exact.is_some(), ended, timer })
+        Ok(Self { inner, left: exact.unwrap_or(limit), limit, exact: exact.is_some(), ended, timer, copy: None })
+    }
+
+    /// Keeps a copy of what is sent from now on.
+    pub(crate) fn copied(&mut self) -> Copied {
+        let copy = Copied::default();
+        copy.sent().whole = self.ended || (self.exact && self.left == 0);
+        self.copy.insert(copy).clone()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
@@ -251,6 +282,18 @@ impl Body for RequestBody {
         }
         let frame = ready!(self.poll(cx));
         self.ended = !matches!(frame, Some(Ok(_)));
+        if let Some(copy) = &self.copy {
+            let mut sent = copy.sent();
+            match &frame {
+                Some(Ok(frame)) => {
+                    sent.pieces.extend(frame.data_ref().cloned());
+                    // hyper does not ask for the end of a body whose length it knows.
+                    sent.whole = self.exact && self.left == 0;
+                }
+                Some(Err(_)) => {}
+                None => sent.whole = true,
+            }
+        }
         Poll::Ready(frame)
     }
 

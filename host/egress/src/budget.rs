@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::error::{EgressError, Wait};
@@ -23,19 +23,27 @@ struct Inner {
     deadline: Instant,
 }
 
-/// One of the call's requests under way. Dropping it makes room for the next.
-pub(crate) type Place = OwnedSemaphorePermit;
+/// Places for requests under way. More permits than tokio's semaphores can hold would panic; nobody needs as many.
+pub(crate) fn places(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)))
+}
+
+/// A place for one request under way, of its call's and of its owner's. Dropping it makes room for the next.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _of_call: OwnedSemaphorePermit,
+    _of_owner: OwnedSemaphorePermit,
+}
 
 impl CallBudget {
     /// A fresh one, for a call that ends at `deadline` at the latest (a `std` or a `tokio` instant).
     pub fn new(limits: &HttpLimits, deadline: impl Into<Instant>) -> Self {
-        // More permits than tokio's semaphores can hold would panic; nobody needs as many.
-        let concurrent = limits.concurrent_per_call.clamp(1, Semaphore::MAX_PERMITS);
+        let places = places(limits.concurrent_per_call);
         Self(Arc::new(Inner {
             limit: limits.requests_per_call,
             asked: AtomicU32::new(0),
-            concurrent,
-            places: Arc::new(Semaphore::new(concurrent)),
+            concurrent: places.available_permits(),
+            places,
             deadline: deadline.into(),
         }))
     }
@@ -66,17 +74,22 @@ impl CallBudget {
         }
     }
 
-    /// Waits for a place among the requests under way.
-    pub(crate) async fn place(&self, limits: &HttpLimits) -> Result<Place, EgressError> {
+    /// Waits for a place among the requests under way: the call's, and then its owner's.
+    pub(crate) async fn place(&self, of_owner: &Arc<Semaphore>, limits: &HttpLimits) -> Result<Place, EgressError> {
         let started = Instant::now();
         let until = self.0.deadline.min(started + limits.request_time);
         // Timers are coarse; what is over must not get a millisecond's grace.
         if until <= started {
             return Err(EgressError::Timeout { what: Wait::Place, after: Duration::ZERO });
         }
-        match tokio::time::timeout_at(until, self.0.places.clone().acquire_owned()).await {
+        let both = async {
+            let of_call = self.0.places.clone().acquire_owned().await?;
+            let of_owner = of_owner.clone().acquire_owned().await?;
+            Ok::<_, AcquireError>(Place { _of_call: of_call, _of_owner: of_owner })
+        };
+        match tokio::time::timeout_at(until, both).await {
             Ok(Ok(place)) => Ok(place),
-            // The semaphore is never closed, so this is the timeout.
+            // The semaphores are never closed, so this is the timeout.
             Ok(Err(_)) | Err(_) => Err(EgressError::Timeout { what: Wait::Place, after: until - started }),
         }
     }
@@ -111,14 +124,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_waits_for_a_place_and_gives_up_in_time() {
-        let budget = budget(2, 1);
+        let (one, other) = (budget(2, 1), budget(2, 1));
         let limits = HttpLimits::default();
-        let held = budget.place(&limits).await.unwrap();
-        assert_eq!(budget.in_flight(), 1);
-        let refused = budget.place(&limits).await.unwrap_err();
-        assert!(matches!(refused, EgressError::Timeout { what: Wait::Place, .. }), "{refused}");
-        drop(held);
-        assert_eq!(budget.in_flight(), 0);
-        assert!(budget.place(&limits).await.is_ok());
+        // Whether the call has no more places, or its owner.
+        for (owner, next) in [(places(2), &one), (places(1), &other)] {
+            let held = one.place(&owner, &limits).await.unwrap();
+            assert_eq!(one.in_flight(), 1);
+            let refused = next.place(&owner, &limits).await.unwrap_err();
+            assert!(matches!(refused, EgressError::Timeout { what: Wait::Place, .. }), "{refused}");
+            drop(held);
+            assert_eq!((one.in_flight(), other.in_flight()), (0, 0));
+            assert!(next.place(&owner, &limits).await.is_ok());
+        }
     }
 }

@@ -9,6 +9,7 @@ use bg_manifest::{AskedHttp, CredentialPath, EffectiveGrant};
 use bytes::Bytes;
 use http::Method;
 use http_body::Body;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::audit::{Audit, Decision};
@@ -22,7 +23,7 @@ use crate::grants::{Admitted, Granted};
 use crate::limits::{HttpLimits, RequestOptions};
 use crate::resolve::PinnedResolver;
 use crate::target::Target;
-use crate::{Owner, route, tls};
+use crate::{Owner, budget, route, tls};
 
 /// How long an unused connection is kept: longer than the shortest usual poll interval (20 s), so that it serves the next
 /// poll, too.
@@ -65,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) granted: Granted,
     pub(crate) credentials: Option<Arc<dyn CredentialSource>>,
     pub(crate) limits: HttpLimits,
+    /// For requests under way, in all calls.
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) http: reqwest::Client,
 }
 
@@ -110,7 +113,8 @@ impl GateClient {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .user_agent(USER_AGENT)
             .build()?;
-        Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, http })))
+        let places = budget::places(limits.concurrent_per_owner);
+        Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, places, http })))
     }
 
     /// For whom it is.

@@ -31,4 +31,14 @@ pub trait CredentialSource: Send + Sync {
     /// The bearer token at `path` of the charm that the guest named in its `bg-charm` header, in whatever form it did so.
     /// Must check that the charm is one of `owner`'s.
     async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError>;
+
+    /// A server has answered 401 to the token `refused`: another one in its place, renewed once for all who ask for it. None if
+    /// there is none to be had, so that the guest gets the server's answer.
+    async fn renewed(
+        &self,
+        owner: &Owner,
+        charm: &str,
+        path: &CredentialPath,
+        refused: &Secret,
+    ) -> Result<Option<Secret>, CredentialError>;
 }

@@ -169,7 +169,7 @@ impl fmt::Display for Rule {
 /// What was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {
-    /// One of the call's places for requests at once.
+    /// One of the places for requests at once: the call's, or its owner's.
     Place,
     /// The name's addresses.
     Lookup,
@@ -188,7 +188,7 @@ pub enum Wait {
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Place => "waiting for other requests of this call",
+            Self::Place => "waiting for other requests to end",
             Self::Lookup => "looking up the name",
             Self::Credential => "fetching the credential",
             Self::Connection => "connecting",

@@ -3,17 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bg_manifest::{CredentialPath, Scheme};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body::Body;
 use tokio::time::{Instant, timeout};
 
 use crate::audit::Audit;
+use crate::bearer::Bearer;
 use crate::body::{RequestBody, ResponseBody, Times};
 use crate::budget::{CallBudget, Place};
 use crate::client::Inner;
-use crate::credential::CredentialError;
 use crate::error::{BoxError, EgressError, Rule, Wait};
 use crate::grants::Admitted;
 use crate::limits::{HttpLimits, RequestOptions};
@@ -66,47 +65,45 @@ impl Inner {
 
         let admitted = self.granted.admit(self.gate.mode, &parts.method, &target)?;
         let checked = headers::check(parts.headers, &self.limits)?;
-        let mut headers = checked.headers;
-        self.check_authorization(&headers, &target)?;
+        self.check_authorization(&checked.headers, &target)?;
         let Admitted { decision, rule, option, credential } = admitted;
         audit.decided(decision, rule, option);
 
-        let place = budget.place(&self.limits).await?;
+        let place = budget.place(&self.places, &self.limits).await?;
         let started = Instant::now();
         let deadline = budget.deadline().min(started + self.limits.request_time);
-        let within = |asked: Option<Duration>| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            asked.map_or(left, |asked| asked.min(left))
+        let time = Time { started, deadline, options };
+        let mut body = RequestBody::new(body, checked.length, &self.limits, deadline)?;
+
+        let addresses = route::find(&self.gate, &self.limits, &target, time.within(options.connect)).await?;
+        let credential = match (&charm, &credential) {
+            (Some(charm), Some(path)) => Some(self.credential(charm, path, &target, &addresses)?),
+            _ => None,
         };
-        let body = RequestBody::new(body, checked.length, &self.limits, deadline)?;
-
-        let addresses = route::find(&self.gate, &self.limits, &target, within(options.connect)).await?;
-        if let (Some(charm), Some(path)) = (&charm, &credential) {
-            self.check_protected(&target, &addresses)?;
-            let bearer = self.bearer(charm, path, &target, within(None)).await?;
-            headers.insert(header::AUTHORIZATION, bearer);
-            audit.with_credential();
-        }
-
-        let mut request = reqwest::Request::new(parts.method, target.url().clone());
-        *request.headers_mut() = headers;
-        *request.body_mut() = Some(reqwest::Body::wrap(body));
-        let pinned =
-            Pinned { host: target.host().into(), addresses: addresses.into(), connect_within: within(options.connect) };
-        let origin = target.origin().to_string();
-        let head_within = within(options.first_byte);
-        let sending = PINNED.scope(pinned, self.http.execute(request));
-        let response = match timeout(head_within, sending).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failure::of(&error, &origin, &self.limits)),
-            Err(_) if Instant::now() >= deadline => {
-                return Err(EgressError::Timeout { what: Wait::Whole, after: deadline - started });
+        let dispatch = Dispatch { method: parts.method, headers: checked.headers, target: &target, addresses, time };
+        let response = match credential {
+            None => self.send_once(&dispatch, None, reqwest::Body::wrap(body)).await?,
+            Some(credential) => {
+                let bearer = credential.bearer(time.within(None)).await?;
+                audit.with_credential();
+                let copy = body.copied();
+                let response = self.send_once(&dispatch, Some(&bearer), reqwest::Body::wrap(body)).await?;
+                // What was refused was not done, so it may be sent once more.
+                match (response.status(), copy.whole()) {
+                    (StatusCode::UNAUTHORIZED, Some(body)) => {
+                        match credential.renewed(&bearer, time.within(None)).await {
+                            Some(bearer) => self.send_once(&dispatch, Some(&bearer), body.into()).await?,
+                            None => response,
+                        }
+                    }
+                    _ => response,
+                }
             }
-            Err(_) => return Err(EgressError::Timeout { what: Wait::Head, after: head_within }),
         };
 
         audit.answered(response.remote_addr(), response.status());
         let (mut parts, body) = http::Response::from(response).into_parts();
+        let origin = target.origin().to_string();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(EgressError::Protocol { origin, message: "it switched protocols unasked".to_owned() });
         }
@@ -114,6 +111,36 @@ impl Inner {
         let times = Times { started, deadline, between: options.between_bytes };
         let http::response::Parts { status, version, headers, .. } = parts;
         Ok(Exchanged { status, version, headers, body, origin, times, place })
+    }
+
+    /// Sends the request, with this token, and waits for the head of the response.
+    async fn send_once(
+        &self,
+        dispatch: &Dispatch<'_>,
+        bearer: Option<&Bearer>,
+        body: reqwest::Body,
+    ) -> Result<reqwest::Response, EgressError> {
+        let Dispatch { method, headers, target, addresses, time } = dispatch;
+        let mut request = reqwest::Request::new(method.clone(), target.url().clone());
+        *request.headers_mut() = headers.clone();
+        if let Some(bearer) = bearer {
+            request.headers_mut().insert(header::AUTHORIZATION, bearer.header());
+        }
+        *request.body_mut() = Some(body);
+        let pinned = Pinned {
+            host: target.host().into(),
+            addresses: addresses.as_slice().into(),
+            connect_within: time.within(time.options.connect),
+        };
+        let head_within = time.within(time.options.first_byte);
+        match timeout(head_within, PINNED.scope(pinned, self.http.execute(request))).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(failure::of(&error, &target.origin().to_string(), &self.limits)),
+            Err(_) if Instant::now() >= time.deadline => {
+                Err(EgressError::Timeout { what: Wait::Whole, after: time.deadline - time.started })
+            }
+            Err(_) => Err(EgressError::Timeout { what: Wait::Head, after: head_within }),
+        }
     }
 
     /// A guest may bring an authorization of its own, but not where the host attaches one: it could pass off its own account
@@ -129,43 +156,29 @@ impl Inner {
         }
         Ok(())
     }
+}
 
-    /// A credential leaves this machine over TLS alone. It may go without where it stays here, and the operator named that
-    /// very origin.
-    fn check_protected(&self, target: &Target, addresses: &[SocketAddr]) -> Result<(), EgressError> {
-        let origin = target.origin();
-        let stays =
-            || self.gate.allow_private.contains(origin) && addresses.iter().all(|address| address.ip().is_loopback());
-        if origin.scheme() == Scheme::Https || stays() {
-            return Ok(());
-        }
-        let message = format!("a credential is never sent to {origin}, which is not protected by TLS");
-        Err(EgressError::Denied { rule: Rule::PlainCredential, message, option: None })
-    }
+/// A request that has passed every check.
+struct Dispatch<'a> {
+    method: Method,
+    headers: HeaderMap,
+    target: &'a Target,
+    addresses: Vec<SocketAddr>,
+    time: Time,
+}
 
-    async fn bearer(
-        &self,
-        charm: &str,
-        path: &CredentialPath,
-        target: &Target,
-        within: Duration,
-    ) -> Result<HeaderValue, EgressError> {
-        let failed = |source| EgressError::Credential { origin: target.origin().to_string(), source };
-        let Some(credentials) = &self.credentials else {
-            return Err(failed(CredentialError::Missing("there is no source of credentials".to_owned())));
-        };
-        let secret = match timeout(within, credentials.bearer(&self.granted.owner, charm, path)).await {
-            Ok(secret) => secret.map_err(failed)?,
-            Err(_) => return Err(EgressError::Timeout { what: Wait::Credential, after: within }),
-        };
-        let unfit = || failed(CredentialError::Missing(format!("{path} of {charm} is no bearer token")));
-        // RFC 6750 knows a narrower alphabet; what matters is that it stays one header and one token.
-        if secret.expose().is_empty() || !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(unfit());
-        }
-        let mut value = HeaderValue::try_from(format!("Bearer {}", secret.expose())).map_err(|_| unfit())?;
-        // Keeps it out of Debug texts, and out of the tables of HTTP/2's header compression.
-        value.set_sensitive(true);
-        Ok(value)
+/// How long a request may take.
+#[derive(Clone, Copy)]
+struct Time {
+    started: Instant,
+    deadline: Instant,
+    options: RequestOptions,
+}
+
+impl Time {
+    /// What is left, or as much of it as the guest asks for.
+    fn within(&self, asked: Option<Duration>) -> Duration {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        asked.map_or(left, |asked| asked.min(left))
     }
 }

@@ -87,7 +87,7 @@ impl Granted {
                 let asked = asked.iter().find(|asked| asked.grant.matches(method, target.url()).is_ok())?;
                 asked.grant.clone().with_methods(Methods::ANY)
             }
-            None => folder(target),
+            None => folder(method, target),
         };
         Some(match &self.owner {
             Owner::Integration(id) => {
@@ -100,12 +100,14 @@ impl Granted {
 }
 
 /// Everything up to the last slash of the path, since its last part may be an ID; or the whole origin, if that is no path
-/// that could be granted.
-fn folder(target: &Target) -> HttpGrant {
+/// that could be granted, or its last part is in doubt.
+fn folder(method: &Method, target: &Target) -> HttpGrant {
     let path = target.url().path();
     let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
-    let grant = format!("{}{folder}", target.origin());
-    grant.parse().unwrap_or_else(|_| HttpGrant::from(target.origin().clone()))
+    let grant = format!("{}{folder}", target.origin()).parse().ok();
+    grant
+        .filter(|grant: &HttpGrant| grant.matches(method, target.url()).is_ok())
+        .unwrap_or_else(|| HttpGrant::from(target.origin().clone()))
 }
 
 /// The URL without its query, cut to what fits on a line or two.

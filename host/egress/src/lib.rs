@@ -11,11 +11,14 @@
 //! 6. the [`CredentialSource`], if its grant names a credential and the guest named a charm;
 //! 7. a connection to one of the checked addresses.
 //!
+//! A server that answers 401 to an attached token has it renewed, and is asked once more.
+//!
 //! What comes back is counted and timed until its end. Redirects are not followed, no proxy is used, nothing is decompressed
 //! and no cookies are kept. Each request leaves one [`AuditRecord`], also in the log (target `egress`).
 
 mod address;
 mod audit;
+mod bearer;
 mod body;
 mod budget;
 mod client;

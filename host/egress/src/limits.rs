@@ -8,6 +8,10 @@ pub const REQUESTS_PER_CALL: u32 = 64;
 /// Requests of one call under way at once. Browsers open six connections to a server; a few more cost us little.
 pub const CONCURRENT_PER_CALL: usize = 8;
 
+/// Requests of one owner under way at once, in all its calls: what sixteen of them may have, which is how many polls run at once by
+/// default. Each holds a socket, and the process has a limited number of those for everybody.
+pub const CONCURRENT_PER_OWNER: usize = 16 * CONCURRENT_PER_CALL;
+
 /// Bytes of one response body, as sent by the server (nothing is decompressed here). Eight of them at once fill the memory
 /// an integration may have (64 MiB), so more could not be held anyway.
 pub const RESPONSE_BODY_BYTES: u64 = 8 * 1024 * 1024;
@@ -44,6 +48,8 @@ pub struct HttpLimits {
     pub requests_per_call: u32,
     /// See [`CONCURRENT_PER_CALL`].
     pub concurrent_per_call: usize,
+    /// See [`CONCURRENT_PER_OWNER`].
+    pub concurrent_per_owner: usize,
     /// See [`RESPONSE_BODY_BYTES`].
     pub response_body_bytes: u64,
     /// See [`REQUEST_BODY_BYTES`].
@@ -69,6 +75,7 @@ impl Default for HttpLimits {
         Self {
             requests_per_call: REQUESTS_PER_CALL,
             concurrent_per_call: CONCURRENT_PER_CALL,
+            concurrent_per_owner: CONCURRENT_PER_OWNER,
             response_body_bytes: RESPONSE_BODY_BYTES,
             request_body_bytes: REQUEST_BODY_BYTES,
             request_time: REQUEST_TIME,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use bg_manifest::{Origin, parse_target};
+use bg_manifest::{MAX_URL_BYTES, Origin, TargetError, parse_target};
 use http::Uri;
 use url::{Host, Url};
 
@@ -18,10 +18,18 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn parse(text: &str, limits: &HttpLimits) -> Result<Self, EgressError> {
+        let too_large = || EgressError::TooLarge { what: Part::Url, limit: limits.url_bytes.min(MAX_URL_BYTES) as u64 };
         if text.len() > limits.url_bytes {
-            return Err(EgressError::TooLarge { what: Part::Url, limit: limits.url_bytes as u64 });
+            return Err(too_large());
         }
-        let url = parse_target(text).map_err(|error| EgressError::Request(error.to_string()))?;
+        let url = parse_target(text).map_err(|error| match error {
+            TargetError::TooLong => too_large(),
+            error => EgressError::Request(error.to_string()),
+        })?;
+        // What is sent is longer than the text, if that is not ASCII.
+        if url.as_str().len() > limits.url_bytes {
+            return Err(too_large());
+        }
         let origin = Origin::of(&url).map_err(|error| EgressError::Request(error.to_string()))?;
         if !hyper_agrees(&url, &origin) {
             return Err(EgressError::Request("the URL can be read in two ways".to_owned()));
@@ -125,8 +133,22 @@ mod tests {
         ] {
             assert!(matches!(parse(text), Err(EgressError::Request(_))), "{text:?} became {:?}", parse(text));
         }
-        let long = format!("https://example.com/{}", "a".repeat(8192));
-        assert!(matches!(parse(&long), Err(EgressError::TooLarge { what: Part::Url, .. })));
+    }
+
+    #[test]
+    fn a_url_is_held_to_the_length_that_is_sent() {
+        let encoded = format!("https://example.com/{}", "\u{fc}".repeat(2000));
+        for long in [format!("https://example.com/{}", "a".repeat(8192)), encoded] {
+            assert!(
+                matches!(parse(&long), Err(EgressError::TooLarge { what: Part::Url, limit: 8192 })),
+                "{}",
+                long.len()
+            );
+        }
+        let limits = HttpLimits { url_bytes: 40, ..HttpLimits::default() };
+        assert!(Target::parse("https://example.com/?\u{fc}", &limits).is_ok());
+        let refused = Target::parse("https://example.com/?\u{fc}\u{fc}\u{fc}\u{fc}", &limits);
+        assert!(matches!(refused, Err(EgressError::TooLarge { what: Part::Url, limit: 40 })));
     }
 
     proptest! {

@@ -25,7 +25,7 @@ pub const TAG: &str = "bg-wasm-host";
 /// The `alg` of our signatures.
 pub const ALGORITHM: &str = "ed25519";
 
-/// How long a signature is valid. Long enough for a slow upload, short enough that few nonces must be remembered.
+/// How long a signature is valid: long enough for a slow upload.
 pub const LIFETIME: Duration = Duration::from_mins(1);
 
 /// How far the signer's clock may be ahead of the verifier's. Clocks that are set over the network differ by far less.

@@ -1,5 +1,6 @@
 //! Key files: PKCS#8 in PEM, as `openssl genpkey -algorithm ed25519` writes it, and the original's variant of it.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -89,6 +90,35 @@ impl Identity {
     }
 }
 
+/// Who can read a key file beside its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFileReaders {
+    /// Its group.
+    Group,
+    /// Every user of the machine.
+    Everybody,
+}
+
+impl fmt::Display for KeyFileReaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Group => "its group",
+            Self::Everybody => "every user of this machine",
+        })
+    }
+}
+
+/// Who can read the key file at `path` beside its owner, by its mode; none if nobody can, or if there is no such file.
+pub fn key_file_readers(path: &Path) -> Option<KeyFileReaders> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    match (mode & 0o004, mode & 0o040) {
+        (0, 0) => None,
+        (0, _) => Some(KeyFileReaders::Group),
+        _ => Some(KeyFileReaders::Everybody),
+    }
+}
+
 fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     // Sized once, so that no copy of the key is left behind by growing.
     let mut text = Zeroizing::new(String::with_capacity(1024));
@@ -170,6 +200,24 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn who_else_can_read_a_key_file_is_told_by_its_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, readers) in [
+            (0o600, None),
+            (0o400, None),
+            (0o622, None),
+            (0o640, Some(KeyFileReaders::Group)),
+            (0o644, Some(KeyFileReaders::Everybody)),
+            (0o604, Some(KeyFileReaders::Everybody)),
+        ] {
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(key_file_readers(file.path()), readers, "{mode:o}");
+        }
+        assert_eq!(key_file_readers(Path::new("/nowhere/key.pem")), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Texts that must not be seen.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
@@ -40,6 +42,25 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// What is shown in place of a secret.
+pub const SECRET_MASK: &str = "(secret)";
+
+/// Shorter texts are no secrets that anybody would accept, and would be found all over a message; bytes.
+const SHORTEST: usize = 6;
+
+/// The text, with [`SECRET_MASK`] in place of each of these secrets. Those of less than 6 bytes are left alone.
+pub fn mask<'a>(text: &'a str, secrets: &[Secret]) -> Cow<'a, str> {
+    let mut found: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+    found.retain(|secret| secret.len() >= SHORTEST && text.contains(secret));
+    // Longer ones first, so that none is left in part because another is part of it.
+    found.sort_unstable_by_key(|secret| Reverse(secret.len()));
+    let mut masked = Cow::Borrowed(text);
+    for secret in found {
+        masked = Cow::Owned(masked.replace(secret, SECRET_MASK));
+    }
+    masked
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +70,13 @@ mod tests {
         let secret = Secret::new("ya29.token".into());
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "Secret(…) Some(\n    Secret(…),\n)");
         assert_eq!(secret.expose(), "ya29.token");
+    }
+
+    #[test]
+    fn secrets_are_masked_the_longer_ones_first_and_the_shortest_not_at_all() {
+        let secrets = ["no", "ya29.token", "ya29.token-2", "", "secret"].map(|text| Secret::new(text.into()));
+        let masked = mask("401 for ya29.token-2 and ya29.token, no", &secrets);
+        assert_eq!(masked, "401 for (secret) and (secret), no");
+        assert!(matches!(mask("nothing", &secrets), Cow::Borrowed("nothing")));
     }
 }

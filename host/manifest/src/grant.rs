@@ -188,13 +188,11 @@ fn parse_url(url: &str) -> Result<HttpGrant, GrantProblem> {
     // The URL parser would take a `*` as a part of a name, so it never sees one.
     let wildcard = url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.strip_prefix("*.")?)));
     let is_wildcard = wildcard.is_some();
-    let url = match wildcard {
-        Some((scheme, rest)) => parse_target(&format!("{scheme}://{rest}"))?,
-        None => parse_target(url)?,
-    };
-    if url.as_str().contains('*') {
+    let plain = wildcard.map_or_else(|| url.to_owned(), |(scheme, rest)| format!("{scheme}://{rest}"));
+    if plain.contains("://") && plain.contains('*') {
         return Err(GrantProblem::Star);
     }
+    let url = parse_target(&plain)?;
     if url.query().is_some() {
         return Err(GrantProblem::Query);
     }

@@ -136,7 +136,9 @@ impl Manifest {
     /// Reads the JSON of a component.
     pub fn from_json(json: &[u8]) -> Result<Self, ManifestError> {
         check_size(json.len())?;
-        serde_json::from_slice::<Self>(json).map_err(|error| ManifestError::Syntax(error.to_string()))?.checked()
+        serde_json::from_slice::<Self>(json)
+            .map_err(|error| ManifestError::Syntax(text::escaped(&error.to_string())))?
+            .checked()
     }
 
     fn checked(self) -> Result<Self, ManifestError> {
@@ -184,7 +186,11 @@ fn authors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D:
 fn homepage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = non_empty_line::<D, 1000>(deserializer)?;
     match Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(Some(url.into())),
+        // In normal form it may be longer, and must be fit to be read again from a component.
+        Ok(url) if matches!(url.scheme(), "https" | "http") => match text::unfit(url.as_str(), 1000) {
+            None => Ok(Some(url.into())),
+            Some(problem) => Err(de::Error::custom(problem)),
+        },
         _ => Err(de::Error::custom("a homepage is a URL that starts with https:// or http://")),
     }
 }
@@ -233,6 +239,16 @@ default = "https://gmail.googleapis.com"
     }
 
     #[test]
+    fn a_homepage_that_is_too_long_in_normal_form_is_refused_when_the_component_is_built() {
+        let homepage =
+            |letters| GMAIL.replace("example.com/gmail", &format!("example.com/{}", "\u{fc}".repeat(letters)));
+        let manifest = Manifest::parse(&homepage(100)).unwrap();
+        assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
+        let message = Manifest::parse(&homepage(200)).unwrap_err().to_string();
+        assert!(message.contains("longer than 1000 characters"), "{message}");
+    }
+
+    #[test]
     fn the_smallest_manifest_asks_for_nothing() {
         let manifest = Manifest::parse("[integration]\nid = \"a\"\nname = \"A\"\nversion = \"1\"\n").unwrap();
         assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
@@ -277,6 +293,12 @@ default = "https://gmail.googleapis.com"
         assert_eq!(Manifest::parse(&format!("{GMAIL}{}", entry.repeat(63))), Err(ManifestError::TooMany));
         assert_eq!(Manifest::from_json(&vec![b' '; MAX_BYTES + 1]), Err(ManifestError::TooLarge));
         assert!(matches!(Manifest::from_json(b"\0asm"), Err(ManifestError::Syntax(_))));
+    }
+
+    #[test]
+    fn an_error_quotes_no_control_characters() {
+        let message = Manifest::from_json(br#"{"\u001b[2J\nx\u202e": 1}"#).unwrap_err().to_string();
+        assert!(message.contains("`\\u{1b}[2J\\u{a}x\\u{202e}`"), "{message}");
     }
 
     #[test]

@@ -23,8 +23,10 @@ pub enum TargetError {
     /// The host is missing, or is no host name and no IP address.
     #[error("the URL has no valid host{0}")]
     Host(String),
-    /// The host's name ends with a dot, or has an empty or too long part.
-    #[error("a host name has no empty parts, no dot at its end, and at most 253 characters (63 between two dots)")]
+    /// The host's name ends with a dot, has an empty or too long part, or a character that no host name has.
+    #[error(
+        "a host name has letters, digits, - and _ between its dots, no empty parts, no dot at its end, and at most 253 characters (63 between two dots)"
+    )]
     HostName,
     /// The port is not a number from 1 to 65535.
     #[error("the URL's port is not a number from 1 to 65535")]
@@ -92,6 +94,10 @@ fn check_raw(text: &str) -> Result<(), TargetError> {
 
 /// What can be seen in any [`Url`], wherever it came from.
 pub(crate) fn check_url(url: &Url) -> Result<(), TargetError> {
+    // Three times as long as its text, if that is not ASCII.
+    if url.as_str().len() > MAX_URL_BYTES {
+        return Err(TargetError::TooLong);
+    }
     if !matches!(url.scheme(), "https" | "http") {
         return Err(TargetError::Scheme);
     }
@@ -108,9 +114,15 @@ pub(crate) fn check_url(url: &Url) -> Result<(), TargetError> {
     }
 }
 
-/// Whether the parts between the dots have 1 to 63 characters, and all together at most 253 (RFC 1035).
-pub(crate) fn is_host_name(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
+/// Whether the parts between the dots have 1 to 63 characters, and all together at most 253 (RFC 1035), and are letters,
+/// digits and hyphens, or the underscore that the DNS has, too. The URL parser would let through what a grant (`*`), a shell
+/// (`$`, `'`) or an HTTP parser takes for something else.
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 #[cfg(test)]
@@ -127,6 +139,7 @@ mod tests {
             ("http://[::1]:9/x//y", "http://[::1]:9/x//y"),
             ("https://a.example/...", "https://a.example/..."),
             ("https://a.example?q@d", "https://a.example/?q@d"),
+            ("https://_a-1.example/", "https://_a-1.example/"),
         ];
         for (text, expected) in cases {
             assert_eq!(parse_target(text).unwrap().as_str(), expected, "{text}");
@@ -138,6 +151,7 @@ mod tests {
         let long_label = format!("https://{}.example/", "a".repeat(64));
         let long_name = format!("https://{}example/", "a.".repeat(130));
         let long = format!("https://a.example/{}", "a".repeat(MAX_URL_BYTES));
+        let longer_when_encoded = format!("https://a.example/{}", "\u{fc}".repeat(MAX_URL_BYTES / 4));
         let cases = [
             ("", TargetError::Scheme),
             ("example.com", TargetError::Scheme),
@@ -165,7 +179,13 @@ mod tests {
             ("https://.example/", TargetError::HostName),
             (&long_label, TargetError::HostName),
             (&long_name, TargetError::HostName),
+            ("https://*.example.com/", TargetError::HostName),
+            ("https://a'b.example/", TargetError::HostName),
+            ("https://$(id).example/", TargetError::HostName),
+            ("https://a;b.example/", TargetError::HostName),
+            ("https://a!b.example/", TargetError::HostName),
             (&long, TargetError::TooLong),
+            (&longer_when_encoded, TargetError::TooLong),
             ("https://example.com:0/", TargetError::Port),
             ("https://example.com:/", TargetError::Port),
             ("https://example.com:65536/", TargetError::Port),

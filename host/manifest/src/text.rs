@@ -31,6 +31,15 @@ pub(crate) fn unfit(text: &str, max_chars: usize) -> Option<String> {
     (text.chars().count() > max_chars).then(|| format!("it is longer than {max_chars} characters"))
 }
 
+/// A text that may quote an author's, on one line that can be shown.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || changes_direction(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
 /// The characters by which Unicode overrides the direction of what follows, and invisible line ends.
 fn changes_direction(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

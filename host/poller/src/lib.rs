@@ -7,6 +7,7 @@
 mod clock;
 mod engine;
 mod guard;
+mod health;
 mod integration;
 mod membership;
 mod model;
@@ -23,6 +24,7 @@ mod service;
 mod stats;
 mod store;
 mod table;
+mod token;
 mod wheel;
 
 pub use clock::{Clock, SystemClock};
@@ -34,3 +36,4 @@ pub use runtime::{Charm, CharmRuntime, Lookup, RuntimeError};
 pub use service::{Poller, PollerError};
 pub use stats::Summary;
 pub use store::{IntegrationState, PollState, PollStore, Run, StateError, StoreError};
+pub use token::TokenLife;

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use bg_identity::{CharmId, IntegrationId, ParseCharmIdError, ParseDidError, SpaceDid};
 use serde::{Deserialize, Serialize};
 
+use crate::OutcomeKind;
+
 /// A moment as milliseconds since the Unix epoch, the unit of every stored and transmitted time here. Zero is "never".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -101,6 +103,9 @@ pub struct Registration {
     pub disabled_at: UnixMillis,
     /// For people: `Initializing`, `Re-initializing`, `Success`, an error text, `Disabled: …`.
     pub status: String,
+    /// What its newest run came to, for programs; none if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_outcome: Option<OutcomeKind>,
 }
 
 impl Registration {

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use crate::{CharmRef, OutcomeKind, UnixMillis};
+use crate::{OutcomeKind, UnixMillis};
 
 /// A charm that fails is polled at least this often (or once an interval, if that is longer), until it is disabled.
 pub(crate) const BACKOFF_CAP: Duration = Duration::from_hours(1);
@@ -48,11 +48,11 @@ pub(crate) fn delay(interval: Duration, failures: u32, jitter: f64) -> Duration 
     full.mul_f64(1.0 - JITTER * jitter.clamp(0.0, 1.0)).max(interval)
 }
 
-/// A jitter from 0 to 1 that depends on the charm and its failures only. Random numbers would do no better, and this way
-/// the time of a poll can be told from what is known.
-pub(crate) fn jitter(charm: &CharmRef, failures: u32) -> f64 {
+/// A jitter from 0 to 1 that depends on who fails (a charm, an integration) and how often only. Random numbers would do no
+/// better, and this way the time of a poll can be told from what is known.
+pub(crate) fn jitter(who: &impl Hash, failures: u32) -> f64 {
     let mut hasher = DefaultHasher::new();
-    (charm, failures).hash(&mut hasher);
+    (who, failures).hash(&mut hasher);
     let [high, low, ..] = hasher.finish().to_be_bytes();
     f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX)
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, timeout};
+use tracing::warn;
 
 use crate::guard::panic_text;
+use crate::report::one_line;
 use crate::{
-    Charm, CharmRef, CharmRuntime, Clock, Integration, Lookup, Outcome, OutcomeKind, RuntimeError, UPDATER_STREAMS,
+    Charm, CharmRef, CharmRuntime, Clock, Integration, Outcome, OutcomeKind, RuntimeError, TokenLife, UPDATER_STREAMS,
     UnixMillis,
 };
 
@@ -27,6 +29,27 @@ pub(crate) struct Turn {
     pub(crate) noted: bool,
     /// Whether the runtime itself did not answer.
     pub(crate) runtime_failed: bool,
+    /// What the integration said of the charm.
+    pub(crate) validity: Validity,
+}
+
+/// What became of `is-valid-charm` in a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Validity {
+    /// It did not come to that, or there is no component.
+    #[default]
+    NotAsked,
+    /// It answered, yes or no.
+    Answered,
+    /// It failed so.
+    Failed(OutcomeKind),
+}
+
+/// How far a turn has come.
+#[derive(Default)]
+struct Progress {
+    stream: Option<&'static str>,
+    validity: Validity,
 }
 
 /// What a turn needs.
@@ -68,8 +91,8 @@ impl Task {
     pub(crate) async fn run(self) -> Turn {
         let started_at = self.clock.now();
         let start = Instant::now();
-        let mut stream = None;
-        let turn = timeout(self.timeout, AssertUnwindSafe(self.poll(&mut stream)).catch_unwind()).await;
+        let mut progress = Progress::default();
+        let turn = timeout(self.timeout, AssertUnwindSafe(self.poll(&mut progress)).catch_unwind()).await;
         let (result, noted) = match turn {
             Ok(Ok(Ok(outcome))) => (Ok(outcome), true),
             Ok(Ok(Err(stop))) => (Err(stop), false),
@@ -84,46 +107,53 @@ impl Task {
         };
         let (outcome, runtime_failed) =
             result.map_or_else(|stop| (stop.outcome, stop.runtime_failed), |ok| (ok, false));
-        Turn { started_at, start, duration: start.elapsed(), stream, outcome, noted, runtime_failed }
+        let Progress { stream, validity } = progress;
+        Turn { started_at, start, duration: start.elapsed(), stream, outcome, noted, runtime_failed, validity }
     }
 
-    async fn poll(&self, triggered: &mut Option<&'static str>) -> Result<Outcome, Stop> {
+    async fn poll(&self, progress: &mut Progress) -> Result<Outcome, Stop> {
         let charm = self
             .runtime
             .open(&self.charm)
             .await
             .map_err(|error| Stop::runtime(&error, "the charm cannot be opened"))?;
         self.refresh(&*charm).await?;
-        self.validate(&charm).await?;
+        self.validate(&charm, &mut progress.validity).await?;
         let stream = find_stream(&*charm).await?;
-        *triggered = Some(stream);
+        progress.stream = Some(stream);
         let sent = self.runtime.trigger(&self.charm, stream, &json!({})).await;
         sent.map_err(|error| Stop::runtime(&error, &format!("{stream} cannot be triggered")))
     }
 
-    /// Renews the charm's OAuth token, if it has one whose time is up.
+    /// Renews the charm's OAuth token, if it has one whose time is up, or soon will be.
     async fn refresh(&self, charm: &dyn Charm) -> Result<(), Stop> {
-        let path = ["auth".to_owned(), "expiresAt".to_owned()];
-        let found = charm.get(&path).await;
-        let found = found.map_err(|error| Stop::runtime(&error, "auth.expiresAt cannot be read"))?;
-        let Lookup::Value(Value::Number(expires)) = found else { return Ok(()) };
-        // JavaScript writes numbers as it likes: 1.7e12 is a time, too. Zero is a charm that nobody has logged in to yet.
-        let Some(expires) = expires.as_f64().filter(|expires| *expires > 0.0) else { return Ok(()) };
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for 285,000 years")]
-        let now = self.clock.now().0 as f64;
-        if expires > now {
+        let life = TokenLife::of(charm, self.clock.now()).await;
+        let life = life.map_err(|error| Stop::runtime(&error, "auth.expiresAt cannot be read"))?;
+        if matches!(life, TokenLife::Unknown | TokenLife::Fresh(_)) {
             return Ok(());
         }
-        self.runtime.refresh_auth(&self.charm).await.map_err(|error| {
-            // The service that renews tokens may be away while the runtime is not; that pauses nobody else.
-            let kind = if error.is_unavailable() { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
-            Stop::new(kind, format!("its OAuth token has expired and cannot be renewed: {error}"))
-        })
+        let Err(error) = self.runtime.refresh_auth(&self.charm).await else { return Ok(()) };
+        if life == TokenLife::EndsSoon {
+            warn!(
+                target: "poller",
+                "The OAuth token of {} ends within a minute and cannot be renewed: {}",
+                self.charm,
+                one_line(&error.to_string())
+            );
+            return Ok(());
+        }
+        // The service that renews tokens may be away while the runtime is not; that pauses nobody else.
+        let kind = if error.is_unavailable() { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+        Err(Stop::new(kind, format!("its OAuth token has expired and cannot be renewed: {error}")))
     }
 
-    async fn validate(&self, charm: &Arc<dyn Charm>) -> Result<(), Stop> {
+    async fn validate(&self, charm: &Arc<dyn Charm>, validity: &mut Validity) -> Result<(), Stop> {
         let Some(integration) = &self.integration else { return Ok(()) };
-        match integration.is_valid_charm(charm.clone()).await {
+        // So it stays if there is no answer at all: it panics, or takes longer than a turn may.
+        *validity = Validity::Failed(OutcomeKind::Timeout);
+        let answer = integration.is_valid_charm(charm.clone()).await;
+        *validity = answer.as_ref().map_or_else(|error| Validity::Failed(error.kind), |_| Validity::Answered);
+        match answer {
             Ok(true) => Ok(()),
             Ok(false) => Err(Stop::new(
                 OutcomeKind::Invalid,

@@ -16,7 +16,7 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     let ms = whole_millis(event.duration);
     if outcome.is_success() {
         info!(
-            target: "poller", %integration, stream = event.stream, ms,
+            target: "poller", %integration, stream = event.stream, ms, outcome = %outcome.kind,
             "Successfully executed charm {charm}"
         );
         return;
@@ -24,7 +24,7 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     let next_in = next_in.map(|next| format!("{} s", next.as_secs_f64().round()));
     warn!(
         target: "poller", %integration, stream = event.stream, ms,
-        kind = %outcome.kind, stack = outcome.stack.as_deref().map(one_line), failures, next_in,
+        outcome = %outcome.kind, stack = outcome.stack.as_deref().map(one_line), failures, next_in,
         "Charm {charm} failed: {}", one_line(&outcome.to_string())
     );
     if event.disabled {
@@ -49,6 +49,7 @@ pub(crate) fn totals(summary: &Summary, running: usize, queued: usize) {
         registrations = summary.registrations,
         enabled = summary.enabled,
         left_out = summary.left_out,
+        paused = summary.paused,
         running,
         queued,
         mean_ms = whole_millis(summary.mean()),

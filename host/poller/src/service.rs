@@ -113,7 +113,7 @@ impl Poller {
             match guarded(integration.initialize(), INITIALIZE_LIMIT).await {
                 Ok(Ok(())) => info!(target: "poller", integration = %id, "The integration {id} is initialized"),
                 Ok(Err(problem)) => error!(
-                    target: "poller", integration = %id,
+                    target: "poller", integration = %id, outcome = %problem.kind,
                     "The integration {id} could not be initialized: {}", one_line(&problem.to_string())
                 ),
                 Err(problem) => {

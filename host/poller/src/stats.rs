@@ -23,6 +23,8 @@ pub struct Summary {
     pub disabled: u64,
     /// How often a `fetch-charms` failed.
     pub failed_lists: u64,
+    /// Integrations that are paused since their components keep failing.
+    pub paused: u64,
     /// How often an integration named a charm that is not registered for it.
     pub named_unregistered: u64,
     /// Enabled charms that their integrations did not name the last time; zero without components.

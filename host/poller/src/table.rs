@@ -52,6 +52,8 @@ pub(crate) struct Entry {
     pub(crate) removed: bool,
     /// Failed polls in a row.
     pub(crate) failures: u32,
+    /// How many of them are failures of its integration's component. They are not remembered across restarts.
+    pub(crate) faults: u32,
     /// Milliseconds from the start of the loop.
     pub(crate) due: i64,
     /// The number of the last `fetch-charms` that names it, or might if it had been registered in time.

@@ -4,14 +4,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use bg_poller::OutcomeKind;
-use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut, UpdateDeadline};
 
 use crate::Sandbox;
+use crate::engine::TICK;
 use crate::failure::{CallFailure, GuestError, OutOfTime};
 use crate::host::log::CallLog;
 use crate::host::{CallState, Surroundings};
+use crate::share::Share;
 
 /// What is called, within which limits.
 pub(crate) struct Function {
@@ -25,15 +27,15 @@ pub(crate) struct Function {
 
 /// One call. Its store is never used again, whatever its end.
 pub(crate) struct Call<W: 'static> {
-    pub(crate) store: Store<CallState<W>>,
+    sandbox: Sandbox,
+    store: Store<CallState<W>>,
     function: Function,
     deadline: Instant,
     log: Arc<CallLog>,
-    _place: OwnedSemaphorePermit,
 }
 
-/// How the work of a call ended: in time or not; with an answer or a trap; with a value or the guest's error.
-type End<T> = Result<wasmtime::Result<Result<T, GuestError>>, tokio::time::error::Elapsed>;
+/// What the work of a call comes to: an answer or a trap; a value or the guest's error. The store comes back with it.
+pub(crate) type Worked<T, W> = (Store<CallState<W>>, wasmtime::Result<Result<T, GuestError>>);
 
 impl<W: Send + 'static> Call<W> {
     /// Waits for a place among the calls under way, and makes the store. The deadline counts from then on.
@@ -46,7 +48,7 @@ impl<W: Send + 'static> Call<W> {
         let place = sandbox.place().await;
         let limits = sandbox.limits();
         let deadline = Instant::now() + function.time;
-        let state = CallState::new(limits, function.memory, deadline, around, world);
+        let state = CallState::new(limits, function.memory, deadline, around, world, place);
         let log = state.log.clone();
         let mut store = Store::try_new(sandbox.engine(), state).map_err(|error| {
             CallFailure::new(OutcomeKind::Unavailable, format!("no store for {}: {error:#}", function.name))
@@ -58,33 +60,62 @@ impl<W: Send + 'static> Call<W> {
         // stands back, so that none keeps a thread of the host from others.
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
-            if Instant::now() < deadline { Ok(UpdateDeadline::Yield(1)) } else { Err(OutOfTime.into()) }
+            if Instant::now() >= deadline {
+                return Err(OutOfTime.into());
+            }
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
-        Ok(Self { store, function, deadline, log, _place: place })
+        store.call_hook_async(StandBack);
+        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, log })
     }
 
-    /// Until when it may take.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    /// What it came to, and the data of its store.
-    pub(crate) fn finish<T>(self, end: End<T>) -> Result<(T, CallState<W>), CallFailure> {
-        self.log.finish();
-        let Function { name, time, .. } = self.function;
+    /// Does the work of the call until its deadline: what it came to, and the data of its store. Epochs end a guest that
+    /// computes; a timer ends one that waits in the host.
+    pub(crate) async fn run<T, F>(
+        self,
+        share: &Share,
+        work: impl FnOnce(Store<CallState<W>>) -> F,
+    ) -> Result<(T, CallState<W>), CallFailure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Worked<T, W>> + Send + 'static,
+    {
+        let Self { sandbox, store, function: Function { name, time, .. }, deadline, log } = self;
+        let end = tokio::time::timeout_at(deadline.into(), sandbox.slow_lane().run(work(store), share)).await;
+        log.finish();
         match end {
-            Ok(Ok(Ok(value))) => Ok((value, self.store.into_data())),
-            Ok(Ok(Err(error))) => Err(CallFailure::guest(error, self.store.data().outbound.denied())),
-            Ok(Err(error)) => Err(CallFailure::of_error(name, time, &error, &self.store.data().store_limits)),
+            Ok((store, Ok(Ok(value)))) => Ok((value, store.into_data())),
+            Ok((store, Ok(Err(error)))) => Err(CallFailure::guest(error, store.data().outbound.denied())),
+            Ok((store, Err(error))) => Err(CallFailure::of_error(name, time, &error, &store.data().store_limits)),
             Err(_) => Err(CallFailure::timeout(name, time)),
         }
     }
 }
 
-/// Does the work of a call until `deadline`. Epochs end a guest that computes; this ends one that waits in the host.
-pub(crate) async fn until<T>(
-    deadline: Instant,
-    work: impl Future<Output = wasmtime::Result<Result<T, GuestError>>>,
-) -> End<T> {
-    tokio::time::timeout_at(deadline.into(), work).await
+/// Has a guest stand back that calls the host again and again. Epochs are looked at where a function or a loop begins, and
+/// there may be half a million calls of the host before the next such place, each with megabytes to copy.
+struct StandBack;
+
+#[async_trait]
+impl<W: Send + 'static> CallHookHandler<CallState<W>> for StandBack {
+    async fn handle_call_event(
+        &self,
+        mut store: StoreContextMut<'_, CallState<W>>,
+        event: CallHook,
+    ) -> wasmtime::Result<()> {
+        if !matches!(event, CallHook::CallingHost) {
+            return Ok(());
+        }
+        let state = store.data_mut();
+        let now = Instant::now();
+        if now < state.stand_back_at {
+            return Ok(());
+        }
+        if now >= state.deadline {
+            return Err(OutOfTime.into());
+        }
+        tokio::task::yield_now().await;
+        state.stand_back_at = Instant::now() + TICK;
+        Ok(())
+    }
 }

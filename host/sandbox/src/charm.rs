@@ -1,6 +1,5 @@
 //! Charms' programs that are components.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,12 +9,13 @@ use bg_poller::{CharmRef, OutcomeKind};
 
 use crate::Sandbox;
 use crate::bindings::charm as contract;
-use crate::call::{Call, Function, until};
+use crate::call::{Call, Function};
 use crate::cells::{CellReader, CellWrites, Cells};
 use crate::failure::{CallFailure, GuestError};
 use crate::host::log::Scope;
 use crate::host::{self, CallState, CharmWorld, Surroundings};
 use crate::load::{LoadError, LoadedComponent, World};
+use crate::share::Share;
 
 /// The longest name of a charm, a cell or a stream, bytes.
 const NAME_BYTES: usize = 256;
@@ -40,9 +40,6 @@ pub struct CharmCall {
     pub secrets: Vec<Secret>,
 }
 
-/// Shorter texts are no secrets that anybody would accept, and would be found all over a line.
-const SHORTEST_SECRET: usize = 6;
-
 /// What a charm is made of, beside its cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -54,7 +51,8 @@ pub struct Shape {
     pub secrets: Vec<Vec<String>>,
 }
 
-/// A component of world `charm`. Each call has a store of its own.
+/// A component of world `charm`. Each call has a store of its own, and a share of its own of the service's threads: one
+/// component may be the program of many charms.
 pub struct CharmComponent {
     sandbox: Sandbox,
     pre: contract::CharmPre<CallState<CharmWorld>>,
@@ -70,39 +68,41 @@ impl CharmComponent {
 
     /// Sets a charm up: what it is made of, and its first cells.
     pub async fn setup(&self, context: CharmCall) -> Result<(Shape, CellWrites), CallFailure> {
-        let mut call = self.begin("setup", context).await?;
-        let deadline = call.deadline();
-        let end = until(deadline, async {
-            let guest = self.pre.instantiate_async(&mut call.store).await?;
-            Ok(guest.call_setup(&mut call.store).await?.map_err(GuestError::from))
-        });
-        let end = end.await;
-        let (shape, state) = call.finish(end)?;
+        let call = self.begin("setup", context).await?;
+        let pre = self.pre.clone();
+        let work = |mut store| async move {
+            let end = async {
+                let guest = pre.instantiate_async(&mut store).await?;
+                Ok(guest.call_setup(&mut store).await?.map_err(GuestError::from))
+            };
+            let end = end.await;
+            (store, end)
+        };
+        let (shape, state) = call.run(&Share::new(), work).await?;
         let writes = state.world.cells.into_writes();
         Ok((check(shape, &writes)?, writes))
     }
 
     /// Has a charm handle an event, a JSON text, sent to one of its streams. The writes are answered only if it succeeds.
     pub async fn handle(&self, context: CharmCall, stream: &str, event_json: &str) -> Result<CellWrites, CallFailure> {
-        let mut call = self.begin("handle", context).await?;
-        let event = event_json.to_owned();
-        let deadline = call.deadline();
-        let end = until(deadline, async {
-            let guest = self.pre.instantiate_async(&mut call.store).await?;
-            Ok(guest.call_handle(&mut call.store, stream, &event).await?.map_err(GuestError::from))
-        });
-        let end = end.await;
-        let ((), state) = call.finish(end)?;
+        let call = self.begin("handle", context).await?;
+        let (pre, stream, event) = (self.pre.clone(), stream.to_owned(), event_json.to_owned());
+        let work = |mut store| async move {
+            let end = async {
+                let guest = pre.instantiate_async(&mut store).await?;
+                Ok(guest.call_handle(&mut store, &stream, &event).await?.map_err(GuestError::from))
+            };
+            let end = end.await;
+            (store, end)
+        };
+        let ((), state) = call.run(&Share::new(), work).await?;
         Ok(state.world.cells.into_writes())
     }
 
     async fn begin(&self, name: &'static str, context: CharmCall) -> Result<Call<CharmWorld>, CallFailure> {
         let limits = self.sandbox.limits();
         let function = Function { name, time: limits.charm_time, memory: limits.charm_memory };
-        let CharmCall { charm, cells, streams, config, http, mut secrets } = context;
-        secrets.retain(|secret| secret.expose().len() >= SHORTEST_SECRET);
-        // Longer ones first, so that none is left in part because another is part of it.
-        secrets.sort_by_key(|secret| Reverse(secret.expose().len()));
+        let CharmCall { charm, cells, streams, config, http, secrets } = context;
         let around = Surroundings { scope: Scope { integration: None, charm: Some(charm), secrets }, config, http };
         Call::begin(&self.sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams) }).await
     }

@@ -58,11 +58,25 @@ pub(crate) fn engine(limits: &Limits, wanted: Allocation) -> Result<(Engine, All
             }
         }
     }
-    let mut config = config();
-    // Whoever could not reserve a pool can't reserve 4 GiB for each memory either: memories move when they grow.
-    config.memory_reservation(0).memory_guard_size(64 << 10).memory_reservation_for_growth(1 << 20);
-    let engine = Engine::new(&config).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+    let engine = Engine::new(&on_demand()).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
     Ok((engine, Allocation::OnDemand))
+}
+
+/// An engine that only compiles, for one of [`engine`]'s that allocates so. It reserves no pool: what a pool has no room for is
+/// found when the code is loaded.
+pub(crate) fn for_compiling(allocation: Allocation) -> Result<Engine, String> {
+    let config = match allocation {
+        Allocation::Pool => config(),
+        Allocation::OnDemand => on_demand(),
+    };
+    Engine::new(&config).map_err(|error| format!("{error:#}"))
+}
+
+/// Whoever could not reserve a pool can't reserve 4 GiB for each memory either: memories move when they grow.
+fn on_demand() -> Config {
+    let mut config = config();
+    config.memory_reservation(0).memory_guard_size(64 << 10).memory_reservation_for_growth(1 << 20);
+    config
 }
 
 /// What guests may use.
@@ -161,6 +175,19 @@ mod tests {
         for allocation in [Allocation::Pool, Allocation::OnDemand] {
             let (engine, _) = engine(&Limits::default(), allocation).unwrap();
             assert_eq!(engine.get_wasm_features(), features());
+        }
+    }
+
+    #[test]
+    fn code_compiled_elsewhere_is_for_the_engine_that_runs_it() {
+        let hash = |engine: &Engine| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
+            std::hash::Hasher::finish(&hasher)
+        };
+        for wanted in [Allocation::Pool, Allocation::OnDemand] {
+            let (running, allocation) = engine(&Limits::default(), wanted).unwrap();
+            assert_eq!(hash(&running), hash(&for_compiling(allocation).unwrap()), "{wanted:?}");
         }
     }
 

@@ -9,15 +9,17 @@ use bg_egress::GateClient;
 use bg_identity::IntegrationId;
 use bg_manifest::Manifest;
 use bg_poller::{Charm, CharmRef, CharmRuntime, Integration, IntegrationError, IntegrationState, OutcomeKind};
+use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use crate::bindings::integration::{self as contract, values};
-use crate::call::{Call, Function, until};
+use crate::call::{Call, Function};
 use crate::failure::{CallFailure, GuestError};
 use crate::host::log::Scope;
 use crate::host::{self, CallState, IntegrationWorld, OpenCharm, Surroundings};
 use crate::load::{LoadError, LoadedComponent, World};
 use crate::registrations::Registrations;
+use crate::share::Share;
 use crate::{Sandbox, text};
 
 /// What an integration runs with.
@@ -44,6 +46,7 @@ pub struct IntegrationComponent {
     registrations: Arc<Registrations>,
     state: Arc<dyn IntegrationState>,
     http: GateClient,
+    share: Share,
 }
 
 impl IntegrationComponent {
@@ -58,7 +61,8 @@ impl IntegrationComponent {
         let mut config: BTreeMap<_, _> = defaults.collect();
         config.extend(configured);
         let registrations = Arc::new(Registrations::new(id.clone(), runtime.clone()));
-        Ok(Self { id, sandbox: sandbox.clone(), pre, config: Arc::new(config), runtime, registrations, state, http })
+        let (sandbox, config, share) = (sandbox.clone(), Arc::new(config), Share::new());
+        Ok(Self { id, sandbox, pre, config, runtime, registrations, state, http, share })
     }
 
     async fn begin(
@@ -118,42 +122,51 @@ impl Integration for IntegrationComponent {
     }
 
     async fn initialize(&self) -> Result<(), IntegrationError> {
-        let mut call = self.begin("initialize", self.sandbox.limits().initialize_time, None).await?;
-        let deadline = call.deadline();
-        let end = until(deadline, async {
-            let guest = self.pre.instantiate_async(&mut call.store).await?;
-            Ok(guest.call_initialize(&mut call.store).await?.map_err(GuestError::from))
-        });
-        let end = end.await;
-        call.finish(end)?;
+        let call = self.begin("initialize", self.sandbox.limits().initialize_time, None).await?;
+        let pre = self.pre.clone();
+        let work = |mut store| async move {
+            let end = async {
+                let guest = pre.instantiate_async(&mut store).await?;
+                Ok(guest.call_initialize(&mut store).await?.map_err(GuestError::from))
+            };
+            let end = end.await;
+            (store, end)
+        };
+        call.run(&self.share, work).await?;
         Ok(())
     }
 
     async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError> {
-        let mut call = self.begin("fetch-charms", self.sandbox.limits().fetch_charms_time, None).await?;
-        let deadline = call.deadline();
-        let end = until(deadline, async {
-            let guest = self.pre.instantiate_async(&mut call.store).await?;
-            Ok(guest.call_fetch_charms(&mut call.store).await?.map_err(GuestError::from))
-        });
-        let end = end.await;
-        let (answered, _) = call.finish(end)?;
+        let call = self.begin("fetch-charms", self.sandbox.limits().fetch_charms_time, None).await?;
+        let pre = self.pre.clone();
+        let work = |mut store| async move {
+            let end = async {
+                let guest = pre.instantiate_async(&mut store).await?;
+                Ok(guest.call_fetch_charms(&mut store).await?.map_err(GuestError::from))
+            };
+            let end = end.await;
+            (store, end)
+        };
+        let (answered, _) = call.run(&self.share, work).await?;
         self.accept(&answered)
     }
 
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
         let time = self.sandbox.limits().is_valid_charm_time;
-        let mut call = self.begin("is-valid-charm", time, Some(charm.charm_ref())).await?;
-        let deadline = call.deadline();
-        let end = until(deadline, async {
-            let guest = self.pre.instantiate_async(&mut call.store).await?;
-            let charm = call.store.data_mut().table.push(OpenCharm(charm))?;
-            // Lent, not given: the guest can't drop it, and the table goes with the store.
-            let lent = Resource::new_borrow(charm.rep());
-            Ok(guest.call_is_valid_charm(&mut call.store, lent).await?.map_err(GuestError::from))
-        });
-        let end = end.await;
-        let (is_valid, _) = call.finish(end)?;
+        let call = self.begin("is-valid-charm", time, Some(charm.charm_ref())).await?;
+        let pre = self.pre.clone();
+        let work = |mut store: Store<CallState<IntegrationWorld>>| async move {
+            let end = async {
+                let guest = pre.instantiate_async(&mut store).await?;
+                let charm = store.data_mut().table.push(OpenCharm(charm))?;
+                // Lent, not given: the guest can't drop it, and the table goes with the store.
+                let lent = Resource::new_borrow(charm.rep());
+                Ok(guest.call_is_valid_charm(&mut store, lent).await?.map_err(GuestError::from))
+            };
+            let end = end.await;
+            (store, end)
+        };
+        let (is_valid, _) = call.run(&self.share, work).await?;
         Ok(is_valid)
     }
 }

@@ -86,6 +86,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_number_stays_what_it_is_when_it_is_read_and_printed() {
+        for text in ["9012345678901234567890", "0.30000000000000004", "1.7976931348623157e308", "5e-324"] {
+            let value: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(value.as_f64(), text.parse().ok(), "{text}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&value.to_string()).unwrap(), value, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn as_strict_as_a_value(text in "[\\[\\]{}:,0-9eE+.\"a\\\\u-]{0,20}") {

@@ -9,15 +9,21 @@ mod bindings;
 mod call;
 mod cells;
 mod charm;
+mod credentials;
 mod engine;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod integration;
 mod json;
+mod lane;
 pub mod limits;
 mod load;
+mod named_limits;
 mod registrations;
 mod sandbox;
+mod share;
 mod store_limits;
 #[cfg(test)]
 mod testing;
@@ -27,12 +33,14 @@ mod text;
 
 pub use cells::{CellReadError, CellReader, CellWrites};
 pub use charm::{CharmCall, CharmComponent, Shape};
+pub use credentials::CharmCredentials;
 pub use engine::Allocation;
 pub use failure::CallFailure;
 pub use integration::{IntegrationComponent, IntegrationSetup};
 pub use limits::Limits;
 pub use load::{
-    ComponentInfo, Item, ItemKind, LoadError, LoadedComponent, Metadata, Origin, World, WorldError, inspect,
+    ChildOptions, Compiler, CompilerCommand, ComponentInfo, Item, ItemKind, LoadError, LoadedComponent, Metadata,
+    Origin, World, WorldError, compile_as_child, inspect,
 };
-pub use registrations::CharmCredentials;
+pub use named_limits::{LimitError, LimitValue, NamedLimit, Number};
 pub use sandbox::{Sandbox, SandboxError, SandboxOptions};

@@ -26,15 +26,19 @@ pub const TABLE_ELEMENTS: usize = 40_000;
 /// Core instances of one call. Guests made by componentize-py have one for each shared library, and adapters between them.
 pub const INSTANCES: usize = 200;
 /// Resources (handles of charms, streams, requests, pollables) that are open at once in one call: 64 requests with all that
-/// belongs to each, several times over.
-pub const RESOURCES: usize = 2_000;
+/// belongs to each, some 13. The host keeps up to 70 KiB for one (a request with its fields and a piece of its body).
+pub const RESOURCES: usize = 1_000;
 /// What a guest may hand over in one call of the host, or answer with, in bytes as the host keeps it. Somewhat more than the
 /// 16 MiB that the contract promises for a JSON text; 100,000 charm references take 16 MiB, too.
 pub const HOSTCALL_BYTES: usize = 17 * MIB;
 /// Random bytes asked for at once. Keys and nonces take 64.
 pub const RANDOM_BYTES: usize = 64 * KIB;
-/// The fields (headers or trailers) of one HTTP message, with what it takes to keep them. Most servers refuse 8 to 16 KiB.
-pub const HTTP_FIELD_BYTES: usize = 64 * KIB;
+/// The fields (headers or trailers) of one HTTP message that a guest makes, with what it takes to keep them: the 64 fields and
+/// 16 KiB that the egress gate lets through, and 72 bytes for each.
+pub const HTTP_FIELD_BYTES: usize = 24 * KIB;
+/// The method, the host's name and the path of a request, each: what the egress gate takes of a URL. Larger ones are refused
+/// before they are kept.
+pub const HTTP_TEXT_BYTES: usize = 8 * KIB;
 /// Charm references in an answer of `fetch-charms`: as many as one service is built to poll.
 pub const CHARM_REFS: usize = 100_000;
 /// A JSON text handed to a guest: the contract's 16 MiB.
@@ -51,6 +55,14 @@ pub const CELLS_BYTES: usize = 16 * MIB;
 pub const CELLS: usize = 1_000;
 /// A component's file. componentize-py makes 18 MB of a few lines.
 pub const COMPONENT_BYTES: usize = 32 * MIB;
+/// Compiling one component, wall clock. One made by componentize-js takes some 25 s of two processors; four times that.
+pub const COMPILE_TIME: Duration = Duration::from_mins(3);
+/// Compiling one component, processor time.
+pub const COMPILE_CPU: Duration = Duration::from_mins(2);
+/// Compiling one component, memory. One made by componentize-py takes some 600 MiB.
+pub const COMPILE_MEMORY: usize = 2048 * MIB;
+/// The machine code of one component. It has three to five times the size of the component.
+pub const COMPILED_BYTES: usize = 256 * MIB;
 /// Calls under way at once, of all components; others wait. Each takes a slot of the memory pool, which is address space.
 pub const CALLS: usize = 256;
 
@@ -101,6 +113,14 @@ pub struct Limits {
     pub cells: usize,
     /// See [`COMPONENT_BYTES`].
     pub component_bytes: usize,
+    /// See [`COMPILE_TIME`].
+    pub compile_time: Duration,
+    /// See [`COMPILE_CPU`]; whole seconds.
+    pub compile_cpu: Duration,
+    /// See [`COMPILE_MEMORY`]; bytes.
+    pub compile_memory: usize,
+    /// See [`COMPILED_BYTES`].
+    pub compiled_bytes: usize,
     /// See [`CALLS`].
     pub calls: usize,
 }
@@ -130,6 +150,10 @@ impl Default for Limits {
             cells_bytes: CELLS_BYTES,
             cells: CELLS,
             component_bytes: COMPONENT_BYTES,
+            compile_time: COMPILE_TIME,
+            compile_cpu: COMPILE_CPU,
+            compile_memory: COMPILE_MEMORY,
+            compiled_bytes: COMPILED_BYTES,
             calls: CALLS,
         }
     }

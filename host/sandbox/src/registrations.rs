@@ -1,13 +1,10 @@
-//! The registrations of one integration, and the credentials of their charms.
+//! The registrations of one integration.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bg_egress::{CredentialError, CredentialSource, Owner};
-use bg_identity::{IntegrationId, Secret};
-use bg_manifest::CredentialPath;
+use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, CharmRuntime, RuntimeError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -53,36 +50,5 @@ impl Registrations {
         let charms = Arc::new(own.map(|one| one.charm).collect::<BTreeSet<_>>());
         *recent = Some((at, charms.clone()));
         Ok(charms)
-    }
-}
-
-/// Where the gate finds the credentials of an integration's charms: the guest names a charm, which must be one of its enabled
-/// registrations; the secret comes from the charm runtime.
-pub struct CharmCredentials {
-    registrations: Registrations,
-}
-
-impl CharmCredentials {
-    /// For one integration.
-    pub fn new(id: IntegrationId, runtime: Arc<dyn CharmRuntime>) -> Self {
-        Self { registrations: Registrations::new(id, runtime) }
-    }
-}
-
-#[async_trait]
-impl CredentialSource for CharmCredentials {
-    async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError> {
-        let unavailable = |error: RuntimeError| CredentialError::Unavailable(error.to_string());
-        let own = self.registrations.recent().await.map_err(unavailable)?;
-        let refused = || CredentialError::NotItsCharm { charm: charm.to_owned(), owner: owner.clone() };
-        // One client per integration asks here, with its own source; another owner would be a mistake in the wiring.
-        let is_its = *owner == Owner::Integration(self.registrations.id.clone());
-        let named = charm.parse::<CharmRef>().ok().filter(|named| is_its && own.contains(named)).ok_or_else(refused)?;
-        self.registrations.runtime.secret(&named, path.path()).await.map_err(|error| match error {
-            RuntimeError::Unavailable(_) => unavailable(error),
-            RuntimeError::NotFound(_) => refused(),
-            // What the runtime says names the charm and the path, never the secret.
-            error => CredentialError::Missing(error.to_string()),
-        })
     }
 }

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 
 use crate::Limits;
 use crate::engine::{self, Allocation, Ticker};
-use crate::load::{self, Cache, LoadError, LoadedComponent, World};
+use crate::lane::SlowLane;
+use crate::load::{self, Cache, ChildCompiler, Compiler, ComponentInfo, LoadError, LoadedComponent, Origin, World};
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,8 @@ pub struct SandboxOptions {
     pub cache: Option<PathBuf>,
     /// Where the memories of calls come from.
     pub allocation: Allocation,
+    /// Who compiles. Components of others should be compiled in a process of its own.
+    pub compiler: Compiler,
 }
 
 /// The sandbox could not be set up.
@@ -50,15 +54,18 @@ struct Inner {
     limits: Arc<Limits>,
     cache: Option<Cache>,
     allocation: Allocation,
+    /// None: this process compiles.
+    compiler: Option<ChildCompiler>,
     /// Calls that may still begin.
     places: Arc<Semaphore>,
+    slow_lane: SlowLane,
     _ticker: Ticker,
 }
 
 impl Sandbox {
     /// Sets it up.
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
-        let SandboxOptions { limits, cache, allocation } = options;
+        let SandboxOptions { limits, cache, allocation, compiler } = options;
         let (engine, allocation) = engine::engine(&limits, allocation)?;
         let cache = match cache {
             Some(folder) => Cache::open(&folder, &engine)?,
@@ -66,18 +73,78 @@ impl Sandbox {
         };
         let ticker = Ticker::start(&engine)?;
         let places = Arc::new(Semaphore::new(limits.calls.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self(Arc::new(Inner { engine, limits: Arc::new(limits), cache, allocation, places, _ticker: ticker })))
+        let compiler = match compiler {
+            Compiler::InProcess => None,
+            Compiler::Child(command) => Some(ChildCompiler::new(command)),
+        };
+        let limits = Arc::new(limits);
+        Ok(Self(Arc::new(Inner {
+            engine,
+            limits,
+            cache,
+            allocation,
+            compiler,
+            places,
+            slow_lane: SlowLane::default(),
+            _ticker: ticker,
+        })))
     }
 
-    /// Checks a component's file and compiles it for `world`, or takes its code from the cache. Runs on a thread for blocking
-    /// work; must be called within a tokio runtime.
-    pub async fn load(&self, bytes: Vec<u8>, world: World) -> Result<Arc<LoadedComponent>, LoadError> {
-        let inner = self.0.clone();
-        let load = move || load::load(&inner.engine, inner.cache.as_ref(), &inner.limits, &bytes, world);
-        match tokio::task::spawn_blocking(load).await {
-            Ok(loaded) => loaded,
-            Err(error) => Err(LoadError::Compile(format!("the compiler gave up: {error}"))),
+    /// What a component's file says of itself, if it is a valid one, within the limit for its size. Nothing of it runs. Must be
+    /// called within a tokio runtime.
+    pub async fn inspect(&self, bytes: impl Into<Arc<[u8]>>) -> Result<ComponentInfo, LoadError> {
+        let bytes = bytes.into();
+        match &self.0.compiler {
+            Some(compiler) => compiler.inspect(&self.0.limits, bytes).await,
+            None => {
+                let inspect =
+                    move |inner: &Inner| load::inspect_with(&bytes, inner.limits.component_bytes, engine::features());
+                self.blocking(inspect).await
+            }
         }
+    }
+
+    /// Checks a component's file and compiles it for `world`, or takes its code from the cache. Must be called within a tokio
+    /// runtime.
+    pub async fn load(&self, bytes: impl Into<Arc<[u8]>>, world: World) -> Result<Arc<LoadedComponent>, LoadError> {
+        let bytes = bytes.into();
+        let info = self.inspect(bytes.clone()).await?;
+        world.check(&info)?;
+        let find = move |inner: &Inner| {
+            let cached = inner.cache.as_ref().and_then(|cache| load::cached(&inner.engine, cache, &info));
+            Ok((cached, info))
+        };
+        let (cached, info) = self.blocking(find).await?;
+        if let Some(component) = cached {
+            return Ok(LoadedComponent::new(component, info, world, Origin::Cached));
+        }
+
+        let started = Instant::now();
+        let code = match &self.0.compiler {
+            Some(compiler) => compiler.compile(&self.0.limits, self.0.allocation, &bytes).await?,
+            None => {
+                let compile = move |inner: &Inner| load::compile(&inner.engine, &bytes).map_err(LoadError::Compile);
+                self.blocking(compile).await?
+            }
+        };
+        let finish = move |inner: &Inner| {
+            let component = load::activate(&inner.engine, &code)?;
+            if let Some(cache) = &inner.cache {
+                cache.put(&info.sha256, &code);
+            }
+            Ok(LoadedComponent::new(component, info, world, Origin::Compiled(started.elapsed())))
+        };
+        self.blocking(finish).await
+    }
+
+    /// Does what takes a processor on a thread for that.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, LoadError> + Send + 'static,
+    ) -> Result<T, LoadError> {
+        let inner = self.0.clone();
+        let ended = tokio::task::spawn_blocking(move || work(&inner)).await;
+        ended.unwrap_or_else(|error| Err(LoadError::Compiler(format!("it gave up: {error}"))))
     }
 
     /// What its components may take.
@@ -92,6 +159,10 @@ impl Sandbox {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn slow_lane(&self) -> &SlowLane {
+        &self.0.slow_lane
     }
 
     /// Waits until another call may begin.

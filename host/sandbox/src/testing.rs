@@ -1,18 +1,23 @@
 //! What the tests here share: the log, captured; a charm runtime in memory; small components.
 
+mod contract;
 mod guests;
 mod log;
 mod runtime;
+mod server;
+pub(crate) mod web;
 
+pub(crate) use contract::{Contract, CoreGuest, WASI, owned};
 pub(crate) use guests::{CharmGuest, Guest, refs};
 pub(crate) use log::{Lines, capture_log};
 pub(crate) use runtime::{MemoryCharm, MemoryRuntime, charm, runtime_with};
+pub(crate) use server::Server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bg_egress::{ClientOptions, Gate, GateClient, GateOptions, Owner};
-use bg_manifest::Manifest;
+use bg_egress::{AuditHook, ClientOptions, Gate, GateClient, GateOptions, Owner};
+use bg_manifest::{EffectiveGrant, Manifest};
 
 use crate::{
     CharmCall, CharmComponent, IntegrationComponent, IntegrationSetup, Limits, LoadError, Sandbox, SandboxOptions,
@@ -34,6 +39,15 @@ pub(crate) fn manifest() -> Manifest {
 /// A way to the network that leads nowhere: nothing is granted.
 pub(crate) fn no_http(owner: Owner) -> GateClient {
     Gate::new(GateOptions::default()).client(ClientOptions::new(owner)).unwrap()
+}
+
+/// A way to one server, and nowhere else. `audit` is told of each request.
+pub(crate) fn http_to(server: &Server, audit: Option<AuditHook>) -> GateClient {
+    let origin = format!("http://{}", server.authority);
+    let gate = Gate::new(GateOptions { allow_private: vec![origin.parse().unwrap()], audit, ..GateOptions::default() });
+    let grants = vec![EffectiveGrant { grant: format!("{origin}/").parse().unwrap(), credential: None }];
+    let owner = Owner::Integration("gmail".parse().unwrap());
+    gate.client(ClientOptions { grants, ..ClientOptions::new(owner) }).unwrap()
 }
 
 pub(crate) fn setup(runtime: &Arc<MemoryRuntime>) -> IntegrationSetup {

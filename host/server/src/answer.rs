@@ -66,7 +66,7 @@ impl From<BodyError> for Failure {
         let status = match error {
             BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            BodyError::Broken(_) => StatusCode::BAD_REQUEST,
+            BodyError::Unexpected | BodyError::Broken(_) => StatusCode::BAD_REQUEST,
         };
         Self::invalid(error).with_status(status)
     }

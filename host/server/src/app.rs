@@ -24,13 +24,14 @@ impl App {
         runtime: Arc<LocalRuntime>,
         address: SocketAddr,
         options: &ServerOptions,
+        nonces: NonceCache,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
             runtime,
             hosts: Hosts::new(address.ip(), &options.allowed_hosts),
             bodies: Bodies::new(options.body_timeout),
-            nonces: NonceCache::default(),
+            nonces,
             shutdown,
         }
     }

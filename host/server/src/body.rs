@@ -10,13 +10,15 @@ use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::options::{LARGE_BODIES, SMALL_BODY};
+use crate::options::{LARGE_BODIES, NO_BODY, SMALL_BODY};
 
 /// Why a body could not be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the body is too large: at most {0} bytes are accepted here")]
     TooLarge(usize),
+    #[error("this endpoint takes no body; send the request without one")]
+    Unexpected,
     #[error("the body did not arrive within {0:?}")]
     TooSlow(Duration),
     #[error("the body did not arrive whole: {0}")]
@@ -35,6 +37,12 @@ pub(crate) struct Bodies {
 const DISCARD_BYTES: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
+impl BodyError {
+    fn over(limit: usize) -> Self {
+        if limit == NO_BODY { Self::Unexpected } else { Self::TooLarge(limit) }
+    }
+}
+
 impl Bodies {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self { room: Semaphore::new(LARGE_BODIES), timeout }
@@ -46,7 +54,7 @@ impl Bodies {
             headers.get(CONTENT_LENGTH).and_then(|text| text.to_str().ok()).and_then(|text| text.parse().ok());
         if announced.is_some_and(|length: usize| length > limit) {
             discard(body).await;
-            return Err(BodyError::TooLarge(limit));
+            return Err(BodyError::over(limit));
         }
         let needed = Some(announced.unwrap_or(limit)).filter(|&size| size > SMALL_BODY).unwrap_or(0);
         let needed = u32::try_from(needed).unwrap_or(u32::MAX);
@@ -58,14 +66,14 @@ impl Bodies {
                 // What is no data is a trailer, which nothing here reads.
                 let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
                 if data.len() > limit - whole.len() {
-                    return Err(BodyError::TooLarge(limit));
+                    return Err(BodyError::over(limit));
                 }
                 whole.extend_from_slice(&data);
             }
             Ok(whole.freeze())
         });
         let received = received.await.unwrap_or(Err(BodyError::TooSlow(self.timeout)));
-        if matches!(received, Err(BodyError::TooLarge(_))) {
+        if matches!(received, Err(BodyError::TooLarge(_) | BodyError::Unexpected)) {
             discard(body).await;
         }
         received
@@ -111,6 +119,14 @@ mod tests {
         let headers = [(CONTENT_LENGTH, "11".parse().unwrap())].into_iter().collect();
         let received = bodies.receive(&headers, Body::empty(), 10).await;
         assert!(matches!(received, Err(BodyError::TooLarge(10))));
+    }
+
+    #[tokio::test]
+    async fn where_no_body_belongs_none_is_taken() {
+        let bodies = Bodies::new(Duration::from_secs(30));
+        assert_eq!(bodies.receive(&HeaderMap::new(), Body::empty(), NO_BODY).await.unwrap(), Bytes::new());
+        let received = bodies.receive(&HeaderMap::new(), Body::from("{}"), NO_BODY).await;
+        assert!(matches!(received, Err(BodyError::Unexpected)));
     }
 
     #[tokio::test]

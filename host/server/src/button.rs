@@ -19,6 +19,7 @@ use crate::answer::Failure;
 use crate::app::App;
 use crate::form::RegistrationForm;
 use crate::options::REGISTRATION_BODY;
+use crate::unsigned::{Refused, Unsigned};
 
 /// A page on the open network asks for this before it may talk to a server on a private one, such as loopback.
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
@@ -36,9 +37,7 @@ pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> R
 
 async fn try_register(app: &App, request: Request) -> Result<(), Failure> {
     let (parts, body) = request.into_parts();
-    let host = app.hosts.check(&parts.uri, &parts.headers);
     let body = app.bodies.receive(&parts.headers, body, REGISTRATION_BODY).await?;
-    host?;
     let form = RegistrationForm::parse(&body).map_err(Failure::invalid)?;
     app.runtime.as_actor(Actor::Anonymous).register(&form.charm, &form.integration).await?;
     tracing::info!(charm = %form.charm, integration = %form.integration, "registered, by an unsigned request");
@@ -46,7 +45,7 @@ async fn try_register(app: &App, request: Request) -> Result<(), Failure> {
 }
 
 /// The answer to a browser that asks whether a page may send the request at all.
-pub(crate) async fn preflight(headers: HeaderMap) -> Response {
+pub(crate) async fn preflight(headers: HeaderMap, _: Unsigned) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
     answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
@@ -59,7 +58,7 @@ pub(crate) async fn preflight(headers: HeaderMap) -> Response {
 }
 
 /// Any other method.
-pub(crate) async fn wrong_method() -> Response {
+pub(crate) async fn wrong_method(_: Refused) -> Response {
     let message = "this endpoint takes POST only, with a registration as JSON";
     (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": message }))).into_response()
 }

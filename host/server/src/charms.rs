@@ -6,7 +6,7 @@ use bg_poller::{CharmRuntime, Outcome};
 use http::{StatusCode, Uri};
 
 use crate::answer::Failure;
-use crate::options::BODY;
+use crate::options::{BODY, NO_BODY};
 use crate::query::{CharmPath, KeyPath, parameter};
 use crate::signed::Signed;
 
@@ -15,7 +15,7 @@ const RUNS: usize = 20;
 const MOST_RUNS: usize = 1_000;
 
 /// `GET /api/v1/charms/{space}/{charm}`
-pub(crate) async fn shape(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<Json<api::Shape>, Failure> {
+pub(crate) async fn shape(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<api::Shape>, Failure> {
     Ok(Json(signed.caller.shape(&charm).await?))
 }
 
@@ -23,7 +23,7 @@ pub(crate) async fn shape(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> 
 pub(crate) async fn value(
     CharmPath(charm): CharmPath,
     uri: Uri,
-    signed: Signed<BODY>,
+    signed: Signed<NO_BODY>,
 ) -> Result<Json<api::Value>, Failure> {
     let KeyPath(path) = parameter(&uri, "path")?
         .ok_or_else(|| Failure::invalid("the query parameter path is missing; expected a JSON array of strings"))?;
@@ -35,14 +35,14 @@ pub(crate) async fn value(
 pub(crate) async fn runs(
     CharmPath(charm): CharmPath,
     uri: Uri,
-    signed: Signed<BODY>,
+    signed: Signed<NO_BODY>,
 ) -> Result<Json<api::Runs>, Failure> {
     let limit = parameter(&uri, "limit")?.unwrap_or(RUNS).min(MOST_RUNS);
     Ok(Json(api::Runs { runs: signed.caller.runs(&charm, limit).await? }))
 }
 
 /// `GET /api/v1/charms/{space}/{charm}/show`
-pub(crate) async fn show(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<Json<CharmShow>, Failure> {
+pub(crate) async fn show(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<CharmShow>, Failure> {
     Ok(Json(signed.caller.show(&charm).await?))
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn trigger(CharmPath(charm): CharmPath, signed: Signed<BODY>) -
 }
 
 /// `POST /api/v1/charms/{space}/{charm}/refresh`
-pub(crate) async fn refresh(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<StatusCode, Failure> {
+pub(crate) async fn refresh(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<StatusCode, Failure> {
     signed.caller.refresh_auth(&charm).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -24,6 +24,8 @@ mod router;
 mod server;
 mod signed;
 mod spaces;
+mod unsigned;
 
 pub use options::ServerOptions;
+pub use router::{Access, Endpoint, endpoints};
 pub use server::{BindError, ServeError, Server};

@@ -41,8 +41,11 @@ pub(crate) const REGISTRATION_BODY: usize = 64 * 1024;
 /// The largest body of a deployment: a source file and initial values.
 pub(crate) const DEPLOY_BODY: usize = 4 * 1024 * 1024;
 
-/// The largest body of any other request.
+/// The largest body of any other request that has one.
 pub(crate) const BODY: usize = 1024 * 1024;
+
+/// The limit of requests that have none.
+pub(crate) const NO_BODY: usize = 0;
 
 /// A body up to this size is received whatever others there are: 16 MiB, if all 256 connections send one.
 pub(crate) const SMALL_BODY: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use http::{StatusCode, Uri};
 
 use crate::answer::Failure;
 use crate::app::App;
-use crate::options::{BODY, REGISTRATION_BODY};
+use crate::options::{BODY, NO_BODY, REGISTRATION_BODY};
 use crate::query::{CharmPath, IntegrationPath, parameter};
 use crate::signed::Signed;
 
@@ -20,7 +20,7 @@ type SignedForm = Signed<REGISTRATION_BODY>;
 const BY_HAND: &str = "by hand";
 
 /// `GET /api/v1/registrations`
-pub(crate) async fn list(signed: SignedForm) -> Result<Json<api::Registrations>, Failure> {
+pub(crate) async fn list(signed: Signed<NO_BODY>) -> Result<Json<api::Registrations>, Failure> {
     // The number first: what changes in between is then reported once too often, not once too few.
     let revision = signed.caller.revision().await?;
     let registrations = signed.caller.registrations().await?;
@@ -31,7 +31,7 @@ pub(crate) async fn list(signed: SignedForm) -> Result<Json<api::Registrations>,
 pub(crate) async fn changes(
     State(app): State<Arc<App>>,
     uri: Uri,
-    signed: SignedForm,
+    signed: Signed<NO_BODY>,
 ) -> Result<Json<api::Revision>, Failure> {
     let after = parameter(&uri, "after")?.unwrap_or(0);
     let revision = tokio::select! {
@@ -58,7 +58,10 @@ pub(crate) async fn set_disabled(
 }
 
 /// `DELETE /api/v1/registrations/{space}/{charm}`
-pub(crate) async fn remove(CharmPath(charm): CharmPath, signed: SignedForm) -> Result<Json<api::Removed>, Failure> {
+pub(crate) async fn remove(
+    CharmPath(charm): CharmPath,
+    signed: Signed<NO_BODY>,
+) -> Result<Json<api::Removed>, Failure> {
     Ok(Json(api::Removed { removed: signed.caller.remove(&charm).await? }))
 }
 
@@ -72,7 +75,7 @@ pub(crate) async fn record(signed: Signed<BODY>) -> Result<StatusCode, Failure> 
 /// `PUT /api/v1/integrations/{id}/list`
 pub(crate) async fn prepare_list(
     IntegrationPath(integration): IntegrationPath,
-    signed: SignedForm,
+    signed: Signed<NO_BODY>,
 ) -> Result<StatusCode, Failure> {
     signed.caller.prepare_list(&integration).await?;
     Ok(StatusCode::NO_CONTENT)

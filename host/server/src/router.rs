@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn, map_response};
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post, put};
+use axum::routing::{MethodFilter, MethodRouter, on, post};
 use axum::{Json, Router};
 use bg_charms::api::{ErrorCode, path};
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -14,43 +15,113 @@ use serde_json::json;
 
 use crate::answer::Failure;
 use crate::app::App;
+use crate::body::discard;
+use crate::unsigned::{Refused, Unsigned};
 use crate::{button, charms, registrations, spaces};
 
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// One endpoint of the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its method.
+    pub method: Method,
+    /// Its path; `{…}` stands for a part that names something.
+    pub path: &'static str,
+    /// Who may ask.
+    pub access: Access,
+    /// Whether it reads a JSON body.
+    pub json: bool,
+}
+
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Open,
+    /// Anybody, and pages of every origin.
+    Pages,
+    /// Whoever signs, as far as access lists allow.
+    Signed,
+}
+
+/// Every endpoint, so that what must hold for all of them can be tried on all of them.
+pub fn endpoints() -> Vec<Endpoint> {
+    table().into_iter().map(|(endpoint, _)| endpoint).collect()
+}
+
+type Row = (Endpoint, MethodRouter<Arc<App>>);
+
+/// A row of the table: an endpoint for signed requests, and what answers them.
+fn signed<H, T>(method: Method, path: &'static str, body: Body, handler: H) -> Row
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    let filter = MethodFilter::try_from(method.clone()).expect("the methods below are those of HTTP");
+    (Endpoint { method, path, access: Access::Signed, json: body == Body::Json }, on(filter, handler))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    Json,
+    None,
+}
+
+/// All there is. Each row has one method; those of one path are put together.
+fn table() -> Vec<Row> {
+    let open = |method, path, access, json| Endpoint { method, path, access, json };
     let button = post(button::register)
         .options(button::preflight)
         .fallback(button::wrong_method)
         .layer(map_response(button::allow_every_origin));
-    Router::new()
-        .route(path::HEALTH, get(health))
-        .route(path::BUTTON, button)
-        .route(path::REGISTRATIONS, get(registrations::list).post(registrations::register))
-        .route(path::CHANGES, get(registrations::changes))
-        .route(
-            "/api/v1/registrations/{space}/{charm}",
-            patch(registrations::set_disabled).delete(registrations::remove),
-        )
-        .route(path::RUNS, post(registrations::record))
-        .route("/api/v1/integrations/{id}/list", put(registrations::prepare_list))
-        .route("/api/v1/charms/{space}/{charm}", get(charms::shape))
-        .route("/api/v1/charms/{space}/{charm}/value", get(charms::value))
-        .route("/api/v1/charms/{space}/{charm}/runs", get(charms::runs))
-        .route("/api/v1/charms/{space}/{charm}/show", get(charms::show))
-        .route("/api/v1/charms/{space}/{charm}/trigger", post(charms::trigger))
-        .route("/api/v1/charms/{space}/{charm}/refresh", post(charms::refresh))
-        .route("/api/v1/charms/{space}/{charm}/secret", post(charms::secret))
-        .route("/api/v1/spaces/{space}/charms", get(spaces::charms).post(spaces::deploy))
-        .route("/api/v1/spaces/{space}/acl", get(spaces::acl).put(spaces::set_acl))
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(not_found)
-        .layer(from_fn(around))
-        .with_state(app)
+    let health = on(MethodFilter::GET, health);
+    let list = "/api/v1/integrations/{id}/list";
+    let registration = "/api/v1/registrations/{space}/{charm}";
+    let (in_space, acl) = ("/api/v1/spaces/{space}/charms", "/api/v1/spaces/{space}/acl");
+    vec![
+        (open(Method::GET, path::HEALTH, Access::Open, false), health),
+        (open(Method::POST, path::BUTTON, Access::Pages, true), button),
+        signed(Method::GET, path::REGISTRATIONS, Body::None, registrations::list),
+        signed(Method::POST, path::REGISTRATIONS, Body::Json, registrations::register),
+        signed(Method::GET, path::CHANGES, Body::None, registrations::changes),
+        signed(Method::PATCH, registration, Body::Json, registrations::set_disabled),
+        signed(Method::DELETE, registration, Body::None, registrations::remove),
+        signed(Method::POST, path::RUNS, Body::Json, registrations::record),
+        signed(Method::PUT, list, Body::None, registrations::prepare_list),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}", Body::None, charms::shape),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/value", Body::None, charms::value),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/runs", Body::None, charms::runs),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/show", Body::None, charms::show),
+        signed(Method::POST, "/api/v1/charms/{space}/{charm}/trigger", Body::Json, charms::trigger),
+        signed(Method::POST, "/api/v1/charms/{space}/{charm}/refresh", Body::None, charms::refresh),
+        signed(Method::POST, "/api/v1/charms/{space}/{charm}/secret", Body::Json, charms::secret),
+        signed(Method::GET, in_space, Body::None, spaces::charms),
+        signed(Method::POST, in_space, Body::Json, spaces::deploy),
+        signed(Method::GET, acl, Body::None, spaces::acl),
+        signed(Method::PUT, acl, Body::Json, spaces::set_acl),
+    ]
+}
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let routes =
+        table().into_iter().fold(Router::new(), |router, (endpoint, answer)| router.route(endpoint.path, answer));
+    let routes = routes.method_not_allowed_fallback(wrong_method).fallback(not_found).with_state(app.clone());
+    // A layer of the routes themselves would come after they are chosen, and before the `Allow` headers that they set.
+    Router::new().fallback_service(routes).layer(from_fn_with_state(app, around))
 }
 
 /// Notes each request, and sets the headers of every answer: none may be kept or taken for anything but JSON.
-async fn around(request: Request, next: Next) -> Response {
+///
+/// Before anything else of a request is looked at, it must be addressed to this server by a name of its own: a page whose name
+/// was pointed here (DNS rebinding) learns nothing, neither what there is nor what is wrong with what it sends.
+async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    let mut response = match app.hosts.check(request.uri(), request.headers()) {
+        Ok(_) => next.run(request).await,
+        Err(error) => {
+            discard(request.into_body()).await;
+            Failure::from(error).into_response()
+        }
+    };
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -58,16 +129,16 @@ async fn around(request: Request, next: Next) -> Response {
     response
 }
 
-async fn health() -> Response {
+async fn health(_: Unsigned) -> Response {
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") })).into_response()
 }
 
-async fn not_found(uri: Uri) -> Failure {
+async fn not_found(uri: Uri, _: Refused) -> Failure {
     let message = format!("there is nothing at {}; the API is under /api/v1/", uri.path());
     Failure::of(ErrorCode::NotFound, message)
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Failure {
+async fn wrong_method(method: Method, uri: Uri, _: Refused) -> Failure {
     let message = format!("{} does not take {method}; see the Allow header for what it takes", uri.path());
     Failure::invalid(message).with_status(StatusCode::METHOD_NOT_ALLOWED)
 }

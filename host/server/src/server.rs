@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bg_charms::LocalRuntime;
+use bg_identity::http_signature::NonceCache;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -63,6 +64,8 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     options: ServerOptions,
+    /// From the moment it listens: no earlier signature was meant for this process.
+    nonces: NonceCache,
 }
 
 impl Server {
@@ -79,9 +82,10 @@ impl Server {
             io::ErrorKind::AddrNotAvailable => BindError::NotHere(address),
             _ => BindError::Other { address, source },
         };
+        let nonces = NonceCache::new();
         let listener = TcpListener::bind(address).await.map_err(explain)?;
         let address = listener.local_addr().map_err(explain)?;
-        Ok(Self { listener, address, options })
+        Ok(Self { listener, address, options, nonces })
     }
 
     /// Where it listens, with the real port.
@@ -92,8 +96,8 @@ impl Server {
     /// Answers requests until `shutdown`. Then no new ones are taken, long polls are answered at once, and the requests that
     /// are being answered have the drain time to finish. Dropping the future closes every connection.
     pub async fn serve(self, runtime: Arc<LocalRuntime>, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { listener, address, options } = self;
-        let router = router::router(Arc::new(App::new(runtime, address, &options, shutdown.clone())));
+        let Self { listener, address, options, nonces } = self;
+        let router = router::router(Arc::new(App::new(runtime, address, &options, nonces, shutdown.clone())));
         let places = Arc::new(Semaphore::new(options.max_connections));
         let mut connections = JoinSet::new();
         loop {

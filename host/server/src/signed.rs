@@ -1,12 +1,14 @@
 //! Requests that are signed, and on whose behalf they are made.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use axum::extract::{FromRequest, Request};
 use bg_charms::{Actor, LocalHandle};
 use bg_identity::http_signature::{SignatureError, verify};
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::answer::Failure;
@@ -15,7 +17,8 @@ use crate::body::discard;
 
 const SIGNATURE_HEADERS: [&str; 3] = ["signature-input", "signature", "content-digest"];
 
-/// A request with a good signature: the runtime on the signer's behalf, and the body, which has at most `LIMIT` bytes.
+/// A request with a good signature: the runtime on the signer's behalf, and the body, which has at most `LIMIT` bytes: none
+/// with `NO_BODY`.
 pub(crate) struct Signed<const LIMIT: usize> {
     pub(crate) caller: LocalHandle,
     body: Bytes,
@@ -34,13 +37,8 @@ impl<const LIMIT: usize> FromRequest<Arc<App>> for Signed<LIMIT> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        let authority = match app.hosts.check(&parts.uri, &parts.headers) {
-            Ok(authority) => authority,
-            Err(error) => {
-                discard(body).await;
-                return Err(error.into());
-            }
-        };
+        // The router has refused other names; this one is part of what is signed.
+        let authority = app.hosts.check(&parts.uri, &parts.headers)?;
         // Without a signature there is no reason to hold a body.
         if let Some(missing) = SIGNATURE_HEADERS.into_iter().find(|name| !parts.headers.contains_key(*name)) {
             discard(body).await;
@@ -48,9 +46,23 @@ impl<const LIMIT: usize> FromRequest<Arc<App>> for Signed<LIMIT> {
         }
         let body = app.bodies.receive(&parts.headers, body, LIMIT).await?;
         let path_and_query = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let now = SystemTime::now();
-        let verified = verify(&parts.method, authority.as_str(), path_and_query, &parts.headers, &body, now)?;
-        app.nonces.accept(&verified, now)?;
+        let verified =
+            verify(&parts.method, authority.as_str(), path_and_query, &parts.headers, &body, SystemTime::now())?;
+        app.nonces.accept(&verified, Instant::now())?;
+        if !body.is_empty() {
+            check_type(&parts.headers)?;
+        }
         Ok(Self { caller: app.runtime.as_actor(Actor::Did(verified.did)), body })
     }
+}
+
+/// A body is JSON, and may say so. (What it says is not signed, so it only helps to find mistakes.)
+fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(said) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let essence = said.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let message = format!("the body must be JSON, and its Content-Type application/json; it is {said:?}");
+    Err(Failure::invalid(message).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use bg_charms::{Acl, DeployRequest, Deployed, Spaces, api};
 
 use crate::answer::Failure;
-use crate::options::{BODY, DEPLOY_BODY};
+use crate::options::{BODY, DEPLOY_BODY, NO_BODY};
 use crate::query::SpacePath;
 use crate::signed::Signed;
 
@@ -18,12 +18,12 @@ pub(crate) async fn deploy(
 }
 
 /// `GET /api/v1/spaces/{space}/charms`
-pub(crate) async fn charms(SpacePath(space): SpacePath, signed: Signed<BODY>) -> Result<Json<api::Charms>, Failure> {
+pub(crate) async fn charms(SpacePath(space): SpacePath, signed: Signed<NO_BODY>) -> Result<Json<api::Charms>, Failure> {
     Ok(Json(api::Charms { charms: signed.caller.charms(&space).await? }))
 }
 
 /// `GET /api/v1/spaces/{space}/acl`
-pub(crate) async fn acl(SpacePath(space): SpacePath, signed: Signed<BODY>) -> Result<Json<Acl>, Failure> {
+pub(crate) async fn acl(SpacePath(space): SpacePath, signed: Signed<NO_BODY>) -> Result<Json<Acl>, Failure> {
     Ok(Json(signed.caller.acl(&space).await?))
 }
 

@@ -91,7 +91,9 @@ impl Table {
             let record = Record::parse(&text).ok_or(TableError::Record { path })?;
             rows.entry(record.row.clone()).or_default().push(record);
         }
-        rows.values_mut().for_each(|records| records.sort());
+        for records in rows.values_mut() {
+            records.sort();
+        }
         Ok(Self { rows })
     }
 

@@ -4,14 +4,28 @@
 //!   JSON of Google's public API documentation and notes every request.
 //! - [`TestHost`]: the real binary, in a folder and an environment of its own.
 //! - [`HttpReply`] and [`exchange`]: a plain HTTP/1.1 client for requests that a proper client would not send.
+//! - [`RawServer`]: a server, and a proxy, that answer as no server should.
+//! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files on it
+//!   are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`].
 //!
 //! All of it is blocking and runs on threads of its own, so that it works the same in a test with or without an async
 //! runtime.
 
+mod clock;
+mod disk;
 mod google;
 mod host;
 mod http;
+mod needs;
+mod preload;
+mod raw;
+mod writes;
 
+pub use clock::SteppedClock;
+pub use disk::SmallDisk;
 pub use google::{Authorization, FakeGoogle, SeenRequest};
 pub use host::{Finished, Line, Output, Running, TestHost};
 pub use http::{HttpReply, exchange, request};
+pub use needs::available;
+pub use raw::{RawAnswer, RawRequest, RawServer};
+pub use writes::{FailingWrites, WriteFault};

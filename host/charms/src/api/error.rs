@@ -83,8 +83,9 @@ impl ErrorBody {
                 let inner = error.strip_prefix("the charm runtime is unavailable: ").unwrap_or(&error);
                 RuntimeError::Unavailable(inner.to_owned())
             }
+            // It is the caller that is not accepted, not what it asks: nothing that was said of a charm.
             (ErrorCode::Signature, ..) => {
-                RuntimeError::Invalid(format!("{url} does not accept the signature: {error}"))
+                RuntimeError::Unavailable(format!("{url} does not accept the signature: {error}"))
             }
         }
     }

@@ -8,7 +8,7 @@ use bg_sandbox::{CallFailure, CellWrites};
 use rusqlite::Transaction;
 use serde_json::Value;
 
-use super::handlers::input_texts;
+use super::handlers::input_secrets;
 use super::redact::redact;
 use super::{LocalRuntime, access};
 use crate::paths::SecretPaths;
@@ -88,7 +88,7 @@ impl LocalRuntime {
 /// Why it cannot be set up, without what was put in: that may be secret.
 fn refusal(request: &DeployRequest, failure: CallFailure) -> RuntimeError {
     let outcome = Outcome::failure(failure.kind, failure.message).with_stack(failure.stack);
-    let Outcome { kind, message, stack } = redact(outcome, input_texts(&request.inputs));
+    let Outcome { kind, message, stack } = redact(outcome, &input_secrets(&request.inputs));
     let message = message.unwrap_or_default();
     if kind == OutcomeKind::Unavailable {
         return RuntimeError::Unavailable(message);

@@ -8,7 +8,6 @@ use bg_poller::{Charm, CharmRef, CharmRuntime, Outcome, Registration, Run, Runti
 use rusqlite::Transaction;
 use serde_json::Value;
 
-use super::trigger::status;
 use super::view::LocalCharm;
 use super::{LocalRuntime, access};
 use crate::api::Shape;
@@ -165,7 +164,7 @@ impl CharmRuntime for LocalHandle {
                     Err(Failure::Refused(RuntimeError::NotFound(_))) => continue,
                     Err(error) => return Err(error),
                 };
-                if store::registrations::note_run(tx, stored.row, run.started_at, &status(&run.outcome))? {
+                if store::registrations::note_run(tx, stored.row, run.started_at, &run.outcome)? {
                     store::runs::add(tx, stored.row, run)?;
                 }
             }

@@ -48,7 +48,7 @@ impl Handlers {
             streams: BTreeSet::new(),
             config: Arc::new(config),
             http: self.http.clone(),
-            secrets: secrets(input_texts(inputs)),
+            secrets: input_secrets(inputs),
         };
         self.component.setup(call).await
     }
@@ -59,7 +59,7 @@ impl Handlers {
         charm: &StoredCharm,
         module: &str,
         cells: Snapshot,
-        secret_texts: Vec<String>,
+        secrets: Vec<Secret>,
         stream: &str,
         event: &str,
     ) -> Result<CellWrites, CallFailure> {
@@ -69,29 +69,25 @@ impl Handlers {
             streams: charm.summary.streams.iter().cloned().collect(),
             config: Arc::new(config(&charm.summary.file_name, module)),
             http: self.http.clone(),
-            secrets: secrets(secret_texts),
+            secrets,
         };
         self.component.handle(call, stream, event).await
     }
 }
 
-fn secrets(texts: Vec<String>) -> Vec<Secret> {
-    texts.into_iter().map(Secret::new).collect()
-}
-
 /// Every text in the inputs of a charm. Which of them are secret is known only once it is set up.
-pub(super) fn input_texts(inputs: &Map<String, Value>) -> Vec<String> {
-    let mut texts = Vec::new();
+pub(super) fn input_secrets(inputs: &Map<String, Value>) -> Vec<Secret> {
+    let mut secrets = Vec::new();
     let mut values: Vec<&Value> = inputs.values().collect();
     while let Some(value) = values.pop() {
         match value {
-            Value::String(text) => texts.push(text.clone()),
+            Value::String(text) => secrets.push(Secret::new(text.clone())),
             Value::Array(items) => values.extend(items),
             Value::Object(members) => values.extend(members.values()),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-    texts
+    secrets
 }
 
 fn config(file_name: &str, module: &str) -> BTreeMap<String, String> {

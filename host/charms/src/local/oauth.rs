@@ -1,6 +1,7 @@
 //! Renewing a charm's OAuth token.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bg_identity::Secret;
 use bg_poller::{CharmRef, RuntimeError};
@@ -69,18 +70,35 @@ fn is_code(text: &str) -> bool {
 }
 
 impl LocalRuntime {
-    /// Renews the token of a charm, in its turn.
-    pub(super) async fn refresh_auth(&self, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError> {
-        // Held to the end: a handler that runs meanwhile would find its cells changed.
-        let _turn = self.turns.take(charm).await;
-        let token = self.refresh_token(actor, charm).await?;
+    /// Renews the token of a charm, in its turn: once for all who ask meanwhile. It goes on when the caller no longer waits for
+    /// it, since the service may have replaced the refresh token by then.
+    pub(super) async fn refresh_auth(self: &Arc<Self>, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError> {
+        let asked = Instant::now();
+        let (runtime, actor, charm) = (Arc::clone(self), actor.clone(), charm.clone());
+        let renewal = tokio::spawn(async move {
+            // Held to the end: a handler that runs meanwhile would find its cells changed.
+            let mut turn = runtime.turns.take(&charm).await;
+            let token = runtime.refresh_token(&actor, &charm).await?;
+            if let Some(result) = turn.renewed_since(asked) {
+                return result;
+            }
+            let result = runtime.renew(&charm, &token).await;
+            turn.note_renewal(&result);
+            result
+        });
+        renewal
+            .await
+            .unwrap_or_else(|error| Err(RuntimeError::Unavailable(format!("the renewal came to no end: {error}"))))
+    }
+
+    async fn renew(&self, charm: &CharmRef, token: &Secret) -> Result<(), RuntimeError> {
         let Some(refresher) = &self.oauth else {
             return Err(RuntimeError::Unfit(format!(
                 "the OAuth token of {charm} cannot be renewed: say where with --oauth-refresh-url, such as \
                  http://localhost:8000/api/integrations/google-oauth/refresh"
             )));
         };
-        let info = refresher.refresh(&token).await?;
+        let info = refresher.refresh(token).await?;
         let (sealer, charm) = (self.sealer.clone(), charm.clone());
         let merged = self.database.write(move |tx| {
             let stored = store::charms::find(tx, &charm)?;

@@ -1,14 +1,14 @@
 //! The local runtime on behalf of one caller: what people do with spaces and charms.
 
 use async_trait::async_trait;
-use bg_identity::SpaceDid;
+use bg_identity::{SECRET_MASK, SpaceDid};
 use bg_poller::{CharmRef, RuntimeError};
 use serde_json::Value;
 
 use super::access;
 use super::handle::LocalHandle;
 use crate::store;
-use crate::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, SECRET_MASK, Spaces, Subject};
+use crate::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, Spaces, Subject};
 
 #[async_trait]
 impl Spaces for LocalHandle {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bg_identity::Secret;
 use bg_poller::{CharmRef, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use bg_sandbox::{CallFailure, CellWrites};
 use rusqlite::Transaction;
@@ -18,14 +19,11 @@ use crate::{AccessLevel, Actor};
 /// charm take turns.
 const ATTEMPTS: usize = 3;
 
-/// What a registration shows of an error, bytes. The run history has all of it.
-const MAX_STATUS_BYTES: usize = 300;
-
 /// What is known of a charm when its call begins.
 struct Begun {
     charm: Arc<StoredCharm>,
     module: String,
-    secret_texts: Vec<String>,
+    secrets: Vec<Secret>,
 }
 
 /// What a call came to, to be kept.
@@ -67,8 +65,8 @@ impl LocalRuntime {
                 return Err(RuntimeError::Unfit(text).into());
             }
             let module = store::charms::module(tx, stored.row)?;
-            let secret_texts = Cells::of(tx, &sealer, &stored).secret_texts()?;
-            Ok(Begun { charm: Arc::new(stored), module, secret_texts })
+            let secrets = Cells::of(tx, &sealer, &stored).secrets()?;
+            Ok(Begun { charm: Arc::new(stored), module, secrets })
         });
         begun.await
     }
@@ -84,8 +82,7 @@ impl LocalRuntime {
         let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), begun.charm.clone());
         let trouble = snapshot.trouble();
         let (started_at, clock) = (UnixMillis::now(), Instant::now());
-        let result =
-            handlers.handle(&begun.charm, &begun.module, snapshot, begun.secret_texts.clone(), stream, event).await;
+        let result = handlers.handle(&begun.charm, &begun.module, snapshot, begun.secrets.clone(), stream, event).await;
         match trouble.take() {
             Some(Problem::Changed) => return Ok(None),
             Some(Problem::Failed(error)) => return Err(error),
@@ -129,20 +126,9 @@ fn keep(
         }
     }
     if !run.outcome.is_success() {
-        run.outcome = redact(run.outcome, cells.secret_texts()?);
+        run.outcome = redact(run.outcome, &cells.secrets()?);
     }
     store::runs::add(tx, charm.row, &run)?;
-    store::registrations::note_run(tx, charm.row, run.started_at, &status(&run.outcome))?;
+    store::registrations::note_run(tx, charm.row, run.started_at, &run.outcome)?;
     Ok(Some(run.outcome))
-}
-
-/// What a registration shows of an outcome: one line.
-pub(super) fn status(outcome: &Outcome) -> String {
-    let text = outcome.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    if line.len() <= MAX_STATUS_BYTES {
-        line.to_owned()
-    } else {
-        format!("{}…", &line[..line.floor_char_boundary(MAX_STATUS_BYTES)])
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
-use bg_poller::CharmRef;
+use bg_poller::{CharmRef, RuntimeError};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// Lets the calls of each charm run one after the other, in the order they came.
@@ -12,13 +13,33 @@ pub(super) struct Turns(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    locks: HashMap<CharmRef, Weak<AsyncMutex<()>>>,
+    locks: HashMap<CharmRef, Weak<Lock>>,
     /// How many there may be before those that nobody waits for are dropped.
     sweep_at: usize,
 }
 
+/// Holds what came of the charm's last renewal for as long as anybody waits for a turn.
+type Lock = AsyncMutex<Option<Renewal>>;
+
+struct Renewal {
+    ended: Instant,
+    result: Result<(), RuntimeError>,
+}
+
 /// A charm's turn; ends when it is dropped.
-pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
+pub(super) struct Turn(OwnedMutexGuard<Option<Renewal>>);
+
+impl Turn {
+    /// What came of a renewal of the charm's token that ended after `asked`, while others waited.
+    pub(super) fn renewed_since(&self, asked: Instant) -> Option<Result<(), RuntimeError>> {
+        self.0.as_ref().filter(|renewal| renewal.ended >= asked).map(|renewal| renewal.result.clone())
+    }
+
+    /// Tells those who wait what came of a renewal.
+    pub(super) fn note_renewal(&mut self, result: &Result<(), RuntimeError>) {
+        *self.0 = Some(Renewal { ended: Instant::now(), result: result.clone() });
+    }
+}
 
 impl Turns {
     /// Waits for the charm's turn.
@@ -27,7 +48,7 @@ impl Turns {
         Turn(lock.lock_owned().await)
     }
 
-    fn lock_of(&self, charm: &CharmRef) -> Arc<AsyncMutex<()>> {
+    fn lock_of(&self, charm: &CharmRef) -> Arc<Lock> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = state.locks.get(charm).and_then(Weak::upgrade) {
             return lock;

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::http_client;
+use super::http_client::{self, BodyError};
+use super::rest::Rest;
 use crate::api::{CHANGES_WAIT_SECONDS, ErrorBody};
 
 /// What the runtime does by itself takes milliseconds; a slow network the rest.
@@ -22,19 +23,29 @@ pub(super) const HANDLER_TIME: Duration = Duration::from_secs(150);
 /// The wait itself, and as much as any request.
 pub(super) const CHANGES_TIME: Duration = Duration::from_secs(CHANGES_WAIT_SECONDS + TIME.as_secs());
 
-/// 100,000 registrations take 40 MB.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Most answers: names, an outcome with its stack, a token.
+const ANSWER_BYTES: usize = 1024 * 1024;
+
+/// A value, which an integration can be given up to 16 MiB of, with what is around it; and a charm's newest runs.
+pub(super) const VALUE_BYTES: usize = 16 * 1024 * 1024 + 1024;
+
+/// The charms of a space, and whole charms.
+pub(super) const LIST_BYTES: usize = 64 * 1024 * 1024;
+
+/// 100,000 registrations take 35 MB if all is well, and 105 MB if each has names and an error text as long as they may be.
+pub(super) const REGISTRATIONS_BYTES: usize = 128 * 1024 * 1024;
 
 /// Sends requests to one runtime, signed by one key.
 pub(super) struct Caller {
     url: Url,
     identity: Identity,
     client: reqwest::Client,
+    rest: Rest,
 }
 
 impl Caller {
     pub(super) fn new(url: Url, identity: Identity) -> Self {
-        Self { url, identity, client: http_client::new(TIME) }
+        Self { url, identity, client: http_client::new(TIME), rest: Rest::default() }
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -51,6 +62,25 @@ impl Caller {
     fn unlike_a_runtime(&self, what: &str) -> RuntimeError {
         RuntimeError::Unavailable(format!("{} answers unlike a charm runtime ({what}): check API_URL", self.url))
     }
+
+    /// The error in an answer that is not a success. What is not the API's own error says nothing of any charm: then it is the
+    /// runtime that is unavailable, or a proxy before it that is in the way.
+    fn refusal(&self, status: StatusCode, answer: &[u8]) -> RuntimeError {
+        if let Ok(body) = serde_json::from_slice::<ErrorBody>(answer) {
+            return body.into_error(&self.url);
+        }
+        let url = &self.url;
+        RuntimeError::Unavailable(match status {
+            StatusCode::TOO_MANY_REQUESTS => format!("{url} asks for fewer requests ({status})"),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                format!(
+                    "{url}, or a proxy before it, refuses requests ({status}): check API_URL, and what the proxy asks for"
+                )
+            }
+            status if status.is_server_error() => format!("{url}, or a proxy before it, fails ({status}): see its log"),
+            status => return self.unlike_a_runtime(&status.to_string()),
+        })
+    }
 }
 
 /// A request to be sent.
@@ -60,6 +90,7 @@ pub(super) struct Call<'a> {
     url: Url,
     body: Vec<u8>,
     time: Duration,
+    limit: usize,
 }
 
 impl<'a> Call<'a> {
@@ -68,7 +99,7 @@ impl<'a> Call<'a> {
         url.set_path(&format!("{}{path}", caller.url.path().trim_end_matches('/')));
         url.set_query(None);
         url.set_fragment(None);
-        Self { caller, method, url, body: Vec::new(), time: TIME }
+        Self { caller, method, url, body: Vec::new(), time: TIME, limit: ANSWER_BYTES }
     }
 
     pub(super) fn query(mut self, name: &str, value: &str) -> Self {
@@ -86,6 +117,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// The longest answer, bytes; 1 MiB if not set.
+    pub(super) fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Sends it, and reads the answer.
     pub(super) async fn answer<T: DeserializeOwned>(self) -> Result<T, RuntimeError> {
         let caller = self.caller;
@@ -99,7 +136,14 @@ impl<'a> Call<'a> {
     }
 
     async fn send(self) -> Result<Vec<u8>, RuntimeError> {
-        let Self { caller, method, url, body, time } = self;
+        let Self { caller, method, url, body, time, limit } = self;
+        if let Some(left) = caller.rest.left() {
+            let seconds = left.as_secs() + 1;
+            return Err(RuntimeError::Unavailable(format!(
+                "{} asked for no requests for {seconds} s more",
+                caller.url
+            )));
+        }
         let signature = http_signature::sign(&caller.identity, &method, &url, &body, SystemTime::now())
             .map_err(|error| RuntimeError::Invalid(error.to_string()))?;
         let mut request = caller.client.request(method, url.clone()).timeout(time);
@@ -116,17 +160,16 @@ impl<'a> Call<'a> {
                 response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or("somewhere");
             return Err(caller.unlike_a_runtime(&format!("{status}, it redirects to {target:?}")));
         }
-        let answer = http_client::body(&mut response, MAX_ANSWER_BYTES)
-            .await
-            .map_err(|problem| caller.unreachable(&format!("its answer broke off: {problem}")))?;
-        if status.is_success() { Ok(answer) } else { Err(refusal(caller, status, &answer)) }
-    }
-}
-
-/// The error in an answer that is not a success.
-fn refusal(caller: &Caller, status: StatusCode, answer: &[u8]) -> RuntimeError {
-    match serde_json::from_slice::<ErrorBody>(answer) {
-        Ok(body) => body.into_error(&caller.url),
-        Err(_) => caller.unlike_a_runtime(&status.to_string()),
+        caller.rest.heed(status, response.headers());
+        let answer = match http_client::body(&mut response, limit).await {
+            Ok(answer) => answer,
+            Err(BodyError::TooLong) => {
+                return Err(caller.unlike_a_runtime(&format!("{status}, longer than {limit} bytes")));
+            }
+            Err(BodyError::Broken(problem)) => {
+                return Err(caller.unreachable(&format!("its answer broke off: {problem}")));
+            }
+        };
+        if status.is_success() { Ok(answer) } else { Err(caller.refusal(status, &answer)) }
     }
 }

@@ -43,12 +43,23 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
+/// Why the body of an answer was not had.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// It is longer than it may be.
+    #[error("it is too long")]
+    TooLong,
+    /// It did not come whole; says why.
+    #[error("{0}")]
+    Broken(String),
+}
+
 /// The body of an answer, up to `limit` bytes.
-pub(crate) async fn body(response: &mut Response, limit: usize) -> Result<Vec<u8>, String> {
+pub(crate) async fn body(response: &mut Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Broken(cause(&error)))? {
         if body.len() + chunk.len() > limit {
-            return Err(format!("it is longer than {limit} bytes"));
+            return Err(BodyError::TooLong);
         }
         body.extend_from_slice(&chunk);
     }

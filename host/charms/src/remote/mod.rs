@@ -1,7 +1,10 @@
 //! A charm runtime that is offered over HTTP.
 
 mod call;
+#[cfg(test)]
+mod hostile;
 pub(crate) mod http_client;
+mod rest;
 #[cfg(test)]
 mod tests;
 
@@ -59,7 +62,8 @@ impl fmt::Debug for RemoteRuntime {
 #[async_trait]
 impl CharmRuntime for RemoteRuntime {
     async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
-        let api::Registrations { registrations, .. } = self.get(path::REGISTRATIONS).answer().await?;
+        let api::Registrations { registrations, .. } =
+            self.get(path::REGISTRATIONS).limit(call::REGISTRATIONS_BYTES).answer().await?;
         Ok(registrations)
     }
 
@@ -89,7 +93,7 @@ impl CharmRuntime for RemoteRuntime {
     }
 
     async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError> {
-        let call = self.get(path::of_charm(charm, "runs")).query("limit", &limit.to_string());
+        let call = self.get(path::of_charm(charm, "runs")).query("limit", &limit.to_string()).limit(call::VALUE_BYTES);
         let api::Runs { runs } = call.answer().await?;
         Ok(runs)
     }
@@ -140,12 +144,12 @@ impl Spaces for RemoteRuntime {
     }
 
     async fn charms(&self, space: &SpaceDid) -> Result<Vec<CharmSummary>, RuntimeError> {
-        let api::Charms { charms } = self.get(path::charms(space)).answer().await?;
+        let api::Charms { charms } = self.get(path::charms(space)).limit(call::LIST_BYTES).answer().await?;
         Ok(charms)
     }
 
     async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError> {
-        self.get(path::of_charm(charm, "show")).answer().await
+        self.get(path::of_charm(charm, "show")).limit(call::LIST_BYTES).answer().await
     }
 }
 
@@ -172,8 +176,8 @@ impl Charm for RemoteCharm {
 
     async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
         let keys = Value::from(path).to_string();
-        let value: api::Value =
-            self.runtime.get(path::of_charm(&self.charm, "value")).query("path", &keys).answer().await?;
+        let call = self.runtime.get(path::of_charm(&self.charm, "value")).query("path", &keys);
+        let value: api::Value = call.limit(call::VALUE_BYTES).answer().await?;
         Ok(value.into())
     }
 }

@@ -107,7 +107,7 @@ async fn refusals_arrive_as_they_were_meant() {
     .await;
     let error = remote.registrations().await.unwrap_err();
     assert!(
-        matches!(&error, RuntimeError::Invalid(text) if text.contains("does not accept the signature")),
+        matches!(&error, RuntimeError::Unavailable(text) if text.contains("does not accept the signature")),
         "{error:?}"
     );
 }
@@ -120,7 +120,7 @@ async fn what_is_no_charm_runtime_is_named_with_what_to_check() {
     let closed = RemoteRuntime::new("http://127.0.0.1:1".parse().unwrap(), me());
     let cases = [
         (garbage, "answers unlike a charm runtime (expected value"),
-        (refusing, "answers unlike a charm runtime (403 Forbidden): check API_URL"),
+        (refusing, "refuses requests (403 Forbidden): check API_URL"),
         (moved, "it redirects to \"https://example.com/\"): check API_URL"),
         (closed, "is `bg-wasm-host serve` running? set API_URL"),
     ];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bg_identity::Secret;
 use rusqlite::{OptionalExtension, Transaction};
 use serde_json::Value;
 
@@ -80,14 +81,14 @@ impl<'a> Cells<'a> {
     }
 
     /// Every secret text in the cells.
-    pub(crate) fn secret_texts(&self) -> Result<Vec<String>, Failure> {
-        let mut texts = Vec::new();
+    pub(crate) fn secrets(&self) -> Result<Vec<Secret>, Failure> {
+        let mut secrets = Vec::new();
         for name in self.names()?.iter().filter(|name| self.secrets.touches_cell(name)) {
             if let Some(value) = self.value(name)? {
-                texts.extend(self.secrets.texts(name, value));
+                secrets.extend(self.secrets.texts(name, value).into_iter().map(Secret::new));
             }
         }
-        Ok(texts)
+        Ok(secrets)
     }
 
     fn damaged(&self, name: &str) -> Failure {

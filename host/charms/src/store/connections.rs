@@ -36,6 +36,7 @@ impl Database {
         match prepared {
             Ok(()) => {}
             Err(Failure::Key(error)) => return Err(error.into()),
+            Err(Failure::Sql(error)) => return Err(open::problem(path, &error)),
             Err(other) => {
                 return Err(OpenError::Unusable { path: path.to_owned(), problem: other.to_string() });
             }
@@ -90,12 +91,14 @@ impl Database {
         open::reader(&self.path)
     }
 
-    /// The error that callers see, which names the file.
+    /// The error that callers see, which names the file and what to do.
     pub(crate) fn failed(&self, failure: Failure) -> RuntimeError {
         match failure {
             Failure::Refused(error) => error,
             Failure::Key(error) => RuntimeError::Unavailable(error.to_string()),
-            other => RuntimeError::Unavailable(format!("the database {}: {other}", self.path.display())),
+            other => {
+                RuntimeError::Unavailable(format!("the database {}: {other}{}", self.path.display(), other.mend()))
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use bg_poller::RuntimeError;
+use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 use super::KeyError;
 
@@ -26,10 +28,41 @@ pub enum OpenError {
         problem: String,
     },
     /// It can be read but not written.
-    #[error("the database {path} cannot be written: check the owner and the permissions of the file and of its folder")]
+    #[error(
+        "the database {path} cannot be written: check the owner and the permissions of the file and of its folder, and that its \
+         disk is not mounted read-only"
+    )]
     ReadOnly {
         /// The database.
         path: PathBuf,
+    },
+    /// There is no room for it.
+    #[error("the database {path} cannot be opened: its disk is full; free some space there")]
+    Full {
+        /// The database.
+        path: PathBuf,
+    },
+    /// What is in it does not fit together.
+    #[error(
+        "the database {path} is damaged: SQLite says \"{problem}\"; put back a backup of it and of secrets.key, or move it away \
+         to start with an empty one. Nothing was changed in it"
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// How.
+        problem: String,
+    },
+    /// Its newest changes are there, and it is not.
+    #[error(
+        "the database {path} is missing or empty, and {log} has changes that belong to it: put the database back beside it, or \
+         move {log} away to start with an empty one"
+    )]
+    Orphan {
+        /// The database.
+        path: PathBuf,
+        /// Its write-ahead log.
+        log: PathBuf,
     },
     /// There is something else in the file.
     #[error("{path} is not a database of bg-wasm-host: {found}; name another file")]
@@ -70,4 +103,27 @@ pub(crate) enum Failure {
     /// Not the store's fault: what was asked for is refused.
     #[error(transparent)]
     Refused(#[from] RuntimeError),
+}
+
+impl Failure {
+    /// How to mend it, if it is the disk's fault.
+    pub(super) fn mend(&self) -> &'static str {
+        let Self::Sql(error) = self else { return "" };
+        match error.sqlite_error_code() {
+            _ if is_full(error) => "; free some space on its disk",
+            Some(ErrorCode::ReadOnly) => "; see that the file, its folder and its disk can be written",
+            // SQLite gives the same for a disk that becomes read-only under it.
+            Some(ErrorCode::SystemIoFailure) => {
+                "; see whether its disk fails, or has become read-only: the system's log (dmesg) tells"
+            }
+            _ => "",
+        }
+    }
+}
+
+/// Whether it is for lack of room.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    // The second: what readers and writers share (`-shm`) got none.
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE)
 }

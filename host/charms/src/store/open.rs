@@ -1,11 +1,13 @@
 //! From a path to connections that are ready.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::OpenError;
+use super::error::is_full;
 use super::schema::{self, Found};
 
 /// How long a statement waits for another process to finish a transaction. Ours take milliseconds.
@@ -13,6 +15,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connection that writes; creates and migrates the file if need be.
 pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
+    check_log(path)?;
     create_for_owner_only(path)?;
     let mut connection = connect(path)?;
     let problem = |error| problem(path, &error);
@@ -20,10 +23,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::ReadOnly { path: path.to_owned() });
     }
     match schema::inspect(&mut connection).map_err(problem)? {
-        Found::Foreign => {
-            let found = "it is a SQLite database of another program".to_owned();
-            return Err(OpenError::Foreign { path: path.to_owned(), found });
-        }
+        Found::Foreign(found) => return Err(OpenError::Foreign { path: path.to_owned(), found }),
         Found::Ours(version) if version > schema::newest() => {
             return Err(OpenError::Newer { path: path.to_owned(), found: version, known: schema::newest() });
         }
@@ -56,6 +56,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // A charm's source could otherwise make SQLite run what a damaged or planted schema says.
     connection.pragma_update(None, "trusted_schema", false)?;
+    // A service may write to its own folders only; SQLite's place for what a large sort or statement spills is in none of them.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // More than the number of different statements here, so that each is compiled once a connection.
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
@@ -90,19 +92,38 @@ fn create_for_owner_only(path: &Path) -> Result<(), OpenError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && path.exists() => {
-            Err(OpenError::ReadOnly { path: path.to_owned() })
+        Err(error) => {
+            let path = path.to_owned();
+            Err(match error.kind() {
+                ErrorKind::PermissionDenied if path.exists() => OpenError::ReadOnly { path },
+                ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path },
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::Full { path },
+                _ => OpenError::Unusable { path, problem: error.to_string() },
+            })
         }
-        Err(error) => Err(OpenError::Unusable { path: path.to_owned(), problem: error.to_string() }),
     }
 }
 
-fn problem(path: &Path, error: &rusqlite::Error) -> OpenError {
+/// Refuses what SQLite would do with the log of a database that was moved away, or emptied: delete it, for a new database.
+fn check_log(path: &Path) -> Result<(), OpenError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    // The log first: another process may just be creating both, and the log gets its content last.
+    let has_content = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    if has_content(&log) && !has_content(path) {
+        return Err(OpenError::Orphan { path: path.to_owned(), log });
+    }
+    Ok(())
+}
+
+/// What an error of SQLite's means for a database that is being opened.
+pub(super) fn problem(path: &Path, error: &rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            OpenError::Foreign { path, found: format!("SQLite says \"{error}\"") }
-        }
+        _ if is_full(error) => OpenError::Full { path },
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign { path, found: format!("SQLite says \"{error}\"") },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, problem: error.to_string() },
         Some(ErrorCode::ReadOnly) => OpenError::ReadOnly { path },
         _ => OpenError::Unusable { path, problem: error.to_string() },
     }
@@ -110,7 +131,11 @@ fn problem(path: &Path, error: &rusqlite::Error) -> OpenError {
 
 #[cfg(test)]
 mod tests {
+    use bg_identity::system_space;
+
+    use super::super::{Database, spaces};
     use super::*;
+    use crate::Acl;
 
     #[test]
     fn what_is_not_our_database_is_refused_with_a_reason_and_left_alone() {
@@ -119,20 +144,62 @@ mod tests {
         std::fs::write(at("text.db"), "not a database, but long enough to be one ".repeat(50)).unwrap();
         std::fs::create_dir(at("folder.db")).unwrap();
         Connection::open(at("other.db")).unwrap().execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
-        writer(&at("newer.db")).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        for (name, version) in [("newer.db", 99), ("older.db", 0), ("odd.db", -1)] {
+            writer(&at(name)).unwrap().pragma_update(None, "user_version", version).unwrap();
+        }
+        drop(writer(&at("sound.db")).unwrap());
+        let whole = std::fs::read(at("sound.db")).unwrap();
+        std::fs::write(at("cut.db"), &whole[..8_192]).unwrap();
+        std::fs::write(at("holes.db"), [&whole[..4_096], &vec![0xa5; whole.len() - 4_096]].concat()).unwrap();
         let cases = [
             ("text.db", "text.db is not a database of bg-wasm-host: SQLite says"),
             ("folder.db", "it is a folder"),
             ("other.db", "a SQLite database of another program"),
             ("newer.db", "was made by a newer bg-wasm-host: its format is 99, and this version knows formats up to 1"),
+            ("older.db", "its format is 0, which no bg-wasm-host has made"),
+            ("odd.db", "its format is -1, which no bg-wasm-host has made"),
+            ("cut.db", "cut.db is damaged: SQLite says"),
+            ("holes.db", "holes.db is damaged: SQLite says"),
             ("missing/a.db", "there is no folder"),
         ];
         for (name, expected) in cases {
+            let attempt = bg_abuse::Attempt::begin("database", name);
             let before = std::fs::read(at(name)).ok();
-            let error = writer(&at(name)).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
+            let opened = Database::open(&at(name), |tx| spaces::create(tx, &system_space(), &Acl::default()));
+            let error = opened.err().unwrap_or_else(|| panic!("{name} was opened"));
+            let text = error.to_string();
+            assert!(text.contains(expected) && text.contains(name), "{text}");
             assert_eq!(std::fs::read(at(name)).ok(), before, "{name} was changed");
+            attempt.ended(format!("{error:?}").split(' ').next().unwrap_or_default());
         }
+    }
+
+    #[test]
+    fn a_log_without_its_database_is_kept_and_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, log) = (dir.path().join("a.db"), dir.path().join("a.db-wal"));
+        let connection = writer(&path).unwrap();
+        connection.execute("INSERT INTO spaces VALUES ('s', 0)", []).unwrap();
+        let (database, content) = (std::fs::read(&path).unwrap(), std::fs::read(&log).unwrap());
+        drop(connection);
+        assert!(!content.is_empty());
+        let attempt = bg_abuse::Attempt::begin("database", "a log whose database is gone, or empty");
+        for database in [None, Some(&[][..])] {
+            let _ = std::fs::remove_file(&path);
+            database.into_iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());
+            std::fs::write(&log, &content).unwrap();
+            let error = writer(&path).unwrap_err();
+            assert!(matches!(&error, OpenError::Orphan { .. }), "{error:?}");
+            assert!(error.to_string().contains("a.db-wal"), "{error}");
+            assert_eq!(std::fs::read(&log).unwrap(), content);
+        }
+        attempt.ended("Orphan");
+        // With its database, it is what a killed process leaves behind: nothing of it is lost.
+        let attempt = bg_abuse::Attempt::begin("database", "a log that a killed process left");
+        std::fs::write(&path, database).unwrap();
+        let spaces = writer(&path).unwrap().query_row("SELECT count(*) FROM spaces", [], |row| row.get::<_, i64>(0));
+        assert_eq!(spaces, Ok(1));
+        attempt.ended("recovered");
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! Registrations, the number of their revision, and the integrations' lists of them.
 
 use bg_identity::IntegrationId;
-use bg_poller::{CharmRef, Registration, UnixMillis};
+use bg_poller::{CharmRef, Outcome, OutcomeKind, Registration, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::Failure;
 use super::charms::charm_ref;
 
-const SELECT: &str = "SELECT space, id, integration, r.created_at, r.updated_at, last_run, disabled_at, status \
+const SELECT: &str = "SELECT space, id, integration, r.created_at, r.updated_at, last_run, disabled_at, status, \
+                      (SELECT kind FROM runs WHERE runs.charm = r.charm ORDER BY runs.row DESC LIMIT 1) \
                       FROM registrations r JOIN charms c ON c.row = r.charm";
+
+/// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own making.
+/// The run history has all of it.
+const STATUS_BYTES: usize = 300;
 
 /// A number that rises with every registration, removal, enabling and disabling; not with what polls note.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
@@ -34,13 +39,17 @@ pub(crate) fn of(tx: &Transaction<'_>, row: i64) -> Result<Option<Registration>,
     statement.query_row([row], registration).optional()?.transpose()
 }
 
+/// The time of a change: never before that of the last one, since a later time is how the poll loop knows that there was one,
+/// and the wall clock may have been set back.
+const CHANGED_AT: &str = "updated_at = max(?3, registrations.updated_at + 1)";
+
 /// Registers the charm in that row, or re-enables and re-labels its registration.
 pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId) -> Result<(), Failure> {
-    tx.prepare_cached(
+    tx.prepare_cached(&format!(
         "INSERT INTO registrations (charm, integration, created_at, updated_at, status) \
          VALUES (?1, ?2, ?3, ?3, 'Initializing') ON CONFLICT (charm) DO UPDATE SET \
-         integration = excluded.integration, updated_at = excluded.updated_at, disabled_at = 0, status = 'Re-initializing'",
-    )?
+         integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, status = 'Re-initializing'"
+    ))?
     .execute((row, integration.as_str(), UnixMillis::now().0))?;
     Ok(advance_revision(tx)?)
 }
@@ -49,12 +58,14 @@ pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId
 pub(crate) fn set_disabled(tx: &Transaction<'_>, row: i64, reason: Option<&str>) -> Result<bool, Failure> {
     let now = UnixMillis::now();
     let (disabled_at, status) = match reason {
-        Some(reason) => (now, format!("Disabled: {reason}")),
+        Some(reason) => (now, format!("Disabled: {}", shown(reason))),
         None => (UnixMillis::NEVER, "Re-initializing".to_owned()),
     };
     let changed = tx
-        .prepare_cached("UPDATE registrations SET disabled_at = ?2, status = ?3, updated_at = ?4 WHERE charm = ?1")?
-        .execute((row, disabled_at.0, status, now.0))?;
+        .prepare_cached(&format!(
+            "UPDATE registrations SET disabled_at = ?2, {CHANGED_AT}, status = ?4 WHERE charm = ?1"
+        ))?
+        .execute((row, disabled_at.0, now.0, status))?;
     if changed > 0 {
         advance_revision(tx)?;
     }
@@ -74,14 +85,15 @@ pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Fai
     Ok(removed > 0)
 }
 
-/// Notes a poll; false if there is no such registration. The reason of a disabled one stays readable.
-pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, at: UnixMillis, status: &str) -> Result<bool, Failure> {
+/// Notes a poll; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that are
+/// noted the later one counts, unless its time is still to come: then the clock has been set back since.
+pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, at: UnixMillis, outcome: &Outcome) -> Result<bool, Failure> {
     let changed = tx
         .prepare_cached(
-            "UPDATE registrations SET last_run = max(last_run, ?2), \
+            "UPDATE registrations SET last_run = CASE WHEN last_run > ?4 THEN ?2 ELSE max(last_run, ?2) END, \
              status = CASE disabled_at WHEN 0 THEN ?3 ELSE status END WHERE charm = ?1",
         )?
-        .execute((row, at.0, status))?;
+        .execute((row, at.0, shown(&outcome.to_string()), UnixMillis::now().0))?;
     Ok(changed > 0)
 }
 
@@ -113,8 +125,21 @@ fn registration(row: &Row<'_>) -> rusqlite::Result<Result<Registration, Failure>
     let [created_at, updated_at, last_run, disabled_at] =
         [row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?].map(UnixMillis);
     let status = row.get(7)?;
+    let kind: Option<String> = row.get(8)?;
+    // An outcome of a later version is none that this one knows.
+    let last_outcome = kind.and_then(|kind| OutcomeKind::ALL.into_iter().find(|known| known.as_str() == kind));
     Ok(charm_ref(&space, &id).and_then(|charm| {
         let integration = integration.parse().map_err(|_| Failure::Damaged(format!("the registration of {charm}")))?;
-        Ok(Registration { charm, integration, created_at, updated_at, last_run, disabled_at, status })
+        Ok(Registration { charm, integration, created_at, updated_at, last_run, disabled_at, status, last_outcome })
     }))
+}
+
+/// What a status shows of a text: the start of its first line.
+fn shown(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.len() <= STATUS_BYTES {
+        line.to_owned()
+    } else {
+        format!("{}…", &line[..line.floor_char_boundary(STATUS_BYTES)])
+    }
 }

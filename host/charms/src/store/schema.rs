@@ -100,8 +100,8 @@ pub(super) enum Found {
     Empty,
     /// One of ours, in this format.
     Ours(i64),
-    /// Another program's.
-    Foreign,
+    /// Something else; says what.
+    Foreign(String),
 }
 
 /// Looks into the file without changing it.
@@ -112,9 +112,10 @@ pub(super) fn inspect(connection: &mut Connection) -> rusqlite::Result<Found> {
     let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(match (application, version, tables) {
-        (APPLICATION_ID, version, _) => Found::Ours(version),
+        (APPLICATION_ID, version @ 1.., 1..) => Found::Ours(version),
         (0, 0, 0) => Found::Empty,
-        _ => Found::Foreign,
+        (APPLICATION_ID, ..) => Found::Foreign(format!("its format is {version}, which no bg-wasm-host has made")),
+        _ => Found::Foreign("it is a SQLite database of another program".to_owned()),
     })
 }
 

@@ -1,39 +1,103 @@
 //! `doctor`: whether everything that the service needs is in order, and what mends what is not.
 
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use bg_identity::system_space;
-use bg_sandbox::World;
+use anyhow::{Context as _, anyhow};
+use bg_identity::{key_file_readers, system_space};
+use bg_sandbox::{Limits, World};
 
 use crate::args::Common;
+use crate::confine::{Confined, Confinement};
 use crate::connect::{self, Place};
+use crate::paths::DataDir;
 use crate::{output, paths};
 
-/// One line of the report.
-struct Check {
-    what: &'static str,
-    found: anyhow::Result<String>,
+/// What was found of one thing.
+enum Found {
+    /// It is in order.
+    Ok(String),
+    /// The service runs, but less safely than it could.
+    Weak(String),
+    /// The service does not run so.
+    Wrong(anyhow::Error),
 }
 
-/// Checks the key, the charm runtime, access to the system space, the sandbox and what runs charms. Status 1 if one fails.
+impl From<anyhow::Result<String>> for Found {
+    fn from(found: anyhow::Result<String>) -> Self {
+        found.map_or_else(Self::Wrong, Self::Ok)
+    }
+}
+
+/// Checks the key, the folders, the charm runtime, access to the system space, what runs charms, and whether the service can
+/// confine itself. Status 1 if the service would not run.
 pub(crate) async fn run(common: &Common) -> anyhow::Result<ExitCode> {
     let checks = [
-        Check { what: "operator's key", found: connect::operator(common).map(|key| key.did().to_string()) },
-        Check { what: "runtime's place", found: describe_place(common).await },
-        Check { what: "registrations", found: registrations(common).await },
-        Check { what: "charms' engine", found: script(common).await },
+        ("operator's key", key(common)),
+        ("data directory", data_directory(common).into()),
+        ("cache directory", cache_directory(common)),
+        ("runtime's place", describe_place(common).await.into()),
+        ("registrations", registrations(common).await.into()),
+        ("charms' engine", script(common).await.into()),
+        ("confinement", confinement()),
     ];
     let mut code = ExitCode::SUCCESS;
-    for Check { what, found } in checks {
+    for (what, found) in checks {
         match found {
-            Ok(found) => output::line(format_args!("ok     {what}: {found}"))?,
-            Err(error) => {
+            Found::Ok(found) => output::line(format_args!("ok     {what}: {found}"))?,
+            Found::Weak(found) => output::line(format_args!("weak   {what}: {found}"))?,
+            Found::Wrong(error) => {
                 code = ExitCode::FAILURE;
                 output::line(format_args!("wrong  {what}: {error:#}"))?;
             }
         }
     }
     Ok(code)
+}
+
+fn key(common: &Common) -> Found {
+    let did = match connect::operator(common) {
+        Ok(key) => key.did().to_string(),
+        Err(error) => return Found::Wrong(error),
+    };
+    let readers = common.identity.as_deref().and_then(|path| Some((path, key_file_readers(path)?)));
+    match readers {
+        Some((path, readers)) => Found::Weak(format!("{did}; {}", connect::readable_key(path, readers))),
+        None => Found::Ok(did),
+    }
+}
+
+fn data_directory(common: &Common) -> anyhow::Result<String> {
+    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let path = data_dir.path();
+    try_writing(path).with_context(|| {
+        format!("cannot write to {}; make room, or name another directory with --data-dir DIR", path.display())
+    })?;
+    Ok(format!("{} can be written to", path.display()))
+}
+
+fn cache_directory(common: &Common) -> Found {
+    let Some(path) = paths::cache_dir(common.cache_dir.as_deref()) else {
+        return Found::Weak(
+            "none, so components are compiled at every start; name one with --cache-dir DIR".to_owned(),
+        );
+    };
+    let tried = paths::create_private(&path).and_then(|()| try_writing(&path));
+    match tried {
+        Ok(()) => Found::Ok(format!("{} can be written to", path.display())),
+        Err(error) => Found::Wrong(
+            anyhow!(error).context(format!("cannot use {}; name another with --cache-dir DIR", path.display())),
+        ),
+    }
+}
+
+/// Writes a little file, and removes it.
+fn try_writing(folder: &Path) -> std::io::Result<()> {
+    let file = folder.join(format!(".doctor-{}", std::process::id()));
+    let written = fs::write(&file, [0; 4096]).and_then(|()| fs::File::open(&file)?.sync_all());
+    let removed = fs::remove_file(&file);
+    written.and(removed)
 }
 
 async fn describe_place(common: &Common) -> anyhow::Result<String> {
@@ -51,6 +115,20 @@ async fn registrations(common: &Common) -> anyhow::Result<String> {
 
 async fn script(common: &Common) -> anyhow::Result<String> {
     let path = paths::script_component()?;
-    let loaded = connect::sandbox(common)?.load(paths::read(&path, "the component")?, World::Charm).await?;
+    let sandbox = connect::sandbox(common, &Limits::default())?;
+    let loaded = sandbox.load(paths::read(&path, "the component")?, World::Charm).await?;
     Ok(format!("{} (sha256 {})", path.display(), loaded.info().sha256))
+}
+
+/// Tried in a thread, which alone is confined by it.
+fn confinement() -> Found {
+    let tried = std::thread::spawn(|| Confinement::of_service().enter()).join();
+    match tried {
+        Ok(Confined::Fully) => Found::Ok("the service can open its own files only (Landlock)".to_owned()),
+        Ok(Confined::Partly) => {
+            Found::Ok("the service can open its own files only, as far as this kernel's Landlock goes".to_owned())
+        }
+        Ok(Confined::Not(why)) => Found::Weak(format!("{why}; the sandbox of the components is the only defence")),
+        Err(_) => Found::Weak("it cannot be tried".to_owned()),
+    }
 }

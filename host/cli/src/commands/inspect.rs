@@ -1,22 +1,23 @@
 //! `inspect`: what a component is and asks for. Nothing of it runs.
 
+mod context;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::Context as _;
-use bg_sandbox::{ComponentInfo, Item, ItemKind, inspect};
+use bg_sandbox::{ComponentInfo, Item, ItemKind, World, WorldError};
 use serde_json::json;
 
 use crate::args::GrantArgs;
-use crate::integrations::Plan;
-use crate::{output, paths};
+use crate::integrations::{Plan, manifest_beside};
+use crate::{connect, output};
 
 /// `inspect FILE`
-pub(crate) fn run(file: &Path, as_json: bool, grants: &GrantArgs) -> anyhow::Result<()> {
-    let bytes = paths::read(file, "the component")?;
-    let info = inspect(&bytes).with_context(|| format!("cannot inspect {}", file.display()))?;
-    // A component of world `charm` has no manifest; it is shown all the same.
-    let plan = if info.manifest.is_some() { Some(Plan::new(file, &info, grants)?) } else { None };
+pub(crate) async fn run(file: &Path, as_json: bool, grants: &GrantArgs) -> anyhow::Result<()> {
+    let info = connect::inspect(file).await?;
+    // A component of world `charm` has no manifest, and an integration may be without one still: both are shown all the same.
+    let has_manifest = info.manifest.is_some() || (is_integration(&info) && manifest_beside(file).is_file());
+    let plan = if has_manifest { Some(Plan::new(file, &info, grants)?) } else { None };
     if as_json {
         output::json(&machine(&info, plan.as_ref())?)
     } else {
@@ -25,11 +26,13 @@ pub(crate) fn run(file: &Path, as_json: bool, grants: &GrantArgs) -> anyhow::Res
 }
 
 fn machine(info: &ComponentInfo, plan: Option<&Plan>) -> anyhow::Result<serde_json::Value> {
-    let items = |items: &[Item]| -> Vec<_> {
-        items.iter().map(|item| json!({"name": item.name, "functions": item.functions})).collect()
-    };
-    let manifest: Option<serde_json::Value> = match &info.manifest {
-        Some(manifest) => Some(serde_json::from_slice(&manifest.to_json())?),
+    let imports: Vec<_> = info.imports.iter().map(|import| {
+        json!({"name": import.name, "functions": import.functions, "behind": context::behind(&import.name)})
+    }).collect();
+    let exports: Vec<_> =
+        info.exports.iter().map(|export| json!({"name": export.name, "functions": export.functions})).collect();
+    let manifest: Option<serde_json::Value> = match plan {
+        Some(plan) => Some(serde_json::from_slice(&plan.manifest.to_json())?),
         None => None,
     };
     let asked = plan.map(|plan| plan.asked.iter().map(|asked| asked.grant.to_string()).collect::<Vec<_>>());
@@ -47,12 +50,31 @@ fn machine(info: &ComponentInfo, plan: Option<&Plan>) -> anyhow::Result<serde_js
             "homepage": info.metadata.homepage,
         },
         "manifest": manifest,
-        "imports": items(&info.imports),
-        "exports": items(&info.exports),
+        "world": world(info).ok().map(|world| world.to_string()),
+        "imports": imports,
+        "exports": exports,
         "asked": asked,
         "granted": granted,
         "withheld": withheld,
     }))
+}
+
+/// The world that it fits, by names; or else what is wrong with it for each that it may be for.
+fn world(info: &ComponentInfo) -> Result<World, Vec<WorldError>> {
+    let as_integration = match World::Integration.check(info) {
+        Ok(()) => return Ok(World::Integration),
+        Err(error) => error,
+    };
+    match World::Charm.check(info) {
+        Ok(()) => Ok(World::Charm),
+        // Only integrations have a manifest.
+        Err(_) if info.manifest.is_some() => Err(vec![as_integration]),
+        Err(as_charm) => Err(vec![as_integration, as_charm]),
+    }
+}
+
+fn is_integration(info: &ComponentInfo) -> bool {
+    World::Integration.check(info).is_ok()
 }
 
 /// Whatever comes out of the file is made safe for a terminal.
@@ -74,18 +96,35 @@ fn human(file: &Path, info: &ComponentInfo, plan: Option<&Plan>) -> Result<Strin
     }
     writeln!(text, "  {:<9} {} bytes", "size", info.size)?;
     writeln!(text, "  {:<9} {}", "sha256", info.sha256)?;
+    match world(info) {
+        Ok(world) => writeln!(text, "  {:<9} {world}", "world")?,
+        Err(errors) => {
+            writeln!(text, "\nIt cannot run here:")?;
+            for line in
+                errors.iter().flat_map(|error| error.to_string().lines().map(output::printable).collect::<Vec<_>>())
+            {
+                writeln!(text, "  {line}")?;
+            }
+        }
+    }
     if let Some(plan) = plan {
         describe_plan(&mut text, plan)?;
+    } else if is_integration(info) {
+        writeln!(text, "\nIt has no manifest: to run it, put its integration.toml beside it.")?;
     } else {
         writeln!(text, "\nIt has no manifest: it asks for nothing.")?;
     }
-    for (title, items) in [("Imports", &info.imports), ("Exports", &info.exports)] {
+    type Behind = fn(&str) -> Option<&'static str>;
+    let lists: [(&str, &[Item], Behind); 2] =
+        [("Imports", &info.imports, context::behind), ("Exports", &info.exports, |_| None)];
+    for (title, items, behind) in lists {
         writeln!(text, "\n{title}")?;
         // The world's own names for types are listed as imports, too; nothing can be called through them.
         for item in items.iter().filter(|item| item.kind != ItemKind::Other) {
             let functions = item.functions.iter().map(|name| output::printable(name)).collect::<Vec<_>>().join(", ");
             let shown = if functions.is_empty() { String::new() } else { format!(": {functions}") };
-            writeln!(text, "  {}{shown}", output::printable(&item.name))?;
+            let behind = behind(&item.name).map(|behind| format!(" ({behind})")).unwrap_or_default();
+            writeln!(text, "  {}{behind}{shown}", output::printable(&item.name))?;
         }
     }
     Ok(text)

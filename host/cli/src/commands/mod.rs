@@ -1,7 +1,9 @@
 //! One module a group of commands.
 
 pub(crate) mod charm;
+pub(crate) mod compile;
 pub(crate) mod doctor;
+pub(crate) mod egress;
 pub(crate) mod identity;
 pub(crate) mod inspect;
 pub(crate) mod registrations;

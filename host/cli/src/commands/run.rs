@@ -3,21 +3,31 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bg_egress::{Gate, GateOptions};
 use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Common, RunArgs};
+use crate::confine::Confinement;
 use crate::{config, connect, integrations};
 
-/// Polls until `shutdown`, or until the limit that the options set.
-pub(crate) async fn run(common: &Common, mut args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
+/// Adds what the configuration file says, and tells what the service needs to open.
+pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<Confinement> {
     if let Some(path) = args.config.take() {
-        config::merge_file(&mut args, &path)?;
+        config::merge_file(args, &path)?;
     }
-    let sandbox = connect::sandbox(common)?;
-    let gate = Gate::new(GateOptions { allow_private: args.handlers.allow_private.clone(), ..GateOptions::default() });
-    let loaded = integrations::load(&sandbox, &args.component, &args.grants).await?;
+    let mut confinement = connect::confinement(common)?;
+    for component in &args.component {
+        confinement = confinement.read(component).read(&integrations::manifest_beside(component));
+    }
+    Ok(confinement)
+}
+
+/// Polls until `shutdown`, or until the limit that the options set. [`prepare`] comes first.
+pub(crate) async fn run(common: &Common, args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
+    let limits = args.handlers.limits();
+    let sandbox = connect::sandbox(common, &limits.sandbox)?;
+    let gate = connect::gate(&args.handlers, Vec::new());
+    let loaded = integrations::load(&sandbox, &args.component, &args.grants, &args.sha256).await?;
     let service = connect::service(common, &args.handlers, &sandbox, &gate).await?;
 
     let runtime: Arc<dyn CharmRuntime> = service.runtime.clone();
@@ -30,7 +40,7 @@ pub(crate) async fn run(common: &Common, mut args: RunArgs, shutdown: Cancellati
     }
     let mut linked: Vec<Arc<dyn Integration>> = Vec::new();
     for loaded in loaded {
-        linked.push(loaded.link(&sandbox, &gate, runtime.clone(), state.clone())?);
+        linked.push(loaded.link(&sandbox, &gate, &limits.http, runtime.clone(), state.clone())?);
     }
 
     tracing::info!("polling the charms of {}", service.shown);

@@ -4,15 +4,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::bail;
 use bg_charms::Role;
-use bg_egress::{Gate, GateOptions};
 use bg_server::{Server, ServerOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Common, ServeArgs};
+use crate::confine::Confinement;
 use crate::connect;
 use crate::paths::DataDir;
 
-/// Serves until `shutdown`.
+/// Tells what the service needs to open.
+pub(crate) fn prepare(common: &Common, args: &ServeArgs) -> anyhow::Result<Confinement> {
+    Ok(connect::confinement(common)?.listen(args.listen.port()))
+}
+
+/// Serves until `shutdown`. [`prepare`] comes first.
 pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     if let Some(url) = &common.api_url {
         bail!("`serve` offers the local charm runtime; it can't be used with --api-url or API_URL ({url})");
@@ -23,13 +28,9 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     let options = ServerOptions { allowed_hosts: args.allow_host.clone(), ..ServerOptions::default() };
     let server = Server::bind_with(args.listen, options).await?;
     let address = server.local_addr();
-    let gate = Gate::new(GateOptions {
-        allow_private: args.handlers.allow_private.clone(),
-        listeners: vec![address],
-        ..GateOptions::default()
-    });
+    let gate = connect::gate(&args.handlers, vec![address]);
     tracing::info!("starting; the first start compiles script.wasm");
-    let sandbox = connect::sandbox(common)?;
+    let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
     let runtime = connect::open_with_handlers(&data_dir, &args.handlers, &sandbox, &gate).await?;
     lock.set_url(format!("http://{}", reachable(address)))?;
     tracing::info!("listening on http://{address} (charm runtime in {})", data_dir.path().display());

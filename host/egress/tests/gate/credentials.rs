@@ -25,6 +25,16 @@ impl CredentialSource for Tokens {
         assert_eq!(path.to_string(), "charm.auth.token");
         Ok(Secret::new(self.0.to_owned()))
     }
+
+    async fn renewed(
+        &self,
+        _: &Owner,
+        _: &str,
+        _: &CredentialPath,
+        _: &Secret,
+    ) -> Result<Option<Secret>, CredentialError> {
+        Ok(None)
+    }
 }
 
 fn with_credential(grant: &str) -> EffectiveGrant {

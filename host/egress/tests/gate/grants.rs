@@ -39,6 +39,21 @@ async fn charms_are_told_their_own_option() {
 }
 
 #[tokio::test]
+async fn the_option_that_is_named_would_allow_the_request() {
+    for (url, named) in [
+        ("https://example.com/a/b/c?d", "https://example.com/a/b/"),
+        ("https://example.com/a/b%2fc", "https://example.com/"),
+        ("https://example.com/a/%2e%2e;/b", "https://example.com/"),
+        ("https://example.com/a//b", "https://example.com/"),
+    ] {
+        let error = get(&Setup { owner: Owner::Charms, ..Setup::new() }.client(), url, &[]).await.unwrap_err();
+        assert_eq!(error.option(), Some(&*format!("--allow-charm-http {named}")), "{url}");
+        let allowed = Setup::new().grant(named).client().check(&http::Method::GET, url);
+        assert_eq!(allowed.unwrap().decision, Decision::Allowed, "{url}");
+    }
+}
+
+#[tokio::test]
 async fn no_option_is_named_for_what_the_manifest_does_not_ask() {
     let setup = Setup::new();
     let grant = "GET https://example.com/v1/".parse().unwrap();

@@ -8,6 +8,7 @@ mod budgets;
 mod credentials;
 mod grants;
 mod http2;
+mod renewal;
 mod requests;
 mod responses;
 mod support;

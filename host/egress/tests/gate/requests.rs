@@ -5,17 +5,17 @@ use std::convert::Infallible;
 use bg_egress::{BoxError, EgressError, Part, RequestOptions};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::support::{Server, Setup, budget, get};
 
 /// Pieces of a body whose length is not known before.
-struct Pieces(Vec<Result<Frame<Bytes>, BoxError>>);
+pub(crate) struct Pieces(Vec<Result<Frame<Bytes>, BoxError>>);
 
 impl Pieces {
-    fn of(pieces: &[&'static str]) -> Self {
+    pub(crate) fn of(pieces: &[&'static str]) -> Self {
         Self(pieces.iter().rev().map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes())))).collect())
     }
 }
@@ -119,24 +119,22 @@ async fn a_body_that_never_ends_ends_with_the_requests_time() {
     let server = Server::ok().await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.request_time = std::time::Duration::from_millis(200);
-    let (_sender, receiver) = tokio::sync::oneshot::channel::<()>();
-    let never = futures_pending(receiver).boxed_unsync();
-    let error = post(&setup, &server, None, never).await.unwrap_err();
+    let error = post(&setup, &server, None, never()).await.unwrap_err();
     assert!(matches!(error, EgressError::Timeout { .. } | EgressError::RequestBody(_)), "{error}");
 }
 
-/// A body that waits for something that does not come.
-fn futures_pending(receiver: tokio::sync::oneshot::Receiver<()>) -> impl Body<Data = Bytes, Error = BoxError> + Send {
-    struct Pending(tokio::sync::oneshot::Receiver<()>);
-    impl Body for Pending {
+/// A body that does not come.
+pub(crate) fn never() -> impl Body<Data = Bytes, Error = BoxError> + Send {
+    struct Never;
+    impl Body for Never {
         type Data = Bytes;
         type Error = BoxError;
 
-        fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-            Pin::new(&mut self.0).poll(cx).map(|_| None)
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Pending
         }
     }
-    Pending(receiver)
+    Never
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Signing and verifying together.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -235,30 +235,60 @@ fn a_signature_is_valid_for_a_minute() {
     assert_eq!(usual.verify(SystemTime::UNIX_EPOCH - seconds(1)), Err(SignatureError::Future));
 }
 
-#[test]
-fn a_replay_is_refused_as_long_as_it_would_verify() {
-    let cache = NonceCache::default();
-    let verified = usual().verify(now()).unwrap();
-    assert_eq!(cache.accept(&verified, now()), Ok(()));
-    assert_eq!(cache.accept(&verified, now()), Err(SignatureError::Replayed));
-    assert_eq!(cache.accept(&verified, now() + LIFETIME), Err(SignatureError::Replayed));
-    // Another request, and the same nonce of another signer, are no replays.
-    assert_eq!(cache.accept(&usual().verify(now()).unwrap(), now()), Ok(()));
-    let other = Verified { did: Identity::from_passphrase("another").did(), ..verified };
-    assert_eq!(cache.accept(&other, now()), Ok(()));
+/// A cache of that capacity, whose server started a day before the requests of these tests; and a moment of its clock.
+fn cache(capacity: usize) -> (NonceCache, Instant) {
+    let start = Instant::now();
+    (NonceCache::starting(start, now() - seconds(86_400), capacity), start + seconds(86_400))
+}
+
+fn verified(nonce: &str, created: u64) -> Verified {
+    Verified { did: identity().did(), nonce: nonce.into(), created, expires: created + LIFETIME.as_secs() }
 }
 
 #[test]
-fn a_full_cache_refuses_until_nonces_expire() {
-    let cache = NonceCache::new(2);
-    let verified = |nonce: &str, expires| Verified { did: identity().did(), nonce: nonce.into(), expires };
-    let start = unix(now());
-    assert_eq!(cache.accept(&verified("a", start + 10), now()), Ok(()));
-    assert_eq!(cache.accept(&verified("b", start + 20), now()), Ok(()));
-    assert_eq!(cache.accept(&verified("c", start + 30), now()), Err(SignatureError::Busy));
-    assert_eq!(cache.accept(&verified("a", start + 10), now()), Err(SignatureError::Replayed));
-    assert_eq!(cache.accept(&verified("c", start + 30), now() + seconds(11)), Ok(()));
-    assert_eq!(cache.accept(&verified("d", start + 30), now() + seconds(20)), Err(SignatureError::Busy));
+fn a_replay_is_refused_as_long_as_it_would_verify() {
+    let (cache, at) = cache(10);
+    let attempt = bg_abuse::Attempt::begin("signatures", "replayed, also after the clock was set back");
+    let verified = usual().verify(now()).unwrap();
+    assert_eq!(cache.accept(&verified, at), Ok(()));
+    assert_eq!(cache.accept(&verified, at), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&verified, at + LIFETIME), Err(SignatureError::Replayed));
+    // The wall clock goes forward and back again: the signature verifies once more.
+    assert_eq!(usual().verify(now() + seconds(3_000)), Err(SignatureError::Expired));
+    assert_eq!(cache.accept(&usual().verify(now()).unwrap(), at + seconds(3_000)), Ok(()));
+    assert_eq!(cache.accept(&verified, at + seconds(3_001)), Err(SignatureError::Replayed));
+    attempt.ended(SignatureError::Replayed);
+    // Another request, and the same nonce of another signer, are no replays.
+    assert_eq!(cache.accept(&usual().verify(now()).unwrap(), at), Ok(()));
+    let other = Verified { did: Identity::from_passphrase("another").did(), ..verified };
+    assert_eq!(cache.accept(&other, at), Ok(()));
+}
+
+#[test]
+fn what_an_earlier_process_may_have_accepted_is_refused() {
+    let start = Instant::now();
+    let cache = NonceCache::starting(start, now(), 10);
+    let at = unix(now());
+    let attempt = bg_abuse::Attempt::begin("signatures", "replayed after a restart of the server");
+    assert_eq!(cache.accept(&verified("a", at - 1), start), Err(SignatureError::BeforeStart));
+    assert_eq!(cache.accept(&verified("a", at - 1), start + seconds(89)), Err(SignatureError::BeforeStart));
+    attempt.ended(SignatureError::BeforeStart);
+    assert_eq!(cache.accept(&verified("a", at), start), Ok(()));
+    // By now it would have expired, unless the clock was wrong when the server started.
+    assert_eq!(cache.accept(&verified("b", at - 1), start + seconds(90)), Ok(()));
+}
+
+#[test]
+fn a_full_cache_refuses_until_the_oldest_have_expired() {
+    let (cache, at) = cache(2);
+    let created = unix(now());
+    assert_eq!(cache.accept(&verified("a", created), at), Ok(()));
+    assert_eq!(cache.accept(&verified("b", created), at + seconds(10)), Ok(()));
+    assert_eq!(cache.accept(&verified("c", created), at + seconds(90)), Err(SignatureError::Busy));
+    assert_eq!(cache.accept(&verified("a", created), at + seconds(90)), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&verified("c", created), at + seconds(91)), Ok(()));
+    assert_eq!(cache.accept(&verified("d", created), at + seconds(92)), Err(SignatureError::Busy));
+    assert_eq!(cache.accept(&verified("b", created), at + seconds(92)), Err(SignatureError::Replayed));
 }
 
 fn unix(time: SystemTime) -> u64 {

@@ -21,6 +21,8 @@ pub struct Verified {
     pub did: Did,
     /// What makes it unique among this signer's requests.
     pub nonce: String,
+    /// When it was made, by the signer's clock, in seconds since 1970.
+    pub created: u64,
     /// Until when it is valid, in seconds since 1970.
     pub expires: u64,
 }
@@ -62,6 +64,9 @@ pub enum SignatureError {
     /// It is not a signature of this request by this key.
     #[error("the signature is not one of this request by the key that it names")]
     Wrong,
+    /// It was made before the server started, so that an earlier process may have accepted the request.
+    #[error("the signature was made before this server started; sign each request anew, when it is sent")]
+    BeforeStart,
     /// The request was accepted before.
     #[error("the request was received before; each one needs a new nonce")]
     Replayed,
@@ -178,7 +183,7 @@ fn check_parameters(list: &InnerList, now: u64) -> Result<Verified, SignatureErr
         return Err(SignatureError::Expired);
     }
     let did = text("keyid")?.parse().map_err(SignatureError::Key)?;
-    Ok(Verified { did, nonce: nonce.to_owned(), expires })
+    Ok(Verified { did, nonce: nonce.to_owned(), created, expires })
 }
 
 fn text_of<'a>(list: &'a InnerList, parameter: &str) -> Option<&'a str> {

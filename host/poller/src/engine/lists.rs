@@ -7,12 +7,12 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Engine, Group};
+use super::{Engine, Group, Link};
 use crate::guard::guarded;
 use crate::membership::{Change, LIST_LIFE};
 use crate::report::one_line;
 use crate::table::{Entry, GroupId, Phase, Slot};
-use crate::{CharmRef, IntegrationError, OutcomeKind};
+use crate::{CharmRef, IntegrationError, OutcomeKind, policy};
 
 /// An integration's own limit is 5 s. This is for one that does not keep to it.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -30,6 +30,7 @@ impl Engine {
             let component = Arc::clone(component);
             group.fetching = true;
             group.list.begin();
+            group.health.list_begun();
             self.fetches.spawn(async move {
                 let answer = guarded(component.fetch_charms(), FETCH_LIMIT).await;
                 let failed = |message| Err(IntegrationError { kind: OutcomeKind::Trapped, message });
@@ -44,7 +45,11 @@ impl Engine {
     ) {
         // A call that panics is answered as an error, and none is cancelled before the end.
         let Ok((id, answer)) = fetched else { return };
-        self.groups[id as usize].fetching = false;
+        let group = &mut self.groups[id as usize];
+        group.fetching = false;
+        if group.health.awaits_probe() {
+            return;
+        }
         match answer {
             Ok(charms) => self.named(id, &charms),
             Err(error) => self.fetch_failed(id, &error),
@@ -54,7 +59,8 @@ impl Engine {
     fn named(&mut self, id: GroupId, charms: &[CharmRef]) {
         let now = Instant::now();
         let group = &mut self.groups[id as usize];
-        let had_list = group.list.is_usable(now);
+        let pause = group.health.list_answered(now);
+        let had_list = group.list.is_usable(now) && pause.is_none();
         let change = group.list.succeed(now);
         let call = group.list.begun();
         let mut due: Vec<(i64, Slot)> = Vec::new();
@@ -79,7 +85,7 @@ impl Engine {
         for (slot, entry) in self.table.iter().filter(|(_, entry)| entry.group == id && entry.is_active()) {
             if !group.list.names(entry.named) {
                 left_out += 1;
-            } else if !had_list && entry.phase == Phase::Waiting {
+            } else if !had_list && matches!(entry.phase, Phase::Waiting | Phase::LeftOut) {
                 // The first list in a while brings many charms back: all are spread anew.
                 due.push((entry.due, slot));
             }
@@ -91,18 +97,27 @@ impl Engine {
         } else {
             self.place(id, due);
         }
-        self.note_list(id, change, charms.len(), left_out, unregistered);
+        match pause {
+            Some(pause) => self.resumed(id, pause, charms.len()),
+            None if change == Some(Change::Works) => self.works_again(id, charms.len()),
+            None => {}
+        }
+        self.note_list(id, left_out, unregistered);
     }
 
-    fn note_list(&mut self, id: GroupId, change: Option<Change>, named: usize, left_out: u64, unregistered: u64) {
+    fn works_again(&self, id: GroupId, named: usize) {
+        if let Some(component) = &self.groups[id as usize].component {
+            let integration = component.id();
+            info!(target: "poller", %integration, named, "fetch-charms of the integration {integration} works again");
+        }
+    }
+
+    fn note_list(&mut self, id: GroupId, left_out: u64, unregistered: u64) {
         self.summary.named_unregistered += unregistered;
         let group = &mut self.groups[id as usize];
         let Some(component) = &group.component else { return };
         let integration = component.id();
         group.left_out = left_out;
-        if change == Some(Change::Works) {
-            info!(target: "poller", %integration, named, "fetch-charms of the integration {integration} works again");
-        }
         if unregistered > 0 && !group.named_unregistered {
             warn!(
                 target: "poller", %integration,
@@ -121,19 +136,29 @@ impl Engine {
 
     fn fetch_failed(&mut self, id: GroupId, error: &IntegrationError) {
         self.summary.failed_lists += 1;
+        // While the runtime is away, nothing is the component's fault.
+        let kind = if self.link == Link::Up { error.kind } else { OutcomeKind::Unavailable };
         let group = &mut self.groups[id as usize];
         let Some(component) = &group.component else { return };
         let integration = component.id();
+        let (now, interval) = (Instant::now(), group.interval);
+        let change = group.list.fail(now);
+        if let Some(paused) = group
+            .health
+            .list_failed(kind, group.list.is_usable(now), now, interval, |pauses| policy::jitter(integration, pauses))
+        {
+            self.paused(id, paused, error.kind, &error.to_string());
+            return;
+        }
         let reason = one_line(&error.to_string());
-        let change = group.list.fail(Instant::now());
         match change {
             Some(Change::Fails) => warn!(
-                target: "poller", %integration,
+                target: "poller", %integration, outcome = %error.kind,
                 "fetch-charms of the integration {integration} failed; its last list is used for up to {} minutes: {reason}",
                 LIST_LIFE.as_secs() / 60
             ),
             Some(Change::Stopped) => warn!(
-                target: "poller", %integration,
+                target: "poller", %integration, outcome = %error.kind,
                 "fetch-charms of the integration {integration} failed; its charms are not polled until it works: {reason}"
             ),
             Some(Change::Works) | None => {}

@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::health::Health;
 use crate::membership::List;
 use crate::outbox::Outbox;
 use crate::poll::Turn;
@@ -24,6 +25,7 @@ use crate::{
     Summary, report,
 };
 
+mod faults;
 mod lists;
 mod registrations;
 mod times;
@@ -78,6 +80,7 @@ struct Group {
     component: Option<Arc<dyn Integration>>,
     interval: Duration,
     list: List,
+    health: Health,
     next_fetch: Instant,
     fetching: bool,
     left_out: u64,
@@ -98,6 +101,7 @@ impl Engine {
             interval: component.as_ref().map_or(options.interval, |component| options.interval_of(component.id())),
             component,
             list: List::default(),
+            health: Health::default(),
             next_fetch: start,
             fetching: false,
             left_out: 0,
@@ -205,6 +209,7 @@ impl Engine {
             registrations: self.table.len() as u64,
             enabled: active as u64,
             left_out: self.groups.iter().map(|group| group.left_out).sum(),
+            paused: self.groups.iter().filter(|group| group.health.is_paused()).count() as u64,
             uptime: self.start.elapsed(),
             ..self.summary.clone()
         }
@@ -243,10 +248,11 @@ impl Engine {
         }
     }
 
-    /// Whether its integration wants it polled now.
+    /// Whether its integration wants it polled now, and is not paused.
     fn may_poll(&self, entry: &Entry) -> bool {
-        let Group { component, list, .. } = &self.groups[entry.group as usize];
-        component.is_none() || (list.names(entry.named) && list.serves(entry.served) && list.is_usable(Instant::now()))
+        let Group { component, list, health, .. } = &self.groups[entry.group as usize];
+        let named = || list.names(entry.named) && list.serves(entry.served) && list.is_usable(Instant::now());
+        component.is_none() || (!health.is_paused() && named())
     }
 
     /// When something is due next.

@@ -98,6 +98,7 @@ impl Engine {
             enabled: registration.is_enabled(),
             removed: false,
             failures: 0,
+            faults: 0,
             due: self.now(),
             named: self.groups[group as usize].list.begun(),
             served: 0,
@@ -184,6 +185,7 @@ impl Engine {
         let now = self.now();
         let Some(entry) = self.table.get_mut(slot) else { return };
         entry.failures = 0;
+        entry.faults = 0;
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         entry.enabled |= enabled;

@@ -79,20 +79,16 @@ impl Engine {
         }
     }
 
-    /// Writes down what is known of a charm.
+    /// Writes down what is known of a charm. A component's failures are not the charm's: a new start begins without them.
     pub(super) fn save(&self, slot: Slot) {
         if let Some(entry) = self.table.get(slot) {
             self.outbox.save(PollState {
                 charm: entry.charm.clone(),
                 next_due: self.wall_time(entry.due),
-                failures: entry.failures,
+                failures: entry.failures - entry.faults,
                 disabled_at: entry.disabled_at,
             });
         }
-    }
-
-    pub(super) fn interval_of(&self, entry: &Entry) -> Duration {
-        self.options.interval_of(&entry.integration)
     }
 
     /// Whole milliseconds since the start, for what has come.

@@ -32,7 +32,7 @@ impl Engine {
             let Some(slot) = self.ready.take() else { return };
             let entry = self.table.get(slot).expect("a charm leaves the queue before it leaves the table");
             if !self.may_poll(entry) {
-                // A list has come since it was queued.
+                // A list or a pause has come since it was queued.
                 let lane = entry.lane;
                 self.set_phase(slot, Phase::LeftOut);
                 self.ready.release(lane);
@@ -68,7 +68,7 @@ impl Engine {
         };
         let Some(entry) = self.table.get_mut(slot) else { return };
         entry.phase = Phase::Idle;
-        let (lane, failures) = (entry.lane, entry.failures);
+        let lane = entry.lane;
         self.ready.release(lane);
         self.summary.add(&turn);
         if turn.runtime_failed && self.link == Link::Up {
@@ -77,14 +77,9 @@ impl Engine {
         }
         let Some(entry) = self.table.get(slot) else { return };
         let (charm, integration) = (entry.charm.clone(), entry.integration.clone());
-        let jitter = policy::jitter(&charm, failures.saturating_add(1));
-        let interval = self.interval_of(entry);
-        let (failures, next) = policy::judge(turn.outcome.kind, failures, interval, self.options.failures, jitter);
         let goes_on = entry.is_active();
+        let (failures, next) = self.judge(slot, &turn);
         let disabled = goes_on && next == Next::Disable;
-        if let Some(entry) = self.table.get_mut(slot) {
-            entry.failures = failures;
-        }
         self.order_next(slot, turn.start, next);
         if !turn.noted && !turn.runtime_failed {
             self.outbox.note(Run {

@@ -188,6 +188,23 @@ async fn a_token_service_that_is_away_counts_against_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_soon_ends_and_cannot_be_renewed_is_used_while_it_lasts() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    world.behave(&one, Behaviour { auth_expires: Some(json!(WALL + 50_000)), ..Behaviour::default() });
+    world.oauth_down.store(true, Ordering::Relaxed);
+    let service = world.start();
+    seconds(1).await;
+    assert_eq!(world.starts(&one), [0]);
+    assert_eq!(world.logs.count("ends within a minute and cannot be renewed: the charm runtime is unavailable"), 1);
+    // A minute later it has ended.
+    seconds(60).await;
+    assert_eq!((world.starts(&one), world.state().events.len()), (vec![0], 2));
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_runtime_that_is_away_at_the_start_is_an_error() {
     let world = World::new();
     world.down.store(true, Ordering::Relaxed);

@@ -5,6 +5,7 @@
 mod changes;
 mod failures;
 mod fairness;
+mod health;
 mod lists;
 mod restarts;
 mod rhythm;

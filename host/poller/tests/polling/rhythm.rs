@@ -94,12 +94,13 @@ async fn the_first_of_the_known_streams_is_triggered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_token_is_renewed_before_the_poll() {
+async fn a_token_that_has_expired_or_soon_will_is_renewed_before_the_poll() {
     // (auth.expiresAt, renewals)
     for (expires, renewals) in [
         (json!(WALL - 1), 1),
         (json!(1.7e12), 1),
-        (json!(WALL + 10_000), 0),
+        (json!(WALL + 30_000), 1),
+        (json!(WALL + 180_000), 0),
         (json!(0), 0),
         (json!("soon"), 0),
         (json!(null), 0),

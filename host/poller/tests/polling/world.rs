@@ -120,6 +120,7 @@ impl World {
             last_run: old.map_or(UnixMillis::NEVER, |old| old.last_run),
             disabled_at: UnixMillis::NEVER,
             status: "Initializing".into(),
+            last_outcome: None,
         };
         state.registrations.insert(charm.clone(), registration);
         drop(state);
@@ -431,8 +432,15 @@ pub struct Component {
     pub answer: Mutex<Answer>,
     pub takes: Mutex<Duration>,
     pub asked: AtomicUsize,
+    /// When `fetch-charms` was called, whole seconds since the component was made.
+    pub asked_at: Mutex<Vec<u64>>,
     pub initialized: AtomicUsize,
     pub valid: AtomicBool,
+    /// How `is-valid-charm` fails: for these charms, or (none) for all others.
+    pub breaks: Mutex<HashMap<Option<CharmRef>, OutcomeKind>>,
+    /// How often `is-valid-charm` was called.
+    pub judged: AtomicUsize,
+    made: Instant,
 }
 
 impl Component {
@@ -442,8 +450,12 @@ impl Component {
             answer: Mutex::new(Ok(charms.iter().copied().cloned().collect())),
             takes: Mutex::default(),
             asked: AtomicUsize::default(),
+            asked_at: Mutex::default(),
             initialized: AtomicUsize::default(),
             valid: AtomicBool::new(true),
+            breaks: Mutex::default(),
+            judged: AtomicUsize::default(),
+            made: Instant::now(),
         })
     }
 
@@ -453,6 +465,20 @@ impl Component {
 
     pub fn fails(&self) {
         self.answers(Err(IntegrationError { kind: OutcomeKind::Timeout, message: "5 s are over".into() }));
+    }
+
+    /// From now on `is-valid-charm` ends so: for that charm, or for all that are not named here.
+    pub fn breaks(&self, charm: Option<&CharmRef>, kind: OutcomeKind) {
+        self.breaks.lock().unwrap().insert(charm.cloned(), kind);
+    }
+
+    /// It works for all.
+    pub fn is_mended(&self) {
+        self.breaks.lock().unwrap().clear();
+    }
+
+    pub fn asked_at(&self) -> Vec<u64> {
+        self.asked_at.lock().unwrap().clone()
     }
 }
 
@@ -469,12 +495,18 @@ impl Integration for Component {
 
     async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        self.asked_at.lock().unwrap().push(self.made.elapsed().as_secs());
         let takes = *self.takes.lock().unwrap();
         sleep(takes).await;
         self.answer.lock().unwrap().clone()
     }
 
-    async fn is_valid_charm(&self, _charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
+    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
+        self.judged.fetch_add(1, Ordering::Relaxed);
+        let breaks = self.breaks.lock().unwrap();
+        if let Some(kind) = breaks.get(&Some(charm.charm_ref().clone())).or_else(|| breaks.get(&None)) {
+            return Err(IntegrationError { kind: *kind, message: "wasm trap: unreachable".into() });
+        }
         Ok(self.valid.load(Ordering::Relaxed))
     }
 }

@@ -11,8 +11,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::text;
 
-/// What a guest may write at once into a request's body.
-const CHUNK: usize = 64 * 1024;
+/// What a guest may write at once into a request's body. Two such pieces are kept for each body, sent or not.
+const CHUNK: usize = 16 * 1024;
 /// The longest text about a denied request, bytes.
 const DENIED_BYTES: usize = 1024;
 
@@ -70,7 +70,7 @@ impl WasiHttpHooks for Outbound {
         let denied = self.denied.clone();
         Box::new(async move {
             let response = sending.await.map_err(|error| {
-                if matches!(error, EgressError::Denied { .. }) {
+                if matches!(error, EgressError::Denied { .. } | EgressError::Address { .. }) {
                     let text = text::one_line(&error.to_string(), DENIED_BYTES);
                     denied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
                 }

@@ -4,7 +4,7 @@ use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::random::BoundedRandom;
-use super::{CallState, CharmWorld, IntegrationWorld};
+use super::{CallState, CharmWorld, IntegrationWorld, requests};
 use crate::bindings::{charm, integration};
 
 /// For world `integration`.
@@ -29,9 +29,10 @@ fn common_linker<W: Send + 'static>(engine: &Engine) -> wasmtime::Result<Linker<
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    // In place of WASI's own, which make as many bytes as they are asked for.
+    // In place of WASI's own, which make, or keep, as many bytes as they are asked to.
     linker.allow_shadowing(true);
     BoundedRandom::add_to_linker(&mut linker)?;
+    requests::add_to_linker(&mut linker)?;
     linker.allow_shadowing(false);
     integration::values::add_to_linker::<CallState<W>, HasSelf<CallState<W>>>(&mut linker, |state| state)?;
     integration::config::add_to_linker::<CallState<W>, HasSelf<CallState<W>>>(&mut linker, |state| state)?;

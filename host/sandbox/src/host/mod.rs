@@ -6,6 +6,7 @@ mod http;
 mod link;
 pub(crate) mod log;
 mod random;
+mod requests;
 mod shared;
 mod state;
 mod stdio;
@@ -15,11 +16,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bg_egress::GateClient;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::Limits;
+use crate::engine::TICK;
 use crate::store_limits::StoreLimits;
 
 pub(crate) use self::cells::CharmWorld;
@@ -40,8 +43,14 @@ pub(crate) struct CallState<W> {
     pub(crate) config: Arc<BTreeMap<String, String>>,
     pub(crate) outbound: Outbound,
     pub(crate) world: W,
+    /// When the call ends.
+    pub(crate) deadline: Instant,
+    /// When it lets others run, at its next call of the host.
+    pub(crate) stand_back_at: Instant,
     wasi: WasiCtx,
     http: WasiHttpCtx,
+    /// Among the calls under way; given back when the store is gone, and with it what the store takes.
+    _place: OwnedSemaphorePermit,
 }
 
 /// What a call is made with, beside its limits.
@@ -52,7 +61,14 @@ pub(crate) struct Surroundings {
 }
 
 impl<W> CallState<W> {
-    pub(crate) fn new(limits: &Arc<Limits>, memory: usize, deadline: Instant, around: Surroundings, world: W) -> Self {
+    pub(crate) fn new(
+        limits: &Arc<Limits>,
+        memory: usize,
+        deadline: Instant,
+        around: Surroundings,
+        world: W,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let Surroundings { scope, config, http: client } = around;
         let outbound = Outbound::new(client, deadline, scope.charm.as_ref());
         let log = Arc::new(CallLog::new(scope, limits));
@@ -69,7 +85,10 @@ impl<W> CallState<W> {
             config,
             outbound,
             world,
+            deadline,
+            stand_back_at: Instant::now() + TICK,
             http,
+            _place: place,
         }
     }
 }

@@ -1,18 +1,21 @@
 //! What a component's file says of itself, without compiling or running any of it.
 
 use bg_manifest::Manifest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasmparser::component_types::{ComponentEntityType, ComponentItem};
 use wasmparser::types::Types;
 use wasmparser::{Chunk, ComponentName, Encoding, KnownCustom, Parser, Payload, Validator, WasmFeatures};
-use wasmtime::Engine;
 
 use super::LoadError;
 use crate::text;
 
-/// The longest text of a component's metadata that is shown, bytes.
+/// The longest text of a component's metadata that is shown, and the longest name, bytes.
 const TEXT_BYTES: usize = 1024;
+/// The names of imports, of exports, and of the functions in them, together. Components that import all of WASI have some 500.
+const NAMES: usize = 10_000;
+/// What is read of a manifest: more than the 256 KiB that one may have, so that it is still too large.
+const MANIFEST_BYTES: usize = 1 << 20;
 
 /// What a component's file says of itself. Texts are escaped and cut, so they are safe to show.
 #[derive(Clone, Debug, Serialize)]
@@ -32,7 +35,7 @@ pub struct ComponentInfo {
 }
 
 /// The metadata sections that tools agree on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Its name.
     pub name: Option<String>,
@@ -53,19 +56,19 @@ pub struct Metadata {
 }
 
 /// Something that a component imports or exports.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Its name: `wasi:io/poll@0.2.6` or `fetch-charms`.
     pub name: String,
     /// What it is.
     pub kind: ItemKind,
     /// The names of the functions in it, if it is an interface.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<String>,
 }
 
 /// What is imported or exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemKind {
     /// An interface: a set of functions and types.
@@ -78,32 +81,71 @@ pub enum ItemKind {
     Other,
 }
 
-/// Reads and validates `bytes`. Takes time and memory in proportion to their size.
+/// What a look into a component's file came to: all that takes time and memory in no proportion to its size. A process of its
+/// own does that for a service, which gets this.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Look {
+    /// It is valid.
+    Valid(Structure),
+    /// The file stops in the middle of something.
+    Truncated,
+    /// It is not valid, and why.
+    Invalid(String),
+}
+
+/// What is at the top level of a valid component.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Structure {
+    metadata: Metadata,
+    /// As it stands there.
+    manifest: Option<Vec<u8>>,
+    imports: Vec<Item>,
+    exports: Vec<Item>,
+}
+
+/// Reads and validates `bytes`, in this process. Hostile ones take minutes and gigabytes: components of others are inspected in
+/// a process of its own, by [`CompilerCommand::inspect`](super::CompilerCommand::inspect).
 pub fn inspect(bytes: &[u8]) -> Result<ComponentInfo, LoadError> {
     inspect_with(bytes, crate::limits::COMPONENT_BYTES, crate::engine::features())
 }
 
 pub(crate) fn inspect_with(bytes: &[u8], limit: usize, features: WasmFeatures) -> Result<ComponentInfo, LoadError> {
+    recognise(bytes, limit)?;
+    look(bytes, features).info(bytes)
+}
+
+/// Looks into what was [recognised](recognise) as a component.
+pub(crate) fn look(bytes: &[u8], features: WasmFeatures) -> Look {
+    match Validator::new_with_features(features).validate_all(bytes) {
+        Ok(types) => read(bytes, &types).map_or_else(Look::Invalid, Look::Valid),
+        Err(_) if is_truncated(bytes) => Look::Truncated,
+        Err(error) => Look::Invalid(text::one_line(&error.to_string(), TEXT_BYTES)),
+    }
+}
+
+impl Look {
+    /// The same, with what the file's bytes themselves tell.
+    pub(crate) fn info(self, bytes: &[u8]) -> Result<ComponentInfo, LoadError> {
+        let Structure { metadata, manifest, imports, exports } = match self {
+            Self::Valid(structure) => structure,
+            Self::Truncated => return Err(LoadError::Truncated { size: bytes.len() }),
+            Self::Invalid(problem) => return Err(LoadError::Invalid(problem)),
+        };
+        let manifest = manifest.map(|json| Manifest::from_json(&json)).transpose().map_err(LoadError::Manifest)?;
+        Ok(ComponentInfo { size: bytes.len() as u64, sha256: sha256(bytes), metadata, manifest, imports, exports })
+    }
+}
+
+/// Whether this is a component at all, of `limit` bytes at most; if not, what else it is. Takes no time worth mentioning.
+pub(crate) fn recognise(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
     if bytes.len() > limit {
         return Err(LoadError::TooLarge { size: bytes.len(), limit });
     }
-    recognise(bytes)?;
-    let types = Validator::new_with_features(features).validate_all(bytes).map_err(|error| {
-        if is_truncated(bytes) {
-            LoadError::Truncated { size: bytes.len() }
-        } else {
-            LoadError::Invalid(text::one_line(&error.to_string(), TEXT_BYTES))
-        }
-    })?;
-    read(bytes, &types)
-}
-
-/// Whether this is a component at all; if not, what else it is.
-fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     if bytes.is_empty() {
         return Err(LoadError::Empty);
     }
-    if Engine::detect_precompiled(bytes).is_some() || bytes.starts_with(b"\x7fELF") {
+    // Wasmtime's machine code is an ELF file, too.
+    if bytes.starts_with(b"\x7fELF") {
         return Err(LoadError::Precompiled);
     }
     if bytes.starts_with(b"\0asm") {
@@ -149,16 +191,10 @@ fn is_truncated(mut bytes: &[u8]) -> bool {
 }
 
 /// Reads what is at the top level of a valid component.
-fn read(bytes: &[u8], types: &Types) -> Result<ComponentInfo, LoadError> {
-    let mut info = ComponentInfo {
-        size: bytes.len() as u64,
-        sha256: sha256(bytes),
-        metadata: Metadata::default(),
-        manifest: None,
-        imports: Vec::new(),
-        exports: Vec::new(),
-    };
-    let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
+fn read(bytes: &[u8], types: &Types) -> Result<Structure, String> {
+    let mut found = Structure::default();
+    let mut names = Names(NAMES);
+    let invalid = |error: wasmparser::BinaryReaderError| error.to_string();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(invalid)? {
@@ -168,35 +204,35 @@ fn read(bytes: &[u8], types: &Types) -> Result<ComponentInfo, LoadError> {
             Payload::ComponentImportSection(section) => {
                 for import in section {
                     let name = import.map_err(invalid)?.name.name;
-                    info.imports.push(item(name, types.component_item_for_import(name), types));
+                    found.imports.push(names.item(name, types.component_item_for_import(name), types)?);
                 }
             }
             Payload::ComponentExportSection(section) => {
                 for export in section {
                     let name = export.map_err(invalid)?.name.name;
-                    info.exports.push(item(name, types.component_item_for_export(name), types));
+                    found.exports.push(names.item(name, types.component_item_for_export(name), types)?);
                 }
             }
             Payload::CustomSection(section) => {
                 if section.name() == bg_manifest::SECTION {
-                    if info.manifest.is_some() {
-                        return Err(LoadError::Invalid("it has more than one manifest".into()));
+                    if found.manifest.is_some() {
+                        return Err("it has more than one manifest".into());
                     }
-                    info.manifest = Some(Manifest::from_json(section.data()).map_err(LoadError::Manifest)?);
+                    found.manifest = Some(section.data().iter().copied().take(MANIFEST_BYTES).collect());
                 } else if let KnownCustom::ComponentName(names) = section.as_known() {
                     for name in names.into_iter().flatten() {
                         if let ComponentName::Component { name, .. } = name {
-                            info.metadata.name = Some(text::one_line(name, TEXT_BYTES));
+                            found.metadata.name = Some(text::one_line(name, TEXT_BYTES));
                         }
                     }
                 } else {
-                    info.metadata.take(section.name(), section.data());
+                    found.metadata.take(section.name(), section.data());
                 }
             }
             _ => {}
         }
     }
-    Ok(info)
+    Ok(found)
 }
 
 impl Metadata {
@@ -215,18 +251,31 @@ impl Metadata {
     }
 }
 
-fn item(name: &str, item: Option<&ComponentItem>, types: &Types) -> Item {
-    let (kind, functions) = match item.map(|item| item.ty) {
-        Some(ComponentEntityType::Func(_)) => (ItemKind::Function, Vec::new()),
-        Some(ComponentEntityType::Type { .. }) => (ItemKind::Type, Vec::new()),
-        Some(ComponentEntityType::Instance(id)) => {
-            let exports = types[id].exports.iter();
-            let functions = exports.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
-            (ItemKind::Interface, functions.map(|(name, _)| name.clone()).collect())
-        }
-        _ => (ItemKind::Other, Vec::new()),
-    };
-    Item { name: name.to_owned(), kind, functions }
+/// Takes note of names, as many as this.
+struct Names(usize);
+
+impl Names {
+    fn item(&mut self, name: &str, item: Option<&ComponentItem>, types: &Types) -> Result<Item, String> {
+        let name = self.take(name)?;
+        let (kind, functions) = match item.map(|item| item.ty) {
+            Some(ComponentEntityType::Func(_)) => (ItemKind::Function, Vec::new()),
+            Some(ComponentEntityType::Type { .. }) => (ItemKind::Type, Vec::new()),
+            Some(ComponentEntityType::Instance(id)) => {
+                let exports = types[id].exports.iter();
+                let functions = exports.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
+                (ItemKind::Interface, functions.map(|(name, _)| self.take(name)).collect::<Result<_, _>>()?)
+            }
+            _ => (ItemKind::Other, Vec::new()),
+        };
+        Ok(Item { name, kind, functions })
+    }
+
+    /// A name may be a URL, with any character in it. Those that a world knows have none that is changed here.
+    fn take(&mut self, name: &str) -> Result<String, String> {
+        let rest = self.0.checked_sub(1);
+        self.0 = rest.ok_or_else(|| format!("it has more than {NAMES} imports and exports, with what is in them"))?;
+        Ok(text::one_line(name, TEXT_BYTES))
+    }
 }
 
 /// The SHA-256 of `bytes`, hexadecimal.

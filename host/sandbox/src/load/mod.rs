@@ -1,22 +1,32 @@
 //! From a component's file to something that can be run.
 
 mod cache;
+mod compiler;
 mod inspect;
+mod protocol;
+mod worker;
 mod world;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bg_manifest::ManifestError;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use self::cache::Cache;
+pub(crate) use self::compiler::ChildCompiler;
+pub use self::compiler::{Compiler, CompilerCommand};
 pub(crate) use self::inspect::inspect_with;
 pub use self::inspect::{ComponentInfo, Item, ItemKind, Metadata, inspect};
+pub use self::protocol::ChildOptions;
+pub use self::worker::compile_as_child;
 pub use self::world::{World, WorldError};
 
-use crate::{Limits, text};
+use crate::text;
+
+/// The longest text of wasmtime's that is shown: it may quote names of the component, bytes.
+const PROBLEM_BYTES: usize = 2048;
 
 /// Why a component can't be loaded, and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +75,39 @@ pub enum LoadError {
     /// It could not be compiled, or is more than a call may ever have.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
+    /// Checking or compiling it takes too long.
+    #[error(
+        "checking and compiling the component takes more than {} s; build it with optimisation, with less code generated from tables and \
+         macros, or raise the limit (compile-time, compile-cpu) if you trust it", limit.as_secs()
+    )]
+    CompileTime {
+        /// What it may take: processor time, or wall clock.
+        limit: Duration,
+    },
+    /// Checking or compiling it takes too much memory.
+    #[error(
+        "checking and compiling the component takes more than {} MiB of memory; build it smaller, or raise the limit (compile-memory) if \
+         you trust it", limit >> 20
+    )]
+    CompileMemory {
+        /// What it may take, bytes.
+        limit: usize,
+    },
+    /// It is too large once compiled.
+    #[error("the component has more than {} KiB of machine code; build it for size (`opt-level = \"s\"`)", limit >> 10)]
+    CompiledSize {
+        /// What is allowed, bytes.
+        limit: usize,
+    },
+    /// It brings the compiler down.
+    #[error(
+        "the component crashes the compiler, which runs in a process of its own, so that nothing else came of it ({0}); build the \
+         component again, with other tools or options"
+    )]
+    CompilerCrash(String),
+    /// The process that checks and compiles does not work.
+    #[error("the process that checks and compiles components does not work: {0}")]
+    Compiler(String),
 }
 
 /// How a component came to be compiled.
@@ -112,55 +155,41 @@ impl LoadedComponent {
             return Err(WorldError { world, problems }.into());
         }
         linker.instantiate_pre(&self.component).and_then(make).map_err(|error| {
-            let problem = text::one_line(&format!("{error:#}"), 2048);
+            let problem = text::one_line(&format!("{error:#}"), PROBLEM_BYTES);
             let problems = vec![format!("wrong type: {problem}; build it against this host's wit/")];
             WorldError { world, problems }.into()
         })
     }
 }
 
-/// Checks and compiles `bytes`. Takes a processor for as long as compiling takes.
-pub(crate) fn load(
-    engine: &Engine,
-    cache: Option<&Cache>,
-    limits: &Limits,
-    bytes: &[u8],
-    world: World,
-) -> Result<Arc<LoadedComponent>, LoadError> {
-    let info = inspect_with(bytes, limits.component_bytes, crate::engine::features())?;
-    world.check(&info)?;
-    let cached = cache.and_then(|cache| cache.get(&info.sha256)).and_then(|code| match activate(engine, &code) {
-        Ok(component) => Some(component),
-        Err(error) => {
+/// Looks for the machine code of a component in the cache.
+pub(crate) fn cached(engine: &Engine, cache: &Cache, info: &ComponentInfo) -> Option<Component> {
+    let code = cache.get(&info.sha256)?;
+    let loaded = activate(engine, &code);
+    loaded
+        .inspect_err(|error| {
             tracing::warn!(sha256 = info.sha256, %error, "a cached component does not load; compiling it again");
-            None
-        }
-    });
-    let (component, origin) = if let Some(component) = cached {
-        (component, Origin::Cached)
-    } else {
-        let started = Instant::now();
-        let code = compile(engine, bytes)?;
-        let component = activate(engine, &code)?;
-        if let Some(cache) = cache {
-            cache.put(&info.sha256, &code);
-        }
-        (component, Origin::Compiled(started.elapsed()))
-    };
-    Ok(Arc::new(LoadedComponent { component, info, world, origin }))
+        })
+        .ok()
 }
 
-/// From a valid component to machine code for `engine`.
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    engine.precompile_component(bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))
+/// From a valid component to machine code. Takes a processor for as long as that takes.
+pub(crate) fn compile(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, String> {
+    engine.precompile_component(component).map_err(|error| text::one_line(&format!("{error:#}"), PROBLEM_BYTES))
+}
+
+impl LoadedComponent {
+    pub(crate) fn new(component: Component, info: ComponentInfo, world: World, origin: Origin) -> Arc<Self> {
+        Arc::new(Self { component, info, world, origin })
+    }
 }
 
 /// From machine code to a component.
-fn activate(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
-    // SAFETY: `deserialize` trusts that wasmtime made `code` and nobody changed it. It comes from `compile` above or from the
-    // cache, which hands out only what `compile` made for an engine like this one: the folder and the file are ours alone, and
-    // the code has the SHA-256 that was noted when it was written.
+pub(crate) fn activate(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
+    // SAFETY: `deserialize` trusts that wasmtime made `code` and nobody changed it. It comes from `compile` above, from a
+    // process that this very program started for it, or from the cache, which hands out only what these made for an engine
+    // like this one: the folder and the file are ours alone, and the code has the SHA-256 that was noted when it was written.
     #[allow(unsafe_code, reason = "the only way to use compiled code again")]
     let component = unsafe { Component::deserialize(engine, code) };
-    component.map_err(|error| LoadError::Compile(format!("{error:#}")))
+    component.map_err(|error| LoadError::Compile(text::one_line(&format!("{error:#}"), PROBLEM_BYTES)))
 }

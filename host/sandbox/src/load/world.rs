@@ -13,6 +13,9 @@ pub enum World {
     Charm,
 }
 
+/// How many problems a message lists. A component may have a hundred thousand.
+const SHOWN: usize = 50;
+
 /// How a component does not fit its world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorldError {
@@ -27,7 +30,11 @@ impl std::error::Error for WorldError {}
 impl fmt::Display for WorldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the component does not fit the world commontools:background/{}@0.1.0:", self.world)?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+        self.problems.iter().take(SHOWN).try_for_each(|problem| write!(f, "\n  - {problem}"))?;
+        match self.problems.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n  - and {more} more"),
+        }
     }
 }
 
@@ -104,8 +111,9 @@ impl World {
         }
     }
 
-    /// Compares names. Whether the types agree, wasmtime says when it links.
-    pub(crate) fn check(self, info: &ComponentInfo) -> Result<(), WorldError> {
+    /// Whether a component fits, by the names of what it imports and exports. Whether the types agree, too, is told when it is
+    /// linked.
+    pub fn check(self, info: &ComponentInfo) -> Result<(), WorldError> {
         let mut problems = Vec::new();
         for name in self.exports() {
             let export = info.exports.iter().find(|export| export.name == *name);

@@ -32,7 +32,7 @@ pub(crate) fn capture_log() -> (Lines, DefaultGuard) {
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "guest" || metadata.target().starts_with("bg_sandbox")
+        matches!(metadata.target(), "guest" | "egress") || metadata.target().starts_with("bg_sandbox")
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

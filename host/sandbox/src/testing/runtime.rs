@@ -1,24 +1,42 @@
 //! A charm runtime and an integration's state, in memory.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, SpaceDid, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, IntegrationState, Lookup, Outcome, Registration, Run, RuntimeError, StateError,
-    UnixMillis,
+    Charm, CharmRef, CharmRuntime, IntegrationState, Lookup, Outcome, PollState, PollStore, Registration, Run,
+    RuntimeError, StateError, StoreError, UnixMillis,
 };
 use serde_json::{Value, json};
 
-/// Knows its registrations, and a charm behind each: `{"count": 7}`, a stream `bgUpdater`, a secret `auth.token`.
+/// Knows its registrations, and a charm behind each: `{"count": 7}`, a stream `bgUpdater`, a secret `auth.token`. A trigger
+/// succeeds; nothing else changes anything.
 #[derive(Default)]
 pub(crate) struct MemoryRuntime {
     registrations: Vec<Registration>,
     pub(crate) listed: AtomicUsize,
     pub(crate) prepared: AtomicUsize,
-    state: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) triggered: Mutex<BTreeMap<CharmRef, usize>>,
+    /// Answers no question about charms or state any more.
+    pub(crate) silent: AtomicBool,
+    pub(crate) oauth: Arc<OAuth>,
+    state: Mutex<BTreeMap<(IntegrationId, String), Vec<u8>>>,
+}
+
+/// The OAuth token of every charm: `ya29`, until it is renewed for the first time.
+#[derive(Default)]
+pub(crate) struct OAuth {
+    /// When it ends, if it says.
+    pub(crate) expires_at: Mutex<Option<UnixMillis>>,
+    /// When a new one ends.
+    pub(crate) then: Mutex<Option<UnixMillis>>,
+    pub(crate) renewals: AtomicUsize,
+    /// Whether it can't be renewed.
+    pub(crate) is_down: AtomicBool,
 }
 
 /// The charm of this name in a space of the same name.
@@ -36,6 +54,7 @@ pub(crate) fn runtime_with(registrations: &[(CharmRef, &str, bool)]) -> Arc<Memo
         last_run: UnixMillis::NEVER,
         disabled_at: if *enabled { UnixMillis::NEVER } else { UnixMillis(1) },
         status: "Initializing".into(),
+        last_outcome: None,
     });
     Arc::new(MemoryRuntime { registrations: registrations.collect(), ..MemoryRuntime::default() })
 }
@@ -60,9 +79,48 @@ impl Charm for MemoryCharm {
         let path: Vec<_> = path.iter().map(String::as_str).collect();
         Ok(match path[..] {
             ["count"] => Lookup::Value(json!(7)),
-            ["auth", "token"] => Lookup::Secret,
+            ["auth"] => Lookup::Value(json!({"expiresAt": 1})),
+            ["auth", "token", ..] => Lookup::Secret,
             _ => Lookup::Absent,
         })
+    }
+}
+
+/// A charm that says when its token ends.
+struct SignedIn(MemoryCharm, Arc<OAuth>);
+
+#[async_trait]
+impl Charm for SignedIn {
+    fn charm_ref(&self) -> &CharmRef {
+        self.0.charm_ref()
+    }
+
+    async fn keys(&self) -> Result<Vec<String>, RuntimeError> {
+        self.0.keys().await
+    }
+
+    async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError> {
+        self.0.has_stream(name).await
+    }
+
+    async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
+        if path == ["auth", "expiresAt"] {
+            return Ok(self.1.expires_at.lock().unwrap().map_or(Lookup::Absent, |at| Lookup::Value(json!(at.0))));
+        }
+        self.0.get(path).await
+    }
+}
+
+impl MemoryRuntime {
+    /// How often a charm was triggered.
+    pub(crate) fn triggers(&self, charm: &CharmRef) -> usize {
+        self.triggered.lock().unwrap().get(charm).copied().unwrap_or(0)
+    }
+
+    async fn answer(&self) {
+        if self.silent.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
     }
 }
 
@@ -73,6 +131,7 @@ fn unused<T>() -> Result<T, RuntimeError> {
 #[async_trait]
 impl CharmRuntime for MemoryRuntime {
     async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
+        self.answer().await;
         self.listed.fetch_add(1, Ordering::Relaxed);
         Ok(self.registrations.clone())
     }
@@ -83,19 +142,24 @@ impl CharmRuntime for MemoryRuntime {
     }
 
     async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError> {
-        Ok(Arc::new(MemoryCharm(charm.clone())))
+        self.answer().await;
+        Ok(Arc::new(SignedIn(MemoryCharm(charm.clone()), self.oauth.clone())))
     }
 
     async fn secret(&self, _: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {
         if path == ["auth", "token"] {
-            Ok(Secret::new("ya29".into()))
+            let token = match self.oauth.renewals.load(Ordering::Relaxed) {
+                0 => "ya29".to_owned(),
+                number => format!("ya29-{number}"),
+            };
+            Ok(Secret::new(token))
         } else {
             Err(RuntimeError::Unfit("no secret".into()))
         }
     }
 
     async fn changed(&self, _: u64) -> Result<u64, RuntimeError> {
-        unused()
+        pending().await
     }
 
     async fn register(&self, _: &CharmRef, _: &IntegrationId) -> Result<Registration, RuntimeError> {
@@ -111,39 +175,65 @@ impl CharmRuntime for MemoryRuntime {
     }
 
     async fn record(&self, _: &[Run]) -> Result<(), RuntimeError> {
-        unused()
+        Ok(())
     }
 
     async fn runs(&self, _: &CharmRef, _: usize) -> Result<Vec<Run>, RuntimeError> {
         unused()
     }
 
-    async fn trigger(&self, _: &CharmRef, _: &str, _: &Value) -> Result<Outcome, RuntimeError> {
-        unused()
+    async fn trigger(&self, charm: &CharmRef, _: &str, _: &Value) -> Result<Outcome, RuntimeError> {
+        *self.triggered.lock().unwrap().entry(charm.clone()).or_default() += 1;
+        Ok(Outcome::success())
     }
 
     async fn refresh_auth(&self, _: &CharmRef) -> Result<(), RuntimeError> {
-        unused()
+        // Others have their say meanwhile.
+        tokio::task::yield_now().await;
+        if self.oauth.is_down.load(Ordering::Relaxed) {
+            return unused();
+        }
+        self.oauth.renewals.fetch_add(1, Ordering::Relaxed);
+        *self.oauth.expires_at.lock().unwrap() = *self.oauth.then.lock().unwrap();
+        Ok(())
     }
 }
 
 #[async_trait]
 impl IntegrationState for MemoryRuntime {
-    async fn get(&self, _: &IntegrationId, key: &str) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.state.lock().unwrap().get(key).cloned())
+    async fn get(&self, id: &IntegrationId, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+        self.answer().await;
+        Ok(self.state.lock().unwrap().get(&(id.clone(), key.into())).cloned())
     }
 
-    async fn set(&self, _: &IntegrationId, key: &str, value: &[u8]) -> Result<(), StateError> {
-        self.state.lock().unwrap().insert(key.into(), value.into());
+    async fn set(&self, id: &IntegrationId, key: &str, value: &[u8]) -> Result<(), StateError> {
+        self.state.lock().unwrap().insert((id.clone(), key.into()), value.into());
         Ok(())
     }
 
-    async fn delete(&self, _: &IntegrationId, key: &str) -> Result<(), StateError> {
-        self.state.lock().unwrap().remove(key);
+    async fn delete(&self, id: &IntegrationId, key: &str) -> Result<(), StateError> {
+        self.state.lock().unwrap().remove(&(id.clone(), key.into()));
         Ok(())
     }
 
-    async fn keys(&self, _: &IntegrationId) -> Result<Vec<String>, StateError> {
-        Ok(self.state.lock().unwrap().keys().cloned().collect())
+    async fn keys(&self, id: &IntegrationId) -> Result<Vec<String>, StateError> {
+        let state = self.state.lock().unwrap();
+        Ok(state.keys().filter(|(owner, _)| owner == id).map(|(_, key)| key.clone()).collect())
+    }
+}
+
+/// Nothing is remembered.
+#[async_trait]
+impl PollStore for MemoryRuntime {
+    async fn load(&self) -> Result<Vec<PollState>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn save(&self, _: &[PollState]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn forget(&self, _: &[CharmRef]) -> Result<(), StoreError> {
+        Ok(())
     }
 }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bg_egress::{CredentialError, CredentialSource, Owner};
 use bg_poller::{Integration, OutcomeKind};
 
 use crate::testing::{self, Guest, MemoryCharm, capture_log, charm, refs, runtime_with};
-use crate::{CharmCredentials, IntegrationComponent, Limits, World};
+use crate::{IntegrationComponent, Limits, World};
 
 /// Answers what it was told is registered.
 fn echo() -> Guest {
@@ -125,26 +124,6 @@ async fn the_list_is_prepared_for_itself() {
     let sandbox = testing::sandbox(Limits::default());
     testing::load_integration(&sandbox, guest.build(), &runtime).await.unwrap().initialize().await.unwrap();
     assert_eq!(runtime.prepared.load(Ordering::Relaxed), 1);
-}
-
-#[tokio::test]
-async fn credentials_are_those_of_its_own_enabled_charms() {
-    let runtime =
-        runtime_with(&[(charm("a"), "gmail", true), (charm("b"), "gmail", false), (charm("c"), "gcal", true)]);
-    let credentials = CharmCredentials::new("gmail".parse().unwrap(), runtime.clone());
-    let owner = Owner::Integration("gmail".parse().unwrap());
-    let path = "charm.auth.token".parse().unwrap();
-    let secret = credentials.bearer(&owner, &charm("a").to_string(), &path).await.unwrap();
-    assert_eq!(secret.expose(), "ya29");
-    for name in [charm("b").to_string(), charm("c").to_string(), charm("x").to_string(), "../a".into(), String::new()] {
-        let error = credentials.bearer(&owner, &name, &path).await.unwrap_err();
-        assert!(matches!(error, CredentialError::NotItsCharm { .. }), "{name}: {error}");
-    }
-    let others = Owner::Integration("gcal".parse().unwrap());
-    assert!(credentials.bearer(&others, &charm("a").to_string(), &path).await.is_err());
-    let missing = credentials.bearer(&owner, &charm("a").to_string(), &"charm.other".parse().unwrap()).await;
-    assert!(matches!(missing, Err(CredentialError::Missing(_))));
-    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "many requests of a call ask once");
 }
 
 #[tokio::test]

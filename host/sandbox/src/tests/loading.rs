@@ -179,6 +179,19 @@ fn inspecting_tells_what_is_in_the_file() {
     );
 }
 
+#[tokio::test]
+async fn a_name_cannot_say_more_than_a_name() {
+    let component = wat("(component (import \"url=<https://a.example/\\u{1b}[2J\\u{a}error: none>\" (func)))");
+    let shown = "url=<https://a.example/\\u{1b}[2J\\nerror: none>";
+    assert_eq!(inspect(&component).unwrap().imports[0].name, shown);
+    let error = load(component, World::Charm).await.unwrap_err().to_string();
+    assert!(error.contains(shown), "{error}");
+    // The names of fields in a manifest are quoted, too.
+    let manifest = custom_section(bg_manifest::SECTION, br#"{"\u001b[2J\nerror: none": 1}"#);
+    let error = inspect(&[&wat("(component)")[..], &manifest].concat()).unwrap_err().to_string();
+    assert!(error.contains("`\\u{1b}[2J\\u{a}error: none`"), "{error}");
+}
+
 #[test]
 fn a_manifest_that_is_wrong_or_there_twice_is_refused() {
     let mut component = Guest::default().build();

@@ -1,6 +1,7 @@
 //! Components, run.
 
 mod charm;
+mod credentials;
 mod hostile;
 mod integration;
 mod loading;

@@ -27,6 +27,7 @@ pub struct TestHost {
     binary: PathBuf,
     dir: TempDir,
     env: Vec<(OsString, OsString)>,
+    prefix: Vec<OsString>,
     timeout: Duration,
 }
 
@@ -37,13 +38,20 @@ impl TestHost {
         ensure!(binary.is_file(), "there is no binary {}", binary.display());
         let dir = tempfile::Builder::new().prefix("bg-wasm-host-test-").tempdir()?;
         std::fs::create_dir(dir.path().join("tmp"))?;
-        Ok(Self { binary, dir, env: Vec::new(), timeout: COMMAND_TIMEOUT })
+        Ok(Self { binary, dir, env: Vec::new(), prefix: Vec::new(), timeout: COMMAND_TIMEOUT })
     }
 
     /// Sets a variable for every command from now on.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Puts this before every command from now on: a program that runs another, which takes its place.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl IntoIterator<Item = OsString>) -> Self {
+        self.prefix = prefix.into_iter().collect();
         self
     }
 
@@ -87,8 +95,10 @@ impl TestHost {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut command = Command::new(&self.binary);
+        let mut words = self.prefix.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
         command
+            .args(words)
             .args(args)
             .current_dir(self.dir.path())
             .env_clear()

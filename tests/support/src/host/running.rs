@@ -50,6 +50,13 @@ impl Running {
         self.child.id()
     }
 
+    /// The most memory that it had at once so far, KiB. None once it has ended.
+    pub fn peak_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
     /// The next line of either output that was not yet taken by this or by [`wait_for_line`](Self::wait_for_line); none once
     /// the process has closed both, or after `timeout`.
     pub fn next_line(&mut self, timeout: Duration) -> Option<Line> {

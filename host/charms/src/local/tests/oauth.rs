@@ -1,9 +1,14 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::Json;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::post;
 use bg_poller::CharmRuntime;
 use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::local::testing::Home;
 
@@ -79,4 +84,69 @@ async fn what_keeps_a_token_from_being_renewed_is_said_without_the_token() {
         assert!(!text.contains("bad-refresh") && !text.contains("good-refresh"), "{text}");
         assert_eq!(home.cells(&charm).await, before);
     }
+}
+
+/// An OAuth service that answers once it is let, and counts.
+async fn slow_service() -> (String, Arc<Semaphore>, Arc<AtomicUsize>) {
+    let (gate, asked) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (opened, count) = (gate.clone(), asked.clone());
+    let refresh = move || {
+        let (opened, count) = (opened.clone(), count.clone());
+        async move {
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            opened.acquire().await.unwrap().forget();
+            Json(json!({"tokenInfo": {"token": format!("token-{number}"), "expiresAt": 42}}))
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/refresh", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/refresh", post(refresh))).await });
+    (url, gate, asked)
+}
+
+async fn until(mut done: impl FnMut() -> bool) {
+    while !done() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_asks_while_a_token_is_being_renewed_gets_what_comes_of_it() {
+    let (url, gate, asked) = slow_service().await;
+    let home = home(Some(url)).await;
+    let charm = home.deploy(auth("good-refresh")).await;
+    let mut callers = JoinSet::new();
+    for _ in 0..8 {
+        let (operator, charm) = (home.operator(), charm.clone());
+        callers.spawn(async move { operator.refresh_auth(&charm).await });
+    }
+    until(|| asked.load(Ordering::SeqCst) == 1).await;
+    gate.add_permits(1);
+    assert!(callers.join_all().await.iter().all(Result::is_ok));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // Who asks later asks anew.
+    gate.add_permits(1);
+    home.operator().refresh_auth(&charm).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_renewal_goes_on_when_nobody_waits_for_it_any_more() {
+    let (url, gate, asked) = slow_service().await;
+    let home = home(Some(url)).await;
+    let charm = home.deploy(auth("good-refresh")).await;
+    let (operator, renewed) = (home.operator(), charm.clone());
+    let caller = tokio::spawn(async move { operator.refresh_auth(&renewed).await });
+    until(|| asked.load(Ordering::SeqCst) == 1).await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    gate.add_permits(1);
+    let path = ["auth".to_owned(), "token".to_owned()];
+    for _ in 0..1_000 {
+        if home.operator().secret(&charm, &path).await.unwrap().expose() == "token-1" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the new token was lost");
 }

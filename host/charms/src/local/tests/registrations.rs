@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bg_abuse::Attempt;
 use bg_identity::CharmId;
 use bg_poller::{CharmRuntime, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use serde_json::json;
@@ -36,6 +37,24 @@ async fn registering_again_re_enables_and_re_labels() {
     assert!(!operator.remove(&charm).await.unwrap());
     let error = operator.set_disabled(&charm, None).await.unwrap_err();
     assert!(error.to_string().contains("is not registered"), "{error}");
+}
+
+#[tokio::test]
+async fn a_status_shows_the_start_of_a_long_text_and_the_history_all_of_it() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    let text = "ü".repeat(2_000);
+    let outcome = Outcome::failure(OutcomeKind::HandlerFailed, format!("{text}\nsecond line"));
+    let run = Run { charm: charm.clone(), started_at: UnixMillis::now(), duration: Duration::ZERO, outcome };
+    operator.record(std::slice::from_ref(&run)).await.unwrap();
+    let [noted] = operator.registrations().await.unwrap().try_into().unwrap();
+    assert!(noted.status.starts_with("HandlerFailed: ü") && noted.status.ends_with("ü…"), "{}", noted.status);
+    assert!(noted.status.len() < 310, "{}", noted.status);
+    let disabled = operator.set_disabled(&charm, Some(&format!("{text}\nsecond line"))).await.unwrap();
+    assert!(disabled.status.starts_with("Disabled: ü") && disabled.status.ends_with("ü…"), "{}", disabled.status);
+    assert!(disabled.status.len() < 320, "{}", disabled.status);
+    assert_eq!(operator.runs(&charm, 1).await.unwrap(), [run]);
 }
 
 #[tokio::test]
@@ -112,4 +131,40 @@ async fn a_change_here_or_in_another_process_wakes_who_waits() {
             assert_eq!(one.await.unwrap().unwrap(), seen + 1);
         }
     }
+}
+
+#[tokio::test]
+async fn what_changes_after_the_clock_was_set_back_is_seen_as_a_change() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    let gmail = "gmail".parse().unwrap();
+    operator.register(&charm, &gmail).await.unwrap();
+    home.trigger(&charm, "append", json!({})).await.unwrap();
+    let attempt = Attempt::begin("clock", "set back by years between registrations and polls");
+    // All that was noted so far was noted in the year 2100.
+    let later = 4_102_444_800_000_u64;
+    let database = rusqlite::Connection::open(home.database()).unwrap();
+    database.execute("UPDATE registrations SET updated_at = ?1, last_run = ?1", [later]).unwrap();
+    database.execute("UPDATE runs SET started_at = ?1", [later]).unwrap();
+
+    let mut before = UnixMillis(later);
+    for _ in 0..2 {
+        let changes = [
+            operator.register(&charm, &gmail).await.unwrap(),
+            operator.set_disabled(&charm, Some("by hand")).await.unwrap(),
+            operator.set_disabled(&charm, None).await.unwrap(),
+        ];
+        for change in changes {
+            assert!(change.updated_at > before, "{change:?}");
+            before = change.updated_at;
+        }
+    }
+    let now = UnixMillis::now();
+    home.trigger(&charm, "append", json!({})).await.unwrap();
+    let [registration] = operator.registrations().await.unwrap().try_into().unwrap();
+    assert!(registration.last_run >= now && registration.last_run < UnixMillis(later), "{registration:?}");
+    let runs = operator.runs(&charm, 10).await.unwrap();
+    let times: Vec<UnixMillis> = runs.iter().map(|run| run.started_at).collect();
+    assert_eq!(times, [registration.last_run, UnixMillis(later)], "newest first, whatever the clock said");
+    attempt.ended("each change is later than the last; history in order");
 }

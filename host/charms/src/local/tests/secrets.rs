@@ -61,6 +61,7 @@ async fn no_secret_is_on_the_disk_in_the_clear() {
     let charm = home.deploy(inputs()).await;
     home.operator().register(&charm, &"gmail".parse().unwrap()).await.unwrap();
     // A handler that quotes its token.
+    let attempt = bg_abuse::Attempt::begin("secrets", "a handler's error text, in its outcome and on the disk");
     let outcome = home.trigger(&charm, "fail", json!("401 for tok-SECRET-1")).await.unwrap();
     assert_eq!(outcome.message.as_deref(), Some("\"401 for (secret)\""));
     home.trigger(&charm, "append", json!({})).await.unwrap();
@@ -74,6 +75,7 @@ async fn no_secret_is_on_the_disk_in_the_clear() {
         seen |= holds(b"guest.js");
     }
     assert!(seen, "what is not secret is found by the same search");
+    attempt.ended("no byte of it");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ async fn a_successful_handlers_writes_and_its_run_are_kept_together() {
     let home = Home::new().await;
     let charm = home.deploy(json!({})).await;
     let before = home.operator().register(&charm, &"test".parse().unwrap()).await.unwrap();
-    assert_eq!(before.last_run, UnixMillis::NEVER);
+    assert_eq!((before.last_run, before.last_outcome), (UnixMillis::NEVER, None));
 
     let outcome = home.trigger(&charm, "bgUpdater", json!({"n": 1})).await.unwrap();
     assert!(outcome.is_success(), "{outcome}");
@@ -47,6 +47,7 @@ async fn a_failed_handler_leaves_its_outcome_and_no_write() {
     assert_eq!(kinds, [OutcomeKind::Trapped, OutcomeKind::HandlerFailed, OutcomeKind::Success]);
     let [registration] = home.operator().registrations().await.unwrap().try_into().unwrap();
     assert!(registration.status.starts_with("Trapped: handle"), "{}", registration.status);
+    assert_eq!(registration.last_outcome, Some(OutcomeKind::Trapped));
 }
 
 #[tokio::test]

@@ -1,0 +1,89 @@
+//! The values that options take.
+
+use std::time::Duration;
+
+use bg_identity::{IntegrationId, Secret};
+use url::Url;
+
+/// One configuration value of an integration, `gmail.api-base-url=http://127.0.0.1:9000`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Of which integration.
+    pub(crate) integration: IntegrationId,
+    /// Which one.
+    pub(crate) key: String,
+    /// What it is.
+    pub(crate) value: String,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "a setting is NAME.KEY=VALUE, such as gmail.api-base-url=http://127.0.0.1:9000";
+        let (name, value) = text.split_once('=').ok_or(FORM)?;
+        let (integration, key) = name.split_once('.').ok_or(FORM)?;
+        let integration = integration.parse().map_err(|error| format!("{error}; {FORM}"))?;
+        if key.is_empty() {
+            return Err(FORM.into());
+        }
+        Ok(Self { integration, key: key.into(), value: value.into() })
+    }
+}
+
+/// Seconds, as the original counts, or a number with `ms`, `s`, `m` or `h`; between 100 ms and 7 days.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    const FORM: &str = "a time is a number of seconds, or a number with ms, s, m or h, such as 60, 500ms, 2s or 5m";
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| FORM)?;
+    let millis = match unit {
+        "ms" => Some(number),
+        "" | "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        _ => return Err(FORM.into()),
+    };
+    match millis {
+        Some(millis @ 100..=604_800_000) => Ok(Duration::from_millis(millis)),
+        _ => Err("a time is at least 100ms and at most 7 days".into()),
+    }
+}
+
+pub(super) fn parse_api_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error| format!("{error}; expected something like http://localhost:8000"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("expected an http or https URL such as http://localhost:8000".into());
+    }
+    Ok(url)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
+pub(super) fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_or_have_a_unit() {
+        for (text, millis) in [("60", 60_000), ("2s", 2_000), ("500ms", 500), ("5m", 300_000), ("1h", 3_600_000)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1", "1.5", "1d", "0", "99ms", "8000000000h", "18446744073709551615h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_setting_names_integration_key_and_value() {
+        let setting: Setting = "gmail.api-base-url=http://127.0.0.1:9000/?a=b".parse().unwrap();
+        assert_eq!((setting.integration.to_string().as_str(), setting.key.as_str()), ("gmail", "api-base-url"));
+        assert_eq!(setting.value, "http://127.0.0.1:9000/?a=b");
+        for text in ["", "gmail", "gmail=1", "gmail.=1", ".key=1", "gm ail.key=1"] {
+            assert!(text.parse::<Setting>().is_err(), "{text}");
+        }
+    }
+}

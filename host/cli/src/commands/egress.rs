@@ -1,0 +1,187 @@
+//! `egress check`: what the gate would do with a request. Nothing runs, nothing is looked up, nothing is sent.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use bg_egress::{ClientOptions, EgressError, Gate, GateOptions, Owner};
+use bg_identity::IntegrationId;
+use bg_manifest::OperatorGrant;
+use http::Method;
+use serde::Serialize;
+
+use crate::args::{EgressCheckArgs, EgressCommand, HandlerArgs, RunArgs};
+use crate::integrations::{Plan, refuse_mistakes};
+use crate::{config, connect, output};
+
+/// Status for wrong use: clap's own.
+const USAGE: u8 = 2;
+
+/// Stands for any integration, where no component says which.
+const ANY: &str = "any";
+
+/// `egress …`
+pub(crate) async fn run(command: &EgressCommand) -> ExitCode {
+    let EgressCommand::Check(args) = command;
+    match check(args).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// What would become of the request of one owner.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Answer {
+    /// For whom.
+    owner: String,
+    allowed: bool,
+    /// The grant that covers it; or else the rule that refuses it.
+    rule: String,
+    /// Why it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The option that would change it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    option: Option<String>,
+    /// Which token the gate would add.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
+}
+
+/// Whether all would be allowed.
+async fn check(args: &EgressCheckArgs) -> anyhow::Result<bool> {
+    let answers = answers(args).await?;
+    if args.json.json {
+        output::json(&answers)?;
+    } else {
+        for answer in &answers {
+            show(answer, &args.method, &args.url)?;
+        }
+    }
+    Ok(answers.iter().all(|answer| answer.allowed))
+}
+
+async fn answers(args: &EgressCheckArgs) -> anyhow::Result<Vec<Answer>> {
+    let args = with_file(args.clone())?;
+    let gate = Gate::new(GateOptions { allow_private: args.allow_private.clone(), ..GateOptions::default() });
+    let mut answers = Vec::new();
+    for client in clients(&args).await? {
+        let owner = match &client.owner {
+            Owner::Integration(id) if id.as_str() == ANY => "any integration".to_owned(),
+            owner => owner.to_string(),
+        };
+        answers.push(answer(owner, gate.client(client)?.check(&args.method, &args.url)));
+    }
+    Ok(answers)
+}
+
+/// Adds what the configuration file says.
+fn with_file(mut args: EgressCheckArgs) -> anyhow::Result<EgressCheckArgs> {
+    let Some(path) = args.config.take() else { return Ok(args) };
+    let handlers = HandlerArgs {
+        allow_charm_http: args.allow_charm_http,
+        allow_private: args.allow_private,
+        ..HandlerArgs::default()
+    };
+    let mut run = RunArgs { component: args.component, grants: args.grants, handlers, ..RunArgs::default() };
+    config::merge_file(&mut run, &path)?;
+    args.component = run.component;
+    args.grants = run.grants;
+    args.allow_charm_http = run.handlers.allow_charm_http;
+    args.allow_private = run.handlers.allow_private;
+    Ok(args)
+}
+
+/// For whom, and what each may do.
+async fn clients(args: &EgressCheckArgs) -> anyhow::Result<Vec<ClientOptions>> {
+    let mut clients = components(args).await?;
+    if clients.is_empty() {
+        clients = owners(&args.grants.allow_http)?.into_iter().map(|id| as_granted(id, args)).collect();
+    }
+    if !args.allow_charm_http.is_empty() {
+        let grants = args.allow_charm_http.iter().cloned().map(Into::into).collect();
+        clients.push(ClientOptions { grants, ..ClientOptions::new(Owner::Charms) });
+    }
+    Ok(clients)
+}
+
+async fn components(args: &EgressCheckArgs) -> anyhow::Result<Vec<ClientOptions>> {
+    let mut plans: Vec<(PathBuf, Plan)> = Vec::new();
+    for path in &args.component {
+        let info = connect::inspect(path).await?;
+        plans.push((path.clone(), Plan::new(path, &info, &args.grants)?));
+    }
+    let shown: Vec<_> = plans.iter().map(|(path, plan)| (path.as_path(), plan)).collect();
+    if !shown.is_empty() || !args.grants.set.is_empty() {
+        refuse_mistakes(&shown, &args.grants)?;
+    }
+    let client = |(_, plan): (PathBuf, Plan)| {
+        let owner = Owner::Integration(plan.id().clone());
+        ClientOptions { grants: plan.granted, asked: Some(plan.asked), ..ClientOptions::new(owner) }
+    };
+    Ok(plans.into_iter().map(client).collect())
+}
+
+/// Without components: the integrations that the grants name, and any other if there are grants to all, or none.
+fn owners(grants: &[OperatorGrant]) -> anyhow::Result<Vec<IntegrationId>> {
+    let mut owners: Vec<IntegrationId> = grants.iter().filter_map(|grant| grant.integration.clone()).collect();
+    owners.sort();
+    owners.dedup();
+    if owners.is_empty() || grants.iter().any(|grant| grant.integration.is_none()) {
+        owners.push(ANY.parse().context("a name for any integration")?);
+    }
+    Ok(owners)
+}
+
+/// As if it asked for all that is granted.
+fn as_granted(id: IntegrationId, args: &EgressCheckArgs) -> ClientOptions {
+    let grants = args.grants.allow_http.iter().filter(|grant| grant.is_for(&id));
+    let grants = grants.map(|grant| grant.grant.clone().into()).collect();
+    ClientOptions { grants, ..ClientOptions::new(Owner::Integration(id)) }
+}
+
+fn answer(owner: String, checked: Result<bg_egress::Verdict, EgressError>) -> Answer {
+    match checked {
+        Ok(verdict) => Answer {
+            owner,
+            allowed: true,
+            rule: verdict.rule,
+            reason: None,
+            option: None,
+            credential: verdict.credential.map(|credential| credential.to_string()),
+        },
+        Err(error) => {
+            // A grant to any integration is written without a name.
+            let option = error.option().map(|option| option.replacen(&format!("{ANY}="), "", 1));
+            let (rule, reason) = match &error {
+                EgressError::Denied { rule, message, .. } => (rule.to_string(), message.clone()),
+                EgressError::Address { what, .. } => ((*what).to_owned(), error.to_string()),
+                other => (other.kind().to_owned(), other.to_string()),
+            };
+            Answer { owner, allowed: false, rule, reason: Some(reason), option, credential: None }
+        }
+    }
+}
+
+fn show(answer: &Answer, method: &Method, url: &str) -> std::io::Result<()> {
+    let Answer { owner, allowed, rule, reason, option, credential } = answer;
+    let decision = if *allowed { "allowed" } else { "denied" };
+    output::line(format_args!("{decision}  {method} {} for {owner}", output::printable(url)))?;
+    let part = |name: &str, text: &str| output::line(format_args!("  {name:<11} {}", output::printable(text)));
+    part("rule", rule)?;
+    if let Some(reason) = reason {
+        part("why", reason)?;
+        part("to allow it", option.as_deref().unwrap_or("no option does"))?;
+    } else {
+        if let Some(credential) = credential {
+            let text = format!("the host adds {credential} of the charm that the request names, if it is its own");
+            part("credential", &text)?;
+        }
+        part("not checked", "the addresses of its name, which is looked up only to send a request")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The token that goes with a request.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bg_identity::Secret;
+use bg_manifest::{CredentialPath, Scheme};
+use http::HeaderValue;
+use tokio::time::timeout;
+
+use crate::client::Inner;
+use crate::credential::{CredentialError, CredentialSource};
+use crate::error::{EgressError, Rule, Wait};
+use crate::target::Target;
+
+/// Where the token of one request comes from.
+pub(crate) struct Credential<'a> {
+    gate: &'a Inner,
+    source: &'a dyn CredentialSource,
+    charm: &'a str,
+    path: &'a CredentialPath,
+    target: &'a Target,
+}
+
+/// A token that is fit for a header.
+pub(crate) struct Bearer {
+    secret: Secret,
+    header: HeaderValue,
+}
+
+impl Bearer {
+    /// None if it is no token. RFC 6750 knows a narrower alphabet; what matters is that it stays one header and one token.
+    fn new(secret: Secret) -> Option<Self> {
+        let text = secret.expose();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let mut header = HeaderValue::try_from(format!("Bearer {text}")).ok()?;
+        // Keeps it out of Debug texts, and out of the tables of HTTP/2's header compression.
+        header.set_sensitive(true);
+        Some(Self { secret, header })
+    }
+
+    /// The value of the `Authorization` header.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+impl Inner {
+    /// Whence the token for a request comes that names this charm. It leaves this machine over TLS alone. It may go without
+    /// where it stays here, and the operator named that very origin.
+    pub(crate) fn credential<'a>(
+        &'a self,
+        charm: &'a str,
+        path: &'a CredentialPath,
+        target: &'a Target,
+        addresses: &[SocketAddr],
+    ) -> Result<Credential<'a>, EgressError> {
+        let origin = target.origin();
+        let stays =
+            || self.gate.allow_private.contains(origin) && addresses.iter().all(|address| address.ip().is_loopback());
+        if origin.scheme() != Scheme::Https && !stays() {
+            let message = format!("a credential is never sent to {origin}, which is not protected by TLS");
+            return Err(EgressError::Denied { rule: Rule::PlainCredential, message, option: None });
+        }
+        let Some(source) = self.credentials.as_deref() else {
+            let source = CredentialError::Missing("there is no source of credentials".to_owned());
+            return Err(EgressError::Credential { origin: origin.to_string(), source });
+        };
+        Ok(Credential { gate: self, source, charm, path, target })
+    }
+}
+
+impl Credential<'_> {
+    /// The token, waited for so long.
+    pub(crate) async fn bearer(&self, within: Duration) -> Result<Bearer, EgressError> {
+        let owner = &self.gate.granted.owner;
+        let failed = |source| EgressError::Credential { origin: self.target.origin().to_string(), source };
+        let secret = match timeout(within, self.source.bearer(owner, self.charm, self.path)).await {
+            Ok(secret) => secret.map_err(failed)?,
+            Err(_) => return Err(EgressError::Timeout { what: Wait::Credential, after: within }),
+        };
+        Bearer::new(secret).ok_or_else(|| {
+            failed(CredentialError::Missing(format!("{} of {} is no bearer token", self.path, self.charm)))
+        })
+    }
+
+    /// Another token in place of one that the server refused, waited for so long. None where there is none to be had: then the
+    /// server's own answer says more to the guest than we could.
+    pub(crate) async fn renewed(&self, refused: &Bearer, within: Duration) -> Option<Bearer> {
+        let owner = &self.gate.granted.owner;
+        let renewal = self.source.renewed(owner, self.charm, self.path, &refused.secret);
+        let problem = match timeout(within, renewal).await {
+            Ok(Ok(renewed)) => return renewed.and_then(Bearer::new),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("it took longer than {within:?}"),
+        };
+        tracing::warn!(
+            target: "egress", %owner, charm = self.charm,
+            "{} refused the token of {}, which cannot be renewed: {problem}",
+            self.target.origin(),
+            self.charm,
+        );
+        None
+    }
+}

@@ -1,0 +1,90 @@
+//! What failures of charms and of components lead to.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{Engine, Link};
+use crate::OutcomeKind;
+use crate::health::{Cause, PAUSE_AFTER, Paused};
+use crate::policy::{self, Next};
+use crate::poll::{Turn, Validity};
+use crate::report::one_line;
+use crate::table::{GroupId, Slot};
+
+impl Engine {
+    /// Counts what a turn says of its charm, and of the component that was asked about it. Answers the charm's failed polls in
+    /// a row, and what follows. The rule is at [`Health`](crate::health::Health).
+    pub(super) fn judge(&mut self, slot: Slot, turn: &Turn) -> (u32, Next) {
+        let (now, disable_at) = (Instant::now(), self.options.failures);
+        let Some(entry) = self.table.get_mut(slot) else { return (0, Next::After(Duration::ZERO)) };
+        let interval = self.options.interval_of(&entry.integration);
+        let id = entry.group;
+        let group = &mut self.groups[id as usize];
+        if turn.validity == Validity::Answered {
+            group.health.charm_answered(now);
+            entry.failures -= std::mem::take(&mut entry.faults);
+        }
+        let fault = match turn.validity {
+            Validity::Failed(kind) if kind != OutcomeKind::Unavailable => Some(kind),
+            _ => None,
+        };
+        // Nobody loses anything by a component that is paused already, or by a runtime that is away.
+        let excused = fault.is_some() && (group.health.is_paused() || self.link != Link::Up);
+        let kind = if excused { OutcomeKind::Unavailable } else { turn.outcome.kind };
+        let before = entry.failures;
+        let jitter = policy::jitter(&entry.charm, before.saturating_add(1));
+        let (failures, mut next) = policy::judge(kind, before, interval, disable_at, jitter);
+        entry.failures = failures;
+        let faults = entry.faults + if fault.is_some() && !excused { failures - before } else { 0 };
+        entry.faults = faults.min(failures);
+        // Its last poll started at least this long ago, and was no success.
+        let since = policy::delay(interval, before, 1.0);
+        let own = failures - entry.faults >= disable_at || (fault.is_some() && group.health.answered_since(since, now));
+        if next == Next::Disable && !own {
+            next = Next::After(policy::delay(interval, failures, jitter));
+        }
+        if let (Some(kind), Some(component), false) = (fault, &group.component, excused) {
+            let jitter = |pauses| policy::jitter(component.id(), pauses);
+            let paused = group.health.charm_failed(&entry.charm, kind, now, group.interval, jitter);
+            if let Some(paused) = paused {
+                self.paused(id, paused, kind, &turn.outcome.to_string());
+            }
+        }
+        (failures, next)
+    }
+
+    /// An integration is paused, or stays so after its probe.
+    pub(super) fn paused(&mut self, id: GroupId, paused: Paused, outcome: OutcomeKind, reason: &str) {
+        let now = Instant::now();
+        let Paused { cause, wait, failing_since, again } = paused;
+        let group = &mut self.groups[id as usize];
+        group.next_fetch = now + wait;
+        let Some(component) = &group.component else { return };
+        let (integration, reason) = (component.id(), one_line(reason));
+        let what = match cause {
+            _ if again => "fetch-charms still fails".to_owned(),
+            Cause::FetchCharms => format!("fetch-charms failed {PAUSE_AFTER} times in a row or more"),
+            Cause::IsValidCharm => format!("is-valid-charm failed for {PAUSE_AFTER} charms and answered for none"),
+        };
+        warn!(
+            target: "poller", %integration, %outcome, paused_s = wait.as_secs(),
+            "The integration {integration} is paused for {} s: {what}, the first time {} s ago; its charms are not polled, and no \
+             failures are counted: {reason}",
+            wait.as_secs(),
+            now.duration_since(failing_since).as_secs(),
+        );
+    }
+
+    /// The probe has ended a pause.
+    pub(super) fn resumed(&self, id: GroupId, pause: Duration, named: usize) {
+        if let Some(component) = &self.groups[id as usize].component {
+            let integration = component.id();
+            info!(
+                target: "poller", %integration, named,
+                "The integration {integration} works again after a pause of {} s; its charms are polled again", pause.as_secs()
+            );
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Whether an integration's component works, and the pause of one that does not.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{CharmRef, OutcomeKind, policy};
+
+/// So many failures in a row pause an integration: as many as disable a charm.
+pub(crate) const PAUSE_AFTER: usize = 5;
+
+/// How an integration's component is doing. Kept in memory only: a restart begins with a healthy one.
+///
+/// What counts is a call that the component itself brought to nothing (see [`is_fault`]): not one that found the charm runtime
+/// away, nor one that the gate denied. There are two rows of failures, and each pauses the integration:
+///
+/// - `fetch-charms` failed [`PAUSE_AFTER`] times in a row, and there is no list left to go by. An answer ends the row.
+/// - `is-valid-charm` failed for [`PAUSE_AFTER`] *different* charms, and for an interval at least it answered for none. An
+///   answer for any charm ends the row. So a charm whose data makes the component fail, polled however often, counts once; and
+///   any number of them do not pause it as long as one healthy charm is polled.
+///
+/// While it is paused, none of its functions is called, so none of its charms is polled, and none loses anything. The pause
+/// is the interval × 2ⁿ, with jitter, up to an hour. Then one `fetch-charms` is the probe: an answer ends the pause, a failure
+/// makes it twice as long. After a pause for failures of `is-valid-charm`, n goes on from where it was until that function has
+/// answered: an answer of the other one says nothing of it.
+///
+/// The other half of the rule is for the charm: a failure of `is-valid-charm` makes its polls rarer, but disables it only if
+/// the component has answered for [another](Self::answered_since) since its last failure. So a broken component disables
+/// none of its charms, and a charm that alone breaks a healthy one is disabled like any that fails. Who can register five
+/// charms that break a component can still have it paused while no healthy charm has anything to do.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    lists: Row<u64>,
+    charms: Row<CharmRef>,
+    /// When `is-valid-charm` last answered.
+    answered_at: Option<Instant>,
+    /// How many pauses there were in a row.
+    pauses: u32,
+    pause: Option<Pause>,
+}
+
+/// Failures since the last answer: the first [`PAUSE_AFTER`] different ones, and when the first of them was.
+#[derive(Debug)]
+struct Row<T> {
+    witnesses: Vec<T>,
+    began: Option<Instant>,
+}
+
+impl<T> Default for Row<T> {
+    fn default() -> Self {
+        Self { witnesses: Vec::new(), began: None }
+    }
+}
+
+impl<T: PartialEq> Row<T> {
+    fn add(&mut self, witness: T, now: Instant) {
+        self.began.get_or_insert(now);
+        if self.witnesses.len() < PAUSE_AFTER && !self.witnesses.contains(&witness) {
+            self.witnesses.push(witness);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.witnesses.len() >= PAUSE_AFTER
+    }
+
+    fn has_lasted(&self, time: Duration, now: Instant) -> bool {
+        self.began.is_some_and(|began| now >= began + time)
+    }
+}
+
+#[derive(Debug)]
+struct Pause {
+    cause: Cause,
+    /// When the first of the failures was that led to it.
+    failing_since: Instant,
+    since: Instant,
+    /// Whether the call that may end it is under way.
+    probing: bool,
+}
+
+/// Which function failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    FetchCharms,
+    IsValidCharm,
+}
+
+/// A pause that begins, or goes on after its probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paused {
+    pub(crate) cause: Cause,
+    /// For how long.
+    pub(crate) wait: Duration,
+    /// Since when the component fails.
+    pub(crate) failing_since: Instant,
+    /// Whether it was paused before.
+    pub(crate) again: bool,
+}
+
+/// Whether a call that ended so was brought to nothing by the component itself.
+pub(crate) fn is_fault(kind: OutcomeKind) -> bool {
+    use OutcomeKind::{HandlerFailed, LimitExceeded, OutOfMemory, Timeout, Trapped};
+    matches!(kind, Timeout | OutOfMemory | LimitExceeded | Trapped | HandlerFailed)
+}
+
+impl Health {
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// Whether an answer of `fetch-charms` that comes now is of a call from before the pause, which says nothing any more.
+    pub(crate) fn awaits_probe(&self) -> bool {
+        self.pause.as_ref().is_some_and(|pause| !pause.probing)
+    }
+
+    /// A call of `fetch-charms` starts; in a pause it is the probe.
+    pub(crate) fn list_begun(&mut self) {
+        if let Some(pause) = &mut self.pause {
+            pause.probing = true;
+        }
+    }
+
+    /// It has answered. If that ends a pause, how long that was.
+    pub(crate) fn list_answered(&mut self, now: Instant) -> Option<Duration> {
+        self.lists = Row::default();
+        let pause = self.pause.take()?;
+        if pause.cause == Cause::FetchCharms {
+            self.pauses = 0;
+        }
+        Some(now.duration_since(pause.since))
+    }
+
+    /// It has failed. `has_list`: whether the last list is still gone by.
+    pub(crate) fn list_failed(
+        &mut self,
+        kind: OutcomeKind,
+        has_list: bool,
+        now: Instant,
+        interval: Duration,
+        jitter: impl Fn(u32) -> f64,
+    ) -> Option<Paused> {
+        if let Some(pause) = &mut self.pause {
+            pause.probing = false;
+            let (cause, failing_since) = (pause.cause, pause.failing_since);
+            // What is not the component's fault says nothing of it: the pause goes on, but grows no longer.
+            self.pauses = self.pauses.saturating_add(u32::from(is_fault(kind)));
+            let wait = policy::delay(interval, self.pauses, jitter(self.pauses));
+            return Some(Paused { cause, wait, failing_since, again: true });
+        }
+        if !is_fault(kind) {
+            return None;
+        }
+        let number = self.lists.witnesses.len() as u64;
+        self.lists.add(number, now);
+        (self.lists.is_full() && !has_list).then(|| self.begin(Cause::FetchCharms, now, interval, jitter))
+    }
+
+    /// `is-valid-charm` has answered, yes or no.
+    pub(crate) fn charm_answered(&mut self, now: Instant) {
+        self.answered_at = Some(now);
+        self.charms = Row::default();
+        if self.pause.is_none() {
+            self.pauses = 0;
+        }
+    }
+
+    /// `is-valid-charm` has failed for a charm.
+    pub(crate) fn charm_failed(
+        &mut self,
+        charm: &CharmRef,
+        kind: OutcomeKind,
+        now: Instant,
+        interval: Duration,
+        jitter: impl Fn(u32) -> f64,
+    ) -> Option<Paused> {
+        if self.is_paused() || !is_fault(kind) {
+            return None;
+        }
+        self.charms.add(charm.clone(), now);
+        let broken = self.charms.is_full() && self.charms.has_lasted(interval, now);
+        broken.then(|| self.begin(Cause::IsValidCharm, now, interval, jitter))
+    }
+
+    /// Whether `is-valid-charm` has answered in the `time` before now.
+    pub(crate) fn answered_since(&self, time: Duration, now: Instant) -> bool {
+        self.answered_at.is_some_and(|at| now <= at + time)
+    }
+
+    fn begin(&mut self, cause: Cause, now: Instant, interval: Duration, jitter: impl Fn(u32) -> f64) -> Paused {
+        let began = match cause {
+            Cause::FetchCharms => self.lists.began,
+            Cause::IsValidCharm => self.charms.began,
+        };
+        let failing_since = began.unwrap_or(now);
+        self.lists = Row::default();
+        self.charms = Row::default();
+        self.pauses = self.pauses.saturating_add(1);
+        self.pause = Some(Pause { cause, failing_since, since: now, probing: false });
+        let wait = policy::delay(interval, self.pauses, jitter(self.pauses));
+        Paused { cause, wait, failing_since, again: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bg_identity::{CharmId, space_did};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+    const TRAP: OutcomeKind = OutcomeKind::Trapped;
+
+    fn charm(number: u32) -> CharmRef {
+        CharmRef { space: space_did("a"), charm: CharmId::for_content(&number.to_be_bytes()) }
+    }
+
+    fn none(_: u32) -> f64 {
+        0.0
+    }
+
+    /// The waits of pauses, in minutes.
+    fn minutes(paused: Option<Paused>) -> Option<u64> {
+        paused.map(|paused| paused.wait.as_secs() / 60)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn five_failed_lists_pause_and_each_failed_probe_doubles_the_pause_up_to_an_hour() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        let waits: Vec<_> = (0..12)
+            .map(|_| {
+                health.list_begun();
+                minutes(health.list_failed(TRAP, false, now, MINUTE, none))
+            })
+            .collect();
+        let expected =
+            [None, None, None, None, Some(2), Some(4), Some(8), Some(16), Some(32), Some(60), Some(60), Some(60)];
+        assert_eq!(waits, expected);
+        health.list_begun();
+        assert!(health.list_answered(now).is_some() && !health.is_paused());
+        for _ in 0..4 {
+            assert_eq!(health.list_failed(TRAP, false, now, MINUTE, none), None);
+        }
+        assert_eq!(minutes(health.list_failed(TRAP, false, now, MINUTE, none)), Some(2), "from the beginning again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_there_is_a_list_to_go_by_failed_lists_do_not_pause() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        for _ in 0..20 {
+            assert_eq!(health.list_failed(TRAP, true, now, MINUTE, none), None);
+        }
+        assert_eq!(minutes(health.list_failed(TRAP, false, now, MINUTE, none)), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_ends_the_row_and_what_is_not_the_components_fault_is_no_part_of_it() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        for kind in [TRAP, TRAP, TRAP, TRAP, OutcomeKind::Unavailable, OutcomeKind::Denied] {
+            assert_eq!(health.list_failed(kind, false, now, MINUTE, none), None);
+        }
+        assert_eq!(health.list_answered(now), None);
+        for _ in 0..4 {
+            assert_eq!(health.list_failed(TRAP, false, now, MINUTE, none), None);
+        }
+        assert!(health.list_failed(TRAP, false, now, MINUTE, none).is_some());
+        // A probe that failed for another reason makes the pause no longer.
+        health.list_begun();
+        assert_eq!(minutes(health.list_failed(OutcomeKind::Unavailable, false, now, MINUTE, none)), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_charm_counts_once_however_often_it_fails() {
+        let (mut health, start) = (Health::default(), Instant::now());
+        for hour in 0..100 {
+            let now = start + Duration::from_hours(hour);
+            assert_eq!(health.charm_failed(&charm(1), TRAP, now, MINUTE, none), None);
+        }
+        let now = start + Duration::from_hours(100);
+        for number in 2..5 {
+            assert_eq!(health.charm_failed(&charm(number), TRAP, now, MINUTE, none), None);
+        }
+        assert_eq!(minutes(health.charm_failed(&charm(5), TRAP, now, MINUTE, none)), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_charms_do_not_pause_it_within_an_interval_of_an_answer() {
+        let (mut health, start) = (Health::default(), Instant::now());
+        for interval in 0..50 {
+            let now = start + MINUTE * interval;
+            for number in 0..100 {
+                let at = now + Duration::from_millis(500) * number;
+                assert_eq!(health.charm_failed(&charm(number), TRAP, at, MINUTE, none), None);
+            }
+            health.charm_answered(now + Duration::from_secs(59));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_for_charms_grows_until_a_charm_is_answered_for() {
+        let (mut health, mut now) = (Health::default(), Instant::now());
+        let fail = |health: &mut Health, now: &mut Instant| {
+            for number in 0..4 {
+                assert_eq!(health.charm_failed(&charm(number), TRAP, *now, MINUTE, none), None);
+            }
+            *now += MINUTE;
+            let paused = minutes(health.charm_failed(&charm(4), TRAP, *now, MINUTE, none));
+            assert!(health.awaits_probe());
+            health.list_begun();
+            assert!(health.list_answered(*now).is_some());
+            paused
+        };
+        let waits = [(); 3].map(|()| fail(&mut health, &mut now));
+        assert_eq!(waits, [Some(2), Some(4), Some(8)]);
+        health.charm_answered(now);
+        assert_eq!(fail(&mut health, &mut now), Some(2));
+    }
+}

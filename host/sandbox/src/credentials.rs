@@ -1,0 +1,163 @@
+//! The credentials of an integration's charms, and their renewal.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bg_egress::{CredentialError, CredentialSource, Owner};
+use bg_identity::{IntegrationId, Secret};
+use bg_manifest::CredentialPath;
+use bg_poller::{CharmRef, CharmRuntime, RuntimeError, TokenLife, UnixMillis};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::registrations::Registrations;
+
+/// The credential that a charm runtime renews: the one that Common Tools' OAuth button fills.
+const OAUTH_TOKEN: [&str; 2] = ["auth", "token"];
+
+/// A token is renewed at most this often, however often servers refuse it: one that refuses the new token, too, would have us ask
+/// for another with every request. Also for how long a charm is not asked again that does not say when its token ends.
+const RENEWAL_PAUSE: Duration = Duration::from_mins(1);
+
+/// Where the gate finds the credentials of an integration's charms: the guest names a charm, which must be one of its enabled
+/// registrations; the secret comes from the charm runtime. An OAuth token that ends soon, or that a server refused, is renewed
+/// there, once for all who wait for it.
+pub struct CharmCredentials {
+    id: IntegrationId,
+    runtime: Arc<dyn CharmRuntime>,
+    registrations: Registrations,
+    tokens: std::sync::Mutex<BTreeMap<CharmRef, Arc<Mutex<Token>>>>,
+}
+
+/// What is known of a charm's OAuth token. Held while it is looked at or renewed, so that many who ask at once make one request.
+#[derive(Default)]
+struct Token {
+    /// Until when it need not be looked at.
+    fresh_until: Option<Instant>,
+    /// Until when it is not renewed again.
+    paused_until: Option<Instant>,
+}
+
+impl Token {
+    fn is_fresh(&self) -> bool {
+        self.fresh_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused_until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+impl CharmCredentials {
+    /// For one integration.
+    pub fn new(id: IntegrationId, runtime: Arc<dyn CharmRuntime>) -> Self {
+        let registrations = Registrations::new(id.clone(), runtime.clone());
+        Self { id, runtime, registrations, tokens: std::sync::Mutex::default() }
+    }
+
+    /// The charm that a guest named, if it is one of the integration's.
+    async fn own(&self, owner: &Owner, charm: &str) -> Result<CharmRef, CredentialError> {
+        let own = self.registrations.recent().await.map_err(|error| unavailable(&error))?;
+        // One client per integration asks here, with its own source; another owner would be a mistake in the wiring.
+        let is_its = *owner == Owner::Integration(self.id.clone());
+        let named = charm.parse::<CharmRef>().ok().filter(|named| is_its && own.contains(named));
+        named.ok_or_else(|| CredentialError::NotItsCharm { charm: charm.to_owned(), owner: owner.clone() })
+    }
+
+    async fn secret(&self, owner: &Owner, charm: &CharmRef, path: &CredentialPath) -> Result<Secret, CredentialError> {
+        self.runtime.secret(charm, path.path()).await.map_err(|error| match error {
+            RuntimeError::Unavailable(_) => unavailable(&error),
+            RuntimeError::NotFound(_) => {
+                CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() }
+            }
+            // What the runtime says names the charm and the path, never the secret.
+            error => CredentialError::Missing(error.to_string()),
+        })
+    }
+
+    fn token(&self, charm: &CharmRef) -> Arc<Mutex<Token>> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = tokens.get(charm) {
+            return token.clone();
+        }
+        // What is neither in use nor worth knowing any more is forgotten.
+        tokens.retain(|_, token| token.try_lock().map_or(true, |token| token.is_fresh() || token.is_paused()));
+        tokens.entry(charm.clone()).or_default().clone()
+    }
+
+    /// Renews a token that ends soon, before it is used. If that fails, it is used all the same: the server decides.
+    async fn keep_fresh(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
+        let token = self.token(charm);
+        let mut token = token.lock().await;
+        if token.is_fresh() {
+            return Ok(());
+        }
+        let view = self.runtime.open(charm).await?;
+        let mut life = TokenLife::of(&*view, UnixMillis::now()).await?;
+        if matches!(life, TokenLife::EndsSoon | TokenLife::Ended) && !token.is_paused() {
+            token.paused_until = Some(Instant::now() + RENEWAL_PAUSE);
+            match self.runtime.refresh_auth(charm).await {
+                Ok(()) => life = TokenLife::of(&*view, UnixMillis::now()).await?,
+                Err(error) => tracing::warn!(
+                    target: "egress", integration = %self.id, %charm,
+                    "The OAuth token of {charm} ends soon, or has ended, and cannot be renewed: {}",
+                    crate::text::one_line(&error.to_string(), 1024)
+                ),
+            }
+        }
+        token.fresh_until = match life {
+            TokenLife::Fresh(time) => Instant::now().checked_add(time),
+            TokenLife::Unknown => Some(Instant::now() + RENEWAL_PAUSE),
+            TokenLife::EndsSoon | TokenLife::Ended => token.paused_until,
+        };
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CredentialSource for CharmCredentials {
+    async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError> {
+        let charm = self.own(owner, charm).await?;
+        if path.path() == OAUTH_TOKEN {
+            // What is wrong here is wrong below, too, and told there.
+            let _ = self.keep_fresh(&charm).await;
+        }
+        self.secret(owner, &charm, path).await
+    }
+
+    async fn renewed(
+        &self,
+        owner: &Owner,
+        charm: &str,
+        path: &CredentialPath,
+        refused: &Secret,
+    ) -> Result<Option<Secret>, CredentialError> {
+        let charm = self.own(owner, charm).await?;
+        if path.path() != OAUTH_TOKEN {
+            return Ok(None);
+        }
+        let token = self.token(&charm);
+        let mut token = token.lock().await;
+        // Whoever waited for the lock, or asked with a token that was replaced meanwhile, finds the new one here.
+        let now = self.secret(owner, &charm, path).await?;
+        if now.expose() != refused.expose() {
+            return Ok(Some(now));
+        }
+        if token.is_paused() {
+            return Ok(None);
+        }
+        token.paused_until = Some(Instant::now() + RENEWAL_PAUSE);
+        token.fresh_until = None;
+        match self.runtime.refresh_auth(&charm).await {
+            Ok(()) => Ok(Some(self.secret(owner, &charm, path).await?)),
+            Err(error @ RuntimeError::Unavailable(_)) => Err(unavailable(&error)),
+            Err(error) => Err(CredentialError::Missing(error.to_string())),
+        }
+    }
+}
+
+fn unavailable(error: &RuntimeError) -> CredentialError {
+    CredentialError::Unavailable(error.to_string())
+}

@@ -1,0 +1,307 @@
+//! Limits by name, as an operator sets them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::Limits;
+
+const KIB: u64 = 1024;
+
+/// Times that can be set: a tick of the clock that ends calls, to a day.
+const TIMES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_hours(24));
+/// Bytes that can be set: what any guest needs to start, to all that 32 bits can address.
+const BYTES: (u64, u64) = (KIB, 4 * KIB * KIB * KIB);
+/// Counts that can be set.
+const COUNTS: (u64, u64) = (1, 10_000_000);
+
+/// One limit, to be read or set.
+pub struct NamedLimit<'a> {
+    /// Its name: that of its field, in kebab-case.
+    pub name: &'static str,
+    /// It.
+    pub value: LimitValue<'a>,
+}
+
+/// Where the value of a limit is.
+pub enum LimitValue<'a> {
+    /// A time.
+    Time(&'a mut Duration),
+    /// A number of bytes.
+    Bytes(&'a mut dyn Number),
+    /// A number of something else.
+    Count(&'a mut dyn Number),
+}
+
+/// A whole number of some size.
+pub trait Number {
+    /// What it is.
+    fn get(&self) -> u64;
+    /// Sets it, if that fits.
+    fn set(&mut self, value: u64) -> Option<()>;
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => {$(
+        impl Number for $type {
+            fn get(&self) -> u64 {
+                u64::try_from(*self).unwrap_or(u64::MAX)
+            }
+
+            fn set(&mut self, value: u64) -> Option<()> {
+                *self = Self::try_from(value).ok()?;
+                Some(())
+            }
+        }
+    )*};
+}
+
+numbers!(u32, u64, usize);
+
+/// A limit that cannot be set so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// Not a value of that kind.
+    #[error("`{text}` is not {expected}")]
+    Form {
+        /// What was given.
+        text: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// Zero, or beyond all reason.
+    #[error("{text} is out of range: it can be {least} to {most}")]
+    Range {
+        /// What was given.
+        text: String,
+        /// The least that can be set.
+        least: String,
+        /// The most.
+        most: String,
+    },
+}
+
+impl Limits {
+    /// Every limit by its name.
+    pub fn by_name(&mut self) -> Vec<NamedLimit<'_>> {
+        use LimitValue::{Bytes, Count, Time};
+        // Without `..`: a new field has no name until it stands here.
+        let Self {
+            fetch_charms_time,
+            is_valid_charm_time,
+            initialize_time,
+            charm_time,
+            integration_memory,
+            charm_memory,
+            memories,
+            tables,
+            table_elements,
+            instances,
+            resources,
+            hostcall_bytes,
+            random_bytes,
+            http_field_bytes,
+            charm_refs,
+            json_bytes,
+            log_lines,
+            log_bytes,
+            cell_bytes,
+            cells_bytes,
+            cells,
+            component_bytes,
+            compile_time,
+            compile_cpu,
+            compile_memory,
+            compiled_bytes,
+            calls,
+        } = self;
+        let named = |(name, value)| NamedLimit { name, value };
+        [
+            ("fetch-charms-time", Time(fetch_charms_time)),
+            ("is-valid-charm-time", Time(is_valid_charm_time)),
+            ("initialize-time", Time(initialize_time)),
+            ("charm-time", Time(charm_time)),
+            ("integration-memory", Bytes(integration_memory)),
+            ("charm-memory", Bytes(charm_memory)),
+            ("memories", Count(memories)),
+            ("tables", Count(tables)),
+            ("table-elements", Count(table_elements)),
+            ("instances", Count(instances)),
+            ("resources", Count(resources)),
+            ("hostcall-bytes", Bytes(hostcall_bytes)),
+            ("random-bytes", Bytes(random_bytes)),
+            ("http-field-bytes", Bytes(http_field_bytes)),
+            ("charm-refs", Count(charm_refs)),
+            ("json-bytes", Bytes(json_bytes)),
+            ("log-lines", Count(log_lines)),
+            ("log-bytes", Bytes(log_bytes)),
+            ("cell-bytes", Bytes(cell_bytes)),
+            ("cells-bytes", Bytes(cells_bytes)),
+            ("cells", Count(cells)),
+            ("component-bytes", Bytes(component_bytes)),
+            ("compile-time", Time(compile_time)),
+            ("compile-cpu", Time(compile_cpu)),
+            ("compile-memory", Bytes(compile_memory)),
+            ("compiled-bytes", Bytes(compiled_bytes)),
+            ("calls", Count(calls)),
+        ]
+        .map(named)
+        .into()
+    }
+}
+
+impl LimitValue<'_> {
+    /// Sets it to what a person wrote: `500ms`, `5s` (or `5`), `2m`, `1h`; `4096`, `64KiB`, `64MiB`, `1GiB`; `200`.
+    pub fn set(&mut self, text: &str) -> Result<(), LimitError> {
+        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(split);
+        let factor = self.factor(unit).filter(|_| !number.is_empty());
+        let Some(factor) = factor else {
+            return Err(LimitError::Form { text: text.into(), expected: self.expected() });
+        };
+        // Whatever does not fit into it is out of range anyway.
+        let value = number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(factor);
+        match self {
+            Self::Time(time) => {
+                let wanted = Duration::from_millis(value);
+                if !(TIMES.0..=TIMES.1).contains(&wanted) {
+                    return Err(LimitError::Range { text: text.into(), least: "10ms".into(), most: "24h".into() });
+                }
+                **time = wanted;
+            }
+            Self::Bytes(bytes) => {
+                let fits = (BYTES.0..=BYTES.1).contains(&value);
+                fits.then(|| bytes.set(value)).flatten().ok_or_else(|| LimitError::Range {
+                    text: text.into(),
+                    least: "1KiB".into(),
+                    most: "4GiB".into(),
+                })?;
+            }
+            Self::Count(count) => {
+                let fits = (COUNTS.0..=COUNTS.1).contains(&value);
+                fits.then(|| count.set(value)).flatten().ok_or_else(|| LimitError::Range {
+                    text: text.into(),
+                    least: COUNTS.0.to_string(),
+                    most: COUNTS.1.to_string(),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn expected(&self) -> &'static str {
+        match self {
+            Self::Time(_) => "a time: a number of seconds, or a number with ms, s, m or h, such as 500ms or 5s",
+            Self::Bytes(_) => "a number of bytes: a number, or one with KiB, MiB or GiB, such as 64MiB",
+            Self::Count(_) => "a whole number",
+        }
+    }
+
+    /// What a unit stands for: milliseconds, bytes, or one.
+    fn factor(&self, unit: &str) -> Option<u64> {
+        Some(match (self, unit) {
+            (Self::Time(_), "ms") | (Self::Bytes(_) | Self::Count(_), "") => 1,
+            (Self::Time(_), "" | "s") => 1_000,
+            (Self::Time(_), "m") => 60_000,
+            (Self::Time(_), "h") => 3_600_000,
+            (Self::Bytes(_), "KiB") => KIB,
+            (Self::Bytes(_), "MiB") => KIB * KIB,
+            (Self::Bytes(_), "GiB") => KIB * KIB * KIB,
+            _ => return None,
+        })
+    }
+}
+
+/// As [`set`](LimitValue::set) takes it.
+impl fmt::Display for LimitValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |f: &mut fmt::Formatter<'_>, value: u64, units: &[(u64, &str)]| {
+            let unit = units.iter().find(|(factor, _)| value.is_multiple_of(*factor));
+            let (factor, unit) = unit.copied().unwrap_or((1, ""));
+            write!(f, "{}{unit}", value / factor)
+        };
+        match self {
+            Self::Time(time) => {
+                let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                shown(f, millis, &[(60_000, "m"), (1_000, "s"), (1, "ms")])
+            }
+            Self::Bytes(bytes) => shown(f, bytes.get(), &[(KIB * KIB * KIB, "GiB"), (KIB * KIB, "MiB"), (KIB, "KiB")]),
+            Self::Count(count) => write!(f, "{}", count.get()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_its_name_and_can_be_set_to_what_it_shows() {
+        let mut limits = Limits::default();
+        let debug = format!("{limits:#?}");
+        let fields: Vec<String> = debug
+            .lines()
+            .filter_map(|line| line.strip_prefix("    ")?.split_once(':'))
+            .map(|(field, _)| field.replace('_', "-"))
+            .collect();
+        let names: Vec<&str> = limits.by_name().iter().map(|limit| limit.name).collect();
+        assert_eq!(names, fields);
+        for mut limit in limits.by_name() {
+            let shown = limit.value.to_string();
+            limit.value.set(&shown).unwrap_or_else(|error| panic!("{}: {error}", limit.name));
+        }
+        assert_eq!(limits, Limits::default());
+    }
+
+    #[test]
+    fn setting_one_sets_that_one() {
+        let names: Vec<&str> = Limits::default().by_name().iter().map(|limit| limit.name).collect();
+        for (place, name) in names.iter().enumerate() {
+            let mut limits = Limits::default();
+            limits.by_name()[place].value.set("7777").unwrap();
+            let (changed, before) = (format!("{limits:#?}"), format!("{:#?}", Limits::default()));
+            let differing: Vec<&str> =
+                changed.lines().zip(before.lines()).filter(|(new, old)| new != old).map(|(new, _)| new).collect();
+            let [line] = differing.as_slice() else { panic!("{name}: {differing:?}") };
+            assert!(line.trim().starts_with(&name.replace('-', "_")) && line.contains("7777"), "{name}: {line}");
+        }
+    }
+
+    #[test]
+    fn values_have_units_and_bounds() {
+        let set = |name: &str, text: &str| {
+            let mut limits = Limits::default();
+            let mut named = limits.by_name();
+            let limit = named.iter_mut().find(|limit| limit.name == name).unwrap();
+            limit.value.set(text).map(|()| limit.value.to_string()).map_err(|error| error.to_string())
+        };
+        for (name, text, shown) in [
+            ("charm-time", "90", "90s"),
+            ("charm-time", "2m", "2m"),
+            ("charm-time", "1500ms", "1500ms"),
+            ("charm-memory", "256MiB", "256MiB"),
+            ("charm-memory", "1048577", "1048577"),
+            ("charm-memory", "2GiB", "2GiB"),
+            ("log-lines", "10", "10"),
+        ] {
+            assert_eq!(set(name, text).as_deref(), Ok(shown), "{name}={text}");
+        }
+        for (name, text, said) in [
+            ("charm-time", "0", "10ms to 24h"),
+            ("charm-time", "25h", "10ms to 24h"),
+            ("charm-time", "99999999999999999999", "10ms to 24h"),
+            ("charm-time", "5MiB", "is not a time"),
+            ("charm-time", "", "is not a time"),
+            ("charm-time", "-1", "is not a time"),
+            ("charm-memory", "0", "1KiB to 4GiB"),
+            ("charm-memory", "5GiB", "1KiB to 4GiB"),
+            ("charm-memory", "64MB", "64MiB"),
+            ("charm-memory", "64 MiB", "64MiB"),
+            ("log-lines", "0", "1 to 10000000"),
+            ("log-lines", "10KiB", "is not a whole number"),
+            ("log-lines", "1.5", "is not a whole number"),
+        ] {
+            let error = set(name, text).unwrap_err();
+            assert!(error.contains(said), "{name}={text}: {error}");
+        }
+    }
+}

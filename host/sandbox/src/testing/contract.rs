@@ -1,0 +1,204 @@
+//! Components from a core module and `wit/` itself: the tools' own encoder makes their imports, at any version of WASI.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::abi::{AbiVariant, WasmType};
+use wit_parser::{Function, Resolve, WorldId};
+
+/// The version of WASI in `wit/deps`.
+pub(crate) const WASI: &str = "0.2.12";
+/// What programs of WASI export, and nobody here imports.
+const EXPORTS: [&str; 2] = ["wasi:cli/run", "wasi:http/incoming-handler"];
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
+
+/// World `integration` with every interface of WASI beside it, at one version.
+pub(crate) struct Contract {
+    version: String,
+    resolve: Resolve,
+    world: WorldId,
+}
+
+/// A core module of world `integration`, as text. Each function's body answers the address of its result; zeros are at
+/// address 16, that is, `ok` with nothing.
+pub(crate) struct CoreGuest {
+    /// Interface, function, and how the text calls it: `("wasi:io/poll", "[method]pollable.block", "block")` is `$block`.
+    pub(crate) imports: Vec<(String, String, String)>,
+    pub(crate) items: String,
+    pub(crate) initialize: String,
+    pub(crate) fetch_charms: String,
+    /// Its parameter is `$charm`; ends after giving that back.
+    pub(crate) is_valid_charm: String,
+    /// Instructions before memory is handed out.
+    pub(crate) realloc: String,
+    /// Instructions after `initialize` has answered; none is no such function.
+    pub(crate) post_initialize: Option<String>,
+    /// Pages of 64 KiB that memory begins with.
+    pub(crate) pages: u32,
+}
+
+impl Default for CoreGuest {
+    fn default() -> Self {
+        Self {
+            imports: Vec::new(),
+            items: String::new(),
+            initialize: "(i32.const 16)".into(),
+            fetch_charms: "(i32.const 16)".into(),
+            // True, at the place of the payload.
+            is_valid_charm: "(i32.store (i32.const 36) (i32.const 1)) (i32.const 32)".into(),
+            realloc: String::new(),
+            post_initialize: None,
+            pages: 2,
+        }
+    }
+}
+
+impl CoreGuest {
+    /// A guest with these imports whose `initialize` does this, and succeeds.
+    pub(crate) fn initialize(imports: &[(&str, &str, &str)], items: impl Into<String>, body: &str) -> Self {
+        let initialize = format!("{body} (i32.const 16)");
+        Self { imports: owned(imports), items: items.into(), initialize, ..Self::default() }
+    }
+
+    /// The component, with WASI as it is in `wit/`.
+    pub(crate) fn build(&self) -> Vec<u8> {
+        Contract::at(WASI).component(self)
+    }
+}
+
+pub(crate) fn owned(imports: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
+    imports.iter().map(|&(interface, function, name)| (interface.into(), function.into(), name.into())).collect()
+}
+
+impl Contract {
+    /// Reads `wit/`, with another version of WASI written into it. What WASI has gained since that version is there all the
+    /// same, which only makes the guests ask for more.
+    pub(crate) fn at(version: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(Path::new(FOLDER), folder.path(), version);
+        let read = || {
+            let mut resolve = Resolve::default();
+            let (package, _) = resolve.push_dir(folder.path()).unwrap();
+            (resolve, package)
+        };
+        let (resolve, _) = read();
+        let mut world = String::from("package commontools:background@0.1.0;\nworld hostile {\ninclude integration;\n");
+        for (interface, _) in wasi(&resolve) {
+            writeln!(world, "import {interface}@{version};").unwrap();
+        }
+        world.push('}');
+        fs::write(folder.path().join("hostile.wit"), world).unwrap();
+        let (resolve, package) = read();
+        let world = resolve.packages[package].worlds["hostile"];
+        Self { version: version.into(), resolve, world }
+    }
+
+    /// Every function of every interface of WASI that a guest may import.
+    pub(crate) fn wasi_functions(&self) -> Vec<(String, String)> {
+        let interfaces = wasi(&self.resolve);
+        let functions = interfaces.into_iter().flat_map(|(interface, functions)| {
+            functions.into_iter().map(move |function| (interface.clone(), function.name.clone()))
+        });
+        functions.collect()
+    }
+
+    pub(crate) fn component(&self, guest: &CoreGuest) -> Vec<u8> {
+        let CoreGuest { imports, items, initialize, fetch_charms, is_valid_charm, realloc, post_initialize, pages } =
+            guest;
+        let drop = ("commontools:background/charms".to_owned(), "[resource-drop]charm".to_owned(), "drop".to_owned());
+        let imports: String = imports.iter().chain([&drop]).map(|import| self.import(import)).collect();
+        let post = post_initialize
+            .as_ref()
+            .map_or_else(String::new, |body| format!("(func (export \"cabi_post_initialize\") (param i32) {body})"));
+        let text = format!(
+            r#"(module
+            {imports}
+            (memory (export "memory") {pages})
+            (global $next (mut i32) (i32.const 8192))
+            (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+                {realloc}
+                (local.set $at (i32.and
+                    (i32.add (global.get $next) (i32.sub (local.get 2) (i32.const 1)))
+                    (i32.sub (i32.const 0) (local.get 2))))
+                (global.set $next (i32.add (local.get $at) (local.get 3)))
+                (loop $again
+                    (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
+                        (then
+                            (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
+                            (br $again))))
+                (local.get $at))
+            {items}
+            (func (export "initialize") (result i32) {initialize})
+            {post}
+            (func (export "fetch-charms") (result i32) {fetch_charms})
+            (func (export "is-valid-charm") (param $charm i32) (result i32)
+                {is_valid_charm} (call $drop (local.get $charm))))"#
+        );
+        let mut module = wat::parse_str(text).unwrap();
+        embed_component_metadata(&mut module, &self.resolve, self.world, StringEncoding::UTF8).unwrap();
+        ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+    }
+
+    fn import(&self, (interface, function, name): &(String, String, String)) -> String {
+        let version = if interface.starts_with("wasi:") { &self.version } else { "0.1.0" };
+        let (params, results) = if function.starts_with("[resource-drop]") {
+            ("i32".to_owned(), String::new())
+        } else {
+            let signature = self.resolve.wasm_signature(AbiVariant::GuestImport, self.function(interface, function));
+            (types(&signature.params), types(&signature.results))
+        };
+        format!(
+            "(import \"{interface}@{version}\" \"{function}\" (func ${name} (param {params}) (result {results})))\n"
+        )
+    }
+
+    fn function(&self, interface: &str, function: &str) -> &Function {
+        let known = self.resolve.interfaces.iter().find(|(id, _)| {
+            let id = self.resolve.id_of(*id).unwrap_or_default();
+            id.split_once('@').is_some_and(|(name, _)| name == interface)
+        });
+        let (_, known) = known.unwrap_or_else(|| panic!("no interface {interface}"));
+        known.functions.get(function).unwrap_or_else(|| panic!("{interface} has no {function}"))
+    }
+}
+
+/// The interfaces of WASI, without their version.
+fn wasi(resolve: &Resolve) -> Vec<(String, Vec<&Function>)> {
+    let interfaces = resolve.interfaces.iter().filter_map(|(id, interface)| {
+        let name = resolve.id_of(id)?;
+        let (name, _) = name.split_once('@')?;
+        let ours = name.starts_with("wasi:") && !EXPORTS.contains(&name);
+        ours.then(|| (name.to_owned(), interface.functions.values().collect()))
+    });
+    interfaces.collect()
+}
+
+fn types(types: &[WasmType]) -> String {
+    let names = types.iter().map(|one| match one {
+        WasmType::I64 | WasmType::PointerOrI64 => "i64 ",
+        WasmType::F32 => "f32 ",
+        WasmType::F64 => "f64 ",
+        WasmType::I32 | WasmType::Pointer | WasmType::Length => "i32 ",
+    });
+    names.collect()
+}
+
+fn copy(from: &Path, to: &Path, version: &str) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy(&from, &to, version);
+        } else if from.extension().is_some_and(|extension| extension == "wit") {
+            let text = fs::read_to_string(from).unwrap().replace(WASI, version);
+            // Nothing may be newer than its package, so none says since when it is there.
+            let is_about_versions =
+                |line: &&str| ["@since", "@deprecated"].iter().any(|gate| line.trim_start().starts_with(gate));
+            let lines = text.lines().filter(|line| !is_about_versions(line));
+            fs::write(to, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Requests that need neither a signature nor a body.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+
+use crate::answer::Failure;
+use crate::app::App;
+use crate::body::discard;
+use crate::options::NO_BODY;
+
+/// A request without a body.
+pub(crate) struct Unsigned;
+
+impl FromRequest<Arc<App>> for Unsigned {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        app.bodies.receive(&parts.headers, body, NO_BODY).await?;
+        Ok(Self)
+    }
+}
+
+/// A request that is refused whatever its body is.
+pub(crate) struct Refused;
+
+impl FromRequest<Arc<App>> for Refused {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Infallible> {
+        discard(request.into_body()).await;
+        Ok(Self)
+    }
+}

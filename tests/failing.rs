@@ -1,0 +1,283 @@
+//! Components that fail, each in its way: what it is called everywhere, and that those who keep failing are paused.
+
+use std::path::PathBuf;
+
+use bg_abuse::Attempt;
+use bg_test_support::{Finished, TestHost};
+use serde_json::{Value, json};
+
+use crate::common::{SOON, component, deploy, fixture, host, register, wait_for_success};
+
+/// An endless loop.
+const LOOP: &str = "(loop $forever (br $forever)) (i32.const 0)";
+const TRAP: &str = "unreachable";
+/// 128 MiB; it may have 64.
+const GROW: &str = "(if (i32.eq (memory.grow (i32.const 2048)) (i32.const -1)) (then unreachable)) (i32.const 0)";
+/// It may have 40,000.
+const TABLE: &str = "(if (i32.eq (table.grow $table (ref.null func) (i32.const 50000)) (i32.const -1)) (then unreachable)) \
+                     (i32.const 0)";
+/// A permanent error, `no way`: the second case of both variants, at address 48.
+const PERMANENT: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store8 (i32.const 52) (i32.const 1)) \
+                         (i32.store (i32.const 56) (i32.const 128)) (i32.store (i32.const 60) (i32.const 6)) (i32.const 48)";
+/// A trap if the charm has a stream `add`.
+const PICKY: &str = "(call $has-stream (local.get $charm) (i32.const 136) (i32.const 3) (i32.const 64)) \
+                     (if (i32.load8_u (i32.const 68)) (then unreachable)) \
+                     (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
+/// `ok(true)`, at address 48.
+const VALID: &str =
+    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
+
+/// A component of world `integration` whose functions do this; writes it, with its manifest, and answers its path.
+/// `fetch-charms` names these charms unless something else is to happen.
+fn guest(host: &TestHost, id: &str, charms: &[&str], fetch: Option<&str>, valid: &str) -> String {
+    let (data, answer) = list(charms);
+    let fetch = fetch.unwrap_or(&answer);
+    let text = format!(
+        r#"(component
+        (import "commontools:background/values@0.1.0" (instance $values
+            (type $t (record (field "space" string) (field "charm-id" string)))
+            (export "charm-ref" (type (eq $t)))))
+        (alias export $values "charm-ref" (type $ref))
+        (import "commontools:background/charms@0.1.0" (instance $charms
+            (export "charm" (type $charm (sub resource)))
+            (type $e (variant (case "not-found") (case "malformed" string) (case "unavailable" string)))
+            (export "charm-error" (type $error (eq $e)))
+            (export "[method]charm.has-stream"
+                (func (param "self" (borrow $charm)) (param "name" string) (result (result bool (error $error)))))))
+        (alias export $charms "charm" (type $charm))
+        (core module $libc
+            (memory (export "memory") 2)
+            ;; Only for the texts of errors, of which there is none.
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+        (core instance $libc (instantiate $libc))
+        (core func $drop (canon resource.drop $charm))
+        (core func $has-stream (canon lower (func $charms "[method]charm.has-stream")
+            (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+        (core module $main
+            (import "libc" "memory" (memory 0))
+            (import "host" "drop" (func $drop (param i32)))
+            (import "host" "has-stream" (func $has-stream (param i32 i32 i32 i32)))
+            (table $table 1 funcref)
+            (data (i32.const 128) "no way")
+            (data (i32.const 136) "add")
+            {data}
+            (func (export "initialize") (result i32) (i32.const 16))
+            (func (export "fetch-charms") (result i32) {fetch})
+            (func (export "is-valid-charm") (param $charm i32) (result i32)
+                {valid}
+                (call $drop (local.get $charm))))
+        (core instance $main (instantiate $main
+            (with "libc" (instance $libc))
+            (with "host" (instance (export "drop" (func $drop)) (export "has-stream" (func $has-stream))))))
+        (type $e (variant (case "temporary" string) (case "permanent" string)))
+        (export $error "integration-error" (type $e))
+        (func (export "initialize") (result (result (error $error)))
+            (canon lift (core func $main "initialize") (memory (core memory $libc "memory"))))
+        (func (export "fetch-charms") (result (result (list $ref) (error $error)))
+            (canon lift (core func $main "fetch-charms") (memory (core memory $libc "memory"))))
+        (func (export "is-valid-charm") (param "charm" (borrow $charm)) (result (result bool (error $error)))
+            (canon lift (core func $main "is-valid-charm") (memory (core memory $libc "memory")))))"#
+    );
+    let folder: PathBuf = host.dir().join(id);
+    std::fs::create_dir_all(&folder).unwrap();
+    let manifest = format!("[integration]\nid = \"{id}\"\nname = \"{id}\"\nversion = \"0.1.0\"\n");
+    std::fs::write(folder.join("integration.toml"), manifest).unwrap();
+    let file = folder.join("guest.wasm");
+    std::fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Data, and instructions, of `ok` with a list of these charms. Texts from 8,192 on, references from 1,024 on.
+fn list(charms: &[&str]) -> (String, String) {
+    let (mut data, mut code, mut text) = (String::new(), String::new(), 8_192);
+    for (place, charm) in charms.iter().enumerate() {
+        let (space, id) = charm.split_once('/').unwrap();
+        for (field, part) in [(0, space), (8, id)] {
+            let at = 1_024 + place * 16 + field;
+            data += &format!("(data (i32.const {text}) \"{part}\")");
+            code += &format!("(i32.store (i32.const {at}) (i32.const {text}))");
+            code += &format!("(i32.store (i32.const {}) (i32.const {}))", at + 4, part.len());
+            text += part.len();
+        }
+    }
+    let count = charms.len();
+    code += &format!("(i32.store (i32.const 20) (i32.const 1024)) (i32.store (i32.const 24) (i32.const {count}))");
+    (data, code + "(i32.const 16)")
+}
+
+/// What a command prints as JSON.
+fn printed(host: &TestHost, args: &[&str]) -> Value {
+    let printed = host.command(args).unwrap().success().unwrap();
+    serde_json::from_str(&printed.stdout).unwrap()
+}
+
+/// The logged lines, as JSON, that have that in their message.
+fn logged(run: &Finished, message: &str) -> Vec<Value> {
+    let lines = run.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains(message))).collect()
+}
+
+#[test]
+fn every_way_to_fail_has_its_name_in_the_log_the_run_history_and_the_api() {
+    let host = host();
+    let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
+    register(&host, &charm, "bad");
+    let limits = ["--limit", "is-valid-charm-time=200ms", "--limit", "fetch-charms-time=200ms"];
+    for (kind, code) in [
+        ("Timeout", LOOP),
+        ("OutOfMemory", GROW),
+        ("LimitExceeded", TABLE),
+        ("Trapped", TRAP),
+        ("HandlerFailed", PERMANENT),
+    ] {
+        let run = |file: &str, more: &[&str]| {
+            let args = ["run", "--once", "--component", file].into_iter().chain(limits).chain(more.iter().copied());
+            host.command(args).unwrap().failure().unwrap()
+        };
+        let file = guest(&host, "bad", &[&charm], None, code);
+        let json = run(&file, &["--log-format", "json"]);
+        let [line] = logged(&json, &format!("Charm {charm} failed")).try_into().unwrap();
+        assert_eq!((&line["outcome"], &line["target"]), (&json!(kind), &json!("poller")), "{line}");
+        assert!(line["message"].as_str().unwrap().contains(&format!("{kind}: is-valid-charm")), "{line}");
+        let text = run(&file, &[]);
+        assert!(text.stderr.contains(&format!("outcome={kind}")), "{text}");
+        assert_eq!(printed(&host, &["runs", &charm, "--json"])[0]["outcome"]["kind"], kind);
+        let listed = printed(&host, &["list", "--json"]);
+        assert_eq!(listed[0]["lastOutcome"], kind, "{listed}");
+        assert!(listed[0]["status"].as_str().unwrap().starts_with(&format!("{kind}: ")), "{listed}");
+
+        let file = guest(&host, "bad", &[], Some(code), VALID);
+        let json = run(&file, &["--log-format", "json"]);
+        let [line] = logged(&json, "fetch-charms of the integration bad failed").try_into().unwrap();
+        assert_eq!((&line["outcome"], &line["integration"]), (&json!(kind), &json!("bad")), "{line}");
+        let text = run(&file, &[]);
+        assert!(text.stderr.contains(&format!("outcome={kind}")), "{text}");
+    }
+
+    // The same from a server, by its API.
+    let before = (printed(&host, &["list", "--json"]), printed(&host, &["runs", &charm, "--json"]));
+    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
+    server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    host.command(["add-admin-charm"]).unwrap().success().unwrap();
+    let served = (printed(&host, &["list", "--json"]), printed(&host, &["runs", &charm, "--json"]));
+    assert_eq!(before, served);
+    server.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_component_whose_every_call_fails_is_paused_beside_one_that_works() {
+    let host = host();
+    let inputs = json!({"auth": {"token": "ya29.not-a-real-token", "refreshToken": "1//nor-this"}});
+    let healthy = deploy(&host, &fixture("mailbox.tsx"), "mail", &inputs);
+    register(&host, &healthy, "gmail");
+    let bad = guest(&host, "bad", &[], Some(TRAP), TRAP);
+    let gmail = component("gmail");
+    let options = ["run", "--interval", "200ms", "--log-interval", "1", "--component", &bad, "--component", &gmail];
+    let mut service = host.spawn(options).unwrap();
+    let attempt = Attempt::begin("failing", "fetch-charms traps at every call").of_process(service.pid());
+
+    let line = service.wait_for_line(|line| line.contains("The integration bad is paused for"), SOON).unwrap();
+    for part in ["fetch-charms failed 5 times in a row", "its charms are not polled", "outcome=Trapped", "Trapped: "] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    wait_for_success(&mut service, &healthy);
+    let line = service.wait_for_line(|line| line.contains("fetch-charms still fails"), SOON).unwrap();
+    assert!(line.contains("The integration bad is paused for"), "{line}");
+    service.wait_for_line(|line| line.contains("paused=1"), SOON).unwrap();
+    wait_for_success(&mut service, &healthy);
+    attempt.ended("paused: Trapped");
+    let ended = service.terminate().unwrap().success().unwrap();
+    assert!(!ended.stderr.contains("The integration gmail is paused"), "{ended}");
+}
+
+#[test]
+fn a_component_that_fails_for_every_charm_is_paused_and_disables_none() {
+    let host = host();
+    let charms: Vec<String> = (0..5)
+        .map(|number| {
+            let charm = deploy(&host, &fixture("counter.tsx"), &format!("space-{number}"), &json!({}));
+            register(&host, &charm, "bad");
+            charm
+        })
+        .collect();
+    let names: Vec<&str> = charms.iter().map(String::as_str).collect();
+    let bad = guest(&host, "bad", &names, None, GROW);
+    let options = ["run", "--interval", "200ms", "--failures", "2", "--component", &bad];
+    let mut service = host.spawn(options).unwrap();
+    let attempt = Attempt::begin("failing", "is-valid-charm fails for every charm").of_process(service.pid());
+    let line = service.wait_for_line(|line| line.contains("The integration bad is paused for"), SOON).unwrap();
+    for part in ["is-valid-charm failed for 5 charms and answered for none", "outcome=OutOfMemory"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    // After a pause the charms are tried again, and fail again.
+    service.wait_for_line(|line| line.contains("The integration bad works again after a pause"), SOON).unwrap();
+    for charm in &charms {
+        service.wait_for_line(|line| line.contains("failed: OutOfMemory") && !line.contains(charm), SOON).unwrap();
+    }
+    let listed = printed(&host, &["list", "--json"]);
+    let enabled = listed.as_array().unwrap().iter().filter(|entry| entry["disabledAt"] == 0).count();
+    assert_eq!(enabled, charms.len(), "{listed}");
+    attempt.ended("paused: OutOfMemory");
+    service.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_charm_that_alone_makes_the_component_trap_is_disabled_and_pauses_nobody() {
+    let host = host();
+    let [good, evil] = &[("good", "twins.tsx"), ("evil", "counter.tsx")].map(|(space, source)| {
+        let charm = deploy(&host, &fixture(source), space, &json!({}));
+        register(&host, &charm, "picky");
+        charm
+    });
+    let picky = guest(&host, "picky", &[good, evil], None, PICKY);
+    let mut service = host.spawn(["run", "--interval", "200ms", "--failures", "2", "--component", &picky]).unwrap();
+    let attempt = Attempt::begin("failing", "one charm makes is-valid-charm trap").of_process(service.pid());
+    let line = service.wait_for_line(|line| line.contains("is disabled after 2 failed polls"), SOON).unwrap();
+    assert!(line.contains(evil), "{line}");
+    wait_for_success(&mut service, good);
+    wait_for_success(&mut service, good);
+    attempt.ended("the charm is disabled");
+    let ended = service.terminate().unwrap().success().unwrap();
+    assert!(!ended.stderr.contains("is paused"), "{ended}");
+    let shown = host.command(["show", evil]).unwrap().success().unwrap().stdout;
+    assert!(shown.contains("Disabled: 2 failures in a row: Trapped: is-valid-charm"), "{shown}");
+}
+
+#[test]
+fn limits_can_be_set_where_code_runs() {
+    let host = host();
+    let source = "import { Cell, handler, pattern } from \"commontools\";\n\
+        const spin = handler<unknown, { n: Cell<number> }>(() => { for (;;) {} });\n\
+        export default pattern<{ n: number }>(({ n }) => ({ n, bgUpdater: spin({ n }) }));\n";
+    let file = host.write("spin.tsx", source).unwrap();
+    let charm = deploy(&host, file.to_str().unwrap(), "my-space", &json!({"n": 1}));
+    register(&host, &charm, "my-test");
+    let said = "Timeout: handle took longer than 300 ms";
+    let triggered = host.command(["trigger", &charm, "--limit", "charm-time=300ms"]).unwrap().failure().unwrap();
+    assert!(triggered.stdout.contains(said), "{triggered}");
+    host.write("service.toml", "[limits]\ncharm-time = \"300ms\"\n").unwrap();
+    let run = host.command(["run", "--once", "--config", "service.toml"]).unwrap().failure().unwrap();
+    assert!(run.stderr.contains(said), "{run}");
+
+    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0", "--limit", "charm-time=300ms"]).unwrap();
+    server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    let triggered = host.command(["trigger", &charm]).unwrap().failure().unwrap();
+    assert!(triggered.stdout.contains(said), "{triggered}");
+    let refused = host.command(["trigger", &charm, "--limit", "charm-time=1s"]).unwrap().failure().unwrap();
+    assert!(refused.stderr.contains("bg-wasm-host serve"), "{refused}");
+    server.terminate().unwrap().success().unwrap();
+
+    for (limit, said) in [
+        ("charm-tiem=1s", "there are fetch-charms-time"),
+        ("charm-time=0", "out of range"),
+        ("charm-memory=1TB", "a number of bytes"),
+        ("charm-time", "NAME=VALUE"),
+    ] {
+        let refused = host.command(["run", "--once", "--limit", limit]).unwrap().failure().unwrap();
+        assert!(refused.stderr.contains(said), "{limit}: {refused}");
+    }
+    let help = host.command(["run", "--help"]).unwrap().success().unwrap().stdout;
+    for part in ["fetch-charms-time=5s", "charm-memory=128MiB", "http-requests=64", "compile-time="] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+}

@@ -1,0 +1,25 @@
+//! What a test needs, and not every machine has.
+
+use std::io::Write;
+
+/// What was to be had; or none, and then the test should end. The reason goes to standard error, past the capture of tests'
+/// output. With `BG_REQUIRE_ALL` set, and not empty, it is a failure instead.
+///
+/// # Panics
+///
+/// If there is a reason, and `BG_REQUIRE_ALL` is set.
+#[track_caller]
+pub fn available<T>(needed: Result<T, String>) -> Option<T> {
+    match needed {
+        Ok(value) => Some(value),
+        Err(why) => {
+            let required = std::env::var_os("BG_REQUIRE_ALL").is_some_and(|value| !value.is_empty());
+            assert!(!required, "BG_REQUIRE_ALL is set, and this machine lacks what the test needs: {why}");
+            let thread = std::thread::current();
+            let test = thread.name().unwrap_or("a test");
+            // Where standard error is gone, nobody is left to be told. A test's own `eprintln!` would be captured.
+            let _ = writeln!(std::io::stderr().lock(), "skipped: {test}: {why}");
+            None
+        }
+    }
+}
