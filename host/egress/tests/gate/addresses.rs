@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use bg_abuse::Attempt;
 use bg_egress::{EgressError, Gate, Part, RequestOptions, Rule, SystemResolver, Wait};
-use proptest::prelude::*;
 
 use crate::support::{Server, Setup, budget, get, get_text, request};
 
@@ -16,6 +16,7 @@ fn refused(result: Result<impl std::fmt::Debug, EgressError>) -> (String, &'stat
 
 #[tokio::test]
 async fn no_spelling_of_loopback_gets_through() {
+    let attempt = Attempt::begin("spellings", "loopback in bases, IPv6 forms and as a name");
     let server = Server::ok().await;
     let port = server.address.port();
     for host in [
@@ -37,10 +38,12 @@ async fn no_spelling_of_loopback_gets_through() {
     let (_, what, option) = refused(get(&setup.client(), &format!("http://localhost:{port}/"), &[]).await);
     assert_eq!((what, option), ("loopback", Some(format!("--allow-private http://localhost:{port}"))));
     assert_eq!(server.connections(), 0);
+    attempt.ended("Address");
 }
 
 #[tokio::test]
 async fn one_private_answer_among_public_ones_spoils_them_all() {
+    let attempt = Attempt::begin("dns", "one private answer among public ones, in IPv4 and IPv6");
     let setup = Setup::new().grant("https://mixed.example/");
     for answer in [["192.0.0.1", "10.1.2.3"], ["8.8.8.8", "10.1.2.3"], ["2001:4860:4860::8888", "::ffff:8.8.8.8"]] {
         setup.dns.answers("mixed.example", &[&answer]);
@@ -51,10 +54,12 @@ async fn one_private_answer_among_public_ones_spoils_them_all() {
         (record.rule.as_str(), record.option.as_deref()),
         ("private", Some("--allow-private https://mixed.example"))
     );
+    attempt.ended("Address");
 }
 
 #[tokio::test]
 async fn a_name_is_looked_up_once_so_that_it_cannot_change_between_check_and_dial() {
+    let attempt = Attempt::begin("dns", "another answer at each look-up");
     let server = Server::ok().await;
     let origin = format!("http://dev.example:{}", server.address.port());
     let setup = Setup::new().grant(&origin).private(&origin);
@@ -62,10 +67,12 @@ async fn a_name_is_looked_up_once_so_that_it_cannot_change_between_check_and_dia
     setup.dns.answers("dev.example", &[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.3"]]);
     assert_eq!(get_text(&setup.client(), &origin).await.unwrap(), "ok");
     assert_eq!(setup.dns.asked(), ["dev.example"]);
+    attempt.ended("looked up once, and what was checked is dialled");
 }
 
 #[tokio::test]
 async fn a_rebound_name_is_refused_also_where_a_connection_is_open() {
+    let attempt = Attempt::begin("dns", "rebound while a connection is open");
     let server = Server::ok().await;
     let origin = format!("http://dev.example:{}", server.address.port());
     let setup = Setup::new().grant(&origin).private(&origin);
@@ -78,10 +85,12 @@ async fn a_rebound_name_is_refused_also_where_a_connection_is_open() {
     gate.add_listener(format!("127.0.0.9:{}", server.address.port()).parse().unwrap());
     assert!(get(&client, &origin, &[]).await.unwrap_err().is_refusal());
     assert_eq!(setup.dns.asked().len(), 3);
+    attempt.ended("refused");
 }
 
 #[tokio::test]
 async fn names_without_addresses_too_many_or_too_late_are_told_apart() {
+    let attempt = Attempt::begin("dns", "no such name, no address, 65 addresses, no answer in time");
     let setup = Setup::new().grant("https://*.example.com/");
     let client = setup.client();
     let none = get(&client, "https://unknown.example.com/", &[]).await.unwrap_err();
@@ -99,6 +108,7 @@ async fn names_without_addresses_too_many_or_too_late_are_told_apart() {
     let options = RequestOptions { connect: Some(Duration::from_millis(20)), ..RequestOptions::default() };
     let slow = client.send(request("GET", "https://a.example.com/", &[]), &budget(&client), options).await.unwrap_err();
     assert!(matches!(slow, EgressError::Timeout { what: Wait::Lookup, .. }), "{slow}");
+    attempt.ended("Dns, Dns, TooLarge, Timeout");
 }
 
 #[tokio::test]
@@ -118,6 +128,7 @@ async fn allow_private_is_for_that_very_origin() {
 
 #[tokio::test]
 async fn the_services_own_ports_are_closed_unless_that_very_origin_is_named() {
+    let attempt = Attempt::begin("own-ports", "by address, by 0.0.0.0, by a name that leads here");
     let own = Server::ok().await;
     let port = own.address.port();
     let any = format!("0.0.0.0:{port}").parse().unwrap();
@@ -139,10 +150,12 @@ async fn the_services_own_ports_are_closed_unless_that_very_origin_is_named() {
             }
         }
     }
+    attempt.ended("own-port, unless that very origin is named");
 }
 
 #[tokio::test]
 async fn a_port_opened_later_is_closed_too() {
+    let attempt = Attempt::begin("own-ports", "a port that is opened later");
     let own = Server::ok().await;
     let origin = format!("http://dev.example:{}", own.address.port());
     let setup = Setup::new().grant(&origin).private(&origin);
@@ -152,6 +165,7 @@ async fn a_port_opened_later_is_closed_too() {
     assert!(get(&client, &origin, &[]).await.is_ok());
     gate.add_listener(own.address);
     assert!(get(&client, &origin, &[]).await.is_err());
+    attempt.ended("own-port");
 }
 
 #[tokio::test]
@@ -164,47 +178,4 @@ async fn nobody_there_is_a_connection_error() {
     assert!(matches!(error, EgressError::Connect { .. }), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
     assert_eq!(setup.records.one().decision, bg_egress::Decision::Allowed);
-}
-
-/// An IPv4 address that is refused, and one of the ways to write it as the host of a URL.
-fn refused_spellings() -> impl Strategy<Value = String> {
-    let inner = prop_oneof![
-        (0x7f00_0000_u32..=0x7fff_ffff),
-        (0x0a00_0000_u32..=0x0aff_ffff),
-        (0xa9fe_0000_u32..=0xa9fe_ffff),
-        (0xc0a8_0000_u32..=0xc0a8_ffff),
-        Just(0xa83f_8110_u32),
-        (0xe000_0000_u32..=0xffff_ffff),
-    ];
-    (inner, 0..14, any::<u16>()).prop_map(|(bits, form, salt)| {
-        let [a, b, c, d] = bits.to_be_bytes();
-        let (high, low) = (bits >> 16, bits & 0xffff);
-        match form {
-            0 => format!("{a}.{b}.{c}.{d}"),
-            1 => format!("{bits}"),
-            2 => format!("{bits:#x}"),
-            3 => format!("0{bits:o}"),
-            4 => format!("0x{a:X}.0{b:o}.{c}.{d:#x}"),
-            5 => format!("{a}.{}", bits & 0xff_ffff),
-            6 => format!("{a}.{b}.{low}"),
-            7 => format!("{a}.{b}.{c}.{d}."),
-            8 => format!("[::ffff:{a}.{b}.{c}.{d}]"),
-            9 => format!("[0:0:0:0:0:FFFF:{high:x}:{low:x}]"),
-            10 => format!("[::{high:x}:{low:x}]"),
-            11 => format!("[64:ff9b::{a}.{b}.{c}.{d}]"),
-            12 => format!("[2002:{high:x}:{low:x}:{salt:x}::1]"),
-            _ => format!("[2a00:{salt:x}::5efe:{high:x}:{low:x}]"),
-        }
-    })
-}
-
-proptest! {
-    #[test]
-    fn no_spelling_of_a_refused_address_passes(host in refused_spellings(), tls: bool, port in 1..=u16::MAX) {
-        let scheme = if tls { "https" } else { "http" };
-        let url = format!("{scheme}://{host}:{port}/");
-        // Even where that very spelling is granted.
-        let refused = Setup::new().grant(&url).client().check(&http::Method::GET, &url);
-        prop_assert!(matches!(refused, Err(EgressError::Address { .. })), "{url}: {refused:?}");
-    }
 }

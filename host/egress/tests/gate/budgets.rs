@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bg_egress::{EgressError, RequestOptions, Wait};
+use bg_abuse::Attempt;
+use bg_egress::{EgressError, Gate, Owner, RequestOptions, Wait};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::support::{Server, Setup, budget, get, read_request, request, text};
 
@@ -57,6 +59,47 @@ async fn so_many_run_at_once_and_the_next_waits_for_one_to_end() {
 }
 
 #[tokio::test]
+async fn an_owner_has_so_many_requests_at_once_in_all_its_calls_and_no_other_waits_for_it() {
+    let attempt = Attempt::begin("connections", "as many calls as there are, with all that each may have at once");
+    let server = Server::raw(|mut stream, _| async move {
+        read_request(&mut stream).await.unwrap();
+        while !matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)) {}
+    })
+    .await;
+    let mut setup = Setup::to(&[&server]);
+    setup.limits.request_time = Duration::from_millis(500);
+    let gate = Gate::new(setup.gate.clone());
+    let greedy = setup.client_for(&gate);
+    let mut sending = JoinSet::new();
+    for _ in 0..256 {
+        let call = budget(&greedy);
+        for _ in 0..8 {
+            sending.spawn(greedy.send(request("GET", &server.origin(), &[]), &call, RequestOptions::default()));
+        }
+    }
+    while server.connections() < setup.limits.concurrent_per_owner {
+        tokio::task::yield_now().await;
+    }
+    setup.owner = Owner::Integration("gcal".parse().unwrap());
+    let other = setup.client_for(&gate);
+    let call = budget(&other);
+    let healthy = tokio::spawn(other.send(request("GET", &server.origin(), &[]), &call, RequestOptions::default()));
+    let mut waited = 0;
+    while let Some(sent) = sending.join_next().await {
+        match sent.unwrap().unwrap_err() {
+            EgressError::Timeout { what: Wait::Place, .. } => waited += 1,
+            EgressError::Timeout { .. } => {}
+            other => panic!("{other}"),
+        }
+    }
+    // The clock alone decides how many of those that waited got a place in time.
+    assert!(waited > 0);
+    let answer = healthy.await.unwrap().unwrap_err();
+    assert!(matches!(answer, EgressError::Timeout { what: Wait::Whole, .. }), "it found its place: {answer}");
+    attempt.ended("Timeout for those that find no place; others have theirs");
+}
+
+#[tokio::test]
 async fn a_body_at_its_end_makes_room_though_the_guest_keeps_it() {
     let server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
     let setup = Setup::to(&[&server]);
@@ -71,6 +114,7 @@ async fn a_body_at_its_end_makes_room_though_the_guest_keeps_it() {
 
 #[tokio::test]
 async fn a_cancelled_request_gives_back_its_place_and_its_socket() {
+    let attempt = Attempt::begin("cancelled", "a request under way");
     let closed = Arc::new(Notify::new());
     let gone = closed.clone();
     let server = Server::raw(move |mut stream, _| {
@@ -97,10 +141,12 @@ async fn a_cancelled_request_gives_back_its_place_and_its_socket() {
     closed.notified().await;
     assert_eq!(call.in_flight(), 0);
     assert_eq!(setup.records.one().error.as_deref(), Some("ended early by the guest"));
+    attempt.ended("place and socket are free");
 }
 
 #[tokio::test]
 async fn a_dropped_body_gives_back_its_place_and_its_socket() {
+    let attempt = Attempt::begin("cancelled", "a body under way");
     let closed = Arc::new(Notify::new());
     let gone = closed.clone();
     let server = Server::raw(move |mut stream, _| {
@@ -123,6 +169,7 @@ async fn a_dropped_body_gives_back_its_place_and_its_socket() {
     closed.notified().await;
     assert_eq!(call.in_flight(), 0);
     assert_eq!(setup.records.one().status.unwrap().as_u16(), 200);
+    attempt.ended("place and socket are free");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use bg_abuse::Attempt;
 use bg_egress::{CredentialError, CredentialSource, EgressError, Owner, Rule};
 use bg_identity::Secret;
 use bg_manifest::{CredentialPath, EffectiveGrant};
@@ -120,6 +121,7 @@ async fn the_charm_header_never_leaves_the_host() {
 
 #[tokio::test]
 async fn a_guests_own_authorization_is_refused_where_the_host_attaches_one() {
+    let attempt = Attempt::begin("authorization", "of the guest's own, with and without bg-charm");
     let server = Server::ok().await;
     let mut setup = setup_to(&server, TOKEN).grant(&format!("{}/open/", server.origin()));
     let own = ("authorization", "Bearer mine");
@@ -137,10 +139,12 @@ async fn a_guests_own_authorization_is_refused_where_the_host_attaches_one() {
     let setup = setup.grant(&server.origin());
     get(&setup.client(), &server.origin(), &[own]).await.unwrap();
     assert!(server.seen()[0].contains("authorization: Bearer mine\r\n"));
+    attempt.ended("own-authorization");
 }
 
 #[tokio::test]
 async fn two_charms_or_somebody_elses_are_refused_before_anything_is_sent() {
+    let attempt = Attempt::begin("authorization", "two bg-charm headers; a charm of somebody else's");
     let server = Server::ok().await;
     let setup = setup_to(&server, TOKEN);
     let client = setup.client();
@@ -152,10 +156,12 @@ async fn two_charms_or_somebody_elses_are_refused_before_anything_is_sent() {
         format!("no credential for {}: did:key:z6Mk/other is not a charm of integration gmail", server.origin())
     );
     assert_eq!(server.connections(), 0);
+    attempt.ended("refused, and nothing sent");
 }
 
 #[tokio::test]
 async fn a_token_that_is_no_token_is_not_sent_and_not_shown() {
+    let attempt = Attempt::begin("authorization", "a token with line ends, spaces and other characters");
     let server = Server::ok().await;
     for token in ["", "two words", "line\r\nx-injected: 1", "\u{fc}"] {
         let setup = setup_to(&server, token);
@@ -168,10 +174,12 @@ async fn a_token_that_is_no_token_is_not_sent_and_not_shown() {
     let error = get(&setup.client(), &server.origin(), &[("bg-charm", CHARM)]).await.unwrap_err();
     assert!(error.to_string().ends_with("there is no source of credentials"), "{error}");
     assert_eq!(server.connections(), 0);
+    attempt.ended("Credential, and nothing sent");
 }
 
 #[tokio::test]
 async fn a_credential_never_leaves_the_machine_without_tls() {
+    let attempt = Attempt::begin("authorization", "a token for an origin without TLS");
     let mut setup = Setup::new().private("http://dev.example").private("http://10.1.2.3");
     setup.grants = vec![with_credential("http://dev.example/"), with_credential("http://10.1.2.3/")];
     setup.credentials = Some(Arc::new(Tokens(TOKEN)));
@@ -181,4 +189,30 @@ async fn a_credential_never_leaves_the_machine_without_tls() {
         let sent = get(&client, url, &[("bg-charm", CHARM)]).await;
         assert!(matches!(sent, Err(EgressError::Denied { rule: Rule::PlainCredential, .. })), "{sent:?}");
     }
+    attempt.ended("plain-credential");
+}
+
+#[tokio::test]
+async fn what_a_server_echoes_of_a_token_reaches_no_log() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let attempt = Attempt::begin("echo", "in the status line, a header, the body and the trailers");
+    let server = Server::answering(format!(
+        "HTTP/1.1 200 {TOKEN}\r\nx-echo: {TOKEN}\r\nlocation: https://example.com/{TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{TOKEN}\r\n0\r\nx-trailer: {TOKEN}\r\n\r\n",
+        TOKEN.len()
+    ))
+    .await;
+    let setup = setup_to(&server, TOKEN);
+    let response = get(&setup.client(), &server.origin(), &[("bg-charm", CHARM)]).await.unwrap();
+    // The guest sees it: a grant is for a server that the operator trusts with the token.
+    assert_eq!(response.headers()["x-echo"], TOKEN);
+    assert_eq!(text(response).await.unwrap(), TOKEN);
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("egress"), "{logged}");
+    for text in [format!("{:?}", setup.records.one()), logged] {
+        assert!(!text.contains("ya29"), "{text}");
+    }
+    attempt.ended("nothing of it in the log");
 }

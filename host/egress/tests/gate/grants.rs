@@ -1,5 +1,6 @@
 //! Who may go where.
 
+use bg_abuse::Attempt;
 use bg_egress::{Decision, EgressError, Mode, Owner, RequestOptions, Rule};
 use bg_manifest::AskedHttp;
 
@@ -92,6 +93,7 @@ async fn what_is_granted_arrives() {
 
 #[tokio::test]
 async fn names_outside_the_grants_are_never_looked_up() {
+    let attempt = Attempt::begin("dns-channel", "names, ports, paths and schemes beside the grants");
     let setup = Setup::new().grant("https://*.example.com/v1/");
     let client = setup.client();
     for url in [
@@ -112,10 +114,12 @@ async fn names_outside_the_grants_are_never_looked_up() {
     // Granted, so it is looked up.
     assert!(matches!(get(&client, "https://a.example.com/v1/", &[]).await, Err(EgressError::Dns { .. })));
     assert_eq!(setup.dns.asked(), ["a.example.com"]);
+    attempt.ended("refused, and no name looked up");
 }
 
 #[tokio::test]
 async fn no_grant_is_wide_enough_for_a_tunnel_or_for_trace() {
+    let attempt = Attempt::begin("schemes", "CONNECT, TRACE and TRACK");
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);
     let client = setup.client();
@@ -125,10 +129,12 @@ async fn no_grant_is_wide_enough_for_a_tunnel_or_for_trace() {
         assert_eq!(denied(sent).0, Rule::Method);
     }
     assert_eq!(server.connections(), 0);
+    attempt.ended("Denied");
 }
 
 #[tokio::test]
 async fn a_redirect_is_handed_back_and_not_followed() {
+    let attempt = Attempt::begin("redirects", "to another granted server");
     let target = Server::ok().await;
     let answer = format!("HTTP/1.1 302 Found\r\nlocation: {}/x\r\ncontent-length: 0\r\n\r\n", target.origin());
     let server = Server::answering(answer).await;
@@ -137,6 +143,7 @@ async fn a_redirect_is_handed_back_and_not_followed() {
     assert_eq!(response.status(), 302);
     assert_eq!(response.headers()["location"], format!("{}/x", target.origin()));
     assert_eq!(target.connections(), 0);
+    attempt.ended("the guest gets the 302");
 }
 
 #[tokio::test]
@@ -194,6 +201,7 @@ async fn proxies_in_the_environment_are_ignored() {
         assert_eq!(get_text(&setup.client(), &server.origin()).await.unwrap(), "ok");
         return;
     }
+    let attempt = Attempt::begin("proxies", "in six variables");
     let proxy = Server::ok().await;
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "grants::proxies_in_the_environment_are_ignored"]).env(CHILD, "1");
@@ -205,4 +213,5 @@ async fn proxies_in_the_environment_are_ignored() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
     assert_eq!(proxy.connections(), 0);
+    attempt.ended("never asked");
 }

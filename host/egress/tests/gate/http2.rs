@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bg_abuse::Attempt;
 use bg_egress::{EgressError, Part, RequestOptions};
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -81,6 +82,7 @@ async fn http2_is_spoken_and_its_connection_used_again() {
 
 #[tokio::test]
 async fn limits_hold_and_places_come_back_over_http2() {
+    let attempt = Attempt::begin("responses", "over HTTP/2: a body without an end, 90 kB of headers");
     let (_server, mut setup, origin) = serving().await;
     setup.limits.response_body_bytes = 1_000_000;
     let client = setup.client();
@@ -96,4 +98,5 @@ async fn limits_hold_and_places_come_back_over_http2() {
     assert!(matches!(error, EgressError::TooLarge { .. } | EgressError::Protocol { .. }), "{error}");
     // The connection is none the worse for it.
     assert_eq!(get_text(&client, &origin).await.unwrap(), "HTTP/2.0 false");
+    attempt.ended("TooLarge");
 }

@@ -11,5 +11,7 @@ mod http2;
 mod renewal;
 mod requests;
 mod responses;
+mod spellings;
 mod support;
 mod tls;
+mod urls;

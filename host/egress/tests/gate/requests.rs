@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use bg_abuse::Attempt;
 use bg_egress::{BoxError, EgressError, Part, RequestOptions};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -76,6 +77,7 @@ async fn a_body_is_sent_as_it_is() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_or_cut_off() {
+    let attempt = Attempt::begin("headers", "a request's body over its limit, announced or without an end");
     let server = Server::ok().await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.request_body_bytes = 10_000;
@@ -89,10 +91,12 @@ async fn a_body_over_the_limit_is_refused_or_cut_off() {
     let error = post(&setup, &server, None, Endless).await.unwrap_err();
     assert!(matches!(error, EgressError::TooLarge { what: Part::RequestBody, limit: 10_000 }), "{error}");
     assert!(server.seen().is_empty());
+    attempt.ended("TooLarge");
 }
 
 #[tokio::test]
 async fn a_body_must_be_as_long_as_its_header_says() {
+    let attempt = Attempt::begin("headers", "a Content-Length that is not the body's");
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);
     let error = post(&setup, &server, Some("4"), Full::new(Bytes::from("whole"))).await.unwrap_err();
@@ -102,6 +106,7 @@ async fn a_body_must_be_as_long_as_its_header_says() {
     let _ = post(&setup, &server, Some("4"), Pieces::of(&["one", "two"])).await;
     // Whatever arrived of the last one, no byte followed that a server could take for the next request.
     assert!(server.seen().iter().all(|seen| !seen.contains("onetwo")), "{:?}", server.seen());
+    attempt.ended("Request, RequestBody");
 }
 
 #[tokio::test]
@@ -139,6 +144,7 @@ pub(crate) fn never() -> impl Body<Data = Bytes, Error = BoxError> + Send {
 
 #[tokio::test]
 async fn headers_of_the_connection_are_refused_before_anything_is_sent() {
+    let attempt = Attempt::begin("headers", "Host, Connection, Upgrade, Transfer-Encoding, TE, Proxy-*, Expect");
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);
     let client = setup.client();
@@ -165,6 +171,7 @@ async fn headers_of_the_connection_are_refused_before_anything_is_sent() {
         assert!(seen.contains(&format!("{line}\r\n")), "{line}: {seen}");
     }
     assert_eq!(seen.matches("host: ").count(), 1, "{seen}");
+    attempt.ended("Request");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bg_abuse::Attempt;
 use bg_egress::{EgressError, Part, RequestOptions, Wait};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -32,6 +33,7 @@ const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 #[tokio::test]
 async fn a_body_that_says_that_it_is_too_large_is_refused_at_once() {
+    let attempt = Attempt::begin("responses", "a body that says that it has 9 MB");
     let server = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\nxx").await;
     let setup = Setup::to(&[&server]);
     let error = get(&setup.client(), &server.origin(), &[]).await.unwrap_err();
@@ -39,10 +41,12 @@ async fn a_body_that_says_that_it_is_too_large_is_refused_at_once() {
     let record = setup.records.one();
     assert_eq!(record.status.unwrap().as_u16(), 200);
     assert!(record.error.unwrap().contains("8388608"));
+    attempt.ended("TooLarge");
 }
 
 #[tokio::test]
 async fn endless_chunks_end_at_the_limit() {
+    let attempt = Attempt::begin("responses", "chunks without an end");
     let server = flooding(CHUNKED, "10\r\n0123456789abcdef\r\n", Duration::ZERO).await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.response_body_bytes = 100_000;
@@ -53,10 +57,12 @@ async fn endless_chunks_end_at_the_limit() {
     assert!(matches!(error, EgressError::TooLarge { what: Part::ResponseBody, limit: 100_000 }), "{error}");
     assert_eq!(call.in_flight(), 0);
     assert!(setup.records.one().bytes > 100_000);
+    attempt.ended("TooLarge");
 }
 
 #[tokio::test]
 async fn endless_small_chunks_end_with_the_requests_time() {
+    let attempt = Attempt::begin("responses", "chunks of one byte, one every 5 ms");
     let server = flooding(CHUNKED, "1\r\nx\r\n", Duration::from_millis(5)).await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.request_time = Duration::from_millis(300);
@@ -67,10 +73,12 @@ async fn endless_small_chunks_end_with_the_requests_time() {
     let error = text(response).await.unwrap_err();
     assert!(matches!(error, EgressError::Timeout { what: Wait::Whole, .. }), "{error}");
     assert_eq!(call.in_flight(), 0);
+    attempt.ended("Timeout");
 }
 
 #[tokio::test]
 async fn a_body_that_stops_ends_at_the_guests_own_timeout() {
+    let attempt = Attempt::begin("responses", "a body that stops");
     let server = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nsome").await;
     let setup = Setup::to(&[&server]);
     let client = setup.client();
@@ -78,10 +86,12 @@ async fn a_body_that_stops_ends_at_the_guests_own_timeout() {
     let response = client.send(request("GET", &server.origin(), &[]), &budget(&client), options).await.unwrap();
     let error = text(response).await.unwrap_err();
     assert_eq!(error.to_string(), "waiting for more of the response took longer than 50 ms");
+    attempt.ended("Timeout");
 }
 
 #[tokio::test]
 async fn a_server_that_says_nothing_is_not_waited_for() {
+    let attempt = Attempt::begin("responses", "a head that does not come");
     let server =
         Server::raw(|mut stream, _| async move { while stream.read(&mut [0; 64]).await.is_ok_and(|n| n > 0) {} });
     let server = server.await;
@@ -101,10 +111,12 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
     };
     let error = client.send(request("GET", &server.origin(), &[]), &budget(&client), options).await.unwrap_err();
     assert!(matches!(error, EgressError::Timeout { what: Wait::Whole, .. }), "{error}");
+    attempt.ended("Timeout");
 }
 
 #[tokio::test]
 async fn too_many_or_too_long_headers_are_refused() {
+    let attempt = Attempt::begin("responses", "150 headers; one of 70 kB; one of 2 MB");
     let many = numbered_headers(150);
     let long = format!("x-long: {}\r\n", "x".repeat(70_000));
     let huge = format!("x-huge: {}\r\n", "x".repeat(2_000_000));
@@ -114,28 +126,34 @@ async fn too_many_or_too_long_headers_are_refused() {
         let error = get(&setup.client(), &server.origin(), &[]).await.unwrap_err();
         assert!(matches!(error, EgressError::TooLarge { .. }), "{error}");
     }
+    attempt.ended("TooLarge");
 }
 
 #[tokio::test]
 async fn a_flood_of_informational_answers_ends_with_the_requests_time() {
+    let attempt = Attempt::begin("responses", "103 Early Hints without an end");
     let server = flooding("", "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", Duration::from_millis(1)).await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.request_time = Duration::from_millis(200);
     let error = get(&setup.client(), &server.origin(), &[]).await.unwrap_err();
     assert!(matches!(error, EgressError::Timeout { what: Wait::Whole, .. }), "{error}");
+    attempt.ended("Timeout");
 }
 
 #[tokio::test]
 async fn a_flood_of_trailers_is_refused() {
+    let attempt = Attempt::begin("responses", "5,000 trailers");
     let trailers = numbered_headers(5_000);
     let server = Server::answering(format!("{CHUNKED}2\r\nok\r\n0\r\n{trailers}\r\n")).await;
     let setup = Setup::to(&[&server]);
     let error = get_text(&setup.client(), &server.origin()).await.unwrap_err();
     assert!(matches!(error, EgressError::Protocol { .. } | EgressError::TooLarge { .. }), "{error}");
+    attempt.ended("Protocol or TooLarge");
 }
 
 #[tokio::test]
 async fn what_is_no_http_is_a_protocol_error() {
+    let attempt = Attempt::begin("responses", "no HTTP, two lengths, an unasked upgrade, a lying length, a bad chunk");
     for answer in [
         "SSH-2.0-OpenSSH_9.6\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
@@ -163,10 +181,12 @@ async fn what_is_no_http_is_a_protocol_error() {
         let error = get_text(&setup.client(), &server.origin()).await.unwrap_err();
         assert!(matches!(error, EgressError::Protocol { .. }), "{error}");
     }
+    attempt.ended("Protocol");
 }
 
 #[tokio::test]
 async fn compressed_bodies_stay_compressed() {
+    let attempt = Attempt::begin("responses", "a compressed body");
     // The gzip format of "ok": were it decompressed, a small body could become a large one.
     const GZIP: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 207, 6, 0, 71, 221, 220, 121, 2, 0, 0, 0];
     let mut answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n".to_vec();
@@ -178,6 +198,7 @@ async fn compressed_bodies_stay_compressed() {
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     assert_eq!(body, GZIP);
     assert!(!server.seen()[0].contains("accept-encoding"), "{:?}", server.seen());
+    attempt.ended("handed over as it is");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bg_abuse::Attempt;
 use bg_egress::{CertificateDer, EgressError, Gate, Owner, RequestOptions, Wait};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_rustls::TlsAcceptor;
@@ -84,6 +85,7 @@ async fn a_server_with_a_trusted_certificate_for_its_name_is_spoken_to() {
 
 #[tokio::test]
 async fn every_other_server_is_refused() {
+    let attempt = Attempt::begin("tls", "wrong name, expired, self-signed, another authority");
     let authority = Authority::new();
     let mut expired = CertificateParams::new(vec!["dev.example".to_owned()]).unwrap();
     expired.not_before = rcgen::date_time_ymd(2020, 1, 1);
@@ -104,10 +106,12 @@ async fn every_other_server_is_refused() {
         assert!(!error.to_string().contains("secret"), "{error}");
         assert!(server.seen().is_empty());
     }
+    attempt.ended("Tls");
 }
 
 #[tokio::test]
 async fn plain_http_where_tls_should_be_is_refused() {
+    let attempt = Attempt::begin("tls", "plain HTTP on a TLS port");
     let server = Server::raw(|mut stream, _| async move {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         // Like a web server that is given a ClientHello.
@@ -118,10 +122,12 @@ async fn plain_http_where_tls_should_be_is_refused() {
     let (setup, origin) = setup(&server, None);
     let error = get(&setup.client(), &origin, &[]).await.unwrap_err();
     assert_eq!(error.to_string(), format!("no trusted connection to {origin}: it does not speak TLS there"));
+    attempt.ended("Tls");
 }
 
 #[tokio::test]
 async fn a_handshake_that_stalls_ends_at_the_connect_timeout() {
+    let attempt = Attempt::begin("tls", "a handshake that stalls");
     let server = Server::raw(|stream, _| async move {
         tokio::time::sleep(Duration::from_mins(1)).await;
         drop(stream);
@@ -132,10 +138,12 @@ async fn a_handshake_that_stalls_ends_at_the_connect_timeout() {
     let options = RequestOptions { connect: Some(Duration::from_millis(50)), ..RequestOptions::default() };
     let error = client.send(request("GET", &origin, &[]), &budget(&client), options).await.unwrap_err();
     assert!(matches!(error, EgressError::Timeout { what: Wait::Connection, .. }), "{error}");
+    attempt.ended("Timeout");
 }
 
 #[tokio::test]
 async fn connections_are_never_shared_between_owners() {
+    let attempt = Attempt::begin("sharing", "connections of two integrations to one server");
     let authority = Authority::new();
     let (server, _) = serving(authority.server("dev.example"), OK).await;
     let (mut setup, origin) = setup(&server, Some(authority.root()));
@@ -147,10 +155,12 @@ async fn connections_are_never_shared_between_owners() {
         assert_eq!(get_text(client, &origin).await.unwrap(), "ok");
     }
     assert_eq!(server.connections(), 2);
+    attempt.ended("each has its own");
 }
 
 #[tokio::test]
 async fn tls_sessions_are_resumed_by_their_owner_alone() {
+    let attempt = Attempt::begin("sharing", "TLS tickets of two integrations");
     const CLOSING: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
     let authority = Authority::new();
     let mut config = authority.server("dev.example");
@@ -164,4 +174,5 @@ async fn tls_sessions_are_resumed_by_their_owner_alone() {
     }
     let resumed: Vec<bool> = kinds.lock().unwrap().iter().map(|kind| *kind == HandshakeKind::Resumed).collect();
     assert_eq!(resumed, [false, true, false, true]);
+    attempt.ended("each resumes its own");
 }
