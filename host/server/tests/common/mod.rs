@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 pub const CHARM: &str = include_str!("charm.wat");
 
+/// Names and values.
+pub type Headers = Vec<(String, String)>;
+
 pub struct Fixture {
     pub runtime: Arc<LocalRuntime>,
     pub address: SocketAddr,
@@ -70,22 +73,18 @@ impl Fixture {
     }
 
     /// An unsigned request.
-    pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> HttpReply {
-        request(self.address, method, target, headers, body.as_bytes()).unwrap()
+    pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> HttpReply {
+        request(self.address, method, target, headers, body.as_ref()).unwrap()
     }
 
     /// A signed request.
-    pub fn send_signed(&self, identity: &Identity, method: &str, target: &str, body: &str) -> HttpReply {
-        let headers = self.sign(identity, method, target, body);
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.send(method, target, &headers, body)
+    pub fn send_signed(&self, identity: &Identity, method: &str, target: &str, body: impl AsRef<[u8]>) -> HttpReply {
+        let headers = self.sign(identity, method, target, &body);
+        self.send(method, target, &borrowed(&headers), body)
     }
 
-    pub fn sign(&self, identity: &Identity, method: &str, target: &str, body: &str) -> Vec<(String, String)> {
-        let url = format!("http://{}{target}", self.address).parse().unwrap();
-        let method = method.parse().unwrap();
-        let headers = http_signature::sign(identity, &method, &url, body.as_bytes(), SystemTime::now()).unwrap();
-        headers.into_iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+    pub fn sign(&self, identity: &Identity, method: &str, target: &str, body: impl AsRef<[u8]>) -> Headers {
+        sign_for(identity, method, &format!("{}{target}", self.address), body, SystemTime::now())
     }
 
     /// Ends the server in good order.
@@ -93,6 +92,17 @@ impl Fixture {
         self.shutdown.cancel();
         self.serving.await.unwrap().unwrap();
     }
+}
+
+/// The headers that sign a request to `host:port/path?query` at that time.
+pub fn sign_for(identity: &Identity, method: &str, to: &str, body: impl AsRef<[u8]>, time: SystemTime) -> Headers {
+    let url = format!("http://{to}").parse().unwrap();
+    let headers = http_signature::sign(identity, &method.parse().unwrap(), &url, body.as_ref(), time).unwrap();
+    headers.into_iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+}
+
+pub fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 pub fn counter() -> DeployRequest {

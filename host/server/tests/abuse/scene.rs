@@ -1,0 +1,190 @@
+//! A server with something to lose, and one good request to each of its endpoints.
+
+use std::time::{Duration, SystemTime};
+
+use bg_charms::api::{self, path};
+use bg_charms::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Spaces, Subject};
+use bg_identity::{Identity, IntegrationId, space_identity, system_space};
+use bg_poller::{CharmRef, CharmRuntime, Outcome, OutcomeKind, Registration, Run, UnixMillis};
+use bg_server::{Access, Endpoint, endpoints};
+use bg_test_support::HttpReply;
+use http::Method;
+use serde_json::{Value, json, to_value};
+
+use crate::common::{Fixture, Headers, borrowed, counter, my_space, sign_for};
+
+/// A private space with a charm, which is registered. `owner` may do everything there, and may write to the system space.
+pub struct Scene {
+    pub fixture: Fixture,
+    pub owner: Identity,
+    /// Not before the server started.
+    pub started: SystemTime,
+    charm: CharmRef,
+}
+
+/// A request as a client sends it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub access: Access,
+    pub json: bool,
+    pub method: Method,
+    pub target: String,
+    pub body: Vec<u8>,
+}
+
+/// All that requests can change.
+#[derive(Debug, PartialEq)]
+pub struct State {
+    registrations: Vec<Registration>,
+    list: Option<Vec<CharmRef>>,
+    charm: CharmShow,
+    charms: Vec<CharmSummary>,
+    runs: Vec<Run>,
+    acls: [Acl; 2],
+}
+
+impl Scene {
+    pub async fn start() -> Self {
+        let fixture = Fixture::start().await;
+        let started = SystemTime::now();
+        let owner = space_identity("my-space");
+        let charm = fixture.deploy(&my_space()).await;
+        let operator = fixture.operator();
+        let subject = Subject::Did(owner.did());
+        operator.set_acl(&system_space(), &subject, Some(AccessLevel::Write)).await.unwrap();
+        operator.set_acl(&my_space(), &Subject::Anyone, None).await.unwrap();
+        let scene = Self { fixture, owner, started, charm };
+        scene.register().await;
+        scene
+    }
+
+    /// Registers the charm, again if some request has removed or disabled it.
+    pub async fn register(&self) {
+        self.fixture.operator().register(&self.charm, &gmail()).await.unwrap();
+    }
+
+    pub async fn state(&self) -> State {
+        let operator = self.fixture.operator();
+        State {
+            registrations: operator.registrations().await.unwrap(),
+            list: operator.integration_list(&gmail()).await.unwrap(),
+            charm: operator.show(&self.charm).await.unwrap(),
+            charms: operator.charms(&my_space()).await.unwrap(),
+            runs: operator.runs(&self.charm, 100).await.unwrap(),
+            acls: [operator.acl(&my_space()).await.unwrap(), operator.acl(&system_space()).await.unwrap()],
+        }
+    }
+
+    /// A request to each endpoint, which is done if `owner` signs it.
+    pub fn requests(&self) -> Vec<Request> {
+        endpoints().into_iter().map(|endpoint| self.request(endpoint)).collect()
+    }
+
+    fn request(&self, endpoint: Endpoint) -> Request {
+        let Endpoint { method, path, access, json } = endpoint;
+        let filled = path
+            .replace("{space}", self.charm.space.as_ref())
+            .replace("{charm}", self.charm.charm.as_ref())
+            .replace("{id}", gmail().as_ref());
+        assert!(!filled.contains('{'), "{path} has a part that is not filled in");
+        let query = match path.rsplit('/').next() {
+            Some("changes") => "?after=0",
+            Some("value") => "?path=%5B%22count%22%5D",
+            _ => "",
+        };
+        let body = if json { self.good_body(&method, path).to_string().into_bytes() } else { Vec::new() };
+        Request { access, json, method, target: format!("{filled}{query}"), body }
+    }
+
+    /// Each changes something, if it can.
+    fn good_body(&self, method: &Method, path: &str) -> Value {
+        let charm = self.charm.clone();
+        let body = match (method.as_str(), path) {
+            ("POST", path::BUTTON | path::REGISTRATIONS) => to_value(api::Register { charm, integration: gmail() }),
+            ("PATCH", "/api/v1/registrations/{space}/{charm}") => {
+                to_value(api::SetDisabled { disabled: true, reason: Some("by a test".to_owned()) })
+            }
+            ("POST", path::RUNS) => {
+                let outcome = Outcome::failure(OutcomeKind::Invalid, "by a test");
+                let (started_at, duration) = (UnixMillis::now(), Duration::from_millis(7));
+                to_value(api::Runs { runs: vec![Run { charm, started_at, duration, outcome }] })
+            }
+            ("POST", "/api/v1/charms/{space}/{charm}/trigger") => {
+                to_value(api::Trigger { stream: "bgUpdater".to_owned(), event: json!({}) })
+            }
+            ("POST", "/api/v1/charms/{space}/{charm}/secret") => {
+                to_value(api::SecretPath { path: ["auth", "token"].map(str::to_owned).to_vec() })
+            }
+            ("POST", "/api/v1/spaces/{space}/charms") => {
+                to_value(DeployRequest { file_name: "other.ts".to_owned(), ..counter() })
+            }
+            ("PUT", "/api/v1/spaces/{space}/acl") => {
+                to_value(api::SetAcl { subject: Subject::Anyone, level: Some(AccessLevel::Read) })
+            }
+            _ => panic!("{method} {path} needs a good body here"),
+        };
+        body.unwrap()
+    }
+
+    /// The headers that sign a request for this server, now.
+    pub fn sign(&self, request: &Request) -> Headers {
+        self.fixture.sign(&self.owner, request.method.as_str(), &request.target, &request.body)
+    }
+
+    /// The same at another time.
+    pub fn sign_at(&self, request: &Request, time: SystemTime) -> Headers {
+        self.sign_to(&self.fixture.address.to_string(), request, time)
+    }
+
+    /// The same for another host.
+    pub fn sign_to(&self, host: &str, request: &Request, time: SystemTime) -> Headers {
+        let to = format!("{host}{}", request.target);
+        sign_for(&self.owner, request.method.as_str(), &to, &request.body, time)
+    }
+
+    pub fn send(&self, request: &Request, headers: &Headers) -> HttpReply {
+        self.fixture.send(request.method.as_str(), &request.target, &borrowed(headers), &request.body)
+    }
+
+    pub fn send_signed(&self, request: &Request) -> HttpReply {
+        self.send(request, &self.sign(request))
+    }
+
+    /// Fails unless the server answers, and all is as it was.
+    pub async fn assert_unharmed(&self, before: &State) {
+        assert_eq!(self.fixture.send("GET", path::HEALTH, &[], "").status, 200);
+        assert_eq!(self.state().await, *before);
+    }
+}
+
+impl Request {
+    /// Whether anybody may have it done, signed or not: the button of the original, and what it does.
+    pub fn is_registration(&self) -> bool {
+        self.method == Method::POST && [path::BUTTON, path::REGISTRATIONS].contains(&self.target.as_str())
+    }
+
+    pub fn with_body(&self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self.clone() }
+    }
+}
+
+fn gmail() -> IntegrationId {
+    "gmail".parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_good_request_is_done_if_it_is_signed_by_who_may() {
+    let scene = Scene::start().await;
+    for request in scene.requests() {
+        scene.register().await;
+        let before = scene.state().await;
+        let reply = scene.send_signed(&request);
+        // Nothing here renews tokens.
+        let expected = if request.target.ends_with("/refresh") { 422..423 } else { 200..205 };
+        assert!(expected.contains(&reply.status), "{request:?}: {} {}", reply.status, reply.text());
+        let changes =
+            request.method != Method::GET && !["/refresh", "/secret"].iter().any(|end| request.target.ends_with(end));
+        assert_eq!(scene.state().await != before, changes, "{request:?}");
+    }
+    scene.fixture.stop().await;
+}
