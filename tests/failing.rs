@@ -1,5 +1,6 @@
 //! Components that fail, each in its way: what it is called everywhere, and that those who keep failing are paused.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use bg_abuse::Attempt;
@@ -94,14 +95,14 @@ fn list(charms: &[&str]) -> (String, String) {
         let (space, id) = charm.split_once('/').unwrap();
         for (field, part) in [(0, space), (8, id)] {
             let at = 1_024 + place * 16 + field;
-            data += &format!("(data (i32.const {text}) \"{part}\")");
-            code += &format!("(i32.store (i32.const {at}) (i32.const {text}))");
-            code += &format!("(i32.store (i32.const {}) (i32.const {}))", at + 4, part.len());
+            write!(data, "(data (i32.const {text}) \"{part}\")").unwrap();
+            write!(code, "(i32.store (i32.const {at}) (i32.const {text}))").unwrap();
+            write!(code, "(i32.store (i32.const {}) (i32.const {}))", at + 4, part.len()).unwrap();
             text += part.len();
         }
     }
     let count = charms.len();
-    code += &format!("(i32.store (i32.const 20) (i32.const 1024)) (i32.store (i32.const 24) (i32.const {count}))");
+    write!(code, "(i32.store (i32.const 20) (i32.const 1024)) (i32.store (i32.const 24) (i32.const {count}))").unwrap();
     (data, code + "(i32.const 16)")
 }
 
@@ -159,8 +160,8 @@ fn every_way_to_fail_has_its_name_in_the_log_the_run_history_and_the_api() {
     let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
     server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
     host.command(["add-admin-charm"]).unwrap().success().unwrap();
-    let served = (printed(&host, &["list", "--json"]), printed(&host, &["runs", &charm, "--json"]));
-    assert_eq!(before, served);
+    let by_api = (printed(&host, &["list", "--json"]), printed(&host, &["runs", &charm, "--json"]));
+    assert_eq!(before, by_api);
     server.terminate().unwrap().success().unwrap();
 }
 

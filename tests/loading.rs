@@ -14,7 +14,9 @@ fn ends(what: &str, bytes: &[u8], limits: &[&str], expected: &str) {
     host.write("integration.toml", MANIFEST).unwrap();
     let file = host.write("bomb.wasm", bytes).unwrap();
     let mut arguments = vec!["run", "--polls", "1", "--component", file.to_str().unwrap()];
-    limits.iter().for_each(|limit| arguments.extend(["--limit", limit]));
+    for limit in limits {
+        arguments.extend(["--limit", limit]);
+    }
     refused(&host, what, &arguments, expected);
 }
 

@@ -1,5 +1,5 @@
 //! What the README shows is what is tested: its commands are those that the other tests here run, its examples those that are
-//! built.
+//! built; and what SECURITY.md promises.
 
 use std::path::Path;
 
@@ -43,6 +43,25 @@ fn its_commands_are_the_tested_ones() {
         blocks(&readme(), "sh").iter().flat_map(|block| block.lines()).map(str::to_owned).collect();
     let tested: Vec<&str> = COMMANDS.iter().map(|(command, _)| *command).collect();
     assert_eq!(shown, tested);
+}
+
+/// `SECURITY.md` names tests as `file`: `test`, `test`.
+#[test]
+fn every_test_that_security_md_names_is_there() {
+    let text = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let mut named = 0;
+    let mut file = String::new();
+    for code in text.split('`').skip(1).step_by(2) {
+        if Path::new(code).extension().is_some_and(|end| end == "rs") {
+            file = std::fs::read_to_string(root().join(code)).unwrap_or_else(|error| panic!("{code}: {error}"));
+        } else if code.len() > 20
+            && code.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte))
+        {
+            assert!(file.contains(&format!("fn {code}(")), "{code} is not in the file that is named before it");
+            named += 1;
+        }
+    }
+    assert!(named > 40, "{named} tests are named");
 }
 
 #[test]

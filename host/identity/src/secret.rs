@@ -72,6 +72,30 @@ mod tests {
         assert_eq!(secret.expose(), "ya29.token");
     }
 
+    /// Looks at the memory where it was. The allocator may have written to its first bytes meanwhile.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_secrets_memory_is_cleared_when_it_is_dropped() {
+        use std::os::unix::fs::FileExt as _;
+        const LENGTH: usize = 4096;
+        let memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let rest_of = |address: u64| {
+            let mut bytes = vec![0; LENGTH - 64];
+            memory.read_exact_at(&mut bytes, address + 64).unwrap();
+            bytes
+        };
+        let secret = Secret::new("s".repeat(LENGTH));
+        let address = secret.expose().as_ptr() as u64;
+        assert!(rest_of(address).iter().all(|byte| *byte == b's'));
+        drop(secret);
+        assert!(!rest_of(address).contains(&b's'));
+        // What is not cleared is found there.
+        let text = "t".repeat(LENGTH);
+        let address = text.as_ptr() as u64;
+        drop(text);
+        assert!(rest_of(address).contains(&b't'));
+    }
+
     #[test]
     fn secrets_are_masked_the_longer_ones_first_and_the_shortest_not_at_all() {
         let secrets = ["no", "ya29.token", "ya29.token-2", "", "secret"].map(|text| Secret::new(text.into()));

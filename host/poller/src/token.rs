@@ -66,7 +66,7 @@ mod tests {
             (1_764_000_060_000.0, TokenLife::EndsSoon),
             (1_764_000_061_000.0, TokenLife::Fresh(seconds(1))),
             (1_764_003_600_000.0, TokenLife::Fresh(seconds(3_540))),
-            (f64::MAX, TokenLife::Fresh(Duration::MAX - RENEW_BEFORE)),
+            (f64::MAX, TokenLife::Fresh(Duration::MAX.saturating_sub(RENEW_BEFORE))),
         ] {
             assert_eq!(TokenLife::until(expires, now), life, "{expires}");
         }

@@ -94,14 +94,10 @@ impl Sandbox {
     /// called within a tokio runtime.
     pub async fn inspect(&self, bytes: impl Into<Arc<[u8]>>) -> Result<ComponentInfo, LoadError> {
         let bytes = bytes.into();
-        match &self.0.compiler {
-            Some(compiler) => compiler.inspect(&self.0.limits, bytes).await,
-            None => {
-                let inspect =
-                    move |inner: &Inner| load::inspect_with(&bytes, inner.limits.component_bytes, engine::features());
-                self.blocking(inspect).await
-            }
+        if let Some(compiler) = &self.0.compiler {
+            return compiler.inspect(&self.0.limits, bytes).await;
         }
+        self.blocking(move |inner| load::inspect_with(&bytes, inner.limits.component_bytes, engine::features())).await
     }
 
     /// Checks a component's file and compiles it for `world`, or takes its code from the cache. Must be called within a tokio
@@ -120,12 +116,10 @@ impl Sandbox {
         }
 
         let started = Instant::now();
-        let code = match &self.0.compiler {
-            Some(compiler) => compiler.compile(&self.0.limits, self.0.allocation, &bytes).await?,
-            None => {
-                let compile = move |inner: &Inner| load::compile(&inner.engine, &bytes).map_err(LoadError::Compile);
-                self.blocking(compile).await?
-            }
+        let code = if let Some(compiler) = &self.0.compiler {
+            compiler.compile(&self.0.limits, self.0.allocation, &bytes).await?
+        } else {
+            self.blocking(move |inner| load::compile(&inner.engine, &bytes).map_err(LoadError::Compile)).await?
         };
         let finish = move |inner: &Inner| {
             let component = load::activate(&inner.engine, &code)?;

@@ -58,9 +58,9 @@ impl Share {
         // Whoever panicked while holding it left nothing half done that matters.
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let earned = now.saturating_duration_since(left.at) / PART;
-        let repaid = earned.min(left.debt);
-        left.debt -= repaid;
-        left.time = (left.time + (earned - repaid)).min(BURST);
+        let saved = earned.saturating_sub(left.debt);
+        left.debt = left.debt.saturating_sub(earned);
+        left.time = (left.time + saved).min(BURST);
         left.at = left.at.max(now);
         then(&mut left)
     }

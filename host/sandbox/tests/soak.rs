@@ -1,6 +1,8 @@
 //! Hostile calls by the thousand: nothing of them is left. A process of its own, so that no other test is counted with it.
 //! `BG_SOAK_CALLS` says how many.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

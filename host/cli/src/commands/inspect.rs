@@ -77,6 +77,9 @@ fn is_integration(info: &ComponentInfo) -> bool {
     World::Integration.check(info).is_ok()
 }
 
+/// What is behind an import.
+type Behind = fn(&str) -> Option<&'static str>;
+
 /// Whatever comes out of the file is made safe for a terminal.
 fn human(file: &Path, info: &ComponentInfo, plan: Option<&Plan>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
@@ -114,7 +117,6 @@ fn human(file: &Path, info: &ComponentInfo, plan: Option<&Plan>) -> Result<Strin
     } else {
         writeln!(text, "\nIt has no manifest: it asks for nothing.")?;
     }
-    type Behind = fn(&str) -> Option<&'static str>;
     let lists: [(&str, &[Item], Behind); 2] =
         [("Imports", &info.imports, context::behind), ("Exports", &info.exports, |_| None)];
     for (title, items, behind) in lists {

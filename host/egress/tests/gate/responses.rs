@@ -186,9 +186,9 @@ async fn what_is_no_http_is_a_protocol_error() {
 
 #[tokio::test]
 async fn compressed_bodies_stay_compressed() {
-    let attempt = Attempt::begin("responses", "a compressed body");
     // The gzip format of "ok": were it decompressed, a small body could become a large one.
     const GZIP: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 207, 6, 0, 71, 221, 220, 121, 2, 0, 0, 0];
+    let attempt = Attempt::begin("responses", "a compressed body");
     let mut answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n".to_vec();
     answer.extend_from_slice(GZIP);
     let server = Server::answering(answer).await;

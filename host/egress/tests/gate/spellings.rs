@@ -134,10 +134,8 @@ fn spelled_v4(address: Ipv4Addr) -> impl Strategy<Value = String> {
     ]);
     (1..=4_usize, vec(number(), 4), select(vec!["", "", "."]), script).prop_map(move |(parts, numbers, end, script)| {
         let bits = address.to_bits();
-        let mut words: Vec<String> = Vec::new();
-        for place in 0..parts - 1 {
-            words.push(numbers[place].write(u32::from(address.octets()[place])));
-        }
+        let whole = numbers.iter().zip(address.octets()).take(parts - 1);
+        let mut words: Vec<String> = whole.map(|(number, octet)| number.write(u32::from(octet))).collect();
         // The last number is all that is left.
         let left = u32::MAX.checked_shr(8 * u32::try_from(parts - 1).unwrap()).unwrap_or(0);
         words.push(numbers[3].write(bits & left));

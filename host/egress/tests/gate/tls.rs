@@ -160,8 +160,8 @@ async fn connections_are_never_shared_between_owners() {
 
 #[tokio::test]
 async fn tls_sessions_are_resumed_by_their_owner_alone() {
-    let attempt = Attempt::begin("sharing", "TLS tickets of two integrations");
     const CLOSING: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+    let attempt = Attempt::begin("sharing", "TLS tickets of two integrations");
     let authority = Authority::new();
     let mut config = authority.server("dev.example");
     config.ticketer = ring::Ticketer::new().unwrap();

@@ -133,13 +133,10 @@ impl ChildCompiler {
             let _: io::Result<()> = sent;
             (written, message, child.wait().await)
         };
-        let (written, message, status) = match timeout(limits.compile_time, work).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                // Also reaps it. One that is gone already is no failure.
-                let _ = child.kill().await;
-                return Err(LoadError::CompileTime { limit: limits.compile_time });
-            }
+        let Ok((written, message, status)) = timeout(limits.compile_time, work).await else {
+            // Also reaps it. One that is gone already is no failure.
+            let _ = child.kill().await;
+            return Err(LoadError::CompileTime { limit: limits.compile_time });
         };
         match (written, status) {
             // Whatever became of the process, which could not write all of it.

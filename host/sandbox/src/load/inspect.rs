@@ -86,7 +86,7 @@ pub enum ItemKind {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Look {
     /// It is valid.
-    Valid(Structure),
+    Valid(Box<Structure>),
     /// The file stops in the middle of something.
     Truncated,
     /// It is not valid, and why.
@@ -117,7 +117,7 @@ pub(crate) fn inspect_with(bytes: &[u8], limit: usize, features: WasmFeatures) -
 /// Looks into what was [recognised](recognise) as a component.
 pub(crate) fn look(bytes: &[u8], features: WasmFeatures) -> Look {
     match Validator::new_with_features(features).validate_all(bytes) {
-        Ok(types) => read(bytes, &types).map_or_else(Look::Invalid, Look::Valid),
+        Ok(types) => read(bytes, &types).map_or_else(Look::Invalid, |structure| Look::Valid(Box::new(structure))),
         Err(_) if is_truncated(bytes) => Look::Truncated,
         Err(error) => Look::Invalid(text::one_line(&error.to_string(), TEXT_BYTES)),
     }
@@ -127,7 +127,7 @@ impl Look {
     /// The same, with what the file's bytes themselves tell.
     pub(crate) fn info(self, bytes: &[u8]) -> Result<ComponentInfo, LoadError> {
         let Structure { metadata, manifest, imports, exports } = match self {
-            Self::Valid(structure) => structure,
+            Self::Valid(structure) => *structure,
             Self::Truncated => return Err(LoadError::Truncated { size: bytes.len() }),
             Self::Invalid(problem) => return Err(LoadError::Invalid(problem)),
         };

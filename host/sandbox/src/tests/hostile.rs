@@ -143,7 +143,7 @@ async fn memory_is_bounded_by_the_sum_of_all_memories() {
     let initial_sum = Guest { items: "(memory 600) (memory 600)".into(), ..Guest::default() };
     for allocation in [Allocation::Pool, Allocation::OnDemand] {
         // On demand, a memory that grows is moved each time, which takes its time.
-        let limits = Limits { initialize_time: Duration::from_secs(60), ..limits() };
+        let limits = Limits { initialize_time: Duration::from_mins(1), ..limits() };
         let options = SandboxOptions { limits, allocation, ..SandboxOptions::default() };
         let sandbox = Sandbox::new(options).unwrap();
         for (name, guest) in [

@@ -40,7 +40,7 @@ async fn a_guest_that_computes_without_end_ends_in_time_wherever_it_does() {
     let again = "(loop $again (br $again))";
     let colour = ("commontools:background/config", "get", "config");
     // The host needs memory for the answer, `blue`.
-    let ask = r#"(call $config (i32.const 1024) (i32.const 6) (i32.const 64))"#;
+    let ask = "(call $config (i32.const 1024) (i32.const 6) (i32.const 64))";
     let data = r#"(data (i32.const 1024) "colour")"#;
     let recursion = "(func $f (param i32) (if (local.get 0) (then
         (call $f (i32.sub (local.get 0) (i32.const 1))) (call $f (i32.sub (local.get 0) (i32.const 1))))))";
@@ -150,7 +150,7 @@ async fn who_calls_the_host_straight_on_keeps_no_thread_from_others() {
 #[tokio::test]
 async fn a_healthy_component_gets_its_calls_done_beside_eight_hostile_ones_on_one_thread() {
     let attempt = bg_abuse::Attempt::begin("loop", "eight components at once, beside a healthy one");
-    let sandbox = testing::sandbox(Limits { initialize_time: Duration::from_secs(600), ..Limits::default() });
+    let sandbox = testing::sandbox(Limits { initialize_time: Duration::from_mins(10), ..Limits::default() });
     let runtime = testing::runtime_with(&[]);
     let fill = "(loop $again (memory.fill (i32.const 0) (i32.const 1) (i32.const 58000000)) (br $again))";
     let mut hogs = tokio::task::JoinSet::new();

@@ -1,5 +1,6 @@
 //! What is not an integration's to know: secrets, and what belongs to others.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bg_poller::OutcomeKind::HandlerFailed;
@@ -23,9 +24,9 @@ const SEARCH: &str = "(loop $search
 fn path(names: &[&str]) -> (String, String) {
     let (mut items, mut body, mut at) = (String::new(), String::new(), 1024);
     for (index, name) in names.iter().enumerate() {
-        items.push_str(&format!(r#"(data (i32.const {at}) "{name}")"#));
-        body.push_str(&format!("(i32.store (i32.const {}) (i32.const {at}))", 256 + index * 8));
-        body.push_str(&format!("(i32.store (i32.const {}) (i32.const {}))", 260 + index * 8, name.len()));
+        write!(items, r#"(data (i32.const {at}) "{name}")"#).unwrap();
+        write!(body, "(i32.store (i32.const {}) (i32.const {at}))", 256 + index * 8).unwrap();
+        write!(body, "(i32.store (i32.const {}) (i32.const {}))", 260 + index * 8, name.len()).unwrap();
         at += name.len() + 1;
     }
     (items, body)
@@ -120,10 +121,10 @@ async fn nothing_of_another_integration_is_visible() {
 
     let attempt = bg_abuse::Attempt::begin("neighbours", "its state");
     // Traps unless `get` is ok(none) and `keys` is ok([]).
-    let body = r#"(call $state-get (i32.const 1024) (i32.const 3) (i32.const 64))
+    let body = "(call $state-get (i32.const 1024) (i32.const 3) (i32.const 64))
         (if (i32.load8_u (i32.const 64)) (then unreachable)) (if (i32.load8_u (i32.const 68)) (then unreachable))
         (call $state-keys (i32.const 64))
-        (if (i32.load8_u (i32.const 64)) (then unreachable)) (if (i32.load (i32.const 72)) (then unreachable))"#;
+        (if (i32.load8_u (i32.const 64)) (then unreachable)) (if (i32.load (i32.const 72)) (then unreachable))";
     let guest = CoreGuest::initialize(&[state_get, state_keys], r#"(data (i32.const 1024) "key")"#, body);
     named("gmail", &guest, &runtime).await.initialize().await.unwrap();
     assert_eq!(

@@ -1,5 +1,7 @@
 //! Traps: what a guest does wrong by itself.
 
+use std::fmt::Write as _;
+
 use bg_poller::OutcomeKind::Trapped;
 
 use super::{Function, initialize, limits, tried};
@@ -49,7 +51,7 @@ fn deep(locals: usize) -> String {
     let locals = locals.min(2_000);
     let (mut sets, mut sum) = (String::new(), String::from("(call $deep (local.get 0))"));
     for local in 1..=locals {
-        sets.push_str(&format!("(local.set {local} (i64.mul (local.get 0) (i64.load (i32.const {}))))", local * 8));
+        write!(sets, "(local.set {local} (i64.mul (local.get 0) (i64.load (i32.const {}))))", local * 8).unwrap();
         sum = format!("(i64.add {sum} (local.get {local}))");
     }
     format!("(func $deep (param i64) (result i64) (local {}) {sets} {sum})", "i64 ".repeat(locals))

@@ -45,7 +45,7 @@ async fn poll_beside_a_healthy_one(hostile: &CoreGuest, time: Duration) -> (Summ
     registrations.push((charm("healthy"), "healthy", true));
     let runtime = runtime_with(&registrations);
     let own = charm("healthy");
-    let (items, fetch_charms) = testing::refs(&[(&own.space.to_string(), &own.charm.to_string())]);
+    let (items, fetch_charms) = testing::refs(&[(own.space.as_str(), own.charm.as_str())]);
     let healthy = CoreGuest { items, fetch_charms, pages: 4, ..CoreGuest::default() };
     let integrations =
         vec![named(&sandbox, "hostile", hostile, &runtime).await, named(&sandbox, "healthy", &healthy, &runtime).await];
@@ -66,7 +66,7 @@ async fn poll_beside_a_healthy_one(hostile: &CoreGuest, time: Duration) -> (Summ
         ..PollerOptions::default()
     };
     let poller = Poller::new(runtime.clone(), runtime.clone(), integrations, options);
-    let summary = tokio::time::timeout(Duration::from_secs(120), poller.run(shutdown)).await;
+    let summary = tokio::time::timeout(Duration::from_mins(2), poller.run(shutdown)).await;
     (summary.expect("the healthy charm was not polled").unwrap(), runtime)
 }
 

@@ -13,6 +13,9 @@ use crate::{IntegrationComponent, World};
 /// The first release, some between, the one that is linked, and one that is still to come.
 const VERSIONS: [&str; 5] = ["0.2.0", "0.2.3", "0.2.6", WASI, "0.2.99"];
 
+/// Interface, function, and how the text calls it.
+type Import = (String, String, String);
+
 #[tokio::test]
 async fn every_interface_links_at_every_version() {
     let sandbox = testing::sandbox(limits());
@@ -20,7 +23,7 @@ async fn every_interface_links_at_every_version() {
     for version in VERSIONS {
         let attempt = bg_abuse::Attempt::begin("versions", format!("every function of WASI, at {version}"));
         let contract = Contract::at(version);
-        let mut all: Vec<(String, Vec<(String, String, String)>)> = Vec::new();
+        let mut all: Vec<(String, Vec<Import>)> = Vec::new();
         for (interface, function) in contract.wasi_functions() {
             let name = format!("f{}", all.iter().map(|(_, functions)| functions.len()).sum::<usize>());
             if all.last().is_none_or(|(last, _)| *last != interface) {
@@ -69,11 +72,14 @@ async fn a_request_meets_the_same_gate_at_every_version() {
     }
 }
 
+/// What it looks for, with these functions, so.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str, &'a str)], &'a str);
+
 #[tokio::test]
 async fn there_is_nothing_of_this_machine_behind_any_version() {
     let network = ("wasi:sockets/instance-network", "instance-network", "network");
     // Each traps unless it finds nothing.
-    let cases: [(&str, &[(&str, &str, &str)], &str); 8] = [
+    let cases: [Case<'_>; 8] = [
         ("environment", &[("wasi:cli/environment", "get-environment", "get")], "(call $get (i32.const 64)) (if (i32.load (i32.const 68)) (then unreachable))"),
         ("arguments", &[("wasi:cli/environment", "get-arguments", "get")], "(call $get (i32.const 64)) (if (i32.load (i32.const 68)) (then unreachable))"),
         ("working folder", &[("wasi:cli/environment", "initial-cwd", "get")], "(call $get (i32.const 64)) (if (i32.load8_u (i32.const 64)) (then unreachable))"),
