@@ -164,6 +164,30 @@ fn an_expired_token_is_renewed_before_the_poll() {
 }
 
 #[test]
+fn a_token_that_gmail_refuses_is_renewed_by_the_gate_and_the_integration_gets_its_answer() {
+    use Authorization::{Absent, Accepted, Refused};
+    let Setup { host, google, token, refresh_token, charm } = setup("gmail.tsx", "gmail");
+    let (base, refresh) = (google.base_url(), google.refresh_url());
+    // Nothing says that it has ended but Gmail itself; there is nothing new.
+    google.expire_tokens();
+    let (set, component) = (format!("gmail.api-base-url={base}"), component("gmail"));
+    let args = ["run", "--once", "--log", "trace", "--log-format", "json", "--component", &component, "--set", &set];
+    let grants = ["--grant", "requested", "--allow-private", &base, "--oauth-refresh-url", &refresh];
+    let run = host.command(args.iter().chain(&grants)).unwrap().success().unwrap();
+
+    let asked: Vec<_> = google.take_requests().into_iter().map(|seen| (seen.method, seen.authorization)).collect();
+    let get = |authorization| ("GET".to_owned(), authorization);
+    assert_eq!(asked, [get(Refused), ("POST".to_owned(), Absent), get(Accepted)], "{run}");
+    // With the answer it knows that the charm has no news.
+    assert!(!run.stderr.contains(&format!("Successfully executed charm {charm}")), "{run}");
+    assert_eq!(run.stderr.matches("\"allowed: GET").count(), 1, "one line for what the guest asked once: {run}");
+    for secret in [&token, &refresh_token] {
+        assert!(!run.to_string().contains(secret.as_str()), "{run}");
+    }
+    assert!(!run.to_string().contains("ya29"), "{run}");
+}
+
+#[test]
 fn a_charm_that_logs_or_throws_its_own_token_does_not_give_it_away() {
     let host = host();
     let token = "ya29.a-token-of-its-own";

@@ -7,10 +7,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::doc;
+use bg_test_support::available;
 
-/// Set where a template that cannot be built is a failure: in CI.
-const REQUIRED: &str = "BG_REQUIRE_GUESTS";
+use super::doc;
 
 /// What the commands leave in a folder, and later ones use again.
 const KEPT: [&str; 4] = [".lock", ".venv", "node_modules", "target"];
@@ -48,8 +47,8 @@ impl Way {
         root().join("tests/guests/authors").join(self.template)
     }
 
-    /// The component, built first if need be; its manifest lies beside it. None, with the reason on standard error, where its
-    /// tools cannot be had, unless `BG_REQUIRE_GUESTS` is set. Safe to call from several processes at once.
+    /// The component, built first if need be; its manifest lies beside it. None where its tools cannot be had. Safe to call from
+    /// several processes at once.
     pub(crate) fn component(&self) -> Option<PathBuf> {
         let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("authors").join(self.template);
         fs::create_dir_all(&place).unwrap();
@@ -65,13 +64,10 @@ impl Way {
         let commands = doc::blocks(self.section);
         let [tools, build] = commands.as_slice() else { panic!("two blocks of commands: {commands:?}") };
         let mut shell = shell(&place);
-        if let Err(reason) = self.install(tools, &place, &mut shell) {
-            let reason = format!("the tools for tests/guests/authors/{} cannot be had here: {reason}", self.template);
-            let required = std::env::var_os(REQUIRED).is_some_and(|value| !value.is_empty() && value != "0");
-            assert!(!required, "{reason}\n({REQUIRED} is set)");
-            say(&format!("SKIPPED: {reason}"));
-            return None;
-        }
+        let installed = self.install(tools, &place, &mut shell);
+        available(
+            installed.map_err(|reason| format!("the tools for tests/guests/authors/{}: {reason}", self.template)),
+        )?;
         run(shell.arg(build)).unwrap_or_else(|reason| panic!("tests/guests/authors/{}: {reason}", self.template));
         assert!(component.is_file(), "the commands of {} make no {}.wasm:\n{build}", self.section, self.id);
         fs::write(stamp, digest).unwrap();
