@@ -2,9 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use bg_abuse::Attempt;
 use bg_test_support::{Finished, HttpReply, TestHost, request};
 use serde_json::json;
 
+use crate::bombs::{MANIFEST, bomb, module};
 use crate::common::{SOON, deploy, fixture, host, register, wait_for_success};
 
 const SPACE: &str = "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo";
@@ -101,17 +103,43 @@ fn the_command_line_says_what_is_wrong() {
 #[test]
 fn a_component_that_cannot_be_used_is_refused_with_what_mends_it() {
     let host = host();
-    let run = |bytes: &[u8], shown: [&str; 2]| {
+    // Of those that have no manifest in them.
+    host.write("integration.toml", MANIFEST).unwrap();
+    let run = |what: &str, bytes: &[u8], shown: &[&str]| {
         let file = host.write("bad.wasm", bytes).unwrap();
-        refused(&host, &["run", "--once", "--component", file.to_str().unwrap()], shown);
+        let attempt = Attempt::begin("file", format!("the service: {what}"));
+        let refused =
+            host.command(["run", "--once", "--component", file.to_str().unwrap()]).unwrap().failure().unwrap();
+        let errors: Vec<&str> = refused.stderr.split("error: ").skip(1).collect();
+        let [error] = errors[..] else { panic!("not one error: {refused}") };
+        for part in ["cannot use the component", "bad.wasm"].iter().chain(shown) {
+            assert!(error.contains(part), "{what}: `{part}` is missing: {refused}");
+        }
+        assert!(!refused.stderr.contains("panicked"), "{refused}");
+        attempt.ended(shown[0]);
     };
-    run(b"this is text", ["bad.wasm", "text"]);
-    run(&wat::parse_str("(module)").unwrap(), ["core WebAssembly module", "wasm32-wasip2"]);
-    run(&wat::parse_str("(component)").unwrap(), ["fetch-charms", "is-valid-charm"]);
-    let unknown_import = r#"(component (import "acme:rockets/launch@1.0.0" (instance (export "go" (func)))))"#;
-    run(&wat::parse_str(unknown_import).unwrap(), ["acme:rockets/launch", "fetch-charms"]);
+    run("text", b"this is text", &["this is a text file", "give the .wasm file"]);
+    run("an empty file", b"", &["the file is empty", "build the component again"]);
+    run("a module", &wat::parse_str("(module)").unwrap(), &["core WebAssembly module", "wasm32-wasip2"]);
+    let machine_code = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0";
+    run("a precompiled file", machine_code, &["precompiled or native file", "give the component that it was made of"]);
+    run("an archive", b"PK\x03\x04\0\0\xff", &["not a WebAssembly file", "give a component (.wasm)"]);
+    run("more than 32 MiB", &vec![0; (32 << 20) + 1], &["33554432 are the limit", "build it for size"]);
     let whole = std::fs::read(crate::common::component("gmail")).unwrap();
-    run(&whole[..whole.len() / 2], ["bad.wasm", "incomplete"]);
+    run("a truncated file", &whole[..whole.len() / 2], &["incomplete", "copy or build it again"]);
+    let nothing = wat::parse_str("(component)").unwrap();
+    run("no exports", &nothing, &["missing export: `fetch-charms`", "`is-valid-charm`", "as wit/ describes it"]);
+    let unknown = r#"(component (import "acme:rockets/launch@1.0.0" (instance (export "go" (func)))))"#;
+    let shown = ["unknown import: `acme:rockets/launch@1.0.0`", "remove it", "missing export: `fetch-charms`"];
+    run("an import that nobody has", &wat::parse_str(unknown).unwrap(), &shown);
+    let kinds = r#"(component (instance $i) (export "initialize" (instance $i)) (export "extra" (instance $i)))"#;
+    let shown = ["`initialize` is exported, but is no function", "make it one", "extra export: `extra`", "remove it"];
+    run("exports of a wrong kind, and one too many", &wat::parse_str(kinds).unwrap(), &shown);
+    let import =
+        r#"(import "commontools:background/log@0.1.0" (instance (export "write" (func (param "message" string)))))"#;
+    let shown = ["wrong type: ", "write", "build it against this host's wit/"];
+    run("an import of a wrong type", &bomb(&format!("{import} {}", module(""))), &shown);
+    run("exports of a wrong type", &bomb(&module("")), &["wrong type: ", "build it against this host's wit/"]);
     refused(&host, &["run", "--once", "--component", "nowhere.wasm"], ["nowhere.wasm"]);
 }
 
@@ -168,10 +196,12 @@ fn a_second_service_on_the_same_database_is_refused_and_the_first_goes_on() {
     let mut first = host.spawn(["run", "--interval", "1"]).unwrap();
     wait_for_success(&mut first, &charm);
     let pid = first.pid().to_string();
+    let attempt = Attempt::begin("database", "a second service, while the first runs").of_process(first.pid());
     for command in [&["run"][..], &["serve", "--listen", "127.0.0.1:0"]] {
         refused(&host, command, ["is in use by", &pid]);
     }
     wait_for_success(&mut first, &charm);
+    attempt.ended("refused, told who the first is, which goes on");
     first.terminate().unwrap().success().unwrap();
 }
 

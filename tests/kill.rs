@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bg_abuse::Attempt;
 use serde_json::{Value, json};
 
 use crate::common::{SOON, deploy, fixture, host, register};
@@ -38,6 +39,7 @@ fn killed_at_twenty_random_moments_nothing_registered_is_lost_and_nothing_is_hal
     let seed = u64::from(std::process::id()) | 1;
     println!("seed {seed}");
     let mut random = Random(seed);
+    let attempt = Attempt::begin("kill", "20 times at random moments, 4 charms polled every 100 ms");
     let mut before = vec![0; charms.len()];
     let mut during = 0;
     for kill in 0..KILLS {
@@ -63,4 +65,5 @@ fn killed_at_twenty_random_moments_nothing_registered_is_lost_and_nothing_is_hal
     }
     assert!(during >= KILLS, "polls in between: {during}");
     assert!(before.iter().all(|count| *count > 0), "every charm was polled: {before:?}");
+    attempt.ended(format!("nothing lost, nothing half-written in {during} polls"));
 }

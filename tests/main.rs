@@ -4,9 +4,21 @@
 
 mod common;
 
+mod authors;
 mod bad_input;
+mod bombs;
+mod clock;
+mod compiling;
+mod confinement;
+mod crowd;
+mod disk;
+mod egress;
+mod failing;
 mod gmail;
 mod inspect;
 mod kill;
+mod loading;
+mod operator;
 mod readme;
+mod runtime;
 mod walkthrough;

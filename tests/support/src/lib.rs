@@ -5,8 +5,8 @@
 //! - [`TestHost`]: the real binary, in a folder and an environment of its own.
 //! - [`HttpReply`] and [`exchange`]: a plain HTTP/1.1 client for requests that a proper client would not send.
 //! - [`RawServer`]: a server, and a proxy, that answer as no server should.
-//! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files on it
-//!   are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`].
+//! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files on
+//!   it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`].
 //!
 //! All of it is blocking and runs on threads of its own, so that it works the same in a test with or without an async
 //! runtime.

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-/// What was to be had; or none, and then the test should end. The reason goes to standard error, past the capture of tests'
-/// output. With `BG_REQUIRE_ALL` set, and not empty, it is a failure instead.
+/// What was to be had; or none, and then the test should end. The reason goes to standard error, past the capture of
+/// tests' output. With `BG_REQUIRE_ALL` set, and not empty, it is a failure instead.
 ///
 /// # Panics
 ///

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::Context;
 
-/// What each begins with: `number` is the one that the test sets, 0 at first. Its file is mapped before the program starts, so
-/// that it is read without being opened: a program may confine itself.
+/// What each begins with: `number` is the one that the test sets, 0 at first. Its file is mapped before the program starts,
+/// so that it is read without being opened: a program may confine itself.
 const PRELUDE: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>

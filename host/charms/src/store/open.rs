@@ -186,7 +186,9 @@ mod tests {
         let attempt = bg_abuse::Attempt::begin("database", "a log whose database is gone, or empty");
         for database in [None, Some(&[][..])] {
             let _ = std::fs::remove_file(&path);
-            database.into_iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());
+            if let Some(bytes) = database {
+                std::fs::write(&path, bytes).unwrap();
+            }
             std::fs::write(&log, &content).unwrap();
             let error = writer(&path).unwrap_err();
             assert!(matches!(&error, OpenError::Orphan { .. }), "{error:?}");

@@ -11,8 +11,8 @@ const SELECT: &str = "SELECT space, id, integration, r.created_at, r.updated_at,
                       (SELECT kind FROM runs WHERE runs.charm = r.charm ORDER BY runs.row DESC LIMIT 1) \
                       FROM registrations r JOIN charms c ON c.row = r.charm";
 
-/// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own making.
-/// The run history has all of it.
+/// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own
+/// making. The run history has all of it.
 const STATUS_BYTES: usize = 300;
 
 /// A number that rises with every registration, removal, enabling and disabling; not with what polls note.
