@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::common::host;
+use crate::common::{SOON, host};
 
 #[test]
 fn a_key_file_that_others_can_read_is_told_once_and_used() {
@@ -55,6 +55,17 @@ fn doctor_tells_of_each_thing_whether_it_is_in_order() {
     }
     let unreachable = host.command(["--api-url", "http://127.0.0.1:9", "doctor"]).unwrap().failure().unwrap();
     assert!(unreachable.stdout.contains("wrong  registrations: "), "{unreachable}");
+}
+
+#[test]
+fn a_service_takes_as_many_files_as_it_may_have() {
+    let shell = ["sh", "-c", "ulimit -Sn 100 && ulimit -Hn 4096 && exec \"$0\" \"$@\""].map(Into::into);
+    let host = host().prefix(shell);
+    let mut service = host.spawn(["run"]).unwrap();
+    service.wait_for_line(|line| line.contains("polling the charms of"), SOON).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", service.pid())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().take(2).collect::<Vec<_>>(), ["4096", "4096"]);
 }
 
 #[test]

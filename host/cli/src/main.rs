@@ -8,6 +8,7 @@ mod connect;
 mod integrations;
 mod limits;
 mod logging;
+mod open_files;
 mod output;
 mod paths;
 mod pins;
@@ -40,14 +41,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads a service's configuration, and confines this process to what it names: before there are other threads, which that
-/// would leave out.
+/// Reads a service's configuration, takes as many files as it may have, and confines this process to those that the configuration
+/// names: before there are other threads, which that would leave out.
 fn prepare(cli: &mut Cli) -> anyhow::Result<()> {
     let confinement = match &mut cli.command {
         Command::Run(args) => run::prepare(&cli.common, args)?,
         Command::Serve(args) => serve::prepare(&cli.common, args)?,
         _ => return Ok(()),
     };
+    open_files::allow_many();
     confinement.enter().log();
     Ok(())
 }

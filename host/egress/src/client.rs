@@ -68,7 +68,11 @@ pub(crate) struct Inner {
     pub(crate) limits: HttpLimits,
     /// For requests under way, in all calls.
     pub(crate) places: Arc<Semaphore>,
+    /// For hosts that the operator named: keeps connections for the next request.
     pub(crate) http: reqwest::Client,
+    /// For all others: closes each connection, since a guest may send to any number of hosts, and the process has only so many
+    /// sockets.
+    pub(crate) http_closing: reqwest::Client,
 }
 
 /// What the gate would do with a request.
@@ -98,23 +102,11 @@ impl GateClient {
     pub(crate) fn new(gate: Arc<Shared>, options: ClientOptions) -> Result<Self, GateError> {
         let ClientOptions { owner, grants, asked, credentials, limits } = options;
         let granted = Granted { owner, grants, asked };
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(&gate.extra_roots)?)
-            .dns_resolver(PinnedResolver)
-            .connector_layer(ConnectLayer)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            // What a guest asks for once is sent once.
-            .retry(reqwest::retry::never())
-            .http1_max_headers(limits.response_headers)
-            .http2_max_header_list_size(u32::try_from(limits.response_header_bytes).unwrap_or(u32::MAX))
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .user_agent(USER_AGENT)
-            .build()?;
+        let tls = tls::config(&gate.extra_roots)?;
+        let http = http_client(tls.clone(), &limits, IDLE_CONNECTIONS)?;
+        let http_closing = http_client(tls, &limits, 0)?;
         let places = budget::places(limits.concurrent_per_owner);
-        Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, places, http })))
+        Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, places, http, http_closing })))
     }
 
     /// For whom it is.
@@ -142,7 +134,7 @@ impl GateClient {
     pub fn check(&self, method: &Method, url: &str) -> Result<Verdict, EgressError> {
         let Inner { gate, granted, limits, .. } = &*self.0;
         let target = Target::parse(url, limits)?;
-        let Admitted { decision, rule, option, credential } = granted.admit(gate.mode, method, &target)?;
+        let Admitted { decision, rule, option, credential, .. } = granted.admit(gate.mode, method, &target)?;
         if let Some(address) = target.literal() {
             route::check(gate, &target, address)?;
         }
@@ -189,4 +181,23 @@ impl Inner {
     fn audit(&self, method: &Method) -> Audit {
         Audit::start(self.granted.owner.clone(), method, self.gate.audit.clone())
     }
+}
+
+/// The HTTP client of one owner, which keeps so many unused connections to one origin.
+fn http_client(tls: rustls::ClientConfig, limits: &HttpLimits, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(PinnedResolver)
+        .connector_layer(ConnectLayer)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        // What a guest asks for once is sent once.
+        .retry(reqwest::retry::never())
+        .http1_max_headers(limits.response_headers)
+        .http2_max_header_list_size(u32::try_from(limits.response_header_bytes).unwrap_or(u32::MAX))
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .pool_max_idle_per_host(idle)
+        .user_agent(USER_AGENT)
+        .build()
 }

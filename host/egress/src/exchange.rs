@@ -66,7 +66,7 @@ impl Inner {
         let admitted = self.granted.admit(self.gate.mode, &parts.method, &target)?;
         let checked = headers::check(parts.headers, &self.limits)?;
         self.check_authorization(&checked.headers, &target)?;
-        let Admitted { decision, rule, option, credential } = admitted;
+        let Admitted { decision, rule, option, credential, is_named } = admitted;
         audit.decided(decision, rule, option);
 
         let place = budget.place(&self.places, &self.limits).await?;
@@ -80,7 +80,9 @@ impl Inner {
             (Some(charm), Some(path)) => Some(self.credential(charm, path, &target, &addresses)?),
             _ => None,
         };
-        let dispatch = Dispatch { method: parts.method, headers: checked.headers, target: &target, addresses, time };
+        let http = if is_named { &self.http } else { &self.http_closing };
+        let dispatch =
+            Dispatch { http, method: parts.method, headers: checked.headers, target: &target, addresses, time };
         let response = match credential {
             None => self.send_once(&dispatch, None, reqwest::Body::wrap(body)).await?,
             Some(credential) => {
@@ -120,7 +122,7 @@ impl Inner {
         bearer: Option<&Bearer>,
         body: reqwest::Body,
     ) -> Result<reqwest::Response, EgressError> {
-        let Dispatch { method, headers, target, addresses, time } = dispatch;
+        let Dispatch { http, method, headers, target, addresses, time } = dispatch;
         let mut request = reqwest::Request::new(method.clone(), target.url().clone());
         *request.headers_mut() = headers.clone();
         if let Some(bearer) = bearer {
@@ -133,7 +135,7 @@ impl Inner {
             connect_within: time.within(time.options.connect),
         };
         let head_within = time.within(time.options.first_byte);
-        match timeout(head_within, PINNED.scope(pinned, self.http.execute(request))).await {
+        match timeout(head_within, PINNED.scope(pinned, http.execute(request))).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(failure::of(&error, &target.origin().to_string(), &self.limits)),
             Err(_) if Instant::now() >= time.deadline => {
@@ -160,6 +162,7 @@ impl Inner {
 
 /// A request that has passed every check.
 struct Dispatch<'a> {
+    http: &'a reqwest::Client,
     method: Method,
     headers: HeaderMap,
     target: &'a Target,

@@ -1,8 +1,8 @@
 //! Whether a request is covered by a grant, and what would cover it.
 
 use bg_manifest::{
-    AskedHttp, CredentialPath, EffectiveGrant, HttpGrant, Methods, Mismatch, OperatorGrant, command_line_option,
-    find_grant,
+    AskedHttp, CredentialPath, EffectiveGrant, HostPattern, HttpGrant, Methods, Mismatch, OperatorGrant,
+    command_line_option, find_grant,
 };
 use http::Method;
 
@@ -21,6 +21,9 @@ pub(crate) struct Admitted {
     /// The option that would cover it, if it is not covered.
     pub(crate) option: Option<String>,
     pub(crate) credential: Option<CredentialPath>,
+    /// Whether the operator named this very host. There are only so many of those, and a guest may think up any number of names
+    /// under a wildcard.
+    pub(crate) is_named: bool,
 }
 
 /// What one owner asks for and may do.
@@ -47,6 +50,7 @@ impl Granted {
                     rule: found.grant.to_string(),
                     option: None,
                     credential: found.credential.clone(),
+                    is_named: matches!(found.grant.host(), HostPattern::Exact(_)),
                 });
             }
             Err(Mismatch::Url(error)) => return Err(EgressError::Request(error.to_string())),
@@ -60,6 +64,7 @@ impl Granted {
                 rule: format!("{mismatch}{unasked}"),
                 option,
                 credential: None,
+                is_named: false,
             }),
             Mode::Enforce => Err(EgressError::Denied {
                 rule: Rule::Grant,

@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::support::{Server, Setup, budget, get, read_request, request, text};
+use crate::support::{Server, Setup, budget, get, get_text, read_request, request, text};
 
 #[tokio::test]
 async fn a_call_has_so_many_requests_refused_ones_included() {
@@ -97,6 +97,31 @@ async fn an_owner_has_so_many_requests_at_once_in_all_its_calls_and_no_other_wai
     let answer = healthy.await.unwrap().unwrap_err();
     assert!(matches!(answer, EgressError::Timeout { what: Wait::Whole, .. }), "it found its place: {answer}");
     attempt.ended("Timeout for those that find no place; others have theirs");
+}
+
+#[tokio::test]
+async fn connections_are_kept_to_hosts_that_the_operator_named_alone() {
+    let attempt = Attempt::begin("connections", "hosts that the guest thinks up, under a wildcard");
+    let server = Server::ok().await;
+    let port = server.address.port();
+    let mut setup =
+        Setup::new().grant(&format!("http://named.example:{port}/")).grant(&format!("http://*.wild.example:{port}/"));
+    for host in ["named.example", "a.wild.example", "b.wild.example"] {
+        setup = setup.private(&format!("http://{host}:{port}"));
+        setup.dns.answers(host, &[&["127.0.0.1"]]);
+    }
+    let client = setup.client();
+    for (host, connections) in [("named.example", 1), ("a.wild.example", 4), ("b.wild.example", 7)] {
+        for _ in 0..3 {
+            assert_eq!(get_text(&client, &format!("http://{host}:{port}/")).await.unwrap(), "ok");
+        }
+        assert_eq!(server.connections(), connections, "{host}");
+    }
+    // None of those is left open.
+    while server.open() > 1 {
+        tokio::task::yield_now().await;
+    }
+    attempt.ended("each is closed after its request");
 }
 
 #[tokio::test]

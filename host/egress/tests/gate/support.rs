@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
@@ -36,14 +37,20 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (count, record) = (connections.clone(), seen.clone());
+        let open = Arc::new(AtomicUsize::new(0));
+        let (count, still_open, record) = (connections.clone(), open.clone(), seen.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, record.clone()));
+                still_open.fetch_add(1, Ordering::SeqCst);
+                let (served, still_open) = (serve(stream, record.clone()), still_open.clone());
+                tokio::spawn(async move {
+                    served.await;
+                    still_open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, connections, seen }
+        Self { address, connections, open, seen }
     }
 
     /// Answers every request with these bytes, on connections that stay open.
@@ -63,6 +70,11 @@ impl Server {
 
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many of them are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
     }
 
     /// The requests it got, each with its head and the body's bytes that came with it.
