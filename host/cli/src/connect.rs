@@ -246,7 +246,7 @@ pub(crate) async fn open_with_handlers(
 ) -> anyhow::Result<Arc<LocalRuntime>> {
     let path: PathBuf = paths::script_component()?;
     let load = sandbox.load(paths::read(&path, "the component")?, World::Charm);
-    let loaded = progress::show("compiling", &path, load).await;
+    let loaded = progress::show("loading", &path, load).await;
     let loaded = loaded.with_context(|| format!("cannot load {}", path.display()))?;
     let component = CharmComponent::new(sandbox, &loaded).with_context(|| format!("cannot use {}", path.display()))?;
     let grants = handlers.allow_charm_http.iter().cloned().map(Into::into).collect();

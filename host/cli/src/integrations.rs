@@ -11,7 +11,7 @@ use bg_identity::IntegrationId;
 use bg_manifest::{AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};
 use bg_poller::{CharmRuntime, Integration, IntegrationState};
 use bg_sandbox::{
-    CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Sandbox, World,
+    CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Origin, Sandbox, World,
 };
 
 use crate::args::{GrantAll, GrantArgs};
@@ -133,7 +133,7 @@ pub(crate) async fn load(
     let mut loaded: Vec<Loaded> = Vec::new();
     for (path, bytes, plan, _) in checked {
         let load = sandbox.load(bytes, World::Integration);
-        let component = progress::show("compiling", path, load).await.with_context(|| unusable(path))?;
+        let component = progress::show("loading", path, load).await.with_context(|| unusable(path))?;
         loaded.push(Loaded { path: path.clone(), component, plan });
     }
     for Loaded { plan, .. } in &mut loaded {
@@ -211,7 +211,11 @@ impl Loaded {
         let setup = IntegrationSetup { manifest, config, runtime, state, http };
         let integration = IntegrationComponent::new(sandbox, &component, setup);
         let integration = integration.with_context(|| format!("cannot use the component {}", path.display()))?;
-        tracing::info!(integration = %id, sha256 = component.info().sha256, "loaded {}", path.display());
+        let compiled_ms = match component.origin() {
+            Origin::Compiled(time) => Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            Origin::Cached => None,
+        };
+        tracing::info!(integration = %id, sha256 = component.info().sha256, compiled_ms, "loaded {}", path.display());
         Ok(Arc::new(integration))
     }
 

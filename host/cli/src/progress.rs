@@ -1,4 +1,4 @@
-//! What a person sees while a component is checked or compiled.
+//! What a person sees while a component is checked, or compiled if it is not in the cache.
 
 use std::future::Future;
 use std::io::IsTerminal as _;
