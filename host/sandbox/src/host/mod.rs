@@ -47,7 +47,8 @@ pub(crate) struct CallState<W> {
     pub(crate) deadline: Instant,
     /// When it lets others run, at its next call of the host.
     pub(crate) stand_back_at: Instant,
-    wasi: WasiCtx,
+    /// Made when the guest first calls WASI: it takes as long as a tenth of a short call, and many calls do without.
+    wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
     /// Among the calls under way; given back when the store is gone, and with it what the store takes.
     _place: OwnedSemaphorePermit,
@@ -80,7 +81,7 @@ impl<W> CallState<W> {
             store_limits: StoreLimits::new(limits, memory),
             table,
             limits: limits.clone(),
-            wasi: empty_wasi(&log),
+            wasi: None,
             log,
             config,
             outbound,
@@ -106,7 +107,8 @@ fn empty_wasi(log: &Arc<CallLog>) -> WasiCtx {
 
 impl<W: Send> WasiView for CallState<W> {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let Self { wasi, log, table, .. } = self;
+        WasiCtxView { ctx: wasi.get_or_insert_with(|| empty_wasi(log)), table }
     }
 }
 
