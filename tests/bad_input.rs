@@ -140,7 +140,34 @@ fn a_component_that_cannot_be_used_is_refused_with_what_mends_it() {
     let shown = ["wrong type: ", "write", "build it against this host's wit/"];
     run("an import of a wrong type", &bomb(&format!("{import} {}", module(""))), &shown);
     run("exports of a wrong type", &bomb(&module("")), &["wrong type: ", "build it against this host's wit/"]);
-    refused(&host, &["run", "--once", "--component", "nowhere.wasm"], ["nowhere.wasm"]);
+    refused(&host, &["run", "--once", "--component", "nowhere.wasm"], ["nowhere.wasm", "cargo guests"]);
+}
+
+#[test]
+fn what_is_no_file_is_no_component_and_is_not_waited_for() {
+    let host = host();
+    let pipe = host.dir().join("pipe.wasm");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = pipe.to_str().unwrap();
+    let folder = host.dir().to_str().unwrap();
+    for (what, file, said) in [
+        ("a pipe", pipe, "is no file"),
+        ("an endless device", "/dev/zero", "is no file"),
+        ("a folder", folder, "is a folder"),
+    ] {
+        let attempt = Attempt::begin("file", what);
+        for command in [
+            &["inspect"][..],
+            &["run", "--once", "--component"],
+            &["egress", "check", "https://a.example/", "--component"],
+        ] {
+            let args: Vec<&str> = command.iter().copied().chain([file]).collect();
+            refused(&host, &args, [said]);
+        }
+        attempt.ended(said);
+    }
+    refused(&host, &["charm", "deploy", "/dev/zero", "--space", "x"], ["longer than 64 MiB"]);
+    refused(&host, &["run", "--once", "--oauth-refresh-url", "http://a.example/"], ["https", "refresh tokens"]);
 }
 
 #[test]

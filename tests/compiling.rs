@@ -49,6 +49,16 @@ fn a_process_that_compiles_ends_with_the_service_that_started_it() {
     attempt.ended("the compiling process ends, too");
 }
 
+#[test]
+fn a_service_that_is_asked_to_end_while_it_compiles_ends() {
+    let host = host();
+    host.write("integration.toml", MANIFEST).unwrap();
+    let file = host.write("bomb.wasm", slow()).unwrap();
+    let service = host.spawn(["run", "--component", file.to_str().unwrap()]).unwrap();
+    wait_for(|| (!children(service.pid()).is_empty()).then_some(()));
+    service.terminate().unwrap().success().unwrap();
+}
+
 /// The processes that have this parent.
 fn children(parent: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();

@@ -58,6 +58,20 @@ fn doctor_tells_of_each_thing_whether_it_is_in_order() {
 }
 
 #[test]
+fn a_data_directory_that_others_can_write_to_is_told() {
+    let host = host();
+    fs::create_dir(host.data_dir()).unwrap();
+    fs::set_permissions(host.data_dir(), Permissions::from_mode(0o777)).unwrap();
+    let run = host.command(["run", "--once"]).unwrap().success().unwrap();
+    assert!(run.stderr.contains("others can write to the data directory"), "{run}");
+    let doctor = host.command(["doctor"]).unwrap().success().unwrap();
+    assert!(doctor.stdout.contains("weak   data directory: others can write"), "{doctor}");
+    fs::set_permissions(host.data_dir(), Permissions::from_mode(0o700)).unwrap();
+    let run = host.command(["run", "--once"]).unwrap().success().unwrap();
+    assert!(!run.stderr.contains("others can write"), "{run}");
+}
+
+#[test]
 fn a_service_takes_as_many_files_as_it_may_have() {
     let shell = ["sh", "-c", "ulimit -Sn 100 && ulimit -Hn 4096 && exec \"$0\" \"$@\""].map(Into::into);
     let host = host().prefix(shell);

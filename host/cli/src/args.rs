@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::limits::{self, LimitSetting, OperatorLimits};
 use crate::pins::Pin;
-pub(crate) use values::{Setting, parse_duration};
+pub(crate) use values::{RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_secret};
 
 /// Runs background work for Common Tools charms, with integrations that are untrusted WebAssembly components.
@@ -297,7 +297,7 @@ pub(crate) struct HandlerArgs {
 
     /// Where OAuth tokens of charms are renewed
     #[arg(long, value_name = "URL")]
-    pub(crate) oauth_refresh_url: Option<Url>,
+    pub(crate) oauth_refresh_url: Option<RefreshUrl>,
 
     /// What to do with requests that no grant covers; `report` is for trying out: it logs and sends them [default: enforce]
     #[arg(long, value_enum, value_name = "MODE")]

@@ -10,9 +10,8 @@ use bg_identity::IntegrationId;
 use bg_manifest::{HttpGrant, OperatorGrant, Origin};
 use bg_poller::CharmRef;
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
-use crate::args::{EgressMode, GrantAll, RunArgs, Setting, parse_duration};
+use crate::args::{EgressMode, GrantAll, RefreshUrl, RunArgs, Setting, parse_duration};
 use crate::limits::LimitSetting;
 use crate::pins::Pin;
 
@@ -29,7 +28,7 @@ struct ConfigFile {
     #[serde(default)]
     allow_private: Vec<Parsed<Origin>>,
     grant: Option<GrantAll>,
-    oauth_refresh_url: Option<Parsed<Url>>,
+    oauth_refresh_url: Option<Parsed<RefreshUrl>>,
     egress: Option<EgressMode>,
     #[serde(default)]
     limits: LimitTable,

@@ -54,6 +54,14 @@ pub(crate) fn readable_key(path: &Path, readers: KeyFileReaders) -> String {
     )
 }
 
+/// What is wrong with a data directory that others can write to, and what mends it.
+pub(crate) fn open_data_dir(path: &Path) -> String {
+    format!(
+        "others can write to the data directory {0}, which has the database and the key of all secrets; to mend it: chmod 700 {0}",
+        path.display()
+    )
+}
+
 /// Where the charm runtime is.
 pub(crate) enum Place {
     /// At this URL.
@@ -213,8 +221,8 @@ fn compiler() -> CompilerCommand {
 
 /// What a component's file says of itself. Nothing of it runs.
 pub(crate) async fn inspect(path: &Path) -> anyhow::Result<ComponentInfo> {
-    let bytes = paths::read(path, "the component")?;
     let (compiler, limits) = (compiler(), Limits::default());
+    let bytes = paths::read_component(path, limits.component_bytes)?;
     let inspected = progress::show("checking", path, compiler.inspect(&limits, bytes)).await;
     inspected.with_context(|| format!("cannot inspect {}", path.display()))
 }
@@ -222,7 +230,11 @@ pub(crate) async fn inspect(path: &Path) -> anyhow::Result<ComponentInfo> {
 /// What a service needs to open, whatever else it does: its folders, which are made here, the key and the component in which
 /// charms run.
 pub(crate) fn confinement(common: &Common) -> anyhow::Result<Confinement> {
-    let mut confinement = Confinement::of_service().write(DataDir::open(common.data_dir.as_deref())?.path());
+    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    if paths::others_can_write(data_dir.path()) {
+        tracing::warn!("{}", open_data_dir(data_dir.path()));
+    }
+    let mut confinement = Confinement::of_service().write(data_dir.path());
     if let Some(cache) = paths::cache_dir(common.cache_dir.as_deref()) {
         paths::create_private(&cache).unwrap_or_else(|error| tracing::debug!(%error, "no folder for the cache"));
         confinement = confinement.write(&cache);
@@ -245,7 +257,7 @@ pub(crate) async fn open_with_handlers(
     gate: &Gate,
 ) -> anyhow::Result<Arc<LocalRuntime>> {
     let path: PathBuf = paths::script_component()?;
-    let load = sandbox.load(paths::read(&path, "the component")?, World::Charm);
+    let load = sandbox.load(paths::read_component(&path, sandbox.limits().component_bytes)?, World::Charm);
     let loaded = progress::show("loading", &path, load).await;
     let loaded = loaded.with_context(|| format!("cannot load {}", path.display()))?;
     let component = CharmComponent::new(sandbox, &loaded).with_context(|| format!("cannot use {}", path.display()))?;
@@ -254,7 +266,7 @@ pub(crate) async fn open_with_handlers(
         gate.client(ClientOptions { grants, limits: handlers.limits().http, ..ClientOptions::new(Owner::Charms) })?;
     let options = LocalOptions {
         handlers: Some(Handlers { component: Arc::new(component), http }),
-        oauth_refresh_url: handlers.oauth_refresh_url.clone(),
+        oauth_refresh_url: handlers.oauth_refresh_url.clone().map(|url| url.0),
         ..LocalOptions::new(data_dir.runtime_database())
     };
     open(options).await

@@ -117,7 +117,7 @@ pub(crate) async fn load(
     // what was checked.
     let mut checked = Vec::new();
     for path in paths {
-        let bytes: Arc<[u8]> = paths::read(path, "the component")?.into();
+        let bytes: Arc<[u8]> = paths::read_component(path, sandbox.limits().component_bytes)?.into();
         let inspected = progress::show("checking", path, sandbox.inspect(bytes.clone())).await;
         let info = inspected.with_context(|| unusable(path))?;
         World::Integration.check(&info).with_context(|| unusable(path))?;
@@ -171,13 +171,26 @@ pub(crate) fn refuse_mistakes(plans: &[(&Path, &Plan)], grants: &GrantArgs) -> a
     }
     let known = |id: &IntegrationId| plans.iter().any(|(_, plan)| plan.id() == id);
     if let Some(setting) = grants.set.iter().find(|setting| !known(&setting.integration)) {
-        bail!("--set {}.{}: there is no component of that name", setting.integration, setting.key);
+        bail!(
+            "--set {}.{}: there is no component of that name; {}",
+            setting.integration,
+            setting.key,
+            there_are(plans)
+        );
     }
     let stray = |grant: &&OperatorGrant| grant.integration.as_ref().is_some_and(|id| !known(id));
     if let Some(grant) = grants.allow_http.iter().find(stray) {
-        bail!("--allow-http {grant}: there is no component of that name");
+        bail!("--allow-http {grant}: there is no component of that name; {}", there_are(plans));
     }
     Ok(())
+}
+
+fn there_are(plans: &[(&Path, &Plan)]) -> String {
+    if plans.is_empty() {
+        return "none is given with --component".to_owned();
+    }
+    let names: Vec<_> = plans.iter().map(|(_, plan)| plan.id().to_string()).collect();
+    format!("there are: {}", names.join(", "))
 }
 
 /// Grants that are for nothing that any integration asks for: a slip of the pen, most likely.

@@ -1,8 +1,11 @@
 //! Where things are on the operator's machine.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use bg_sandbox::LoadError;
 
 /// The data directory: as given, or `bg-wasm-host` in the user's data directory (XDG Base Directory Specification).
 #[derive(Debug, Clone)]
@@ -39,6 +42,12 @@ impl DataDir {
             origin.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
         self.0.join(format!("poll-{name}.db"))
     }
+}
+
+/// Whether others than its owner can change what is in a folder.
+pub(crate) fn others_can_write(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(folder).is_ok_and(|folder| folder.permissions().mode() & 0o022 != 0)
 }
 
 /// Makes a folder for this user alone, with those that it is in; that it is there already is fine.
@@ -79,7 +88,46 @@ pub(crate) fn script_component() -> anyhow::Result<PathBuf> {
     }
 }
 
+/// The longest file that an operator gives us, other than components, bytes: charms' sources and inputs take kilobytes.
+const FILE_BYTES: u64 = 64 << 20;
+
 /// The operator's file, with an error that names it.
 pub(crate) fn read(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {what} {}", path.display()))
+    let bytes = File::open(path).and_then(|file| read_up_to(file, FILE_BYTES + 1));
+    let bytes = bytes.with_context(|| format!("cannot read {what} {}", path.display()))?;
+    if bytes.len() as u64 > FILE_BYTES {
+        bail!("{what} {} is longer than {} MiB", path.display(), FILE_BYTES >> 20);
+    }
+    Ok(bytes)
+}
+
+/// A component's file, of which no more is read than one byte over `limit`: its true size is then told. What is no file is refused
+/// before it is opened: a pipe would be waited for without an end.
+pub(crate) fn read_component(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
+    let cannot_read = || format!("cannot read the component {}", path.display());
+    let file = std::fs::metadata(path).map_err(|error| {
+        let mend = if error.kind() == ErrorKind::NotFound { "; `cargo guests` builds our own into dist/" } else { "" };
+        anyhow!("{error}{mend}").context(cannot_read())
+    })?;
+    if file.is_dir() {
+        bail!("{} is a folder; name the .wasm file in it", path.display());
+    }
+    if !file.is_file() {
+        bail!("{} is no file, but a device, a pipe or a socket; name a .wasm file", path.display());
+    }
+    let limit = limit as u64;
+    let bytes = File::open(path).and_then(|open| read_up_to(open, limit + 1)).with_context(cannot_read)?;
+    if bytes.len() as u64 > limit && !bytes.starts_with(b"\x7fELF") {
+        let size = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        return Err(anyhow!(LoadError::TooLarge { size, limit })
+            .context(format!("cannot use the component {}", path.display())));
+    }
+    Ok(bytes)
+}
+
+fn read_up_to(file: File, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -13,6 +13,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+/// How the addresses of clouds' metadata are called.
+pub(crate) const METADATA: &str = "cloud metadata";
+
 /// A block of addresses, and what it is.
 type Block<N> = (N, &'static str);
 

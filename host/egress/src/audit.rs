@@ -28,7 +28,7 @@ pub struct AuditRecord {
     pub method: String,
     /// Where to: scheme, host and port. Empty if the URL could not be read.
     pub origin: String,
-    /// The path, without the query.
+    /// The path, without the query; or what the guest gave, if that could not be read.
     pub path: String,
     /// The grant that covers it; or else the rule, or the kind of error, that refused it.
     pub rule: String,
@@ -110,6 +110,12 @@ impl Audit {
     pub(crate) fn target(&mut self, target: &Target) {
         self.record.origin = target.origin().to_string();
         self.record.path = cut(target.url().path(), PATH_BYTES);
+    }
+
+    /// It cannot be read as a URL: what it is instead, up to its query.
+    pub(crate) fn unread(&mut self, text: &str) {
+        let start = text.split('?').next().unwrap_or_default();
+        self.record.path = cut(&start.escape_default().to_string(), PATH_BYTES);
     }
 
     /// It may go out.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,7 +136,9 @@ impl GateClient {
         let Inner { gate, granted, limits, .. } = &*self.0;
         let target = Target::parse(url, limits)?;
         let Admitted { decision, rule, option, credential, .. } = granted.admit(gate.mode, method, &target)?;
-        if let Some(address) = target.literal() {
+        // Every system knows these names.
+        let is_here = target.host() == "localhost" || target.host().ends_with(".localhost");
+        if let Some(address) = target.literal().or(is_here.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))) {
             route::check(gate, &target, address)?;
         }
         Ok(Verdict { decision, rule, option, credential })

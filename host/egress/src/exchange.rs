@@ -59,7 +59,8 @@ impl Inner {
         let (mut parts, body) = request.into_parts();
         let charm = headers::take_charm(&mut parts.headers);
         audit.charm(charm.as_ref().ok().and_then(Option::as_deref));
-        let target = Target::parse(&parts.uri.to_string(), &self.limits)?;
+        let text = parts.uri.to_string();
+        let target = Target::parse(&text, &self.limits).inspect_err(|_| audit.unread(&text))?;
         audit.target(&target);
         let charm = charm?;
 

@@ -14,7 +14,10 @@ const CHARM_BYTES: usize = 256;
 /// What a guest may not set: it describes the connection (RFC 9110, section 7.6.1, and the older names), which is the
 /// host's, or the message's framing, which hyper writes. `host` comes from the URL alone. `expect` would make the server's
 /// answer depend on a body that waits for it.
-const REFUSED: [HeaderName; 8] = [
+///
+/// And what has servers, or proxies before them, take a request for another one than the grant was checked for: another method, path,
+/// host or client.
+const REFUSED: [HeaderName; 15] = [
     header::CONNECTION,
     header::EXPECT,
     header::HOST,
@@ -23,10 +26,17 @@ const REFUSED: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
+    header::FORWARDED,
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
 
-/// The same, by how the name begins: everything for proxies, and HTTP/2's upgrade from HTTP/1.1.
-const REFUSED_PREFIXES: [&str; 2] = ["proxy-", "http2-"];
+/// The same, by how the name begins: everything for and of proxies, and HTTP/2's upgrade from HTTP/1.1.
+const REFUSED_PREFIXES: [&str; 3] = ["proxy-", "x-forwarded-", "http2-"];
 
 /// A request's headers once they have passed.
 #[derive(Debug)]
@@ -157,6 +167,11 @@ mod tests {
             "HTTP2-Settings",
             "Host",
             "Expect",
+            "X-HTTP-Method-Override",
+            "X-Method-Override",
+            "X-Original-URL",
+            "X-Forwarded-Host",
+            "Forwarded",
         ] {
             let error = check(map(&[(name, "x")]), &HttpLimits::default()).unwrap_err();
             assert_eq!(error.to_string(), format!("a guest may not set the header {}", name.to_lowercase()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bg_manifest::{Origin, command_line_option};
 
-use crate::address::special;
+use crate::address::{METADATA, special};
 use crate::error::{EgressError, Part, Rule, Wait};
 use crate::gate::Shared;
 use crate::limits::HttpLimits;
@@ -61,6 +61,10 @@ pub(crate) fn check(gate: &Shared, target: &Target, address: IpAddr) -> Result<(
         }
     }
     match special(address) {
+        // It hands out the credentials of this machine: there is nothing to try out there.
+        Some(what) if what.starts_with(METADATA) => {
+            Err(EgressError::Address { origin: origin.to_string(), address, what, option: None })
+        }
         Some(what) if !named => {
             Err(EgressError::Address { origin: origin.to_string(), address, what, option: option() })
         }

@@ -82,7 +82,12 @@ fn is_clear(path: &str) -> bool {
 fn is_clear_segment(segment: &str) -> bool {
     let mut text = segment.to_owned();
     loop {
-        if text.contains(['/', '\\']) || text.chars().any(char::is_control) {
+        if text.contains(['/', '\\']) || text.chars().any(|c| c.is_control() || is_like_a_dot_or_slash(c)) {
+            return false;
+        }
+        // What was encoded twice may be a `%` of the text itself by now.
+        let is_well_encoded = if text == segment { is_well_encoded(&text) } else { !text.contains("%u") };
+        if !is_well_encoded {
             return false;
         }
         let name = text.split(';').next().unwrap_or_default().trim();
@@ -98,9 +103,48 @@ fn is_clear_segment(segment: &str) -> bool {
     }
 }
 
+/// Whether every `%` stands before two hexadecimal digits. Some servers know other forms, such as `%u002e`.
+fn is_well_encoded(text: &str) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = text.as_bytes();
+    (0..bytes.len())
+        .filter(|&at| bytes[at] == b'%')
+        .all(|at| is_digit(bytes.get(at + 1)) && is_digit(bytes.get(at + 2)))
+}
+
+/// What a server that folds compatible characters, or drops invisible ones, makes a dot or a slash of.
+fn is_like_a_dot_or_slash(c: char) -> bool {
+    matches!(
+        c,
+        '\u{2024}'..='\u{2026}' | '\u{ff0e}' | '\u{fe52}' | '\u{3002}' | '\u{ff61}' // dots
+            | '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{ff0f}' | '\u{ff3c}' | '\u{fe68}' | '\u{29f5}' | '\u{2216}' // slashes
+            | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' // nothing to be seen
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_server_may_fold_into_a_dot_or_a_slash_is_in_doubt() {
+        for path in [
+            "/v1/%u002e%u002e/admin",
+            "/v1/%25u002e%25u002e/admin",
+            "/v1/%ef%bc%8e%ef%bc%8e/admin",
+            "/v1/..%ef%bc%8fx",
+            "/v1/..%e2%88%95x",
+            "/v1/.%e2%80%8b./x",
+            "/v1/%zz",
+            "/v1/a%",
+            "/v1/a%2",
+        ] {
+            assert!(matches!(prefix("/v1/").check(path), Err(PathMismatch::Ambiguous(_))), "{path}");
+        }
+        for path in ["/v1/%c3%bc", "/v1/a%20b", "/v1/%e2%82%ac"] {
+            assert_eq!(prefix("/v1/").check(path), Ok(()), "{path}");
+        }
+    }
 
     fn prefix(text: &str) -> PathPrefix {
         PathPrefix::new(text).unwrap()

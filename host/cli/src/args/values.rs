@@ -58,6 +58,31 @@ pub(super) fn parse_api_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Where refresh tokens are sent: over TLS, or to this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RefreshUrl(pub(crate) Url);
+
+impl std::str::FromStr for RefreshUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "expected an https URL, or an http one of this machine, such as \
+                            http://localhost:8000/api/integrations/google-oauth/refresh: refresh tokens are sent there";
+        let url: Url = text.parse().map_err(|error| format!("{error}; {FORM}"))?;
+        let stays = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        match url.scheme() {
+            "https" if url.host().is_some() => Ok(Self(url)),
+            "http" if stays => Ok(Self(url)),
+            _ => Err(FORM.into()),
+        }
+    }
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
 pub(super) fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.to_owned()))
@@ -74,6 +99,17 @@ mod tests {
         }
         for text in ["", "s", "-1", "1.5", "1d", "0", "99ms", "8000000000h", "18446744073709551615h"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn refresh_tokens_go_over_tls_or_stay_on_this_machine() {
+        for text in ["https://a.example/refresh", "http://localhost:8000/x", "http://127.0.0.1:9/", "http://[::1]/"] {
+            assert!(text.parse::<RefreshUrl>().is_ok(), "{text}");
+        }
+        for text in ["", "x", "http://a.example/", "http://localhost.example/", "http://10.0.0.1/", "ftp://localhost/"]
+        {
+            assert!(text.parse::<RefreshUrl>().unwrap_err().contains("https"), "{text}");
         }
     }
 

@@ -35,7 +35,7 @@ impl From<anyhow::Result<String>> for Found {
 pub(crate) async fn run(common: &Common) -> anyhow::Result<ExitCode> {
     let checks = [
         ("operator's key", key(common)),
-        ("data directory", data_directory(common).into()),
+        ("data directory", data_directory(common)),
         ("cache directory", cache_directory(common)),
         ("runtime's place", describe_place(common).await.into()),
         ("registrations", registrations(common).await.into()),
@@ -68,13 +68,20 @@ fn key(common: &Common) -> Found {
     }
 }
 
-fn data_directory(common: &Common) -> anyhow::Result<String> {
-    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+fn data_directory(common: &Common) -> Found {
+    let data_dir = match DataDir::open(common.data_dir.as_deref()) {
+        Ok(data_dir) => data_dir,
+        Err(error) => return Found::Wrong(error),
+    };
     let path = data_dir.path();
-    try_writing(path).with_context(|| {
+    let written = try_writing(path).with_context(|| {
         format!("cannot write to {}; make room, or name another directory with --data-dir DIR", path.display())
-    })?;
-    Ok(format!("{} can be written to", path.display()))
+    });
+    match written {
+        Err(error) => Found::Wrong(error),
+        Ok(()) if paths::others_can_write(path) => Found::Weak(connect::open_data_dir(path)),
+        Ok(()) => Found::Ok(format!("{} can be written to", path.display())),
+    }
 }
 
 fn cache_directory(common: &Common) -> Found {
@@ -116,7 +123,7 @@ async fn registrations(common: &Common) -> anyhow::Result<String> {
 async fn script(common: &Common) -> anyhow::Result<String> {
     let path = paths::script_component()?;
     let sandbox = connect::sandbox(common, &Limits::default())?;
-    let loaded = sandbox.load(paths::read(&path, "the component")?, World::Charm).await?;
+    let loaded = sandbox.load(paths::read_component(&path, sandbox.limits().component_bytes)?, World::Charm).await?;
     Ok(format!("{} (sha256 {})", path.display(), loaded.info().sha256))
 }
 

@@ -27,8 +27,15 @@ pub(crate) async fn run(common: &Common, args: RunArgs, shutdown: CancellationTo
     let limits = args.handlers.limits();
     let sandbox = connect::sandbox(common, &limits.sandbox)?;
     let gate = connect::gate(&args.handlers, Vec::new());
-    let loaded = integrations::load(&sandbox, &args.component, &args.grants, &args.sha256).await?;
-    let service = connect::service(common, &args.handlers, &sandbox, &gate).await?;
+    let starting = async {
+        let loaded = integrations::load(&sandbox, &args.component, &args.grants, &args.sha256).await?;
+        anyhow::Ok((loaded, connect::service(common, &args.handlers, &sandbox, &gate).await?))
+    };
+    // Compiling takes a while, and nothing is under way that must come to an end.
+    let (loaded, service) = tokio::select! {
+        started = starting => started?,
+        () = shutdown.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
 
     let runtime: Arc<dyn CharmRuntime> = service.runtime.clone();
     let store = Arc::new(service.store.clone());

@@ -31,7 +31,10 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     let gate = connect::gate(&args.handlers, vec![address]);
     tracing::info!("starting; the first start compiles script.wasm");
     let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
-    let runtime = connect::open_with_handlers(&data_dir, &args.handlers, &sandbox, &gate).await?;
+    let runtime = tokio::select! {
+        runtime = connect::open_with_handlers(&data_dir, &args.handlers, &sandbox, &gate) => runtime?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
     lock.set_url(format!("http://{}", reachable(address)))?;
     tracing::info!("listening on http://{address} (charm runtime in {})", data_dir.path().display());
     if let Err(error) = server.serve(runtime, shutdown).await {

@@ -300,6 +300,8 @@ async fn no_special_purpose_address_is_reached_by_a_name_or_by_itself() {
         let addresses: Vec<&str> = blocks.iter().flat_map(|block| block.split(' ')).collect();
         leads_nowhere("addresses", &format!("both ends of every special-purpose block of {family}"), &addresses).await;
     }
+    let here = Setup::new().grant("http://localhost/").client();
+    assert_eq!(said(&here, "http://localhost/"), "address");
     // What lies just beside them is everybody's.
     let client = Setup::new().grant("https://11.0.0.0/").grant("https://[2a00::1]/").client();
     assert_eq!(
@@ -329,6 +331,10 @@ async fn no_address_of_a_clouds_metadata_is_reached() {
         "64:ff9b::a9fe:a9fe",
     ];
     leads_nowhere("metadata", "of the large providers, in both families", &addresses).await;
+    // Not even where the operator excepts the origin.
+    let origin = "http://169.254.169.254";
+    let error = get(&Setup::new().grant(origin).private(origin).client(), origin, &[]).await.unwrap_err();
+    assert!(matches!(error, EgressError::Address { option: None, .. }), "{error}");
 }
 
 #[tokio::test]

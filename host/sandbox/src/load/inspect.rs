@@ -138,15 +138,15 @@ impl Look {
 
 /// Whether this is a component at all, of `limit` bytes at most; if not, what else it is. Takes no time worth mentioning.
 pub(crate) fn recognise(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
-    if bytes.len() > limit {
-        return Err(LoadError::TooLarge { size: bytes.len(), limit });
-    }
     if bytes.is_empty() {
         return Err(LoadError::Empty);
     }
     // Wasmtime's machine code is an ELF file, too.
     if bytes.starts_with(b"\x7fELF") {
         return Err(LoadError::Precompiled);
+    }
+    if bytes.len() > limit {
+        return Err(LoadError::TooLarge { size: bytes.len(), limit });
     }
     if bytes.starts_with(b"\0asm") {
         return if Parser::is_component(bytes) {
