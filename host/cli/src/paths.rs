@@ -115,11 +115,10 @@ pub(crate) fn read_component(path: &Path, limit: usize) -> anyhow::Result<Vec<u8
     if !file.is_file() {
         bail!("{} is no file, but a device, a pipe or a socket; name a .wasm file", path.display());
     }
-    let limit = limit as u64;
-    let bytes = File::open(path).and_then(|open| read_up_to(open, limit + 1)).with_context(cannot_read)?;
-    if bytes.len() as u64 > limit && !bytes.starts_with(b"\x7fELF") {
+    let most = (limit as u64).saturating_add(1);
+    let bytes = File::open(path).and_then(|open| read_up_to(open, most)).with_context(cannot_read)?;
+    if bytes.len() > limit && !bytes.starts_with(b"\x7fELF") {
         let size = usize::try_from(file.len()).unwrap_or(usize::MAX);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         return Err(anyhow!(LoadError::TooLarge { size, limit })
             .context(format!("cannot use the component {}", path.display())));
     }

@@ -92,14 +92,13 @@ impl Inner {
                 let copy = body.copied();
                 let response = self.send_once(&dispatch, Some(&bearer), reqwest::Body::wrap(body)).await?;
                 // What was refused was not done, so it may be sent once more.
-                match (response.status(), copy.whole()) {
-                    (StatusCode::UNAUTHORIZED, Some(body)) => {
-                        match credential.renewed(&bearer, time.within(None)).await {
-                            Some(bearer) => self.send_once(&dispatch, Some(&bearer), body.into()).await?,
-                            None => response,
-                        }
-                    }
-                    _ => response,
+                if response.status() == StatusCode::UNAUTHORIZED
+                    && let Some(body) = copy.whole()
+                    && let Some(bearer) = credential.renewed(&bearer, time.within(None)).await
+                {
+                    self.send_once(&dispatch, Some(&bearer), body.into()).await?
+                } else {
+                    response
                 }
             }
         };

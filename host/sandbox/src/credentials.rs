@@ -28,7 +28,15 @@ pub struct CharmCredentials {
     id: IntegrationId,
     runtime: Arc<dyn CharmRuntime>,
     registrations: Registrations,
-    tokens: std::sync::Mutex<BTreeMap<CharmRef, Arc<Mutex<Token>>>>,
+    tokens: std::sync::Mutex<Tokens>,
+}
+
+/// What is known of all charms' tokens.
+#[derive(Default)]
+struct Tokens {
+    by_charm: BTreeMap<CharmRef, Arc<Mutex<Token>>>,
+    /// How many there may be before those that are not worth knowing any more are forgotten.
+    sweep_at: usize,
 }
 
 /// What is known of a charm's OAuth token. Held while it is looked at or renewed, so that many who ask at once make one request.
@@ -79,12 +87,18 @@ impl CharmCredentials {
 
     fn token(&self, charm: &CharmRef) -> Arc<Mutex<Token>> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = tokens.get(charm) {
+        if let Some(token) = tokens.by_charm.get(charm) {
             return token.clone();
         }
-        // What is neither in use nor worth knowing any more is forgotten.
-        tokens.retain(|_, token| token.try_lock().map_or(true, |token| token.is_fresh() || token.is_paused()));
-        tokens.entry(charm.clone()).or_default().clone()
+        if tokens.by_charm.len() >= tokens.sweep_at {
+            // One that somebody has at hand stays, or there would be two of it.
+            tokens.by_charm.retain(|_, token| {
+                Arc::strong_count(token) > 1
+                    || token.try_lock().map_or(true, |token| token.is_fresh() || token.is_paused())
+            });
+            tokens.sweep_at = (2 * tokens.by_charm.len()).max(64);
+        }
+        tokens.by_charm.entry(charm.clone()).or_default().clone()
     }
 
     /// Renews a token that ends soon, before it is used. If that fails, it is used all the same: the server decides.

@@ -16,7 +16,6 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // Limits are set low where a test would only wait for them.
     let text = format!(
         "Times are those of the tests, which set shorter limits than the service has. Peaks are of the whole process that was tried: the \
          service's, or that of all the tests that ran at the same time.\n\n{table}{} rows, {} attempts\n",
