@@ -32,6 +32,8 @@ const RUNTIME: &str = concat!(
     "(function (host) { \"use strict\";\n",
     include_str!("js/schema.js"),
     include_str!("js/cells.js"),
+    include_str!("js/derive.js"),
+    include_str!("js/pages.js"),
     include_str!("js/web.js"),
     include_str!("js/patterns.js"),
     "})"
@@ -100,31 +102,60 @@ impl Engine {
         self.try_handle(program, stream, event).map_err(|error| self.failure(&error, &map))
     }
 
+    /// The charm's page: the tree that its pattern returns as `UI`, as JSON; none if it returns none.
+    pub fn page(mut self, program: Program<'_>) -> Result<Option<String>, Failure> {
+        let map = SourceMap::of(program.file, program.module);
+        self.try_page(program).map_err(|error| self.failure(&error, &map))
+    }
+
     fn failure(&mut self, error: &JsError, map: &SourceMap<'_>) -> Failure {
         Failure::of(error, &self.runtime, map, &mut self.context)
     }
 
     fn try_setup(&mut self, program: Program<'_>, inputs: &str) -> JsResult<String> {
         let pattern = self.load(program)?;
-        let shape = self.call("setup", &[pattern, JsString::from(inputs).into()])?;
+        self.call("setup", &[pattern, JsString::from(inputs).into()])?;
         self.run()?;
+        self.settle(true)?;
+        let shape = self.call("finish", &[])?;
         shape.to_string(&mut self.context).map(|text| text.to_std_string_lossy())
     }
 
     fn try_handle(&mut self, program: Program<'_>, stream: &str, event: &str) -> JsResult<()> {
         let pattern = self.load(program)?;
         let done = self.call("handle", &[pattern, JsString::from(stream).into(), JsString::from(event).into()])?;
+        self.finish(done, "the handler waits for a promise that nothing is left to settle")?;
+        self.settle(false)?;
+        self.call("store", &[]).map(drop)
+    }
+
+    fn try_page(&mut self, program: Program<'_>) -> JsResult<Option<String>> {
+        let pattern = self.load(program)?;
+        let page = self.call("page", &[pattern])?;
+        self.run()?;
+        Ok(page.as_string().map(|text| text.to_std_string_lossy()))
+    }
+
+    /// Runs until what follows from the cells is up to date: derived cells, and the requests that these cause.
+    fn settle(&mut self, everything: bool) -> JsResult<()> {
+        loop {
+            let pending = self.call("settle", &[everything.into()])?;
+            if pending.is_undefined() {
+                return self.run();
+            }
+            self.finish(pending, "derived cells wait for a promise that nothing is left to settle")?;
+        }
+    }
+
+    /// Runs until nothing is left to run, and tells what became of `done`, which may be a promise.
+    fn finish(&mut self, done: JsValue, stuck: &'static str) -> JsResult<()> {
         let done = JsPromise::resolve(done, &mut self.context)?;
         let ran = self.run();
         match done.state() {
-            PromiseState::Rejected(reason) => return Err(JsError::from_opaque(reason)),
-            PromiseState::Fulfilled(_) => ran?,
-            PromiseState::Pending => {
-                ran?;
-                return Err(never("the handler waits for a promise that nothing is left to settle"));
-            }
+            PromiseState::Rejected(reason) => Err(JsError::from_opaque(reason)),
+            PromiseState::Fulfilled(_) => ran,
+            PromiseState::Pending => ran.and(Err(never(stuck))),
         }
-        self.call("store", &[]).map(drop)
     }
 
     /// Evaluates the module, and returns its default export.
@@ -132,15 +163,7 @@ impl Engine {
         let source = Source::from_bytes(program.module).with_path(Path::new(program.file));
         let module = Module::parse(source, None, &mut self.context)?;
         let evaluated = module.load_link_evaluate(&mut self.context);
-        let ran = self.run();
-        match evaluated.state() {
-            PromiseState::Rejected(reason) => return Err(JsError::from_opaque(reason)),
-            PromiseState::Fulfilled(_) => ran?,
-            PromiseState::Pending => {
-                ran?;
-                return Err(never("the module waits for a promise that nothing is left to settle"));
-            }
-        }
+        self.finish(evaluated.into(), "the module waits for a promise that nothing is left to settle")?;
         module.namespace(&mut self.context).get(js_string!("default"), &mut self.context)
     }
 

@@ -25,6 +25,9 @@ use bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use bindings::wasi::random::random;
 use bindings::{Guest, HandlerError, Shape};
 
+/// Where the original's charm runtime is, unless the host says otherwise.
+const DEFAULT_API_URL: &str = "http://localhost:8000/";
+
 struct Script;
 
 impl Guest for Script {
@@ -64,6 +67,10 @@ impl Host for Outside {
 
     fn set_cell(&self, name: &str, json: &str) -> Result<(), String> {
         cells::set(name, json).map_err(|error| cell_error(&error))
+    }
+
+    fn api_url(&self) -> String {
+        config::get("charm.api-url").unwrap_or_else(|| DEFAULT_API_URL.into())
     }
 
     fn log(&self, level: Level, message: &str) {

@@ -15,7 +15,8 @@ type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
-    const FUNCTIONS: [(&str, Native, usize); 11] = [
+    const FUNCTIONS: [(&str, Native, usize); 12] = [
+        ("apiUrl", api_url, 0),
         ("getCell", get_cell, 1),
         ("setCell", set_cell, 2),
         ("parse", parse, 1),
@@ -59,6 +60,10 @@ fn set_cell(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<Js
     let (name, json) = (text(args.get_or_undefined(0))?, text(args.get_or_undefined(1))?);
     jobs(context)?.host.set_cell(&name, &json).map_err(|why| fault(format!("cell {name:?}: {why}")))?;
     Ok(JsValue::undefined())
+}
+
+fn api_url(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    Ok(JsString::from(jobs(context)?.host.api_url().as_str()).into())
 }
 
 fn parse(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

@@ -1,18 +1,22 @@
-//! What a parsed charm imports, exports and calls: what is refused, and where schemas belong.
+//! What a parsed file of a charm imports, exports and calls: what is refused, and where schemas belong.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use oxc::ast::AstKind;
 use oxc::ast::ast::{
     Argument, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression, FormalParameters,
-    ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, JSXElement, JSXFragment, NewExpression, Program,
-    Statement, TSExportAssignment, TSImportEqualsDeclaration, TSType, TSTypeParameterInstantiation,
+    ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, ImportOrExportKind, JSXElement, JSXFragment,
+    NewExpression, Program, Statement, TSExportAssignment, TSImportEqualsDeclaration, TSType,
+    TSTypeParameterInstantiation, UnaryExpression, UnaryOperator, VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
+use oxc::semantic::Scoping;
 use oxc::span::{GetSpan, Span};
 
 use super::edits::Edits;
-use super::schema::Types;
+use super::files::{is_module, is_relative};
+use super::globals::{GLOBALS, missing};
+use super::schema::{Refusal, Types, Use, spell};
 
 /// The module that charms import from.
 pub(super) const MODULE: &str = "commontools";
@@ -20,32 +24,49 @@ pub(super) const MODULE: &str = "commontools";
 /// How deep a charm's syntax may nest. Far more than people write, and what the script guest's parser reads in half of its stack.
 pub(super) const MAX_NESTING: usize = 128;
 
+/// One thing that is wrong: the number of the file, where in it, and what.
+pub(super) type Fault = (usize, Span, String);
+
 /// What was found in a program.
 #[derive(Default)]
 pub(super) struct Found {
-    /// What is wrong, and where.
-    pub(super) faults: Vec<(Span, String)>,
+    /// What is wrong.
+    pub(super) faults: Vec<Fault>,
     /// What to insert.
     pub(super) edits: Edits,
 }
 
-/// Looks through `program`.
-pub(super) fn inspect(program: &Program<'_>) -> Found {
+/// A file of a charm, parsed.
+pub(super) struct File<'f, 'a> {
+    /// Its number.
+    pub(super) index: usize,
+    pub(super) program: &'f Program<'a>,
+    pub(super) scoping: &'f Scoping,
+    /// The types of all files.
+    pub(super) types: &'f Types<'a>,
+    /// Whether a relative import leads to a file of the charm.
+    pub(super) leads: &'f dyn Fn(&str) -> bool,
+}
+
+/// Where a program nests too deeply to be read any further, if it does.
+pub(super) fn too_deep(program: &Program<'_>) -> Option<(Span, String)> {
     let mut nesting = Nesting::default();
     nesting.visit_program(program);
-    let mut found = Found::default();
-    if let Some(span) = nesting.too_deep {
-        found.faults.push((span, format!("this is nested more than {MAX_NESTING} levels deep")));
-        return found;
-    }
+    nesting.too_deep.map(|span| (span, format!("this is nested more than {MAX_NESTING} levels deep")))
+}
 
+/// Looks through a file.
+pub(super) fn inspect(file: File<'_, '_>) -> Found {
+    let (program, index) = (file.program, file.index);
     let mut walk = Walk {
-        types: Types::of(program),
+        file,
         imported: HashMap::new(),
-        source: program.source_text,
+        factories: HashSet::new(),
+        type_tests: HashSet::new(),
         jsx: false,
+        pages: false,
         default: false,
-        found,
+        found: Found::default(),
     };
     for statement in &program.body {
         match statement {
@@ -54,19 +75,24 @@ pub(super) fn inspect(program: &Program<'_>) -> Found {
             Statement::ExportNamedDeclaration(export) => {
                 walk.default |= export.specifiers.iter().any(|specifier| specifier.exported.name() == "default");
             }
+            Statement::ExportFromDeclaration(export) => {
+                walk.default |= export.specifiers.iter().any(|specifier| specifier.exported.name() == "default");
+            }
             _ => {}
         }
     }
     walk.visit_program(program);
-    if !walk.default {
+    walk.globals();
+    if index == 0 && !walk.default {
         let end = Span::empty(program.span.end);
-        walk.found
-            .faults
-            .push((end, "a charm needs an `export default pattern(…)`; there is no default export".into()));
+        walk.fault(end, "a charm needs an `export default pattern(…)`; there is no default export");
     }
+    // On the first line, whose places are mapped back like those after any other insertion.
     if walk.jsx && !declares(program, "h") {
-        // On the first line, whose places are mapped back like those after any other insertion.
         walk.found.edits.insert(0, format!("import {{ h }} from {MODULE:?}; "));
+    }
+    if walk.pages {
+        walk.found.edits.insert(0, format!("import {{ __page, __value }} from {MODULE:?}; "));
     }
     walk.found
 }
@@ -112,33 +138,48 @@ impl<'a> Visit<'a> for Nesting {
     }
 }
 
-struct Walk<'p, 'a> {
-    types: Types<'p, 'a>,
+pub(super) struct Walk<'f, 'a> {
+    pub(super) file: File<'f, 'a>,
     /// What the names of this file stand for in `commontools`.
     imported: HashMap<&'a str, &'a str>,
-    source: &'a str,
+    /// Names of what `handler`, `lift` or `pattern` made.
+    factories: HashSet<&'a str>,
+    /// Where a name is only asked whether it is there: `typeof name`.
+    type_tests: HashSet<Span>,
     jsx: bool,
+    pub(super) pages: bool,
     default: bool,
-    found: Found,
+    pub(super) found: Found,
 }
 
 impl<'a> Walk<'_, 'a> {
     fn fault(&mut self, span: Span, message: impl Into<String>) {
-        self.found.faults.push((span, message.into()));
+        self.found.faults.push((self.file.index, span, message.into()));
     }
 
-    fn refuse_source(&mut self, span: Span, source: &str) {
-        self.fault(
-            span,
+    /// Refuses an import of what is neither `commontools` nor a file of the charm.
+    fn check_source(&mut self, span: Span, source: &str) {
+        if is_module(source) || is_relative(source) && (self.file.leads)(source) {
+            return;
+        }
+        let message = if is_relative(source) {
+            format!("there is no file {source:?} beside this one")
+        } else {
             format!(
-                "can't import from {source:?}: a charm is one file, and imports from {MODULE:?} only (types as well)"
-            ),
-        );
+                "the package {source:?} is not available: a charm imports from {MODULE:?} and from its own files (\"./…\")"
+            )
+        };
+        self.fault(span, message);
     }
 
     fn import(&mut self, import: &ImportDeclaration<'a>) {
-        if import.source.value != MODULE {
-            return self.refuse_source(import.span, &import.source.value);
+        let source = import.source.value.as_str();
+        if !is_module(source) {
+            // Types of other packages vanish; a cell that was made from one is refused where it is.
+            if import.import_kind != ImportOrExportKind::Type || is_relative(source) {
+                self.check_source(import.span, source);
+            }
+            return;
         }
         for specifier in import.specifiers.iter().flatten() {
             match specifier {
@@ -153,8 +194,32 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    /// Refuses names that nobody declares.
+    fn globals(&mut self) {
+        let scoping = self.file.scoping;
+        let mut unknown = Vec::new();
+        for (name, references) in scoping.root_unresolved_references() {
+            if GLOBALS.contains(&name.as_str()) || *name == "arguments" {
+                continue;
+            }
+            for reference in references {
+                let reference = scoping.get_reference(*reference);
+                if reference.is_value() {
+                    unknown.push((reference.node_id(), name.to_string()));
+                }
+            }
+        }
+        let mut named = Named { unknown: &unknown, found: Vec::new() };
+        named.visit_program(self.file.program);
+        for (span, name) in named.found {
+            if !self.type_tests.contains(&span) {
+                self.fault(span, missing(&name));
+            }
+        }
+    }
+
     /// What an expression that is called stands for: `handler`, or `Cell.of`.
-    fn callee(&self, callee: &Expression<'a>) -> Option<(&'a str, bool)> {
+    pub(super) fn callee(&self, callee: &Expression<'a>) -> Option<(&'a str, bool)> {
         match callee.get_inner_expression() {
             Expression::Identifier(identifier) => Some((self.imported.get(identifier.name.as_str()).copied()?, false)),
             Expression::StaticMemberExpression(member) if member.property.name == "of" => {
@@ -165,13 +230,26 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    /// What a name of this file stands for in `commontools`.
+    pub(super) fn imported_as(&self, name: &str) -> Option<&'a str> {
+        self.imported.get(name).copied()
+    }
+
+    /// Whether a call of that name makes a stream or a derived cell of the cells it is given.
+    pub(super) fn takes_cells(&self, name: &str) -> bool {
+        self.imported.contains_key(name) || self.factories.contains(name)
+    }
+
     /// The schema of `ty` as an expression. A file that has no such type says nothing: then any value fits.
-    fn schema(&mut self, ty: Option<&TSType<'a>>) -> String {
+    fn schema(&mut self, ty: Option<&TSType<'a>>, purpose: Use) -> String {
         let Some(ty) = ty else { return "{}".into() };
-        if let Ok(schema) = self.types.schema(ty) {
-            return schema.to_string();
+        match self.file.types.schema(self.file.index, ty, purpose) {
+            Ok(schema) => return spell(&schema),
+            Err(Refusal::TooLarge) => {
+                self.fault(ty.span(), "this type unfolds to too much; write it with fewer levels of aliases");
+            }
+            Err(Refusal::Unsupported { file, span, message }) => self.found.faults.push((file, span, message)),
         }
-        self.fault(ty.span(), "this type unfolds to too much; write it with fewer levels of aliases");
         "{}".into()
     }
 
@@ -182,8 +260,20 @@ impl<'a> Walk<'_, 'a> {
         let event = from_types(0).or_else(|| annotation(parameters, 0));
         let state = from_types(1).or_else(|| annotation(parameters, 1));
         if event.is_some() || state.is_some() {
-            let schemas = format!("{}, {}, ", self.schema(event), self.schema(state));
+            let schemas = format!("{}, {}, ", self.schema(event, Use::Event), self.schema(state, Use::Cells));
             self.found.edits.insert(only.span().start, schemas);
+        }
+    }
+
+    /// `lift(fn)` and `derive(input, fn)`: what they are given.
+    fn derivation(&mut self, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
+        let (Some(first), Some(last)) = (arguments.first(), arguments.last()) else { return };
+        let Some(parameters) = function_parameters(last) else { return };
+        let input = types.and_then(|types| types.params.first()).or_else(|| annotation(parameters, 0));
+        if input.is_some() {
+            // Values that pass through a derivation may be of any type; cells that it is given are named.
+            let schema = self.schema(input, Use::Event);
+            self.found.edits.insert(first.span().start, format!("{schema}, undefined, "));
         }
     }
 
@@ -192,21 +282,36 @@ impl<'a> Walk<'_, 'a> {
         let Some(parameters) = function_parameters(last) else { return };
         let input = types.and_then(|types| types.params.first()).or_else(|| annotation(parameters, 0));
         if input.is_some() {
-            let schema = format!(", {}", self.schema(input));
+            let schema = format!(", {}", self.schema(input, Use::Cells));
             self.found.edits.insert(last.span().end, schema);
         }
     }
 
-    fn cell(&mut self, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>], call: Span) {
+    /// A call whose last argument is the schema of its type argument, after one other.
+    fn typed(&mut self, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>], call: Span) {
         let Some(ty) = types.and_then(|types| types.params.first()) else { return };
-        let schema = self.schema(Some(ty));
+        let schema = self.schema(Some(ty), Use::Cells);
         match arguments {
             // `new Cell<T>` may do without parentheses.
-            [] if self.source[..call.end as usize].ends_with(')') => {
+            [] if self.file.program.source_text[..call.end as usize].ends_with(')') => {
                 self.found.edits.insert(call.end - 1, format!("undefined, {schema}"));
             }
             [value] => self.found.edits.insert(value.span().end, format!(", {schema}")),
             _ => {}
+        }
+    }
+}
+
+/// Finds where names stand.
+struct Named<'u> {
+    unknown: &'u [(oxc::semantic::NodeId, String)],
+    found: Vec<(Span, String)>,
+}
+
+impl<'a> Visit<'a> for Named<'_> {
+    fn visit_identifier_reference(&mut self, identifier: &oxc::ast::ast::IdentifierReference<'a>) {
+        if let Some((_, name)) = self.unknown.iter().find(|(node, _)| *node == identifier.node_id.get()) {
+            self.found.push((identifier.span, name.clone()));
         }
     }
 }
@@ -228,8 +333,13 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
         let types = call.type_arguments.as_deref();
         match self.callee(&call.callee) {
             Some(("handler", false)) => self.handler(types, &call.arguments),
+            Some(("lift", false)) if call.arguments.len() == 1 => self.derivation(types, &call.arguments),
+            Some(("derive", false)) if call.arguments.len() == 2 => self.derivation(types, &call.arguments),
+            Some(("computed", false)) => self.computed(&call.arguments),
             Some(("pattern" | "recipe", false)) => self.pattern(types, &call.arguments),
-            Some(("cell", false) | ("Cell" | "Writable", true)) => self.cell(types, &call.arguments, call.span),
+            Some(("cell" | "toSchema", false) | ("Cell" | "Writable", true)) => {
+                self.typed(types, &call.arguments, call.span);
+            }
             _ => {}
         }
         walk::walk_call_expression(self, call);
@@ -237,9 +347,41 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
 
     fn visit_new_expression(&mut self, new: &NewExpression<'a>) {
         if let Some(("Cell" | "Writable", false)) = self.callee(&new.callee) {
-            self.cell(new.type_arguments.as_deref(), &new.arguments, new.span);
+            self.typed(new.type_arguments.as_deref(), &new.arguments, new.span);
         }
         walk::walk_new_expression(self, new);
+    }
+
+    fn visit_variable_declarator(&mut self, variable: &VariableDeclarator<'a>) {
+        if let Some(Expression::CallExpression(call)) = variable.init.as_ref().map(Expression::get_inner_expression)
+            && let Some(("handler" | "lift" | "pattern" | "recipe", false)) = self.callee(&call.callee)
+            && let Some(name) = variable.id.get_identifier_name()
+        {
+            self.factories.insert(name.as_str());
+        }
+        walk::walk_variable_declarator(self, variable);
+    }
+
+    fn visit_unary_expression(&mut self, unary: &UnaryExpression<'a>) {
+        if unary.operator == UnaryOperator::Typeof {
+            self.type_tests.insert(unary.argument.get_inner_expression().span());
+        }
+        walk::walk_unary_expression(self, unary);
+    }
+
+    fn visit_object_property(&mut self, property: &oxc::ast::ast::ObjectProperty<'a>) {
+        self.page(property);
+        walk::walk_object_property(self, property);
+    }
+
+    fn visit_jsx_attribute(&mut self, attribute: &oxc::ast::ast::JSXAttribute<'a>) {
+        self.attribute(attribute);
+        walk::walk_jsx_attribute(self, attribute);
+    }
+
+    fn visit_jsx_child(&mut self, child: &oxc::ast::ast::JSXChild<'a>) {
+        self.child(child);
+        walk::walk_jsx_child(self, child);
     }
 
     fn visit_jsx_element(&mut self, element: &JSXElement<'a>) {
@@ -257,11 +399,11 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
     }
 
     fn visit_export_all_declaration(&mut self, export: &ExportAllDeclaration<'a>) {
-        self.refuse_source(export.span, &export.source.value);
+        self.check_source(export.span, &export.source.value);
     }
 
     fn visit_export_from_declaration(&mut self, export: &ExportFromDeclaration<'a>) {
-        self.refuse_source(export.span, &export.source.value);
+        self.check_source(export.span, &export.source.value);
     }
 
     fn visit_ts_import_equals_declaration(&mut self, import: &TSImportEqualsDeclaration<'a>) {

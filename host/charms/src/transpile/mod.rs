@@ -1,14 +1,20 @@
-//! From a charm's source, TypeScript or JavaScript, to the module that the script guest evaluates.
+//! From a charm's sources, TypeScript or JavaScript, to the modules that the script guest evaluates.
 //!
 //! Types and JSX go, and what cells need of the types stays as schemas: `handler<E, S>(f)` becomes `handler(schema of E, schema of S,
-//! f)`, and `pattern<I>(f)` becomes `pattern(f, schema of I)`. The schemas are inserted into the source, on the lines that they
-//! belong to, before it is parsed for good; so lines never move, and columns are mapped back.
+//! f)`, and `pattern<I>(f)` becomes `pattern(f, schema of I)`. Where a page or a computed cell uses cells, it is handed their values. All of
+//! this is inserted into the source, on the lines that it belongs to, before it is parsed for good; so lines never move, and columns are
+//! mapped back.
 
+mod captures;
 mod edits;
+mod files;
+mod globals;
 mod inspect;
+mod pages;
 mod schema;
 mod source_map;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use oxc::allocator::Allocator;
@@ -18,10 +24,13 @@ use oxc::diagnostics::OxcDiagnostic;
 use oxc::parser::Parser;
 use oxc::semantic::SemanticBuilder;
 use oxc::span::{GetSpan, SourceType};
+use oxc::str::Str;
 use oxc::transformer::{JsxRuntime, TransformOptions, Transformer};
 use thiserror::Error;
 
 use edits::{Back, Edits, Place, place};
+pub use files::{MAX_FILES, Sources, gather};
+pub use globals::GLOBALS;
 use source_map::Mapping;
 
 /// The longest source, in bytes. The longest importers that people write have half of it.
@@ -39,15 +48,44 @@ const STACK: usize = 512 * 1024 * 1024;
 /// How many findings are told. To tell each one's place takes a walk through the source.
 const MAX_FINDINGS: usize = 20;
 
-/// What `commontools` offers to charms at run time; the script guest's module has the same names.
-pub const EXPORTS: &[&str] = &["Cell", "NAME", "UI", "Writable", "cell", "h", "handler", "pattern", "recipe"];
+/// The longest sources of a charm, all its files together, in bytes.
+pub const MAX_SOURCES: usize = 1024 * 1024;
 
-/// A module that is ready to run.
+/// What `commontools` offers to charms at run time; the script guest's module has the same names, and two more for what is inserted.
+pub const EXPORTS: &[&str] = &[
+    "Cell",
+    "ID",
+    "NAME",
+    "UI",
+    "Writable",
+    "cell",
+    "computed",
+    "derive",
+    "fetchData",
+    "getPatternEnvironment",
+    "getRecipeEnvironment",
+    "h",
+    "handler",
+    "ifElse",
+    "lift",
+    "pattern",
+    "recipe",
+    "schema",
+    "str",
+    "toSchema",
+];
+
+/// Names in that module that only this transpiler imports.
+const INSERTED: [&str; 2] = ["__page", "__value"];
+
+/// Modules that are ready to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transpiled {
-    /// Plain JavaScript, an ES module. Its last line is a source map (`//# sourceMappingURL=data:…`), from which the script guest
-    /// tells an error's place in the author's file.
+    /// The module of the file with the default export: plain JavaScript, an ES module. Its last line is a source map (`//#
+    /// sourceMappingURL=data:…`), from which the script guest tells an error's place in the author's file.
     pub module: String,
+    /// The modules of the other files, by the paths under which they import one another.
+    pub files: BTreeMap<String, String>,
 }
 
 /// Why a source can't be a charm: one or more findings, each with its place.
@@ -75,23 +113,54 @@ impl Finding {
     }
 }
 
-/// Turns the text of a charm into a module. `file_name` decides the language: `.ts`, `.tsx`, `.js`, `.jsx`, `.mts` or `.mjs`.
-///
-/// The time it takes is about that of reading the source (a millisecond for 4 KiB), 128 KiB at most.
+/// Turns the text of a charm of one file into a module; see [`transpile_files`].
 pub fn transpile(file_name: &str, source: &str) -> Result<Transpiled, TranspileError> {
-    let refuse =
-        |message: String| Err(TranspileError(vec![Finding::new(file_name, Place { line: 0, column: 0 }, message)]));
-    if source.len() > MAX_SOURCE {
-        return refuse(format!("the file has {} bytes; a charm may have {MAX_SOURCE}", source.len()));
-    }
-    if source.bytes().filter(|byte| *byte == b'<').count() > MAX_ANGLES {
-        return refuse(format!("the file has more than {MAX_ANGLES} `<`"));
-    }
-    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let Some(language) = language(file_name) else {
-        return refuse("a charm's file ends in .ts, .tsx, .js, .jsx, .mts or .mjs".into());
+    transpile_files(&Sources { file_name, source, files: &BTreeMap::new() })
+}
+
+/// Turns the texts of a charm into modules. The files' names decide their languages: `.ts`, `.tsx`, `.js`, `.jsx`, `.mts` or `.mjs`.
+///
+/// The time it takes is about that of reading the sources (a millisecond for 4 KiB).
+pub fn transpile_files(sources: &Sources<'_>) -> Result<Transpiled, TranspileError> {
+    let refuse = |file: &str, message: String| {
+        Err(TranspileError(vec![Finding::new(file, Place { line: 0, column: 0 }, message)]))
     };
-    let work = || emit(file_name, source, language);
+    let first = sources.file_name;
+    if sources.files.len() >= MAX_FILES {
+        return refuse(first, format!("the charm has {} files; it may have {MAX_FILES}", sources.files.len() + 1));
+    }
+    let further = sources.files.iter().map(|(name, source)| (name.as_str(), source.as_str()));
+    let files: Vec<(&str, &str)> = std::iter::once((first, sources.source)).chain(further).collect();
+    let bytes: usize = files.iter().map(|(_, source)| source.len()).sum();
+    if bytes > MAX_SOURCES {
+        return refuse(first, format!("the charm's files have {bytes} bytes; they may have {MAX_SOURCES}"));
+    }
+    let mut parsed = Vec::with_capacity(files.len());
+    for (name, source) in files {
+        if source.len() > MAX_SOURCE {
+            return refuse(name, format!("the file has {} bytes; a charm's file may have {MAX_SOURCE}", source.len()));
+        }
+        if !is_acceptable(source) {
+            return refuse(name, format!("the file has more than {MAX_ANGLES} `<`"));
+        }
+        let Some(language) = language(name) else {
+            return refuse(name, "a charm's file ends in .ts, .tsx, .js, .jsx, .mts or .mjs".into());
+        };
+        parsed.push(Input { name, source: source.strip_prefix('\u{feff}').unwrap_or(source), language });
+    }
+    match on_large_stack(|| emit_all(&parsed)) {
+        Ok(result) => result.map_err(TranspileError),
+        Err(why) => refuse(first, why),
+    }
+}
+
+/// Whether the parser may be let loose on a source.
+fn is_acceptable(source: &str) -> bool {
+    source.len() <= MAX_SOURCE && source.bytes().filter(|byte| *byte == b'<').count() <= MAX_ANGLES
+}
+
+/// Does the work where there is room for the deepest source. An error says why it could not.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     let done = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("transpile".into())
@@ -100,11 +169,11 @@ pub fn transpile(file_name: &str, source: &str) -> Result<Transpiled, TranspileE
             .map(std::thread::ScopedJoinHandle::join)
     });
     match done {
-        Ok(Ok(result)) => result.map_err(TranspileError),
+        Ok(Ok(result)) => Ok(result),
         Ok(Err(_)) => {
-            refuse("the transpiler failed on this file; that is a fault of the service, not of the charm".into())
+            Err("the transpiler failed on this file; that is a fault of the service, not of the charm".into())
         }
-        Err(error) => refuse(format!("can't start the transpiler's thread: {error}")),
+        Err(error) => Err(format!("can't start the transpiler's thread: {error}")),
     }
 }
 
@@ -116,8 +185,82 @@ fn language(file_name: &str) -> Option<SourceType> {
     SourceType::from_path(Path::new(file_name)).ok().map(|language| language.with_module(true))
 }
 
-fn emit(file: &str, source: &str, language: SourceType) -> Result<Transpiled, Vec<Finding>> {
-    let edits = check(file, source, language)?;
+/// One file, as it was handed in.
+struct Input<'s> {
+    name: &'s str,
+    source: &'s str,
+    language: SourceType,
+}
+
+fn emit_all(inputs: &[Input<'_>]) -> Result<Transpiled, Vec<Finding>> {
+    let index = |from: usize, source: &str| {
+        let path = files::resolve(inputs[from].name, source, |path| inputs.iter().any(|input| input.name == path))?;
+        inputs.iter().position(|input| input.name == path)
+    };
+    let edits = check(inputs, &index)?;
+    let mut modules = Vec::with_capacity(inputs.len());
+    for (number, (input, edits)) in inputs.iter().zip(&edits).enumerate() {
+        modules.push(emit(input, edits, |source| index(number, source).map(|file| inputs[file].name))?);
+    }
+    let mut named = inputs.iter().map(|input| input.name.to_owned()).zip(modules);
+    let module = named.next().map(|(_, module)| module).unwrap_or_default();
+    Ok(Transpiled { module, files: named.collect() })
+}
+
+/// Parses the sources as they are, and finds what is wrong with them and what is to be inserted.
+fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> Result<Vec<Edits>, Vec<Finding>> {
+    let allocator = Allocator::default();
+    let mut programs = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let parsed = Parser::new(&allocator, input.source, input.language).parse();
+        if !parsed.diagnostics.is_empty() {
+            return Err(input.findings(&parsed.diagnostics));
+        }
+        if let Some((span, message)) = inspect::too_deep(&parsed.program) {
+            return Err(vec![input.finding(span.start, message)]);
+        }
+        programs.push(parsed.program);
+    }
+    let mut scopings = Vec::with_capacity(inputs.len());
+    for (input, program) in inputs.iter().zip(&programs) {
+        let semantic = SemanticBuilder::new().with_check_syntax_error(true).build(program);
+        if semantic.diagnostics.has_errors() {
+            return Err(input.findings(&semantic.diagnostics));
+        }
+        scopings.push(semantic.semantic.into_scoping());
+    }
+    let types = schema::Types::of(&programs.iter().collect::<Vec<_>>(), index);
+    let mut edits = Vec::with_capacity(inputs.len());
+    let mut faults = Vec::new();
+    for (number, (program, scoping)) in programs.iter().zip(&scopings).enumerate() {
+        let leads = |source: &str| index(number, source).is_some();
+        let found = inspect::inspect(inspect::File { index: number, program, scoping, types: &types, leads: &leads });
+        faults.extend(found.faults);
+        edits.push(found.edits);
+    }
+    if faults.is_empty() {
+        return Ok(edits);
+    }
+    let finding = |(file, span, message): inspect::Fault| inputs[file].finding(span.start, message);
+    let mut findings: Vec<Finding> = faults.into_iter().take(MAX_FINDINGS).map(finding).collect();
+    findings.dedup();
+    Err(findings)
+}
+
+impl Input<'_> {
+    fn finding(&self, offset: u32, message: String) -> Finding {
+        Finding::new(self.name, place(self.source, offset as usize), message)
+    }
+
+    fn findings(&self, diagnostics: &[OxcDiagnostic]) -> Vec<Finding> {
+        let at = |offset: usize| place(self.source, offset);
+        diagnostics.iter().take(MAX_FINDINGS).map(|one| finding(self.name, one, at)).collect()
+    }
+}
+
+/// The module of one file; `leads` tells the name of the file that an import means.
+fn emit<'s>(input: &Input<'_>, edits: &Edits, leads: impl Fn(&str) -> Option<&'s str>) -> Result<String, Vec<Finding>> {
+    let Input { name: file, source, language } = *input;
     let edited = edits.apply(source);
     let back = edits.back(source);
     let findings = |diagnostics: &[OxcDiagnostic]| -> Vec<Finding> {
@@ -144,6 +287,7 @@ fn emit(file: &str, source: &str, language: SourceType) -> Result<Transpiled, Ve
     if !unknown.is_empty() {
         return Err(unknown);
     }
+    name_sources(&allocator, &mut program, leads);
     let options = CodegenOptions {
         source_map_path: Some(file.into()),
         comments: CommentOptions::disabled(),
@@ -166,30 +310,24 @@ fn emit(file: &str, source: &str, language: SourceType) -> Result<Transpiled, Ve
         module.push('\n');
     }
     module.push_str(&source_map::comment(file, &mappings));
-    Ok(Transpiled { module })
+    Ok(module)
 }
 
-/// Parses the source as it is, and finds what is wrong with it and what is to be inserted.
-fn check(file: &str, source: &str, language: SourceType) -> Result<Edits, Vec<Finding>> {
-    let at = |offset: usize| place(source, offset);
-    let findings = |diagnostics: &[OxcDiagnostic]| -> Vec<Finding> {
-        diagnostics.iter().take(MAX_FINDINGS).map(|one| finding(file, one, at)).collect()
-    };
-    let allocator = Allocator::default();
-    let parsed = Parser::new(&allocator, source, language).parse();
-    if !parsed.diagnostics.is_empty() {
-        return Err(findings(&parsed.diagnostics));
+/// Has each import name its module as the script guest knows it: `commontools`, or a file's path.
+fn name_sources<'a, 's>(allocator: &'a Allocator, program: &mut Program<'a>, leads: impl Fn(&str) -> Option<&'s str>) {
+    for statement in &mut program.body {
+        let source = match statement {
+            Statement::ImportDeclaration(import) => &mut import.source,
+            Statement::ExportFromDeclaration(export) => &mut export.source,
+            Statement::ExportAllDeclaration(export) => &mut export.source,
+            _ => continue,
+        };
+        let name = if files::is_module(&source.value) { Some(inspect::MODULE) } else { leads(&source.value) };
+        if let Some(name) = name {
+            source.value = Str::from_str_in(name, &allocator);
+            source.raw = None;
+        }
     }
-    let found = inspect::inspect(&parsed.program);
-    if !found.faults.is_empty() {
-        let fault = |(span, message): (oxc::span::Span, String)| Finding::new(file, at(span.start as usize), message);
-        return Err(found.faults.into_iter().take(MAX_FINDINGS).map(fault).collect());
-    }
-    let semantic = SemanticBuilder::new().with_check_syntax_error(true).build(&parsed.program);
-    if semantic.diagnostics.has_errors() {
-        return Err(findings(&semantic.diagnostics));
-    }
-    Ok(found.edits)
 }
 
 fn options() -> TransformOptions {
@@ -218,10 +356,13 @@ fn unknown_imports(file: &str, program: &Program<'_>, edited: &str, back: &Back)
     let mut findings = Vec::new();
     for statement in &program.body {
         let Statement::ImportDeclaration(import) = statement else { continue };
+        if !files::is_module(&import.source.value) {
+            continue;
+        }
         for specifier in import.specifiers.iter().flatten() {
             let ImportDeclarationSpecifier::ImportSpecifier(one) = specifier else { continue };
             let name = one.imported.name();
-            if !EXPORTS.contains(&name.as_str()) {
+            if !EXPORTS.contains(&name.as_str()) && !INSERTED.contains(&name.as_str()) {
                 let message =
                     format!("{:?} has no {:?} here; it has {}", inspect::MODULE, name.as_str(), EXPORTS.join(", "));
                 findings.push(Finding::new(file, back.place(place(edited, one.span().start as usize)), message));

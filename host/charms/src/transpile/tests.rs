@@ -125,7 +125,17 @@ fn types_become_schemas() {
         ("string", r#"{"type":"string"}"#),
         ("(readonly number[])", r#"{"type":"array","items":{"type":"number"}}"#),
         ("Array<boolean>", r#"{"type":"array","items":{"type":"boolean"}}"#),
-        ("[string, number]", r#"{"type":"array"}"#),
+        ("[string, n?: number]", r#"{"type":"array","prefixItems":[{"type":"string"},{"type":"number"}]}"#),
+        ("{ a: 1; b: 2 }['b']", r#"{"const":2}"#),
+        ("{ list: string[] }['list'][number]", r#"{"type":"string"}"#),
+        ("keyof { a: 1; b: 2 }", r#"{"enum":["a","b"]}"#),
+        ("number | Default<0>", r#"{"type":"number","default":0}"#),
+        (
+            "string[] | null | Default<[]>",
+            r#"{"anyOf":[{"type":"array","items":{"type":"string"}},{"type":"null"}],"default":[]}"#,
+        ),
+        ("CFC<string, 'secret'>", r#"{"type":"string","ifc":{"classification":["secret"]}}"#),
+        ("CFC<string, 'public'>", r#"{"type":"string"}"#),
         ("'a' | 'b' | undefined", r#"{"enum":["a","b"]}"#),
         ("string | null", r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#),
         ("string | Unknown", "{}"),
@@ -206,9 +216,18 @@ fn what_is_refused_is_named_with_file_line_and_column() {
     let rest = "\nexport default pattern(() => ({}));";
     let import = "import { pattern } from 'commontools';\n";
     for (source, expected) in [
-        (format!("{import}import lodash from \"lodash\";{rest}"), "charm.tsx:2:1: can't import from \"lodash\""),
-        (format!("{import}import type {{ A }} from './a.ts';{rest}"), "charm.tsx:2:1: can't import from \"./a.ts\""),
-        (format!("{import}export * from './a.ts';{rest}"), "charm.tsx:2:1: can't import from \"./a.ts\""),
+        (
+            format!("{import}import lodash from \"lodash\";{rest}"),
+            "charm.tsx:2:1: the package \"lodash\" is not available",
+        ),
+        (
+            format!("{import}import type {{ A }} from './a.ts';{rest}"),
+            "charm.tsx:2:1: there is no file \"./a.ts\" beside this one",
+        ),
+        (
+            format!("{import}export * from './a.ts';{rest}"),
+            "charm.tsx:2:1: there is no file \"./a.ts\" beside this one",
+        ),
         (format!("{import}  const x = await import('x');{rest}"), "charm.tsx:2:19: `import(…)` is not available"),
         (
             format!("{import}import * as ct from 'commontools';{rest}"),
@@ -239,6 +258,150 @@ fn what_is_refused_is_named_with_file_line_and_column() {
 }
 
 #[test]
+fn types_that_cells_cannot_be_made_from_are_refused_where_they_stand() {
+    for (ty, expected) in [
+        ("() => void", "a cell can't hold a function"),
+        ("{ run(): void }", "a cell can't hold a function"),
+        ("Date", "a cell holds JSON, and `Date` is none"),
+        ("Map<string, number>", "a cell holds JSON, and `Map` is none"),
+        ("Account", "an object of the class `Account` would not come back"),
+        ("Missing[]", "the type `Missing` is declared in none of the charm's files"),
+        ("bigint", "a bigint is no JSON"),
+        ("1n", "this literal is no JSON"),
+        ("Base extends string ? 1 : 2", "a conditional type is not understood"),
+        ("{ [K in keyof Base]: string }", "a mapped type is not understood"),
+        ("typeof value", "the type of a value (`typeof …`)"),
+        ("import('x').Y", "the type `import(…)`"),
+        ("Ns.Inner", "a type of a namespace"),
+        ("string & number", "an intersection of what are no plain objects"),
+        ("Base['gone']", "this part of a type is not there"),
+        ("Default<number, typeof value>", "a default is spelled out as literals"),
+        ("Tree", "a type that contains itself can't have secrets in it"),
+        ("[string, ...number[]]", "a rest element of a tuple"),
+    ] {
+        let source = format!(
+            "import {{ handler, pattern, Cell, Secret }} from 'commontools';
+class Account {{}}
+interface Base {{ id: string }}
+interface Tree {{ token: Secret<string>; below: Tree[] }}
+const value = 1;
+const f = handler<unknown, {{
+  kept: Cell<{ty}>;
+}}>(() => {{}});
+export default pattern(() => ({{ f: f({{}}) }}));"
+        );
+        let error = error("charm.ts", &source);
+        let (place, message) = error.split_once(": ").expect("a place");
+        assert!(place.starts_with("charm.ts:7:") || ty == "Tree", "{ty}: {error}");
+        assert!(message.contains(expected), "{ty}: {error}");
+        // Of events, everything is taken.
+        let event = source.replace("unknown, {", "{").replace("}>(() => {})", "}, unknown>(() => {})");
+        module("charm.ts", &event);
+    }
+}
+
+#[test]
+fn files_that_declare_secrets_as_aliases_for_the_compiler_mean_them() {
+    let declarations = "type CFC<T, C extends string> = T; type Secret<T> = CFC<T, 'secret'>;";
+    let secret: serde_json::Value =
+        serde_json::from_str(r#"{"type":"string","ifc":{"classification":["secret"]}}"#).expect("JSON");
+    assert_eq!(schema(declarations, "Secret<string>"), secret);
+    assert_eq!(schema("type Secret<T> = T;", "Secret<string>"), secret);
+}
+
+#[test]
+fn a_schema_that_is_a_constant_is_named() {
+    let source = "import { cell, pattern, type Schema } from 'commontools';
+const Item = { type: 'object', properties: {} } as const;
+type Item = Schema<typeof Item>;
+export default pattern(() => ({ items: cell<Item[]>([]) }));";
+    let code: String = code("charm.ts", source).split_whitespace().collect();
+    assert!(code.contains("cell([],{\"items\":{...Item},\"type\":\"array\"})"), "{code}");
+}
+
+#[test]
+fn names_that_nobody_declares_are_refused_where_they_stand() {
+    for (name, expected) in [
+        ("document.title", "charms run on the server, where there is no page"),
+        ("localStorage.x", "in cells"),
+        ("process.env", "nothing of the machine"),
+        ("new WebSocket('x')", "use fetch()"),
+        ("new Intl.DateTimeFormat()", "toISOString()"),
+        ("WebAssembly.compile()", "one thread of JavaScript"),
+        ("Buffer.from('x')", "use Uint8Array"),
+        ("new FormData()", "texts, URLSearchParams or bytes"),
+        ("teleport()", "neither declared in this file nor imported"),
+    ] {
+        let source =
+            format!("import {{ pattern }} from 'commontools';\nexport default pattern(() => ({{ a: () => {name} }}));");
+        let error = error("charm.ts", &source);
+        assert!(error.starts_with("charm.ts:2:") && error.contains(expected), "{name}: {error}");
+    }
+    let guarded = "import { pattern } from 'commontools';\nexport default pattern(() => ({ a: typeof window }));";
+    module("charm.ts", guarded);
+}
+
+#[test]
+fn files_import_one_another_with_their_types() {
+    let files = BTreeMap::from(
+        [
+            (
+                "lib/types.ts",
+                "export interface Auth { token: Secret<string> }\nimport type { Secret } from 'commontools';",
+            ),
+            ("lib/index.ts", "export type { Auth as Login } from './types';\nexport * from './client.js';"),
+            ("lib/client.ts", "export const fetchMail = (token: string) => token;\nexport default 1;"),
+        ]
+        .map(|(name, source)| (name.to_owned(), source.to_owned())),
+    );
+    let source = "import { Cell, handler, pattern } from 'commonfabric';
+import { fetchMail, type Login } from './lib';
+import one from './lib/client';
+const f = handler<unknown, { auth: Cell<Login> }>((_, { auth }) => { fetchMail(auth.get().token + one); });
+export default pattern<{ auth: Login }>(({ auth }) => ({ f: f({ auth }) }));";
+    let made = transpile_files(&Sources { file_name: "main.tsx", source, files: &files }).expect("a charm");
+    assert_eq!(made.module.matches("\"classification\": [\"secret\"]").count(), 2, "{}", made.module);
+    for import in ["from \"commontools\"", "from \"lib/index.ts\"", "from \"lib/client.ts\""] {
+        assert!(made.module.contains(import), "{import}: {}", made.module);
+    }
+    assert!(made.files["lib/index.ts"].contains("from \"lib/client.ts\""), "{}", made.files["lib/index.ts"]);
+    assert_eq!(made.files.len(), 3);
+
+    let mut broken = files;
+    broken.insert("lib/client.ts".into(), "import x from 'left-pad';\nexport const fetchMail = x;".into());
+    let error = transpile_files(&Sources { file_name: "main.tsx", source, files: &broken }).expect_err("a package");
+    assert!(error.to_string().starts_with("lib/client.ts:1:1: the package \"left-pad\""), "{error}");
+}
+
+#[test]
+fn computed_cells_and_pages_are_handed_the_values_of_what_they_use() {
+    let source = "import { computed, handler, pattern, UI } from 'commontools';
+const remove = handler<unknown, {}>(() => {});
+const format = (date: string) => date;
+export default pattern<{ count: number; mails: { date: string }[] }>(({ count, mails }) => {
+  const twice = computed(() => count * 2 + mails.get().length);
+  const limit = 3;
+  return {
+    twice,
+    [UI]: <ul title={count > limit ? 'many' : 'few'} onClick={remove({ count })}>
+      {count}{mails.map((mail) => <li>{format(mail.date)}</li>)}{limit}
+    </ul>,
+  };
+});";
+    let code: String = code("charm.tsx", source).split_whitespace().collect();
+    for expected in [
+        "computed([{count},{mails}],({count,mails})=>count*2+mails.get().length)",
+        "title:__value([{count,limit},{}],({count,limit})=>count>limit?\"many\":\"few\")",
+        "onClick:remove({count})",
+        "__value([{mail},{}],({mail})=>format(mail.date))",
+        "[UI]:__page(()=>",
+    ] {
+        assert!(code.contains(expected), "{expected}\n{code}");
+    }
+    assert_eq!(code.matches("__value(").count(), 2, "{code}");
+}
+
+#[test]
 fn a_name_that_is_exported_as_default_will_do() {
     let code = code(
         "charm.js",
@@ -249,14 +412,14 @@ fn a_name_that_is_exported_as_default_will_do() {
 
 #[test]
 fn the_source_map_tells_the_authors_places() {
-    let source = "import { handler, pattern } from 'commontools';\ninterface S { a: number }\n\nconst f = handler<S, S>((e, s) => { fail(s); });\nexport default pattern<S>((i) => ({ f: f({}), ui: <b>{i}</b> }));\n";
+    let source = "import { handler, pattern } from 'commontools';\ninterface S { a: number }\n\nconst f = handler<S, S>((e, s) => { Number(s); });\nexport default pattern<S>((i) => ({ f: f({}), ui: <b>{i}</b> }));\n";
     let module = module("charm.tsx", source);
     let (code, map) = module.split_once("//# sourceMappingURL=data:application/json;base64,").expect("a map");
     let map = BASE64.decode(map.trim().as_bytes()).expect("base64");
     let map: serde_json::Value = serde_json::from_slice(&map).expect("JSON");
     assert_eq!(map["sources"], serde_json::json!(["charm.tsx"]));
     let mappings = decode(map["mappings"].as_str().expect("a text"));
-    for needle in ["fail(s)", "(e, s)", "f({})", "export default"] {
+    for needle in ["Number(s)", "(e, s)", "f({})", "export default"] {
         let emitted = place(code, code.find(needle).expect(needle));
         let (_, original) = mappings
             .iter()
@@ -390,7 +553,7 @@ fn a_source_full_of_angle_brackets_is_refused_before_the_parser_tries_them_all()
 
 #[test]
 fn an_oversized_source_is_refused_by_its_size() {
-    assert!(error("charm.ts", &" ".repeat(MAX_SOURCE + 1)).contains("a charm may have 131072"));
+    assert!(error("charm.ts", &" ".repeat(MAX_SOURCE + 1)).contains("a charm's file may have 131072"));
 }
 
 proptest! {

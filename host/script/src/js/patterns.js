@@ -52,32 +52,46 @@ function handler(...given) {
 }
 
 function call(stream, event) {
-  const { fn, state, stateSchema } = stream[STATE];
-  return fn(event, present(state, stateSchema));
+  const { fn, state, eventSchema, stateSchema } = stream[STATE];
+  return fn(withDefaults(event, eventSchema), present(state, isOpen(stateSchema) ? undefined : stateSchema));
 }
 
-// What a handler sees of what was bound to it. Without a schema, cells are cells; with one, only where it says so.
+// What a function sees of what was bound to it. Without a schema, cells are cells; with one, only where it says so.
 function present(bound, schema) {
-  if (schema?.asCell === true) return isCell(bound) ? bound : new Cell(bound);
+  if (schema?.asCell === true) return isCell(bound) ? target(bound) : new Cell(bound, withoutCell(schema));
   if (schema?.asStream === true || bound instanceof Stream) return bound;
   if (isCell(bound)) {
     if (schema === undefined) return bound;
     const value = withDefaults(bound.get(), schema);
-    if (value === null || typeof value !== "object" || !wantsCells(schema)) return value;
+    if (!isObject(value) || !wantsCells(schema)) return value;
     const inner = Object.entries(value).map(([key]) => [key, present(bound.key(key), schemaAt(schema, key) ?? {})]);
     for (const [key, part] of Object.entries(schema.properties ?? {})) {
       if (!Object.hasOwn(value, key) && wantsCells(part)) inner.push([key, present(bound.key(key), part)]);
     }
     return Array.isArray(value) ? inner.map(([, item]) => item) : Object.fromEntries(inner);
   }
-  if (bound === null || typeof bound !== "object") return bound;
-  const open = isOpen(schema);
+  // What is no cell is as it was bound; cells within it are looked for in plain objects and arrays.
+  if (!isPlain(bound) || (schema !== undefined && isOpen(schema) && cellsIn(bound).length === 0)) return bound;
+  const open = schema === undefined;
   const entries = Object.entries(bound).map(([key, value]) => [key, present(value, open ? undefined : schemaAt(schema, key) ?? {})]);
   return Array.isArray(bound) ? entries.map(([, value]) => value) : Object.fromEntries(entries);
 }
 
+// The cell that a cell of a link leads to, so that writing to it writes there.
+function target(cell) {
+  const { document, path } = cell[STATE];
+  const place = locate(document, path, true);
+  return place.document === document && place.path === path ? cell : view(place.document, place.path);
+}
+
+function withoutCell({ asCell, ...schema }) {
+  return schema;
+}
+
 // The charm of this call.
-const charm = { name: undefined, inputs: new Map(), streams: new Map(), constants: new Map(), derived: new Map(), secrets: [] };
+const charm = {
+  name: undefined, inputs: new Map(), streams: new Map(), constants: new Map(), derived: new Map(), secrets: [],
+};
 
 function input(name, schema, given) {
   let document = charm.inputs.get(name);
@@ -86,12 +100,14 @@ function input(name, schema, given) {
     charm.inputs.set(name, document);
   }
   if (given !== undefined) {
+    const fault = faultOf(given, schema, name);
+    if (fault !== undefined) throw new TypeError(`the input ${fault}`);
     write(document, [], withDefaults(copy(given), schema));
   }
   return document;
 }
 
-// Runs the pattern's body, which makes the charm's cells and streams anew, the same at each call.
+// Runs the pattern's body, which makes the charm's cells and streams anew, the same at each call. Returns what the body returned.
 function instantiate(factory, given) {
   const found = bodies.get(factory);
   if (found === undefined) throw new TypeError("the default export is not a pattern: write `export default pattern(…)`");
@@ -109,14 +125,25 @@ function instantiate(factory, given) {
         : undefined,
   });
   const result = found.body(cells);
-  if (result === null || typeof result !== "object" || typeof result.then === "function") {
+  if (!isObject(result) || typeof result.then === "function") {
     throw new TypeError("a pattern returns an object of its cells and streams");
   }
   charm.name = found.name;
   for (const [key, value] of Object.entries(isCell(result) ? {} : result)) name(key, value);
   for (const document of documents) {
-    document.name ??= document.unnamed;
+    if (document.name === undefined) giveName(document, document.unnamed);
     secretsIn(document.schema, [], (path) => charm.secrets.push({ document, path }));
+  }
+  for (const { document } of charm.secrets) document.hidden = true;
+  return result;
+}
+
+// From here on, what is stored counts. What the body made of its cells is what they begin with.
+function begin() {
+  for (const document of documents) {
+    document.loaded = false;
+    document.dirty = false;
+    document.version = ++clock;
   }
 }
 
@@ -138,19 +165,16 @@ function name(key, value) {
   } else if (typeof value === "function") {
     throw new TypeError(`the pattern returns a function as ${JSON.stringify(key)}; wrap it in handler(…) and call that with its state`);
   } else if (own !== undefined && own.name === undefined) {
-    own.name = key;
+    giveName(own, key);
+    if (own.derived !== undefined) charm.derived.set(key, value);
   } else if (own?.name !== key) {
-    (hasCells(value) ? charm.derived : charm.constants).set(key, value);
+    (cellsIn(value).length > 0 ? charm.derived : charm.constants).set(key, value);
   }
-}
-
-function hasCells(value) {
-  return isCell(value) || (value !== null && typeof value === "object" && Object.values(value).some(hasCells));
 }
 
 // A handler's state may say more of a cell than the cell itself: what either calls secret is secret.
 function noteSecrets(bound, schema) {
-  if (bound === null || typeof bound !== "object" || schema === undefined) return;
+  if (!isObject(bound) || schema === undefined) return;
   if (isCell(bound)) {
     const { document, path } = bound[STATE];
     secretsIn(schema, [], (found) => charm.secrets.push({ document, path: [...path, ...found] }));
@@ -159,30 +183,55 @@ function noteSecrets(bound, schema) {
   }
 }
 
+const matches = (key, shown) => key === "*" || String(key) === String(shown);
+
+// Whether the secret at one path and what is at another have a part in common.
+function overlap(secret, path) {
+  return secret.slice(0, path.length).every((key, index) => matches(key, path[index]));
+}
+
 // Calls `found` with the path of each secret that a value with cells in it shows at `path`.
 function secretsShown(value, path, found) {
   if (isCell(value)) {
     const shown = value[STATE];
-    for (const secret of charm.secrets) {
-      if (secret.document !== shown.document) continue;
-      const same = Math.min(secret.path.length, shown.path.length);
-      const matches = (key, index) => key === "*" || String(key) === String(shown.path[index]);
-      if (secret.path.slice(0, same).every(matches)) found([...path, ...secret.path.slice(same)]);
+    if (shown.document.derived !== undefined) {
+      if (isTainted(shown.document)) found(path);
+      return;
     }
-  } else if (value !== null && typeof value === "object") {
+    for (const secret of charm.secrets) {
+      if (secret.document === shown.document && overlap(secret.path, shown.path)) {
+        found([...path, ...secret.path.slice(Math.min(secret.path.length, shown.path.length))]);
+      }
+    }
+  } else if (isPlain(value)) {
     for (const [key, part] of Object.entries(value)) secretsShown(part, [...path, Array.isArray(value) ? "*" : key], found);
   }
 }
 
+// Whether a derived document was made from something secret. Nobody can tell what of it is in there, so all of it is secret then.
+function isTainted(document, seen = new Set()) {
+  if (seen.has(document)) return false;
+  seen.add(document);
+  const { inputs = [], reads = [] } = document.derived;
+  const used = [...cellsIn(inputs).map((cell) => cell[STATE]), ...reads];
+  return used.some(({ document: from, path }) =>
+    from.derived !== undefined
+      ? isTainted(from, seen)
+      : charm.secrets.some((secret) => secret.document === from && overlap(secret.path, path))
+  );
+}
+
 // Stores what has changed.
-function store() {
+function store(everything) {
+  // Before it is forgotten what was written.
+  const shown = [...charm.derived].filter(([, value]) => everything || touched(value));
   for (const document of documents) {
     if (!document.dirty || !document.kept) continue;
     const text = document.text ??= JSON.stringify(document.tree);
     host.setCell(document.name, text);
     document.dirty = false;
   }
-  for (const [key, value] of charm.derived) {
+  for (const [key, value] of shown) {
     const text = toText(value);
     if (host.getCell(key) !== text) host.setCell(key, text);
   }
@@ -196,37 +245,47 @@ function setup(factory, inputs) {
       document.dirty ||= host.getCell(document.name) === undefined;
     }
   }
-  store();
+}
+
+// What the charm is made of, when all of it has been set up.
+function finish() {
+  for (const { document, request } of fetches) {
+    if (isTainted(request[STATE].document)) charm.secrets.push({ document, path: [] });
+  }
+  store(true);
   for (const [key, value] of charm.constants) host.setCell(key, toText(value));
   const secrets = charm.secrets.map(({ document, path }) => [document.name, ...path]);
   for (const [key, value] of charm.derived) secretsShown(value, [key], (path) => secrets.push(path));
   const unique = new Map(secrets.map((path) => [JSON.stringify(path), path.map(String)]));
+  return JSON.stringify({ name: charmName(), streams: [...charm.streams.keys()], secrets: [...unique.values()] });
+}
+
+function charmName() {
+  const shown = isCell(charm.name) ? charm.name.get() : charm.name;
+  let secret = false;
+  secretsShown(charm.name, [], () => secret = true);
   // The host keeps names of up to 256 bytes.
-  const name = charm.name === undefined || charm.name === null ? "" : String(charm.name).slice(0, 80);
-  return JSON.stringify({ name: name === "" ? undefined : name, streams: [...charm.streams.keys()], secrets: [...unique.values()] });
+  const name = shown === undefined || shown === null || secret ? "" : String(shown).slice(0, 80);
+  return name === "" ? undefined : name;
 }
 
 function handle(factory, streamName, event) {
   instantiate(factory, {});
   const stream = charm.streams.get(streamName);
   if (stream === undefined) throw new TypeError(`the charm has no stream ${JSON.stringify(streamName)}`);
-  // What the body made of its cells is what they begin with; what is stored counts.
-  for (const document of documents) {
-    document.loaded = false;
-    document.dirty = false;
-  }
+  begin();
   running = true;
   return call(stream, host.parse(event));
 }
 
-// JSX: a tree of nodes, which belongs to pages.
-function h(type, props, ...children) {
-  if (typeof type === "function" && type !== h.fragment) return type({ ...props, children });
-  return { type: "vnode", name: type, props: props ?? {}, children: children.flat(Infinity) };
-}
-h.fragment = "common-fragment";
-
 const cell = (initial, schema) => new Cell(initial, schema);
+
+// The environment of the pattern: where the charm runtime is.
+const getRecipeEnvironment = () => ({ apiUrl: new URL(host.apiUrl()) });
+
+// toSchema<T>(more): the transpiler hands in the schema of T.
+const toSchema = (more, schema) => ({ ...schema, ...more });
+const schema = (given) => given;
 
 // The message of whatever was thrown.
 function describe(thrown) {
@@ -251,10 +310,16 @@ const stackOf = (thrown) => {
 };
 
 return {
-  exports: { Cell, NAME, UI, Writable: Cell, cell, h, handler, pattern, recipe: pattern },
+  exports: {
+    __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
+    handler, ifElse, lift, pattern, recipe: pattern, schema, str, toSchema,
+  },
   setup,
+  finish,
   handle,
+  settle,
   store,
+  page,
   describe,
   stackOf,
 };

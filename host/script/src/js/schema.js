@@ -81,3 +81,45 @@ function wantsCells(schema) {
     Object.values(schema.properties ?? {}).some(wantsCells) ||
     [schema.items, schema.additionalProperties, ...partsOf(schema).slice(1)].some(wantsCells);
 }
+
+// Whether a schema marks something as secret.
+function hasSecrets(schema) {
+  let found = false;
+  secretsIn(schema, [], () => found = true);
+  return found;
+}
+
+const TYPES = {
+  string: (value) => typeof value === "string",
+  number: (value) => typeof value === "number",
+  integer: (value) => Number.isInteger(value),
+  boolean: (value) => typeof value === "boolean",
+  null: (value) => value === null,
+  array: (value) => Array.isArray(value),
+  object: (value) => isObject(value) && !Array.isArray(value),
+};
+
+// What is wrong with a value that is handed in as `at`, or nothing. Values are not told: they may be secret.
+function faultOf(value, schema, at) {
+  if (!isObject(schema)) return undefined;
+  for (const choice of ["anyOf", "oneOf"]) {
+    if (Array.isArray(schema[choice])) {
+      const faults = schema[choice].map((part) => faultOf(value, part, at));
+      if (!faults.includes(undefined)) return faults.find((fault) => !fault.startsWith(`${at} is not`)) ?? `${at} is none of what its type allows`;
+    }
+  }
+  const types = [schema.type ?? []].flat().filter((type) => Object.hasOwn(TYPES, type));
+  if (types.length > 0 && !types.some((type) => TYPES[type](value))) return `${at} is not ${types.map(article).join(" or ")}`;
+  if (Array.isArray(schema.enum) && !schema.enum.some((one) => one === value)) return `${at} is not one of ${JSON.stringify(schema.enum)}`;
+  if (Object.hasOwn(schema, "const") && !isObject(schema.const) && schema.const !== value) return `${at} is not ${JSON.stringify(schema.const)}`;
+  if (!isObject(value)) return undefined;
+  if (Array.isArray(value)) return first(value.map((item, index) => faultOf(item, schema.items, `${at}[${index}]`)));
+  for (const key of schema.required ?? []) {
+    const part = schema.properties?.[key];
+    if (!Object.hasOwn(value, key) && withDefaults(undefined, part) === undefined && part?.asCell !== true) return `${at}.${key} is missing`;
+  }
+  return first(Object.entries(value).map(([key, part]) => faultOf(part, schemaAt(schema, key), `${at}.${key}`)));
+}
+
+const first = (faults) => faults.find((fault) => fault !== undefined);
+const article = (type) => type === "null" ? type : `${/^[aio]/.test(type) ? "an" : "a"} ${type}`;

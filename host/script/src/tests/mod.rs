@@ -44,6 +44,10 @@ impl Host for Outside {
         Ok(())
     }
 
+    fn api_url(&self) -> String {
+        "http://localhost:8000/".into()
+    }
+
     fn log(&self, level: Level, message: &str) {
         self.lines.borrow_mut().push((level, message.into()));
     }

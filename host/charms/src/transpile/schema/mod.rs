@@ -1,95 +1,123 @@
-//! From the TypeScript types of a file to JSON Schema, as far as a charm's cells need it.
+//! From the TypeScript types of a charm's files to JSON Schema, as far as its cells need it.
 //!
-//! What is understood: primitives, literals, arrays, objects, records, unions, intersections of objects, aliases and interfaces of
-//! the same file (also generic ones), `Partial`, `Required`, `Readonly`, `Pick`, `Omit`, and the types of `commontools`:
-//! `Cell`, `Writable`, `OpaqueRef`, `Stream`, `Default`, `Secret`, `Confidential`. Anything else is `{}`, which any value fits.
+//! What is understood: primitives, literals, arrays, tuples, objects, records, unions, intersections of objects, `keyof`, parts of
+//! types (`T["key"]`), aliases, interfaces and enums of the charm's files (also generic ones), `Partial`, `Required`, `Readonly`,
+//! `Pick`, `Omit`, and the types of `commontools`. Anything else is refused by name: cells are made from these types, and
+//! what is not understood could hide a secret or a default. Only of events everything is taken, since they come from outside.
 
+mod builtin;
+mod declared;
 mod named;
+mod spell;
 mod values;
 
 use std::collections::HashMap;
 
-use oxc::ast::ast::{
-    Declaration, Program, Statement, TSEnumDeclaration, TSInterfaceDeclaration, TSSignature, TSType,
-    TSTypeAliasDeclaration, TSTypeName, TSTypeOperatorOperator, TSTypeReference,
-};
+use oxc::ast::ast::{Program, TSSignature, TSTupleElement, TSType, TSTypeOperatorOperator};
+use oxc::span::{GetSpan, Span};
 use serde_json::{Map, Value, json};
 
-use values::{cost, key_name, literal_value, merge_objects, retain_properties};
+use declared::Declared;
+pub(super) use spell::spell;
+use values::{cost, has_secret, key_name, literal_value, merge_objects};
 
 /// How much one type may unfold to, in schemas and in 32 bytes of text. Aliases that name one another can describe far more than
 /// they spell out.
 const MAX_NODES: usize = 10_000;
-/// How deep schemas nest; deeper is `{}`.
+/// How deep schemas nest.
 const MAX_DEPTH: usize = 64;
 
-/// A type that unfolds to more than [`MAX_NODES`] schemas.
+/// Why a type has no schema.
 #[derive(Debug)]
-pub(super) struct TooLarge;
-
-/// A named type of the file.
-#[derive(Clone, Copy)]
-enum Named<'p, 'a> {
-    Alias(&'p TSTypeAliasDeclaration<'a>),
-    Interface(&'p TSInterfaceDeclaration<'a>),
-    Enum(&'p TSEnumDeclaration<'a>),
+pub(super) enum Refusal {
+    /// It unfolds to more than [`MAX_NODES`] schemas, or deeper than [`MAX_DEPTH`].
+    TooLarge,
+    /// A part of it is not understood.
+    Unsupported {
+        /// The number of the file that has that part.
+        file: usize,
+        /// Where in it.
+        span: Span,
+        /// What it is, and what to write instead.
+        message: String,
+    },
 }
 
-/// The named types of a program.
-pub(super) struct Types<'p, 'a> {
-    named: HashMap<&'a str, Vec<Named<'p, 'a>>>,
+/// What a type is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Cells are made from it.
+    Cells,
+    /// It describes what comes from outside.
+    Event,
+}
+
+/// The types of a charm's files.
+pub(super) struct Types<'a> {
+    files: Vec<Declared<'a>>,
 }
 
 /// What type parameters stand for.
 type Bindings<'a> = HashMap<&'a str, Value>;
 
+type Converted = Result<Value, Refusal>;
+
 /// One unfolding of a type.
 struct Unfolding<'a> {
+    /// The file in which the schema will stand.
+    home: usize,
+    /// The file that has the type which is being read.
+    file: usize,
+    purpose: Use,
     /// Aliases and interfaces that are being unfolded: one that comes up within itself is `{}`.
-    open: Vec<&'a str>,
+    open: Vec<(usize, &'a str)>,
+    /// Whether one has.
+    recursive: bool,
     nodes: usize,
     depth: usize,
 }
 
 impl Unfolding<'_> {
-    fn spend(&mut self, nodes: usize) -> Result<(), TooLarge> {
+    fn spend(&mut self, nodes: usize) -> Result<(), Refusal> {
         self.nodes += nodes;
-        if self.nodes > MAX_NODES { Err(TooLarge) } else { Ok(()) }
+        if self.nodes > MAX_NODES { Err(Refusal::TooLarge) } else { Ok(()) }
+    }
+
+    /// Refuses what is not understood, unless it does not matter.
+    fn unsupported(&self, span: Span, what: &str) -> Converted {
+        match self.purpose {
+            Use::Event => Ok(json!({})),
+            Use::Cells => Err(Refusal::Unsupported {
+                file: self.file,
+                span,
+                message: format!("{what}; a cell's type is spelled out with objects, arrays, unions and literals"),
+            }),
+        }
     }
 }
 
-impl<'p, 'a> Types<'p, 'a> {
-    /// Collects the types that `program` declares at its top level.
-    pub(super) fn of(program: &'p Program<'a>) -> Self {
-        let mut types = Self { named: HashMap::new() };
-        for statement in &program.body {
-            let declaration = match statement {
-                Statement::ExportDeclaration(export) => Some(&export.declaration),
-                statement => statement.as_declaration(),
-            };
-            let (name, named) = match declaration {
-                Some(Declaration::TSTypeAliasDeclaration(alias)) => (&alias.id.name, Named::Alias(alias)),
-                Some(Declaration::TSInterfaceDeclaration(interface)) => {
-                    (&interface.id.name, Named::Interface(interface))
-                }
-                Some(Declaration::TSEnumDeclaration(one)) => (&one.id.name, Named::Enum(one)),
-                _ => continue,
-            };
-            types.named.entry(name.as_str()).or_default().push(named);
+impl<'a> Types<'a> {
+    /// Collects the types of `programs`; `index` tells the number of the file that an import of another names.
+    pub(super) fn of(programs: &[&Program<'a>], index: impl Fn(usize, &str) -> Option<usize>) -> Self {
+        let files = programs.iter().enumerate();
+        Self { files: files.map(|(file, program)| Declared::of(program, |source| index(file, source))).collect() }
+    }
+
+    /// The schema of `ty`, which stands in that file.
+    pub(super) fn schema(&self, file: usize, ty: &TSType<'a>, purpose: Use) -> Converted {
+        let mut unfolding =
+            Unfolding { home: file, file, purpose, open: Vec::new(), recursive: false, nodes: 0, depth: 0 };
+        let schema = self.convert(ty, &Bindings::new(), &mut unfolding)?;
+        if unfolding.recursive && has_secret(&schema) {
+            return unfolding.unsupported(ty.span(), "a type that contains itself can't have secrets in it");
         }
-        types
+        Ok(schema)
     }
 
-    /// The schema of `ty`.
-    pub(super) fn schema(&self, ty: &TSType<'a>) -> Result<Value, TooLarge> {
-        let mut unfolding = Unfolding { open: Vec::new(), nodes: 0, depth: 0 };
-        self.convert(ty, &Bindings::new(), &mut unfolding)
-    }
-
-    fn convert(&self, ty: &TSType<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Result<Value, TooLarge> {
+    fn convert(&self, ty: &TSType<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
         unfolding.spend(1)?;
         if unfolding.depth >= MAX_DEPTH {
-            return Ok(json!({}));
+            return Err(Refusal::TooLarge);
         }
         unfolding.depth += 1;
         let schema = self.convert_one(ty, bound, unfolding);
@@ -97,63 +125,89 @@ impl<'p, 'a> Types<'p, 'a> {
         schema
     }
 
-    fn convert_one(
-        &self,
-        ty: &TSType<'a>,
-        bound: &Bindings<'a>,
-        unfolding: &mut Unfolding<'a>,
-    ) -> Result<Value, TooLarge> {
+    fn convert_one(&self, ty: &TSType<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
         Ok(match ty {
             TSType::TSStringKeyword(_) | TSType::TSTemplateLiteralType(_) => json!({"type": "string"}),
             TSType::TSNumberKeyword(_) => json!({"type": "number"}),
             TSType::TSBooleanKeyword(_) => json!({"type": "boolean"}),
             TSType::TSNullKeyword(_) => json!({"type": "null"}),
             TSType::TSObjectKeyword(_) => json!({"type": "object"}),
+            TSType::TSAnyKeyword(_)
+            | TSType::TSUnknownKeyword(_)
+            | TSType::TSNeverKeyword(_)
+            | TSType::TSVoidKeyword(_)
+            | TSType::TSUndefinedKeyword(_) => json!({}),
             TSType::TSLiteralType(literal) => match literal_value(&literal.literal) {
                 Some(value) => {
                     unfolding.spend(cost(&value))?;
                     json!({"const": value})
                 }
-                None => json!({}),
+                None => return unfolding.unsupported(literal.span, "this literal is no JSON"),
             },
             TSType::TSParenthesizedType(inner) => self.convert(&inner.type_annotation, bound, unfolding)?,
-            TSType::TSTypeOperatorType(operator) if operator.operator == TSTypeOperatorOperator::Readonly => {
-                self.convert(&operator.type_annotation, bound, unfolding)?
-            }
+            TSType::TSTypeOperatorType(operator) => match operator.operator {
+                TSTypeOperatorOperator::Readonly => self.convert(&operator.type_annotation, bound, unfolding)?,
+                TSTypeOperatorOperator::Keyof => {
+                    let keys = self.convert(&operator.type_annotation, bound, unfolding)?;
+                    match keys.get("properties").and_then(Value::as_object) {
+                        Some(properties) => json!({"enum": properties.keys().collect::<Vec<_>>()}),
+                        None => json!({"type": "string"}),
+                    }
+                }
+                TSTypeOperatorOperator::Unique => return unfolding.unsupported(operator.span, "a symbol is no JSON"),
+            },
             TSType::TSArrayType(array) => {
                 json!({"type": "array", "items": self.convert(&array.element_type, bound, unfolding)?})
             }
-            TSType::TSTupleType(_) => json!({"type": "array"}),
+            TSType::TSTupleType(tuple) => {
+                let items = tuple.element_types.iter().map(|element| self.element(element, bound, unfolding));
+                json!({"type": "array", "prefixItems": items.collect::<Result<Vec<_>, _>>()?})
+            }
+            TSType::TSNamedTupleMember(member) => self.element(&member.element_type, bound, unfolding)?,
             TSType::TSTypeLiteral(literal) => self.object(&literal.members, bound, unfolding)?,
             TSType::TSUnionType(union) => self.union(&union.types, bound, unfolding)?,
             TSType::TSIntersectionType(intersection) => {
                 let mut merged = json!({"type": "object"});
                 for part in &intersection.types {
-                    let part = self.convert(part, bound, unfolding)?;
-                    if !merge_objects(&mut merged, part) {
-                        return Ok(json!({}));
+                    let converted = self.convert(part, bound, unfolding)?;
+                    if !merge_objects(&mut merged, converted) {
+                        return unfolding.unsupported(part.span(), "an intersection of what are no plain objects");
                     }
                 }
                 merged
             }
+            TSType::TSIndexedAccessType(access) => {
+                let whole = self.convert(&access.object_type, bound, unfolding)?;
+                let index = self.convert(&access.index_type, bound, unfolding)?;
+                match part(&whole, &index) {
+                    Some(part) => part.clone(),
+                    None => return unfolding.unsupported(access.span, "this part of a type is not there"),
+                }
+            }
             TSType::TSTypeReference(reference) => self.reference(reference, bound, unfolding)?,
-            _ => json!({}),
+            _ => return unfolding.unsupported(ty.span(), unknown(ty)),
         })
     }
 
-    fn object(
-        &self,
-        members: &[TSSignature<'a>],
-        bound: &Bindings<'a>,
-        unfolding: &mut Unfolding<'a>,
-    ) -> Result<Value, TooLarge> {
+    fn element(&self, element: &TSTupleElement<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
+        match element {
+            TSTupleElement::TSOptionalType(optional) => self.convert(&optional.type_annotation, bound, unfolding),
+            TSTupleElement::TSRestType(rest) => unfolding.unsupported(rest.span, "a rest element of a tuple"),
+            element => match element.as_ts_type() {
+                Some(ty) => self.convert(ty, bound, unfolding),
+                None => Ok(json!({})),
+            },
+        }
+    }
+
+    fn object(&self, members: &[TSSignature<'a>], bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
         let mut properties = Map::new();
         let mut required = Vec::new();
         let mut schema = json!({"type": "object"});
         for member in members {
             match member {
                 TSSignature::TSPropertySignature(property) => {
-                    // A key of that name in a literal would set the schema's prototype.
+                    // A key of that name in a literal would set the schema's prototype. Symbols are not stored.
                     let Some(name) = key_name(&property.key).filter(|name| name != "__proto__") else { continue };
                     unfolding.spend(name.len() / 32)?;
                     let value = match &property.type_annotation {
@@ -169,7 +223,9 @@ impl<'p, 'a> Types<'p, 'a> {
                     schema["additionalProperties"] =
                         self.convert(&index.type_annotation.type_annotation, bound, unfolding)?;
                 }
-                _ => {}
+                _ => {
+                    unfolding.unsupported(member.span(), "a cell can't hold a function")?;
+                }
             }
         }
         schema["properties"] = properties.into();
@@ -179,100 +235,72 @@ impl<'p, 'a> Types<'p, 'a> {
         Ok(schema)
     }
 
-    fn union(
-        &self,
-        types: &[TSType<'a>],
-        bound: &Bindings<'a>,
-        unfolding: &mut Unfolding<'a>,
-    ) -> Result<Value, TooLarge> {
+    fn union(&self, types: &[TSType<'a>], bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
         let mut parts = Vec::new();
+        let mut default = None;
         for ty in types {
             if matches!(ty, TSType::TSUndefinedKeyword(_) | TSType::TSVoidKeyword(_)) {
                 continue;
             }
-            let part = self.convert(ty, bound, unfolding)?;
-            if part.as_object().is_some_and(Map::is_empty) {
-                return Ok(json!({}));
+            let mut part = self.convert(ty, bound, unfolding)?;
+            // `number | Default<0>`: the second says nothing but the default of the first.
+            if let Some(object) = part.as_object_mut().filter(|part| part.len() == 1)
+                && let Some(value) = object.remove("default")
+            {
+                default = Some(value);
+                continue;
             }
             parts.push(part);
         }
-        if parts.len() == 1 {
-            return Ok(parts.remove(0));
+        let mut schema = union_of(parts);
+        if let (Some(default), Some(object)) = (default, schema.as_object_mut()) {
+            object.insert("default".into(), default);
         }
-        if parts.iter().all(|part| part.get("const").is_some() && part.as_object().is_some_and(|part| part.len() == 1))
-        {
-            let values: Vec<_> = parts.iter_mut().map(|part| part["const"].take()).collect();
-            return Ok(json!({"enum": values}));
-        }
-        Ok(json!({"anyOf": parts}))
+        Ok(schema)
     }
+}
 
-    fn reference(
-        &self,
-        reference: &TSTypeReference<'a>,
-        bound: &Bindings<'a>,
-        unfolding: &mut Unfolding<'a>,
-    ) -> Result<Value, TooLarge> {
-        let TSTypeName::IdentifierReference(identifier) = &reference.type_name else { return Ok(json!({})) };
-        let name = identifier.name.as_str();
-        if let Some(schema) = bound.get(name) {
-            unfolding.spend(cost(schema))?;
-            return Ok(schema.clone());
-        }
-        let arguments = reference.type_arguments.as_deref();
-        if let Some(named) = self.named.get(name) {
-            return self.unfold(name, named, arguments, bound, unfolding);
-        }
-        let argument = |index: usize| arguments.and_then(|arguments| arguments.params.get(index));
-        let Some(first) = argument(0) else { return Ok(json!({})) };
-        let marked = |mark: &str, mark_value: Value, unfolding: &mut Unfolding<'a>| {
-            let mut schema = self.convert(first, bound, unfolding)?;
-            if let Some(object) = schema.as_object_mut() {
-                object.insert(mark.into(), mark_value);
-            }
-            Ok(schema)
-        };
-        match name {
-            "Cell" | "Writable" | "OpaqueRef" => marked("asCell", true.into(), unfolding),
-            "Stream" => marked("asStream", true.into(), unfolding),
-            "Secret" | "Confidential" => marked("ifc", json!({"classification": ["secret"]}), unfolding),
-            "Default" => match argument(1).and_then(|value| self.value(value)) {
-                Some(value) => {
-                    unfolding.spend(cost(&value))?;
-                    marked("default", value, unfolding)
-                }
-                None => self.convert(first, bound, unfolding),
-            },
-            "Array" | "ReadonlyArray" => Ok(json!({"type": "array", "items": self.convert(first, bound, unfolding)?})),
-            "Record" => match argument(1) {
-                Some(value) => {
-                    Ok(json!({"type": "object", "additionalProperties": self.convert(value, bound, unfolding)?}))
-                }
-                None => Ok(json!({})),
-            },
-            "Readonly" | "NonNullable" => self.convert(first, bound, unfolding),
-            "Partial" => {
-                let mut schema = self.convert(first, bound, unfolding)?;
-                schema.as_object_mut().map(|schema| schema.remove("required"));
-                Ok(schema)
-            }
-            "Required" => {
-                let mut schema = self.convert(first, bound, unfolding)?;
-                if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-                    schema["required"] = properties.keys().cloned().collect::<Vec<_>>().into();
-                }
-                Ok(schema)
-            }
-            "Pick" | "Omit" => {
-                let mut schema = self.convert(first, bound, unfolding)?;
-                let keys = match argument(1) {
-                    Some(keys) => self.convert(keys, bound, unfolding)?,
-                    None => json!({}),
-                };
-                retain_properties(&mut schema, &keys, name == "Pick");
-                Ok(schema)
-            }
-            _ => Ok(json!({})),
-        }
+fn union_of(mut parts: Vec<Value>) -> Value {
+    if parts.iter().any(|part| part.as_object().is_some_and(Map::is_empty)) && !parts.iter().any(has_secret) {
+        return json!({});
+    }
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    if !parts.is_empty()
+        && parts.iter().all(|part| part.get("const").is_some() && part.as_object().is_some_and(|part| part.len() == 1))
+    {
+        let values: Vec<_> = parts.iter_mut().map(|part| part["const"].take()).collect();
+        return json!({"enum": values});
+    }
+    if parts.is_empty() { json!({}) } else { json!({"anyOf": parts}) }
+}
+
+/// The schema of a part of what a schema describes.
+fn part<'s>(whole: &'s Value, index: &Value) -> Option<&'s Value> {
+    if index.get("type").and_then(Value::as_str) == Some("number") {
+        return whole.get("items");
+    }
+    let key = index.get("const")?;
+    if let Some(name) = key.as_str() {
+        return whole.get("properties")?.get(name).or_else(|| whole.get("additionalProperties"));
+    }
+    whole
+        .get("prefixItems")
+        .and_then(|items| items.get(usize::try_from(key.as_u64()?).ok()?))
+        .or_else(|| whole.get("items"))
+}
+
+/// What a type is called that is not understood.
+fn unknown(ty: &TSType<'_>) -> &'static str {
+    match ty {
+        TSType::TSFunctionType(_) | TSType::TSConstructorType(_) => "a cell can't hold a function",
+        TSType::TSBigIntKeyword(_) => "a bigint is no JSON",
+        TSType::TSSymbolKeyword(_) => "a symbol is no JSON",
+        TSType::TSConditionalType(_) | TSType::TSInferType(_) => "a conditional type is not understood here",
+        TSType::TSMappedType(_) => "a mapped type is not understood here",
+        TSType::TSTypeQuery(_) => "the type of a value (`typeof …`) is not understood here",
+        TSType::TSImportType(_) => "the type `import(…)` is not understood here",
+        _ => "this type is not understood here",
     }
 }

@@ -3,35 +3,46 @@
 use oxc::ast::ast::{TSInterfaceDeclaration, TSTypeName, TSTypeParameterDeclaration, TSTypeParameterInstantiation};
 use serde_json::{Value, json};
 
+use super::declared::{Meaning, Named, meaning};
 use super::values::{enum_schema, merge_objects};
-use super::{Bindings, Named, TooLarge, Types, Unfolding};
+use super::{Bindings, Converted, Refusal, Types, Unfolding};
 
-impl<'p, 'a> Types<'p, 'a> {
+impl<'a> Types<'a> {
     /// The schema of a type of this file, its parameters bound to `arguments`.
     pub(super) fn unfold(
         &self,
+        file: usize,
         name: &'a str,
-        named: &[Named<'p, 'a>],
+        named: &[Named<'a>],
         arguments: Option<&TSTypeParameterInstantiation<'a>>,
         bound: &Bindings<'a>,
         unfolding: &mut Unfolding<'a>,
-    ) -> Result<Value, TooLarge> {
-        if unfolding.open.contains(&name) {
+    ) -> Converted {
+        if unfolding.open.contains(&(file, name)) {
+            unfolding.recursive = true;
             return Ok(json!({}));
         }
         let mut given = Vec::new();
         for argument in arguments.map_or(&[][..], |arguments| arguments.params.as_slice()) {
             given.push(self.convert(argument, bound, unfolding)?);
         }
-        unfolding.open.push(name);
+        unfolding.open.push((file, name));
+        let before = std::mem::replace(&mut unfolding.file, file);
+        let unfolded = self.merged(named, &given, unfolding);
+        unfolding.file = before;
+        unfolding.open.pop();
+        unfolded
+    }
+
+    fn merged(&self, named: &[Named<'a>], given: &[Value], unfolding: &mut Unfolding<'a>) -> Converted {
         let mut merged: Option<Value> = None;
         for one in named {
             let schema = match one {
                 Named::Alias(alias) => {
-                    let bound = self.bind(alias.type_parameters.as_deref(), &given, unfolding)?;
+                    let bound = self.bind(alias.type_parameters.as_deref(), given, unfolding)?;
                     self.convert(&alias.type_annotation, &bound, unfolding)?
                 }
-                Named::Interface(interface) => self.interface(interface, &given, unfolding)?,
+                Named::Interface(interface) => self.interface(interface, given, unfolding)?,
                 Named::Enum(declaration) => enum_schema(declaration),
             };
             match &mut merged {
@@ -42,7 +53,6 @@ impl<'p, 'a> Types<'p, 'a> {
                 }
             }
         }
-        unfolding.open.pop();
         Ok(merged.unwrap_or_else(|| json!({})))
     }
 
@@ -51,16 +61,22 @@ impl<'p, 'a> Types<'p, 'a> {
         interface: &TSInterfaceDeclaration<'a>,
         given: &[Value],
         unfolding: &mut Unfolding<'a>,
-    ) -> Result<Value, TooLarge> {
+    ) -> Converted {
         let bound = self.bind(interface.type_parameters.as_deref(), given, unfolding)?;
         let mut schema = json!({"type": "object"});
         for parent in &interface.extends {
-            let TSTypeName::IdentifierReference(identifier) = &parent.type_name else { return Ok(json!({})) };
+            let refused = |unfolding: &Unfolding<'a>| {
+                unfolding
+                    .unsupported(parent.span, "an interface that extends what is no plain object of the charm's files")
+            };
+            let TSTypeName::IdentifierReference(identifier) = &parent.type_name else { return refused(unfolding) };
             let name = identifier.name.as_str();
-            let Some(named) = self.named.get(name) else { return Ok(json!({})) };
-            let parent = self.unfold(name, named, parent.type_arguments.as_deref(), &bound, unfolding)?;
-            if !merge_objects(&mut schema, parent) {
-                return Ok(json!({}));
+            let Meaning::Declared(file, named) = meaning(&self.files, unfolding.file, name) else {
+                return refused(unfolding);
+            };
+            let inherited = self.unfold(file, name, named, parent.type_arguments.as_deref(), &bound, unfolding)?;
+            if !merge_objects(&mut schema, inherited) {
+                return refused(unfolding);
             }
         }
         let own = self.object(&interface.body.body, &bound, unfolding)?;
@@ -73,7 +89,7 @@ impl<'p, 'a> Types<'p, 'a> {
         parameters: Option<&TSTypeParameterDeclaration<'a>>,
         given: &[Value],
         unfolding: &mut Unfolding<'a>,
-    ) -> Result<Bindings<'a>, TooLarge> {
+    ) -> Result<Bindings<'a>, Refusal> {
         let mut bound = Bindings::new();
         for (index, parameter) in parameters.map_or(&[][..], |list| list.params.as_slice()).iter().enumerate() {
             let schema = match (given.get(index), &parameter.default) {

@@ -8,46 +8,64 @@ use oxc::ast::ast::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Named, Types};
+use super::Types;
+use super::declared::{Meaning, Named, meaning};
 
-impl<'a> Types<'_, 'a> {
+impl<'a> Types<'a> {
     /// The value that a type of literals spells, as the second argument of `Default` does.
-    pub(super) fn value(&self, ty: &TSType<'a>) -> Option<Value> {
+    pub(super) fn value(&self, file: usize, ty: &TSType<'a>) -> Option<Value> {
         match ty {
             TSType::TSLiteralType(literal) => literal_value(&literal.literal),
             TSType::TSNullKeyword(_) => Some(Value::Null),
-            TSType::TSParenthesizedType(inner) => self.value(&inner.type_annotation),
+            TSType::TSParenthesizedType(inner) => self.value(file, &inner.type_annotation),
             TSType::TSTupleType(tuple) => {
-                tuple.element_types.iter().map(|element| self.element_value(element)).collect()
+                tuple.element_types.iter().map(|element| self.element_value(file, element)).collect()
             }
             TSType::TSTypeLiteral(literal) => {
                 let mut object = Map::new();
                 for member in &literal.members {
                     let TSSignature::TSPropertySignature(property) = member else { return None };
                     let name = key_name(&property.key).filter(|name| name != "__proto__")?;
-                    object.insert(name, self.value(&property.type_annotation.as_ref()?.type_annotation)?);
+                    let ty = &property.type_annotation.as_ref()?.type_annotation;
+                    // JSON has no `undefined`: such a key is not there.
+                    if matches!(ty, TSType::TSUndefinedKeyword(_)) {
+                        continue;
+                    }
+                    object.insert(name, self.value(file, ty)?);
                 }
                 Some(object.into())
             }
             TSType::TSTypeReference(reference) if reference.type_arguments.is_none() => {
                 let TSTypeName::IdentifierReference(identifier) = &reference.type_name else { return None };
-                match self.named.get(identifier.name.as_str())?.first()? {
-                    // One step only: an alias of an alias could go round in a circle.
-                    Named::Alias(alias) if !matches!(alias.type_annotation, TSType::TSTypeReference(_)) => {
-                        self.value(&alias.type_annotation)
-                    }
-                    _ => None,
+                let Meaning::Declared(file, [Named::Alias(alias)]) =
+                    meaning(&self.files, file, identifier.name.as_str())
+                else {
+                    return None;
+                };
+                // One step only: an alias of an alias could go round in a circle.
+                if matches!(alias.type_annotation, TSType::TSTypeReference(_)) {
+                    return None;
                 }
+                self.value(file, &alias.type_annotation)
             }
             _ => None,
         }
     }
 
-    fn element_value(&self, element: &TSTupleElement<'a>) -> Option<Value> {
+    fn element_value(&self, file: usize, element: &TSTupleElement<'a>) -> Option<Value> {
         match element {
             TSTupleElement::TSOptionalType(_) | TSTupleElement::TSRestType(_) => None,
-            element => self.value(element.as_ts_type()?),
+            element => self.value(file, element.as_ts_type()?),
         }
+    }
+}
+
+/// Whether a schema marks something as secret.
+pub(super) fn has_secret(schema: &Value) -> bool {
+    match schema {
+        Value::Object(entries) => entries.contains_key("ifc") || entries.values().any(has_secret),
+        Value::Array(items) => items.iter().any(has_secret),
+        _ => false,
     }
 }
 

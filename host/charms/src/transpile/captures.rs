@@ -1,0 +1,95 @@
+//! What functions and expressions of a page use of the pattern around them.
+//!
+//! In a pattern's body, names stand for cells. Within `computed(() => …)`, and in the expressions of a page, they are to stand for the
+//! cells' values: so `computed(() => count + 1)` becomes `computed([{count}, {}], ({count}) => count + 1)`. A name whose methods of a
+//! cell are called there, `count.get()`, stays a cell: it goes into the second object.
+
+use std::collections::BTreeMap;
+
+use oxc::ast::AstKind;
+use oxc::ast::ast::{CallExpression, Expression, IdentifierReference};
+use oxc::ast_visit::{Visit, walk};
+use oxc::semantic::Scoping;
+use oxc::span::Span;
+
+/// Methods of cells that values don't have, or that mean something else there.
+const METHODS: [&str; 7] = ["equals", "get", "key", "push", "send", "set", "update"];
+
+/// The names that an expression uses of the functions around it.
+pub(super) struct Captures<'s, 'a> {
+    scoping: &'s Scoping,
+    within: Span,
+    /// Whether each is used as a cell.
+    names: BTreeMap<&'a str, bool>,
+    /// Whether it waits, which another function around it would break.
+    pub(super) waits: bool,
+}
+
+impl<'s, 'a> Captures<'s, 'a> {
+    /// Those of what `visit` walks through, which is at `within`.
+    pub(super) fn of(scoping: &'s Scoping, within: Span, visit: impl FnOnce(&mut Self)) -> Self {
+        let mut captures = Self { scoping, within, names: BTreeMap::new(), waits: false };
+        visit(&mut captures);
+        captures
+    }
+
+    /// The two objects, as an argument: `[{a, b}, {c}]`; none if nothing is used.
+    pub(super) fn argument(&self) -> Option<String> {
+        if self.names.is_empty() {
+            return None;
+        }
+        let list = |cells: bool| {
+            let names: Vec<&str> =
+                self.names.iter().filter(|(_, cell)| **cell == cells).map(|(name, _)| *name).collect();
+            names.join(", ")
+        };
+        Some(format!("[{{{}}}, {{{}}}]", list(false), list(true)))
+    }
+
+    /// The parameter that takes them: `{a, b, c}`.
+    pub(super) fn parameter(&self) -> String {
+        format!("{{{}}}", self.names.keys().copied().collect::<Vec<_>>().join(", "))
+    }
+
+    fn note(&mut self, identifier: &IdentifierReference<'a>, cell: bool) {
+        let Some(reference) = identifier.reference_id.get() else { return };
+        let reference = self.scoping.get_reference(reference);
+        let Some(symbol) = reference.symbol_id().filter(|_| reference.is_value()) else { return };
+        let declared = self.scoping.symbol_span(symbol);
+        if self.scoping.symbol_scope_id(symbol) == self.scoping.root_scope_id()
+            || (self.within.start <= declared.start && declared.end <= self.within.end)
+        {
+            return;
+        }
+        *self.names.entry(identifier.name.as_str()).or_default() |= cell;
+    }
+}
+
+impl<'a> Visit<'a> for Captures<'_, 'a> {
+    fn enter_node(&mut self, kind: AstKind<'a>) {
+        self.waits |= matches!(kind, AstKind::AwaitExpression(_) | AstKind::YieldExpression(_));
+    }
+
+    fn visit_identifier_reference(&mut self, identifier: &IdentifierReference<'a>) {
+        self.note(identifier, false);
+    }
+
+    fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
+        if let Expression::StaticMemberExpression(member) = &call.callee
+            && METHODS.contains(&member.property.name.as_str())
+            && let Some(root) = root(&member.object)
+        {
+            self.note(root, true);
+        }
+        walk::walk_call_expression(self, call);
+    }
+}
+
+/// The name at the start of `a.b.c`.
+pub(super) fn root<'e, 'a>(expression: &'e Expression<'a>) -> Option<&'e IdentifierReference<'a>> {
+    match expression.get_inner_expression() {
+        Expression::Identifier(identifier) => Some(identifier),
+        Expression::StaticMemberExpression(member) => root(&member.object),
+        _ => None,
+    }
+}

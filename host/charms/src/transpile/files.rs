@@ -1,0 +1,161 @@
+//! The files of a charm: which import which.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use oxc::allocator::Allocator;
+use oxc::ast::ast::Statement;
+use oxc::parser::Parser;
+use oxc::span::SourceType;
+
+/// The names of the module that charms import from: the original's, and its newer one.
+const MODULES: [&str; 2] = ["commontools", "commonfabric"];
+
+/// Ends of names that an import may leave out, in the order in which they are tried.
+const ENDS: [&str; 8] = [".ts", ".tsx", ".js", ".jsx", ".mts", ".mjs", "/index.ts", "/index.tsx"];
+
+/// The most files that a charm may have.
+pub const MAX_FILES: usize = 100;
+
+/// The sources of a charm.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'s> {
+    /// The name of the file with the default export.
+    pub file_name: &'s str,
+    /// Its text.
+    pub source: &'s str,
+    /// Other files by their paths, which are relative to the folder of the first: `lib/client.ts`.
+    pub files: &'s BTreeMap<String, String>,
+}
+
+/// Whether an import's source is the module that charms import from.
+pub(super) fn is_module(source: &str) -> bool {
+    MODULES.contains(&source)
+}
+
+/// Whether it names another file of the charm.
+pub(super) fn is_relative(source: &str) -> bool {
+    source.starts_with("./") || source.starts_with("../")
+}
+
+/// The path that `source` means in the file `from`, among those for which `exists` holds.
+pub(super) fn resolve(from: &str, source: &str, exists: impl Fn(&str) -> bool) -> Option<String> {
+    candidates(from, source).into_iter().find(|path| exists(path))
+}
+
+/// The paths that `source` may mean in the file `from`, the likeliest first.
+fn candidates(from: &str, source: &str) -> Vec<String> {
+    let Some(path) = join(from, source) else { return Vec::new() };
+    // A TypeScript file may be imported by the name that its JavaScript would have.
+    let stem = [(".js", ".ts"), (".js", ".tsx"), (".jsx", ".tsx"), (".mjs", ".mts")];
+    let typed = stem.iter().filter_map(|(end, typed)| Some(format!("{}{typed}", path.strip_suffix(end)?)));
+    let ended = ENDS.iter().map(|end| format!("{path}{end}"));
+    let mut all: Vec<String> = typed.chain(ended).collect();
+    all.insert(0, path);
+    all
+}
+
+/// A relative path from the folder of the file `from`, without `.` and with `..` at its start only.
+fn join(from: &str, source: &str) -> Option<String> {
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in source.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_none_or(|last| *last == "..") => parts.push(".."),
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+/// The relative imports and re-exports of a file, types' included; none if it can't be parsed.
+fn imports(file: &str, source: &str) -> Vec<String> {
+    if !super::is_acceptable(source) {
+        return Vec::new();
+    }
+    super::on_large_stack(|| imports_of(file, source)).unwrap_or_default()
+}
+
+fn imports_of(file: &str, source: &str) -> Vec<String> {
+    let allocator = Allocator::default();
+    let Ok(language) = SourceType::from_path(Path::new(file)) else { return Vec::new() };
+    let parsed = Parser::new(&allocator, source, language.with_module(true)).parse();
+    let found = parsed.program.body.iter().filter_map(|statement| match statement {
+        Statement::ImportDeclaration(import) => Some(import.source.value.to_string()),
+        Statement::ExportFromDeclaration(export) => Some(export.source.value.to_string()),
+        Statement::ExportAllDeclaration(export) => Some(export.source.value.to_string()),
+        _ => None,
+    });
+    found.filter(|source| is_relative(source)).collect()
+}
+
+/// The further files that a charm is made of: what its first file imports by relative paths, and what those import. `read` answers
+/// the text of a file by its path, or none if there is no such file. What is missing is told by [`transpile`](super::transpile).
+pub fn gather<E>(
+    file_name: &str,
+    source: &str,
+    mut read: impl FnMut(&str) -> Result<Option<String>, E>,
+) -> Result<BTreeMap<String, String>, E> {
+    let mut files = BTreeMap::new();
+    let mut open = vec![(file_name.to_owned(), source.to_owned())];
+    while let Some((from, text)) = open.pop() {
+        for import in imports(&from, &text) {
+            let candidates = candidates(&from, &import);
+            if files.len() >= MAX_FILES || candidates.iter().any(|path| path == file_name || files.contains_key(path)) {
+                continue;
+            }
+            for path in candidates {
+                if let Some(text) = read(&path)? {
+                    open.push((path.clone(), text.clone()));
+                    files.insert(path, text);
+                    break;
+                }
+            }
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_imports_mean_files_as_in_typescript() {
+        let there = ["a.ts", "lib/b.tsx", "lib/index.ts", "../up.js", "lib/data.mjs"];
+        for (from, source, expected) in [
+            ("main.tsx", "./a.ts", Some("a.ts")),
+            ("main.tsx", "./a", Some("a.ts")),
+            ("main.tsx", "./a.js", Some("a.ts")),
+            ("main.tsx", "./lib/b.jsx", Some("lib/b.tsx")),
+            ("main.tsx", "./lib", Some("lib/index.ts")),
+            ("lib/b.tsx", "../a.ts", Some("a.ts")),
+            ("lib/b.tsx", "./data.mjs", Some("lib/data.mjs")),
+            ("lib/b.tsx", "../../up.js", Some("../up.js")),
+            ("main.tsx", "./lib/../lib/./b", Some("lib/b.tsx")),
+            ("main.tsx", "./missing", None),
+            ("main.tsx", "./", None),
+        ] {
+            let found = resolve(from, source, |path| there.contains(&path));
+            assert_eq!(found.as_deref(), expected, "{source} in {from}");
+        }
+    }
+
+    #[test]
+    fn all_files_that_are_imported_are_gathered_also_through_one_another_and_types() {
+        let disk = BTreeMap::from([
+            ("a.ts", "import type { B } from './lib/b'; export const a = 1;"),
+            ("lib/b.ts", "export * from '../a.ts'; export { c } from './c.ts'; export interface B {}"),
+            ("lib/c.ts", "import x from 'elsewhere'; export const c = 2;"),
+            ("other.ts", "export {};"),
+        ]);
+        let read = |path: &str| Ok::<_, ()>(disk.get(path).map(|text| (*text).to_owned()));
+        let found = gather("main.tsx", "import { a } from './a'; import './gone'; import 'x';", read).unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["a.ts", "lib/b.ts", "lib/c.ts"]);
+        assert_eq!(gather("main.tsx", "import './a'", |_| Err("no disk")), Err("no disk"));
+    }
+}

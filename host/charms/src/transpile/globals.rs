@@ -1,0 +1,118 @@
+//! The names that charms may use without declaring them.
+
+/// What the script guest's engine has under `globalThis`. A test compares the two.
+pub const GLOBALS: &[&str] = &[
+    "AbortController",
+    "AbortSignal",
+    "AggregateError",
+    "Array",
+    "ArrayBuffer",
+    "BigInt",
+    "BigInt64Array",
+    "BigUint64Array",
+    "Boolean",
+    "DOMException",
+    "DataView",
+    "Date",
+    "Error",
+    "EvalError",
+    "FinalizationRegistry",
+    "Float32Array",
+    "Float64Array",
+    "Function",
+    "Headers",
+    "Infinity",
+    "Int16Array",
+    "Int32Array",
+    "Int8Array",
+    "Iterator",
+    "JSON",
+    "Map",
+    "Math",
+    "NaN",
+    "Number",
+    "Object",
+    "Promise",
+    "Proxy",
+    "RangeError",
+    "ReferenceError",
+    "Reflect",
+    "RegExp",
+    "Request",
+    "Response",
+    "Set",
+    "String",
+    "Symbol",
+    "SyntaxError",
+    "TextDecoder",
+    "TextEncoder",
+    "TypeError",
+    "URIError",
+    "URL",
+    "URLSearchParams",
+    "Uint16Array",
+    "Uint32Array",
+    "Uint8Array",
+    "Uint8ClampedArray",
+    "WeakMap",
+    "WeakRef",
+    "WeakSet",
+    "atob",
+    "btoa",
+    "clearInterval",
+    "clearTimeout",
+    "console",
+    "crypto",
+    "decodeURI",
+    "decodeURIComponent",
+    "encodeURI",
+    "encodeURIComponent",
+    "escape",
+    "eval",
+    "fetch",
+    "globalThis",
+    "isFinite",
+    "isNaN",
+    "parseFloat",
+    "parseInt",
+    "performance",
+    "queueMicrotask",
+    "setInterval",
+    "setTimeout",
+    "structuredClone",
+    "undefined",
+    "unescape",
+];
+
+/// What is said of a name that nobody declares: what there is in its place.
+pub(super) fn missing(name: &str) -> String {
+    let instead = match name {
+        "window"
+        | "document"
+        | "navigator"
+        | "location"
+        | "alert"
+        | "confirm"
+        | "prompt"
+        | "history"
+        | "DOMParser"
+        | "HTMLElement"
+        | "customElements"
+        | "requestAnimationFrame" => "charms run on the server, where there is no page",
+        "localStorage" | "sessionStorage" | "indexedDB" | "caches" => "what a charm keeps, it keeps in cells",
+        "process" | "Deno" | "Bun" | "require" | "module" | "exports" | "__dirname" | "__filename" => {
+            "charms see nothing of the machine; configuration comes by inputs"
+        }
+        "Buffer" => "use Uint8Array, TextEncoder, atob and btoa",
+        "XMLHttpRequest" | "WebSocket" | "EventSource" | "WebTransport" => "use fetch()",
+        "FormData" | "Blob" | "File" | "FileReader" | "ReadableStream" | "WritableStream" | "TransformStream" => {
+            "bodies are texts, URLSearchParams or bytes"
+        }
+        "Intl" => "format dates with toISOString() and the UTC getters",
+        "WebAssembly" | "SharedArrayBuffer" | "Atomics" | "Worker" | "SharedWorker" | "MessageChannel" => {
+            "a charm is one thread of JavaScript"
+        }
+        _ => "it is neither declared in this file nor imported, and JavaScript has no such name",
+    };
+    format!("`{name}` is not available to charms: {instead}")
+}

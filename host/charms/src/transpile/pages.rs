@@ -1,0 +1,106 @@
+//! Pages and computed cells: where functions and expressions are given the values of cells.
+
+use oxc::ast::ast::{
+    Argument, Expression, JSXAttribute, JSXAttributeName, JSXAttributeValue, JSXChild, JSXExpressionContainer,
+    ObjectProperty, PropertyKey,
+};
+use oxc::ast_visit::Visit as _;
+use oxc::span::GetSpan;
+
+use super::captures::{Captures, root};
+use super::inspect::Walk;
+
+impl<'a> Walk<'_, 'a> {
+    /// `computed(() => …)` is handed what it uses of the pattern.
+    pub(super) fn computed(&mut self, arguments: &[Argument<'a>]) {
+        let [only] = arguments else { return };
+        let Some(function) = only.as_expression() else { return };
+        let parameters = match function.get_inner_expression() {
+            Expression::ArrowFunctionExpression(arrow) => &arrow.params,
+            Expression::FunctionExpression(function) => &function.params,
+            _ => return,
+        };
+        if !parameters.items.is_empty() || parameters.rest.is_some() {
+            return;
+        }
+        let captures = Captures::of(self.file.scoping, function.span(), |captures| captures.visit_expression(function));
+        if let Some(argument) = captures.argument() {
+            self.found.edits.insert(only.span().start, format!("{argument}, "));
+            self.found.edits.insert(parameters.span.start + 1, captures.parameter());
+        }
+    }
+
+    /// What a pattern returns as its `UI` is made only when somebody looks at it.
+    pub(super) fn page(&mut self, property: &ObjectProperty<'a>) {
+        let PropertyKey::Identifier(key) = &property.key else { return };
+        if !property.computed || self.imported_as(&key.name) != Some("UI") {
+            return;
+        }
+        if matches!(property.value, Expression::Identifier(_) | Expression::StaticMemberExpression(_)) {
+            return;
+        }
+        let span = property.value.span();
+        self.pages = true;
+        self.found.edits.insert(span.start, "__page(() => (".into());
+        self.found.edits.insert(span.end, "))".into());
+    }
+
+    /// An attribute shows values. What begins with `on` is a handler, and `$` binds a cell.
+    pub(super) fn attribute(&mut self, attribute: &JSXAttribute<'a>) {
+        let name = match &attribute.name {
+            JSXAttributeName::Identifier(name) => name.name.as_str(),
+            JSXAttributeName::NamespacedName(_) => return,
+        };
+        if name.starts_with("on") || name.starts_with('$') {
+            return;
+        }
+        if let Some(JSXAttributeValue::ExpressionContainer(container)) = &attribute.value {
+            self.shown(container);
+        }
+    }
+
+    /// So does a child.
+    pub(super) fn child(&mut self, child: &JSXChild<'a>) {
+        if let JSXChild::ExpressionContainer(container) = child {
+            self.shown(container);
+        }
+    }
+
+    fn shown(&mut self, container: &JSXExpressionContainer<'a>) {
+        let Some(expression) = container.expression.as_expression().filter(|one| self.wants_values(one)) else {
+            return;
+        };
+        let span = expression.span();
+        let captures = Captures::of(self.file.scoping, span, |captures| captures.visit_expression(expression));
+        let Some(argument) = captures.argument().filter(|_| !captures.waits) else { return };
+        self.pages = true;
+        self.found.edits.insert(span.start, format!("__value({argument}, ({}) => (", captures.parameter()));
+        self.found.edits.insert(span.end, "))".into());
+    }
+
+    /// Whether an expression computes something of values. A cell by itself, and what takes cells, is left as it is.
+    fn wants_values(&self, expression: &Expression<'a>) -> bool {
+        match expression.get_inner_expression() {
+            Expression::Identifier(_)
+            | Expression::StringLiteral(_)
+            | Expression::NumericLiteral(_)
+            | Expression::BooleanLiteral(_)
+            | Expression::NullLiteral(_)
+            | Expression::JSXElement(_)
+            | Expression::JSXFragment(_)
+            | Expression::ArrowFunctionExpression(_)
+            | Expression::FunctionExpression(_)
+            | Expression::TaggedTemplateExpression(_) => false,
+            Expression::StaticMemberExpression(member) => root(&member.object).is_none(),
+            Expression::CallExpression(call) => match &call.callee {
+                Expression::Identifier(name) => !self.takes_cells(&name.name),
+                // Items of a cell are cells, each with a page of its own.
+                Expression::StaticMemberExpression(member) if member.property.name == "map" => {
+                    root(&member.object).is_none()
+                }
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+}

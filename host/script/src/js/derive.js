@@ -1,0 +1,202 @@
+// Derived cells: what follows from other cells. Each is made anew when it is read and something it was made from has changed.
+
+// All derived documents of this call.
+const derivations = [];
+// What is read while a derived document is made.
+let reading;
+
+// A cell that holds what `compute` returns; `inputs` are the cells that it is known to be made from, if they are known.
+function derivedCell(compute, inputs) {
+  const cell = lazyCell(compute, inputs);
+  derivations.push(cell[STATE].document);
+  return cell;
+}
+
+// The same for pages: nothing is computed unless somebody looks.
+function lazyCell(compute, inputs) {
+  const derived = { compute, inputs, value: undefined, reads: undefined, seen: -1, computing: false };
+  return view({ name: undefined, schema: undefined, kept: false, dirty: false, version: 0, derived }, []);
+}
+
+function noteRead(document, path) {
+  reading?.push({ document, path, version: document.version });
+}
+
+// Brings a derived document up to date.
+function refresh(document) {
+  const { derived } = document;
+  if (derived.computing) throw new TypeError("a derived cell can't follow from itself");
+  if (derived.seen === clock || (derived.reads !== undefined && derived.reads.every(isCurrent))) {
+    derived.seen = clock;
+    return;
+  }
+  const outer = reading;
+  const reads = reading = [];
+  derived.computing = true;
+  derived.seen = clock;
+  try {
+    const value = derived.compute();
+    if (typeof value?.then === "function") {
+      throw new TypeError("a derived cell can't wait for a promise: do that in a handler, or with fetchData()");
+    }
+    if (!same(value, derived.value)) document.version++;
+    derived.value = value;
+    derived.reads = reads;
+  } finally {
+    derived.computing = false;
+    reading = outer;
+  }
+}
+
+function isCurrent({ document, version }) {
+  if (document.derived !== undefined) refresh(document);
+  return document.version === version;
+}
+
+function same(a, b) {
+  if (a === b) return true;
+  return isObject(a) && isObject(b) && isData(a) && isData(b) && JSON.stringify(a) === JSON.stringify(b);
+}
+
+// Whether a value is JSON all through: no cells, pages or functions in it.
+function isData(value) {
+  if (typeof value === "function" || isCell(value) || value instanceof Stream || value instanceof Page) return false;
+  return !isObject(value) || Object.values(value).every(isData);
+}
+
+// The first cell on the way into a derived document's value, and the rest of the way.
+function derivedPlace(document, path) {
+  refresh(document);
+  let { value } = document.derived;
+  for (let index = 0; ; index++) {
+    if (isCell(value)) return [value, path.slice(index)];
+    if (index === path.length) return [];
+    value = at(value, path[index]);
+  }
+}
+
+function derivedValue(document, path) {
+  refresh(document);
+  noteRead(document, path);
+  let { value } = document.derived;
+  for (const key of path) value = at(value, key);
+  return isObject(value) && isData(value) ? copy(value) : value;
+}
+
+// The cells in a value, and in what is in it.
+function cellsIn(value, depth = 0) {
+  if (isCell(value)) return [value];
+  if (!isPlain(value) || depth > 20) return [];
+  return Object.values(value).flatMap((part) => cellsIn(part, depth + 1));
+}
+
+// What `fn` makes of its input, in which cells are values unless the schema says otherwise.
+function apply(fn, input, schema) {
+  return derivedCell(() => fn(present(input, schema ?? {})), cellsIn(input));
+}
+
+// derive(input, fn), derive(inputSchema, resultSchema, input, fn)
+function derive(...given) {
+  const fn = given.pop();
+  if (typeof fn !== "function") throw new TypeError("derive() needs a function: derive(cell, (value) => …)");
+  if (given.length === 1) return apply(fn, given[0]);
+  const [schema, , input] = given;
+  checkSchema(schema);
+  return apply(fn, input, schema);
+}
+
+// lift(fn), lift(inputSchema, resultSchema, fn): a function of cells that makes a derived cell.
+function lift(...given) {
+  const fn = given.findLast((one) => typeof one === "function");
+  if (fn === undefined) throw new TypeError("lift() needs a function: lift((value) => …)");
+  const schema = typeof given[0] === "function" ? undefined : given[0];
+  checkSchema(schema);
+  return (input) => apply(fn, input, schema);
+}
+
+// computed(fn): the transpiler hands in what `fn` uses of the pattern, as computed(captured, fn).
+function computed(...given) {
+  const fn = given.pop();
+  if (typeof fn !== "function") throw new TypeError("computed() needs a function: computed(() => …)");
+  const [captured] = given;
+  if (captured === undefined) return derivedCell(() => fn(), undefined);
+  const [values, cells] = captured;
+  return derivedCell(() => fn({ ...present(values, {}), ...cells }), cellsIn([values, cells]));
+}
+
+function str(texts, ...values) {
+  const text = (value) => {
+    const plainValue = plain(value);
+    return isObject(plainValue) ? JSON.stringify(plainValue) : String(plainValue ?? "");
+  };
+  return derivedCell(() => texts.map((part, index) => part + (index < values.length ? text(values[index]) : "")).join(""), cellsIn(values));
+}
+
+function ifElse(condition, yes, no) {
+  return derivedCell(() => plain(condition) ? yes : no, cellsIn([condition, yes, no]));
+}
+
+// Requests of the pattern's own: `{ document, request }`.
+const fetches = [];
+
+// fetchData({ url, mode, options }): a cell of `{ pending, result, error }`. The request is sent when it is not what was sent last.
+function fetchData(parameters) {
+  if (running) throw new TypeError("fetchData() belongs in a pattern; a handler can call fetch()");
+  const document = makeDocument({ pending: true }, undefined, `__fetch/${fetches.length}`);
+  const request = apply(requestOf, parameters);
+  fetches.push({ document, request });
+  return view(document, []);
+}
+
+function requestOf(parameters) {
+  const { url, mode = "json", options } = parameters ?? {};
+  if (mode !== "json" && mode !== "text") throw new TypeError('fetchData() has the modes "json" and "text"');
+  return { url: url === undefined || url === null ? "" : String(url), mode, options: options ?? {} };
+}
+
+// Sends the requests that are due. Returns a promise of their ends, or nothing if none is.
+function sendDue() {
+  const due = fetches.filter(({ document, request }) => read(document, ["request"]) !== JSON.stringify(request.get()));
+  return due.length === 0 ? undefined : Promise.all(due.map(({ document, request }) => send(document, request.get())));
+}
+
+async function send(document, request) {
+  const done = (state) => write(document, [], { pending: false, ...state, request: JSON.stringify(request) });
+  if (request.url === "") return done({});
+  try {
+    const { body, ...options } = request.options;
+    const init = body === undefined ? options : { ...options, body: typeof body === "string" ? body : JSON.stringify(body) };
+    const response = await fetch(new URL(request.url, host.apiUrl()), init);
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim());
+    done({ result: request.mode === "json" ? await response.json() : await response.text() });
+  } catch (error) {
+    done({ error: describe(error) });
+  }
+}
+
+// How often derived cells and requests may cause one another anew.
+const MAX_ROUNDS = 100;
+let rounds = 0;
+
+// Brings up to date what follows from what was written, or everything. Returns a promise if that takes requests: call it again after.
+function settle(everything) {
+  for (let last; last !== clock;) {
+    last = clock;
+    for (const document of derivations) if (everything || follows(document)) refresh(document);
+    if (++rounds > MAX_ROUNDS) throw new RangeError("derived cells don't settle: what they write changes what they follow from");
+  }
+  return sendDue();
+}
+
+// Whether something that a value shows was written in this call.
+function touched(value) {
+  return cellsIn(value).some((cell) => {
+    const { document } = cell[STATE];
+    return document.derived === undefined ? document.dirty : follows(document);
+  });
+}
+
+function follows(document) {
+  const { inputs } = document.derived;
+  return inputs === undefined || touched(inputs);
+}
