@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
 use crate::natives;
-use crate::source_map::SourceMap;
+use crate::source_map::{SourceMap, without_map};
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the guest's stack
 /// each, which has a mebibyte.
@@ -89,19 +89,19 @@ impl Engine {
 
     /// Runs the charm's pattern for the first time: stores its cells, with `inputs`, a JSON object, over their defaults.
     pub fn setup(mut self, program: Program<'_>, inputs: &str) -> Result<Shape, Failure> {
-        let map = SourceMap::of(program.file, program.module);
-        let shape = self.try_setup(program, inputs).map_err(|error| self.failure(&error, &map))?;
+        let shape = self.try_setup(program, inputs).map_err(|error| self.failure(&error, program))?;
         serde_json::from_str(&shape).map_err(|error| Failure::new(format!("the charm's shape can't be read: {error}")))
     }
 
     /// Sends `event`, a JSON text, to one of the charm's streams, and returns when its handler and all that it started is done.
     pub fn handle(mut self, program: Program<'_>, stream: &str, event: &str) -> Result<(), Failure> {
-        let map = SourceMap::of(program.file, program.module);
-        self.try_handle(program, stream, event).map_err(|error| self.failure(&error, &map))
+        self.try_handle(program, stream, event).map_err(|error| self.failure(&error, program))
     }
 
-    fn failure(&mut self, error: &JsError, map: &SourceMap<'_>) -> Failure {
-        Failure::of(error, &self.runtime, map, &mut self.context)
+    /// The map is read only now: most calls have no use for it.
+    fn failure(&mut self, error: &JsError, program: Program<'_>) -> Failure {
+        let map = SourceMap::of(program.file, program.module);
+        Failure::of(error, &self.runtime, &map, &mut self.context)
     }
 
     fn try_setup(&mut self, program: Program<'_>, inputs: &str) -> JsResult<String> {
@@ -129,7 +129,7 @@ impl Engine {
 
     /// Evaluates the module, and returns its default export.
     fn load(&mut self, program: Program<'_>) -> JsResult<JsValue> {
-        let source = Source::from_bytes(program.module).with_path(Path::new(program.file));
+        let source = Source::from_bytes(without_map(program.module)).with_path(Path::new(program.file));
         let module = Module::parse(source, None, &mut self.context)?;
         let evaluated = module.load_link_evaluate(&mut self.context);
         let ran = self.run();
