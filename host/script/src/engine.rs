@@ -1,5 +1,6 @@
 //! A JavaScript engine that knows `commontools`, and runs one charm once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
 use crate::natives;
-use crate::source_map::SourceMap;
+use crate::source_map::{SourceMap, without_map};
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the guest's stack
 /// each, which has a mebibyte.
@@ -46,6 +47,8 @@ pub struct Program<'p> {
     pub file: &'p str,
     /// An ES module in JavaScript; may end with a source map.
     pub module: &'p str,
+    /// Further modules by the names under which they are imported, which are those of the author's files.
+    pub files: &'p BTreeMap<String, String>,
 }
 
 /// What a charm is made of, beside its cells.
@@ -64,6 +67,7 @@ pub struct Engine {
     context: Context,
     jobs: Rc<Jobs>,
     hooks: Rc<Hooks>,
+    loader: Rc<MapModuleLoader>,
     runtime: JsObject,
 }
 
@@ -86,30 +90,31 @@ impl Engine {
         limits.set_stack_size_limit(MAX_VALUES);
         context.set_runtime_limits(limits);
         let runtime = start(&loader, &mut context).map_err(failed)?;
-        Ok(Self { context, jobs, hooks, runtime })
+        Ok(Self { context, jobs, hooks, loader, runtime })
     }
 
     /// Runs the charm's pattern for the first time: stores its cells, with `inputs`, a JSON object, over their defaults.
     pub fn setup(mut self, program: Program<'_>, inputs: &str) -> Result<Shape, Failure> {
-        let map = SourceMap::of(program.file, program.module);
-        let shape = self.try_setup(program, inputs).map_err(|error| self.failure(&error, &map))?;
+        let shape = self.try_setup(program, inputs).map_err(|error| self.failure(&error, program))?;
         serde_json::from_str(&shape).map_err(|error| Failure::new(format!("the charm's shape can't be read: {error}")))
     }
 
     /// Sends `event`, a JSON text, to one of the charm's streams, and returns when its handler and all that it started is done.
     pub fn handle(mut self, program: Program<'_>, stream: &str, event: &str) -> Result<(), Failure> {
-        let map = SourceMap::of(program.file, program.module);
-        self.try_handle(program, stream, event).map_err(|error| self.failure(&error, &map))
+        self.try_handle(program, stream, event).map_err(|error| self.failure(&error, program))
     }
 
     /// The charm's page: the tree that its pattern returns as `UI`, as JSON; none if it returns none.
     pub fn page(mut self, program: Program<'_>) -> Result<Option<String>, Failure> {
-        let map = SourceMap::of(program.file, program.module);
-        self.try_page(program).map_err(|error| self.failure(&error, &map))
+        self.try_page(program).map_err(|error| self.failure(&error, program))
     }
 
-    fn failure(&mut self, error: &JsError, map: &SourceMap<'_>) -> Failure {
-        Failure::of(error, &self.runtime, map, &mut self.context)
+    /// The maps are read only now: most calls have no use for them.
+    fn failure(&mut self, error: &JsError, program: Program<'_>) -> Failure {
+        let files = program.files.iter().map(|(file, module)| (file.as_str(), module.as_str()));
+        let maps = std::iter::once((program.file, program.module)).chain(files);
+        let maps: Vec<_> = maps.map(|(file, module)| SourceMap::of(file, module)).collect();
+        Failure::of(error, &self.runtime, &maps, &mut self.context)
     }
 
     fn try_setup(&mut self, program: Program<'_>, inputs: &str) -> JsResult<String> {
@@ -160,11 +165,19 @@ impl Engine {
 
     /// Evaluates the module, and returns its default export.
     fn load(&mut self, program: Program<'_>) -> JsResult<JsValue> {
-        let source = Source::from_bytes(program.module).with_path(Path::new(program.file));
-        let module = Module::parse(source, None, &mut self.context)?;
+        for (file, module) in program.files {
+            let module = self.parse(file, module)?;
+            self.loader.insert(file, module);
+        }
+        let module = self.parse(program.file, program.module)?;
         let evaluated = module.load_link_evaluate(&mut self.context);
         self.finish(evaluated.into(), "the module waits for a promise that nothing is left to settle")?;
         module.namespace(&mut self.context).get(js_string!("default"), &mut self.context)
+    }
+
+    fn parse(&mut self, file: &str, module: &str) -> JsResult<Module> {
+        let source = Source::from_bytes(without_map(module)).with_path(Path::new(file));
+        Module::parse(source, None, &mut self.context)
     }
 
     /// Runs until nothing is left to run. A rejection that nobody handles is an error.

@@ -26,7 +26,7 @@ impl Failure {
     }
 
     /// What `error` says; `runtime` is the object that the files in `js/` make.
-    pub(crate) fn of(error: &JsError, runtime: &JsObject, map: &SourceMap<'_>, context: &mut Context) -> Self {
+    pub(crate) fn of(error: &JsError, runtime: &JsObject, maps: &[SourceMap<'_>], context: &mut Context) -> Self {
         // A limit of the engine's can't be caught by the charm, and is no JavaScript value. It prints its frames after its message.
         let printed = error.to_string();
         let frames = printed.find("\n    at ").map_or("", |at| &printed[at..]);
@@ -36,14 +36,14 @@ impl Failure {
             } else {
                 format!("Error: {engine}")
             };
-            return Self { message, stack: map.stack(frames, MAX_FRAMES) };
+            return Self { message, stack: stack_of(maps, frames, MAX_FRAMES) };
         }
         let Ok(value) = error.clone().into_opaque(context) else {
             return Self { message: printed, stack: None };
         };
         let message = ask(runtime, "describe", &value, context).unwrap_or_else(|| "an error that has no text".into());
         let stack = ask(runtime, "stackOf", &value, context).unwrap_or_default();
-        let stack = map.stack(&stack, MAX_FRAMES).or_else(|| map.stack(frames, MAX_FRAMES));
+        let stack = stack_of(maps, &stack, MAX_FRAMES).or_else(|| stack_of(maps, frames, MAX_FRAMES));
         Self { message, stack }
     }
 }
@@ -68,24 +68,25 @@ fn ask(runtime: &JsObject, function: &str, value: &JsValue, context: &mut Contex
     Some(text.as_string()?.to_std_string_lossy())
 }
 
-impl SourceMap<'_> {
-    /// The frames of the charm's own file in a stack of the engine's, at the author's lines; none if there are none.
-    fn stack(&self, stack: &str, most: usize) -> Option<String> {
-        let mut text = String::new();
-        for (function, line, column) in stack.lines().filter_map(|frame| self.frame(frame)).take(most) {
-            let (line, column) = self.original(line, column);
-            let file = self.file();
-            let separator = if text.is_empty() { "" } else { "\n" };
-            let written = if function.is_empty() || function == "<main>" {
-                write!(text, "{separator}at {file}:{line}:{column}")
-            } else {
-                write!(text, "{separator}at {function} ({file}:{line}:{column})")
-            };
-            written.ok()?;
-        }
-        (!text.is_empty()).then_some(text)
+/// The frames of the charm's own files in a stack of the engine's, at the author's lines; none if there are none.
+fn stack_of(maps: &[SourceMap<'_>], stack: &str, most: usize) -> Option<String> {
+    let mut text = String::new();
+    let frames = stack.lines().filter_map(|frame| maps.iter().find_map(|map| Some((map, map.frame(frame)?))));
+    for (map, (function, line, column)) in frames.take(most) {
+        let (line, column) = map.original(line, column);
+        let file = map.file();
+        let separator = if text.is_empty() { "" } else { "\n" };
+        let written = if function.is_empty() || function == "<main>" {
+            write!(text, "{separator}at {file}:{line}:{column}")
+        } else {
+            write!(text, "{separator}at {function} ({file}:{line}:{column})")
+        };
+        written.ok()?;
     }
+    (!text.is_empty()).then_some(text)
+}
 
+impl SourceMap<'_> {
     /// Function, line and column of a frame: `    at name (file:1:2)`.
     fn frame<'f>(&self, frame: &'f str) -> Option<(&'f str, u32, u32)> {
         // Names of functions and files may have parentheses in them.
@@ -102,10 +103,13 @@ mod tests {
 
     #[test]
     fn only_frames_of_the_charms_file_are_kept() {
-        let map = SourceMap::of("charm (1).ts", "no map");
-        let stack = "\n    at inner (charm (1).ts:3:7)\n    at get (commontools:1:1)\n    at map (native)\n    at <main> (charm (1).ts:9:1)\n    at x (charm (1).ts:?:?)";
-        assert_eq!(map.stack(stack, 20).as_deref(), Some("at inner (charm (1).ts:3:7)\nat charm (1).ts:9:1"));
-        assert_eq!(map.stack(stack, 1).as_deref(), Some("at inner (charm (1).ts:3:7)"));
-        assert_eq!(map.stack("", 20), None);
+        let maps = ["charm (1).ts", "lib/a.ts"].map(|file| SourceMap::of(file, "no map"));
+        let stack = "\n    at inner (charm (1).ts:3:7)\n    at get (commontools:1:1)\n    at map (native)\n    at <main> (charm (1).ts:9:1)\n    at b (lib/a.ts:2:2)\n    at x (charm (1).ts:?:?)";
+        assert_eq!(
+            stack_of(&maps, stack, 20).as_deref(),
+            Some("at inner (charm (1).ts:3:7)\nat charm (1).ts:9:1\nat b (lib/a.ts:2:2)")
+        );
+        assert_eq!(stack_of(&maps, stack, 1).as_deref(), Some("at inner (charm (1).ts:3:7)"));
+        assert_eq!(stack_of(&maps, "", 20), None);
     }
 }

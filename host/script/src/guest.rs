@@ -37,18 +37,44 @@ impl Guest for Script {
         Ok(Shape { name: shape.name, streams: shape.streams, secrets: shape.secrets })
     }
 
+    fn page() -> Result<Option<String>, HandlerError> {
+        with_program(Engine::page)
+    }
+
     fn handle(stream: String, event: String) -> Result<(), HandlerError> {
         with_program(|engine, program| engine.handle(program, &stream, &event))
     }
+}
+
+thread_local! {
+    /// The engine that was made ahead. An instance serves one call, which takes it.
+    static READY: Cell<Option<Engine>> = const { Cell::new(None) };
+}
+
+/// Makes the engine ahead. `integrations/build` calls this once and keeps the memory as it is then, so that no call has to
+/// wait for it. Nothing outside answers meanwhile: an engine that asked for the time or a random number would fail here.
+#[allow(unsafe_code, reason = "the builder calls it by its name")]
+#[unsafe(no_mangle)]
+extern "C" fn prepare() {
+    match engine() {
+        Ok(engine) => READY.set(Some(engine)),
+        // The builder says that the start failed. What it would say is lost; natively, tests say it.
+        Err(failure) => panic!("{}", failure.message),
+    }
+}
+
+fn engine() -> Result<Engine, Failure> {
+    Engine::new(Rc::new(Outside::default()))
 }
 
 fn with_program<T>(run: impl FnOnce(Engine, Program<'_>) -> Result<T, Failure>) -> Result<T, HandlerError> {
     let module = config::get("charm.module")
         .ok_or_else(|| Failure::new("the host handed in no module: its configuration lacks `charm.module`"));
     let file = config::get("charm.file").unwrap_or_else(|| "charm".into());
+    let files = config::get("charm.files").and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     let result = module.and_then(|module| {
-        let engine = Engine::new(Rc::new(Outside::default()))?;
-        run(engine, Program { file: &file, module: &module })
+        let engine = READY.take().map_or_else(engine, Ok)?;
+        run(engine, Program { file: &file, module: &module, files: &files })
     });
     result.map_err(|failure| HandlerError { message: failure.message, stack: failure.stack })
 }

@@ -20,11 +20,8 @@ struct Json {
 impl<'m> SourceMap<'m> {
     /// The map that `module` ends with. Without one, its lines are the author's.
     pub(crate) fn of(file: &'m str, module: &str) -> Self {
-        let pieces = module
-            .trim_end()
-            .rsplit_once('\n')
-            .and_then(|(_, last)| last.strip_prefix(PREFIX))
-            .and_then(|map| BASE64.decode(map.as_bytes()).ok())
+        let pieces = split(module)
+            .and_then(|(_, map)| BASE64.decode(map.as_bytes()).ok())
             .and_then(|map| serde_json::from_slice::<Json>(&map).ok())
             .and_then(|map| decode(&map.mappings))
             .unwrap_or_default();
@@ -45,6 +42,20 @@ impl<'m> SourceMap<'m> {
             None => (line, column),
         }
     }
+}
+
+/// What there is to parse of a module: its map is often longer than all else, and only a comment.
+pub(crate) fn without_map(module: &str) -> &str {
+    split(module).map_or(module, |(code, _)| code)
+}
+
+/// The code of a module, and the map in its last line.
+fn split(module: &str) -> Option<(&str, &str)> {
+    let (code, last) = module.trim_end().rsplit_once('\n')?;
+    let map = last.strip_prefix(PREFIX)?;
+    // Anything else in this line would be the end of a text or a comment that the line is within.
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    map.bytes().all(is_base64).then_some((code, map))
 }
 
 fn decode(mappings: &str) -> Option<Vec<[u32; 4]>> {
@@ -116,6 +127,15 @@ mod tests {
             ((9, 9), (6, 2)),
         ] {
             assert_eq!(map.original(line, column), expected, "{line}:{column}");
+        }
+    }
+
+    #[test]
+    fn the_map_is_not_parsed_as_code() {
+        assert_eq!(without_map(&module("AAAA")), "x;");
+        let text = format!("`\n{PREFIX}AAAA`;");
+        for whole in ["x;", "x;\n// no map\n", "", "\n", &text] {
+            assert_eq!(without_map(whole), whole);
         }
     }
 

@@ -5,18 +5,21 @@ use wasm_encoder::{ComponentSection, CustomSection};
 use wasm_metadata::{AddMetadata, AddMetadataField};
 use wit_component::ComponentEncoder;
 
-use crate::BuildError;
 use crate::guests::Guest;
+use crate::{BuildError, snapshot};
 
 /// Who made a guest that has no manifest to say so.
 const AUTHORS: &str = "The bg-wasm-host authors";
 
-/// The component of a guest whose core module is `module`: validated, with the manifest and the standard metadata.
-pub(crate) fn encode(guest: &Guest, module: &[u8]) -> Result<Vec<u8>, BuildError> {
+/// The component of a guest whose core module is `module`: started as far as it can be, validated, with the manifest and the
+/// standard metadata.
+pub(crate) fn encode(guest: &Guest, module: Vec<u8>) -> Result<Vec<u8>, BuildError> {
+    let module = snapshot::prepared(module)
+        .map_err(|error| BuildError::Prepare { id: guest.id.clone(), reason: format!("{error:#}") })?;
     let refuse = |reason: String| BuildError::Encode { id: guest.id.clone(), reason };
     // `{:#}` shows the causes too.
     let component = ComponentEncoder::default()
-        .module(module)
+        .module(&module)
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| refuse(format!("{error:#}")))?;
     describe(&component, guest).map_err(refuse)
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_is_no_module_is_refused_by_name() {
-        let error = encode(&guest(None), b"not wasm").unwrap_err();
+        let error = encode(&guest(None), b"not wasm".to_vec()).unwrap_err();
         assert!(error.to_string().starts_with("mail: its module cannot become a component"), "{error}");
     }
 }

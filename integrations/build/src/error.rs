@@ -87,6 +87,17 @@ pub enum BuildError {
         /// The library's name.
         module: String,
     },
+    /// A guest whose start can't be done ahead.
+    #[error(
+        "{id}: its start failed, which is done while it is built and must not ask the outside for anything: {reason}\n\
+         `cargo test --workspace --lib` runs it with more to say"
+    )]
+    Prepare {
+        /// Which guest.
+        id: String,
+        /// Why.
+        reason: String,
+    },
     /// A module that no component can be made of.
     #[error("{id}: its module cannot become a component: {reason}")]
     Encode {

@@ -8,6 +8,8 @@
 //! the compiler may be another one than the host's. The same source and compiler give the same bytes in whichever folder the
 //! workspace lies.
 //!
+//! A guest that exports `prepare` is started while it is built, and begins there ever after.
+//!
 //! Tests of what authors build by themselves call [`prepare_wasip2`].
 
 mod compile;
@@ -19,6 +21,7 @@ mod files;
 mod guests;
 mod progress;
 mod run;
+mod snapshot;
 mod sources;
 mod stamp;
 mod toolchain;
@@ -175,7 +178,7 @@ impl Plan {
         progress.stage("encoding the components");
         let mut components = Vec::with_capacity(self.guests.len());
         for (guest, module) in self.guests.iter().zip(modules) {
-            let bytes = component::encode(guest, &files::read(&module)?)?;
+            let bytes = component::encode(guest, files::read(&module)?)?;
             files::write_if_changed(&self.out.join(guest.file_name()), &bytes)?;
             let mut component = files::describe(&guest.id, &self.out)?;
             component.took = Some(started.elapsed());

@@ -1,6 +1,7 @@
 //! The engine against a host that is a few maps. The same module runs in the sandbox in the product's tests.
 
 mod charms;
+mod derived;
 mod runtime;
 mod web;
 
@@ -86,12 +87,13 @@ impl Host for Outside {
 /// A charm, and what it has outside.
 struct Charm {
     module: String,
+    files: BTreeMap<String, String>,
     outside: Rc<Outside>,
 }
 
 impl Charm {
     fn new(module: &str) -> Self {
-        Self { module: module.to_owned(), outside: Rc::default() }
+        Self { module: module.to_owned(), files: BTreeMap::new(), outside: Rc::default() }
     }
 
     /// A charm with one handler, of which `body` is the body, and one cell, `out`.
@@ -107,7 +109,7 @@ impl Charm {
     }
 
     fn program(&self) -> Program<'_> {
-        Program { file: "charm.js", module: &self.module }
+        Program { file: "charm.js", module: &self.module, files: &self.files }
     }
 
     fn engine(&self) -> Engine {
@@ -127,6 +129,11 @@ impl Charm {
         self.setup("{}")?;
         self.handle("run", "{}")?;
         Ok(self.cell("out"))
+    }
+
+    fn page(&self) -> Result<Value, Failure> {
+        let page = self.engine().page(self.program())?;
+        Ok(page.map_or(Value::Null, |json| serde_json::from_str(&json).expect("JSON")))
     }
 
     fn cell(&self, name: &str) -> Value {
