@@ -149,7 +149,8 @@ fn an_expired_token_is_renewed_before_the_poll() {
         ["run", "--once", "--allow-private", &base, "--allow-charm-http", &base, "--oauth-refresh-url", &refresh];
     host.command(args).unwrap().success().unwrap();
     assert_eq!(cell(&host, &charm, "emails").as_array().map(Vec::len), Some(1));
-    let renewals = |google: &FakeGoogle| google.requests().iter().filter(|seen| seen.method == "POST").count();
+    let renewals =
+        |google: &FakeGoogle| google.requests().iter().filter(|seen| seen.path.ends_with("/refresh")).count();
     assert_eq!(renewals(&google), 1);
     host.command(args).unwrap().success().unwrap();
     assert_eq!(renewals(&google), 1, "what is good for long is not renewed again");

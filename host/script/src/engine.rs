@@ -35,7 +35,20 @@ const RUNTIME: &str = concat!(
     include_str!("js/cells.js"),
     include_str!("js/derive.js"),
     include_str!("js/pages.js"),
-    include_str!("js/web.js"),
+    // A block of its own: what these files call their things is their own affair.
+    "{\n",
+    include_str!("js/web/base.js"),
+    include_str!("js/web/events.js"),
+    include_str!("js/web/timers.js"),
+    include_str!("js/web/encoding.js"),
+    include_str!("js/web/url.js"),
+    include_str!("js/web/headers.js"),
+    include_str!("js/web/body.js"),
+    include_str!("js/web/fetch.js"),
+    include_str!("js/web/clone.js"),
+    include_str!("js/web/console.js"),
+    include_str!("js/web/locale.js"),
+    "}\n",
     include_str!("js/patterns.js"),
     "})"
 );
@@ -155,7 +168,7 @@ impl Engine {
     /// Runs until nothing is left to run, and tells what became of `done`, which may be a promise.
     fn finish(&mut self, done: JsValue, stuck: &'static str) -> JsResult<()> {
         let done = JsPromise::resolve(done, &mut self.context)?;
-        let ran = self.run();
+        let ran = self.run_for(&done);
         match done.state() {
             PromiseState::Rejected(reason) => Err(JsError::from_opaque(reason)),
             PromiseState::Fulfilled(_) => ran,
@@ -182,7 +195,16 @@ impl Engine {
 
     /// Runs until nothing is left to run. A rejection that nobody handles is an error.
     fn run(&mut self) -> JsResult<()> {
-        self.jobs.run(&mut self.context)?;
+        self.run_while(|| false)
+    }
+
+    /// As [`Self::run`], and while `promise` is pending, what would not keep the call going by itself is waited for as well.
+    fn run_for(&mut self, promise: &JsPromise) -> JsResult<()> {
+        self.run_while(|| matches!(promise.state(), PromiseState::Pending))
+    }
+
+    fn run_while(&mut self, waiting: impl Fn() -> bool) -> JsResult<()> {
+        self.jobs.run(waiting, &mut self.context)?;
         let Some(promise) = self.hooks.unhandled() else { return Ok(()) };
         match JsPromise::from_object(promise)?.state() {
             PromiseState::Rejected(reason) => Err(JsError::from_opaque(reason)),
@@ -202,8 +224,8 @@ fn never(message: &'static str) -> JsError {
 
 /// Evaluates the files in `js/`, and offers what they export as a module.
 fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> {
-    // They would wait in ways that a guest can't.
-    for name in ["Atomics", "SharedArrayBuffer"] {
+    // Two would wait in ways that a guest can't; of the third, the language has none by that name.
+    for name in ["Atomics", "SharedArrayBuffer", "TypedArray"] {
         context.global_object().delete_property_or_throw(JsString::from(name), context)?;
     }
     let object = |value: JsValue| value.as_object().ok_or_else(|| never("the runtime is not an object"));

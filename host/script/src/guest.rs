@@ -127,6 +127,10 @@ impl Host for Outside {
         Ok(id)
     }
 
+    fn forget(&self, id: RequestId) {
+        self.requests.forget(id);
+    }
+
     fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Result<Response, String>)> {
         self.requests.wait(deadline)
     }

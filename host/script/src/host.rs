@@ -20,9 +20,9 @@ pub enum Level {
 pub struct Request {
     /// In upper case.
     pub method: String,
-    /// Absolute, as the charm wrote it.
+    /// Absolute, as the URL standard writes it, without a fragment.
     pub url: String,
-    /// Names in lower case.
+    /// Names in lower case; each character of a value is a byte.
     pub headers: Vec<(String, String)>,
     /// None for none.
     pub body: Option<Vec<u8>>,
@@ -33,7 +33,7 @@ pub struct Request {
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// In the order of arrival.
+    /// In the order of arrival; each byte of a value is a character.
     pub headers: Vec<(String, String)>,
     /// As it came.
     pub body: Vec<u8>,
@@ -58,6 +58,8 @@ pub trait Host {
     fn wall_clock(&self) -> i64;
     /// Sends a request, and does not wait for the response.
     fn send(&self, request: Request) -> Result<RequestId, String>;
+    /// Drops a request that was sent; nobody wants its response any more.
+    fn forget(&self, id: RequestId);
     /// Waits until one of the requests is done, and returns its outcome; or until [`Host::now`] is at `deadline`, and returns none.
     /// Never called without a request or a deadline.
     fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Result<Response, String>)>;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use boa_engine::builtins::promise::{OperationType, Promise, ResolvingFunctions};
+use boa_engine::builtins::promise::{OperationType, Promise};
 use boa_engine::context::HostHooks;
 use boa_engine::context::time::{Clock, JsInstant};
 use boa_engine::job::{GenericJob, Job, JobExecutor, NativeAsyncJob, PromiseJob};
@@ -20,7 +20,7 @@ use crate::host::{Host, Request, RequestId, Response};
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
 
 /// Nanoseconds in a millisecond.
-const MILLISECOND: f64 = 1_000_000.0;
+pub(crate) const MILLISECOND: f64 = 1_000_000.0;
 
 enum Next {
     Promise(PromiseJob),
@@ -28,14 +28,26 @@ enum Next {
     Async(NativeAsyncJob),
 }
 
+/// What is called when a request is done: with `[status, [name, value, …], body]`, or with the text of what went wrong.
+pub(crate) struct Settle {
+    pub(crate) done: JsFunction,
+    pub(crate) failed: JsFunction,
+}
+
+struct Timer {
+    function: JsFunction,
+    /// Whether the call may end without it.
+    weak: bool,
+}
+
 /// The jobs of one engine, and its host, which the natives find here.
 pub(crate) struct Jobs {
     pub(crate) host: Rc<dyn Host>,
     ready: RefCell<VecDeque<Next>>,
     /// By due time and number.
-    timers: RefCell<BTreeMap<(u64, u32), JsFunction>>,
+    timers: RefCell<BTreeMap<(u64, u32), Timer>>,
     last_timer: Cell<u32>,
-    requests: RefCell<HashMap<RequestId, ResolvingFunctions>>,
+    requests: RefCell<HashMap<RequestId, Settle>>,
 }
 
 impl Jobs {
@@ -49,8 +61,9 @@ impl Jobs {
         })
     }
 
-    /// Calls `function` when `milliseconds` have passed. Returns the timer's number.
-    pub(crate) fn set_timer(&self, function: JsFunction, milliseconds: f64) -> u32 {
+    /// Calls `function` when `milliseconds` have passed; if it is `weak`, only if something else keeps the call going until then.
+    /// Returns the timer's number.
+    pub(crate) fn set_timer(&self, function: JsFunction, milliseconds: f64, weak: bool) -> u32 {
         let id = self.last_timer.get().wrapping_add(1);
         self.last_timer.set(id);
         #[expect(
@@ -59,7 +72,7 @@ impl Jobs {
             reason = "negative is 0, and too late is never"
         )]
         let due = self.host.now().saturating_add((milliseconds * MILLISECOND) as u64);
-        self.timers.borrow_mut().insert((due, id), function);
+        self.timers.borrow_mut().insert((due, id), Timer { function, weak });
         id
     }
 
@@ -68,19 +81,30 @@ impl Jobs {
         self.timers.borrow_mut().retain(|(_, timer), _| *timer != id);
     }
 
-    /// Sends a request; `settle` is called with `[status, [name, value, …], body]`, or with the text of what went wrong.
-    pub(crate) fn fetch(&self, request: Request, settle: ResolvingFunctions, context: &mut Context) -> JsResult<()> {
+    /// Sends a request. Returns its number, unless it failed at once.
+    pub(crate) fn fetch(&self, request: Request, settle: Settle, context: &mut Context) -> JsResult<Option<RequestId>> {
         match self.host.send(request) {
             Ok(id) => {
                 self.requests.borrow_mut().insert(id, settle);
-                Ok(())
+                Ok(Some(id))
             }
-            Err(message) => reject(&settle, &message, context),
+            Err(message) => {
+                settle.failed.call(&JsValue::undefined(), &[JsString::from(message.as_str()).into()], context)?;
+                Ok(None)
+            }
         }
     }
 
-    /// Runs until nothing is left to run. An error is one that no promise took: a throw in a timer, or a limit of the engine's.
-    pub(crate) fn run(&self, context: &mut Context) -> JsResult<()> {
+    /// Forgets a request, if it is still under way.
+    pub(crate) fn cancel_fetch(&self, id: RequestId) {
+        if self.requests.borrow_mut().remove(&id).is_some() {
+            self.host.forget(id);
+        }
+    }
+
+    /// Runs until nothing is left to run. Weak timers count only as long as somebody is `waiting`. An error is one that no promise
+    /// took: a throw in a timer, or a limit of the engine's.
+    pub(crate) fn run(&self, waiting: impl Fn() -> bool, context: &mut Context) -> JsResult<()> {
         loop {
             while let Some(job) = self.next_ready() {
                 match job {
@@ -90,13 +114,16 @@ impl Jobs {
                 };
             }
             context.clear_kept_objects();
+            if !self.alive() && !waiting() {
+                return Ok(());
+            }
             let first = self.timers.borrow().first_key_value().map(|(key, _)| *key);
             if let Some((due, id)) = first
                 && due <= self.host.now()
             {
                 let timer = self.timers.borrow_mut().remove(&(due, id));
                 if let Some(timer) = timer {
-                    timer.call(&JsValue::undefined(), &[], context)?;
+                    timer.function.call(&JsValue::undefined(), &[], context)?;
                 }
                 continue;
             }
@@ -109,6 +136,11 @@ impl Jobs {
         }
     }
 
+    /// Whether something is under way that the call has to wait for.
+    fn alive(&self) -> bool {
+        !self.requests.borrow().is_empty() || self.timers.borrow().values().any(|timer| !timer.weak)
+    }
+
     fn next_ready(&self) -> Option<Next> {
         self.ready.borrow_mut().pop_front()
     }
@@ -119,16 +151,14 @@ impl Jobs {
         match outcome {
             Ok(response) => {
                 let value = response_value(&response, context)?;
-                settle.resolve.call(&JsValue::undefined(), &[value], context)?;
+                settle.done.call(&JsValue::undefined(), &[value], context)?;
             }
-            Err(message) => reject(&settle, &message, context)?,
+            Err(message) => {
+                settle.failed.call(&JsValue::undefined(), &[JsString::from(message.as_str()).into()], context)?;
+            }
         }
         Ok(())
     }
-}
-
-fn reject(settle: &ResolvingFunctions, message: &str, context: &mut Context) -> JsResult<()> {
-    settle.reject.call(&JsValue::undefined(), &[JsString::from(message).into()], context).map(drop)
 }
 
 fn response_value(response: &Response, context: &mut Context) -> JsResult<JsValue> {
@@ -171,7 +201,7 @@ impl JobExecutor for Jobs {
     }
 
     fn run_jobs(self: Rc<Self>, context: &mut Context) -> JsResult<()> {
-        self.run(context)
+        self.run(|| false, context)
     }
 }
 

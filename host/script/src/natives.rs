@@ -2,35 +2,37 @@
 
 use std::rc::Rc;
 
-use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction, JsPromise};
+use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
 use boa_engine::object::{JsObject, ObjectInitializer};
 use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsValue, NativeFunction};
-use data_encoding::{BASE64, BASE64_NOPAD};
 
 use crate::host::{Level, Request};
-use crate::jobs::{Jobs, buffer};
+use crate::jobs::{Jobs, MILLISECOND, Settle, buffer};
 use crate::json;
+
+mod text;
 
 type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
-    const FUNCTIONS: [(&str, Native, usize); 12] = [
+    const FUNCTIONS: [(&str, Native, usize); 13] = [
         ("apiUrl", api_url, 0),
         ("getCell", get_cell, 1),
         ("setCell", set_cell, 2),
         ("parse", parse, 1),
         ("log", log, 2),
-        ("setTimer", set_timer, 2),
+        ("now", now, 0),
+        ("random", random, 1),
+        ("setTimer", set_timer, 3),
         ("clearTimer", clear_timer, 1),
         ("encode", encode, 1),
-        ("decode", decode, 1),
-        ("fromBase64", from_base64, 1),
-        ("toBase64", to_base64, 1),
-        ("fetch", fetch, 4),
+        ("decode", decode, 3),
+        ("fetch", fetch, 6),
+        ("cancelFetch", cancel_fetch, 1),
     ];
     let mut object = ObjectInitializer::new(context);
-    for (name, function, length) in FUNCTIONS {
+    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS) {
         object.function(NativeFunction::from_fn_ptr(function), JsString::from(name), length);
     }
     object.build()
@@ -39,6 +41,11 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
 fn jobs(context: &Context) -> JsResult<Rc<Jobs>> {
     let jobs = context.downcast_job_executor::<Jobs>();
     jobs.ok_or_else(|| JsNativeError::error().with_message("there is no host").into())
+}
+
+fn function(value: &JsValue) -> JsResult<JsFunction> {
+    let function = value.as_object().and_then(JsFunction::from_object);
+    function.ok_or_else(|| JsNativeError::typ().with_message("expected a function").into())
 }
 
 fn text(value: &JsValue) -> JsResult<String> {
@@ -82,11 +89,25 @@ fn log(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue
     Ok(JsValue::undefined())
 }
 
+/// Milliseconds since some moment.
+fn now(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    #[expect(clippy::cast_precision_loss, reason = "a fraction of a millisecond is enough")]
+    let now = jobs(context)?.host.now() as f64;
+    Ok((now / MILLISECOND).into())
+}
+
+fn random(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let length = args.get_or_undefined(0).to_u32(context)?;
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    getrandom::fill(&mut bytes).map_err(|error| fault(format!("there are no random numbers: {error}")))?;
+    Ok(buffer(&bytes, context)?.into())
+}
+
 fn set_timer(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let function = args.get_or_undefined(0).as_object().and_then(JsFunction::from_object);
-    let function = function.ok_or_else(|| JsNativeError::typ().with_message("expected a function"))?;
+    let function = function(args.get_or_undefined(0))?;
     let milliseconds = args.get_or_undefined(1).to_number(context)?;
-    Ok(jobs(context)?.set_timer(function, milliseconds).into())
+    let weak = args.get_or_undefined(2).to_boolean();
+    Ok(jobs(context)?.set_timer(function, milliseconds, weak).into())
 }
 
 fn clear_timer(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
@@ -106,26 +127,29 @@ fn bytes(value: &JsValue) -> JsResult<Vec<u8>> {
         .ok_or_else(|| JsNativeError::typ().with_message("this ArrayBuffer is detached").into())
 }
 
-fn decode(_: &JsValue, args: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+/// The text of UTF-8, and how many bytes at its end are the beginning of a character, if more may follow (the third argument). What is
+/// not UTF-8 is replaced as the Encoding standard says, or is an error (the second).
+fn decode(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let bytes = bytes(args.get_or_undefined(0))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    Ok(JsString::from(String::from_utf8_lossy(bytes).as_ref()).into())
-}
-
-fn from_base64(_: &JsValue, args: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
-    let mut digits = text(args.get_or_undefined(0))?;
-    digits.retain(|char| !char.is_ascii_whitespace());
-    let bytes = BASE64_NOPAD.decode(digits.trim_end_matches('=').as_bytes());
-    let bytes = bytes.map_err(|_| fault("atob: this is not base64"))?;
-    let units: Vec<u16> = bytes.into_iter().map(u16::from).collect();
-    Ok(JsString::from(units.as_slice()).into())
-}
-
-fn to_base64(_: &JsValue, args: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
-    let text = args.get_or_undefined(0).as_string().unwrap_or_default();
-    let bytes: Result<Vec<u8>, _> = text.to_vec().into_iter().map(u8::try_from).collect();
-    let bytes = bytes.map_err(|_| fault("btoa: a character is over 255; encode the text first"))?;
-    Ok(JsString::from(BASE64.encode(&bytes).as_str()).into())
+    let (fatal, more) = (args.get_or_undefined(1).to_boolean(), args.get_or_undefined(2).to_boolean());
+    let mut decoded = String::with_capacity(bytes.len());
+    let mut rest = 0;
+    for chunk in bytes.utf8_chunks() {
+        decoded.push_str(chunk.valid());
+        let invalid = chunk.invalid();
+        if invalid.is_empty() {
+            continue;
+        }
+        if more && std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none()) {
+            rest = invalid.len();
+        } else if fatal {
+            return Err(JsNativeError::typ().with_message("TextDecoder: this is not UTF-8").into());
+        } else {
+            decoded.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    let decoded = JsString::from(decoded.as_str());
+    Ok(JsArray::from_iter([decoded.into(), JsValue::from(rest)], context).into())
 }
 
 fn fetch(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
@@ -144,9 +168,15 @@ fn fetch(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
         headers,
         body: if body.is_undefined() { None } else { Some(bytes(body)?) },
     };
-    let (promise, settle) = JsPromise::new_pending(context);
-    jobs(context)?.fetch(request, settle, context)?;
-    Ok(promise.into())
+    let settle = Settle { done: function(args.get_or_undefined(4))?, failed: function(args.get_or_undefined(5))? };
+    let sent = jobs(context)?.fetch(request, settle, context)?;
+    Ok(sent.map_or_else(JsValue::undefined, JsValue::from))
+}
+
+fn cancel_fetch(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let id = args.get_or_undefined(0).to_u32(context)?;
+    jobs(context)?.cancel_fetch(id);
+    Ok(JsValue::undefined())
 }
 
 /// The property of an object, as a function.

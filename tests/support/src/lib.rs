@@ -2,6 +2,7 @@
 //!
 //! - [`FakeGoogle`]: a loopback Google with a mailbox that grows, a calendar, bearer tokens and their renewal. It speaks the
 //!   JSON of Google's public API documentation and notes every request.
+//! - [`FakeSite`]: a small web site, with documents that change, go elsewhere, fail or never come.
 //! - [`TestHost`]: the real binary, in a folder and an environment of its own.
 //! - [`HttpReply`] and [`exchange`]: a plain HTTP/1.1 client for requests that a proper client would not send.
 //! - [`RawServer`]: a server, and a proxy, that answer as no server should.
@@ -19,6 +20,7 @@ mod http;
 mod needs;
 mod preload;
 mod raw;
+mod site;
 mod writes;
 
 pub use clock::SteppedClock;
@@ -28,4 +30,5 @@ pub use host::{Finished, Line, Output, Running, TestHost};
 pub use http::{HttpReply, exchange, request};
 pub use needs::available;
 pub use raw::{RawAnswer, RawRequest, RawServer};
+pub use site::{FakeSite, SiteRequest};
 pub use writes::{FailingWrites, WriteFault};

@@ -45,6 +45,11 @@ impl Requests {
         Ok(())
     }
 
+    /// Drops a request and all that belongs to it: the host ends it.
+    pub(super) fn forget(&self, id: RequestId) {
+        self.0.borrow_mut().retain(|request| request.id != id);
+    }
+
     /// As [`crate::host::Host::wait`].
     pub(super) fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Outcome)> {
         let timer = deadline.map(monotonic_clock::subscribe_instant);
@@ -97,7 +102,7 @@ impl InFlight {
 fn begin(response: IncomingResponse) -> Result<Stage, String> {
     let headers = response.headers().entries();
     let headers =
-        headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
+        headers.into_iter().map(|(name, value)| (name, value.into_iter().map(char::from).collect())).collect();
     let read = Response { status: response.status(), headers, body: Vec::new() };
     let body = response.consume().map_err(|()| "the response has no body")?;
     let stream = body.stream().map_err(|()| "the response's body has no stream")?;
@@ -124,7 +129,7 @@ fn fill(stream: &InputStream, read: &mut Response) -> Option<Outcome> {
 
 fn start(request: Request) -> Result<FutureIncomingResponse, String> {
     let (scheme, authority, path) = split(&request.url)?;
-    let entries: Vec<_> = request.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+    let entries: Vec<_> = request.headers.into_iter().map(|(name, value)| (name, bytes(&value))).collect();
     let fields = Fields::from_list(&entries).map_err(|error| format!("a header is not allowed: {error:?}"))?;
     let outgoing = OutgoingRequest::new(fields);
     outgoing.set_method(&method(&request.method)).map_err(|()| "the method is not one")?;
@@ -135,6 +140,11 @@ fn start(request: Request) -> Result<FutureIncomingResponse, String> {
     let response = outgoing_handler::handle(outgoing, None).map_err(|code| text(&code))?;
     send_body(body, request.body.as_deref().unwrap_or_default());
     Ok(response)
+}
+
+/// One byte for each character; the runtime lets none through that is over 255.
+fn bytes(value: &str) -> Vec<u8> {
+    value.chars().map(|char| u8::try_from(char).unwrap_or(b'?')).collect()
 }
 
 /// Writes the body. Where that fails, the response tells why.

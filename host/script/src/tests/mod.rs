@@ -1,9 +1,18 @@
 //! The engine against a host that is a few maps. The same module runs in the sandbox in the product's tests.
 
+mod abort;
 mod charms;
+mod clone;
+mod console;
 mod derived;
+mod encoding;
+mod fetch;
+mod globals;
+mod headers;
+mod locale;
 mod runtime;
-mod web;
+mod timers;
+mod url;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +38,10 @@ struct Outside {
     waiting: RefCell<VecDeque<RequestId>>,
     most_waiting: Cell<usize>,
     answer: RefCell<Option<Answer>>,
+    /// Requests that the engine did not want any more.
+    forgotten: RefCell<Vec<RequestId>>,
+    /// How long an answer takes, in nanoseconds.
+    slowness: Cell<u64>,
 }
 
 impl Host for Outside {
@@ -72,12 +85,20 @@ impl Host for Outside {
         Ok(id)
     }
 
+    fn forget(&self, id: RequestId) {
+        self.forgotten.borrow_mut().push(id);
+        self.waiting.borrow_mut().retain(|one| *one != id);
+    }
+
     fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Result<Response, String>)> {
-        let next = self.waiting.borrow_mut().pop_front();
+        let answered = self.time.get() + self.slowness.get();
+        let late = deadline.is_some_and(|deadline| deadline < answered);
+        let next = if late { None } else { self.waiting.borrow_mut().pop_front() };
         let Some(id) = next else {
             self.time.set(deadline.expect("never called for nothing"));
             return None;
         };
+        self.time.set(answered);
         let request = self.requests.borrow()[id as usize].clone();
         let answer = self.answer.borrow();
         Some((id, answer.as_ref().expect("a network")(&request)))
@@ -147,4 +168,29 @@ impl Charm {
 
 fn response(status: u16, body: &str) -> Response {
     Response { status, headers: vec![("content-type".into(), "application/json".into())], body: body.into() }
+}
+
+/// Evaluates each expression, which may `await`, in one handler, and compares what came of it. What is thrown is a text.
+fn expect_each(cases: &[(&str, Value)]) {
+    expect_each_of(Charm::with_handler, cases);
+}
+
+/// The same in a charm that [`Charm::with_handler`] makes of a body, and that gets a network or the like.
+fn expect_each_of(charm: impl Fn(&str) -> Charm, cases: &[(&str, Value)]) {
+    let bodies = cases.iter().map(|(expression, _)| {
+        format!(
+            "try {{ found.push(await (async () => ({expression}))() ?? null); }} catch (e) {{ found.push(`${{e?.name}}: ${{e?.message}}`); }}\n"
+        )
+    });
+    let body = format!("const found = [];\n{}out.set(found);", bodies.collect::<Vec<_>>().concat());
+    let found = charm(&body).out().unwrap_or_else(|failure| panic!("{failure:?}"));
+    let found = found.as_array().expect("a list");
+    assert_eq!(found.len(), cases.len());
+    let wrong: Vec<String> = cases
+        .iter()
+        .zip(found)
+        .filter(|((_, expected), found)| expected != *found)
+        .map(|((expression, expected), found)| format!("{expression}\n    should be {expected}\n    but is    {found}"))
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

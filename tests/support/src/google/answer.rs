@@ -51,16 +51,25 @@ impl Failure {
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
+impl Failure {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn json(&self) -> Value {
         let one = json!({ "message": self.message, "domain": "global", "reason": self.reason });
-        let body = json!({ "error": {
+        json!({ "error": {
             "code": self.status.as_u16(),
             "message": self.message,
             "errors": [one],
             "status": self.name,
-        }});
-        let mut response = body_of(self.status, &body);
+        }})
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = body_of(self.status, &self.json());
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = header::HeaderValue::from_static("Bearer realm=\"https://accounts.google.com/\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

@@ -29,6 +29,8 @@ pub struct SeenRequest {
     pub token_leaked: bool,
     /// What it was answered with.
     pub status: u16,
+    /// The requests of a batch, each with its status: `GET /gmail/v1/users/me/profile 200`.
+    pub parts: Vec<String>,
 }
 
 impl std::fmt::Display for SeenRequest {
@@ -37,6 +39,10 @@ impl std::fmt::Display for SeenRequest {
         if !self.query.is_empty() {
             write!(f, "?{}", self.query)?;
         }
-        write!(f, " {}", self.status)
+        write!(f, " {}", self.status)?;
+        if !self.parts.is_empty() {
+            write!(f, " ({})", self.parts.join(", "))?;
+        }
+        Ok(())
     }
 }

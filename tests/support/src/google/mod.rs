@@ -1,6 +1,7 @@
 //! A Google on loopback.
 
 mod answer;
+mod batch;
 mod calendar;
 mod clock;
 mod gmail;
@@ -29,6 +30,7 @@ pub use log::{Authorization, SeenRequest};
 /// | path | what |
 /// |---|---|
 /// | `/gmail/v1/users/me/messages`, `…/messages/{id}`, `…/profile`, `…/history` | Gmail API v1 |
+/// | `POST /batch/gmail/v1` | up to 100 requests of Gmail's in one |
 /// | `/calendar/v3/calendars/{id}/events` | Calendar API v3, with paging and `syncToken` |
 /// | `POST /api/integrations/google-oauth/refresh` | what renews a token, as Common Tools offers it |
 ///
@@ -47,6 +49,14 @@ pub(crate) struct Google {
     tokens: Tokens,
     requests: Vec<SeenRequest>,
     rate_limited: bool,
+    /// How many of the next requests are too many, and the seconds that they are told to wait.
+    refused_requests: (usize, Option<u64>),
+    /// How many of the next requests within batches are too many.
+    refused_parts: usize,
+    /// How many of the newest messages are deleted right after the next list.
+    short_lived: usize,
+    /// The most that a page of a list holds, whatever is asked for.
+    page_limit: usize,
     delay: Duration,
 }
 
@@ -62,6 +72,10 @@ impl FakeGoogle {
             tokens: Tokens::new(),
             requests: Vec::new(),
             rate_limited: false,
+            refused_requests: (0, None),
+            refused_parts: 0,
+            short_lived: 0,
+            page_limit: usize::MAX,
             delay: Duration::ZERO,
         }));
         let stop = CancellationToken::new();
@@ -154,6 +168,26 @@ impl FakeGoogle {
         self.google().rate_limited = on;
     }
 
+    /// The next `count` API requests are answered with 429, and with a `Retry-After` of so many seconds, if any.
+    pub fn refuse_next(&self, count: usize, retry_after: Option<u64>) {
+        self.google().refused_requests = (count, retry_after);
+    }
+
+    /// The next `count` requests within batches are answered with 429, as Gmail does where a batch asks for much at once.
+    pub fn refuse_next_parts(&self, count: usize) {
+        self.google().refused_parts = count;
+    }
+
+    /// The `count` newest messages are deleted right after messages are listed the next time, before anybody gets them.
+    pub fn vanish_next(&self, count: usize) {
+        self.google().short_lived = count;
+    }
+
+    /// From now on no page of a list holds more than this, as any of Google's may.
+    pub fn limit_pages(&self, most: usize) {
+        self.google().page_limit = most;
+    }
+
     /// How long every request waits before it is looked at.
     pub fn set_delay(&self, delay: Duration) {
         self.google().delay = delay;
@@ -191,13 +225,12 @@ pub(crate) fn lock(google: &Mutex<Google>) -> MutexGuard<'_, Google> {
     google.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The query parameters of a request, in order.
-#[derive(Default)]
-pub(crate) struct Query(Vec<(String, String)>);
+/// The query parameters of a request, in order, and the most that a page may hold.
+pub(crate) struct Query(Vec<(String, String)>, usize);
 
 impl Query {
-    pub(crate) fn parse(query: &str) -> Self {
-        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    pub(crate) fn parse(query: &str, page_limit: usize) -> Self {
+        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(), page_limit)
     }
 
     /// The first value of `name`.
@@ -213,10 +246,10 @@ impl Query {
     /// A page size: `default` if it is not given, at most `most`; an error if it is not a positive number.
     pub(crate) fn page_size(&self, default: usize, most: usize) -> Result<usize, answer::Failure> {
         match self.get("maxResults") {
-            None => Ok(default),
+            None => Ok(default.min(self.1)),
             Some(text) => match text.parse::<usize>() {
                 Ok(0) | Err(_) => Err(answer::Failure::invalid(&format!("Invalid value at 'max_results': {text}"))),
-                Ok(size) => Ok(size.min(most)),
+                Ok(size) => Ok(size.min(most).min(self.1)),
             },
         }
     }

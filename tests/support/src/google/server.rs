@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Failure, body_of};
 use super::log::{Authorization, SeenRequest};
-use super::{Google, Query, USER, lock};
+use super::{Google, Query, USER, batch, lock};
 
 pub(crate) const REFRESH_PATH: &str = "/api/integrations/google-oauth/refresh";
 
@@ -48,8 +48,8 @@ async fn answer(State(google): State<Shared>, method: Method, uri: Uri, headers:
     }
     let mut google = lock(&google);
     let authorization = google.authorization(&headers);
-    let response = google.route(&method, &uri, authorization, &body);
-    let note = google.note(&method, &uri, &headers, authorization, response.status());
+    let (response, parts) = google.route(&method, &uri, &headers, authorization, &body);
+    let note = google.note(&method, &uri, &headers, authorization, response.status(), &parts);
     google.requests.push(note);
     response
 }
@@ -72,33 +72,69 @@ impl Google {
         }
     }
 
-    fn route(&mut self, method: &Method, uri: &Uri, authorization: Authorization, body: &[u8]) -> Response {
+    /// The answer, and what was asked within a batch.
+    fn route(
+        &mut self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        authorization: Authorization,
+        body: &[u8],
+    ) -> (Response, Vec<String>) {
+        let alone = |response| (response, Vec::new());
         if uri.path() == REFRESH_PATH {
             if method != Method::POST {
-                return Failure::wrong_method().into_response();
+                return alone(Failure::wrong_method().into_response());
             }
             // Common Tools' form of an error, not Google's.
-            return match self.tokens.renew(body) {
+            return alone(match self.tokens.renew(body) {
                 Ok(tokens) => body_of(StatusCode::OK, &tokens),
                 Err(_) => body_of(StatusCode::UNAUTHORIZED, &json!({ "error": "the refresh token is not accepted" })),
-            };
+            });
         }
-        match self.api(method, uri, authorization) {
+        if let Some(refused) = self.refuse(authorization) {
+            return alone(refused);
+        }
+        if uri.path() == batch::PATH && method == Method::POST {
+            return self.batch(headers, body);
+        }
+        let answer = self.api(method, uri);
+        if uri.path().ends_with("/messages") {
+            let newest = self.mailbox.messages.iter().rev().take(std::mem::take(&mut self.short_lived));
+            for id in newest.map(|message| message.id.clone()).collect::<Vec<_>>() {
+                self.mailbox.delete(&id);
+            }
+        }
+        alone(match answer {
             Ok(value) => body_of(StatusCode::OK, &value),
             Err(failure) => failure.into_response(),
-        }
+        })
     }
 
-    fn api(&self, method: &Method, uri: &Uri, authorization: Authorization) -> Answer {
+    /// The answer to a request that is not looked at: it has no token that is good, or is one too many.
+    fn refuse(&mut self, authorization: Authorization) -> Option<Response> {
         match authorization {
             Authorization::Accepted => {}
-            Authorization::Absent => return Err(Failure::unauthenticated("Login Required.")),
-            Authorization::Refused => return Err(Failure::unauthenticated("Invalid Credentials")),
+            Authorization::Absent => return Some(Failure::unauthenticated("Login Required.").into_response()),
+            Authorization::Refused => return Some(Failure::unauthenticated("Invalid Credentials").into_response()),
         }
         if self.rate_limited {
-            return Err(Failure::rate_limited());
+            return Some(Failure::rate_limited().into_response());
         }
-        let query = Query::parse(uri.query().unwrap_or_default());
+        let (left, retry_after) = self.refused_requests;
+        if left == 0 {
+            return None;
+        }
+        self.refused_requests.0 -= 1;
+        let mut response = Failure::rate_limited().into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        Some(response)
+    }
+
+    pub(super) fn api(&self, method: &Method, uri: &Uri) -> Answer {
+        let query = Query::parse(uri.query().unwrap_or_default(), self.page_limit);
         let segments: Vec<String> = uri.path().split('/').skip(1).map(decode).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let get = |answer: Answer| if method == Method::GET { answer } else { Err(Failure::wrong_method()) };
@@ -120,6 +156,7 @@ impl Google {
         headers: &HeaderMap,
         authorization: Authorization,
         status: StatusCode,
+        parts: &[String],
     ) -> SeenRequest {
         let leaks = |text: &str| self.tokens.any_in(text) || self.tokens.any_in(&decode(text));
         let (path, query) = (uri.path(), uri.query().unwrap_or_default());
@@ -136,8 +173,9 @@ impl Google {
             query: shown(query),
             authorization,
             header_names,
-            token_leaked: in_headers || leaks(path) || leaks(query),
+            token_leaked: in_headers || leaks(path) || leaks(query) || parts.iter().any(|part| leaks(part)),
             status: status.as_u16(),
+            parts: parts.iter().map(|part| shown(part)).collect(),
         }
     }
 }

@@ -1,0 +1,130 @@
+//! The feed reader.
+
+use std::time::Duration;
+
+use bg_test_support::FakeSite;
+use serde_json::{Value, json};
+
+use crate::support::{Charm, client, component};
+
+/// RSS 2.0 with these items, each `(guid, title, more)`.
+fn rss(items: &[(&str, &str, &str)]) -> String {
+    let items: Vec<String> = items
+        .iter()
+        .map(|(guid, title, more)| format!("<item><title>{title}</title><guid>{guid}</guid>{more}</item>"))
+        .collect();
+    format!(
+        "<?xml version=\"1.0\"?><!DOCTYPE rss><rss version=\"2.0\"><channel><title>News</title><link>https://a.example/</link>{}</channel></rss>",
+        items.concat()
+    )
+}
+
+const ATOM: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom"><title type="text">A&#x26;B</title>
+  <!-- a comment with <entry> in it -->
+  <entry>
+    <id>tag:b.example,2024:1</id><title type="html">Tom &amp;amp; &lt;b&gt;Jerry&lt;/b&gt;</title>
+    <link rel="self" href="https://b.example/self"/><link href="https://b.example/1?a=1&amp;b=2"/>
+    <updated>2024-05-02T10:00:00+02:00</updated>
+    <summary type="xhtml"><div>One <em>two</em></div></summary>
+  </entry>
+</feed>"#;
+
+async fn reader(site: &FakeSite, paths: &[&str], limit: u32) -> Charm {
+    let component = component(Duration::from_mins(1)).await;
+    let urls: Vec<String> = paths.iter().map(|path| site.url(path)).collect();
+    let inputs = json!({"urls": urls, "limit": limit});
+    Charm::fixture(&component, "feed.tsx", inputs, client(Some(&site.base_url()))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_both_kinds_of_feed_are_read_with_their_entities() {
+    let site = FakeSite::start().unwrap();
+    let item = "<link>https://a.example/1</link><pubDate>Wed, 01 May 2024 12:30:00 GMT</pubDate>\
+                <description><![CDATA[<p>It&rsquo;s &lt;here&gt; ]]&gt;</p>]]></description>";
+    site.put("/rss", "application/rss+xml", &rss(&[("1", "Caf&#233; &quot;one&quot;", item), ("2", "No date", "")]));
+    site.put("/atom", "application/atom+xml", ATOM);
+    let mut charm = reader(&site, &["/rss", "/atom"], 10).await;
+    charm.poll().await;
+    let (rss, atom) = (site.url("/rss"), site.url("/atom"));
+    assert_eq!(
+        charm.cell("entries"),
+        json!([
+            {
+                "id": "tag:b.example,2024:1", "feed": atom, "title": "Tom & Jerry", "link": "https://b.example/1?a=1&b=2",
+                "published": "2024-05-02T08:00:00.000Z", "summary": "One two",
+            },
+            {
+                "id": "1", "feed": rss, "title": "Café \"one\"", "link": "https://a.example/1",
+                "published": "2024-05-01T12:30:00.000Z", "summary": "It&rsquo;s <here> ]]>",
+            },
+            {"id": "2", "feed": rss, "title": "No date", "link": "", "published": "", "summary": ""},
+        ])
+    );
+    let feeds = charm.cell("feeds");
+    assert_eq!((&feeds[0]["title"], &feeds[1]["title"]), (&json!("News"), &json!("A&B")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_is_sent_again_only_if_it_changed_and_an_entry_is_taken_once() {
+    let site = FakeSite::start().unwrap();
+    let dated = |day: u32| format!("<pubDate>{day:02} May 2024 00:00:00 GMT</pubDate>");
+    let days: Vec<String> = (1..=5).map(dated).collect();
+    site.put("/rss", "text/xml", &rss(&[("3", "Three", &days[2]), ("2", "Two", &days[1]), ("1", "One", &days[0])]));
+    let mut charm = reader(&site, &["/rss"], 3).await;
+    charm.poll().await;
+    assert_eq!(charm.each("entries", "title"), ["Three", "Two", "One"]);
+    let first = site.take_requests().remove(0);
+    assert!(
+        !first.headers.contains_key("if-none-match") && !first.headers.contains_key("if-modified-since"),
+        "{first:?}"
+    );
+
+    charm.poll().await;
+    let second = site.take_requests().remove(0);
+    assert_eq!((second.status, second.headers["if-none-match"].as_str()), (304, "\"v1\""));
+    assert!(second.headers["if-modified-since"].ends_with("GMT"), "{second:?}");
+    assert_eq!(charm.each("entries", "title"), ["Three", "Two", "One"]);
+
+    // The oldest makes room, and does not come back though the feed still has it.
+    let items =
+        [("4", "Four", days[3].as_str()), ("3", "Three", &days[2]), ("2", "Two", &days[1]), ("1", "One", &days[0])];
+    site.put("/rss", "text/xml", &rss(&items));
+    charm.poll().await;
+    assert_eq!(charm.each("entries", "title"), ["Four", "Three", "Two"]);
+    assert_eq!(site.take_requests().remove(0).status, 200);
+    let items = [("5", "Five", days[4].as_str()), items[0], items[1], items[2], items[3]];
+    site.put("/rss", "text/xml", &rss(&items));
+    charm.poll().await;
+    assert_eq!(charm.each("entries", "title"), ["Five", "Four", "Three"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_feed_that_fails_does_not_lose_the_others_entries() {
+    let site = FakeSite::start().unwrap();
+    site.put("/good", "text/xml", &rss(&[("1", "Good", "")]));
+    site.put("/html", "text/html", "<html><body>Not a feed</body></html>");
+    site.set_status("/gone", 410);
+    site.redirect("/moved", "/good");
+    let mut charm = reader(&site, &["/gone", "/html", "/good", "/moved"], 10).await;
+    charm.poll().await;
+    assert_eq!(charm.each("entries", "title"), ["Good", "Good"]);
+    assert_eq!(
+        charm.each("feeds", "error"),
+        ["Error: answered 410 Gone", "Error: this is neither RSS 2.0 nor Atom", "", ""]
+    );
+    // It is asked again, and what was read before is not asked for.
+    site.put("/gone", "text/xml", &rss(&[("2", "Back", "")]));
+    site.take_requests();
+    charm.poll().await;
+    assert_eq!(charm.each("entries", "title").len(), 3);
+    assert_eq!(charm.each("feeds", "error")[0], "");
+    let mut seen: Vec<(String, u16)> = site.take_requests().into_iter().map(|seen| (seen.path, seen.status)).collect();
+    seen.sort();
+    let expected = [("/gone", 200), ("/good", 304), ("/good", 304), ("/html", 200), ("/moved", 301)];
+    assert_eq!(seen, expected.map(|(path, status)| (path.to_owned(), status)));
+    // A feed that is taken off the list is forgotten.
+    charm.set("urls", &Value::Array(vec![site.url("/good").into()]));
+    charm.poll().await;
+    assert_eq!(charm.each("feeds", "title"), ["News"]);
+}

@@ -1,0 +1,17 @@
+//! Charms in TypeScript, for real: transpiled, and run by the script component in the sandbox, with the gate before the network.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test's helper may panic as its test does, and tells times"
+)]
+
+mod ahead;
+mod calendar;
+mod charms;
+mod depth;
+mod feed;
+mod gmail;
+mod support;
+mod watchdog;
+mod web;

@@ -1,0 +1,76 @@
+// fetch, after the Fetch standard. Every request, one that a redirect leads to included, is asked of the host anew.
+
+const MOST_REDIRECTS = 20;
+
+// What says something of a body, and what is meant for one origin alone.
+const BODY_HEADERS = ["content-encoding", "content-language", "content-length", "content-location", "content-type"];
+const OWN_HEADERS = ["authorization", "cookie", "proxy-authorization"];
+
+// One request; calls `done` with `[status, [name, value, …], body]`, and returns what calls it off.
+function exchange(method, url, headers, bytes, done, failed) {
+  const id = host.fetch(method, url.replace(/#.*$/s, ""), [...headers].flat(), bytes, done, failed);
+  return () => id !== undefined && host.cancelFetch(id);
+}
+
+// Where a redirect leads, and with what; undefined if the response is none.
+function redirected(status, headers, { method, url, fields, bytes }) {
+  const location = headers.get("location");
+  if (!REDIRECT_STATUS.includes(status) || location === null) return undefined;
+  const next = URL.parse(location, url);
+  if (next === null) throw `the server redirects to what is no URL`;
+  const from = new URL(url);
+  if (next.hash === "") next.hash = from.hash;
+  const kept = new Headers(fields);
+  const becomesGet = (status === 303 && method !== "GET" && method !== "HEAD") || (status <= 302 && method === "POST");
+  if (becomesGet) for (const name of BODY_HEADERS) kept.delete(name);
+  if (next.origin !== from.origin) for (const name of OWN_HEADERS) kept.delete(name);
+  return { method: becomesGet ? "GET" : method, url: next.href, fields: kept, bytes: becomesGet ? undefined : bytes };
+}
+
+function fetch(input, init = undefined) {
+  let request;
+  try {
+    request = new Request(input, init);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+  const signal = request.signal;
+  if (signal.aborted) return Promise.reject(signal.reason);
+  // Made here, where the stack still tells who asked.
+  const failure = new TypeError("fetch failed");
+  return new Promise((resolve, reject) => {
+    let cancel;
+    const aborted = () => {
+      cancel();
+      reject(signal.reason);
+    };
+    signal[STATE].steps.add(aborted);
+    const fail = (url, reason) => {
+      signal[STATE].steps.delete(aborted);
+      failure.message = `fetch failed: ${reason} (${shortUrl(url)})`;
+      reject(failure);
+    };
+    const send = (what, hops) => {
+      cancel = exchange(what.method, what.url, what.fields, what.bytes, ([status, fields, body]) => {
+        try {
+          const headers = receivedHeaders(fields);
+          const next = request.redirect === "manual" ? undefined : redirected(status, headers, what);
+          if (next !== undefined) {
+            if (request.redirect === "error") throw "the server redirects, which the request does not allow";
+            if (hops === MOST_REDIRECTS) throw "the server redirects too many times";
+            return send(next, hops + 1);
+          }
+          signal[STATE].steps.delete(aborted);
+          const bytes = NULL_BODY.includes(status) ? undefined : body;
+          const known = { status, headers, url: what.url.replace(/#.*$/s, ""), redirected: hops > 0, type: "basic", bytes };
+          resolve(new Response(null, { statusText: REASONS[status] ?? "", [RECEIVED]: known }));
+        } catch (reason) {
+          fail(what.url, typeof reason === "string" ? reason : describe(reason));
+        }
+      }, (reason) => fail(what.url, reason));
+    };
+    send({ method: request.method, url: request.url, fields: request.headers, bytes: takeBody(request) }, 0);
+  });
+}
+
+define({ fetch });

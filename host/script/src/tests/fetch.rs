@@ -1,0 +1,307 @@
+//! `fetch`, requests and responses.
+
+use serde_json::json;
+
+use super::{Charm, expect_each, expect_each_of, response};
+use crate::host::{Request, Response};
+
+#[test]
+fn fetch_sends_what_it_is_given_and_answers_with_a_response() {
+    let charm = Charm::with_handler(
+        r#"
+const response = await fetch("https://a.example/x?y=1", { method: "post", headers: { Authorization: "Bearer t", "X-A": " 1 " }, body: JSON.stringify({ a: "é" }) });
+out.set([response.ok, response.status, response.statusText, response.headers.get("Content-Type"), response.headers.has("nope"), response.url, await response.json(), response.bodyUsed]);"#,
+    )
+    .answering(|_| Ok(response(201, r#"{"n": [1]}"#)));
+    let expected =
+        json!([true, 201, "Created", "application/json", false, "https://a.example/x?y=1", {"n": [1]}, true]);
+    assert_eq!(charm.out().expect("runs"), expected);
+    let requests = charm.outside.requests.borrow();
+    assert_eq!((requests[0].method.as_str(), requests[0].url.as_str()), ("POST", "https://a.example/x?y=1"));
+    let headers = [("authorization", "Bearer t"), ("content-type", "text/plain;charset=UTF-8"), ("x-a", "1")];
+    assert_eq!(requests[0].headers, headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(requests[0].body.as_deref(), Some("{\"a\":\"é\"}".as_bytes()));
+}
+
+#[test]
+fn bodies_are_read_as_text_json_or_bytes_once() {
+    for (body, expected) in [
+        ("await r.text()", json!("{\"é\":1}")),
+        ("Object.keys(await r.json())", json!(["é"])),
+        ("(await r.arrayBuffer()).byteLength", json!(8)),
+        ("(await r.bytes())[0]", json!(123)),
+        ("(await r.text()).length + await r.text().catch((e) => e.name)", json!("7TypeError")),
+    ] {
+        let charm = Charm::with_handler(&format!("const r = await fetch('https://a.example'); out.set({body});"))
+            .answering(|_| Ok(response(200, "{\"é\":1}")));
+        assert_eq!(charm.out().unwrap_or_else(|failure| panic!("{body}: {failure:?}")), expected, "{body}");
+    }
+}
+
+#[test]
+fn requests_of_one_call_are_in_flight_at_once() {
+    let charm = Charm::with_handler(
+        "out.set(await Promise.all([1, 2, 3].map(async (n) => (await (await fetch(`https://a.example/${n}`)).json()).path)));",
+    )
+    .answering(|request| Ok(response(200, &json!({"path": request.url}).to_string())));
+    assert_eq!(
+        charm.out().expect("runs"),
+        json!(["https://a.example/1", "https://a.example/2", "https://a.example/3"])
+    );
+    assert_eq!(charm.outside.most_waiting.get(), 3);
+}
+
+#[test]
+fn a_fetch_that_fails_rejects_with_a_type_error_that_can_be_caught_and_has_a_place() {
+    let refuse = |_: &Request| Err("HTTP-request-denied".to_owned());
+    let caught = Charm::with_handler(
+        "try { await fetch('https://a.example/secret-path'); } catch (e) { out.set([e instanceof TypeError, e.message]); }",
+    );
+    assert_eq!(
+        caught.answering(refuse).out().expect("caught"),
+        json!([true, "fetch failed: HTTP-request-denied (https://a.example)"])
+    );
+    let failure =
+        Charm::with_handler("\n\nawait fetch('https://a.example');").answering(refuse).out().expect_err("not caught");
+    assert_eq!(failure.message, "TypeError: fetch failed: HTTP-request-denied (https://a.example)");
+    assert!(failure.stack.as_deref().is_some_and(|stack| stack.contains("charm.js:4:")), "{failure:?}");
+    let failure =
+        Charm::with_handler("fetch('https://a.example');").answering(refuse).out().expect_err("nobody waits for it");
+    assert!(failure.message.contains("HTTP-request-denied"), "{failure:?}");
+}
+
+#[test]
+fn search_params_as_a_body_are_a_form() {
+    let charm = Charm::with_handler(
+        "await fetch('https://a.example', { method: 'POST', body: new URLSearchParams({ a: 1 }) });",
+    )
+    .answering(|_| Ok(Response { status: 204, headers: Vec::new(), body: Vec::new() }));
+    charm.out().expect("runs");
+    let requests = charm.outside.requests.borrow();
+    assert_eq!(
+        requests[0].headers,
+        [("content-type".to_owned(), "application/x-www-form-urlencoded;charset=UTF-8".to_owned())]
+    );
+    assert_eq!(requests[0].body.as_deref(), Some(&b"a=1"[..]));
+}
+
+#[test]
+fn misuse_of_fetch_rejects_with_a_type_error_that_names_it() {
+    let cases = [
+        ("fetch('/relative?token=x')", "fetch: not an absolute URL (/relative)"),
+        ("fetch('https://user:pass@a.example/x')", "fetch: the URL has a user or a password in it (https://a.example)"),
+        ("fetch('https://a.example', { body: 'x' })", "fetch: GET has no body"),
+        ("fetch('https://a.example', { method: 'head', body: '' })", "fetch: HEAD has no body"),
+        ("fetch('https://a.example', { method: 'a b' })", "fetch: \"a b\" is no method"),
+        ("fetch('https://a.example', { method: 'Trace' })", "fetch: the method Trace is not allowed"),
+        ("fetch('https://a.example', { signal: {} })", "fetch: `signal` is not an AbortSignal"),
+        ("fetch('https://a.example', { redirect: 'x' })", "Request: `redirect` is one of follow, error, manual"),
+        ("fetch('https://a.example', 5)", "Request: the options are not an object"),
+        ("fetch('https://a.example', { headers: { 'a b': '' } })", "Headers: \"a b\" is no name of a header"),
+        (
+            "fetch('https://a.example', { method: 'POST', body: { a: 1 } })",
+            "an object is no body; write JSON.stringify(…), or give a text, bytes or URLSearchParams",
+        ),
+        (
+            "fetch('https://a.example', { method: 'POST', body: (async function* () {})() })",
+            "a ReadableStream is no body here: streams are not supported here; give a text or bytes",
+        ),
+        (
+            "fetch('https://a.example', { method: 'POST', body: { [Symbol.toStringTag]: 'FormData' } })",
+            "a FormData is no body here; give a text, bytes or URLSearchParams",
+        ),
+        (
+            "fetch('https://a.example', { method: 'POST', body: { [Symbol.toStringTag]: 'Blob' } })",
+            "a Blob is no body here; give a text, bytes or URLSearchParams",
+        ),
+    ];
+    expect_each(&cases.map(|(call, expected)| (call, json!(format!("TypeError: {expected}")))));
+}
+
+/// Answers with what was asked.
+fn echo(request: &Request) -> Response {
+    let Request { method, url, headers, body } = request;
+    let body = body.as_deref().map(String::from_utf8_lossy);
+    response(200, &json!({"method": method, "url": url, "headers": headers, "body": body}).to_string())
+}
+
+#[test]
+fn requests_are_built_copied_and_sent() {
+    let charm = |body: &str| {
+        Charm::with_handler(&format!("const ask = async (...given) => (await fetch(...given)).json();\n{body}"))
+            .answering(|request| Ok(echo(request)))
+    };
+    let asked = |method: &str, url: &str, headers: serde_json::Value, body: serde_json::Value| json!({"method": method, "url": url, "headers": headers, "body": body});
+    let text = json!([["content-type", "text/plain;charset=UTF-8"]]);
+    expect_each_of(
+        charm,
+        &[
+            (
+                "ask(new URL('HTTPS://A.example/x y#part'))",
+                asked("GET", "https://a.example/x%20y", json!([]), json!(null)),
+            ),
+            (
+                "ask('https://a.example', { method: 'patch' })",
+                asked("patch", "https://a.example/", json!([]), json!(null)),
+            ),
+            (
+                "ask(new Request('https://a.example', { method: 'put', body: 'x', headers: { A: '1' } }))",
+                asked(
+                    "PUT",
+                    "https://a.example/",
+                    json!([["a", "1"], ["content-type", "text/plain;charset=UTF-8"]]),
+                    json!("x"),
+                ),
+            ),
+            (
+                "ask(new Request('https://a.example', { method: 'POST', body: 'x' }), { body: 'y', headers: [['b', '2']] })",
+                asked(
+                    "POST",
+                    "https://a.example/",
+                    json!([["b", "2"], ["content-type", "text/plain;charset=UTF-8"]]),
+                    json!("y"),
+                ),
+            ),
+            (
+                "ask('https://a.example', { method: 'POST', body: new Uint8Array([0, 104, 105]).subarray(1) })",
+                asked("POST", "https://a.example/", json!([]), json!("hi")),
+            ),
+            (
+                "(async () => { const r = new Request('https://a.example', { method: 'POST', body: 'x' }); const twin = r.clone(); await fetch(r); return [r.bodyUsed, await fetch(r).catch((e) => e.message), await ask(twin)]; })()",
+                json!([
+                    true,
+                    "the body of this Request has been read already; clone() it first to read it twice",
+                    asked("POST", "https://a.example/", text, json!("x"))
+                ]),
+            ),
+            (
+                "(async () => { const r = new Request('https://a.example/#x', { method: 'POST', body: '[1]' }); return [r.url, r.method, r.redirect, r.signal.aborted, r.headers.get('content-type'), await r.json()]; })()",
+                json!(["https://a.example/#x", "POST", "follow", false, "text/plain;charset=UTF-8", [1]]),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn responses_are_made_copied_and_read_as_the_standard_says() {
+    expect_each(&[
+        (
+            "(async () => { const r = new Response('é', { status: 404, statusText: 'Gone away', headers: { A: 'b' } }); return [r.status, r.ok, r.statusText, r.headers.get('a'), r.headers.get('content-type'), r.type, r.url, r.redirected, r.bodyUsed, await r.text(), r.bodyUsed]; })()",
+            json!([404, false, "Gone away", "b", "text/plain;charset=UTF-8", "default", "", false, false, "é", true]),
+        ),
+        (
+            "(async () => { const r = Response.json({ a: [1] }, { status: 201 }); return [r.status, r.headers.get('content-type'), await r.json()]; })()",
+            json!([201, "application/json", {"a": [1]}]),
+        ),
+        ("Response.json({}, { headers: { 'content-type': 'x/y' } }).headers.get('content-type')", json!("x/y")),
+        ("Response.json(undefined)", json!("TypeError: Response.json(): this value has no JSON")),
+        (
+            "(async () => { const r = new Response('x'); const c = r.clone(); return [await r.text(), await c.text()]; })()",
+            json!(["x", "x"]),
+        ),
+        (
+            "(async () => { const r = new Response('x'); await r.text(); r.clone(); })()",
+            json!("TypeError: the body of this Response has been read already; clone() it first to read it twice"),
+        ),
+        (
+            "(async () => { const r = new Response(); return [await r.text(), await r.text(), r.bodyUsed, r.body]; })()",
+            json!(["", "", false, null]),
+        ),
+        ("(async () => [...await new Response(new Uint16Array([258])).bytes()])()", json!([2, 1])),
+        ("(async () => (await new Response('\\ufeffa').text()).length)()", json!(1)),
+        ("new Response('[').json()", json!("SyntaxError: unexpected end in JSON at position 1")),
+        ("new Response('x', { status: 204 })", json!("TypeError: Response: a response with status 204 has no body")),
+        ("new Response(null, { status: 204 }).status", json!(204)),
+        ("new Response('x', { status: 99 })", json!("RangeError: Response: `status` is a number from 200 to 599")),
+        (
+            "new Response('x', { statusText: 'a\\n' })",
+            json!("TypeError: Response: `statusText` has a character in it that has no place there"),
+        ),
+        ("[Response.error().type, Response.error().status]", json!(["error", 0])),
+        (
+            "[Response.redirect('http://a', 301).status, Response.redirect('http://a').headers.get('location')]",
+            json!([301, "http://a/"]),
+        ),
+        (
+            "Response.redirect('http://a', 200)",
+            json!("RangeError: Response.redirect(): 200 is no status of a redirect"),
+        ),
+        (
+            "new Response('x').body",
+            json!(
+                "TypeError: Response.body: streams are not supported here; use text(), json(), arrayBuffer() or bytes()"
+            ),
+        ),
+        (
+            "new Response('x').blob()",
+            json!("TypeError: Response.blob(): a Blob is not supported here; use arrayBuffer() or bytes()"),
+        ),
+        (
+            "new Request('http://a').formData()",
+            json!(
+                "TypeError: Request.formData(): FormData is not supported here; use text(), and URLSearchParams for a form"
+            ),
+        ),
+    ]);
+}
+
+/// A server with some redirects, which tells what it was asked in the end.
+fn moving(request: &Request) -> Response {
+    let (status, to) = match request.url.rsplit_once('/').map_or("", |(_, path)| path) {
+        "301" => (301, "/end"),
+        "303" => (303, "end?x"),
+        "307" => (307, "https://b.example/end"),
+        "twice" => (302, "/301"),
+        "round" => (302, "/round"),
+        "bad" => (302, "http://["),
+        "nowhere" => (302, ""),
+        _ => return echo(request),
+    };
+    let headers = if to.is_empty() { Vec::new() } else { vec![("location".into(), to.into())] };
+    Response { status, headers, body: Vec::new() }
+}
+
+#[test]
+fn redirects_are_followed_as_the_standard_says() {
+    let charm = |body: &str| {
+        Charm::with_handler(&format!(
+            "const ask = async (path, method, more) => {{ const r = await fetch(`https://a.example/${{path}}`, {{ method, headers: {{ Authorization: 'secret', A: '1' }}, body: method === 'GET' ? undefined : 'b', ...more }}); if (r.status !== 200) return [r.status, r.headers.get('location'), r.redirected]; const seen = await r.json(); return [seen.method, seen.url, seen.headers.map(([name]) => name).join(' '), seen.body, r.redirected, r.url]; }};\n{body}"
+        ))
+        .answering(|request| Ok(moving(request)))
+    };
+    let end = "https://a.example/end";
+    expect_each_of(
+        charm,
+        &[
+            ("ask('301', 'GET')", json!(["GET", end, "a authorization", null, true, end])),
+            ("ask('301', 'POST')", json!(["GET", end, "a authorization", null, true, end])),
+            ("ask('301', 'PUT')", json!(["PUT", end, "a authorization content-type", "b", true, end])),
+            (
+                "ask('303', 'PUT')",
+                json!(["GET", format!("{end}?x"), "a authorization", null, true, format!("{end}?x")]),
+            ),
+            (
+                "ask('307', 'POST')",
+                json!(["POST", "https://b.example/end", "a content-type", "b", true, "https://b.example/end"]),
+            ),
+            ("ask('twice', 'GET')", json!(["GET", end, "a authorization", null, true, end])),
+            ("ask('end', 'GET')", json!(["GET", end, "a authorization", null, false, end])),
+            ("ask('nowhere', 'GET')", json!([302, null, false])),
+            ("ask('301', 'GET', { redirect: 'manual' })", json!([301, "/end", false])),
+            (
+                "ask('301', 'GET', { redirect: 'error' })",
+                json!(
+                    "TypeError: fetch failed: the server redirects, which the request does not allow (https://a.example)"
+                ),
+            ),
+            (
+                "ask('round', 'GET')",
+                json!("TypeError: fetch failed: the server redirects too many times (https://a.example)"),
+            ),
+            (
+                "ask('bad', 'GET')",
+                json!("TypeError: fetch failed: the server redirects to what is no URL (https://a.example)"),
+            ),
+        ],
+    );
+}
