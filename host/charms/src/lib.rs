@@ -6,6 +6,7 @@
 
 mod access;
 pub mod api;
+mod links;
 mod local;
 mod lock;
 mod paths;

@@ -83,6 +83,22 @@ impl CharmComponent {
         Ok((check(shape, &writes)?, writes))
     }
 
+    /// A charm's page as its cells are now, as JSON, if it has one. Nothing that it writes is kept.
+    pub async fn page(&self, context: CharmCall) -> Result<Option<String>, CallFailure> {
+        let call = self.begin("page", context).await?;
+        let pre = self.pre.clone();
+        let work = |mut store| async move {
+            let end = async {
+                let guest = pre.instantiate_async(&mut store).await?;
+                Ok(guest.call_page(&mut store).await?.map_err(GuestError::from))
+            };
+            let end = end.await;
+            (store, end)
+        };
+        let (page, _) = call.run(&Share::new(), work).await?;
+        Ok(page)
+    }
+
     /// Has a charm handle an event, a JSON text, sent to one of its streams. The writes are answered only if it succeeds.
     pub async fn handle(&self, context: CharmCall, stream: &str, event_json: &str) -> Result<CellWrites, CallFailure> {
         let call = self.begin("handle", context).await?;

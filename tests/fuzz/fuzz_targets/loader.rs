@@ -89,7 +89,7 @@ fn fits(world: World, info: &ComponentInfo) {
     }
     let called: &[&str] = match world {
         World::Integration => &["initialize", "fetch-charms", "is-valid-charm"],
-        World::Charm => &["setup", "handle"],
+        World::Charm => &["setup", "page", "handle"],
     };
     for name in called {
         let is_it = |item: &&Item| item.name == *name && item.kind == ItemKind::Function;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::access;
 use crate::api::Shape;
+use crate::links::Reader;
 use crate::store::{Cells, Database, Failure, Sealer, StoredCharm};
 use crate::{AccessLevel, Actor};
 
@@ -67,10 +68,7 @@ impl Charm for LocalCharm {
             if charm.has_stream(name) {
                 return Ok(stream(&path[1..]));
             }
-            Ok(match cells.value(name)? {
-                Some(document) => charm.secrets.lookup(&path, &document),
-                None => Lookup::Absent,
-            })
+            Reader::new(&charm.secrets, &|name| cells.value(name)).lookup(&path)
         })
         .await
     }

@@ -16,6 +16,8 @@ pub const GLOBALS: &[&str] = &[
     "Date",
     "Error",
     "EvalError",
+    "Event",
+    "EventTarget",
     "FinalizationRegistry",
     "Float32Array",
     "Float64Array",

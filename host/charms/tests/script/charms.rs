@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bg_charms::transpile::EXPORTS;
+use bg_charms::transpile::{EXPORTS, GLOBALS};
 use bg_poller::OutcomeKind;
 use bg_test_support::FakeGoogle;
 use serde_json::json;
@@ -82,4 +82,13 @@ async fn the_module_offers_what_the_transpiler_lets_through() {
     );
     let charm = Charm::deploy(&component, "all.ts", &source, &json!({}), client(None)).await.unwrap();
     assert_eq!(charm.cell("missing"), json!(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_has_the_names_that_the_transpiler_lets_through_and_no_others() {
+    let component = component(Duration::from_secs(20)).await;
+    let source = "import { pattern } from 'commontools';\n\
+         export default pattern(() => ({ names: Object.getOwnPropertyNames(globalThis).sort() }));";
+    let charm = Charm::deploy(&component, "names.ts", source, &json!({}), client(None)).await.unwrap();
+    assert_eq!(charm.cell("names"), json!(GLOBALS));
 }

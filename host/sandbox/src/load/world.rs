@@ -100,7 +100,7 @@ impl World {
     fn exports(self) -> &'static [&'static str] {
         match self {
             Self::Integration => &["initialize", "fetch-charms", "is-valid-charm"],
-            Self::Charm => &["setup", "handle"],
+            Self::Charm => &["setup", "page", "handle"],
         }
     }
 

@@ -185,6 +185,7 @@ impl CharmGuest {
                 (import "host" "set" (func $set (param i32 i32 i32 i32 i32)))
                 {items}
                 (func (export "setup") (result i32) {setup})
+                (func (export "page") (result i32) (i32.const 512))
                 (func (export "handle") (param $stream i32) (param $stream-len i32) (param $event i32) (param $event-len i32)
                     (result i32) {handle}))
             (core instance $main (instantiate $main
@@ -197,6 +198,8 @@ impl CharmGuest {
             (export $shape "shape" (type $s))
             (func (export "setup") (result (result $shape (error $error)))
                 (canon lift (core func $main "setup") (memory (core memory $libc "memory"))))
+            (func (export "page") (result (result (option string) (error $error)))
+                (canon lift (core func $main "page") (memory (core memory $libc "memory"))))
             (func (export "handle") (param "stream" string) (param "event" string) (result (result (error $error)))
                 (canon lift (core func $main "handle") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))"#
         );

@@ -55,6 +55,8 @@
       (call $set (i32.const 48) (i32.const 4) (i32.const 96) (i32.const 53) (i32.const 1024))
       (call $expect-ok)
       (i32.const 640))
+    ;; It has no page: ok, and none.
+    (func (export "page") (result i32) (i32.const 2048))
     ;; The two streams differ in the lengths of their names.
     (func (export "handle") (param $stream i32) (param $length i32) (param $event i32) (param $size i32) (result i32)
       (if (i32.eq (local.get $length) (i32.const 6)) (then (return (i32.const 768))))
@@ -69,5 +71,8 @@
     (canon lift (core func $charm "setup") (memory $mem) (realloc (core func $memory "realloc"))))
   (func $handle (param "stream" string) (param "event" string) (result (result (error $handler-error)))
     (canon lift (core func $charm "handle") (memory $mem) (realloc (core func $memory "realloc"))))
+  (func $page (result (result (option string) (error $handler-error)))
+    (canon lift (core func $charm "page") (memory $mem)))
   (export "setup" (func $setup))
+  (export "page" (func $page))
   (export "handle" (func $handle)))

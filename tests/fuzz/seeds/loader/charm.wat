@@ -15,4 +15,5 @@
   (func $handle (param "event" string) (result u32)
     (canon lift (core func $m "handle") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
   (export "setup" (func $handle))
+  (export "page" (func $handle))
   (export "handle" (func $handle)))

@@ -94,6 +94,7 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
                 (call $put {auth} (i32.load (i32.const 36)) (i32.load (i32.const 40)))
                 (call $put {log} {empty})
                 (i32.const {answer}))
+            (func (export "page") (result i32) (i32.const 512))
             (func (export "handle") (param $stream i32) (param i32) (param $event i32) (param $event-len i32) (result i32)
                 (local $end i32)
                 {handle}
@@ -108,6 +109,8 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
         (export $shape "shape" (type $s))
         (func (export "setup") (result (result $shape (error $error)))
             (canon lift (core func $main "setup") (memory (core memory $memory "memory"))))
+        (func (export "page") (result (result (option string) (error $error)))
+            (canon lift (core func $main "page") (memory (core memory $memory "memory"))))
         (func (export "handle") (param "stream" string) (param "event" string) (result (result (error $error)))
             (canon lift (core func $main "handle") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc")))))"#
     );

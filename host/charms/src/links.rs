@@ -1,0 +1,165 @@
+//! Links between the cells of a charm.
+//!
+//! Where a charm puts one of its cells into another, `{"/": {"link@1": {"id": "of:<cell>", "path": ["key", …]}}}` is stored: the value is
+//! in the cell `<cell>`, below these keys. Whoever reads follows them; a link never leads out of its charm.
+
+use bg_poller::Lookup;
+use serde_json::Value;
+
+use crate::paths::{SecretPaths, at};
+use crate::store::Failure;
+
+/// How many links one answer follows. More are a circle, or made to cost.
+const MAX_LINKS: usize = 1_000;
+
+/// How many links may follow one another on one way.
+const MAX_HOPS: usize = 16;
+
+/// Where a link leads: a cell, and the way within it.
+fn target(value: &Value) -> Option<Vec<String>> {
+    let Value::Object(members) = value else { return None };
+    if members.len() != 1 {
+        return None;
+    }
+    let link = members.get("/")?.get("link@1")?;
+    let cell = link.get("id")?.as_str()?.strip_prefix("of:")?;
+    let keys = link.get("path")?.as_array()?;
+    let keys = keys.iter().map(|key| key.as_str().map(str::to_owned));
+    std::iter::once(Some(cell.to_owned())).chain(keys).collect()
+}
+
+/// Reads what links lead to, without what is secret.
+pub(crate) struct Reader<'r> {
+    secrets: &'r SecretPaths,
+    /// The value of a cell.
+    cell: &'r dyn Fn(&str) -> Result<Option<Value>, Failure>,
+    links: usize,
+}
+
+impl<'r> Reader<'r> {
+    pub(crate) fn new(secrets: &'r SecretPaths, cell: &'r dyn Fn(&str) -> Result<Option<Value>, Failure>) -> Self {
+        Self { secrets, cell, links: 0 }
+    }
+
+    /// What is at a path: a cell's name, then keys.
+    pub(crate) fn lookup(&mut self, path: &[String]) -> Result<Lookup, Failure> {
+        self.lookup_at(path, 0)
+    }
+
+    fn lookup_at(&mut self, path: &[String], hops: usize) -> Result<Lookup, Failure> {
+        let Some(name) = path.first() else { return Ok(Lookup::Absent) };
+        let Some(document) = (self.cell)(name)? else { return Ok(Lookup::Absent) };
+        for end in 1..=path.len() {
+            // What is secret is not looked into, not even for where it leads.
+            if self.secrets.covers(&path[..end]) {
+                break;
+            }
+            let Some(mut way) = at(&document, &path[1..end]).and_then(target) else { continue };
+            way.extend_from_slice(&path[end..]);
+            return if self.spend(hops) { self.lookup_at(&way, hops + 1) } else { Ok(Lookup::Absent) };
+        }
+        Ok(match self.secrets.lookup(path, &document) {
+            Lookup::Value(value) => Lookup::Value(self.follow(value, hops)?),
+            other => other,
+        })
+    }
+
+    /// The value with what its links lead to; null in place of what is secret, or nowhere.
+    fn follow(&mut self, value: Value, hops: usize) -> Result<Value, Failure> {
+        if let Some(way) = target(&value) {
+            if !self.spend(hops) {
+                return Ok(Value::Null);
+            }
+            return Ok(match self.lookup_at(&way, hops + 1)? {
+                Lookup::Value(value) => value,
+                Lookup::Secret | Lookup::Absent => Value::Null,
+            });
+        }
+        Ok(match value {
+            Value::Array(items) => {
+                items.into_iter().map(|item| self.follow(item, hops)).collect::<Result<Vec<_>, _>>()?.into()
+            }
+            Value::Object(members) => {
+                let followed = members.into_iter().map(|(key, member)| Ok((key, self.follow(member, hops)?)));
+                Value::Object(followed.collect::<Result<_, Failure>>()?)
+            }
+            value => value,
+        })
+    }
+
+    fn spend(&mut self, hops: usize) -> bool {
+        self.links += 1;
+        self.links <= MAX_LINKS && hops < MAX_HOPS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn link(cell: &str, path: &[&str]) -> Value {
+        json!({"/": {"link@1": {"id": format!("of:{cell}"), "path": path}}})
+    }
+
+    fn path(text: &str) -> Vec<String> {
+        text.split('.').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn links_are_followed_and_no_secret_is_found_behind_one() {
+        let cells = json!({
+            "mails": [{"subject": "one"}, {"subject": "two"}],
+            "latest": link("mails", &["1"]),
+            "box": {"inner": {"latest": link("latest", &[]), "list": link("mails", &[])}},
+            "auth": {"token": "t0ken", "user": "ann", "list": link("mails", &[])},
+            "leak": link("auth", &["token"]),
+            "whole": {"auth": link("auth", &[])},
+            "through": link("auth", &["list"]),
+            "a": link("b", &[]),
+            "b": {"a": link("a", &[])},
+            "nowhere": [link("gone", &[]), link("mails", &["7"])],
+            "odd": [{"/": {"link@1": {"id": "mails", "path": []}}}, {"/": 1}, {"/": {"link@1": {}}, "x": 1}],
+        });
+        let secrets = SecretPaths::new(vec![path("auth.token")]);
+        let cell = |name: &str| Ok(cells.get(name).cloned());
+        let lookup = |text: &str| Reader::new(&secrets, &cell).lookup(&path(text)).unwrap();
+        for (text, expected) in [
+            ("latest.subject", Lookup::Value(json!("two"))),
+            ("latest", Lookup::Value(json!({"subject": "two"}))),
+            ("box", Lookup::Value(json!({"inner": {"latest": {"subject": "two"}, "list": cells["mails"]}}))),
+            ("box.inner.latest.subject", Lookup::Value(json!("two"))),
+            ("box.inner.list.0.subject", Lookup::Value(json!("one"))),
+            ("leak", Lookup::Secret),
+            ("whole.auth.token", Lookup::Secret),
+            ("whole.auth.user", Lookup::Value(json!("ann"))),
+            ("whole", Lookup::Value(json!({"auth": {"user": "ann", "list": cells["mails"]}}))),
+            ("through.1.subject", Lookup::Value(json!("two"))),
+            ("nowhere", Lookup::Value(json!([null, null]))),
+            ("odd", Lookup::Value(cells["odd"].clone())),
+            ("latest.missing", Lookup::Absent),
+            ("missing", Lookup::Absent),
+        ] {
+            assert_eq!(lookup(text), expected, "{text}");
+        }
+        // A circle ends.
+        assert!(matches!(lookup("a"), Lookup::Value(_)));
+        assert_eq!(lookup(&["a"; 40].join(".")), Lookup::Absent);
+    }
+
+    #[test]
+    fn an_answer_does_not_grow_without_end() {
+        // Each leads to the next twice: 2^12 answers, if nobody counted.
+        let mut cells = serde_json::Map::new();
+        for level in 0..12 {
+            let next = format!("c{}", level + 1);
+            cells.insert(format!("c{level}"), json!([link(&next, &[]), link(&next, &[])]));
+        }
+        cells.insert("c12".into(), json!("x"));
+        let secrets = SecretPaths::new(Vec::new());
+        let cell = |name: &str| Ok(cells.get(name).cloned());
+        let Lookup::Value(value) = Reader::new(&secrets, &cell).lookup(&path("c0")).unwrap() else { panic!("a value") };
+        assert!(value.to_string().matches('x').count() <= MAX_LINKS);
+    }
+}
