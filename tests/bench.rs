@@ -39,6 +39,7 @@ async fn measure() -> anyhow::Result<()> {
         file_name: "counter.tsx".into(),
         source: std::fs::read_to_string(source)?,
         inputs: serde_json::Map::new(),
+        charm: None,
     };
     let charm = runtime.deploy(&bg_identity::space_did("bench"), &request).await?.charm;
 

@@ -64,6 +64,13 @@ pub struct Runs {
     pub runs: Vec<Run>,
 }
 
+/// Lines of a charm's log, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logs {
+    /// The lines.
+    pub lines: Vec<crate::LogEntry>,
+}
+
 /// What a charm is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {

@@ -15,7 +15,7 @@ use bg_charms::transpile::{EXPORTS, transpile};
 use bg_egress::{ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::EffectiveGrant;
 use bg_poller::{CharmRef, OutcomeKind};
-use bg_sandbox::{CallFailure, CharmCall, CharmComponent, Limits, Sandbox, SandboxOptions, Shape, World};
+use bg_sandbox::{CallFailure, CallLines, CharmCall, CharmComponent, Limits, Sandbox, SandboxOptions, Shape, World};
 use bg_test_support::FakeGoogle;
 use serde_json::{Value, json};
 
@@ -91,6 +91,7 @@ impl Charm {
             config: Arc::new(config),
             http: self.http.clone(),
             secrets: Vec::new(),
+            log: CallLines::default(),
         }
     }
 

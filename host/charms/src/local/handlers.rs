@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bg_egress::GateClient;
 use bg_identity::Secret;
-use bg_poller::CharmRef;
-use bg_sandbox::{CallFailure, CellWrites, CharmCall, CharmComponent, Shape};
+use bg_poller::{CharmRef, LogLine};
+use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Shape};
 use serde_json::{Map, Value};
 
 use super::snapshot::Snapshot;
@@ -32,28 +32,33 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// Runs a charm's `setup`.
+    /// Runs a charm's `setup` over the cells that it has; answers what it logged, too, whatever came of it.
     pub(super) async fn set_up(
         &self,
         charm: &CharmRef,
         file_name: &str,
         module: &str,
         inputs: &Map<String, Value>,
-    ) -> Result<(Shape, CellWrites), CallFailure> {
+        cells: Box<dyn CellReader>,
+        secrets: Vec<Secret>,
+    ) -> (Result<(Shape, CellWrites), CallFailure>, Vec<LogLine>) {
+        let log = CallLines::default();
         let mut config = config(file_name, module);
         config.insert(key::INPUTS.to_owned(), Value::Object(inputs.clone()).to_string());
         let call = CharmCall {
             charm: charm.clone(),
-            cells: Box::new(BTreeMap::new()),
+            cells,
             streams: BTreeSet::new(),
             config: Arc::new(config),
             http: self.http.clone(),
-            secrets: input_secrets(inputs),
+            secrets,
+            log: log.clone(),
         };
-        self.component.setup(call).await
+        let result = self.component.setup(call).await;
+        (result, log.take())
     }
 
-    /// Runs the handler of a stream.
+    /// Runs the handler of a stream; answers what it logged, too, whatever came of it.
     pub(super) async fn handle(
         &self,
         charm: &StoredCharm,
@@ -62,7 +67,8 @@ impl Handlers {
         secrets: Vec<Secret>,
         stream: &str,
         event: &str,
-    ) -> Result<CellWrites, CallFailure> {
+    ) -> (Result<CellWrites, CallFailure>, Vec<LogLine>) {
+        let log = CallLines::default();
         let call = CharmCall {
             charm: charm.summary.charm.clone(),
             cells: Box::new(cells),
@@ -70,8 +76,10 @@ impl Handlers {
             config: Arc::new(config(&charm.summary.file_name, module)),
             http: self.http.clone(),
             secrets,
+            log: log.clone(),
         };
-        self.component.handle(call, stream, event).await
+        let result = self.component.handle(call, stream, event).await;
+        (result, log.take())
     }
 }
 

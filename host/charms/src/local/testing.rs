@@ -98,5 +98,5 @@ pub(crate) fn source(file_name: &str, inputs: impl Into<Value>) -> DeployRequest
         Value::Object(inputs) => inputs,
         _ => Map::new(),
     };
-    DeployRequest { file_name: file_name.to_owned(), source, inputs }
+    DeployRequest { file_name: file_name.to_owned(), source, inputs, charm: None }
 }

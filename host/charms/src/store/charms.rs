@@ -1,6 +1,6 @@
 //! Charms: their programs and shapes.
 
-use bg_identity::SpaceDid;
+use bg_identity::{CharmId, SpaceDid};
 use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::de::DeserializeOwned;
@@ -94,6 +94,31 @@ pub(crate) fn set_module(tx: &Transaction<'_>, row: i64, module: &str) -> Result
     Ok(())
 }
 
+/// What a charm's present program is known by: the ID that a charm made from it would have.
+pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<String, Failure> {
+    let mut statement = tx.prepare_cached("SELECT coalesce(program, id) FROM charms WHERE row = ?1")?;
+    Ok(statement.query_row([row], |row| row.get(0))?)
+}
+
+/// Replaces the program of the charm in that row, and with it its shape; `program` is what it is known by.
+pub(crate) fn replace(tx: &Transaction<'_>, row: i64, program: &CharmId, new: &NewCharm) -> Result<(), Failure> {
+    tx.prepare_cached(
+        "UPDATE charms SET file_name = ?2, source = ?3, module = ?4, name = ?5, streams = ?6, secrets = ?7, program = ?8 \
+         WHERE row = ?1",
+    )?
+    .execute((
+        row,
+        &new.file_name,
+        &new.source,
+        &new.module,
+        &new.name,
+        json(&new.streams)?,
+        json(&new.secrets)?,
+        program.as_str(),
+    ))?;
+    Ok(())
+}
+
 /// Marks the cells as changed, if they are still those of `version`; answers whether they were.
 pub(crate) fn advance(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool, Failure> {
     let changed = tx
@@ -119,6 +144,14 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Result<StoredCharm, Failure>> {
         let summary = CharmSummary { charm, name, file_name, streams: parsed(&streams)?, created_at, updated_at };
         Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)? })
     }))
+}
+
+/// The name of the charm in that row.
+pub(crate) fn name(tx: &Transaction<'_>, row: i64) -> Result<CharmRef, Failure> {
+    let (space, id): (String, String) = tx
+        .prepare_cached("SELECT space, id FROM charms WHERE row = ?1")?
+        .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    charm_ref(&space, &id)
 }
 
 /// The charm that two columns name.

@@ -110,6 +110,7 @@ pub fn counter() -> DeployRequest {
         file_name: "counter.ts".to_owned(),
         source: "import { pattern } from \"commontools\";\nexport default pattern(() => ({}));\n".to_owned(),
         inputs: Map::new(),
+        charm: None,
     }
 }
 
