@@ -11,6 +11,7 @@ mod clock;
 mod compiling;
 mod confinement;
 mod crowd;
+mod developer;
 mod disk;
 mod egress;
 mod failing;
