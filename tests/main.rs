@@ -5,6 +5,7 @@
 mod common;
 
 mod authors;
+mod backup;
 mod bad_input;
 mod bombs;
 mod clock;
