@@ -30,6 +30,7 @@ async fn measure() -> anyhow::Result<()> {
     println!("compile script.wasm        {:>9.1} ms", millis(started.elapsed()));
     let handlers = Handlers {
         component: Arc::new(CharmComponent::new(&sandbox, &loaded)?),
+        api_url: None,
         http: Gate::new(GateOptions::default()).client(ClientOptions::new(Owner::Charms))?,
     };
     let options = LocalOptions { handlers: Some(handlers), ..LocalOptions::new(dir.path().join("runtime.db")) };
@@ -38,7 +39,9 @@ async fn measure() -> anyhow::Result<()> {
     let request = DeployRequest {
         file_name: "counter.tsx".into(),
         source: std::fs::read_to_string(source)?,
+        files: std::collections::BTreeMap::new(),
         inputs: serde_json::Map::new(),
+        charm: None,
     };
     let charm = runtime.deploy(&bg_identity::space_did("bench"), &request).await?.charm;
 

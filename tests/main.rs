@@ -5,12 +5,14 @@
 mod common;
 
 mod authors;
+mod backup;
 mod bad_input;
 mod bombs;
 mod clock;
 mod compiling;
 mod confinement;
 mod crowd;
+mod developer;
 mod disk;
 mod egress;
 mod failing;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::{fixture, host};
 
 /// The commands of the README, each with the test that runs it, or CI.
-const COMMANDS: [(&str, &str); 11] = [
+const COMMANDS: [(&str, &str); 13] = [
     ("cargo demo", "CI runs it with --polls 3"),
     ("cargo test", "CI runs it"),
     ("cargo build && cargo guests && export PATH=\"$PWD/target/debug:$PATH\"", "what `common::host` does"),
@@ -19,6 +19,8 @@ const COMMANDS: [(&str, &str); 11] = [
         "  -d '{\"charmId\": \"baedrei…\", \"space\": \"did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo\", \"integration\": \"my-test\"}'",
         "walkthrough",
     ),
+    ("bg-wasm-host charm test tests/fixtures/counter.tsx --polls 2", "developer"),
+    ("bg-wasm-host charm deploy tests/fixtures/counter.tsx --space my-space --watch --trigger", "developer"),
     ("bg-wasm-host inspect dist/gmail.wasm", "inspect"),
     ("bg-wasm-host run --component dist/gmail.wasm", "walkthrough"),
 ];
@@ -94,18 +96,21 @@ fn its_manifest_is_one_and_its_configuration_file_is_read() {
 #[test]
 fn its_options_are_those_of_the_program() {
     let host = host();
-    let help =
-        ["run", "serve", "list"].map(|command| host.command([command, "--help"]).unwrap().success().unwrap().stdout);
-    let help = help.concat();
+    let charm =
+        ["deploy", "show", "list", "logs", "trigger", "set", "test", "acl"].map(|command| vec!["charm", command]);
+    let commands = ["run", "serve", "list"].map(|command| vec![command]).into_iter().chain(charm);
+    let help: String = commands
+        .map(|command| host.command([&command[..], &["--help"]].concat()).unwrap().success().unwrap().stdout)
+        .collect();
     let readme = readme();
     let options = readme
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
         .filter(|word| word.starts_with("--") && !word.starts_with("---"));
-    let foreign = ["--polls", "--list", "--release", "--target", "--space"];
+    let foreign = ["--list", "--release", "--target"];
     for option in options.filter(|option| !foreign.contains(option)) {
         assert!(help.contains(option), "{option}");
     }
-    for command in ["list", "show", "enable", "disable", "remove", "runs", "doctor", "space-did", "trigger"] {
+    for command in ["list", "show", "enable", "disable", "remove", "runs", "doctor", "space-did", "trigger", "backup"] {
         host.command([command, "--help"]).unwrap().success().unwrap();
     }
 }

@@ -64,6 +64,13 @@ pub struct Runs {
     pub runs: Vec<Run>,
 }
 
+/// Lines of a charm's log, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logs {
+    /// The lines.
+    pub lines: Vec<crate::LogEntry>,
+}
+
 /// What a charm is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
@@ -108,6 +115,13 @@ impl From<Value> for Lookup {
             Value::Absent => Self::Absent,
         }
     }
+}
+
+/// A charm's page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// A JSON array of texts and of nodes `{name, props, children}`; null if the charm has no page.
+    pub page: Option<serde_json::Value>,
 }
 
 /// An event for a stream.

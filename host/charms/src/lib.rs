@@ -19,5 +19,5 @@ pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
 pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime};
 pub use lock::{DatabaseLock, Holder, LockError, Role};
 pub use remote::RemoteRuntime;
-pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, Runtime, Spaces};
-pub use store::{KeyError, OpenError, SqlitePollStore};
+pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, Spaces};
+pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup};

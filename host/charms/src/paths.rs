@@ -108,7 +108,7 @@ pub(crate) fn at<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
 }
 
 /// An array index in its one spelling: no sign, no leading zeros.
-fn index(key: &str) -> Option<usize> {
+pub(crate) fn index(key: &str) -> Option<usize> {
     key.parse().ok().filter(|index: &usize| index.to_string() == key)
 }
 

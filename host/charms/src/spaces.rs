@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
-use bg_identity::SpaceDid;
-use bg_poller::{CharmRef, CharmRuntime, RuntimeError, UnixMillis};
+use bg_identity::{CharmId, SpaceDid};
+use bg_poller::{CharmRef, CharmRuntime, LogLine, RuntimeError, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,9 +19,15 @@ pub struct DeployRequest {
     pub file_name: String,
     /// Its text.
     pub source: String,
+    /// The texts of the other files that it imports, by their paths, relative to its folder: `lib/client.ts`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// Initial values of cells, in place of the pattern's defaults. They may hold secrets.
     #[serde(default)]
     pub inputs: Map<String, Value>,
+    /// The charm whose program this is to replace. It keeps its ID and its cells; inputs are for cells that it does not have yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charm: Option<CharmId>,
 }
 
 /// Without the inputs' values, which may hold secrets.
@@ -30,7 +36,30 @@ impl fmt::Debug for DeployRequest {
         f.debug_struct("DeployRequest")
             .field("file_name", &self.file_name)
             .field("inputs", &self.inputs.keys().collect::<Vec<_>>())
+            .field("charm", &self.charm)
             .finish_non_exhaustive()
+    }
+}
+
+/// A value to be set in a cell of a charm.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetRequest {
+    /// Where: the cell's name, then object keys or array indices; `-` is the place after an array's last item. Objects that are
+    /// missing on the way are made.
+    pub path: Vec<String>,
+    /// What. It may be secret.
+    pub value: Value,
+    /// Whether the cell is made if there is none of that name.
+    #[serde(default)]
+    pub create: bool,
+}
+
+/// Without the value, which may be secret.
+impl fmt::Debug for SetRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, create, .. } = self;
+        f.debug_struct("SetRequest").field("path", path).field("create", create).finish_non_exhaustive()
     }
 }
 
@@ -43,6 +72,9 @@ pub struct Deployed {
     pub charm: CharmRef,
     /// False if the same charm was there before; then its cells are as they were.
     pub created: bool,
+    /// Whether it was there with another program, which was replaced.
+    #[serde(default)]
+    pub updated: bool,
     /// Its name for people.
     pub name: Option<String>,
     /// The names of its streams, sorted.
@@ -79,12 +111,33 @@ pub struct CharmShow {
     pub cells: BTreeMap<String, Value>,
 }
 
+/// A line of a charm's log, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Its place in the log: later lines have greater ones.
+    pub cursor: u64,
+    /// The line.
+    #[serde(flatten)]
+    pub line: LogLine,
+}
+
+/// Which lines of a charm's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Those after this place, or the newest.
+    pub after: Option<u64>,
+    /// How many at most. A thousand lines of a charm are kept.
+    pub limit: usize,
+    /// If there are none, whether to wait for some, up to [20 s](crate::api::CHANGES_WAIT_SECONDS).
+    pub wait: bool,
+}
+
 /// Spaces, their access lists and their charms.
 #[async_trait]
 pub trait Spaces: Send + Sync {
     /// Deploys a charm: runs its `setup` and keeps the cells which that made. A space that is not there is created, with the
     /// caller as its owner. The charm's ID is made from the space, the file's name, the source and the inputs: deploying the
-    /// same again is the same charm, which keeps its cells.
+    /// same again is the same charm, which keeps its cells. With [`DeployRequest::charm`], the program of that charm is replaced.
     async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError>;
 
     /// Who may do what in a space.
@@ -103,6 +156,17 @@ pub trait Spaces: Send + Sync {
 
     /// A whole charm, without its secrets.
     async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError>;
+
+    /// The charm's page as its cells are now, for people to look at: a JSON array of texts and of nodes `{name, props, children}`, with
+    /// secrets masked. None if it has none. Its program runs for that, and nothing that it writes is kept.
+    async fn page(&self, charm: &CharmRef) -> Result<Option<Value>, RuntimeError>;
+
+    /// Sets a value in a cell, as a handler would: what is secret in the cell is sealed, its quota holds, and a handler that
+    /// runs meanwhile sees it or runs again.
+    async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError>;
+
+    /// Lines that a charm logged, oldest first. They are kept with what came of the call, so they show when it has ended.
+    async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError>;
 }
 
 /// All that a charm runtime does.

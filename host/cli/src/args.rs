@@ -1,5 +1,6 @@
 //! What a person may type. Names are the original's where it has them.
 
+mod charm;
 mod values;
 
 use std::net::SocketAddr;
@@ -15,7 +16,10 @@ use url::Url;
 
 use crate::limits::{self, LimitSetting, OperatorLimits};
 use crate::pins::Pin;
-pub(crate) use values::{RefreshUrl, Setting, parse_duration};
+pub(crate) use charm::{
+    AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
+};
+pub(crate) use values::{CellPath, RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_secret};
 
 /// Runs background work for Common Tools charms, with integrations that are untrusted WebAssembly components.
@@ -114,18 +118,7 @@ pub(crate) enum Command {
     },
     /// Send `{}` to a charm's updater stream, once and now
     #[command(after_help = limits::help())]
-    Trigger {
-        /// The charm, as <space DID>/<charm ID>
-        charm: CharmRef,
-        /// Another stream
-        #[arg(long, value_name = "NAME")]
-        stream: Option<String>,
-        /// Another event
-        #[arg(long, value_name = "JSON", default_value = "{}")]
-        event: String,
-        #[command(flatten, next_help_heading = GUESTS)]
-        handlers: HandlerArgs,
-    },
+    Trigger(Box<TriggerArgs>),
     /// Show the newest runs of a charm
     Runs {
         /// The charm, as <space DID>/<charm ID>
@@ -136,7 +129,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         json: JsonArg,
     },
-    /// Deploy and look at charms
+    /// Deploy charms, try them out, and see what they do
     #[command(subcommand)]
     Charm(CharmCommand),
     /// Tell what a component is, what it imports and what it asks for, without running it
@@ -159,6 +152,11 @@ pub(crate) enum Command {
     /// Make keys, and tell who the operator is
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Copy the local database into a new file, also while services work on it
+    Backup {
+        /// The copy; it must not exist
+        file: PathBuf,
+    },
     /// Check that everything the service needs is in order
     Doctor,
     /// Compile a component, sent by the service that starts this
@@ -166,33 +164,6 @@ pub(crate) enum Command {
     CompileComponent {
         /// Its limits
         options: Vec<String>,
-    },
-}
-
-/// Commands about charms.
-#[derive(Debug, Subcommand)]
-pub(crate) enum CharmCommand {
-    /// Deploy a charm from its source and print <charm ID>
-    Deploy {
-        /// The source: .tsx, .ts, .jsx or .js
-        file: PathBuf,
-        /// The space it will live in: a name, or a DID
-        #[arg(long, value_name = "NAME|DID")]
-        space: String,
-        /// Initial values of the charm's inputs, a JSON object, or @FILE with one. Values may be secret: prefer @FILE
-        #[arg(long, value_name = "JSON|@FILE")]
-        inputs: Option<String>,
-    },
-    /// Show a charm's cells, secrets masked
-    Show {
-        /// The charm, as <space DID>/<charm ID>
-        charm: CharmRef,
-    },
-    /// List the charms of a space
-    List {
-        /// The space: a name, or a DID
-        #[arg(long, value_name = "NAME|DID")]
-        space: String,
     },
 }
 
@@ -299,6 +270,10 @@ pub(crate) struct HandlerArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) oauth_refresh_url: Option<RefreshUrl>,
 
+    /// What charms are told of where the charm runtime's API is: `getRecipeEnvironment().apiUrl` [default: http://localhost:8000/]
+    #[arg(long, value_name = "URL", value_parser = parse_api_url)]
+    pub(crate) charm_api_url: Option<Url>,
+
     /// What to do with requests that no grant covers; `report` is for trying out: it logs and sends them [default: enforce]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) egress: Option<EgressMode>,
@@ -402,6 +377,18 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten, next_help_heading = GUESTS)]
     pub(crate) handlers: HandlerArgs,
+}
+
+impl Command {
+    /// How much of what charms log a command shows, unless its options say otherwise: all of it where that is what it is for.
+    pub(crate) fn guest_log(&self) -> Option<&'static str> {
+        match self {
+            Self::Trigger(_) | Self::Charm(CharmCommand::Trigger(_) | CharmCommand::Deploy(_)) => Some("trace"),
+            // It prints them itself.
+            Self::Charm(CharmCommand::Test(_)) => Some("off"),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

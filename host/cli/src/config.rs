@@ -10,6 +10,7 @@ use bg_identity::IntegrationId;
 use bg_manifest::{HttpGrant, OperatorGrant, Origin};
 use bg_poller::CharmRef;
 use serde::{Deserialize, Deserializer};
+use url::Url;
 
 use crate::args::{EgressMode, GrantAll, RefreshUrl, RunArgs, Setting, parse_duration};
 use crate::limits::LimitSetting;
@@ -29,6 +30,7 @@ struct ConfigFile {
     allow_private: Vec<Parsed<Origin>>,
     grant: Option<GrantAll>,
     oauth_refresh_url: Option<Parsed<RefreshUrl>>,
+    charm_api_url: Option<Parsed<Url>>,
     egress: Option<EgressMode>,
     #[serde(default)]
     limits: LimitTable,
@@ -134,6 +136,7 @@ fn merge(args: &mut RunArgs, file: ConfigFile, base: &Path) {
     args.handlers.allow_private.extend(file.allow_private.into_iter().map(|parsed| parsed.0));
     args.grants.grant = args.grants.grant.or(file.grant);
     args.handlers.allow_charm_http.extend(file.allow_charm_http.into_iter().map(|parsed| parsed.0));
+    args.handlers.charm_api_url = args.handlers.charm_api_url.take().or(file.charm_api_url.map(|url| url.0));
     args.handlers.oauth_refresh_url =
         args.handlers.oauth_refresh_url.take().or(file.oauth_refresh_url.map(|url| url.0));
     args.handlers.egress = args.handlers.egress.or(file.egress);

@@ -129,8 +129,15 @@ pub(crate) async fn as_system_space(common: &Common) -> anyhow::Result<AnyRuntim
     }
 }
 
+/// A charm runtime whose charms' code runs.
+pub(crate) struct Runner {
+    pub(crate) runtime: AnyRuntime,
+    /// Whether it runs in another process, so that what charms log does not come here by itself.
+    pub(crate) elsewhere: bool,
+}
+
 /// The charm runtime, for a command that may run charms' code in this process.
-pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> anyhow::Result<AnyRuntime> {
+pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> anyhow::Result<Runner> {
     match place(common).await? {
         Place::Remote(url) => {
             refuse_handler_options(handlers, &url)?;
@@ -139,13 +146,13 @@ pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> an
                     "--egress and --limit are for where code runs, and charms run at {url}; give them to `bg-wasm-host serve` there"
                 );
             }
-            client(common).await
+            Ok(Runner { runtime: client(common).await?, elsewhere: true })
         }
         Place::Local(data_dir) => {
             let gate = gate(handlers, Vec::new());
             let sandbox = sandbox(common, &handlers.limits().sandbox)?;
-            let runtime = open_with_handlers(&data_dir, handlers, &sandbox, &gate).await?;
-            Ok(Arc::new(runtime.as_actor(Actor::Operator)))
+            let runtime = open_with_handlers(common, &data_dir, handlers, &sandbox, &gate).await?;
+            Ok(Runner { runtime: Arc::new(runtime.as_actor(Actor::Operator)), elsewhere: false })
         }
     }
 }
@@ -181,7 +188,7 @@ pub(crate) async fn service(
         }
         Place::Local(data_dir) => {
             let lock = lock(&data_dir.runtime_database(), Role::Run)?;
-            let runtime = open_with_handlers(&data_dir, handlers, sandbox, gate).await?;
+            let runtime = open_with_handlers(common, &data_dir, handlers, sandbox, gate).await?;
             let shown = format!("the local charm runtime in {}", data_dir.path().display());
             let store = runtime.poll_store();
             Ok(Service { runtime: Arc::new(runtime.as_actor(Actor::Operator)), store, shown, _lock: lock })
@@ -251,6 +258,7 @@ pub(crate) fn confinement(common: &Common) -> anyhow::Result<Confinement> {
 
 /// Opens the local runtime, able to run charms.
 pub(crate) async fn open_with_handlers(
+    common: &Common,
     data_dir: &DataDir,
     handlers: &HandlerArgs,
     sandbox: &Sandbox,
@@ -265,7 +273,8 @@ pub(crate) async fn open_with_handlers(
     let http =
         gate.client(ClientOptions { grants, limits: handlers.limits().http, ..ClientOptions::new(Owner::Charms) })?;
     let options = LocalOptions {
-        handlers: Some(Handlers { component: Arc::new(component), http }),
+        handlers: Some(Handlers { component: Arc::new(component), http, api_url: handlers.charm_api_url.clone() }),
+        owner: Some(operator(common)?.did()),
         oauth_refresh_url: handlers.oauth_refresh_url.clone().map(|url| url.0),
         ..LocalOptions::new(data_dir.runtime_database())
     };

@@ -20,14 +20,14 @@ use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
 use args::{Cli, Command};
-use commands::{charm, compile, doctor, egress, identity, inspect, registrations, run, serve};
+use commands::{backup, charm, compile, doctor, egress, identity, inspect, registrations, run, serve};
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
     if let Command::CompileComponent { options } = &cli.command {
         return compile::run(options);
     }
-    let ended = logging::start(&cli.common).and_then(|()| {
+    let ended = logging::start(&cli.common, cli.command.guest_log()).and_then(|()| {
         prepare(&mut cli)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(perform(cli))
@@ -66,17 +66,16 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Enable { charm } => registrations::set_enabled(&common, &charm, true).await?,
         Command::Disable { charm } => registrations::set_enabled(&common, &charm, false).await?,
         Command::Remove { charm } => registrations::remove(&common, &charm).await?,
-        Command::Trigger { charm, stream, event, handlers } => {
-            registrations::trigger(&common, &charm, stream.as_deref(), &event, &handlers).await?;
-        }
+        Command::Trigger(args) => charm::trigger::run(&common, &args).await?,
         Command::Runs { charm, limit, json } => registrations::runs(&common, &charm, limit, json.json).await?,
-        Command::Charm(command) => charm::run(&common, &command).await?,
+        Command::Charm(command) => return charm::run(&common, &command).await,
         Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants).await?,
         Command::Egress(command) => return Ok(egress::run(&command).await),
         Command::SpaceDid { name } => identity::print_space_did(&name)?,
         Command::Identity(command) => identity::run(&common, &command)?,
         // Was done first, see `main`.
         Command::CompileComponent { .. } => {}
+        Command::Backup { file } => backup::run(&common, &file).await?,
         Command::Doctor => return doctor::run(&common).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,12 +2,40 @@
 
 use std::io::{self, Write};
 
+use bg_poller::UnixMillis;
+
 /// Writes a line. A closed pipe (`… | head`) ends the output, not the command.
 pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
+}
+
+/// Writes a line; false if nobody reads any more.
+pub(crate) fn line_if_read(text: impl std::fmt::Display) -> io::Result<bool> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A moment, in UTC (RFC 3339).
+pub(crate) fn time(at: UnixMillis) -> String {
+    let (seconds, millis) = (at.0 / 1_000, at.0 % 1_000);
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // The calendar repeats every 400 years, which have 146,097 days. A year that begins in March has its leap day at its end.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 /// Writes pretty JSON.
@@ -61,6 +89,19 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_told_in_utc() {
+        for (millis, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_001, "2000-02-29T00:00:00.001Z"),
+            (951_868_799_999, "2000-02-29T23:59:59.999Z"),
+            (1_735_689_599_000, "2024-12-31T23:59:59.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(time(UnixMillis(millis)), expected);
+        }
+    }
 
     #[test]
     fn escapes_and_bidi_controls_do_not_reach_the_terminal() {

@@ -30,6 +30,11 @@ impl DataDir {
         self.0.join("runtime.db")
     }
 
+    /// The key that secrets in it are sealed with.
+    pub(crate) fn secrets_key(&self) -> PathBuf {
+        self.0.join("secrets.key")
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.0

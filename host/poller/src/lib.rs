@@ -9,6 +9,7 @@ mod engine;
 mod guard;
 mod health;
 mod integration;
+mod log;
 mod membership;
 mod model;
 mod options;
@@ -29,6 +30,7 @@ mod wheel;
 
 pub use clock::{Clock, SystemClock};
 pub use integration::{Integration, IntegrationError};
+pub use log::{LogLevel, LogLine};
 pub use model::{CharmRef, ParseCharmRefError, Registration, UPDATER_STREAMS, UnixMillis};
 pub use options::{Limit, PollEvent, PollHook, PollerOptions};
 pub use outcome::{Outcome, OutcomeKind};

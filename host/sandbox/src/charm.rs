@@ -13,7 +13,7 @@ use crate::call::{Call, Function};
 use crate::cells::{CellReader, CellWrites, Cells};
 use crate::failure::{CallFailure, GuestError};
 use crate::host::log::Scope;
-use crate::host::{self, CallState, CharmWorld, Surroundings};
+use crate::host::{self, CallLines, CallState, CharmWorld, Surroundings};
 use crate::load::{LoadError, LoadedComponent, World};
 use crate::share::Share;
 
@@ -38,6 +38,8 @@ pub struct CharmCall {
     pub http: GateClient,
     /// Texts that are masked in what it logs: a charm may know its own secrets, the log may not.
     pub secrets: Vec<Secret>,
+    /// Gets what it logs, whether it succeeds or not.
+    pub log: CallLines,
 }
 
 /// What a charm is made of, beside its cells.
@@ -118,8 +120,9 @@ impl CharmComponent {
     async fn begin(&self, name: &'static str, context: CharmCall) -> Result<Call<CharmWorld>, CallFailure> {
         let limits = self.sandbox.limits();
         let function = Function { name, time: limits.charm_time, memory: limits.charm_memory };
-        let CharmCall { charm, cells, streams, config, http, secrets } = context;
-        let around = Surroundings { scope: Scope { integration: None, charm: Some(charm), secrets }, config, http };
+        let CharmCall { charm, cells, streams, config, http, secrets, log } = context;
+        let scope = Scope { integration: None, charm: Some(charm), secrets, lines: Some(log) };
+        let around = Surroundings { scope, config, http };
         Call::begin(&self.sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams) }).await
     }
 }

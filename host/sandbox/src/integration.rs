@@ -73,7 +73,7 @@ impl IntegrationComponent {
     ) -> Result<Call<IntegrationWorld>, CallFailure> {
         let function = Function { name, time, memory: self.sandbox.limits().integration_memory };
         let around = Surroundings {
-            scope: Scope { integration: Some(self.id.clone()), charm: charm.cloned(), secrets: Vec::new() },
+            scope: Scope { integration: Some(self.id.clone()), charm: charm.cloned(), ..Scope::default() },
             config: self.config.clone(),
             http: self.http.clone(),
         };

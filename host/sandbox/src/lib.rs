@@ -36,6 +36,7 @@ pub use charm::{CharmCall, CharmComponent, Shape};
 pub use credentials::CharmCredentials;
 pub use engine::Allocation;
 pub use failure::CallFailure;
+pub use host::CallLines;
 pub use integration::{IntegrationComponent, IntegrationSetup};
 pub use limits::Limits;
 pub use load::{

@@ -20,8 +20,8 @@ use bg_egress::{AuditHook, ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::{EffectiveGrant, Manifest};
 
 use crate::{
-    CharmCall, CharmComponent, IntegrationComponent, IntegrationSetup, Limits, LoadError, Sandbox, SandboxOptions,
-    World,
+    CallLines, CharmCall, CharmComponent, IntegrationComponent, IntegrationSetup, Limits, LoadError, Sandbox,
+    SandboxOptions, World,
 };
 
 pub(crate) fn sandbox(limits: Limits) -> Sandbox {
@@ -89,5 +89,6 @@ pub(crate) fn charm_call(cells: &[(&str, &str)]) -> CharmCall {
         config: Arc::default(),
         http: no_http(Owner::Charms),
         secrets: Vec::new(),
+        log: CallLines::default(),
     }
 }

@@ -1,12 +1,16 @@
 //! Charms: what they are, what they hold, and events sent to them.
 
+use std::sync::Arc;
+
 use axum::Json;
-use bg_charms::{CharmShow, Spaces, api};
+use axum::extract::State;
+use bg_charms::{CharmShow, LogQuery, SetRequest, Spaces, api};
 use bg_poller::{CharmRuntime, Outcome};
 use http::{StatusCode, Uri};
 
 use crate::answer::Failure;
-use crate::options::{BODY, NO_BODY};
+use crate::app::App;
+use crate::options::{BODY, NO_BODY, VALUE_BODY};
 use crate::query::{CharmPath, KeyPath, parameter};
 use crate::signed::Signed;
 
@@ -31,6 +35,13 @@ pub(crate) async fn value(
     Ok(Json(found.into()))
 }
 
+/// `PUT /api/v1/charms/{space}/{charm}/value`
+pub(crate) async fn set(CharmPath(charm): CharmPath, signed: Signed<VALUE_BODY>) -> Result<StatusCode, Failure> {
+    let request: SetRequest = signed.json()?;
+    signed.caller.set(&charm, &request).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `GET /api/v1/charms/{space}/{charm}/runs?limit=N`
 pub(crate) async fn runs(
     CharmPath(charm): CharmPath,
@@ -41,9 +52,36 @@ pub(crate) async fn runs(
     Ok(Json(api::Runs { runs: signed.caller.runs(&charm, limit).await? }))
 }
 
+/// How many lines of a log are answered if the client does not say.
+const LINES: usize = 100;
+
+/// `GET /api/v1/charms/{space}/{charm}/logs?after=N&limit=N&wait=true`; waits at most [`api::CHANGES_WAIT_SECONDS`].
+pub(crate) async fn logs(
+    State(app): State<Arc<App>>,
+    CharmPath(charm): CharmPath,
+    uri: Uri,
+    signed: Signed<NO_BODY>,
+) -> Result<Json<api::Logs>, Failure> {
+    let query = LogQuery {
+        after: parameter(&uri, "after")?,
+        limit: parameter(&uri, "limit")?.unwrap_or(LINES),
+        wait: parameter(&uri, "wait")?.unwrap_or(false),
+    };
+    let lines = tokio::select! {
+        lines = signed.caller.logs(&charm, query) => lines?,
+        () = app.shutdown.cancelled() => Vec::new(),
+    };
+    Ok(Json(api::Logs { lines }))
+}
+
 /// `GET /api/v1/charms/{space}/{charm}/show`
 pub(crate) async fn show(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<CharmShow>, Failure> {
     Ok(Json(signed.caller.show(&charm).await?))
+}
+
+/// `GET /api/v1/charms/{space}/{charm}/page`
+pub(crate) async fn page(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<api::Page>, Failure> {
+    Ok(Json(api::Page { page: signed.caller.page(&charm).await? }))
 }
 
 /// `POST /api/v1/charms/{space}/{charm}/trigger`; answered when the handler is done.

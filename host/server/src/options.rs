@@ -41,6 +41,9 @@ pub(crate) const REGISTRATION_BODY: usize = 64 * 1024;
 /// The largest body of a deployment: a source file and initial values.
 pub(crate) const DEPLOY_BODY: usize = 4 * 1024 * 1024;
 
+/// The largest body of a request that sets a value: as large as one that a charm is deployed with.
+pub(crate) const VALUE_BODY: usize = DEPLOY_BODY;
+
 /// The largest body of any other request that has one.
 pub(crate) const BODY: usize = 1024 * 1024;
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use bg_charms::{AccessLevel, RemoteRuntime, Spaces, Subject};
+use bg_charms::{AccessLevel, DeployRequest, LogQuery, RemoteRuntime, SetRequest, Spaces, Subject};
 use bg_identity::{CharmId, Identity, SYSTEM_SPACE_NAME, space_identity, system_space};
 use bg_poller::{CharmRef, CharmRuntime, Lookup, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use common::{Fixture, counter, my_space};
@@ -166,6 +166,36 @@ async fn errors_are_the_same_at_both_sides() {
     let mut broken = counter();
     broken.source = "export default (".to_owned();
     assert_eq!(remote.deploy(&my_space(), &broken).await, operator.deploy(&my_space(), &broken).await);
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_set_and_programs_replaced() {
+    let fixture = Fixture::start().await;
+    let remote = fixture.remote(operator_identity());
+    let charm = remote.deploy(&my_space(), &counter()).await.unwrap().charm;
+    let request = |keys: &[&str], create| SetRequest { path: path(keys), value: json!({"n": [1]}), create };
+    remote.set(&charm, &request(&["count"], false)).await.unwrap();
+    remote.set(&charm, &request(&["auth", "token"], false)).await.unwrap();
+    remote.set(&charm, &request(&["new", "a.b"], true)).await.unwrap();
+    let cells = remote.show(&charm).await.unwrap().cells;
+    assert_eq!((&cells["count"], &cells["new"]), (&json!({"n": [1]}), &json!({"a.b": {"n": [1]}})));
+    assert_eq!(cells["auth"], json!({"token": "(secret)", "user": {"email": "ann@example.com"}}));
+    for keys in [&["nothing"][..], &["bgUpdater"], &[]] {
+        let refused = request(keys, false);
+        let (there, here) = (remote.set(&charm, &refused).await, fixture.operator().set(&charm, &refused).await);
+        assert!(there.is_err() && there == here, "{there:?} {here:?}");
+    }
+
+    let mut update = DeployRequest { charm: Some(charm.charm.clone()), ..counter() };
+    update.source.push_str("// changed");
+    let updated = remote.deploy(&my_space(), &update).await.unwrap();
+    assert_eq!((&updated.charm, updated.created, updated.updated), (&charm, false, true));
+    update.charm = Some(unknown_charm().charm);
+    assert_eq!(remote.deploy(&my_space(), &update).await, Err(RuntimeError::NotFound(unknown_charm())));
+    let query = LogQuery { after: None, limit: 10, wait: false };
+    assert_eq!(remote.logs(&charm, query).await, Ok(Vec::new()));
+    assert_eq!(remote.logs(&unknown_charm(), query).await, Err(RuntimeError::NotFound(unknown_charm())));
     fixture.stop().await;
 }
 

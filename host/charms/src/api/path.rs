@@ -25,7 +25,7 @@ pub fn charm(charm: &CharmRef) -> String {
     format!("/api/v1/charms/{}/{}", charm.space, charm.charm)
 }
 
-/// What is below a charm: `value`, `runs`, `show`, `trigger`, `refresh`, `secret`.
+/// What is below a charm: `value`, `runs`, `logs`, `page`, `show`, `trigger`, `refresh`, `secret`.
 pub fn of_charm(of: &CharmRef, what: &str) -> String {
     format!("{}/{what}", charm(of))
 }

@@ -1,23 +1,35 @@
 //! From a source to a charm.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bg_identity::{CharmId, SpaceDid};
-use bg_poller::{CharmRef, Outcome, OutcomeKind, RuntimeError};
-use bg_sandbox::{CallFailure, CellWrites};
+use bg_identity::{CharmId, Secret, SpaceDid};
+use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, RuntimeError};
+use bg_sandbox::{CallFailure, CellWrites, Shape};
 use rusqlite::Transaction;
 use serde_json::Value;
 
 use super::handlers::input_secrets;
 use super::redact::redact;
-use super::{LocalRuntime, access};
+use super::{LocalRuntime, access, logs};
 use crate::paths::SecretPaths;
 use crate::store::{self, Cells, Failure, NewCharm, Sealer, StoredCharm, excess};
-use crate::transpile::transpile;
+use crate::transpile::{Sources, Transpiled, transpile_files};
 use crate::{AccessLevel, Acl, Actor, DeployRequest, Deployed};
 
+/// How many of the lines that a failed `setup` logged are told.
+const LINES_TOLD: usize = 20;
+
+/// A charm that is there already.
+enum Found {
+    /// With the program that is being deployed.
+    Same(Deployed),
+    /// With another.
+    Other,
+}
+
 impl LocalRuntime {
-    /// Deploys a charm for the actor.
+    /// Deploys a charm for the actor, or replaces the program of one.
     pub(super) async fn deploy(
         &self,
         actor: &Actor,
@@ -25,30 +37,37 @@ impl LocalRuntime {
         request: &DeployRequest,
     ) -> Result<Deployed, RuntimeError> {
         let handlers = self.handlers()?;
-        let module = transpiled(request).await?;
-        let charm = self.name(actor, space, request).await?;
+        let program = transpiled(request).await?;
+        let named = self.name(actor, space, request).await?;
+        let charm = match &request.charm {
+            Some(id) => CharmRef { charm: id.clone(), ..named.clone() },
+            None => named.clone(),
+        };
         // Two that deploy the same at once would both run its setup, for nothing.
         let _turn = self.turns.take(&charm).await;
-        if let Some(deployed) = self.redeploy(&charm, &module).await? {
-            return Ok(deployed);
+        match self.find(&charm, &named.charm, &program).await? {
+            Some(Found::Same(deployed)) => return Ok(deployed),
+            Some(Found::Other) => {
+                return self.update(handlers, actor, &charm, &named.charm, request, &program).await;
+            }
+            None if request.charm.is_some() => return Err(RuntimeError::NotFound(charm)),
+            None => {}
         }
 
-        let set_up = handlers.set_up(&charm, &request.file_name, &module, &request.inputs).await;
-        let (shape, cells) = set_up.map_err(|failure| refusal(request, failure))?;
-        let mut streams = shape.streams;
-        streams.sort();
-        streams.dedup();
-        let new = NewCharm {
-            charm,
-            file_name: request.file_name.clone(),
-            source: request.source.clone(),
-            module,
-            name: shape.name,
-            streams,
-            secrets: SecretPaths::new(shape.secrets),
-        };
+        let (inputs, secrets) = (&request.inputs, input_secrets(&request.inputs));
+        let no_cells = Box::new(BTreeMap::new());
+        let set_up = handlers.set_up(&charm, &request.file_name, &program, inputs, no_cells, secrets.clone());
+        let (set_up, log) = set_up.await;
+        let (shape, cells) = set_up.map_err(|failure| refusal(request, &secrets, failure, &log))?;
+        let new = new_charm(charm, request, program, shape);
         let (actor, sealer) = (actor.clone(), Arc::clone(&self.sealer));
-        self.database.write(move |tx| store(tx, &sealer, &actor, &new, &cells)).await
+        let creator = match &actor {
+            Actor::Did(did) => Some(did.clone()),
+            Actor::Operator => self.owner.clone(),
+            Actor::Anonymous => None,
+        };
+        let acl = Acl::of_new_space(creator.as_ref());
+        self.database.write(move |tx| store(tx, &sealer, &actor, &acl, &new, &cells, log)).await
     }
 
     /// The charm's ID, made from what it is. Inputs may hold secrets, so they go into it by way of a keyed digest, from which
@@ -62,22 +81,31 @@ impl LocalRuntime {
             } else {
                 sealer.digest(tx, Value::Object(request.inputs).to_string().as_bytes())?.to_vec()
             };
-            let parts = [space.as_str().as_bytes(), request.file_name.as_bytes(), request.source.as_bytes(), &inputs];
-            let content = parts.map(|part| [&(part.len() as u64).to_be_bytes(), part].concat()).concat();
+            let first = [space.as_str().as_bytes(), request.file_name.as_bytes(), request.source.as_bytes(), &inputs];
+            let further = request.files.iter().flat_map(|(path, source)| [path.as_bytes(), source.as_bytes()]);
+            let parts = first.into_iter().chain(further);
+            let content =
+                parts.flat_map(|part| [&(part.len() as u64).to_be_bytes(), part].concat()).collect::<Vec<u8>>();
             Ok(CharmRef { space, charm: CharmId::for_content(&content) })
         });
         named.await
     }
 
-    /// What there is, if the same charm was deployed before. Its module is made anew: a later version of the host may make
+    /// What there is of that name. If it has the same program, its module is made anew: a later version of the host may make
     /// another from the same source.
-    async fn redeploy(&self, charm: &CharmRef, module: &str) -> Result<Option<Deployed>, RuntimeError> {
-        let (charm, module) = (charm.clone(), module.to_owned());
+    async fn find(
+        &self,
+        charm: &CharmRef,
+        known: &CharmId,
+        program: &Transpiled,
+    ) -> Result<Option<Found>, RuntimeError> {
+        let (charm, known, program) = (charm.clone(), known.clone(), program.clone());
         let found = self.database.write(move |tx| match store::charms::find(tx, &charm) {
-            Ok(stored) => {
-                store::charms::set_module(tx, stored.row, &module)?;
-                Ok(Some(deployed(stored, false)))
+            Ok(stored) if store::charms::known_by(tx, stored.row)? == known.as_str() => {
+                store::charms::set_modules(tx, stored.row, &program)?;
+                Ok(Some(Found::Same(deployed(stored))))
             }
+            Ok(_) => Ok(Some(Found::Other)),
             Err(Failure::Refused(RuntimeError::NotFound(_))) => Ok(None),
             Err(error) => Err(error),
         });
@@ -85,23 +113,49 @@ impl LocalRuntime {
     }
 }
 
-/// Why it cannot be set up, without what was put in: that may be secret.
-fn refusal(request: &DeployRequest, failure: CallFailure) -> RuntimeError {
+/// The charm to be stored, of what its `setup` says.
+pub(super) fn new_charm(charm: CharmRef, request: &DeployRequest, program: Transpiled, shape: Shape) -> NewCharm {
+    let mut streams = shape.streams;
+    streams.sort();
+    streams.dedup();
+    NewCharm {
+        charm,
+        file_name: request.file_name.clone(),
+        source: request.source.clone(),
+        files: request.files.clone(),
+        program,
+        name: shape.name,
+        streams,
+        secrets: SecretPaths::new(shape.secrets),
+    }
+}
+
+/// Why it cannot be set up, without what was put in: that may be secret. What it logged before is part of it, since there is no
+/// charm with whose log it could be kept.
+pub(super) fn refusal(
+    request: &DeployRequest,
+    secrets: &[Secret],
+    failure: CallFailure,
+    log: &[LogLine],
+) -> RuntimeError {
     let outcome = Outcome::failure(failure.kind, failure.message).with_stack(failure.stack);
-    let Outcome { kind, message, stack } = redact(outcome, &input_secrets(&request.inputs));
+    let Outcome { kind, message, stack } = redact(outcome, secrets);
     let message = message.unwrap_or_default();
     if kind == OutcomeKind::Unavailable {
         return RuntimeError::Unavailable(message);
     }
     let stack = stack.map_or(String::new(), |stack| format!("\n{stack}"));
-    RuntimeError::Unfit(format!("{} cannot be set up: {kind}: {message}{stack}", request.file_name))
+    let last = log.iter().skip(log.len().saturating_sub(LINES_TOLD));
+    let said: String = last.flat_map(|line| ["\nlogged: ", line.text.as_str()]).collect();
+    RuntimeError::Unfit(format!("{} cannot be set up: {kind}: {message}{stack}{said}", request.file_name))
 }
 
-/// The module made from the source, on a thread where that may take its time.
-async fn transpiled(request: &DeployRequest) -> Result<String, RuntimeError> {
-    let (file_name, source) = (request.file_name.clone(), request.source.clone());
-    match tokio::task::spawn_blocking(move || transpile(&file_name, &source)).await {
-        Ok(Ok(transpiled)) => Ok(transpiled.module),
+/// The modules made from the sources, on a thread where that may take its time.
+async fn transpiled(request: &DeployRequest) -> Result<Transpiled, RuntimeError> {
+    let (file_name, source, files) = (request.file_name.clone(), request.source.clone(), request.files.clone());
+    let work = move || transpile_files(&Sources { file_name: &file_name, source: &source, files: &files });
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(transpiled)) => Ok(transpiled),
         Ok(Err(error)) => Err(RuntimeError::Invalid(error.to_string())),
         Err(error) => {
             Err(RuntimeError::Unavailable(format!("the transpiler of {} ended early: {error}", request.file_name)))
@@ -122,19 +176,17 @@ fn store(
     tx: &Transaction<'_>,
     sealer: &Sealer,
     actor: &Actor,
+    acl: &Acl,
     new: &NewCharm,
     cells: &CellWrites,
+    log: Vec<LogLine>,
 ) -> Result<Deployed, Failure> {
     // Once more: access may have been taken away, or the space been created by somebody else, while the setup ran.
     may_deploy(tx, actor, &new.charm.space)?;
-    let creator = match actor {
-        Actor::Did(did) => Some(did),
-        Actor::Operator | Actor::Anonymous => None,
-    };
-    store::spaces::create(tx, &new.charm.space, &Acl::of_new_space(creator))?;
+    store::spaces::create(tx, &new.charm.space, acl)?;
     match store::charms::find(tx, &new.charm) {
         // Another process deployed the same meanwhile.
-        Ok(stored) => return Ok(deployed(stored, false)),
+        Ok(stored) => return Ok(deployed(stored)),
         Err(Failure::Refused(RuntimeError::NotFound(_))) => {}
         Err(error) => return Err(error),
     }
@@ -142,11 +194,15 @@ fn store(
     if let Some(excess) = excess(tx, row, cells)? {
         return Err(RuntimeError::Unfit(format!("{} cannot be deployed: {excess}", new.file_name)).into());
     }
-    Cells::new(tx, sealer, row, &new.charm, &new.secrets).set(cells)?;
-    Ok(Deployed { charm: new.charm.clone(), created: true, name: new.name.clone(), streams: new.streams.clone() })
+    let stored = Cells::new(tx, sealer, row, &new.charm, &new.secrets);
+    stored.set(cells)?;
+    logs::keep(tx, &stored, row, log)?;
+    let (name, streams) = (new.name.clone(), new.streams.clone());
+    Ok(Deployed { charm: new.charm.clone(), created: true, updated: false, name, streams })
 }
 
-fn deployed(stored: StoredCharm, created: bool) -> Deployed {
+/// What is said of a charm that was there.
+pub(super) fn deployed(stored: StoredCharm) -> Deployed {
     let summary = stored.summary;
-    Deployed { charm: summary.charm, created, name: summary.name, streams: summary.streams }
+    Deployed { charm: summary.charm, created: false, updated: false, name: summary.name, streams: summary.streams }
 }

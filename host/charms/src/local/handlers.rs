@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bg_egress::GateClient;
 use bg_identity::Secret;
-use bg_poller::CharmRef;
-use bg_sandbox::{CallFailure, CellWrites, CharmCall, CharmComponent, Shape};
-use serde_json::{Map, Value};
+use bg_poller::{CharmRef, LogLine};
+use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Shape};
+use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::snapshot::Snapshot;
 use crate::store::StoredCharm;
+use crate::transpile::Transpiled;
 
 /// What a component of world `charm` finds under these keys of its `config`.
 mod key {
@@ -18,6 +20,10 @@ mod key {
     pub(super) const MODULE: &str = "charm.module";
     /// The name of its source file, for stacks.
     pub(super) const FILE: &str = "charm.file";
+    /// A JSON object of the modules of its further files, by their paths. Only if there are some.
+    pub(super) const FILES: &str = "charm.files";
+    /// Where the charm runtime's API is.
+    pub(super) const API_URL: &str = "charm.api-url";
     /// A JSON object of initial values. At `setup` only.
     pub(super) const INPUTS: &str = "charm.inputs";
 }
@@ -29,49 +35,93 @@ pub struct Handlers {
     pub component: Arc<CharmComponent>,
     /// The charms' way out to HTTP.
     pub http: GateClient,
+    /// What charms are told of where the charm runtime's API is, for `getRecipeEnvironment()`; the original's default if none.
+    pub api_url: Option<Url>,
 }
 
 impl Handlers {
-    /// Runs a charm's `setup`.
+    /// Runs a charm's `setup` over the cells that it has; answers what it logged, too, whatever came of it.
     pub(super) async fn set_up(
         &self,
         charm: &CharmRef,
         file_name: &str,
-        module: &str,
+        program: &Transpiled,
         inputs: &Map<String, Value>,
-    ) -> Result<(Shape, CellWrites), CallFailure> {
-        let mut config = config(file_name, module);
+        cells: Box<dyn CellReader>,
+        secrets: Vec<Secret>,
+    ) -> (Result<(Shape, CellWrites), CallFailure>, Vec<LogLine>) {
+        let log = CallLines::default();
+        let mut config = self.config(file_name, program);
         config.insert(key::INPUTS.to_owned(), Value::Object(inputs.clone()).to_string());
         let call = CharmCall {
             charm: charm.clone(),
-            cells: Box::new(BTreeMap::new()),
+            cells,
             streams: BTreeSet::new(),
             config: Arc::new(config),
             http: self.http.clone(),
-            secrets: input_secrets(inputs),
+            secrets,
+            log: log.clone(),
         };
-        self.component.setup(call).await
+        let result = self.component.setup(call).await;
+        (result, log.take())
     }
 
-    /// Runs the handler of a stream.
+    /// Runs the handler of a stream; answers what it logged, too, whatever came of it.
     pub(super) async fn handle(
         &self,
         charm: &StoredCharm,
-        module: &str,
+        program: &Transpiled,
         cells: Snapshot,
         secrets: Vec<Secret>,
         stream: &str,
         event: &str,
-    ) -> Result<CellWrites, CallFailure> {
-        let call = CharmCall {
+    ) -> (Result<CellWrites, CallFailure>, Vec<LogLine>) {
+        let log = CallLines::default();
+        let call = self.call(charm, program, cells, secrets, log.clone());
+        let result = self.component.handle(call, stream, event).await;
+        (result, log.take())
+    }
+
+    /// Makes a charm's page, as JSON.
+    pub(super) async fn page(
+        &self,
+        charm: &StoredCharm,
+        program: &Transpiled,
+        cells: Snapshot,
+        secrets: Vec<Secret>,
+    ) -> Result<Option<String>, CallFailure> {
+        self.component.page(self.call(charm, program, cells, secrets, CallLines::default())).await
+    }
+
+    fn call(
+        &self,
+        charm: &StoredCharm,
+        program: &Transpiled,
+        cells: Snapshot,
+        secrets: Vec<Secret>,
+        log: CallLines,
+    ) -> CharmCall {
+        CharmCall {
             charm: charm.summary.charm.clone(),
             cells: Box::new(cells),
             streams: charm.summary.streams.iter().cloned().collect(),
-            config: Arc::new(config(&charm.summary.file_name, module)),
+            config: Arc::new(self.config(&charm.summary.file_name, program)),
             http: self.http.clone(),
             secrets,
-        };
-        self.component.handle(call, stream, event).await
+            log,
+        }
+    }
+
+    fn config(&self, file_name: &str, program: &Transpiled) -> BTreeMap<String, String> {
+        let mut config = BTreeMap::from([
+            (key::MODULE.to_owned(), program.module.clone()),
+            (key::FILE.to_owned(), file_name.to_owned()),
+        ]);
+        if !program.files.is_empty() {
+            config.insert(key::FILES.to_owned(), json!(program.files).to_string());
+        }
+        config.extend(self.api_url.as_ref().map(|url| (key::API_URL.to_owned(), url.to_string())));
+        config
     }
 }
 
@@ -88,8 +138,4 @@ pub(super) fn input_secrets(inputs: &Map<String, Value>) -> Vec<Secret> {
         }
     }
     secrets
-}
-
-fn config(file_name: &str, module: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([(key::MODULE.to_owned(), module.to_owned()), (key::FILE.to_owned(), file_name.to_owned())])
 }

@@ -4,12 +4,16 @@ mod access;
 mod deploy;
 mod handle;
 mod handlers;
+mod logs;
 mod oauth;
+mod page;
 mod redact;
+mod set;
 mod snapshot;
 mod spaces;
 mod trigger;
 mod turns;
+mod update;
 mod view;
 mod watch;
 
@@ -22,7 +26,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bg_identity::system_space;
+use bg_identity::{Did, system_space};
 use bg_poller::RuntimeError;
 use url::Url;
 
@@ -42,12 +46,14 @@ pub struct LocalOptions {
     pub handlers: Option<Handlers>,
     /// Where OAuth tokens are renewed: takes `{"refreshToken"}` by POST, answers `{"tokenInfo"}`.
     pub oauth_refresh_url: Option<Url>,
+    /// Who owns the spaces that the operator creates here, beside their own keys; nobody if none.
+    pub owner: Option<Did>,
 }
 
 impl LocalOptions {
     /// The database alone: nothing runs.
     pub fn new(database: PathBuf) -> Self {
-        Self { database, secrets_key: None, handlers: None, oauth_refresh_url: None }
+        Self { database, secrets_key: None, handlers: None, oauth_refresh_url: None, owner: None }
     }
 }
 
@@ -57,6 +63,7 @@ pub struct LocalRuntime {
     sealer: Arc<Sealer>,
     handlers: Option<Handlers>,
     oauth: Option<oauth::Refresher>,
+    owner: Option<Did>,
     turns: turns::Turns,
     watch: watch::Watch,
 }
@@ -78,6 +85,7 @@ impl LocalRuntime {
             sealer: Arc::new(sealer),
             handlers: options.handlers,
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
+            owner: options.owner,
             turns: turns::Turns::default(),
             watch,
         })

@@ -1,7 +1,7 @@
-//! A handler's error may quote what the handler knows, its secrets too. They must not get into the run history.
+//! A handler's error and its log may quote what the handler knows, its secrets too. They must not get into what is kept of runs.
 
 use bg_identity::{Secret, mask};
-use bg_poller::Outcome;
+use bg_poller::{LogLine, Outcome};
 
 /// The outcome, with its secrets masked.
 pub(super) fn redact(mut outcome: Outcome, secrets: &[Secret]) -> Outcome {
@@ -9,6 +9,13 @@ pub(super) fn redact(mut outcome: Outcome, secrets: &[Secret]) -> Outcome {
         *text = mask(text, secrets).into_owned();
     }
     outcome
+}
+
+/// The same for lines of a log.
+pub(super) fn lines(lines: &mut [LogLine], secrets: &[Secret]) {
+    for line in lines {
+        line.text = mask(&line.text, secrets).into_owned();
+    }
 }
 
 #[cfg(test)]

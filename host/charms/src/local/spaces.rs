@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::access;
 use super::handle::LocalHandle;
 use crate::store;
-use crate::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, Spaces, Subject};
+use crate::{
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, Spaces, Subject,
+};
 
 #[async_trait]
 impl Spaces for LocalHandle {
@@ -49,6 +51,10 @@ impl Spaces for LocalHandle {
         .await
     }
 
+    async fn page(&self, charm: &CharmRef) -> Result<Option<Value>, RuntimeError> {
+        self.runtime.page(&self.actor, charm).await
+    }
+
     async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError> {
         self.view(charm)
             .read(|stored, cells| {
@@ -63,5 +69,13 @@ impl Spaces for LocalHandle {
                 Ok(shown)
             })
             .await
+    }
+
+    async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
+        self.runtime.set(&self.actor, charm, request).await
+    }
+
+    async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError> {
+        self.log_entries(charm, query).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod guest;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub(crate) async fn handlers(updater: &str) -> Handlers {
     let sandbox = Sandbox::new(SandboxOptions::default()).unwrap();
     let loaded = sandbox.load(guest(updater), World::Charm).await.unwrap();
     let http = Gate::new(GateOptions::default()).client(ClientOptions::new(Owner::Charms)).unwrap();
-    Handlers { component: Arc::new(CharmComponent::new(&sandbox, &loaded).unwrap()), http }
+    Handlers { component: Arc::new(CharmComponent::new(&sandbox, &loaded).unwrap()), http, api_url: None }
 }
 
 /// A runtime in a folder of its own.
@@ -98,5 +99,5 @@ pub(crate) fn source(file_name: &str, inputs: impl Into<Value>) -> DeployRequest
         Value::Object(inputs) => inputs,
         _ => Map::new(),
     };
-    DeployRequest { file_name: file_name.to_owned(), source, inputs }
+    DeployRequest { file_name: file_name.to_owned(), source, files: BTreeMap::new(), inputs, charm: None }
 }

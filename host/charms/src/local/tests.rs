@@ -2,8 +2,10 @@
 
 mod access;
 mod deploying;
+mod logs;
 mod oauth;
 mod processes;
 mod registrations;
 mod secrets;
+mod setting;
 mod triggering;

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bg_identity::Secret;
-use bg_poller::{CharmRef, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
+use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use bg_sandbox::{CallFailure, CellWrites};
 use rusqlite::Transaction;
 use serde_json::Value;
 
 use super::redact::redact;
 use super::snapshot::{Problem, Snapshot};
-use super::{Handlers, LocalRuntime, access};
+use super::{Handlers, LocalRuntime, access, logs};
 use crate::store::{self, Cells, Failure, Sealer, StoredCharm, excess};
+use crate::transpile::Transpiled;
 use crate::{AccessLevel, Actor};
 
 /// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of one
@@ -22,7 +23,7 @@ const ATTEMPTS: usize = 3;
 /// What is known of a charm when its call begins.
 struct Begun {
     charm: Arc<StoredCharm>,
-    module: String,
+    program: Transpiled,
     secrets: Vec<Secret>,
 }
 
@@ -30,6 +31,7 @@ struct Begun {
 struct Finished {
     run: Run,
     writes: CellWrites,
+    log: Vec<LogLine>,
 }
 
 impl LocalRuntime {
@@ -64,9 +66,9 @@ impl LocalRuntime {
                 let text = format!("{charm} has no stream {stream:?}; its streams: {}", stored.stream_list());
                 return Err(RuntimeError::Unfit(text).into());
             }
-            let module = store::charms::module(tx, stored.row)?;
+            let program = store::charms::program(tx, stored.row)?;
             let secrets = Cells::of(tx, &sealer, &stored).secrets()?;
-            Ok(Begun { charm: Arc::new(stored), module, secrets })
+            Ok(Begun { charm: Arc::new(stored), program, secrets })
         });
         begun.await
     }
@@ -82,7 +84,8 @@ impl LocalRuntime {
         let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), begun.charm.clone());
         let trouble = snapshot.trouble();
         let (started_at, clock) = (UnixMillis::now(), Instant::now());
-        let result = handlers.handle(&begun.charm, &begun.module, snapshot, begun.secrets.clone(), stream, event).await;
+        let (result, log) =
+            handlers.handle(&begun.charm, &begun.program, snapshot, begun.secrets.clone(), stream, event).await;
         match trouble.take() {
             Some(Problem::Changed) => return Ok(None),
             Some(Problem::Failed(error)) => return Err(error),
@@ -98,7 +101,7 @@ impl LocalRuntime {
             }
         };
         let charm = begun.charm.summary.charm.clone();
-        Ok(Some(Finished { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes }))
+        Ok(Some(Finished { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes, log }))
     }
 
     /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
@@ -114,7 +117,7 @@ fn keep(
     charm: &StoredCharm,
     finished: Finished,
 ) -> Result<Option<Outcome>, Failure> {
-    let Finished { mut run, writes } = finished;
+    let Finished { mut run, writes, log } = finished;
     let cells = Cells::of(tx, sealer, charm);
     if !writes.is_empty() {
         if let Some(excess) = excess(tx, charm.row, &writes)? {
@@ -129,6 +132,7 @@ fn keep(
         run.outcome = redact(run.outcome, &cells.secrets()?);
     }
     store::runs::add(tx, charm.row, &run)?;
+    logs::keep(tx, &cells, charm.row, log)?;
     store::registrations::note_run(tx, charm.row, run.started_at, &run.outcome)?;
     Ok(Some(run.outcome))
 }

@@ -1,4 +1,4 @@
-//! Waiting for registrations to change, here or in another process.
+//! Waiting for something to change, here or in another process: registrations, or anything at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The revision of the registrations, and who waits for the next.
 pub(super) struct Watch {
     revision: watch::Sender<u64>,
+    /// A number that rises when anything at all was found to be committed.
+    commits: watch::Sender<u64>,
     looker: Arc<Mutex<Looker>>,
 }
 
@@ -48,7 +50,11 @@ impl Watch {
         let data_version = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
         let revision = store::registrations::revision(&connection)?;
         let looker = Looker { connection, data_version };
-        Ok(Self { revision: watch::Sender::new(revision), looker: Arc::new(Mutex::new(looker)) })
+        Ok(Self {
+            revision: watch::Sender::new(revision),
+            commits: watch::Sender::new(0),
+            looker: Arc::new(Mutex::new(looker)),
+        })
     }
 
     /// This process has committed a change: who waits need not wait for the next look.
@@ -79,7 +85,27 @@ impl Watch {
             .map_err(|error| RuntimeError::Unavailable(format!("a look at the database ended early: {error}")))?;
         if let Some(revision) = found.map_err(|error| database.failed(error.into()))? {
             self.advance(revision);
+            self.commits.send_modify(|commits| *commits += 1);
         }
+        Ok(())
+    }
+
+    /// From now on, commits are to be noticed.
+    pub(super) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    /// Waits until something is committed after what `commits` has seen, or for a while at most.
+    pub(super) async fn committed_or(
+        &self,
+        database: &Database,
+        commits: &mut watch::Receiver<u64>,
+        until: Instant,
+    ) -> Result<(), RuntimeError> {
+        self.look(database).await?;
+        let next = until.min(Instant::now() + LOOK_EVERY);
+        // As above: it ends with a commit or with the time.
+        let _ = timeout_at(next, commits.changed()).await;
         Ok(())
     }
 

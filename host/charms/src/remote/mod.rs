@@ -19,7 +19,9 @@ use serde_json::Value;
 use url::Url;
 
 use crate::api::{self, path};
-use crate::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, Spaces, Subject};
+use crate::{
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, Spaces, Subject,
+};
 use call::{Call, Caller};
 
 /// The client of a charm runtime over HTTP. Every request is signed with the caller's key; no redirect is followed and no
@@ -150,6 +152,29 @@ impl Spaces for RemoteRuntime {
 
     async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError> {
         self.get(path::of_charm(charm, "show")).limit(call::LIST_BYTES).answer().await
+    }
+
+    async fn page(&self, charm: &CharmRef) -> Result<Option<Value>, RuntimeError> {
+        let call = self.get(path::of_charm(charm, "page")).time(call::HANDLER_TIME).limit(call::VALUE_BYTES);
+        let api::Page { page } = call.answer().await?;
+        Ok(page)
+    }
+
+    async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
+        self.call(Method::PUT, path::of_charm(charm, "value")).json(request)?.time(call::HANDLER_TIME).done().await
+    }
+
+    async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError> {
+        let LogQuery { after, limit, wait } = query;
+        let mut call = self.get(path::of_charm(charm, "logs")).query("limit", &limit.to_string());
+        if let Some(after) = after {
+            call = call.query("after", &after.to_string());
+        }
+        if wait {
+            call = call.query("wait", "true").time(call::CHANGES_TIME);
+        }
+        let api::Logs { lines } = call.limit(call::VALUE_BYTES).answer().await?;
+        Ok(lines)
     }
 }
 

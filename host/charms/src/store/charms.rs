@@ -1,6 +1,8 @@
 //! Charms: their programs and shapes.
 
-use bg_identity::SpaceDid;
+use std::collections::BTreeMap;
+
+use bg_identity::{CharmId, SpaceDid};
 use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::de::DeserializeOwned;
@@ -8,13 +10,16 @@ use serde::de::DeserializeOwned;
 use super::Failure;
 use crate::CharmSummary;
 use crate::paths::SecretPaths;
+use crate::transpile::Transpiled;
 
 /// A charm to be stored.
 pub(crate) struct NewCharm {
     pub(crate) charm: CharmRef,
     pub(crate) file_name: String,
     pub(crate) source: String,
-    pub(crate) module: String,
+    /// The texts of its other files, by their paths.
+    pub(crate) files: BTreeMap<String, String>,
+    pub(crate) program: Transpiled,
     pub(crate) name: Option<String>,
     /// Sorted.
     pub(crate) streams: Vec<String>,
@@ -55,9 +60,11 @@ pub(crate) fn find(tx: &Transaction<'_>, charm: &CharmRef) -> Result<StoredCharm
         .ok_or_else(|| RuntimeError::NotFound(charm.clone()).into())
 }
 
-/// The module that runs, of a charm found before.
-pub(crate) fn module(tx: &Transaction<'_>, row: i64) -> Result<String, Failure> {
-    Ok(tx.prepare_cached("SELECT module FROM charms WHERE row = ?1")?.query_row([row], |row| row.get(0))?)
+/// The modules that run, of a charm found before.
+pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<Transpiled, Failure> {
+    let mut statement = tx.prepare_cached("SELECT module, further_modules FROM charms WHERE row = ?1")?;
+    let (module, further): (String, String) = statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Transpiled { module, files: parsed(&further)? })
 }
 
 /// The charms of a space, oldest first.
@@ -71,26 +78,58 @@ pub(crate) fn of_space(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Vec<Cha
 pub(crate) fn insert(tx: &Transaction<'_>, new: &NewCharm) -> Result<i64, Failure> {
     let now = UnixMillis::now().0;
     tx.prepare_cached(
-        "INSERT INTO charms (space, id, file_name, source, module, name, streams, secrets, created_at, updated_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+        "INSERT INTO charms (space, id, file_name, source, module, name, streams, secrets, further_sources, further_modules, \
+         created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
     )?
     .execute((
         new.charm.space.as_str(),
         new.charm.charm.as_str(),
         &new.file_name,
         &new.source,
-        &new.module,
+        &new.program.module,
         &new.name,
         json(&new.streams)?,
         json(&new.secrets)?,
+        json(&new.files)?,
+        json(&new.program.files)?,
         now,
     ))?;
     Ok(tx.last_insert_rowid())
 }
 
-/// Replaces the module of a charm, which this version of the host may make otherwise than the one that deployed it.
-pub(crate) fn set_module(tx: &Transaction<'_>, row: i64, module: &str) -> Result<(), Failure> {
-    tx.prepare_cached("UPDATE charms SET module = ?2 WHERE row = ?1 AND module <> ?2")?.execute((row, module))?;
+/// Replaces the modules of a charm, which this version of the host may make otherwise than the one that deployed it.
+pub(crate) fn set_modules(tx: &Transaction<'_>, row: i64, program: &Transpiled) -> Result<(), Failure> {
+    tx.prepare_cached(
+        "UPDATE charms SET module = ?2, further_modules = ?3 WHERE row = ?1 AND (module <> ?2 OR further_modules <> ?3)",
+    )?
+    .execute((row, &program.module, json(&program.files)?))?;
+    Ok(())
+}
+
+/// What a charm's present program is known by: the ID that a charm made from it would have.
+pub(crate) fn known_by(tx: &Transaction<'_>, row: i64) -> Result<String, Failure> {
+    let mut statement = tx.prepare_cached("SELECT coalesce(program, id) FROM charms WHERE row = ?1")?;
+    Ok(statement.query_row([row], |row| row.get(0))?)
+}
+
+/// Replaces the program of the charm in that row, and with it its shape; `known` is what it is known by.
+pub(crate) fn replace(tx: &Transaction<'_>, row: i64, known: &CharmId, new: &NewCharm) -> Result<(), Failure> {
+    tx.prepare_cached(
+        "UPDATE charms SET file_name = ?2, source = ?3, module = ?4, name = ?5, streams = ?6, secrets = ?7, program = ?8, \
+         further_sources = ?9, further_modules = ?10 WHERE row = ?1",
+    )?
+    .execute((
+        row,
+        &new.file_name,
+        &new.source,
+        &new.program.module,
+        &new.name,
+        json(&new.streams)?,
+        json(&new.secrets)?,
+        known.as_str(),
+        json(&new.files)?,
+        json(&new.program.files)?,
+    ))?;
     Ok(())
 }
 
@@ -119,6 +158,14 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Result<StoredCharm, Failure>> {
         let summary = CharmSummary { charm, name, file_name, streams: parsed(&streams)?, created_at, updated_at };
         Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)? })
     }))
+}
+
+/// The name of the charm in that row.
+pub(crate) fn name(tx: &Transaction<'_>, row: i64) -> Result<CharmRef, Failure> {
+    let (space, id): (String, String) = tx
+        .prepare_cached("SELECT space, id FROM charms WHERE row = ?1")?
+        .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    charm_ref(&space, &id)
 }
 
 /// The charm that two columns name.

@@ -86,6 +86,20 @@ impl Database {
         self.answer(result)
     }
 
+    /// Moves what is in the write-ahead log into the file, and empties the log, as far as others that read it let that happen:
+    /// what was overwritten should not stay in it.
+    pub(crate) async fn forget_log(&self) {
+        let connection = Arc::clone(&self.writer).lock_owned().await;
+        let moved = tokio::task::spawn_blocking(move || {
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
+        });
+        match moved.await {
+            Ok(Ok(false)) => {}
+            // It is done with the next one: nothing depends on it.
+            other => tracing::debug!(?other, "the write-ahead log was not emptied"),
+        }
+    }
+
     /// A further connection that only reads, for a caller that keeps it. Blocks.
     pub(crate) fn further_reader(&self) -> rusqlite::Result<Connection> {
         open::reader(&self.path)

@@ -2,11 +2,13 @@
 //!
 //! [`Database`] hands out connections; each submodule here has the statements of one subject, as functions of a transaction.
 
+mod backup;
 mod cells;
 pub(crate) mod charms;
 mod connections;
 mod error;
 mod key;
+pub(crate) mod logs;
 mod open;
 mod poll;
 mod quota;
@@ -17,6 +19,7 @@ mod seal;
 pub(crate) mod spaces;
 mod state;
 
+pub use backup::{BackupError, backup};
 pub(crate) use cells::Cells;
 pub(crate) use charms::{NewCharm, StoredCharm};
 pub(crate) use connections::Database;

@@ -36,6 +36,17 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// A connection to a database of ours that is there, in whichever format.
+pub(super) fn existing(path: &Path) -> Result<Connection, OpenError> {
+    check_log(path)?;
+    let mut connection = connect(path)?;
+    match schema::inspect(&mut connection).map_err(|error| problem(path, &error))? {
+        Found::Ours(_) => Ok(connection),
+        Found::Empty => Err(OpenError::Foreign { path: path.to_owned(), found: "it is empty".to_owned() }),
+        Found::Foreign(found) => Err(OpenError::Foreign { path: path.to_owned(), found }),
+    }
+}
+
 /// A connection that only reads. The file is there already, and in the newest format.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
@@ -155,7 +166,7 @@ mod tests {
             ("text.db", "text.db is not a database of bg-wasm-host: SQLite says"),
             ("folder.db", "it is a folder"),
             ("other.db", "a SQLite database of another program"),
-            ("newer.db", "was made by a newer bg-wasm-host: its format is 99, and this version knows formats up to 1"),
+            ("newer.db", "was made by a newer bg-wasm-host: its format is 99, and this version knows formats up to 2"),
             ("older.db", "its format is 0, which no bg-wasm-host has made"),
             ("odd.db", "its format is -1, which no bg-wasm-host has made"),
             ("cut.db", "cut.db is damaged: SQLite says"),

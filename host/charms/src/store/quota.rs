@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::Failure;
+use super::{Failure, charms};
 
 /// Cells a charm may have. Charms keep a handful; what grows belongs into a cell as a list.
 pub(crate) const MAX_CELLS: u64 = 1_000;
@@ -18,9 +18,10 @@ pub(crate) fn excess(
     row: i64,
     writes: &BTreeMap<String, String>,
 ) -> Result<Option<String>, Failure> {
-    let (mut cells, mut bytes): (u64, u64) = tx
+    let now: (u64, u64) = tx
         .prepare_cached("SELECT count(*), coalesce(sum(length(document)), 0) FROM cells WHERE charm = ?1")?
         .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (mut cells, mut bytes) = now;
     let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
     for (name, text) in writes {
         match statement.query_row((row, name), |row| row.get::<_, u64>(0)).optional()? {
@@ -29,13 +30,16 @@ pub(crate) fn excess(
         }
         bytes += text.len() as u64;
     }
-    Ok(if cells > MAX_CELLS {
-        Some(format!("the charm would have {cells} cells, and may have {MAX_CELLS}"))
-    } else if bytes > MAX_CELL_BYTES {
-        Some(format!("the charm's cells would take {bytes} bytes, and may take {MAX_CELL_BYTES}"))
+    if cells <= MAX_CELLS && bytes <= MAX_CELL_BYTES {
+        return Ok(None);
+    }
+    let charm = charms::name(tx, row)?;
+    let (cells_now, bytes_now) = now;
+    Ok(Some(if cells > MAX_CELLS {
+        format!("{charm} has {cells_now} cells, would have {cells}, and may have {MAX_CELLS}")
     } else {
-        None
-    })
+        format!("the cells of {charm} take {bytes_now} bytes, would take {bytes}, and may take {MAX_CELL_BYTES}")
+    }))
 }
 
 #[cfg(test)]
@@ -49,9 +53,9 @@ mod tests {
         let mut connection = open::writer(&dir.path().join("a.db")).unwrap();
         let tx = connection.transaction().unwrap();
         tx.execute_batch(
-            "INSERT INTO spaces VALUES ('s', 0);
+            "INSERT INTO spaces VALUES ('did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo', 0);
              INSERT INTO charms (row, space, id, file_name, source, module, streams, secrets, created_at, updated_at)
-                VALUES (1, 's', 'c', '', '', '', '[]', '[]', 0, 0);
+                VALUES (1, 'did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo', 'fid1:test', '', '', '', '[]', '[]', 0, 0);
              INSERT INTO cells VALUES (1, 'large', 0, zeroblob(60 * 1024 * 1024));",
         )
         .unwrap();
@@ -61,12 +65,14 @@ mod tests {
         };
         assert_eq!(write(&[]), None);
         assert_eq!(write(&[("other", 4)]), None);
-        assert!(write(&[("other", 5)]).unwrap().contains("68157440 bytes, and may take 67108864"));
+        let excess_of_bytes = write(&[("other", 5)]).unwrap();
+        let expected = "fid1:test take 62914560 bytes, would take 68157440, and may take 67108864";
+        assert!(excess_of_bytes.ends_with(expected), "{excess_of_bytes}");
         assert_eq!(write(&[("large", 50), ("other", 14)]), None, "what is replaced does not count");
 
         let names: Vec<_> = (0..MAX_CELLS).map(|number| number.to_string()).collect();
         let many: Vec<_> = names.iter().map(|name| (name.as_str(), 0)).collect();
         assert_eq!(write(&many[1..]), None);
-        assert!(write(&many).unwrap().contains("1001 cells, and may have 1000"));
+        assert!(write(&many).unwrap().ends_with("fid1:test has 1 cells, would have 1001, and may have 1000"));
     }
 }

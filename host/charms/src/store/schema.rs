@@ -7,7 +7,7 @@ pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"bgwh");
 
 /// Each brings the format one number up; a file's format is the number of those it has seen (`PRAGMA user_version`). What has
 /// been released is never edited, only added to.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// The newest format that this version knows.
 pub(super) fn newest() -> i64 {
@@ -94,6 +94,25 @@ CREATE TABLE integration_state (
 ) STRICT;
 ";
 
+/// What charms log, in the order in which it was kept: a row's number is its cursor, and is not used again, so that who
+/// follows the log misses no line. `charms.program` is the ID that a charm made from its present program would have: that of
+/// another program, once it was updated in place; none if it never was. What a charm imports from its other files is in JSON objects by
+/// path: `further_sources` and, made of these, `further_modules`.
+const V2: &str = "
+ALTER TABLE charms ADD COLUMN program TEXT;
+ALTER TABLE charms ADD COLUMN further_sources TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE charms ADD COLUMN further_modules TEXT NOT NULL DEFAULT '{}';
+
+CREATE TABLE logs (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    charm INTEGER NOT NULL REFERENCES charms (row) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX logs_by_charm ON logs (charm, row);
+";
+
 /// What a file is, before anything is changed in it.
 pub(super) enum Found {
     /// Nothing yet.
@@ -132,4 +151,94 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         tx.pragma_update(None, "user_version", newest())?;
     }
     tx.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open;
+    use super::*;
+
+    /// Something in every table of the first format.
+    const FILLED: &str = "
+        INSERT INTO meta VALUES ('key_fingerprint', x'0102');
+        UPDATE meta SET value = 7 WHERE key = 'registrations_revision';
+        INSERT INTO spaces VALUES ('did:key:s', 1);
+        INSERT INTO acl VALUES ('did:key:s', '*', 'WRITE');
+        INSERT INTO charms VALUES (5, 'did:key:s', 'c', 'a.tsx', 'source', 'module', 'A', '[]', '[]', 9, 1, 2);
+        INSERT INTO cells VALUES (5, 'count', 0, x'3431');
+        INSERT INTO cells VALUES (5, 'auth', 1, x'ff00');
+        INSERT INTO registrations VALUES (5, 'gmail', 1, 2, 3, 0, 'Success');
+        INSERT INTO integration_lists VALUES ('gmail', 1);
+        INSERT INTO runs VALUES (3, 5, 1, 2, 'Success', NULL, NULL);
+        INSERT INTO poll_states VALUES ('did:key:s', 'c', 1, 2, 3);
+        INSERT INTO integration_state VALUES ('gmail', 'k', x'00');";
+
+    /// The rows of every table, as text; of each, the columns of the first format.
+    fn content(connection: &Connection) -> Vec<String> {
+        let tables = [
+            "meta",
+            "spaces",
+            "acl",
+            "cells",
+            "registrations",
+            "integration_lists",
+            "runs",
+            "poll_states",
+            "integration_state",
+            "(SELECT row, space, id, file_name, source, module, name, streams, secrets, version, created_at, updated_at \
+             FROM charms)",
+        ];
+        let rows = tables.map(|table| {
+            let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = statement.column_count();
+            let rows = statement.query_map([], |row| {
+                (0..columns).map(|at| Ok(format!("{:?}", row.get_ref(at)?))).collect::<rusqlite::Result<Vec<_>>>()
+            });
+            rows.unwrap().map(|row| format!("{table}: {:?}", row.unwrap())).collect::<Vec<_>>()
+        });
+        rows.concat()
+    }
+
+    #[test]
+    fn a_file_of_the_first_format_is_brought_up_to_date_with_all_that_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let first = Connection::open(&path).unwrap();
+        first.execute_batch(V1).unwrap();
+        first.execute_batch(FILLED).unwrap();
+        first.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        let before = content(&first);
+        assert!(before.len() >= 12, "{before:?}");
+        drop(first);
+
+        let migrated = open::writer(&path).unwrap();
+        assert_eq!(content(&migrated), before);
+        let version: i64 = migrated.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, newest());
+        migrated.execute("INSERT INTO logs (charm, at, level, text) VALUES (5, 1, 'info', 'x')", []).unwrap();
+        let program: Option<String> = migrated.query_row("SELECT program FROM charms", [], |row| row.get(0)).unwrap();
+        assert_eq!(program, None);
+        drop(migrated);
+        // Once more, and nothing is done again.
+        assert_eq!(content(&open::writer(&path).unwrap()), before);
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let first = Connection::open(&path).unwrap();
+        first.execute_batch(V1).unwrap();
+        // The name is taken by something that is not ours.
+        first.execute_batch("CREATE TABLE logs (x)").unwrap();
+        first.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        drop(first);
+        assert!(open::writer(&path).is_err());
+        let found = Connection::open(&path).unwrap();
+        let version: i64 = found.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, 1);
+        assert!(found.prepare("SELECT program FROM charms").is_err());
+    }
 }

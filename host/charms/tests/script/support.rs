@@ -9,7 +9,7 @@ use bg_charms::transpile::transpile;
 use bg_egress::{ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::EffectiveGrant;
 use bg_poller::CharmRef;
-use bg_sandbox::{CallFailure, CharmCall, CharmComponent, Limits, Sandbox, SandboxOptions, Shape, World};
+use bg_sandbox::{CallFailure, CallLines, CharmCall, CharmComponent, Limits, Sandbox, SandboxOptions, Shape, World};
 use serde_json::{Value, json};
 
 /// Where things of the workspace are.
@@ -84,6 +84,7 @@ impl Charm {
             config: Arc::new(config),
             http: self.http.clone(),
             secrets: Vec::new(),
+            log: CallLines::default(),
         }
     }
 

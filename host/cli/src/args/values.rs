@@ -31,6 +31,37 @@ impl std::str::FromStr for Setting {
     }
 }
 
+/// Where a value is in a charm, `settings.tags.0`; as a JSON pointer (RFC 6901), `/settings/a.b`, where a key has a dot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CellPath(pub(crate) Vec<String>);
+
+impl std::str::FromStr for CellPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str =
+            "a path is a cell and what is in it, such as settings.tags.0, or /settings/a.b where a key has a dot";
+        let keys: Vec<String> = match text.strip_prefix('/') {
+            Some(pointer) => pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect(),
+            None => text.split('.').map(str::to_owned).collect(),
+        };
+        // A pointer's key may be empty, but for the name of a cell.
+        let empty = keys.iter().enumerate().any(|(at, key)| key.is_empty() && (at == 0 || !text.starts_with('/')));
+        if empty { Err(FORM.into()) } else { Ok(Self(keys)) }
+    }
+}
+
+/// In the form that is read again as the same.
+impl std::fmt::Display for CellPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plain = |key: &String| !key.is_empty() && !key.contains('.');
+        if self.0.iter().all(plain) && !self.0.first().is_some_and(|key| key.starts_with('/')) {
+            return f.write_str(&self.0.join("."));
+        }
+        self.0.iter().try_for_each(|key| write!(f, "/{}", key.replace('~', "~0").replace('/', "~1")))
+    }
+}
+
 /// Seconds, as the original counts, or a number with `ms`, `s`, `m` or `h`; between 100 ms and 7 days.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "a time is a number of seconds, or a number with ms, s, m or h, such as 60, 500ms, 2s or 5m";
@@ -110,6 +141,28 @@ mod tests {
         for text in ["", "x", "http://a.example/", "http://localhost.example/", "http://10.0.0.1/", "ftp://localhost/"]
         {
             assert!(text.parse::<RefreshUrl>().unwrap_err().contains("https"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_keys_with_dots_or_a_json_pointer() {
+        let cases: [(&str, &[&str]); 8] = [
+            ("count", &["count"]),
+            ("settings.tags.0", &["settings", "tags", "0"]),
+            ("a.$UI", &["a", "$UI"]),
+            ("/a.b", &["a.b"]),
+            ("/settings/a.b/0", &["settings", "a.b", "0"]),
+            ("/a~1b/~0", &["a/b", "~"]),
+            ("/a~01", &["a~1"]),
+            ("/a//b", &["a", "", "b"]),
+        ];
+        for (text, keys) in cases {
+            let path: CellPath = text.parse().unwrap();
+            assert_eq!(path.0, keys, "{text}");
+            assert_eq!(path.to_string().parse(), Ok(path), "{text}");
+        }
+        for text in ["", ".", "a.", "a..b", "/", "//a"] {
+            assert!(text.parse::<CellPath>().unwrap_err().contains("settings.tags.0"), "{text}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! One module a group of commands.
 
+pub(crate) mod backup;
 pub(crate) mod charm;
 pub(crate) mod compile;
 pub(crate) mod doctor;

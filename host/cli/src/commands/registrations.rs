@@ -1,11 +1,11 @@
-//! `add-admin-charm`, `register`, `list`, `show`, `enable`, `disable`, `remove`, `trigger`, `runs`.
+//! `add-admin-charm`, `register`, `list`, `show`, `enable`, `disable`, `remove`, `runs`.
 
-use anyhow::{Context as _, bail};
-use bg_charms::{AccessLevel, Runtime, Subject};
+use anyhow::bail;
+use bg_charms::{AccessLevel, Subject};
 use bg_identity::{IntegrationId, system_space};
-use bg_poller::{CharmRef, Outcome, Registration, UPDATER_STREAMS, UnixMillis};
+use bg_poller::{CharmRef, Registration, UnixMillis};
 
-use crate::args::{Common, HandlerArgs};
+use crate::args::Common;
 use crate::{connect, output};
 
 /// Grants the operator's key the system space, as that space's own key.
@@ -90,39 +90,6 @@ pub(crate) async fn remove(common: &Common, charm: &CharmRef) -> anyhow::Result<
     Ok(())
 }
 
-/// Sends one event to a charm and prints what came of it; an error if that is no success.
-pub(crate) async fn trigger(
-    common: &Common,
-    charm: &CharmRef,
-    stream: Option<&str>,
-    event: &str,
-    handlers: &HandlerArgs,
-) -> anyhow::Result<()> {
-    let event = serde_json::from_str(event).context("--event is not JSON")?;
-    let runtime = connect::with_handlers(common, handlers).await?;
-    let stream = match stream {
-        Some(stream) => stream.to_owned(),
-        None => updater_stream(&*runtime, charm).await?,
-    };
-    let outcome = runtime.trigger(charm, &stream, &event).await?;
-    print_outcome(&outcome)?;
-    if !outcome.is_success() {
-        bail!("the handler of {stream} did not succeed; nothing that it wrote is kept");
-    }
-    Ok(())
-}
-
-/// The stream that a poll would be sent to.
-async fn updater_stream(runtime: &dyn Runtime, charm: &CharmRef) -> anyhow::Result<String> {
-    let view = runtime.open(charm).await?;
-    for name in UPDATER_STREAMS {
-        if view.has_stream(name).await? {
-            return Ok(name.to_owned());
-        }
-    }
-    bail!("{charm} has no updater stream such as `bgUpdater`; name a stream with --stream NAME")
-}
-
 /// Prints the newest runs of a charm.
 pub(crate) async fn runs(common: &Common, charm: &CharmRef, limit: usize, json: bool) -> anyhow::Result<()> {
     let runs = connect::client(common).await?.runs(charm, limit).await?;
@@ -140,14 +107,6 @@ pub(crate) async fn runs(common: &Common, charm: &CharmRef, limit: usize, json: 
         })
         .collect();
     output::table(&["STARTED", "TOOK", "OUTCOME"], &rows)?;
-    Ok(())
-}
-
-fn print_outcome(outcome: &Outcome) -> std::io::Result<()> {
-    output::line(output::printable(&outcome.to_string()))?;
-    for frame in outcome.stack.iter().flat_map(|stack| stack.lines()) {
-        output::line(format_args!("    {}", output::printable(frame)))?;
-    }
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     tracing::info!("starting; the first start compiles script.wasm");
     let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
     let runtime = tokio::select! {
-        runtime = connect::open_with_handlers(&data_dir, &args.handlers, &sandbox, &gate) => runtime?,
+        runtime = connect::open_with_handlers(common, &data_dir, &args.handlers, &sandbox, &gate) => runtime?,
         () = shutdown.cancelled() => return Ok(()),
     };
     lock.set_url(format!("http://{}", reachable(address)))?;

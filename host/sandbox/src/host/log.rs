@@ -3,22 +3,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bg_identity::{IntegrationId, Secret, mask};
-use bg_poller::CharmRef;
+use bg_poller::{CharmRef, LogLine, UnixMillis};
 
+use super::lines::CallLines;
 use crate::{Limits, text};
+
+pub(crate) use bg_poller::LogLevel as Level;
 
 /// The longest line that is logged, bytes.
 const LINE_BYTES: usize = 8 * 1024;
-
-/// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
 
 /// Which of a guest's two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +27,8 @@ pub(crate) struct Scope {
     pub(crate) charm: Option<CharmRef>,
     /// What must not be logged, should a charm log its own token.
     pub(crate) secrets: Vec<Secret>,
+    /// Where its lines are kept as well, for the caller.
+    pub(crate) lines: Option<CallLines>,
 }
 
 /// The log of one call. Lines become `tracing` events with target `guest` and the fields `integration` and `charm`.
@@ -117,6 +112,9 @@ impl CallLog {
             Level::Info => tracing::info!(target: "guest", integration, charm, "{line}"),
             Level::Warn => tracing::warn!(target: "guest", integration, charm, "{line}"),
             Level::Error => tracing::error!(target: "guest", integration, charm, "{line}"),
+        }
+        if let Some(lines) = &self.scope.lines {
+            lines.add(LogLine { at: UnixMillis::now(), level, text: line.to_owned() });
         }
     }
 }
@@ -206,6 +204,27 @@ mod tests {
     fn lines_are_escaped_and_named_after_their_integration() {
         let lines = logged(|| log(10, 1000).write(Level::Info, "a\nb\u{1b}[2J"));
         assert_eq!(lines.all(), ["guest INFO integration=gmail a\\nb\\u{1b}[2J"]);
+    }
+
+    #[test]
+    fn the_caller_gets_the_same_lines_masked_and_bounded() {
+        let kept = CallLines::default();
+        let secrets = vec![Secret::new("ya29.token".to_owned())];
+        let scope = Scope { secrets, lines: Some(kept.clone()), ..Scope::default() };
+        let log = CallLog::new(scope, &Limits { log_lines: 2, ..Limits::default() });
+        log.write(Level::Debug, "ya29.token\n");
+        log.print(Output::Stderr, b"no end");
+        log.finish();
+        log.write(Level::Info, "one more");
+        log.finish();
+        let lines: Vec<_> = kept.take().into_iter().map(|line| (line.level, line.text)).collect();
+        let expected = [
+            (Level::Debug, "(secret)\\n"),
+            (Level::Warn, "no end"),
+            (Level::Warn, "1 more lines (8 bytes) were not logged"),
+        ];
+        assert_eq!(lines, expected.map(|(level, text)| (level, text.to_owned())));
+        assert!(kept.take().is_empty());
     }
 
     #[test]

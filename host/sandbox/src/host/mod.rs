@@ -3,6 +3,7 @@
 mod cells;
 mod charms;
 mod http;
+mod lines;
 mod link;
 pub(crate) mod log;
 mod random;
@@ -30,6 +31,7 @@ pub(crate) use self::cells::CharmWorld;
 pub use self::charms::OpenCharm;
 pub(crate) use self::charms::{IntegrationWorld, from_guest};
 use self::http::Outbound;
+pub use self::lines::CallLines;
 pub(crate) use self::link::{charm_linker, integration_linker};
 use self::log::{CallLog, Output, Scope};
 use self::stdio::Printed;

@@ -128,9 +128,11 @@ async fn json_that_is_nested_very_deep_is_refused_by_every_endpoint_that_takes_j
 async fn json_of_the_wrong_types_is_refused_by_every_endpoint_that_takes_json() {
     refused_as_json("wrong types, in each field and as a whole", "expected", |good| {
         let whole = ["null", "7", "true", "\"text\"", "[]", "[[7]]", "{}"].map(str::to_owned);
-        // An event may be any JSON.
+        // An event, and the value of a cell, may be any JSON.
         let mut typed = good.clone();
-        typed.as_object_mut().unwrap().remove("event");
+        for any in ["event", "value"] {
+            typed.as_object_mut().unwrap().remove(any);
+        }
         whole.into_iter().chain(fields_replaced(&typed, &json!([[7]]))).map(String::into_bytes).collect()
     })
     .await;

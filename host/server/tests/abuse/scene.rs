@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bg_charms::api::{self, path};
-use bg_charms::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Spaces, Subject};
+use bg_charms::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, SetRequest, Spaces, Subject};
 use bg_identity::{Identity, IntegrationId, space_identity, system_space};
 use bg_poller::{CharmRef, CharmRuntime, Outcome, OutcomeKind, Registration, Run, UnixMillis};
 use bg_server::{Access, Endpoint, endpoints};
@@ -89,7 +89,7 @@ impl Scene {
         assert!(!filled.contains('{'), "{path} has a part that is not filled in");
         let query = match path.rsplit('/').next() {
             Some("changes") => "?after=0",
-            Some("value") => "?path=%5B%22count%22%5D",
+            Some("value") if method == Method::GET => "?path=%5B%22count%22%5D",
             _ => "",
         };
         let body = if json { self.good_body(&method, path).to_string().into_bytes() } else { Vec::new() };
@@ -111,6 +111,10 @@ impl Scene {
             }
             ("POST", "/api/v1/charms/{space}/{charm}/trigger") => {
                 to_value(api::Trigger { stream: "bgUpdater".to_owned(), event: json!({}) })
+            }
+            ("PUT", "/api/v1/charms/{space}/{charm}/value") => {
+                let path = vec!["count".to_owned()];
+                to_value(SetRequest { path, value: json!(41), create: false })
             }
             ("POST", "/api/v1/charms/{space}/{charm}/secret") => {
                 to_value(api::SecretPath { path: ["auth", "token"].map(str::to_owned).to_vec() })

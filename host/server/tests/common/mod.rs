@@ -48,7 +48,7 @@ impl Fixture {
         let http = Gate::new(GateOptions::default()).client(ClientOptions::new(Owner::Charms)).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let options_of_runtime = LocalOptions {
-            handlers: Some(Handlers { component, http }),
+            handlers: Some(Handlers { component, http, api_url: None }),
             ..LocalOptions::new(dir.path().join("runtime.db"))
         };
         let runtime = Arc::new(LocalRuntime::open(options_of_runtime).unwrap());
@@ -108,8 +108,10 @@ pub fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
 pub fn counter() -> DeployRequest {
     DeployRequest {
         file_name: "counter.ts".to_owned(),
+        files: std::collections::BTreeMap::new(),
         source: "import { pattern } from \"commontools\";\nexport default pattern(() => ({}));\n".to_owned(),
         inputs: Map::new(),
+        charm: None,
     }
 }
 

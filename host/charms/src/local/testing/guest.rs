@@ -45,7 +45,7 @@ fn words(words: &[usize]) -> Vec<u8> {
 }
 
 /// A component of world `charm`. `setup` keeps the inputs in the cell `auth` and an empty text in `log`; `auth.apiKey` is
-/// secret. Its streams: `updater` keeps the event in the cell `event`; `append` makes `log` a character longer; `copy` copies
+/// secret. Its streams: `updater` logs the event and keeps it in the cell `event`; `append` makes `log` a character longer; `copy` copies
 /// the cell `event` to `copied`; `fail` does as `updater`, then fails with the event as its message; `hang` does so and never
 /// ends; `trap` does so and traps.
 pub(crate) fn guest(updater: &str) -> Vec<u8> {
@@ -58,6 +58,7 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
     let answer = strings.add(&words(&[0, 1, name_at, 5, streams_at, streams.len(), secrets_at, 1]));
     let inputs = strings.text("charm.inputs");
     let [auth, log, empty] = ["auth", "log", "\"\""].map(|text| strings.text(text));
+    let set_up = strings.text("set up");
     let handle = handle(&mut strings, updater);
     let data = strings.escaped();
     let text = format!(
@@ -70,6 +71,10 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
             (export "set" (func (param "name" string) (param "value" string) (result (result (error $error)))))))
         (import "commontools:background/config@0.1.0" (instance $config
             (export "get" (func (param "key" string) (result (option string))))))
+        (import "commontools:background/log@0.1.0" (instance $logger
+            (type $l (enum "trace" "debug" "info" "warn" "error"))
+            (export "level" (type $level (eq $l)))
+            (export "write" (func (param "level" $level) (param "message" string)))))
         (core module $memory
             (memory (export "memory") 4)
             (global $next (mut i32) (i32.const 65536))
@@ -80,11 +85,13 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
         (core func $get (canon lower (func $cells "get") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
         (core func $set (canon lower (func $cells "set") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
         (core func $config (canon lower (func $config "get") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+        (core func $write (canon lower (func $logger "write") (memory (core memory $memory "memory"))))
         (core module $main
             (import "m" "memory" (memory 0))
             (import "h" "get" (func $get (param i32 i32 i32)))
             (import "h" "set" (func $set (param i32 i32 i32 i32 i32)))
             (import "h" "config" (func $config (param i32 i32 i32)))
+            (import "h" "write" (func $write (param i32 i32 i32)))
             (data (i32.const {STRINGS}) "{data}")
             (func $put (param i32 i32 i32 i32)
                 (call $set (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 48))
@@ -93,6 +100,7 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
                 (call $config {inputs} (i32.const 32))
                 (call $put {auth} (i32.load (i32.const 36)) (i32.load (i32.const 40)))
                 (call $put {log} {empty})
+                (call $write (i32.const 1) {set_up})
                 (i32.const {answer}))
             (func (export "page") (result i32) (i32.const 512))
             (func (export "handle") (param $stream i32) (param i32) (param $event i32) (param $event-len i32) (result i32)
@@ -101,7 +109,8 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
                 unreachable))
         (core instance $main (instantiate $main
             (with "m" (instance $memory))
-            (with "h" (instance (export "get" (func $get)) (export "set" (func $set)) (export "config" (func $config))))))
+            (with "h" (instance (export "get" (func $get)) (export "set" (func $set)) (export "config" (func $config))
+                (export "write" (func $write))))))
         (type $e (record (field "message" string) (field "stack" (option string))))
         (export $error "handler-error" (type $e))
         (type $s (record (field "name" (option string)) (field "streams" (list string))
@@ -120,7 +129,10 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
 /// What `handle` does, by the first letter of the stream.
 fn handle(strings: &mut Strings, updater: &str) -> String {
     let [log, event, copied] = ["log", "event", "copied"].map(|text| strings.text(text));
-    let keep_event = format!("(call $put {event} (local.get $event) (local.get $event-len))");
+    let keep_event = format!(
+        "(call $write (i32.const 2) (local.get $event) (local.get $event-len))
+        (call $put {event} (local.get $event) (local.get $event-len))"
+    );
     let on = |stream: &str, body: &str| {
         let first = stream.bytes().next().unwrap();
         format!("(if (i32.eq (i32.load8_u (local.get $stream)) (i32.const {first})) (then {body}))")

@@ -67,6 +67,11 @@ async fn a_new_space_belongs_to_who_created_it_and_anyone_may_write() {
     assert_eq!(acl, Acl::of_new_space(Some(&did("ann"))));
     home.signed("ben").deploy(&space(), &source("other.js", json!({}))).await.unwrap();
 
+    // One that the operator's own process creates belongs to whom that is said to be.
+    let owned = Home::with(|options| options.owner = Some(did("operator"))).await;
+    owned.deploy(json!({})).await;
+    assert_eq!(owned.operator().acl(&space()).await.unwrap(), Acl::of_new_space(Some(&did("operator"))));
+
     home.deploy(json!({})).await;
     let error = home.operator().set_acl(&space_did("nowhere"), &Subject::Anyone, Some(AccessLevel::Read)).await;
     assert!(matches!(error, Err(RuntimeError::Invalid(_))), "{error:?}");

@@ -1,0 +1,151 @@
+//! Replacing the program of a charm that is there, which keeps its ID and its cells.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bg_identity::{CharmId, Secret};
+use bg_poller::{CharmRef, LogLine, RuntimeError};
+use bg_sandbox::CellWrites;
+use rusqlite::Transaction;
+
+use super::deploy::{deployed, new_charm, refusal};
+use super::handlers::input_secrets;
+use super::snapshot::{Problem, Snapshot};
+use super::{Handlers, LocalRuntime, access, logs};
+use crate::store::{self, Cells, Failure, NewCharm, Sealer, StoredCharm, excess};
+use crate::transpile::Transpiled;
+use crate::{AccessLevel, Actor, DeployRequest, Deployed};
+
+/// How often `setup` runs when other processes change the charm's cells meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// A charm as an update finds it.
+struct Present {
+    charm: Arc<StoredCharm>,
+    cells: Vec<String>,
+    secrets: Vec<Secret>,
+}
+
+impl LocalRuntime {
+    /// Replaces the program of `charm` by that of a request, which `known` stands for. In the charm's turn.
+    pub(super) async fn update(
+        &self,
+        handlers: &Handlers,
+        actor: &Actor,
+        charm: &CharmRef,
+        known: &CharmId,
+        request: &DeployRequest,
+        program: &Transpiled,
+    ) -> Result<Deployed, RuntimeError> {
+        for _ in 0..ATTEMPTS {
+            let Present { charm: stored, cells, secrets } = self.present(actor, charm).await?;
+            // What is there stays: inputs are for what the new program adds.
+            let mut inputs = request.inputs.clone();
+            inputs.retain(|name, _| !cells.contains(name));
+            let secrets = [secrets, input_secrets(&inputs)].concat();
+            let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), Arc::clone(&stored));
+            let trouble = snapshot.trouble();
+            let set_up =
+                handlers.set_up(charm, &request.file_name, program, &inputs, Box::new(snapshot), secrets.clone());
+            let (set_up, log) = set_up.await;
+            match trouble.take() {
+                Some(Problem::Changed) => continue,
+                Some(Problem::Failed(error)) => return Err(error),
+                None => {}
+            }
+            let (shape, writes) = set_up.map_err(|failure| refusal(request, &secrets, failure, &log))?;
+            let new = new_charm(charm.clone(), request, program.clone(), shape);
+            let (actor, sealer, known) = (actor.clone(), self.sealer.clone(), known.clone());
+            let replaced =
+                self.database.write(move |tx| replace(tx, &sealer, &actor, &stored, &known, &new, writes, log)).await?;
+            if let Some(deployed) = replaced {
+                self.database.forget_log().await;
+                return Ok(deployed);
+            }
+        }
+        Err(RuntimeError::Unavailable(format!(
+            "another process changed the cells of {charm} while its new program was set up, {ATTEMPTS} times in a row; \
+             nothing was changed"
+        )))
+    }
+
+    async fn present(&self, actor: &Actor, charm: &CharmRef) -> Result<Present, RuntimeError> {
+        let (actor, charm, sealer) = (actor.clone(), charm.clone(), self.sealer.clone());
+        let read = self.database.read(move |tx| {
+            let stored = may_update(tx, &sealer, &actor, &charm)?;
+            let cells = Cells::of(tx, &sealer, &stored);
+            let (cells, secrets) = (cells.names()?, cells.secrets()?);
+            Ok(Present { charm: Arc::new(stored), cells, secrets })
+        });
+        read.await
+    }
+}
+
+/// Finds a charm for an actor who may replace its program. The new program can read all that is in its cells, and most spaces
+/// let anyone write: where something is secret, it takes the owner of the space, or the service, which may have secrets anyway.
+fn may_update(tx: &Transaction<'_>, sealer: &Sealer, actor: &Actor, charm: &CharmRef) -> Result<StoredCharm, Failure> {
+    let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
+    let names = Cells::of(tx, sealer, &stored).names()?;
+    let is_secret = names.iter().any(|name| stored.secrets.touches_cell(name));
+    if is_secret && access::system(tx, actor, AccessLevel::Write).is_err() {
+        access::space(tx, actor, &charm.space, AccessLevel::Owner).map_err(|error| match error {
+            Failure::Refused(RuntimeError::Authorization { space, message }) => {
+                let message =
+                    format!("{message} to replace the program of {charm}, which has secrets that a new one could read");
+                RuntimeError::Authorization { space, message }.into()
+            }
+            other => other,
+        })?;
+    }
+    Ok(stored)
+}
+
+/// Keeps the new program and what its `setup` wrote, and seals what is secret now. None if the cells were changed meanwhile: then
+/// nothing is kept.
+#[expect(clippy::too_many_arguments, reason = "all that a transaction of its own thread needs")]
+fn replace(
+    tx: &Transaction<'_>,
+    sealer: &Sealer,
+    actor: &Actor,
+    before: &StoredCharm,
+    known: &CharmId,
+    new: &NewCharm,
+    writes: CellWrites,
+    log: Vec<LogLine>,
+) -> Result<Option<Deployed>, Failure> {
+    // Once more: access may have been taken away while the setup ran.
+    let mut stored = may_update(tx, sealer, actor, &new.charm)?;
+    if !store::charms::advance(tx, before.row, before.version)? {
+        return Ok(None);
+    }
+    let unfit = |text: String| Err(RuntimeError::Unfit(text).into());
+    let old = Cells::of(tx, sealer, &stored);
+    let names = old.names()?;
+    if let Some(name) = names.iter().find(|name| new.streams.contains(name)) {
+        return unfit(format!(
+            "{} cannot be updated: {name} is a cell of it, and would become a stream; give the stream another name, or deploy the \
+             program as a new charm",
+            new.charm
+        ));
+    }
+    if let Some(excess) = excess(tx, stored.row, &writes)? {
+        return unfit(format!("{} cannot be updated: {excess}", new.charm));
+    }
+    let mut texts = BTreeMap::new();
+    for name in names {
+        if stored.secrets.touches_cell(&name) != new.secrets.touches_cell(&name) {
+            texts.extend(old.text(&name)?.map(|text| (name, text)));
+        }
+    }
+    texts.extend(writes);
+    let cells = Cells::new(tx, sealer, stored.row, &new.charm, &new.secrets);
+    // What lies in the clear and becomes secret is not to stay behind in the file.
+    tx.pragma_update(None, "secure_delete", true)?;
+    cells.set(&texts)?;
+    tx.pragma_update(None, "secure_delete", false)?;
+    store::charms::replace(tx, stored.row, known, new)?;
+    logs::keep(tx, &cells, stored.row, log)?;
+    stored.summary.name.clone_from(&new.name);
+    stored.summary.streams.clone_from(&new.streams);
+    Ok(Some(Deployed { updated: true, ..deployed(stored) }))
+}

@@ -1,0 +1,292 @@
+//! Charms whose program is replaced while they live: for real, with their TypeScript run by the script component.
+
+#![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_charms::{
+    AccessLevel, Actor, DeployRequest, Deployed, Handlers, LocalHandle, LocalOptions, LocalRuntime, LogQuery, Spaces,
+    Subject,
+};
+use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
+use bg_identity::{Identity, SpaceDid, space_did, system_space};
+use bg_poller::{CharmRef, CharmRuntime, RuntimeError};
+use bg_sandbox::{CharmComponent, Sandbox, SandboxOptions, World};
+use serde_json::{Map, Value, json};
+
+/// Where things of the workspace are.
+fn workspace(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+async fn handlers() -> Handlers {
+    let guests = tokio::task::spawn_blocking(bg_build::ensure_guests).await.unwrap().unwrap();
+    let cache = Some(workspace("target/script-test-cache"));
+    let sandbox = Sandbox::new(SandboxOptions { cache, ..SandboxOptions::default() }).unwrap();
+    let loaded = sandbox.load(std::fs::read(guests.path("script").unwrap()).unwrap(), World::Charm).await.unwrap();
+    let http = Gate::new(GateOptions::default()).client(ClientOptions::new(Owner::Charms)).unwrap();
+    Handlers { component: Arc::new(CharmComponent::new(&sandbox, &loaded).unwrap()), http, api_url: None }
+}
+
+struct Home {
+    dir: tempfile::TempDir,
+    handlers: Handlers,
+    runtime: Arc<LocalRuntime>,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let (dir, handlers) = (tempfile::tempdir().unwrap(), handlers().await);
+        let runtime = open(dir.path(), &handlers);
+        Self { dir, handlers, runtime }
+    }
+
+    fn operator(&self) -> LocalHandle {
+        self.runtime.as_actor(Actor::Operator)
+    }
+
+    fn signed(&self, name: &str) -> LocalHandle {
+        self.runtime.as_actor(Actor::Did(Identity::from_passphrase(name).did()))
+    }
+
+    /// The same database, as another process has it.
+    fn another(&self) -> LocalHandle {
+        open(self.dir.path(), &self.handlers).as_actor(Actor::Operator)
+    }
+
+    async fn deploy(&self, source: &str) -> CharmRef {
+        self.operator().deploy(&space(), &request(source, json!({}), None)).await.unwrap().charm
+    }
+
+    async fn update(&self, charm: &CharmRef, source: &str, inputs: Value) -> Result<Deployed, RuntimeError> {
+        self.operator().deploy(&charm.space, &request(source, inputs, Some(charm))).await
+    }
+
+    async fn cells(&self, charm: &CharmRef) -> Value {
+        json!(self.operator().show(charm).await.unwrap().cells)
+    }
+
+    async fn poll(&self, charm: &CharmRef) {
+        let outcome = self.operator().trigger(charm, "bgUpdater", &json!({})).await.unwrap();
+        assert!(outcome.is_success(), "{outcome}");
+    }
+
+    /// Whether a text is in one of the runtime's files in the clear.
+    fn is_on_disk(&self, text: &str) -> bool {
+        std::fs::read_dir(self.dir.path()).unwrap().any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        })
+    }
+}
+
+fn open(dir: &Path, handlers: &Handlers) -> Arc<LocalRuntime> {
+    let options = LocalOptions { handlers: Some(handlers.clone()), ..LocalOptions::new(dir.join("runtime.db")) };
+    Arc::new(LocalRuntime::open(options).unwrap())
+}
+
+fn space() -> SpaceDid {
+    space_did("my-space")
+}
+
+fn request(source: &str, inputs: Value, charm: Option<&CharmRef>) -> DeployRequest {
+    let inputs = match inputs {
+        Value::Object(inputs) => inputs,
+        _ => Map::new(),
+    };
+    let charm = charm.map(|charm| charm.charm.clone());
+    DeployRequest {
+        file_name: "counter.ts".to_owned(),
+        source: source.to_owned(),
+        files: BTreeMap::new(),
+        inputs,
+        charm,
+    }
+}
+
+const IMPORTS: &str = "import { Cell, Default, handler, NAME, pattern, Secret } from \"commontools\";\n";
+
+/// Adds `by` at each poll.
+fn counter(by: u32) -> String {
+    format!(
+        r#"{IMPORTS}
+        const poll = handler<unknown, {{ count: Cell<number> }}>((_event, {{ count }}) => {{ count.set(count.get() + {by}); }});
+        export default pattern<{{ count: Default<number, 0> }}>(({{ count }}) => ({{
+          [NAME]: "Counter by {by}", count, bgUpdater: poll({{ count }}),
+        }}));"#
+    )
+}
+
+#[tokio::test]
+async fn a_charm_keeps_its_id_and_its_cells_and_gets_the_new_programs_shape() {
+    let home = Home::new().await;
+    let charm = home.deploy(&counter(1)).await;
+    home.poll(&charm).await;
+    home.poll(&charm).await;
+
+    let more = format!(
+        r#"{IMPORTS}
+        console.log("set up anew");
+        interface State {{ count: Cell<number>; settings: Cell<{{ step: number }}> }}
+        const poll = handler<unknown, State>((_event, {{ count, settings }}) => {{ count.set(count.get() + settings.get().step); }});
+        const reset = handler<unknown, {{ count: Cell<number> }}>((_event, {{ count }}) => {{ count.set(0); }});
+        export default pattern<{{ count: Default<number, 0>; settings: Default<{{ step: number }}, {{ step: 10 }}>; who: string }}>(
+          ({{ count, settings, who }}) => ({{ [NAME]: "More", count, settings, who, poll: poll({{ count, settings }}), reset: reset({{ count }}) }}));"#
+    );
+    let updated = home.update(&charm, &more, json!({"count": 100, "who": "ann"})).await.unwrap();
+    assert_eq!((&updated.charm, updated.created, updated.updated), (&charm, false, true));
+    assert_eq!(
+        (updated.name.as_deref(), updated.streams.as_slice()),
+        (Some("More"), &["poll".into(), "reset".into()][..])
+    );
+    let expected = json!({"count": 2, "settings": {"step": 10}, "who": "ann"});
+    assert_eq!(home.cells(&charm).await, expected, "what is there stays, and inputs are for what is new");
+    let shown = home.operator().show(&charm).await.unwrap().summary;
+    assert_eq!((shown.name, shown.streams), (updated.name, updated.streams));
+
+    assert!(home.operator().trigger(&charm, "bgUpdater", &json!({})).await.is_err(), "that stream is gone");
+    assert!(home.operator().trigger(&charm, "poll", &json!({})).await.unwrap().is_success());
+    assert_eq!(home.cells(&charm).await["count"], 12);
+    let query = LogQuery { after: None, limit: 10, wait: false };
+    let log = home.operator().logs(&charm, query).await.unwrap();
+    assert!(log.iter().any(|entry| entry.line.text == "set up anew"), "{log:?}");
+
+    // The same again changes nothing.
+    let again = home.update(&charm, &more, json!({"count": 100, "who": "ann"})).await.unwrap();
+    assert_eq!((again.created, again.updated), (false, false));
+    assert_eq!(home.operator().charms(&space()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_first_program_deployed_again_takes_its_place_again() {
+    let home = Home::new().await;
+    let charm = home.deploy(&counter(1)).await;
+    home.update(&charm, &counter(10), json!({})).await.unwrap();
+    home.poll(&charm).await;
+    assert_eq!(home.cells(&charm).await["count"], 10);
+    let again = home.operator().deploy(&space(), &request(&counter(1), json!({}), None)).await.unwrap();
+    assert_eq!((&again.charm, again.created, again.updated), (&charm, false, true));
+    home.poll(&charm).await;
+    assert_eq!(home.cells(&charm).await["count"], 11);
+    assert_eq!(again.name.as_deref(), Some("Counter by 1"));
+}
+
+#[tokio::test]
+async fn a_cell_that_becomes_secret_is_sealed_and_nothing_of_it_stays_in_the_clear() {
+    let home = Home::new().await;
+    let program = |secret: bool| {
+        let key = if secret { "Secret<string>" } else { "string" };
+        format!(
+            r#"{IMPORTS}
+            const poll = handler<unknown, {{ note: Cell<string> }}>((_event, {{ note }}) => {{ note.set("polled"); }});
+            export default pattern<{{ config: Default<{{ key: {key} }}, {{ key: "" }}>; note: Default<string, ""> }}>(
+              ({{ config, note }}) => ({{ config, note, bgUpdater: poll({{ note }}) }}));"#
+        )
+    };
+    let inputs = json!({"config": {"key": "tok-IN-THE-CLEAR"}});
+    let charm = home.operator().deploy(&space(), &request(&program(false), inputs, None)).await.unwrap().charm;
+    assert_eq!(home.cells(&charm).await["config"], json!({"key": "tok-IN-THE-CLEAR"}));
+    assert!(home.is_on_disk("IN-THE-CLEAR"));
+
+    home.update(&charm, &program(true), json!({})).await.unwrap();
+    assert_eq!(home.cells(&charm).await["config"], json!({"key": "(secret)"}));
+    assert!(!home.is_on_disk("IN-THE-CLEAR"));
+    let path = ["config", "key"].map(str::to_owned);
+    assert_eq!(home.operator().secret(&charm, &path).await.unwrap().expose(), "tok-IN-THE-CLEAR");
+    home.poll(&charm).await;
+
+    // And back, by who may have its secrets.
+    home.update(&charm, &program(false), json!({})).await.unwrap();
+    assert_eq!(home.cells(&charm).await["config"], json!({"key": "tok-IN-THE-CLEAR"}));
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_fit_leaves_the_charm_as_it_was() {
+    let home = Home::new().await;
+    let charm = home.deploy(&counter(1)).await;
+    home.poll(&charm).await;
+    let before = (home.cells(&charm).await, home.operator().show(&charm).await.unwrap().summary.streams);
+    let takes_the_cell = format!(
+        "{IMPORTS}const count = handler<unknown, {{}}>(() => {{}});\nexport default pattern(() => ({{ count: count({{}}) }}));"
+    );
+    let throws =
+        format!("{IMPORTS}console.log('so far');\nthrow new Error('no');\nexport default pattern(() => ({{}}));");
+    for (source, expected) in [
+        ("export default (", "counter.ts:1:"),
+        (takes_the_cell.as_str(), "count is a cell of it, and would become a stream"),
+        (throws.as_str(), "logged: so far"),
+    ] {
+        let error = home.update(&charm, source, json!({})).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    assert_eq!((home.cells(&charm).await, home.operator().show(&charm).await.unwrap().summary.streams), before);
+    home.poll(&charm).await;
+    assert_eq!(home.cells(&charm).await["count"], 2);
+
+    let mut nothing = charm;
+    nothing.charm = bg_identity::CharmId::for_content(b"nothing");
+    assert_eq!(home.update(&nothing, &counter(2), json!({})).await, Err(RuntimeError::NotFound(nothing)));
+}
+
+#[tokio::test]
+async fn who_may_only_write_cannot_replace_a_program_to_read_its_secrets() {
+    let home = Home::new().await;
+    let ann = home.signed("ann");
+    let plain = ann.deploy(&space(), &request(&counter(1), json!({}), None)).await.unwrap().charm;
+    let keeper = format!(
+        "{IMPORTS}const poll = handler<unknown, {{ auth: Cell<object> }}>(() => {{}});\n\
+         export default pattern<{{ auth: {{ token: Secret<string> }} }}>(({{ auth }}) => ({{ auth, bgUpdater: poll({{ auth }}) }}));"
+    );
+    let inputs = json!({"auth": {"token": "tok-SECRET"}});
+    let secret = ann.deploy(&space(), &request(&keeper, inputs, None)).await.unwrap().charm;
+    let thief = format!(
+        "{IMPORTS}\nexport default pattern<{{ auth: {{ token: string }} }}>(({{ auth }}) => ({{ auth, copy: auth }}));"
+    );
+
+    let ben = home.signed("ben");
+    ben.deploy(&space(), &request(&counter(2), json!({}), Some(&plain))).await.unwrap();
+    let refused = ben.deploy(&space(), &request(&thief, json!({}), Some(&secret))).await.unwrap_err();
+    assert!(
+        matches!(&refused, RuntimeError::Authorization { message, .. } if message.contains("secrets")),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("needs OWNER"), "{refused}");
+    ann.set_acl(&space(), &Subject::Anyone, Some(AccessLevel::Read)).await.unwrap();
+    assert!(ben.deploy(&space(), &request(&counter(3), json!({}), Some(&plain))).await.is_err());
+    // The owner may, and so may the service, which has access to secrets anyway.
+    let other = format!("{keeper}// changed");
+    ann.deploy(&space(), &request(&other, json!({}), Some(&secret))).await.unwrap();
+    ann.set_acl(&space(), &Subject::Anyone, Some(AccessLevel::Write)).await.unwrap();
+    let service = Subject::Did(Identity::from_passphrase("service").did());
+    home.operator().set_acl(&system_space(), &service, Some(AccessLevel::Write)).await.unwrap();
+    home.signed("service").deploy(&space(), &request(&keeper, json!({}), Some(&secret))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_runs_in_another_process_meanwhile_runs_again_with_the_new_program() {
+    let home = Home::new().await;
+    let slow = |by: u32| {
+        format!(
+            r"{IMPORTS}
+            const poll = handler<unknown, {{ count: Cell<number> }}>(async (_event, {{ count }}) => {{
+              const before = count.get();
+              await new Promise((done) => setTimeout(done, 400));
+              count.set(before + {by});
+            }});
+            export default pattern<{{ count: Default<number, 0> }}>(({{ count }}) => ({{ count, bgUpdater: poll({{ count }}) }}));"
+        )
+    };
+    let charm = home.deploy(&slow(1)).await;
+    let (other, name) = (home.another(), charm.clone());
+    let poll = tokio::spawn(async move { other.trigger(&name, "bgUpdater", &json!({})).await });
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    home.update(&charm, &slow(10), json!({})).await.unwrap();
+    assert!(poll.await.unwrap().unwrap().is_success());
+    let count = home.cells(&charm).await["count"].clone();
+    // On a slow machine the poll may have begun after the update, or ended before it.
+    assert!(count == json!(10) || count == json!(1), "{count}");
+    assert_eq!(home.operator().runs(&charm, 10).await.unwrap().len(), 1);
+}

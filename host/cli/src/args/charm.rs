@@ -1,0 +1,214 @@
+//! `charm …`, and `trigger`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use bg_charms::{AccessLevel, Subject};
+use bg_poller::CharmRef;
+use clap::{Args, Subcommand};
+
+use super::values::CellPath;
+use super::{GUESTS, HandlerArgs, JsonArg};
+use crate::limits;
+
+/// Commands about charms.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CharmCommand {
+    /// Deploy a charm from its source and print <charm ID>
+    #[command(after_help = limits::help())]
+    Deploy(Box<DeployArgs>),
+    /// Show a charm's cells, secrets masked
+    Show {
+        /// The charm, as <space DID>/<charm ID>
+        charm: CharmRef,
+        /// Show its page instead, as text: what it returns as UI
+        #[arg(long)]
+        ui: bool,
+    },
+    /// List the charms of a space
+    List {
+        /// The space: a name, or a DID
+        #[arg(long, value_name = "NAME|DID")]
+        space: String,
+    },
+    /// Show what a charm logged; its newest thousand lines are kept
+    Logs(LogsArgs),
+    /// Poll a charm once and now; print what it logs, and what came of it
+    #[command(after_help = limits::help())]
+    Trigger(Box<TriggerArgs>),
+    /// Set a value in a cell of a charm
+    Set(SetArgs),
+    /// Try a charm out in a runtime of its own, which is gone afterwards: deploy it, poll it, and print what changed
+    #[command(after_help = limits::help())]
+    Test(Box<TestArgs>),
+    /// Show or change who may do what in a space
+    Acl(AclArgs),
+}
+
+/// Options of `charm deploy`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeployArgs {
+    /// The source: .tsx, .ts, .jsx or .js
+    pub(crate) file: PathBuf,
+
+    /// The space it will live in: a name, or a DID
+    #[arg(long, value_name = "NAME|DID", required_unless_present = "update", conflicts_with = "update")]
+    pub(crate) space: Option<String>,
+
+    /// Replace the program of this charm, which keeps its ID and the values of its cells
+    #[arg(long, value_name = "CHARM")]
+    pub(crate) update: Option<CharmRef>,
+
+    /// Initial values of the charm's inputs, a JSON object, or @FILE with one. Values may be secret: prefer @FILE
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub(crate) inputs: Option<String>,
+
+    /// Go on: whenever the source changes, replace the program of the charm. Ctrl-C ends it
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// Poll the charm once after each deployment
+    #[arg(long)]
+    pub(crate) trigger: bool,
+
+    #[command(flatten, next_help_heading = GUESTS)]
+    pub(crate) handlers: HandlerArgs,
+}
+
+/// Options of `charm logs`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LogsArgs {
+    /// The charm, as <space DID>/<charm ID>
+    pub(crate) charm: CharmRef,
+
+    /// How many of the newest lines
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(crate) limit: usize,
+
+    /// Go on, and print lines as they come. Ctrl-C ends it
+    #[arg(long)]
+    pub(crate) follow: bool,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `trigger` and `charm trigger`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TriggerArgs {
+    /// The charm, as <space DID>/<charm ID>
+    pub(crate) charm: CharmRef,
+
+    #[command(flatten)]
+    pub(crate) event: EventArgs,
+
+    #[command(flatten, next_help_heading = GUESTS)]
+    pub(crate) handlers: HandlerArgs,
+}
+
+/// Which event is sent.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EventArgs {
+    /// Another stream
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: Option<String>,
+
+    /// Another event
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) event: String,
+}
+
+/// Options of `charm set`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SetArgs {
+    /// The charm, as <space DID>/<charm ID>
+    pub(crate) charm: CharmRef,
+
+    /// Where: a cell and what is in it, as settings.tags.0; or as /settings/a.b where a key has a dot
+    pub(crate) path: CellPath,
+
+    /// The value: JSON, @FILE with it, or - for standard input. Secrets belong in neither the command line nor its history
+    #[arg(value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    pub(crate) value: String,
+
+    /// Make the cell if there is none of that name
+    #[arg(long)]
+    pub(crate) create: bool,
+}
+
+/// Options of `charm test`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TestArgs {
+    /// The source: .tsx, .ts, .jsx or .js
+    pub(crate) file: PathBuf,
+
+    /// How often it is polled
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) polls: u32,
+
+    /// Initial values of the charm's inputs, a JSON object, or @FILE with one. Values may be secret: prefer @FILE
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub(crate) inputs: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) event: EventArgs,
+
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+
+    #[command(flatten, next_help_heading = GUESTS)]
+    pub(crate) handlers: HandlerArgs,
+}
+
+/// Options of `charm acl`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AclArgs {
+    /// The space: a name, or a DID
+    pub(crate) space: String,
+
+    /// Give a key READ, WRITE or OWNER access, in place of what it had; `*` is anyone who signs requests. May be repeated
+    #[arg(long, value_name = "DID=LEVEL")]
+    pub(crate) grant: Vec<AclGrant>,
+
+    /// Take a key's access away. May be repeated
+    #[arg(long, value_name = "DID")]
+    pub(crate) revoke: Vec<Subject>,
+}
+
+/// An entry for an access list, `did:key:…=WRITE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AclGrant {
+    /// Whom it is about.
+    pub(crate) subject: Subject,
+    /// What they may do.
+    pub(crate) level: AccessLevel,
+}
+
+impl FromStr for AclGrant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (subject, level) =
+            text.rsplit_once('=').ok_or("expected DID=LEVEL, such as did:key:z6Mk…=WRITE or *=READ")?;
+        let subject = subject.parse().map_err(|error| format!("{error}; expected a DID or *"))?;
+        Ok(Self { subject, level: level.parse().map_err(|error| format!("{error}"))? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_names_a_key_or_anyone_and_a_level() {
+        let grant: AclGrant = "*=read".parse().unwrap();
+        assert_eq!(grant, AclGrant { subject: Subject::Anyone, level: AccessLevel::Read });
+        let did = "did:key:z6MksHnZGdHxNoCqcC3kPvBSo2goCzLSWheQ8LrVpAtQwgwW";
+        let grant: AclGrant = format!("{did}=OWNER").parse().unwrap();
+        assert_eq!((grant.subject.to_string().as_str(), grant.level), (did, AccessLevel::Owner));
+        for text in ["", "*", "*=", "=READ", "*=ALL", "ann=READ"] {
+            assert!(text.parse::<AclGrant>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `backup`: a copy of the local database, while others work on it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use crate::args::Common;
+use crate::output;
+use crate::paths::DataDir;
+
+/// Copies the database of the local charm runtime into a new file.
+pub(crate) async fn run(common: &Common, file: &Path) -> anyhow::Result<()> {
+    if let Some(url) = &common.api_url {
+        bail!(
+            "`backup` copies the local database; it can't be used with --api-url or API_URL ({url}): use it where that runtime runs"
+        );
+    }
+    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let (database, to) = (data_dir.runtime_database(), file.to_owned());
+    tokio::task::spawn_blocking(move || bg_charms::backup(&database, &to)).await.context("the copy ended early")??;
+    output::line(format_args!("the database is copied to {}, complete and checked", file.display()))?;
+    let key = data_dir.secrets_key();
+    if key.exists() {
+        output::line(format_args!(
+            "the key of its secrets, {}, is not in it: keep a copy of that too, in another place. To restore, put the backup \
+             into a data directory as runtime.db, and the key beside it",
+            key.display()
+        ))?;
+    } else {
+        output::line("it has no secrets yet, and so there is no key to keep")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! `charm deploy`.
+
+use anyhow::Context as _;
+use bg_charms::Deployed;
+use bg_identity::SpaceDid;
+use bg_poller::CharmRef;
+use serde_json::{Map, Value, json};
+
+use super::source::{self, Source};
+use super::{parse_space, trigger};
+use crate::args::{Common, DeployArgs, EventArgs};
+use crate::connect::{self, Runner};
+use crate::output;
+
+/// Where a charm is deployed: to a space, or over a charm that is there.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) space: SpaceDid,
+    pub(super) charm: Option<CharmRef>,
+}
+
+impl Target {
+    pub(super) fn of(args: &DeployArgs) -> anyhow::Result<Self> {
+        if let Some(charm) = &args.update {
+            return Ok(Self { space: charm.space.clone(), charm: Some(charm.clone()) });
+        }
+        let space = args.space.as_deref().context("name a space with --space NAME, or a charm with --update CHARM")?;
+        Ok(Self { space: parse_space(space)?, charm: None })
+    }
+}
+
+/// Deploys once.
+pub(super) async fn run(common: &Common, args: &DeployArgs) -> anyhow::Result<()> {
+    let (source, inputs) = (source::read(&args.file)?, source::inputs(args.inputs.as_deref())?);
+    let target = Target::of(args)?;
+    let runner = connect::with_handlers(common, &args.handlers).await?;
+    let deployed = deploy(&runner, &target, &source, &inputs).await?;
+    output::line(&deployed.charm.charm)?;
+    if args.trigger && !poll(&runner, &deployed.charm).await? {
+        anyhow::bail!("the charm is deployed, and its handler did not succeed; nothing that it wrote is kept");
+    }
+    Ok(())
+}
+
+/// Deploys, and says so.
+pub(super) async fn deploy(
+    runner: &Runner,
+    target: &Target,
+    source: &Source,
+    inputs: &Map<String, Value>,
+) -> anyhow::Result<Deployed> {
+    let request = source.request(inputs, target.charm.as_ref().map(|charm| charm.charm.clone()));
+    let deployed = runner.runtime.deploy(&target.space, &request).await?;
+    let Deployed { charm, created, updated, .. } = &deployed;
+    if *updated {
+        tracing::info!(%charm, "updated in place; its cells are kept");
+    } else if *created || target.charm.is_none() {
+        tracing::info!(
+            %charm,
+            created,
+            "deployed; register it with `bg-wasm-host register {charm} --integration NAME`"
+        );
+    } else {
+        tracing::info!(%charm, "has this program already");
+    }
+    Ok(deployed)
+}
+
+/// Polls a charm once, prints what came of it, and tells whether it succeeded.
+pub(super) async fn poll(runner: &Runner, charm: &CharmRef) -> anyhow::Result<bool> {
+    let args = EventArgs { stream: None, event: String::new() };
+    let stream = trigger::stream(&*runner.runtime, charm, &args).await?;
+    let outcome = trigger::send(runner, charm, &stream, &json!({})).await?;
+    trigger::print_outcome(&outcome)?;
+    Ok(outcome.is_success())
+}

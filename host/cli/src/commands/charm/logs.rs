@@ -1,0 +1,56 @@
+//! `charm logs`.
+
+use std::time::Duration;
+
+use bg_charms::{LogEntry, LogQuery};
+use bg_poller::RuntimeError;
+
+use crate::args::{Common, LogsArgs};
+use crate::{connect, output};
+
+/// Lines that are asked for at once while a log is followed.
+const PAGE: usize = 1_000;
+
+/// How long to wait before a runtime that is away is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Prints the newest lines, and goes on if it is to follow.
+pub(super) async fn run(common: &Common, args: &LogsArgs) -> anyhow::Result<()> {
+    let runtime = connect::client(common).await?;
+    let mut query = LogQuery { after: None, limit: args.limit, wait: false };
+    let mut away = false;
+    loop {
+        match runtime.logs(&args.charm, query).await {
+            Ok(entries) => {
+                away = false;
+                for entry in &entries {
+                    if !output::line_if_read(shown(entry, args.json)?)? {
+                        return Ok(());
+                    }
+                }
+                query.after = entries.last().map(|entry| entry.cursor).or(query.after).or(Some(0));
+            }
+            // It may be starting again; what is logged meanwhile is not lost.
+            Err(RuntimeError::Unavailable(problem)) if args.follow && query.after.is_some() => {
+                if !away {
+                    tracing::warn!("{problem}; trying again until it answers");
+                }
+                away = true;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if !args.follow {
+            return Ok(());
+        }
+        query = LogQuery { limit: PAGE, wait: true, ..query };
+    }
+}
+
+fn shown(entry: &LogEntry, json: bool) -> anyhow::Result<String> {
+    if json {
+        return Ok(serde_json::to_string(entry)?);
+    }
+    let line = &entry.line;
+    Ok(format!("{}  {:<5}  {}", output::time(line.at), line.level, output::printable(&line.text)))
+}

@@ -1,0 +1,71 @@
+//! What a charm is deployed from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use bg_charms::DeployRequest;
+use bg_charms::transpile::gather;
+use bg_identity::CharmId;
+use serde_json::{Map, Value};
+
+use crate::paths;
+
+/// A charm's source, read from files.
+#[derive(Debug)]
+pub(super) struct Source {
+    file_name: String,
+    text: String,
+    /// The texts of the other files that it imports.
+    further: BTreeMap<String, String>,
+    /// The files that it was read from: when one of them changes, the charm is another.
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// Reads a charm's source, and what it imports from files beside it. The one place where that is done.
+pub(super) fn read(file: &Path) -> anyhow::Result<Source> {
+    let text = String::from_utf8(paths::read(file, "the charm's source")?)
+        .with_context(|| format!("{} is not UTF-8 text", file.display()))?;
+    let file_name = file.file_name().and_then(|name| name.to_str()).context("the file's name is not UTF-8")?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut files = vec![file.to_owned()];
+    let further = gather(file_name, &text, |path| {
+        let path = folder.join(path);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = String::from_utf8(paths::read(&path, "a file that the charm imports")?)
+            .with_context(|| format!("{} is not UTF-8 text", path.display()))?;
+        files.push(path);
+        Ok::<_, anyhow::Error>(Some(text))
+    })?;
+    Ok(Source { file_name: file_name.to_owned(), text, further, files })
+}
+
+impl Source {
+    /// The request to deploy it, as a new charm or as another's program.
+    pub(super) fn request(&self, inputs: &Map<String, Value>, charm: Option<CharmId>) -> DeployRequest {
+        let Self { file_name, text, further, .. } = self;
+        DeployRequest {
+            file_name: file_name.clone(),
+            source: text.clone(),
+            files: further.clone(),
+            inputs: inputs.clone(),
+            charm,
+        }
+    }
+}
+
+/// Initial values: a JSON object, or `@` and the name of a file with one; empty if not given.
+pub(super) fn inputs(given: Option<&str>) -> anyhow::Result<Map<String, Value>> {
+    let Some(text) = given else { return Ok(Map::new()) };
+    let json = match text.strip_prefix('@') {
+        Some(file) => paths::read(file.as_ref(), "the inputs")?,
+        None => text.as_bytes().to_owned(),
+    };
+    // The text may hold secrets. An error about the syntax tells its place only; one about the type would quote the value.
+    match serde_json::from_slice(&json).context("--inputs is not JSON")? {
+        Value::Object(inputs) => Ok(inputs),
+        _ => bail!("--inputs is not a JSON object, such as {{\"limit\": 10}}"),
+    }
+}

@@ -1,0 +1,134 @@
+//! `charm test`: a charm in a runtime of its own, which is gone afterwards.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bg_charms::{LogQuery, Runtime};
+use bg_identity::space_did;
+use bg_poller::{CharmRef, LogLine, Outcome};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::diff::{Change, diff};
+use super::{source, trigger};
+use crate::args::{Common, TestArgs};
+use crate::{connect, output};
+
+/// The space that it lives in.
+const SPACE: &str = "charm-test";
+
+/// More lines than a call may log.
+const PAGE: usize = 1_000;
+
+/// All that happened, for machines.
+#[derive(Serialize)]
+struct Report {
+    /// What `setup` logged.
+    log: Vec<LogLine>,
+    polls: Vec<Poll>,
+    /// Whether every poll succeeded.
+    success: bool,
+}
+
+/// One poll.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Poll {
+    log: Vec<LogLine>,
+    outcome: Outcome,
+    duration_ms: u64,
+    changes: Vec<Change>,
+}
+
+/// Deploys, polls and reports. Status 1 if a poll failed.
+pub(super) async fn run(common: &Common, args: &TestArgs, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::Builder::new()
+        .prefix("bg-wasm-host-charm-test-")
+        .tempdir()
+        .context("cannot make a temporary folder; TMPDIR names where")?;
+    let common = Common { data_dir: Some(folder.path().to_owned()), api_url: None, ..common.clone() };
+    let success = tokio::select! {
+        success = perform(&common, args) => success,
+        () = shutdown.cancelled() => Err(anyhow::anyhow!("the test was ended")),
+    };
+    // Also when it failed: nothing of it stays.
+    let left = folder.path().display().to_string();
+    folder.close().with_context(|| format!("cannot delete {left}"))?;
+    Ok(if success? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn perform(common: &Common, args: &TestArgs) -> anyhow::Result<bool> {
+    let (source, inputs) = (source::read(&args.file)?, source::inputs(args.inputs.as_deref())?);
+    let event = trigger::event(&args.event)?;
+    let runtime = connect::with_handlers(common, &args.handlers).await?.runtime;
+    let charm = runtime.deploy(&space_did(SPACE), &source.request(&inputs, None)).await?.charm;
+    let stream = trigger::stream(&*runtime, &charm, &args.event).await?;
+    let mut seen = 0;
+    let mut report = Report { log: new_lines(&*runtime, &charm, &mut seen).await?, polls: Vec::new(), success: true };
+    if !args.json.json {
+        print_log(&report.log)?;
+    }
+    let mut before = cells(&*runtime, &charm).await?;
+    for number in 1..=args.polls {
+        let clock = Instant::now();
+        let outcome = runtime.trigger(&charm, &stream, &event).await?;
+        let duration = clock.elapsed();
+        let after = cells(&*runtime, &charm).await?;
+        report.success &= outcome.is_success();
+        let poll = Poll {
+            log: new_lines(&*runtime, &charm, &mut seen).await?,
+            outcome,
+            duration_ms: millis(duration),
+            changes: diff(&before, &after),
+        };
+        if args.json.json {
+            report.polls.push(poll);
+        } else {
+            print(number, &poll)?;
+        }
+        before = after;
+    }
+    if args.json.json {
+        output::json(&report)?;
+    }
+    Ok(report.success)
+}
+
+/// The charm's cells, secrets masked.
+async fn cells(runtime: &dyn Runtime, charm: &CharmRef) -> anyhow::Result<Value> {
+    Ok(json!(runtime.show(charm).await?.cells))
+}
+
+/// What was logged since the last time.
+async fn new_lines(runtime: &dyn Runtime, charm: &CharmRef, seen: &mut u64) -> anyhow::Result<Vec<LogLine>> {
+    let entries = runtime.logs(charm, LogQuery { after: Some(*seen), limit: PAGE, wait: false }).await?;
+    *seen = entries.last().map_or(*seen, |entry| entry.cursor);
+    Ok(entries.into_iter().map(|entry| entry.line).collect())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn print_log(lines: &[LogLine]) -> std::io::Result<()> {
+    for line in lines {
+        output::line(format_args!("{:<5}  {}", line.level, output::printable(&line.text)))?;
+    }
+    Ok(())
+}
+
+fn print(number: u32, poll: &Poll) -> std::io::Result<()> {
+    print_log(&poll.log)?;
+    let outcome = output::printable(&poll.outcome.to_string());
+    output::line(format_args!("poll {number}, {} ms: {outcome}", poll.duration_ms))?;
+    trigger::print_stack(&poll.outcome)?;
+    for change in &poll.changes {
+        output::line(format_args!("    {change}"))?;
+    }
+    if poll.changes.is_empty() {
+        output::line("    no cell has changed")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! `charm trigger`, which is `trigger`: one event, and what comes of it.
+
+use anyhow::{Context as _, bail};
+use bg_charms::{LogQuery, Runtime};
+use bg_poller::{CharmRef, LogLevel, LogLine, Outcome, RuntimeError, UPDATER_STREAMS};
+use serde_json::Value;
+
+use crate::args::{Common, EventArgs, TriggerArgs};
+use crate::connect::{self, Runner};
+use crate::output;
+
+/// More lines than a call may log.
+const PAGE: usize = 1_000;
+
+/// Sends one event to a charm and prints what came of it; an error if that is no success.
+pub(crate) async fn run(common: &Common, args: &TriggerArgs) -> anyhow::Result<()> {
+    let event = event(&args.event)?;
+    let runner = connect::with_handlers(common, &args.handlers).await?;
+    let stream = stream(&*runner.runtime, &args.charm, &args.event).await?;
+    let outcome = send(&runner, &args.charm, &stream, &event).await?;
+    print_outcome(&outcome)?;
+    if !outcome.is_success() {
+        bail!("the handler of {stream} did not succeed; nothing that it wrote is kept");
+    }
+    Ok(())
+}
+
+/// The event that is to be sent.
+pub(super) fn event(args: &EventArgs) -> anyhow::Result<Value> {
+    serde_json::from_str(&args.event).context("--event is not JSON")
+}
+
+/// The stream that was named, or the one that a poll would be sent to.
+pub(super) async fn stream(runtime: &dyn Runtime, charm: &CharmRef, args: &EventArgs) -> anyhow::Result<String> {
+    if let Some(stream) = &args.stream {
+        return Ok(stream.clone());
+    }
+    let view = runtime.open(charm).await?;
+    for name in UPDATER_STREAMS {
+        if view.has_stream(name).await? {
+            return Ok(name.to_owned());
+        }
+    }
+    bail!("{charm} has no updater stream such as `bgUpdater`; name a stream with --stream NAME")
+}
+
+/// Sends an event, and sees to it that what the charm logs is in this process's log. Charms that run here log there themselves,
+/// line by line; of others, all that came since is logged afterwards, should somebody else have polled the charm meanwhile, too.
+pub(super) async fn send(
+    runner: &Runner,
+    charm: &CharmRef,
+    stream: &str,
+    event: &Value,
+) -> Result<Outcome, RuntimeError> {
+    let runtime = &runner.runtime;
+    if !runner.elsewhere {
+        return runtime.trigger(charm, stream, event).await;
+    }
+    let newest = runtime.logs(charm, LogQuery { after: None, limit: 1, wait: false }).await?;
+    let after = Some(newest.last().map_or(0, |entry| entry.cursor));
+    let outcome = runtime.trigger(charm, stream, event).await?;
+    for entry in runtime.logs(charm, LogQuery { after, limit: PAGE, wait: false }).await? {
+        relay(charm, &entry.line);
+    }
+    Ok(outcome)
+}
+
+/// Logs a line as the sandbox does.
+fn relay(charm: &CharmRef, line: &LogLine) {
+    let text = output::printable(&line.text);
+    match line.level {
+        LogLevel::Trace => tracing::trace!(target: "guest", %charm, "{text}"),
+        LogLevel::Debug => tracing::debug!(target: "guest", %charm, "{text}"),
+        LogLevel::Info => tracing::info!(target: "guest", %charm, "{text}"),
+        LogLevel::Warn => tracing::warn!(target: "guest", %charm, "{text}"),
+        LogLevel::Error => tracing::error!(target: "guest", %charm, "{text}"),
+    }
+}
+
+/// Prints an outcome with its stack.
+pub(super) fn print_outcome(outcome: &Outcome) -> std::io::Result<()> {
+    output::line(output::printable(&outcome.to_string()))?;
+    print_stack(outcome)
+}
+
+/// Prints where in the charm's source it happened.
+pub(super) fn print_stack(outcome: &Outcome) -> std::io::Result<()> {
+    for frame in outcome.stack.iter().flat_map(|stack| stack.lines()) {
+        output::line(format_args!("    {}", output::printable(frame)))?;
+    }
+    Ok(())
+}

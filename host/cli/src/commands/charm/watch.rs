@@ -1,0 +1,108 @@
+//! `charm deploy --watch`: deploys anew whenever the source changes.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use bg_charms::Deployed;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::deploy::{self, Target};
+use super::source;
+use crate::args::{Common, DeployArgs};
+use crate::connect::{self, Runner};
+use crate::output;
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// An editor may write a file in several steps. It is done when nothing has changed for this long.
+const SETTLED: Duration = Duration::from_millis(50);
+
+/// What tells one state of a file from another; none while it is not there, as when an editor puts another in its place.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+/// Deploys, and again whenever the source changes, until `shutdown`. What goes wrong is printed, and waits for the next change.
+pub(super) async fn run(common: &Common, args: &DeployArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let inputs = source::inputs(args.inputs.as_deref())?;
+    let target = Target::of(args)?;
+    let runner = connect::with_handlers(common, &args.handlers).await?;
+    tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        ended = watch(args, &runner, target, &inputs) => ended,
+    }
+}
+
+async fn watch(
+    args: &DeployArgs,
+    runner: &Runner,
+    mut target: Target,
+    inputs: &Map<String, Value>,
+) -> anyhow::Result<()> {
+    let mut files = vec![args.file.clone()];
+    loop {
+        // Before they are read: what changes while they are is a change.
+        let seen = stamps(&files);
+        match step(runner, &target, args, inputs, &mut files).await {
+            Ok(deployed) => {
+                if target.charm.is_none() {
+                    output::line(&deployed.charm.charm)?;
+                }
+                // From now on, it is this charm that changes.
+                target.charm = Some(deployed.charm.clone());
+                if args.trigger {
+                    tokio::select! {
+                        polled = deploy::poll(runner, &deployed.charm) => {
+                            polled.map_or_else(|error| output::error(&error), drop);
+                        }
+                        () = changed(&files, &seen) => {
+                            tracing::info!("the source has changed; the poll of what it was is given up");
+                        }
+                    }
+                }
+            }
+            Err(error) => output::error(&error),
+        }
+        changed(&files, &seen).await;
+    }
+}
+
+async fn step(
+    runner: &Runner,
+    target: &Target,
+    args: &DeployArgs,
+    inputs: &Map<String, Value>,
+    files: &mut Vec<PathBuf>,
+) -> anyhow::Result<Deployed> {
+    let source = source::read(&args.file)?;
+    files.clone_from(&source.files);
+    deploy::deploy(runner, target, &source, inputs).await
+}
+
+/// Waits until the files are there, other than they were seen.
+async fn changed(files: &[PathBuf], seen: &[Stamp]) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let mut now = stamps(files);
+        if now == seen || now.contains(&None) {
+            continue;
+        }
+        loop {
+            tokio::time::sleep(SETTLED).await;
+            let later = stamps(files);
+            if later == now {
+                return;
+            }
+            now = later;
+        }
+    }
+}
+
+fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
+    let stamp = |file: &PathBuf| {
+        let found = std::fs::metadata(file).ok()?;
+        Some((found.modified().ok()?, found.len(), found.ino()))
+    };
+    files.iter().map(stamp).collect()
+}
