@@ -99,6 +99,30 @@ fn a_poll_by_hand_shows_what_the_charm_logs_and_what_came_of_it_wherever_it_runs
 }
 
 #[test]
+fn a_log_is_followed_across_a_restart_of_the_server_and_no_line_is_missed() {
+    let host = host();
+    let charm = deploy(&host, &talker_at(&host, "talker.tsx"), "my-space", &json!({}));
+    let (server, address) = serve(&host);
+    let follow = ["charm", "logs", &charm, "--follow", "--api-url", &format!("http://{address}")];
+    let mut follower = host.spawn(follow).unwrap();
+    host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
+    follower.wait_for_line(|line| line.contains("counted to 1"), SOON).unwrap();
+    server.kill().unwrap();
+    follower.wait_for_line(|line| line.contains("trying again until it answers"), SOON).unwrap();
+    // While there is no server.
+    host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
+    // Another process may have that port for a moment.
+    let again = (0..20).find_map(|_| {
+        let mut server = host.spawn(["serve", "--listen", &address.to_string()]).unwrap();
+        server.wait_for_line(|line| line.contains("listening on http://"), SOON).ok().map(|_| server)
+    });
+    follower.wait_for_line(|line| line.contains("counted to 2"), SOON).unwrap();
+    host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
+    follower.wait_for_line(|line| line.contains("counted to 3"), SOON).unwrap();
+    again.expect("the port stays in use").terminate().unwrap().success().unwrap();
+}
+
+#[test]
 fn cells_are_set_by_hand_locally_and_over_http() {
     let host = host();
     let inputs = json!({"auth": {"token": "", "refreshToken": ""}});
