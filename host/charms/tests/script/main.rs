@@ -9,6 +9,7 @@
 mod ahead;
 mod calendar;
 mod charms;
+mod constructs;
 mod depth;
 mod feed;
 mod gmail;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_charms::transpile::transpile;
+use bg_charms::transpile::{Transpiled, transpile};
 use bg_egress::{ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::EffectiveGrant;
 use bg_poller::CharmRef;
@@ -55,8 +55,19 @@ impl Charm {
         inputs: &Value,
         http: GateClient,
     ) -> Result<Self, CallFailure> {
-        let module = transpile(file, source).unwrap_or_else(|error| panic!("{error}")).module;
-        let config = [("charm.module", module), ("charm.file", file.to_owned())];
+        let program = transpile(file, source).unwrap_or_else(|error| panic!("{error}"));
+        Self::of_program(component, file, program, inputs, http).await
+    }
+
+    pub(crate) async fn of_program(
+        component: &Arc<CharmComponent>,
+        file: &str,
+        program: Transpiled,
+        inputs: &Value,
+        http: GateClient,
+    ) -> Result<Self, CallFailure> {
+        let files = json!(program.files).to_string();
+        let config = [("charm.module", program.module), ("charm.file", file.to_owned()), ("charm.files", files)];
         let config = config.map(|(key, value)| (key.to_owned(), value)).into();
         let mut charm =
             Self { component: component.clone(), http, config, cells: BTreeMap::new(), shape: Shape::default() };

@@ -111,7 +111,11 @@ function input(name, schema, given) {
 function instantiate(factory, given) {
   const found = bodies.get(factory);
   if (found === undefined) throw new TypeError("the default export is not a pattern: write `export default pattern(…)`");
-  const schemas = found.input?.properties ?? {};
+  const schemas = { ...found.input?.properties };
+  // A default of the whole says what its parts begin with.
+  for (const [key, value] of Object.entries(isObject(found.input?.default) ? found.input.default : {})) {
+    if (withDefaults(undefined, schemas[key]) === undefined) schemas[key] = { ...schemas[key], default: value };
+  }
   for (const name of new Set([...Object.keys(schemas), ...Object.keys(given)])) {
     input(name, schemas[name], Object.hasOwn(given, name) ? given[name] : undefined);
   }

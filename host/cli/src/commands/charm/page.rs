@@ -141,7 +141,8 @@ impl Text {
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        if !line.trim().is_empty() {
+        // Nothing, or the mark of a heading or an item without a text.
+        if !matches!(line.trim(), "" | "#" | "-") {
             self.lines.push(line.trim_end().to_owned());
         }
     }

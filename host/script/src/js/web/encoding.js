@@ -70,6 +70,9 @@ function utf8(buffer) {
 const INTEGERS = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array];
 
 const crypto = {
+  get subtle() {
+    throw new TypeError("crypto.subtle is not available to charms: there are no keys here, and no digests");
+  },
   getRandomValues(array) {
     if (!INTEGERS.some((kind) => array instanceof kind)) {
       throw new DOMException("getRandomValues() fills a typed array of integers", "TypeMismatchError");

@@ -1,0 +1,361 @@
+//! What `commontools` offers.
+
+use super::{Row, handler, test, whole};
+
+/// The rows of the table.
+pub(super) fn rows() -> Vec<Row> {
+    [patterns(), handlers(), cells(), derived(), types(), rest()].into_iter().flatten().collect()
+}
+
+fn patterns() -> Vec<Row> {
+    vec![
+        whole("`pattern(fn)`", "export default pattern(() => ({ out: Cell.of(1) }));", "1"),
+        whole("`pattern(name, fn)`", "export default pattern('A name', () => ({ out: 1 }));", "1"),
+        whole(
+            "`pattern<Input>(fn)`",
+            "export default pattern<{ out: Default<number, 3> }>(({ out }) => ({ out }));",
+            "3",
+        ),
+        whole(
+            "`pattern<Input, Output>(fn)`",
+            "export default pattern<{ out: Default<number, 3> }, { out: number }>(({ out }) => ({ out }));",
+            "3",
+        ),
+        whole(
+            "`pattern((input: Input) => …)`",
+            "export default pattern(({ out }: { out: Default<number, 3> }) => ({ out }));",
+            "3",
+        ),
+        whole(
+            "`pattern(fn, inputSchema)`",
+            "export default pattern(({ out }) => ({ out }), { properties: { out: { default: 3 } } });",
+            "3",
+        ),
+        whole(
+            "`recipe(inputSchema, resultSchema, fn)`",
+            "export default recipe({ properties: { out: { default: 3 } } }, {}, ({ out }) => ({ out }));",
+            "3",
+        ),
+        whole("`recipe(name, fn)`", "export default recipe('A name', () => ({ out: 4 }));", "4"),
+        whole(
+            "the input as a whole: `(state) => state.count`",
+            "export default pattern<{ count: Default<number, 5> }>((state) => ({ out: state.count }));",
+            "5",
+        ),
+        whole(
+            "a pattern within another",
+            "const Sub = pattern<{ n: number }>(({ n }) => ({ twice: derive(n, (n) => n * 2) }));\nexport default pattern(() => ({ out: Sub({ n: Cell.of(4) }).twice }));",
+            "8",
+        ),
+        whole("a default export by name", "const it = pattern(() => ({ out: 1 }));\nexport { it as default };", "1"),
+        test("`NAME`, a text or a derived cell", "derived_cells_follow_from_what_they_were_made_of"),
+        test(
+            "`UI`: made when somebody looks, and a fault in it fails no poll",
+            "a_page_is_a_tree_of_what_the_cells_hold_when_somebody_looks",
+        ),
+    ]
+}
+
+fn handlers() -> Vec<Row> {
+    const POLL: &str =
+        "export default pattern<{ out: Default<number, 1> }>(({ out }) => ({ out, bgUpdater: run({ out }) }));";
+    vec![
+        whole(
+            "`handler<Event, State>(fn)`: a state of type `Cell<T>` is a cell",
+            &format!(
+                "const run = handler<unknown, {{ out: Cell<number> }}>((_, {{ out }}) => {{ out.set(out.get() + 1); }});\n{POLL}"
+            ),
+            "2",
+        ),
+        whole(
+            "… of `Writable<T>`, too",
+            &format!(
+                "const run = handler<unknown, {{ out: Writable<number> }}>((_, {{ out }}) => {{ out.set(out.get() + 1); }});\n{POLL}"
+            ),
+            "2",
+        ),
+        whole(
+            "… and of any other type its value",
+            "const run = handler<unknown, { n: number; out: Cell<string> }>((_, { n, out }) => { out.set(typeof n); });\nexport default pattern(() => { const n = Cell.of(1), out = Cell.of(''); return { out, bgUpdater: run({ n, out }) }; });",
+            "\"number\"",
+        ),
+        whole(
+            "`handler((event: Event, state: State) => …)`",
+            &format!(
+                "const run = handler((_: unknown, {{ out }}: {{ out: Cell<number> }}) => {{ out.set(5); }});\n{POLL}"
+            ),
+            "5",
+        ),
+        whole(
+            "`handler(eventSchema, stateSchema, fn)` with `asCell`",
+            &format!(
+                "const run = handler({{}}, {{ properties: {{ out: {{ asCell: true }} }} }}, (_, {{ out }}) => {{ out.set(6); }});\n{POLL}"
+            ),
+            "6",
+        ),
+        whole(
+            "`handler(fn)` without types: cells",
+            &format!("const run = handler((_, {{ out }}) => {{ out.set(7); }});\n{POLL}"),
+            "7",
+        ),
+        whole(
+            "defaults of the event's schema",
+            &format!(
+                "const run = handler<{{ by: Default<number, 8> }}, {{ out: Cell<number> }}>(({{ by }}, {{ out }}) => {{ out.set(by); }});\n{POLL}"
+            ),
+            "8",
+        ),
+        whole(
+            "`Stream<T>` in a state; `stream.send(event)`",
+            "const add = handler<{ n: number }, { out: Cell<number> }>(({ n }, { out }) => { out.set(n); });\nconst run = handler<unknown, { add: Stream<{ n: number }> }>((_, { add }) => { add.send({ n: 9 }); });\nexport default pattern(() => { const out = Cell.of(0); const a = add({ out }); return { out, bgUpdater: run({ add: a }) }; });",
+            "9",
+        ),
+        whole(
+            "cells within a state's value: `{ list: Cell<T>[] }`",
+            "const run = handler<unknown, { list: Cell<number>[] }>((_, { list }) => { list[1].set(5); });\nexport default pattern(() => { const out = Cell.of([1, 2]); return { out, bgUpdater: run({ list: out }) }; });",
+            "[1, 5]",
+        ),
+        whole(
+            "an async handler: the poll waits for it",
+            &format!(
+                "const run = handler<unknown, {{ out: Cell<number> }}>(async (_, {{ out }}) => {{ await null; out.set(10); }});\n{POLL}"
+            ),
+            "10",
+        ),
+        test(
+            "promises and timers that a handler started are waited for; a throw in one fails the poll",
+            "every_way_to_go_wrong_is_an_outcome_and_leaves_nothing_behind",
+        ),
+    ]
+}
+
+fn cells() -> Vec<Row> {
+    vec![
+        handler("`cell.get()`, `set(value)`", "out.set({ a: 1 }); out.set(out.get().a);", "1"),
+        handler(
+            "`update({ … })`, `update(fn)`",
+            "out.set({ a: 1 }); out.update({ b: 2 }); out.update((v) => ({ ...v, c: 3 }));",
+            r#"{"a": 1, "b": 2, "c": 3}"#,
+        ),
+        handler("`push(…items)`", "out.set([]); out.push(1, 2);", "[1, 2]"),
+        handler(
+            "`key(name)`, and `cell.name` for the same",
+            "out.set({ a: { b: 1 } }); out.key('a').key('b').set(2); out.a.c.set(3);",
+            r#"{"a": {"b": 2, "c": 3}}"#,
+        ),
+        handler("`equals(cell)`", "out.set({ a: 1 }); out.set(out.a.equals(out.key('a')));", "true"),
+        handler(
+            "`Cell.of(value)`, `new Cell(value)`, `cell(value)`, `Writable.of(value)`",
+            "out.set([Cell.of(1), new Cell(2), cell(3), Writable.of(4)].map((c) => c.get()));",
+            "[1, 2, 3, 4]",
+        ),
+        whole(
+            "`cell<T>()` with the defaults of its type",
+            "export default pattern(() => ({ out: cell<{ n: Default<number, 4> }>() }));",
+            r#"{"n": 4}"#,
+        ),
+        handler(
+            "cells in texts and arithmetic: `${cell}`, `cell + 1`",
+            "const n = Cell.of(2); out.set([`${n}`, n + 1, n > 1]);",
+            r#"["2", 3, true]"#,
+        ),
+        whole(
+            "a cell that is returned again below another name",
+            "const run = handler<unknown, { a: Cell<number> }>((_, { a }) => { a.set(2); });\nexport default pattern(() => { const a = Cell.of(1); return { a, out: { inner: [a] }, bgUpdater: run({ a }) }; });",
+            r#"{"inner": [2]}"#,
+        ),
+        test(
+            "a cell within another's value is a link, and is followed",
+            "cells_within_values_are_links_and_are_followed",
+        ),
+        test(
+            "`ID`: an object with one is a document of its own",
+            "objects_with_an_id_are_documents_of_their_own_and_circles_are_an_error",
+        ),
+        whole(
+            "`cell.map(fn)` for pages",
+            "export default pattern(() => { const list = Cell.of([1, 2]); return { out: list.map((item) => item) }; });",
+            "[1, 2]",
+        ),
+    ]
+}
+
+fn derived() -> Vec<Row> {
+    vec![
+        whole("`derive(cell, fn)`", "export default pattern(() => ({ out: derive(Cell.of(2), (n) => n + 1) }));", "3"),
+        whole(
+            "`derive({ … }, fn)`",
+            "export default pattern(() => { const a = Cell.of(1), b = Cell.of(2); return { out: derive({ a, b }, ({ a, b }) => a + b) }; });",
+            "3",
+        ),
+        whole(
+            "`derive<In, Out>(…)`",
+            "export default pattern(() => ({ out: derive<number, string>(Cell.of(2), (n) => `${n}`) }));",
+            "\"2\"",
+        ),
+        whole(
+            "`derive(inputSchema, resultSchema, input, fn)`",
+            "export default pattern(() => ({ out: derive({ default: 5 }, {}, Cell.of(), (n) => n + 1) }));",
+            "6",
+        ),
+        whole(
+            "`lift(fn)`",
+            "const double = lift((n: number) => n * 2);\nexport default pattern(() => ({ out: double(Cell.of(3)) }));",
+            "6",
+        ),
+        whole(
+            "`lift<In, Out>(fn)`",
+            "const total = lift<{ list: number[] }, number>(({ list }) => list.reduce((a, b) => a + b, 0));\nexport default pattern(() => ({ out: total({ list: Cell.of([1, 2]) }) }));",
+            "3",
+        ),
+        whole(
+            "`lift(inputSchema, resultSchema, fn)` with `asCell`",
+            "const kind = lift({ properties: { c: { asCell: true } } }, {}, ({ c }) => c instanceof Cell);\nexport default pattern(() => ({ out: kind({ c: Cell.of(1) }) }));",
+            "true",
+        ),
+        whole(
+            "`lift(toSchema<T>(), undefined, fn)`",
+            "const first = lift(toSchema<{ list: Cell<number[]> }>(), undefined, ({ list }) => list.get()[0]);\nexport default pattern(() => ({ out: first({ list: Cell.of([7]) }) }));",
+            "7",
+        ),
+        whole(
+            "`computed(() => …)`: cells of the pattern are values in it",
+            "export default pattern(() => { const n = Cell.of(3); return { out: computed(() => n === 3 ? 'three' : 'other') }; });",
+            "\"three\"",
+        ),
+        whole(
+            "… and cells where their methods are called",
+            "export default pattern(() => { const list = Cell.of([1, 2]); return { out: computed(() => list.get().length) }; });",
+            "2",
+        ),
+        whole(
+            "derived cells of derived cells",
+            "export default pattern(() => { const n = Cell.of(3); const twice = derive(n, (n) => n * 2); return { out: computed(() => twice + 1) }; });",
+            "7",
+        ),
+        whole(
+            "`` str`…` ``",
+            "export default pattern(() => { const n = Cell.of(3); return { out: str`${n} of ${derive(n, (n) => n + 1)}` }; });",
+            "\"3 of 4\"",
+        ),
+        whole(
+            "`ifElse(condition, then, else)`",
+            "export default pattern(() => { const n = Cell.of(0); return { out: ifElse(n, 'some', { none: n }) }; });",
+            r#"{"none": 0}"#,
+        ),
+        whole(
+            "a handler changes what derived cells follow from",
+            "const run = handler<unknown, { n: Cell<number> }>((_, { n }) => { n.set(5); });\nexport default pattern(() => { const n = Cell.of(1); return { out: derive(n, (n) => n * 10), bgUpdater: run({ n }) }; });",
+            "50",
+        ),
+        test(
+            "a derived cell is made anew only when something it follows from was written",
+            "only_what_follows_from_what_was_written_is_made_anew",
+        ),
+        test(
+            "`fetchData({ url, mode, options })`: the poll waits; asked once for each request",
+            "fetch_data_asks_once_for_each_request_and_the_poll_waits_for_it",
+        ),
+        test(
+            "what follows from a secret is secret",
+            "what_follows_from_a_secret_is_secret_and_nothing_secret_is_put_elsewhere",
+        ),
+    ]
+}
+
+fn types() -> Vec<Row> {
+    vec![
+        whole(
+            "`Default<T, v>`",
+            "export default pattern<{ out: Default<{ a: string[] }, { a: ['x'] }> }>(({ out }) => ({ out }));",
+            r#"{"a": ["x"]}"#,
+        ),
+        whole(
+            "`T | Default<v>`",
+            "export default pattern<{ out: number[] | Default<[1]> }>(({ out }) => ({ out }));",
+            "[1]",
+        ),
+        whole(
+            "defaults within objects",
+            "interface S { a: Default<number, 1>; b: { c: Default<string, 'x'> } }\nexport default pattern<{ out: S }>(({ out }) => ({ out }));",
+            r#"{"a": 1, "b": {"c": "x"}}"#,
+        ),
+        whole(
+            "a schema's `default`, of a part or of the whole",
+            "export default recipe({ properties: { out: {} }, default: { out: [2] } }, {}, ({ out }) => ({ out }));",
+            "[2]",
+        ),
+        test(
+            "a schema's `type`, `enum`, `required`: inputs that do not fit are refused",
+            "inputs_that_do_not_fit_their_types_are_refused_without_telling_their_values",
+        ),
+        test(
+            "`Secret<T>`, `Confidential<T>`, `ifc.classification: [\"secret\"]`",
+            "secrets_are_found_in_every_schema_that_speaks_of_a_cell",
+        ),
+        test(
+            "`type Secret<T> = T` and `CFC<T, \"secret\">`, as the original's charms declare them",
+            "files_that_declare_secrets_as_aliases_for_the_compiler_mean_them",
+        ),
+        test(
+            "literals, arrays, tuples, objects, records, unions, intersections, `keyof`, `T[\"key\"]`",
+            "types_become_schemas",
+        ),
+        test(
+            "interfaces, `extends`, aliases, generic ones, enums, types that contain themselves",
+            "named_types_of_the_file_are_unfolded_also_generic_and_circular_ones",
+        ),
+        whole(
+            "`Partial`, `Required`, `Readonly`, `Pick`, `Omit`, `Record`",
+            "interface S { a: Default<number, 1>; b: Default<number, 2> }\nexport default pattern<{ out: Pick<S, 'b'> & Partial<Omit<S, 'a' | 'b'>>; more: Readonly<Record<string, Required<S>>> }>(({ out }) => ({ out }));",
+            r#"{"b": 2}"#,
+        ),
+        test("types imported from other files of the charm", "files_import_one_another_with_their_types"),
+        whole(
+            "`Schema<typeof constant>`",
+            "const Item = { type: 'object', properties: { n: { default: 4 } } } as const;\ntype Item = Schema<typeof Item>;\nimport { cell, pattern, type Schema } from 'commontools';\nexport default pattern(() => ({ out: cell<Item>() }));",
+            r#"{"n": 4}"#,
+        ),
+        whole(
+            "`schema({ … })`, `toSchema<T>({ … })`",
+            "const s = schema({ properties: { out: toSchema<number>({ default: 5 }) } });\nexport default recipe(s, {}, ({ out }) => ({ out }));",
+            "5",
+        ),
+        whole(
+            "type-only exports and imports",
+            "import { pattern, type Cell } from 'commontools';\nexport type Kept = Cell<number>;\nexport interface Other { a: Kept }\nexport default pattern(() => ({ out: 1 }));",
+            "1",
+        ),
+    ]
+}
+
+fn rest() -> Vec<Row> {
+    vec![
+        test("JSX, fragments, and `h`", "jsx_becomes_calls_of_h_which_is_imported_when_the_author_did_not"),
+        test(
+            "expressions in pages are given the values of cells",
+            "computed_cells_and_pages_are_handed_the_values_of_what_they_use",
+        ),
+        handler(
+            "`getRecipeEnvironment()`, `getPatternEnvironment()`: `apiUrl`",
+            "out.set(new URL('/api/x', getRecipeEnvironment().apiUrl).href);",
+            "\"http://localhost:8000/api/x\"",
+        ),
+        whole(
+            "`/// <cts-enable />`",
+            "/// <cts-enable />\nimport { pattern } from 'commontools';\nexport default pattern(() => ({ out: 1 }));",
+            "1",
+        ),
+        whole(
+            "`commonfabric`, the newer name of the module",
+            "import { pattern, Writable } from 'commonfabric';\nexport default pattern(() => ({ out: Writable.of(1) }));",
+            "1",
+        ),
+        whole(
+            "imports from other files of the charm: `./lib/add`, `.ts`, `.js`, default exports",
+            "import { pattern } from 'commontools';\nimport { add } from './lib/add';\nimport two from './lib/twice.js';\nexport default pattern(() => ({ out: add(3, 4) + two }));",
+            "9",
+        ),
+        test("errors in other files, with their places", "modules_import_one_another_and_stacks_tell_their_files"),
+    ]
+}

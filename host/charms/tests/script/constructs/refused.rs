@@ -1,0 +1,180 @@
+//! What is refused, and what is an error of the charm's.
+
+use super::{Expect, Row, fails, in_handler, refused};
+
+/// The rows of the table.
+pub(super) fn rows() -> Vec<Row> {
+    [module(), types(), names(), errors()].into_iter().flatten().collect()
+}
+
+const REST: &str = "\nexport default pattern(() => ({}));";
+
+fn module() -> Vec<Row> {
+    let imports = |name: &str| format!("import {{ pattern, {name} }} from 'commontools';\n{name}();{REST}");
+    let mut rows: Vec<Row> = [
+        ("`llm`, `generateText`, `generateObject`, `llmDialog`", "llm", "\"commontools\" has no \"llm\" here; it has"),
+        ("`navigateTo`", "navigateTo", "\"commontools\" has no \"navigateTo\" here"),
+        ("`wish`", "wish", "\"commontools\" has no \"wish\" here"),
+        ("`compileAndRun`", "compileAndRun", "\"commontools\" has no \"compileAndRun\" here"),
+        ("`streamData`", "streamData", "\"commontools\" has no \"streamData\" here"),
+        ("any other name that `commontools` does not have", "teleport", "\"commontools\" has no \"teleport\" here"),
+    ]
+    .into_iter()
+    .map(|(construct, name, message)| refused(construct, &imports(name), 1, message))
+    .collect();
+    let import = |line: &str| format!("import {{ pattern }} from 'commontools';\n{line}{REST}");
+    rows.extend([
+        refused(
+            "a package, by any name: `lodash`, `npm:…`, `https://…`, `node:fs`",
+            &import("import _ from 'npm:lodash';"),
+            2,
+            "the package \"npm:lodash\" is not available",
+        ),
+        refused(
+            "a file that is not there",
+            &import("import { a } from './gone';"),
+            2,
+            "there is no file \"./gone\" beside this one",
+        ),
+        refused(
+            "`import * as ct from \"commontools\"`",
+            &import("import * as ct from 'commontools';"),
+            2,
+            "import from \"commontools\" by name",
+        ),
+        refused("`import(…)`", &import("const x = import('./lib/add');"), 2, "`import(…)` is not available to charms"),
+        refused(
+            "`import x = …`, `export =`",
+            &import("import x = require('x');"),
+            2,
+            "`import … = …` is not available to charms",
+        ),
+        refused(
+            "no default export",
+            "import { pattern } from 'commontools';\nexport const it = pattern(() => ({}));",
+            2,
+            "a charm needs an `export default pattern(…)`",
+        ),
+        refused("syntax errors", &import("const = 1;"), 2, "Unexpected token"),
+    ]);
+    rows
+}
+
+fn types() -> Vec<Row> {
+    let state = |ty: &str| {
+        format!(
+            "class Account {{}}\nconst value = 1;\nconst f = handler<unknown, {{ kept: Cell<{ty}> }}>(() => {{}});{REST}"
+        )
+    };
+    [
+        ("a function in a cell's type", "() => void", "a cell can't hold a function"),
+        ("`Date`, `Map`, `Set`, `URL`, … in a cell's type", "Date", "a cell holds JSON, and `Date` is none"),
+        ("a class in a cell's type", "Account", "an object of the class `Account` would not come back as one"),
+        ("`bigint`, `symbol` in a cell's type", "bigint", "a bigint is no JSON"),
+        ("a type that no file declares", "Missing", "the type `Missing` is declared in none of the charm's files"),
+        ("conditional types", "string extends Account ? 1 : 2", "a conditional type is not understood here"),
+        ("mapped types", "{ [K in 'a']: 1 }", "a mapped type is not understood here"),
+        (
+            "`typeof value` as a type, but for `Schema<typeof constant>`",
+            "typeof value",
+            "the type of a value (`typeof …`) is not understood here",
+        ),
+        ("an intersection of other than objects", "string & number", "an intersection of what are no plain objects"),
+        (
+            "`Default<T, v>` with a value that is not spelled out",
+            "Default<number, typeof value>",
+            "a default is spelled out as literals",
+        ),
+    ]
+    .into_iter()
+    .map(|(construct, ty, message)| refused(construct, &state(ty), 4, message))
+    .collect()
+}
+
+fn names() -> Vec<Row> {
+    [
+        (
+            "`window`, `document`, `navigator`, `location`, `DOMParser`, …",
+            "document.title",
+            "charms run on the server, where there is no page",
+        ),
+        (
+            "`localStorage`, `sessionStorage`, `indexedDB`, `caches`",
+            "localStorage.x",
+            "what a charm keeps, it keeps in cells",
+        ),
+        ("`process`, `Deno`, `Bun`, `require`", "process.env", "charms see nothing of the machine"),
+        ("`Buffer`", "Buffer.from('x')", "use Uint8Array, TextEncoder, atob and btoa"),
+        ("`XMLHttpRequest`, `WebSocket`, `EventSource`", "new WebSocket('wss://x')", "use fetch()"),
+        (
+            "`FormData`, `Blob`, `File`, `ReadableStream`",
+            "new FormData()",
+            "bodies are texts, URLSearchParams or bytes",
+        ),
+        ("`Intl`", "new Intl.NumberFormat()", "format dates with toISOString() and the UTC getters"),
+        (
+            "`WebAssembly`, `SharedArrayBuffer`, `Atomics`, `Worker`",
+            "new SharedArrayBuffer(1)",
+            "a charm is one thread of JavaScript",
+        ),
+        ("any other name that nobody declares", "undeclared()", "it is neither declared in this file nor imported"),
+    ]
+    .into_iter()
+    .map(|(construct, code, message)| refused(construct, &in_handler(code), 2, message))
+    .collect()
+}
+
+fn errors() -> Vec<Row> {
+    let row =
+        |construct, code: &str, message| Row { construct, source: in_handler(code), expect: Expect::Fails(message) };
+    vec![
+        fails(
+            "a schema with `$ref`",
+            "export default pattern(() => ({ out: Cell.of(1, { $ref: '#/x' }) }));",
+            "schemas with \"$ref\" are not supported; write the schema out",
+        ),
+        fails("a default export that is no pattern", "export default 5;", "the default export is not a pattern"),
+        fails(
+            "an async pattern",
+            "export default pattern(async () => ({}));",
+            "a pattern returns an object of its cells and streams",
+        ),
+        fails(
+            "a function in a pattern's result",
+            "export default pattern(() => ({ out: () => 1 }));",
+            "wrap it in handler(…) and call that with its state",
+        ),
+        fails(
+            "a promise in a derived cell",
+            "export default pattern(() => ({ out: computed(async () => 1) }));",
+            "a derived cell can't wait for a promise",
+        ),
+        fails(
+            "derived cells that change what they follow from, without end",
+            "const grow = lift({ properties: { n: { asCell: true } } }, {}, ({ n }) => n.set(n.get() + 1).get());\nexport default pattern(() => ({ out: grow({ n: Cell.of(0) }) }));",
+            "derived cells don't settle",
+        ),
+        row("assigning to a cell's property", "out.x = 1;", "a cell is not assigned to: write cell.key(\"x\").set(…)"),
+        row("writing a derived cell", "const d = derive(out, (v) => v); d.set(1);", "a derived cell can't be written"),
+        row("a function, a symbol or a bigint in a cell", "out.set(() => 1);", "a cell can't hold a function"),
+        row(
+            "links that go round in a circle",
+            "const a = Cell.of(), b = Cell.of(); a.set([b]); b.set([a]); a.get();",
+            "links between cells go round in a circle",
+        ),
+        row(
+            "`fetchData` in a handler",
+            "fetchData({ url: 'https://a.example/' });",
+            "fetchData() belongs in a pattern; a handler can call fetch()",
+        ),
+        row("streams as bodies: `response.body`", "new Response('x').body;", "body"),
+        row("`TextDecoder` of another encoding than UTF-8", "new TextDecoder('latin1');", "latin1"),
+        row("`crypto.subtle`", "crypto.subtle.digest('SHA-256', new Uint8Array());", "subtle"),
+        row(
+            "a promise that nothing is left to settle",
+            "await new Promise(() => {});",
+            "the handler waits for a promise that nothing is left to settle",
+        ),
+        row("calls that nest too deeply", "const down = () => down() + 1; down();", "the calls are nested too deeply"),
+    ]
+}
