@@ -69,7 +69,7 @@ const at = (value, key) => isObject(value) && Object.hasOwn(value, key) ? value[
 
 // Links: in place of a cell, `{"/": {"link@1": {"id": "of:<name>", "path": [...]}}}` is stored.
 const LINK = "link@1";
-const MAX_HOPS = 64;
+const MAX_HOPS = 24;
 
 function linkOf(value) {
   const link = isObject(value) && Object.hasOwn(value, "/") ? value["/"]?.[LINK] : undefined;
