@@ -4,6 +4,7 @@ mod abort;
 mod charms;
 mod clone;
 mod console;
+mod dates;
 mod encoding;
 mod fetch;
 mod globals;
