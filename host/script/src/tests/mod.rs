@@ -33,6 +33,8 @@ struct Outside {
     cells: RefCell<BTreeMap<String, String>>,
     lines: RefCell<Vec<(Level, String)>>,
     time: Cell<u64>,
+    /// How often a clock was read.
+    clock_reads: Cell<u32>,
     requests: RefCell<Vec<Request>>,
     /// Requests that wait for their answers, and how many waited at once at most.
     waiting: RefCell<VecDeque<RequestId>>,
@@ -63,10 +65,12 @@ impl Host for Outside {
     }
 
     fn now(&self) -> u64 {
+        self.clock_reads.set(self.clock_reads.get() + 1);
         self.time.get()
     }
 
     fn wall_clock(&self) -> i64 {
+        self.clock_reads.set(self.clock_reads.get() + 1);
         1_700_000_000_123
     }
 
