@@ -48,6 +48,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/web/clone.js"),
     include_str!("js/web/console.js"),
     include_str!("js/web/locale.js"),
+    include_str!("js/web/dates.js"),
     "}\n",
     include_str!("js/patterns.js"),
     "})"

@@ -43,7 +43,7 @@ struct Site {
 
 type Shared = Arc<Mutex<Site>>;
 
-/// A web site on loopback. Its documents have an ETag and a time of their last change, and are sent only if these are news to
+/// A web site on loopback. Its documents have an `ETag` and a time of their last change, and are sent only if these are news to
 /// whoever asks. It serves on a thread of its own until dropped.
 pub struct FakeSite {
     address: SocketAddr,
@@ -163,7 +163,7 @@ async fn answer(State(site): State<Shared>, method: Method, uri: Uri, headers: H
     response
 }
 
-/// The document, or 304 if that version is known. As HTTP has it, the ETag counts where both are given.
+/// The document, or 304 if that version is known. As HTTP has it, the `ETag` counts where both are given.
 fn document(request: &SiteRequest, kind: &'static str, body: String, version: u64) -> Response {
     let etag = format!("\"v{version}\"");
     // Each version is of another day.

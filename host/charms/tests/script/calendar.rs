@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Charm, client, component};
 
-fn inputs(google: &FakeGoogle, auth: Value) -> Value {
+fn inputs(google: &FakeGoogle, auth: &Value) -> Value {
     let base = google.base_url();
     json!({"auth": auth, "apiBaseUrl": base, "apiUrl": base, "patience": {"tries": 3, "firstWaitMs": 1, "totalMs": 40_000}})
 }
@@ -23,7 +23,7 @@ async fn the_calendar_importer_follows_its_sync_token() {
     let google = FakeGoogle::start().unwrap();
     let lunch = google.add_event("Lunch", 1_800_000_000_000);
     let dinner = google.add_event("Dinner", 1_800_030_000_000);
-    let inputs = inputs(&google, json!({"token": google.issue_token()}));
+    let inputs = inputs(&google, &json!({"token": google.issue_token()}));
     let mut charm = Charm::fixture(&component, "calendar.tsx", inputs, client(Some(&google.base_url()))).await;
     google.limit_pages(1);
     charm.poll().await;
@@ -57,7 +57,7 @@ async fn a_refused_token_is_renewed_and_a_busy_google_is_asked_again() {
     let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
     google.add_event("Lunch", 1_800_000_000_000);
-    let inputs = inputs(&google, json!({"token": "ya29.old", "refreshToken": google.issue_refresh_token()}));
+    let inputs = inputs(&google, &json!({"token": "ya29.old", "refreshToken": google.issue_refresh_token()}));
     let mut charm = Charm::fixture(&component, "calendar.tsx", inputs, client(Some(&google.base_url()))).await;
     google.refuse_next(2, Some(0));
     charm.poll().await;
@@ -71,7 +71,7 @@ async fn a_refused_token_is_renewed_and_a_busy_google_is_asked_again() {
     google.expire_sync_tokens();
     google.rate_limit(true);
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("1 events; not all: Calendar answered 429 to 3 tries"));
+    assert_eq!(charm.cell("status"), json!("1 events; not all: Google answered 429 to 3 tries"));
     google.rate_limit(false);
     charm.poll().await;
     assert_eq!(charm.each("events", "summary"), ["Lunch", "Dinner"]);

@@ -40,7 +40,7 @@ async fn reader(site: &FakeSite, paths: &[&str], limit: u32) -> Charm {
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_of_both_kinds_of_feed_are_read_with_their_entities() {
     let site = FakeSite::start().unwrap();
-    let item = "<link>https://a.example/1</link><pubDate>Wed, 01 May 2024 12:30:00 GMT</pubDate>\
+    let item = "<link>https://a.example/1</link><pubDate>Wed, 01 May 2024 08:30:00 EDT</pubDate>\
                 <description><![CDATA[<p>It&rsquo;s &lt;here&gt; ]]&gt;</p>]]></description>";
     site.put("/rss", "application/rss+xml", &rss(&[("1", "Caf&#233; &quot;one&quot;", item), ("2", "No date", "")]));
     site.put("/atom", "application/atom+xml", ATOM);
@@ -68,7 +68,7 @@ async fn entries_of_both_kinds_of_feed_are_read_with_their_entities() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_feed_is_sent_again_only_if_it_changed_and_an_entry_is_taken_once() {
     let site = FakeSite::start().unwrap();
-    let dated = |day: u32| format!("<pubDate>{day:02} May 2024 00:00:00 GMT</pubDate>");
+    let dated = |day: u32| format!("<pubDate>{day:02} May 2024 00:00 +0200</pubDate>");
     let days: Vec<String> = (1..=5).map(dated).collect();
     site.put("/rss", "text/xml", &rss(&[("3", "Three", &days[2]), ("2", "Two", &days[1]), ("1", "One", &days[0])]));
     let mut charm = reader(&site, &["/rss"], 3).await;

@@ -96,12 +96,12 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
     google.expire_tokens();
     let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
     assert_eq!(failure.kind, OutcomeKind::HandlerFailed);
-    assert!(failure.message.starts_with("GmailError: Gmail refused the token (401)"), "{failure:?}");
+    assert!(failure.message.starts_with("GoogleError: Google refused the token (401)"), "{failure:?}");
     let stack = failure.stack.unwrap();
-    let source = std::fs::read_to_string(workspace("tests/fixtures/gmail.tsx")).unwrap();
-    let thrown = "throw new GmailError(response.status, path.replace";
+    let source = std::fs::read_to_string(workspace("tests/fixtures/google.ts")).unwrap();
+    let thrown = "const error = new GoogleError(";
     let line = 1 + source.lines().position(|line| line.contains(thrown)).unwrap();
-    assert!(stack.contains(&format!("gmail.tsx:{line}:")), "the author's line {line}:\n{stack}");
+    assert!(stack.contains(&format!("google.ts:{line}:")), "the author's line {line}:\n{stack}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,11 +192,11 @@ async fn where_gmail_asks_for_patience_the_poll_goes_on_later_or_keeps_what_it_h
     let mut charm = importer(&component, &google, settings()).await;
     google.refuse_next(1, Some(3_600));
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("0 new, 0 gone, 0 in all; not all: Gmail answered 429 to 1 tries"));
+    assert_eq!(charm.cell("status"), json!("0 new, 0 gone, 0 in all; not all: Google answered 429 to 1 tries"));
     assert_eq!(asked(&google), expected(&[profile(429)]));
     google.refuse_next_parts(1_000);
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("0 new, 0 gone, 0 in all; not all: Gmail answered 429 to 3 tries"));
+    assert_eq!(charm.cell("status"), json!("0 new, 0 gone, 0 in all; not all: Google answered 429 to 3 tries"));
     assert_eq!(asked(&google).len(), 2 + 3 * 2);
 
     // What came is kept, and the next poll asks for the rest.
@@ -220,7 +220,7 @@ async fn mail_that_goes_while_it_is_imported_is_left_out_and_what_came_before_tr
     google.refuse_next_parts(50);
     google.vanish_next(1);
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("99 new, 0 gone, 99 in all; not all: Gmail answered 429 to 1 tries"));
+    assert_eq!(charm.cell("status"), json!("99 new, 0 gone, 99 in all; not all: Google answered 429 to 1 tries"));
     assert_eq!(charm.cell("settings")["historyId"], json!(""), "the next poll goes on from here");
     asked(&google);
     charm.poll().await;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_charms::transpile::{Transpiled, transpile};
+use bg_charms::transpile::{Sources, Transpiled, gather, transpile, transpile_files};
 use bg_egress::{ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::EffectiveGrant;
 use bg_poller::CharmRef;
@@ -80,8 +80,11 @@ impl Charm {
     }
 
     pub(crate) async fn fixture(component: &Arc<CharmComponent>, file: &str, inputs: Value, http: GateClient) -> Self {
-        let source = std::fs::read_to_string(workspace("tests/fixtures").join(file)).unwrap();
-        Self::deploy(component, file, &source, &inputs, http)
+        let folder = workspace("tests/fixtures");
+        let source = std::fs::read_to_string(folder.join(file)).unwrap();
+        let files = gather(file, &source, |path| Ok::<_, ()>(std::fs::read_to_string(folder.join(path)).ok())).unwrap();
+        let program = transpile_files(&Sources { file_name: file, source: &source, files: &files });
+        Self::of_program(component, file, program.unwrap_or_else(|error| panic!("{error}")), &inputs, http)
             .await
             .unwrap_or_else(|failure| panic!("{file}: {failure:?}"))
     }

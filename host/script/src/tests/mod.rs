@@ -4,6 +4,7 @@ mod abort;
 mod charms;
 mod clone;
 mod console;
+mod dates;
 mod derived;
 mod encoding;
 mod fetch;
@@ -33,6 +34,8 @@ struct Outside {
     cells: RefCell<BTreeMap<String, String>>,
     lines: RefCell<Vec<(Level, String)>>,
     time: Cell<u64>,
+    /// How often a clock was read.
+    clock_reads: Cell<u32>,
     requests: RefCell<Vec<Request>>,
     /// Requests that wait for their answers, and how many waited at once at most.
     waiting: RefCell<VecDeque<RequestId>>,
@@ -67,10 +70,12 @@ impl Host for Outside {
     }
 
     fn now(&self) -> u64 {
+        self.clock_reads.set(self.clock_reads.get() + 1);
         self.time.get()
     }
 
     fn wall_clock(&self) -> i64 {
+        self.clock_reads.set(self.clock_reads.get() + 1);
         1_700_000_000_123
     }
 

@@ -94,3 +94,34 @@ fn time_and_chance_come_from_the_host() {
     let expected = json!([1_700_000_000_123_i64, "2023-11-14T22:13:20.123Z", 0, true]);
     assert_eq!(Charm::with_handler(body).out().expect("runs"), expected);
 }
+
+#[test]
+fn an_engine_that_starts_reads_no_clock() {
+    let charm = Charm::with_handler("out.set(Date.now());");
+    charm.engine();
+    assert_eq!(charm.outside.clock_reads.get(), 0);
+    charm.out().expect("runs");
+    assert_eq!(charm.outside.clock_reads.get(), 1, "the charm's own");
+}
+
+#[test]
+fn what_the_webs_api_throws_has_the_authors_place() {
+    for (body, name) in [
+        ("new URL('x');", "TypeError"),
+        ("new Headers({ 'a b': 'x' });", "TypeError"),
+        ("atob('*');", "InvalidCharacterError"),
+        ("structuredClone(() => {});", "DataCloneError"),
+        ("AbortSignal.abort().throwIfAborted();", "AbortError"),
+        ("await new Response('[').json();", "SyntaxError"),
+        ("await fetch('/x');", "TypeError"),
+        ("new Date(0).toLocaleString('en', { timeZone: 'Europe/Berlin' });", "RangeError"),
+        ("crypto.getRandomValues([]);", "TypeMismatchError"),
+        ("new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array([255]));", "TypeError"),
+        ("setTimeout(() => new URL('x'), 5);", "TypeError"),
+        ("queueMicrotask(() => structuredClone(Symbol()));", "DataCloneError"),
+    ] {
+        let failure = Charm::with_handler(&format!("\n\n{body}")).out().expect_err(body);
+        assert!(failure.message.starts_with(&format!("{name}: ")), "{body}: {failure:?}");
+        assert!(failure.stack.as_deref().is_some_and(|stack| stack.contains("charm.js:4:")), "{body}: {failure:?}");
+    }
+}

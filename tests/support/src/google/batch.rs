@@ -30,7 +30,7 @@ impl Google {
             Ok(parts) => parts,
             Err(failure) => return (failure.into_response(), Vec::new()),
         };
-        let (mut text, mut asked) = (String::new(), Vec::new());
+        let (mut pieces, mut asked) = (Vec::new(), Vec::new());
         // Google promises no order.
         for part in parts.iter().rev() {
             let answer = self.part(part);
@@ -40,16 +40,16 @@ impl Google {
             };
             asked.push(format!("{} {} {}", part.method, part.uri, status.as_u16()));
             let id = part.content_id.as_ref().map(|id| format!("Content-ID: <response-{id}>\r\n")).unwrap_or_default();
-            text += &format!(
+            pieces.push(format!(
                 "--{BOUNDARY}\r\nContent-Type: application/http\r\n{id}\r\nHTTP/1.1 {status}\r\nContent-Type: \
                  application/json; charset=UTF-8\r\nContent-Length: {}\r\n\r\n{body}\r\n",
                 body.len()
-            );
+            ));
         }
         asked.reverse();
-        text += &format!("--{BOUNDARY}--\r\n");
+        pieces.push(format!("--{BOUNDARY}--\r\n"));
         let kind = format!("multipart/mixed; boundary={BOUNDARY}");
-        ((StatusCode::OK, [(header::CONTENT_TYPE, kind)], text).into_response(), asked)
+        ((StatusCode::OK, [(header::CONTENT_TYPE, kind)], pieces.concat()).into_response(), asked)
     }
 
     fn part(&mut self, part: &Part) -> Answer {
