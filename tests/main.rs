@@ -17,6 +17,7 @@ mod disk;
 mod egress;
 mod failing;
 mod gmail;
+mod guide;
 mod inspect;
 mod kill;
 mod loading;
