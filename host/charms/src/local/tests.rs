@@ -7,3 +7,4 @@ mod processes;
 mod registrations;
 mod secrets;
 mod triggering;
+mod views;
