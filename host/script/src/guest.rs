@@ -1,6 +1,7 @@
 //! The world's exports, and a [`Host`] of its imports.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use crate::engine::{Engine, Program};
@@ -49,7 +50,8 @@ thread_local! {
 #[allow(unsafe_code, reason = "the builder calls it by its name")]
 #[unsafe(no_mangle)]
 extern "C" fn prepare() {
-    match engine() {
+    let warm = engine().and_then(|mut engine| engine.warm_up().map(|()| engine));
+    match warm {
         Ok(engine) => READY.set(Some(engine)),
         // The builder says that the start failed. What it would say is lost; natively, tests say it.
         Err(failure) => panic!("{}", failure.message),
@@ -60,13 +62,14 @@ fn engine() -> Result<Engine, Failure> {
     Engine::new(Rc::new(Outside::default()))
 }
 
-fn with_program<T>(run: impl FnOnce(Engine, Program<'_>) -> Result<T, Failure>) -> Result<T, HandlerError> {
+fn with_program<T>(run: impl FnOnce(&mut Engine, Program<'_>) -> Result<T, Failure>) -> Result<T, HandlerError> {
     let module = config::get("charm.module")
         .ok_or_else(|| Failure::new("the host handed in no module: its configuration lacks `charm.module`"));
     let file = config::get("charm.file").unwrap_or_else(|| "charm".into());
     let result = module.and_then(|module| {
-        let engine = READY.take().map_or_else(engine, Ok)?;
-        run(engine, Program { file: &file, module: &module })
+        // It goes with the instance, which takes less time than to take it apart.
+        let mut engine = ManuallyDrop::new(READY.take().map_or_else(engine, Ok)?);
+        run(&mut engine, Program { file: &file, module: &module })
     });
     result.map_err(|failure| HandlerError { message: failure.message, stack: failure.stack })
 }
