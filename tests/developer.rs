@@ -240,7 +240,13 @@ fn a_charm_is_tried_out_and_nothing_of_that_stays() {
     assert!(poll["outcome"]["stack"].as_str().unwrap().contains("talker.tsx:10:"), "{poll}");
     assert!(poll["durationMs"].is_u64(), "{poll}");
 
-    let chatty = ["charm", "test", &fixture("chatty.tsx"), "--inputs", "{\"auth\": {\"token\": \"tok-SECRET\", \"refreshToken\": \"\"}}"];
+    let chatty = [
+        "charm",
+        "test",
+        &fixture("chatty.tsx"),
+        "--inputs",
+        "{\"auth\": {\"token\": \"tok-SECRET\", \"refreshToken\": \"\"}}",
+    ];
     let secret = host.command(chatty).unwrap().failure().unwrap();
     assert!(
         secret.stdout.contains("my token is (secret)") && !secret.to_string().contains("is tok-SECRET"),

@@ -1,6 +1,7 @@
 //! Spaces: where charms live.
 
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use crate::text::written_as_text;
 use crate::{Did, Identity, ParseDidError};
@@ -62,7 +63,9 @@ pub fn space_did(name: &str) -> SpaceDid {
 
 /// The space where the list of registered charms lives.
 pub fn system_space() -> SpaceDid {
-    space_did(SYSTEM_SPACE_NAME)
+    // Every poll asks for it, and to make a key takes as long as a query.
+    static SPACE: OnceLock<SpaceDid> = OnceLock::new();
+    SPACE.get_or_init(|| space_did(SYSTEM_SPACE_NAME)).clone()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The world's exports, and a [`Host`] of its imports.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use crate::engine::{Engine, Program};
@@ -38,7 +39,7 @@ impl Guest for Script {
     }
 
     fn page() -> Result<Option<String>, HandlerError> {
-        with_program(Engine::page)
+        with_program(|engine, program| engine.page(program))
     }
 
     fn handle(stream: String, event: String) -> Result<(), HandlerError> {
@@ -56,7 +57,8 @@ thread_local! {
 #[allow(unsafe_code, reason = "the builder calls it by its name")]
 #[unsafe(no_mangle)]
 extern "C" fn prepare() {
-    match engine() {
+    let warm = engine().and_then(|mut engine| engine.warm_up().map(|()| engine));
+    match warm {
         Ok(engine) => READY.set(Some(engine)),
         // The builder says that the start failed. What it would say is lost; natively, tests say it.
         Err(failure) => panic!("{}", failure.message),
@@ -67,14 +69,15 @@ fn engine() -> Result<Engine, Failure> {
     Engine::new(Rc::new(Outside::default()))
 }
 
-fn with_program<T>(run: impl FnOnce(Engine, Program<'_>) -> Result<T, Failure>) -> Result<T, HandlerError> {
+fn with_program<T>(run: impl FnOnce(&mut Engine, Program<'_>) -> Result<T, Failure>) -> Result<T, HandlerError> {
     let module = config::get("charm.module")
         .ok_or_else(|| Failure::new("the host handed in no module: its configuration lacks `charm.module`"));
     let file = config::get("charm.file").unwrap_or_else(|| "charm".into());
     let files = config::get("charm.files").and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     let result = module.and_then(|module| {
-        let engine = READY.take().map_or_else(engine, Ok)?;
-        run(engine, Program { file: &file, module: &module, files: &files })
+        // It goes with the instance, which takes less time than to take it apart.
+        let mut engine = ManuallyDrop::new(READY.take().map_or_else(engine, Ok)?);
+        run(&mut engine, Program { file: &file, module: &module, files: &files })
     });
     result.map_err(|failure| HandlerError { message: failure.message, stack: failure.stack })
 }

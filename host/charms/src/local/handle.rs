@@ -88,12 +88,8 @@ impl LocalHandle {
     }
 
     pub(super) fn view(&self, charm: &CharmRef) -> LocalCharm {
-        LocalCharm {
-            database: self.runtime.database.clone(),
-            sealer: self.runtime.sealer.clone(),
-            actor: self.actor.clone(),
-            charm: charm.clone(),
-        }
+        let LocalRuntime { database, sealer, .. } = &*self.runtime;
+        LocalCharm::new(database.clone(), sealer.clone(), self.actor.clone(), charm.clone())
     }
 }
 
@@ -193,7 +189,7 @@ impl CharmRuntime for LocalHandle {
 
     async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError> {
         let view = self.view(charm);
-        view.read(|_, _| Ok(())).await?;
+        view.look().await?;
         Ok(Arc::new(view))
     }
 

@@ -24,7 +24,7 @@ impl LocalRuntime {
             Ok((Arc::new(stored), program, secrets))
         });
         let (stored, program, secrets) = found.await?;
-        let snapshot = Snapshot::new(Arc::clone(&self.database), Arc::clone(&self.sealer), Arc::clone(&stored));
+        let snapshot = Snapshot::new(Arc::clone(&self.database), Arc::clone(&self.sealer), Arc::clone(&stored), None);
         let trouble = snapshot.trouble();
         let made = handlers.page(&stored, &program, snapshot, secrets.clone()).await;
         match trouble.take() {

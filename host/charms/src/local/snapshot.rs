@@ -1,5 +1,6 @@
-//! A charm's cells as they were when its call began, read when the call asks for them.
+//! A charm's cells as they were when its call began: read then, or when the call asks for them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -15,6 +16,8 @@ pub(super) struct Snapshot {
     database: Arc<Database>,
     sealer: Arc<Sealer>,
     charm: Arc<StoredCharm>,
+    /// All of them, unless they are too large for that.
+    cells: Option<BTreeMap<String, String>>,
     trouble: Trouble,
 }
 
@@ -43,9 +46,14 @@ impl Trouble {
 }
 
 impl Snapshot {
-    /// Of the version that was found.
-    pub(super) fn new(database: Arc<Database>, sealer: Arc<Sealer>, charm: Arc<StoredCharm>) -> Self {
-        Self { database, sealer, charm, trouble: Trouble::default() }
+    /// Of the version that was found, with the cells that were read then.
+    pub(super) fn new(
+        database: Arc<Database>,
+        sealer: Arc<Sealer>,
+        charm: Arc<StoredCharm>,
+        cells: Option<BTreeMap<String, String>>,
+    ) -> Self {
+        Self { database, sealer, charm, cells, trouble: Trouble::default() }
     }
 
     /// Where it notes what goes wrong.
@@ -82,12 +90,18 @@ impl Snapshot {
 #[async_trait]
 impl CellReader for Snapshot {
     async fn keys(&self) -> Result<Vec<String>, CellReadError> {
+        if let Some(cells) = &self.cells {
+            return Ok(cells.keys().cloned().collect());
+        }
         // Not the method itself: it is not one for cells of every lifetime.
         #[expect(clippy::redundant_closure_for_method_calls)]
         self.read(|cells| cells.names()).await
     }
 
     async fn get(&self, name: &str) -> Result<Option<String>, CellReadError> {
+        if let Some(cells) = &self.cells {
+            return Ok(cells.get(name).cloned());
+        }
         let name = name.to_owned();
         self.read(move |cells| cells.text(&name)).await
     }

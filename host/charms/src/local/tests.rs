@@ -9,3 +9,4 @@ mod registrations;
 mod secrets;
 mod setting;
 mod triggering;
+mod views;

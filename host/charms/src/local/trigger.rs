@@ -1,5 +1,6 @@
 //! Sending an event to a charm.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +25,7 @@ const ATTEMPTS: usize = 3;
 struct Begun {
     charm: Arc<StoredCharm>,
     program: Transpiled,
+    cells: Option<BTreeMap<String, String>>,
     secrets: Vec<Secret>,
 }
 
@@ -47,8 +49,8 @@ impl LocalRuntime {
         let event = event.to_string();
         let _turn = self.turns.take(charm).await;
         for _ in 0..ATTEMPTS {
-            let begun = self.begin(actor, charm, stream).await?;
-            let Some(finished) = self.call(handlers, &begun, stream, &event).await? else { continue };
+            let mut begun = self.begin(actor, charm, stream).await?;
+            let Some(finished) = self.call(handlers, &mut begun, stream, &event).await? else { continue };
             if let Some(outcome) = self.keep(&begun.charm, finished).await? {
                 return Ok(outcome);
             }
@@ -67,8 +69,10 @@ impl LocalRuntime {
                 return Err(RuntimeError::Unfit(text).into());
             }
             let program = store::charms::program(tx, stored.row)?;
-            let secrets = Cells::of(tx, &sealer, &stored).secrets()?;
-            Ok(Begun { charm: Arc::new(stored), program, secrets })
+            let cells = Cells::of(tx, &sealer, &stored);
+            let texts = cells.texts()?;
+            let secrets = texts.as_ref().map_or_else(|| cells.secrets(), |texts| cells.secrets_in(texts))?;
+            Ok(Begun { charm: Arc::new(stored), program, cells: texts, secrets })
         });
         begun.await
     }
@@ -77,15 +81,17 @@ impl LocalRuntime {
     async fn call(
         &self,
         handlers: &Handlers,
-        begun: &Begun,
+        begun: &mut Begun,
         stream: &str,
         event: &str,
     ) -> Result<Option<Finished>, RuntimeError> {
-        let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), begun.charm.clone());
+        let cells = begun.cells.take();
+        let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), begun.charm.clone(), cells);
         let trouble = snapshot.trouble();
         let (started_at, clock) = (UnixMillis::now(), Instant::now());
-        let (result, log) =
-            handlers.handle(&begun.charm, &begun.program, snapshot, begun.secrets.clone(), stream, event).await;
+        let (result, log) = handlers
+            .handle(&begun.charm, &begun.program, snapshot, std::mem::take(&mut begun.secrets), stream, event)
+            .await;
         match trouble.take() {
             Some(Problem::Changed) => return Ok(None),
             Some(Problem::Failed(error)) => return Err(error),

@@ -43,7 +43,7 @@ impl LocalRuntime {
             let mut inputs = request.inputs.clone();
             inputs.retain(|name, _| !cells.contains(name));
             let secrets = [secrets, input_secrets(&inputs)].concat();
-            let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), Arc::clone(&stored));
+            let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), Arc::clone(&stored), None);
             let trouble = snapshot.trouble();
             let set_up =
                 handlers.set_up(charm, &request.file_name, program, &inputs, Box::new(snapshot), secrets.clone());

@@ -1,6 +1,8 @@
 //! A charm as integrations see it: without its secrets.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bg_poller::{Charm, CharmRef, Lookup, RuntimeError};
@@ -10,17 +12,56 @@ use super::access;
 use crate::api::Shape;
 use crate::links::Reader;
 use crate::store::{Cells, Database, Failure, Sealer, StoredCharm};
-use crate::{AccessLevel, Actor};
+use crate::{AccessLevel, Actor, CharmSummary};
 
-/// Reads the store each time it is asked, with the access that its opener then has.
+/// How long what was read of a charm counts, if nothing was written here since. Another process may write meanwhile: then it is
+/// as if the questions of a poll, which take a few milliseconds in all, had been asked a moment earlier.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Sees the charm as it was when it was opened or later, with the access that its opener then has.
 pub(super) struct LocalCharm {
-    pub(super) database: Arc<Database>,
-    pub(super) sealer: Arc<Sealer>,
-    pub(super) actor: Actor,
-    pub(super) charm: CharmRef,
+    database: Arc<Database>,
+    sealer: Arc<Sealer>,
+    actor: Actor,
+    charm: CharmRef,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// What was read in one go, since a poll asks several questions.
+#[derive(Clone)]
+struct Seen {
+    at: Instant,
+    /// Of [`Database::writes`], before it was read.
+    writes: u64,
+    charm: Arc<StoredCharm>,
+    /// All of them, unless they are too large for that, or damaged: that is told when one is asked for.
+    cells: Option<Arc<BTreeMap<String, String>>>,
 }
 
 impl LocalCharm {
+    pub(super) fn new(database: Arc<Database>, sealer: Arc<Sealer>, actor: Actor, charm: CharmRef) -> Self {
+        Self { database, sealer, actor, charm, seen: Mutex::default() }
+    }
+
+    /// Reads what most questions are about.
+    pub(super) async fn look(&self) -> Result<(), RuntimeError> {
+        self.seen().await.map(drop)
+    }
+
+    async fn seen(&self) -> Result<Seen, RuntimeError> {
+        let writes = self.database.writes();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(seen) = seen.filter(|seen| seen.writes == writes && seen.at.elapsed() < FRESH) {
+            return Ok(seen);
+        }
+        let at = Instant::now();
+        let read = self.read(|charm, cells| Ok((charm.clone(), cells.texts().ok().flatten())));
+        let (charm, cells) = read.await?;
+        let seen = Seen { at, writes, charm: Arc::new(charm), cells: cells.map(Arc::new) };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
+        Ok(seen)
+    }
+
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&StoredCharm, &Cells<'_>) -> Result<T, Failure> + Send + 'static,
@@ -35,14 +76,16 @@ impl LocalCharm {
 
     /// What the charm is made of.
     pub(super) async fn shape(&self) -> Result<Shape, RuntimeError> {
-        self.read(|charm, cells| {
-            let mut keys = cells.names()?;
-            keys.extend(charm.summary.streams.iter().cloned());
-            keys.sort();
-            keys.dedup();
-            Ok(Shape { name: charm.summary.name.clone(), keys, streams: charm.summary.streams.clone() })
-        })
-        .await
+        let seen = self.seen().await?;
+        let mut keys = match &seen.cells {
+            Some(cells) => cells.keys().cloned().collect(),
+            None => self.read(|_, cells| cells.names()).await?,
+        };
+        let CharmSummary { name, streams, .. } = &seen.charm.summary;
+        keys.extend(streams.iter().cloned());
+        keys.sort();
+        keys.dedup();
+        Ok(Shape { name: name.clone(), keys, streams: streams.clone() })
     }
 }
 
@@ -57,20 +100,23 @@ impl Charm for LocalCharm {
     }
 
     async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError> {
-        let name = name.to_owned();
-        self.read(move |charm, _| Ok(charm.has_stream(&name))).await
+        Ok(self.seen().await?.charm.has_stream(name))
     }
 
     async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
-        let path = path.to_vec();
-        self.read(move |charm, cells| {
-            let Some(name) = path.first() else { return Ok(Lookup::Absent) };
-            if charm.has_stream(name) {
-                return Ok(stream(&path[1..]));
-            }
-            Reader::new(&charm.secrets, &|name| cells.value(name)).lookup(&path)
-        })
-        .await
+        let Some(name) = path.first() else { return Ok(Lookup::Absent) };
+        let Seen { charm, cells, .. } = self.seen().await?;
+        if charm.has_stream(name) {
+            return Ok(stream(&path[1..]));
+        }
+        let Some(cells) = cells else {
+            let path = path.to_vec();
+            let read =
+                self.read(move |charm, cells| Reader::new(&charm.secrets, &|name| cells.value(name)).lookup(&path));
+            return read.await;
+        };
+        let value = |name: &str| cells.get(name).map(|text| Cells::parsed(&self.charm, name, text)).transpose();
+        Reader::new(&charm.secrets, &value).lookup(path).map_err(|failure| self.database.failed(failure))
     }
 }
 

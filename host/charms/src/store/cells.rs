@@ -10,6 +10,10 @@ use super::{Failure, Sealer, StoredCharm};
 use crate::paths::SecretPaths;
 use bg_poller::CharmRef;
 
+/// Cells that take no more bytes than this are all read in one go: that takes less time than another transaction. Most charms'
+/// do; a mailbox is read where it is asked for.
+const AT_ONCE: u64 = 64 * 1024;
+
 /// The cells of one charm, within a transaction.
 pub(crate) struct Cells<'a> {
     tx: &'a Transaction<'a>,
@@ -43,6 +47,26 @@ impl<'a> Cells<'a> {
         Ok(names.collect::<Result<_, _>>()?)
     }
 
+    /// The JSON texts of all of them, if these take no more than [`AT_ONCE`].
+    pub(crate) fn texts(&self) -> Result<Option<BTreeMap<String, String>>, Failure> {
+        let taken: u64 = self
+            .tx
+            .prepare_cached("SELECT coalesce(sum(length(document)), 0) FROM cells WHERE charm = ?1")?
+            .query_row([self.row], |row| row.get(0))?;
+        if taken > AT_ONCE {
+            return Ok(None);
+        }
+        let mut statement = self.tx.prepare_cached("SELECT name, sealed, document FROM cells WHERE charm = ?1")?;
+        let mut rows = statement.query([self.row])?;
+        let mut texts = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let name: String = row.get(0)?;
+            let text = self.opened(&name, row.get(1)?, row.get(2)?)?;
+            texts.insert(name, text);
+        }
+        Ok(Some(texts))
+    }
+
     /// The JSON text of a cell.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Failure> {
         let found: Option<(bool, Vec<u8>)> = self
@@ -50,17 +74,24 @@ impl<'a> Cells<'a> {
             .prepare_cached("SELECT sealed, document FROM cells WHERE charm = ?1 AND name = ?2")?
             .query_row((self.row, name), |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        match found {
-            None => Ok(None),
-            Some((true, document)) => self.sealer.unseal(self.tx, self.charm, name, &document).map(Some),
-            Some((false, document)) => String::from_utf8(document).map(Some).map_err(|_| self.damaged(name)),
+        found.map(|(sealed, document)| self.opened(name, sealed, document)).transpose()
+    }
+
+    fn opened(&self, name: &str, sealed: bool, document: Vec<u8>) -> Result<String, Failure> {
+        if sealed {
+            return self.sealer.unseal(self.tx, self.charm, name, &document);
         }
+        String::from_utf8(document).map_err(|_| damaged(self.charm, name))
     }
 
     /// The value of a cell.
     pub(crate) fn value(&self, name: &str) -> Result<Option<Value>, Failure> {
-        let text = self.text(name)?;
-        text.map(|text| serde_json::from_str(&text).map_err(|_| self.damaged(name))).transpose()
+        self.text(name)?.map(|text| Self::parsed(self.charm, name, &text)).transpose()
+    }
+
+    /// The value that the text of a cell is.
+    pub(crate) fn parsed(charm: &CharmRef, name: &str, text: &str) -> Result<Value, Failure> {
+        serde_json::from_str(text).map_err(|_| damaged(charm, name))
     }
 
     /// Sets cells to JSON texts.
@@ -91,7 +122,17 @@ impl<'a> Cells<'a> {
         Ok(secrets)
     }
 
-    fn damaged(&self, name: &str) -> Failure {
-        Failure::Damaged(format!("the cell {name} of {}", self.charm))
+    /// The same, of cells that were read before.
+    pub(crate) fn secrets_in(&self, texts: &BTreeMap<String, String>) -> Result<Vec<Secret>, Failure> {
+        let mut secrets = Vec::new();
+        for (name, text) in texts.iter().filter(|(name, _)| self.secrets.touches_cell(name)) {
+            let value = Self::parsed(self.charm, name, text)?;
+            secrets.extend(self.secrets.texts(name, value).into_iter().map(Secret::new));
+        }
+        Ok(secrets)
     }
+}
+
+fn damaged(charm: &CharmRef, name: &str) -> Failure {
+    Failure::Damaged(format!("the cell {name} of {charm}"))
 }

@@ -49,12 +49,12 @@ impl StoredCharm {
     }
 }
 
-const COLUMNS: &str = "row, version, space, id, name, file_name, streams, secrets, created_at, updated_at";
+const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, created_at, updated_at";
 
 /// Finds a charm, or fails with [`RuntimeError::NotFound`].
 pub(crate) fn find(tx: &Transaction<'_>, charm: &CharmRef) -> Result<StoredCharm, Failure> {
     tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 AND id = ?2"))?
-        .query_row((charm.space.as_str(), charm.charm.as_str()), stored)
+        .query_row((charm.space.as_str(), charm.charm.as_str()), |row| stored(row, || Ok(charm.clone())))
         .optional()?
         .transpose()?
         .ok_or_else(|| RuntimeError::NotFound(charm.clone()).into())
@@ -70,7 +70,10 @@ pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<Transpiled, Fail
 /// The charms of a space, oldest first.
 pub(crate) fn of_space(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Vec<CharmSummary>, Failure> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 ORDER BY row"))?;
-    let rows = statement.query_map([space.as_str()], stored)?;
+    let rows = statement.query_map([space.as_str()], |row| {
+        let id: String = row.get("id")?;
+        stored(row, || charm_ref(space.as_str(), &id))
+    })?;
     rows.map(|charm| Ok(charm??.summary)).collect()
 }
 
@@ -146,15 +149,16 @@ pub(crate) fn is_at(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool
     Ok(tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1 AND version = ?2")?.exists((row, version))?)
 }
 
-/// A row of [`COLUMNS`].
-fn stored(row: &Row<'_>) -> rusqlite::Result<Result<StoredCharm, Failure>> {
-    let (space, id): (String, String) = (row.get("space")?, row.get("id")?);
+/// A row of [`COLUMNS`]; `charm` is its name, which takes longer to read than all else.
+fn stored(
+    row: &Row<'_>,
+    charm: impl FnOnce() -> Result<CharmRef, Failure>,
+) -> rusqlite::Result<Result<StoredCharm, Failure>> {
     let (streams, secrets): (String, String) = (row.get("streams")?, row.get("secrets")?);
     let (number, version) = (row.get("row")?, row.get("version")?);
     let (name, file_name) = (row.get("name")?, row.get("file_name")?);
     let (created_at, updated_at) = (UnixMillis(row.get("created_at")?), UnixMillis(row.get("updated_at")?));
-    let charm = charm_ref(&space, &id);
-    Ok(charm.and_then(|charm| {
+    Ok(charm().and_then(|charm| {
         let summary = CharmSummary { charm, name, file_name, streams: parsed(&streams)?, created_at, updated_at };
         Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)? })
     }))

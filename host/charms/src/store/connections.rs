@@ -1,6 +1,7 @@
 //! Who may use which connection, and on which thread.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bg_poller::RuntimeError;
@@ -17,6 +18,8 @@ const READERS: usize = 4;
 pub(crate) struct Database {
     path: PathBuf,
     writer: Arc<AsyncMutex<Connection>>,
+    /// How many transactions that may have written something have ended, of this process.
+    writes: Arc<AtomicU64>,
     reader_turns: Arc<Semaphore>,
     idle_readers: Arc<Mutex<Vec<Connection>>>,
 }
@@ -44,6 +47,7 @@ impl Database {
         Ok(Self {
             path: path.to_owned(),
             writer: Arc::new(AsyncMutex::new(writer)),
+            writes: Arc::default(),
             reader_turns: Arc::new(Semaphore::new(READERS)),
             idle_readers: Arc::default(),
         })
@@ -56,14 +60,23 @@ impl Database {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, RuntimeError> {
         let mut connection = Arc::clone(&self.writer).lock_owned().await;
+        let writes = Arc::clone(&self.writes);
         let result = tokio::task::spawn_blocking(move || {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&tx)?;
-            tx.commit()?;
+            let committed = tx.commit();
+            // Also if that failed: it does not always say whether anything was written.
+            writes.fetch_add(1, Ordering::SeqCst);
+            committed?;
             Ok(value)
         })
         .await;
         self.answer(result)
+    }
+
+    /// A number that has changed once this process has written something: what was read before may not be so any more.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
     }
 
     /// Runs `work` on one state of the database.

@@ -139,7 +139,9 @@ impl Charm {
     }
 
     fn engine(&self) -> Engine {
-        Engine::new(Rc::clone(&self.outside) as Rc<dyn Host>).expect("the runtime is sound")
+        let mut engine = Engine::new(Rc::clone(&self.outside) as Rc<dyn Host>).expect("the runtime is sound");
+        engine.warm_up().expect("it asks the outside for nothing");
+        engine
     }
 
     fn setup(&self, inputs: &str) -> Result<Shape, Failure> {
