@@ -125,7 +125,8 @@ impl Engine {
 
     /// Does what every call would do first, and leaves nothing of it but what it made ready.
     pub fn warm_up(&mut self) -> Result<(), Failure> {
-        let program = Program { file: "warm-up", module: WARM_UP };
+        let files = BTreeMap::new();
+        let program = Program { file: "warm-up", module: WARM_UP, files: &files };
         self.load(program).map_err(|error| self.failure(&error, program))?;
         hold_collector_back();
         Ok(())
