@@ -22,7 +22,8 @@ const HOST_STACK: usize = 1024 * 1024;
 /// reach. How much of it a guest may use is [`crate::StoreLimits`]' to say.
 const RESERVED_PER_MEMORY: usize = 4 << 30;
 /// How much of what a call has written stays in memory and is put back as it was at first, so that the next call there need not
-/// ask the system for it, page by page. A poll of a small charm writes about half of it; for what is over it, the system does.
+/// ask the system for it, page by page. What is over it is given back to the system. Each slot of the pool that was ever in use
+/// may keep as much.
 const KEPT_OF_MEMORY: usize = 2 << 20;
 /// The same of a table: all of those that first-party components have.
 const KEPT_OF_TABLE: usize = 64 << 10;

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use boa_engine::builtins::promise::PromiseState;
-use boa_engine::gc::{self, Gc};
 use boa_engine::module::{MapModuleLoader, SyntheticModuleInitializer};
 use boa_engine::object::builtins::JsPromise;
 use boa_engine::property::PropertyKey;
 use boa_engine::vm::RuntimeLimits;
-use boa_engine::{Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, Module, Source, js_string};
+use boa_engine::{
+    Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, Module, Source, gc, js_string,
+};
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -63,12 +64,8 @@ const add = handler(async (event, { count, ...rest }) => {
 export default pattern(({ count }) => ({ [NAME]: 'Ahead', [UI]: h('div', null, count), add: add({ count }) }));
 ";
 
-/// How many pieces are allocated so that a call may allocate about as much before the collector runs. It would otherwise run in
-/// almost every call, since the engine alone takes up most of the mebibyte at which it starts, and take as long as all else.
-const BALLAST: usize = 8;
-
-/// Bytes of each piece of it.
-const PIECE: usize = 256 * 1024;
+/// How much memory a call finds ready, bytes.
+const SPARE: usize = 1024 * 1024;
 
 /// A charm's program, as the host hands it in.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +125,9 @@ impl Engine {
         let files = BTreeMap::new();
         let program = Program { file: "warm-up", module: WARM_UP, files: &files };
         self.load(program).map_err(|error| self.failure(&error, program))?;
-        hold_collector_back();
+        // Memory that is there already need not be asked for.
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(SPARE)));
+        gc::force_collect();
         Ok(())
     }
 
@@ -242,14 +241,6 @@ impl Engine {
         let function = natives::method(&self.runtime, function, &mut self.context)?;
         function.call(&JsValue::undefined(), arguments, &mut self.context)
     }
-}
-
-/// The collector runs when what is allocated passes a mark, and moves the mark up when it finds that most is in use. What is
-/// freed here is also memory that a call need not ask for.
-fn hold_collector_back() {
-    let ballast: Vec<_> = (0..BALLAST).map(|_| Gc::new([0_u8; PIECE])).collect();
-    drop(std::hint::black_box(ballast));
-    gc::force_collect();
 }
 
 fn never(message: &'static str) -> JsError {
