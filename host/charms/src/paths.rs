@@ -65,6 +65,19 @@ impl SecretPaths {
         if self.covers(&[cell.to_owned()]) { mask.clone() } else { document }
     }
 
+    /// The same for pages, which may tell whether there is a secret at all: one that is empty stays.
+    pub(crate) fn veiled(&self, cell: &str, mut document: Value, mask: &Value) -> Value {
+        let name = [cell.to_owned()];
+        if self.covers(&name) {
+            Withhold::Veil(mask).apply(&mut document);
+            return document;
+        }
+        for rest in self.below(&name) {
+            withhold(&mut document, rest, &mut Withhold::Veil(mask));
+        }
+        document
+    }
+
     /// Every secret text in a cell.
     pub(crate) fn texts(&self, cell: &str, mut document: Value) -> Vec<String> {
         let mut texts = Vec::new();
@@ -115,6 +128,7 @@ pub(crate) fn index(key: &str) -> Option<usize> {
 enum Withhold<'a> {
     LeaveOut,
     Mask(&'a Value),
+    Veil(&'a Value),
     Collect(&'a mut Vec<String>),
 }
 
@@ -123,6 +137,11 @@ impl Withhold<'_> {
         match self {
             Self::LeaveOut => *secret = Value::Null,
             Self::Mask(mask) => *secret = mask.clone(),
+            Self::Veil(mask) => {
+                if !matches!(secret, Value::Null) && secret.as_str() != Some("") {
+                    *secret = mask.clone();
+                }
+            }
             Self::Collect(texts) => collect_texts(secret, texts),
         }
     }

@@ -1,4 +1,5 @@
-//! Charms whose program is replaced while they live: for real, with their TypeScript run by the script component.
+//! Charms as they live in a local runtime: for real, with their TypeScript run by the script component. Their programs are replaced,
+//! come of several files, show pages, and link their cells.
 
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 
@@ -13,7 +14,7 @@ use bg_charms::{
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_identity::{Identity, SpaceDid, space_did, system_space};
-use bg_poller::{CharmRef, CharmRuntime, RuntimeError};
+use bg_poller::{CharmRef, CharmRuntime, Lookup, RuntimeError};
 use bg_sandbox::{CharmComponent, Sandbox, SandboxOptions, World};
 use serde_json::{Map, Value, json};
 
@@ -289,4 +290,75 @@ async fn a_handler_that_runs_in_another_process_meanwhile_runs_again_with_the_ne
     // On a slow machine the poll may have begun after the update, or ended before it.
     assert!(count == json!(10) || count == json!(1), "{count}");
     assert_eq!(home.operator().runs(&charm, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_shows_no_secret_in_any_form_and_tells_whether_there_is_one() {
+    let home = Home::new().await;
+    let source = "import { handler, NAME, pattern, UI, type Secret, type Default } from 'commontools';
+const look = handler<unknown, {}>(() => {});
+export default pattern<{ auth: { token: Secret<Default<string, ''>>; user: Default<string, 'ann'> } }>(({ auth }) => ({
+  [NAME]: 'Page',
+  [UI]: <p title={btoa(auth.token)}>{auth.user}: {auth.token ? auth.token.split('').join('-') : 'sign in'}</p>,
+  auth,
+  bgUpdater: look({}),
+}));";
+    for (inputs, expected) in [(json!({}), "sign in"), (json!({"auth": {"token": "s3cret-t0ken"}}), "(-s-e-c-r-e-t-)")]
+    {
+        let request = DeployRequest { file_name: "page.tsx".to_owned(), ..request(source, inputs, None) };
+        let charm = home.operator().deploy(&space_did("my-space"), &request).await.unwrap().charm;
+        let page = home.operator().page(&charm).await.unwrap().unwrap().to_string();
+        assert!(page.contains(expected) && page.contains("ann"), "{page}");
+        assert!(!page.contains("s-3-c") && !page.contains("s3cret") && !page.contains("czNjcmV0"), "{page}");
+        // Who may not read the space sees no page of it.
+        assert!(matches!(
+            home.runtime.as_actor(Actor::Anonymous).page(&charm).await,
+            Err(RuntimeError::Authorization { .. })
+        ));
+    }
+    let none = home.deploy("import { pattern } from 'commontools';\nexport default pattern(() => ({ a: 1 }));").await;
+    assert_eq!(home.operator().page(&none).await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charm_of_several_files_is_one_and_its_links_are_followed_by_who_opens_it() {
+    let home = Home::new().await;
+    let source = "import { Cell, handler, pattern } from 'commontools';
+import { type Auth, first } from './lib/first';
+const run = handler<unknown, { mails: Cell<string[]>; latest: Cell<string>; leak: Cell<unknown>; auth: Cell<Auth> }>(
+  (_, { mails, latest, leak, auth }) => { mails.set([first]); latest.set(mails.key(0) as any); leak.set({ token: auth.key('token') }); });
+export default pattern<{ auth: Auth }>(({ auth }) => {
+  const mails = Cell.of<string[]>([]), latest = Cell.of(''), leak = Cell.of<unknown>(null);
+  return { auth, mails, latest, leak, bgUpdater: run({ mails, latest, leak, auth }) };
+});";
+    let lib = "import type { Default, Secret } from 'commontools';\nexport interface Auth { token: Secret<Default<string, 't0ken-in-files'>> }\nexport const first = 'one';";
+    let mut request = request(source, json!({}), None);
+    request.files.insert("lib/first.ts".into(), lib.into());
+    let deployed = home.operator().deploy(&space_did("my-space"), &request).await.unwrap();
+    let charm = deployed.charm;
+    assert!(home.operator().trigger(&charm, "bgUpdater", &json!({})).await.unwrap().is_success());
+    let opened = home.another().open(&charm).await.unwrap();
+    let path = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    for (keys, expected) in [
+        (&["latest"][..], Lookup::Value(json!("one"))),
+        (&["leak", "token"], Lookup::Secret),
+        (&["leak"], Lookup::Value(json!({"token": null}))),
+        (&["auth", "token"], Lookup::Secret),
+    ] {
+        assert_eq!(opened.get(&path(keys)).await.unwrap(), expected, "{keys:?}");
+    }
+
+    // The same files are the same charm, and another file is another one.
+    assert!(!home.operator().deploy(&space_did("my-space"), &request).await.unwrap().created);
+    request.files.insert("lib/first.ts".into(), lib.replace("one", "two"));
+    let other = home.operator().deploy(&space_did("my-space"), &request).await.unwrap();
+    assert!(other.created && other.charm != charm);
+    request.charm = Some(charm.charm.clone());
+    assert!(home.operator().deploy(&space_did("my-space"), &request).await.unwrap().updated);
+    assert!(home.operator().trigger(&charm, "bgUpdater", &json!({})).await.unwrap().is_success());
+    assert_eq!(home.operator().show(&charm).await.unwrap().cells["mails"], json!(["two"]));
+
+    request.files.insert("lib/first.ts".into(), "import x from 'left-pad';\nexport const first = x;".into());
+    let refused = home.operator().deploy(&space_did("my-space"), &request).await.unwrap_err().to_string();
+    assert!(refused.contains("lib/first.ts:1:1: the package \"left-pad\" is not available"), "{refused}");
 }

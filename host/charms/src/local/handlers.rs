@@ -77,7 +77,7 @@ impl Handlers {
         event: &str,
     ) -> (Result<CellWrites, CallFailure>, Vec<LogLine>) {
         let log = CallLines::default();
-        let call = self.call(charm, program, cells, secrets, log.clone());
+        let call = self.call(charm, program, Box::new(cells), secrets, log.clone());
         let result = self.component.handle(call, stream, event).await;
         (result, log.take())
     }
@@ -87,7 +87,7 @@ impl Handlers {
         &self,
         charm: &StoredCharm,
         program: &Transpiled,
-        cells: Snapshot,
+        cells: Box<dyn CellReader>,
         secrets: Vec<Secret>,
     ) -> Result<Option<String>, CallFailure> {
         self.component.page(self.call(charm, program, cells, secrets, CallLines::default())).await
@@ -97,13 +97,13 @@ impl Handlers {
         &self,
         charm: &StoredCharm,
         program: &Transpiled,
-        cells: Snapshot,
+        cells: Box<dyn CellReader>,
         secrets: Vec<Secret>,
         log: CallLines,
     ) -> CharmCall {
         CharmCall {
             charm: charm.summary.charm.clone(),
-            cells: Box::new(cells),
+            cells,
             streams: charm.summary.streams.iter().cloned().collect(),
             config: Arc::new(self.config(&charm.summary.file_name, program)),
             http: self.http.clone(),

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use bg_identity::{Secret, mask};
+use async_trait::async_trait;
+use bg_identity::SECRET_MASK;
 use bg_poller::{CharmRef, Outcome, OutcomeKind, RuntimeError};
+use bg_sandbox::{CellReadError, CellReader};
 use serde_json::Value;
 
 use super::redact::redact;
 use super::snapshot::{Problem, Snapshot};
 use super::{LocalRuntime, access};
-use crate::store::{self, Cells};
+use crate::store::{self, Cells, StoredCharm};
 use crate::{AccessLevel, Actor};
 
 impl LocalRuntime {
@@ -26,7 +28,8 @@ impl LocalRuntime {
         let (stored, program, secrets) = found.await?;
         let snapshot = Snapshot::new(Arc::clone(&self.database), Arc::clone(&self.sealer), Arc::clone(&stored), None);
         let trouble = snapshot.trouble();
-        let made = handlers.page(&stored, &program, snapshot, secrets.clone()).await;
+        let cells = Box::new(Veiled { snapshot, charm: Arc::clone(&stored) });
+        let made = handlers.page(&stored, &program, cells, secrets.clone()).await;
         match trouble.take() {
             Some(Problem::Changed) => {
                 let message = format!("the cells of {charm} changed while its page was made; ask again");
@@ -45,20 +48,34 @@ impl LocalRuntime {
             RuntimeError::Unfit(format!("the page of {charm} cannot be made: {}: {message}{stack}", failed.kind))
         })?;
         let Some(json) = made else { return Ok(None) };
-        let mut page: Value = serde_json::from_str(&json).map_err(|_| {
+        let page = serde_json::from_str(&json).map_err(|_| {
             RuntimeError::Unfit(format!("the page of {charm} is no JSON: that is a fault of its component"))
         })?;
-        hide(&mut page, &secrets);
         Ok(Some(page))
     }
 }
 
-/// Masks secrets wherever a page shows them.
-fn hide(value: &mut Value, secrets: &[Secret]) {
-    match value {
-        Value::String(text) => *text = mask(text, secrets).into_owned(),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, secrets)),
-        Value::Object(members) => members.values_mut().for_each(|member| hide(member, secrets)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+/// The cells of a charm for its page. Whoever may look at a page may not see what is secret, so that its program doesn't either,
+/// beyond whether there is something: no page shows a secret, not even in another form.
+struct Veiled {
+    snapshot: Snapshot,
+    charm: Arc<StoredCharm>,
+}
+
+#[async_trait]
+impl CellReader for Veiled {
+    async fn keys(&self) -> Result<Vec<String>, CellReadError> {
+        self.snapshot.keys().await
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<String>, CellReadError> {
+        let secrets = &self.charm.secrets;
+        let text = self.snapshot.get(name).await?;
+        if !secrets.touches_cell(name) {
+            return Ok(text);
+        }
+        let Some(text) = text else { return Ok(None) };
+        let document = serde_json::from_str(&text).map_err(|error| CellReadError(format!("cell {name}: {error}")))?;
+        Ok(Some(secrets.veiled(name, document, &Value::from(SECRET_MASK)).to_string()))
     }
 }
