@@ -1,6 +1,6 @@
 //! What is read of a charm in one go, and what is read when it is asked for.
 
-use bg_poller::{Charm, CharmRuntime, Lookup};
+use bg_poller::{CharmRuntime, Lookup};
 use serde_json::json;
 
 use crate::local::testing::Home;
