@@ -156,6 +156,7 @@ impl Engine {
     }
 
     fn try_setup(&mut self, program: Program<'_>, inputs: &str) -> JsResult<String> {
+        self.call("enter", &[true.into()])?;
         let pattern = self.load(program)?;
         self.call("setup", &[pattern, JsString::from(inputs).into()])?;
         self.run()?;

@@ -14,7 +14,7 @@ use super::redact::redact;
 use super::{LocalRuntime, access, logs};
 use crate::paths::SecretPaths;
 use crate::store::{self, Cells, Failure, NewCharm, Sealer, StoredCharm, excess};
-use crate::transpile::{Sources, Transpiled, transpile_files};
+use crate::transpile::{Sources, TranspileError, Transpiled, transpile_files};
 use crate::{AccessLevel, Acl, Actor, DeployRequest, Deployed};
 
 /// How many of the lines that a failed `setup` logged are told.
@@ -37,7 +37,11 @@ impl LocalRuntime {
         request: &DeployRequest,
     ) -> Result<Deployed, RuntimeError> {
         let handlers = self.handlers()?;
-        let program = transpiled(request).await?;
+        let (source, files) = (request.source.clone(), request.files.clone());
+        let program = transpiled(request.file_name.clone(), move |file_name| {
+            transpile_files(&Sources { file_name, source: &source, files: &files })
+        });
+        let program = program.await?;
         let named = self.name(actor, space, request).await?;
         let charm = match &request.charm {
             Some(id) => CharmRef { charm: id.clone(), ..named.clone() },
@@ -151,15 +155,15 @@ pub(super) fn refusal(
 }
 
 /// The modules made from the sources, on a thread where that may take its time.
-async fn transpiled(request: &DeployRequest) -> Result<Transpiled, RuntimeError> {
-    let (file_name, source, files) = (request.file_name.clone(), request.source.clone(), request.files.clone());
-    let work = move || transpile_files(&Sources { file_name: &file_name, source: &source, files: &files });
-    match tokio::task::spawn_blocking(work).await {
+pub(super) async fn transpiled(
+    file_name: String,
+    transpile: impl FnOnce(&str) -> Result<Transpiled, TranspileError> + Send + 'static,
+) -> Result<Transpiled, RuntimeError> {
+    let name = file_name.clone();
+    match tokio::task::spawn_blocking(move || transpile(&name)).await {
         Ok(Ok(transpiled)) => Ok(transpiled),
         Ok(Err(error)) => Err(RuntimeError::Invalid(error.to_string())),
-        Err(error) => {
-            Err(RuntimeError::Unavailable(format!("the transpiler of {} ended early: {error}", request.file_name)))
-        }
+        Err(error) => Err(RuntimeError::Unavailable(format!("the transpiler of {file_name} ended early: {error}"))),
     }
 }
 

@@ -8,10 +8,12 @@ use bg_poller::{CharmRef, Outcome, OutcomeKind, RuntimeError};
 use bg_sandbox::{CellReadError, CellReader};
 use serde_json::Value;
 
+use super::deploy::transpiled;
 use super::redact::redact;
 use super::snapshot::{Problem, Snapshot};
 use super::{LocalRuntime, access};
 use crate::store::{self, Cells, StoredCharm};
+use crate::transpile::{Sources, transpile_pages};
 use crate::{AccessLevel, Actor};
 
 impl LocalRuntime {
@@ -21,11 +23,17 @@ impl LocalRuntime {
         let (actor, name, sealer) = (actor.clone(), charm.clone(), Arc::clone(&self.sealer));
         let found = self.database.read(move |tx| {
             let stored = access::charm(tx, &actor, &name, AccessLevel::Read)?;
-            let program = store::charms::program(tx, stored.row)?;
+            let sources = store::charms::sources(tx, stored.row)?;
             let secrets = Cells::of(tx, &sealer, &stored).secrets()?;
-            Ok((Arc::new(stored), program, secrets))
+            Ok((Arc::new(stored), sources, secrets))
         });
-        let (stored, program, secrets) = found.await?;
+        let (stored, (source, files), secrets) = found.await?;
+        // What is polled has no pages in it.
+        let file_name = stored.summary.file_name.clone();
+        let program = transpiled(file_name, move |file_name| {
+            transpile_pages(&Sources { file_name, source: &source, files: &files })
+        });
+        let program = program.await?;
         let snapshot = Snapshot::new(Arc::clone(&self.database), Arc::clone(&self.sealer), Arc::clone(&stored), None);
         let trouble = snapshot.trouble();
         let cells = Box::new(Veiled { snapshot, charm: Arc::clone(&stored) });

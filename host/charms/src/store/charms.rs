@@ -67,6 +67,13 @@ pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<Transpiled, Fail
     Ok(Transpiled { module, files: parsed(&further)? })
 }
 
+/// What a charm was deployed from: the text of its first file, and those of its others by their paths.
+pub(crate) fn sources(tx: &Transaction<'_>, row: i64) -> Result<(String, BTreeMap<String, String>), Failure> {
+    let mut statement = tx.prepare_cached("SELECT source, further_sources FROM charms WHERE row = ?1")?;
+    let (source, further): (String, String) = statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((source, parsed(&further)?))
+}
+
 /// The charms of a space, oldest first.
 pub(crate) fn of_space(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Vec<CharmSummary>, Failure> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 ORDER BY row"))?;

@@ -1,5 +1,7 @@
 //! Places in a text, and how they move when something is inserted into it.
 
+use oxc::span::Span;
+
 /// Where an offset is: a line and a column, both counted from 0; the column in UTF-16 units, as source maps count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
@@ -45,6 +47,13 @@ impl Edits {
         self.insertions.sort_by_key(|(offset, _)| *offset);
     }
 
+    /// Those that are not within, or at the ends of, these parts of the source.
+    pub(super) fn outside(&self, parts: &[Span]) -> Self {
+        let within =
+            |offset: usize| parts.iter().any(|part| (part.start as usize..=part.end as usize).contains(&offset));
+        Self { insertions: self.insertions.iter().filter(|(offset, _)| !within(*offset)).cloned().collect() }
+    }
+
     /// The source with everything inserted.
     pub(super) fn apply(&self, source: &str) -> String {
         let mut edited =
@@ -63,6 +72,34 @@ impl Edits {
     pub(super) fn back(&self, source: &str) -> Back {
         Back(self.insertions.iter().map(|(offset, text)| (place(source, *offset), utf16_len(text))).collect())
     }
+}
+
+/// A source with `void 0` in place of these parts, which are expressions. Everything else stays at its line and column.
+pub(super) fn without(source: &str, parts: &[Span]) -> String {
+    const NOTHING: &str = "void 0";
+    let mut text = String::with_capacity(source.len());
+    let mut done = 0;
+    for part in parts {
+        let (start, end) = (part.start as usize, part.end as usize);
+        // One within another is gone already; a shorter one, `<p/>`, can stay.
+        if start < done || end - start < NOTHING.len() || !source[start..start + NOTHING.len()].is_ascii() {
+            continue;
+        }
+        if source[start..start + NOTHING.len()].contains(['\n', '\r']) {
+            continue;
+        }
+        text.push_str(&source[done..start]);
+        text.push_str(NOTHING);
+        for char in source[start + NOTHING.len()..end].chars() {
+            match char {
+                '\n' | '\r' | '\u{2028}' | '\u{2029}' => text.push(char),
+                char => text.extend(std::iter::repeat_n(' ', char.len_utf16())),
+            }
+        }
+        done = end;
+    }
+    text.push_str(&source[done..]);
+    text
 }
 
 /// From places in an edited text to places in the original.

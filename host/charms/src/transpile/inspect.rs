@@ -34,6 +34,8 @@ pub(super) struct Found {
     pub(super) faults: Vec<Fault>,
     /// What to insert.
     pub(super) edits: Edits,
+    /// Where pages are: what only somebody who looks at one needs.
+    pub(super) pages: Vec<Span>,
 }
 
 /// A file of a charm, parsed.

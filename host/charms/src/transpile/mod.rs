@@ -31,6 +31,7 @@ use thiserror::Error;
 use edits::{Back, Edits, Place, place};
 pub use files::{MAX_FILES, Sources, gather};
 pub use globals::GLOBALS;
+use inspect::Found;
 use source_map::Mapping;
 
 /// The longest source, in bytes. The longest importers that people write have half of it.
@@ -121,7 +122,18 @@ pub fn transpile(file_name: &str, source: &str) -> Result<Transpiled, TranspileE
 /// Turns the texts of a charm into modules. The files' names decide their languages: `.ts`, `.tsx`, `.js`, `.jsx`, `.mts` or `.mjs`.
 ///
 /// The time it takes is about that of reading the sources (a millisecond for 4 KiB).
+///
+/// Pages are left out: a poll needs none of them, and they are most of many charms. See [`transpile_pages`].
 pub fn transpile_files(sources: &Sources<'_>) -> Result<Transpiled, TranspileError> {
+    transpile_for(sources, false)
+}
+
+/// The same with the charm's pages, to make one.
+pub fn transpile_pages(sources: &Sources<'_>) -> Result<Transpiled, TranspileError> {
+    transpile_for(sources, true)
+}
+
+fn transpile_for(sources: &Sources<'_>, pages: bool) -> Result<Transpiled, TranspileError> {
     let refuse = |file: &str, message: String| {
         Err(TranspileError(vec![Finding::new(file, Place { line: 0, column: 0 }, message)]))
     };
@@ -148,7 +160,7 @@ pub fn transpile_files(sources: &Sources<'_>) -> Result<Transpiled, TranspileErr
         };
         parsed.push(Input { name, source: source.strip_prefix('\u{feff}').unwrap_or(source), language });
     }
-    match on_large_stack(|| emit_all(&parsed)) {
+    match on_large_stack(|| emit_all(&parsed, pages)) {
         Ok(result) => result.map_err(TranspileError),
         Err(why) => refuse(first, why),
     }
@@ -192,15 +204,22 @@ struct Input<'s> {
     language: SourceType,
 }
 
-fn emit_all(inputs: &[Input<'_>]) -> Result<Transpiled, Vec<Finding>> {
+fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding>> {
     let index = |from: usize, source: &str| {
         let path = files::resolve(inputs[from].name, source, |path| inputs.iter().any(|input| input.name == path))?;
         inputs.iter().position(|input| input.name == path)
     };
-    let edits = check(inputs, &index)?;
+    let found = check(inputs, &index)?;
     let mut modules = Vec::with_capacity(inputs.len());
-    for (number, (input, edits)) in inputs.iter().zip(&edits).enumerate() {
-        modules.push(emit(input, edits, |source| index(number, source).map(|file| inputs[file].name))?);
+    for (number, (input, Found { edits, pages: parts, .. })) in inputs.iter().zip(&found).enumerate() {
+        let leads = |source: &str| index(number, source).map(|file| inputs[file].name);
+        modules.push(if pages || parts.is_empty() {
+            emit(input, edits, leads)?
+        } else {
+            let source = edits::without(input.source, parts);
+            let edits = edits.outside(parts);
+            emit(&Input { source: &source, ..*input }, &edits, leads)?
+        });
     }
     let mut named = inputs.iter().map(|input| input.name.to_owned()).zip(modules);
     let module = named.next().map(|(_, module)| module).unwrap_or_default();
@@ -208,7 +227,7 @@ fn emit_all(inputs: &[Input<'_>]) -> Result<Transpiled, Vec<Finding>> {
 }
 
 /// Parses the sources as they are, and finds what is wrong with them and what is to be inserted.
-fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> Result<Vec<Edits>, Vec<Finding>> {
+fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> Result<Vec<Found>, Vec<Finding>> {
     let allocator = Allocator::default();
     let mut programs = Vec::with_capacity(inputs.len());
     for input in inputs {
@@ -230,16 +249,17 @@ fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> 
         scopings.push(semantic.semantic.into_scoping());
     }
     let types = schema::Types::of(&programs.iter().collect::<Vec<_>>(), index);
-    let mut edits = Vec::with_capacity(inputs.len());
+    let mut all = Vec::with_capacity(inputs.len());
     let mut faults = Vec::new();
     for (number, (program, scoping)) in programs.iter().zip(&scopings).enumerate() {
         let leads = |source: &str| index(number, source).is_some();
-        let found = inspect::inspect(inspect::File { index: number, program, scoping, types: &types, leads: &leads });
-        faults.extend(found.faults);
-        edits.push(found.edits);
+        let file = inspect::File { index: number, program, scoping, types: &types, leads: &leads };
+        let mut found = inspect::inspect(file);
+        faults.append(&mut found.faults);
+        all.push(found);
     }
     if faults.is_empty() {
-        return Ok(edits);
+        return Ok(all);
     }
     let finding = |(file, span, message): inspect::Fault| inputs[file].finding(span.start, message);
     let mut findings: Vec<Finding> = faults.into_iter().take(MAX_FINDINGS).map(finding).collect();

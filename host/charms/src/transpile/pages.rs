@@ -41,6 +41,7 @@ impl<'a> Walk<'_, 'a> {
         }
         let span = property.value.span();
         self.pages = true;
+        self.found.pages.push(span);
         self.found.edits.insert(span.start, "__page(() => (".into());
         self.found.edits.insert(span.end, "))".into());
     }

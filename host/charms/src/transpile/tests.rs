@@ -17,6 +17,16 @@ fn error(file: &str, source: &str) -> String {
     transpile(file, source).expect_err(source).to_string()
 }
 
+/// What is polled and what makes a page, without white space.
+fn both(file_name: &str, source: &str) -> (String, String) {
+    let sources = Sources { file_name, source, files: &BTreeMap::new() };
+    let squeezed =
+        |made: Transpiled| made.module.split("//# source").next().map(|code| code.split_whitespace().collect());
+    let made = [transpile_files(&sources), transpile_pages(&sources)].map(|made| squeezed(made.expect("a charm")));
+    let [Some(polled), Some(paged)] = made else { panic!("two modules") };
+    (polled, paged)
+}
+
 /// The schemas that a type becomes: the first argument of a handler.
 fn schema(declarations: &str, ty: &str) -> serde_json::Value {
     let source = format!(
@@ -388,7 +398,9 @@ export default pattern<{ count: number; mails: { date: string }[] }>(({ count, m
     </ul>,
   };
 });";
-    let code: String = code("charm.tsx", source).split_whitespace().collect();
+    let (polled, paged) = both("charm.tsx", source);
+    assert!(polled.contains("[UI]:void0") && !polled.contains("__value("), "{polled}");
+    let code = paged;
     for expected in [
         "computed([{count},{mails}],({count,mails})=>count*2+mails.get().length)",
         "title:__value([{count,limit},{}],({count,limit})=>count>limit?\"many\":\"few\")",
@@ -399,6 +411,30 @@ export default pattern<{ count: number; mails: { date: string }[] }>(({ count, m
         assert!(code.contains(expected), "{expected}\n{code}");
     }
     assert_eq!(code.matches("__value(").count(), 2, "{code}");
+}
+
+#[test]
+fn a_charm_without_its_pages_has_everything_else_where_it_was() {
+    let source = "import { handler, pattern, UI } from 'commontools';
+const run = handler(() => {});
+export default pattern(() => ({ [UI]: <ul title={\"ü😀\"}>
+  <li>{[1].map((n) => n)}</li> {(() => { const inner = pattern(() => ({ [UI]: <b>deep</b> })); return inner; })()}
+</ul>, short: 1, [UI + \"\"]: <p/>, bgUpdater: run({}) }));";
+    let module = module("charm.tsx", source);
+    assert!(!module.contains("\"ul\"") && !module.contains("deep") && module.contains("\"p\""), "{module}");
+    let (code, map) = module.split_once("//# sourceMappingURL=data:application/json;base64,").expect("a map");
+    let map: serde_json::Value =
+        serde_json::from_slice(&BASE64.decode(map.trim().as_bytes()).expect("base64")).expect("JSON");
+    let mappings = decode(map["mappings"].as_str().expect("a text"));
+    for needle in ["short: 1", "bgUpdater: run"] {
+        let emitted = place(code, code.find(needle).expect(needle));
+        let (_, original) = mappings
+            .iter()
+            .filter(|(at, _)| at.line == emitted.line && at.column <= emitted.column)
+            .max_by_key(|(at, _)| at.column)
+            .expect(needle);
+        assert_eq!(*original, place(source, source.find(needle).expect(needle)), "{needle}");
+    }
 }
 
 #[test]

@@ -168,8 +168,12 @@ function linked(value, owner, above) {
 }
 
 // What is secret is sealed as a whole: nothing within it is put into documents that nobody knows to be secret.
-const splits = (owner) => owner.hidden === undefined && (owner.name ?? owner.unnamed) !== undefined &&
-  !(owner.schema !== undefined && hasSecrets(owner.schema));
+function splits(owner) {
+  if (!charm.isMade) return false;
+  noteAllSecrets();
+  return owner.hidden === undefined && (owner.name ?? owner.unnamed) !== undefined &&
+    !(owner.schema !== undefined && hasSecrets(owner.schema));
+}
 
 function linkTo(cell, owner, above) {
   const { document, path } = cell[STATE];

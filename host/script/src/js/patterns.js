@@ -90,7 +90,7 @@ function withoutCell({ asCell, ...schema }) {
 
 // The charm of this call.
 const charm = {
-  name: undefined, inputs: new Map(), streams: new Map(), constants: new Map(), derived: new Map(), secrets: [],
+  name: undefined, inputs: new Map(), streams: new Map(), constants: new Map(), derived: new Map(), secrets: undefined, isMade: false,
 };
 
 function input(name, schema, given) {
@@ -136,10 +136,18 @@ function instantiate(factory, given) {
   for (const [key, value] of Object.entries(isCell(result) ? {} : result)) name(key, value);
   for (const document of documents) {
     if (document.name === undefined) giveName(document, document.unnamed);
-    secretsIn(document.schema, [], (path) => charm.secrets.push({ document, path }));
   }
-  for (const { document } of charm.secrets) document.hidden = true;
+  charm.isMade = true;
   return result;
+}
+
+// Notes what is secret. It takes a walk through all schemas, so it is done only where somebody asks.
+function noteAllSecrets() {
+  if (charm.secrets !== undefined) return;
+  charm.secrets = [];
+  for (const document of documents) secretsIn(document.schema, [], (path) => charm.secrets.push({ document, path }));
+  for (const stream of charm.streams.values()) noteSecrets(stream[STATE].state, stream[STATE].stateSchema);
+  for (const { document } of charm.secrets) document.hidden = true;
 }
 
 // From here on, what is stored counts. What the body made of its cells is what they begin with.
@@ -165,7 +173,6 @@ function name(key, value) {
   }
   if (value instanceof Stream) {
     charm.streams.set(key, value);
-    noteSecrets(value[STATE].state, value[STATE].stateSchema);
   } else if (typeof value === "function") {
     throw new TypeError(`the pattern returns a function as ${JSON.stringify(key)}; wrap it in handler(…) and call that with its state`);
   } else if (own !== undefined && own.name === undefined) {
@@ -241,6 +248,11 @@ function store(everything) {
   }
 }
 
+// What kind of call it is going to be.
+function enter(setup) {
+  isSetup = setup;
+}
+
 function setup(factory, inputs) {
   instantiate(factory, host.parse(inputs));
   for (const document of documents) {
@@ -253,6 +265,8 @@ function setup(factory, inputs) {
 
 // What the charm is made of, when all of it has been set up.
 function finish() {
+  charm.secrets = undefined;
+  noteAllSecrets();
   for (const { document, request } of fetches) {
     if (isTainted(request[STATE].document)) charm.secrets.push({ document, path: [] });
   }
@@ -318,6 +332,7 @@ return {
     __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
     handler, ifElse, lift, pattern, recipe: pattern, schema, str, toSchema,
   },
+  enter,
   setup,
   finish,
   handle,

@@ -2,9 +2,12 @@
 
 const SECRET = ["secret", "confidential"];
 
+// Whether the charm is being set up. Its schemas are the same in every later call, and are checked only then.
+let isSetup = false;
+
 // Schemas come from the transpiler, or from the author; of the latter not everything is understood.
 function checkSchema(schema, depth = 0) {
-  if (schema === null || typeof schema !== "object") return;
+  if (!isSetup || schema === null || typeof schema !== "object") return;
   if (depth > 100) throw new TypeError("a schema is nested too deeply, or contains itself");
   if ("$ref" in schema) throw new TypeError('schemas with "$ref" are not supported; write the schema out');
   for (const key of ["properties", "$defs"]) {

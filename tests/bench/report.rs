@@ -1,0 +1,78 @@
+//! The figures, and how they are shown.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Of the first column.
+const WIDTH: usize = 40;
+
+/// All that was measured, in its order.
+pub(crate) struct Report {
+    figures: Vec<Figure>,
+    /// Not shown as it comes, but as JSON at the end.
+    as_json: bool,
+}
+
+struct Figure {
+    what: String,
+    unit: &'static str,
+    median: f64,
+    /// The highest but for one in a hundred, where there are enough to say so.
+    p99: Option<f64>,
+    of: usize,
+    /// The same of the original.
+    original: Option<&'static str>,
+}
+
+impl Report {
+    /// Of nothing yet.
+    pub(crate) fn new(as_json: bool) -> Self {
+        if !as_json {
+            println!("{:WIDTH$}  {:>9} {:>9} {:>5}       the original", "", "median", "p99", "of");
+        }
+        Self { figures: Vec::new(), as_json }
+    }
+
+    /// How long something took, each time.
+    pub(crate) fn times(&mut self, what: &str, times: &[Duration], original: Option<&'static str>) {
+        let millis: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1_000.0).collect();
+        self.add(what, "ms", millis, original);
+    }
+
+    /// Values of something, in no order.
+    pub(crate) fn add(&mut self, what: &str, unit: &'static str, mut values: Vec<f64>, original: Option<&'static str>) {
+        values.sort_by(f64::total_cmp);
+        let at = |share: usize| values[(values.len() - 1) * share / 100];
+        let p99 = (values.len() >= 100).then(|| at(99));
+        let figure = Figure { what: what.to_owned(), unit, median: at(50), p99, of: values.len(), original };
+        if !self.as_json {
+            println!("{figure}");
+        }
+        self.figures.push(figure);
+    }
+
+    /// What is shown at the end.
+    pub(crate) fn end(&self) {
+        if self.as_json {
+            println!("{}", Value::Array(self.figures.iter().map(Figure::json).collect()));
+        }
+    }
+}
+
+impl Figure {
+    fn json(&self) -> Value {
+        let Self { what, unit, median, p99, of, original } = self;
+        json!({"what": what, "unit": unit, "median": median, "p99": p99, "of": of, "original": original})
+    }
+}
+
+/// One row of the table.
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, unit, median, p99, of, original } = self;
+        let p99 = p99.map_or_else(String::new, |p99| format!("{p99:.3}"));
+        write!(f, "{what:WIDTH$}  {median:>9.3} {p99:>9} {of:>5} {unit:<4}  {}", original.unwrap_or_default())
+    }
+}

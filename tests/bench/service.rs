@@ -1,0 +1,88 @@
+//! The program itself, as a service: what it needs of memory, and how soon after its start it polls.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bg_test_support::{Running, TestHost};
+
+use crate::charms::{Bench, GMAIL, deploy};
+use crate::report::Report;
+
+/// Spaces with one charm each, and what the original needs for as many.
+const SPACES: [(usize, Option<&str>); 4] =
+    [(1, Some("453 MiB")), (5, Some("1,212 MiB")), (20, Some("4,230 MiB")), (100, None)];
+const POLLS: usize = 1_000;
+/// From one poll to the next, if there are charms enough.
+const PAUSE: Duration = Duration::from_millis(10);
+/// From one poll of a charm to its next at least.
+const INTERVAL: Duration = Duration::from_millis(100);
+const STARTS: usize = 5;
+/// How long to wait for what should come at once.
+const SOON: Duration = Duration::from_mins(1);
+
+pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+    // Compiles the components, for all that follow.
+    start(bench, 1).await?;
+    for (spaces, original) in SPACES {
+        let mib = memory(bench, spaces).await?;
+        report.add(&format!("memory with {spaces} spaces after {POLLS} polls"), "MiB", vec![mib], original);
+    }
+    for spaces in [1, 100] {
+        let mut times = Vec::new();
+        for _ in 0..STARTS {
+            times.push(start(bench, spaces).await?.as_secs_f64());
+        }
+        let original = (spaces == 1).then_some("4 s");
+        report.add(&format!("start to first success, {spaces} spaces"), "s", times, original);
+    }
+    Ok(())
+}
+
+/// A host with that many spaces, each with a charm.
+async fn host(bench: &Bench, spaces: usize) -> anyhow::Result<TestHost> {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("component-cache");
+    let host = TestHost::new(env!("CARGO_BIN_EXE_bg-wasm-host"))?.env("BG_WASM_HOST_CACHE", cache);
+    // Creates the data directory.
+    host.command(["add-admin-charm"])?.success()?;
+    let runtime = bench.runtime(&host.data_dir().join("runtime.db"))?;
+    for space in 0..spaces {
+        deploy(&runtime, "counter.tsx", &format!("bench-{space}"), GMAIL).await?;
+    }
+    Ok(host)
+}
+
+/// Starts the service; what it says from then on is read by its lines.
+fn run(bench: &Bench, host: &TestHost, interval: Duration) -> anyhow::Result<Running> {
+    let gmail = bench.dist.path(GMAIL)?.to_str().context("a path that is no text")?;
+    host.spawn(["run", "--component", gmail, "--interval", &format!("{}ms", interval.as_millis())])
+}
+
+fn wait_for_success(service: &mut Running) -> anyhow::Result<()> {
+    service.wait_for_line(|line| line.contains("Successfully executed charm"), SOON).map(drop)
+}
+
+/// What is resident after the polls, MiB.
+async fn memory(bench: &Bench, spaces: usize) -> anyhow::Result<f64> {
+    let host = host(bench, spaces).await?;
+    let mut service = run(bench, &host, INTERVAL.max(PAUSE * u32::try_from(spaces)?))?;
+    for _ in 0..POLLS {
+        wait_for_success(&mut service)?;
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
+    service.terminate()?.success()?;
+    Ok(f64::from(kib) / 1024.0)
+}
+
+/// From the start of the process to the first success.
+async fn start(bench: &Bench, spaces: usize) -> anyhow::Result<Duration> {
+    let host = host(bench, spaces).await?;
+    let started = Instant::now();
+    let mut service = run(bench, &host, Duration::from_mins(1))?;
+    wait_for_success(&mut service)?;
+    let took = started.elapsed();
+    service.terminate()?.success()?;
+    Ok(took)
+}
