@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bg_charms::{Actor, Spaces as _};
-use bg_poller::{Integration, Limit, Poller, PollerOptions};
+use bg_poller::{CharmRuntime as _, Integration, Limit, Poller, PollerOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Resul
     ] {
         report.times(what, &polls(bench, file, counts, integration).await?, Some(ORIGINAL));
     }
+    report.times("trigger of the counter, one after another", &triggers(bench).await?, Some(ORIGINAL));
     commits.extend(bare_commits()?);
     report.times("bare SQLite commit", &commits, None);
     Ok(())
@@ -69,6 +70,24 @@ async fn polls(bench: &Bench, file: &str, counts: &str, integration: &str) -> an
         anyhow::bail!("{file}: {failed}");
     }
     Ok(times.iter().skip(WARM_UP).map(|(time, _)| *time).collect())
+}
+
+/// The same without the loop and its pauses: the runtime is asked again as soon as it has answered.
+async fn triggers(bench: &Bench) -> anyhow::Result<Vec<Duration>> {
+    let folder = folder()?;
+    let runtime = bench.runtime(&folder.path().join("runtime.db"))?;
+    let charm = deploy(&runtime, "counter.tsx", "bench", "my-test").await?;
+    let handle = runtime.as_actor(Actor::Operator);
+    let mut times = Vec::new();
+    for time in 0..WARM_UP + TIMES {
+        let started = Instant::now();
+        let outcome = handle.trigger(&charm, "bgUpdater", &json!({})).await?;
+        anyhow::ensure!(outcome.is_success(), "{outcome}");
+        if time >= WARM_UP {
+            times.push(started.elapsed());
+        }
+    }
+    Ok(times)
 }
 
 /// Half before the polls and half after them, at the same pace.
