@@ -22,7 +22,7 @@ function makeDocument(initial, schema, name) {
   checkSchema(schema);
   const document = {
     name: undefined, schema, initial, kept: !running, loaded: false, text: undefined, tree: undefined, dirty: false, version: 0,
-    hidden: undefined, derived: undefined,
+    hidden: undefined, derived: undefined, links: undefined,
   };
   if (name !== undefined) giveName(document, name);
   else if (!running) document.unnamed = `__cell/${unnamed++}`;
@@ -77,6 +77,22 @@ function linkOf(value) {
   return { document: documentNamed(link.id.replace(/^of:/, "")), path: link.path.map(step) };
 }
 
+// The documents that a stored one links to.
+function linksOf(document) {
+  load(document);
+  if (document.links?.version !== document.version) {
+    const targets = document.text?.includes(LINK) === false ? [] : linkedIn(treeOf(document));
+    document.links = { version: document.version, targets };
+  }
+  return document.links.targets;
+}
+
+function linkedIn(value) {
+  const link = linkOf(value);
+  if (link !== undefined) return [link.document];
+  return isObject(value) ? Object.values(value).flatMap(linkedIn) : [];
+}
+
 const step = (key) => typeof key === "string" && /^(0|[1-9][0-9]{0,8})$/.test(key) ? Number(key) : key;
 
 // Where a path leads: links on the way are followed, and the one at its end if `whole`.
@@ -86,6 +102,8 @@ function locate(document, path, whole) {
     const next = hop(place, whole);
     if (next === undefined) return place;
     if (hops === MAX_HOPS) throw new TypeError("links between cells go round in a circle");
+    // What follows from a link's target follows from the link, too.
+    noteRead(place.document, place.path);
     place = next;
   }
 }
@@ -184,6 +202,7 @@ function linkTo(cell, owner, above) {
     document.kept = true;
     // What was made without a name was not stored until now.
     load(document);
+    document.text ??= toText(document.tree);
     document.dirty = true;
   }
   return link(document, path);
@@ -204,9 +223,9 @@ function write(document, path, value) {
     return;
   }
   const last = place.path[place.path.length - 1];
-  const parent = reach(target, place.path.slice(0, -1), typeof last === "number" ? () => [] : () => ({}));
-  if (value === undefined) delete parent[last];
-  else put(parent, last, host.parse(text));
+  const parent = reach(target, place.path);
+  if (value === undefined) removeAt(parent, last);
+  else putAt(parent, last, host.parse(text));
   target.text = undefined;
 }
 
@@ -215,19 +234,47 @@ function changed(document) {
   document.version = ++clock;
 }
 
-// The object or array at `path`; what is missing on the way is made.
-function reach(document, path, make) {
+const emptyFor = (key) => typeof key === "number" ? [] : {};
+
+// What holds the last key of `path`. What is missing on the way is made: an array where an index leads on, an object elsewhere.
+function reach(document, path) {
   let value = treeOf(document);
-  if (!isObject(value)) value = document.tree = path.length === 0 ? make() : {};
-  path.forEach((key, index) => {
-    let next = at(value, key);
+  if (!isObject(value)) value = document.tree = emptyFor(path[0]);
+  for (let index = 0; index + 1 < path.length; index++) {
+    let next = at(value, path[index]);
     if (!isObject(next)) {
-      next = index === path.length - 1 ? make() : {};
-      put(value, key, next);
+      next = emptyFor(path[index + 1]);
+      putAt(value, path[index], next);
     }
     value = next;
-  });
+  }
   return value;
+}
+
+// The array at `path`, made if nothing is there.
+function arrayAt(document, path) {
+  if (path.length === 0) return treeOf(document) ?? (document.tree = []);
+  const [parent, last] = [reach(document, path), path[path.length - 1]];
+  if (!isObject(at(parent, last))) putAt(parent, last, []);
+  return at(parent, last);
+}
+
+// An array has no gaps, as JSON has none, and what else would be put on it would not be stored.
+function putAt(parent, key, value) {
+  checkKey(parent, key);
+  if (Array.isArray(parent)) while (parent.length < key) parent.push(null);
+  put(parent, key, value);
+}
+
+function removeAt(parent, key) {
+  checkKey(parent, key);
+  if (!Array.isArray(parent)) delete parent[key];
+  else if (key < parent.length) parent[key] = null;
+}
+
+function checkKey(parent, key) {
+  if (!Array.isArray(parent) || typeof key === "number") return;
+  throw new TypeError(`this cell holds an array, which has no ${JSON.stringify(key)}: its items have numbers`);
 }
 
 class Cell {
@@ -271,7 +318,7 @@ class Cell {
       throw new TypeError("push() needs a cell that holds an array");
     }
     const added = items.map((item) => host.parse(toText(item, document)));
-    reach(document, path, () => []).push(...added);
+    arrayAt(document, path).push(...added);
     changed(document);
     document.text = undefined;
     return this;

@@ -42,6 +42,11 @@ function refresh(document) {
     if (!same(value, derived.value)) document.version++;
     derived.value = value;
     derived.reads = reads;
+  } catch (error) {
+    // Whoever looks next is to see it fail, and not what it was before.
+    derived.seen = -1;
+    derived.reads = undefined;
+    throw error;
   } finally {
     derived.computing = false;
     reading = outer;
@@ -188,15 +193,19 @@ function settle(everything) {
   return sendDue();
 }
 
-// Whether something that a value shows was written in this call.
-function touched(value) {
-  return cellsIn(value).some((cell) => {
-    const { document } = cell[STATE];
-    return document.derived === undefined ? document.dirty : follows(document);
-  });
+// Whether something that a value shows, or that this links to, was written in this call.
+function touched(value, seen = new Set()) {
+  return cellsIn(value).some((cell) => isTouched(cell[STATE].document, seen));
 }
 
-function follows(document) {
+function isTouched(document, seen) {
+  if (seen.has(document)) return false;
+  seen.add(document);
+  if (document.derived !== undefined) return follows(document, seen);
+  return document.dirty || linksOf(document).some((target) => isTouched(target, seen));
+}
+
+function follows(document, seen = new Set()) {
   const { inputs } = document.derived;
-  return inputs === undefined || touched(inputs);
+  return inputs === undefined || touched(inputs, seen);
 }

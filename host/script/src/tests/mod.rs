@@ -14,6 +14,7 @@ mod locale;
 mod runtime;
 mod timers;
 mod url;
+mod writes;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};

@@ -1,0 +1,92 @@
+//! What handlers write where there are links, arrays, and derived cells that follow.
+
+use serde_json::{Value, json};
+
+use super::Charm;
+
+/// The values of `a`, `b`, and what follows from them after each of these handlers has run once, in this order.
+fn after(derived: &str, handlers: &[&str]) -> Charm {
+    let streams: String = handlers
+        .iter()
+        .enumerate()
+        .map(|(number, body)| format!("h{number}: handler((_, {{ a, b, d }}) => {{ {body} }})({{ a, b, d }}), "))
+        .collect();
+    let charm = Charm::new(&format!(
+        "import {{ pattern, handler, derive, computed, ifElse, Cell }} from 'commontools';\n\
+         export default pattern(() => {{ const a = Cell.of(1), b = Cell.of(2); const d = {derived};\n\
+         return {{ a, b, d, {streams} }}; }});"
+    ));
+    charm.setup("{}").expect("a good charm");
+    for number in 0..handlers.len() {
+        charm.handle(&format!("h{number}"), "{}").unwrap_or_else(|failure| panic!("h{number}: {failure:?}"));
+    }
+    charm
+}
+
+#[test]
+fn derived_cells_follow_from_what_links_lead_to() {
+    for (derived, handlers, expected) in [
+        // Linked in one call, and the target written in another.
+        ("derive(a, (a) => a + 1)", &["a.set(b)", "b.set(10)"][..], json!(11)),
+        ("derive(a, (a) => a.x.y + 1)", &["b.set({ y: 5 }); a.set({ x: b })", "b.key('y').set(6)"], json!(7)),
+        ("a.key('x')", &["a.set({ x: b })", "b.set(3)"], json!(3)),
+        // A link that is replaced after somebody followed it.
+        ("derive(a, (a) => a + 1)", &["a.set(b); d.get(); a.set(20); d.get()"], json!(21)),
+        ("derive(ifElse(derive(a, (a) => a > 1), a, b), (x) => x * 10)", &["d.get(); a.set(7)"], json!(70)),
+    ] {
+        // A derivation that reads deeper than what the cells begin with.
+        let derived = derived.replace("a.x.y", "(a.x?.y ?? 0)");
+        let charm = after(&derived, handlers);
+        assert_eq!(charm.cell("d"), expected, "{derived}: {handlers:?}");
+    }
+}
+
+#[test]
+fn a_derived_cell_that_failed_fails_whoever_looks_again() {
+    let derived = "derive(a, (a) => { if (a > 5) throw new RangeError('large'); return a; })";
+    let fails = "a.set(6); let fails = 0; for (let n = 0; n < 2; n++) try { d.get(); } catch { fails++; }";
+    let charm = after(derived, &[&format!("{fails} a.set(3); b.set([fails, d.get()]);")]);
+    assert_eq!([charm.cell("a"), charm.cell("b"), charm.cell("d")], [json!(3), json!([2, 3]), json!(3)]);
+
+    // Nothing is written after it failed, and the call fails all the same.
+    let charm = Charm::new(&charm.module.replace("a.set(3); b.set([fails, d.get()]);", ""));
+    charm.setup("{}").expect("a good charm");
+    let failure = charm.handle("h0", "{}").expect_err("what follows fails");
+    assert!(failure.message.starts_with("RangeError: large"), "{failure:?}");
+    assert_eq!([charm.cell("a"), charm.cell("b"), charm.cell("d")], [json!(1), json!(2), json!(1)]);
+}
+
+#[test]
+fn arrays_have_no_gaps_and_no_keys_but_numbers() {
+    for (body, expected) in [
+        (
+            "out.set([1, 2]); out.key(0).set(undefined); out.set([out.key(0).get() === null, out.get().length]);",
+            json!([true, 2]),
+        ),
+        ("out.set([1]); out.key(3).set(4); out.push(out.get().map(() => 0).length);", json!([1, null, null, 4, 4])),
+        ("out.set([1]); out.key(5).set(undefined);", json!([1])),
+        (
+            "out.key('a').key(1).key('n').set(1); out.key('b').key('n').set(2);",
+            json!({"a": [null, {"n": 1}], "b": {"n": 2}}),
+        ),
+        ("out.key(0).key('n').set(1);", json!([{"n": 1}])),
+        ("out.set({ list: 5 }); out.key('list').set(null); out.key('list').push(1);", json!({"list": [1]})),
+        (
+            "out.set([1]); try { out.key('n').set(2); } catch (e) { out.push(e.message); }",
+            json!([1, "this cell holds an array, which has no \"n\": its items have numbers"]),
+        ),
+    ] {
+        let out = Charm::with_handler(body).out();
+        assert_eq!(out.unwrap_or_else(|failure| panic!("{body}: {failure:?}")), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_cell_of_nothing_is_null_once_something_links_to_it() {
+    let charm = Charm::with_handler("const made = Cell.of(); out.set([made]); out.set({ made, was: out.get() });");
+    let out = charm.out().expect("runs");
+    assert_eq!(out["was"], json!([null]));
+    let name =
+        out["made"]["/"]["link@1"]["id"].as_str().and_then(|id| id.strip_prefix("of:")).expect("a link").to_owned();
+    assert_eq!((charm.names().contains(&name), charm.cell(&name)), (true, Value::Null));
+}
