@@ -77,6 +77,11 @@ pub const ROWS: &[Row] = &[
     ),
     guest("versions", "old and new versions of every WASI interface", "the same gate"),
     guest("failing", "a component that fails at every call", "paused with backoff"),
+    guest(
+        "beside",
+        "a charm beside its neighbours in one space: whatever it loops, hoards, floods, throws or links",
+        "its own outcome, nothing kept; the neighbours are polled meanwhile",
+    ),
     egress("addresses", "special-purpose addresses of IPv4 and IPv6, and the edges of their blocks", "Address"),
     egress("metadata", "cloud metadata addresses", "Address"),
     egress("embedded", "IPv6 that carries IPv4, in every standard form", "Address"),
