@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Offer the local charm runtime over HTTP
     #[command(after_help = limits::help())]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Give the operator access to the system space, where registrations live
     AddAdminCharm,
     /// Register a charm to be polled
@@ -270,7 +270,7 @@ pub(crate) struct HandlerArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) oauth_refresh_url: Option<RefreshUrl>,
 
-    /// What charms are told of where the charm runtime's API is: `getRecipeEnvironment().apiUrl` [default: http://localhost:8000/]
+    /// What charms are told of where the charm runtime's API is: `getRecipeEnvironment().apiUrl` [default: `http://localhost:8000/`]
     #[arg(long, value_name = "URL", value_parser = parse_api_url)]
     pub(crate) charm_api_url: Option<Url>,
 

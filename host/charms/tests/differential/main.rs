@@ -5,6 +5,13 @@
     clippy::print_stdout,
     reason = "a test's helper may panic as its test does, and tells its seed and figures"
 )]
+#![allow(
+    clippy::format_collect,
+    clippy::many_single_char_names,
+    clippy::match_same_arms,
+    clippy::range_plus_one,
+    reason = "a generator reads as the table of what it makes, one line for each choice"
+)]
 
 mod cells;
 mod compare;

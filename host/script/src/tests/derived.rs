@@ -232,8 +232,8 @@ export default pattern(({ items, title }) => ({
         )])
     );
     assert_eq!(charm.names(), ["items", "title"], "a page is not stored");
-    let none = Charm::new("import { pattern } from 'commontools'; export default pattern(() => ({ a: 1 }));");
-    assert_eq!(none.page().expect("no page"), json!(null));
+    let without = Charm::new("import { pattern } from 'commontools'; export default pattern(() => ({ a: 1 }));");
+    assert_eq!(without.page().expect("no page"), json!(null));
 }
 
 #[test]

@@ -10,7 +10,8 @@ fn after(derived: &str, handlers: &[&str]) -> Charm {
         .iter()
         .enumerate()
         .map(|(number, body)| format!("h{number}: handler((_, {{ a, b, d }}) => {{ {body} }})({{ a, b, d }}), "))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let charm = Charm::new(&format!(
         "import {{ pattern, handler, derive, computed, ifElse, Cell }} from 'commontools';\n\
          export default pattern(() => {{ const a = Cell.of(1), b = Cell.of(2); const d = {derived};\n\

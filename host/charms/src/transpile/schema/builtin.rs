@@ -137,7 +137,7 @@ impl<'a> Types<'a> {
                 unfolding.spend(cost(&value))?;
                 with(schema, "default", value)
             }
-            "Schema" | "SchemaWithoutCell" => return self.constant(first, span, unfolding).map(Some),
+            "Schema" | "SchemaWithoutCell" => return constant(first, span, unfolding).map(Some),
             "Array" | "ReadonlyArray" => json!({"type": "array", "items": self.convert(first, bound, unfolding)?}),
             "Record" => match argument(1) {
                 Some(value) => {
@@ -170,21 +170,21 @@ impl<'a> Types<'a> {
             _ => return Ok(None),
         }))
     }
+}
 
-    /// `Schema<typeof Name>`: the schema is the constant of that name.
-    fn constant(&self, ty: &TSType<'a>, span: Span, unfolding: &Unfolding<'a>) -> Converted {
-        if let TSType::TSTypeQuery(query) = ty
-            && let TSTypeQueryExprName::IdentifierReference(constant) = &query.expr_name
-        {
-            if unfolding.file == unfolding.home {
-                let mut schema = serde_json::Map::new();
-                schema.insert(CONSTANT.into(), constant.name.as_str().into());
-                return Ok(schema.into());
-            }
-            return unfolding.unsupported(span, "`Schema<typeof …>` of another file: declare the type beside its use");
+/// `Schema<typeof Name>`: the schema is the constant of that name.
+fn constant(ty: &TSType<'_>, span: Span, unfolding: &Unfolding<'_>) -> Converted {
+    if let TSType::TSTypeQuery(query) = ty
+        && let TSTypeQueryExprName::IdentifierReference(constant) = &query.expr_name
+    {
+        if unfolding.file == unfolding.home {
+            let mut schema = serde_json::Map::new();
+            schema.insert(CONSTANT.into(), constant.name.as_str().into());
+            return Ok(schema.into());
         }
-        unfolding.unsupported(span, "`Schema<…>` of what is not `typeof` a constant")
+        return unfolding.unsupported(span, "`Schema<typeof …>` of another file: declare the type beside its use");
     }
+    unfolding.unsupported(span, "`Schema<…>` of what is not `typeof` a constant")
 }
 
 fn with(mut schema: Value, mark: &str, value: Value) -> Value {

@@ -138,7 +138,7 @@ fn web() -> Vec<Row> {
         handler(
             "`URL`, `URLSearchParams`",
             "const u = new URL('../x?a=1#h', 'https://ex.ample:8443/p/q'); u.searchParams.append('b', 'ü'); out.set([u.href, u.origin, new URLSearchParams({ a: '1 2' }).toString()]);",
-            r##"["https://ex.ample:8443/x?a=1&b=%C3%BC#h", "https://ex.ample:8443", "a=1+2"]"##,
+            r#"["https://ex.ample:8443/x?a=1&b=%C3%BC#h", "https://ex.ample:8443", "a=1+2"]"#,
         ),
         handler(
             "`Headers`, `Request`, `Response`",

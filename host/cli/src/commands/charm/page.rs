@@ -56,8 +56,8 @@ impl Text {
 
     fn node(&mut self, node: &Map<String, Value>, depth: usize) {
         let name = node.get("name").and_then(Value::as_str).unwrap_or_default();
-        let none = Map::new();
-        let props = node.get("props").and_then(Value::as_object).unwrap_or(&none);
+        let empty = Map::new();
+        let props = node.get("props").and_then(Value::as_object).unwrap_or(&empty);
         let children = node.get("children").unwrap_or(&Value::Null);
         let prop = |name: &str| props.get(name).or_else(|| props.get(&format!("${name}"))).map(plain);
         let kind = name.rsplit('-').next().unwrap_or(name);
@@ -161,6 +161,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "it reads as a page is written")]
     fn node(name: &str, props: Value, children: Value) -> Value {
         json!({"name": name, "props": props, "children": children})
     }
