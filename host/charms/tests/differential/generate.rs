@@ -31,7 +31,7 @@ pub(crate) fn pattern(random: &mut Random) -> Pattern {
         cells.push(CellDef { origin, initial: value(random, 0), stored });
     }
     let mut derived: Vec<DerivedDef> = Vec::new();
-    for _ in 0..1 + random.below(5) {
+    for _ in 0..=random.below(5) {
         let one = derive(random, cells.len(), &derived);
         derived.push(one);
     }
@@ -113,7 +113,7 @@ fn any(random: &mut Random, cells: usize, derived: &[DerivedDef]) -> Ref {
 }
 
 fn derive(random: &mut Random, cells: usize, derived: &[DerivedDef]) -> DerivedDef {
-    let (x, y, z) = (any(random, cells, derived), any(random, cells, derived), any(random, cells, derived));
+    let [x, y, other] = [(); 3].map(|()| any(random, cells, derived));
     let (f, g) = (fun(random), fun(random));
     let scalars: Vec<_> =
         derived.iter().enumerate().filter(|(_, one)| one.scalar).map(|(number, _)| Ref::Derived(number)).collect();
@@ -125,7 +125,7 @@ fn derive(random: &mut Random, cells: usize, derived: &[DerivedDef]) -> DerivedD
         5 => Derive::Computed(f, x, g, y),
         6 => Derive::ComputedGet(f, x),
         7 if !scalars.is_empty() => Derive::Str(*random.pick(&scalars), *random.pick(&scalars)),
-        7 | 8 => Derive::IfElse(x, y, z),
+        7 | 8 => Derive::IfElse(x, y, other),
         _ => {
             let steps = path(random);
             let steps = if steps.is_empty() { vec![Step::Key(key(random))] } else { steps };
@@ -172,7 +172,7 @@ impl Body<'_> {
     fn block(&mut self, depth: usize) -> Vec<Stmt> {
         let most = if depth == 0 { 5 } else { 2 };
         let mut stmts = Vec::new();
-        for _ in 0..1 + self.random.below(most) {
+        for _ in 0..=self.random.below(most) {
             let stmt = self.stmt(depth);
             // Much of what is generated does not fit what the cells hold, and most calls are to go well.
             stmts.push(if depth == 0 && self.random.chance(75) { Stmt::Try(vec![stmt], Vec::new()) } else { stmt });
@@ -182,7 +182,6 @@ impl Body<'_> {
 
     fn stmt(&mut self, depth: usize) -> Stmt {
         match self.random.below(if depth < DEPTH { 34 } else { 20 }) {
-            0..6 => Stmt::Set(self.spot(), self.expr(0, true)),
             6 => Stmt::Set(self.whole(), self.link()),
             7 => Stmt::Set(self.spot(), self.link()),
             8 => Stmt::Set(self.spot(), Expr::Undefined),
@@ -193,7 +192,7 @@ impl Body<'_> {
             11 => Stmt::Increase(self.spot(), i64::try_from(self.random.below(20)).expect("small")),
             12 => Stmt::Append(self.spot(), self.expr(0, true)),
             13..16 => {
-                let items = (0..1 + self.random.below(2)).map(|_| self.expr(0, true)).collect();
+                let items = (0..=self.random.below(2)).map(|_| self.expr(0, true)).collect();
                 Stmt::Push(if self.random.chance(60) { self.whole() } else { self.spot() }, items)
             }
             16 | 17 => self.send(),
@@ -290,7 +289,7 @@ impl Body<'_> {
             },
             9 | 10 => Expr::Add(Box::new(self.expr(depth + 1, false)), Box::new(self.expr(depth + 1, false))),
             11 | 12 => Expr::Call(fun(self.random), Box::new(self.expr(depth + 1, false))),
-            13 => Expr::List((0..1 + self.random.below(3)).map(|_| self.expr(depth + 1, links)).collect()),
+            13 => Expr::List((0..=self.random.below(3)).map(|_| self.expr(depth + 1, links)).collect()),
             14 => Expr::Object(self.members(depth + 1, links)),
             _ if links => self.link(),
             _ => Expr::Get(self.spot()),

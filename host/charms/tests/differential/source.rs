@@ -93,8 +93,8 @@ fn type_of(value: &Value) -> String {
         Value::String(_) => "string".into(),
         Value::Array(_) => "any[]".into(),
         Value::Object(members) => {
-            let members: String = members.iter().map(|(key, part)| format!("{key}: {}; ", type_of(part))).collect();
-            format!("{{ {members}}}")
+            let members: Vec<_> = members.iter().map(|(key, part)| format!("{key}: {}; ", type_of(part))).collect();
+            format!("{{ {}}}", members.concat())
         }
     }
 }
@@ -134,8 +134,8 @@ fn derive(what: &Derive) -> String {
         Derive::IfElse(condition, yes, no) => format!("ifElse({}, {}, {})", name(*condition), name(*yes), name(*no)),
         Derive::Part(cell, path) => format!("c{cell}{}", keys(path)),
         Derive::Group(parts) => {
-            let parts: String = parts.iter().map(|&part| format!("{}: [{}], ", name(part), name(part))).collect();
-            format!("{{ {parts}}}")
+            let parts: Vec<_> = parts.iter().map(|&part| format!("{}: [{}], ", name(part), name(part))).collect();
+            format!("{{ {}}}", parts.concat())
         }
     }
 }
@@ -165,7 +165,8 @@ fn handler(number: usize, handler: &Handler) -> String {
 }
 
 fn block(body: &[Stmt], vars: usize, depth: usize) -> String {
-    body.iter().map(|one| format!("{}{}\n", "  ".repeat(depth), stmt(one, vars, depth))).collect()
+    let lines = body.iter().map(|one| format!("{}{}\n", "  ".repeat(depth), stmt(one, vars, depth)));
+    lines.collect::<Vec<_>>().concat()
 }
 
 fn stmt(of: &Stmt, vars: usize, depth: usize) -> String {
