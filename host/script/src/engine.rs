@@ -34,6 +34,8 @@ const MODULE: &str = "commontools";
 const RUNTIME: &str = concat!(
     "(function (host) { \"use strict\";\n",
     include_str!("js/schema.js"),
+    include_str!("js/documents.js"),
+    include_str!("js/links.js"),
     include_str!("js/cells.js"),
     include_str!("js/derive.js"),
     include_str!("js/pages.js"),

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use oxc::ast::AstKind;
 use oxc::ast::ast::{
     Argument, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression, FormalParameters,
     ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, ImportOrExportKind, JSXElement, JSXFragment,
@@ -15,14 +14,11 @@ use oxc::span::{GetSpan, Span};
 
 use super::edits::Edits;
 use super::files::{is_module, is_relative};
-use super::globals::{GLOBALS, missing};
+use super::globals;
 use super::schema::{Refusal, Types, Use, spell};
 
 /// The module that charms import from.
 pub(super) const MODULE: &str = "commontools";
-
-/// How deep a charm's syntax may nest. Far more than people write, and what the script guest's parser reads in half of its stack.
-pub(super) const MAX_NESTING: usize = 128;
 
 /// One thing that is wrong: the number of the file, where in it, and what.
 pub(super) type Fault = (usize, Span, String);
@@ -48,13 +44,6 @@ pub(super) struct File<'f, 'a> {
     pub(super) types: &'f Types<'a>,
     /// Whether a relative import leads to a file of the charm.
     pub(super) leads: &'f dyn Fn(&str) -> bool,
-}
-
-/// Where a program nests too deeply to be read any further, if it does.
-pub(super) fn too_deep(program: &Program<'_>) -> Option<(Span, String)> {
-    let mut nesting = Nesting::default();
-    nesting.visit_program(program);
-    nesting.too_deep.map(|span| (span, format!("this is nested more than {MAX_NESTING} levels deep")))
 }
 
 /// Looks through a file.
@@ -84,7 +73,11 @@ pub(super) fn inspect(file: File<'_, '_>) -> Found {
         }
     }
     walk.visit_program(program);
-    walk.globals();
+    for (span, name) in globals::unknown(program, walk.file.scoping) {
+        if !walk.type_tests.contains(&span) {
+            walk.fault(span, globals::missing(&name));
+        }
+    }
     if index == 0 && !walk.default {
         let end = Span::empty(program.span.end);
         walk.fault(end, "a charm needs an `export default pattern(…)`; there is no default export");
@@ -118,26 +111,6 @@ fn declares(program: &Program<'_>, name: &str) -> bool {
         Statement::ExportDeclaration(export) => binds(&export.declaration),
         statement => statement.as_declaration().is_some_and(binds),
     })
-}
-
-/// Measures how deep a program nests.
-#[derive(Default)]
-struct Nesting {
-    depth: usize,
-    too_deep: Option<Span>,
-}
-
-impl<'a> Visit<'a> for Nesting {
-    fn enter_node(&mut self, kind: AstKind<'a>) {
-        self.depth += 1;
-        if self.depth > MAX_NESTING && self.too_deep.is_none() {
-            self.too_deep = Some(kind.span());
-        }
-    }
-
-    fn leave_node(&mut self, _: AstKind<'a>) {
-        self.depth -= 1;
-    }
 }
 
 pub(super) struct Walk<'f, 'a> {
@@ -192,30 +165,6 @@ impl<'a> Walk<'_, 'a> {
                     specifier.span(),
                     format!("import from {MODULE:?} by name, as in `import {{ pattern, handler }} from {MODULE:?}`"),
                 ),
-            }
-        }
-    }
-
-    /// Refuses names that nobody declares.
-    fn globals(&mut self) {
-        let scoping = self.file.scoping;
-        let mut unknown = Vec::new();
-        for (name, references) in scoping.root_unresolved_references() {
-            if GLOBALS.contains(&name.as_str()) || *name == "arguments" {
-                continue;
-            }
-            for reference in references {
-                let reference = scoping.get_reference(*reference);
-                if reference.is_value() {
-                    unknown.push((reference.node_id(), name.to_string()));
-                }
-            }
-        }
-        let mut named = Named { unknown: &unknown, found: Vec::new() };
-        named.visit_program(self.file.program);
-        for (span, name) in named.found {
-            if !self.type_tests.contains(&span) {
-                self.fault(span, missing(&name));
             }
         }
     }
@@ -300,20 +249,6 @@ impl<'a> Walk<'_, 'a> {
             }
             [value] => self.found.edits.insert(value.span().end, format!(", {schema}")),
             _ => {}
-        }
-    }
-}
-
-/// Finds where names stand.
-struct Named<'u> {
-    unknown: &'u [(oxc::semantic::NodeId, String)],
-    found: Vec<(Span, String)>,
-}
-
-impl<'a> Visit<'a> for Named<'_> {
-    fn visit_identifier_reference(&mut self, identifier: &oxc::ast::ast::IdentifierReference<'a>) {
-        if let Some((_, name)) = self.unknown.iter().find(|(node, _)| *node == identifier.node_id.get()) {
-            self.found.push((identifier.span, name.clone()));
         }
     }
 }

@@ -10,6 +10,7 @@ mod edits;
 mod files;
 mod globals;
 mod inspect;
+mod nesting;
 mod pages;
 mod schema;
 mod source_map;
@@ -235,7 +236,7 @@ fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> 
         if !parsed.diagnostics.is_empty() {
             return Err(input.findings(&parsed.diagnostics));
         }
-        if let Some((span, message)) = inspect::too_deep(&parsed.program) {
+        if let Some((span, message)) = nesting::too_deep(&parsed.program) {
             return Err(vec![input.finding(span.start, message)]);
         }
         programs.push(parsed.program);

@@ -1,0 +1,155 @@
+// Documents: what cells are views of. A stored one is one JSON text; a derived one is made anew from others.
+
+const STATE = Symbol("state");
+const ID = Symbol("ID");
+
+function copy(value) {
+  const text = JSON.stringify(value);
+  return text === undefined ? undefined : host.parse(text);
+}
+
+// All documents of this call, in the order in which they were made, and those that have names.
+const documents = [];
+const named = new Map();
+// How many were made without a name.
+let unnamed = 0;
+// Set while a handler runs: what it makes is not part of the charm, and is stored only if something stored links to it.
+let running = false;
+// Rises with every write, so that derived documents know when to look at what they were made from.
+let clock = 0;
+
+function makeDocument(initial, schema, name) {
+  checkSchema(schema);
+  const document = {
+    name: undefined, schema, initial, kept: !running, loaded: false, text: undefined, tree: undefined, dirty: false, version: 0,
+    hidden: undefined, derived: undefined, links: undefined,
+  };
+  if (name !== undefined) giveName(document, name);
+  else if (!running) document.unnamed = `__cell/${unnamed++}`;
+  documents.push(document);
+  return document;
+}
+
+function giveName(document, name) {
+  document.name = name;
+  named.set(name, document);
+}
+
+// The document of a name: one that the pattern made, or one that a handler made and that was stored.
+function documentNamed(name) {
+  return named.get(name) ?? makeStored(name);
+}
+
+function makeStored(name) {
+  const document = makeDocument(undefined, undefined, name);
+  document.kept = true;
+  return document;
+}
+
+function load(document) {
+  if (document.loaded) return;
+  document.loaded = true;
+  document.tree = undefined;
+  document.text = document.name === undefined ? undefined : host.getCell(document.name);
+  if (document.text === undefined) {
+    const initial = withDefaults(document.initial, document.schema);
+    if (initial !== undefined) document.text = toText(initial, document);
+  }
+}
+
+// The document's value, which only this file may see: everybody else gets a copy.
+function treeOf(document) {
+  load(document);
+  if (document.text !== undefined && document.tree === undefined) document.tree = host.parse(document.text);
+  return document.tree;
+}
+
+const isObject = (value) => value !== null && typeof value === "object";
+const at = (value, key) => isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+
+function put(object, key, value) {
+  Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+}
+
+function read(document, path, hops = 0) {
+  const place = locate(document, path, true);
+  if (place.document.derived !== undefined) return derivedValue(place.document, place.path);
+  noteRead(place.document, place.path);
+  if (place.path.length === 0) {
+    load(place.document);
+    place.document.text ??= place.document.tree === undefined ? undefined : JSON.stringify(place.document.tree);
+    const { text } = place.document;
+    if (text === undefined) return undefined;
+    return text.includes(LINK) ? resolved(host.parse(text), hops) : host.parse(text);
+  }
+  let value = treeOf(place.document);
+  for (const key of place.path) value = at(value, key);
+  return resolved(value, hops);
+}
+
+function write(document, path, value) {
+  const place = locate(document, path, false);
+  const target = place.document;
+  if (target.derived !== undefined) throw new TypeError("a derived cell can't be written: it follows from other cells");
+  const text = toText(value, target);
+  load(target);
+  changed(target);
+  if (place.path.length === 0) {
+    target.text = text;
+    target.tree = undefined;
+    return;
+  }
+  const last = place.path[place.path.length - 1];
+  const parent = reach(target, place.path);
+  if (value === undefined) removeAt(parent, last);
+  else putAt(parent, last, host.parse(text));
+  target.text = undefined;
+}
+
+function changed(document) {
+  document.dirty = true;
+  document.version = ++clock;
+}
+
+const emptyFor = (key) => typeof key === "number" ? [] : {};
+
+// What holds the last key of `path`. What is missing on the way is made: an array where an index leads on, an object elsewhere.
+function reach(document, path) {
+  let value = treeOf(document);
+  if (!isObject(value)) value = document.tree = emptyFor(path[0]);
+  for (let index = 0; index + 1 < path.length; index++) {
+    let next = at(value, path[index]);
+    if (!isObject(next)) {
+      next = emptyFor(path[index + 1]);
+      putAt(value, path[index], next);
+    }
+    value = next;
+  }
+  return value;
+}
+
+// The array at `path`, made if nothing is there.
+function arrayAt(document, path) {
+  if (path.length === 0) return treeOf(document) ?? (document.tree = []);
+  const [parent, last] = [reach(document, path), path[path.length - 1]];
+  if (!isObject(at(parent, last))) putAt(parent, last, []);
+  return at(parent, last);
+}
+
+// An array has no gaps, as JSON has none, and what else would be put on it would not be stored.
+function putAt(parent, key, value) {
+  checkKey(parent, key);
+  if (Array.isArray(parent)) while (parent.length < key) parent.push(null);
+  put(parent, key, value);
+}
+
+function removeAt(parent, key) {
+  checkKey(parent, key);
+  if (!Array.isArray(parent)) delete parent[key];
+  else if (key < parent.length) parent[key] = null;
+}
+
+function checkKey(parent, key) {
+  if (!Array.isArray(parent) || typeof key === "number") return;
+  throw new TypeError(`this cell holds an array, which has no ${JSON.stringify(key)}: its items have numbers`);
+}
