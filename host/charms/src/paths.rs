@@ -174,6 +174,7 @@ fn withhold(value: &mut Value, pattern: &[String], how: &mut Withhold<'_>) {
 fn collect_texts(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::String(text) => texts.push(text.clone()),
+        Value::Number(number) => texts.push(number.to_string()),
         Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
         Value::Object(members) => members.values().for_each(|member| collect_texts(member, texts)),
         _ => {}
@@ -229,7 +230,7 @@ mod tests {
         assert_eq!(secrets.lookup(&path("key"), &json!({"a": 1})), Lookup::Secret);
         assert_eq!(secrets.lookup(&path("key.a"), &json!({"a": 1})), Lookup::Secret);
         assert_eq!(secrets.masked("key", json!({"a": "x"}), &json!("…")), json!("…"));
-        assert_eq!(secrets.texts("key", json!({"a": "x", "b": [1, "y"]})), ["x", "y"]);
+        assert_eq!(secrets.texts("key", json!({"a": "x", "b": [1, "y"]})), ["x", "1", "y"]);
     }
 
     #[test]

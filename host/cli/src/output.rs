@@ -49,6 +49,15 @@ pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(io::stderr().lock(), "error: {}", printable_lines(&format!("{error:#}")));
 }
 
+/// Writes lines on standard error, beside what is printed for programs.
+pub(crate) fn note(lines: &[String]) {
+    let mut stderr = io::stderr().lock();
+    for line in lines {
+        // Where standard error is gone, nobody is left to be told.
+        let _ = writeln!(stderr, "{}", printable(line));
+    }
+}
+
 /// The same as [`printable`], line by line: an error of ours may have several.
 fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")

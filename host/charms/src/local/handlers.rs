@@ -132,9 +132,10 @@ pub(super) fn input_secrets(inputs: &Map<String, Value>) -> Vec<Secret> {
     while let Some(value) = values.pop() {
         match value {
             Value::String(text) => secrets.push(Secret::new(text.clone())),
+            Value::Number(number) => secrets.push(Secret::new(number.to_string())),
             Value::Array(items) => values.extend(items),
             Value::Object(members) => values.extend(members.values()),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Null | Value::Bool(_) => {}
         }
     }
     secrets

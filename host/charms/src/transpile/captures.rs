@@ -85,6 +85,11 @@ impl<'a> Visit<'a> for Captures<'_, 'a> {
     }
 }
 
+/// Whether cells have a method of that name.
+pub(super) fn is_method(name: &str) -> bool {
+    name == "map" || METHODS.contains(&name)
+}
+
 /// The name at the start of `a.b.c`.
 pub(super) fn root<'e, 'a>(expression: &'e Expression<'a>) -> Option<&'e IdentifierReference<'a>> {
     match expression.get_inner_expression() {

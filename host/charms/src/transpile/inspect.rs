@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use oxc::ast::ast::{
-    Argument, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression, FormalParameters,
-    ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, ImportOrExportKind, JSXElement, JSXFragment,
-    NewExpression, Program, Statement, TSExportAssignment, TSImportEqualsDeclaration, TSType,
-    TSTypeParameterInstantiation, UnaryExpression, UnaryOperator, VariableDeclarator,
+    AccessorProperty, Argument, CallExpression, Decorator, ExportAllDeclaration, ExportFromDeclaration, Expression,
+    FormalParameters, ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, ImportOrExportKind, JSXElement,
+    JSXFragment, NewExpression, Program, RegExpFlags, RegExpLiteral, Statement, TSExportAssignment,
+    TSImportEqualsDeclaration, TSType, TSTypeParameterInstantiation, UnaryExpression, UnaryOperator,
+    VariableDeclaration, VariableDeclarationKind, VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::semantic::Scoping;
@@ -329,6 +330,27 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
     fn visit_jsx_fragment(&mut self, fragment: &JSXFragment<'a>) {
         self.jsx = true;
         walk::walk_jsx_fragment(self, fragment);
+    }
+
+    fn visit_variable_declaration(&mut self, declaration: &VariableDeclaration<'a>) {
+        if matches!(declaration.kind, VariableDeclarationKind::Using | VariableDeclarationKind::AwaitUsing) {
+            self.fault(declaration.span, "`using` is not available to charms; write `const`, and `try … finally`");
+        }
+        walk::walk_variable_declaration(self, declaration);
+    }
+
+    fn visit_accessor_property(&mut self, accessor: &AccessorProperty<'a>) {
+        self.fault(accessor.span, "`accessor` is not available to charms; write a field, or `get` and `set`");
+    }
+
+    fn visit_decorator(&mut self, decorator: &Decorator<'a>) {
+        self.fault(decorator.span, "decorators are not available to charms");
+    }
+
+    fn visit_reg_exp_literal(&mut self, literal: &RegExpLiteral<'a>) {
+        if literal.regex.flags.contains(RegExpFlags::V) {
+            self.fault(literal.span, "the flag `v` of regular expressions is not available to charms; use `u`");
+        }
     }
 
     fn visit_import_expression(&mut self, import: &ImportExpression<'a>) {

@@ -7,7 +7,7 @@ use oxc::ast::ast::{
 use oxc::ast_visit::Visit as _;
 use oxc::span::GetSpan;
 
-use super::captures::{Captures, root};
+use super::captures::{Captures, is_method, root};
 use super::inspect::Walk;
 
 impl<'a> Walk<'_, 'a> {
@@ -92,7 +92,10 @@ impl<'a> Walk<'_, 'a> {
             | Expression::ArrowFunctionExpression(_)
             | Expression::FunctionExpression(_)
             | Expression::TaggedTemplateExpression(_) => false,
-            Expression::StaticMemberExpression(member) => root(&member.object).is_none(),
+            // A part that is called as a method of cells is: `item.key`.
+            Expression::StaticMemberExpression(member) => {
+                root(&member.object).is_none() || is_method(&member.property.name)
+            }
             Expression::CallExpression(call) => match &call.callee {
                 Expression::Identifier(name) => !self.takes_cells(&name.name),
                 // Items of a cell are cells, each with a page of its own.

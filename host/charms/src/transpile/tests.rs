@@ -394,7 +394,7 @@ export default pattern<{ count: number; mails: { date: string }[] }>(({ count, m
   return {
     twice,
     [UI]: <ul title={count > limit ? 'many' : 'few'} onClick={remove({ count })}>
-      {count}{mails.map((mail) => <li>{format(mail.date)}</li>)}{limit}
+      {count}{mails.map((mail) => <li>{format(mail.date)}{mail.key}</li>)}{limit}
     </ul>,
   };
 });";
@@ -406,11 +406,12 @@ export default pattern<{ count: number; mails: { date: string }[] }>(({ count, m
         "title:__value([{count,limit},{}],({count,limit})=>count>limit?\"many\":\"few\")",
         "onClick:remove({count})",
         "__value([{mail},{}],({mail})=>format(mail.date))",
+        "__value([{mail},{}],({mail})=>mail.key)",
         "[UI]:__page(()=>",
     ] {
         assert!(code.contains(expected), "{expected}\n{code}");
     }
-    assert_eq!(code.matches("__value(").count(), 2, "{code}");
+    assert_eq!(code.matches("__value(").count(), 3, "{code}");
 }
 
 #[test]

@@ -94,6 +94,9 @@ function reactive(cell) {
     set(target, key) {
       throw new TypeError(`a cell is not assigned to: write cell.key(${JSON.stringify(String(key))}).set(…)`);
     },
+    deleteProperty(target, key) {
+      throw new TypeError(`nothing is deleted from a cell: write cell.key(${JSON.stringify(String(key))}).set(undefined)`);
+    },
   });
 }
 

@@ -74,18 +74,23 @@ function resolved(value, hops = 0) {
 
 // The JSON text of a value that is to be stored in a document.
 function toText(value, owner) {
-  if (typeof value === "function" || typeof value === "symbol") {
-    throw new TypeError(`a cell can't hold a ${typeof value}`);
-  }
   // JSON has no `undefined`; a cell that is set to it holds null.
   return JSON.stringify(owner === undefined ? value : linked(value, owner, [])) ?? "null";
 }
 
+// What JSON would make `{}` of.
+const NOT_JSON = [Map, Set, WeakMap, WeakSet, Promise, RegExp, Error, ArrayBuffer];
+
 // A value with links in place of its cells, and of the objects that have an ID: these become documents of their own.
 function linked(value, owner, above) {
+  if (typeof value === "function" || typeof value === "symbol") throw new TypeError(`a cell can't hold a ${typeof value}`);
+  // JSON has no half of a character, which is what cutting a text may leave.
+  if (typeof value === "string") return value.isWellFormed() ? value : value.toWellFormed();
   if (!isObject(value)) return value;
   if (isCell(value)) return linkTo(value, owner, above);
   if (typeof value.toJSON === "function" || value instanceof Stream) return value;
+  const kind = NOT_JSON.find((kind) => value instanceof kind);
+  if (kind !== undefined) throw new TypeError(`a cell can't hold a ${kind.name}: it holds JSON`);
   if (above.includes(value)) throw new TypeError("a cell can't hold a value that contains itself");
   const inner = [...above, value];
   if (Array.isArray(value)) return value.map((item) => linked(item, owner, inner));

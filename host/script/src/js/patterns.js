@@ -14,15 +14,20 @@ function pattern(...given) {
   const input = at > 0 ? given[0] : given[1];
   checkSchema(input);
   // Called within another pattern: its inputs are what it is called with.
-  const use = (inputs = {}) => body(boundInputs(inputs));
+  const use = (inputs = {}) => body(boundInputs(inputs, input));
   bodies.set(use, { body, input, name });
   return use;
 }
 
-function boundInputs(inputs) {
-  return isCell(inputs) ? inputs : Object.fromEntries(
-    Object.entries(inputs).map(([key, value]) => [key, isCell(value) || value instanceof Stream ? value : new Cell(value)]),
-  );
+// What an inner pattern is called with, and cells of its own for what it is not given.
+function boundInputs(inputs, schema) {
+  if (isCell(inputs)) return inputs;
+  const bound = {};
+  for (const key of new Set([...Object.keys(schema?.properties ?? {}), ...Object.keys(inputs)])) {
+    const [value, part] = [inputs[key], schema?.properties?.[key]];
+    put(bound, key, isCell(value) || value instanceof Stream ? value : new Cell(value, part));
+  }
+  return bound;
 }
 
 class Stream {

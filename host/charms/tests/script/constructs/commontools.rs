@@ -47,6 +47,11 @@ fn patterns() -> Vec<Row> {
             "const Sub = pattern<{ n: number }>(({ n }) => ({ twice: derive(n, (n) => n * 2) }));\nexport default pattern(() => ({ out: Sub({ n: Cell.of(4) }).twice }));",
             "8",
         ),
+        whole(
+            "… with defaults of its own for what it is not given",
+            "const Sub = pattern<{ n: Default<number, 5>; label: string }>(({ n, label }) => ({ text: str`${label} ${n}` }));\nexport default pattern(() => ({ out: Sub({ label: 'two' }).text }));",
+            "\"two 5\"",
+        ),
         whole("a default export by name", "const it = pattern(() => ({ out: 1 }));\nexport { it as default };", "1"),
         test("`NAME`, a text or a derived cell", "derived_cells_follow_from_what_they_were_made_of"),
         test(
@@ -158,6 +163,11 @@ fn cells() -> Vec<Row> {
             "cells in texts and arithmetic: `${cell}`, `cell + 1`",
             "const n = Cell.of(2); out.set([`${n}`, n + 1, n > 1]);",
             r#"["2", 3, true]"#,
+        ),
+        handler(
+            "half a character, as cutting a text may leave: replaced",
+            "out.set(['hello 😀'.slice(0, 7)]);",
+            "[\"hello \u{fffd}\"]",
         ),
         whole(
             "a cell that is returned again below another name",

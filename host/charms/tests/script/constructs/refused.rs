@@ -4,7 +4,7 @@ use super::{Expect, Row, fails, in_handler, refused};
 
 /// The rows of the table.
 pub(super) fn rows() -> Vec<Row> {
-    [module(), types(), names(), errors()].into_iter().flatten().collect()
+    [module(), syntax(), types(), names(), errors()].into_iter().flatten().collect()
 }
 
 const REST: &str = "\nexport default pattern(() => ({}));";
@@ -58,6 +58,18 @@ fn module() -> Vec<Row> {
         refused("syntax errors", &import("const = 1;"), 2, "Unexpected token"),
     ]);
     rows
+}
+
+fn syntax() -> Vec<Row> {
+    [
+        ("`using`, `await using`", "using x = { [Symbol.dispose]() {} };", "`using` is not available to charms"),
+        ("`accessor`", "class A { accessor n = 1; }", "`accessor` is not available to charms"),
+        ("decorators", "@out class A {}", "decorators are not available to charms"),
+        ("the flag `v` of regular expressions", "/[a&&b]/v.test('a');", "the flag `v` of regular expressions"),
+    ]
+    .into_iter()
+    .map(|(construct, code, message)| refused(construct, &in_handler(code), 2, message))
+    .collect()
 }
 
 fn types() -> Vec<Row> {
@@ -155,6 +167,16 @@ fn errors() -> Vec<Row> {
             "derived cells don't settle",
         ),
         row("assigning to a cell's property", "out.x = 1;", "a cell is not assigned to: write cell.key(\"x\").set(…)"),
+        row(
+            "a `Map`, `Set`, `Promise`, `RegExp` or `Error` in a cell",
+            "out.set({ inner: new Map() });",
+            "a cell can't hold a Map: it holds JSON",
+        ),
+        row(
+            "`delete cell.name`",
+            "delete out.x;",
+            "nothing is deleted from a cell: write cell.key(\"x\").set(undefined)",
+        ),
         row("writing a derived cell", "const d = derive(out, (v) => v); d.set(1);", "a derived cell can't be written"),
         row("a function, a symbol or a bigint in a cell", "out.set(() => 1);", "a cell can't hold a function"),
         fails(

@@ -71,6 +71,7 @@ pub(super) async fn poll(runner: &Runner, charm: &CharmRef) -> anyhow::Result<bo
     let args = EventArgs { stream: None, event: String::new() };
     let stream = trigger::stream(&*runner.runtime, charm, &args).await?;
     let outcome = trigger::send(runner, charm, &stream, &json!({})).await?;
-    trigger::print_outcome(&outcome)?;
+    // Standard output is for the ID alone.
+    output::note(&trigger::outcome_lines(&outcome));
     Ok(outcome.is_success())
 }

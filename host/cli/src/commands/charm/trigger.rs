@@ -83,6 +83,12 @@ pub(super) fn print_outcome(outcome: &Outcome) -> std::io::Result<()> {
     print_stack(outcome)
 }
 
+/// An outcome with its stack, a line each.
+pub(super) fn outcome_lines(outcome: &Outcome) -> Vec<String> {
+    let frames = outcome.stack.iter().flat_map(|stack| stack.lines()).map(|frame| format!("    {frame}"));
+    std::iter::once(outcome.to_string()).chain(frames).collect()
+}
+
 /// Prints where in the charm's source it happened.
 pub(super) fn print_stack(outcome: &Outcome) -> std::io::Result<()> {
     for frame in outcome.stack.iter().flat_map(|stack| stack.lines()) {

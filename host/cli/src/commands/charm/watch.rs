@@ -1,5 +1,6 @@
 //! `charm deploy --watch`: deploys anew whenever the source changes.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -43,8 +44,16 @@ async fn watch(
     let mut files = vec![args.file.clone()];
     loop {
         // Before they are read: what changes while they are is a change.
-        let seen = stamps(&files);
-        match step(runner, &target, args, inputs, &mut files).await {
+        let before = files.clone();
+        let mut seen = stamps(&files);
+        let stepped = step(runner, &target, args, inputs, &mut files).await;
+        if files != before {
+            // Files that it did not import before are new, and not changed.
+            let known: BTreeMap<_, _> = before.into_iter().zip(seen).collect();
+            let now = files.iter().zip(stamps(&files));
+            seen = now.map(|(file, stamp)| known.get(file).copied().unwrap_or(stamp)).collect();
+        }
+        match stepped {
             Ok(deployed) => {
                 if target.charm.is_none() {
                     output::line(&deployed.charm.charm)?;
