@@ -50,9 +50,8 @@ fn candidates(from: &str, source: &str) -> Vec<String> {
     let stem = [(".js", ".ts"), (".js", ".tsx"), (".jsx", ".tsx"), (".mjs", ".mts")];
     let typed = stem.iter().filter_map(|(end, typed)| Some(format!("{}{typed}", path.strip_suffix(end)?)));
     let ended = ENDS.iter().map(|end| format!("{path}{end}"));
-    let mut all: Vec<String> = typed.chain(ended).collect();
-    all.insert(0, path);
-    all
+    // Of nothing but charms' files: whoever gathers them for somebody else's charm hands over no other file of theirs.
+    std::iter::once(path.clone()).chain(typed).chain(ended).filter(|path| super::language(path).is_some()).collect()
 }
 
 /// A relative path from the folder of the file `from`, without `.` and with `..` at its start only.
@@ -126,7 +125,7 @@ mod tests {
 
     #[test]
     fn relative_imports_mean_files_as_in_typescript() {
-        let there = ["a.ts", "lib/b.tsx", "lib/index.ts", "../up.js", "lib/data.mjs"];
+        let there = ["a.ts", "lib/b.tsx", "lib/index.ts", "../up.js", "lib/data.mjs", "notes.txt", "../id_rsa"];
         for (from, source, expected) in [
             ("main.tsx", "./a.ts", Some("a.ts")),
             ("main.tsx", "./a", Some("a.ts")),
@@ -139,6 +138,8 @@ mod tests {
             ("main.tsx", "./lib/../lib/./b", Some("lib/b.tsx")),
             ("main.tsx", "./missing", None),
             ("main.tsx", "./", None),
+            ("main.tsx", "./notes.txt", None),
+            ("main.tsx", "../id_rsa", None),
         ] {
             let found = resolve(from, source, |path| there.contains(&path));
             assert_eq!(found.as_deref(), expected, "{source} in {from}");

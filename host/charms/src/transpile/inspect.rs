@@ -139,7 +139,7 @@ impl<'a> Walk<'_, 'a> {
             return;
         }
         let message = if is_relative(source) {
-            format!("there is no file {source:?} beside this one")
+            format!("there is no file {source:?} beside this one, in TypeScript or JavaScript")
         } else {
             format!(
                 "the package {source:?} is not available: a charm imports from {MODULE:?} and from its own files (\"./…\")"
