@@ -7,6 +7,7 @@
 
 mod captures;
 mod edits;
+mod exports;
 mod files;
 mod globals;
 mod inspect;
@@ -15,7 +16,7 @@ mod pages;
 mod schema;
 mod source_map;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use oxc::allocator::Allocator;
@@ -30,6 +31,7 @@ use oxc::transformer::{JsxRuntime, TransformOptions, Transformer};
 use thiserror::Error;
 
 use edits::{Back, Edits, Place, place};
+use exports::Exports;
 pub use files::{MAX_FILES, Sources, gather};
 pub use globals::GLOBALS;
 use inspect::Found;
@@ -212,15 +214,22 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
     };
     let found = check(inputs, &index)?;
     let mut modules = Vec::with_capacity(inputs.len());
+    let mut exports = HashMap::new();
     for (number, (input, Found { edits, pages: parts, .. })) in inputs.iter().zip(&found).enumerate() {
         let leads = |source: &str| index(number, source).map(|file| inputs[file].name);
-        modules.push(if pages || parts.is_empty() {
+        let (module, names) = if pages || parts.is_empty() {
             emit(input, edits, leads)?
         } else {
             let source = edits::without(input.source, parts);
             let edits = edits.outside(parts);
             emit(&Input { source: &source, ..*input }, &edits, leads)?
-        });
+        };
+        modules.push(module);
+        exports.insert(input.name, names);
+    }
+    let missing = exports::missing(&exports);
+    if !missing.is_empty() {
+        return Err(missing);
     }
     let mut named = inputs.iter().map(|input| input.name.to_owned()).zip(modules);
     let module = named.next().map(|(_, module)| module).unwrap_or_default();
@@ -279,8 +288,12 @@ impl Input<'_> {
     }
 }
 
-/// The module of one file; `leads` tells the name of the file that an import means.
-fn emit<'s>(input: &Input<'_>, edits: &Edits, leads: impl Fn(&str) -> Option<&'s str>) -> Result<String, Vec<Finding>> {
+/// The module of one file, and its names that cross its borders; `leads` tells the name of the file that an import means.
+fn emit<'s>(
+    input: &Input<'_>,
+    edits: &Edits,
+    leads: impl Fn(&str) -> Option<&'s str>,
+) -> Result<(String, Exports), Vec<Finding>> {
     let Input { name: file, source, language } = *input;
     let edited = edits.apply(source);
     let back = edits.back(source);
@@ -309,6 +322,7 @@ fn emit<'s>(input: &Input<'_>, edits: &Edits, leads: impl Fn(&str) -> Option<&'s
         return Err(unknown);
     }
     name_sources(&allocator, &mut program, leads);
+    let exports = Exports::of(&program, |span| back.place(place(&edited, span.start as usize)));
     let options = CodegenOptions {
         source_map_path: Some(file.into()),
         comments: CommentOptions::disabled(),
@@ -331,7 +345,7 @@ fn emit<'s>(input: &Input<'_>, edits: &Edits, leads: impl Fn(&str) -> Option<&'s
         module.push('\n');
     }
     module.push_str(&source_map::comment(file, &mappings));
-    Ok(module)
+    Ok((module, exports))
 }
 
 /// Has each import name its module as the script guest knows it: `commontools`, or a file's path.

@@ -377,6 +377,10 @@ export default pattern<{ auth: Login }>(({ auth }) => ({ f: f({ auth }) }));";
     assert!(made.files["lib/index.ts"].contains("from \"lib/client.ts\""), "{}", made.files["lib/index.ts"]);
     assert_eq!(made.files.len(), 3);
 
+    let gone = source.replace("import { fetchMail,", "import { gone,").replace("fetchMail(", "gone(");
+    let error = transpile_files(&Sources { file_name: "main.tsx", source: &gone, files: &files }).expect_err("gone");
+    assert_eq!(error.to_string(), "main.tsx:2:10: lib/index.ts exports no \"gone\"");
+
     let mut broken = files;
     broken.insert("lib/client.ts".into(), "import x from 'left-pad';\nexport const fetchMail = x;".into());
     let error = transpile_files(&Sources { file_name: "main.tsx", source, files: &broken }).expect_err("a package");

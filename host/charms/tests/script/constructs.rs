@@ -22,8 +22,10 @@ enum Expect {
     Test(&'static str),
     /// Deploying fails at this line with a message that has this in it.
     Refused(u32, &'static str),
-    /// Deploying, or the poll, fails with an error that has this in it.
+    /// Deploying, or the poll, fails with an error that has this in it, and the author's file and line.
     Fails(&'static str),
+    /// The same of what is the whole charm's fault, and no line's.
+    FailsWhole(&'static str),
 }
 
 /// One row of the table.
@@ -65,6 +67,11 @@ fn refused(construct: &'static str, source: &str, line: u32, message: &'static s
 /// A construct that is an error of the charm's.
 fn fails(construct: &'static str, source: &str, message: &'static str) -> Row {
     Row { construct, source: source.to_owned(), expect: Expect::Fails(message) }
+}
+
+/// A construct that is the whole charm's fault.
+fn fails_whole(construct: &'static str, source: &str, message: &'static str) -> Row {
+    Row { construct, source: source.to_owned(), expect: Expect::FailsWhole(message) }
 }
 
 /// The table: groups of rows.
@@ -123,6 +130,10 @@ async fn every_construct_does_what_the_table_says() {
             },
             Expect::Fails(message) => match run(&component, &source).await {
                 Ok(out) => Err(format!("it does not fail, and leaves {out}")),
+                Err(error) => (error.contains(message) && error.contains("charm.tsx:")).then_some(()).ok_or(error),
+            },
+            Expect::FailsWhole(message) => match run(&component, &source).await {
+                Ok(out) => Err(format!("it does not fail, and leaves {out}")),
                 Err(error) => error.contains(message).then_some(()).ok_or(error),
             },
         };
@@ -175,6 +186,7 @@ fn markdown() -> String {
                 Expect::Test(name) => ("supported", format!("`{name}`")),
                 Expect::Refused(_, message) => ("refused at deploy, with file and line", format!("…{message}…")),
                 Expect::Fails(message) => ("an error of the charm, with file and line", format!("…{message}…")),
+                Expect::FailsWhole(message) => ("an error of the charm", format!("…{message}…")),
             };
             let _ = writeln!(text, "| {} | {here} | {} |", construct.replace('|', "\\|"), shown.replace('|', "\\|"));
         }

@@ -1,6 +1,6 @@
 //! What is refused, and what is an error of the charm's.
 
-use super::{Expect, Row, fails, in_handler, refused};
+use super::{Expect, Row, fails, fails_whole, in_handler, refused};
 
 /// The rows of the table.
 pub(super) fn rows() -> Vec<Row> {
@@ -137,6 +137,7 @@ fn names() -> Vec<Row> {
 }
 
 fn errors() -> Vec<Row> {
+    let whole = |construct, code: &str, message| fails_whole(construct, &in_handler(code), message);
     let row =
         |construct, code: &str, message| Row { construct, source: in_handler(code), expect: Expect::Fails(message) };
     vec![
@@ -145,23 +146,23 @@ fn errors() -> Vec<Row> {
             "export default pattern(() => ({ out: Cell.of(1, { $ref: '#/x' }) }));",
             "schemas with \"$ref\" are not supported; write the schema out",
         ),
-        fails("a default export that is no pattern", "export default 5;", "the default export is not a pattern"),
-        fails(
+        fails_whole("a default export that is no pattern", "export default 5;", "the default export is not a pattern"),
+        fails_whole(
             "an async pattern",
             "export default pattern(async () => ({}));",
             "a pattern returns an object of its cells and streams",
         ),
-        fails(
+        fails_whole(
             "a function in a pattern's result",
             "export default pattern(() => ({ out: () => 1 }));",
             "wrap it in handler(…) and call that with its state",
         ),
-        fails(
+        fails_whole(
             "a promise in a derived cell",
             "export default pattern(() => ({ out: computed(async () => 1) }));",
             "a derived cell can't wait for a promise",
         ),
-        fails(
+        fails_whole(
             "derived cells that change what they follow from, without end",
             "const grow = lift({ properties: { n: { asCell: true } } }, {}, ({ n }) => n.set(n.get() + 1).get());\nexport default pattern(() => ({ out: grow({ n: Cell.of(0) }) }));",
             "derived cells don't settle",
@@ -179,7 +180,7 @@ fn errors() -> Vec<Row> {
         ),
         row("writing a derived cell", "const d = derive(out, (v) => v); d.set(1);", "a derived cell can't be written"),
         row("a function, a symbol or a bigint in a cell", "out.set(() => 1);", "a cell can't hold a function"),
-        fails(
+        fails_whole(
             "links that go round in a circle",
             "const run = handler<unknown, { a: Cell<any>; b: Cell<any> }>((_, { a, b }) => { a.set([b]); b.set([a]); a.get(); });\nexport default pattern(() => { const a = Cell.of<any>(), b = Cell.of<any>(); return { a, b, bgUpdater: run({ a, b }) }; });",
             "links between cells go round in a circle",
@@ -196,7 +197,7 @@ fn errors() -> Vec<Row> {
             "crypto.subtle.digest('SHA-256', new Uint8Array());",
             "crypto.subtle is not available to charms",
         ),
-        row(
+        whole(
             "a promise that nothing is left to settle",
             "await new Promise(() => {});",
             "the handler waits for a promise that nothing is left to settle",
