@@ -210,7 +210,7 @@ mod tests {
             [
                 "# Counter",
                 "3 (polled last: never)",
-                " [Add one] <in:INBOX> <(a name)>",
+                "[Add one] <in:INBOX> <(a name)>",
                 "- one",
                 "- two",
                 "  - deeper",
