@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::deploy::transpiled;
 use super::redact::redact;
-use super::snapshot::{Problem, Snapshot};
+use super::snapshot::Snapshot;
 use super::{LocalRuntime, access};
 use crate::store::{self, Cells, StoredCharm};
 use crate::transpile::{Sources, transpile_pages};
@@ -38,13 +38,9 @@ impl LocalRuntime {
         let trouble = snapshot.trouble();
         let cells = Box::new(Veiled { snapshot, charm: Arc::clone(&stored) });
         let made = handlers.page(&stored, &program, cells, secrets.clone()).await;
-        match trouble.take() {
-            Some(Problem::Changed) => {
-                let message = format!("the cells of {charm} changed while its page was made; ask again");
-                return Err(RuntimeError::Unavailable(message));
-            }
-            Some(Problem::Failed(error)) => return Err(error),
-            None => {}
+        if trouble.changed()? {
+            let message = format!("the cells of {charm} changed while its page was made; ask again");
+            return Err(RuntimeError::Unavailable(message));
         }
         let made = made.map_err(|failure| {
             let failed = redact(Outcome::failure(failure.kind, failure.message).with_stack(failure.stack), &secrets);

@@ -36,7 +36,7 @@ fn set(
 ) -> Result<(), Failure> {
     let SetRequest { path, value, create } = request;
     let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
-    let Some((name, keys)) = path.split_first() else {
+    let Some(name) = path.first() else {
         return Err(RuntimeError::Invalid("the path is empty; it begins with the name of a cell".into()).into());
     };
     if path.len() > PATH_KEYS || name.is_empty() || name.len() > NAME_BYTES {
@@ -64,10 +64,7 @@ fn set(
     }
     let text = document.to_string();
     if serde_json::from_str::<Value>(&text).is_err() {
-        return unfit(format!(
-            "nothing was set in {charm}: {} would be nested deeper than 128 levels",
-            shown(keys, name)
-        ));
+        return unfit(format!("nothing was set in {charm}: {} would be nested deeper than 128 levels", path.join(".")));
     }
     let writes = BTreeMap::from([(name.clone(), text)]);
     if let Some(excess) = excess(tx, stored.row, &writes)? {
@@ -114,10 +111,6 @@ fn put(document: &mut Value, missing: bool, path: &[String], value: Value) -> Re
     }
     *place = value;
     Ok(())
-}
-
-fn shown(keys: &[String], name: &str) -> String {
-    std::iter::once(name).chain(keys.iter().map(String::as_str)).collect::<Vec<_>>().join(".")
 }
 
 fn kind(value: &Value) -> &'static str {

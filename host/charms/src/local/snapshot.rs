@@ -27,7 +27,7 @@ pub(super) struct Snapshot {
 pub(super) struct Trouble(Arc<Mutex<Option<Problem>>>);
 
 /// Why a call's reads did not all succeed.
-pub(super) enum Problem {
+enum Problem {
     /// The cells are another version's by now.
     Changed,
     /// The store failed.
@@ -35,9 +35,13 @@ pub(super) enum Problem {
 }
 
 impl Trouble {
-    /// What went wrong first.
-    pub(super) fn take(&self) -> Option<Problem> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Whether the cells are another version's by now: then the call does not count. An error if the store failed.
+    pub(super) fn changed(&self) -> Result<bool, RuntimeError> {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(Problem::Changed) => Ok(true),
+            Some(Problem::Failed(error)) => Err(error),
+            None => Ok(false),
+        }
     }
 
     fn note(&self, problem: Problem) {

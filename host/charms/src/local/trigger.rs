@@ -11,7 +11,7 @@ use rusqlite::Transaction;
 use serde_json::Value;
 
 use super::redact::redact;
-use super::snapshot::{Problem, Snapshot};
+use super::snapshot::Snapshot;
 use super::{Handlers, LocalRuntime, access, logs};
 use crate::store::{self, Cells, Failure, Sealer, StoredCharm, excess};
 use crate::transpile::Transpiled;
@@ -92,10 +92,8 @@ impl LocalRuntime {
         let (result, log) = handlers
             .handle(&begun.charm, &begun.program, snapshot, std::mem::take(&mut begun.secrets), stream, event)
             .await;
-        match trouble.take() {
-            Some(Problem::Changed) => return Ok(None),
-            Some(Problem::Failed(error)) => return Err(error),
-            None => {}
+        if trouble.changed()? {
+            return Ok(None);
         }
         let (outcome, writes) = match result {
             Ok(writes) => (Outcome::success(), writes),

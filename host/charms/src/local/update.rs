@@ -10,7 +10,7 @@ use rusqlite::Transaction;
 
 use super::deploy::{deployed, new_charm, refusal};
 use super::handlers::input_secrets;
-use super::snapshot::{Problem, Snapshot};
+use super::snapshot::Snapshot;
 use super::{Handlers, LocalRuntime, access, logs};
 use crate::store::{self, Cells, Failure, NewCharm, Sealer, StoredCharm, excess};
 use crate::transpile::Transpiled;
@@ -48,10 +48,8 @@ impl LocalRuntime {
             let set_up =
                 handlers.set_up(charm, &request.file_name, program, &inputs, Box::new(snapshot), secrets.clone());
             let (set_up, log) = set_up.await;
-            match trouble.take() {
-                Some(Problem::Changed) => continue,
-                Some(Problem::Failed(error)) => return Err(error),
-                None => {}
+            if trouble.changed()? {
+                continue;
             }
             let (shape, writes) = set_up.map_err(|failure| refusal(request, &secrets, failure, &log))?;
             let new = new_charm(charm.clone(), request, program.clone(), shape);

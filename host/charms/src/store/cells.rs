@@ -113,13 +113,11 @@ impl<'a> Cells<'a> {
 
     /// Every secret text in the cells.
     pub(crate) fn secrets(&self) -> Result<Vec<Secret>, Failure> {
-        let mut secrets = Vec::new();
-        for name in self.names()?.iter().filter(|name| self.secrets.touches_cell(name)) {
-            if let Some(value) = self.value(name)? {
-                secrets.extend(self.secrets.texts(name, value).into_iter().map(Secret::new));
-            }
+        let mut texts = BTreeMap::new();
+        for name in self.names()?.into_iter().filter(|name| self.secrets.touches_cell(name)) {
+            texts.extend(self.text(&name)?.map(|text| (name, text)));
         }
-        Ok(secrets)
+        self.secrets_in(&texts)
     }
 
     /// The same, of cells that were read before.

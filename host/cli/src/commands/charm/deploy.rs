@@ -72,6 +72,6 @@ pub(super) async fn poll(runner: &Runner, charm: &CharmRef) -> anyhow::Result<bo
     let stream = trigger::stream(&*runner.runtime, charm, &args).await?;
     let outcome = trigger::send(runner, charm, &stream, &json!({})).await?;
     // Standard output is for the ID alone.
-    output::note(&trigger::outcome_lines(&outcome));
+    output::note(&trigger::outcome_lines("", &outcome));
     Ok(outcome.is_success())
 }

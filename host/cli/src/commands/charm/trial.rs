@@ -19,9 +19,6 @@ use crate::{connect, output};
 /// The space that it lives in.
 const SPACE: &str = "charm-test";
 
-/// More lines than a call may log.
-const PAGE: usize = 1_000;
-
 /// All that happened, for machines.
 #[derive(Serialize)]
 struct Report {
@@ -103,7 +100,7 @@ async fn cells(runtime: &dyn Runtime, charm: &CharmRef) -> anyhow::Result<Value>
 
 /// What was logged since the last time.
 async fn new_lines(runtime: &dyn Runtime, charm: &CharmRef, seen: &mut u64) -> anyhow::Result<Vec<LogLine>> {
-    let entries = runtime.logs(charm, LogQuery { after: Some(*seen), limit: PAGE, wait: false }).await?;
+    let entries = runtime.logs(charm, LogQuery { after: Some(*seen), limit: trigger::PAGE, wait: false }).await?;
     *seen = entries.last().map_or(*seen, |entry| entry.cursor);
     Ok(entries.into_iter().map(|entry| entry.line).collect())
 }
@@ -121,9 +118,7 @@ fn print_log(lines: &[LogLine]) -> std::io::Result<()> {
 
 fn print(number: u32, poll: &Poll) -> std::io::Result<()> {
     print_log(&poll.log)?;
-    let outcome = output::printable(&poll.outcome.to_string());
-    output::line(format_args!("poll {number}, {} ms: {outcome}", poll.duration_ms))?;
-    trigger::print_stack(&poll.outcome)?;
+    trigger::print_outcome(&format!("poll {number}, {} ms: ", poll.duration_ms), &poll.outcome)?;
     for change in &poll.changes {
         output::line(format_args!("    {change}"))?;
     }

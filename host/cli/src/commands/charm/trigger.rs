@@ -10,7 +10,7 @@ use crate::connect::{self, Runner};
 use crate::output;
 
 /// More lines than a call may log.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// Sends one event to a charm and prints what came of it; an error if that is no success.
 pub(crate) async fn run(common: &Common, args: &TriggerArgs) -> anyhow::Result<()> {
@@ -18,7 +18,7 @@ pub(crate) async fn run(common: &Common, args: &TriggerArgs) -> anyhow::Result<(
     let runner = connect::with_handlers(common, &args.handlers).await?;
     let stream = stream(&*runner.runtime, &args.charm, &args.event).await?;
     let outcome = send(&runner, &args.charm, &stream, &event).await?;
-    print_outcome(&outcome)?;
+    print_outcome("", &outcome)?;
     if !outcome.is_success() {
         bail!("the handler of {stream} did not succeed; nothing that it wrote is kept");
     }
@@ -77,22 +77,13 @@ fn relay(charm: &CharmRef, line: &LogLine) {
     }
 }
 
-/// Prints an outcome with its stack.
-pub(super) fn print_outcome(outcome: &Outcome) -> std::io::Result<()> {
-    output::line(output::printable(&outcome.to_string()))?;
-    print_stack(outcome)
+/// Prints an outcome with its stack, after what belongs before it.
+pub(super) fn print_outcome(before: &str, outcome: &Outcome) -> std::io::Result<()> {
+    outcome_lines(before, outcome).iter().try_for_each(|line| output::line(output::printable(line)))
 }
 
 /// An outcome with its stack, a line each.
-pub(super) fn outcome_lines(outcome: &Outcome) -> Vec<String> {
+pub(super) fn outcome_lines(before: &str, outcome: &Outcome) -> Vec<String> {
     let frames = outcome.stack.iter().flat_map(|stack| stack.lines()).map(|frame| format!("    {frame}"));
-    std::iter::once(outcome.to_string()).chain(frames).collect()
-}
-
-/// Prints where in the charm's source it happened.
-pub(super) fn print_stack(outcome: &Outcome) -> std::io::Result<()> {
-    for frame in outcome.stack.iter().flat_map(|stack| stack.lines()) {
-        output::line(format_args!("    {}", output::printable(frame)))?;
-    }
-    Ok(())
+    std::iter::once(format!("{before}{outcome}")).chain(frames).collect()
 }
