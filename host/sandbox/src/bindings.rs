@@ -52,6 +52,33 @@ pub(crate) mod charm {
         });
     }
 
-    pub(crate) use generated::commontools::background::cells;
+    pub use generated::commontools::background::cells;
     pub(crate) use generated::{CharmPre, HandlerError, Shape};
+}
+
+/// World `preloaded-charm`.
+pub(crate) mod preloaded {
+    #[allow(missing_docs, clippy::pedantic, reason = "generated; documented in wit/")]
+    mod generated {
+        wasmtime::component::bindgen!({
+            path: "../../wit",
+            world: "preloaded-charm",
+            imports: { default: trappable },
+            exports: { default: async },
+            require_store_data_send: true,
+            with: {
+                "commontools:background/cells": crate::bindings::charm::cells,
+                "commontools:background/config": crate::bindings::integration::config,
+                "commontools:background/log": crate::bindings::integration::log,
+                "commontools:background/values": crate::bindings::integration::values,
+                "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+                "wasi:http": wasmtime_wasi_http::p2::bindings::http,
+                "wasi:io": wasmtime_wasi::p2::bindings::io,
+                "wasi:random": wasmtime_wasi::p2::bindings::random,
+            },
+        });
+    }
+
+    pub(crate) use generated::commontools::background::image;
+    pub(crate) use generated::{HandlerError, PreloadedCharmPre};
 }

@@ -8,13 +8,15 @@ use bg_identity::Secret;
 use bg_poller::{CharmRef, OutcomeKind};
 
 use crate::Sandbox;
-use crate::bindings::charm as contract;
+use crate::bindings::{charm as contract, preloaded};
 use crate::call::{Call, Function};
 use crate::cells::{CellReader, CellWrites, Cells};
 use crate::failure::{CallFailure, GuestError};
 use crate::host::log::Scope;
 use crate::host::{self, CallLines, CallState, CharmWorld, Surroundings};
+use crate::image::Memory;
 use crate::load::{LoadError, LoadedComponent, World};
+use crate::preload::Preloader;
 use crate::share::Share;
 
 /// The longest name of a charm, a cell or a stream, bytes.
@@ -58,6 +60,8 @@ pub struct Shape {
 pub struct CharmComponent {
     sandbox: Sandbox,
     pre: contract::CharmPre<CallState<CharmWorld>>,
+    /// None if it can't load programs ahead.
+    preloader: Option<Preloader>,
 }
 
 impl CharmComponent {
@@ -65,7 +69,8 @@ impl CharmComponent {
     pub fn new(sandbox: &Sandbox, loaded: &LoadedComponent) -> Result<Self, LoadError> {
         let linker = host::charm_linker(sandbox.engine()).map_err(|error| LoadError::Compile(error.to_string()))?;
         let pre = loaded.link(&linker, World::Charm, contract::CharmPre::new)?;
-        Ok(Self { sandbox: sandbox.clone(), pre })
+        let preloader = Preloader::new(sandbox, loaded, &linker)?;
+        Ok(Self { sandbox: sandbox.clone(), pre, preloader })
     }
 
     /// Sets a charm up: what it is made of, and its first cells.
@@ -101,12 +106,24 @@ impl CharmComponent {
         Ok(page)
     }
 
-    /// Has a charm handle an event, a JSON text, sent to one of its streams. The writes are answered only if it succeeds.
+    /// Has a charm handle an event, a JSON text, sent to one of its streams. The writes are answered only if it succeeds. What the
+    /// program makes of the memory before it sees anything of the charm is kept for later calls with the same
+    /// [`CharmCall::config`].
     pub async fn handle(&self, context: CharmCall, stream: &str, event_json: &str) -> Result<CellWrites, CallFailure> {
-        let call = self.begin("handle", context).await?;
+        let ahead = match &self.preloader {
+            Some(preloader) => preloader.image_for(&context).await.map(|image| (preloader.pre().clone(), image)),
+            None => None,
+        };
+        let memory = ahead.as_ref().map_or(Memory::Plain, |(_, image)| Memory::Loaded(image.clone()));
+        let call = self.begin_with("handle", context, memory).await?;
         let (pre, stream, event) = (self.pre.clone(), stream.to_owned(), event_json.to_owned());
         let work = |mut store| async move {
             let end = async {
+                if let Some((pre, image)) = ahead {
+                    let guest = pre.instantiate_async(&mut store).await?;
+                    guest.call_restore(&mut store, image.memory).await?;
+                    return Ok(guest.call_handle(&mut store, &stream, &event).await?.map_err(GuestError::from));
+                }
                 let guest = pre.instantiate_async(&mut store).await?;
                 Ok(guest.call_handle(&mut store, &stream, &event).await?.map_err(GuestError::from))
             };
@@ -117,13 +134,38 @@ impl CharmComponent {
         Ok(state.world.cells.into_writes())
     }
 
+    /// Of how many programs it has kept what they make of the memory.
+    pub fn programs_kept(&self) -> usize {
+        self.preloader.as_ref().map_or(0, Preloader::count)
+    }
+
     async fn begin(&self, name: &'static str, context: CharmCall) -> Result<Call<CharmWorld>, CallFailure> {
+        self.begin_with(name, context, Memory::Plain).await
+    }
+
+    async fn begin_with(
+        &self,
+        name: &'static str,
+        context: CharmCall,
+        memory: Memory,
+    ) -> Result<Call<CharmWorld>, CallFailure> {
         let limits = self.sandbox.limits();
         let function = Function { name, time: limits.charm_time, memory: limits.charm_memory };
-        let CharmCall { charm, cells, streams, config, http, secrets, log } = context;
+        context.begin(&self.sandbox, function, memory).await
+    }
+}
+
+impl CharmCall {
+    pub(crate) async fn begin(
+        self,
+        sandbox: &Sandbox,
+        function: Function,
+        memory: Memory,
+    ) -> Result<Call<CharmWorld>, CallFailure> {
+        let Self { charm, cells, streams, config, http, secrets, log } = self;
         let scope = Scope { integration: None, charm: Some(charm), secrets, lines: Some(log) };
         let around = Surroundings { scope, config, http };
-        Call::begin(&self.sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams) }).await
+        Call::begin(sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams), memory }).await
     }
 }
 
@@ -149,6 +191,12 @@ fn check(shape: contract::Shape, writes: &CellWrites) -> Result<Shape, CallFailu
 
 impl From<contract::HandlerError> for GuestError {
     fn from(error: contract::HandlerError) -> Self {
+        Self { kind: OutcomeKind::HandlerFailed, message: error.message, stack: error.stack }
+    }
+}
+
+impl From<preloaded::HandlerError> for GuestError {
+    fn from(error: preloaded::HandlerError) -> Self {
         Self { kind: OutcomeKind::HandlerFailed, message: error.message, stack: error.stack }
     }
 }

@@ -15,12 +15,15 @@ mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod image;
+mod images;
 mod integration;
 mod json;
 mod lane;
 pub mod limits;
 mod load;
 mod named_limits;
+mod preload;
 mod registrations;
 mod sandbox;
 mod share;

@@ -13,6 +13,10 @@ pub const IS_VALID_CHARM_TIME: Duration = Duration::from_secs(1);
 pub const INITIALIZE_TIME: Duration = Duration::from_secs(30);
 /// A charm's `setup` and `handle`: an import of a mailbox may take many requests.
 pub const CHARM_TIME: Duration = Duration::from_mins(1);
+/// Loading a charm's program ahead, so that later polls need not: a program that takes longer is loaded by each poll.
+pub const PRELOAD_TIME: Duration = Duration::from_secs(1);
+/// What is kept of charms' programs that were loaded ahead, summed. A small program takes 100 KiB, which all charms of it share.
+pub const IMAGE_BYTES: usize = 64 * MIB;
 /// The memories of an integration's call, summed. A guest made by componentize-py needs 20 MiB to say hello.
 pub const INTEGRATION_MEMORY: usize = 64 * MIB;
 /// The memories of a charm's call, summed: a JavaScript engine with a mailbox in it.
@@ -77,6 +81,10 @@ pub struct Limits {
     pub initialize_time: Duration,
     /// See [`CHARM_TIME`].
     pub charm_time: Duration,
+    /// See [`PRELOAD_TIME`].
+    pub preload_time: Duration,
+    /// See [`IMAGE_BYTES`].
+    pub image_bytes: usize,
     /// See [`INTEGRATION_MEMORY`]; bytes.
     pub integration_memory: usize,
     /// See [`CHARM_MEMORY`]; bytes.
@@ -132,6 +140,8 @@ impl Default for Limits {
             is_valid_charm_time: IS_VALID_CHARM_TIME,
             initialize_time: INITIALIZE_TIME,
             charm_time: CHARM_TIME,
+            preload_time: PRELOAD_TIME,
+            image_bytes: IMAGE_BYTES,
             integration_memory: INTEGRATION_MEMORY,
             charm_memory: CHARM_MEMORY,
             memories: MEMORIES,

@@ -122,10 +122,11 @@ impl Sandbox {
             self.blocking(move |inner| load::compile(&inner.engine, &bytes).map_err(LoadError::Compile)).await?
         };
         let finish = move |inner: &Inner| {
-            let component = load::activate(&inner.engine, &code)?;
-            if let Some(cache) = &inner.cache {
+            let kept = inner.cache.as_ref().and_then(|cache| {
                 cache.put(&info.sha256, &code);
-            }
+                load::cached(&inner.engine, cache, &info)
+            });
+            let component = kept.map_or_else(|| load::activate(&inner.engine, &code), Ok)?;
             Ok(LoadedComponent::new(component, info, world, Origin::Compiled(started.elapsed())))
         };
         self.blocking(finish).await

@@ -66,9 +66,6 @@ const add = handler(async (event, { count, ...rest }) => {
 export default pattern(({ count }) => ({ [NAME]: 'Ahead', [UI]: h('div', null, count), add: add({ count }) }));
 ";
 
-/// How much memory a call finds ready, bytes.
-const SPARE: usize = 1024 * 1024;
-
 /// A charm's program, as the host hands it in.
 #[derive(Debug, Clone, Copy)]
 pub struct Program<'p> {
@@ -89,6 +86,15 @@ pub struct Shape {
     pub streams: Vec<String>,
     /// Paths of what is secret: a cell's name, then object keys; `*` is any key or index.
     pub secrets: Vec<Vec<String>>,
+}
+
+/// How far a program has come when its handler is called.
+#[derive(Debug, Clone)]
+pub enum Loaded {
+    /// It was evaluated; this is the pattern.
+    Program(JsValue),
+    /// The pattern has run.
+    Charm,
 }
 
 /// A fresh engine. It is for one call: what a charm leaves behind in it would be seen by the next.
@@ -126,9 +132,7 @@ impl Engine {
     pub fn warm_up(&mut self) -> Result<(), Failure> {
         let files = BTreeMap::new();
         let program = Program { file: "warm-up", module: WARM_UP, files: &files };
-        self.load(program).map_err(|error| self.failure(&error, program))?;
-        // Memory that is there already need not be asked for.
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(SPARE)));
+        self.evaluate(program).map_err(|error| self.failure(&error, program))?;
         gc::force_collect();
         Ok(())
     }
@@ -139,9 +143,15 @@ impl Engine {
         serde_json::from_str(&shape).map_err(|error| Failure::new(format!("the charm's shape can't be read: {error}")))
     }
 
-    /// Sends `event`, a JSON text, to one of the charm's streams, and returns when its handler and all that it started is done.
-    pub fn handle(&mut self, program: Program<'_>, stream: &str, event: &str) -> Result<(), Failure> {
-        self.try_handle(program, stream, event).map_err(|error| self.failure(&error, program))
+    /// Loads the program for a call of a handler; `whole`, runs its pattern, too, which makes the charm's cells and streams.
+    pub fn load(&mut self, program: Program<'_>, whole: bool) -> Result<Loaded, Failure> {
+        self.try_load(program, whole).map_err(|error| self.failure(&error, program))
+    }
+
+    /// Sends `event`, a JSON text, to one of the streams of a charm that is loaded, and returns when its handler and all that it
+    /// started is done.
+    pub fn handle(&mut self, program: Program<'_>, loaded: Loaded, stream: &str, event: &str) -> Result<(), Failure> {
+        self.try_handle(loaded, stream, event).map_err(|error| self.failure(&error, program))
     }
 
     /// The charm's page: the tree that its pattern returns as `UI`, as JSON; none if it returns none.
@@ -159,7 +169,7 @@ impl Engine {
 
     fn try_setup(&mut self, program: Program<'_>, inputs: &str) -> JsResult<String> {
         self.call("enter", &[true.into()])?;
-        let pattern = self.load(program)?;
+        let pattern = self.evaluate(program)?;
         self.call("setup", &[pattern, JsString::from(inputs).into()])?;
         self.run()?;
         self.settle(true)?;
@@ -167,16 +177,27 @@ impl Engine {
         shape.to_string(&mut self.context).map(|text| text.to_std_string_lossy())
     }
 
-    fn try_handle(&mut self, program: Program<'_>, stream: &str, event: &str) -> JsResult<()> {
-        let pattern = self.load(program)?;
-        let done = self.call("handle", &[pattern, JsString::from(stream).into(), JsString::from(event).into()])?;
+    fn try_load(&mut self, program: Program<'_>, whole: bool) -> JsResult<Loaded> {
+        let pattern = self.evaluate(program)?;
+        if !whole {
+            return Ok(Loaded::Program(pattern));
+        }
+        self.call("make", &[pattern])?;
+        Ok(Loaded::Charm)
+    }
+
+    fn try_handle(&mut self, loaded: Loaded, stream: &str, event: &str) -> JsResult<()> {
+        if let Loaded::Program(pattern) = loaded {
+            self.call("make", &[pattern])?;
+        }
+        let done = self.call("handle", &[JsString::from(stream).into(), JsString::from(event).into()])?;
         self.finish(done, "the handler waits for a promise that nothing is left to settle")?;
         self.settle(false)?;
         self.call("store", &[]).map(drop)
     }
 
     fn try_page(&mut self, program: Program<'_>) -> JsResult<Option<String>> {
-        let pattern = self.load(program)?;
+        let pattern = self.evaluate(program)?;
         let page = self.call("page", &[pattern])?;
         self.run()?;
         Ok(page.as_string().map(|text| text.to_std_string_lossy()))
@@ -205,7 +226,7 @@ impl Engine {
     }
 
     /// Evaluates the module, and returns its default export.
-    fn load(&mut self, program: Program<'_>) -> JsResult<JsValue> {
+    fn evaluate(&mut self, program: Program<'_>) -> JsResult<JsValue> {
         for (file, module) in program.files {
             let module = self.parse(file, module)?;
             self.loader.insert(file, module);

@@ -1,20 +1,22 @@
 //! The world's exports, and a [`Host`] of its imports.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use crate::engine::{Engine, Program};
+use crate::engine::{Engine, Loaded, Program};
 use crate::failure::Failure;
 use crate::host::{Host, Level, Request, RequestId, Response};
 
 mod error_code;
 mod http;
+mod image;
 
-/// What `wit-bindgen` makes of the world `charm`.
+/// What `wit-bindgen` makes of the world `preloaded-charm`.
 #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "charm", generate_all });
+    wit_bindgen::generate!({ path: "../../wit", world: "preloaded-charm", generate_all });
 
     export!(Script with_types_in self);
 
@@ -34,22 +36,46 @@ struct Script;
 impl Guest for Script {
     fn setup() -> Result<Shape, HandlerError> {
         let inputs = config::get("charm.inputs").unwrap_or_else(|| "{}".into());
-        let shape = with_program(|engine, program| engine.setup(program, &inputs))?;
+        let shape = call(|ready, program| ready.engine.setup(program, &inputs))?;
         Ok(Shape { name: shape.name, streams: shape.streams, secrets: shape.secrets })
     }
 
     fn page() -> Result<Option<String>, HandlerError> {
-        with_program(|engine, program| engine.page(program))
+        call(|ready, program| ready.engine.page(program))
     }
 
     fn handle(stream: String, event: String) -> Result<(), HandlerError> {
-        with_program(|engine, program| engine.handle(program, &stream, &event))
+        call(|ready, program| {
+            let loaded = ready.loaded.take().map_or_else(|| ready.engine.load(program, true), Ok)?;
+            ready.engine.handle(program, loaded, &stream, &event)
+        })
+    }
+
+    fn preload(whole: bool) -> bool {
+        let load = || {
+            let mut ready = Ready::take()?;
+            let loaded = Handed::get().and_then(|handed| ready.engine.load(handed.program(), whole))?;
+            ready.loaded = Some(loaded);
+            READY.set(Some(ready));
+            Ok::<_, Failure>(())
+        };
+        image::keep(|| load().is_ok())
+    }
+
+    fn restore(memory: u32) {
+        image::restore(memory);
     }
 }
 
+/// An engine, and the program if that is loaded.
+struct Ready {
+    engine: Engine,
+    loaded: Option<Loaded>,
+}
+
 thread_local! {
-    /// The engine that was made ahead. An instance serves one call, which takes it.
-    static READY: Cell<Option<Engine>> = const { Cell::new(None) };
+    /// What was made ahead. An instance serves one call, which takes it.
+    static READY: Cell<Option<Ready>> = const { Cell::new(None) };
 }
 
 /// Makes the engine ahead. `integrations/build` calls this once and keeps the memory as it is then, so that no call has to
@@ -57,27 +83,53 @@ thread_local! {
 #[allow(unsafe_code, reason = "the builder calls it by its name")]
 #[unsafe(no_mangle)]
 extern "C" fn prepare() {
-    let warm = engine().and_then(|mut engine| engine.warm_up().map(|()| engine));
+    let warm = Ready::new().and_then(|mut ready| ready.engine.warm_up().map(|()| ready));
     match warm {
-        Ok(engine) => READY.set(Some(engine)),
+        Ok(ready) => {
+            READY.set(Some(ready));
+            image::tidy();
+        }
         // The builder says that the start failed. What it would say is lost; natively, tests say it.
         Err(failure) => panic!("{}", failure.message),
     }
 }
 
-fn engine() -> Result<Engine, Failure> {
-    Engine::new(Rc::new(Outside::default()))
+impl Ready {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self { engine: Engine::new(Rc::new(Outside::default()))?, loaded: None })
+    }
+
+    fn take() -> Result<Self, Failure> {
+        READY.take().map_or_else(Self::new, Ok)
+    }
 }
 
-fn with_program<T>(run: impl FnOnce(&mut Engine, Program<'_>) -> Result<T, Failure>) -> Result<T, HandlerError> {
-    let module = config::get("charm.module")
-        .ok_or_else(|| Failure::new("the host handed in no module: its configuration lacks `charm.module`"));
-    let file = config::get("charm.file").unwrap_or_else(|| "charm".into());
-    let files = config::get("charm.files").and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-    let result = module.and_then(|module| {
+/// A charm's program, as the host handed it in.
+struct Handed {
+    file: String,
+    module: String,
+    files: BTreeMap<String, String>,
+}
+
+impl Handed {
+    fn get() -> Result<Self, Failure> {
+        let module = config::get("charm.module")
+            .ok_or_else(|| Failure::new("the host handed in no module: its configuration lacks `charm.module`"))?;
+        let file = config::get("charm.file").unwrap_or_else(|| "charm".into());
+        let files = config::get("charm.files").and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        Ok(Self { file, module, files })
+    }
+
+    fn program(&self) -> Program<'_> {
+        Program { file: &self.file, module: &self.module, files: &self.files }
+    }
+}
+
+fn call<T>(run: impl FnOnce(&mut Ready, Program<'_>) -> Result<T, Failure>) -> Result<T, HandlerError> {
+    let result = Handed::get().and_then(|handed| {
         // It goes with the instance, which takes less time than to take it apart.
-        let mut engine = ManuallyDrop::new(READY.take().map_or_else(engine, Ok)?);
-        run(&mut engine, Program { file: &file, module: &module, files: &files })
+        let mut ready = ManuallyDrop::new(Ready::take()?);
+        run(&mut ready, handed.program())
     });
     result.map_err(|failure| HandlerError { message: failure.message, stack: failure.stack })
 }
@@ -91,10 +143,12 @@ struct Outside {
 
 impl Host for Outside {
     fn cell(&self, name: &str) -> Result<Option<String>, String> {
+        image::ask();
         cells::get(name).map_err(|error| cell_error(&error))
     }
 
     fn set_cell(&self, name: &str, json: &str) -> Result<(), String> {
+        image::ask();
         cells::set(name, json).map_err(|error| cell_error(&error))
     }
 
@@ -103,6 +157,7 @@ impl Host for Outside {
     }
 
     fn log(&self, level: Level, message: &str) {
+        image::ask();
         let level = match level {
             Level::Trace => log::Level::Trace,
             Level::Debug => log::Level::Debug,
@@ -114,16 +169,19 @@ impl Host for Outside {
     }
 
     fn now(&self) -> u64 {
+        image::ask();
         monotonic_clock::now()
     }
 
     fn wall_clock(&self) -> i64 {
+        image::ask();
         let now = wall_clock::now();
         i64::try_from(now.seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000)
             + i64::from(now.nanoseconds / 1_000_000)
     }
 
     fn send(&self, request: Request) -> Result<RequestId, String> {
+        image::ask();
         let id = self.last.get().wrapping_add(1);
         self.last.set(id);
         self.requests.send(id, request)?;
@@ -135,6 +193,7 @@ impl Host for Outside {
     }
 
     fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Result<Response, String>)> {
+        image::ask();
         self.requests.wait(deadline)
     }
 }
@@ -156,6 +215,7 @@ fn cell_error(error: &cells::CellError) -> String {
 )]
 #[unsafe(no_mangle)]
 unsafe extern "Rust" fn __getrandom_v03_custom(destination: *mut u8, length: usize) -> Result<(), getrandom::Error> {
+    image::ask();
     let bytes = random::get_random_bytes(length as u64);
     // SAFETY: the caller's buffer has `length` bytes, and no more than that came.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), destination, bytes.len().min(length)) };

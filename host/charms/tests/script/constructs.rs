@@ -123,16 +123,16 @@ async fn every_construct_does_what_the_table_says() {
                     }
                 }
             }
-            Expect::Out(expected) => match run(&component, &source).await {
+            Expect::Out(expected) => match run_twice(&component, &source).await {
                 Ok(out) if out == serde_json::from_str::<Value>(expected).unwrap() => Ok(()),
                 Ok(out) => Err(format!("{out}, and not {expected}")),
                 Err(error) => Err(error),
             },
-            Expect::Fails(message) => match run(&component, &source).await {
+            Expect::Fails(message) => match run_twice(&component, &source).await {
                 Ok(out) => Err(format!("it does not fail, and leaves {out}")),
                 Err(error) => (error.contains(message) && error.contains("charm.tsx:")).then_some(()).ok_or(error),
             },
-            Expect::FailsWhole(message) => match run(&component, &source).await {
+            Expect::FailsWhole(message) => match run_twice(&component, &source).await {
                 Ok(out) => Err(format!("it does not fail, and leaves {out}")),
                 Err(error) => error.contains(message).then_some(()).ok_or(error),
             },
@@ -142,6 +142,15 @@ async fn every_construct_does_what_the_table_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // All that have a stream.
+    assert!(component.programs_kept() > 50, "{} programs were loaded ahead", component.programs_kept());
+}
+
+/// Two charms of one program: the first loads it, the second finds it loaded, and must not show any difference.
+async fn run_twice(component: &std::sync::Arc<bg_sandbox::CharmComponent>, source: &str) -> Result<Value, String> {
+    let loaded = run(component, source).await;
+    let ahead = run(component, source).await;
+    if loaded == ahead { ahead } else { Err(format!("{loaded:?} at first, and {ahead:?} when it was loaded ahead")) }
 }
 
 /// What a charm's cell `out` holds when it was deployed and polled.

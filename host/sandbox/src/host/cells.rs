@@ -1,12 +1,33 @@
-//! A charm's cells, as its program sees them.
+//! A charm's cells, as its program sees them, and the memory that it is loaded into.
 
 use super::CallState;
 use crate::bindings::charm::cells::{self, CellError};
+use crate::bindings::preloaded::image;
 use crate::cells::{CellError as Refusal, Cells};
+use crate::failure::LimitHit;
+use crate::image::Memory;
 
 /// What only guests of world `charm` have.
 pub(crate) struct CharmWorld {
     pub(crate) cells: Cells,
+    pub(crate) memory: Memory,
+}
+
+impl image::Host for CallState<CharmWorld> {
+    fn before(&mut self, memory: Vec<u8>) -> wasmtime::Result<()> {
+        self.world.memory.before(memory);
+        Ok(())
+    }
+
+    fn after(&mut self, memory: Vec<u8>) -> wasmtime::Result<()> {
+        self.world.memory.after(&memory);
+        Ok(())
+    }
+
+    fn pieces(&mut self) -> wasmtime::Result<Vec<u8>> {
+        let pieces = self.world.memory.pieces().map(<[u8]>::to_vec);
+        pieces.ok_or_else(|| LimitHit("there is no image in this call".into()).into())
+    }
 }
 
 impl cells::Host for CallState<CharmWorld> {

@@ -5,7 +5,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::random::BoundedRandom;
 use super::{CallState, CharmWorld, IntegrationWorld, requests};
-use crate::bindings::{charm, integration};
+use crate::bindings::{charm, integration, preloaded};
 
 /// For world `integration`.
 pub(crate) fn integration_linker(engine: &Engine) -> wasmtime::Result<Linker<CallState<IntegrationWorld>>> {
@@ -21,6 +21,7 @@ pub(crate) fn charm_linker(engine: &Engine) -> wasmtime::Result<Linker<CallState
     type State = CallState<CharmWorld>;
     let mut linker = common_linker(engine)?;
     charm::cells::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    preloaded::image::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

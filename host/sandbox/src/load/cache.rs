@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +15,8 @@ use wasmtime::Engine;
 
 use crate::SandboxError;
 
-/// First in each file. Another format gets another number.
-const MAGIC: &[u8; 16] = b"bg-wasm-host/1\r\n";
+/// First in the trailer of each file. Another format gets another number.
+const MAGIC: &[u8; 16] = b"bg-wasm-host/2\r\n";
 /// A SHA-256.
 const DIGEST_BYTES: usize = 32;
 /// The largest file that is read. Machine code takes three to five times its component, which has 32 MiB at most.
@@ -55,11 +55,12 @@ impl Cache {
         Ok(Some(Self { folder: folder.to_owned(), engine: hasher.hex() }))
     }
 
-    /// The compiled form of the component with this SHA-256, if it is there and sound.
-    pub(crate) fn get(&self, sha256: &str) -> Option<Vec<u8>> {
+    /// The file with the compiled form of the component with this SHA-256, if it is there and sound. It begins with the code, and can be
+    /// mapped into memory.
+    pub(crate) fn get(&self, sha256: &str) -> Option<PathBuf> {
         let path = self.path(sha256);
-        match self.read(&path, sha256) {
-            Ok(code) => Some(code),
+        match self.check(&path, sha256) {
+            Ok(()) => Some(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 tracing::warn!(file = %path.display(), %error, "a cached component is not usable; compiling it again");
@@ -68,7 +69,7 @@ impl Cache {
         }
     }
 
-    /// Keeps it for next time. A failure is logged, and costs the next start some time.
+    /// Keeps it. A failure is logged, and costs the next start some time.
     pub(crate) fn put(&self, sha256: &str, code: &[u8]) {
         let path = self.path(sha256);
         if let Err(error) = self.write(&path, sha256, code) {
@@ -83,12 +84,12 @@ impl Cache {
         self.folder.join(format!("{sha256}-{}{SUFFIX}", &self.engine[..16]))
     }
 
-    /// What each file begins with: whose code it is, for which engine.
-    fn header(&self, sha256: &str) -> Vec<u8> {
-        [MAGIC, sha256.as_bytes(), self.engine.as_bytes(), b"\n"].concat()
+    /// What each file ends with: whose code it is, for which engine, and the digest of the code.
+    fn trailer(&self, sha256: &str, digest: &[u8]) -> Vec<u8> {
+        [MAGIC, sha256.as_bytes(), self.engine.as_bytes(), b"\n", digest].concat()
     }
 
-    fn read(&self, path: &Path, sha256: &str) -> io::Result<Vec<u8>> {
+    fn check(&self, path: &Path, sha256: &str) -> io::Result<()> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -101,17 +102,18 @@ impl Cache {
         if metadata.len() > FILE_BYTES {
             return Err(io::Error::other("it is too large"));
         }
-        let header = self.header(sha256);
-        let mut found = vec![0; header.len()];
-        let mut digest = [0; DIGEST_BYTES];
-        file.read_exact(&mut found)?;
-        file.read_exact(&mut digest)?;
-        let mut code = Vec::new();
-        file.take(FILE_BYTES).read_to_end(&mut code)?;
-        if found != header || digest != *Sha256::digest(&code) {
+        let length = self.trailer(sha256, &[0; DIGEST_BYTES]).len();
+        let code = metadata.len().checked_sub(length as u64).ok_or_else(|| io::Error::other("it is incomplete"))?;
+        // Not all of it at once: code that nothing calls need never be in memory.
+        let mut digest = Sha256::new();
+        io::copy(&mut (&mut file).take(code), &mut HashWriter(&mut digest))?;
+        file.seek(SeekFrom::Start(code))?;
+        let mut found = Vec::with_capacity(length);
+        file.read_to_end(&mut found)?;
+        if found != self.trailer(sha256, &digest.finalize()) {
             return Err(io::Error::other("it is damaged"));
         }
-        Ok(code)
+        Ok(())
     }
 
     /// Writes a new file beside the old one and puts it in its place at once, so that no other process sees half of it.
@@ -123,9 +125,8 @@ impl Cache {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
             // The mode above is subject to the umask, which can only take away; this puts it right.
             file.set_permissions(Permissions::from_mode(0o600))?;
-            file.write_all(&self.header(sha256))?;
-            file.write_all(&Sha256::digest(code))?;
             file.write_all(code)?;
+            file.write_all(&self.trailer(sha256, &Sha256::digest(code)))?;
             file.sync_all()?;
             fs::rename(&temporary, path)
         })();
@@ -152,6 +153,20 @@ impl Cache {
 fn check_owner(metadata: &fs::Metadata) -> Result<(), String> {
     let us = rustix::process::geteuid().as_raw();
     if metadata.uid() == us { Ok(()) } else { Err(format!("it belongs to user {}, not to user {us}", metadata.uid())) }
+}
+
+/// Hashes what is written.
+struct HashWriter<'h>(&'h mut Sha256);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Lets what only tells its hash be hashed in a way that stays the same.
@@ -187,13 +202,20 @@ mod tests {
         Cache::open(folder, &engine)
     }
 
+    /// What is found, with the length of the code that was put there.
+    fn code(cache: &Cache, sha256: &str, length: usize) -> Vec<u8> {
+        let mut file = fs::read(cache.get(sha256).unwrap()).unwrap();
+        file.truncate(length);
+        file
+    }
+
     #[test]
     fn what_is_kept_is_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder.path().join("new/cache")).unwrap().unwrap();
         assert_eq!(cache.get(SHA256), None);
         cache.put(SHA256, b"machine code");
-        assert_eq!(cache.get(SHA256).unwrap(), b"machine code");
+        assert_eq!(code(&cache, SHA256, 12), b"machine code");
         assert_eq!(fs::metadata(&cache.folder).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::metadata(cache.path(SHA256)).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), 1);
@@ -237,6 +259,6 @@ mod tests {
             cache.put(&format!("{number:064}"), b"code");
         }
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), FILES);
-        assert_eq!(cache.get(&format!("{:064}", FILES + 2)).unwrap(), b"code");
+        assert_eq!(code(&cache, &format!("{:064}", FILES + 2), 4), b"code");
     }
 }

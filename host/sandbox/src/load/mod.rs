@@ -162,13 +162,16 @@ impl LoadedComponent {
     }
 }
 
-/// Looks for the machine code of a component in the cache.
+/// Looks for the machine code of a component in the cache. It stays in its file, which is mapped: only what is run takes memory.
 pub(crate) fn cached(engine: &Engine, cache: &Cache, info: &ComponentInfo) -> Option<Component> {
-    let code = cache.get(&info.sha256)?;
-    let loaded = activate(engine, &code);
-    loaded
+    let file = cache.get(&info.sha256)?;
+    // SAFETY: as in `activate`: the file was just checked, and files of the cache are never written to, but replaced.
+    #[allow(unsafe_code, reason = "the only way to use compiled code again")]
+    let component = unsafe { Component::deserialize_file(engine, file) };
+    component
         .inspect_err(|error| {
-            tracing::warn!(sha256 = info.sha256, %error, "a cached component does not load; compiling it again");
+            let error = text::one_line(&format!("{error:#}"), PROBLEM_BYTES);
+            tracing::warn!(sha256 = info.sha256, error, "a cached component does not load; compiling it again");
         })
         .ok()
 }

@@ -67,6 +67,7 @@ const CHARMS: Interface = (
 );
 const STATE: Interface = ("state", &["get", "set", "delete", "keys"]);
 const CELLS: Interface = ("cells", &["keys", "get", "set"]);
+const IMAGE: Interface = ("image", &["before", "after", "pieces"]);
 
 /// The packages of WASI 0.2 that are linked, with their interfaces.
 const WASI: [Interface; 7] = [
@@ -104,10 +105,18 @@ impl World {
         }
     }
 
+    /// What is called if it is there.
+    fn further_exports(self) -> &'static [&'static str] {
+        match self {
+            Self::Integration => &[],
+            Self::Charm => &["preload", "restore"],
+        }
+    }
+
     fn interfaces(self) -> &'static [Interface] {
         match self {
             Self::Integration => &[CONFIG, LOG, VALUES, CHARMS, STATE],
-            Self::Charm => &[CONFIG, LOG, VALUES, CELLS],
+            Self::Charm => &[CONFIG, LOG, VALUES, CELLS, IMAGE],
         }
     }
 
@@ -133,7 +142,8 @@ impl World {
         // Never called, so harmless; tools add some of their own (`wasi:cli/run`). But where something is missing, a name
         // that nobody knows may be what it should have been.
         for export in &info.exports {
-            if export.kind != ItemKind::Type && !self.exports().contains(&export.name.as_str()) {
+            let known = [self.exports(), self.further_exports()].concat();
+            if export.kind != ItemKind::Type && !known.contains(&export.name.as_str()) {
                 problems.push(format!(
                     "extra export: `{}` is never called; remove it, if it is not there by mistake",
                     export.name
@@ -220,10 +230,14 @@ mod tests {
     fn the_tables_agree_with_the_contract() {
         let mut resolve = Resolve::default();
         let (package, _) = resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
-        for world in [World::Integration, World::Charm] {
-            let described = &resolve.worlds[resolve.packages[package].worlds[&world.to_string()]];
+        for (name, world, more) in [
+            ("integration", World::Integration, &[][..]),
+            ("charm", World::Charm, &[]),
+            ("preloaded-charm", World::Charm, World::Charm.further_exports()),
+        ] {
+            let described = &resolve.worlds[resolve.packages[package].worlds[name]];
             let exports: Vec<_> = described.exports.iter().map(|(key, _)| resolve.name_world_key(key)).collect();
-            assert_eq!(exports, world.exports());
+            assert_eq!(exports, [more, world.exports()].concat());
             for item in described.imports.values() {
                 let WorldItem::Interface { id, .. } = item else { continue };
                 let interface = &resolve.interfaces[*id];

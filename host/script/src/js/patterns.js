@@ -292,8 +292,12 @@ function charmName() {
   return name === "" ? undefined : name;
 }
 
-function handle(factory, streamName, event) {
+// Makes the charm's cells and streams for a call.
+function make(factory) {
   instantiate(factory, {});
+}
+
+function handle(streamName, event) {
   const stream = charm.streams.get(streamName);
   if (stream === undefined) throw new TypeError(`the charm has no stream ${JSON.stringify(streamName)}`);
   begin();
@@ -340,6 +344,7 @@ return {
   enter,
   setup,
   finish,
+  make,
   handle,
   settle,
   store,

@@ -1,0 +1,210 @@
+//! The images of the programs that are in use.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+
+use crate::image::Image;
+
+/// What an entry takes beside its image, bytes.
+const ENTRY: u64 = 200;
+/// How many images there may well be, for the cache to begin with.
+const ESTIMATE: usize = 100;
+/// Once there are so many parts of ten of what there may be, images are made only in one part of so many of the time: where more
+/// programs are in use than there is room for, those that are made are gone before they are of use.
+const PART: u32 = 10;
+
+/// The digest of the `config` that an image is made with.
+type Key = [u8; 32];
+
+/// What is known of a program.
+#[derive(Clone)]
+enum Entry {
+    /// It was called once, and may never be called again.
+    Seen,
+    /// Somebody makes its image.
+    Making,
+    Image(Image),
+    /// It has none.
+    Impossible,
+}
+
+/// What came of making an image.
+pub(crate) enum Made {
+    Image(Image),
+    /// It may be made later.
+    NotNow,
+    /// The program can't be kept.
+    Impossible,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, Entry> for Weight {
+    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
+        ENTRY + if let Entry::Image(image) = entry { image.pieces.len() as u64 } else { 0 }
+    }
+}
+
+/// Images by what they were made with: those that are used most, up to a number of bytes.
+pub(crate) struct Images {
+    cache: Cache<Key, Entry, Weight>,
+    /// Before this, no image is made if there is hardly room for one.
+    pause: Mutex<Instant>,
+}
+
+impl Images {
+    /// Room for that many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { cache: Cache::with_weighter(ESTIMATE, bytes as u64, Weight), pause: Mutex::new(Instant::now()) }
+    }
+
+    /// The image of a program, if it has one; an error if one should be made.
+    pub(crate) fn find(&self, config: &BTreeMap<String, String>) -> Result<Option<Image>, Making<'_>> {
+        let key = key(config);
+        match self.cache.get(&key) {
+            Some(Entry::Image(image)) => Ok(Some(image)),
+            Some(Entry::Seen) if self.may_make() => {
+                self.cache.insert(key, Entry::Making);
+                Err(Making { images: self, key, begun: Instant::now(), made: Made::NotNow })
+            }
+            Some(_) => Ok(None),
+            None => {
+                self.cache.insert(key, Entry::Seen);
+                Ok(None)
+            }
+        }
+    }
+
+    /// How many images there are.
+    pub(crate) fn count(&self) -> usize {
+        self.cache.iter().filter(|(_, entry)| matches!(entry, Entry::Image(_))).count()
+    }
+
+    fn may_make(&self) -> bool {
+        self.cache.weight() / 9 < self.cache.capacity() / 10
+            || Instant::now() >= *self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An image is being made. If that comes to nothing, another call may try it.
+pub(crate) struct Making<'i> {
+    images: &'i Images,
+    key: Key,
+    begun: Instant,
+    made: Made,
+}
+
+impl Making<'_> {
+    pub(crate) fn end(mut self, made: Made) {
+        self.made = made;
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        let entry = match std::mem::replace(&mut self.made, Made::NotNow) {
+            Made::Image(image) => Entry::Image(image),
+            Made::NotNow => Entry::Seen,
+            Made::Impossible => Entry::Impossible,
+        };
+        self.images.cache.insert(self.key, entry);
+        let now = Instant::now();
+        *self.images.pause.lock().unwrap_or_else(PoisonError::into_inner) = now + (now - self.begun) * (PART - 1);
+    }
+}
+
+fn key(config: &BTreeMap<String, String>) -> Key {
+    let mut hash = Sha256::new();
+    for text in config.iter().flat_map(|(key, value)| [key, value]) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(number: usize) -> BTreeMap<String, String> {
+        BTreeMap::from([("charm.module".to_owned(), number.to_string())])
+    }
+
+    fn image(bytes: usize) -> Image {
+        Image { memory: 0, pieces: vec![0; bytes].into() }
+    }
+
+    /// Calls a program, and makes its image if that is wanted. Whether there is one now.
+    fn call(images: &Images, number: usize, bytes: usize) -> bool {
+        match images.find(&program(number)) {
+            Ok(found) => found.is_some(),
+            Err(making) => {
+                making.end(Made::Image(image(bytes)));
+                true
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_is_made_at_the_second_call_and_by_one_caller() {
+        let images = Images::new(1 << 20);
+        assert!(matches!(images.find(&program(1)), Ok(None)));
+        let making = images.find(&program(1)).err().unwrap();
+        assert!(matches!(images.find(&program(1)), Ok(None)));
+        making.end(Made::Image(image(10)));
+        assert_eq!(images.find(&program(1)).ok().unwrap(), Some(image(10)));
+        assert!(matches!(images.find(&program(2)), Ok(None)));
+    }
+
+    #[test]
+    fn whoever_gives_up_leaves_it_to_the_next() {
+        let images = Images::new(1 << 20);
+        assert!(!call(&images, 1, 10));
+        drop(images.find(&program(1)).err().unwrap());
+        assert!(call(&images, 1, 10));
+    }
+
+    #[test]
+    fn what_has_no_image_is_not_tried_again() {
+        let images = Images::new(1 << 20);
+        assert!(!call(&images, 1, 10));
+        images.find(&program(1)).err().unwrap().end(Made::Impossible);
+        assert!(!call(&images, 1, 10));
+    }
+
+    #[test]
+    fn there_are_no_more_bytes_than_there_may_be_and_what_is_used_stays() {
+        let images = Images::new(100_000);
+        for round in 0..3 {
+            for number in 0..1_000 {
+                call(&images, number, 10_000);
+                if round > 0 {
+                    call(&images, 0, 10_000);
+                }
+            }
+        }
+        assert!(images.cache.weight() <= 100_000, "{}", images.cache.weight());
+        assert!((1..10).contains(&images.count()), "{}", images.count());
+        assert!(call(&images, 0, 10_000), "the one that is called all the time");
+    }
+
+    #[test]
+    fn programs_are_told_apart_by_all_that_they_are_given() {
+        let keys = [
+            BTreeMap::new(),
+            BTreeMap::from([("a".to_owned(), "bc".to_owned())]),
+            BTreeMap::from([("ab".to_owned(), "c".to_owned())]),
+            BTreeMap::from([("a".to_owned(), "b".to_owned()), ("c".to_owned(), String::new())]),
+        ]
+        .map(|config| key(&config));
+        for (at, one) in keys.iter().enumerate() {
+            assert!(!keys[at + 1..].contains(one));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The memory that a program makes when it is loaded: how it is handed to the host, and how it is put back.
+//!
+//! What is kept is all of the memory above the stack: the stack is empty where a call of the host begins and where it ends, and in
+//! between it belongs to whoever puts the rest back.
+
+#![allow(unsafe_code, reason = "the memory as such is what this is about")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::arch::wasm32::{memory_grow, memory_size};
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::bindings::commontools::background::image;
+
+/// What memory grows by, bytes.
+const PAGE: usize = 64 * 1024;
+
+/// So much of the stack is out of reach of the few calls that put memory back: half of it, which `build.rs` sets.
+const DEEP: usize = 2 * 1024 * 1024;
+
+/// How much memory a call finds ready, bytes: what most of them need.
+const SPARE: usize = 1024 * 1024;
+
+/// The sizes of free memory that are looked for, as powers of two: from less than anything is, to more than there is in one piece.
+const GAPS: (u32, u32) = (4, 16);
+
+/// Set while a program is loaded ahead.
+static LOADING: AtomicBool = AtomicBool::new(false);
+/// Set for one allocation that is to lie where nothing is put back.
+static ASIDE: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" {
+    /// The linker's: its address is where the stack ends and all else begins.
+    static __global_base: u8;
+}
+
+/// A place for `bytes` that nothing is put over: deep in the stack, where nobody is yet, or else beyond all the memory that there is. It
+/// is good until a call nests deeply.
+fn aside(bytes: usize) -> *mut u8 {
+    let start = if bytes <= DEEP { Some(PAGE) } else { grow(bytes.div_ceil(PAGE)) };
+    start.map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
+}
+
+/// Adds pages; none if there are none. Returns the address of the first.
+fn grow(pages: usize) -> Option<usize> {
+    let size = memory_grow::<0>(pages);
+    (size != usize::MAX).then_some(size * PAGE)
+}
+
+/// The memory above the stack.
+fn memory() -> &'static [u8] {
+    let start = &raw const __global_base;
+    let length = memory_size::<0>() * PAGE - start.addr();
+    // SAFETY: that far the memory goes. Nothing writes to it while the host reads it, which is all that is done with this.
+    unsafe { slice::from_raw_parts(start, length) }
+}
+
+/// Ends the call if a program is being loaded ahead: whatever it asks of the outside would be the same for every call.
+pub(super) fn ask() {
+    assert!(!LOADING.load(Relaxed), "nothing outside answers while a program is loaded ahead");
+}
+
+/// Hands in the memory as `load` makes it, if it answers that it has loaded something.
+pub(super) fn keep(load: impl FnOnce() -> bool) -> bool {
+    image::before(memory());
+    LOADING.store(true, Relaxed);
+    let loaded = load();
+    LOADING.store(false, Relaxed);
+    if loaded {
+        image::after(memory());
+    }
+    loaded
+}
+
+/// Puts the memory back as it was when it had `bytes` bytes above the stack.
+pub(super) fn restore(bytes: u32) {
+    let start = (&raw const __global_base).cast_mut();
+    let missing = (start.addr() + bytes as usize).div_ceil(PAGE).saturating_sub(memory_size::<0>());
+    assert!(grow(missing).is_some(), "there is no room for what was loaded ahead");
+    ASIDE.store(true, Relaxed);
+    // It is not the allocator's, which never hears of it.
+    let pieces = ManuallyDrop::new(image::pieces());
+    let mut rest = pieces.as_slice();
+    let mut at = start;
+    while let Some((head, tail)) = rest.split_first_chunk::<8>() {
+        let [skip, length] = [head.first_chunk(), head.last_chunk()]
+            .map(|number| number.map_or(0, |bytes: &[u8; 4]| u32::from_le_bytes(*bytes) as usize));
+        let (piece, tail) = tail.split_at(length);
+        // SAFETY: the host hands out what `keep` handed in, of an instance like this one, so that it fits. Nothing that runs
+        // here is up there: neither the stack nor the pieces.
+        unsafe {
+            at = at.add(skip);
+            ptr::copy_nonoverlapping(piece.as_ptr(), at, length);
+            at = at.add(length);
+        }
+        rest = tail;
+    }
+}
+
+/// Leaves nothing free between what is in use, so that all that a call allocates lies together: the fewer pages a call writes to, the
+/// sooner they are put back. What it allocates is there already, and need not be asked for.
+pub(super) fn tidy() {
+    assert!((&raw const __global_base).addr() >= 2 * DEEP, "the stack is not where it should be");
+    let spare = Vec::<u8>::with_capacity(SPARE);
+    let beyond = spare.as_ptr().addr();
+    drop(std::hint::black_box(spare));
+    for size in (GAPS.0..=GAPS.1).rev().map(|bits| 1_usize << bits) {
+        loop {
+            let block = std::hint::black_box(Vec::<u8>::with_capacity(size));
+            if block.as_ptr().addr() >= beyond {
+                break;
+            }
+            std::mem::forget(block);
+        }
+    }
+}
+
+/// The system's allocator, which clears what is given back while a program is loaded ahead, so that less is to be kept.
+struct Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+// SAFETY: the system's allocator does it all, but for one allocation, which is in pages that nobody else has.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if ASIDE.swap(false, Relaxed) {
+            return aside(layout.size());
+        }
+        // SAFETY: as the caller says.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller says.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as the caller says, who owns it until then.
+        unsafe {
+            if LOADING.load(Relaxed) {
+                ptr::write_bytes(memory, 0, layout.size());
+            }
+            System.dealloc(memory, layout);
+        }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !LOADING.load(Relaxed) {
+            // SAFETY: as the caller says.
+            return unsafe { System.realloc(memory, layout, size) };
+        }
+        // SAFETY: as the caller says: the size is one that a layout may have.
+        unsafe {
+            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !moved.is_null() {
+                ptr::copy_nonoverlapping(memory, moved, layout.size().min(size));
+                self.dealloc(memory, layout);
+            }
+            moved
+        }
+    }
+}
