@@ -12,7 +12,7 @@ use super::view::LocalCharm;
 use super::{LocalRuntime, access, logs};
 use crate::api::Shape;
 use crate::paths::at;
-use crate::store::{self, Cells, Failure, StoredCharm};
+use crate::store::{self, Cells, Failure, StoredCharm, Touch};
 use crate::{AccessLevel, Actor};
 
 /// The local runtime, for one actor; made by [`LocalRuntime::as_actor`].
@@ -67,10 +67,11 @@ impl LocalHandle {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        touch: Touch,
         work: impl FnOnce(&Transaction<'_>, &Actor) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, RuntimeError> {
         let actor = self.actor.clone();
-        self.runtime.database.write(move |tx| work(tx, &actor)).await
+        self.runtime.database.write_touching(touch, move |tx| work(tx, &actor)).await
     }
 
     /// Writes registrations, and wakes who waits for that.
@@ -78,7 +79,7 @@ impl LocalHandle {
         &self,
         work: impl FnOnce(&Transaction<'_>, &Actor) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, RuntimeError> {
-        let changed = self.write(|tx, actor| {
+        let changed = self.write(Touch::None, |tx, actor| {
             let value = work(tx, actor)?;
             Ok((value, store::registrations::revision(tx)?))
         });
@@ -152,7 +153,7 @@ impl CharmRuntime for LocalHandle {
             return Ok(());
         }
         let runs = runs.to_vec();
-        self.write(move |tx, actor| {
+        self.write(Touch::None, move |tx, actor| {
             access::system(tx, actor, AccessLevel::Write)?;
             for run in &runs {
                 let stored = match store::charms::find(tx, &run.charm) {
@@ -180,7 +181,7 @@ impl CharmRuntime for LocalHandle {
 
     async fn prepare_list(&self, integration: &IntegrationId) -> Result<(), RuntimeError> {
         let integration = integration.clone();
-        self.write(move |tx, actor| {
+        self.write(Touch::None, move |tx, actor| {
             access::system(tx, actor, AccessLevel::Write)?;
             store::registrations::prepare_list(tx, &integration)
         })
@@ -190,7 +191,7 @@ impl CharmRuntime for LocalHandle {
     async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError> {
         let view = self.view(charm);
         view.look().await?;
-        Ok(Arc::new(view))
+        Ok(Arc::new(view.open(&self.runtime.opened)))
     }
 
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {

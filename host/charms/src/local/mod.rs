@@ -65,6 +65,7 @@ pub struct LocalRuntime {
     oauth: Option<oauth::Refresher>,
     owner: Option<Did>,
     turns: turns::Turns,
+    opened: Arc<view::Opened>,
     watch: watch::Watch,
 }
 
@@ -87,6 +88,7 @@ impl LocalRuntime {
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
             owner: options.owner,
             turns: turns::Turns::default(),
+            opened: Arc::default(),
             watch,
         })
     }

@@ -17,7 +17,7 @@ pub(super) struct Snapshot {
     sealer: Arc<Sealer>,
     charm: Arc<StoredCharm>,
     /// All of them, unless they are too large for that.
-    cells: Option<BTreeMap<String, String>>,
+    cells: Option<Arc<BTreeMap<String, String>>>,
     trouble: Trouble,
 }
 
@@ -55,7 +55,7 @@ impl Snapshot {
         database: Arc<Database>,
         sealer: Arc<Sealer>,
         charm: Arc<StoredCharm>,
-        cells: Option<BTreeMap<String, String>>,
+        cells: Option<Arc<BTreeMap<String, String>>>,
     ) -> Self {
         Self { database, sealer, charm, cells, trouble: Trouble::default() }
     }

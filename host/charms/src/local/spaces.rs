@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::access;
 use super::handle::LocalHandle;
-use crate::store;
+use crate::store::{self, Touch};
 use crate::{
     AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, Spaces, Subject,
 };
@@ -34,7 +34,7 @@ impl Spaces for LocalHandle {
         level: Option<AccessLevel>,
     ) -> Result<Acl, RuntimeError> {
         let (space, subject) = (space.clone(), subject.clone());
-        self.write(move |tx, actor| {
+        self.write(Touch::Any, move |tx, actor| {
             access::known_space(tx, actor, &space, AccessLevel::Owner)?;
             store::spaces::set_acl(tx, &space, &subject, level)?;
             store::spaces::acl(tx, &space)

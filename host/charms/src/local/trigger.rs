@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use super::redact::redact;
 use super::snapshot::Snapshot;
+use super::view::Seen;
 use super::{Handlers, LocalRuntime, access, logs};
-use crate::store::{self, Cells, Failure, Sealer, StoredCharm, excess};
+use crate::store::{self, Cells, Failure, Sealer, StoredCharm, Touch, excess, secrets_in};
 use crate::transpile::Transpiled;
 use crate::{AccessLevel, Actor};
 
@@ -24,8 +25,8 @@ const ATTEMPTS: usize = 3;
 /// What is known of a charm when its call begins.
 struct Begun {
     charm: Arc<StoredCharm>,
-    program: Transpiled,
-    cells: Option<BTreeMap<String, String>>,
+    program: Arc<Transpiled>,
+    cells: Option<Arc<BTreeMap<String, String>>>,
     secrets: Vec<Secret>,
 }
 
@@ -61,6 +62,13 @@ impl LocalRuntime {
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
+        // Whoever polls it has just read it. Should another process have written since, its version tells when this is kept.
+        if let Some(Seen { charm, program, cells: Some(cells), .. }) = self.opened.fresh(&self.database, charm, actor)
+            && charm.has_stream(stream)
+        {
+            let secrets = secrets_in(&charm, &cells).map_err(|failure| self.database.failed(failure))?;
+            return Ok(Begun { charm, program, cells: Some(cells), secrets });
+        }
         let (actor, charm, stream, sealer) = (actor.clone(), charm.clone(), stream.to_owned(), self.sealer.clone());
         let begun = self.database.read(move |tx| {
             let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
@@ -71,8 +79,8 @@ impl LocalRuntime {
             let program = store::charms::program(tx, stored.row)?;
             let cells = Cells::of(tx, &sealer, &stored);
             let texts = cells.texts()?;
-            let secrets = texts.as_ref().map_or_else(|| cells.secrets(), |texts| cells.secrets_in(texts))?;
-            Ok(Begun { charm: Arc::new(stored), program, cells: texts, secrets })
+            let secrets = texts.as_ref().map_or_else(|| cells.secrets(), |texts| secrets_in(&stored, texts))?;
+            Ok(Begun { charm: Arc::new(stored), program: Arc::new(program), cells: texts.map(Arc::new), secrets })
         });
         begun.await
     }
@@ -111,7 +119,8 @@ impl LocalRuntime {
     /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
     async fn keep(&self, charm: &Arc<StoredCharm>, finished: Finished) -> Result<Option<Outcome>, RuntimeError> {
         let (sealer, charm) = (self.sealer.clone(), charm.clone());
-        self.database.write(move |tx| keep(tx, &sealer, &charm, finished)).await
+        let touch = Touch::Charm(charm.summary.charm.clone());
+        self.database.write_touching(touch, move |tx| keep(tx, &sealer, &charm, finished)).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! A charm as integrations see it: without its secrets.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::access;
 use crate::api::Shape;
 use crate::links::Reader;
-use crate::store::{Cells, Database, Failure, Sealer, StoredCharm};
+use crate::store::{self, Cells, Database, Failure, Sealer, StoredCharm};
+use crate::transpile::Transpiled;
 use crate::{AccessLevel, Actor, CharmSummary};
 
 /// How long what was read of a charm counts, if nothing was written here since. Another process may write meanwhile: then it is
@@ -24,23 +25,57 @@ pub(super) struct LocalCharm {
     sealer: Arc<Sealer>,
     actor: Actor,
     charm: CharmRef,
-    seen: Mutex<Option<Seen>>,
+    seen: Arc<LastSeen>,
 }
 
-/// What was read in one go, since a poll asks several questions.
+type LastSeen = Mutex<Option<Seen>>;
+
+/// What was read in one go, since a poll asks several questions, and runs the program then.
 #[derive(Clone)]
-struct Seen {
+pub(super) struct Seen {
     at: Instant,
     /// Of [`Database::writes`], before it was read.
     writes: u64,
-    charm: Arc<StoredCharm>,
+    pub(super) charm: Arc<StoredCharm>,
+    pub(super) program: Arc<Transpiled>,
     /// All of them, unless they are too large for that, or damaged: that is told when one is asked for.
-    cells: Option<Arc<BTreeMap<String, String>>>,
+    pub(super) cells: Option<Arc<BTreeMap<String, String>>>,
+    /// Who has read it, if that actor may write to the charm, too.
+    may_write: Option<Actor>,
+}
+
+/// What the charms that are open have read last, for the polls that opened them.
+#[derive(Default)]
+pub(super) struct Opened(Mutex<HashMap<CharmRef, Weak<LastSeen>>>);
+
+impl Opened {
+    /// What was read of a charm that is open, if it still counts and the actor may write there.
+    pub(super) fn fresh(&self, database: &Database, charm: &CharmRef, actor: &Actor) -> Option<Seen> {
+        let seen = self.lock().get(charm).and_then(Weak::upgrade)?;
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        (seen.may_write.as_ref() == Some(actor) && seen.is_fresh(database.writes(charm))).then_some(seen)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CharmRef, Weak<LastSeen>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn is_fresh(&self, writes: u64) -> bool {
+        self.writes == writes && self.at.elapsed() < FRESH
+    }
 }
 
 impl LocalCharm {
     pub(super) fn new(database: Arc<Database>, sealer: Arc<Sealer>, actor: Actor, charm: CharmRef) -> Self {
-        Self { database, sealer, actor, charm, seen: Mutex::default() }
+        Self { database, sealer, actor, charm, seen: Arc::default() }
+    }
+
+    /// Lets polls of the charm find what this one has read, as long as it is there.
+    pub(super) fn open(self, opened: &Arc<Opened>) -> OpenCharm {
+        opened.lock().insert(self.charm.clone(), Arc::downgrade(&self.seen));
+        OpenCharm { charm: self, opened: opened.clone() }
     }
 
     /// Reads what most questions are about.
@@ -49,15 +84,28 @@ impl LocalCharm {
     }
 
     async fn seen(&self) -> Result<Seen, RuntimeError> {
-        let writes = self.database.writes();
+        let writes = self.database.writes(&self.charm);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(seen) = seen.filter(|seen| seen.writes == writes && seen.at.elapsed() < FRESH) {
+        if let Some(seen) = seen.filter(|seen| seen.is_fresh(writes)) {
             return Ok(seen);
         }
         let at = Instant::now();
-        let read = self.read(|charm, cells| Ok((charm.clone(), cells.texts().ok().flatten())));
-        let (charm, cells) = read.await?;
-        let seen = Seen { at, writes, charm: Arc::new(charm), cells: cells.map(Arc::new) };
+        let (sealer, actor, charm) = (Arc::clone(&self.sealer), self.actor.clone(), self.charm.clone());
+        let read = self.database.read(move |tx| {
+            let stored = access::charm(tx, &actor, &charm, AccessLevel::Read)?;
+            let program = store::charms::program(tx, stored.row)?;
+            let cells = Cells::of(tx, &sealer, &stored).texts().ok().flatten();
+            let may_write = access::space(tx, &actor, &charm.space, AccessLevel::Write).is_ok().then_some(actor);
+            Ok(Seen {
+                at,
+                writes,
+                charm: Arc::new(stored),
+                program: Arc::new(program),
+                cells: cells.map(Arc::new),
+                may_write,
+            })
+        });
+        let seen = read.await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
         Ok(seen)
     }
@@ -117,6 +165,41 @@ impl Charm for LocalCharm {
         };
         let value = |name: &str| cells.get(name).map(|text| Cells::parsed(&self.charm, name, text)).transpose();
         Reader::new(&charm.secrets, &value).lookup(path).map_err(|failure| self.database.failed(failure))
+    }
+}
+
+/// A charm that is open.
+pub(super) struct OpenCharm {
+    charm: LocalCharm,
+    opened: Arc<Opened>,
+}
+
+impl Drop for OpenCharm {
+    fn drop(&mut self) {
+        let mut opened = self.opened.lock();
+        // It may have been opened again since.
+        if opened.get(&self.charm.charm).is_some_and(|seen| seen.as_ptr() == Arc::as_ptr(&self.charm.seen)) {
+            opened.remove(&self.charm.charm);
+        }
+    }
+}
+
+#[async_trait]
+impl Charm for OpenCharm {
+    fn charm_ref(&self) -> &CharmRef {
+        self.charm.charm_ref()
+    }
+
+    async fn keys(&self) -> Result<Vec<String>, RuntimeError> {
+        self.charm.keys().await
+    }
+
+    async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError> {
+        self.charm.has_stream(name).await
+    }
+
+    async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
+        self.charm.get(path).await
     }
 }
 

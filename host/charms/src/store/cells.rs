@@ -117,18 +117,22 @@ impl<'a> Cells<'a> {
         for name in self.names()?.into_iter().filter(|name| self.secrets.touches_cell(name)) {
             texts.extend(self.text(&name)?.map(|text| (name, text)));
         }
-        self.secrets_in(&texts)
+        found(self.charm, self.secrets, &texts)
     }
+}
 
-    /// The same, of cells that were read before.
-    pub(crate) fn secrets_in(&self, texts: &BTreeMap<String, String>) -> Result<Vec<Secret>, Failure> {
-        let mut secrets = Vec::new();
-        for (name, text) in texts.iter().filter(|(name, _)| self.secrets.touches_cell(name)) {
-            let value = Self::parsed(self.charm, name, text)?;
-            secrets.extend(self.secrets.texts(name, value).into_iter().map(Secret::new));
-        }
-        Ok(secrets)
+/// Every secret text in the cells of a charm, as they were read before.
+pub(crate) fn secrets_in(charm: &StoredCharm, texts: &BTreeMap<String, String>) -> Result<Vec<Secret>, Failure> {
+    found(&charm.summary.charm, &charm.secrets, texts)
+}
+
+fn found(charm: &CharmRef, paths: &SecretPaths, texts: &BTreeMap<String, String>) -> Result<Vec<Secret>, Failure> {
+    let mut secrets = Vec::new();
+    for (name, text) in texts.iter().filter(|(name, _)| paths.touches_cell(name)) {
+        let value = Cells::parsed(charm, name, text)?;
+        secrets.extend(paths.texts(name, value).into_iter().map(Secret::new));
     }
+    Ok(secrets)
 }
 
 fn damaged(charm: &CharmRef, name: &str) -> Failure {

@@ -1,25 +1,24 @@
 //! Who may use which connection, and on which thread.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bg_poller::RuntimeError;
+use bg_poller::{CharmRef, RuntimeError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::Semaphore;
 
+use super::writer::{NotKept, Touch, Writer, Writes};
 use super::{Failure, OpenError, open};
 
 /// SQLite readers run side by side; more than a few only compete for cores.
 const READERS: usize = 4;
 
-/// One SQLite file: a connection that writes, whose turn is given out in order, and a few that read beside it. Statements run
-/// on threads where blocking is allowed.
+/// One SQLite file: a connection that writes, on a thread of its own, in the order in which it is asked to, and a few that read beside
+/// it, on threads where blocking is allowed.
 pub(crate) struct Database {
     path: PathBuf,
-    writer: Arc<AsyncMutex<Connection>>,
-    /// How many transactions that may have written something have ended, of this process.
-    writes: Arc<AtomicU64>,
+    writer: Writer,
+    writes: Arc<Writes>,
     reader_turns: Arc<Semaphore>,
     idle_readers: Arc<Mutex<Vec<Connection>>>,
 }
@@ -30,9 +29,11 @@ impl Database {
         path: &Path,
         prepare: impl FnOnce(&Transaction<'_>) -> Result<(), Failure>,
     ) -> Result<Self, OpenError> {
-        let mut writer = open::writer(path)?;
-        let prepared =
-            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Failure::from).and_then(|tx| {
+        let mut connection = open::writer(path)?;
+        let prepared = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(Failure::from)
+            .and_then(|tx| {
                 prepare(&tx)?;
                 Ok(tx.commit()?)
             });
@@ -44,39 +45,48 @@ impl Database {
                 return Err(OpenError::Unusable { path: path.to_owned(), problem: other.to_string() });
             }
         }
+        let noted = Arc::<Writes>::default();
+        let writer = Writer::start(connection, Arc::clone(&noted))
+            .map_err(|error| OpenError::Unusable { path: path.to_owned(), problem: error.to_string() })?;
         Ok(Self {
             path: path.to_owned(),
-            writer: Arc::new(AsyncMutex::new(writer)),
-            writes: Arc::default(),
+            writer,
+            writes: noted,
             reader_turns: Arc::new(Semaphore::new(READERS)),
             idle_readers: Arc::default(),
         })
     }
 
-    /// Runs `work` in one transaction that may write from its start. It is committed, durably, if `work` succeeds, or else
-    /// rolled back. It runs to its end even if the caller stops waiting.
+    /// Runs `work`, which may write, and what it writes is kept, durably, if it succeeds, or else undone. It runs to its end even if
+    /// the caller stops waiting.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, RuntimeError> {
-        let mut connection = Arc::clone(&self.writer).lock_owned().await;
-        let writes = Arc::clone(&self.writes);
-        let result = tokio::task::spawn_blocking(move || {
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&tx)?;
-            let committed = tx.commit();
-            // Also if that failed: it does not always say whether anything was written.
-            writes.fetch_add(1, Ordering::SeqCst);
-            committed?;
-            Ok(value)
-        })
-        .await;
-        self.answer(result)
+        self.write_touching(Touch::Any, work).await
     }
 
-    /// A number that has changed once this process has written something: what was read before may not be so any more.
-    pub(crate) fn writes(&self) -> u64 {
-        self.writes.load(Ordering::SeqCst)
+    /// The same, where it is known what of charms it may change.
+    pub(crate) async fn write_touching<T: Send + 'static>(
+        &self,
+        touch: Touch,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        self.writer.write(touch, work).await.map_err(|problem| {
+            let problem = match problem {
+                NotKept::Failed(failure) => return self.failed(failure),
+                NotKept::NotCommitted(problem) => problem,
+                NotKept::Panicked => "what was to be written panicked, which is a fault of this program".to_owned(),
+                NotKept::Gone => "the thread that writes is gone".to_owned(),
+            };
+            RuntimeError::Unavailable(format!("the database {}: {problem}", self.path.display()))
+        })
+    }
+
+    /// A number that has changed once this process may have written something of that charm: what was read before may not be so
+    /// any more.
+    pub(crate) fn writes(&self, charm: &CharmRef) -> u64 {
+        self.writes.of(charm)
     }
 
     /// Runs `work` on one state of the database.
@@ -96,18 +106,20 @@ impl Database {
             value
         })
         .await;
-        self.answer(result)
+        match result {
+            Ok(result) => result.map_err(|failure| self.failed(failure)),
+            Err(error) => Err(RuntimeError::Unavailable(format!(
+                "the database {}: a task ended early: {error}",
+                self.path.display()
+            ))),
+        }
     }
 
     /// Moves what is in the write-ahead log into the file, and empties the log, as far as others that read it let that happen:
     /// what was overwritten should not stay in it.
     pub(crate) async fn forget_log(&self) {
-        let connection = Arc::clone(&self.writer).lock_owned().await;
-        let moved = tokio::task::spawn_blocking(move || {
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
-        });
-        match moved.await {
-            Ok(Ok(false)) => {}
+        match self.writer.forget_log().await {
+            Some(Ok(true)) => {}
             // It is done with the next one: nothing depends on it.
             other => tracing::debug!(?other, "the write-ahead log was not emptied"),
         }
@@ -126,16 +138,6 @@ impl Database {
             other => {
                 RuntimeError::Unavailable(format!("the database {}: {other}{}", self.path.display(), other.mend()))
             }
-        }
-    }
-
-    fn answer<T>(&self, result: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, RuntimeError> {
-        match result {
-            Ok(result) => result.map_err(|failure| self.failed(failure)),
-            Err(error) => Err(RuntimeError::Unavailable(format!(
-                "the database {}: a task ended early: {error}",
-                self.path.display()
-            ))),
         }
     }
 }

@@ -18,9 +18,10 @@ mod schema;
 mod seal;
 pub(crate) mod spaces;
 mod state;
+mod writer;
 
 pub use backup::{BackupError, backup};
-pub(crate) use cells::Cells;
+pub(crate) use cells::{Cells, secrets_in};
 pub(crate) use charms::{NewCharm, StoredCharm};
 pub(crate) use connections::Database;
 pub(crate) use error::Failure;
@@ -29,3 +30,4 @@ pub use key::KeyError;
 pub use poll::SqlitePollStore;
 pub(crate) use quota::excess;
 pub(crate) use seal::Sealer;
+pub(crate) use writer::Touch;

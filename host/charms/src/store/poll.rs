@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMillis};
 
 use super::charms::charm_ref;
-use super::{Database, Failure, OpenError};
+use super::{Database, Failure, OpenError, Touch};
 
 /// Poll state and integrations' state in a SQLite file: the local charm runtime's
 /// ([`LocalRuntime::poll_store`](crate::LocalRuntime::poll_store)), or one of its own beside a remote runtime.
@@ -60,7 +60,7 @@ impl PollStore for SqlitePollStore {
             return Ok(());
         }
         let states = states.to_vec();
-        let saved = self.database.write(move |tx| {
+        let saved = self.database.write_touching(Touch::None, move |tx| {
             let mut statement = tx.prepare_cached(
                 "INSERT INTO poll_states (space, charm, next_due, failures, disabled_at) VALUES (?1, ?2, ?3, ?4, ?5) \
                  ON CONFLICT (space, charm) DO UPDATE SET \
@@ -81,7 +81,7 @@ impl PollStore for SqlitePollStore {
             return Ok(());
         }
         let charms = charms.to_vec();
-        let forgotten = self.database.write(move |tx| {
+        let forgotten = self.database.write_touching(Touch::None, move |tx| {
             let mut statement = tx.prepare_cached("DELETE FROM poll_states WHERE space = ?1 AND charm = ?2")?;
             for charm in &charms {
                 statement.execute((charm.space.as_str(), charm.charm.as_str()))?;

@@ -5,7 +5,7 @@ use bg_identity::IntegrationId;
 use bg_poller::{IntegrationState, RuntimeError, StateError};
 use rusqlite::OptionalExtension;
 
-use super::SqlitePollStore;
+use super::{SqlitePollStore, Touch};
 
 // As the contract with guests has them (`wit/integration.wit`).
 const MAX_KEYS: u64 = 1_000;
@@ -48,7 +48,7 @@ impl IntegrationState for SqlitePollStore {
     async fn set(&self, integration: &IntegrationId, key: &str, value: &[u8]) -> Result<(), StateError> {
         check_sizes(key, value)?;
         let (integration, key, value) = (integration.clone(), key.to_owned(), value.to_owned());
-        let set = self.database.write(move |tx| {
+        let set = self.database.write_touching(Touch::None, move |tx| {
             tx.prepare_cached(
                 "INSERT INTO integration_state (integration, key, value) VALUES (?1, ?2, ?3) \
                  ON CONFLICT (integration, key) DO UPDATE SET value = excluded.value",
@@ -75,7 +75,7 @@ impl IntegrationState for SqlitePollStore {
 
     async fn delete(&self, integration: &IntegrationId, key: &str) -> Result<(), StateError> {
         let (integration, key) = (integration.clone(), key.to_owned());
-        let deleted = self.database.write(move |tx| {
+        let deleted = self.database.write_touching(Touch::None, move |tx| {
             let mut statement =
                 tx.prepare_cached("DELETE FROM integration_state WHERE integration = ?1 AND key = ?2")?;
             statement.execute((integration.as_str(), key))?;
