@@ -24,7 +24,7 @@ const RESERVED_PER_MEMORY: usize = 4 << 30;
 /// How much of what a call has written stays in memory and is put back as it was at first, so that the next call there need not
 /// ask the system for it, page by page. What is over it is given back to the system. Each slot of the pool that was ever in use
 /// may keep as much.
-const KEPT_OF_MEMORY: usize = 2 << 20;
+const KEPT_OF_MEMORY: usize = 3 << 20;
 /// The same of a table: all of those that first-party components have.
 const KEPT_OF_TABLE: usize = 64 << 10;
 /// Frames in a stack trace.
