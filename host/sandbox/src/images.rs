@@ -1,11 +1,11 @@
 //! The images of the programs that are in use.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::unsync::Cache;
 use sha2::{Digest as _, Sha256};
 
 use crate::image::Image;
@@ -14,9 +14,11 @@ use crate::image::Image;
 const ENTRY: u64 = 200;
 /// How many images there may well be, for the cache to begin with.
 const ESTIMATE: usize = 100;
-/// Once there are so many parts of ten of what there may be, images are made only in one part of so many of the time: where more
-/// programs are in use than there is room for, those that are made are gone before they are of use.
-const PART: u32 = 10;
+/// When nine tenths of the bytes are in use, images are made in one tenth of the time only: where more programs are called than there is
+/// room for, those that are made are gone before they are of use.
+const TENTHS: (u64, u64) = (9, 10);
+/// After an image was made, none is made then for so many times as long as that took.
+const PAUSE: u32 = 9;
 
 /// The digest of the `config` that an image is made with.
 type Key = [u8; 32];
@@ -52,30 +54,34 @@ impl Weighter<Key, Entry> for Weight {
 }
 
 /// Images by what they were made with: those that are used most, up to a number of bytes.
-pub(crate) struct Images {
+pub(crate) struct Images(Mutex<State>);
+
+struct State {
     cache: Cache<Key, Entry, Weight>,
     /// Before this, no image is made if there is hardly room for one.
-    pause: Mutex<Instant>,
+    pause: Instant,
 }
 
 impl Images {
     /// Room for that many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { cache: Cache::with_weighter(ESTIMATE, bytes as u64, Weight), pause: Mutex::new(Instant::now()) }
+        let cache = Cache::with_weighter(ESTIMATE, bytes as u64, Weight);
+        Self(Mutex::new(State { cache, pause: Instant::now() }))
     }
 
     /// The image of a program, if it has one; an error if one should be made.
     pub(crate) fn find(&self, config: &BTreeMap<String, String>) -> Result<Option<Image>, Making<'_>> {
         let key = key(config);
-        match self.cache.get(&key) {
-            Some(Entry::Image(image)) => Ok(Some(image)),
-            Some(Entry::Seen) if self.may_make() => {
-                self.cache.insert(key, Entry::Making);
+        let mut state = self.lock();
+        match state.cache.get(&key) {
+            Some(Entry::Image(image)) => Ok(Some(image.clone())),
+            Some(Entry::Seen) if state.may_make() => {
+                state.cache.insert(key, Entry::Making);
                 Err(Making { images: self, key, begun: Instant::now(), made: Made::NotNow })
             }
             Some(_) => Ok(None),
             None => {
-                self.cache.insert(key, Entry::Seen);
+                state.cache.insert(key, Entry::Seen);
                 Ok(None)
             }
         }
@@ -83,12 +89,18 @@ impl Images {
 
     /// How many images there are.
     pub(crate) fn count(&self) -> usize {
-        self.cache.iter().filter(|(_, entry)| matches!(entry, Entry::Image(_))).count()
+        self.lock().cache.iter().filter(|(_, entry)| matches!(entry, Entry::Image(_))).count()
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
     fn may_make(&self) -> bool {
-        self.cache.weight() / 9 < self.cache.capacity() / 10
-            || Instant::now() >= *self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+        let (part, of) = TENTHS;
+        self.cache.weight() / part < self.cache.capacity() / of || Instant::now() >= self.pause
     }
 }
 
@@ -113,9 +125,14 @@ impl Drop for Making<'_> {
             Made::NotNow => Entry::Seen,
             Made::Impossible => Entry::Impossible,
         };
-        self.images.cache.insert(self.key, entry);
+        let mut state = self.images.lock();
+        state.cache.insert(self.key, entry);
+        if state.cache.get(&self.key).is_none() {
+            // It is more than there is room for.
+            state.cache.insert(self.key, Entry::Impossible);
+        }
         let now = Instant::now();
-        *self.images.pause.lock().unwrap_or_else(PoisonError::into_inner) = now + (now - self.begun) * (PART - 1);
+        state.pause = now + (now - self.begun) * PAUSE;
     }
 }
 
@@ -189,9 +206,19 @@ mod tests {
                 }
             }
         }
-        assert!(images.cache.weight() <= 100_000, "{}", images.cache.weight());
+        let weight = images.lock().cache.weight();
+        assert!(weight <= 100_000, "{weight}");
         assert!((1..10).contains(&images.count()), "{}", images.count());
         assert!(call(&images, 0, 10_000), "the one that is called all the time");
+    }
+
+    #[test]
+    fn an_image_that_there_is_no_room_for_is_made_once() {
+        let images = Images::new(100_000);
+        assert!(!call(&images, 1, 200_000));
+        assert!(call(&images, 1, 200_000), "it was made");
+        assert!(!call(&images, 1, 200_000), "and is not kept");
+        assert_eq!(images.count(), 0);
     }
 
     #[test]

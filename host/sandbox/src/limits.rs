@@ -15,7 +15,8 @@ pub const INITIALIZE_TIME: Duration = Duration::from_secs(30);
 pub const CHARM_TIME: Duration = Duration::from_mins(1);
 /// Loading a charm's program ahead, so that later polls need not: a program that takes longer is loaded by each poll.
 pub const PRELOAD_TIME: Duration = Duration::from_secs(1);
-/// What is kept of charms' programs that were loaded ahead, summed. A small program takes 100 KiB, which all charms of it share.
+/// What is kept of charms' programs that were loaded ahead, summed. A small program takes 100 KiB, which all charms of it share. One whose
+/// memory is more than [`HOSTCALL_BYTES`] once it is loaded is not kept.
 pub const IMAGE_BYTES: usize = 64 * MIB;
 /// The memories of an integration's call, summed. A guest made by componentize-py needs 20 MiB to say hello.
 pub const INTEGRATION_MEMORY: usize = 64 * MIB;

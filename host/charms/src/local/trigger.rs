@@ -62,7 +62,8 @@ impl LocalRuntime {
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
-        // Whoever polls it has just read it. Should another process have written since, its version tells when this is kept.
+        // Whoever polls it has just read it. Should another process have changed its cells within this second, its version tells
+        // before something is written over them; a handler that writes nothing has then run a moment earlier, as it were.
         if let Some(Seen { charm, program, cells: Some(cells), .. }) = self.opened.fresh(&self.database, charm, actor)
             && charm.has_stream(stream)
         {

@@ -26,6 +26,8 @@ pub(super) struct LocalCharm {
     actor: Actor,
     charm: CharmRef,
     seen: Arc<LastSeen>,
+    /// Where polls of the charm find what this one has read, as long as it is there.
+    opened: Option<Arc<Opened>>,
 }
 
 type LastSeen = Mutex<Option<Seen>>;
@@ -69,13 +71,14 @@ impl Seen {
 
 impl LocalCharm {
     pub(super) fn new(database: Arc<Database>, sealer: Arc<Sealer>, actor: Actor, charm: CharmRef) -> Self {
-        Self { database, sealer, actor, charm, seen: Arc::default() }
+        Self { database, sealer, actor, charm, seen: Arc::default(), opened: None }
     }
 
     /// Lets polls of the charm find what this one has read, as long as it is there.
-    pub(super) fn open(self, opened: &Arc<Opened>) -> OpenCharm {
+    pub(super) fn open(mut self, opened: &Arc<Opened>) -> Self {
         opened.lock().insert(self.charm.clone(), Arc::downgrade(&self.seen));
-        OpenCharm { charm: self, opened: opened.clone() }
+        self.opened = Some(opened.clone());
+        self
     }
 
     /// Reads what most questions are about.
@@ -137,6 +140,16 @@ impl LocalCharm {
     }
 }
 
+impl Drop for LocalCharm {
+    fn drop(&mut self) {
+        let Some(mut opened) = self.opened.as_ref().map(|opened| opened.lock()) else { return };
+        // It may have been opened again since.
+        if opened.get(&self.charm).is_some_and(|seen| seen.as_ptr() == Arc::as_ptr(&self.seen)) {
+            opened.remove(&self.charm);
+        }
+    }
+}
+
 #[async_trait]
 impl Charm for LocalCharm {
     fn charm_ref(&self) -> &CharmRef {
@@ -165,41 +178,6 @@ impl Charm for LocalCharm {
         };
         let value = |name: &str| cells.get(name).map(|text| Cells::parsed(&self.charm, name, text)).transpose();
         Reader::new(&charm.secrets, &value).lookup(path).map_err(|failure| self.database.failed(failure))
-    }
-}
-
-/// A charm that is open.
-pub(super) struct OpenCharm {
-    charm: LocalCharm,
-    opened: Arc<Opened>,
-}
-
-impl Drop for OpenCharm {
-    fn drop(&mut self) {
-        let mut opened = self.opened.lock();
-        // It may have been opened again since.
-        if opened.get(&self.charm.charm).is_some_and(|seen| seen.as_ptr() == Arc::as_ptr(&self.charm.seen)) {
-            opened.remove(&self.charm.charm);
-        }
-    }
-}
-
-#[async_trait]
-impl Charm for OpenCharm {
-    fn charm_ref(&self) -> &CharmRef {
-        self.charm.charm_ref()
-    }
-
-    async fn keys(&self) -> Result<Vec<String>, RuntimeError> {
-        self.charm.keys().await
-    }
-
-    async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError> {
-        self.charm.has_stream(name).await
-    }
-
-    async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
-        self.charm.get(path).await
     }
 }
 

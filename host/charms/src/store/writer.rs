@@ -90,6 +90,8 @@ enum Request {
 trait Write: Send {
     /// Does it, and answers whether it is to be kept.
     fn run(&mut self, tx: &Transaction<'_>) -> bool;
+    /// SQLite's error, if that is why it is not to be kept.
+    fn error(&self) -> Option<&rusqlite::Error>;
     /// Notes what it may have changed, whether the commit succeeded or not.
     fn note(&self, writes: &Writes);
     /// Tells who asked for it. An error if the commit failed.
@@ -113,13 +115,20 @@ impl<T: Send, W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send> Write fo
         self.result.is_ok()
     }
 
+    fn error(&self) -> Option<&rusqlite::Error> {
+        if let Err(NotKept::Failed(Failure::Sql(error))) = &self.result { Some(error) } else { None }
+    }
+
     fn note(&self, writes: &Writes) {
         writes.note(&self.touch);
     }
 
     fn end(self: Box<Self>, committed: Result<(), &Failure>) {
         let result = match (self.result, committed) {
-            (Ok(_), Err(failure)) => Err(NotKept::NotCommitted(format!("{failure}{}", failure.mend()))),
+            // It succeeded, or did not even begin, or was refused for what another one had written, which is undone.
+            (Ok(_) | Err(NotKept::Gone | NotKept::Failed(Failure::Refused(_))), Err(failure)) => {
+                Err(NotKept::NotCommitted(format!("{failure}{}", failure.mend())))
+            }
             (result, _) => result,
         };
         // Whoever asked for it may have stopped waiting.
@@ -127,17 +136,30 @@ impl<T: Send, W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send> Write fo
     }
 }
 
-/// The way to the thread, which ends when this is dropped, after what it was asked for.
+/// The way to the thread. Dropping it waits until what was asked for is done, and the connection closed.
 pub(crate) struct Writer {
-    requests: mpsc::UnboundedSender<Request>,
+    /// None while it is being dropped.
+    requests: Option<mpsc::UnboundedSender<Request>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+            // A panic in it would have been printed already.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Writer {
     /// Starts the thread.
     pub(crate) fn start(connection: Connection, writes: Arc<Writes>) -> std::io::Result<Self> {
         let (requests, receiver) = mpsc::unbounded_channel();
-        thread::Builder::new().name("database".into()).spawn(move || serve(connection, receiver, &writes))?;
-        Ok(Self { requests })
+        let thread = thread::Builder::new().name("database".into());
+        let thread = thread.spawn(move || serve(connection, receiver, &writes))?;
+        Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
     /// Has `work` done. It is kept, durably, if this is Ok, and runs to its end even if the caller stops waiting.
@@ -148,14 +170,19 @@ impl Writer {
     ) -> Result<T, NotKept> {
         let (answer, answered) = oneshot::channel();
         let job = Job { work: Some(work), touch, result: Err(NotKept::Gone), answer };
-        let _ = self.requests.send(Request::Write(Box::new(job)));
+        self.ask(Request::Write(Box::new(job)));
         answered.await.unwrap_or(Err(NotKept::Gone))
+    }
+
+    /// If the thread is gone, whoever waits for the answer hears of it.
+    fn ask(&self, request: Request) {
+        let _ = self.requests.as_ref().map(|requests| requests.send(request));
     }
 
     /// Moves what is in the write-ahead log into the file, and empties the log. False if a reader kept some of it.
     pub(crate) async fn forget_log(&self) -> Option<rusqlite::Result<bool>> {
         let (answer, answered) = oneshot::channel();
-        let _ = self.requests.send(Request::ForgetLog(answer));
+        self.ask(Request::ForgetLog(answer));
         answered.await.ok()
     }
 }
@@ -236,11 +263,10 @@ fn run_one(tx: &Transaction<'_>, job: &mut dyn Write) -> rusqlite::Result<()> {
     tx.prepare_cached("SAVEPOINT one")?.execute([])?;
     if !job.run(tx) {
         if tx.is_autocommit() {
-            // SQLite has undone all of it: the disk is full, or does not work.
-            return Err(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
-                Some("a write that was to be committed with others failed, and all were undone".into()),
-            ));
+            // SQLite has undone all of it: the disk is full, or does not work. The others are to hear of that, too.
+            let error = job.error().and_then(rusqlite::Error::sqlite_error).copied();
+            let error = error.unwrap_or(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK));
+            return Err(rusqlite::Error::SqliteFailure(error, job.error().map(ToString::to_string)));
         }
         tx.prepare_cached("ROLLBACK TO one")?.execute([])?;
     }
@@ -322,12 +348,27 @@ mod tests {
         });
         let _ = requests.send(Request::Write(second));
         assert!(together(&mut connection, first, &mut waiting, &writes).is_none());
-        assert!(matches!(kept.blocking_recv().unwrap(), Err(NotKept::NotCommitted(text)) if text.contains("undone")));
+        assert!(matches!(kept.blocking_recv().unwrap(), Err(NotKept::NotCommitted(text)) if text.contains("abort")));
         assert!(matches!(undone.blocking_recv().unwrap(), Err(NotKept::Failed(_))));
         assert!(numbers(&connection).is_empty());
         let (again, kept) = job(insert(0));
         assert!(together(&mut connection, again, &mut waiting, &writes).is_none());
         assert!(kept.blocking_recv().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_write_that_cannot_begin_is_told_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let mut holder = Connection::open(&path).unwrap();
+        let held = holder.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        let mut connection = Connection::open(&path).unwrap();
+        connection.busy_timeout(Duration::from_millis(1)).unwrap();
+        let (first, answer) = job(insert(0));
+        let (_, mut waiting) = mpsc::unbounded_channel();
+        assert!(together(&mut connection, first, &mut waiting, &Writes::default()).is_none());
+        assert!(matches!(answer.blocking_recv().unwrap(), Err(NotKept::NotCommitted(text)) if text.contains("locked")));
+        drop(held);
     }
 
     #[test]

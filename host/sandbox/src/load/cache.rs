@@ -25,6 +25,22 @@ const FILE_BYTES: u64 = 512 << 20;
 const FILES: usize = 64;
 const SUFFIX: &str = ".cwasm";
 
+/// A file that begins with machine code.
+pub(crate) struct Cached {
+    pub(crate) path: PathBuf,
+    /// How much of it is code, bytes.
+    code: u64,
+}
+
+impl Cached {
+    /// The code, read into memory.
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut code = Vec::new();
+        File::open(&self.path)?.take(self.code).read_to_end(&mut code)?;
+        Ok(code)
+    }
+}
+
 /// The folder.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -55,12 +71,11 @@ impl Cache {
         Ok(Some(Self { folder: folder.to_owned(), engine: hasher.hex() }))
     }
 
-    /// The file with the compiled form of the component with this SHA-256, if it is there and sound. It begins with the code, and can be
-    /// mapped into memory.
-    pub(crate) fn get(&self, sha256: &str) -> Option<PathBuf> {
+    /// The compiled form of the component with this SHA-256, if it is there and sound.
+    pub(crate) fn get(&self, sha256: &str) -> Option<Cached> {
         let path = self.path(sha256);
         match self.check(&path, sha256) {
-            Ok(()) => Some(path),
+            Ok(code) => Some(Cached { path, code }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 tracing::warn!(file = %path.display(), %error, "a cached component is not usable; compiling it again");
@@ -89,7 +104,7 @@ impl Cache {
         [MAGIC, sha256.as_bytes(), self.engine.as_bytes(), b"\n", digest].concat()
     }
 
-    fn check(&self, path: &Path, sha256: &str) -> io::Result<()> {
+    fn check(&self, path: &Path, sha256: &str) -> io::Result<u64> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -113,7 +128,7 @@ impl Cache {
         if found != self.trailer(sha256, &digest.finalize()) {
             return Err(io::Error::other("it is damaged"));
         }
-        Ok(())
+        Ok(code)
     }
 
     /// Writes a new file beside the old one and puts it in its place at once, so that no other process sees half of it.
@@ -202,20 +217,13 @@ mod tests {
         Cache::open(folder, &engine)
     }
 
-    /// What is found, with the length of the code that was put there.
-    fn code(cache: &Cache, sha256: &str, length: usize) -> Vec<u8> {
-        let mut file = fs::read(cache.get(sha256).unwrap()).unwrap();
-        file.truncate(length);
-        file
-    }
-
     #[test]
     fn what_is_kept_is_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder.path().join("new/cache")).unwrap().unwrap();
-        assert_eq!(cache.get(SHA256), None);
+        assert!(cache.get(SHA256).is_none());
         cache.put(SHA256, b"machine code");
-        assert_eq!(code(&cache, SHA256, 12), b"machine code");
+        assert_eq!(cache.get(SHA256).unwrap().read().unwrap(), b"machine code");
         assert_eq!(fs::metadata(&cache.folder).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::metadata(cache.path(SHA256)).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), 1);
@@ -231,13 +239,13 @@ mod tests {
             let mut damaged = sound.clone();
             damaged[at] ^= 1;
             fs::write(cache.path(SHA256), damaged).unwrap();
-            assert_eq!(cache.get(SHA256), None, "byte {at}");
+            assert!(cache.get(SHA256).is_none(), "byte {at}");
             fs::write(cache.path(SHA256), &sound[..at]).unwrap();
-            assert_eq!(cache.get(SHA256), None, "cut at {at}");
+            assert!(cache.get(SHA256).is_none(), "cut at {at}");
         }
         fs::write(cache.path(SHA256), &sound).unwrap();
         fs::set_permissions(cache.path(SHA256), Permissions::from_mode(0o622)).unwrap();
-        assert_eq!(cache.get(SHA256), None);
+        assert!(cache.get(SHA256).is_none());
     }
 
     #[test]
@@ -259,6 +267,6 @@ mod tests {
             cache.put(&format!("{number:064}"), b"code");
         }
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), FILES);
-        assert_eq!(code(&cache, &format!("{:064}", FILES + 2), 4), b"code");
+        assert_eq!(cache.get(&format!("{:064}", FILES + 2)).unwrap().read().unwrap(), b"code");
     }
 }

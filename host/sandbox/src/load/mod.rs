@@ -167,11 +167,15 @@ pub(crate) fn cached(engine: &Engine, cache: &Cache, info: &ComponentInfo) -> Op
     let file = cache.get(&info.sha256)?;
     // SAFETY: as in `activate`: the file was just checked, and files of the cache are never written to, but replaced.
     #[allow(unsafe_code, reason = "the only way to use compiled code again")]
-    let component = unsafe { Component::deserialize_file(engine, file) };
+    let mapped = unsafe { Component::deserialize_file(engine, &file.path) };
+    let component = mapped.or_else(|error| {
+        // Where the cache is on a disk that nothing may be run from.
+        tracing::debug!(%error, "a cached component cannot be mapped; it is read into memory");
+        activate(engine, &file.read().map_err(|error| LoadError::Compile(error.to_string()))?)
+    });
     component
         .inspect_err(|error| {
-            let error = text::one_line(&format!("{error:#}"), PROBLEM_BYTES);
-            tracing::warn!(sha256 = info.sha256, error, "a cached component does not load; compiling it again");
+            tracing::warn!(sha256 = info.sha256, %error, "a cached component does not load; compiling it again");
         })
         .ok()
 }
