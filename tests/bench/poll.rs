@@ -16,7 +16,7 @@ use crate::report::Report;
 
 const WARM_UP: usize = 20;
 const TIMES: usize = 500;
-/// From one poll to the next, in a service that has much to do: the processor's caches have what a poll needs.
+/// From one poll to the next, in a service that has much to do.
 const BUSY: Duration = Duration::from_millis(2);
 /// The same in one that has little to do: whatever else the machine does has been in the caches meanwhile.
 const IDLE: Duration = Duration::from_millis(25);
@@ -25,9 +25,9 @@ const ORIGINAL: &str = "94 to 122 ms";
 
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     let mut commits = bare_commits()?;
-    report.times("poll of the counter, one after another", &one_after_another(bench).await?, Some(ORIGINAL));
+    report.times("poll of the counter, validated, in a row", &one_after_another(bench).await?, Some(ORIGINAL));
     for (what, file, counts, integration, interval) in [
-        ("poll of the counter, every 2 ms", "counter.tsx", "count", "my-test", BUSY),
+        ("poll in the loop, every 2 ms", "counter.tsx", "count", "my-test", BUSY),
         ("the same, validated by gmail.wasm", "counter.tsx", "count", GMAIL, BUSY),
         ("the same, every 25 ms", "counter.tsx", "count", GMAIL, IDLE),
         ("poll of mailbox.tsx, validated, 2 ms", "mailbox.tsx", "polls", GMAIL, BUSY),
