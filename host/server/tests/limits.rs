@@ -114,9 +114,13 @@ async fn a_shutdown_closes_idle_connections_and_cuts_off_the_rest_when_its_time_
 
     let fixture = Fixture::start_with(ServerOptions { drain_timeout: SHORT, ..ServerOptions::default() }).await;
     let mut slow = TcpStream::connect(fixture.address).unwrap();
-    slow.write_all(b"POST /api/integrations/bg HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n").unwrap();
-    // A later connection is answered, so the earlier one has been accepted.
-    assert_eq!(fixture.send("GET", "/api/health", &[], "").status, 200);
+    let head =
+        "POST /api/integrations/bg HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n";
+    slow.write_all(head.as_bytes()).unwrap();
+    // It waits for the body: the connection is not idle any more.
+    let mut begun = [0; 25];
+    slow.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
     fixture.shutdown.cancel();
     let ended = fixture.serving.await.unwrap();
     assert!(matches!(ended, Err(ServeError::CutOff { connections: 1, .. })), "{ended:?}");
