@@ -27,6 +27,9 @@ const RESERVED_PER_MEMORY: usize = 4 << 30;
 const KEPT_OF_MEMORY: usize = 3 << 20;
 /// The same of a table: all of those that first-party components have.
 const KEPT_OF_TABLE: usize = 64 << 10;
+/// Calls that end at the same time: each on a thread of its own, of which there are two for each processor, the service's and the slow
+/// lane's. Twice as many.
+const ENDING_PER_PROCESSOR: usize = 4;
 /// Frames in a stack trace.
 const FRAMES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
 
@@ -108,9 +111,12 @@ fn config() -> Config {
     config
 }
 
-/// A pool with room for [`Limits::calls`] calls, each with as much as its limits allow.
+/// A pool with room for [`Limits::calls`] calls, each with as much as its limits allow, and for some that are just ending: a store drops
+/// its data, and with it the call's place, before it gives back what it has of the pool.
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let count = |each: usize| u32::try_from(limits.calls.saturating_mul(each)).unwrap_or(u32::MAX);
+    let ending = ENDING_PER_PROCESSOR * thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let calls = limits.calls.saturating_add(ending);
+    let count = |each: usize| u32::try_from(calls.saturating_mul(each)).unwrap_or(u32::MAX);
     let each = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(count(1))

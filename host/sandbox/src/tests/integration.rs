@@ -134,3 +134,22 @@ async fn the_echo_of_a_hundred_registrations_fits() {
     let integration = testing::load_integration(&sandbox, echo().build(), &runtime).await.unwrap();
     assert_eq!(integration.fetch_charms().await.unwrap().len(), 100);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_that_waited_for_a_place_finds_room_in_the_pool() {
+    let limits = Limits { calls: 1, ..Limits::default() };
+    // The store of a call that fails is dropped whole.
+    let guest = Guest { initialize: "(unreachable)".into(), pages: 64, ..Guest::default() };
+    let integration = Arc::new(testing::integration(limits, &guest).await);
+    let callers = (0..8).map(|_| {
+        let integration = integration.clone();
+        tokio::spawn(async move {
+            for _ in 0..200 {
+                assert_eq!(integration.initialize().await.unwrap_err().kind, OutcomeKind::Trapped);
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+}
