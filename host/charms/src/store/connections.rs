@@ -79,7 +79,7 @@ impl Database {
                 NotKept::Panicked => "what was to be written panicked, which is a fault of this program".to_owned(),
                 NotKept::Gone => "the thread that writes is gone".to_owned(),
             };
-            RuntimeError::Unavailable(format!("the database {}: {problem}", self.path.display()))
+            self.unavailable(&problem)
         })
     }
 
@@ -108,10 +108,7 @@ impl Database {
         .await;
         match result {
             Ok(result) => result.map_err(|failure| self.failed(failure)),
-            Err(error) => Err(RuntimeError::Unavailable(format!(
-                "the database {}: a task ended early: {error}",
-                self.path.display()
-            ))),
+            Err(error) => Err(self.unavailable(&format!("a task ended early: {error}"))),
         }
     }
 
@@ -135,10 +132,12 @@ impl Database {
         match failure {
             Failure::Refused(error) => error,
             Failure::Key(error) => RuntimeError::Unavailable(error.to_string()),
-            other => {
-                RuntimeError::Unavailable(format!("the database {}: {other}{}", self.path.display(), other.mend()))
-            }
+            other => self.unavailable(&format!("{other}{}", other.mend())),
         }
+    }
+
+    fn unavailable(&self, problem: &str) -> RuntimeError {
+        RuntimeError::Unavailable(format!("the database {}: {problem}", self.path.display()))
     }
 }
 
