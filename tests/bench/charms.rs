@@ -62,15 +62,17 @@ impl Bench {
     }
 }
 
-/// Deploys a charm of `tests/fixtures` into a space, with a token, and registers it.
+/// Deploys a charm of `tests/fixtures` into a space, with a token, and registers it. `number` tells charms of one space and source apart.
 pub(crate) async fn deploy(
     runtime: &Arc<LocalRuntime>,
     file: &str,
     space: &str,
     integration: &str,
+    number: u32,
 ) -> anyhow::Result<CharmRef> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(file);
-    let Value::Object(inputs) = json!({"auth": {"token": "not a token", "refreshToken": ""}}) else { unreachable!() };
+    let token = format!("not a token, but number {number}");
+    let Value::Object(inputs) = json!({"auth": {"token": token, "refreshToken": ""}}) else { unreachable!() };
     let source = std::fs::read_to_string(source)?;
     let files = std::collections::BTreeMap::new();
     let request = DeployRequest { file_name: file.to_owned(), source, files, inputs, charm: None };

@@ -1,21 +1,88 @@
-//! What a poll costs, what the service needs of memory, and how soon after its start it polls, beside what the original takes.
-//! `cargo bench --bench poll` prints a table, and with `-- --json` JSON. BENCHMARKS.md says what limits each figure.
+//! What polls cost, beside what the original takes: of one charm, and of as many as the service is made for.
+//! `cargo bench --bench poll -- --help` lists what can be measured; BENCHMARKS.md says what limits each figure.
 
 #![allow(clippy::print_stdout, reason = "what it measures is its output")]
 
 mod charms;
+mod database;
 mod poll;
+mod process;
 mod report;
+mod scenes;
 mod service;
 
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
 use report::Report;
 
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scene {
+    /// One charm.
+    Poll,
+    /// Memory with a few spaces, and the time to the first poll.
+    Service,
+    /// Polls in the long run.
+    Steady,
+    /// The same, each charm validated by gmail.wasm.
+    Validated,
+    /// A restart with all registrations there.
+    Restart,
+    /// Healthy spaces beside a slow one and an integration that fails.
+    Fairness,
+}
+
+#[derive(Debug, Parser)]
+struct Args {
+    /// What to measure: all of it, if nothing is named
+    scenes: Vec<Scene>,
+    /// How many charms are registered
+    #[arg(long, default_value = "100000", value_delimiter = ',')]
+    charms: Vec<u32>,
+    /// In how many spaces
+    #[arg(long, default_value_t = 1_000)]
+    spaces: u32,
+    /// How long polls are counted, once all charms were polled once
+    #[arg(long, default_value_t = 600)]
+    seconds: u64,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() -> anyhow::Result<()> {
-    let mut report = Report::new(std::env::args().any(|argument| argument == "--json"));
+    let args = Args::parse();
+    let mut report = Report::new(args.json);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let bench = runtime.block_on(charms::Bench::start())?;
-    runtime.block_on(poll::measure(&bench, &mut report))?;
-    runtime.block_on(service::measure(&bench, &mut report))?;
+    let scenes = if args.scenes.is_empty() { Scene::value_variants() } else { &args.scenes };
+    if scenes.contains(&Scene::Poll) {
+        runtime.block_on(poll::measure(&bench, &mut report))?;
+    }
+    if scenes.contains(&Scene::Service) {
+        runtime.block_on(service::measure(&bench, &mut report))?;
+    }
+    for charms in &args.charms {
+        let size = database::Size { charms: *charms, spaces: args.spaces.min(*charms) };
+        if scenes.iter().all(|scene| matches!(scene, Scene::Poll | Scene::Service)) {
+            break;
+        }
+        let filled = runtime.block_on(database::filled(&bench, size))?;
+        for scene in scenes {
+            let steady = Duration::from_secs(args.seconds);
+            match scene {
+                Scene::Steady => scenes::steady(&bench, &filled, false, steady, &mut report)?,
+                Scene::Validated => scenes::steady(&bench, &filled, true, steady, &mut report)?,
+                Scene::Restart => scenes::restart(&bench, &filled, &mut report)?,
+                Scene::Fairness => scenes::fairness(&bench, &filled, steady, &mut report)?,
+                Scene::Poll | Scene::Service => {}
+            }
+        }
+    }
     report.end();
     Ok(())
 }

@@ -54,7 +54,7 @@ async fn polls(
 ) -> anyhow::Result<Vec<Duration>> {
     let folder = folder()?;
     let runtime = bench.runtime(&folder.path().join("runtime.db"))?;
-    let charm = deploy(&runtime, file, "bench", integration).await?;
+    let charm = deploy(&runtime, file, "bench", integration, 0).await?;
     let mut integrations: Vec<Arc<dyn Integration>> = Vec::new();
     if integration == GMAIL {
         integrations.push(Arc::new(bench.gmail(&runtime)?));
@@ -86,7 +86,7 @@ async fn polls(
 async fn one_after_another(bench: &Bench) -> anyhow::Result<Vec<Duration>> {
     let folder = folder()?;
     let runtime = bench.runtime(&folder.path().join("runtime.db"))?;
-    let charm = deploy(&runtime, "counter.tsx", "bench", GMAIL).await?;
+    let charm = deploy(&runtime, "counter.tsx", "bench", GMAIL, 0).await?;
     let (handle, gmail) = (runtime.as_actor(Actor::Operator), bench.gmail(&runtime)?);
     let mut times = Vec::new();
     for time in 0..WARM_UP + TIMES {

@@ -47,7 +47,7 @@ async fn host(bench: &Bench, spaces: usize) -> anyhow::Result<TestHost> {
     host.command(["add-admin-charm"])?.success()?;
     let runtime = bench.runtime(&host.data_dir().join("runtime.db"))?;
     for space in 0..spaces {
-        deploy(&runtime, "counter.tsx", &format!("bench-{space}"), GMAIL).await?;
+        deploy(&runtime, "counter.tsx", &format!("bench-{space}"), GMAIL, 0).await?;
     }
     Ok(host)
 }

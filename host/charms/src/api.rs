@@ -50,6 +50,14 @@ pub struct SetDisabled {
     pub reason: Option<String>,
 }
 
+/// The interval that a registration asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetInterval {
+    /// Milliseconds from the start of one poll to the start of the next; `null` for the interval of its integration.
+    pub interval_ms: Option<u64>,
+}
+
 /// Whether there was a registration to remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {

@@ -16,7 +16,7 @@ mod store;
 pub mod transpile;
 
 pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
-pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime};
+pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT};
 pub use lock::{DatabaseLock, Holder, LockError, Role};
 pub use remote::RemoteRuntime;
 pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, Spaces};

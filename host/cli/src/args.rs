@@ -19,8 +19,8 @@ use crate::pins::Pin;
 pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
-pub(crate) use values::{CellPath, RefreshUrl, Setting, parse_duration};
-use values::{parse_api_url, parse_secret};
+pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
+use values::{parse_api_url, parse_interval, parse_secret};
 
 /// Runs background work for Common Tools charms, with integrations that are untrusted WebAssembly components.
 #[derive(Debug, Parser)]
@@ -91,6 +91,17 @@ pub(crate) enum Command {
         /// The integration that decides about it
         #[arg(long, value_name = "NAME")]
         integration: IntegrationId,
+        /// From one poll of this charm to its next, if it is not to be its integration's interval: seconds, or with a unit (5m)
+        #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
+        interval: Option<Duration>,
+    },
+    /// Set how often a registered charm is polled
+    Interval {
+        /// The charm, as <space DID>/<charm ID>
+        charm: CharmRef,
+        /// From one poll to the next: seconds, or with a unit (5m); `default` is the interval of its integration
+        #[arg(value_name = "SECONDS", value_parser = parse_interval)]
+        interval: OwnInterval,
     },
     /// List all registrations
     List(JsonArg),
@@ -278,6 +289,10 @@ pub(crate) struct HandlerArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) egress: Option<EgressMode>,
 
+    /// How many runs of each charm are kept in the history [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) keep_runs: Option<u32>,
+
     /// Another limit of the sandbox or of HTTP, such as charm-time=2m; the names are below. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) limit: Vec<LimitSetting>,
@@ -328,9 +343,25 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
     pub(crate) interval: Option<Duration>,
 
+    /// How short an interval a registration may have of its own [default: no shorter than it would be otherwise]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
+    pub(crate) min_interval: Option<Duration>,
+
+    /// Make each interval longer by up to so many percent, at random, so that polls do not gather [default: 0]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) jitter: Option<u8>,
+
     /// How many charms are polled at once [default: 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) max_concurrent: Option<u32>,
+
+    /// How many charms of one integration are polled at once; those without component count as one [default: as many as in all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) per_integration: Option<u32>,
+
+    /// How many charms of one space are polled at once [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) per_space: Option<u32>,
 
     /// After how many failed polls in a row a charm is disabled [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -36,7 +36,12 @@ struct ConfigFile {
     limits: LimitTable,
     interval: Option<Interval>,
     log_interval: Option<Interval>,
+    min_interval: Option<Interval>,
+    jitter: Option<u8>,
     max_concurrent: Option<std::num::NonZeroU32>,
+    per_integration: Option<std::num::NonZeroU32>,
+    per_space: Option<std::num::NonZeroU32>,
+    keep_runs: Option<std::num::NonZeroU32>,
     failures: Option<std::num::NonZeroU32>,
     #[serde(default)]
     charms: Vec<Parsed<CharmRef>>,
@@ -146,7 +151,12 @@ fn merge(args: &mut RunArgs, file: ConfigFile, base: &Path) {
     args.handlers.limit = limits;
     args.interval = args.interval.or(file.interval.map(|interval| interval.0));
     args.log_interval = args.log_interval.or(file.log_interval.map(|interval| interval.0));
+    args.min_interval = args.min_interval.or(file.min_interval.map(|interval| interval.0));
+    args.jitter = args.jitter.or(file.jitter);
     args.max_concurrent = args.max_concurrent.or(file.max_concurrent.map(Into::into));
+    args.per_integration = args.per_integration.or(file.per_integration.map(Into::into));
+    args.per_space = args.per_space.or(file.per_space.map(Into::into));
+    args.handlers.keep_runs = args.handlers.keep_runs.or(file.keep_runs.map(Into::into));
     args.failures = args.failures.or(file.failures.map(Into::into));
     if args.charms.is_empty() {
         args.charms = file.charms.into_iter().map(|parsed| parsed.0).collect();

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bg_charms::{
-    Actor, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RemoteRuntime, Role, Runtime,
-    SqlitePollStore,
+    Actor, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RUNS_KEPT, RemoteRuntime, Role,
+    Runtime, SqlitePollStore,
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
 use bg_identity::{Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
@@ -102,12 +102,12 @@ pub(crate) async fn place(common: &Common) -> anyhow::Result<Place> {
 
 /// Refuses what would have no effect: charms of a remote runtime run there.
 fn refuse_handler_options(handlers: &HandlerArgs, url: &Url) -> anyhow::Result<()> {
-    if handlers.allow_charm_http.is_empty() && handlers.oauth_refresh_url.is_none() {
+    if handlers.allow_charm_http.is_empty() && handlers.oauth_refresh_url.is_none() && handlers.keep_runs.is_none() {
         return Ok(());
     }
     bail!(
-        "--allow-charm-http and --oauth-refresh-url are for where charms run, and these run at {url}; give them, with \
-         --allow-private, to `bg-wasm-host serve` there"
+        "--allow-charm-http, --oauth-refresh-url and --keep-runs are for where charms run, and these run at {url}; give them, \
+         with --allow-private, to `bg-wasm-host serve` there"
     )
 }
 
@@ -276,6 +276,7 @@ pub(crate) async fn open_with_handlers(
         handlers: Some(Handlers { component: Arc::new(component), http, api_url: handlers.charm_api_url.clone() }),
         owner: Some(operator(common)?.did()),
         oauth_refresh_url: handlers.oauth_refresh_url.clone().map(|url| url.0),
+        runs_kept: handlers.keep_runs.unwrap_or(RUNS_KEPT),
         ..LocalOptions::new(data_dir.runtime_database())
     };
     open(options).await

@@ -60,7 +60,10 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => return run::run(&common, *args, shutdown_on_signal()?).await,
         Command::Serve(args) => serve::run(&common, &args, shutdown_on_signal()?).await?,
         Command::AddAdminCharm => registrations::add_admin_charm(&common).await?,
-        Command::Register { charm, integration } => registrations::register(&common, &charm, &integration).await?,
+        Command::Register { charm, integration, interval } => {
+            registrations::register(&common, &charm, &integration, interval).await?;
+        }
+        Command::Interval { charm, interval } => registrations::set_interval(&common, &charm, interval.0).await?,
         Command::List(json) => registrations::list(&common, json.json).await?,
         Command::Show { charm, json } => registrations::show(&common, &charm, json.json).await?,
         Command::Enable { charm } => registrations::set_enabled(&common, &charm, true).await?,

@@ -53,10 +53,31 @@ enum CharmIdProblem {
 impl CharmId {
     /// The ID (of the form `baedrei…`) of what has this content.
     pub fn for_content(content: &[u8]) -> Self {
+        Self::from_digest(Sha256::digest(content).into())
+    }
+
+    /// The ID (of the form `baedrei…`) with that SHA-256 in it.
+    pub fn from_digest(digest: [u8; 32]) -> Self {
         let mut cid = [0; CID_BYTES];
         cid[..CID_HEADER.len()].copy_from_slice(&CID_HEADER);
-        cid[CID_HEADER.len()..].copy_from_slice(&Sha256::digest(content));
-        Self(format!("b{}", BASE32_NOPAD.encode(&cid).to_ascii_lowercase()).into())
+        cid[CID_HEADER.len()..].copy_from_slice(&digest);
+        let mut text = [b'b'; CID_CHARS];
+        BASE32_NOPAD.encode_mut(&cid, &mut text[1..]);
+        text.make_ascii_lowercase();
+        Self(std::str::from_utf8(&text).expect("base32 is ASCII").into())
+    }
+
+    /// The SHA-256 in an ID of the form `baedrei…`; none for one of the newer form.
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        if self.0.starts_with(FID_PREFIX) {
+            return None;
+        }
+        let mut text: [u8; CID_CHARS] = self.0.as_bytes().try_into().ok()?;
+        text.make_ascii_uppercase();
+        let mut cid = [0; CID_BYTES + 1];
+        let length = BASE32_NOPAD.decode_len(CID_CHARS - 1).ok()?;
+        let length = BASE32_NOPAD.decode_mut(&text[1..], cid.get_mut(..length)?).ok()?;
+        cid.get(CID_HEADER.len()..length)?.try_into().ok()
     }
 
     /// The ID as text.
@@ -160,6 +181,7 @@ mod tests {
         fn content_has_an_id_that_parses(content: Vec<u8>) {
             let id = CharmId::for_content(&content);
             prop_assert_eq!(id.as_str().len(), 59);
+            prop_assert_eq!(id.digest().map(CharmId::from_digest), Some(id.clone()));
             prop_assert_eq!(id.as_str().parse::<CharmId>().unwrap(), id);
         }
 
@@ -167,6 +189,7 @@ mod tests {
         fn any_text_is_parsed_or_refused(text in "(baedrei|fid1:)?.{0,140}") {
             if let Ok(id) = text.parse::<CharmId>() {
                 prop_assert_eq!(id.as_str(), text);
+                prop_assert!(id.digest().is_none_or(|digest| CharmId::from_digest(digest) == id));
             }
         }
     }

@@ -21,4 +21,4 @@ pub use integration_id::{IntegrationId, ParseIntegrationIdError};
 pub use key::{Identity, RandomnessError};
 pub use key_file::{KeyFileError, KeyFileReaders, key_file_readers};
 pub use secret::{SECRET_MASK, Secret, mask};
-pub use space::{SYSTEM_SPACE_NAME, SpaceDid, space_did, space_identity, system_space};
+pub use space::{SYSTEM_SPACE_NAME, SpaceDid, SpaceReader, space_did, space_identity, system_space};

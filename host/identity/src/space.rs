@@ -1,5 +1,7 @@
 //! Spaces: where charms live.
 
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
@@ -50,6 +52,30 @@ impl FromStr for SpaceDid {
 }
 
 written_as_text!(SpaceDid, ParseDidError);
+
+/// Hashes and orders are those of the text.
+impl Borrow<str> for SpaceDid {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Reads the names of spaces of which many are the same, such as those of a list of charms: each is checked once, which takes
+/// longer than all else about it, and its text is kept once.
+#[derive(Debug, Default)]
+pub struct SpaceReader(HashSet<SpaceDid>);
+
+impl SpaceReader {
+    /// The space of that name.
+    pub fn read(&mut self, text: &str) -> Result<SpaceDid, ParseDidError> {
+        if let Some(space) = self.0.get(text) {
+            return Ok(space.clone());
+        }
+        let space: SpaceDid = text.parse()?;
+        self.0.insert(space.clone());
+        Ok(space)
+    }
+}
 
 /// The key pair of the space of that name.
 pub fn space_identity(name: &str) -> Identity {

@@ -101,6 +101,10 @@ pub struct Registration {
     /// Since when it is disabled; never, if it is enabled.
     #[serde(default)]
     pub disabled_at: UnixMillis,
+    /// From the start of one poll to the start of the next, if it asks for another interval than its integration's; in JSON
+    /// `intervalMs`, milliseconds. The service's operator may set how short it can be.
+    #[serde(default, rename = "intervalMs", skip_serializing_if = "Option::is_none", with = "crate::millis::option")]
+    pub interval: Option<Duration>,
     /// For people: `Initializing`, `Re-initializing`, `Success`, an error text, `Disabled: …`.
     pub status: String,
     /// What its newest run came to, for programs; none if there was none.

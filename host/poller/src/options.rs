@@ -9,6 +9,9 @@ use bg_identity::IntegrationId;
 
 use crate::{CharmRef, Clock, Outcome, SystemClock, UnixMillis};
 
+/// A tick of the loop's clock: nothing is more often.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
 /// When the loop ends by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limit {
@@ -33,9 +36,17 @@ pub struct PollerOptions {
     pub interval: Duration,
     /// The same for single integrations, instead of `interval`. None.
     pub intervals: BTreeMap<IntegrationId, Duration>,
+    /// How short an interval a registration may ask for. None: no shorter than it would have otherwise.
+    pub min_interval: Option<Duration>,
+    /// Every interval of a charm that did not fail is longer by a part of it between zero and this, so that charms which were
+    /// polled together do not stay so. 0; failed polls have a jitter of their own.
+    pub jitter: f64,
     /// How many charms are polled at once. 16: polls wait for the network most of the time, and a handler may use 128 MiB, so
     /// this is 2 GiB at the very most. (The original's default is 5, where a few slow charms delay all others.)
     pub max_concurrent: usize,
+    /// How many charms of one integration are polled at once; those without a component count as one. Whatever this is, half of
+    /// all places are kept for integrations that use none. No limit.
+    pub per_integration: usize,
     /// How many charms of one space are polled at once. 1, as in the original: they may share cells.
     pub per_space: u32,
     /// After how many failed polls in a row a charm is disabled; 0 is never. 5, the original's.
@@ -62,7 +73,10 @@ impl Default for PollerOptions {
         Self {
             interval: Duration::from_mins(1),
             intervals: BTreeMap::new(),
+            min_interval: None,
+            jitter: 0.0,
             max_concurrent: 16,
+            per_integration: usize::MAX,
             per_space: 1,
             failures: 5,
             log_interval: Duration::from_mins(5),
@@ -81,7 +95,10 @@ impl fmt::Debug for PollerOptions {
         f.debug_struct("PollerOptions")
             .field("interval", &self.interval)
             .field("intervals", &self.intervals)
+            .field("min_interval", &self.min_interval)
+            .field("jitter", &self.jitter)
             .field("max_concurrent", &self.max_concurrent)
+            .field("per_integration", &self.per_integration)
             .field("per_space", &self.per_space)
             .field("failures", &self.failures)
             .field("log_interval", &self.log_interval)
@@ -96,7 +113,13 @@ impl fmt::Debug for PollerOptions {
 impl PollerOptions {
     /// The interval of an integration.
     pub fn interval_of(&self, integration: &IntegrationId) -> Duration {
-        self.intervals.get(integration).copied().unwrap_or(self.interval).max(Duration::from_millis(10))
+        self.intervals.get(integration).copied().unwrap_or(self.interval).max(SHORTEST_INTERVAL)
+    }
+
+    /// The interval of a registration for that integration, which may ask for another than the integration's.
+    pub(crate) fn interval_for(&self, integration: &IntegrationId, asks: Option<Duration>) -> Duration {
+        let usual = self.interval_of(integration);
+        asks.map_or(usual, |asks| asks.max(self.min_interval.unwrap_or(usual)).max(SHORTEST_INTERVAL))
     }
 }
 

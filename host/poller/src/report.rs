@@ -35,7 +35,7 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     }
 }
 
-/// Logs the totals.
+/// Logs the totals, under a target of their own: who has thousands of polls a second may want these alone.
 pub(crate) fn totals(summary: &Summary, running: usize, queued: usize) {
     let mut kinds = String::new();
     for kind in OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Success) {
@@ -44,8 +44,10 @@ pub(crate) fn totals(summary: &Summary, running: usize, queued: usize) {
         }
     }
     info!(
-        target: "poller",
+        target: "poller::totals",
         polls = summary.polls,
+        failed = summary.failed(),
+        unavailable = summary.count(OutcomeKind::Unavailable),
         registrations = summary.registrations,
         enabled = summary.enabled,
         left_out = summary.left_out,
@@ -55,7 +57,11 @@ pub(crate) fn totals(summary: &Summary, running: usize, queued: usize) {
         mean_ms = whole_millis(summary.mean()),
         min_ms = whole_millis(summary.shortest.unwrap_or_default()),
         max_ms = whole_millis(summary.longest),
-        latest_ms = whole_millis(summary.latest),
+        last_ms = whole_millis(summary.last),
+        late_median_ms = whole_millis(summary.lateness.quantile(0.5)),
+        late_p99_ms = whole_millis(summary.lateness.quantile(0.99)),
+        late_max_ms = whole_millis(summary.lateness.longest()),
+        dropped = summary.dropped,
         "{} polls in {} s: {} succeeded{kinds}",
         summary.polls,
         summary.uptime.as_secs(),

@@ -1,12 +1,13 @@
 //! The charm runtime, as the poll loop and integrations see it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::{IntegrationId, Secret, SpaceDid};
 use serde_json::Value;
 
-use crate::{CharmRef, Outcome, Registration, Run};
+use crate::{CharmRef, Counters, Outcome, Registration, Run};
 
 /// Why the charm runtime did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,10 +74,22 @@ pub trait CharmRuntime: Send + Sync {
     /// All registrations, disabled ones too.
     async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError>;
 
+    /// The charms of the enabled registrations of an integration, oldest first.
+    async fn registered(&self, integration: &IntegrationId) -> Result<Vec<CharmRef>, RuntimeError> {
+        let all = self.registrations().await?.into_iter();
+        Ok(all.filter(|one| one.is_enabled() && one.integration == *integration).map(|one| one.charm).collect())
+    }
+
     /// A number that differs from `seen` once registrations have changed since `seen` was answered; waits for that, but
-    /// may answer the same number after a while. Start with 0. Registering, enabling, disabling and removing are changes;
+    /// may answer the same number after a while. Start with 0. Registering, enabling, disabling, removing and another interval are changes;
     /// polls (last run, status) are not.
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError>;
+
+    /// Whether the times that it notes are those of the clock here. Then the last run of a registration says when a charm that did
+    /// not fail is due next, and the loop writes nothing more of it.
+    fn shares_clock(&self) -> bool {
+        false
+    }
 
     /// Registers a charm, or re-enables and re-labels its registration. The charm must exist and have a stream with one
     /// of the [known names](crate::UPDATER_STREAMS).
@@ -84,6 +97,9 @@ pub trait CharmRuntime: Send + Sync {
 
     /// Enables (`None`) or disables (with a reason, shown as `Disabled: …`) a registration.
     async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError>;
+
+    /// Sets the interval that a registration asks for; none is its integration's. Its failures are not forgotten for it.
+    async fn set_interval(&self, charm: &CharmRef, interval: Option<Duration>) -> Result<Registration, RuntimeError>;
 
     /// Removes a registration; false if there was none.
     async fn remove(&self, charm: &CharmRef) -> Result<bool, RuntimeError>;
@@ -95,6 +111,9 @@ pub trait CharmRuntime: Send + Sync {
 
     /// The newest `limit` runs of a charm, newest first.
     async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError>;
+
+    /// What all runs of a registered charm came to.
+    async fn counters(&self, charm: &CharmRef) -> Result<Counters, RuntimeError>;
 
     /// Creates the cell `<integration>-integration-charms` in the system space, unless it exists.
     async fn prepare_list(&self, integration: &IntegrationId) -> Result<(), RuntimeError>;

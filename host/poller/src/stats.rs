@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{OutcomeKind, poll::Turn};
+use crate::{Histogram, OutcomeKind, poll::Turn};
 
 /// What the loop has done since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,8 +17,13 @@ pub struct Summary {
     pub shortest: Option<Duration>,
     /// The longest poll.
     pub longest: Duration,
-    /// The longest time from when a poll was due to its start.
-    pub latest: Duration,
+    /// The poll that ended last; zero if there was none.
+    pub last: Duration,
+    /// Of every poll that was started: the time from when it was due to then.
+    pub lateness: Histogram,
+    /// Polls that were not made since the one before was still under way, or waiting for its turn, when they would have been due: a
+    /// charm that is so late is polled once, not several times.
+    pub dropped: u64,
     /// How often a charm was disabled for its failures.
     pub disabled: u64,
     /// How often a `fetch-charms` failed.
@@ -62,6 +67,7 @@ impl Summary {
         self.total_duration = self.total_duration.saturating_add(turn.duration);
         self.shortest = Some(self.shortest.map_or(turn.duration, |shortest| shortest.min(turn.duration)));
         self.longest = self.longest.max(turn.duration);
+        self.last = turn.duration;
     }
 }
 

@@ -31,23 +31,43 @@ pub struct Run {
     /// When it started.
     pub started_at: UnixMillis,
     /// How long it took, milliseconds.
-    #[serde(with = "millis")]
+    #[serde(with = "crate::millis")]
     pub duration: Duration,
     /// What it came to.
     pub outcome: Outcome,
 }
 
-mod millis {
-    use std::time::Duration;
+/// What all runs of a charm came to since it was registered; its history has the newest of them only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// How many there were.
+    pub runs: u64,
+    /// How many of them were no success.
+    pub failed: u64,
+    /// The time that all took together; in JSON, as all that follow, milliseconds.
+    #[serde(rename = "totalMs", with = "crate::millis")]
+    pub total: Duration,
+    /// The shortest; zero if there was none.
+    #[serde(rename = "minMs", with = "crate::millis")]
+    pub shortest: Duration,
+    /// The longest.
+    #[serde(rename = "maxMs", with = "crate::millis")]
+    pub longest: Duration,
+    /// The newest.
+    #[serde(rename = "lastMs", with = "crate::millis")]
+    pub last: Duration,
+    /// When the newest failure was; never, if there was none.
+    pub failed_at: UnixMillis,
+    /// What it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_millis)
+impl Counters {
+    /// The mean time of a run; zero if there was none.
+    pub fn mean(&self) -> Duration {
+        u32::try_from(self.runs).ok().filter(|runs| *runs > 0).map_or(Duration::ZERO, |runs| self.total / runs)
     }
 }
 

@@ -1,10 +1,14 @@
 //! The registered charms in memory.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
-use bg_identity::IntegrationId;
+use bg_identity::{CharmId, IntegrationId, SpaceDid};
+use hashbrown::HashTable;
 
-use crate::{CharmRef, UnixMillis};
+use crate::interner::Interner;
+use crate::slab::Slab;
+use crate::{CharmRef, Registration, UnixMillis};
 
 /// A place in the table.
 pub(crate) type Slot = u32;
@@ -12,6 +16,8 @@ pub(crate) type Slot = u32;
 pub(crate) type GroupId = u32;
 /// The charms of one space in one group.
 pub(crate) type LaneId = u32;
+/// A space that has charms in the table.
+pub(crate) type SpaceId = u32;
 
 /// Where a charm stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +44,33 @@ pub(crate) enum Asked {
     ToEnable,
 }
 
+/// A charm's ID without an allocation of its own: the usual one is a digest.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum CompactId {
+    Digest([u8; 32]),
+    Text(CharmId),
+}
+
+impl CompactId {
+    fn new(id: &CharmId) -> Self {
+        id.digest().map_or_else(|| Self::Text(id.clone()), Self::Digest)
+    }
+
+    fn id(&self) -> CharmId {
+        match self {
+            Self::Digest(digest) => CharmId::from_digest(*digest),
+            Self::Text(id) => id.clone(),
+        }
+    }
+}
+
+/// What is known of a charm: 112 bytes, since there may be a million of them. Its names are [`Table::charm`] and
+/// [`Table::integration`].
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) charm: CharmRef,
-    pub(crate) integration: IntegrationId,
+    id: CompactId,
+    space: SpaceId,
+    integration: u32,
     pub(crate) lane: LaneId,
     pub(crate) group: GroupId,
     pub(crate) phase: Phase,
@@ -50,10 +79,14 @@ pub(crate) struct Entry {
     pub(crate) enabled: bool,
     /// Unregistered while it was being polled; goes when the poll ends.
     pub(crate) removed: bool,
+    /// Whether what is written of it is no more than its registration says as well: no failures, not disabled by the loop.
+    pub(crate) plain: bool,
     /// Failed polls in a row.
     pub(crate) failures: u32,
     /// How many of them are failures of its integration's component. They are not remembered across restarts.
     pub(crate) faults: u32,
+    /// The interval that its registration asks for, milliseconds; 0 if it asks for none.
+    asks_ms: u32,
     /// Milliseconds from the start of the loop.
     pub(crate) due: i64,
     /// The number of the last `fetch-charms` that names it, or might if it had been registered in time.
@@ -73,52 +106,199 @@ impl Entry {
     pub(crate) fn is_active(&self) -> bool {
         self.enabled && self.disabled_at.is_never() && !self.removed
     }
+
+    pub(crate) fn space(&self) -> SpaceId {
+        self.space
+    }
+
+    /// The interval that its registration asks for.
+    pub(crate) fn asks(&self) -> Option<Duration> {
+        (self.asks_ms > 0).then(|| Duration::from_millis(self.asks_ms.into()))
+    }
+
+    /// Takes over the interval of a registration; answers whether it is another.
+    pub(crate) fn set_asks(&mut self, interval: Option<Duration>) -> bool {
+        let asks_ms = interval.map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX).max(1));
+        std::mem::replace(&mut self.asks_ms, asks_ms) != asks_ms
+    }
 }
 
 /// Entries by slot and by charm. A slot is used again once its entry is gone.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    entries: Vec<Option<Entry>>,
-    free: Vec<Slot>,
-    slots: HashMap<CharmRef, Slot>,
+    entries: Slab<Entry>,
+    slots: HashTable<Slot>,
+    hasher: RandomState,
+    spaces: Interner<SpaceDid>,
+    integrations: Interner<IntegrationId>,
 }
 
 impl Table {
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.entries.len()
     }
 
     pub(crate) fn slot(&self, charm: &CharmRef) -> Option<Slot> {
-        self.slots.get(charm).copied()
+        let (space, id) = (self.spaces.number(&charm.space)?, CompactId::new(&charm.charm));
+        let is_it = |slot: &Slot| self.get(*slot).is_some_and(|entry| entry.space == space && entry.id == id);
+        self.slots.find(self.hash(space, &id), is_it).copied()
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&Entry> {
-        self.entries.get(slot as usize)?.as_ref()
+        self.entries.get(slot)
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
-        self.entries.get_mut(slot as usize)?.as_mut()
+        self.entries.get_mut(slot)
     }
 
-    /// The charm must not be in the table yet.
-    pub(crate) fn insert(&mut self, entry: Entry) -> Slot {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(None);
-            Slot::try_from(self.entries.len() - 1).expect("four billion registrations do not fit into memory")
+    /// The charm of an entry.
+    pub(crate) fn charm(&self, entry: &Entry) -> CharmRef {
+        CharmRef { space: self.spaces.name(entry.space).clone(), charm: entry.id.id() }
+    }
+
+    /// The integration of an entry.
+    pub(crate) fn integration(&self, entry: &Entry) -> &IntegrationId {
+        self.integrations.name(entry.integration)
+    }
+
+    /// Gives an entry the integration of its registration; answers whether it is another.
+    pub(crate) fn set_integration(&mut self, slot: Slot, integration: &IntegrationId) -> bool {
+        let Some(entry) = self.entries.get_mut(slot) else { return false };
+        if self.integrations.name(entry.integration) == integration {
+            return false;
+        }
+        self.integrations.give_back(entry.integration);
+        entry.integration = self.integrations.take(integration);
+        true
+    }
+
+    /// Puts a charm in, which must not be in the table yet. `join` gives it a lane for its space.
+    pub(crate) fn insert(
+        &mut self,
+        registration: &Registration,
+        group: GroupId,
+        join: impl FnOnce(SpaceId) -> LaneId,
+    ) -> Slot {
+        let Registration { charm, integration, interval, updated_at, .. } = registration;
+        let space = self.spaces.take(&charm.space);
+        let mut entry = Entry {
+            id: CompactId::new(&charm.charm),
+            space,
+            integration: self.integrations.take(integration),
+            lane: join(space),
+            group,
+            phase: Phase::Idle,
+            asked: Asked::Nothing,
+            enabled: registration.is_enabled(),
+            removed: false,
+            plain: true,
+            failures: 0,
+            faults: 0,
+            asks_ms: 0,
+            due: 0,
+            named: 0,
+            served: 0,
+            seen: 0,
+            updated_at: *updated_at,
+            disabled_at: UnixMillis::NEVER,
+        };
+        entry.set_asks(*interval);
+        let hash = self.hash(space, &entry.id);
+        let slot = self.entries.insert(entry);
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.slots.insert_unique(hash, slot, |slot| {
+            let entry = &entries[*slot];
+            hasher.hash_one((entry.space, &entry.id))
         });
-        self.slots.insert(entry.charm.clone(), slot);
-        self.entries[slot as usize] = Some(entry);
         slot
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot) -> Option<Entry> {
-        let entry = self.entries.get_mut(slot as usize)?.take()?;
-        self.slots.remove(&entry.charm);
-        self.free.push(slot);
-        Some(entry)
+    /// Takes a charm out; answers its name and its lane.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<(CharmRef, LaneId)> {
+        let entry = self.entries.remove(slot)?;
+        let charm = self.charm(&entry);
+        if let Ok(found) = self.slots.find_entry(self.hash(entry.space, &entry.id), |other| *other == slot) {
+            found.remove();
+        }
+        self.spaces.give_back(entry.space);
+        self.integrations.give_back(entry.integration);
+        Some((charm, entry.lane))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Entry)> {
-        (0..).zip(&self.entries).filter_map(|(slot, entry)| Some((slot, entry.as_ref()?)))
+        self.entries.iter()
+    }
+
+    fn hash(&self, space: SpaceId, id: &CompactId) -> u64 {
+        self.hasher.hash_one((space, id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use bg_identity::space_did;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Option<Entry>>() <= 112, "{}", size_of::<Option<Entry>>());
+    }
+
+    fn registration(space: u8, charm: u8, integration: u8) -> Registration {
+        let id = if charm.is_multiple_of(2) {
+            CharmId::for_content(&[charm])
+        } else {
+            format!("fid1:{charm}").parse().unwrap()
+        };
+        Registration {
+            charm: CharmRef { space: space_did(&format!("space {space}")), charm: id },
+            integration: format!("integration-{integration}").parse().unwrap(),
+            created_at: UnixMillis(1),
+            updated_at: UnixMillis(1),
+            last_run: UnixMillis::NEVER,
+            disabled_at: UnixMillis::NEVER,
+            interval: None,
+            status: String::new(),
+            last_outcome: None,
+        }
+    }
+
+    proptest! {
+        /// Whatever is put in, taken out and moved: the table knows as much as a map would.
+        #[test]
+        fn entries_are_found_by_charm_and_keep_their_names(steps in proptest::collection::vec((0_u8..3, 0_u8..4, 0_u8..6, 0_u8..3), 1..200)) {
+            let mut table = Table::default();
+            let mut model: HashMap<CharmRef, IntegrationId> = HashMap::new();
+            for (step, space, charm, integration) in steps {
+                let registration = registration(space, charm, integration);
+                let (charm, integration) = (registration.charm.clone(), registration.integration.clone());
+                match (step, table.slot(&charm)) {
+                    (0, None) => {
+                        table.insert(&registration, 0, |_| 7);
+                        model.insert(charm, integration);
+                    }
+                    (1, Some(slot)) => {
+                        prop_assert_eq!(table.remove(slot), Some((charm.clone(), 7)));
+                        model.remove(&charm);
+                    }
+                    (2, Some(slot)) => {
+                        let before = model.insert(charm, integration.clone());
+                        prop_assert_eq!(table.set_integration(slot, &integration), before != Some(integration));
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(table.len(), model.len());
+                for (charm, integration) in &model {
+                    let entry = table.slot(charm).and_then(|slot| table.get(slot)).unwrap();
+                    prop_assert_eq!(&table.charm(entry), charm);
+                    prop_assert_eq!(table.integration(entry), integration);
+                }
+            }
+        }
     }
 }

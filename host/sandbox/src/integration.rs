@@ -1,12 +1,12 @@
 //! Integrations that are components.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_egress::GateClient;
-use bg_identity::IntegrationId;
+use bg_identity::{IntegrationId, SpaceReader};
 use bg_manifest::Manifest;
 use bg_poller::{Charm, CharmRef, CharmRuntime, Integration, IntegrationError, IntegrationState, OutcomeKind};
 use wasmtime::Store;
@@ -94,11 +94,11 @@ impl IntegrationComponent {
             let message = format!("fetch-charms answered {} charms; {limit} are the limit", answered.len());
             return Err(IntegrationError { kind: OutcomeKind::LimitExceeded, message });
         }
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut spaces) = (HashSet::with_capacity(answered.len()), SpaceReader::default());
         let mut charms = Vec::with_capacity(answered.len());
         let (mut malformed, mut twice, mut example) = (0_u32, 0_u32, None);
         for charm in answered {
-            match host::from_guest(charm) {
+            match host::from_guest(charm, &mut spaces) {
                 Ok(charm) if seen.insert(charm.clone()) => charms.push(charm),
                 Ok(_) => twice += 1,
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! The registrations of one integration.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,34 @@ use tokio::time::Instant;
 /// within seconds; a registration that is disabled loses its credential after this time.
 const RECENT: Duration = Duration::from_secs(2);
 
+/// The charms of an integration at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    list: Vec<CharmRef>,
+    set: HashSet<CharmRef>,
+}
+
+impl Own {
+    fn new(list: Vec<CharmRef>) -> Self {
+        Self { set: list.iter().cloned().collect(), list }
+    }
+
+    /// All of them, those that were registered first before the others.
+    pub(crate) fn list(&self) -> &[CharmRef] {
+        &self.list
+    }
+
+    pub(crate) fn contains(&self, charm: &CharmRef) -> bool {
+        self.set.contains(charm)
+    }
+}
+
 /// Which charms are an integration's: registered for it, and enabled.
 pub(crate) struct Registrations {
     id: IntegrationId,
     runtime: Arc<dyn CharmRuntime>,
     /// What was fetched last. Held while fetching, so that many who ask at once make one request.
-    recent: Mutex<Option<(Instant, Arc<BTreeSet<CharmRef>>)>>,
+    recent: Mutex<Option<(Instant, Arc<Own>)>>,
 }
 
 impl Registrations {
@@ -27,12 +49,12 @@ impl Registrations {
     }
 
     /// As the runtime has them now.
-    pub(crate) async fn fresh(&self) -> Result<Arc<BTreeSet<CharmRef>>, RuntimeError> {
+    pub(crate) async fn fresh(&self) -> Result<Arc<Own>, RuntimeError> {
         self.fetch(&mut *self.recent.lock().await).await
     }
 
     /// As the runtime had them at most [`RECENT`] ago.
-    pub(crate) async fn recent(&self) -> Result<Arc<BTreeSet<CharmRef>>, RuntimeError> {
+    pub(crate) async fn recent(&self) -> Result<Arc<Own>, RuntimeError> {
         let mut recent = self.recent.lock().await;
         match &*recent {
             Some((at, charms)) if at.elapsed() < RECENT => Ok(charms.clone()),
@@ -40,14 +62,9 @@ impl Registrations {
         }
     }
 
-    async fn fetch(
-        &self,
-        recent: &mut Option<(Instant, Arc<BTreeSet<CharmRef>>)>,
-    ) -> Result<Arc<BTreeSet<CharmRef>>, RuntimeError> {
+    async fn fetch(&self, recent: &mut Option<(Instant, Arc<Own>)>) -> Result<Arc<Own>, RuntimeError> {
         let at = Instant::now();
-        let all = self.runtime.registrations().await?;
-        let own = all.into_iter().filter(|one| one.is_enabled() && one.integration == self.id);
-        let charms = Arc::new(own.map(|one| one.charm).collect::<BTreeSet<_>>());
+        let charms = Arc::new(Own::new(self.runtime.registered(&self.id).await?));
         *recent = Some((at, charms.clone()));
         Ok(charms)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use bg_charms::{CharmShow, LogQuery, SetRequest, Spaces, api};
-use bg_poller::{CharmRuntime, Outcome};
+use bg_poller::{CharmRuntime, Counters, Outcome};
 use http::{StatusCode, Uri};
 
 use crate::answer::Failure;
@@ -50,6 +50,11 @@ pub(crate) async fn runs(
 ) -> Result<Json<api::Runs>, Failure> {
     let limit = parameter(&uri, "limit")?.unwrap_or(RUNS).min(MOST_RUNS);
     Ok(Json(api::Runs { runs: signed.caller.runs(&charm, limit).await? }))
+}
+
+/// `GET /api/v1/charms/{space}/{charm}/counters`
+pub(crate) async fn counters(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<Counters>, Failure> {
+    Ok(Json(signed.caller.counters(&charm).await?))
 }
 
 /// How many lines of a log are answered if the client does not say.

@@ -1,6 +1,7 @@
 //! Registrations, their changes, and polls that ended before anything was triggered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -55,6 +56,15 @@ pub(crate) async fn set_disabled(
     let api::SetDisabled { disabled, reason } = signed.json()?;
     let reason = disabled.then(|| reason.as_deref().unwrap_or(BY_HAND));
     Ok(Json(signed.caller.set_disabled(&charm, reason).await?))
+}
+
+/// `PUT /api/v1/registrations/{space}/{charm}/interval`
+pub(crate) async fn set_interval(
+    CharmPath(charm): CharmPath,
+    signed: SignedForm,
+) -> Result<Json<Registration>, Failure> {
+    let api::SetInterval { interval_ms } = signed.json()?;
+    Ok(Json(signed.caller.set_interval(&charm, interval_ms.map(Duration::from_millis)).await?))
 }
 
 /// `DELETE /api/v1/registrations/{space}/{charm}`

@@ -76,6 +76,7 @@ fn table() -> Vec<Row> {
     let health = on(MethodFilter::GET, health);
     let list = "/api/v1/integrations/{id}/list";
     let registration = "/api/v1/registrations/{space}/{charm}";
+    let interval = "/api/v1/registrations/{space}/{charm}/interval";
     let (in_space, acl) = ("/api/v1/spaces/{space}/charms", "/api/v1/spaces/{space}/acl");
     vec![
         (open(Method::GET, path::HEALTH, Access::Open, false), health),
@@ -85,12 +86,14 @@ fn table() -> Vec<Row> {
         signed(Method::GET, path::CHANGES, Body::None, registrations::changes),
         signed(Method::PATCH, registration, Body::Json, registrations::set_disabled),
         signed(Method::DELETE, registration, Body::None, registrations::remove),
+        signed(Method::PUT, interval, Body::Json, registrations::set_interval),
         signed(Method::POST, path::RUNS, Body::Json, registrations::record),
         signed(Method::PUT, list, Body::None, registrations::prepare_list),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}", Body::None, charms::shape),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/value", Body::None, charms::value),
         signed(Method::PUT, "/api/v1/charms/{space}/{charm}/value", Body::Json, charms::set),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/runs", Body::None, charms::runs),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/counters", Body::None, charms::counters),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/logs", Body::None, charms::logs),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/page", Body::None, charms::page),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/show", Body::None, charms::show),

@@ -20,12 +20,17 @@ pub fn registration(charm: &CharmRef) -> String {
     format!("{REGISTRATIONS}/{}/{}", charm.space, charm.charm)
 }
 
+/// PUT [`SetInterval`](super::SetInterval).
+pub fn interval(of: &CharmRef) -> String {
+    format!("{}/interval", registration(of))
+}
+
 /// GET [`Shape`](super::Shape).
 pub fn charm(charm: &CharmRef) -> String {
     format!("/api/v1/charms/{}/{}", charm.space, charm.charm)
 }
 
-/// What is below a charm: `value`, `runs`, `logs`, `page`, `show`, `trigger`, `refresh`, `secret`.
+/// What is below a charm: `value`, `runs`, `counters`, `logs`, `page`, `show`, `trigger`, `refresh`, `secret`.
 pub fn of_charm(of: &CharmRef, what: &str) -> String {
     format!("{}/{what}", charm(of))
 }

@@ -1,10 +1,12 @@
 //! The local runtime on behalf of one caller: what the poll loop needs.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::{IntegrationId, Secret, system_space};
-use bg_poller::{Charm, CharmRef, CharmRuntime, Outcome, Registration, Run, RuntimeError, UPDATER_STREAMS};
+use bg_poller::{Charm, CharmRef, CharmRuntime, Counters, Outcome, Registration, Run, RuntimeError, UPDATER_STREAMS};
 use rusqlite::Transaction;
 use serde_json::Value;
 
@@ -14,6 +16,9 @@ use crate::api::Shape;
 use crate::paths::at;
 use crate::store::{self, Cells, Failure, StoredCharm, Touch};
 use crate::{AccessLevel, Actor};
+
+/// The intervals that a registration can have of its own, as the program's options take them.
+const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(7 * 24);
 
 /// The local runtime, for one actor; made by [`LocalRuntime::as_actor`].
 #[derive(Clone, Debug)]
@@ -104,9 +109,22 @@ impl CharmRuntime for LocalHandle {
         .await
     }
 
+    async fn registered(&self, integration: &IntegrationId) -> Result<Vec<CharmRef>, RuntimeError> {
+        let integration = integration.clone();
+        self.read(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::registrations::enabled(tx, &integration)
+        })
+        .await
+    }
+
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
         self.read(|tx, actor| access::system(tx, actor, AccessLevel::Read)).await?;
         self.runtime.watch.changed(&self.runtime.database, seen).await
+    }
+
+    fn shares_clock(&self) -> bool {
+        true
     }
 
     async fn register(&self, charm: &CharmRef, integration: &IntegrationId) -> Result<Registration, RuntimeError> {
@@ -139,6 +157,20 @@ impl CharmRuntime for LocalHandle {
         .await
     }
 
+    async fn set_interval(&self, charm: &CharmRef, interval: Option<Duration>) -> Result<Registration, RuntimeError> {
+        if interval.is_some_and(|interval| !INTERVALS.contains(&interval)) {
+            return Err(RuntimeError::Invalid("an interval is at least 100 ms and at most 7 days".into()));
+        }
+        let charm = charm.clone();
+        self.change_registrations(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Write)?;
+            let stored = store::charms::find(tx, &charm)?;
+            store::registrations::set_interval(tx, stored.row, interval)?;
+            registration(tx, &stored)
+        })
+        .await
+    }
+
     async fn remove(&self, charm: &CharmRef) -> Result<bool, RuntimeError> {
         let charm = charm.clone();
         self.change_registrations(move |tx, actor| {
@@ -152,7 +184,7 @@ impl CharmRuntime for LocalHandle {
         if runs.is_empty() {
             return Ok(());
         }
-        let runs = runs.to_vec();
+        let (runs, kept) = (runs.to_vec(), self.runtime.runs_kept);
         self.write(Touch::None, move |tx, actor| {
             access::system(tx, actor, AccessLevel::Write)?;
             for run in &runs {
@@ -161,8 +193,8 @@ impl CharmRuntime for LocalHandle {
                     Err(Failure::Refused(RuntimeError::NotFound(_))) => continue,
                     Err(error) => return Err(error),
                 };
-                if store::registrations::note_run(tx, stored.row, run.started_at, &run.outcome)? {
-                    store::runs::add(tx, stored.row, run)?;
+                if store::registrations::note_run(tx, stored.row, run)? {
+                    store::runs::add(tx, stored.row, run, kept)?;
                 }
             }
             Ok(())
@@ -175,6 +207,15 @@ impl CharmRuntime for LocalHandle {
         self.read(move |tx, actor| {
             let stored = logs::observed(tx, actor, &charm)?;
             store::runs::newest(tx, stored.row, &charm, limit)
+        })
+        .await
+    }
+
+    async fn counters(&self, charm: &CharmRef) -> Result<Counters, RuntimeError> {
+        let charm = charm.clone();
+        self.read(move |tx, actor| {
+            let stored = logs::observed(tx, actor, &charm)?;
+            store::registrations::counters(tx, stored.row)?.ok_or_else(|| not_registered(&charm))
         })
         .await
     }
@@ -227,8 +268,9 @@ impl CharmRuntime for LocalHandle {
 }
 
 fn registration(tx: &Transaction<'_>, stored: &StoredCharm) -> Result<Registration, Failure> {
-    store::registrations::of(tx, stored.row)?.ok_or_else(|| {
-        let text = format!("{} is not registered in {} (the system space)", stored.summary.charm, system_space());
-        RuntimeError::Unfit(text).into()
-    })
+    store::registrations::of(tx, stored.row)?.ok_or_else(|| not_registered(&stored.summary.charm))
+}
+
+fn not_registered(charm: &CharmRef) -> Failure {
+    RuntimeError::Unfit(format!("{charm} is not registered in {} (the system space)", system_space())).into()
 }

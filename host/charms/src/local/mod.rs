@@ -48,12 +48,17 @@ pub struct LocalOptions {
     pub oauth_refresh_url: Option<Url>,
     /// Who owns the spaces that the operator creates here, beside their own keys; nobody if none.
     pub owner: Option<Did>,
+    /// How many runs of each charm are kept. [`RUNS_KEPT`].
+    pub runs_kept: u32,
 }
+
+/// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
+pub const RUNS_KEPT: u32 = 100;
 
 impl LocalOptions {
     /// The database alone: nothing runs.
     pub fn new(database: PathBuf) -> Self {
-        Self { database, secrets_key: None, handlers: None, oauth_refresh_url: None, owner: None }
+        Self { database, secrets_key: None, handlers: None, oauth_refresh_url: None, owner: None, runs_kept: RUNS_KEPT }
     }
 }
 
@@ -64,6 +69,7 @@ pub struct LocalRuntime {
     handlers: Option<Handlers>,
     oauth: Option<oauth::Refresher>,
     owner: Option<Did>,
+    runs_kept: u32,
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     watch: watch::Watch,
@@ -87,6 +93,7 @@ impl LocalRuntime {
             handlers: options.handlers,
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
             owner: options.owner,
+            runs_kept: options.runs_kept.max(1),
             turns: turns::Turns::default(),
             opened: Arc::default(),
             watch,

@@ -119,9 +119,9 @@ impl LocalRuntime {
 
     /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
     async fn keep(&self, charm: &Arc<StoredCharm>, finished: Finished) -> Result<Option<Outcome>, RuntimeError> {
-        let (sealer, charm) = (self.sealer.clone(), charm.clone());
+        let (sealer, charm, runs_kept) = (self.sealer.clone(), charm.clone(), self.runs_kept);
         let touch = Touch::Charm(charm.summary.charm.clone());
-        self.database.write_touching(touch, move |tx| keep(tx, &sealer, &charm, finished)).await
+        self.database.write_touching(touch, move |tx| keep(tx, &sealer, &charm, finished, runs_kept)).await
     }
 }
 
@@ -130,6 +130,7 @@ fn keep(
     sealer: &Sealer,
     charm: &StoredCharm,
     finished: Finished,
+    runs_kept: u32,
 ) -> Result<Option<Outcome>, Failure> {
     let Finished { mut run, writes, log } = finished;
     let cells = Cells::of(tx, sealer, charm);
@@ -145,8 +146,8 @@ fn keep(
     if !run.outcome.is_success() {
         run.outcome = redact(run.outcome, &cells.secrets()?);
     }
-    store::runs::add(tx, charm.row, &run)?;
+    store::runs::add(tx, charm.row, &run, runs_kept)?;
     logs::keep(tx, &cells, charm.row, log)?;
-    store::registrations::note_run(tx, charm.row, run.started_at, &run.outcome)?;
+    store::registrations::note_run(tx, charm.row, &run)?;
     Ok(Some(run.outcome))
 }

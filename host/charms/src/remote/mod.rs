@@ -10,10 +10,11 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::{Identity, IntegrationId, Secret, SpaceDid};
-use bg_poller::{Charm, CharmRef, CharmRuntime, Lookup, Outcome, Registration, Run, RuntimeError};
+use bg_poller::{Charm, CharmRef, CharmRuntime, Counters, Lookup, Outcome, Registration, Run, RuntimeError};
 use http::Method;
 use serde_json::Value;
 use url::Url;
@@ -85,6 +86,11 @@ impl CharmRuntime for RemoteRuntime {
         self.call(Method::PATCH, path::registration(charm)).json(&body)?.answer().await
     }
 
+    async fn set_interval(&self, charm: &CharmRef, interval: Option<Duration>) -> Result<Registration, RuntimeError> {
+        let interval_ms = interval.map(|interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX));
+        self.call(Method::PUT, path::interval(charm)).json(&api::SetInterval { interval_ms })?.answer().await
+    }
+
     async fn remove(&self, charm: &CharmRef) -> Result<bool, RuntimeError> {
         let api::Removed { removed } = self.call(Method::DELETE, path::registration(charm)).answer().await?;
         Ok(removed)
@@ -98,6 +104,10 @@ impl CharmRuntime for RemoteRuntime {
         let call = self.get(path::of_charm(charm, "runs")).query("limit", &limit.to_string()).limit(call::VALUE_BYTES);
         let api::Runs { runs } = call.answer().await?;
         Ok(runs)
+    }
+
+    async fn counters(&self, charm: &CharmRef) -> Result<Counters, RuntimeError> {
+        self.get(path::of_charm(charm, "counters")).answer().await
     }
 
     async fn prepare_list(&self, integration: &IntegrationId) -> Result<(), RuntimeError> {

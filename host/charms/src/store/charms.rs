@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bg_identity::{CharmId, SpaceDid};
+use bg_identity::{CharmId, SpaceDid, SpaceReader};
 use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::de::DeserializeOwned;
@@ -77,9 +77,10 @@ pub(crate) fn sources(tx: &Transaction<'_>, row: i64) -> Result<(String, BTreeMa
 /// The charms of a space, oldest first.
 pub(crate) fn of_space(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Vec<CharmSummary>, Failure> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 ORDER BY row"))?;
+    let mut spaces = SpaceReader::default();
     let rows = statement.query_map([space.as_str()], |row| {
         let id: String = row.get("id")?;
-        stored(row, || charm_ref(space.as_str(), &id))
+        stored(row, || charm_ref(space.as_str(), &id, &mut spaces))
     })?;
     rows.map(|charm| Ok(charm??.summary)).collect()
 }
@@ -176,13 +177,13 @@ pub(crate) fn name(tx: &Transaction<'_>, row: i64) -> Result<CharmRef, Failure> 
     let (space, id): (String, String) = tx
         .prepare_cached("SELECT space, id FROM charms WHERE row = ?1")?
         .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    charm_ref(&space, &id)
+    charm_ref(&space, &id, &mut SpaceReader::default())
 }
 
 /// The charm that two columns name.
-pub(crate) fn charm_ref(space: &str, id: &str) -> Result<CharmRef, Failure> {
+pub(crate) fn charm_ref(space: &str, id: &str, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
     let damaged = || Failure::Damaged(format!("the name of the charm {space}/{id}"));
-    Ok(CharmRef { space: space.parse().map_err(|_| damaged())?, charm: id.parse().map_err(|_| damaged())? })
+    Ok(CharmRef { space: spaces.read(space).map_err(|_| damaged())?, charm: id.parse().map_err(|_| damaged())? })
 }
 
 fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bg_poller::RuntimeError;
 use rusqlite::ErrorCode;
 use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::types::FromSqlError;
 
 use super::KeyError;
 
@@ -103,6 +104,13 @@ pub(crate) enum Failure {
     /// Not the store's fault: what was asked for is refused.
     #[error(transparent)]
     Refused(#[from] RuntimeError),
+}
+
+/// A column that is not of the type it should be.
+impl From<FromSqlError> for Failure {
+    fn from(error: FromSqlError) -> Self {
+        Self::Sql(error.into())
+    }
 }
 
 impl Failure {

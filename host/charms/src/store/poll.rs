@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bg_identity::SpaceReader;
 use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMillis};
 
 use super::charms::charm_ref;
@@ -41,10 +42,10 @@ impl PollStore for SqlitePollStore {
             let mut statement =
                 tx.prepare_cached("SELECT space, charm, next_due, failures, disabled_at FROM poll_states")?;
             let mut rows = statement.query([])?;
-            let mut states = Vec::new();
+            let (mut states, mut spaces) = (Vec::new(), SpaceReader::default());
             while let Some(row) = rows.next()? {
                 states.push(PollState {
-                    charm: charm_ref(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?,
+                    charm: charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, &mut spaces)?,
                     next_due: UnixMillis(row.get(2)?),
                     failures: row.get(3)?,
                     disabled_at: UnixMillis(row.get(4)?),

@@ -1,15 +1,19 @@
 //! Registrations, the number of their revision, and the integrations' lists of them.
 
-use bg_identity::IntegrationId;
-use bg_poller::{CharmRef, Outcome, OutcomeKind, Registration, UnixMillis};
+use std::time::Duration;
+
+use bg_identity::{IntegrationId, SpaceReader};
+use bg_poller::{CharmRef, Counters, OutcomeKind, Registration, Run, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::Failure;
 use super::charms::charm_ref;
 
-const SELECT: &str = "SELECT space, id, integration, r.created_at, r.updated_at, last_run, disabled_at, status, \
-                      (SELECT kind FROM runs WHERE runs.charm = r.charm ORDER BY runs.row DESC LIMIT 1) \
-                      FROM registrations r JOIN charms c ON c.row = r.charm";
+/// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading those of a
+/// hundred thousand charms takes seconds.
+const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
+                      r.last_kind, r.interval_ms, r.charm \
+                      FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row";
 
 /// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own
 /// making. The run history has all of it.
@@ -29,14 +33,47 @@ fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<()> {
 
 /// All registrations, oldest first.
 pub(crate) fn all(tx: &Transaction<'_>) -> Result<Vec<Registration>, Failure> {
-    let mut statement = tx.prepare_cached(&format!("{SELECT} ORDER BY r.created_at, r.charm"))?;
-    statement.query_map([], registration)?.map(|found| found?).collect()
+    let mut spaces = SpaceReader::default();
+    let mut statement = tx.prepare_cached(SELECT)?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push((row.get::<_, i64>("charm")?, registration(row, &mut spaces)?));
+    }
+    all.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
+    Ok(all.into_iter().map(|(_, registration)| registration).collect())
+}
+
+/// The charms of the enabled registrations of an integration, oldest first.
+pub(crate) fn enabled(tx: &Transaction<'_>, integration: &IntegrationId) -> Result<Vec<CharmRef>, Failure> {
+    named(tx, integration, "r.integration = ?1 AND r.disabled_at = 0")
+}
+
+/// The charms of the registrations for which that holds of the integration, oldest first.
+fn named(tx: &Transaction<'_>, integration: &IntegrationId, condition: &str) -> Result<Vec<CharmRef>, Failure> {
+    let mut spaces = SpaceReader::default();
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT c.space, c.id, r.created_at, r.charm \
+         FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row WHERE {condition}"
+    ))?;
+    let mut rows = statement.query([integration.as_str()])?;
+    let mut charms = Vec::new();
+    while let Some(row) = rows.next()? {
+        let order: (i64, i64) = (row.get(2)?, row.get(3)?);
+        charms.push((order, charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, &mut spaces)?));
+    }
+    charms.sort_unstable_by_key(|(order, _)| *order);
+    Ok(charms.into_iter().map(|(_, charm)| charm).collect())
 }
 
 /// The registration of the charm in that row.
 pub(crate) fn of(tx: &Transaction<'_>, row: i64) -> Result<Option<Registration>, Failure> {
-    let mut statement = tx.prepare_cached(&format!("{SELECT} WHERE r.charm = ?1"))?;
-    statement.query_row([row], registration).optional()?.transpose()
+    let mut statement = tx.prepare_cached(
+        "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
+         r.last_kind, r.interval_ms, r.charm FROM registrations r JOIN charms c ON c.row = r.charm WHERE r.charm = ?1",
+    )?;
+    let mut rows = statement.query([row])?;
+    rows.next()?.map(|row| registration(row, &mut SpaceReader::default())).transpose()
 }
 
 /// The time of a change: never before that of the last one, since a later time is how the poll loop knows that there was one,
@@ -85,16 +122,65 @@ pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Fai
     Ok(removed > 0)
 }
 
-/// Notes a poll; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that are
+/// Sets the interval that a registration asks for; none is no interval of its own. False if there is no such registration.
+pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Duration>) -> Result<bool, Failure> {
+    let changed = tx
+        .prepare_cached("UPDATE registrations SET interval_ms = ?2 WHERE charm = ?1")?
+        .execute((row, interval.map_or(0, millis)))?;
+    if changed > 0 {
+        advance_revision(tx)?;
+    }
+    Ok(changed > 0)
+}
+
+/// Notes a run; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that are
 /// noted the later one counts, unless its time is still to come: then the clock has been set back since.
-pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, at: UnixMillis, outcome: &Outcome) -> Result<bool, Failure> {
+pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
+    let (text, success) = (run.outcome.to_string(), run.outcome.is_success());
     let changed = tx
         .prepare_cached(
             "UPDATE registrations SET last_run = CASE WHEN last_run > ?4 THEN ?2 ELSE max(last_run, ?2) END, \
-             status = CASE disabled_at WHEN 0 THEN ?3 ELSE status END WHERE charm = ?1",
+             status = CASE disabled_at WHEN 0 THEN ?3 ELSE status END, last_kind = ?5, runs = runs + 1, \
+             total_ms = total_ms + ?6, min_ms = CASE runs WHEN 0 THEN ?6 ELSE min(min_ms, ?6) END, max_ms = max(max_ms, ?6), \
+             last_ms = ?6, failed = failed + ?7, failed_at = CASE ?7 WHEN 0 THEN failed_at ELSE ?2 END, \
+             failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END WHERE charm = ?1",
         )?
-        .execute((row, at.0, shown(&outcome.to_string()), UnixMillis::now().0))?;
+        .execute((
+            row,
+            run.started_at.0,
+            shown(&text),
+            UnixMillis::now().0,
+            run.outcome.kind.as_str(),
+            millis(run.duration),
+            i64::from(!success),
+        ))?;
     Ok(changed > 0)
+}
+
+/// What all runs of the registered charm in that row came to; none if it is not registered.
+pub(crate) fn counters(tx: &Transaction<'_>, row: i64) -> Result<Option<Counters>, Failure> {
+    let mut statement = tx.prepare_cached(
+        "SELECT runs, failed, total_ms, min_ms, max_ms, last_ms, failed_at, failure FROM registrations WHERE charm = ?1",
+    )?;
+    let counters = statement.query_row([row], |row| {
+        let time = |column| row.get(column).map(Duration::from_millis);
+        Ok(Counters {
+            runs: row.get(0)?,
+            failed: row.get(1)?,
+            total: time(2)?,
+            shortest: time(3)?,
+            longest: time(4)?,
+            last: time(5)?,
+            failed_at: UnixMillis(row.get(6)?),
+            failure: row.get(7)?,
+        })
+    });
+    Ok(counters.optional()?)
+}
+
+/// What SQLite can keep of a duration, in milliseconds.
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Creates the list cell of an integration, unless it is there. What is in the list are its registrations, so that the two
@@ -113,25 +199,32 @@ pub(crate) fn list(tx: &Transaction<'_>, integration: &IntegrationId) -> Result<
     if !tx.prepare_cached("SELECT 1 FROM integration_lists WHERE integration = ?1")?.exists(id)? {
         return Ok(None);
     }
-    let mut statement =
-        tx.prepare_cached(&format!("{SELECT} WHERE integration = ?1 ORDER BY r.created_at, r.charm"))?;
-    let charms = statement.query_map(id, registration)?.map(|found| Ok::<_, Failure>(found??.charm));
-    charms.collect::<Result<_, _>>().map(Some)
+    named(tx, integration, "r.integration = ?1").map(Some)
 }
 
 /// A row of [`SELECT`].
-fn registration(row: &Row<'_>) -> rusqlite::Result<Result<Registration, Failure>> {
-    let (space, id, integration): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Registration, Failure> {
+    let charm = charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, spaces)?;
+    let integration = row.get_ref(2)?.as_str()?.parse();
     let [created_at, updated_at, last_run, disabled_at] =
         [row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?].map(UnixMillis);
-    let status = row.get(7)?;
-    let kind: Option<String> = row.get(8)?;
+    let interval_ms: u64 = row.get(9)?;
     // An outcome of a later version is none that this one knows.
-    let last_outcome = kind.and_then(|kind| OutcomeKind::ALL.into_iter().find(|known| known.as_str() == kind));
-    Ok(charm_ref(&space, &id).and_then(|charm| {
-        let integration = integration.parse().map_err(|_| Failure::Damaged(format!("the registration of {charm}")))?;
-        Ok(Registration { charm, integration, created_at, updated_at, last_run, disabled_at, status, last_outcome })
-    }))
+    let last_outcome = row
+        .get_ref(8)?
+        .as_str_or_null()?
+        .and_then(|kind| OutcomeKind::ALL.into_iter().find(|known| known.as_str() == kind));
+    Ok(Registration {
+        integration: integration.map_err(|_| Failure::Damaged(format!("the registration of {charm}")))?,
+        charm,
+        created_at,
+        updated_at,
+        last_run,
+        disabled_at,
+        interval: (interval_ms > 0).then(|| Duration::from_millis(interval_ms)),
+        status: row.get(7)?,
+        last_outcome,
+    })
 }
 
 /// What a status shows of a text: the start of its first line.

@@ -7,11 +7,8 @@ use rusqlite::Transaction;
 
 use super::Failure;
 
-/// Runs kept of each charm: an hour and a half of polls once a minute.
-pub(crate) const RUNS_KEPT: usize = 100;
-
-/// Adds a run of the charm in that row, and drops the oldest over [`RUNS_KEPT`].
-pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<(), Failure> {
+/// Adds a run of the charm in that row, and drops the oldest if there are more than `kept` then.
+pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {
     let outcome = &run.outcome;
     let millis = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
     tx.prepare_cached(
@@ -22,7 +19,7 @@ pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<(), Failu
         "DELETE FROM runs WHERE charm = ?1 AND row <= \
          (SELECT row FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)",
     )?
-    .execute((row, RUNS_KEPT))?;
+    .execute((row, kept))?;
     Ok(())
 }
 
@@ -31,7 +28,9 @@ pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: us
     let mut statement = tx.prepare_cached(
         "SELECT started_at, duration_ms, kind, message, stack FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT ?2",
     )?;
-    let mut rows = statement.query((row, limit.min(RUNS_KEPT)))?;
+    // There are never as many.
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query((row, limit))?;
     let mut runs = Vec::new();
     while let Some(row) = rows.next()? {
         let kind: String = row.get(2)?;

@@ -7,7 +7,7 @@ pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"bgwh");
 
 /// Each brings the format one number up; a file's format is the number of those it has seen (`PRAGMA user_version`). What has
 /// been released is never edited, only added to.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 /// The newest format that this version knows.
 pub(super) fn newest() -> i64 {
@@ -113,6 +113,28 @@ CREATE TABLE logs (
 CREATE INDEX logs_by_charm ON logs (charm, row);
 ";
 
+/// What a registration asks for (0 is no interval of its own) and what all its runs came to, of which the history has the newest
+/// only. `last_kind` saves a look into the history for each row of a list.
+const V3: &str = "
+ALTER TABLE registrations ADD COLUMN interval_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN last_kind TEXT;
+ALTER TABLE registrations ADD COLUMN runs INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN total_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN min_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN max_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN last_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN failed_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN failure TEXT;
+UPDATE registrations SET
+    last_kind = (SELECT kind FROM runs WHERE runs.charm = registrations.charm ORDER BY row DESC LIMIT 1),
+    last_ms = coalesce((SELECT duration_ms FROM runs WHERE runs.charm = registrations.charm ORDER BY row DESC LIMIT 1), 0),
+    (runs, failed, total_ms, min_ms, max_ms) =
+        (SELECT count(*), count(*) FILTER (WHERE kind <> 'Success'), coalesce(sum(duration_ms), 0),
+            coalesce(min(duration_ms), 0), coalesce(max(duration_ms), 0)
+         FROM runs WHERE runs.charm = registrations.charm);
+";
+
 /// What a file is, before anything is changed in it.
 pub(super) enum Found {
     /// Nothing yet.
@@ -180,7 +202,7 @@ mod tests {
             "spaces",
             "acl",
             "cells",
-            "registrations",
+            "(SELECT charm, integration, created_at, updated_at, last_run, disabled_at, status FROM registrations)",
             "integration_lists",
             "runs",
             "poll_states",
@@ -219,6 +241,12 @@ mod tests {
         migrated.execute("INSERT INTO logs (charm, at, level, text) VALUES (5, 1, 'info', 'x')", []).unwrap();
         let program: Option<String> = migrated.query_row("SELECT program FROM charms", [], |row| row.get(0)).unwrap();
         assert_eq!(program, None);
+        let counted = migrated
+            .query_row("SELECT last_kind, last_ms, runs, failed, total_ms FROM registrations", [], |row| {
+                Ok((row.get::<_, String>(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, i64>(4)?]))
+            })
+            .unwrap();
+        assert_eq!(counted, ("Success".to_owned(), [2, 1, 0, 2]));
         drop(migrated);
         // Once more, and nothing is done again.
         assert_eq!(content(&open::writer(&path).unwrap()), before);

@@ -81,6 +81,20 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// An interval of a registration's own, or that of its integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnInterval(pub(crate) Option<Duration>);
+
+/// A time as [`parse_duration`] reads it, or `default`.
+pub(super) fn parse_interval(text: &str) -> Result<OwnInterval, String> {
+    match text {
+        "default" => Ok(OwnInterval(None)),
+        text => {
+            parse_duration(text).map(|time| OwnInterval(Some(time))).map_err(|error| format!("{error}; or `default`"))
+        }
+    }
+}
+
 pub(super) fn parse_api_url(text: &str) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|error| format!("{error}; expected something like http://localhost:8000"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {

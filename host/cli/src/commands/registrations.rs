@@ -1,9 +1,12 @@
 //! `add-admin-charm`, `register`, `list`, `show`, `enable`, `disable`, `remove`, `runs`.
 
+use std::time::Duration;
+
 use anyhow::bail;
 use bg_charms::{AccessLevel, Subject};
 use bg_identity::{IntegrationId, system_space};
-use bg_poller::{CharmRef, Registration, UnixMillis};
+use bg_poller::{CharmRef, Counters, Registration, UnixMillis};
+use serde::Serialize;
 
 use crate::args::Common;
 use crate::{connect, output};
@@ -25,11 +28,33 @@ pub(crate) async fn add_admin_charm(common: &Common) -> anyhow::Result<()> {
 }
 
 /// Registers a charm to be polled.
-pub(crate) async fn register(common: &Common, charm: &CharmRef, integration: &IntegrationId) -> anyhow::Result<()> {
+pub(crate) async fn register(
+    common: &Common,
+    charm: &CharmRef,
+    integration: &IntegrationId,
+    interval: Option<Duration>,
+) -> anyhow::Result<()> {
     let runtime = connect::client(common).await?;
     let registration = runtime.register(charm, integration).await?;
+    if interval.is_some() {
+        runtime.set_interval(charm, interval).await?;
+    }
     output::line(format_args!("{charm} is registered for {} ({})", registration.integration, registration.status))?;
     Ok(())
+}
+
+/// Sets how often a charm is polled.
+pub(crate) async fn set_interval(common: &Common, charm: &CharmRef, interval: Option<Duration>) -> anyhow::Result<()> {
+    let entry = connect::client(common).await?.set_interval(charm, interval).await?;
+    output::line(format_args!("{charm}: {}", shown_interval(&entry)))?;
+    Ok(())
+}
+
+fn shown_interval(entry: &Registration) -> String {
+    match entry.interval {
+        Some(interval) => format!("every {interval:?}, or as often as the service allows"),
+        None => format!("as often as the charms of {}", entry.integration),
+    }
 }
 
 /// Lists all registrations.
@@ -54,21 +79,44 @@ pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A registration with what its runs came to, as JSON.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    registration: &'a Registration,
+    counters: &'a Counters,
+}
+
 /// Shows one registration.
 pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyhow::Result<()> {
-    let registrations = connect::client(common).await?.registrations().await?;
+    let runtime = connect::client(common).await?;
+    let registrations = runtime.registrations().await?;
     let Some(entry) = registrations.iter().find(|entry| entry.charm == *charm) else {
         bail!("{charm} is not registered; `bg-wasm-host list` shows what is");
     };
+    let counters = runtime.counters(charm).await?;
     if json {
-        return output::json(entry);
+        return output::json(&Shown { registration: entry, counters: &counters });
     }
     output::line(format_args!("charm        {}", entry.charm))?;
     output::line(format_args!("integration  {}", entry.integration))?;
     output::line(format_args!("state        {}", if entry.is_enabled() { "enabled" } else { "disabled" }))?;
     output::line(format_args!("registered   {}", ago(entry.created_at)))?;
+    output::line(format_args!("polled       {}", shown_interval(entry)))?;
     output::line(format_args!("last run     {}", ago(entry.last_run)))?;
     output::line(format_args!("status       {}", output::printable(&entry.status)))?;
+    let Counters { runs, failed, shortest, longest, last, .. } = &counters;
+    output::line(format_args!("runs         {runs}, of which {failed} failed"))?;
+    if *runs > 0 {
+        let [mean, shortest, longest, last] =
+            [counters.mean(), *shortest, *longest, *last].map(|time| time.as_millis());
+        output::line(format_args!(
+            "durations    {mean} ms on average, {shortest} to {longest} ms; the last one {last} ms"
+        ))?;
+    }
+    if let Some(failure) = &counters.failure {
+        output::line(format_args!("last failure {}: {}", ago(counters.failed_at), output::printable(failure)))?;
+    }
     Ok(())
 }
 

@@ -64,6 +64,12 @@ fn options(args: &RunArgs) -> PollerOptions {
         max_concurrent: args
             .max_concurrent
             .map_or(defaults.max_concurrent, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+        per_integration: args
+            .per_integration
+            .map_or(defaults.per_integration, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+        per_space: args.per_space.unwrap_or(defaults.per_space),
+        min_interval: args.min_interval,
+        jitter: args.jitter.map_or(defaults.jitter, |percent| f64::from(percent) / 100.0),
         failures: args.failures.unwrap_or(defaults.failures),
         log_interval: args.log_interval.unwrap_or(defaults.log_interval),
         charms: if args.charms.is_empty() { None } else { Some(args.charms.clone()) },

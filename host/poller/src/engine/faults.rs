@@ -18,8 +18,11 @@ impl Engine {
     /// a row, and what follows. The rule is at [`Health`](crate::health::Health).
     pub(super) fn judge(&mut self, slot: Slot, turn: &Turn) -> (u32, Next) {
         let (now, disable_at) = (Instant::now(), self.options.failures);
+        let Some((charm, interval)) = self.table.get(slot).map(|entry| (self.table.charm(entry), self.interval(entry)))
+        else {
+            return (0, Next::After(Duration::ZERO));
+        };
         let Some(entry) = self.table.get_mut(slot) else { return (0, Next::After(Duration::ZERO)) };
-        let interval = self.options.interval_of(&entry.integration);
         let id = entry.group;
         let group = &mut self.groups[id as usize];
         if turn.validity == Validity::Answered {
@@ -34,7 +37,7 @@ impl Engine {
         let excused = fault.is_some() && (group.health.is_paused() || self.link != Link::Up);
         let kind = if excused { OutcomeKind::Unavailable } else { turn.outcome.kind };
         let before = entry.failures;
-        let jitter = policy::jitter(&entry.charm, before.saturating_add(1));
+        let jitter = policy::jitter(&charm, before.saturating_add(1));
         let (failures, mut next) = policy::judge(kind, before, interval, disable_at, jitter);
         entry.failures = failures;
         let faults = entry.faults + if fault.is_some() && !excused { failures - before } else { 0 };
@@ -47,7 +50,7 @@ impl Engine {
         }
         if let (Some(kind), Some(component), false) = (fault, &group.component, excused) {
             let jitter = |pauses| policy::jitter(component.id(), pauses);
-            let paused = group.health.charm_failed(&entry.charm, kind, now, group.interval, jitter);
+            let paused = group.health.charm_failed(&charm, kind, now, group.interval, jitter);
             if let Some(paused) = paused {
                 self.paused(id, paused, kind, &turn.outcome.to_string());
             }

@@ -110,7 +110,7 @@ impl Engine {
         let groups: Vec<Group> =
             std::iter::once(None).chain(integrations.iter().cloned().map(Some)).map(group).collect();
         Self {
-            ready: Ready::new(groups.len(), options.max_concurrent, options.per_space),
+            ready: Ready::new(groups.len(), options.max_concurrent, options.per_integration, options.per_space),
             group_ids: (1..).zip(integrations).map(|(group, component)| (component.id().clone(), group)).collect(),
             only: options.charms.as_ref().map(|charms| charms.iter().cloned().collect()),
             stored: stored.into_iter().map(|state| (state.charm.clone(), state)).collect(),

@@ -1,10 +1,12 @@
 //! Registrations: found at the start, and changed while the loop runs.
 
+use std::time::Duration;
+
 use tracing::{info, warn};
 
 use super::Engine;
 use crate::policy::{self, RETURN_AFTER};
-use crate::table::{Asked, Entry, GroupId, Phase, Slot};
+use crate::table::{Asked, GroupId, Phase, Slot};
 use crate::{Limit, PollState, Registration, UnixMillis};
 
 /// Integrations without component are told of up to this many: anybody may register a charm under any name.
@@ -85,27 +87,16 @@ impl Engine {
 
     /// A registration not seen before; if it is to be polled: its group, and when it is due.
     fn add(&mut self, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
-        let Registration { charm, integration, .. } = registration;
-        let stored = self.stored.remove(charm);
+        let stored = self.stored.remove(&registration.charm);
         let group = self.group_of(registration);
-        let slot = self.table.insert(Entry {
-            charm: charm.clone(),
-            integration: integration.clone(),
-            lane: self.ready.join(group, &charm.space),
-            group,
-            phase: Phase::Idle,
-            asked: Asked::Nothing,
-            enabled: registration.is_enabled(),
-            removed: false,
-            failures: 0,
-            faults: 0,
-            due: self.now(),
-            named: self.groups[group as usize].list.begun(),
-            served: 0,
-            seen: self.readings,
-            updated_at: registration.updated_at,
-            disabled_at: UnixMillis::NEVER,
-        });
+        let slot = self.table.insert(registration, group, |space| self.ready.join(group, space));
+        let due = self.now();
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.due = due;
+            entry.named = self.groups[group as usize].list.begun();
+            entry.seen = self.readings;
+            entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
+        }
         let disabled_at = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
         if !disabled_at.is_never() {
             if registration.updated_at <= disabled_at {
@@ -130,7 +121,7 @@ impl Engine {
             return now;
         }
         let stored = stored.map(|stored| (stored.next_due, stored.failures));
-        let interval = self.options.interval_of(&registration.integration);
+        let interval = self.options.interval_for(&registration.integration, registration.interval);
         if let (Some(entry), Some((_, failures))) = (self.table.get_mut(slot), stored) {
             entry.failures = failures;
         }
@@ -160,11 +151,16 @@ impl Engine {
         let readings = self.readings;
         let Some(entry) = self.table.get_mut(slot) else { return };
         entry.seen = readings;
-        let moved = entry.integration != registration.integration;
+        let before = self.options.interval_for(&registration.integration, entry.asks());
+        let asks_anew = entry.set_asks(registration.interval);
+        let moved = self.table.set_integration(slot, &registration.integration);
+        if asks_anew && !moved {
+            self.another_interval(slot, before);
+        }
+        let Some(entry) = self.table.get_mut(slot) else { return };
         let touched = registration.updated_at > entry.updated_at || entry.removed || moved;
         entry.removed = false;
         entry.updated_at = entry.updated_at.max(registration.updated_at);
-        entry.integration.clone_from(&registration.integration);
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
         let by_loop = !entry.disabled_at.is_never();
         let asked = entry.asked;
@@ -178,6 +174,18 @@ impl Engine {
             (false, false) if was_enabled => self.disabled_by_hand(slot),
             _ => {}
         }
+    }
+
+    /// A charm that waits for its next poll waits as long from the last one as it would have with its present interval. One that
+    /// failed goes on waiting; the new interval counts from then on.
+    fn another_interval(&mut self, slot: Slot, before: Duration) {
+        let (now, Some(entry)) = (self.now(), self.table.get(slot)) else { return };
+        if entry.phase != Phase::Waiting || entry.failures > 0 {
+            return;
+        }
+        let (last, interval) = (entry.due.saturating_sub(policy::millis(before)), self.interval(entry));
+        let due = last.saturating_add(policy::millis(interval)).max(now);
+        self.arm(slot, Phase::Waiting, due);
     }
 
     /// Forgets a charm's failures and polls it at once.
@@ -212,14 +220,14 @@ impl Engine {
     /// Moves a charm to the group of its integration, unless it is being polled: then that is done at the end.
     pub(super) fn sort_in(&mut self, slot: Slot) {
         let Some(entry) = self.table.get(slot) else { return };
-        let group = self.group_ids.get(&entry.integration).copied().unwrap_or(0);
+        let group = self.group_ids.get(self.table.integration(entry)).copied().unwrap_or(0);
         if group == entry.group || entry.phase == Phase::Running {
             return;
         }
         self.unqueue(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
         self.ready.leave(entry.lane);
-        entry.lane = self.ready.join(group, &entry.charm.space);
+        entry.lane = self.ready.join(group, entry.space());
         entry.group = group;
         entry.named = self.groups[group as usize].list.begun();
         entry.served = 0;
@@ -233,10 +241,9 @@ impl Engine {
             entry.removed = true;
             return;
         }
-        let lane = entry.lane;
-        if let Some(entry) = self.table.remove(slot) {
+        if let Some((charm, lane)) = self.table.remove(slot) {
             self.ready.leave(lane);
-            self.outbox.forget(entry.charm);
+            self.outbox.forget(charm);
         }
     }
 

@@ -80,15 +80,28 @@ impl Engine {
     }
 
     /// Writes down what is known of a charm. A component's failures are not the charm's: a new start begins without them.
-    pub(super) fn save(&self, slot: Slot) {
-        if let Some(entry) = self.table.get(slot) {
-            self.outbox.save(PollState {
-                charm: entry.charm.clone(),
-                next_due: self.wall_time(entry.due),
-                failures: entry.failures - entry.faults,
-                disabled_at: entry.disabled_at,
-            });
+    pub(super) fn save(&mut self, slot: Slot) {
+        let Some(entry) = self.table.get(slot) else { return };
+        let failures = entry.failures - entry.faults;
+        let (charm, disabled_at) = (self.table.charm(entry), entry.disabled_at);
+        self.outbox.save(PollState { charm, next_due: self.wall_time(entry.due), failures, disabled_at });
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.plain = failures == 0 && disabled_at.is_never();
         }
+    }
+
+    /// The same, unless the registration's last run says as much.
+    pub(super) fn save_news(&mut self, slot: Slot, noted: bool) {
+        let says_nothing =
+            |entry: &Entry| entry.plain && entry.failures == entry.faults && entry.disabled_at.is_never();
+        if !(noted && self.runtime.shares_clock() && self.table.get(slot).is_some_and(says_nothing)) {
+            self.save(slot);
+        }
+    }
+
+    /// From the start of one poll of a charm to the start of the next, if it does not fail.
+    pub(super) fn interval(&self, entry: &Entry) -> Duration {
+        self.options.interval_for(self.table.integration(entry), entry.asks())
     }
 
     /// Whole milliseconds since the start, for what has come.

@@ -39,12 +39,13 @@ impl Engine {
                 continue;
             }
             let late = u64::try_from(self.elapsed() - entry.due).unwrap_or(0);
-            self.summary.latest = self.summary.latest.max(Duration::from_millis(late));
+            self.summary.lateness.add(Duration::from_millis(late));
+            self.summary.dropped += missed(late, self.interval(entry));
             self.started_polls += 1;
             let task = Task {
                 runtime: self.runtime.clone(),
                 integration: self.groups[entry.group as usize].component.clone(),
-                charm: entry.charm.clone(),
+                charm: self.table.charm(entry),
                 clock: self.options.clock.clone(),
                 timeout: self.options.poll_timeout,
             };
@@ -76,11 +77,11 @@ impl Engine {
             self.probe.notify_one();
         }
         let Some(entry) = self.table.get(slot) else { return };
-        let (charm, integration) = (entry.charm.clone(), entry.integration.clone());
+        let (charm, integration) = (self.table.charm(entry), self.table.integration(entry).clone());
         let goes_on = entry.is_active();
         let (failures, next) = self.judge(slot, &turn);
         let disabled = goes_on && next == Next::Disable;
-        self.order_next(slot, turn.start, next);
+        self.order_next(slot, &turn, next);
         if !turn.noted && !turn.runtime_failed {
             self.outbox.note(Run {
                 charm: charm.clone(),
@@ -111,17 +112,20 @@ impl Engine {
     }
 
     /// When the charm is polled next, if it is. A poll that took longer than the wait is followed by one, at once.
-    fn order_next(&mut self, slot: Slot, started: Instant, next: Next) {
-        let (started, now, wall) = (self.ms(started), self.now(), self.options.clock.now());
+    fn order_next(&mut self, slot: Slot, turn: &Turn, next: Next) {
+        let (started, now, wall) = (self.ms(turn.start), self.now(), self.options.clock.now());
         let once = self.options.limit == Limit::Once;
-        let Some(entry) = self.table.get_mut(slot) else { return };
-        if entry.removed {
-            return;
-        }
+        let Some(entry) = self.table.get(slot).filter(|entry| !entry.removed) else { return };
         let (phase, due) = match next {
-            Next::After(wait) => (Phase::Waiting, started.saturating_add(policy::millis(wait)).max(now)),
+            Next::After(wait) => {
+                let wait = if entry.failures == 0 { self.jittered(entry, wait, turn) } else { wait };
+                let due = started.saturating_add(policy::millis(wait));
+                self.summary.dropped += missed(u64::try_from(now - due).unwrap_or(0), wait);
+                (Phase::Waiting, due.max(now))
+            }
             Next::Disable => (Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER))),
         };
+        let Some(entry) = self.table.get_mut(slot) else { return };
         entry.due = due;
         if entry.is_active() {
             if next == Next::Disable {
@@ -137,7 +141,16 @@ impl Engine {
             // The answer to its being disabled came while it was being polled after all.
             self.arm(slot, Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER)));
         }
-        self.save(slot);
+        self.save_news(slot, turn.noted);
+    }
+
+    /// A wait that is longer by the jitter that the operator has set.
+    fn jittered(&self, entry: &Entry, wait: Duration, turn: &Turn) -> Duration {
+        let most = self.options.jitter.clamp(0.0, 1.0);
+        if most == 0.0 {
+            return wait;
+        }
+        wait.mul_f64(1.0 + most * policy::jitter(&(self.table.charm(entry), turn.started_at), 0))
     }
 
     /// Logs a poll, and calls who wants to know.
@@ -176,7 +189,8 @@ impl Engine {
         if what == Asked::ToEnable {
             entry.phase = Phase::Idle;
         }
-        let (runtime, charm) = (self.runtime.clone(), entry.charm.clone());
+        let Some(charm) = self.table.get(slot).map(|entry| self.table.charm(entry)) else { return };
+        let runtime = self.runtime.clone();
         self.chores.spawn(async move {
             let answer = guarded(runtime.set_disabled(&charm, reason.as_deref()), CHORE_LIMIT).await;
             let answer = answer.unwrap_or_else(|problem| Err(RuntimeError::Unavailable(problem)));
@@ -229,4 +243,9 @@ impl Engine {
         }
         self.save(slot);
     }
+}
+
+/// How many polls fell into the time that one is `late`, milliseconds.
+fn missed(late: u64, interval: Duration) -> u64 {
+    late / u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1)
 }

@@ -119,6 +119,7 @@ impl World {
             updated_at: now,
             last_run: old.map_or(UnixMillis::NEVER, |old| old.last_run),
             disabled_at: UnixMillis::NEVER,
+            interval: old.and_then(|old| old.interval),
             status: "Initializing".into(),
             last_outcome: None,
         };
@@ -289,6 +290,20 @@ impl CharmRuntime for World {
     async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
         self.reachable()?;
         self.set(charm, reason).ok_or_else(|| RuntimeError::NotFound(charm.clone()))
+    }
+
+    async fn set_interval(&self, charm: &CharmRef, interval: Option<Duration>) -> Result<Registration, RuntimeError> {
+        let mut state = self.state();
+        let registration = state.registrations.get_mut(charm).ok_or_else(|| RuntimeError::NotFound(charm.clone()))?;
+        registration.interval = interval;
+        let registration = registration.clone();
+        drop(state);
+        self.bump();
+        Ok(registration)
+    }
+
+    async fn counters(&self, _charm: &CharmRef) -> Result<Counters, RuntimeError> {
+        Ok(Counters::default())
     }
 
     async fn remove(&self, charm: &CharmRef) -> Result<bool, RuntimeError> {

@@ -1,16 +1,15 @@
 //! The charms of an integration: its own enabled registrations, and a read-only view of the charms they name.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bg_identity::IntegrationId;
+use bg_identity::{IntegrationId, SpaceReader};
 use bg_poller::{Charm, CharmRef, CharmRuntime, IntegrationState, Lookup, ParseCharmRefError, RuntimeError};
 use wasmtime::component::Resource;
 
 use super::CallState;
 use crate::bindings::integration::charms::{self, CharmError};
 use crate::bindings::integration::values;
-use crate::registrations::Registrations;
+use crate::registrations::{Own, Registrations};
 
 /// A charm that a guest has a handle of.
 #[allow(unreachable_pub, reason = "the bindings name it as public")]
@@ -23,11 +22,11 @@ pub(crate) struct IntegrationWorld {
     pub(crate) state: Arc<dyn IntegrationState>,
     pub(crate) registrations: Arc<Registrations>,
     /// Its registrations, once it has asked for them: they are the same during one call.
-    pub(crate) registered: Option<Arc<BTreeSet<CharmRef>>>,
+    pub(crate) registered: Option<Arc<Own>>,
 }
 
 impl IntegrationWorld {
-    async fn registered(&mut self) -> Result<Arc<BTreeSet<CharmRef>>, CharmError> {
+    async fn registered(&mut self) -> Result<Arc<Own>, CharmError> {
         if let Some(charms) = &self.registered {
             return Ok(charms.clone());
         }
@@ -52,11 +51,11 @@ impl IntegrationWorld {
 
 impl charms::Host for CallState<IntegrationWorld> {
     async fn registered(&mut self) -> wasmtime::Result<Result<Vec<values::CharmRef>, CharmError>> {
-        Ok(self.world.registered().await.map(|charms| charms.iter().map(to_guest).collect()))
+        Ok(self.world.registered().await.map(|charms| charms.list().iter().map(to_guest).collect()))
     }
 
     async fn open(&mut self, charm: values::CharmRef) -> wasmtime::Result<Result<Resource<OpenCharm>, CharmError>> {
-        let charm = match from_guest(&charm) {
+        let charm = match from_guest(&charm, &mut SpaceReader::default()) {
             Ok(charm) => charm,
             Err(error) => return Ok(Err(CharmError::Malformed(error.to_string()))),
         };
@@ -137,6 +136,6 @@ pub(crate) fn to_guest(charm: &CharmRef) -> values::CharmRef {
 }
 
 /// A charm's name, if it is one.
-pub(crate) fn from_guest(charm: &values::CharmRef) -> Result<CharmRef, ParseCharmRefError> {
-    Ok(CharmRef { space: charm.space.parse()?, charm: charm.charm_id.parse()? })
+pub(crate) fn from_guest(charm: &values::CharmRef, spaces: &mut SpaceReader) -> Result<CharmRef, ParseCharmRefError> {
+    Ok(CharmRef { space: spaces.read(&charm.space)?, charm: charm.charm_id.parse()? })
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, SpaceDid, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, IntegrationState, Lookup, Outcome, PollState, PollStore, Registration, Run,
-    RuntimeError, StateError, StoreError, UnixMillis,
+    Charm, CharmRef, CharmRuntime, Counters, IntegrationState, Lookup, Outcome, PollState, PollStore, Registration,
+    Run, RuntimeError, StateError, StoreError, UnixMillis,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +53,7 @@ pub(crate) fn runtime_with(registrations: &[(CharmRef, &str, bool)]) -> Arc<Memo
         created_at: UnixMillis(1),
         updated_at: UnixMillis(1),
         last_run: UnixMillis::NEVER,
+        interval: None,
         disabled_at: if *enabled { UnixMillis::NEVER } else { UnixMillis(1) },
         status: "Initializing".into(),
         last_outcome: None,
@@ -167,6 +169,14 @@ impl CharmRuntime for MemoryRuntime {
     }
 
     async fn set_disabled(&self, _: &CharmRef, _: Option<&str>) -> Result<Registration, RuntimeError> {
+        unused()
+    }
+
+    async fn set_interval(&self, _: &CharmRef, _: Option<Duration>) -> Result<Registration, RuntimeError> {
+        unused()
+    }
+
+    async fn counters(&self, _: &CharmRef) -> Result<Counters, RuntimeError> {
         unused()
     }
 

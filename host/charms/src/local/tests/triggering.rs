@@ -4,8 +4,8 @@ use std::time::Duration;
 use bg_poller::{CharmRuntime, OutcomeKind, RuntimeError, UnixMillis};
 use serde_json::json;
 
+use crate::local::RUNS_KEPT;
 use crate::local::testing::{Home, source, space};
-use crate::store::runs::RUNS_KEPT;
 use crate::{AccessLevel, Actor, Spaces, Subject};
 
 #[tokio::test]
