@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
+mod guest;
 
 mod authors;
 mod backup;
@@ -23,5 +24,6 @@ mod kill;
 mod loading;
 mod operator;
 mod readme;
+mod reloading;
 mod runtime;
 mod walkthrough;

@@ -11,6 +11,8 @@ use bg_sandbox::{
 };
 use serde_json::{Value, json};
 
+/// A charm that takes 50 s for each poll; it is of no use to anybody else.
+pub(crate) const SLOW: &str = "slow.tsx";
 /// Who validates charms.
 pub(crate) const GMAIL: &str = "gmail";
 
@@ -62,7 +64,7 @@ impl Bench {
     }
 }
 
-/// Deploys a charm of `tests/fixtures` into a space, with a token, and registers it. `number` tells charms of one space and source apart.
+/// Deploys a charm of `tests/fixtures`, or the slow one, into a space, with a token, and registers it. `number` tells charms of one space and source apart.
 pub(crate) async fn deploy(
     runtime: &Arc<LocalRuntime>,
     file: &str,
@@ -70,7 +72,8 @@ pub(crate) async fn deploy(
     integration: &str,
     number: u32,
 ) -> anyhow::Result<CharmRef> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(file);
+    let folder = if file == SLOW { "tests/bench" } else { "tests/fixtures" };
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder).join(file);
     let token = format!("not a token, but number {number}");
     let Value::Object(inputs) = json!({"auth": {"token": token, "refreshToken": ""}}) else { unreachable!() };
     let source = std::fs::read_to_string(source)?;

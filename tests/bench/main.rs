@@ -5,6 +5,9 @@
 
 mod charms;
 mod database;
+#[path = "../guest.rs"]
+#[allow(clippy::unwrap_used, reason = "shared with the tests")]
+mod guest;
 mod poll;
 mod process;
 mod report;
@@ -77,8 +80,8 @@ fn main() -> anyhow::Result<()> {
             match scene {
                 Scene::Steady => scenes::steady(&bench, &filled, false, steady, &mut report)?,
                 Scene::Validated => scenes::steady(&bench, &filled, true, steady, &mut report)?,
-                Scene::Restart => scenes::restart(&bench, &filled, &mut report)?,
-                Scene::Fairness => scenes::fairness(&bench, &filled, steady, &mut report)?,
+                Scene::Restart => scenes::restart(&filled, &mut report)?,
+                Scene::Fairness => runtime.block_on(scenes::fairness(&bench, &filled, steady, &mut report))?,
                 Scene::Poll | Scene::Service => {}
             }
         }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use bg_test_support::{Running, TestHost};
 use serde_json::Value;
 
-use crate::charms::{Bench, GMAIL};
+use crate::charms::{Bench, GMAIL, SLOW, deploy};
 use crate::database::Filled;
 use crate::process;
 use crate::report::Report;
@@ -17,20 +17,15 @@ const SOON: Duration = Duration::from_mins(2);
 /// How often the service tells its totals.
 const TOTALS: Duration = Duration::from_secs(5);
 
-/// Starts the service on the host, with what the scene adds to its options; it logs its totals alone, and what goes wrong.
-fn start(host: &TestHost, more: &[&str]) -> anyhow::Result<Running> {
-    let interval = INTERVAL.as_secs().to_string();
-    let totals = TOTALS.as_secs().to_string();
-    let options = [
-        "--log-format",
-        "json",
-        "--log",
-        "warn,poller::totals=info",
-        "--interval",
-        &interval,
-        "--log-interval",
-        &totals,
-    ];
+/// Of the service's log: its totals alone, and what goes wrong.
+const TOTALS_ALONE: &str = "error,poller::totals=info";
+/// Every poll, too.
+const EVERY_POLL: &str = "error,poller=info";
+
+/// Starts the service on the host, with what the scene adds to its options.
+fn start(host: &TestHost, log: &str, more: &[&str]) -> anyhow::Result<Running> {
+    let (interval, totals) = (INTERVAL.as_secs().to_string(), TOTALS.as_secs().to_string());
+    let options = ["--log-format", "json", "--log", log, "--interval", &interval, "--log-interval", &totals];
     host.spawn(["run"].iter().chain(&options).chain(more))
 }
 
@@ -55,7 +50,7 @@ pub(crate) fn steady(
     let host = filled.host()?;
     let gmail = bench.dist.path(GMAIL)?;
     let gmail = ["--component", gmail.to_str().context("a path that is no text")?];
-    let mut service = start(&host, if validated { &gmail } else { &[] })?;
+    let mut service = start(&host, TOTALS_ALONE, if validated { &gmail } else { &[] })?;
     let charms = f64::from(filled.size.charms);
     let name = format!("{} charms{}", filled.size.charms, if validated { ", validated" } else { "" });
     // Until each was polled once.
@@ -88,17 +83,114 @@ pub(crate) fn steady(
     Ok(())
 }
 
-/// From the start of the process with all charms there to its first poll, and how many polls follow in each second.
-pub(crate) fn restart(_bench: &Bench, _filled: &Filled, _report: &mut Report) -> anyhow::Result<()> {
+/// How long polls are counted after a restart: one interval, in which each charm has its turn.
+const AFTER: Duration = INTERVAL;
+/// In how long a time polls are counted, for bursts.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// A poll that the service told of.
+struct Poll {
+    /// Since the start of the process.
+    at: Duration,
+    late_ms: f64,
+}
+
+/// The polls that a service tells of until so long after its start; those alone that `counts` says.
+fn polls(
+    service: &mut Running,
+    started: Instant,
+    until: Duration,
+    counts: impl Fn(&Value) -> bool,
+) -> anyhow::Result<Vec<Poll>> {
+    let mut polls = Vec::new();
+    while let Some(left) = until.checked_sub(started.elapsed()) {
+        let Some(line) = service.next_line(left) else { break };
+        let at = started.elapsed();
+        let line: Value = serde_json::from_str(&line.text)?;
+        if line["target"] == "poller" && line["late_ms"].is_number() && counts(&line) {
+            polls.push(Poll { at, late_ms: number(&line, "late_ms")? });
+        }
+    }
+    Ok(polls)
+}
+
+/// From the start of the process with all charms there to its first poll, and how many polls follow at most: after `kill -9` in the
+/// midst of polling, and after a rest in which all charms became due.
+pub(crate) fn restart(filled: &Filled, report: &mut Report) -> anyhow::Result<()> {
+    let host = filled.host()?;
+    let charms = f64::from(filled.size.charms);
+    let mut service = start(&host, TOTALS_ALONE, &[])?;
+    while number(&totals(&mut service, SOON)?, "polls")? < charms * 1.3 {}
+    service.kill()?;
+    for (what, rest) in [("after kill -9", Duration::ZERO), ("after a rest of 2 minutes", INTERVAL * 2)] {
+        std::thread::sleep(rest);
+        let started = Instant::now();
+        let mut service = start(&host, EVERY_POLL, &[])?;
+        let polls = polls(&mut service, started, AFTER, |_| true)?;
+        service.kill()?;
+        let first = polls.first().context("no poll")?.at;
+        let steady = charms * WINDOW.as_secs_f64() / INTERVAL.as_secs_f64();
+        let most = polls
+            .iter()
+            .enumerate()
+            .map(|(place, poll)| polls[place..].iter().take_while(|other| other.at < poll.at + WINDOW).count());
+        let name = format!("{} charms, restart {what}", filled.size.charms);
+        report.add(&format!("{name}: first poll after"), "s", vec![first.as_secs_f64()], None);
+        report.add("  polls in the first minute", "", vec![f64::from(u32::try_from(polls.len())?)], None);
+        let most = f64::from(u32::try_from(most.max().unwrap_or_default())?);
+        report.add("  most in 5 s, of the steady rate", "%", vec![most / steady * 100.0], None);
+    }
     Ok(())
 }
 
+/// Charms of the slow space, and of the integration that fails.
+const SLOW_CHARMS: u32 = 20;
+const FAILING_CHARMS: u32 = 100;
+const FAILING: &str = "failing";
+
 /// How late healthy charms are, without and with a slow space and an integration that fails beside them.
-pub(crate) fn fairness(
-    _bench: &Bench,
-    _filled: &Filled,
-    _steady: Duration,
-    _report: &mut Report,
+pub(crate) async fn fairness(
+    bench: &Bench,
+    filled: &Filled,
+    steady: Duration,
+    report: &mut Report,
 ) -> anyhow::Result<()> {
+    let host = filled.host()?;
+    let healthy = |line: &Value| line["integration"] == GMAIL;
+    let name = format!("{} healthy charms in {} spaces", filled.size.charms, filled.size.spaces);
+    measure_lateness(&host, &[], steady, healthy, &format!("{name}, alone"), report)?;
+
+    let runtime = bench.runtime(&host.data_dir().join("runtime.db"))?;
+    let mut failing = Vec::new();
+    for number in 0..SLOW_CHARMS {
+        deploy(&runtime, SLOW, "bench-slow", "slow", number).await?;
+    }
+    for number in 0..FAILING_CHARMS {
+        let space = format!("bench-failing-{number}");
+        failing.push(deploy(&runtime, "counter.tsx", &space, FAILING, number).await?.to_string());
+    }
+    drop(runtime);
+    let failing: Vec<&str> = failing.iter().map(String::as_str).collect();
+    let endless = "(loop $forever (br $forever)) (i32.const 0)";
+    let component = crate::guest::guest(&host, FAILING, &failing, None, endless);
+    let more = ["--component", &component];
+    measure_lateness(&host, &more, steady, healthy, &format!("{name}, beside them"), report)
+}
+
+fn measure_lateness(
+    host: &TestHost,
+    more: &[&str],
+    steady: Duration,
+    counts: impl Fn(&Value) -> bool,
+    name: &str,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let mut service = start(host, EVERY_POLL, more)?;
+    let polls = polls(&mut service, started, steady, counts)?;
+    service.kill()?;
+    report.add(&format!("{name}: lateness"), "ms", polls.iter().map(|poll| poll.late_ms).collect(), None);
+    let most = polls.iter().map(|poll| poll.late_ms).fold(0.0, f64::max);
+    report.add("  longest", "ms", vec![most], None);
     Ok(())
 }

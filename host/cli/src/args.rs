@@ -170,6 +170,14 @@ pub(crate) enum Command {
     },
     /// Check that everything the service needs is in order
     Doctor,
+    /// Look whether components change, for the service that starts this
+    #[command(hide = true)]
+    WatchComponents {
+        /// How long a component may be, bytes
+        most: usize,
+        /// Their files
+        components: Vec<PathBuf>,
+    },
     /// Compile a component, sent by the service that starts this
     #[command(hide = true)]
     CompileComponent {

@@ -58,7 +58,11 @@ fn manifest(path: &Path, info: &ComponentInfo) -> anyhow::Result<Manifest> {
 impl Plan {
     /// What the integration of that component would get.
     pub(crate) fn new(path: &Path, info: &ComponentInfo, grants: &GrantArgs) -> anyhow::Result<Self> {
-        let manifest = manifest(path, info)?;
+        Self::of(manifest(path, info)?, grants)
+    }
+
+    /// What the integration with that manifest would get.
+    fn of(manifest: Manifest, grants: &GrantArgs) -> anyhow::Result<Self> {
         let id = &manifest.integration.id;
         let settings = grants.set.iter().filter(|setting| setting.integration == *id);
         let config: BTreeMap<_, _> = settings.map(|setting| (setting.key.clone(), setting.value.clone())).collect();
@@ -157,6 +161,38 @@ pub(crate) async fn load(
     Ok(loaded)
 }
 
+/// Loads a component whose file has changed, as far as pins allow, with what is granted already: nobody is asked.
+pub(crate) async fn load_anew(
+    sandbox: &Sandbox,
+    path: &Path,
+    component: Vec<u8>,
+    manifest_text: Option<String>,
+    grants: &GrantArgs,
+    pins: &[Pin],
+) -> anyhow::Result<Loaded> {
+    let bytes: Arc<[u8]> = component.into();
+    let info = sandbox.inspect(bytes.clone()).await?;
+    World::Integration.check(&info)?;
+    let manifest = match (&info.manifest, manifest_text) {
+        (Some(manifest), _) => manifest.clone(),
+        (None, Some(text)) => Manifest::parse(&text).context("its integration.toml")?,
+        (None, None) => bail!("it has no manifest"),
+    };
+    let plan = Plan::of(manifest, grants)?;
+    pins::check_one(pins, path, plan.id(), &info.sha256)?;
+    for withheld in &plan.withheld {
+        tracing::warn!(
+            integration = %plan.id(),
+            "{} asks for HTTP that is not granted: {}; to grant it, restart with: {}",
+            plan.id(),
+            withheld.asked.grant,
+            withheld.option
+        );
+    }
+    let component = sandbox.load(bytes, World::Integration).await?;
+    Ok(Loaded { path: path.to_owned(), component, plan })
+}
+
 /// Refuses two components of one integration, and options for integrations that have none.
 pub(crate) fn refuse_mistakes(plans: &[(&Path, &Plan)], grants: &GrantArgs) -> anyhow::Result<()> {
     for (place, (path, plan)) in plans.iter().enumerate() {
@@ -230,6 +266,21 @@ impl Loaded {
         };
         tracing::info!(integration = %id, sha256 = component.info().sha256, compiled_ms, "loaded {}", path.display());
         Ok(Arc::new(integration))
+    }
+
+    /// Which integration it is.
+    pub(crate) fn id(&self) -> &IntegrationId {
+        self.plan.id()
+    }
+
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The SHA-256 of the file.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.component.info().sha256
     }
 
     /// How often it asks to be polled, if it does.

@@ -13,6 +13,7 @@ mod output;
 mod paths;
 mod pins;
 mod progress;
+mod reload;
 
 use std::process::ExitCode;
 
@@ -21,16 +22,19 @@ use tokio_util::sync::CancellationToken;
 
 use args::{Cli, Command};
 use commands::{backup, charm, compile, doctor, egress, identity, inspect, registrations, run, serve};
+use reload::Watcher;
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
-    if let Command::CompileComponent { options } = &cli.command {
-        return compile::run(options);
+    match &cli.command {
+        Command::CompileComponent { options } => return compile::run(options),
+        Command::WatchComponents { most, components } => return reload::watch(components, *most),
+        _ => {}
     }
     let ended = logging::start(&cli.common, cli.command.guest_log()).and_then(|()| {
-        prepare(&mut cli)?;
+        let watcher = prepare(&mut cli)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(perform(cli))
+        runtime.block_on(perform(cli, watcher))
     });
     match ended {
         Ok(code) => code,
@@ -43,21 +47,23 @@ fn main() -> ExitCode {
 
 /// Reads a service's configuration, takes as many files as it may have, and confines this process to those that the configuration
 /// names: before there are other threads, which that would leave out.
-fn prepare(cli: &mut Cli) -> anyhow::Result<()> {
-    let confinement = match &mut cli.command {
+///
+/// What looks after components that change is started before that.
+fn prepare(cli: &mut Cli) -> anyhow::Result<Option<Watcher>> {
+    let (confinement, watcher) = match &mut cli.command {
         Command::Run(args) => run::prepare(&cli.common, args)?,
-        Command::Serve(args) => serve::prepare(&cli.common, args)?,
-        _ => return Ok(()),
+        Command::Serve(args) => (serve::prepare(&cli.common, args)?, None),
+        _ => return Ok(None),
     };
     open_files::allow_many();
     confinement.enter().log();
-    Ok(())
+    Ok(watcher)
 }
 
-async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn perform(cli: Cli, watcher: Option<Watcher>) -> anyhow::Result<ExitCode> {
     let Cli { common, command } = cli;
     match command {
-        Command::Run(args) => return run::run(&common, *args, shutdown_on_signal()?).await,
+        Command::Run(args) => return run::run(&common, *args, watcher, shutdown_on_signal()?).await,
         Command::Serve(args) => serve::run(&common, &args, shutdown_on_signal()?).await?,
         Command::AddAdminCharm => registrations::add_admin_charm(&common).await?,
         Command::Register { charm, integration, interval } => {
@@ -76,8 +82,8 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Egress(command) => return Ok(egress::run(&command).await),
         Command::SpaceDid { name } => identity::print_space_did(&name)?,
         Command::Identity(command) => identity::run(&common, &command)?,
-        // Was done first, see `main`.
-        Command::CompileComponent { .. } => {}
+        // Were done first, see `main`.
+        Command::CompileComponent { .. } | Command::WatchComponents { .. } => {}
         Command::Backup { file } => backup::run(&common, &file).await?,
         Command::Doctor => return doctor::run(&common).await,
     }

@@ -42,18 +42,27 @@ impl FromStr for Pin {
 /// file under another name would get around its pin.
 pub(crate) fn check(pins: &[Pin], components: &[(&Path, &Plan, &str)]) -> anyhow::Result<()> {
     for Pin { integration, sha256 } in pins {
-        let Some((path, _, found)) = components.iter().find(|(_, plan, _)| plan.id() == integration) else {
+        if !components.iter().any(|(_, plan, _)| plan.id() == integration) {
             bail!("--sha256 {integration}={sha256}: there is no component of that name");
-        };
-        if found != sha256 {
-            bail!(
-                "{} is not the component that {integration} is pinned to: its SHA-256 is {found}, and the pin says {sha256}. Look at \
-                 it with `bg-wasm-host inspect`, and change the pin only if you expected a new version",
-                path.display()
-            );
         }
     }
-    Ok(())
+    components.iter().try_for_each(|(path, plan, found)| check_one(pins, path, plan.id(), found))
+}
+
+/// Refuses a component that is none of those that its integration is pinned to. Several pins of one are several versions of it.
+pub(crate) fn check_one(pins: &[Pin], path: &Path, integration: &IntegrationId, found: &str) -> anyhow::Result<()> {
+    let mut allowed =
+        pins.iter().filter(|pin| pin.integration == *integration).map(|pin| pin.sha256.as_str()).peekable();
+    if allowed.peek().is_none() || allowed.clone().any(|sha256| sha256 == found) {
+        return Ok(());
+    }
+    let allowed: Vec<&str> = allowed.collect();
+    bail!(
+        "{} is not the component that {integration} is pinned to: its SHA-256 is {found}, and the pin says {}. Look at \
+         it with `bg-wasm-host inspect`, and change the pin only if you expected a new version",
+        path.display(),
+        allowed.join(" or ")
+    )
 }
 
 #[cfg(test)]

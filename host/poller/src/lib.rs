@@ -40,7 +40,7 @@ pub use model::{CharmRef, ParseCharmRefError, Registration, UPDATER_STREAMS, Uni
 pub use options::{Limit, PollEvent, PollHook, PollerOptions};
 pub use outcome::{Outcome, OutcomeKind};
 pub use runtime::{Charm, CharmRuntime, Lookup, RuntimeError};
-pub use service::{Poller, PollerError};
+pub use service::{Poller, PollerError, Replacement};
 pub use stats::Summary;
 pub use store::{Counters, IntegrationState, PollState, PollStore, Run, StateError, StoreError};
 pub use token::TokenLife;

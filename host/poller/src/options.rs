@@ -136,6 +136,8 @@ pub struct PollEvent {
     pub started_at: UnixMillis,
     /// How long it took.
     pub duration: Duration,
+    /// How long after it was due it started.
+    pub late: Duration,
     /// What it came to.
     pub outcome: Outcome,
     /// Failed polls of this charm in a row.

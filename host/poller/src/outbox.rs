@@ -93,8 +93,9 @@ impl Outbox {
         loop {
             if !self.closing.is_cancelled() {
                 tokio::select! {
-                    () = async { self.filled.notified().await; sleep(LINGER).await } => {}
+                    biased;
                     () = self.closing.cancelled() => {}
+                    () = async { self.filled.notified().await; sleep(LINGER).await } => {}
                 }
             }
             let stored = self.write_states().await;
@@ -126,8 +127,9 @@ impl Outbox {
                 continue;
             }
             tokio::select! {
-                () = sleep(retry) => {}
+                biased;
                 () = self.closing.cancelled() => {}
+                () = sleep(retry) => {}
             }
             retry = (retry * 2).min(LAST_RETRY);
             self.filled.notify_one();

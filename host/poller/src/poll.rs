@@ -22,6 +22,8 @@ pub(crate) struct Turn {
     pub(crate) started_at: UnixMillis,
     pub(crate) start: Instant,
     pub(crate) duration: Duration,
+    /// How long after it was due it started.
+    pub(crate) late: Duration,
     /// The stream that was triggered.
     pub(crate) stream: Option<&'static str>,
     pub(crate) outcome: Outcome,
@@ -59,6 +61,7 @@ pub(crate) struct Task {
     pub(crate) charm: CharmRef,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timeout: Duration,
+    pub(crate) late: Duration,
 }
 
 /// A turn that ended before its time.
@@ -108,7 +111,8 @@ impl Task {
         let (outcome, runtime_failed) =
             result.map_or_else(|stop| (stop.outcome, stop.runtime_failed), |ok| (ok, false));
         let Progress { stream, validity } = progress;
-        Turn { started_at, start, duration: start.elapsed(), stream, outcome, noted, runtime_failed, validity }
+        let (late, duration) = (self.late, start.elapsed());
+        Turn { started_at, start, duration, late, stream, outcome, noted, runtime_failed, validity }
     }
 
     async fn poll(&self, progress: &mut Progress) -> Result<Outcome, Stop> {

@@ -75,8 +75,9 @@ pub(crate) async fn first(
     let mut refusal = Refusal::default();
     loop {
         let answer = tokio::select! {
-            answer = list(runtime) => answer,
+            biased;
             () = shutdown.cancelled() => return Ok(None),
+            answer = list(runtime) => answer,
         };
         match answer {
             Ok(registrations) => {
@@ -88,8 +89,9 @@ pub(crate) async fn first(
             Err(error) => return Err(error),
         }
         tokio::select! {
-            () = sleep(REFUSED_RETRY) => {}
+            biased;
             () = shutdown.cancelled() => return Ok(None),
+            () = sleep(REFUSED_RETRY) => {}
         }
     }
 }
@@ -107,8 +109,9 @@ pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, ne
             guarded(runtime.changed(seen), CHANGED_LIMIT).await
         };
         let answer = tokio::select! {
-            answer = changed => Some(answer),
+            biased;
             () = probe.notified() => None,
+            answer = changed => Some(answer),
         };
         match answer {
             Some(Ok(Ok(number))) if number == seen => {

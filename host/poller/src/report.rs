@@ -13,17 +13,17 @@ const MAX_MESSAGE: usize = 2_000;
 /// Logs one ended poll.
 pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     let PollEvent { charm, integration, outcome, failures, .. } = event;
-    let ms = whole_millis(event.duration);
+    let (ms, late_ms) = (whole_millis(event.duration), whole_millis(event.late));
     if outcome.is_success() {
         info!(
-            target: "poller", %integration, stream = event.stream, ms, outcome = %outcome.kind,
+            target: "poller", %integration, stream = event.stream, ms, late_ms, outcome = %outcome.kind,
             "Successfully executed charm {charm}"
         );
         return;
     }
     let next_in = next_in.map(|next| format!("{} s", next.as_secs_f64().round()));
     warn!(
-        target: "poller", %integration, stream = event.stream, ms,
+        target: "poller", %integration, stream = event.stream, ms, late_ms,
         outcome = %outcome.kind, stack = outcome.stack.as_deref().map(one_line), failures, next_in,
         "Charm {charm} failed: {}", one_line(&outcome.to_string())
     );

@@ -1,6 +1,6 @@
 //! The service: the loop with all that belongs to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bg_identity::IntegrationId;
@@ -43,6 +43,15 @@ pub struct Poller {
     store: Arc<dyn PollStore>,
     integrations: Vec<Arc<dyn Integration>>,
     options: PollerOptions,
+    replacements: Mutex<Option<mpsc::Receiver<Replacement>>>,
+}
+
+/// A new component of an integration that is polled already.
+pub struct Replacement {
+    /// What is called from now on; calls that are under way end as they began.
+    pub integration: Arc<dyn Integration>,
+    /// How often it is polled, if it asks for that; else as often as all.
+    pub interval: Option<Duration>,
 }
 
 impl Poller {
@@ -54,7 +63,13 @@ impl Poller {
         integrations: Vec<Arc<dyn Integration>>,
         options: PollerOptions,
     ) -> Self {
-        Self { runtime, store, integrations, options }
+        Self { runtime, store, integrations, options, replacements: Mutex::new(None) }
+    }
+
+    /// The same, with components that may be replaced while it runs.
+    #[must_use]
+    pub fn with_replacements(self, replacements: mpsc::Receiver<Replacement>) -> Self {
+        Self { replacements: Mutex::new(Some(replacements)), ..self }
     }
 
     /// Polls until `shutdown` (then lets polls end, for 10 s at most), or until the limit of the options is reached.
@@ -82,6 +97,8 @@ impl Poller {
         let mut engine =
             Engine::new(self.runtime.clone(), &self.integrations, self.options.clone(), outbox.clone(), stored);
         let (sender, mut news) = mpsc::channel(2);
+        let replacements = self.replacements.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut replacements = replacements.unwrap_or_else(|| mpsc::channel(1).1);
         // Dropped at the end, also if this future is: then nothing goes on behind its back.
         let mut tasks = JoinSet::new();
         let watching = tasks.spawn(registry::watch(self.runtime.clone(), engine.probe(), sender));
@@ -90,7 +107,7 @@ impl Poller {
             async move { outbox.write().await }
         });
         let ended = match engine.hear(News::Registrations(registrations)) {
-            Ok(()) => engine.run(&mut news, &shutdown).await,
+            Ok(()) => engine.run(&mut news, &mut replacements, &shutdown).await,
             refused => refused,
         };
         watching.abort();

@@ -19,6 +19,9 @@ pub struct PollState {
     pub failures: u32,
     /// When the loop disabled it for its failures; never, if it did not.
     pub disabled_at: UnixMillis,
+    /// The change of its registration that the loop knew of. One with another time, even an earlier one, is news: the wall clock
+    /// that it goes by may be set back.
+    pub updated_at: UnixMillis,
 }
 
 /// One finished poll.

@@ -40,7 +40,7 @@ impl PollStore for SqlitePollStore {
     async fn load(&self) -> Result<Vec<PollState>, StoreError> {
         let states = self.database.read(|tx| {
             let mut statement =
-                tx.prepare_cached("SELECT space, charm, next_due, failures, disabled_at FROM poll_states")?;
+                tx.prepare_cached("SELECT space, charm, next_due, failures, disabled_at, updated_at FROM poll_states")?;
             let mut rows = statement.query([])?;
             let (mut states, mut spaces) = (Vec::new(), SpaceReader::default());
             while let Some(row) = rows.next()? {
@@ -49,6 +49,7 @@ impl PollStore for SqlitePollStore {
                     next_due: UnixMillis(row.get(2)?),
                     failures: row.get(3)?,
                     disabled_at: UnixMillis(row.get(4)?),
+                    updated_at: UnixMillis(row.get(5)?),
                 });
             }
             Ok::<_, Failure>(states)
@@ -63,14 +64,14 @@ impl PollStore for SqlitePollStore {
         let states = states.to_vec();
         let saved = self.database.write_touching(Touch::None, move |tx| {
             let mut statement = tx.prepare_cached(
-                "INSERT INTO poll_states (space, charm, next_due, failures, disabled_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-                 ON CONFLICT (space, charm) DO UPDATE SET \
-                 next_due = excluded.next_due, failures = excluded.failures, disabled_at = excluded.disabled_at",
+                "INSERT INTO poll_states (space, charm, next_due, failures, disabled_at, updated_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (space, charm) DO UPDATE SET next_due = excluded.next_due, \
+                 failures = excluded.failures, disabled_at = excluded.disabled_at, updated_at = excluded.updated_at",
             )?;
             for state in &states {
                 let CharmRef { space, charm } = &state.charm;
-                let times = [state.next_due.0, state.disabled_at.0];
-                statement.execute((space.as_str(), charm.as_str(), times[0], state.failures, times[1]))?;
+                let [next_due, disabled_at, updated_at] = [state.next_due, state.disabled_at, state.updated_at].map(|at| at.0);
+                statement.execute((space.as_str(), charm.as_str(), next_due, state.failures, disabled_at, updated_at))?;
             }
             Ok(())
         });
@@ -106,6 +107,7 @@ mod tests {
             next_due: UnixMillis(1_700_000_000_000),
             failures,
             disabled_at: UnixMillis(u64::from(failures)),
+            updated_at: UnixMillis(7),
         }
     }
 

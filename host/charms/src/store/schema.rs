@@ -113,7 +113,7 @@ CREATE TABLE logs (
 CREATE INDEX logs_by_charm ON logs (charm, row);
 ";
 
-/// What a registration asks for (0 is no interval of its own) and what all its runs came to, of which the history has the newest
+/// `poll_states.updated_at` is the change of the registration that the loop knew of. What a registration asks for (0 is no interval of its own) and what all its runs came to, of which the history has the newest
 /// only. `last_kind` saves a look into the history for each row of a list.
 const V3: &str = "
 ALTER TABLE registrations ADD COLUMN interval_ms INTEGER NOT NULL DEFAULT 0;
@@ -126,6 +126,7 @@ ALTER TABLE registrations ADD COLUMN max_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE registrations ADD COLUMN last_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE registrations ADD COLUMN failed_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE registrations ADD COLUMN failure TEXT;
+ALTER TABLE poll_states ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;
 UPDATE registrations SET
     last_kind = (SELECT kind FROM runs WHERE runs.charm = registrations.charm ORDER BY row DESC LIMIT 1),
     last_ms = coalesce((SELECT duration_ms FROM runs WHERE runs.charm = registrations.charm ORDER BY row DESC LIMIT 1), 0),
@@ -205,7 +206,7 @@ mod tests {
             "(SELECT charm, integration, created_at, updated_at, last_run, disabled_at, status FROM registrations)",
             "integration_lists",
             "runs",
-            "poll_states",
+            "(SELECT space, charm, next_due, failures, disabled_at FROM poll_states)",
             "integration_state",
             "(SELECT row, space, id, file_name, source, module, name, streams, secrets, version, created_at, updated_at \
              FROM charms)",

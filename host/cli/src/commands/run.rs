@@ -4,14 +4,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Common, RunArgs};
 use crate::confine::Confinement;
+use crate::reload::{self, Reloader, Watcher};
 use crate::{config, connect, integrations};
 
-/// Adds what the configuration file says, and tells what the service needs to open.
-pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<Confinement> {
+/// Adds what the configuration file says, tells what the service needs to open, and starts what looks after its components.
+pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Confinement, Option<Watcher>)> {
     if let Some(path) = args.config.take() {
         config::merge_file(args, &path)?;
     }
@@ -19,11 +21,20 @@ pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<Con
     for component in &args.component {
         confinement = confinement.read(component).read(&integrations::manifest_beside(component));
     }
-    Ok(confinement)
+    let ends_by_itself = args.once || args.polls.is_some();
+    let watcher = (!args.component.is_empty() && !ends_by_itself)
+        .then(|| Watcher::start(&args.component, args.handlers.limits().sandbox.component_bytes))
+        .flatten();
+    Ok((confinement, watcher))
 }
 
 /// Polls until `shutdown`, or until the limit that the options set. [`prepare`] comes first.
-pub(crate) async fn run(common: &Common, args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    common: &Common,
+    args: RunArgs,
+    watcher: Option<Watcher>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<ExitCode> {
     let limits = args.handlers.limits();
     let sandbox = connect::sandbox(common, &limits.sandbox)?;
     let gate = connect::gate(&args.handlers, Vec::new());
@@ -43,15 +54,37 @@ pub(crate) async fn run(common: &Common, args: RunArgs, shutdown: CancellationTo
     let store: Arc<dyn PollStore> = store;
     let mut options = options(&args);
     if args.interval.is_none() {
-        options.intervals = loaded.iter().filter_map(integrations::Loaded::interval).collect();
+        options.intervals = reload::intervals(&loaded);
     }
+    let components = reload::followed(&loaded);
     let mut linked: Vec<Arc<dyn Integration>> = Vec::new();
     for loaded in loaded {
         linked.push(loaded.link(&sandbox, &gate, &limits.http, runtime.clone(), state.clone())?);
     }
 
     tracing::info!("polling the charms of {}", service.shown);
-    let summary = Poller::new(runtime, store, linked, options).run(shutdown).await?;
+    let mut poller = Poller::new(runtime.clone(), store, linked, options);
+    if let Some(watcher) = watcher {
+        let reloader = Reloader {
+            sandbox,
+            gate,
+            http: limits.http,
+            runtime,
+            state,
+            grants: args.grants,
+            pins: args.sha256,
+            asked_intervals: args.interval.is_none(),
+            components,
+        };
+        let (replaced, replacements) = mpsc::channel(1);
+        poller = poller.with_replacements(replacements);
+        tokio::spawn(async move {
+            if let Err(error) = reloader.follow(watcher, replaced).await {
+                tracing::warn!("components that change are not loaded anew before a restart: {error:#}");
+            }
+        });
+    }
+    let summary = poller.run(shutdown).await?;
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
     let failed = args.once && (summary.failed() > 0 || summary.failed_lists > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

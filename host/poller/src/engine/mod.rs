@@ -21,8 +21,8 @@ use crate::registry::News;
 use crate::table::{Asked, Entry, GroupId, Phase, Slot, Table};
 use crate::wheel::{TICK_MS, Wheel};
 use crate::{
-    CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollState, PollerOptions, Registration, RuntimeError,
-    Summary, report,
+    CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollState, PollerOptions, Registration, Replacement,
+    RuntimeError, Summary, report,
 };
 
 mod faults;
@@ -142,6 +142,7 @@ impl Engine {
     pub(crate) async fn run(
         &mut self,
         news: &mut mpsc::Receiver<News>,
+        replacements: &mut mpsc::Receiver<Replacement>,
         shutdown: &CancellationToken,
     ) -> Result<(), RuntimeError> {
         let log_every = self.options.log_interval;
@@ -155,21 +156,25 @@ impl Engine {
                 return Ok(());
             }
             let wake = self.wake();
+            // What is rare comes before polls, of which there is always one that has just ended if there are many. In a fixed order,
+            // so that the same events lead to the same run.
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return Ok(()),
+                Some(news) = news.recv() => self.hear(news)?,
+                Some(replacement) = replacements.recv() => self.replace(replacement),
+                Some(fetched) = self.fetches.join_next() => self.fetch_ended(fetched),
+                Some(done) = self.chores.join_next() => self.chore_ended(done),
+                () = async { match &mut totals { Some(totals) => { totals.tick().await; } None => pending().await } } => {
+                    report::totals(&self.summary(), self.ready.running(), self.ready.queued());
+                }
                 Some(ended) = self.polls.join_next() => {
                     self.poll_ended(ended);
                     while let Some(ended) = self.polls.try_join_next() {
                         self.poll_ended(ended);
                     }
                 }
-                Some(fetched) = self.fetches.join_next() => self.fetch_ended(fetched),
-                Some(done) = self.chores.join_next() => self.chore_ended(done),
-                Some(news) = news.recv() => self.hear(news)?,
                 () = async { match wake { Some(at) => sleep_until(at).await, None => pending().await } } => {}
-                () = async { match &mut totals { Some(totals) => { totals.tick().await; } None => pending().await } } => {
-                    report::totals(&self.summary(), self.ready.running(), self.ready.queued());
-                }
             }
         }
     }
@@ -180,6 +185,7 @@ impl Engine {
         while !(self.polls.is_empty() && self.chores.is_empty()) {
             let step = async {
                 tokio::select! {
+                    biased;
                     Some(ended) = self.polls.join_next() => (Some(ended), None),
                     Some(done) = self.chores.join_next() => (None, Some(done)),
                 }
@@ -280,6 +286,23 @@ impl Engine {
                     && self.groups.iter().all(answered)
             }
         }
+    }
+
+    /// Goes on with a new component of an integration, as with one that has never failed.
+    fn replace(&mut self, replacement: Replacement) {
+        let Replacement { integration, interval } = replacement;
+        let id = integration.id().clone();
+        let Some(group) = self.group_ids.get(&id) else { return };
+        match interval {
+            Some(interval) => self.options.intervals.insert(id.clone(), interval),
+            None => self.options.intervals.remove(&id),
+        };
+        let group = &mut self.groups[*group as usize];
+        group.component = Some(integration);
+        group.health = Health::default();
+        group.interval = self.options.interval_of(&id);
+        group.next_fetch = Instant::now();
+        info!(target: "poller", integration = %id, "The integration {id} goes on with its new component");
     }
 
     /// Takes in what the registry has found out.

@@ -7,10 +7,13 @@ use tracing::{info, warn};
 use super::Engine;
 use crate::policy::{self, RETURN_AFTER};
 use crate::table::{Asked, GroupId, Phase, Slot};
-use crate::{Limit, PollState, Registration, UnixMillis};
+use crate::{Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// Integrations without component are told of up to this many: anybody may register a charm under any name.
 const MAX_TOLD: usize = 20;
+
+/// In the reason for which the loop disables a registration, which is kept in its status.
+pub(super) const IN_A_ROW: &str = "failures in a row";
 
 impl Engine {
     /// Takes over all registrations as they are now.
@@ -97,9 +100,12 @@ impl Engine {
             entry.seen = self.readings;
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
         }
-        let disabled_at = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
+        let by_loop = says_failures(registration);
+        let stored_as = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
+        // The note may have been lost with the process.
+        let disabled_at = if by_loop { stored_as.max(registration.disabled_at) } else { stored_as };
         if !disabled_at.is_never() {
-            if registration.updated_at <= disabled_at {
+            if by_loop || is_known(stored.as_ref(), registration) || registration.updated_at <= disabled_at {
                 self.stay_disabled(slot, disabled_at, registration.is_enabled());
                 return None;
             }
@@ -109,14 +115,14 @@ impl Engine {
         if !registration.is_enabled() {
             return None;
         }
-        let stored = stored.filter(|_| disabled_at.is_never());
+        let stored = stored.filter(|stored| disabled_at.is_never() && !is_outdated(stored, registration));
         Some((group, self.due_at_start(slot, stored, registration), slot))
     }
 
     fn due_at_start(&mut self, slot: Slot, stored: Option<PollState>, registration: &Registration) -> i64 {
         let now = self.now();
         let last_run = registration.last_run;
-        if registration.updated_at > last_run {
+        if registration.updated_at > last_run && !is_known(stored.as_ref(), registration) {
             // Registered or enabled since its last poll.
             return now;
         }
@@ -139,7 +145,7 @@ impl Engine {
         }
         if still_marked_enabled {
             let failures = self.options.failures;
-            self.ask(slot, Asked::ToDisable, Some(format!("{failures} failures in a row")));
+            self.ask(slot, Asked::ToDisable, Some(format!("{failures} {IN_A_ROW}")));
         }
         if self.options.limit != Limit::Once {
             self.arm(slot, Phase::Disabled, due);
@@ -180,12 +186,17 @@ impl Engine {
     /// failed goes on waiting; the new interval counts from then on.
     fn another_interval(&mut self, slot: Slot, before: Duration) {
         let (now, Some(entry)) = (self.now(), self.table.get(slot)) else { return };
-        if entry.phase != Phase::Waiting || entry.failures > 0 {
+        let (phase, last) = (entry.phase, entry.due.saturating_sub(policy::millis(before)));
+        if entry.failures > 0 || !matches!(phase, Phase::Waiting | Phase::Ready | Phase::LeftOut) {
             return;
         }
-        let (last, interval) = (entry.due.saturating_sub(policy::millis(before)), self.interval(entry));
-        let due = last.saturating_add(policy::millis(interval)).max(now);
-        self.arm(slot, Phase::Waiting, due);
+        let due = last.saturating_add(policy::millis(self.interval(entry))).max(now);
+        self.unqueue(slot);
+        if phase != Phase::LeftOut {
+            self.arm(slot, Phase::Waiting, due);
+        } else if let Some(entry) = self.table.get_mut(slot) {
+            entry.due = due;
+        }
     }
 
     /// Forgets a charm's failures and polls it at once.
@@ -260,4 +271,22 @@ impl Engine {
         }
         0
     }
+}
+
+/// Whether what was remembered of a charm is from after the last change of its registration.
+fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
+    stored.is_some_and(|stored| stored.updated_at == registration.updated_at)
+}
+
+/// Whether what came after it was not written before the process ended, so that its failures count no more: the registration has
+/// changed, or its newest run, which the runtime noted, was a success. A state that was written by an earlier version of this program
+/// does not say of which change it is.
+fn is_outdated(stored: &PollState, registration: &Registration) -> bool {
+    let is_older = !stored.updated_at.is_never() && stored.updated_at != registration.updated_at;
+    is_older || (stored.failures > 0 && registration.last_outcome == Some(OutcomeKind::Success))
+}
+
+/// Whether it was the loop that disabled a registration: the process may have ended before it wrote that its wish was fulfilled.
+fn says_failures(registration: &Registration) -> bool {
+    !registration.is_enabled() && registration.status.contains(IN_A_ROW)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
+use crate::poll::Turn;
 use crate::table::{Entry, GroupId, Phase, Slot};
 use crate::{Limit, PollState, UnixMillis, policy};
 
@@ -83,18 +84,21 @@ impl Engine {
     pub(super) fn save(&mut self, slot: Slot) {
         let Some(entry) = self.table.get(slot) else { return };
         let failures = entry.failures - entry.faults;
-        let (charm, disabled_at) = (self.table.charm(entry), entry.disabled_at);
-        self.outbox.save(PollState { charm, next_due: self.wall_time(entry.due), failures, disabled_at });
+        let (charm, disabled_at, updated_at) = (self.table.charm(entry), entry.disabled_at, entry.updated_at);
+        self.outbox.save(PollState { charm, next_due: self.wall_time(entry.due), failures, disabled_at, updated_at });
         if let Some(entry) = self.table.get_mut(slot) {
             entry.plain = failures == 0 && disabled_at.is_never();
         }
     }
 
-    /// The same, unless the registration's last run says as much.
-    pub(super) fn save_news(&mut self, slot: Slot, noted: bool) {
-        let says_nothing =
-            |entry: &Entry| entry.plain && entry.failures == entry.faults && entry.disabled_at.is_never();
-        if !(noted && self.runtime.shares_clock() && self.table.get(slot).is_some_and(says_nothing)) {
+    /// The same after a poll, unless the registration's last run says as much.
+    pub(super) fn save_news(&mut self, slot: Slot, turn: &Turn) {
+        let says_nothing = |entry: &Entry| {
+            let unharmed = entry.failures == entry.faults && entry.disabled_at.is_never();
+            // By a clock that was set back, a poll may be older than the registration.
+            entry.plain && unharmed && entry.updated_at <= turn.started_at
+        };
+        if !(turn.noted && self.runtime.shares_clock() && self.table.get(slot).is_some_and(says_nothing)) {
             self.save(slot);
         }
     }

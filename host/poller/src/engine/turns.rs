@@ -7,6 +7,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::registrations::IN_A_ROW;
 use super::{Engine, Link};
 use crate::guard::guarded;
 use crate::policy::{self, Next, RETURN_AFTER};
@@ -38,8 +39,8 @@ impl Engine {
                 self.ready.release(lane);
                 continue;
             }
-            let late = u64::try_from(self.elapsed() - entry.due).unwrap_or(0);
-            self.summary.lateness.add(Duration::from_millis(late));
+            let late = Duration::from_millis(u64::try_from(self.elapsed() - entry.due).unwrap_or(0));
+            self.summary.lateness.add(late);
             self.summary.dropped += missed(late, self.interval(entry));
             self.started_polls += 1;
             let task = Task {
@@ -48,6 +49,7 @@ impl Engine {
                 charm: self.table.charm(entry),
                 clock: self.options.clock.clone(),
                 timeout: self.options.poll_timeout,
+                late,
             };
             let served = self.groups[entry.group as usize].list.in_force();
             if let Some(entry) = self.table.get_mut(slot) {
@@ -97,6 +99,7 @@ impl Engine {
             stream: turn.stream,
             started_at: turn.started_at,
             duration: turn.duration,
+            late: turn.late,
             outcome: turn.outcome,
             failures,
             next_due: next_due.map(|due| self.wall_time(due)),
@@ -105,7 +108,7 @@ impl Engine {
         self.tell(&event, next_due);
         if disabled {
             let text = event.outcome.to_string();
-            let reason = format!("{failures} failures in a row: {text}");
+            let reason = format!("{failures} {IN_A_ROW}: {text}");
             self.ask(slot, Asked::ToDisable, Some(reason));
         }
         self.settle(slot);
@@ -120,7 +123,7 @@ impl Engine {
             Next::After(wait) => {
                 let wait = if entry.failures == 0 { self.jittered(entry, wait, turn) } else { wait };
                 let due = started.saturating_add(policy::millis(wait));
-                self.summary.dropped += missed(u64::try_from(now - due).unwrap_or(0), wait);
+                self.summary.dropped += missed(Duration::from_millis(u64::try_from(now - due).unwrap_or(0)), wait);
                 (Phase::Waiting, due.max(now))
             }
             Next::Disable => (Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER))),
@@ -141,7 +144,7 @@ impl Engine {
             // The answer to its being disabled came while it was being polled after all.
             self.arm(slot, Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER)));
         }
-        self.save_news(slot, turn.noted);
+        self.save_news(slot, turn);
     }
 
     /// A wait that is longer by the jitter that the operator has set.
@@ -245,7 +248,7 @@ impl Engine {
     }
 }
 
-/// How many polls fell into the time that one is `late`, milliseconds.
-fn missed(late: u64, interval: Duration) -> u64 {
-    late / u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1)
+/// How many polls fell into the time that one is late.
+fn missed(late: Duration, interval: Duration) -> u64 {
+    u64::try_from(late.as_millis() / interval.as_millis().max(1)).unwrap_or(u64::MAX)
 }

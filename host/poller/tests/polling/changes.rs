@@ -113,3 +113,58 @@ async fn polls_alone_do_not_make_the_registrations_be_read_again() {
     assert_eq!(world.state().listed, 2, "at the start, and once more when watching begins");
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_interval_counts_from_the_last_poll() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    let min_interval = Some(Duration::from_secs(1));
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { min_interval, ..world.options() });
+    seconds(30).await;
+    world.asks(&one, Duration::from_mins(5));
+    seconds(290).await;
+    world.asks(&one, Duration::from_secs(50));
+    seconds(100).await;
+    world.asks(&one, Duration::from_secs(10));
+    seconds(5).await;
+    assert_eq!(world.starts(&one), [0, 300, 350, 400, 420], "the last at once: 10 s are over");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_interval_counts_for_a_charm_that_waits_for_its_integrations_next_list() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "gmail");
+    world.asks(&one, Duration::from_secs(20));
+    let min_interval = Some(Duration::from_secs(1));
+    let options = PollerOptions { min_interval, ..world.options() };
+    let service = world.start_with(&Store::new(), vec![Component::new("gmail", &[&one])], options);
+    seconds(40).await;
+    // Due since 20 s; the list that names it comes at 60 s.
+    world.asks(&one, Duration::from_mins(3));
+    seconds(150).await;
+    assert_eq!(world.starts(&one), [0, 180]);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_component_is_asked_at_once_with_its_own_interval_and_without_the_old_ones_failures() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "gmail");
+    let (old, new) = (Component::new("gmail", &[&one]), Component::new("gmail", &[&one]));
+    old.fails();
+    let (replaced, replacements) = tokio::sync::mpsc::channel(1);
+    let service = world.start_with_replacements(&Store::new(), vec![old.clone()], world.options(), replacements);
+    seconds(1_000).await;
+    assert!(world.starts(&one).is_empty());
+    assert!(world.logs.count("The integration gmail is paused") > 1, "{}", world.logs.text());
+    let interval = Some(Duration::from_secs(20));
+    replaced.send(Replacement { integration: new.clone(), interval }).await.ok().unwrap();
+    seconds(45).await;
+    assert_eq!(world.starts(&one), [1_000, 1_020, 1_040]);
+    assert_eq!(new.asked_at(), [1_000, 1_020, 1_040]);
+    service.stop().await;
+}

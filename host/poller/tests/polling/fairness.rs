@@ -80,3 +80,17 @@ async fn an_integration_that_never_answers_does_not_delay_anothers() {
     assert_eq!(world.logs.count("fetch-charms of the integration stuck failed"), 1);
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_integration_has_so_many_charms_polled_at_once() {
+    let world = World::new();
+    let charms: Vec<CharmRef> = (0..10).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &charms {
+        world.register(charm, "gmail");
+        world.behave(charm, Behaviour { takes: Duration::from_secs(1), ..Behaviour::default() });
+    }
+    let gmail = Component::new("gmail", &charms.iter().collect::<Vec<_>>());
+    let options = PollerOptions { per_integration: 3, limit: Limit::Once, ..world.options() };
+    world.start_with(&Store::new(), vec![gmail], options).end().await.unwrap();
+    assert_eq!(world.state().most_running, 3);
+}

@@ -141,3 +141,109 @@ async fn a_wall_clock_that_jumps_does_not_change_the_rhythm() {
     assert_eq!(world.starts(&one).len(), 5);
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_makes_no_charm_due_at_each_restart() {
+    for shares_clock in [true, false] {
+        let world = World::new();
+        world.shares_clock.store(shares_clock, Ordering::Relaxed);
+        let store = Store::new();
+        let (one, failing) = (charm("a", "1"), charm("b", "2"));
+        world.register(&one, "test");
+        world.register(&failing, "test");
+        world.fail(&failing);
+        // Their registrations are of a time that is still to come.
+        world.wall_step.store(-3_600, Ordering::Relaxed);
+        for _ in 0..30 {
+            let service = world.start_with(&store, vec![], world.options());
+            seconds(5).await;
+            service.kill().await;
+            seconds(5).await;
+        }
+        let starts = world.starts(&one);
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= 60), "{starts:?}");
+        let starts = world.starts(&failing);
+        assert!(starts.len() <= 3, "it backs off: {starts:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_from_before_a_charm_was_wanted_anew_are_forgotten_also_if_nothing_was_written_since() {
+    let world = World::new();
+    let store = Store::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    let old = world.wall();
+    seconds(100).await;
+    world.register(&one, "test");
+    seconds(1).await;
+    let polled = world.wall();
+    world.state().registrations.get_mut(&one).unwrap().last_run = polled;
+    let next_due = polled + Duration::from_mins(30);
+    let state =
+        PollState { charm: one.clone(), next_due, failures: 4, disabled_at: UnixMillis::NEVER, updated_at: old };
+    store.save(&[state]).await.unwrap();
+    let service = world.start_with(&store, vec![], world.options());
+    seconds(65).await;
+    assert_eq!(world.starts(&one), [161]);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_the_runtime_noted_ends_the_failures_also_if_the_loop_could_not_write_it() {
+    let world = World::new();
+    let store = Store::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    let updated_at = world.wall();
+    seconds(1).await;
+    let polled = world.wall();
+    {
+        let mut state = world.state();
+        let registration = state.registrations.get_mut(&one).unwrap();
+        (registration.last_run, registration.last_outcome) = (polled, Some(OutcomeKind::Success));
+    }
+    let next_due = polled + Duration::from_mins(30);
+    let state = PollState { charm: one.clone(), next_due, failures: 4, disabled_at: UnixMillis::NEVER, updated_at };
+    store.save(&[state]).await.unwrap();
+    let service = world.start_with(&store, vec![], world.options());
+    seconds(65).await;
+    assert_eq!(world.starts(&one), [61]);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_the_loop_disabled_comes_back_also_if_that_was_not_written() {
+    let world = World::new();
+    let (by_loop, by_hand) = (charm("a", "1"), charm("b", "2"));
+    for (charm, reason) in [(&by_loop, "5 failures in a row: HandlerFailed: x"), (&by_hand, "by hand")] {
+        world.register(charm, "test");
+        world.set(charm, Some(reason));
+    }
+    let service = world.start_with(&Store::new(), vec![], world.options());
+    seconds(86_300).await;
+    assert!(world.starts(&by_loop).is_empty());
+    seconds(130).await;
+    assert_eq!(world.starts(&by_loop).len(), 1);
+    assert!(world.starts(&by_hand).is_empty());
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_polls_that_succeed_nothing_is_written_where_the_runtime_notes_them_by_the_same_clock() {
+    for (shares_clock, writes) in [(true, 0), (false, 3)] {
+        let world = World::new();
+        world.shares_clock.store(shares_clock, Ordering::Relaxed);
+        let store = Store::new();
+        let one = charm("a", "1");
+        world.register(&one, "test");
+        let service = world.start_with(&store, vec![], world.options());
+        seconds(130).await;
+        service.kill().await;
+        assert_eq!((world.starts(&one).len(), store.writes.load(Ordering::Relaxed)), (3, writes));
+        let service = world.start_with(&store, vec![], world.options());
+        seconds(51).await;
+        assert_eq!(world.starts(&one), [0, 60, 120, 180]);
+        service.stop().await;
+    }
+}

@@ -169,3 +169,57 @@ async fn totals_are_logged_at_intervals() {
     assert_eq!(world.logs.count("polls in 600 s"), 1);
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_has_the_interval_that_it_asks_for_as_far_as_the_operator_lets_it() {
+    // (what it asks for, the shortest that the operator allows, what it gets), seconds
+    for (asks, shortest, gets) in [(300, None, 300), (10, None, 60), (10, Some(20), 20), (30, Some(20), 30)] {
+        let world = World::new();
+        let one = charm("a", "1");
+        world.register(&one, "test");
+        world.asks(&one, Duration::from_secs(asks));
+        let min_interval = shortest.map(Duration::from_secs);
+        let service = world.start_with(&Store::new(), vec![], PollerOptions { min_interval, ..world.options() });
+        seconds(gets * 2 + 1).await;
+        assert_eq!(world.starts(&one), [0, gets, gets * 2], "{asks} {shortest:?}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_makes_intervals_longer_and_different() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { jitter: 0.5, ..world.options() });
+    seconds(3_600).await;
+    let starts = world.starts(&one);
+    let mut gaps: Vec<u64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().all(|gap| (60..=90).contains(gap)), "{gaps:?}");
+    gaps.sort_unstable();
+    gaps.dedup();
+    assert!(gaps.len() > 10, "{gaps:?}");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_late_polls_are_and_how_many_were_dropped_is_counted() {
+    let world = World::new();
+    let (slow, waits) = (charm("a", "slow"), charm("a", "waits"));
+    world.register(&slow, "test");
+    world.behave(&slow, Behaviour { takes: Duration::from_secs(150), ..Behaviour::default() });
+    let service = world.start();
+    seconds(10).await;
+    // It is due at once, and its space is busy until 150 s.
+    world.register(&waits, "test");
+    world.behave(&slow, Behaviour::default());
+    seconds(145).await;
+    assert_eq!((world.starts(&slow), world.starts(&waits)), (vec![0, 150], vec![150]));
+    let late = world.state().events.iter().map(|event| event.late.as_secs()).collect::<Vec<_>>();
+    assert_eq!(late, [0, 140, 0]);
+    let summary = service.stop().await;
+    // The slow one was due at 60 s and at 120 s and is polled once for both; of the other's three turns two are gone.
+    assert_eq!(summary.dropped, 1 + 2);
+    assert_eq!((summary.lateness.count(), summary.lateness.longest().as_secs()), (3, 140));
+    assert_eq!(summary.last, Duration::from_millis(50));
+}

@@ -69,6 +69,8 @@ pub struct World {
     pub down: AtomicBool,
     pub refuses: AtomicBool,
     pub oauth_down: AtomicBool,
+    /// Whether the times it notes are those of the service's clock.
+    pub shares_clock: AtomicBool,
     /// Seconds by which the wall clock was set forward.
     pub wall_step: std::sync::atomic::AtomicI64,
     pub logs: Logs,
@@ -88,6 +90,7 @@ impl World {
             down: AtomicBool::default(),
             refuses: AtomicBool::default(),
             oauth_down: AtomicBool::default(),
+            shares_clock: AtomicBool::default(),
             wall_step: std::sync::atomic::AtomicI64::default(),
             _logging: tracing::subscriber::set_default(subscriber),
             logs,
@@ -147,6 +150,12 @@ impl World {
         Some(registration)
     }
 
+    /// Sets the interval of its own that a registration asks for.
+    pub fn asks(&self, charm: &CharmRef, interval: Duration) {
+        self.state().registrations.get_mut(charm).unwrap().interval = Some(interval);
+        self.bump();
+    }
+
     pub fn behave(&self, charm: &CharmRef, behaviour: Behaviour) {
         self.state().behaviours.insert(charm.clone(), behaviour);
     }
@@ -183,8 +192,19 @@ impl World {
         integrations: Vec<Arc<dyn Integration>>,
         options: PollerOptions,
     ) -> Service {
+        let (_, none) = tokio::sync::mpsc::channel(1);
+        self.start_with_replacements(store, integrations, options, none)
+    }
+
+    pub fn start_with_replacements(
+        self: &Arc<Self>,
+        store: &Arc<Store>,
+        integrations: Vec<Arc<dyn Integration>>,
+        options: PollerOptions,
+        replacements: tokio::sync::mpsc::Receiver<Replacement>,
+    ) -> Service {
         let shutdown = CancellationToken::new();
-        let poller = Poller::new(self.clone(), store.clone(), integrations, options);
+        let poller = Poller::new(self.clone(), store.clone(), integrations, options).with_replacements(replacements);
         let task = tokio::spawn({
             let shutdown = shutdown.clone();
             async move { poller.run(shutdown).await }
@@ -280,6 +300,10 @@ impl CharmRuntime for World {
         let _ = tokio::time::timeout(Duration::from_secs(20), revision.wait_for(|now| *now != seen)).await;
         self.reachable()?;
         Ok(*self.revision.borrow())
+    }
+
+    fn shares_clock(&self) -> bool {
+        self.shares_clock.load(Ordering::Relaxed)
     }
 
     async fn register(&self, charm: &CharmRef, name: &IntegrationId) -> Result<Registration, RuntimeError> {

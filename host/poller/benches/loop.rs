@@ -1,5 +1,5 @@
 //! What the loop itself costs: polls by a runtime that does nothing, on one core, at a steady rate and as many as it can, with a
-//! thousand to a million registrations. `cargo bench --bench polls` prints a table, and with `-- --json` JSON. BENCHMARKS.md says what
+//! thousand to a million registrations. `cargo bench --bench loop` prints a table, and with `-- --json` JSON. BENCHMARKS.md says what
 //! limits each figure.
 
 #![allow(clippy::print_stdout, reason = "what it measures is its output")]

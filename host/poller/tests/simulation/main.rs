@@ -1,0 +1,407 @@
+//! The loop in a world where everything happens that can: a million polls in simulated time, of charms that fail, spaces that are
+//! slow, a runtime that goes away, a store that fails, clocks that are set, processes that are killed, and people who register,
+//! disable, enable, remove and change. An observer checks every poll against the [rules](model::Model):
+//!
+//! - *twice at once*: no charm is polled twice at once;
+//! - *early*: from the start of one poll to the next it is an interval at least, also over a restart;
+//! - *backoff too short*, and *late*: after failures it is what the policy says;
+//! - *late*, *forgotten*: every charm that is to be polled is, within a bound that its space and the places set;
+//! - *polled though disabled*, *though not registered*, *back early*: nothing else is.
+//!
+//! The same seed makes the same run. `SIMULATION_SEED=7 cargo test --test simulation` runs one seed of each scene.
+
+#![allow(unreachable_pub, reason = "one test program in several files")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, also where they are no #[test] functions")]
+
+mod model;
+mod rng;
+mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bg_poller::{Integration, Poller, PollerOptions};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::Disabled;
+use crate::rng::Rng;
+use crate::world::{Component, INTEGRATIONS, Process, Scene, World, integration};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A few charms over days, so that some are disabled by the loop and come back; and many over hours.
+const SCENES: [Scene; 4] = [
+    Scene {
+        seed: 1,
+        charms: 120,
+        spaces: 20,
+        polls: 300_000,
+        interval: MINUTE,
+        max_concurrent: 16,
+        per_space: 1,
+        failures: 5,
+        shares_clock: true,
+        clock_is_set: false,
+        quick: Duration::from_millis(1_500),
+        slow: Duration::from_secs(8),
+    },
+    Scene {
+        seed: 2,
+        charms: 120,
+        spaces: 20,
+        polls: 300_000,
+        interval: MINUTE,
+        max_concurrent: 16,
+        per_space: 2,
+        failures: 3,
+        shares_clock: false,
+        clock_is_set: true,
+        quick: Duration::from_millis(1_500),
+        slow: Duration::from_secs(15),
+    },
+    Scene {
+        seed: 3,
+        charms: 3_000,
+        spaces: 600,
+        polls: 200_000,
+        interval: MINUTE,
+        max_concurrent: 64,
+        per_space: 1,
+        failures: 5,
+        shares_clock: true,
+        clock_is_set: true,
+        quick: Duration::from_millis(500),
+        slow: Duration::from_secs(10),
+    },
+    Scene {
+        seed: 4,
+        charms: 200,
+        spaces: 200,
+        polls: 200_000,
+        interval: Duration::from_secs(10),
+        max_concurrent: 32,
+        per_space: 1,
+        failures: 4,
+        shares_clock: true,
+        clock_is_set: true,
+        quick: Duration::from_millis(800),
+        slow: Duration::from_secs(30),
+    },
+];
+
+#[test]
+fn a_few_charms_over_days_keep_every_rule() {
+    run(SCENES[0]);
+}
+
+#[test]
+fn a_runtime_with_a_clock_of_its_own_keeps_every_rule() {
+    run(SCENES[1]);
+}
+
+#[test]
+fn many_charms_over_hours_keep_every_rule() {
+    run(SCENES[2]);
+}
+
+#[test]
+fn short_intervals_keep_every_rule() {
+    run(SCENES[3]);
+}
+
+fn run(scene: Scene) {
+    let seed = std::env::var("SIMULATION_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    let scene = Scene { seed: seed.unwrap_or(scene.seed), ..scene };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let told = runtime.block_on(Simulation::new(scene).run());
+    println!("{told}");
+}
+
+/// A service that runs.
+struct Service {
+    task: JoinHandle<()>,
+    shutdown: CancellationToken,
+}
+
+struct Simulation {
+    scene: Scene,
+    world: Arc<World>,
+    rng: Rng,
+    service: Option<Service>,
+    /// Since when all that polls need is there.
+    good_since: Instant,
+    /// When what is away comes back.
+    runtime_back: Option<Instant>,
+    store_back: Option<Instant>,
+    written_again: Option<Instant>,
+    service_back: Option<Instant>,
+    happened: Happened,
+}
+
+/// How often each thing happened.
+#[derive(Debug, Default)]
+struct Happened {
+    kills: u32,
+    stops: u32,
+    outages: u32,
+    full_disks: u32,
+    clock_steps: u32,
+    changes: u32,
+    checks: u64,
+}
+
+impl Simulation {
+    fn new(scene: Scene) -> Self {
+        Self {
+            scene,
+            world: World::new(scene),
+            rng: Rng(scene.seed ^ 0x5eed),
+            service: None,
+            good_since: Instant::now(),
+            runtime_back: None,
+            store_back: None,
+            written_again: None,
+            service_back: None,
+            happened: Happened::default(),
+        }
+    }
+
+    async fn run(mut self) -> String {
+        let began = Instant::now();
+        for number in 0..self.scene.charms * 9 / 10 {
+            self.world.want(number);
+        }
+        self.start();
+        let mut next_check = Instant::now();
+        loop {
+            let pause = SECOND + self.rng.up_to(SECOND * 4);
+            if timeout(pause, self.world.delicate.notified()).await.is_ok() {
+                sleep(self.rng.up_to(Duration::from_millis(150))).await;
+                self.happened.kills += 1;
+                self.kill().await;
+                self.service_back = Some(Instant::now() + self.rng.up_to(MINUTE));
+            }
+            self.come_back();
+            self.something_happens().await;
+            if Instant::now() >= next_check {
+                self.check_overdue();
+                next_check = Instant::now() + self.scene.interval / 4;
+            }
+            let state = self.world.state();
+            let Scene { seed, .. } = self.scene;
+            if let Some(first) = state.broken.first() {
+                panic!("seed {seed}, after {} polls: {first}\n{:#?}", state.polls, state.past);
+            }
+            if state.polls >= self.scene.polls {
+                break;
+            }
+        }
+        self.stop().await;
+        let state = self.world.state();
+        let days = began.elapsed().as_secs_f64() / 86_400.0;
+        format!("seed {}: {} polls in {days:.2} days: {:?}", self.scene.seed, state.polls, self.happened)
+    }
+
+    fn note(&self, what: &str) {
+        self.world.state().note(self.world.began, what);
+    }
+
+    fn start(&mut self) {
+        self.note("starts");
+        let generation = {
+            let mut state = self.world.state();
+            state.generation += 1;
+            state.generation
+        };
+        let process = Arc::new(Process { world: self.world.clone(), generation });
+        let component = |number| -> Arc<dyn Integration> {
+            Arc::new(Component { world: self.world.clone(), number, id: integration(number) })
+        };
+        let options = PollerOptions {
+            interval: self.scene.interval,
+            min_interval: Some(SECOND),
+            max_concurrent: self.scene.max_concurrent,
+            per_space: self.scene.per_space,
+            failures: self.scene.failures,
+            log_interval: Duration::ZERO,
+            clock: self.world.clone(),
+            ..PollerOptions::default()
+        };
+        let components = (1..INTEGRATIONS).map(component).collect();
+        let poller = Poller::new(process, self.world.clone(), components, options);
+        let shutdown = CancellationToken::new();
+        let stopped = shutdown.clone();
+        let task = tokio::spawn(async move {
+            // A runtime that is away at the start ends it: then it is started again, as whoever supervises it does.
+            while poller.run(stopped.clone()).await.is_err() {
+                sleep(SECOND).await;
+            }
+        });
+        self.service = Some(Service { task, shutdown });
+        self.good_since = Instant::now();
+    }
+
+    async fn kill(&mut self) {
+        let Some(service) = self.service.take() else { return };
+        self.note("killed");
+        let mut state = self.world.state();
+        state.generation += 1;
+        service.task.abort();
+        let unwritten_since = state.unwritten_since;
+        for model in &mut state.models {
+            model.killed(unwritten_since);
+        }
+        drop(state);
+        let _ = service.task.await;
+    }
+
+    async fn stop(&mut self) {
+        let Some(service) = self.service.take() else { return };
+        self.note("stops");
+        service.shutdown.cancel();
+        service.task.await.expect("the service never panics");
+        let mut state = self.world.state();
+        state.generation += 1;
+        let unwritten_since = state.unwritten_since;
+        for model in &mut state.models {
+            model.killed(unwritten_since);
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        self.service.is_some() && self.runtime_back.is_none()
+    }
+
+    /// What was away for a while is there again.
+    fn come_back(&mut self) {
+        let now = Instant::now();
+        let over = |back: &mut Option<Instant>| back.take_if(|at| *at <= now).is_some();
+        if over(&mut self.store_back) {
+            self.note("the store writes again");
+            self.world.state().store_fails = false;
+            // It is tried again after 30 s at the latest.
+            self.written_again = Some(now + Duration::from_secs(35));
+        }
+        if over(&mut self.written_again) {
+            self.world.state().unwritten_since = None;
+        }
+        if over(&mut self.runtime_back) {
+            self.note("the runtime is back");
+            self.world.down.store(false, Ordering::Relaxed);
+            // The loop asks again after 30 s at the latest.
+            self.good_since = now + Duration::from_secs(35);
+        }
+        if over(&mut self.service_back) {
+            self.start();
+        }
+    }
+
+    /// Something may happen now.
+    async fn something_happens(&mut self) {
+        let (now, number) = (Instant::now(), self.rng.index(self.scene.charms));
+        match self.rng.below(2_000) {
+            0..2 if self.service.is_some() => {
+                self.happened.kills += 1;
+                self.kill().await;
+                self.service_back = Some(now + self.rng.up_to(MINUTE * 3));
+            }
+            2..4 if self.service.is_some() => {
+                self.happened.stops += 1;
+                self.stop().await;
+                self.service_back = Some(Instant::now() + self.rng.up_to(MINUTE * 3));
+            }
+            4..7 if self.runtime_back.is_none() => {
+                self.happened.outages += 1;
+                self.note("the runtime goes away");
+                self.world.down.store(true, Ordering::Relaxed);
+                self.runtime_back = Some(now + self.rng.up_to(MINUTE * 4));
+            }
+            7..10 if self.store_back.is_none() => {
+                self.happened.full_disks += 1;
+                self.note("the store fails");
+                {
+                    let mut state = self.world.state();
+                    state.store_fails = true;
+                    state.unwritten_since.get_or_insert(now);
+                }
+                self.written_again = None;
+                self.store_back = Some(now + self.rng.up_to(MINUTE * 2));
+            }
+            10..12 if self.scene.clock_is_set => {
+                self.happened.clock_steps += 1;
+                let hours = i64::try_from(self.rng.below(7_200_000)).unwrap() - 3_600_000;
+                self.note(&format!("the clock is set by {hours} ms"));
+                self.world.step_clock(hours);
+                for model in &mut self.world.state().models {
+                    // One that waits for the runtime has not begun.
+                    model.clock_set(self.is_good() && now > self.good_since);
+                }
+            }
+            chance @ 12..200 => {
+                self.happened.changes += 1;
+                self.change(number, chance);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody changes something about a charm.
+    fn change(&mut self, number: usize, chance: u64) {
+        // Most of those that the loop has disabled stay so for their 24 hours.
+        let by_loop = matches!(self.world.state().models[number].disabled, Disabled::ByLoop(_));
+        if by_loop && !self.rng.once_in(20) {
+            return;
+        }
+        match chance {
+            12..80 => self.world.want(number),
+            80..110 => self.world.disable(number),
+            110..130 => self.world.unregister(number),
+            130..150 => {
+                let others = [self.scene.interval / 2, self.scene.interval, self.scene.interval * 5];
+                let interval = others[self.rng.index(others.len())];
+                self.world.another_interval(number, interval);
+            }
+            150..170 => {
+                let mut state = self.world.state();
+                if !state.left_out.remove(&number) {
+                    state.left_out.insert(number);
+                }
+                state.models[number].settled = Instant::now();
+            }
+            _ => {
+                let mut state = self.world.state();
+                if !state.poisoned.remove(&number) && state.poisoned.len() < self.scene.charms / 20 {
+                    state.poisoned.insert(number);
+                }
+            }
+        }
+    }
+
+    /// Whether a charm waits for longer than it may.
+    fn check_overdue(&mut self) {
+        if !self.is_good() || Instant::now() < self.good_since {
+            return;
+        }
+        self.happened.checks += 1;
+        let Scene { interval, quick, slow, spaces, charms, .. } = self.scene;
+        let in_space = u32::try_from(charms.div_ceil(spaces)).unwrap();
+        let mut state = self.world.state();
+        let state = &mut *state;
+        for (number, model) in state.models.iter().enumerate() {
+            if state.left_out.contains(&number) {
+                continue;
+            }
+            // All others of its space first, and what is told of a change within seconds.
+            let space = if model.space == 0 { slow } else { quick } * in_space;
+            // Once more for the list of its integration, of which one in a hundred fails.
+            let list = if model.integration == 0 { Duration::ZERO } else { interval * 2 };
+            if let Err(broken) = model.overdue(self.good_since, interval, space + list + SECOND * 5) {
+                state.broken.push(broken + &model.past());
+            }
+        }
+    }
+}
