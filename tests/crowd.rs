@@ -54,7 +54,8 @@ fn multiply(host: &TestHost, charm: &str) {
         let new = tx.last_insert_rowid();
         execute("INSERT INTO cells SELECT ?1, name, sealed, document FROM cells WHERE charm = ?2", &[&new, &row]);
         execute(
-            "INSERT INTO registrations SELECT ?1, integration, created_at, updated_at, last_run, disabled_at, status \
+            "INSERT INTO registrations (charm, integration, created_at, updated_at, last_run, disabled_at, status) \
+             SELECT ?1, integration, created_at, updated_at, last_run, disabled_at, status \
              FROM registrations WHERE charm = ?2",
             &[&new, &row],
         );

@@ -20,6 +20,7 @@ mod failing;
 mod gmail;
 mod guide;
 mod inspect;
+mod intervals;
 mod kill;
 mod loading;
 mod operator;

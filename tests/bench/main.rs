@@ -1,7 +1,11 @@
 //! What polls cost, beside what the original takes: of one charm, and of as many as the service is made for.
 //! `cargo bench --bench poll -- --help` lists what can be measured; BENCHMARKS.md says what limits each figure.
 
-#![allow(clippy::print_stdout, reason = "what it measures is its output")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what it measures is its output, and what it does first takes minutes"
+)]
 
 mod charms;
 mod database;

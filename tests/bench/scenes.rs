@@ -63,7 +63,8 @@ pub(crate) fn steady(
     while began.elapsed() < steady {
         after = totals(&mut service, SOON)?;
     }
-    let (took, processor) = (began.elapsed(), process::processor_time(service.pid())? - processor);
+    let took = began.elapsed();
+    let processor = process::processor_time(service.pid())?.saturating_sub(processor);
     let polls = number(&after, "polls")? - number(&before, "polls")?;
     let due = charms * took.as_secs_f64() / INTERVAL.as_secs_f64();
     report.add(&format!("{name}: polls done"), "", vec![polls], None);

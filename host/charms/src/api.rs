@@ -55,6 +55,8 @@ pub struct SetDisabled {
 #[serde(rename_all = "camelCase")]
 pub struct SetInterval {
     /// Milliseconds from the start of one poll to the start of the next; `null` for the interval of its integration.
+    // So that it must be there.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub interval_ms: Option<u64>,
 }
 

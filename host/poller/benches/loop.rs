@@ -2,7 +2,7 @@
 //! thousand to a million registrations. `cargo bench --bench loop` prints a table, and with `-- --json` JSON. BENCHMARKS.md says what
 //! limits each figure.
 
-#![allow(clippy::print_stdout, reason = "what it measures is its output")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it measures is its output")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::error::Error;

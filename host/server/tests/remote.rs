@@ -87,6 +87,13 @@ async fn registrations_go_there_and_back() {
     assert!(!disabled.is_enabled() && disabled.status.contains("no longer needed"), "{disabled:?}");
     assert!(remote.set_disabled(&charm, None).await.unwrap().is_enabled());
 
+    let interval = Some(Duration::from_mins(5));
+    assert_eq!(remote.set_interval(&charm, interval).await.unwrap().interval, interval);
+    assert_eq!(remote.registrations().await.unwrap()[0].interval, interval);
+    let refused = remote.set_interval(&charm, Some(Duration::from_millis(1))).await.unwrap_err();
+    assert!(refused.to_string().contains("at least 100 ms"), "{refused}");
+    assert_eq!(remote.set_interval(&charm, None).await.unwrap().interval, None);
+
     let run = Run {
         charm: charm.clone(),
         started_at: UnixMillis(1_800_000_000_000),
@@ -99,6 +106,10 @@ async fn registrations_go_there_and_back() {
     remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap();
     assert_eq!(remote.runs(&charm, 10).await.unwrap().len(), 2);
     assert_eq!(remote.runs(&charm, 1).await.unwrap().len(), 1);
+    let counters = remote.counters(&charm).await.unwrap();
+    assert_eq!(counters, fixture.operator().counters(&charm).await.unwrap());
+    assert_eq!((counters.runs, counters.failed), (2, 1));
+    assert_eq!(counters.failure.as_deref(), Some("Invalid: no auth cell"));
 
     remote.prepare_list(&gmail).await.unwrap();
     assert_eq!(fixture.operator().integration_list(&gmail).await.unwrap(), Some(vec![charm.clone()]));

@@ -248,14 +248,8 @@ impl Simulation {
     async fn kill(&mut self) {
         let Some(service) = self.service.take() else { return };
         self.note("killed");
-        let mut state = self.world.state();
-        state.generation += 1;
         service.task.abort();
-        let unwritten_since = state.unwritten_since;
-        for model in &mut state.models {
-            model.killed(unwritten_since);
-        }
-        drop(state);
+        self.ended();
         let _ = service.task.await;
     }
 
@@ -264,6 +258,11 @@ impl Simulation {
         self.note("stops");
         service.shutdown.cancel();
         service.task.await.expect("the service never panics");
+        self.ended();
+    }
+
+    /// The process has ended, however it did.
+    fn ended(&mut self) {
         let mut state = self.world.state();
         state.generation += 1;
         let unwritten_since = state.unwritten_since;

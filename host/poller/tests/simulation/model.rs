@@ -32,6 +32,7 @@ pub enum Disabled {
 
 /// One charm.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is one thing that may have happened")]
 pub struct Model {
     pub charm: CharmRef,
     /// When time began.

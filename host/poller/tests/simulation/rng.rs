@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+/// `SplitMix64` (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
 pub struct Rng(pub u64);
 

@@ -175,7 +175,7 @@ impl World {
         let mut state = self.state();
         let Some(registration) = state.registrations.get_mut(&number) else { return };
         registration.disabled_at = now;
-        registration.status = "Disabled: by hand".to_owned();
+        "Disabled: by hand".clone_into(&mut registration.status);
         registration.updated_at = now.max(UnixMillis(registration.updated_at.0 + 1));
         state.models[number].disabled_by_hand();
         self.bump();

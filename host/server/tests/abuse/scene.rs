@@ -104,6 +104,9 @@ impl Scene {
             ("PATCH", "/api/v1/registrations/{space}/{charm}") => {
                 to_value(api::SetDisabled { disabled: true, reason: Some("by a test".to_owned()) })
             }
+            ("PUT", "/api/v1/registrations/{space}/{charm}/interval") => {
+                to_value(api::SetInterval { interval_ms: Some(300_000) })
+            }
             ("POST", path::RUNS) => {
                 let outcome = Outcome::failure(OutcomeKind::Invalid, "by a test");
                 let (started_at, duration) = (UnixMillis::now(), Duration::from_millis(7));

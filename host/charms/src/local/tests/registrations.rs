@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bg_abuse::Attempt;
 use bg_identity::CharmId;
-use bg_poller::{CharmRuntime, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
+use bg_poller::{CharmRuntime, Counters, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use serde_json::json;
 
 use crate::local::testing::{Home, handlers};
@@ -55,6 +55,57 @@ async fn a_status_shows_the_start_of_a_long_text_and_the_history_all_of_it() {
     assert!(disabled.status.starts_with("Disabled: ü") && disabled.status.ends_with("ü…"), "{}", disabled.status);
     assert!(disabled.status.len() < 320, "{}", disabled.status);
     assert_eq!(operator.runs(&charm, 1).await.unwrap(), [run]);
+}
+
+#[tokio::test]
+async fn what_all_runs_came_to_is_counted_also_of_those_that_the_history_has_no_more() {
+    let home = Home::with(|options| options.runs_kept = 2).await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    assert!(operator.counters(&charm).await.unwrap_err().to_string().contains("is not registered"));
+    operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    assert_eq!(operator.counters(&charm).await.unwrap(), Counters::default());
+    let failure = Outcome::failure(OutcomeKind::Invalid, "unfit");
+    let runs = [(20, Outcome::success()), (5, failure), (40, Outcome::success()), (10, Outcome::success())];
+    for (number, (millis, outcome)) in (1_700_000_000_000..).zip(runs) {
+        let duration = Duration::from_millis(millis);
+        operator
+            .record(&[Run { charm: charm.clone(), started_at: UnixMillis(number), duration, outcome }])
+            .await
+            .unwrap();
+    }
+    let counters = operator.counters(&charm).await.unwrap();
+    let millis = Duration::from_millis;
+    let expected = Counters {
+        runs: 4,
+        failed: 1,
+        total: millis(75),
+        shortest: millis(5),
+        longest: millis(40),
+        last: millis(10),
+        failed_at: UnixMillis(1_700_000_000_001),
+        failure: Some("Invalid: unfit".to_owned()),
+    };
+    assert_eq!((counters.mean(), counters), (Duration::from_micros(18_750), expected));
+    assert_eq!(operator.runs(&charm, 10).await.unwrap().len(), 2);
+    let [listed] = operator.registrations().await.unwrap().try_into().unwrap();
+    assert_eq!(listed.last_outcome, Some(OutcomeKind::Success));
+}
+
+#[tokio::test]
+async fn another_interval_is_a_change_and_no_reason_to_begin_anew() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    let registered = operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    let seen = operator.changed(0).await.unwrap();
+    let hour = Some(Duration::from_hours(1));
+    let changed = operator.set_interval(&charm, hour).await.unwrap();
+    assert_eq!((changed.interval, changed.updated_at), (hour, registered.updated_at));
+    assert_ne!(operator.changed(seen).await.unwrap(), seen);
+    assert_eq!(operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap().interval, hour, "it keeps it");
+    assert_eq!(operator.set_interval(&charm, None).await.unwrap().interval, None);
+    assert_eq!(operator.registered(&"gmail".parse().unwrap()).await.unwrap(), std::slice::from_ref(&charm));
+    operator.set_disabled(&charm, Some("by hand")).await.unwrap();
+    assert_eq!(operator.registered(&"gmail".parse().unwrap()).await.unwrap(), []);
 }
 
 #[tokio::test]
