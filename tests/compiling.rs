@@ -43,7 +43,7 @@ fn a_process_that_compiles_ends_with_the_service_that_started_it() {
     let attempt = Attempt::begin("compile", "a service that is killed while it compiles");
     let service = host.spawn(["run", "--polls", "1", "--component", file.to_str().unwrap()]).unwrap();
     let parent = service.pid();
-    let child = wait_for(|| children(parent).into_iter().next());
+    let child = wait_for(|| children(parent).into_iter().find(|child| is_compiling(*child)));
     service.kill().unwrap();
     wait_for(|| (!Path::new(&format!("/proc/{child}")).exists()).then_some(()));
     attempt.ended("the compiling process ends, too");
@@ -55,12 +55,18 @@ fn a_service_that_is_asked_to_end_while_it_compiles_ends() {
     host.write("integration.toml", MANIFEST).unwrap();
     let file = host.write("bomb.wasm", slow()).unwrap();
     let service = host.spawn(["run", "--component", file.to_str().unwrap()]).unwrap();
-    wait_for(|| (!children(service.pid()).is_empty()).then_some(()));
+    wait_for(|| children(service.pid()).into_iter().find(|child| is_compiling(*child)));
     service.terminate().unwrap().success().unwrap();
 }
 
+/// Whether that process compiles, and not only looks whether components change.
+fn is_compiling(process: u32) -> bool {
+    fs::read(format!("/proc/{process}/cmdline"))
+        .is_ok_and(|line| String::from_utf8_lossy(&line).contains("compile-component"))
+}
+
 /// The processes that have this parent.
-fn children(parent: u32) -> Vec<u32> {
+pub(crate) fn children(parent: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
     let mut all: Vec<u32> = children.split_whitespace().filter_map(|id| id.parse().ok()).collect();
     // A child belongs to the thread that started it.
@@ -68,6 +74,8 @@ fn children(parent: u32) -> Vec<u32> {
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         all.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
     }
+    all.sort_unstable();
+    all.dedup();
     all
 }
 

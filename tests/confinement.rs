@@ -1,6 +1,7 @@
 //! What the service's own process may open.
 
-use crate::common::{SOON, host};
+use crate::common::{SOON, component, host};
+use crate::compiling::children;
 
 #[test]
 fn the_service_says_that_it_is_confined_and_is() {
@@ -30,4 +31,37 @@ fn data_directories_that_are_links_or_not_there_yet_work_confined() {
         run.success().unwrap_or_else(|error| panic!("{place}: {error}"));
     }
     assert!(host.dir().join("real/runtime.db").is_file());
+}
+
+#[test]
+fn what_looks_after_components_is_confined_knows_nothing_of_the_service_and_ends_with_it() {
+    let host = host().env("OPERATOR_PASS", "a passphrase of its own");
+    let mut service = host.spawn(["run", "--component", &component("gmail")]).unwrap();
+    service.wait_for_line(|line| line.contains("polling the charms of"), SOON).unwrap();
+    let log = service.lines();
+    let watchers: Vec<u32> = children(service.pid())
+        .into_iter()
+        .filter(|child| {
+            let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains("watch-components")
+        })
+        .collect();
+    let [watcher] = watchers[..] else { panic!("{watchers:?}") };
+    assert_eq!(std::fs::read(format!("/proc/{watcher}/environ")).unwrap(), b"");
+    if !log.iter().any(|line| line.text.contains("not confined")) {
+        for task in std::fs::read_dir(format!("/proc/{watcher}/task")).unwrap() {
+            let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+        }
+    }
+    service.kill().unwrap();
+    for _ in 0..600 {
+        // What has ended and nobody waits for is still listed, as a zombie, where no init is.
+        let status = std::fs::read_to_string(format!("/proc/{watcher}/status")).unwrap_or_default();
+        if status.is_empty() || status.contains("State:\tZ") {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("the watcher goes on");
 }

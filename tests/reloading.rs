@@ -86,3 +86,23 @@ fn a_pinned_component_changes_to_what_is_pinned_as_well_and_to_nothing_else() {
         service.terminate().unwrap().success().unwrap();
     }
 }
+
+#[test]
+fn a_component_that_asks_for_more_than_the_one_before_does_not_get_it_without_a_restart() {
+    let Versions { host, charm, file, .. } = versions();
+    // Another digest, and a manifest that asks.
+    let mut changed = std::fs::read(&file).unwrap();
+    changed.extend([0, 2, 1, b'x']);
+    let manifest = Path::new(&file).with_file_name("integration.toml");
+    let asked = std::fs::read_to_string(&manifest).unwrap()
+        + "[[http]]\nurl = \"https://mail.example/v1/\"\nreason = \"To see.\"\n";
+    let mut service = run(&host, &file, &["--grant", "requested"]);
+    wait_for_success(&mut service, &charm);
+    std::fs::write(manifest, asked).unwrap();
+    replace(&file, &changed);
+    let line = service.wait_for_line(|line| line.contains("mine asks for more than before"), SOON).unwrap();
+    assert!(line.contains("https://mail.example/v1/"), "{line}");
+    service.wait_for_line(|line| line.contains("goes on with its new component"), SOON).unwrap();
+    wait_for_success(&mut service, &charm);
+    service.terminate().unwrap().success().unwrap();
+}

@@ -13,7 +13,6 @@ mod database;
 #[allow(clippy::unwrap_used, reason = "shared with the tests")]
 mod guest;
 mod poll;
-mod process;
 mod report;
 mod scenes;
 mod service;

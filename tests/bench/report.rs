@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bg_test_support::machine;
 use serde_json::{Value, json};
 
 /// Of the first column.
@@ -30,6 +31,7 @@ impl Report {
     /// Of nothing yet.
     pub(crate) fn new(as_json: bool) -> Self {
         if !as_json {
+            println!("{}", machine());
             println!("{:WIDTH$}  {:>9} {:>9} {:>5}       the original", "", "median", "p99", "of");
         }
         Self { figures: Vec::new(), as_json }
@@ -56,7 +58,8 @@ impl Report {
     /// What is shown at the end.
     pub(crate) fn end(&self) {
         if self.as_json {
-            println!("{}", Value::Array(self.figures.iter().map(Figure::json).collect()));
+            let figures: Vec<Value> = self.figures.iter().map(Figure::json).collect();
+            println!("{}", json!({"machine": machine(), "figures": figures}));
         }
     }
 }

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bg_test_support::{Running, TestHost};
+use bg_test_support::{Running, TestHost, memory, processor_time};
 use serde_json::Value;
 
 use crate::charms::{Bench, GMAIL, SLOW, deploy};
 use crate::database::Filled;
-use crate::process;
 use crate::report::Report;
 
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -58,13 +57,13 @@ pub(crate) fn steady(
     while number(&before, "polls")? < charms {
         before = totals(&mut service, SOON)?;
     }
-    let (processor, began) = (process::processor_time(service.pid())?, Instant::now());
+    let (before_it, began) = (processor_time(service.pid())?, Instant::now());
     let mut after = before.clone();
     while began.elapsed() < steady {
         after = totals(&mut service, SOON)?;
     }
     let took = began.elapsed();
-    let processor = process::processor_time(service.pid())?.saturating_sub(processor);
+    let processor = processor_time(service.pid())?.saturating_sub(before_it);
     let polls = number(&after, "polls")? - number(&before, "polls")?;
     let due = charms * took.as_secs_f64() / INTERVAL.as_secs_f64();
     report.add(&format!("{name}: polls done"), "", vec![polls], None);
@@ -78,7 +77,7 @@ pub(crate) fn steady(
     report.add("  processors used", "", vec![processor.as_secs_f64() / took.as_secs_f64()], None);
     report.add("  processor time a poll", "ms", vec![processor.as_secs_f64() * 1_000.0 / polls], None);
     for line in ["VmRSS", "RssAnon", "VmHWM"] {
-        report.add(&format!("  {line}"), "MiB", vec![process::memory(service.pid(), line)?], None);
+        report.add(&format!("  {line}"), "MiB", vec![memory(service.pid(), line)?], None);
     }
     service.terminate()?.success()?;
     Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bg_test_support::{Running, TestHost};
+use bg_test_support::{Running, TestHost, memory as memory_of};
 
 use crate::charms::{Bench, GMAIL, deploy};
 use crate::report::Report;
@@ -69,11 +69,9 @@ async fn memory(bench: &Bench, spaces: usize) -> anyhow::Result<f64> {
     for _ in 0..POLLS {
         wait_for_success(&mut service)?;
     }
-    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
+    let resident = memory_of(service.pid(), "VmRSS")?;
     service.terminate()?.success()?;
-    Ok(f64::from(kib) / 1024.0)
+    Ok(resident)
 }
 
 /// From the start of the process to the first success.

@@ -339,7 +339,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) component: Vec<PathBuf>,
 
-    /// Refuse the component of this integration unless it has this SHA-256. May be repeated
+    /// Refuse the component of this integration unless it has this SHA-256. May be repeated; several of one integration are versions of
+    /// it, any of which may be used
     #[arg(long, value_name = "NAME=SHA-256")]
     pub(crate) sha256: Vec<Pin>,
 

@@ -37,11 +37,13 @@ struct ConfigFile {
     interval: Option<Interval>,
     log_interval: Option<Interval>,
     min_interval: Option<Interval>,
-    jitter: Option<u8>,
+    #[serde(default, deserialize_with = "within::<0, 100, _>")]
+    jitter: Option<u32>,
     max_concurrent: Option<std::num::NonZeroU32>,
     per_integration: Option<std::num::NonZeroU32>,
     per_space: Option<std::num::NonZeroU32>,
-    keep_runs: Option<std::num::NonZeroU32>,
+    #[serde(default, deserialize_with = "within::<1, 1_000, _>")]
+    keep_runs: Option<u32>,
     failures: Option<std::num::NonZeroU32>,
     #[serde(default)]
     charms: Vec<Parsed<CharmRef>>,
@@ -82,14 +84,37 @@ impl<'de> Deserialize<'de> for Interval {
     }
 }
 
+/// A number as the command line takes it: from `LEAST` to `MOST`.
+fn within<'de, const LEAST: u32, const MOST: u32, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u32>, D::Error> {
+    let number = u32::deserialize(deserializer)?;
+    if (LEAST..=MOST).contains(&number) {
+        return Ok(Some(number));
+    }
+    Err(serde::de::Error::custom(format_args!("{number} is not between {LEAST} and {MOST}")))
+}
+
 /// The digests of a file, by the integrations that they pin.
 #[derive(Debug, Default, PartialEq)]
 struct PinTable(Vec<Pin>);
 
 impl<'de> Deserialize<'de> for PinTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written = BTreeMap::<Parsed<IntegrationId>, String>::deserialize(deserializer)?;
-        let pins = written.into_iter().map(|(Parsed(integration), sha256)| Pin::new(integration, &sha256));
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a SHA-256, or a list of them")]
+        enum Written {
+            One(String),
+            Several(Vec<String>),
+        }
+        let written = BTreeMap::<Parsed<IntegrationId>, Written>::deserialize(deserializer)?;
+        let pins = written.into_iter().flat_map(|(Parsed(integration), written)| {
+            let digests = match written {
+                Written::One(digest) => vec![digest],
+                Written::Several(digests) => digests,
+            };
+            digests.into_iter().map(move |digest| Pin::new(integration.clone(), &digest))
+        });
         pins.collect::<Result<_, _>>().map(Self).map_err(serde::de::Error::custom)
     }
 }
@@ -152,11 +177,11 @@ fn merge(args: &mut RunArgs, file: ConfigFile, base: &Path) {
     args.interval = args.interval.or(file.interval.map(|interval| interval.0));
     args.log_interval = args.log_interval.or(file.log_interval.map(|interval| interval.0));
     args.min_interval = args.min_interval.or(file.min_interval.map(|interval| interval.0));
-    args.jitter = args.jitter.or(file.jitter);
+    args.jitter = args.jitter.or(file.jitter.and_then(|percent| u8::try_from(percent).ok()));
     args.max_concurrent = args.max_concurrent.or(file.max_concurrent.map(Into::into));
     args.per_integration = args.per_integration.or(file.per_integration.map(Into::into));
     args.per_space = args.per_space.or(file.per_space.map(Into::into));
-    args.handlers.keep_runs = args.handlers.keep_runs.or(file.keep_runs.map(Into::into));
+    args.handlers.keep_runs = args.handlers.keep_runs.or(file.keep_runs);
     args.failures = args.failures.or(file.failures.map(Into::into));
     if args.charms.is_empty() {
         args.charms = file.charms.into_iter().map(|parsed| parsed.0).collect();
@@ -168,8 +193,10 @@ fn merge(args: &mut RunArgs, file: ConfigFile, base: &Path) {
             set.push(Setting { integration: integration.clone(), key, value });
         }
     }
-    // Two pins of one integration must both hold.
-    args.sha256.extend(file.sha256.0);
+    // The command line's pins of an integration are all that count for it.
+    let (ours, theirs) = (std::mem::take(&mut args.sha256), file.sha256.0);
+    args.sha256 = theirs.into_iter().filter(|pin| !ours.iter().any(|own| own.is_of_the_same(pin))).collect();
+    args.sha256.extend(ours);
     set.append(&mut args.grants.set);
     args.grants.set = set;
 }
@@ -216,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn the_command_lines_pins_of_an_integration_are_all_that_count_for_it() {
+        let pin = |name: &str, digit: &str| Pin::new(name.parse().unwrap(), &digit.repeat(64)).unwrap();
+        let [a, b, c] = ["a", "b", "c"].map(|digit| digit.repeat(64));
+        let text = format!("[sha256]\ngmail = [\"{a}\", \"{b}\"]\ngcal = \"{c}\"");
+        for (ours, all) in [
+            (vec![], vec![pin("gcal", "c"), pin("gmail", "a"), pin("gmail", "b")]),
+            (vec![pin("gmail", "d")], vec![pin("gcal", "c"), pin("gmail", "d")]),
+        ] {
+            let mut args = RunArgs { sha256: ours, ..RunArgs::default() };
+            merge(&mut args, toml::from_str(&text).unwrap(), Path::new(""));
+            assert_eq!(args.sha256, all);
+        }
+    }
+
+    #[test]
     fn a_mistake_is_shown_with_its_line() {
         for (text, shown) in [
             ("intervall = 3", "unknown field `intervall`"),
@@ -224,6 +266,9 @@ mod tests {
             ("\n\nallow-private = [\"nonsense\"]", "line 3"),
             ("charms = [\"x\"]", "<space DID>/<charm ID>"),
             ("egress = \"allow\"", "`enforce` or `report`"),
+            ("jitter = 101", "101 is not between 0 and 100"),
+            ("keep-runs = 0", "0 is not between 1 and 1000"),
+            ("[sha256]\ngmail = 5", "a SHA-256, or a list of them"),
             ("[limits]\ncharm-tiem = 5", "there is no limit `charm-tiem`"),
             ("[limits]\ncharm-memory = 0", "out of range"),
             ("[limits]\ncharm-memory = true", "a number, or a text such as"),

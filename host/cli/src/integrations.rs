@@ -161,15 +161,17 @@ pub(crate) async fn load(
     Ok(loaded)
 }
 
-/// Loads a component whose file has changed, as far as pins allow, with what is granted already: nobody is asked.
+/// Loads a component whose file has changed, as far as pins allow. Nobody is asked: of what it asks for, it gets what the one
+/// before it got.
 pub(crate) async fn load_anew(
     sandbox: &Sandbox,
-    path: &Path,
+    before: &Followed,
     component: Vec<u8>,
     manifest_text: Option<String>,
     grants: &GrantArgs,
     pins: &[Pin],
 ) -> anyhow::Result<Loaded> {
+    let Followed { path, manifest: Manifest { integration, .. }, .. } = before;
     let bytes: Arc<[u8]> = component.into();
     let info = sandbox.inspect(bytes.clone()).await?;
     World::Integration.check(&info)?;
@@ -178,19 +180,37 @@ pub(crate) async fn load_anew(
         (None, Some(text)) => Manifest::parse(&text).context("its integration.toml")?,
         (None, None) => bail!("it has no manifest"),
     };
-    let plan = Plan::of(manifest, grants)?;
+    let mut plan = Plan::of(manifest, grants)?;
+    anyhow::ensure!(
+        *plan.id() == integration.id,
+        "it is the integration {} now; restart the service to use it",
+        plan.id()
+    );
     pins::check_one(pins, path, plan.id(), &info.sha256)?;
-    for withheld in &plan.withheld {
+    let had = |new: &EffectiveGrant| {
+        let covers = |old: &EffectiveGrant| {
+            old.grant.covers(&new.grant) && (new.credential.is_none() || new.credential == old.credential)
+        };
+        before.granted.iter().any(covers)
+    };
+    let (granted, more): (Vec<_>, Vec<_>) = plan.granted.into_iter().partition(had);
+    plan.granted = granted;
+    for EffectiveGrant { grant, .. } in more {
         tracing::warn!(
-            integration = %plan.id(),
-            "{} asks for HTTP that is not granted: {}; to grant it, restart with: {}",
-            plan.id(),
-            withheld.asked.grant,
-            withheld.option
+            integration = %integration.id,
+            "{} asks for more than before, which it does not get before a restart: {grant}", integration.id
         );
     }
     let component = sandbox.load(bytes, World::Integration).await?;
-    Ok(Loaded { path: path.to_owned(), component, plan })
+    Ok(Loaded { path: path.clone(), component, plan })
+}
+
+/// What is known of a component that runs, for when its file changes.
+pub(crate) struct Followed {
+    pub(crate) path: PathBuf,
+    pub(crate) sha256: String,
+    pub(crate) manifest: Manifest,
+    pub(crate) granted: Vec<EffectiveGrant>,
 }
 
 /// Refuses two components of one integration, and options for integrations that have none.
@@ -268,19 +288,14 @@ impl Loaded {
         Ok(Arc::new(integration))
     }
 
-    /// Which integration it is.
-    pub(crate) fn id(&self) -> &IntegrationId {
-        self.plan.id()
-    }
-
-    /// Its file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The SHA-256 of the file.
-    pub(crate) fn sha256(&self) -> &str {
-        &self.component.info().sha256
+    /// What is known of it, for when its file changes.
+    pub(crate) fn followed(&self) -> Followed {
+        Followed {
+            path: self.path.clone(),
+            sha256: self.component.info().sha256.clone(),
+            manifest: self.plan.manifest.clone(),
+            granted: self.plan.granted.clone(),
+        }
     }
 
     /// How often it asks to be polled, if it does.

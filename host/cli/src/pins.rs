@@ -27,6 +27,11 @@ impl Pin {
         }
         Ok(Self { integration, sha256: sha256.to_ascii_lowercase() })
     }
+
+    /// Whether both pin the same integration.
+    pub(crate) fn is_of_the_same(&self, other: &Self) -> bool {
+        self.integration == other.integration
+    }
 }
 
 impl FromStr for Pin {

@@ -3,7 +3,7 @@
 //! A service can open no file that comes in the place of one of its components: the kernel confines it to the files that were there
 //! when it started (see [`confine`](crate::confine)), and a new version is a new file. So a process of its own looks after them. It is
 //! started before the service is confined, can read the components' folders and nothing else, runs nothing, and hands over what
-//! is in a file that has changed.
+//! is in a file that has changed. A folder that is swapped for another, or a link that leads to another one, needs a restart.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bg_egress::{Gate, HttpLimits};
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRuntime, IntegrationState, Replacement};
@@ -24,51 +23,58 @@ use tokio::sync::mpsc;
 
 use crate::args::GrantArgs;
 use crate::confine::Confinement;
-use crate::integrations::{self, Loaded, manifest_beside};
+use crate::integrations::{self, Followed, Loaded, manifest_beside};
 use crate::paths;
 use crate::pins::Pin;
 
 /// How often files are looked at. A change is told once it has lasted for two looks: a file that is being written is not whole.
 const LOOK: Duration = Duration::from_millis(300);
-/// The length of a manifest that is not there.
-const NO_MANIFEST: u32 = u32::MAX;
+/// The length of what is not there.
+const NONE: u32 = u32::MAX;
+/// Told where they are not looked after.
+const NOT_FOLLOWED: &str = "components that change are not loaded anew before a restart";
 
 /// The process that looks after the components; it ends with this one.
 #[derive(Debug)]
 pub(crate) struct Watcher(Child);
 
 impl Watcher {
-    /// Starts it. A service without it works all the same, but must be restarted for new components.
+    /// Starts it, and waits until it looks. A service without it works all the same, but must be restarted for new components.
     pub(crate) fn start(components: &[PathBuf], most: usize) -> Option<Self> {
+        use std::os::unix::process::CommandExt as _;
+
         let CompilerCommand { program, .. } = CompilerCommand::this_program([""; 0]);
         let mut command = Command::new(program);
         command.arg("watch-components").arg(most.to_string()).arg("--").args(components);
-        // It needs nothing of the service's environment, where keys may be.
-        command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command
-            .spawn()
-            .map(Self)
-            .inspect_err(|error| tracing::warn!(%error, "components that change are not loaded anew before a restart"))
-            .ok()
+        // It needs nothing of the service's environment, where keys may be; and Ctrl-C is for the service, with which it ends.
+        command.env_clear().process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let started = command.spawn().and_then(|mut child| {
+            // What changes from now on is told.
+            child.stdout.as_mut().map_or(Ok(()), |out| out.read_exact(&mut [0]))?;
+            Ok(Self(child))
+        });
+        started.inspect_err(|error| tracing::warn!(%error, "{NOT_FOLLOWED}")).ok()
     }
 }
 
 /// `watch-components`: what such a process does. Not for people.
 pub(crate) fn watch(components: &[PathBuf], most: usize) -> ExitCode {
+    let folders = components.iter().flat_map(|path| [Some(path.clone()), path.canonicalize().ok()]).flatten();
+    let confinement = folders.fold(Confinement::default(), |confinement, path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        confinement.read(folder.unwrap_or(Path::new(".")))
+    });
+    // Before there is another thread. Where the kernel has no Landlock, the service has said so.
+    let _ = confinement.enter();
     // The other end closes when the service ends, however it does.
     std::thread::spawn(|| {
         let _ = io::stdin().lock().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
-    let here = Path::new(".");
-    let folder =
-        |path: &PathBuf| path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(here).to_owned();
-    let confinement =
-        components.iter().fold(Confinement::default(), |confinement, path| confinement.read(&folder(path)));
-    // Where the kernel has no Landlock, the service has said so.
-    let _ = confinement.enter();
     let mut told: Vec<_> = components.iter().map(|path| state(path)).collect();
     let mut last = told.clone();
+    // If nobody listens any more, the next one fails as well.
+    let _ = io::stdout().write_all(&[0]).and_then(|()| io::stdout().flush());
     loop {
         sleep(LOOK);
         for (number, path) in components.iter().enumerate() {
@@ -76,7 +82,6 @@ pub(crate) fn watch(components: &[PathBuf], most: usize) -> ExitCode {
             if now == last[number] && now != told[number] && now.0.is_some() {
                 told[number] = now;
                 if tell(number, path, most).is_err() {
-                    // Nobody listens any more.
                     return ExitCode::SUCCESS;
                 }
             }
@@ -85,49 +90,58 @@ pub(crate) fn watch(components: &[PathBuf], most: usize) -> ExitCode {
     }
 }
 
-/// What tells a file, and the manifest beside it, from another.
+/// What tells a file, and the manifest beside it, from another: its number, its length, and when anything about it changed last.
 type State = (Option<(u64, u64, i64, i64)>, Option<(u64, u64, i64, i64)>);
 
 fn state(path: &Path) -> State {
     use std::os::unix::fs::MetadataExt as _;
-    let of = |file: Metadata| (file.ino(), file.len(), file.mtime(), file.mtime_nsec());
+    let of = |file: Metadata| (file.ino(), file.len(), file.ctime(), file.ctime_nsec());
     let found = |path: &Path| std::fs::metadata(path).ok().map(of);
     (found(path), found(&manifest_beside(path)))
 }
 
-/// Hands a file over; one that can't be read is told of by the service's next start.
+/// Hands a file over, or why it can't be read.
 fn tell(number: usize, path: &Path, most: usize) -> io::Result<()> {
-    let Ok(bytes) = paths::read_component(path, most) else { return Ok(()) };
-    let manifest = paths::read(&manifest_beside(path), "the manifest").ok();
-    let length = manifest.as_ref().map_or(NO_MANIFEST, |manifest| u32::try_from(manifest.len()).unwrap_or(NO_MANIFEST));
+    let number = u32::try_from(number).unwrap_or(NONE);
+    let (component, beside) = match paths::read_component(path, most) {
+        Ok(bytes) => (Some(bytes), paths::read(&manifest_beside(path), "the manifest").ok()),
+        Err(error) => (None, Some(format!("{error:#}").into_bytes())),
+    };
     let mut out = io::stdout().lock();
-    out.write_all(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes())?;
-    out.write_all(&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes())?;
-    out.write_all(&length.to_be_bytes())?;
-    out.write_all(&bytes)?;
-    out.write_all(manifest.as_deref().filter(|_| length != NO_MANIFEST).unwrap_or_default())?;
+    out.write_all(&number.to_be_bytes())?;
+    for part in [&component, &beside] {
+        let length = part.as_ref().map_or(NONE, |part| u32::try_from(part.len()).unwrap_or(NONE));
+        out.write_all(&length.to_be_bytes())?;
+    }
+    for part in [component, beside].into_iter().flatten() {
+        out.write_all(&part)?;
+    }
     out.flush()
 }
 
 /// A file that has changed.
 struct Changed {
     number: usize,
-    component: Vec<u8>,
-    manifest: Option<String>,
+    /// None if it can't be read; then the text beside it says why.
+    component: Option<Vec<u8>>,
+    /// The manifest beside it, if there is one.
+    beside: Option<String>,
 }
 
 async fn next(out: &mut (impl AsyncRead + Unpin)) -> io::Result<Changed> {
-    let (number, length, manifest) = (out.read_u32().await?, out.read_u32().await?, out.read_u32().await?);
-    let mut component = vec![0; length as usize];
-    out.read_exact(&mut component).await?;
-    let manifest = if manifest == NO_MANIFEST {
-        None
-    } else {
-        let mut text = vec![0; manifest as usize];
-        out.read_exact(&mut text).await?;
-        Some(String::from_utf8_lossy(&text).into_owned())
-    };
-    Ok(Changed { number: number as usize, component, manifest })
+    let (number, length, beside) = (out.read_u32().await?, out.read_u32().await?, out.read_u32().await?);
+    let component = part(out, length).await?;
+    let beside = part(out, beside).await?.map(|text| String::from_utf8_lossy(&text).into_owned());
+    Ok(Changed { number: number as usize, component, beside })
+}
+
+async fn part(out: &mut (impl AsyncRead + Unpin), length: u32) -> io::Result<Option<Vec<u8>>> {
+    if length == NONE {
+        return Ok(None);
+    }
+    let mut part = vec![0; length as usize];
+    out.read_exact(&mut part).await?;
+    Ok(Some(part))
 }
 
 /// What new versions are loaded and linked with.
@@ -141,56 +155,60 @@ pub(crate) struct Reloader {
     pub(crate) pins: Vec<Pin>,
     /// Whether integrations have the intervals that their manifests ask for.
     pub(crate) asked_intervals: bool,
-    /// The files, and what was loaded from each.
-    pub(crate) components: Vec<(PathBuf, IntegrationId, String)>,
+    /// In the order in which the watcher was given them.
+    pub(crate) components: Vec<Followed>,
 }
 
 impl Reloader {
     /// Loads what changes, as long as the watcher runs, and hands it to the poll loop.
-    pub(crate) async fn follow(mut self, watcher: Watcher, replaced: mpsc::Sender<Replacement>) -> anyhow::Result<()> {
+    pub(crate) async fn follow(mut self, watcher: Watcher, replaced: mpsc::Sender<Replacement>) {
         let Watcher(mut child) = watcher;
         // Held as long as this runs: the watcher ends when it is closed.
         let _open = child.stdin.take();
-        let out = child.stdout.take().context("its output is not piped")?;
-        let mut out = tokio::process::ChildStdout::from_std(out)?;
-        while let Ok(changed) = next(&mut out).await {
-            let Some((path, id, _)) = self.components.get(changed.number).cloned() else { continue };
+        let out = child.stdout.take().map(tokio::process::ChildStdout::from_std);
+        let Some(Ok(mut out)) = out else { return };
+        loop {
+            let changed = match next(&mut out).await {
+                Ok(changed) => changed,
+                Err(error) => {
+                    tracing::warn!(%error, "{NOT_FOLLOWED}");
+                    let _ = child.kill().and_then(|()| child.wait());
+                    return;
+                }
+            };
+            let Some(followed) = self.components.get(changed.number) else { continue };
+            let (path, id) = (followed.path.display().to_string(), followed.manifest.integration.id.clone());
             match self.load(changed).await {
                 Ok(Some(replacement)) => {
                     if replaced.send(replacement).await.is_err() {
-                        break;
+                        return;
                     }
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(
                     integration = %id,
-                    "{} has changed, but is not used, and the component that was loaded goes on: {error:#}", path.display()
+                    "{path} has changed, but is not used, and the component that was loaded goes on: {error:#}"
                 ),
             }
         }
-        Ok(())
     }
 
     async fn load(&mut self, changed: Changed) -> anyhow::Result<Option<Replacement>> {
-        let Changed { number, component, manifest } = changed;
-        let Some((path, id, sha256)) = self.components.get_mut(number) else { return Ok(None) };
-        let loaded = integrations::load_anew(&self.sandbox, path, component, manifest, &self.grants, &self.pins);
-        let loaded: Loaded = loaded.await?;
-        anyhow::ensure!(loaded.id() == id, "it is the integration {} now; restart the service to use it", loaded.id());
-        if loaded.sha256() == sha256 {
+        let Changed { number, component, beside } = changed;
+        let Some(before) = self.components.get_mut(number) else { return Ok(None) };
+        let Some(component) = component else { anyhow::bail!(beside.unwrap_or_default()) };
+        let loaded =
+            integrations::load_anew(&self.sandbox, before, component, beside, &self.grants, &self.pins).await?;
+        let now = loaded.followed();
+        if now.sha256 == before.sha256 && now.manifest == before.manifest {
             return Ok(None);
         }
-        loaded.sha256().clone_into(sha256);
         let interval = loaded.interval().filter(|_| self.asked_intervals).map(|(_, interval)| interval);
         let integration =
             loaded.link(&self.sandbox, &self.gate, &self.http, self.runtime.clone(), self.state.clone())?;
+        *before = now;
         Ok(Some(Replacement { integration, interval }))
     }
-}
-
-/// What is followed of components that were loaded at the start.
-pub(crate) fn followed(loaded: &[Loaded]) -> Vec<(PathBuf, IntegrationId, String)> {
-    loaded.iter().map(|one| (one.path().to_owned(), one.id().clone(), one.sha256().to_owned())).collect()
 }
 
 /// The intervals that loaded components ask for.

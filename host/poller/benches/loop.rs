@@ -17,6 +17,7 @@ use bg_poller::{
     Charm, CharmRef, CharmRuntime, Counters, Lookup, Outcome, PollState, PollStore, Poller, PollerOptions,
     Registration, Run, RuntimeError, StoreError, UnixMillis,
 };
+use bg_test_support::machine;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ fn main() -> Result<(), Failure> {
     let as_json = std::env::args().any(|argument| argument == "--json");
     pin_to_one_core()?;
     if !as_json {
+        println!("{}", machine());
         println!(
             "{:>13} {:>9} {:>10} {:>12} {:>14} {:>16} {:>12}",
             "registrations", "spaces", "polls", "µs each", "as many/s", "bytes each", "µs at start"
@@ -62,7 +64,7 @@ fn main() -> Result<(), Failure> {
         }
     }
     if as_json {
-        println!("{}", Value::Array(rows));
+        println!("{}", json!({"machine": machine(), "figures": rows}));
     }
     Ok(())
 }

@@ -44,8 +44,8 @@ pub struct PollerOptions {
     /// How many charms are polled at once. 16: polls wait for the network most of the time, and a handler may use 128 MiB, so
     /// this is 2 GiB at the very most. (The original's default is 5, where a few slow charms delay all others.)
     pub max_concurrent: usize,
-    /// How many charms of one integration are polled at once; those without a component count as one. Whatever this is, half of
-    /// all places are kept for integrations that use none. No limit.
+    /// How many charms of one integration are polled at once; those without a component count as one. Whatever this is, one place is
+    /// kept for each integration that uses none, half of all places at most. No limit.
     pub per_integration: usize,
     /// How many charms of one space are polled at once. 1, as in the original: they may share cells.
     pub per_space: u32,

@@ -70,7 +70,8 @@ pub struct Counters {
 impl Counters {
     /// The mean time of a run; zero if there was none.
     pub fn mean(&self) -> Duration {
-        u32::try_from(self.runs).ok().filter(|runs| *runs > 0).map_or(Duration::ZERO, |runs| self.total / runs)
+        let nanos = self.total.as_nanos().checked_div(u128::from(self.runs)).unwrap_or_default();
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 

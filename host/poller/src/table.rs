@@ -67,6 +67,7 @@ impl CompactId {
 /// What is known of a charm: 112 bytes, since there may be a million of them. Its names are [`Table::charm`] and
 /// [`Table::integration`].
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "none of them follows from another")]
 pub(crate) struct Entry {
     id: CompactId,
     space: SpaceId,
@@ -81,6 +82,8 @@ pub(crate) struct Entry {
     pub(crate) removed: bool,
     /// Whether what is written of it is no more than its registration says as well: no failures, not disabled by the loop.
     pub(crate) plain: bool,
+    /// Whether it is to be polled at once, since it was registered or enabled after its last poll.
+    pub(crate) wanted: bool,
     /// Failed polls in a row.
     pub(crate) failures: u32,
     /// How many of them are failures of its integration's component. They are not remembered across restarts.
@@ -193,6 +196,7 @@ impl Table {
             enabled: registration.is_enabled(),
             removed: false,
             plain: true,
+            wanted: false,
             failures: 0,
             faults: 0,
             asks_ms: 0,

@@ -8,6 +8,7 @@
 //! - [`RawServer`]: a server, and a proxy, that answer as no server should.
 //! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files on
 //!   it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`].
+//! - [`machine`], [`processor_time`] and [`memory`]: what benchmarks say of the machine and of a process.
 //!
 //! All of it is blocking and runs on threads of its own, so that it works the same in a test with or without an async
 //! runtime.
@@ -17,6 +18,7 @@ mod disk;
 mod google;
 mod host;
 mod http;
+mod measured;
 mod needs;
 mod preload;
 mod raw;
@@ -28,6 +30,7 @@ pub use disk::SmallDisk;
 pub use google::{Authorization, FakeGoogle, SeenRequest};
 pub use host::{Finished, Line, Output, Running, TestHost};
 pub use http::{HttpReply, exchange, request};
+pub use measured::{machine, memory, processor_time};
 pub use needs::available;
 pub use raw::{RawAnswer, RawRequest, RawServer};
 pub use site::{FakeSite, SiteRequest};

@@ -6,8 +6,8 @@ use bg_identity::{IntegrationId, SpaceReader};
 use bg_poller::{CharmRef, Counters, OutcomeKind, Registration, Run, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
-use super::Failure;
 use super::charms::charm_ref;
+use super::{Failure, runs};
 
 /// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading those of a
 /// hundred thousand charms takes seconds.
@@ -19,7 +19,7 @@ const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updat
 /// making. The run history has all of it.
 const STATUS_BYTES: usize = 300;
 
-/// A number that rises with every registration, removal, enabling and disabling; not with what polls note.
+/// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls note.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
     connection
         .prepare_cached("SELECT value FROM meta WHERE key = 'registrations_revision'")?
@@ -126,7 +126,7 @@ pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Fai
 pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Duration>) -> Result<bool, Failure> {
     let changed = tx
         .prepare_cached("UPDATE registrations SET interval_ms = ?2 WHERE charm = ?1")?
-        .execute((row, interval.map_or(0, millis)))?;
+        .execute((row, interval.map_or(0, runs::millis)))?;
     if changed > 0 {
         advance_revision(tx)?;
     }
@@ -151,7 +151,7 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             shown(&text),
             UnixMillis::now().0,
             run.outcome.kind.as_str(),
-            millis(run.duration),
+            runs::millis(run.duration),
             i64::from(!success),
         ))?;
     Ok(changed > 0)
@@ -176,11 +176,6 @@ pub(crate) fn counters(tx: &Transaction<'_>, row: i64) -> Result<Option<Counters
         })
     });
     Ok(counters.optional()?)
-}
-
-/// What SQLite can keep of a duration, in milliseconds.
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Creates the list cell of an integration, unless it is there. What is in the list are its registrations, so that the two

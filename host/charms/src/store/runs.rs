@@ -9,8 +9,7 @@ use super::Failure;
 
 /// Adds a run of the charm in that row, and drops the oldest if there are more than `kept` then.
 pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {
-    let outcome = &run.outcome;
-    let millis = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
+    let (outcome, millis) = (&run.outcome, millis(run.duration));
     tx.prepare_cached(
         "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
@@ -21,6 +20,11 @@ pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Resul
     )?
     .execute((row, kept))?;
     Ok(())
+}
+
+/// A duration in milliseconds, as it is kept: 49 days at most, so that the sum of all can be kept as well.
+pub(super) fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// The newest runs of the charm in that row, newest first.

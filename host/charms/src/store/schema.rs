@@ -113,8 +113,9 @@ CREATE TABLE logs (
 CREATE INDEX logs_by_charm ON logs (charm, row);
 ";
 
-/// `poll_states.updated_at` is the change of the registration that the loop knew of. What a registration asks for (0 is no interval of its own) and what all its runs came to, of which the history has the newest
-/// only. `last_kind` saves a look into the history for each row of a list.
+/// `interval_ms` is what a registration asks for; 0 is no interval of its own. What follows it says what all its runs came to, of which
+/// the history has the newest only; `last_kind` saves a look into the history for each row of a list. `poll_states.updated_at` is the
+/// change of the registration that the loop knew of.
 const V3: &str = "
 ALTER TABLE registrations ADD COLUMN interval_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE registrations ADD COLUMN last_kind TEXT;
@@ -131,9 +132,13 @@ UPDATE registrations SET
     last_kind = (SELECT kind FROM runs WHERE runs.charm = registrations.charm ORDER BY row DESC LIMIT 1),
     last_ms = coalesce((SELECT duration_ms FROM runs WHERE runs.charm = registrations.charm ORDER BY row DESC LIMIT 1), 0),
     (runs, failed, total_ms, min_ms, max_ms) =
-        (SELECT count(*), count(*) FILTER (WHERE kind <> 'Success'), coalesce(sum(duration_ms), 0),
+        (SELECT count(*), count(*) FILTER (WHERE kind <> 'Success'), coalesce(sum(min(duration_ms, 4294967295)), 0),
             coalesce(min(duration_ms), 0), coalesce(max(duration_ms), 0)
          FROM runs WHERE runs.charm = registrations.charm);
+UPDATE registrations SET (failed_at, failure) =
+    (SELECT started_at, kind || coalesce(': ' || message, '') FROM runs
+     WHERE runs.charm = registrations.charm AND kind <> 'Success' ORDER BY row DESC LIMIT 1) WHERE failed > 0;
+DROP INDEX registrations_by_integration;
 ";
 
 /// What a file is, before anything is changed in it.
@@ -192,6 +197,7 @@ mod tests {
         INSERT INTO cells VALUES (5, 'auth', 1, x'ff00');
         INSERT INTO registrations VALUES (5, 'gmail', 1, 2, 3, 0, 'Success');
         INSERT INTO integration_lists VALUES ('gmail', 1);
+        INSERT INTO runs VALUES (2, 5, 1, 9223372036854775807, 'Trapped', 'unreachable', NULL);
         INSERT INTO runs VALUES (3, 5, 1, 2, 'Success', NULL, NULL);
         INSERT INTO poll_states VALUES ('did:key:s', 'c', 1, 2, 3);
         INSERT INTO integration_state VALUES ('gmail', 'k', x'00');";
@@ -243,11 +249,13 @@ mod tests {
         let program: Option<String> = migrated.query_row("SELECT program FROM charms", [], |row| row.get(0)).unwrap();
         assert_eq!(program, None);
         let counted = migrated
-            .query_row("SELECT last_kind, last_ms, runs, failed, total_ms FROM registrations", [], |row| {
-                Ok((row.get::<_, String>(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, i64>(4)?]))
+            .query_row("SELECT last_kind, failure, last_ms, runs, failed, total_ms FROM registrations", [], |row| {
+                let texts: [String; 2] = [row.get(0)?, row.get(1)?];
+                Ok((texts, [row.get(2)?, row.get(3)?, row.get(4)?, row.get::<_, i64>(5)?]))
             })
             .unwrap();
-        assert_eq!(counted, ("Success".to_owned(), [2, 1, 0, 2]));
+        let texts = ["Success", "Trapped: unreachable"].map(str::to_owned);
+        assert_eq!(counted, (texts, [2, 2, 1, i64::from(u32::MAX) + 2]));
         drop(migrated);
         // Once more, and nothing is done again.
         assert_eq!(content(&open::writer(&path).unwrap()), before);

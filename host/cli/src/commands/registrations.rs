@@ -1,4 +1,4 @@
-//! `add-admin-charm`, `register`, `list`, `show`, `enable`, `disable`, `remove`, `runs`.
+//! `add-admin-charm`, `register`, `interval`, `list`, `show`, `enable`, `disable`, `remove`, `runs`.
 
 use std::time::Duration;
 

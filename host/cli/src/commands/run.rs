@@ -56,7 +56,7 @@ pub(crate) async fn run(
     if args.interval.is_none() {
         options.intervals = reload::intervals(&loaded);
     }
-    let components = reload::followed(&loaded);
+    let components = loaded.iter().map(integrations::Loaded::followed).collect();
     let mut linked: Vec<Arc<dyn Integration>> = Vec::new();
     for loaded in loaded {
         linked.push(loaded.link(&sandbox, &gate, &limits.http, runtime.clone(), state.clone())?);
@@ -78,11 +78,7 @@ pub(crate) async fn run(
         };
         let (replaced, replacements) = mpsc::channel(1);
         poller = poller.with_replacements(replacements);
-        tokio::spawn(async move {
-            if let Err(error) = reloader.follow(watcher, replaced).await {
-                tracing::warn!("components that change are not loaded anew before a restart: {error:#}");
-            }
-        });
+        tokio::spawn(reloader.follow(watcher, replaced));
     }
     let summary = poller.run(shutdown).await?;
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");

@@ -7,7 +7,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Engine, Group, Link};
+use super::{Engine, Fetched, Group, Link};
 use crate::guard::guarded;
 use crate::membership::{Change, LIST_LIFE};
 use crate::report::one_line;
@@ -27,27 +27,25 @@ impl Engine {
                 continue;
             }
             *next_fetch = now + group.interval;
-            let component = Arc::clone(component);
+            let (component, replaced) = (Arc::clone(component), group.replaced);
             group.fetching = true;
             group.list.begin();
             group.health.list_begun();
             self.fetches.spawn(async move {
                 let answer = guarded(component.fetch_charms(), FETCH_LIMIT).await;
                 let failed = |message| Err(IntegrationError { kind: OutcomeKind::Trapped, message });
-                (id, answer.unwrap_or_else(failed))
+                (id, replaced, answer.unwrap_or_else(failed))
             });
         }
     }
 
-    pub(super) fn fetch_ended(
-        &mut self,
-        fetched: Result<(GroupId, Result<Vec<CharmRef>, IntegrationError>), JoinError>,
-    ) {
+    pub(super) fn fetch_ended(&mut self, fetched: Result<Fetched, JoinError>) {
         // A call that panics is answered as an error, and none is cancelled before the end.
-        let Ok((id, answer)) = fetched else { return };
+        let Ok((id, replaced, answer)) = fetched else { return };
         let group = &mut self.groups[id as usize];
         group.fetching = false;
-        if group.health.awaits_probe() {
+        // The new component is asked at once, and what the old one says counts no more.
+        if group.health.awaits_probe() || replaced != group.replaced {
             return;
         }
         match answer {

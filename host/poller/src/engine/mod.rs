@@ -51,7 +51,7 @@ pub(crate) struct Engine {
     wheel: Wheel,
     ready: Ready,
     polls: JoinSet<(Slot, Turn)>,
-    fetches: JoinSet<(GroupId, Result<Vec<CharmRef>, IntegrationError>)>,
+    fetches: JoinSet<Fetched>,
     chores: JoinSet<(CharmRef, Result<Registration, RuntimeError>)>,
     /// What was remembered from before the start, until the first registrations are there.
     stored: HashMap<CharmRef, PollState>,
@@ -64,6 +64,9 @@ pub(crate) struct Engine {
     without_component: HashSet<IntegrationId>,
     summary: Summary,
 }
+
+/// What a `fetch-charms` came to: of which group, of its component after how many replacements.
+type Fetched = (GroupId, u32, Result<Vec<CharmRef>, IntegrationError>);
 
 /// Whether the runtime is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,8 @@ struct Group {
     health: Health,
     next_fetch: Instant,
     fetching: bool,
+    /// How often its component was replaced.
+    replaced: u32,
     left_out: u64,
     /// Whether the last list named charms that are not registered.
     named_unregistered: bool,
@@ -104,6 +109,7 @@ impl Engine {
             health: Health::default(),
             next_fetch: start,
             fetching: false,
+            replaced: 0,
             left_out: 0,
             named_unregistered: false,
         };
@@ -288,20 +294,24 @@ impl Engine {
         }
     }
 
-    /// Goes on with a new component of an integration, as with one that has never failed.
+    /// Goes on with a new component of an integration, as with one that has never failed: its charms have lost nothing by the one before.
     fn replace(&mut self, replacement: Replacement) {
         let Replacement { integration, interval } = replacement;
         let id = integration.id().clone();
-        let Some(group) = self.group_ids.get(&id) else { return };
+        let Some(number) = self.group_ids.get(&id).copied() else { return };
+        let before = self.options.interval_of(&id);
         match interval {
             Some(interval) => self.options.intervals.insert(id.clone(), interval),
             None => self.options.intervals.remove(&id),
         };
-        let group = &mut self.groups[*group as usize];
+        let now = Instant::now();
+        let group = &mut self.groups[number as usize];
         group.component = Some(integration);
+        group.replaced += 1;
         group.health = Health::default();
         group.interval = self.options.interval_of(&id);
-        group.next_fetch = Instant::now();
+        group.next_fetch = now;
+        self.another_component(number, before);
         info!(target: "poller", integration = %id, "The integration {id} goes on with its new component");
     }
 

@@ -105,7 +105,10 @@ impl Engine {
         // The note may have been lost with the process.
         let disabled_at = if by_loop { stored_as.max(registration.disabled_at) } else { stored_as };
         if !disabled_at.is_never() {
-            if by_loop || is_known(stored.as_ref(), registration) || registration.updated_at <= disabled_at {
+            // What an earlier version of this program has written does not say of which change it is.
+            let is_before = stored.as_ref().is_some_and(|stored| stored.updated_at.is_never())
+                && registration.updated_at <= disabled_at;
+            if by_loop || is_before || is_known(stored.as_ref(), registration) {
                 self.stay_disabled(slot, disabled_at, registration.is_enabled());
                 return None;
             }
@@ -124,6 +127,9 @@ impl Engine {
         let last_run = registration.last_run;
         if registration.updated_at > last_run && !is_known(stored.as_ref(), registration) {
             // Registered or enabled since its last poll.
+            if let Some(entry) = self.table.get_mut(slot) {
+                entry.wanted = true;
+            }
             return now;
         }
         let stored = stored.map(|stored| (stored.next_due, stored.failures));
@@ -187,7 +193,8 @@ impl Engine {
     fn another_interval(&mut self, slot: Slot, before: Duration) {
         let (now, Some(entry)) = (self.now(), self.table.get(slot)) else { return };
         let (phase, last) = (entry.phase, entry.due.saturating_sub(policy::millis(before)));
-        if entry.failures > 0 || !matches!(phase, Phase::Waiting | Phase::Ready | Phase::LeftOut) {
+        let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::LeftOut);
+        if entry.wanted || entry.failures > 0 || !waits {
             return;
         }
         let due = last.saturating_add(policy::millis(self.interval(entry))).max(now);
@@ -199,6 +206,27 @@ impl Engine {
         }
     }
 
+    /// The component of an integration was replaced: what the one before did to its charms counts no more, and those that wait for that
+    /// are polled soon. `before` is the integration's interval until now.
+    pub(super) fn another_component(&mut self, group: GroupId, before: Duration) {
+        let now = self.now();
+        let slots: Vec<Slot> =
+            self.table.iter().filter(|(_, entry)| entry.group == group).map(|(slot, _)| slot).collect();
+        let mut soon = Vec::new();
+        for slot in slots {
+            let Some(entry) = self.table.get_mut(slot) else { continue };
+            let (phase, asks) = (entry.phase, entry.asks());
+            let faults = std::mem::take(&mut entry.faults);
+            entry.failures -= faults;
+            if faults > 0 && phase == Phase::Waiting {
+                soon.push((now, slot));
+            } else if asks.is_none() {
+                self.another_interval(slot, before);
+            }
+        }
+        self.place_soon(group, soon);
+    }
+
     /// Forgets a charm's failures and polls it at once.
     pub(super) fn begin_anew(&mut self, slot: Slot, enabled: bool) {
         let now = self.now();
@@ -208,6 +236,7 @@ impl Engine {
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         entry.enabled |= enabled;
+        entry.wanted = true;
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
         // One that is being polled, or about to be, is no sooner polled for this.
@@ -288,5 +317,10 @@ fn is_outdated(stored: &PollState, registration: &Registration) -> bool {
 
 /// Whether it was the loop that disabled a registration: the process may have ended before it wrote that its wish was fulfilled.
 fn says_failures(registration: &Registration) -> bool {
-    !registration.is_enabled() && registration.status.contains(IN_A_ROW)
+    let reason = registration.status.strip_prefix("Disabled: ").unwrap_or_default();
+    let after_the_number = reason.trim_start_matches(|character: char| character.is_ascii_digit());
+    let rest = after_the_number.strip_prefix(' ').and_then(|text| text.strip_prefix(IN_A_ROW));
+    !registration.is_enabled()
+        && reason != after_the_number
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }

@@ -54,6 +54,7 @@ impl Engine {
             let served = self.groups[entry.group as usize].list.in_force();
             if let Some(entry) = self.table.get_mut(slot) {
                 entry.phase = Phase::Running;
+                entry.wanted = false;
                 entry.served = served;
             }
             self.polls.spawn(async move { (slot, task.run().await) });
@@ -150,7 +151,7 @@ impl Engine {
     /// A wait that is longer by the jitter that the operator has set.
     fn jittered(&self, entry: &Entry, wait: Duration, turn: &Turn) -> Duration {
         let most = self.options.jitter.clamp(0.0, 1.0);
-        if most == 0.0 {
+        if most.is_nan() || most == 0.0 {
             return wait;
         }
         wait.mul_f64(1.0 + most * policy::jitter(&(self.table.charm(entry), turn.started_at), 0))

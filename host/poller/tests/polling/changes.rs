@@ -168,3 +168,43 @@ async fn a_new_component_is_asked_at_once_with_its_own_interval_and_without_the_
     assert_eq!(new.asked_at(), [1_000, 1_020, 1_040]);
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn charms_that_wait_because_of_the_old_component_are_polled_soon_by_the_new_one() {
+    let world = World::new();
+    let charms: Vec<CharmRef> = (0..3).map(|number| charm(&format!("space {number}"), "1")).collect();
+    let all: Vec<&CharmRef> = charms.iter().collect();
+    for charm in &charms {
+        world.register(charm, "gmail");
+    }
+    let (old, new) = (Component::new("gmail", &all), Component::new("gmail", &all));
+    // Too few to pause it.
+    old.breaks(None, OutcomeKind::Trapped);
+    let (replaced, replacements) = tokio::sync::mpsc::channel(1);
+    let service = world.start_with_replacements(&Store::new(), vec![old], world.options(), replacements);
+    seconds(1_000).await;
+    assert!(charms.iter().all(|charm| world.starts(charm).is_empty()));
+    replaced.send(Replacement { integration: new, interval: None }).await.ok().unwrap();
+    seconds(62).await;
+    for charm in &charms {
+        assert_eq!(world.starts(charm), [1_000, 1_060], "and no failure is left");
+    }
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_that_is_set_right_after_registering_does_not_put_off_the_first_poll() {
+    let world = World::new();
+    let (slow, one) = (charm("a", "slow"), charm("a", "1"));
+    world.register(&slow, "test");
+    world.behave(&slow, Behaviour { takes: Duration::from_secs(30), ..Behaviour::default() });
+    let service = world.start();
+    seconds(10).await;
+    // It is due, and waits for its space.
+    world.register(&one, "test");
+    seconds(2).await;
+    world.asks(&one, Duration::from_mins(5));
+    seconds(330).await;
+    assert_eq!(world.starts(&one), [30, 330]);
+    service.stop().await;
+}

@@ -1,4 +1,4 @@
-//! What a process has used, as the kernel counts it.
+//! What the kernel says of this machine, and of what a process has used, for benchmarks.
 
 use std::time::Duration;
 
@@ -7,8 +7,17 @@ use anyhow::Context as _;
 /// Clock ticks a second in `/proc`, on every Linux.
 const TICKS: u64 = 100;
 
-/// Processor time of a process so far, that of its threads together.
-pub(crate) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
+/// The machine in one line: how many processors of which kind, and the kernel.
+pub fn machine() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{processors} processors, {}, Linux {}", model.map_or("unknown", |(_, model)| model), kernel.trim())
+}
+
+/// Processor time of a process so far, that of its threads together, not that of the processes which it has started.
+pub fn processor_time(pid: u32) -> anyhow::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may contain anything; what follows it is numbers.
     let (_, numbers) = stat.rsplit_once(')').context("no name in stat")?;
@@ -19,7 +28,7 @@ pub(crate) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
 }
 
 /// A line of `/proc/PID/status`, in MiB: `VmRSS` is what is resident, `RssAnon` as far as it is in no file, `VmHWM` the most so far.
-pub(crate) fn memory(pid: u32, line: &str) -> anyhow::Result<f64> {
+pub fn memory(pid: u32, line: &str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
     let kib: u32 = found.with_context(|| format!("no {line}"))?.trim().trim_end_matches(" kB").parse()?;
