@@ -100,7 +100,7 @@ fn a_component_that_asks_for_more_than_the_one_before_does_not_get_it_without_a_
     wait_for_success(&mut service, &charm);
     std::fs::write(manifest, asked).unwrap();
     replace(&file, &changed);
-    let line = service.wait_for_line(|line| line.contains("mine asks for more than before"), SOON).unwrap();
+    let line = service.wait_for_line(|line| line.contains("mine asks for more than the one before"), SOON).unwrap();
     assert!(line.contains("https://mail.example/v1/"), "{line}");
     service.wait_for_line(|line| line.contains("goes on with its new component"), SOON).unwrap();
     wait_for_success(&mut service, &charm);

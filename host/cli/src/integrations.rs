@@ -161,8 +161,8 @@ pub(crate) async fn load(
     Ok(loaded)
 }
 
-/// Loads a component whose file has changed, as far as pins allow. Nobody is asked: of what it asks for, it gets what the one
-/// before it got.
+/// Loads a component whose file has changed, as far as pins allow. Nobody is asked: of what it asks for, it gets what the one that was
+/// loaded at the start got, by an option or by an answer.
 pub(crate) async fn load_anew(
     sandbox: &Sandbox,
     before: &Followed,
@@ -193,19 +193,24 @@ pub(crate) async fn load_anew(
         };
         before.granted.iter().any(covers)
     };
-    let (granted, more): (Vec<_>, Vec<_>) = plan.granted.into_iter().partition(had);
-    plan.granted = granted;
-    for EffectiveGrant { grant, .. } in more {
+    let (mut granted, more): (Vec<_>, Vec<_>) = plan.granted.into_iter().partition(had);
+    let (answered, withheld): (Vec<_>, Vec<_>) = plan
+        .withheld
+        .into_iter()
+        .partition(|withheld| granted_as_asked(std::slice::from_ref(&withheld.asked)).iter().all(had));
+    granted.extend(answered.iter().flat_map(|withheld| granted_as_asked(std::slice::from_ref(&withheld.asked))));
+    (plan.granted, plan.withheld) = (granted, withheld);
+    for grant in more.iter().map(|more| &more.grant).chain(plan.withheld.iter().map(|withheld| &withheld.asked.grant)) {
         tracing::warn!(
             integration = %integration.id,
-            "{} asks for more than before, which it does not get before a restart: {grant}", integration.id
+            "{} asks for more than the one before, which it does not get before a restart: {grant}", integration.id
         );
     }
     let component = sandbox.load(bytes, World::Integration).await?;
     Ok(Loaded { path: path.clone(), component, plan })
 }
 
-/// What is known of a component that runs, for when its file changes.
+/// What is known of a component that runs, for when its file changes; `granted` is what was granted at the start.
 pub(crate) struct Followed {
     pub(crate) path: PathBuf,
     pub(crate) sha256: String,

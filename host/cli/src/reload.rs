@@ -20,6 +20,8 @@ use bg_poller::{CharmRuntime, IntegrationState, Replacement};
 use bg_sandbox::{CompilerCommand, Sandbox};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::GrantArgs;
 use crate::confine::Confinement;
@@ -29,6 +31,8 @@ use crate::pins::Pin;
 
 /// How often files are looked at. A change is told once it has lasted for two looks: a file that is being written is not whole.
 const LOOK: Duration = Duration::from_millis(300);
+/// The watcher may end so long before the service.
+const ENDING: Duration = Duration::from_secs(1);
 /// The length of what is not there.
 const NONE: u32 = u32::MAX;
 /// Told where they are not looked after.
@@ -59,7 +63,8 @@ impl Watcher {
 
 /// `watch-components`: what such a process does. Not for people.
 pub(crate) fn watch(components: &[PathBuf], most: usize) -> ExitCode {
-    let folders = components.iter().flat_map(|path| [Some(path.clone()), path.canonicalize().ok()]).flatten();
+    let files = components.iter().flat_map(|path| [path.clone(), manifest_beside(path)]);
+    let folders = files.flat_map(|path| [path.canonicalize().ok(), Some(path)]).flatten();
     let confinement = folders.fold(Confinement::default(), |confinement, path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         confinement.read(folder.unwrap_or(Path::new(".")))
@@ -103,8 +108,13 @@ fn state(path: &Path) -> State {
 /// Hands a file over, or why it can't be read.
 fn tell(number: usize, path: &Path, most: usize) -> io::Result<()> {
     let number = u32::try_from(number).unwrap_or(NONE);
-    let (component, beside) = match paths::read_component(path, most) {
-        Ok(bytes) => (Some(bytes), paths::read(&manifest_beside(path), "the manifest").ok()),
+    let manifest = manifest_beside(path);
+    let read = paths::read_component(path, most).and_then(|component| {
+        let is_there = manifest.symlink_metadata().is_ok();
+        Ok((component, is_there.then(|| paths::read(&manifest, "the manifest")).transpose()?))
+    });
+    let (component, beside) = match read {
+        Ok((component, beside)) => (Some(component), beside),
         Err(error) => (None, Some(format!("{error:#}").into_bytes())),
     };
     let mut out = io::stdout().lock();
@@ -161,7 +171,12 @@ pub(crate) struct Reloader {
 
 impl Reloader {
     /// Loads what changes, as long as the watcher runs, and hands it to the poll loop.
-    pub(crate) async fn follow(mut self, watcher: Watcher, replaced: mpsc::Sender<Replacement>) {
+    pub(crate) async fn follow(
+        mut self,
+        watcher: Watcher,
+        replaced: mpsc::Sender<Replacement>,
+        shutdown: CancellationToken,
+    ) {
         let Watcher(mut child) = watcher;
         // Held as long as this runs: the watcher ends when it is closed.
         let _open = child.stdin.take();
@@ -171,7 +186,10 @@ impl Reloader {
             let changed = match next(&mut out).await {
                 Ok(changed) => changed,
                 Err(error) => {
-                    tracing::warn!(%error, "{NOT_FOLLOWED}");
+                    // Who ends the service may end this at the same time, and first.
+                    if timeout(ENDING, shutdown.cancelled()).await.is_err() {
+                        tracing::warn!(%error, "{NOT_FOLLOWED}");
+                    }
                     let _ = child.kill().and_then(|()| child.wait());
                     return;
                 }
@@ -206,7 +224,7 @@ impl Reloader {
         let interval = loaded.interval().filter(|_| self.asked_intervals).map(|(_, interval)| interval);
         let integration =
             loaded.link(&self.sandbox, &self.gate, &self.http, self.runtime.clone(), self.state.clone())?;
-        *before = now;
+        *before = Followed { granted: std::mem::take(&mut before.granted), ..now };
         Ok(Some(Replacement { integration, interval }))
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Turn {
     pub(crate) duration: Duration,
     /// How long after it was due it started.
     pub(crate) late: Duration,
+    /// Which component of its integration was asked, after how many replacements.
+    pub(crate) component: u32,
     /// The stream that was triggered.
     pub(crate) stream: Option<&'static str>,
     pub(crate) outcome: Outcome,
@@ -62,6 +64,7 @@ pub(crate) struct Task {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timeout: Duration,
     pub(crate) late: Duration,
+    pub(crate) component: u32,
 }
 
 /// A turn that ended before its time.
@@ -111,8 +114,8 @@ impl Task {
         let (outcome, runtime_failed) =
             result.map_or_else(|stop| (stop.outcome, stop.runtime_failed), |ok| (ok, false));
         let Progress { stream, validity } = progress;
-        let (late, duration) = (self.late, start.elapsed());
-        Turn { started_at, start, duration, late, stream, outcome, noted, runtime_failed, validity }
+        let (late, component, duration) = (self.late, self.component, start.elapsed());
+        Turn { started_at, start, duration, late, component, stream, outcome, noted, runtime_failed, validity }
     }
 
     async fn poll(&self, progress: &mut Progress) -> Result<Outcome, Stop> {

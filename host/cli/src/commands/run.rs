@@ -78,7 +78,7 @@ pub(crate) async fn run(
         };
         let (replaced, replacements) = mpsc::channel(1);
         poller = poller.with_replacements(replacements);
-        tokio::spawn(reloader.follow(watcher, replaced));
+        tokio::spawn(reloader.follow(watcher, replaced, shutdown.clone()));
     }
     let summary = poller.run(shutdown).await?;
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");

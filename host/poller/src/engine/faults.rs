@@ -25,7 +25,9 @@ impl Engine {
         let Some(entry) = self.table.get_mut(slot) else { return (0, Next::After(Duration::ZERO)) };
         let id = entry.group;
         let group = &mut self.groups[id as usize];
-        if turn.validity == Validity::Answered {
+        // What a component that was replaced since has to do with it counts neither for nor against anybody.
+        let is_replaced = turn.component != group.replaced;
+        if turn.validity == Validity::Answered && !is_replaced {
             group.health.charm_answered(now);
             entry.failures -= std::mem::take(&mut entry.faults);
         }
@@ -34,7 +36,7 @@ impl Engine {
             _ => None,
         };
         // Nobody loses anything by a component that is paused already, or by a runtime that is away.
-        let excused = fault.is_some() && (group.health.is_paused() || self.link != Link::Up);
+        let excused = fault.is_some() && (is_replaced || group.health.is_paused() || self.link != Link::Up);
         let kind = if excused { OutcomeKind::Unavailable } else { turn.outcome.kind };
         let before = entry.failures;
         let jitter = policy::jitter(&charm, before.saturating_add(1));

@@ -192,12 +192,13 @@ impl Engine {
     /// failed goes on waiting; the new interval counts from then on.
     fn another_interval(&mut self, slot: Slot, before: Duration) {
         let (now, Some(entry)) = (self.now(), self.table.get(slot)) else { return };
-        let (phase, last) = (entry.phase, entry.due.saturating_sub(policy::millis(before)));
+        let (phase, interval) = (entry.phase, self.interval(entry));
         let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::LeftOut);
-        if entry.wanted || entry.failures > 0 || !waits {
+        if interval == before || entry.wanted || entry.failures > 0 || !waits {
             return;
         }
-        let due = last.saturating_add(policy::millis(self.interval(entry))).max(now);
+        let last = entry.due.saturating_sub(policy::millis(before));
+        let due = last.saturating_add(policy::millis(interval)).max(now);
         self.unqueue(slot);
         if phase != Phase::LeftOut {
             self.arm(slot, Phase::Waiting, due);
@@ -220,7 +221,8 @@ impl Engine {
             entry.failures -= faults;
             if faults > 0 && phase == Phase::Waiting {
                 soon.push((now, slot));
-            } else if asks.is_none() {
+            } else {
+                let before = asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)));
                 self.another_interval(slot, before);
             }
         }

@@ -50,6 +50,7 @@ impl Engine {
                 clock: self.options.clock.clone(),
                 timeout: self.options.poll_timeout,
                 late,
+                component: self.groups[entry.group as usize].replaced,
             };
             let served = self.groups[entry.group as usize].list.in_force();
             if let Some(entry) = self.table.get_mut(slot) {
