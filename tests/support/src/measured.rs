@@ -29,8 +29,12 @@ pub fn processor_time(pid: u32) -> anyhow::Result<Duration> {
 
 /// A line of `/proc/PID/status`, in MiB: `VmRSS` is what is resident, `RssAnon` as far as it is in no file, `VmHWM` the most so far.
 pub fn memory(pid: u32, line: &str) -> anyhow::Result<f64> {
+    Ok(f64::from(u32::try_from(memory_kib(pid, line)?)?) / 1024.0)
+}
+
+/// The same in KiB, as the kernel tells it.
+pub(crate) fn memory_kib(pid: u32, line: &str) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
-    let kib: u32 = found.with_context(|| format!("no {line}"))?.trim().trim_end_matches(" kB").parse()?;
-    Ok(f64::from(kib) / 1024.0)
+    Ok(found.with_context(|| format!("no {line}"))?.trim().trim_end_matches(" kB").parse()?)
 }

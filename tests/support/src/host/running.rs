@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::output::Lines;
 use super::{Finished, Line, Output};
+use crate::measured::memory_kib;
 
 /// How long a process may take to end after SIGTERM. The service drains for 10 s at most.
 const TERMINATE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,9 +53,7 @@ impl Running {
 
     /// The most memory that it had at once so far, KiB. None once it has ended.
     pub fn peak_kib(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+        memory_kib(self.pid(), "VmHWM").ok()
     }
 
     /// The next line of either output that was not yet taken by this or by [`wait_for_line`](Self::wait_for_line); none once
