@@ -6,6 +6,7 @@
 
 mod clock;
 mod engine;
+mod gauges;
 mod guard;
 mod health;
 mod histogram;
@@ -26,6 +27,7 @@ mod report;
 mod runtime;
 mod service;
 mod slab;
+mod state;
 mod stats;
 mod store;
 mod table;
@@ -33,6 +35,7 @@ mod token;
 mod wheel;
 
 pub use clock::{Clock, SystemClock};
+pub use gauges::{Gauges, Standing};
 pub use histogram::Histogram;
 pub use integration::{Integration, IntegrationError};
 pub use log::{LogLevel, LogLine};
@@ -40,7 +43,8 @@ pub use model::{CharmRef, ParseCharmRefError, Registration, UPDATER_STREAMS, Uni
 pub use options::{Limit, PollEvent, PollHook, PollerOptions};
 pub use outcome::{Outcome, OutcomeKind};
 pub use runtime::{Charm, CharmRuntime, Lookup, RuntimeError};
-pub use service::{Poller, PollerError, Replacement};
+pub use service::{PollRequest, Poller, PollerError, Replacement};
+pub use state::RegistrationState;
 pub use stats::Summary;
 pub use store::{Counters, IntegrationState, PollState, PollStore, Run, StateError, StoreError};
 pub use token::TokenLife;

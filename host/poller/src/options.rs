@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bg_identity::IntegrationId;
 
-use crate::{CharmRef, Clock, Outcome, SystemClock, UnixMillis};
+use crate::{CharmRef, Clock, Gauges, Outcome, SystemClock, UnixMillis};
 
 /// A tick of the loop's clock: nothing is more often.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
@@ -64,6 +64,8 @@ pub struct PollerOptions {
     pub initialize: bool,
     /// Called after each poll. Nothing.
     pub on_poll: Option<PollHook>,
+    /// Where the loop shows how it stands. Nowhere that anybody looks.
+    pub gauges: Arc<Gauges>,
     /// The wall clock. The system's.
     pub clock: Arc<dyn Clock>,
 }
@@ -85,6 +87,7 @@ impl Default for PollerOptions {
             limit: Limit::None,
             initialize: false,
             on_poll: None,
+            gauges: Arc::default(),
             clock: Arc::new(SystemClock),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bg_identity::IntegrationId;
 use futures_util::future::join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use crate::guard::guarded;
 use crate::outbox::Outbox;
 use crate::registry::{self, News};
 use crate::report::{self, one_line};
-use crate::{CharmRuntime, Integration, PollStore, PollerOptions, RuntimeError, StoreError, Summary};
+use crate::{CharmRef, CharmRuntime, Integration, PollStore, PollerOptions, RuntimeError, StoreError, Summary};
 
 /// Initializing an integration takes 30 s at most by its own limit.
 const INITIALIZE_LIMIT: Duration = Duration::from_mins(1);
@@ -43,7 +43,29 @@ pub struct Poller {
     store: Arc<dyn PollStore>,
     integrations: Vec<Arc<dyn Integration>>,
     options: PollerOptions,
-    replacements: Mutex<Option<mpsc::Receiver<Replacement>>>,
+    changes: Mutex<Changes>,
+}
+
+/// What others may ask of the loop while it runs.
+pub(crate) struct Changes {
+    pub(crate) replacements: mpsc::Receiver<Replacement>,
+    pub(crate) requests: mpsc::Receiver<PollRequest>,
+}
+
+impl Changes {
+    /// Nobody asks for anything.
+    fn none() -> Self {
+        Self { replacements: mpsc::channel(1).1, requests: mpsc::channel(1).1 }
+    }
+}
+
+/// A charm that is to be polled at once, rather than when it is due.
+#[derive(Debug)]
+pub struct PollRequest {
+    /// Which charm.
+    pub charm: CharmRef,
+    /// Is told whether it will be; not if it is not registered, or disabled.
+    pub answer: oneshot::Sender<bool>,
 }
 
 /// A new component of an integration that is polled already.
@@ -63,13 +85,24 @@ impl Poller {
         integrations: Vec<Arc<dyn Integration>>,
         options: PollerOptions,
     ) -> Self {
-        Self { runtime, store, integrations, options, replacements: Mutex::new(None) }
+        Self { runtime, store, integrations, options, changes: Mutex::new(Changes::none()) }
     }
 
     /// The same, with components that may be replaced while it runs.
     #[must_use]
     pub fn with_replacements(self, replacements: mpsc::Receiver<Replacement>) -> Self {
-        Self { replacements: Mutex::new(Some(replacements)), ..self }
+        self.with(|changes| changes.replacements = replacements)
+    }
+
+    /// The same, with somebody who may have charms polled at once.
+    #[must_use]
+    pub fn with_requests(self, requests: mpsc::Receiver<PollRequest>) -> Self {
+        self.with(|changes| changes.requests = requests)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Changes)) -> Self {
+        change(self.changes.get_mut().unwrap_or_else(PoisonError::into_inner));
+        self
     }
 
     /// Polls until `shutdown` (then lets polls end, for 10 s at most), or until the limit of the options is reached.
@@ -97,8 +130,10 @@ impl Poller {
         let mut engine =
             Engine::new(self.runtime.clone(), &self.integrations, self.options.clone(), outbox.clone(), stored);
         let (sender, mut news) = mpsc::channel(2);
-        let replacements = self.replacements.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut replacements = replacements.unwrap_or_else(|| mpsc::channel(1).1);
+        let mut changes = {
+            let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *changes, Changes::none())
+        };
         // Dropped at the end, also if this future is: then nothing goes on behind its back.
         let mut tasks = JoinSet::new();
         let watching = tasks.spawn(registry::watch(self.runtime.clone(), engine.probe(), sender));
@@ -107,7 +142,7 @@ impl Poller {
             async move { outbox.write().await }
         });
         let ended = match engine.hear(News::Registrations(registrations)) {
-            Ok(()) => engine.run(&mut news, &mut replacements, &shutdown).await,
+            Ok(()) => engine.run(&mut news, &mut changes, &shutdown).await,
             refused => refused,
         };
         watching.abort();

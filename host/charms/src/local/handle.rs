@@ -15,7 +15,7 @@ use super::{LocalRuntime, access, logs};
 use crate::api::Shape;
 use crate::paths::at;
 use crate::store::{self, Cells, Failure, StoredCharm, Touch};
-use crate::{AccessLevel, Actor};
+use crate::{AccessLevel, Actor, Overview, OverviewQuery, OverviewRow, RegistrationCount};
 
 /// The intervals that a registration can have of its own, as the program's options take them.
 const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(7 * 24);
@@ -58,6 +58,34 @@ impl LocalHandle {
         self.read(move |tx, actor| {
             access::system(tx, actor, AccessLevel::Read)?;
             store::registrations::list(tx, &integration)
+        })
+        .await
+    }
+
+    /// A page of the registrations, for their operator.
+    pub async fn overview(&self, query: OverviewQuery) -> Result<Overview, RuntimeError> {
+        self.read(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::overview::page(tx, &query)
+        })
+        .await
+    }
+
+    /// The registration of one charm, for its operator; none if it has none.
+    pub async fn overview_of(&self, charm: &CharmRef) -> Result<Option<OverviewRow>, RuntimeError> {
+        let charm = charm.clone();
+        self.read(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::overview::of(tx, &charm)
+        })
+        .await
+    }
+
+    /// How many registrations there are in each state, for each integration. Reads all of them.
+    pub async fn registration_counts(&self) -> Result<Vec<RegistrationCount>, RuntimeError> {
+        self.read(|tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::overview::counts(tx)
         })
         .await
     }

@@ -4,6 +4,7 @@ mod access;
 mod deploying;
 mod logs;
 mod oauth;
+mod overview;
 mod processes;
 mod registrations;
 mod secrets;

@@ -10,6 +10,7 @@ mod error;
 mod key;
 pub(crate) mod logs;
 mod open;
+pub(crate) mod overview;
 mod poll;
 mod quota;
 pub(crate) mod registrations;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bg_identity::{IntegrationId, SpaceReader};
-use bg_poller::{CharmRef, Counters, OutcomeKind, Registration, Run, UnixMillis};
+use bg_poller::{CharmRef, Counters, Registration, Run, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::charms::charm_ref;
@@ -198,17 +198,14 @@ pub(crate) fn list(tx: &Transaction<'_>, integration: &IntegrationId) -> Result<
 }
 
 /// A row of [`SELECT`].
-fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Registration, Failure> {
+pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Registration, Failure> {
     let charm = charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, spaces)?;
     let integration = row.get_ref(2)?.as_str()?.parse();
     let [created_at, updated_at, last_run, disabled_at] =
         [row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?].map(UnixMillis);
     let interval_ms: u64 = row.get(9)?;
     // An outcome of a later version is none that this one knows.
-    let last_outcome = row
-        .get_ref(8)?
-        .as_str_or_null()?
-        .and_then(|kind| OutcomeKind::ALL.into_iter().find(|known| known.as_str() == kind));
+    let last_outcome = row.get_ref(8)?.as_str_or_null()?.and_then(runs::known_kind);
     Ok(Registration {
         integration: integration.map_err(|_| Failure::Damaged(format!("the registration of {charm}")))?,
         charm,

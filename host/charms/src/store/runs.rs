@@ -27,6 +27,11 @@ pub(super) fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
+/// The kind of an outcome by its name; none if it is one of a later version of this program.
+pub(super) fn known_kind(name: &str) -> Option<OutcomeKind> {
+    OutcomeKind::ALL.into_iter().find(|known| known.as_str() == name)
+}
+
 /// The newest runs of the charm in that row, newest first.
 pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, Failure> {
     let mut statement = tx.prepare_cached(
@@ -37,10 +42,7 @@ pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: us
     let mut rows = statement.query((row, limit))?;
     let mut runs = Vec::new();
     while let Some(row) = rows.next()? {
-        let kind: String = row.get(2)?;
-        let kind = OutcomeKind::ALL
-            .into_iter()
-            .find(|known| known.as_str() == kind)
+        let kind = known_kind(row.get_ref(2)?.as_str()?)
             .ok_or_else(|| Failure::Damaged(format!("the run history of {charm}")))?;
         runs.push(Run {
             charm: charm.clone(),

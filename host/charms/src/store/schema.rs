@@ -7,7 +7,7 @@ pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"bgwh");
 
 /// Each brings the format one number up; a file's format is the number of those it has seen (`PRAGMA user_version`). What has
 /// been released is never edited, only added to.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 /// The newest format that this version knows.
 pub(super) fn newest() -> i64 {
@@ -140,6 +140,9 @@ UPDATE registrations SET (failed_at, failure) =
      WHERE runs.charm = registrations.charm AND kind <> 'Success' ORDER BY row DESC LIMIT 1) WHERE failed > 0;
 DROP INDEX registrations_by_integration;
 ";
+
+/// For looking through registrations by their charms' names: these lie behind the programs in their rows.
+const V4: &str = "CREATE INDEX charms_named ON charms (space, id, name);";
 
 /// What a file is, before anything is changed in it.
 pub(super) enum Found {

@@ -68,6 +68,7 @@ impl Engine {
         group.next_fetch = now + wait;
         let Some(component) = &group.component else { return };
         let (integration, reason) = (component.id(), one_line(reason));
+        self.options.gauges.change(integration, |standing| standing.paused = true);
         let what = match cause {
             _ if again => "fetch-charms still fails".to_owned(),
             Cause::FetchCharms => format!("fetch-charms failed {PAUSE_AFTER} times in a row or more"),

@@ -12,7 +12,7 @@ use crate::guard::guarded;
 use crate::membership::{Change, LIST_LIFE};
 use crate::report::one_line;
 use crate::table::{Entry, GroupId, Phase, Slot};
-use crate::{CharmRef, IntegrationError, OutcomeKind, policy};
+use crate::{CharmRef, IntegrationError, OutcomeKind, Standing, policy};
 
 /// An integration's own limit is 5 s. This is for one that does not keep to it.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -100,7 +100,7 @@ impl Engine {
             None if change == Some(Change::Works) => self.works_again(id, charms.len()),
             None => {}
         }
-        self.note_list(id, left_out, unregistered);
+        self.note_list(id, charms.len(), left_out, unregistered);
     }
 
     fn works_again(&self, id: GroupId, named: usize) {
@@ -110,12 +110,20 @@ impl Engine {
         }
     }
 
-    fn note_list(&mut self, id: GroupId, left_out: u64, unregistered: u64) {
+    fn note_list(&mut self, id: GroupId, named: usize, left_out: u64, unregistered: u64) {
         self.summary.named_unregistered += unregistered;
         let group = &mut self.groups[id as usize];
         let Some(component) = &group.component else { return };
         let integration = component.id();
         group.left_out = left_out;
+        self.options.gauges.change(integration, |standing| {
+            *standing = Standing {
+                paused: false,
+                named: (named as u64).saturating_sub(unregistered),
+                left_out,
+                interval: standing.interval,
+            };
+        });
         if unregistered > 0 && !group.named_unregistered {
             warn!(
                 target: "poller", %integration,

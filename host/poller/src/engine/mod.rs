@@ -18,11 +18,12 @@ use crate::outbox::Outbox;
 use crate::poll::Turn;
 use crate::ready::Ready;
 use crate::registry::News;
+use crate::service::Changes;
 use crate::table::{Asked, Entry, GroupId, Phase, Slot, Table};
 use crate::wheel::{TICK_MS, Wheel};
 use crate::{
-    CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollState, PollerOptions, Registration, Replacement,
-    RuntimeError, Summary, report,
+    CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollRequest, PollState, PollerOptions, Registration,
+    Replacement, RuntimeError, Summary, report,
 };
 
 mod faults;
@@ -113,6 +114,10 @@ impl Engine {
             left_out: 0,
             named_unregistered: false,
         };
+        for integration in integrations {
+            let interval = options.interval_of(integration.id());
+            options.gauges.change(integration.id(), |standing| standing.interval = interval);
+        }
         let groups: Vec<Group> =
             std::iter::once(None).chain(integrations.iter().cloned().map(Some)).map(group).collect();
         Self {
@@ -148,7 +153,7 @@ impl Engine {
     pub(crate) async fn run(
         &mut self,
         news: &mut mpsc::Receiver<News>,
-        replacements: &mut mpsc::Receiver<Replacement>,
+        changes: &mut Changes,
         shutdown: &CancellationToken,
     ) -> Result<(), RuntimeError> {
         let log_every = self.options.log_interval;
@@ -168,7 +173,11 @@ impl Engine {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
                 Some(news) = news.recv() => self.hear(news)?,
-                Some(replacement) = replacements.recv() => self.replace(replacement),
+                Some(replacement) = changes.replacements.recv() => self.replace(replacement),
+                Some(PollRequest { charm, answer }) = changes.requests.recv() => {
+                    // Who asked may be gone.
+                    let _ = answer.send(self.poll_soon(&charm));
+                }
                 Some(fetched) = self.fetches.join_next() => self.fetch_ended(fetched),
                 Some(done) = self.chores.join_next() => self.chore_ended(done),
                 () = async { match &mut totals { Some(totals) => { totals.tick().await; } None => pending().await } } => {
@@ -240,6 +249,7 @@ impl Engine {
         }
         self.begin_fetches();
         self.start_polls();
+        self.options.gauges.set(self.ready.running(), self.ready.queued(), self.table.len());
     }
 
     fn come_due(&mut self, slot: Slot, now: i64) {
@@ -311,6 +321,8 @@ impl Engine {
         group.health = Health::default();
         group.interval = self.options.interval_of(&id);
         group.next_fetch = now;
+        let interval = group.interval;
+        self.options.gauges.change(&id, |standing| (standing.paused, standing.interval) = (false, interval));
         self.another_component(number, before);
         info!(target: "poller", integration = %id, "The integration {id} goes on with its new component");
     }

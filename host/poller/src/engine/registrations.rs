@@ -6,14 +6,12 @@ use tracing::{info, warn};
 
 use super::Engine;
 use crate::policy::{self, RETURN_AFTER};
+use crate::state::IN_A_ROW;
 use crate::table::{Asked, GroupId, Phase, Slot};
-use crate::{Limit, OutcomeKind, PollState, Registration, UnixMillis};
+use crate::{CharmRef, Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// Integrations without component are told of up to this many: anybody may register a charm under any name.
 const MAX_TOLD: usize = 20;
-
-/// In the reason for which the loop disables a registration, which is kept in its status.
-pub(super) const IN_A_ROW: &str = "failures in a row";
 
 impl Engine {
     /// Takes over all registrations as they are now.
@@ -100,7 +98,7 @@ impl Engine {
             entry.seen = self.readings;
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
         }
-        let by_loop = says_failures(registration);
+        let by_loop = registration.is_disabled_by_failures();
         let stored_as = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
         // The note may have been lost with the process.
         let disabled_at = if by_loop { stored_as.max(registration.disabled_at) } else { stored_as };
@@ -248,6 +246,21 @@ impl Engine {
         self.save(slot);
     }
 
+    /// Makes a charm due now, with the failures that it has; false if it is not to be polled at all. One that is being polled, or about to be,
+    /// is no sooner polled for this.
+    pub(super) fn poll_soon(&mut self, charm: &CharmRef) -> bool {
+        let now = self.now();
+        let Some(slot) = self.table.slot(charm) else { return false };
+        let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is_active()) else { return false };
+        entry.wanted = true;
+        entry.named = self.groups[entry.group as usize].list.begun();
+        entry.served = 0;
+        if !matches!(entry.phase, Phase::Running | Phase::Ready) {
+            self.arm(slot, Phase::Waiting, now);
+        }
+        true
+    }
+
     fn disabled_by_hand(&mut self, slot: Slot) {
         self.unqueue(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
@@ -315,14 +328,4 @@ fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
 fn is_outdated(stored: &PollState, registration: &Registration) -> bool {
     let is_older = !stored.updated_at.is_never() && stored.updated_at != registration.updated_at;
     is_older || (stored.failures > 0 && registration.last_outcome == Some(OutcomeKind::Success))
-}
-
-/// Whether it was the loop that disabled a registration: the process may have ended before it wrote that its wish was fulfilled.
-fn says_failures(registration: &Registration) -> bool {
-    let reason = registration.status.strip_prefix("Disabled: ").unwrap_or_default();
-    let after_the_number = reason.trim_start_matches(|character: char| character.is_ascii_digit());
-    let rest = after_the_number.strip_prefix(' ').and_then(|text| text.strip_prefix(IN_A_ROW));
-    !registration.is_enabled()
-        && reason != after_the_number
-        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }

@@ -208,3 +208,47 @@ async fn an_interval_that_is_set_right_after_registering_does_not_put_off_the_fi
     assert_eq!(world.starts(&one), [30, 330]);
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_is_asked_for_comes_at_once_and_the_next_an_interval_later() {
+    let world = World::new();
+    let (one, other) = (charm("a", "1"), charm("b", "2"));
+    world.register(&one, "test");
+    world.register(&other, "test");
+    let service = world.start();
+    seconds(100).await;
+    let before = world.starts(&one).len();
+    assert!(service.request(&one).await);
+    seconds(50).await;
+    let starts = world.starts(&one);
+    assert_eq!(starts[before..], [100]);
+    seconds(12).await;
+    assert_eq!(world.starts(&one)[before..], [100, 160]);
+    world.set(&other, Some("by hand"));
+    seconds(2).await;
+    assert!(!service.request(&other).await, "it is disabled");
+    assert!(!service.request(&charm("c", "3")).await, "it is not registered");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_is_asked_for_is_made_also_of_a_charm_that_backs_off_or_is_left_out() {
+    let world = World::new();
+    let (failing, left_out) = (charm("a", "1"), charm("b", "2"));
+    world.register(&failing, "test");
+    world.register(&left_out, "gmail");
+    world.fail(&failing);
+    let gmail = Component::new("gmail", &[]);
+    let service = world.start_with(&Store::new(), vec![gmail], world.options());
+    seconds(130).await;
+    let (fails, polls) = (world.starts(&failing).len(), world.starts(&left_out).len());
+    assert!(service.request(&failing).await);
+    assert!(service.request(&left_out).await);
+    seconds(1).await;
+    assert_eq!((world.starts(&failing).len(), world.starts(&left_out).len()), (fails + 1, polls + 1));
+    let last = world.state().events.iter().rfind(|event| event.charm == failing).unwrap().clone();
+    assert_eq!(last.failures as usize, fails + 1, "it counts as any other poll");
+    seconds(120).await;
+    assert_eq!(world.starts(&left_out).len(), polls + 1, "once");
+    service.stop().await;
+}

@@ -204,12 +204,15 @@ impl World {
         replacements: tokio::sync::mpsc::Receiver<Replacement>,
     ) -> Service {
         let shutdown = CancellationToken::new();
-        let poller = Poller::new(self.clone(), store.clone(), integrations, options).with_replacements(replacements);
+        let (requests, asked) = tokio::sync::mpsc::channel(1);
+        let poller = Poller::new(self.clone(), store.clone(), integrations, options)
+            .with_replacements(replacements)
+            .with_requests(asked);
         let task = tokio::spawn({
             let shutdown = shutdown.clone();
             async move { poller.run(shutdown).await }
         });
-        Service { shutdown, task }
+        Service { shutdown, task, requests }
     }
 
     fn reachable(&self) -> Result<(), RuntimeError> {
@@ -224,9 +227,18 @@ impl World {
 pub struct Service {
     pub shutdown: CancellationToken,
     pub task: JoinHandle<Result<Summary, PollerError>>,
+    requests: tokio::sync::mpsc::Sender<PollRequest>,
 }
 
 impl Service {
+    /// Asks for a poll of a charm, at once; answers whether there will be one.
+    pub async fn request(&self, charm: &CharmRef) -> bool {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let request = PollRequest { charm: charm.clone(), answer };
+        assert!(self.requests.send(request).await.is_ok(), "the service runs");
+        answered.await.unwrap()
+    }
+
     /// Shuts it down.
     pub async fn stop(self) -> Summary {
         self.shutdown.cancel();

@@ -1,0 +1,147 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bg_identity::space_did;
+use bg_poller::{
+    CharmRef, CharmRuntime, Outcome, OutcomeKind, PollState, PollStore, RegistrationState, Run, UnixMillis,
+};
+use serde_json::json;
+
+use crate::local::LocalHandle;
+use crate::local::testing::{Home, source};
+use crate::{OverviewQuery, OverviewRow, Place, Spaces};
+
+/// Twelve charms in three spaces, for two integrations, in every state.
+async fn scene() -> (Home, LocalHandle) {
+    let home = Home::new().await;
+    let operator = home.operator();
+    let store = home.runtime.poll_store();
+    for number in 0..12_u32 {
+        let request = source(&format!("charm-{number}.js"), json!({ "seed": number }));
+        let space = space_did(&format!("space {}", number % 3));
+        let charm = operator.deploy(&space, &request).await.unwrap().charm;
+        let integration = if number < 5 { "mail" } else { "news" };
+        let registered = operator.register(&charm, &integration.parse().unwrap()).await.unwrap();
+        let kind = if number % 4 == 0 { OutcomeKind::Success } else { OutcomeKind::NoStream };
+        if number > 0 {
+            let outcome = if kind == OutcomeKind::Success {
+                Outcome::success()
+            } else {
+                Outcome::failure(kind, format!("Number {number}"))
+            };
+            let started_at = registered.updated_at + Duration::from_secs(1);
+            let duration = Duration::from_millis(number.into());
+            operator.record(&[Run { charm: charm.clone(), started_at, duration, outcome }]).await.unwrap();
+        }
+        match number {
+            3 | 5 => {
+                let next_due = UnixMillis::now() + Duration::from_mins(4);
+                let (disabled_at, updated_at) = (UnixMillis::NEVER, registered.updated_at);
+                store.save(&[PollState { charm, next_due, failures: 2, disabled_at, updated_at }]).await.unwrap();
+            }
+            6 => drop(operator.set_disabled(&charm, Some("5 failures in a row: NoStream: x")).await.unwrap()),
+            7 => drop(operator.set_disabled(&charm, Some("5 failures in a rowing boat")).await.unwrap()),
+            8 => drop(operator.set_disabled(&charm, Some("failures in a row")).await.unwrap()),
+            9 => drop(operator.set_disabled(&charm, Some("by hand")).await.unwrap()),
+            // Enabled again since its last run, which failed.
+            10 => {
+                operator.set_disabled(&charm, Some("12 failures in a row")).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(1_100)).await;
+                operator.set_disabled(&charm, None).await.unwrap();
+            }
+            _ => {}
+        }
+    }
+    (home, operator)
+}
+
+fn all() -> OverviewQuery {
+    OverviewQuery { limit: 100, ..OverviewQuery::default() }
+}
+
+async fn rows(operator: &LocalHandle, query: OverviewQuery) -> Vec<OverviewRow> {
+    let overview = operator.overview(query).await.unwrap();
+    assert!(!overview.more);
+    overview.rows
+}
+
+fn charms(rows: &[OverviewRow]) -> Vec<CharmRef> {
+    rows.iter().map(|row| row.registration.charm.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_page_is_found_and_counted_by_the_states_that_registrations_are_in() {
+    let (_home, operator) = scene().await;
+    let rows_of_all = rows(&operator, all()).await;
+    assert_eq!(rows_of_all.len(), 12);
+    let mut sorted = charms(&rows_of_all);
+    sorted.sort();
+    assert_eq!(charms(&rows_of_all), sorted);
+    let mut counted: BTreeMap<_, u64> = BTreeMap::new();
+    for count in operator.registration_counts().await.unwrap() {
+        counted.insert((count.integration, count.state), count.count);
+    }
+    let mut expected: BTreeMap<_, u64> = BTreeMap::new();
+    for row in &rows_of_all {
+        *expected.entry((row.registration.integration.clone(), row.state)).or_default() += 1;
+    }
+    assert_eq!(counted, expected);
+    for (state, many) in RegistrationState::ALL.into_iter().zip([3, 2, 3, 3, 1]) {
+        let found = rows(&operator, OverviewQuery { state: Some(state), ..all() }).await;
+        let expected: Vec<_> = rows_of_all.iter().filter(|row| row.state == state).cloned().collect();
+        assert_eq!(found, expected, "{state}");
+        assert_eq!(found.len(), many, "{state}");
+    }
+    let put_off = rows_of_all.iter().filter(|row| row.put_off_until.is_some()).map(|row| row.state);
+    assert_eq!(put_off.collect::<Vec<_>>(), [RegistrationState::BackingOff; 2]);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_forwards_and_backwards() {
+    let (_home, operator) = scene().await;
+    let expected = charms(&rows(&operator, all()).await);
+    let (mut forwards, mut place) = (Vec::new(), None);
+    loop {
+        let page = operator.overview(OverviewQuery { limit: 5, place, ..all() }).await.unwrap();
+        forwards.extend(charms(&page.rows));
+        place = forwards.last().cloned().map(Place::After);
+        if !page.more {
+            break;
+        }
+        assert_eq!(page.rows.len(), 5);
+    }
+    assert_eq!(forwards, expected);
+    let (mut backwards, mut place) = (Vec::new(), Some(Place::Before(expected[11].clone())));
+    loop {
+        let page = operator.overview(OverviewQuery { limit: 5, place, ..all() }).await.unwrap();
+        backwards.splice(0..0, charms(&page.rows));
+        place = backwards.first().cloned().map(Place::Before);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(backwards, expected[..11]);
+}
+
+#[tokio::test]
+async fn registrations_are_found_by_space_integration_and_text() {
+    let (_home, operator) = scene().await;
+    let every = rows(&operator, all()).await;
+    let space = space_did("space 1");
+    let found = rows(&operator, OverviewQuery { space: Some(space.clone()), ..all() }).await;
+    assert_eq!(found.len(), 4);
+    assert!(found.iter().all(|row| row.registration.charm.space == space));
+    let found = rows(&operator, OverviewQuery { integration: Some("mail".parse().unwrap()), ..all() }).await;
+    assert_eq!(found.len(), 5);
+    let id = every[3].registration.charm.charm.to_string();
+    // "Number 10" is no status any more, since that one was enabled again.
+    let searches = [(id.as_str(), 1), ("number 1", 2), ("NUMBER 3", 1), ("news", 7), ("%", 0), ("' OR 1 --", 0)];
+    for (text, many) in searches {
+        let found = rows(&operator, OverviewQuery { search: Some(text.to_owned()), ..all() }).await;
+        assert_eq!(found.len(), many, "{text}");
+    }
+    let one = operator.overview_of(&every[3].registration.charm).await.unwrap();
+    assert_eq!(one.as_ref(), Some(&every[3]));
+    operator.remove(&every[3].registration.charm).await.unwrap();
+    assert_eq!(operator.overview_of(&every[3].registration.charm).await.unwrap(), None);
+}
