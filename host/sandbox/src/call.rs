@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bg_egress::Owner;
 use bg_poller::OutcomeKind;
 use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut, UpdateDeadline};
 
@@ -13,6 +14,7 @@ use crate::engine::TICK;
 use crate::failure::{CallFailure, GuestError, OutOfTime};
 use crate::host::log::CallLog;
 use crate::host::{CallState, Surroundings};
+use crate::observer::{Busy, CallRecord};
 use crate::share::Share;
 
 /// What is called, within which limits.
@@ -32,6 +34,7 @@ pub(crate) struct Call<W: 'static> {
     function: Function,
     deadline: Instant,
     log: Arc<CallLog>,
+    owner: Owner,
 }
 
 /// What the work of a call comes to: an answer or a trap; a value or the guest's error. The store comes back with it.
@@ -45,6 +48,7 @@ impl<W: Send + 'static> Call<W> {
         around: Surroundings,
         world: W,
     ) -> Result<Self, CallFailure> {
+        let owner = around.scope.integration.clone().map_or(Owner::Charms, Owner::Integration);
         let place = sandbox.place().await;
         let limits = sandbox.limits();
         let deadline = Instant::now() + function.time;
@@ -66,7 +70,7 @@ impl<W: Send + 'static> Call<W> {
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store.call_hook_async(StandBack);
-        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, log })
+        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, log, owner })
     }
 
     /// Does the work of the call until its deadline: what it came to, and the data of its store. Epochs end a guest that
@@ -80,15 +84,28 @@ impl<W: Send + 'static> Call<W> {
         T: Send + 'static,
         F: Future<Output = Worked<T, W>> + Send + 'static,
     {
-        let Self { sandbox, store, function: Function { name, time, .. }, deadline, log } = self;
-        let end = tokio::time::timeout_at(deadline.into(), sandbox.slow_lane().run(work(store), share)).await;
+        let Self { sandbox, store, function: Function { name, time, .. }, deadline, log, owner } = self;
+        let (started, busy) = (Instant::now(), Busy::default());
+        let work = busy.clone().measure(work(store));
+        let end = tokio::time::timeout_at(deadline.into(), sandbox.slow_lane().run(work, share)).await;
+        let elapsed = started.elapsed();
         log.finish();
-        match end {
+        let memory = end.as_ref().ok().map(|(store, _)| store.data().store_limits.memory());
+        let result = match end {
             Ok((store, Ok(Ok(value)))) => Ok((value, store.into_data())),
             Ok((store, Ok(Err(error)))) => Err(CallFailure::guest(error, store.data().outbound.denied())),
             Ok((store, Err(error))) => Err(CallFailure::of_error(name, time, &error, &store.data().store_limits)),
             Err(_) => Err(CallFailure::timeout(name, time)),
-        }
+        };
+        sandbox.observer().tell(|| CallRecord {
+            owner,
+            function: name,
+            outcome: result.as_ref().err().map_or(OutcomeKind::Success, |failure| failure.kind),
+            elapsed,
+            busy: busy.time(),
+            memory,
+        });
+        result
     }
 }
 

@@ -23,6 +23,7 @@ mod lane;
 pub mod limits;
 mod load;
 mod named_limits;
+mod observer;
 mod preload;
 mod registrations;
 mod sandbox;
@@ -47,4 +48,5 @@ pub use load::{
     Origin, World, WorldError, compile_as_child, inspect,
 };
 pub use named_limits::{LimitError, LimitValue, NamedLimit, Number};
+pub use observer::{CallObserver, CallRecord};
 pub use sandbox::{Sandbox, SandboxError, SandboxOptions};

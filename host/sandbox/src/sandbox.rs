@@ -7,10 +7,10 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 
-use crate::Limits;
 use crate::engine::{self, Allocation, Ticker};
 use crate::lane::SlowLane;
 use crate::load::{self, Cache, ChildCompiler, Compiler, ComponentInfo, LoadError, LoadedComponent, Origin, World};
+use crate::{CallObserver, Limits};
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct SandboxOptions {
     pub allocation: Allocation,
     /// Who compiles. Components of others should be compiled in a process of its own.
     pub compiler: Compiler,
+    /// Who is told of each call.
+    pub observer: CallObserver,
 }
 
 /// The sandbox could not be set up.
@@ -59,13 +61,14 @@ struct Inner {
     /// Calls that may still begin.
     places: Arc<Semaphore>,
     slow_lane: SlowLane,
+    observer: CallObserver,
     _ticker: Ticker,
 }
 
 impl Sandbox {
     /// Sets it up.
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
-        let SandboxOptions { limits, cache, allocation, compiler } = options;
+        let SandboxOptions { limits, cache, allocation, compiler, observer } = options;
         let (engine, allocation) = engine::engine(&limits, allocation)?;
         let cache = match cache {
             Some(folder) => Cache::open(&folder, &engine)?,
@@ -86,6 +89,7 @@ impl Sandbox {
             compiler,
             places,
             slow_lane: SlowLane::default(),
+            observer,
             _ticker: ticker,
         })))
     }
@@ -154,6 +158,10 @@ impl Sandbox {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn observer(&self) -> &CallObserver {
+        &self.0.observer
     }
 
     pub(crate) fn slow_lane(&self) -> &SlowLane {

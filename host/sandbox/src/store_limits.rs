@@ -43,6 +43,11 @@ impl StoreLimits {
         }
     }
 
+    /// What all its memories have together, bytes. They never shrink.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.used
+    }
+
     /// The limit in bytes, if memory was refused.
     pub(crate) fn refused_memory(&self) -> Option<usize> {
         (self.memory.refusals > 0).then_some(self.memory.limit)
