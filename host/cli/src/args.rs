@@ -1,6 +1,7 @@
 //! What a person may type. Names are the original's where it has them.
 
 mod charm;
+mod server;
 mod values;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::pins::Pin;
 pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
+pub(crate) use server::ServerArgs;
 pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_interval, parse_secret};
 
@@ -79,7 +81,7 @@ pub(crate) enum Command {
     /// Poll the registered charms: the service
     #[command(after_help = limits::help())]
     Run(Box<RunArgs>),
-    /// Offer the local charm runtime over HTTP
+    /// Offer the local charm runtime over HTTP, with an admin page
     #[command(after_help = limits::help())]
     Serve(Box<ServeArgs>),
     /// Give the operator access to the system space, where registrations live
@@ -271,6 +273,9 @@ pub(crate) enum GrantAll {
     Requested,
 }
 
+/// The heading of [`ServerArgs`] in help texts.
+const SERVER: &str = "Who may reach the server";
+
 /// The heading of [`HandlerArgs`] in help texts.
 const GUESTS: &str = "What charms and integrations may do";
 
@@ -396,7 +401,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) polls: Option<u64>,
 
+    /// Offer the charm runtime and the admin page over HTTP as well, at this address
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
     // A heading holds for all that follows it.
+    #[command(flatten, next_help_heading = SERVER)]
+    pub(crate) server: ServerArgs,
+
     #[command(flatten, next_help_heading = "What integrations get")]
     pub(crate) grants: GrantArgs,
 
@@ -411,9 +423,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
 
-    /// A further host name under which clients may address the server, beside localhost and the address it listens on
-    #[arg(long, value_name = "NAME")]
-    pub(crate) allow_host: Vec<String>,
+    #[command(flatten, next_help_heading = SERVER)]
+    pub(crate) server: ServerArgs,
 
     #[command(flatten, next_help_heading = GUESTS)]
     pub(crate) handlers: HandlerArgs,

@@ -15,7 +15,8 @@ use bg_charms::{
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
 use bg_identity::{Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
-use bg_sandbox::{CharmComponent, Compiler, CompilerCommand, ComponentInfo, Limits, Sandbox, SandboxOptions, World};
+use bg_sandbox::{CallObserver, CharmComponent, Compiler, CompilerCommand, ComponentInfo, Limits, Sandbox, SandboxOptions, World};
+use bg_server::Activity;
 use url::Url;
 
 use crate::args::{Common, HandlerArgs};
@@ -149,7 +150,7 @@ pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> an
             Ok(Runner { runtime: client(common).await?, elsewhere: true })
         }
         Place::Local(data_dir) => {
-            let gate = gate(handlers, Vec::new());
+            let gate = gate(handlers, Vec::new(), None);
             let sandbox = sandbox(common, &handlers.limits().sandbox)?;
             let runtime = open_with_handlers(common, &data_dir, handlers, &sandbox, &gate).await?;
             Ok(Runner { runtime: Arc::new(runtime.as_actor(Actor::Operator)), elsewhere: false })
@@ -161,6 +162,8 @@ pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> an
 pub(crate) struct Service {
     pub(crate) runtime: AnyRuntime,
     pub(crate) store: SqlitePollStore,
+    /// The same runtime, if it is the local one.
+    pub(crate) local: Option<Arc<LocalRuntime>>,
     /// For the log: where the runtime is.
     pub(crate) shown: String,
     _lock: DatabaseLock,
@@ -184,14 +187,15 @@ pub(crate) async fn service(
             })
             .await?;
             let shown = format!("the charm runtime at {url}");
-            Ok(Service { runtime: Arc::new(RemoteRuntime::new(url, operator(common)?)), store, shown, _lock: lock })
+            let runtime = Arc::new(RemoteRuntime::new(url, operator(common)?));
+            Ok(Service { runtime, store, local: None, shown, _lock: lock })
         }
         Place::Local(data_dir) => {
             let lock = lock(&data_dir.runtime_database(), Role::Run)?;
             let runtime = open_with_handlers(common, &data_dir, handlers, sandbox, gate).await?;
             let shown = format!("the local charm runtime in {}", data_dir.path().display());
-            let store = runtime.poll_store();
-            Ok(Service { runtime: Arc::new(runtime.as_actor(Actor::Operator)), store, shown, _lock: lock })
+            let (store, local) = (runtime.poll_store(), Some(runtime.clone()));
+            Ok(Service { runtime: Arc::new(runtime.as_actor(Actor::Operator)), store, local, shown, _lock: lock })
         }
     }
 }
@@ -202,7 +206,7 @@ pub(crate) fn lock(database: &Path, role: Role) -> Result<DatabaseLock, LockErro
 }
 
 /// The gate, as the options say, closed to this service's own `listeners`.
-pub(crate) fn gate(handlers: &HandlerArgs, listeners: Vec<SocketAddr>) -> Gate {
+pub(crate) fn gate(handlers: &HandlerArgs, listeners: Vec<SocketAddr>, activity: Option<&Arc<Activity>>) -> Gate {
     let mode = handlers.egress.map(Mode::from).unwrap_or_default();
     if mode == Mode::Report {
         tracing::warn!(
@@ -211,14 +215,22 @@ pub(crate) fn gate(handlers: &HandlerArgs, listeners: Vec<SocketAddr>) -> Gate {
              This is for trying out components that you trust; leave it out to deny them"
         );
     }
-    Gate::new(GateOptions { mode, allow_private: handlers.allow_private.clone(), listeners, ..GateOptions::default() })
+    let audit = activity.map(Activity::audit_hook);
+    let allow_private = handlers.allow_private.clone();
+    Gate::new(GateOptions { mode, allow_private, listeners, audit, ..GateOptions::default() })
 }
 
 /// The sandbox, with its cache of compiled components where the operator has one.
 pub(crate) fn sandbox(common: &Common, limits: &Limits) -> anyhow::Result<Sandbox> {
+    observed_sandbox(common, limits, CallObserver::default())
+}
+
+/// The same, of which somebody wants to know what calls take.
+pub(crate) fn observed_sandbox(common: &Common, limits: &Limits, observer: CallObserver) -> anyhow::Result<Sandbox> {
     let cache = paths::cache_dir(common.cache_dir.as_deref());
     let compiler = Compiler::Child(compiler());
-    Ok(Sandbox::new(SandboxOptions { limits: limits.clone(), cache, compiler, ..SandboxOptions::default() })?)
+    let limits = limits.clone();
+    Ok(Sandbox::new(SandboxOptions { limits, cache, compiler, observer, ..SandboxOptions::default() })?)
 }
 
 /// Who checks and compiles components: this program itself, in a process of its own.

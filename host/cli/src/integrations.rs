@@ -9,10 +9,12 @@ use anyhow::{Context as _, bail};
 use bg_egress::{ClientOptions, Gate, HttpLimits, Owner};
 use bg_identity::IntegrationId;
 use bg_manifest::{AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};
-use bg_poller::{CharmRuntime, Integration, IntegrationState};
+use bg_poller::{CharmRuntime, Integration, IntegrationState, UnixMillis};
 use bg_sandbox::{
     CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Origin, Sandbox, World,
 };
+
+use bg_server::IntegrationView;
 
 use crate::args::{GrantAll, GrantArgs};
 use crate::pins::{self, Pin};
@@ -301,6 +303,29 @@ impl Loaded {
             manifest: self.plan.manifest.clone(),
             granted: self.plan.granted.clone(),
         }
+    }
+
+    /// What is shown of it.
+    pub(crate) fn view(&self) -> IntegrationView {
+        let Plan { manifest, config, asked, granted, withheld } = &self.plan;
+        let defaults = manifest.config.iter().filter_map(|(key, value)| Some((key.clone(), value.default.clone()?)));
+        let mut effective: BTreeMap<String, String> = defaults.collect();
+        effective.extend(config.clone());
+        IntegrationView {
+            manifest: manifest.clone(),
+            file: self.path.clone(),
+            sha256: self.component.info().sha256.clone(),
+            loaded_at: UnixMillis::now(),
+            asked: asked.clone(),
+            granted: granted.clone(),
+            withheld: withheld.clone(),
+            config: effective,
+        }
+    }
+
+    /// Whether its code was compiled before.
+    pub(crate) fn is_from_cache(&self) -> bool {
+        matches!(self.component.origin(), Origin::Cached)
     }
 
     /// How often it asks to be polled, if it does.

@@ -7,6 +7,7 @@ mod confine;
 mod connect;
 mod integrations;
 mod limits;
+mod listening;
 mod logging;
 mod open_files;
 mod output;

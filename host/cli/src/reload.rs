@@ -21,6 +21,7 @@ use bg_sandbox::{CompilerCommand, Sandbox};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use bg_server::Polling;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::GrantArgs;
@@ -167,6 +168,8 @@ pub(crate) struct Reloader {
     pub(crate) asked_intervals: bool,
     /// In the order in which the watcher was given them.
     pub(crate) components: Vec<Followed>,
+    /// Where it is shown what runs.
+    pub(crate) polling: Arc<Polling>,
 }
 
 impl Reloader {
@@ -222,8 +225,10 @@ impl Reloader {
             return Ok(None);
         }
         let interval = loaded.interval().filter(|_| self.asked_intervals).map(|(_, interval)| interval);
+        let view = loaded.view();
         let integration =
             loaded.link(&self.sandbox, &self.gate, &self.http, self.runtime.clone(), self.state.clone())?;
+        self.polling.set_integration(view);
         *before = Followed { granted: std::mem::take(&mut before.granted), ..now };
         Ok(Some(Replacement { integration, interval }))
     }

@@ -11,6 +11,8 @@ use http::StatusCode;
 
 use crate::body::BodyError;
 use crate::hosts::HostError;
+use crate::origins::OriginRefused;
+use crate::rates::TooMany;
 
 /// Why a request is not answered as its client hoped.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +71,18 @@ impl From<BodyError> for Failure {
             BodyError::Unexpected | BodyError::Broken(_) => StatusCode::BAD_REQUEST,
         };
         Self::invalid(error).with_status(status)
+    }
+}
+
+impl From<TooMany> for Failure {
+    fn from(error: TooMany) -> Self {
+        Self::invalid(error).with_status(StatusCode::TOO_MANY_REQUESTS)
+    }
+}
+
+impl From<OriginRefused> for Failure {
+    fn from(error: OriginRefused) -> Self {
+        Self::invalid(error).with_status(StatusCode::FORBIDDEN)
     }
 }
 

@@ -1,18 +1,39 @@
 //! What all handlers share.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bg_charms::LocalRuntime;
+use bg_identity::IntegrationId;
 use bg_identity::http_signature::NonceCache;
+use http::{Extensions, HeaderMap};
 use tokio_util::sync::CancellationToken;
 
+use crate::activity::Activity;
+use crate::admin::Counts;
 use crate::body::Bodies;
 use crate::hosts::Hosts;
-use crate::options::ServerOptions;
+use crate::login::{LoginToken, Logins};
+use crate::options::{RegistrationPolicy, ServerOptions};
+use crate::origins::Origins;
+use crate::peer::{self, Peer};
+use crate::polling::Polling;
+use crate::rates::{self, Rate};
+use crate::server::Site;
 
 pub(crate) struct App {
     pub(crate) runtime: Arc<LocalRuntime>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) polling: Option<Arc<Polling>>,
+    pub(crate) counts: Counts,
+    pub(crate) logins: Logins,
+    pub(crate) origins: Origins,
+    pub(crate) registration: RegistrationPolicy,
+    pub(crate) integrations: Vec<IntegrationId>,
+    pub(crate) behind_proxy: bool,
+    pub(crate) tls: bool,
+    pub(crate) registration_rate: Rate,
+    pub(crate) login_rate: Rate,
     pub(crate) hosts: Hosts,
     pub(crate) bodies: Bodies,
     pub(crate) nonces: NonceCache,
@@ -21,18 +42,44 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(
-        runtime: Arc<LocalRuntime>,
+        site: Site,
         address: SocketAddr,
         options: &ServerOptions,
+        login_token: &LoginToken,
         nonces: NonceCache,
         shutdown: CancellationToken,
     ) -> Self {
+        let Site { runtime, activity, polling } = site;
         Self {
             runtime,
+            activity,
+            polling,
+            counts: Counts::default(),
+            logins: Logins::new(login_token, address.port()),
+            origins: Origins::new(options.allowed_origins.clone(), address.ip().to_canonical().is_loopback()),
+            registration: options.registration,
+            integrations: options.integrations.clone(),
+            behind_proxy: options.behind_proxy,
+            tls: options.tls.is_some(),
+            registration_rate: Rate::per_minute(rates::REGISTRATIONS),
+            login_rate: Rate::per_minute(rates::LOGINS),
             hosts: Hosts::new(address.ip(), &options.allowed_hosts),
             bodies: Bodies::new(options.body_timeout),
             nonces,
             shutdown,
         }
+    }
+
+    /// Who sends a request.
+    pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+        let peer = extensions.get().copied();
+        // Every connection has one.
+        let peer = peer.unwrap_or(Peer(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)));
+        peer.client(headers, self.behind_proxy)
+    }
+
+    /// Whether the client's browser speaks TLS, with us or with a proxy in front.
+    pub(crate) fn is_secure(&self, headers: &HeaderMap) -> bool {
+        self.tls || peer::came_over_tls(headers, self.behind_proxy)
     }
 }

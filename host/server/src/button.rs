@@ -1,13 +1,15 @@
-//! `POST /api/integrations/bg`: the original's registration, which anybody may send, also a page of another origin.
+//! `POST /api/integrations/bg`: the original's registration, which anybody may send, unless the operator says otherwise; also pages of origins that
+//! the operator allows. And the button that sends it.
 //!
 //! Its clients are pages that send no Content-Type, `curl`, and the original's own tools; they know `{"success": true, …}`, and
-//! `{"error": "…"}` with 400. Each error of a client's has that status, except for a body over the limit (413) and a host name
-//! that is not ours (421).
+//! `{"error": "…"}` with 400. Each error of a client's has that status, except for a body over the limit (413), a host name that is not ours (421),
+//! a page or a client that may not (403), and one that does too much (429).
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest as _, Request, State};
 use axum::response::{IntoResponse, Response};
 use bg_charms::Actor;
 use bg_poller::CharmRuntime;
@@ -17,8 +19,12 @@ use serde_json::json;
 
 use crate::answer::Failure;
 use crate::app::App;
+use crate::body::discard;
 use crate::form::RegistrationForm;
 use crate::options::REGISTRATION_BODY;
+use crate::origins::Source;
+use crate::permit;
+use crate::signed::Signed;
 use crate::unsigned::{Refused, Unsigned};
 
 /// A page on the open network asks for this before it may talk to a server on a private one, such as loopback.
@@ -35,17 +41,52 @@ pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> R
     }
 }
 
-async fn try_register(app: &App, request: Request) -> Result<(), Failure> {
-    let (parts, body) = request.into_parts();
-    let body = app.bodies.receive(&parts.headers, body, REGISTRATION_BODY).await?;
-    let form = RegistrationForm::parse(&body).map_err(Failure::invalid)?;
-    app.runtime.as_actor(Actor::Anonymous).register(&form.charm, &form.integration).await?;
-    tracing::info!(charm = %form.charm, integration = %form.integration, "registered, by an unsigned request");
+async fn try_register(app: &Arc<App>, request: Request) -> Result<(), Failure> {
+    let headers = request.headers();
+    let source = Source::of(headers);
+    if let Err(refused) = app.origins.check(&source) {
+        discard(request.into_body()).await;
+        return Err(refused.into());
+    }
+    let in_session = source == Source::Own && app.logins.of(headers, Instant::now()).is_some();
+    let (caller, body) = if headers.contains_key("signature-input") || headers.contains_key(header::AUTHORIZATION) {
+        let signed = Signed::<REGISTRATION_BODY>::from_request(request, app).await?;
+        (signed.caller, signed.body)
+    } else {
+        let (parts, body) = request.into_parts();
+        let actor = if in_session { Actor::Operator } else { Actor::Anonymous };
+        if actor == Actor::Anonymous {
+            let taken = app.registration_rate.take(app.client(&parts.extensions, &parts.headers));
+            if let Err(too_many) = taken {
+                discard(body).await;
+                return Err(too_many.into());
+            }
+        }
+        let body = app.bodies.receive(&parts.headers, body, REGISTRATION_BODY).await?;
+        (app.runtime.as_actor(actor), body)
+    };
+    let RegistrationForm { charm, integration } = RegistrationForm::parse(&body).map_err(Failure::invalid)?;
+    permit::registration(app, &caller, &charm, &integration).await?;
+    caller.register(&charm, &integration).await?;
+    app.counts.forget().await;
+    tracing::info!(%charm, %integration, "registered, by a request of {}", who(caller.actor()));
     Ok(())
 }
 
+/// For the log.
+fn who(actor: &Actor) -> String {
+    match actor {
+        Actor::Operator => "the operator".to_owned(),
+        Actor::Did(did) => did.to_string(),
+        Actor::Anonymous => "somebody who did not sign it".to_owned(),
+    }
+}
+
 /// The answer to a browser that asks whether a page may send the request at all.
-pub(crate) async fn preflight(headers: HeaderMap, _: Unsigned) -> Response {
+pub(crate) async fn preflight(State(app): State<Arc<App>>, headers: HeaderMap, _: Unsigned) -> Response {
+    if let Err(refused) = app.origins.check(&Source::of(&headers)) {
+        return error(&refused.into());
+    }
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
     answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
@@ -63,15 +104,27 @@ pub(crate) async fn wrong_method(_: Refused) -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": message }))).into_response()
 }
 
-/// Lets pages of every origin read every answer of this endpoint, errors too.
+/// Lets pages of every origin read every answer of this endpoint, errors too, so that a page that may not register can say why. What it may do is
+/// decided before.
 pub(crate) async fn allow_every_origin(mut response: Response) -> Response {
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response.headers_mut().insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
     response
+}
+
+/// `GET /ct-updater.js`: the button, for pages of every origin. It is the same for everybody.
+pub(crate) async fn script(_: Unsigned) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    ];
+    (headers, include_str!("../assets/ct-updater.js")).into_response()
 }
 
 fn error(failure: &Failure) -> Response {
     let status = match failure.status {
-        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,
     };
     (status, Json(json!({ "error": failure.body.error }))).into_response()

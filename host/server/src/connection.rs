@@ -1,32 +1,62 @@
 //! One connection: HTTP/1.1 with time limits for reading and for writing.
 
+use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt as _};
 
 use crate::options::{HEADER, ServerOptions};
+use crate::peer::Peer;
 
 /// Answers the requests of one connection until the client closes it, a time limit is up, or `shutdown`; then the request
 /// that is being answered is the last one.
-pub(crate) async fn serve(stream: TcpStream, router: Router, options: ServerOptions, shutdown: CancellationToken) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    options: Arc<ServerOptions>,
+    shutdown: CancellationToken,
+) {
     // Answers are small and whole; waiting for more to send would only delay them. Without it, all works all the same.
     let _ = stream.set_nodelay(true);
-    let stream = TokioIo::new(WriteTimeout::new(stream, options.write_timeout));
+    let stream = WriteTimeout::new(stream, options.write_timeout);
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let Some(tls) = &options.tls else { return answer(stream, router, &options, shutdown).await };
+    match timeout(options.header_timeout, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => answer(stream, router, &options, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(error = %error, "a client did not come to speak TLS"),
+        Err(_) => tracing::debug!("a client took too long to speak TLS"),
+    }
+}
+
+async fn answer<S, R>(stream: S, router: R, options: &ServerOptions, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    R: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
         .max_buf_size(HEADER)
-        .serve_connection(stream, TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

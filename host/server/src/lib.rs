@@ -9,6 +9,8 @@
 //! It speaks HTTP/1.1 without TLS, so it belongs on a loopback address or behind a proxy. Whatever a client sends, it gets a
 //! JSON answer of the 4xx kind that says what is wrong, and slow or many clients meet [limits](ServerOptions).
 
+mod activity;
+mod admin;
 mod answer;
 mod app;
 mod body;
@@ -17,15 +19,28 @@ mod charms;
 mod connection;
 mod form;
 mod hosts;
+mod login;
+mod metrics;
 mod options;
+mod origins;
+mod peer;
+mod permit;
+mod polling;
 mod query;
+mod rates;
 mod registrations;
 mod router;
 mod server;
 mod signed;
 mod spaces;
+mod tls;
 mod unsigned;
 
-pub use options::ServerOptions;
+pub use activity::Activity;
+pub use login::{LoginToken, LoginTokenError, RandomError};
+pub use options::{RegistrationPolicy, ServerOptions};
+pub use origins::{AllowedOrigin, ParseAllowedOriginError};
+pub use polling::{IntegrationView, Polling};
 pub use router::{Access, Endpoint, endpoints};
-pub use server::{BindError, ServeError, Server};
+pub use server::{BindError, ServeError, Server, Site};
+pub use tls::{Tls, TlsError};

@@ -2,6 +2,24 @@
 
 use std::time::Duration;
 
+use bg_identity::IntegrationId;
+
+use crate::login::LoginToken;
+use crate::origins::AllowedOrigin;
+use crate::tls::Tls;
+
+/// Who may register charms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegistrationPolicy {
+    /// Anybody, as the original allows: also by a request that is not signed.
+    #[default]
+    Open,
+    /// Whoever owns the charm's space, by a signed request; and the operator.
+    Signed,
+    /// The operator alone.
+    Closed,
+}
+
 /// Limits of a server, and the names by which it may be called.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -9,6 +27,20 @@ pub struct ServerOptions {
     /// address it listens on. A request to any other is refused: it may come from a page whose name was pointed at this server
     /// (DNS rebinding), or be a signed request that was meant for another server.
     pub allowed_hosts: Vec<String>,
+    /// Pages of which origins may register charms, beside those of this server itself; on a loopback address, pages that come from this
+    /// machine may as well.
+    pub allowed_origins: Vec<AllowedOrigin>,
+    /// Who may register charms.
+    pub registration: RegistrationPolicy,
+    /// The integrations for which charms may be registered; all, if there are none here.
+    pub integrations: Vec<IntegrationId>,
+    /// The certificate, if it is to speak TLS itself.
+    pub tls: Option<Tls>,
+    /// Whether a proxy in front speaks TLS. It is believed who the client is (`X-Forwarded-For`, `X-Forwarded-Proto`), so nobody else may reach
+    /// the server.
+    pub behind_proxy: bool,
+    /// What lets the operator in; a random one, if none is given.
+    pub login_token: Option<LoginToken>,
     /// Open connections; further ones wait in the system's queue. Each service that watches registrations holds one or two.
     pub max_connections: usize,
     /// How long a client may take to send a request's header, and how long a connection may be idle between requests.
@@ -22,10 +54,16 @@ pub struct ServerOptions {
 }
 
 impl Default for ServerOptions {
-    /// 256 connections; 30 s for a header, a body and each write; 10 s to drain.
+    /// Anybody registers, from this machine's pages; no TLS. 256 connections; 30 s for a header, a body and each write; 10 s to drain.
     fn default() -> Self {
         Self {
             allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            registration: RegistrationPolicy::Open,
+            integrations: Vec::new(),
+            tls: None,
+            behind_proxy: false,
+            login_token: None,
             max_connections: 256,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
@@ -37,6 +75,9 @@ impl Default for ServerOptions {
 
 /// The largest body of a request about registrations: one entry takes about 200 bytes.
 pub(crate) const REGISTRATION_BODY: usize = 64 * 1024;
+
+/// The largest body of a form.
+pub(crate) const FORM_BODY: usize = 4 * 1024;
 
 /// The largest body of a deployment: a source file and initial values.
 pub(crate) const DEPLOY_BODY: usize = 4 * 1024 * 1024;

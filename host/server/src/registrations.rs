@@ -11,6 +11,7 @@ use http::{StatusCode, Uri};
 
 use crate::answer::Failure;
 use crate::app::App;
+use crate::permit;
 use crate::options::{BODY, NO_BODY, REGISTRATION_BODY};
 use crate::query::{CharmPath, IntegrationPath, parameter};
 use crate::signed::Signed;
@@ -43,8 +44,9 @@ pub(crate) async fn changes(
 }
 
 /// `POST /api/v1/registrations`
-pub(crate) async fn register(signed: SignedForm) -> Result<Json<Registration>, Failure> {
+pub(crate) async fn register(State(app): State<Arc<App>>, signed: SignedForm) -> Result<Json<Registration>, Failure> {
     let api::Register { charm, integration } = signed.json()?;
+    permit::registration(&app, &signed.caller, &charm, &integration).await?;
     Ok(Json(signed.caller.register(&charm, &integration).await?))
 }
 

@@ -9,15 +9,29 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on, post};
 use axum::{Json, Router};
 use bg_charms::api::{ErrorCode, path};
-use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Method, StatusCode, Uri};
 use serde_json::json;
 
+use crate::admin::{self, Operator};
 use crate::answer::Failure;
 use crate::app::App;
 use crate::body::discard;
 use crate::unsigned::{Refused, Unsigned};
+use crate::metrics::{self, Measured};
 use crate::{button, charms, registrations, spaces};
+
+/// The script of the button, for pages of every origin; the path that its users write.
+const UPDATER: &str = "/ct-updater.js";
+/// Where monitoring systems look.
+const METRICS: &str = "/metrics";
+
+/// For answers that are no pages: should a browser show one all the same, it can neither load nor do anything.
+const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// One endpoint of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +53,10 @@ pub enum Access {
     Open,
     /// Anybody, and pages of every origin.
     Pages,
-    /// Whoever signs, as far as access lists allow.
+    /// Whoever signs, as far as access lists allow; and the operator, with the login token.
     Signed,
+    /// The operator: with the login token, or in a session that was begun with it.
+    Operator,
 }
 
 /// Every endpoint, so that what must hold for all of them can be tried on all of them.
@@ -78,7 +94,11 @@ fn table() -> Vec<Row> {
     let registration = "/api/v1/registrations/{space}/{charm}";
     let interval = "/api/v1/registrations/{space}/{charm}/interval";
     let (in_space, acl) = ("/api/v1/spaces/{space}/charms", "/api/v1/spaces/{space}/acl");
-    vec![
+    let metrics = on(MethodFilter::GET, metrics);
+    let updater = on(MethodFilter::GET, button::script);
+    let mut all = vec![
+        (open(Method::GET, UPDATER, Access::Pages, false), updater),
+        (open(Method::GET, METRICS, Access::Operator, false), metrics),
         (open(Method::GET, path::HEALTH, Access::Open, false), health),
         (open(Method::POST, path::BUTTON, Access::Pages, true), button),
         signed(Method::GET, path::REGISTRATIONS, Body::None, registrations::list),
@@ -104,7 +124,9 @@ fn table() -> Vec<Row> {
         signed(Method::POST, in_space, Body::Json, spaces::deploy),
         signed(Method::GET, acl, Body::None, spaces::acl),
         signed(Method::PUT, acl, Body::Json, spaces::set_acl),
-    ]
+    ];
+    all.extend(admin::table());
+    all
 }
 
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -132,7 +154,24 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NOTHING);
+    headers.entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     response
+}
+
+/// `GET /metrics`
+async fn metrics(State(app): State<Arc<App>>, operator: Operator) -> Response {
+    let registrations = match app.counts.get(&operator.handle).await {
+        Ok(counts) => admin::by_state(&counts),
+        Err(error) => return Failure::from(error).into_response(),
+    };
+    let measured = Measured { registrations, database: app.runtime.size() };
+    match app.activity.metrics().encode(&measured, app.polling.as_deref()) {
+        Ok(text) => ([(CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE))], text).into_response(),
+        Err(error) => Failure::of(ErrorCode::Unavailable, error).into_response(),
+    }
 }
 
 async fn health(_: Unsigned) -> Response {

@@ -12,8 +12,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::activity::Activity;
 use crate::app::App;
+use crate::login::{LoginToken, RandomError};
 use crate::options::ServerOptions;
+use crate::peer::Peer;
+use crate::polling::Polling;
 use crate::{connection, router};
 
 /// Why a server cannot listen.
@@ -35,6 +39,16 @@ pub enum BindError {
         "cannot listen on {0}: this machine does not have that address; --listen 127.0.0.1:8000 works on every machine"
     )]
     NotHere(SocketAddr),
+    /// Others could reach it, and read along.
+    #[error(
+        "{0} can be reached from other machines, and what the operator and services send would be readable on the way: give the server a \
+         certificate (--tls-cert FILE --tls-key FILE), or put a proxy that speaks TLS in front and say so (--behind-proxy), or listen on \
+         127.0.0.1"
+    )]
+    Exposed(SocketAddr),
+    /// There is no token to let the operator in with.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// The system refused for another reason.
     #[error("cannot listen on {address}: {source}")]
     Other {
@@ -58,12 +72,31 @@ pub enum ServeError {
     },
 }
 
+/// What a server offers.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The charm runtime.
+    pub runtime: Arc<LocalRuntime>,
+    /// What guests of this process do.
+    pub activity: Arc<Activity>,
+    /// The poll loop of this process, if there is one.
+    pub polling: Option<Arc<Polling>>,
+}
+
+/// A charm runtime that another process polls, and of whose guests nothing is told.
+impl From<Arc<LocalRuntime>> for Site {
+    fn from(runtime: Arc<LocalRuntime>) -> Self {
+        Self { runtime, activity: Activity::new(), polling: None }
+    }
+}
+
 /// A server that listens, and answers once [`serve`](Self::serve) is called.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     options: ServerOptions,
+    login_token: LoginToken,
     /// From the moment it listens: no earlier signature was meant for this process.
     nonces: NonceCache,
 }
@@ -82,10 +115,17 @@ impl Server {
             io::ErrorKind::AddrNotAvailable => BindError::NotHere(address),
             _ => BindError::Other { address, source },
         };
+        if !address.ip().to_canonical().is_loopback() && options.tls.is_none() && !options.behind_proxy {
+            return Err(BindError::Exposed(address));
+        }
+        let login_token = match &options.login_token {
+            Some(token) => token.clone(),
+            None => LoginToken::random()?,
+        };
         let nonces = NonceCache::new();
         let listener = TcpListener::bind(address).await.map_err(explain)?;
         let address = listener.local_addr().map_err(explain)?;
-        Ok(Self { listener, address, options, nonces })
+        Ok(Self { listener, address, options, login_token, nonces })
     }
 
     /// Where it listens, with the real port.
@@ -93,18 +133,25 @@ impl Server {
         self.address
     }
 
+    /// What lets the operator in.
+    pub fn login_token(&self) -> &LoginToken {
+        &self.login_token
+    }
+
     /// Answers requests until `shutdown`. Then no new ones are taken, long polls are answered at once, and the requests that
     /// are being answered have the drain time to finish. Dropping the future closes every connection.
-    pub async fn serve(self, runtime: Arc<LocalRuntime>, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { listener, address, options, nonces } = self;
-        let router = router::router(Arc::new(App::new(runtime, address, &options, nonces, shutdown.clone())));
+    pub async fn serve(self, site: impl Into<Site>, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let Self { listener, address, options, login_token, nonces } = self;
+        let options = Arc::new(options);
+        let app = App::new(site.into(), address, &options, &login_token, nonces, shutdown.clone());
+        let router = router::router(Arc::new(app));
         let places = Arc::new(Semaphore::new(options.max_connections));
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                (stream, place) = accept(&listener, &places) => {
-                    let serving = connection::serve(stream, router.clone(), options.clone(), shutdown.clone());
+                (stream, peer, place) = accept(&listener, &places) => {
+                    let serving = connection::serve(stream, peer, router.clone(), options.clone(), shutdown.clone());
                     connections.spawn(async move {
                         serving.await;
                         drop(place);
@@ -136,11 +183,11 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Waits for a free place, then for a connection.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Peer, OwnedSemaphorePermit) {
     let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, peer)) => return (stream, Peer(peer), place),
             // The client was gone before it was its turn.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
+use bg_charms::api::ErrorCode;
 use bg_charms::{Actor, LocalHandle};
 use bg_identity::http_signature::{SignatureError, verify};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::answer::Failure;
 use crate::app::App;
 use crate::body::discard;
+use crate::login::bearer;
 
 const SIGNATURE_HEADERS: [&str; 3] = ["signature-input", "signature", "content-digest"];
 
@@ -21,7 +25,7 @@ const SIGNATURE_HEADERS: [&str; 3] = ["signature-input", "signature", "content-d
 /// with `NO_BODY`.
 pub(crate) struct Signed<const LIMIT: usize> {
     pub(crate) caller: LocalHandle,
-    body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl<const LIMIT: usize> Signed<LIMIT> {
@@ -39,6 +43,9 @@ impl<const LIMIT: usize> FromRequest<Arc<App>> for Signed<LIMIT> {
         let (parts, body) = request.into_parts();
         // The router has refused other names; this one is part of what is signed.
         let authority = app.hosts.check(&parts.uri, &parts.headers)?;
+        if let Some(token) = bearer(&parts.headers) {
+            return Self::by_token(app, &parts, body, token).await;
+        }
         // Without a signature there is no reason to hold a body.
         if let Some(missing) = SIGNATURE_HEADERS.into_iter().find(|name| !parts.headers.contains_key(*name)) {
             discard(body).await;
@@ -53,6 +60,22 @@ impl<const LIMIT: usize> FromRequest<Arc<App>> for Signed<LIMIT> {
             check_type(&parts.headers)?;
         }
         Ok(Self { caller: app.runtime.as_actor(Actor::Did(verified.did)), body })
+    }
+}
+
+impl<const LIMIT: usize> Signed<LIMIT> {
+    /// The operator's own token in place of a signature: for tools that sign nothing.
+    async fn by_token(app: &Arc<App>, parts: &Parts, body: Body, token: &str) -> Result<Self, Failure> {
+        if !app.logins.is_token(token) {
+            discard(body).await;
+            app.login_rate.take(app.client(&parts.extensions, &parts.headers))?;
+            return Err(Failure::of(ErrorCode::Signature, "the Authorization header has another token than the operator's"));
+        }
+        let body = app.bodies.receive(&parts.headers, body, LIMIT).await?;
+        if !body.is_empty() {
+            check_type(&parts.headers)?;
+        }
+        Ok(Self { caller: app.runtime.as_actor(Actor::Operator), body })
     }
 }
 

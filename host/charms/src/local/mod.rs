@@ -110,6 +110,11 @@ impl LocalRuntime {
         SqlitePollStore::new(Arc::clone(&self.database))
     }
 
+    /// How large the database and its write-ahead log are, bytes.
+    pub fn size(&self) -> u64 {
+        self.database.size()
+    }
+
     fn handlers(&self) -> Result<&Handlers, RuntimeError> {
         self.handlers.as_ref().ok_or_else(|| {
             RuntimeError::Unavailable("it was opened without script.wasm, the component that runs charms".into())

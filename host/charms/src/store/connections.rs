@@ -57,6 +57,13 @@ impl Database {
         })
     }
 
+    /// The file and its write-ahead log, bytes.
+    pub(crate) fn size(&self) -> u64 {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        [self.path.as_path(), Path::new(&log)].into_iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    }
+
     /// Runs `work`, which may write, and what it writes is kept, durably, if it succeeds, or else undone. It runs to its end even if
     /// the caller stops waiting.
     pub(crate) async fn write<T: Send + 'static>(

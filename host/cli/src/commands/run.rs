@@ -4,13 +4,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
+use anyhow::bail;
+use bg_server::{Activity, Polling, Server, Site};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Common, RunArgs};
 use crate::confine::Confinement;
 use crate::reload::{self, Reloader, Watcher};
-use crate::{config, connect, integrations};
+use crate::{config, connect, integrations, listening};
+
+/// How many polls may be asked for at once, before whoever asks waits.
+const REQUESTS: usize = 64;
 
 /// Adds what the configuration file says, tells what the service needs to open, and starts what looks after its components.
 pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Confinement, Option<Watcher>)> {
@@ -18,6 +23,9 @@ pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Co
         config::merge_file(args, &path)?;
     }
     let mut confinement = connect::confinement(common)?;
+    if let Some(listen) = args.listen {
+        confinement = listening::confine(confinement, listen, &args.server);
+    }
     for component in &args.component {
         confinement = confinement.read(component).read(&integrations::manifest_beside(component));
     }
@@ -36,8 +44,15 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let limits = args.handlers.limits();
-    let sandbox = connect::sandbox(common, &limits.sandbox)?;
-    let gate = connect::gate(&args.handlers, Vec::new());
+    // Before anything that takes a while: a mistake there is told at once.
+    let server = match args.listen {
+        Some(listen) => Some(listening::bind(listen, &args.server).await?),
+        None => None,
+    };
+    let activity = Activity::new();
+    let sandbox = connect::observed_sandbox(common, &limits.sandbox, activity.call_observer())?;
+    let listeners = server.iter().map(Server::local_addr).collect();
+    let gate = connect::gate(&args.handlers, listeners, Some(&activity));
     let starting = async {
         let loaded = integrations::load(&sandbox, &args.component, &args.grants, &args.sha256).await?;
         anyhow::Ok((loaded, connect::service(common, &args.handlers, &sandbox, &gate).await?))
@@ -56,6 +71,23 @@ pub(crate) async fn run(
     if args.interval.is_none() {
         options.intervals = reload::intervals(&loaded);
     }
+    let (requests, asked) = mpsc::channel(REQUESTS);
+    let known = loaded.iter().map(|loaded| loaded.followed().manifest.integration.id).collect();
+    options.on_poll = Some(activity.poll_hook(known));
+    let polling = Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval);
+    let polling = Arc::new(polling);
+    for loaded in &loaded {
+        polling.set_integration(loaded.view());
+        activity.component_loaded(loaded.is_from_cache());
+    }
+    let site = match (&server, service.local) {
+        (Some(_), Some(runtime)) => Some(Site { runtime, activity, polling: Some(polling.clone()) }),
+        (Some(_), None) => bail!(
+            "--listen offers the local charm runtime, and this service polls {}; leave it out: the admin page is there",
+            service.shown
+        ),
+        (None, _) => None,
+    };
     let components = loaded.iter().map(integrations::Loaded::followed).collect();
     let mut linked: Vec<Arc<dyn Integration>> = Vec::new();
     for loaded in loaded {
@@ -63,7 +95,7 @@ pub(crate) async fn run(
     }
 
     tracing::info!("polling the charms of {}", service.shown);
-    let mut poller = Poller::new(runtime.clone(), store, linked, options);
+    let mut poller = Poller::new(runtime.clone(), store, linked, options).with_requests(asked);
     if let Some(watcher) = watcher {
         let reloader = Reloader {
             sandbox,
@@ -75,12 +107,27 @@ pub(crate) async fn run(
             pins: args.sha256,
             asked_intervals: args.interval.is_none(),
             components,
+            polling,
         };
         let (replaced, replacements) = mpsc::channel(1);
         poller = poller.with_replacements(replacements);
         tokio::spawn(reloader.follow(watcher, replaced, shutdown.clone()));
     }
-    let summary = poller.run(shutdown).await?;
+    // The server stops with the loop, whatever ends that.
+    let stopping = shutdown.child_token();
+    let serving = server.zip(site).map(|(server, site)| {
+        tracing::info!("listening on {}", listening::url(&server, &args.server));
+        listening::announce(common, &server, &args.server);
+        tokio::spawn(server.serve(site, stopping.clone()))
+    });
+    let ended = poller.run(shutdown).await;
+    stopping.cancel();
+    if let Some(serving) = serving
+        && let Ok(Err(error)) = serving.await
+    {
+        tracing::warn!("{error}");
+    }
+    let summary = ended?;
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
     let failed = args.once && (summary.failed() > 0 || summary.failed_lists > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -1,20 +1,18 @@
-//! `serve`: the local charm runtime over HTTP.
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+//! `serve`: the local charm runtime over HTTP, with its admin page.
 
 use anyhow::bail;
 use bg_charms::Role;
-use bg_server::{Server, ServerOptions};
+use bg_server::{Activity, Site};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Common, ServeArgs};
 use crate::confine::Confinement;
-use crate::connect;
 use crate::paths::DataDir;
+use crate::{connect, listening};
 
 /// Tells what the service needs to open.
 pub(crate) fn prepare(common: &Common, args: &ServeArgs) -> anyhow::Result<Confinement> {
-    Ok(connect::confinement(common)?.listen(args.listen.port()))
+    Ok(listening::confine(connect::confinement(common)?, args.listen, &args.server))
 }
 
 /// Serves until `shutdown`. [`prepare`] comes first.
@@ -25,48 +23,23 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     connect::operator(common)?;
     let data_dir = DataDir::open(common.data_dir.as_deref())?;
     let mut lock = connect::lock(&data_dir.runtime_database(), Role::Serve)?;
-    let options = ServerOptions { allowed_hosts: args.allow_host.clone(), ..ServerOptions::default() };
-    let server = Server::bind_with(args.listen, options).await?;
+    let server = listening::bind(args.listen, &args.server).await?;
     let address = server.local_addr();
-    let gate = connect::gate(&args.handlers, vec![address]);
+    let activity = Activity::new();
+    let gate = connect::gate(&args.handlers, vec![address], Some(&activity));
     tracing::info!("starting; the first start compiles script.wasm");
-    let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
+    let sandbox = connect::observed_sandbox(common, &args.handlers.limits().sandbox, activity.call_observer())?;
     let runtime = tokio::select! {
         runtime = connect::open_with_handlers(common, &data_dir, &args.handlers, &sandbox, &gate) => runtime?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    lock.set_url(format!("http://{}", reachable(address)))?;
-    tracing::info!("listening on http://{address} (charm runtime in {})", data_dir.path().display());
-    if let Err(error) = server.serve(runtime, shutdown).await {
+    lock.set_url(listening::url(&server, &args.server))?;
+    let scheme = if args.server.tls_cert.is_some() { "https" } else { "http" };
+    tracing::info!("listening on {scheme}://{address} (charm runtime in {})", data_dir.path().display());
+    listening::announce(common, &server, &args.server);
+    if let Err(error) = server.serve(Site { runtime, activity, polling: None }, shutdown).await {
         tracing::warn!("{error}");
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// How this machine reaches what listens there: "any address" is no address to call.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_any_address_is_reached_on_loopback() {
-        for (listens, reached) in [
-            ("0.0.0.0:8000", "127.0.0.1:8000"),
-            ("[::]:8000", "[::1]:8000"),
-            ("127.0.0.1:8000", "127.0.0.1:8000"),
-            ("192.168.0.5:80", "192.168.0.5:80"),
-        ] {
-            assert_eq!(reachable(listens.parse().unwrap()), reached.parse().unwrap());
-        }
-    }
 }

@@ -1,0 +1,91 @@
+//! What listens: the API of the local charm runtime, and the admin page.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::Context as _;
+use bg_server::{LoginToken, Server, ServerOptions, Tls};
+use serde_json::json;
+
+use crate::args::{Common, LogFormat, ServerArgs};
+use crate::confine::Confinement;
+
+/// What a server needs to open.
+pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &ServerArgs) -> Confinement {
+    let files = [&args.tls_cert, &args.tls_key].into_iter().flatten();
+    files.fold(confinement.listen(listen.port()), |confinement, file| confinement.read(file))
+}
+
+/// Listens, as the options say.
+pub(crate) async fn bind(listen: SocketAddr, args: &ServerArgs) -> anyhow::Result<Server> {
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(Tls::read(certificate, key)?),
+        _ => None,
+    };
+    let chosen = args.login_token.clone().map(LoginToken::chosen).transpose();
+    let options = ServerOptions {
+        allowed_hosts: args.allow_host.clone(),
+        allowed_origins: args.allow_origin.clone(),
+        registration: args.registration.map(Into::into).unwrap_or_default(),
+        integrations: args.allow_integration.clone(),
+        tls,
+        behind_proxy: args.behind_proxy,
+        login_token: chosen.context("--login-token (BG_WASM_HOST_LOGIN_TOKEN)")?,
+        ..ServerOptions::default()
+    };
+    Ok(Server::bind_with(listen, options).await?)
+}
+
+/// Where this machine reaches the server.
+pub(crate) fn url(server: &Server, args: &ServerArgs) -> String {
+    let address = reachable(server.local_addr());
+    match (&args.tls_cert, args.allow_host.first()) {
+        // A certificate is for a name.
+        (Some(_), Some(name)) => format!("https://{name}:{}", address.port()),
+        (Some(_), None) => format!("https://{address}"),
+        (None, _) => format!("http://{address}"),
+    }
+}
+
+/// Tells the operator where the admin page is, and lets them in. This is not a line of the log, which may be kept, or sent elsewhere; what the
+/// operator has chosen is not said at all.
+pub(crate) fn announce(common: &Common, server: &Server, args: &ServerArgs) {
+    let page = format!("{}/admin", url(server, args));
+    let token = args.login_token.is_none().then(|| server.login_token().expose());
+    let text = match (common.log_format, token) {
+        // The part behind `#` stays in the browser.
+        (LogFormat::Text, Some(token)) => format!("The admin page: {page}/login#{token}"),
+        (LogFormat::Text, None) => format!("The admin page: {page}"),
+        (LogFormat::Json, Some(token)) => json!({ "adminPage": page, "loginToken": token }).to_string(),
+        (LogFormat::Json, None) => json!({ "adminPage": page }).to_string(),
+    };
+    // Where standard error is gone, nobody is left to be told.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// How this machine reaches what listens there: "any address" is no address to call.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_any_address_is_reached_on_loopback() {
+        for (listens, reached) in [
+            ("0.0.0.0:8000", "127.0.0.1:8000"),
+            ("[::]:8000", "[::1]:8000"),
+            ("127.0.0.1:8000", "127.0.0.1:8000"),
+            ("192.168.0.5:80", "192.168.0.5:80"),
+        ] {
+            assert_eq!(reachable(listens.parse().unwrap()), reached.parse().unwrap());
+        }
+    }
+}

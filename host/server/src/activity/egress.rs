@@ -1,0 +1,174 @@
+//! Requests of guests: the newest, and what was denied.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bg_egress::{AuditRecord, Decision, Owner};
+use bg_poller::UnixMillis;
+
+/// How many different denials are kept of each owner: an operator decides about one at a time, and guests can invent hosts without end.
+const DENIALS: usize = 50;
+/// How many of the newest requests are kept of each owner.
+const NEWEST: usize = 50;
+
+/// What was denied, or would be, once or often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    pub(crate) method: String,
+    pub(crate) origin: String,
+    /// The path of the newest one.
+    pub(crate) path: String,
+    /// What refused it.
+    pub(crate) rule: String,
+    /// The option that would allow it.
+    pub(crate) option: Option<String>,
+    /// Whether it was sent all the same, since the gate only reports.
+    pub(crate) sent: bool,
+    /// The charm that the newest one was for.
+    pub(crate) charm: Option<String>,
+    pub(crate) count: u64,
+    pub(crate) newest: UnixMillis,
+}
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) at: UnixMillis,
+    pub(crate) method: String,
+    pub(crate) origin: String,
+    pub(crate) path: String,
+    pub(crate) decision: Decision,
+    pub(crate) credential: bool,
+    pub(crate) status: Option<u16>,
+    pub(crate) bytes: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) error: Option<String>,
+}
+
+/// The requests of one owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OwnerEgress {
+    pub(crate) allowed: u64,
+    pub(crate) denied: u64,
+    pub(crate) would_deny: u64,
+    pub(crate) bytes: u64,
+    /// The newest first.
+    pub(crate) denials: VecDeque<Denial>,
+    /// The newest first.
+    pub(crate) newest: VecDeque<Sent>,
+}
+
+/// All requests.
+#[derive(Debug, Default)]
+pub(crate) struct Egress(BTreeMap<Owner, OwnerEgress>);
+
+impl Egress {
+    pub(crate) fn note(&mut self, record: &AuditRecord, at: UnixMillis) {
+        if !self.0.contains_key(&record.owner) {
+            self.0.insert(record.owner.clone(), OwnerEgress::default());
+        }
+        if let Some(owner) = self.0.get_mut(&record.owner) {
+            owner.note(record, at);
+        }
+    }
+
+    pub(crate) fn of(&self, owner: &Owner) -> OwnerEgress {
+        self.0.get(owner).cloned().unwrap_or_default()
+    }
+}
+
+impl OwnerEgress {
+    fn note(&mut self, record: &AuditRecord, at: UnixMillis) {
+        let AuditRecord { method, origin, path, decision, .. } = record;
+        match decision {
+            Decision::Allowed => self.allowed += 1,
+            Decision::Denied => self.denied += 1,
+            Decision::WouldDeny => self.would_deny += 1,
+        }
+        self.bytes = self.bytes.saturating_add(record.bytes);
+        if *decision != Decision::Allowed {
+            self.deny(record, at);
+        }
+        self.newest.truncate(NEWEST - 1);
+        self.newest.push_front(Sent {
+            at,
+            method: method.clone(),
+            origin: origin.clone(),
+            path: path.clone(),
+            decision: *decision,
+            credential: record.credential,
+            status: record.status.map(|status| status.as_u16()),
+            bytes: record.bytes,
+            elapsed: record.elapsed,
+            error: record.error.clone(),
+        });
+    }
+
+    fn deny(&mut self, record: &AuditRecord, at: UnixMillis) {
+        let sent = record.decision == Decision::WouldDeny;
+        let is_it = |denial: &Denial| {
+            (&denial.method, &denial.origin, &denial.rule, &denial.option, denial.sent)
+                == (&record.method, &record.origin, &record.rule, &record.option, sent)
+        };
+        let known = self.denials.iter().position(is_it).and_then(|place| self.denials.remove(place));
+        let count = known.map_or(0, |denial| denial.count) + 1;
+        self.denials.truncate(DENIALS - 1);
+        self.denials.push_front(Denial {
+            method: record.method.clone(),
+            origin: record.origin.clone(),
+            path: record.path.clone(),
+            rule: record.rule.clone(),
+            option: record.option.clone(),
+            sent,
+            charm: record.charm.clone(),
+            count,
+            newest: at,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(host: &str, decision: Decision) -> AuditRecord {
+        AuditRecord {
+            owner: Owner::Charms,
+            charm: None,
+            method: "GET".to_owned(),
+            origin: format!("https://{host}"),
+            path: "/x".to_owned(),
+            rule: "no grant".to_owned(),
+            decision,
+            option: Some(format!("--allow-charm-http https://{host}/")),
+            credential: false,
+            address: None,
+            status: None,
+            bytes: 3,
+            elapsed: Duration::ZERO,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_denial_that_comes_again_is_counted_and_others_do_not_push_it_out() {
+        let mut egress = Egress::default();
+        egress.note(&record("a.example", Decision::Denied), UnixMillis(1));
+        egress.note(&record("b.example", Decision::Allowed), UnixMillis(2));
+        for number in 0..DENIALS as u64 - 1 {
+            egress.note(&record(&format!("{number}.example"), Decision::WouldDeny), UnixMillis(3 + number));
+        }
+        egress.note(&record("a.example", Decision::Denied), UnixMillis(100));
+        let owner = egress.of(&Owner::Charms);
+        assert_eq!((owner.allowed, owner.denied, owner.would_deny), (1, 2, DENIALS as u64 - 1));
+        assert_eq!(owner.bytes, 3 * (DENIALS as u64 + 2));
+        assert_eq!((owner.denials.len(), owner.newest.len()), (DENIALS, NEWEST));
+        assert_eq!((owner.denials[0].count, owner.denials[0].newest), (2, UnixMillis(100)));
+        assert_eq!(owner.denials[0].option.as_deref(), Some("--allow-charm-http https://a.example/"));
+        for number in 0..DENIALS * 2 {
+            egress.note(&record(&format!("more-{number}.example"), Decision::Denied), UnixMillis(200));
+        }
+        assert_eq!(egress.of(&Owner::Charms).denials.len(), DENIALS);
+        assert_eq!(egress.of(&Owner::Integration("mail".parse().unwrap())), OwnerEgress::default());
+    }
+}

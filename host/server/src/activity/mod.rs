@@ -1,0 +1,90 @@
+//! What guests of this process have done lately, for pages and metrics: their calls and their requests. It is kept in memory, within limits.
+
+mod calls;
+mod egress;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bg_egress::{AuditHook, Owner};
+use bg_identity::IntegrationId;
+use bg_poller::{PollHook, UnixMillis};
+use bg_sandbox::CallObserver;
+
+use calls::Calls;
+pub(crate) use calls::CallTotals;
+use egress::Egress;
+pub(crate) use egress::{Denial, OwnerEgress, Sent};
+
+use crate::metrics::Metrics;
+
+/// What guests do, as hooks are told of it.
+#[derive(Default)]
+pub struct Activity {
+    calls: Mutex<Calls>,
+    egress: Mutex<Egress>,
+    metrics: Metrics,
+}
+
+impl Activity {
+    /// Nothing yet.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// For the gate: notes each request.
+    pub fn audit_hook(self: &Arc<Self>) -> AuditHook {
+        let this = self.clone();
+        Arc::new(move |record| {
+            this.metrics.request(record);
+            this.egress().note(record, UnixMillis::now());
+        })
+    }
+
+    /// For the sandbox: notes each call.
+    pub fn call_observer(self: &Arc<Self>) -> CallObserver {
+        let this = self.clone();
+        CallObserver::new(move |record| {
+            this.metrics.call(record);
+            this.calls().note(record);
+        })
+    }
+
+    /// For the poll loop: counts each poll. `known`: the integrations that have a component.
+    pub fn poll_hook(self: &Arc<Self>, known: BTreeSet<IntegrationId>) -> PollHook {
+        let this = self.clone();
+        Arc::new(move |event| this.metrics.poll(event, &known))
+    }
+
+    /// Counts a component that was loaded: compiled, or from the cache.
+    pub fn component_loaded(&self, from_cache: bool) {
+        self.metrics.component_loaded(from_cache);
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn calls_of(&self, owner: &Owner) -> Vec<(&'static str, CallTotals)> {
+        self.calls().of(owner)
+    }
+
+    pub(crate) fn egress_of(&self, owner: &Owner) -> OwnerEgress {
+        self.egress().of(owner)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn egress(&self) -> MutexGuard<'_, Egress> {
+        self.egress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Activity").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! Who may see the pages, and from where they may be used.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Redirect, Response};
+use bg_charms::{Actor, LocalHandle};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+
+use super::{login, page};
+use crate::app::App;
+use crate::body::discard;
+use crate::login::Login;
+use crate::options::FORM_BODY;
+use crate::origins::Source;
+
+/// A request of the operator's.
+pub(crate) struct Operator {
+    pub(crate) handle: LocalHandle,
+    pub(crate) headers: HeaderMap,
+}
+
+impl FromRequestParts<Arc<App>> for Operator {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        if app.logins.of(&parts.headers, Instant::now()).is_some() {
+            let handle = app.runtime.as_actor(Actor::Operator);
+            return Ok(Self { handle, headers: parts.headers.clone() });
+        }
+        let is_page = parts.method == Method::GET && accepts_html(&parts.headers);
+        if is_page {
+            let here = parts.uri.path_and_query().map_or("/admin", |here| here.as_str());
+            return Err(Redirect::to(&login::address(here)).into_response());
+        }
+        Err(page::text(StatusCode::UNAUTHORIZED, "only the operator may do this; log in at /admin/login, or send the login token as a bearer token"))
+    }
+}
+
+/// Browsers say so when a person opens a page.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// A request of the operator's that changes something: one that no page of others can have made.
+pub(crate) struct Change {
+    pub(crate) handle: LocalHandle,
+    pub(crate) form: Form,
+}
+
+impl FromRequest<Arc<App>> for Change {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let refused = match app.logins.of(&parts.headers, Instant::now()) {
+            None => Some(page::text(StatusCode::UNAUTHORIZED, "only the operator may do this; log in at /admin/login")),
+            Some(Login::Session) if Source::of(&parts.headers) != Source::Own => Some(page::text(StatusCode::FORBIDDEN, FOREIGN)),
+            Some(Login::Session | Login::Token) => None,
+        };
+        if let Some(refused) = refused {
+            discard(body).await;
+            return Err(refused);
+        }
+        let body = app.bodies.receive(&parts.headers, body, FORM_BODY).await;
+        let body = body.map_err(|error| page::text(StatusCode::BAD_REQUEST, &error.to_string()))?;
+        Ok(Self { handle: app.runtime.as_actor(Actor::Operator), form: Form::parse(&body) })
+    }
+}
+
+/// Why what another page sends is refused.
+pub(super) const FOREIGN: &str = "this was sent by a page of another origin, or by a program that does not say where it comes from; only this \
+                                  server's own pages may do that with the operator's session";
+
+/// What a form sent.
+pub(crate) struct Form(Vec<(String, String)>);
+
+impl Form {
+    pub(crate) fn parse(body: &[u8]) -> Self {
+        Self(url::form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    /// The first value of a field.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+}

@@ -1,0 +1,174 @@
+//! What the operator does with a registration.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use bg_charms::LocalHandle;
+use bg_poller::{CharmRef, CharmRuntime, RuntimeError, UPDATER_STREAMS};
+use http::{StatusCode, Uri};
+use serde_json::json;
+
+use super::access::{Change, Operator};
+use super::{link, page};
+use crate::app::App;
+use crate::query::CharmPath;
+
+/// The reason that a registration shows which was disabled here.
+const BY_HAND: &str = "by hand";
+
+/// What was done, as the next page says it. Its name is in the address, so that it can say nothing else.
+#[derive(Clone, Copy)]
+enum Said {
+    Runs,
+    Enabled,
+    Disabled,
+    Removed,
+}
+
+impl Said {
+    const ALL: [Self; 4] = [Self::Runs, Self::Enabled, Self::Disabled, Self::Removed];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Runs => "runs",
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Removed => "removed",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Runs => "It runs now; what comes of it shows here.",
+            Self::Enabled => "Enabled; it is polled at once.",
+            Self::Disabled => "Disabled; it is polled no more.",
+            Self::Removed => "Removed; it is polled no more.",
+        }
+    }
+}
+
+/// What is to be said of the last action.
+pub(super) fn notice(uri: &Uri) -> Option<&'static str> {
+    let mut pairs = url::form_urlencoded::parse(uri.query()?.as_bytes());
+    let (_, name) = pairs.find(|(key, _)| key == "said")?;
+    Said::ALL.into_iter().find(|said| said.name() == name).map(Said::text)
+}
+
+/// Back to where the form was, which says what was done.
+fn done(change: &Change, charm: &CharmRef, said: Said) -> Response {
+    let back = change.form.get("back").filter(|back| link::is_own(back)).map_or_else(|| link::charm(charm), str::to_owned);
+    let separator = if back.contains('?') { '&' } else { '?' };
+    page::see(&format!("{back}{separator}said={}", said.name()))
+}
+
+fn log(charm: &CharmRef, what: &str) {
+    tracing::info!(target: "admin", %charm, "{what} by the operator: {charm}");
+}
+
+/// `POST /admin/charms/{space}/{charm}/enable`
+pub(super) async fn enable(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
+    match change.handle.set_disabled(&charm, None).await {
+        Ok(_) => {
+            log(&charm, "enabled");
+            app.counts.forget().await;
+            done(&change, &charm, Said::Enabled)
+        }
+        Err(error) => page::failed(&error),
+    }
+}
+
+/// `POST /admin/charms/{space}/{charm}/disable`
+pub(super) async fn disable(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
+    match change.handle.set_disabled(&charm, Some(BY_HAND)).await {
+        Ok(_) => {
+            log(&charm, "disabled");
+            app.counts.forget().await;
+            done(&change, &charm, Said::Disabled)
+        }
+        Err(error) => page::failed(&error),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "remove.html")]
+struct AskToRemove {
+    name: String,
+    page: String,
+    space: String,
+    charm: String,
+}
+
+/// `GET /admin/charms/{space}/{charm}/remove`
+pub(super) async fn ask_to_remove(CharmPath(charm): CharmPath, operator: Operator) -> Response {
+    match operator.handle.overview_of(&charm).await {
+        Ok(Some(row)) => page::html(
+            StatusCode::OK,
+            &AskToRemove {
+                name: row.name.unwrap_or_else(|| link::short(charm.charm.as_str())),
+                page: link::charm(&charm),
+                space: charm.space.to_string(),
+                charm: charm.charm.to_string(),
+            },
+        ),
+        Ok(None) => not_registered(&charm),
+        Err(error) => page::failed(&error),
+    }
+}
+
+fn not_registered(charm: &CharmRef) -> Response {
+    page::problem(StatusCode::NOT_FOUND, "Not registered", &format!("{charm} is not registered to be polled."))
+}
+
+/// `POST /admin/charms/{space}/{charm}/remove`
+pub(super) async fn remove(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
+    match change.handle.remove(&charm).await {
+        Ok(true) => {
+            log(&charm, "removed");
+            app.counts.forget().await;
+            // The page of the charm itself is gone.
+            let change = Change { form: super::access::Form::parse(b"back=/admin"), ..change };
+            done(&change, &charm, Said::Removed)
+        }
+        Ok(false) => not_registered(&charm),
+        Err(error) => page::failed(&error),
+    }
+}
+
+/// `POST /admin/charms/{space}/{charm}/run`: a poll as any other where the loop is in this process; and else the event alone, as
+/// `bg-wasm-host trigger` sends it.
+pub(super) async fn run(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
+    if let Some(polling) = &app.polling {
+        match polling.poll(&charm).await {
+            Ok(true) => {}
+            // It may be registered a moment ago, or for another service: --charms.
+            Ok(false) => {
+                let text = format!("The service does not poll {charm}: it is not registered, or disabled, or this service is for other charms.");
+                return page::problem(StatusCode::CONFLICT, "It is not polled", &text);
+            }
+            Err(error) => return page::problem(StatusCode::SERVICE_UNAVAILABLE, "It is not polled", &error.to_string()),
+        }
+    } else if let Err(error) = begin(&change.handle, &charm).await {
+        return page::failed(&error);
+    }
+    log(&charm, "run");
+    done(&change, &charm, Said::Runs)
+}
+
+/// Sends the event, and does not wait for what comes of it: a handler may take a minute.
+async fn begin(handle: &LocalHandle, charm: &CharmRef) -> Result<(), RuntimeError> {
+    let view = handle.open(charm).await?;
+    for stream in UPDATER_STREAMS {
+        if view.has_stream(stream).await? {
+            let (handle, charm) = (handle.clone(), charm.clone());
+            tokio::spawn(async move {
+                if let Err(error) = handle.trigger(&charm, stream, &json!({})).await {
+                    tracing::warn!(target: "admin", %charm, "{charm} could not be run: {error}");
+                }
+            });
+            return Ok(());
+        }
+    }
+    Err(RuntimeError::Unfit(format!("{charm} has no stream with one of the names {}", UPDATER_STREAMS.join(", "))))
+}

@@ -1,0 +1,129 @@
+//! Which registrations a page of the list shows.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use bg_charms::{OverviewQuery, Place};
+use bg_poller::{CharmRef, RegistrationState};
+use http::Uri;
+
+use super::link;
+
+/// Rows of a page.
+pub(super) const ROWS: usize = 50;
+/// The longest text that is looked for, bytes.
+const SEARCH: usize = 200;
+
+/// What the operator typed, as it was typed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    pub(super) search: String,
+    pub(super) space: String,
+    pub(super) integration: String,
+    pub(super) state: String,
+    pub(super) after: String,
+    pub(super) before: String,
+}
+
+impl Filter {
+    pub(super) fn of(uri: &Uri) -> Self {
+        let mut filter = Self::default();
+        for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            let field = match &*name {
+                "search" => &mut filter.search,
+                "space" => &mut filter.space,
+                "integration" => &mut filter.integration,
+                "state" => &mut filter.state,
+                "after" => &mut filter.after,
+                "before" => &mut filter.before,
+                _ => continue,
+            };
+            value.trim().clone_into(field);
+        }
+        filter
+    }
+
+    /// What is asked for; or what is wrong with what was typed.
+    pub(super) fn query(&self) -> Result<OverviewQuery, String> {
+        let search = Some(self.search.clone()).filter(|search| !search.is_empty());
+        if self.search.len() > SEARCH {
+            return Err(format!("the text to look for is too long; it may have {SEARCH} bytes"));
+        }
+        let after = read::<CharmRef>("after", &self.after)?.map(Place::After);
+        let before = read::<CharmRef>("before", &self.before)?.map(Place::Before);
+        let state = RegistrationState::ALL.into_iter().find(|state| state.slug() == self.state);
+        if state.is_none() && !self.state.is_empty() {
+            return Err(format!("there is no state {:?}", self.state));
+        }
+        Ok(OverviewQuery {
+            search,
+            space: read("the space", &self.space)?,
+            integration: read("the integration", &self.integration)?,
+            state,
+            place: after.or(before),
+            limit: ROWS,
+        })
+    }
+
+    pub(super) fn is_state(&self, state: &RegistrationState) -> bool {
+        state.slug() == self.state
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        [&self.search, &self.space, &self.integration, &self.state].iter().any(|field| !field.is_empty())
+    }
+
+    /// The page with that, from its first row.
+    pub(super) fn first(&self) -> Self {
+        Self { after: String::new(), before: String::new(), ..self.clone() }
+    }
+
+    /// The address of that, below `path`.
+    pub(super) fn address(&self, path: &str) -> String {
+        let Self { search, space, integration, state, after, before } = self;
+        link::with_query(
+            path,
+            &[
+                ("search", search),
+                ("space", space),
+                ("integration", integration),
+                ("state", state),
+                ("after", after),
+                ("before", before),
+            ],
+        )
+    }
+}
+
+fn read<T: FromStr<Err: Display>>(what: &str, text: &str) -> Result<Option<T>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error: T::Err| format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_is_read_and_written_again() {
+        let uri: Uri = "/admin?search=%20a%26b&state=failing&integration=mail&other=x&after=".parse().unwrap();
+        let filter = Filter::of(&uri);
+        let query = filter.query().unwrap();
+        assert_eq!(query.search.as_deref(), Some("a&b"));
+        assert_eq!(query.state, Some(RegistrationState::Failing));
+        assert_eq!(filter.address("/admin/events"), "/admin/events?search=a%26b&integration=mail&state=failing");
+        assert!(filter.is_any() && !Filter::default().is_any());
+        for (query, problem) in [
+            ("state=broken", "there is no state"),
+            ("space=my-space", "the space: "),
+            ("integration=no%20name", "the integration: "),
+            ("after=x", "after: "),
+        ] {
+            let uri: Uri = format!("/admin?{query}").parse().unwrap();
+            let error = Filter::of(&uri).query().unwrap_err();
+            assert!(error.starts_with(problem), "{query}: {error}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Addresses of pages.
+
+use bg_poller::CharmRef;
+use sha2::{Digest, Sha256};
+use url::form_urlencoded::Serializer;
+
+/// The page of a charm. A DID and an ID have no character that a path may not have.
+pub(super) fn charm(charm: &CharmRef) -> String {
+    format!("/admin/charms/{}/{}", charm.space, charm.charm)
+}
+
+/// A page with a query; what is empty is left out.
+pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = Serializer::new(String::new());
+    query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
+    let query = query.finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// The ID of a charm's row in a page: short, and without characters that mean something elsewhere.
+pub(super) fn key(charm: &CharmRef) -> String {
+    let digest = Sha256::digest(charm.to_string().as_bytes());
+    format!("r{}", data_encoding::HEXLOWER.encode(&digest[..8]))
+}
+
+/// Whether that is an address of these pages, and no other server's.
+pub(super) fn is_own(address: &str) -> bool {
+    let rest = address.strip_prefix("/admin");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) && address.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The start and the end of a long ID.
+pub(super) fn short(id: &str) -> String {
+    const START: usize = 8;
+    const END: usize = 6;
+    match (id.get(..START), id.len().checked_sub(END).and_then(|end| id.get(end..))) {
+        (Some(start), Some(end)) if id.len() > START + END + 3 => format!("{start}…{end}"),
+        _ => id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_these_pages_are_gone_back_to() {
+        for (address, own) in [
+            ("/admin", true),
+            ("/admin?state=failing&search=a%20b", true),
+            ("/admin/charms/a/b", true),
+            ("/administer", false),
+            ("//evil.example/admin", false),
+            ("https://evil.example/admin", false),
+            ("/admin\\..", true),
+            ("/admin?\r\nx", false),
+            ("", false),
+        ] {
+            assert_eq!(is_own(address), own, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_query_has_what_is_not_empty() {
+        assert_eq!(with_query("/admin", &[("a", ""), ("b", "c d&e")]), "/admin?b=c+d%26e");
+        assert_eq!(with_query("/admin", &[("a", "")]), "/admin");
+        assert_eq!([short("baedreiew6ioyvfnvp2bd"), short("fid1:short")], ["baedreie…nvp2bd", "fid1:short"]);
+    }
+}

@@ -1,0 +1,150 @@
+//! The list of registrations.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use bg_charms::{LocalHandle, Overview, OverviewQuery, Place};
+use bg_poller::{RegistrationState, RuntimeError};
+use http::{StatusCode, Uri};
+
+use super::access::Operator;
+use super::filter::Filter;
+use super::live::{self, Part};
+use super::row::Row;
+use super::{actions, counts, page};
+use crate::app::App;
+
+/// `GET /`: where people look first.
+pub(super) async fn from_root() -> Response {
+    Redirect::to("/admin").into_response()
+}
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage {
+    notice: Option<&'static str>,
+    problem: Option<String>,
+    filter: Filter,
+    states: [RegistrationState; 5],
+    integrations: Vec<String>,
+    counts: String,
+    rows: String,
+    events: String,
+    here: String,
+    first: Option<String>,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "rows.html")]
+struct Rows<'a> {
+    rows: &'a [ShownRow],
+    empty: &'a str,
+}
+
+struct ShownRow {
+    key: String,
+    html: String,
+}
+
+/// `GET /admin?search=…&space=…&integration=…&state=…&after=…`
+pub(super) async fn page(State(app): State<Arc<App>>, uri: Uri, operator: Operator) -> Response {
+    let filter = Filter::of(&uri);
+    let (query, problem) = match filter.query() {
+        Ok(query) => (Some(query), None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let found = async {
+        let counts = app.counts.get(&operator.handle).await?;
+        let overview = match query {
+            Some(query) => operator.handle.overview(query).await?,
+            None => Overview { rows: Vec::new(), more: false },
+        };
+        Ok::<_, RuntimeError>((counts, overview))
+    };
+    let (counts, overview) = match found.await {
+        Ok(found) => found,
+        Err(error) => return page::failed(&error),
+    };
+    let (previous, next) = neighbours(&filter, &overview);
+    let shown = ListPage {
+        notice: actions::notice(&uri),
+        problem,
+        states: RegistrationState::ALL,
+        integrations: counts::by_integration(&counts).keys().take(100).map(ToString::to_string).collect(),
+        counts: counts::part(&counts),
+        rows: rows_part(&filter, &shown_rows(&app, &overview)),
+        events: filter.address("/admin/events"),
+        here: filter.address("/admin"),
+        first: (!(filter.after.is_empty() && filter.before.is_empty())).then(|| filter.first().address("/admin")),
+        previous,
+        next,
+        filter,
+    };
+    page::html(status, &shown)
+}
+
+/// The addresses of the pages before and after this one.
+fn neighbours(filter: &Filter, overview: &Overview) -> (Option<String>, Option<String>) {
+    let Overview { rows, more } = overview;
+    let backwards = !filter.before.is_empty() && filter.after.is_empty();
+    let is_first = filter.after.is_empty() && filter.before.is_empty();
+    let charm = |row: Option<&bg_charms::OverviewRow>| row.map(|row| row.registration.charm.to_string());
+    let has_previous = if backwards { *more } else { !is_first };
+    let has_next = if backwards { true } else { *more };
+    let previous = charm(rows.first()).filter(|_| has_previous);
+    let next = charm(rows.last()).filter(|_| has_next);
+    (
+        previous.map(|before| Filter { before, ..filter.first() }.address("/admin")),
+        next.map(|after| Filter { after, ..filter.first() }.address("/admin")),
+    )
+}
+
+fn shown_rows(app: &App, overview: &Overview) -> Vec<ShownRow> {
+    let row = |row| {
+        let row = Row::new(row, app.polling.as_deref());
+        ShownRow { html: row.html(), key: row.key }
+    };
+    overview.rows.iter().map(row).collect()
+}
+
+fn rows_part(filter: &Filter, rows: &[ShownRow]) -> String {
+    let empty = if filter.is_any() {
+        "No registration is like that."
+    } else {
+        "No charm is registered yet. A charm's page has a button for it, and `bg-wasm-host register` does the same."
+    };
+    page::part(&Rows { rows, empty })
+}
+
+/// `GET /admin/events?…`: the parts of that page that change, as they change.
+pub(super) async fn events(State(app): State<Arc<App>>, uri: Uri, operator: Operator) -> Response {
+    let filter = Filter::of(&uri);
+    let Ok(query) = filter.query() else { return page::text(StatusCode::BAD_REQUEST, "the page has no such list") };
+    let Operator { handle, headers } = operator;
+    live::events(app.clone(), headers, move || parts(app.clone(), handle.clone(), filter.clone(), query.clone()))
+}
+
+async fn parts(
+    app: Arc<App>,
+    handle: LocalHandle,
+    filter: Filter,
+    query: OverviewQuery,
+) -> Result<Option<Vec<Part>>, RuntimeError> {
+    let counts = app.counts.get(&handle).await?;
+    let mut overview = handle.overview(query.clone()).await?;
+    if overview.rows.is_empty() && matches!(query.place, Some(Place::Before(_) | Place::After(_))) {
+        // Whatever was on this page is gone; the list has others.
+        overview = handle.overview(OverviewQuery { place: None, ..query }).await?;
+    }
+    let rows = shown_rows(&app, &overview);
+    // Rows one by one, as long as they are the same ones.
+    let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+    let all = Part::of_parts("rows", keys.join(" "), rows_part(&filter, &rows));
+    let single = rows.into_iter().map(|row| Part::within("rows", row.key, row.html));
+    Ok(Some([Part::new("counts", counts::part(&counts)), all].into_iter().chain(single).collect()))
+}

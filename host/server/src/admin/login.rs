@@ -1,0 +1,89 @@
+//! Logging in and out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
+use http::{StatusCode, Uri};
+
+use super::access::{FOREIGN, Form};
+use super::{link, page};
+use crate::app::App;
+use crate::body::discard;
+use crate::options::FORM_BODY;
+use crate::origins::Source;
+use crate::rates::TooMany;
+use crate::unsigned::Unsigned;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage<'a> {
+    problem: Option<String>,
+    next: &'a str,
+}
+
+/// The address of the login page, from which one goes on to `next`.
+pub(super) fn address(next: &str) -> String {
+    let next = if next == "/admin" { "" } else { next };
+    link::with_query("/admin/login", &[("next", next)])
+}
+
+/// `GET /admin/login?next=…`
+pub(super) async fn page(uri: Uri, _: Unsigned) -> Response {
+    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    page::html(StatusCode::OK, &LoginPage { problem: None, next: next(&form) })
+}
+
+fn next(form: &Form) -> &str {
+    form.get("next").filter(|next| link::is_own(next)).unwrap_or("/admin")
+}
+
+/// `POST /admin/login`
+pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if matches!(Source::of(&parts.headers), Source::Other(_)) {
+        discard(body).await;
+        return page::text(StatusCode::FORBIDDEN, FOREIGN);
+    }
+    let body = match app.bodies.receive(&parts.headers, body, FORM_BODY).await {
+        Ok(body) => body,
+        Err(error) => return page::text(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let form = Form::parse(&body);
+    let client = app.client(&parts.extensions, &parts.headers);
+    let refused = |status, problem| page::html(status, &LoginPage { problem: Some(problem), next: next(&form) });
+    if !app.logins.is_token(form.get("token").unwrap_or_default().trim()) {
+        tracing::warn!(target: "admin", %client, "somebody tried to log in with a wrong token");
+        return match app.login_rate.take(client) {
+            Ok(()) => refused(StatusCode::FORBIDDEN, "That is not the login token.".to_owned()),
+            Err(TooMany(seconds)) => {
+                let text = format!("Too many wrong tokens; try again in {seconds} s.");
+                ([(RETRY_AFTER, HeaderValue::from(seconds))], refused(StatusCode::TOO_MANY_REQUESTS, text)).into_response()
+            }
+        };
+    }
+    match app.logins.begin(Instant::now(), app.is_secure(&parts.headers)) {
+        Ok(cookie) => {
+            tracing::info!(target: "admin", %client, "the operator has logged in");
+            ([(SET_COOKIE, cookie)], Redirect::to(next(&form))).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "no session can be begun");
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "No session can be begun; the log says why.".to_owned())
+        }
+    }
+}
+
+/// `POST /admin/logout`
+pub(super) async fn end(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    discard(body).await;
+    if matches!(Source::of(&parts.headers), Source::Other(_)) {
+        return page::text(StatusCode::FORBIDDEN, FOREIGN);
+    }
+    let cookie = app.logins.end(&parts.headers, app.is_secure(&parts.headers));
+    ([(SET_COOKIE, cookie)], Redirect::to("/admin/login")).into_response()
+}

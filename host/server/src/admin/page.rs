@@ -1,0 +1,66 @@
+//! Answers that are pages.
+
+use askama::Template;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use http::StatusCode;
+
+/// What a page may load, and where it may send forms: from and to this server alone. No style or script is in the pages themselves, so what a charm
+/// or a component says can be neither, even if it should ever get past the escaping.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'",
+);
+
+/// A page.
+pub(super) fn html(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => {
+            let headers = [
+                (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+                (CONTENT_SECURITY_POLICY, POLICY),
+            ];
+            (status, headers, text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made")
+        }
+    }
+}
+
+/// A part of a page, made of a template.
+pub(super) fn part(template: &impl Template) -> String {
+    template.render().unwrap_or_else(|error| {
+        tracing::error!(%error, "a part of a page could not be made");
+        String::new()
+    })
+}
+
+/// An answer that no person sees, as a rule.
+pub(super) fn text(status: StatusCode, text: &str) -> Response {
+    (status, [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], format!("{text}\n")).into_response()
+}
+
+/// A page that tells of a problem.
+pub(super) fn problem(status: StatusCode, title: &str, text: &str) -> Response {
+    html(status, &Problem { title, text })
+}
+
+/// What the charm runtime could not do.
+pub(super) fn failed(error: &bg_poller::RuntimeError) -> Response {
+    let status = bg_charms::api::ErrorBody::from(error).code.status();
+    problem(status, "That did not work", &error.to_string())
+}
+
+/// Sends the browser to a page after a form was done.
+pub(super) fn see(place: &str) -> Response {
+    Redirect::to(place).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Problem<'a> {
+    title: &'a str,
+    text: &'a str,
+}

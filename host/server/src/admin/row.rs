@@ -1,0 +1,86 @@
+//! A registration as a row of the list.
+
+use askama::Template;
+use bg_charms::OverviewRow;
+use bg_poller::RegistrationState;
+
+use super::{link, page, spark, times};
+use crate::polling::Polling;
+
+/// What is shown of a registration.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) key: String,
+    pub(super) page: String,
+    pub(super) name: String,
+    pub(super) charm: String,
+    pub(super) short: String,
+    pub(super) space: String,
+    pub(super) short_space: String,
+    pub(super) space_link: String,
+    pub(super) integration: String,
+    pub(super) integration_link: String,
+    pub(super) state: RegistrationState,
+    pub(super) enabled: bool,
+    pub(super) failures: u32,
+    pub(super) status: String,
+    /// HTML, as the next two.
+    pub(super) last_run: String,
+    pub(super) next_run: String,
+    pub(super) spark: String,
+}
+
+impl Row {
+    pub(super) fn new(row: &OverviewRow, polling: Option<&Polling>) -> Self {
+        let OverviewRow { registration, name, state, failures, recent, .. } = row;
+        let charm = &registration.charm;
+        let integration = registration.integration.to_string();
+        let short = link::short(charm.charm.as_str());
+        Self {
+            key: link::key(charm),
+            page: link::charm(charm),
+            name: name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| short.clone()),
+            charm: charm.charm.to_string(),
+            short,
+            space: charm.space.to_string(),
+            short_space: link::short(charm.space.as_str().trim_start_matches("did:key:")),
+            space_link: link::with_query("/admin", &[("space", charm.space.as_str())]),
+            integration_link: link::with_query("/admin", &[("integration", &integration)]),
+            integration,
+            state: *state,
+            enabled: registration.is_enabled(),
+            failures: *failures,
+            status: registration.status.clone(),
+            last_run: times::past(registration.last_run),
+            next_run: next_run(row, polling),
+            spark: spark::svg(recent),
+        }
+    }
+
+    pub(super) fn html(&self) -> String {
+        page::part(&Shown { row: self })
+    }
+}
+
+/// When it is polled next, as far as this process knows.
+fn next_run(row: &OverviewRow, polling: Option<&Polling>) -> String {
+    let registration = &row.registration;
+    if !registration.is_enabled() {
+        return "–".to_owned();
+    }
+    if let Some(until) = row.put_off_until {
+        return times::due(until);
+    }
+    match polling {
+        _ if registration.last_run < registration.updated_at => "soon".to_owned(),
+        Some(polling) => times::due(registration.last_run + polling.interval_of(registration)),
+        // The service that polls it runs elsewhere, and with its own interval.
+        None => "–".to_owned(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "row.html")]
+struct Shown<'a> {
+    row: &'a Row,
+}
