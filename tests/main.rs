@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod browser;
 mod common;
 mod guest;
 
+mod admin;
 mod authors;
 mod backup;
 mod bad_input;
 mod bombs;
+mod button;
 mod clock;
 mod compiling;
 mod confinement;

@@ -15,7 +15,9 @@ use bg_charms::{
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
 use bg_identity::{Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
-use bg_sandbox::{CallObserver, CharmComponent, Compiler, CompilerCommand, ComponentInfo, Limits, Sandbox, SandboxOptions, World};
+use bg_sandbox::{
+    CallObserver, CharmComponent, Compiler, CompilerCommand, ComponentInfo, Limits, Sandbox, SandboxOptions, World,
+};
 use bg_server::Activity;
 use url::Url;
 

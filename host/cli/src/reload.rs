@@ -18,10 +18,10 @@ use bg_egress::{Gate, HttpLimits};
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRuntime, IntegrationState, Replacement};
 use bg_sandbox::{CompilerCommand, Sandbox};
+use bg_server::Polling;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use bg_server::Polling;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::GrantArgs;

@@ -30,7 +30,9 @@ pub struct LoginToken(Secret);
 
 /// A text that cannot be a login token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a login token has {SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters and no spaces, so that nobody guesses it")]
+#[error(
+    "a login token has {SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters and no spaces, so that nobody guesses it"
+)]
 pub struct LoginTokenError;
 
 /// The system gave no random bytes.
@@ -48,7 +50,11 @@ impl LoginToken {
     pub fn chosen(token: Secret) -> Result<Self, LoginTokenError> {
         let text = token.expose();
         let is_long_enough = (SHORTEST_TOKEN..=LONGEST_TOKEN).contains(&text.len());
-        if is_long_enough && text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(Self(token)) } else { Err(LoginTokenError) }
+        if is_long_enough && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(token))
+        } else {
+            Err(LoginTokenError)
+        }
     }
 
     /// The text, to be told to the operator alone.
@@ -187,7 +193,8 @@ mod tests {
         let text = token.expose();
         assert_eq!(logins.of(&with(AUTHORIZATION, &format!("Bearer {text}")), now), Some(Login::Token));
         assert_eq!(logins.of(&with(AUTHORIZATION, &format!("bearer  {text}")), now), Some(Login::Token));
-        for wrong in [format!("Bearer {}", &text[1..]), format!("Basic {text}"), text.to_owned(), "Bearer ".to_owned()] {
+        for wrong in [format!("Bearer {}", &text[1..]), format!("Basic {text}"), text.to_owned(), "Bearer ".to_owned()]
+        {
             assert_eq!(logins.of(&with(AUTHORIZATION, &wrong), now), None, "{wrong}");
         }
         let set = logins.begin(now, false).unwrap();
@@ -197,7 +204,9 @@ mod tests {
         let secure = logins.begin(now, true).unwrap();
         assert!(secure.starts_with("__Host-") && secure.ends_with("; Secure"), "{secure}");
         assert_eq!(logins.of(&with(COOKIE, &value_of(&secure)), now), Some(Login::Session));
-        for wrong in [session.replace("8000", "8001"), format!("{session}x"), format!("bg-wasm-host-8000={text}"), String::new()] {
+        for wrong in
+            [session.replace("8000", "8001"), format!("{session}x"), format!("bg-wasm-host-8000={text}"), String::new()]
+        {
             assert_eq!(logins.of(&with(COOKIE, &wrong), now), None, "{wrong}");
         }
         assert_eq!(logins.of(&HeaderMap::new(), now), None);

@@ -204,7 +204,11 @@ impl Metrics {
             Unit::Bytes,
             self.memory.clone(),
         );
-        registry.register("egress_requests", "HTTP requests of guests, by what the gate decided", self.requests.clone());
+        registry.register(
+            "egress_requests",
+            "HTTP requests of guests, by what the gate decided",
+            self.requests.clone(),
+        );
         registry.register_with_unit(
             "egress_received",
             "What guests received over HTTP",

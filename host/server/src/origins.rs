@@ -19,7 +19,9 @@ pub enum AllowedOrigin {
 
 /// A text that is no origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no origin; write a scheme and a host, perhaps with a port, such as https://charms.example.com, or `*` for all")]
+#[error(
+    "`{0}` is no origin; write a scheme and a host, perhaps with a port, such as https://charms.example.com, or `*` for all"
+)]
 pub struct ParseAllowedOriginError(String);
 
 impl FromStr for AllowedOrigin {
@@ -58,7 +60,11 @@ impl Source {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut origins = headers.get_all(ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else {
-            return if headers.contains_key(ORIGIN) { Self::Other("several origins".to_owned()) } else { Self::unsaid(headers) };
+            return if headers.contains_key(ORIGIN) {
+                Self::Other("several origins".to_owned())
+            } else {
+                Self::unsaid(headers)
+            };
         };
         let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());

@@ -22,7 +22,10 @@ pub(crate) async fn registration(
     }
     if !app.integrations.is_empty() && !app.integrations.contains(integration) {
         let names: Vec<&str> = app.integrations.iter().map(IntegrationId::as_str).collect();
-        let text = format!("charms are registered here for {} only, not for {integration} (--allow-integration)", names.join(", "));
+        let text = format!(
+            "charms are registered here for {} only, not for {integration} (--allow-integration)",
+            names.join(", ")
+        );
         return Err(Failure::of(ErrorCode::Authorization, text));
     }
     match app.registration {

@@ -11,8 +11,8 @@ use http::{StatusCode, Uri};
 
 use crate::answer::Failure;
 use crate::app::App;
-use crate::permit;
 use crate::options::{BODY, NO_BODY, REGISTRATION_BODY};
+use crate::permit;
 use crate::query::{CharmPath, IntegrationPath, parameter};
 use crate::signed::Signed;
 

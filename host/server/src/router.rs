@@ -10,7 +10,8 @@ use axum::routing::{MethodFilter, MethodRouter, on, post};
 use axum::{Json, Router};
 use bg_charms::api::{ErrorCode, path};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, StatusCode, Uri};
 use serde_json::json;
@@ -19,8 +20,8 @@ use crate::admin::{self, Operator};
 use crate::answer::Failure;
 use crate::app::App;
 use crate::body::discard;
-use crate::unsigned::{Refused, Unsigned};
 use crate::metrics::{self, Measured};
+use crate::unsigned::{Refused, Unsigned};
 use crate::{button, charms, registrations, spaces};
 
 /// The script of the button, for pages of every origin; the path that its users write.

@@ -69,7 +69,10 @@ impl<const LIMIT: usize> Signed<LIMIT> {
         if !app.logins.is_token(token) {
             discard(body).await;
             app.login_rate.take(app.client(&parts.extensions, &parts.headers))?;
-            return Err(Failure::of(ErrorCode::Signature, "the Authorization header has another token than the operator's"));
+            return Err(Failure::of(
+                ErrorCode::Signature,
+                "the Authorization header has another token than the operator's",
+            ));
         }
         let body = app.bodies.receive(&parts.headers, body, LIMIT).await?;
         if !body.is_empty() {

@@ -4,6 +4,7 @@
 mod common;
 
 use bg_poller::CharmRuntime;
+use bg_server::ServerOptions;
 use bg_test_support::HttpReply;
 use common::{Fixture, error, my_space};
 use serde_json::{Value, json};
@@ -124,8 +125,24 @@ async fn a_body_over_64_kib_is_answered_with_413() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_other_origins_may_post() {
-    let fixture = Fixture::start().await;
+async fn pages_of_allowed_origins_may_post() {
+    let allowed_origins = vec!["https://charms.example.com".parse().unwrap()];
+    let fixture = Fixture::start_with(ServerOptions { allowed_origins, ..ServerOptions::default() }).await;
+    let charm = fixture.deploy(&my_space()).await;
+    let body = json!({ "charmId": charm.charm, "space": charm.space, "integration": "my-test" }).to_string();
+    let own = format!("http://{}", fixture.address);
+    for (origin, status) in [
+        ("https://charms.example.com", 200),
+        ("http://localhost:5173", 200),
+        (own.as_str(), 200),
+        ("http://charms.example.com", 403),
+        ("https://charms.example.com.evil.example", 403),
+        ("null", 403),
+    ] {
+        let reply = post(&fixture, &[("Origin", origin)], &body);
+        assert_eq!(reply.status, status, "{origin}: {}", reply.text());
+        assert_eq!(reply.header("access-control-allow-origin"), Some("*"), "so that the page can say why");
+    }
     let asked = [
         ("Origin", "https://charms.example.com"),
         ("Access-Control-Request-Method", "POST"),
@@ -185,7 +202,7 @@ async fn a_host_name_that_is_not_ours_is_refused_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_charm_without_a_known_updater_stream_is_refused() {
     let wat = common::CHARM.replace("bgUpdater", "bgUpdateX");
-    let fixture = Fixture::start_with_charm(&wat, bg_server::ServerOptions::default()).await;
+    let fixture = Fixture::start_with_charm(&wat, ServerOptions::default()).await;
     let charm = fixture.deploy(&my_space()).await;
     let body = json!({ "charmId": charm.charm, "space": charm.space, "integration": "my-test" }).to_string();
     let reply = post(&fixture, &[], &body);

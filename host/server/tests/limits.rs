@@ -28,8 +28,21 @@ async fn a_busy_port_is_an_error_that_says_what_to_do() {
     assert!(matches!(error, BindError::InUse(_)));
     let text = error.to_string();
     assert!(text.contains(&first.local_addr().to_string()) && text.contains("--listen 127.0.0.1:0"), "{text}");
-    let error = Server::bind("192.0.2.1:0".parse().unwrap()).await.unwrap_err();
+    let elsewhere = "192.0.2.1:0".parse().unwrap();
+    let behind_proxy = ServerOptions { behind_proxy: true, ..ServerOptions::default() };
+    let error = Server::bind_with(elsewhere, behind_proxy.clone()).await.unwrap_err();
     assert!(matches!(error, BindError::NotHere(_)), "{error}");
+    // Where others could read along, it listens with TLS or behind a proxy alone.
+    let everywhere = "0.0.0.0:0".parse().unwrap();
+    for address in [elsewhere, everywhere, "[::]:0".parse().unwrap()] {
+        let error = Server::bind(address).await.unwrap_err();
+        assert!(matches!(error, BindError::Exposed(_)), "{error}");
+        assert!(
+            ["--tls-cert", "--behind-proxy", "127.0.0.1"].iter().all(|way| error.to_string().contains(way)),
+            "{error}"
+        );
+    }
+    assert!(Server::bind_with(everywhere, behind_proxy).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

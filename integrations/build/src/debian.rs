@@ -35,26 +35,32 @@ pub(crate) fn target(
         Ok(target) => return Ok(target),
         Err(missing) => missing,
     };
-    if !Path::new("/etc/debian_version").exists() || !Path::new("/usr/bin/apt-get").exists() {
-        return Err("this is not a Debian system".to_owned());
-    }
-    let privilege = privilege().ok_or_else(|| {
-        format!("{missing}, and neither root nor a sudo without password can install {}", packages(triple).join(" "))
-    })?;
     let mut packages = packages(triple).to_vec();
     if linker(active).is_none() {
         packages.push("lld");
     }
+    progress.stage("installing a Rust compiler for guests");
+    install(&missing, &packages, progress)?;
+    ready(active, workspace, triple)
+}
+
+/// Installs Debian's packages, if that is allowed. `missing` says why.
+pub(crate) fn install(missing: &str, packages: &[&str], progress: &Progress) -> Result<(), String> {
+    if !Path::new("/etc/debian_version").exists() || !Path::new("/usr/bin/apt-get").exists() {
+        return Err(format!("{missing}, and this is not a Debian system"));
+    }
+    let privilege = privilege().ok_or_else(|| {
+        format!("{missing}, and neither root nor a sudo without password can install {}", packages.join(" "))
+    })?;
     let update = apt(privilege, &["update"]);
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(packages);
     let install = apt(privilege, &install);
-    progress.stage("installing a Rust compiler for guests");
     progress.say(&format!("{missing}; running: {} && {}", line(&update), line(&install)));
     for mut command in [update, install] {
         run_quietly(&mut command, progress, None).map_err(BuildError::in_short)?;
     }
-    ready(active, workspace, triple)
+    Ok(())
 }
 
 /// The compiler, if all of it is here; otherwise what is missing.

@@ -106,6 +106,14 @@ pub fn ensure_guests() -> Result<Dist, BuildError> {
     build_integrations(&Options::default())
 }
 
+/// Installs Debian's packages, as root or by a `sudo` that asks for no password; the error says why not. `missing` says what they are for.
+pub fn install_packages(missing: &str, packages: &[&str]) -> Result<(), String> {
+    let progress = Progress::new();
+    let installed = debian::install(missing, packages, &progress);
+    progress.finish();
+    installed
+}
+
 /// Builds what needs building. Progress goes to standard error.
 pub fn build_integrations(options: &Options) -> Result<Dist, BuildError> {
     let plan = Plan::new(options)?;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
 use anyhow::bail;
+use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
 use bg_server::{Activity, Polling, Server, Site};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

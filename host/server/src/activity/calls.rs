@@ -85,14 +85,8 @@ mod tests {
         };
         calls.note(&record(OutcomeKind::Success, 10, Some(64)));
         calls.note(&record(OutcomeKind::Timeout, 40, None));
-        let expected = CallTotals {
-            calls: 2,
-            failed: 1,
-            elapsed: millis(50),
-            longest: millis(40),
-            busy: millis(25),
-            memory: 64,
-        };
+        let expected =
+            CallTotals { calls: 2, failed: 1, elapsed: millis(50), longest: millis(40), busy: millis(25), memory: 64 };
         assert_eq!(calls.of(&Owner::Charms), [("handle", expected.clone())]);
         assert_eq!((expected.mean(), CallTotals::default().mean()), (millis(25), Duration::ZERO));
         assert_eq!(calls.of(&Owner::Integration("mail".parse().unwrap())), []);

@@ -12,8 +12,8 @@ use bg_identity::IntegrationId;
 use bg_poller::{PollHook, UnixMillis};
 use bg_sandbox::CallObserver;
 
-use calls::Calls;
 pub(crate) use calls::CallTotals;
+use calls::Calls;
 use egress::Egress;
 pub(crate) use egress::{Denial, OwnerEgress, Sent};
 

@@ -35,13 +35,19 @@ impl FromRequestParts<Arc<App>> for Operator {
             let here = parts.uri.path_and_query().map_or("/admin", |here| here.as_str());
             return Err(Redirect::to(&login::address(here)).into_response());
         }
-        Err(page::text(StatusCode::UNAUTHORIZED, "only the operator may do this; log in at /admin/login, or send the login token as a bearer token"))
+        Err(page::text(
+            StatusCode::UNAUTHORIZED,
+            "only the operator may do this; log in at /admin/login, or send the login token as a bearer token",
+        ))
     }
 }
 
 /// Browsers say so when a person opens a page.
 fn accepts_html(headers: &HeaderMap) -> bool {
-    headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+    headers
+        .get(http::header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// A request of the operator's that changes something: one that no page of others can have made.
@@ -57,7 +63,9 @@ impl FromRequest<Arc<App>> for Change {
         let (parts, body) = request.into_parts();
         let refused = match app.logins.of(&parts.headers, Instant::now()) {
             None => Some(page::text(StatusCode::UNAUTHORIZED, "only the operator may do this; log in at /admin/login")),
-            Some(Login::Session) if Source::of(&parts.headers) != Source::Own => Some(page::text(StatusCode::FORBIDDEN, FOREIGN)),
+            Some(Login::Session) if Source::of(&parts.headers) != Source::Own => {
+                Some(page::text(StatusCode::FORBIDDEN, FOREIGN))
+            }
             Some(Login::Session | Login::Token) => None,
         };
         if let Some(refused) = refused {

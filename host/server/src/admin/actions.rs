@@ -58,7 +58,8 @@ pub(super) fn notice(uri: &Uri) -> Option<&'static str> {
 
 /// Back to where the form was, which says what was done.
 fn done(change: &Change, charm: &CharmRef, said: Said) -> Response {
-    let back = change.form.get("back").filter(|back| link::is_own(back)).map_or_else(|| link::charm(charm), str::to_owned);
+    let back =
+        change.form.get("back").filter(|back| link::is_own(back)).map_or_else(|| link::charm(charm), str::to_owned);
     let separator = if back.contains('?') { '&' } else { '?' };
     page::see(&format!("{back}{separator}said={}", said.name()))
 }
@@ -144,10 +145,14 @@ pub(super) async fn run(State(app): State<Arc<App>>, CharmPath(charm): CharmPath
             Ok(true) => {}
             // It may be registered a moment ago, or for another service: --charms.
             Ok(false) => {
-                let text = format!("The service does not poll {charm}: it is not registered, or disabled, or this service is for other charms.");
+                let text = format!(
+                    "The service does not poll {charm}: it is not registered, or disabled, or this service is for other charms."
+                );
                 return page::problem(StatusCode::CONFLICT, "It is not polled", &text);
             }
-            Err(error) => return page::problem(StatusCode::SERVICE_UNAVAILABLE, "It is not polled", &error.to_string()),
+            Err(error) => {
+                return page::problem(StatusCode::SERVICE_UNAVAILABLE, "It is not polled", &error.to_string());
+            }
         }
     } else if let Err(error) = begin(&change.handle, &charm).await {
         return page::failed(&error);

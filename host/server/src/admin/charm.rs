@@ -150,11 +150,7 @@ pub(super) async fn page(
 }
 
 /// `GET /admin/charms/{space}/{charm}/events`
-pub(super) async fn events(
-    State(app): State<Arc<App>>,
-    operator: Operator,
-    CharmPath(charm): CharmPath,
-) -> Response {
+pub(super) async fn events(State(app): State<Arc<App>>, operator: Operator, CharmPath(charm): CharmPath) -> Response {
     let Operator { handle, headers } = operator;
     live::events(app.clone(), headers, move || parts(app.clone(), handle.clone(), charm.clone()))
 }

@@ -214,9 +214,7 @@ fn asked(view: &IntegrationView) -> Vec<ShownAsked> {
 
 async fn owner_page(app: &App, operator: &Operator, owner: &Owner) -> Response {
     let (name, view) = match owner {
-        Owner::Integration(id) => {
-            (id.to_string(), app.polling.as_deref().and_then(|polling| polling.integration(id)))
-        }
+        Owner::Integration(id) => (id.to_string(), app.polling.as_deref().and_then(|polling| polling.integration(id))),
         Owner::Charms => (CHARMS.to_owned(), None),
     };
     match activity(app, &operator.handle, owner).await {

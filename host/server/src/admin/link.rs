@@ -26,7 +26,8 @@ pub(super) fn key(charm: &CharmRef) -> String {
 /// Whether that is an address of these pages, and no other server's.
 pub(super) fn is_own(address: &str) -> bool {
     let rest = address.strip_prefix("/admin");
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) && address.bytes().all(|byte| byte.is_ascii_graphic())
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        && address.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The start and the end of a long ID.

@@ -15,9 +15,10 @@ use super::live::{self, Part};
 use super::row::Row;
 use super::{actions, counts, page};
 use crate::app::App;
+use crate::unsigned::Unsigned;
 
 /// `GET /`: where people look first.
-pub(super) async fn from_root() -> Response {
+pub(super) async fn from_root(_: Unsigned) -> Response {
     Redirect::to("/admin").into_response()
 }
 

@@ -61,7 +61,8 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
             Ok(()) => refused(StatusCode::FORBIDDEN, "That is not the login token.".to_owned()),
             Err(TooMany(seconds)) => {
                 let text = format!("Too many wrong tokens; try again in {seconds} s.");
-                ([(RETRY_AFTER, HeaderValue::from(seconds))], refused(StatusCode::TOO_MANY_REQUESTS, text)).into_response()
+                ([(RETRY_AFTER, HeaderValue::from(seconds))], refused(StatusCode::TOO_MANY_REQUESTS, text))
+                    .into_response()
             }
         };
     }

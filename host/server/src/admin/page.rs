@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 
 /// What a page may load, and where it may send forms: from and to this server alone. No style or script is in the pages themselves, so what a charm
 /// or a component says can be neither, even if it should ever get past the escaping.
@@ -39,7 +39,8 @@ pub(super) fn part(template: &impl Template) -> String {
 
 /// An answer that no person sees, as a rule.
 pub(super) fn text(status: StatusCode, text: &str) -> Response {
-    (status, [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], format!("{text}\n")).into_response()
+    (status, [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], format!("{text}\n"))
+        .into_response()
 }
 
 /// A page that tells of a problem.

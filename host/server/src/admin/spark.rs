@@ -26,8 +26,13 @@ pub(super) fn svg(runs: &[RecentRun]) -> String {
         let _ = write!(path, "M{x} {top:.0}h4v{height:.0}h-4z");
     }
     let many = runs.len();
-    let what = format!("{many} newest runs: {ok} succeeded, {} failed; the last took {} ms", many - ok, newest.duration.as_millis());
-    let mut svg = format!("<svg class=\"spark\" viewBox=\"0 0 100 20\" role=\"img\" aria-label=\"{what}\"><title>{what}</title>");
+    let what = format!(
+        "{many} newest runs: {ok} succeeded, {} failed; the last took {} ms",
+        many - ok,
+        newest.duration.as_millis()
+    );
+    let mut svg =
+        format!("<svg class=\"spark\" viewBox=\"0 0 100 20\" role=\"img\" aria-label=\"{what}\"><title>{what}</title>");
     for (class, path) in [("ok", good), ("fail", bad)] {
         if !path.is_empty() {
             let _ = write!(svg, "<path class=\"{class}\" d=\"{path}\"/>");

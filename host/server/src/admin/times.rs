@@ -63,7 +63,10 @@ mod tests {
             past(UnixMillis(1_700_000_000_999)),
             "<time datetime=\"2023-11-14T22:13:20Z\">2023-11-14 22:13:20 UTC</time>"
         );
-        assert_eq!(due(UnixMillis(1)), "<time datetime=\"1970-01-01T00:00:00Z\" data-due>1970-01-01 00:00:00 UTC</time>");
+        assert_eq!(
+            due(UnixMillis(1)),
+            "<time datetime=\"1970-01-01T00:00:00Z\" data-due>1970-01-01 00:00:00 UTC</time>"
+        );
         assert_eq!(past(UnixMillis::NEVER), "never");
         assert_eq!(past(UnixMillis(u64::MAX)), "never");
     }

@@ -20,8 +20,8 @@ fn allowed(reply: &HttpReply) -> Vec<(&str, &str)> {
     pairs.filter(|(name, _)| name.starts_with("access-control-") || *name == "timing-allow-origin").collect()
 }
 
-/// What is answered with 404 or 405, or is refused for its path.
-fn stray_requests(scene: &Scene) -> Vec<Request> {
+/// Pages, and what is answered with 404 or 405, or is refused for its path.
+fn other_requests(scene: &Scene) -> Vec<Request> {
     let some = scene.requests().swap_remove(0);
     let request = |method, target: &str| Request {
         access: Access::Open,
@@ -30,20 +30,22 @@ fn stray_requests(scene: &Scene) -> Vec<Request> {
         target: target.to_owned(),
         body: Vec::new(),
     };
-    let elsewhere = ["/", "/admin", "/api/v1/", "/api/v1/charms/a/b", "/api/v1/spaces/%ff/acl"];
+    let elsewhere = ["/api/v1/", "/api/v1/charms/a/b", "/api/v1/spaces/%ff/acl"];
     let mut requests: Vec<_> = elsewhere.map(|target| request(Method::GET, target)).into();
     for method in [Method::OPTIONS, Method::TRACE, Method::DELETE] {
         requests.push(request(method, &some.target));
     }
+    // The button's script is for every page.
+    requests.extend(scene.page_requests().into_iter().filter(|request| request.access != Access::Pages));
     requests
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_another_origin_may_read_and_do_nothing_but_register() {
+async fn a_page_of_another_origin_may_read_and_do_nothing_but_register_if_it_is_this_machines() {
     let scene = Scene::start().await;
     let before = scene.state().await;
     let attempt = Attempt::begin("browsers", "requests of a page of another origin");
-    let requests = scene.requests().into_iter().chain(stray_requests(&scene));
+    let requests = scene.requests().into_iter().chain(other_requests(&scene));
     let (registrations, others): (Vec<_>, Vec<_>) = requests.partition(|request| request.access == Access::Pages);
     // What a page may send without asking first.
     let pages =
@@ -52,14 +54,21 @@ async fn a_page_of_another_origin_may_read_and_do_nothing_but_register() {
     for (request, page) in others.iter().flat_map(|request| pages.iter().map(move |page| (request, page))) {
         let reply = scene.send(request, page);
         assert_eq!(allowed(&reply), [], "{request:?}");
-        if request.access == Access::Signed {
+        if matches!(request.access, Access::Signed | Access::Operator) {
             assert_eq!(reply.status, 401, "{request:?}: {}", reply.text());
             refused += 1;
         }
     }
+    // Nor may it register, unless it is one of this machine's pages, but it may read why not.
+    for (request, page) in registrations.iter().flat_map(|request| pages.iter().map(move |page| (request, page))) {
+        let reply = scene.send(request, page);
+        assert_eq!((reply.status, allowed(&reply)), (403, vec![("access-control-allow-origin", "*")]));
+        assert!(error(&reply).contains("--allow-origin"), "{}", error(&reply));
+        refused += 1;
+    }
     scene.assert_unharmed(&before).await;
     for request in &registrations {
-        let reply = scene.send(request, &pages[0]);
+        let reply = scene.send(request, &headers([("Origin", "http://localhost:5173")]));
         assert_eq!((reply.status, allowed(&reply)), (200, vec![("access-control-allow-origin", "*")]));
     }
     // Nor may it read what is answered to who may do it.
@@ -69,7 +78,7 @@ async fn a_page_of_another_origin_may_read_and_do_nothing_but_register() {
         let reply = scene.send(request, &signed);
         assert!(reply.status != 401 && allowed(&reply).is_empty(), "{request:?}: {}", reply.text());
     }
-    attempt.ended(format!("401 to {refused} requests, no answer of theirs readable"));
+    attempt.ended(format!("401 or 403 to {refused} requests, no answer of theirs readable but why"));
     scene.fixture.stop().await;
 }
 
@@ -78,7 +87,7 @@ async fn a_page_that_asks_what_it_may_send_is_told_of_the_registration_only() {
     let scene = Scene::start().await;
     let attempt = Attempt::begin("browsers", "preflights of a page of another origin, also from the open network");
     let mut refused = 0;
-    for request in scene.requests().into_iter().chain(stray_requests(&scene)) {
+    for request in scene.requests().into_iter().chain(other_requests(&scene)) {
         let asked = headers([
             ("Origin", "https://evil.example"),
             ("Access-Control-Request-Method", request.method.as_str()),
@@ -86,8 +95,15 @@ async fn a_page_that_asks_what_it_may_send_is_told_of_the_registration_only() {
             ("Access-Control-Request-Private-Network", "true"),
             ("Access-Control-Request-Local-Network", "true"),
         ]);
-        let reply = scene.send(&Request { method: Method::OPTIONS, body: Vec::new(), ..request.clone() }, &asked);
+        let preflight = Request { method: Method::OPTIONS, body: Vec::new(), ..request.clone() };
+        let reply = scene.send(&preflight, &asked);
         if request.access == Access::Pages {
+            assert_eq!((reply.status, allowed(&reply)), (403, vec![("access-control-allow-origin", "*")]));
+            let local = asked.iter().map(|(name, value)| match name.as_str() {
+                "Origin" => (name.clone(), "http://localhost:5173".to_owned()),
+                _ => (name.clone(), value.clone()),
+            });
+            let reply = scene.send(&preflight, &local.collect());
             assert_eq!(reply.status, 204);
             let expected = [
                 ("access-control-allow-headers", "content-type"),
@@ -111,7 +127,7 @@ async fn a_page_that_asks_what_it_may_send_is_told_of_the_registration_only() {
 
 /// Every request, good and stray, unsigned and signed for `host`.
 fn requests_to(scene: &Scene, host: &str) -> Vec<(Request, Headers)> {
-    let requests = scene.requests().into_iter().chain(stray_requests(scene));
+    let requests = scene.requests().into_iter().chain(other_requests(scene));
     requests
         .flat_map(|request| {
             let signed = scene.sign_to(host, &request, SystemTime::now());

@@ -75,9 +75,16 @@ impl Scene {
         }
     }
 
-    /// A request to each endpoint, which is done if `owner` signs it.
+    /// A request to each endpoint of the API, which is done if `owner` signs it.
     pub fn requests(&self) -> Vec<Request> {
-        endpoints().into_iter().map(|endpoint| self.request(endpoint)).collect()
+        let api = endpoints().into_iter().filter(|endpoint| endpoint.path.starts_with("/api/"));
+        api.map(|endpoint| self.request(endpoint)).collect()
+    }
+
+    /// A request to each of the other endpoints: pages and what belongs to them.
+    pub fn page_requests(&self) -> Vec<Request> {
+        let pages = endpoints().into_iter().filter(|endpoint| !endpoint.path.starts_with("/api/"));
+        pages.map(|endpoint| self.request(endpoint)).collect()
     }
 
     fn request(&self, endpoint: Endpoint) -> Request {

@@ -1,0 +1,222 @@
+//! A real browser: Debian's Chromium, without a screen.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use bg_test_support::available;
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::key::Key;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::common::SOON;
+
+const DRIVER: &str = "chromedriver";
+/// A host name that is nobody's (RFC 2606), and leads to this machine in these browsers.
+pub(crate) const ELSEWHERE: &str = "pages.example";
+
+/// A browser with a window, and nothing remembered; closed when dropped.
+pub(crate) struct Browser {
+    driver: Child,
+    client: Option<Client>,
+    runtime: Runtime,
+}
+
+impl Browser {
+    /// Starts one; installs it first, if that is needed and allowed. None if there is none to be had.
+    #[track_caller]
+    pub(crate) fn start() -> Option<Self> {
+        available(installed())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mut driver = Command::new(DRIVER)
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        // "ChromeDriver was started successfully on port 12345."
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            let port = line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned();
+            port.parse::<u16>().ok()
+        });
+        let port = port.expect("the driver says on which port it is");
+        let arguments = json!([
+            "--headless=new",
+            // Tests may run as root, where Chromium's own sandbox does not work. It sees this machine's pages alone.
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--window-size=1280,900",
+            format!(
+                "--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
+            ),
+        ]);
+        let capabilities = json!({ "browserName": "chrome", "goog:chromeOptions": { "args": arguments } });
+        let client = runtime.block_on(async {
+            let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
+            builder.capabilities(capabilities.as_object().unwrap().clone());
+            builder.connect(&format!("http://127.0.0.1:{port}")).await.unwrap()
+        });
+        Some(Self { driver, client: Some(client), runtime })
+    }
+
+    fn client(&self) -> &Client {
+        self.client.as_ref().expect("it is there until it is dropped")
+    }
+
+    pub(crate) fn go(&self, url: &str) {
+        self.runtime.block_on(self.client().goto(url)).unwrap();
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.runtime.block_on(self.client().current_url()).unwrap().to_string()
+    }
+
+    /// The value of a script's `return`.
+    pub(crate) fn js(&self, script: &str) -> Value {
+        self.runtime.block_on(self.client().execute(script, Vec::new())).unwrap()
+    }
+
+    /// All text that a person sees.
+    pub(crate) fn text(&self) -> String {
+        self.text_of("body")
+    }
+
+    /// The text of the first element that fits, as a person sees it; empty if there is none.
+    pub(crate) fn text_of(&self, selector: &str) -> String {
+        let found = self.js(&format!("return document.querySelector({})?.innerText ?? ''", json!(selector)));
+        found.as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn count(&self, selector: &str) -> u64 {
+        self.js(&format!("return document.querySelectorAll({}).length", json!(selector))).as_u64().unwrap()
+    }
+
+    /// Presses the mouse's button on an element, which must be where a person could.
+    pub(crate) fn click(&self, selector: &str) {
+        let clicked = self.runtime.block_on(async { self.client().find(Locator::Css(selector)).await?.click().await });
+        clicked.unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
+    }
+
+    /// Puts the cursor into a field and types.
+    pub(crate) fn type_into(&self, selector: &str, text: &str) {
+        let typed = self.runtime.block_on(async {
+            let field = self.client().find(Locator::Css(selector)).await?;
+            field.clear().await?;
+            field.send_keys(text).await
+        });
+        typed.unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
+    }
+
+    pub(crate) fn choose(&self, selector: &str, value: &str) {
+        let chosen = self
+            .runtime
+            .block_on(async { self.client().find(Locator::Css(selector)).await?.select_by_value(value).await });
+        chosen.unwrap_or_else(|error| panic!("{selector}: {error}"));
+    }
+
+    /// Presses keys, one after the other, wherever the focus is.
+    pub(crate) fn press(&self, keys: impl IntoIterator<Item: Into<char>>) {
+        for key in keys {
+            let value = key.into();
+            let press =
+                KeyActions::new("keyboard".to_owned()).then(KeyAction::Down { value }).then(KeyAction::Up { value });
+            self.runtime.block_on(self.client().perform_actions(press)).unwrap();
+        }
+    }
+
+    /// Presses Tab until an element has the focus that fits.
+    pub(crate) fn tab_to(&self, selector: &str) {
+        for _ in 0..200 {
+            self.press([Key::Tab]);
+            if self.js(&format!("return document.activeElement?.matches({}) === true", json!(selector))) == true {
+                return;
+            }
+        }
+        panic!("no Tab leads to {selector}");
+    }
+
+    /// Waits until a condition holds.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + SOON;
+        while !holds(self) {
+            assert!(Instant::now() < until, "{what} does not come; the page at {} is:\n{}", self.url(), self.text());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until a person sees this text.
+    #[track_caller]
+    pub(crate) fn wait_for_text(&self, text: &str) {
+        self.wait(text, |browser| browser.text().contains(text));
+    }
+
+    /// Prefers dark colours, or light ones.
+    pub(crate) fn dark(&self, dark: bool) {
+        let value = if dark { "dark" } else { "light" };
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
+        let command = DevTools { cmd: "Emulation.setEmulatedMedia", params: features };
+        self.runtime.block_on(self.client().issue_cmd(command)).unwrap();
+    }
+
+    /// Keeps what a person sees as a picture, for people to look at, in the folder for what tests leave behind.
+    pub(crate) fn screenshot(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        let png = self.runtime.block_on(self.client().screenshot()).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            // Whatever goes wrong here, the driver's end is the browser's.
+            let _ =
+                self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), client.close()).await });
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// A command of Chromium's own tools.
+#[derive(Debug)]
+struct DevTools {
+    cmd: &'static str,
+    params: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({ "cmd": self.cmd, "params": self.params }).to_string()))
+    }
+}
+
+/// Whether there is a browser, once it was tried to install it.
+fn installed() -> Result<(), String> {
+    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock();
+    let works = || Command::new(DRIVER).arg("--version").output().is_ok_and(|output| output.status.success());
+    let install = || {
+        if works() {
+            return Ok(());
+        }
+        bg_build::install_packages("tests of pages need a browser", &["chromium", "chromium-driver"])?;
+        if works() { Ok(()) } else { Err(format!("{DRIVER} cannot be started")) }
+    };
+    INSTALLED.get_or_init(install).clone()
+}
