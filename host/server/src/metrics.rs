@@ -1,4 +1,4 @@
-//! What a monitoring system is told, in the text format of OpenMetrics, which Prometheus reads.
+//! What a monitoring system is told, in the text format `OpenMetrics`, which Prometheus reads.
 //!
 //! No label names a charm or a space: there may be a hundred thousand of them, and anybody may register more. Integrations are named if they have a
 //! component, which the operator gave; all others are `other`.

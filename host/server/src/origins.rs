@@ -136,7 +136,10 @@ mod tests {
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         let mut headers = HeaderMap::new();
-        pairs.for_each(|(name, value): (http::HeaderName, _)| drop(headers.append(name, value)));
+        for (name, value) in pairs {
+            let name: http::HeaderName = name;
+            headers.append(name, value);
+        }
         headers
     }
 

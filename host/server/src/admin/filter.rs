@@ -65,7 +65,7 @@ impl Filter {
         })
     }
 
-    pub(super) fn is_state(&self, state: &RegistrationState) -> bool {
+    pub(super) fn is_state(&self, state: RegistrationState) -> bool {
         state.slug() == self.state
     }
 
