@@ -30,4 +30,5 @@ mod operator;
 mod readme;
 mod reloading;
 mod runtime;
+mod traces;
 mod walkthrough;

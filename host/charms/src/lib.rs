@@ -14,6 +14,7 @@ mod paths;
 mod remote;
 mod spaces;
 mod store;
+mod trace_context;
 pub mod transpile;
 
 pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
@@ -23,3 +24,4 @@ pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, Regis
 pub use remote::RemoteRuntime;
 pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, Spaces};
 pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup};
+pub use trace_context::{Propagator, TraceContext};

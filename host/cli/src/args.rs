@@ -57,6 +57,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, env = "OPERATOR_PASS", value_name = "PASSPHRASE", hide_env_values = true, value_parser = parse_secret)]
     pub(crate) operator_pass: Option<Secret>,
 
+    /// Where traces go, over OTLP (HTTP); none are made without it. `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and others hold as usual
+    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = parse_api_url)]
+    pub(crate) otlp_endpoint: Option<Url>,
+
     /// How log lines are written
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

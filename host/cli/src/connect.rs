@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use bg_charms::{
     Actor, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RUNS_KEPT, RemoteRuntime, Role,
-    Runtime, SqlitePollStore,
+    Runtime, SqlitePollStore, TraceContext,
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
 use bg_identity::{Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
@@ -24,7 +24,7 @@ use url::Url;
 use crate::args::{Common, HandlerArgs};
 use crate::confine::Confinement;
 use crate::paths::{self, DataDir};
-use crate::progress;
+use crate::{progress, telemetry};
 
 /// The original's passphrase, for a first try without any set-up.
 const DEFAULT_PASSPHRASE: &str = "implicit trust";
@@ -63,6 +63,11 @@ pub(crate) fn open_data_dir(path: &Path) -> String {
         "others can write to the data directory {0}, which has the database and the key of all secrets; to mend it: chmod 700 {0}",
         path.display()
     )
+}
+
+/// What carries the context of traces to and from other processes, if there are traces.
+pub(crate) fn trace_context(common: &Common) -> TraceContext {
+    common.otlp_endpoint.as_ref().map(|_| telemetry::trace_context()).unwrap_or_default()
 }
 
 /// Where the charm runtime is.
@@ -117,7 +122,9 @@ fn refuse_handler_options(handlers: &HandlerArgs, url: &Url) -> anyhow::Result<(
 /// The charm runtime, for a command that neither deploys nor triggers.
 pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
     match place(common).await? {
-        Place::Remote(url) => Ok(Arc::new(RemoteRuntime::new(url, operator(common)?))),
+        Place::Remote(url) => {
+            Ok(Arc::new(RemoteRuntime::new(url, operator(common)?).with_trace_context(trace_context(common))))
+        }
         Place::Local(data_dir) => {
             Ok(Arc::new(open(LocalOptions::new(data_dir.runtime_database())).await?.as_actor(Actor::Operator)))
         }
@@ -127,7 +134,9 @@ pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
 /// The charm runtime, as the system space's own key: for `add-admin-charm`.
 pub(crate) async fn as_system_space(common: &Common) -> anyhow::Result<AnyRuntime> {
     match place(common).await? {
-        Place::Remote(url) => Ok(Arc::new(RemoteRuntime::new(url, space_identity(SYSTEM_SPACE_NAME)))),
+        Place::Remote(url) => Ok(Arc::new(
+            RemoteRuntime::new(url, space_identity(SYSTEM_SPACE_NAME)).with_trace_context(trace_context(common)),
+        )),
         Place::Local(_) => client(common).await,
     }
 }
@@ -189,7 +198,8 @@ pub(crate) async fn service(
             })
             .await?;
             let shown = format!("the charm runtime at {url}");
-            let runtime = Arc::new(RemoteRuntime::new(url, operator(common)?));
+            let runtime =
+                Arc::new(RemoteRuntime::new(url, operator(common)?).with_trace_context(trace_context(common)));
             Ok(Service { runtime, store, local: None, shown, _lock: lock })
         }
         Place::Local(data_dir) => {

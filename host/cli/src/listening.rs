@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::args::{Common, LogFormat, ServerArgs};
 use crate::confine::Confinement;
+use crate::connect;
 
 /// What a server needs to open.
 pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &ServerArgs) -> Confinement {
@@ -17,7 +18,7 @@ pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &Serve
 }
 
 /// Listens, as the options say.
-pub(crate) async fn bind(listen: SocketAddr, args: &ServerArgs) -> anyhow::Result<Server> {
+pub(crate) async fn bind(common: &Common, listen: SocketAddr, args: &ServerArgs) -> anyhow::Result<Server> {
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(Tls::read(certificate, key)?),
         _ => None,
@@ -30,6 +31,7 @@ pub(crate) async fn bind(listen: SocketAddr, args: &ServerArgs) -> anyhow::Resul
         integrations: args.allow_integration.clone(),
         tls,
         behind_proxy: args.behind_proxy,
+        trace_context: connect::trace_context(common),
         login_token: chosen.context("--login-token (BG_WASM_HOST_LOGIN_TOKEN)")?,
         ..ServerOptions::default()
     };

@@ -15,6 +15,7 @@ mod paths;
 mod pins;
 mod progress;
 mod reload;
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use args::{Cli, Command};
 use commands::{backup, charm, compile, doctor, egress, identity, inspect, registrations, run, serve};
 use reload::Watcher;
+use telemetry::Telemetry;
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
@@ -32,10 +34,18 @@ fn main() -> ExitCode {
         Command::WatchComponents { most, components } => return reload::watch(components, *most),
         _ => {}
     }
-    let ended = logging::start(&cli.common, cli.command.guest_log()).and_then(|()| {
+    let telemetry = Telemetry::new(&cli.common);
+    let ended = logging::start(&cli.common, cli.command.guest_log(), telemetry.as_ref()).and_then(|()| {
         let watcher = prepare(&mut cli)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(perform(cli, watcher))
+        runtime.block_on(async {
+            let sending = telemetry.map(Telemetry::start).transpose()?;
+            let ended = perform(cli, watcher).await;
+            if let Some(sending) = sending {
+                sending.finish().await;
+            }
+            ended
+        })
     });
     match ended {
         Ok(code) => code,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
+use tracing::field::{Empty, display};
+use tracing::{Span, info_span};
 
 use crate::Owner;
 use crate::error::EgressError;
@@ -80,6 +82,8 @@ pub(crate) struct Audit {
     started: Instant,
     ended: bool,
     hook: Option<AuditHook>,
+    /// What a trace shows of it.
+    span: Span,
 }
 
 impl Audit {
@@ -100,7 +104,11 @@ impl Audit {
             elapsed: Duration::ZERO,
             error: None,
         };
-        Self { record, started: Instant::now(), ended: false, hook }
+        let span = info_span!(
+            target: "span", "egress", otel.kind = "client", owner = %record.owner, http.request.method = record.method,
+            server.address = Empty, url.path = Empty, decision = Empty, http.response.status_code = Empty, error = Empty,
+        );
+        Self { record, started: Instant::now(), ended: false, hook, span }
     }
 
     pub(crate) fn charm(&mut self, charm: Option<&str>) {
@@ -161,12 +169,17 @@ impl Audit {
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        let Self { record, started, ended, hook } = self;
+        let Self { record, started, ended, hook, span } = self;
         record.elapsed = started.elapsed();
         if !*ended && record.error.is_none() {
             record.error = Some("ended early by the guest".to_owned());
         }
         write(record);
+        span.record("server.address", &record.origin);
+        span.record("url.path", &record.path);
+        span.record("decision", display(&record.decision));
+        span.record("http.response.status_code", record.status.map(|status| status.as_u16()));
+        span.record("error", record.error.as_deref());
         if let Some(hook) = hook {
             hook(record);
         }

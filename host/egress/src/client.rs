@@ -12,6 +12,7 @@ use http::Method;
 use http_body::Body;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::audit::{Audit, Decision};
 use crate::body::ResponseBody;
@@ -159,7 +160,7 @@ impl GateClient {
         B::Error: Into<BoxError>,
     {
         let (inner, budget) = (self.0.clone(), budget.clone());
-        async move {
+        let sending = async move {
             if let Err(over) = budget.count() {
                 let error = EgressError::Budget { limit: over.limit };
                 // One line says it; a guest that goes on asking gets no more of the log.
@@ -176,7 +177,9 @@ impl GateClient {
                     Err(error)
                 }
             }
-        }
+        };
+        // Whoever polls this may be a task of its own.
+        sending.in_current_span()
     }
 }
 

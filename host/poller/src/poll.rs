@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
-use tracing::warn;
+use tracing::{Instrument as _, Span, warn};
 
 use crate::guard::panic_text;
 use crate::report::one_line;
@@ -65,6 +65,8 @@ pub(crate) struct Task {
     pub(crate) timeout: Duration,
     pub(crate) late: Duration,
     pub(crate) component: u32,
+    /// What a trace shows of it.
+    pub(crate) span: Span,
 }
 
 /// A turn that ended before its time.
@@ -98,7 +100,8 @@ impl Task {
         let started_at = self.clock.now();
         let start = Instant::now();
         let mut progress = Progress::default();
-        let turn = timeout(self.timeout, AssertUnwindSafe(self.poll(&mut progress)).catch_unwind()).await;
+        let polling = AssertUnwindSafe(self.poll(&mut progress)).catch_unwind().instrument(self.span.clone());
+        let turn = timeout(self.timeout, polling).await;
         let (result, noted) = match turn {
             Ok(Ok(Ok(outcome))) => (Ok(outcome), true),
             Ok(Ok(Err(stop))) => (Err(stop), false),
@@ -114,6 +117,7 @@ impl Task {
         let (outcome, runtime_failed) =
             result.map_or_else(|stop| (stop.outcome, stop.runtime_failed), |ok| (ok, false));
         let Progress { stream, validity } = progress;
+        self.span.record("outcome", outcome.kind.as_str());
         let (late, component, duration) = (self.late, self.component, start.elapsed());
         Turn { started_at, start, duration, late, component, stream, outcome, noted, runtime_failed, validity }
     }

@@ -10,20 +10,21 @@ use crate::{OutcomeKind, PollEvent, Summary};
 /// More of a message than this many characters is not logged; the run history has all of it.
 const MAX_MESSAGE: usize = 2_000;
 
-/// Logs one ended poll.
+/// Logs one ended poll: one line with all of it. The space and the charm's ID are fields for programs; people find them in the message.
 pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     let PollEvent { charm, integration, outcome, failures, .. } = event;
     let (ms, late_ms) = (whole_millis(event.duration), whole_millis(event.late));
     if outcome.is_success() {
         info!(
-            target: "poller", %integration, stream = event.stream, ms, late_ms, outcome = %outcome.kind,
+            target: "poller", space = %charm.space, charm_id = %charm.charm, %integration, stream = event.stream, ms, late_ms,
+            outcome = %outcome.kind,
             "Successfully executed charm {charm}"
         );
         return;
     }
     let next_in = next_in.map(|next| format!("{} s", next.as_secs_f64().round()));
     warn!(
-        target: "poller", %integration, stream = event.stream, ms, late_ms,
+        target: "poller", space = %charm.space, charm_id = %charm.charm, %integration, stream = event.stream, ms, late_ms,
         outcome = %outcome.kind, stack = outcome.stack.as_deref().map(one_line), failures, next_in,
         "Charm {charm} failed: {}", one_line(&outcome.to_string())
     );

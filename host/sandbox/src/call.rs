@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bg_egress::Owner;
 use bg_poller::OutcomeKind;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut, UpdateDeadline};
 
 use crate::Sandbox;
@@ -35,6 +37,7 @@ pub(crate) struct Call<W: 'static> {
     deadline: Instant,
     log: Arc<CallLog>,
     owner: Owner,
+    span: Span,
 }
 
 /// What the work of a call comes to: an answer or a trap; a value or the guest's error. The store comes back with it.
@@ -49,6 +52,10 @@ impl<W: Send + 'static> Call<W> {
         world: W,
     ) -> Result<Self, CallFailure> {
         let owner = around.scope.integration.clone().map_or(Owner::Charms, Owner::Integration);
+        let span = info_span!(
+            target: "span", "call", function = function.name, %owner, charm = around.scope.charm.as_ref().map(display),
+            outcome = Empty, busy_ms = Empty, memory = Empty,
+        );
         let place = sandbox.place().await;
         let limits = sandbox.limits();
         let deadline = Instant::now() + function.time;
@@ -70,7 +77,7 @@ impl<W: Send + 'static> Call<W> {
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store.call_hook_async(StandBack);
-        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, log, owner })
+        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, log, owner, span })
     }
 
     /// Does the work of the call until its deadline: what it came to, and the data of its store. Epochs end a guest that
@@ -84,9 +91,9 @@ impl<W: Send + 'static> Call<W> {
         T: Send + 'static,
         F: Future<Output = Worked<T, W>> + Send + 'static,
     {
-        let Self { sandbox, store, function: Function { name, time, .. }, deadline, log, owner } = self;
+        let Self { sandbox, store, function: Function { name, time, .. }, deadline, log, owner, span } = self;
         let (started, busy) = (Instant::now(), Busy::default());
-        let work = busy.clone().measure(work(store));
+        let work = busy.clone().measure(work(store)).instrument(span.clone());
         let end = tokio::time::timeout_at(deadline.into(), sandbox.slow_lane().run(work, share)).await;
         let elapsed = started.elapsed();
         log.finish();
@@ -97,14 +104,11 @@ impl<W: Send + 'static> Call<W> {
             Ok((store, Err(error))) => Err(CallFailure::of_error(name, time, &error, &store.data().store_limits)),
             Err(_) => Err(CallFailure::timeout(name, time)),
         };
-        sandbox.observer().tell(|| CallRecord {
-            owner,
-            function: name,
-            outcome: result.as_ref().err().map_or(OutcomeKind::Success, |failure| failure.kind),
-            elapsed,
-            busy: busy.time(),
-            memory,
-        });
+        let outcome = result.as_ref().err().map_or(OutcomeKind::Success, |failure| failure.kind);
+        span.record("outcome", outcome.as_str());
+        span.record("busy_ms", u64::try_from(busy.time().as_millis()).unwrap_or(u64::MAX));
+        span.record("memory", memory.map(|bytes| bytes as u64));
+        sandbox.observer().tell(|| CallRecord { owner, function: name, outcome, elapsed, busy: busy.time(), memory });
         result
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use bg_charms::LocalRuntime;
+use bg_charms::{LocalRuntime, TraceContext};
 use bg_identity::IntegrationId;
 use bg_identity::http_signature::NonceCache;
 use http::{Extensions, HeaderMap};
@@ -31,6 +31,7 @@ pub(crate) struct App {
     pub(crate) registration: RegistrationPolicy,
     pub(crate) integrations: Vec<IntegrationId>,
     pub(crate) behind_proxy: bool,
+    pub(crate) trace_context: TraceContext,
     pub(crate) tls: bool,
     pub(crate) registration_rate: Rate,
     pub(crate) login_rate: Rate,
@@ -60,6 +61,7 @@ impl App {
             registration: options.registration,
             integrations: options.integrations.clone(),
             behind_proxy: options.behind_proxy,
+            trace_context: options.trace_context.clone(),
             tls: options.tls.is_some(),
             registration_rate: Rate::per_minute(rates::REGISTRATIONS),
             login_rate: Rate::per_minute(rates::LOGINS),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bg_charms::TraceContext;
 use bg_identity::IntegrationId;
 
 use crate::login::LoginToken;
@@ -39,6 +40,8 @@ pub struct ServerOptions {
     /// Whether a proxy in front speaks TLS. It is believed who the client is (`X-Forwarded-For`, `X-Forwarded-Proto`), so nobody else may reach
     /// the server.
     pub behind_proxy: bool,
+    /// What reads the context of traces from requests; nothing does by default.
+    pub trace_context: TraceContext,
     /// What lets the operator in; a random one, if none is given.
     pub login_token: Option<LoginToken>,
     /// Open connections; further ones wait in the system's queue. Each service that watches registrations holds one or two.
@@ -63,6 +66,7 @@ impl Default for ServerOptions {
             integrations: Vec::new(),
             tls: None,
             behind_proxy: false,
+            trace_context: TraceContext::default(),
             login_token: None,
             max_connections: 256,
             header_timeout: Duration::from_secs(30),

@@ -15,6 +15,7 @@ use http::header::{
 };
 use http::{Method, StatusCode, Uri};
 use serde_json::json;
+use tracing::Instrument as _;
 
 use crate::admin::{self, Operator};
 use crate::answer::Failure;
@@ -144,13 +145,21 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 /// was pointed here (DNS rebinding) learns nothing, neither what there is nor what is wrong with what it sends.
 async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!(
+        target: "span", "request", otel.kind = "server", http.request.method = %method, url.path = path,
+        http.response.status_code = tracing::field::Empty,
+    );
     let mut response = match app.hosts.check(request.uri(), request.headers()) {
-        Ok(_) => next.run(request).await,
+        Ok(_) => {
+            app.trace_context.extract(request.headers(), &span);
+            next.run(request).instrument(span.clone()).await
+        }
         Err(error) => {
             discard(request.into_body()).await;
             Failure::from(error).into_response()
         }
     };
+    span.record("http.response.status_code", response.status().as_u16());
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

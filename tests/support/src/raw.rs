@@ -24,6 +24,14 @@ pub struct RawRequest {
     pub bytes: Vec<u8>,
 }
 
+impl RawRequest {
+    /// What follows its head.
+    pub fn body(&self) -> &[u8] {
+        let head = self.bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(self.bytes.len(), |at| at + 4);
+        &self.bytes[head..]
+    }
+}
+
 /// What comes of a request. Each connection has one; it is closed after the answer.
 #[derive(Clone, Debug)]
 pub enum RawAnswer {

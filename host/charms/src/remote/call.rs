@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 use bg_identity::{Identity, http_signature};
 use bg_poller::RuntimeError;
 use http::header::{CONTENT_TYPE, LOCATION};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::http_client::{self, BodyError};
 use super::rest::Rest;
+use crate::TraceContext;
 use crate::api::{CHANGES_WAIT_SECONDS, ErrorBody};
 
 /// What the runtime does by itself takes milliseconds; a slow network the rest.
@@ -41,11 +42,18 @@ pub(super) struct Caller {
     identity: Identity,
     client: reqwest::Client,
     rest: Rest,
+    pub(super) trace_context: TraceContext,
 }
 
 impl Caller {
     pub(super) fn new(url: Url, identity: Identity) -> Self {
-        Self { url, identity, client: http_client::new(TIME), rest: Rest::default() }
+        Self {
+            url,
+            identity,
+            client: http_client::new(TIME),
+            rest: Rest::default(),
+            trace_context: TraceContext::default(),
+        }
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -153,6 +161,9 @@ impl<'a> Call<'a> {
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
+        let mut carried = HeaderMap::new();
+        caller.trace_context.inject(&mut carried);
+        request = request.headers(carried);
         let mut response = request.send().await.map_err(|error| caller.unreachable(&http_client::cause(&error)))?;
         let status = response.status();
         if status.is_redirection() {

@@ -21,7 +21,8 @@ use url::Url;
 
 use crate::api::{self, path};
 use crate::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, Spaces, Subject,
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, Spaces,
+    Subject, TraceContext,
 };
 use call::{Call, Caller};
 
@@ -36,6 +37,15 @@ impl RemoteRuntime {
     /// The runtime at `api_url` (its origin, and a path if the API is below one), for whoever `identity` is.
     pub fn new(api_url: Url, identity: Identity) -> Self {
         Self { caller: Arc::new(Caller::new(api_url, identity)) }
+    }
+
+    /// The same, whose requests carry the context of the trace that they are part of.
+    #[must_use]
+    pub fn with_trace_context(mut self, trace_context: TraceContext) -> Self {
+        if let Some(caller) = Arc::get_mut(&mut self.caller) {
+            caller.trace_context = trace_context;
+        }
+        self
     }
 
     /// Where it is.

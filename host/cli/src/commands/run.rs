@@ -46,7 +46,7 @@ pub(crate) async fn run(
     let limits = args.handlers.limits();
     // Before anything that takes a while: a mistake there is told at once.
     let server = match args.listen {
-        Some(listen) => Some(listening::bind(listen, &args.server).await?),
+        Some(listen) => Some(listening::bind(common, listen, &args.server).await?),
         None => None,
     };
     let activity = Activity::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinError;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{error, info, info_span, warn};
 
 use super::{Engine, Link};
 use crate::guard::guarded;
@@ -51,6 +51,10 @@ impl Engine {
                 timeout: self.options.poll_timeout,
                 late,
                 component: self.groups[entry.group as usize].replaced,
+                span: info_span!(
+                    target: "span", "poll", charm = %self.table.charm(entry), integration = %self.table.integration(entry),
+                    outcome = tracing::field::Empty,
+                ),
             };
             let served = self.groups[entry.group as usize].list.in_force();
             if let Some(entry) = self.table.get_mut(slot) {

@@ -1,0 +1,249 @@
+//! Traces, over OTLP: from a poll to the calls of guests in it, and to their requests.
+//!
+//! The program's own spans have the target `span`; where no endpoint is given, they are not even made. What comes to its end goes into a queue,
+//! from which a task sends it. (The SDK's own processor has a thread, which would have to start before this process confines itself.)
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use bg_charms::{Propagator, TraceContext};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{
+    SdkTracer, SdkTracerProvider, Span as SdkSpan, SpanData, SpanExporter as _, SpanProcessor,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use url::Url;
+
+use crate::args::Common;
+
+/// The target of spans.
+pub(crate) const TARGET: &str = "span";
+/// Spans that wait to be sent: some seconds of a busy service. More are dropped, and counted.
+const QUEUE: usize = 16_384;
+/// Spans that are sent at once, and how long those wait that are fewer. The SDK's own defaults.
+const BATCH: usize = 512;
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long sending may take. The SDK's own default.
+const SENDING: Duration = Duration::from_secs(10);
+/// How long the last ones may take, when the service ends.
+const LAST: Duration = Duration::from_secs(3);
+
+/// Where spans go; once it is [started](Self::start).
+pub(crate) struct Telemetry {
+    endpoint: Url,
+    provider: SdkTracerProvider,
+    queue: mpsc::Receiver<SpanData>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// Sends spans; [`finish`](Self::finish) it.
+pub(crate) struct Sending {
+    end: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Telemetry {
+    /// None if no endpoint is given. The sampler is that of `OTEL_TRACES_SAMPLER`.
+    pub(crate) fn new(common: &Common) -> Option<Self> {
+        let endpoint = common.otlp_endpoint.clone()?;
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let dropped = Arc::<AtomicU64>::default();
+        let resource = Resource::builder().with_service_name(service_name()).build();
+        let processor = Queue { sender, dropped: dropped.clone() };
+        let provider = SdkTracerProvider::builder().with_resource(resource).with_span_processor(processor).build();
+        Some(Self { endpoint, provider, queue, dropped })
+    }
+
+    pub(crate) fn tracer(&self) -> SdkTracer {
+        self.provider.tracer("bg-wasm-host")
+    }
+
+    /// Begins to send. Must be called within a tokio runtime.
+    pub(crate) fn start(self) -> anyhow::Result<Sending> {
+        // The provider lives on in the tracer.
+        let Self { endpoint, provider: _, queue, dropped } = self;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(SENDING)
+            .build()
+            .context("cannot set up the client for traces")?;
+        let mut traces = endpoint.clone();
+        traces.set_path(&format!("{}/v1/traces", endpoint.path().trim_end_matches('/')));
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
+            .with_http()
+            .with_http_client(Client(client))
+            .with_endpoint(traces.as_str())
+            .with_timeout(SENDING)
+            .build()
+            .context("cannot set up the export of traces")?;
+        let mut exporter = exporter;
+        exporter.set_resource(&Resource::builder().with_service_name(service_name()).build());
+        tracing::info!("traces go to {traces}");
+        let end = CancellationToken::new();
+        let task = tokio::spawn(send(exporter, queue, dropped, end.clone()));
+        Ok(Sending { end, task })
+    }
+}
+
+fn service_name() -> String {
+    std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "bg-wasm-host".to_owned())
+}
+
+fn tls() -> anyhow::Result<rustls::ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    Ok(config.context("cannot set up TLS for traces")?.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What carries contexts to and from other processes.
+pub(crate) fn trace_context() -> TraceContext {
+    TraceContext::new(Arc::new(W3c(TraceContextPropagator::new())))
+}
+
+impl Sending {
+    /// Sends what is left, within a moment.
+    pub(crate) async fn finish(self) {
+        let Self { end, task } = self;
+        end.cancel();
+        // What takes longer is lost: nobody is kept waiting for the traces.
+        let _ = tokio::time::timeout(LAST, task).await;
+    }
+}
+
+/// Sends batches, and at the end what is left. What cannot be sent is lost, and told now and then.
+async fn send(
+    exporter: opentelemetry_otlp::SpanExporter,
+    mut queue: mpsc::Receiver<SpanData>,
+    dropped: Arc<AtomicU64>,
+    end: CancellationToken,
+) {
+    let (mut failing, mut lost) = (false, 0);
+    loop {
+        let mut batch = Vec::with_capacity(BATCH);
+        let filling = async {
+            queue.recv_many(&mut batch, BATCH).await;
+            let more = async { while batch.len() < BATCH && queue.recv_many(&mut batch, BATCH).await > 0 {} };
+            // Few wait for more, for a while.
+            let _ = tokio::time::timeout(PATIENCE, more).await;
+        };
+        tokio::select! {
+            () = filling => {}
+            () = end.cancelled() => {}
+        }
+        while end.is_cancelled()
+            && let Ok(span) = queue.try_recv()
+        {
+            batch.push(span);
+        }
+        if batch.is_empty() {
+            return;
+        }
+        let many = batch.len() as u64;
+        match exporter.export(batch).await {
+            Ok(()) if failing => {
+                lost += dropped.swap(0, Ordering::Relaxed);
+                tracing::info!(lost, "traces can be sent again");
+                (failing, lost) = (false, 0);
+            }
+            Ok(()) => {}
+            Err(error) => {
+                lost += many;
+                if !failing {
+                    tracing::warn!(%error, "traces cannot be sent; those of this time are lost");
+                }
+                failing = true;
+            }
+        }
+    }
+}
+
+/// Puts spans that have ended into the queue.
+#[derive(Debug)]
+struct Queue {
+    sender: mpsc::Sender<SpanData>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl SpanProcessor for Queue {
+    fn on_start(&self, _: &mut SdkSpan, _: &opentelemetry::Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if self.sender.try_send(span).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// The HTTP client of the rest of this program, for the exporter.
+#[derive(Debug)]
+struct Client(reqwest::Client);
+
+#[async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let response = self.0.execute(request.try_into()?).await?;
+        let (status, body) = (response.status(), response.bytes().await?);
+        Ok(Response::builder().status(status).body(body)?)
+    }
+}
+
+/// W3C Trace Context.
+struct W3c(TraceContextPropagator);
+
+impl Propagator for W3c {
+    fn inject(&self, headers: &mut HeaderMap) {
+        self.0.inject_context(&Span::current().context(), &mut Into(headers));
+    }
+
+    fn extract(&self, headers: &HeaderMap, span: &Span) {
+        // An answer that is an error means that the span is not traced.
+        let _ = span.set_parent(self.0.extract(&Of(headers)));
+    }
+}
+
+struct Into<'a>(&'a mut HeaderMap);
+
+impl Injector for Into<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+struct Of<'a>(&'a HeaderMap);
+
+impl Extractor for Of<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
