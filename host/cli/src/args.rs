@@ -2,6 +2,7 @@
 
 mod charm;
 mod server;
+mod new;
 mod values;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
 pub(crate) use server::ServerArgs;
+pub(crate) use new::{Language, NewArgs};
 pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_interval, parse_secret};
 
@@ -149,6 +151,8 @@ pub(crate) enum Command {
     /// Deploy charms, try them out, and see what they do
     #[command(subcommand)]
     Charm(CharmCommand),
+    /// Write a new integration that works: its source, manifest and test
+    New(NewArgs),
     /// Tell what a component is, what it imports and what it asks for, without running it
     Inspect {
         /// The component

@@ -23,7 +23,7 @@ use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
 use args::{Cli, Command};
-use commands::{backup, charm, compile, doctor, egress, identity, inspect, registrations, run, serve};
+use commands::{backup, charm, compile, doctor, egress, identity, inspect, new, registrations, run, serve};
 use reload::Watcher;
 use telemetry::Telemetry;
 
@@ -89,6 +89,7 @@ async fn perform(cli: Cli, watcher: Option<Watcher>) -> anyhow::Result<ExitCode>
         Command::Trigger(args) => charm::trigger::run(&common, &args).await?,
         Command::Runs { charm, limit, json } => registrations::runs(&common, &charm, limit, json.json).await?,
         Command::Charm(command) => return charm::run(&common, &command).await,
+        Command::New(args) => new::run(&args)?,
         Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants).await?,
         Command::Egress(command) => return Ok(egress::run(&command).await),
         Command::SpaceDid { name } => identity::print_space_did(&name)?,

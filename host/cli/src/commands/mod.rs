@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod egress;
 pub(crate) mod identity;
 pub(crate) mod inspect;
+pub(crate) mod new;
 pub(crate) mod registrations;
 pub(crate) mod run;
 pub(crate) mod serve;

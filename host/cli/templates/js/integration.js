@@ -1,0 +1,76 @@
+// The integration {{name}}: polls the charms of which a web API says that there is something new.
+//
+// A charm says in its cell `topic` what it is about. The API answers `GET <api-base-url>/v1/news` with the topics that have
+// news, such as ["weather", "trains"].
+//
+// Each call is made to a fresh instance: what a variable holds is gone at the next one. What is to stay goes into `state`, see
+// wit/integration.wit. The exported functions are those of that file, their names in camel case.
+
+import * as charms from "commontools:background/charms@0.1.0";
+import * as config from "commontools:background/config@0.1.0";
+import * as log from "commontools:background/log@0.1.0";
+
+// The stream to which polls are sent.
+const UPDATER_STREAM = "bgUpdater";
+
+// So long is an answer waited for, milliseconds. The host ends the whole call after 5 s.
+const PATIENCE = 3_000;
+
+// Called by `run --initialize`.
+export function initialize() {
+  charms.prepareList();
+}
+
+// The charms that are worth a poll now.
+export async function fetchCharms() {
+  const registered = charms.registered();
+  const baseUrl = config.get("api-base-url");
+  if (!baseUrl) {
+    // What is thrown in this shape is the error of the call. Anything else ends it as a trap.
+    throw { tag: "permanent", val: "the config value api-base-url is missing" };
+  }
+  try {
+    const topics = await inTime(topicsWithNews(baseUrl));
+    return registered.filter((charm) => hasNews(charm, topics));
+  } catch (error) {
+    // A charm of which it is not known is polled.
+    log.write("warn", `all charms are polled: ${error}`);
+    return registered;
+  }
+}
+
+// Whether a charm is fit to be polled; asked right before it is.
+export function isValidCharm(charm) {
+  return charm.hasStream(UPDATER_STREAM);
+}
+
+// The topics of which the API says that there is something new.
+async function topicsWithNews(baseUrl) {
+  const response = await fetch(`${baseUrl.replace(/\/+$/, "")}/v1/news`);
+  if (response.status !== 200) {
+    throw new Error(`the API answers with status ${response.status}`);
+  }
+  const topics = await response.json();
+  if (!Array.isArray(topics)) {
+    throw new Error("the API does not answer with a list of topics");
+  }
+  return topics;
+}
+
+// Whether a charm is about one of these topics; also if it does not say what it is about.
+function hasNews(charm, topics) {
+  try {
+    const topic = charms.open(charm).get(["topic"]);
+    return topic.tag !== "value" || topics.includes(JSON.parse(topic.val));
+  } catch (error) {
+    // An error of the host's has a variant of wit/ as its payload.
+    log.write("debug", `${charm.charmId} cannot be read: ${JSON.stringify(error.payload)}`);
+    return true;
+  }
+}
+
+// What a promise comes to, or an error if that takes too long.
+function inTime(promise) {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), PATIENCE));
+  return Promise.race([promise, late]);
+}

@@ -1,0 +1,70 @@
+"""The integration {{name}}: polls the charms of which a web API says that there is something new.
+
+A charm says in its cell `topic` what it is about. The API answers `GET <api-base-url>/v1/news` with the topics that have
+news, such as ["weather", "trains"].
+
+Each call is made to a fresh instance: what a variable holds is gone at the next one. What is to stay goes into `state`, see
+wit/integration.wit. The methods of `WitWorld` are the exports of that file.
+"""
+
+import json
+
+import wit_world
+from componentize_py_types import Err
+from wit_world import IntegrationError_Permanent
+from wit_world.imports import charms, config, log
+from wit_world.imports.charms import Charm, Lookup_Value
+from wit_world.imports.log import Level
+from wit_world.imports.values import CharmRef
+
+import http_gate
+
+# The stream to which polls are sent.
+UPDATER_STREAM = "bgUpdater"
+
+
+class WitWorld(wit_world.WitWorld):
+    def initialize(self) -> None:
+        """Called by `run --initialize`."""
+        charms.prepare_list()
+
+    def fetch_charms(self) -> list[CharmRef]:
+        """The charms that are worth a poll now."""
+        registered = charms.registered()
+        base_url = config.get("api-base-url")
+        if not base_url:
+            # What is raised as an `Err` is the error of the call. Anything else ends it as a trap.
+            raise Err(IntegrationError_Permanent("the config value api-base-url is missing"))
+        try:
+            topics = topics_with_news(base_url)
+        except (Err, ValueError) as error:
+            # A charm of which it is not known is polled.
+            log.write(Level.WARN, f"all charms are polled: {error!r}")
+            return registered
+        return [charm for charm in registered if has_news(charm, topics)]
+
+    def is_valid_charm(self, charm: Charm) -> bool:
+        """Whether a charm is fit to be polled; asked right before it is."""
+        return charm.has_stream(UPDATER_STREAM)
+
+
+def topics_with_news(base_url: str) -> list[str]:
+    """The topics of which the API says that there is something new."""
+    status, body = http_gate.get(f"{base_url.rstrip('/')}/v1/news")
+    if status != 200:
+        raise ValueError(f"the API answers with status {status}")
+    topics = json.loads(body)
+    if not isinstance(topics, list):
+        raise ValueError("the API does not answer with a list of topics")
+    return topics
+
+
+def has_news(charm: CharmRef, topics: list[str]) -> bool:
+    """Whether a charm is about one of these topics; also if it does not say what it is about."""
+    try:
+        with charms.open(charm) as opened:
+            topic = opened.get(["topic"])
+    except Err as error:
+        log.write(Level.DEBUG, f"{charm.charm_id} cannot be read: {error!r}")
+        return True
+    return not isinstance(topic, Lookup_Value) or json.loads(topic.value) in topics
