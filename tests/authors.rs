@@ -1,7 +1,6 @@
 //! Integrations as authors build them, in Rust, JavaScript and Python: the same gate for all of them.
 
 mod build;
-mod doc;
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::common::{deploy, fixture, host, register};
 use crate::gmail::not_on_disk;
-use build::{JAVASCRIPT, PYTHON, RUST, Way};
+use crate::workshop::{JAVASCRIPT, Language, PYTHON, RUST};
+use build::{WAYS, Way};
 
 /// Compiling 22 MB takes half a minute of a fast processor.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -29,6 +29,19 @@ fn a_component_in_javascript_goes_through_the_gate() {
 #[test]
 fn a_component_in_python_goes_through_the_gate() {
     goes_through_the_gate(PYTHON);
+}
+
+#[test]
+fn they_ask_for_the_same() {
+    let manifests = WAYS.map(|way| {
+        let text = std::fs::read_to_string(way.sources().join("integration.toml")).unwrap();
+        let mut manifest = bg_manifest::Manifest::parse(&text).unwrap();
+        assert_eq!(manifest.integration.id.to_string(), way.id);
+        manifest.integration.id = WAYS[0].id.parse().unwrap();
+        manifest.integration.name.clear();
+        manifest
+    });
+    assert!(manifests.iter().all(|manifest| *manifest == manifests[0]), "{manifests:?}");
 }
 
 /// A mailbox charm with a token and a charm with neither, both registered for the integration.
@@ -108,12 +121,13 @@ impl Run {
     }
 }
 
-fn goes_through_the_gate(way: Way) {
+fn goes_through_the_gate(language: Language) {
+    let way = WAYS.into_iter().find(|way| way.language == language).unwrap();
     let Some(component) = way.component() else { return };
     inspect_tells_what_is_behind_its_imports(way, &component);
     let world = World::new(way, &component);
     let World { host, google, charm, unfit, .. } = &world;
-    let attempt = bg_abuse::Attempt::begin("versions", format!("a component made with {}", way.section));
+    let attempt = bg_abuse::Attempt::begin("versions", format!("a component made with {}", way.language.section));
 
     // Nothing is granted: its question is denied by the rule that denies everybody's, and the charm is polled unasked.
     let denied = world.run(&["--initialize"]);
@@ -188,7 +202,7 @@ fn inspect_tells_what_is_behind_its_imports(way: Way, component: &Path) {
     assert!(behind("wasi:http/outgoing-handler@").unwrap().starts_with("through the gate"));
     assert_eq!(behind("commontools:background/charms@"), None);
     // No JavaScript engine asks for these.
-    if way.template != JAVASCRIPT.template {
+    if way.language != JAVASCRIPT {
         assert_eq!(behind("wasi:cli/environment@"), Some("empty: no variables, no arguments"));
         assert_eq!(behind("wasi:sockets/tcp@"), Some("empty: no network, no names"));
     }

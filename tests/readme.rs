@@ -98,7 +98,7 @@ fn its_options_are_those_of_the_program() {
     let host = host();
     let charm =
         ["deploy", "show", "list", "logs", "trigger", "set", "test", "acl"].map(|command| vec!["charm", command]);
-    let commands = ["run", "serve", "list"].map(|command| vec![command]).into_iter().chain(charm);
+    let commands = ["run", "serve", "list", "new"].map(|command| vec![command]).into_iter().chain(charm);
     let help: String = commands
         .map(|command| host.command([&command[..], &["--help"]].concat()).unwrap().success().unwrap().stdout)
         .collect();

@@ -10,7 +10,7 @@
 //!
 //! A guest that exports `prepare` is started while it is built, and begins there ever after.
 //!
-//! Tests of what authors build by themselves call [`prepare_wasip2`].
+//! Tests of what authors build by themselves call [`prepare_wasip2`] and [`prepare_cargo`].
 
 mod compile;
 mod component;
@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 pub use error::BuildError;
 pub use toolchain::Way;
-pub use wasip2::prepare_wasip2;
+pub use wasip2::{prepare_cargo, prepare_wasip2};
 
 use guests::Guest;
 use progress::Progress;

@@ -1,4 +1,4 @@
-//! A cargo that builds for `wasm32-wasip2`, as authors of integrations call it, on machines of every kind.
+//! A cargo as authors of integrations call it: for `wasm32-wasip2`, on machines of every kind, and for this machine.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,14 @@ pub fn prepare_wasip2(command: &mut Command) -> Result<(), BuildError> {
     environment::clean(command, &[&folder, &active.sysroot]);
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.envs(variables(&active, &target, &path));
+    Ok(())
+}
+
+/// Takes out of the environment of `command`, which is cargo or calls it, what an outer cargo has put there.
+pub fn prepare_cargo(command: &mut Command) -> Result<(), BuildError> {
+    let workspace = Workspace::find()?;
+    let active = toolchain::active()?;
+    environment::clean(command, &[&workspace.root().join("target"), &active.sysroot]);
     Ok(())
 }
 

@@ -59,13 +59,18 @@ async function topicsWithNews(baseUrl) {
 
 // Whether a charm is about one of these topics; also if it does not say what it is about.
 function hasNews(charm, topics) {
+  let opened;
   try {
-    const topic = charms.open(charm).get(["topic"]);
+    opened = charms.open(charm);
+    const topic = opened.get(["topic"]);
     return topic.tag !== "value" || topics.includes(JSON.parse(topic.val));
   } catch (error) {
     // An error of the host's has a variant of wit/ as its payload.
     log.write("debug", `${charm.charmId} cannot be read: ${JSON.stringify(error.payload)}`);
     return true;
+  } finally {
+    // A call may have 1,000 things of the host's open, and nothing else closes this one.
+    opened?.[Symbol.dispose]();
   }
 }
 

@@ -1,0 +1,157 @@
+//! Where integrations are built as authors do, from what `new` writes: a folder for each language, below cargo's target folder. The
+//! tools that the guide has authors install stay there from one run to the next.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use bg_test_support::{TestHost, available};
+
+use crate::integrations::blocks;
+
+/// What the commands leave in an integration's folder, and later ones use again.
+pub(crate) const KEPT: [&str; 3] = [".venv", "node_modules", "target"];
+
+/// The integration of the guide.
+pub(crate) const NAME: &str = "my-news";
+
+/// A language in which `new` writes integrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Language {
+    /// As `--lang` names it.
+    pub(crate) lang: &'static str,
+    /// Its section of the guide: a block that installs the tools, one that builds, one that tests.
+    pub(crate) section: &'static str,
+    /// The file to begin with.
+    pub(crate) source: &'static str,
+}
+
+pub(crate) const RUST: Language = Language { lang: "rust", section: "Rust", source: "src/lib.rs" };
+pub(crate) const JAVASCRIPT: Language = Language { lang: "js", section: "JavaScript", source: "integration.js" };
+pub(crate) const PYTHON: Language = Language { lang: "python", section: "Python", source: "integration.py" };
+pub(crate) const LANGUAGES: [Language; 3] = [RUST, JAVASCRIPT, PYTHON];
+
+/// The workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The folder of a language, for as long as this is kept: others wait for it.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    pub(crate) language: Language,
+    pub(crate) place: PathBuf,
+    _lock: File,
+}
+
+impl Workshop {
+    pub(crate) fn enter(language: Language) -> Self {
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workshop").join(language.lang);
+        fs::create_dir_all(place.join("tools")).unwrap();
+        let lock = File::create(place.join(".lock")).unwrap();
+        lock.lock().unwrap();
+        Self { language, place, _lock: lock }
+    }
+
+    /// The integration's folder. It is the same for all of one language: a virtual environment of Python's cannot be moved.
+    pub(crate) fn project(&self) -> PathBuf {
+        self.place.join(NAME)
+    }
+
+    /// Takes away what is in the integration's folder, and the folder.
+    pub(crate) fn clear(&self) {
+        for kept in KEPT {
+            let (from, to) = (self.project().join(kept), self.tool(kept));
+            if from.exists() {
+                // Where an earlier run was interrupted.
+                let _ = fs::remove_dir_all(&to);
+                fs::rename(from, to).unwrap();
+            }
+        }
+        let _ = fs::remove_dir_all(self.project());
+    }
+
+    /// Brings the tools that were there before [`clear`](Self::clear).
+    pub(crate) fn bring_tools(&self) {
+        for kept in KEPT.into_iter().filter(|kept| self.tool(kept).exists()) {
+            fs::rename(self.tool(kept), self.project().join(kept)).unwrap();
+        }
+        if self.language == RUST {
+            // The crates that the host is tested with, rather than what is newest today.
+            fs::copy(root().join("Cargo.lock"), self.project().join("Cargo.lock")).unwrap();
+        }
+    }
+
+    fn tool(&self, name: &str) -> PathBuf {
+        self.place.join("tools").join(name)
+    }
+
+    /// Installs the tools with the guide's commands; none where they cannot be had.
+    pub(crate) fn install(&self) -> Option<()> {
+        let commands = &self.blocks()[0];
+        let installed = if self.language == RUST {
+            // That command works where there is rustup; this runs it, and knows another way where it does not.
+            assert_eq!(commands, "rustup target add wasm32-wasip2\n");
+            bg_build::prepare_wasip2(&mut Command::new("cargo")).map_err(|error| error.to_string())
+        } else {
+            run(self.shell().arg(commands)).map(drop)
+        };
+        available(
+            installed.map_err(|reason| format!("the tools for integrations in {}: {reason}", self.language.section)),
+        )
+    }
+
+    /// Builds the component with the guide's command, for an integration of that name.
+    pub(crate) fn build(&self, name: &str) {
+        let commands = self.blocks()[1].replace(NAME, name).replace(&NAME.replace('-', "_"), &name.replace('-', "_"));
+        let mut shell = self.shell();
+        if self.language == RUST {
+            bg_build::prepare_wasip2(&mut shell).unwrap();
+        }
+        say(&format!("building {name} in {}", self.project().display()));
+        run(shell.arg(&commands)).unwrap_or_else(|reason| panic!("{name}: {reason}"));
+        let component = self.project().join(format!("{name}.wasm"));
+        assert!(component.is_file(), "{} is not made by:\n{commands}", component.display());
+    }
+
+    /// The blocks of commands in the language's section: for tools, to build, to test.
+    pub(crate) fn blocks(&self) -> [String; 3] {
+        blocks(self.language.section, "sh").try_into().unwrap()
+    }
+
+    /// A shell in the integration's folder that ends at the first command that fails.
+    pub(crate) fn shell(&self) -> Command {
+        let mut shell = Command::new("sh");
+        bg_build::prepare_cargo(&mut shell).unwrap();
+        shell.current_dir(self.project()).stdin(Stdio::null()).arg("-euc");
+        shell
+    }
+
+    /// The same, with the program on its path, and that host's data directory.
+    pub(crate) fn shell_with(&self, host: &TestHost) -> Command {
+        let mut shell = self.shell();
+        let folder = Path::new(env!("CARGO_BIN_EXE_bg-wasm-host")).parent().unwrap();
+        // Of a cargo that `prepare_wasip2` prefers to others on the path, this needs none.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([folder.to_owned()].into_iter().chain(std::env::split_paths(&path))).unwrap();
+        for name in ["API_URL", "IDENTITY", "OPERATOR_PASS", "BG_WASM_HOST", "BG_WASM_HOST_LOG"] {
+            shell.env_remove(name);
+        }
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("component-cache");
+        shell.env("PATH", path).env("BG_WASM_HOST_DATA", host.data_dir()).env("BG_WASM_HOST_CACHE", cache);
+        shell
+    }
+}
+
+/// Runs a command and answers what it wrote; if it fails, as an error.
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
+    let done = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+    if done.status.success() { Ok(said) } else { Err(format!("{command:?} ended with {}:\n{said}", done.status)) }
+}
+
+/// A line past the capture of the test runner, since this takes minutes the first time.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "integrations: {line}");
+}
