@@ -33,10 +33,12 @@ fn follow_the_guide(language: Language) {
     let make = blocks("Make one", "sh").concat().replace("--lang rust", &format!("--lang {}", language.lang));
     let printed = run(workshop.shell_with(&host).current_dir(&workshop.place).arg(&make)).unwrap();
     workshop.bring_tools();
+    let digest = workshop.digest();
     if workshop.install().is_none() {
         return;
     }
-    workshop.build(NAME);
+    let component = workshop.built(NAME, &digest).unwrap_or_else(|| workshop.build(NAME, &digest));
+    fs::copy(component, workshop.project().join("my-news.wasm")).unwrap();
     let test = &workshop.blocks()[2];
     run(workshop.shell_with(&host).arg(test)).unwrap();
 

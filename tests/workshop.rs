@@ -2,6 +2,7 @@
 //! tools that the guide has authors install stay there from one run to the next.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +12,7 @@ use bg_test_support::{TestHost, available};
 use crate::integrations::blocks;
 
 /// What the commands leave in an integration's folder, and later ones use again.
-pub(crate) const KEPT: [&str; 3] = [".venv", "node_modules", "target"];
+const KEPT: [&str; 3] = [".venv", "node_modules", "target"];
 
 /// The integration of the guide.
 pub(crate) const NAME: &str = "my-news";
@@ -102,8 +103,28 @@ impl Workshop {
         )
     }
 
-    /// Builds the component with the guide's command, for an integration of that name.
-    pub(crate) fn build(&self, name: &str) {
+    /// Changes with all that goes into a component. To be asked before tools are installed, which leave files of their own.
+    pub(crate) fn digest(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.blocks().hash(&mut hasher);
+        files(&self.project()).hash(&mut hasher);
+        if self.language == RUST {
+            files(&root().join("integrations/sdk")).hash(&mut hasher);
+            let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+            Command::new(rustc).arg("-vV").output().unwrap().stdout.hash(&mut hasher);
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
+    /// The component of that name, with its manifest beside it, if one was built from what has this digest.
+    pub(crate) fn built(&self, name: &str, digest: &str) -> Option<PathBuf> {
+        let built = self.place.join("built").join(name);
+        let is_current = fs::read_to_string(built.join("digest")).is_ok_and(|before| before == digest);
+        Some(built.join(format!("{name}.wasm"))).filter(|component| is_current && component.is_file())
+    }
+
+    /// Builds the component with the guide's commands, for an integration of that name.
+    pub(crate) fn build(&self, name: &str, digest: &str) -> PathBuf {
         let commands = self.blocks()[1].replace(NAME, name).replace(&NAME.replace('-', "_"), &name.replace('-', "_"));
         let mut shell = self.shell();
         if self.language == RUST {
@@ -111,8 +132,15 @@ impl Workshop {
         }
         say(&format!("building {name} in {}", self.project().display()));
         run(shell.arg(&commands)).unwrap_or_else(|reason| panic!("{name}: {reason}"));
-        let component = self.project().join(format!("{name}.wasm"));
-        assert!(component.is_file(), "{} is not made by:\n{commands}", component.display());
+        let built = self.place.join("built").join(name);
+        fs::create_dir_all(&built).unwrap();
+        let component = format!("{name}.wasm");
+        for file in [&component, "integration.toml"] {
+            let copied = fs::copy(self.project().join(file), built.join(file));
+            copied.unwrap_or_else(|error| panic!("{file}: {error}, after:\n{commands}"));
+        }
+        fs::write(built.join("digest"), digest).unwrap();
+        built.join(component)
     }
 
     /// The blocks of commands in the language's section: for tools, to build, to test.
@@ -132,7 +160,6 @@ impl Workshop {
     pub(crate) fn shell_with(&self, host: &TestHost) -> Command {
         let mut shell = self.shell();
         let folder = Path::new(env!("CARGO_BIN_EXE_bg-wasm-host")).parent().unwrap();
-        // Of a cargo that `prepare_wasip2` prefers to others on the path, this needs none.
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths([folder.to_owned()].into_iter().chain(std::env::split_paths(&path))).unwrap();
         for name in ["API_URL", "IDENTITY", "OPERATOR_PASS", "BG_WASM_HOST", "BG_WASM_HOST_LOG"] {
@@ -144,6 +171,22 @@ impl Workshop {
     }
 }
 
+/// Every file below a folder, with its name from there.
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = PathBuf::from(entry.file_name());
+        if entry.path().is_file() {
+            found.push((name, fs::read(entry.path()).unwrap()));
+        // What an author's own try-outs leave in the sources.
+        } else if !["__pycache__", "typings"].iter().chain(&KEPT).any(|other| name == Path::new(other)) {
+            found.extend(files(&entry.path()).into_iter().map(|(below, bytes)| (name.join(below), bytes)));
+        }
+    }
+    found.sort();
+    found
+}
+
 /// Runs a command and answers what it wrote; if it fails, as an error.
 pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let done = command.output().map_err(|error| format!("{command:?}: {error}"))?;
@@ -152,6 +195,6 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
 }
 
 /// A line past the capture of the test runner, since this takes minutes the first time.
-pub(crate) fn say(line: &str) {
+fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "integrations: {line}");
 }

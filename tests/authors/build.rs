@@ -2,13 +2,11 @@
 //! already is not built again.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use crate::common::host;
 use crate::integrations::blocks;
-use crate::workshop::{self, KEPT, Language, RUST, Workshop, root, run};
+use crate::workshop::{JAVASCRIPT, Language, PYTHON, RUST, Workshop, files, root, run};
 
 /// An integration of `tests/guests/authors`.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +20,8 @@ pub(crate) struct Way {
 
 pub(super) const WAYS: [Way; 3] = [
     Way { folder: "rust", language: RUST, id: "news-rust" },
-    Way { folder: "javascript", language: workshop::JAVASCRIPT, id: "news-javascript" },
-    Way { folder: "python", language: workshop::PYTHON, id: "news-python" },
+    Way { folder: "javascript", language: JAVASCRIPT, id: "news-javascript" },
+    Way { folder: "python", language: PYTHON, id: "news-python" },
 ];
 
 impl Way {
@@ -36,23 +34,15 @@ impl Way {
     pub(super) fn component(&self) -> Option<PathBuf> {
         let workshop = Workshop::enter(self.language);
         self.write(&workshop);
-        let built = workshop.place.join("built");
-        let (stamp, component) = (built.join("stamp"), built.join(format!("{}.wasm", self.id)));
-        let digest = self.digest(&workshop);
-        if component.is_file() && fs::read_to_string(&stamp).is_ok_and(|before| before == digest) {
-            return Some(component);
+        let digest = workshop.digest();
+        if let Some(built) = workshop.built(self.id, &digest) {
+            return Some(built);
         }
         workshop.install()?;
         if self.language == RUST {
             self.add_sdk(&workshop);
         }
-        workshop.build(self.id);
-        fs::create_dir_all(&built).unwrap();
-        for file in [&format!("{}.wasm", self.id), "integration.toml"] {
-            fs::copy(workshop.project().join(file), built.join(file)).unwrap();
-        }
-        fs::write(stamp, digest).unwrap();
-        Some(component)
+        Some(workshop.build(self.id, &digest))
     }
 
     /// What `new` writes, and over it the integration's own files.
@@ -76,33 +66,4 @@ impl Way {
         let add = add.replace("../bg-wasm-host", root().to_str().unwrap());
         run(workshop.shell().arg(&add)).unwrap_or_else(|reason| panic!("{}: {reason}", self.id));
     }
-
-    /// Changes with all that goes into the component.
-    fn digest(&self, workshop: &Workshop) -> String {
-        let mut hasher = DefaultHasher::new();
-        workshop.blocks().hash(&mut hasher);
-        files(&workshop.project()).hash(&mut hasher);
-        if self.language == RUST {
-            files(&root().join("integrations/sdk")).hash(&mut hasher);
-            let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-            Command::new(rustc).arg("-vV").output().unwrap().stdout.hash(&mut hasher);
-        }
-        format!("{:016x}", hasher.finish())
-    }
-}
-
-/// Every file below a folder, with its name from there.
-fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let name = PathBuf::from(entry.file_name());
-        if entry.path().is_file() {
-            found.push((name, fs::read(entry.path()).unwrap()));
-        // What an author's own try-outs leave in the sources.
-        } else if !["__pycache__", "typings"].iter().chain(&KEPT).any(|other| name == Path::new(other)) {
-            found.extend(files(&entry.path()).into_iter().map(|(below, bytes)| (name.join(below), bytes)));
-        }
-    }
-    found.sort();
-    found
 }

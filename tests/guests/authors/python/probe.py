@@ -1,4 +1,4 @@
-"""For tests, leave it out of a copy: what an integration finds of the machine it runs on."""
+"""For tests: what an integration finds of the machine it runs on."""
 
 import encodings.idna  # Of `socket`: what is not imported while the component is built is not there when it runs.
 import os

@@ -1,4 +1,4 @@
-//! For tests, leave it out of a copy: what an integration finds of the machine it runs on.
+//! For tests: what an integration finds of the machine it runs on.
 
 use std::fmt::Debug;
 use std::io::Read;
