@@ -1,8 +1,8 @@
 //! What a person may type. Names are the original's where it has them.
 
 mod charm;
-mod server;
 mod new;
+mod server;
 mod values;
 
 use std::net::SocketAddr;
@@ -21,8 +21,8 @@ use crate::pins::Pin;
 pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
-pub(crate) use server::ServerArgs;
 pub(crate) use new::{Language, NewArgs};
+pub(crate) use server::ServerArgs;
 pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_interval, parse_secret};
 
