@@ -12,6 +12,7 @@ mod database;
 #[path = "../guest.rs"]
 #[allow(clippy::unwrap_used, reason = "shared with the tests")]
 mod guest;
+mod page;
 mod poll;
 mod report;
 mod scenes;
@@ -35,6 +36,8 @@ enum Scene {
     Validated,
     /// A restart with all registrations there.
     Restart,
+    /// The admin page, while all is polled.
+    Page,
     /// Healthy spaces beside a slow one and an integration that fails.
     Fairness,
 }
@@ -83,6 +86,7 @@ fn main() -> anyhow::Result<()> {
             match scene {
                 Scene::Steady => scenes::steady(&bench, &filled, false, steady, &mut report)?,
                 Scene::Validated => scenes::steady(&bench, &filled, true, steady, &mut report)?,
+                Scene::Page => page::measure(&filled, &mut report)?,
                 Scene::Restart => scenes::restart(&filled, &mut report)?,
                 Scene::Fairness => runtime.block_on(scenes::fairness(&bench, &filled, steady, &mut report))?,
                 Scene::Poll | Scene::Service => {}

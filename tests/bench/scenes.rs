@@ -22,19 +22,19 @@ const TOTALS_ALONE: &str = "error,poller::totals=info";
 const EVERY_POLL: &str = "error,poller=info";
 
 /// Starts the service on the host, with what the scene adds to its options.
-fn start(host: &TestHost, log: &str, more: &[&str]) -> anyhow::Result<Running> {
+pub(crate) fn start(host: &TestHost, log: &str, more: &[&str]) -> anyhow::Result<Running> {
     let (interval, totals) = (INTERVAL.as_secs().to_string(), TOTALS.as_secs().to_string());
     let options = ["--log-format", "json", "--log", log, "--interval", &interval, "--log-interval", &totals];
     host.spawn(["run"].iter().chain(&options).chain(more))
 }
 
 /// The next line of totals.
-fn totals(service: &mut Running, within: Duration) -> anyhow::Result<Value> {
+pub(crate) fn totals(service: &mut Running, within: Duration) -> anyhow::Result<Value> {
     let line = service.wait_for_line(|line| line.contains("\"poller::totals\""), within)?;
     Ok(serde_json::from_str(&line)?)
 }
 
-fn number(totals: &Value, name: &str) -> anyhow::Result<f64> {
+pub(crate) fn number(totals: &Value, name: &str) -> anyhow::Result<f64> {
     totals[name].as_f64().with_context(|| format!("no {name} in {totals}"))
 }
 
