@@ -6,14 +6,12 @@ use tracing::{info, warn};
 
 use super::Engine;
 use crate::policy::{self, RETURN_AFTER};
+use crate::state::{IN_A_ROW, says_failures};
 use crate::table::{Asked, GroupId, Phase, Slot};
 use crate::{Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// Integrations without component are told of up to this many: anybody may register a charm under any name.
 const MAX_TOLD: usize = 20;
-
-/// In the reason for which the loop disables a registration, which is kept in its status.
-pub(super) const IN_A_ROW: &str = "failures in a row";
 
 impl Engine {
     /// Takes over all registrations as they are now.
@@ -315,14 +313,4 @@ fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
 fn is_outdated(stored: &PollState, registration: &Registration) -> bool {
     let is_older = !stored.updated_at.is_never() && stored.updated_at != registration.updated_at;
     is_older || (stored.failures > 0 && registration.last_outcome == Some(OutcomeKind::Success))
-}
-
-/// Whether it was the loop that disabled a registration: the process may have ended before it wrote that its wish was fulfilled.
-fn says_failures(registration: &Registration) -> bool {
-    let reason = registration.status.strip_prefix("Disabled: ").unwrap_or_default();
-    let after_the_number = reason.trim_start_matches(|character: char| character.is_ascii_digit());
-    let rest = after_the_number.strip_prefix(' ').and_then(|text| text.strip_prefix(IN_A_ROW));
-    !registration.is_enabled()
-        && reason != after_the_number
-        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }

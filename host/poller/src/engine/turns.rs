@@ -7,12 +7,12 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::registrations::IN_A_ROW;
 use super::{Engine, Link};
 use crate::guard::guarded;
 use crate::policy::{self, Next, RETURN_AFTER};
 use crate::poll::{Task, Turn};
 use crate::report::one_line;
+use crate::state::IN_A_ROW;
 use crate::table::{Asked, Entry, Phase, Slot};
 use crate::{CharmRef, Limit, OutcomeKind, PollEvent, Registration, Run, RuntimeError, UnixMillis, report};
 
