@@ -18,6 +18,6 @@ pub mod transpile;
 pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
 pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT};
 pub use lock::{DatabaseLock, Holder, LockError, Role};
-pub use remote::RemoteRuntime;
+pub use remote::{Probe, RemoteRuntime, probe};
 pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, Spaces};
-pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup};
+pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database};

@@ -3,7 +3,7 @@
 mod charm;
 mod values;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -155,6 +155,9 @@ pub(crate) enum Command {
     /// Tell what the gate for outbound HTTP would do, without sending anything
     #[command(subcommand)]
     Egress(EgressCommand),
+    /// Look into a configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the DID of a space, by its name
     SpaceDid {
         /// The name of the space
@@ -169,7 +172,7 @@ pub(crate) enum Command {
         file: PathBuf,
     },
     /// Check that everything the service needs is in order
-    Doctor,
+    Doctor(Box<DoctorArgs>),
     /// Look whether components change, for the service that starts this
     #[command(hide = true)]
     WatchComponents {
@@ -192,6 +195,43 @@ pub(crate) enum EgressCommand {
     /// Tell whether a request would be allowed, by which rule, and what would change that. Nothing is looked up or sent.
     /// Status 0: allowed, to everyone that is asked for; 1: denied; 2: wrong use
     Check(Box<EgressCheckArgs>),
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DoctorArgs {
+    /// Check this component as well: whether it loads, what it asks for, and what of it is granted. May be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) component: Vec<PathBuf>,
+
+    /// Whether the component of this integration has this SHA-256. May be repeated
+    #[arg(long, value_name = "NAME=SHA-256")]
+    pub(crate) sha256: Vec<Pin>,
+
+    /// Check this configuration file of the services, and what it names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Whether `serve` could listen there [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// Commands about configuration files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Tell all that is wrong in a configuration file, each with its line; or what it amounts to. Its components are looked into, and
+    /// nothing of them runs. Status 0: it is in order; 1: it is not
+    Check {
+        /// The file [default: /etc/bg-wasm-host/config.toml]
+        file: Option<PathBuf>,
+    },
 }
 
 /// Options of `egress check`.
@@ -405,11 +445,15 @@ pub(crate) struct RunArgs {
 }
 
 /// Options of `serve`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ServeArgs {
-    /// The address to listen on
-    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT")]
-    pub(crate) listen: SocketAddr,
+    /// The address to listen on [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Read options from a TOML file, which may be that of `run`; those on the command line win, lists add up
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// A further host name under which clients may address the server, beside localhost and the address it listens on
     #[arg(long, value_name = "NAME")]
@@ -417,6 +461,16 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten, next_help_heading = GUESTS)]
     pub(crate) handlers: HandlerArgs,
+}
+
+/// Where the server listens, unless an option says otherwise: where the original's is.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+
+impl ServeArgs {
+    /// The address to listen on.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.listen.unwrap_or(LISTEN)
+    }
 }
 
 impl Command {

@@ -255,7 +255,7 @@ fn there_are(plans: &[(&Path, &Plan)]) -> String {
 }
 
 /// Grants that are for nothing that any integration asks for: a slip of the pen, most likely.
-fn idle_grants<'a>(plans: &[&Plan], grants: &'a [OperatorGrant]) -> Vec<&'a OperatorGrant> {
+pub(crate) fn idle_grants<'a>(plans: &[&Plan], grants: &'a [OperatorGrant]) -> Vec<&'a OperatorGrant> {
     let serves = |grant: &OperatorGrant, plan: &Plan| {
         grant.is_for(plan.id()) && plan.asked.iter().any(|asked| grant.grant.intersection(&asked.grant).is_some())
     };

@@ -14,6 +14,8 @@ mod paths;
 mod pins;
 mod progress;
 mod reload;
+mod services;
+mod suggest;
 
 use std::process::ExitCode;
 
@@ -21,7 +23,9 @@ use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
 use args::{Cli, Command};
-use commands::{backup, charm, compile, doctor, egress, identity, inspect, registrations, run, serve};
+use commands::{
+    backup, charm, compile, config as config_check, doctor, egress, identity, inspect, registrations, run, serve,
+};
 use reload::Watcher;
 
 fn main() -> ExitCode {
@@ -80,12 +84,13 @@ async fn perform(cli: Cli, watcher: Option<Watcher>) -> anyhow::Result<ExitCode>
         Command::Charm(command) => return charm::run(&common, &command).await,
         Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants).await?,
         Command::Egress(command) => return Ok(egress::run(&command).await),
+        Command::Config(command) => config_check::run(&command).await?,
         Command::SpaceDid { name } => identity::print_space_did(&name)?,
         Command::Identity(command) => identity::run(&common, &command)?,
         // Were done first, see `main`.
         Command::CompileComponent { .. } | Command::WatchComponents { .. } => {}
         Command::Backup { file } => backup::run(&common, &file).await?,
-        Command::Doctor => return doctor::run(&common).await,
+        Command::Doctor(args) => return doctor::run(&common, &args).await,
     }
     Ok(ExitCode::SUCCESS)
 }

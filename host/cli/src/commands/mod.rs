@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod charm;
 pub(crate) mod compile;
+pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod egress;
 pub(crate) mod identity;

@@ -8,14 +8,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Common, RunArgs};
+use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::reload::{self, Reloader, Watcher};
-use crate::{config, connect, integrations};
+use crate::{connect, integrations};
 
 /// Adds what the configuration file says, tells what the service needs to open, and starts what looks after its components.
 pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Confinement, Option<Watcher>)> {
     if let Some(path) = args.config.take() {
-        config::merge_file(args, &path)?;
+        ReadFile::open(&path)?.merge(args);
     }
     let mut confinement = connect::confinement(common)?;
     for component in &args.component {
@@ -86,7 +87,8 @@ pub(crate) async fn run(
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn options(args: &RunArgs) -> PollerOptions {
+/// How the loop is set.
+pub(crate) fn options(args: &RunArgs) -> PollerOptions {
     let defaults = PollerOptions::default();
     PollerOptions {
         interval: args.interval.unwrap_or(defaults.interval),

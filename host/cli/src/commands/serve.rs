@@ -8,13 +8,17 @@ use bg_server::{Server, ServerOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Common, ServeArgs};
+use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::connect;
 use crate::paths::DataDir;
 
-/// Tells what the service needs to open.
-pub(crate) fn prepare(common: &Common, args: &ServeArgs) -> anyhow::Result<Confinement> {
-    Ok(connect::confinement(common)?.listen(args.listen.port()))
+/// Adds what the configuration file says, and tells what the service needs to open.
+pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<Confinement> {
+    if let Some(path) = args.config.take() {
+        ReadFile::open(&path)?.merge_served(args);
+    }
+    Ok(connect::confinement(common)?.listen(args.listen().port()))
 }
 
 /// Serves until `shutdown`. [`prepare`] comes first.
@@ -26,7 +30,7 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     let data_dir = DataDir::open(common.data_dir.as_deref())?;
     let mut lock = connect::lock(&data_dir.runtime_database(), Role::Serve)?;
     let options = ServerOptions { allowed_hosts: args.allow_host.clone(), ..ServerOptions::default() };
-    let server = Server::bind_with(args.listen, options).await?;
+    let server = Server::bind_with(args.listen(), options).await?;
     let address = server.local_addr();
     let gate = connect::gate(&args.handlers, vec![address]);
     tracing::info!("starting; the first start compiles script.wasm");

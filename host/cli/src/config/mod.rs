@@ -1,20 +1,22 @@
-//! The configuration file of `run`: the same options as on the command line, in TOML.
+//! The configuration file of `run` and `serve`: the same options as on the command line, in TOML. One file may be for both: each takes
+//! what it has an option for.
+
+mod document;
+mod values;
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
 use bg_identity::IntegrationId;
 use bg_manifest::{HttpGrant, OperatorGrant, Origin};
 use bg_poller::CharmRef;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use url::Url;
 
-use crate::args::{EgressMode, GrantAll, RefreshUrl, RunArgs, Setting, parse_duration};
-use crate::limits::LimitSetting;
-use crate::pins::Pin;
+use crate::args::{EgressMode, GrantAll, HandlerArgs, RefreshUrl, RunArgs, ServeArgs, Setting};
+pub(crate) use document::{Document, Mistake};
+use values::{Interval, LimitTable, Parsed, PinTable, within};
 
 /// What a configuration file may say. Every key is optional; an unknown one is an error.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -39,9 +41,12 @@ struct ConfigFile {
     min_interval: Option<Interval>,
     #[serde(default, deserialize_with = "within::<0, 100, _>")]
     jitter: Option<u32>,
-    max_concurrent: Option<std::num::NonZeroU32>,
-    per_integration: Option<std::num::NonZeroU32>,
-    per_space: Option<std::num::NonZeroU32>,
+    #[serde(default, deserialize_with = "within::<1, 100_000, _>")]
+    max_concurrent: Option<u32>,
+    #[serde(default, deserialize_with = "within::<1, 100_000, _>")]
+    per_integration: Option<u32>,
+    #[serde(default, deserialize_with = "within::<1, 100_000, _>")]
+    per_space: Option<u32>,
     #[serde(default, deserialize_with = "within::<1, 1_000, _>")]
     keep_runs: Option<u32>,
     failures: Option<std::num::NonZeroU32>,
@@ -51,93 +56,9 @@ struct ConfigFile {
     set: BTreeMap<Parsed<IntegrationId>, BTreeMap<String, String>>,
     #[serde(default)]
     sha256: PinTable,
-}
-
-/// A value that is written as its text form.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Parsed<T>(T);
-
-impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|error| serde::de::Error::custom(format_args!("`{text}`: {error}")))
-    }
-}
-
-/// Seconds as a number, or a text with a unit.
-#[derive(Debug, PartialEq)]
-struct Interval(Duration);
-
-impl<'de> Deserialize<'de> for Interval {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a number of seconds, or a text such as \"500ms\" or \"5m\"")]
-        enum Written {
-            Seconds(u64),
-            Text(String),
-        }
-        let text = match Written::deserialize(deserializer)? {
-            Written::Seconds(seconds) => seconds.to_string(),
-            Written::Text(text) => text,
-        };
-        parse_duration(&text).map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-/// A number as the command line takes it: from `LEAST` to `MOST`.
-fn within<'de, const LEAST: u32, const MOST: u32, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<u32>, D::Error> {
-    let number = u32::deserialize(deserializer)?;
-    if (LEAST..=MOST).contains(&number) {
-        return Ok(Some(number));
-    }
-    Err(serde::de::Error::custom(format_args!("{number} is not between {LEAST} and {MOST}")))
-}
-
-/// The digests of a file, by the integrations that they pin.
-#[derive(Debug, Default, PartialEq)]
-struct PinTable(Vec<Pin>);
-
-impl<'de> Deserialize<'de> for PinTable {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a SHA-256, or a list of them")]
-        enum Written {
-            One(String),
-            Several(Vec<String>),
-        }
-        let written = BTreeMap::<Parsed<IntegrationId>, Written>::deserialize(deserializer)?;
-        let pins = written.into_iter().flat_map(|(Parsed(integration), written)| {
-            let digests = match written {
-                Written::One(digest) => vec![digest],
-                Written::Several(digests) => digests,
-            };
-            digests.into_iter().map(move |digest| Pin::new(integration.clone(), &digest))
-        });
-        pins.collect::<Result<_, _>>().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-/// The limits of a file, by their names; values are texts, or numbers.
-#[derive(Debug, Default, PartialEq)]
-struct LimitTable(Vec<LimitSetting>);
-
-impl<'de> Deserialize<'de> for LimitTable {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a number, or a text such as \"64MiB\" or \"5s\"")]
-        enum Written {
-            Number(u64),
-            Text(String),
-        }
-        let written = BTreeMap::<String, Written>::deserialize(deserializer)?;
-        let settings = written.into_iter().map(|(name, value)| match value {
-            Written::Number(number) => LimitSetting::new(&name, &number.to_string()),
-            Written::Text(text) => LimitSetting::new(&name, &text),
-        });
-        settings.collect::<Result<_, _>>().map(Self).map_err(serde::de::Error::custom)
-    }
+    listen: Option<Parsed<SocketAddr>>,
+    #[serde(default)]
+    allow_host: Vec<String>,
 }
 
 /// A configuration file that can't be used.
@@ -146,42 +67,67 @@ pub(crate) enum ConfigError {
     /// It can't be read.
     #[error("cannot read the configuration file {}: {error}", path.display())]
     Read { path: PathBuf, error: std::io::Error },
-    /// It says something wrong; the text shows the line.
-    #[error("the configuration file {} is wrong: {error}", path.display())]
-    Parse { path: PathBuf, error: Box<toml::de::Error> },
+    /// It says something wrong.
+    #[error("the configuration file {} is wrong: {}", path.display(), shown(mistakes))]
+    Wrong { path: PathBuf, mistakes: Vec<Mistake> },
 }
 
-/// Adds what the file says to `args`: what the command line gave wins, lists add up. Paths in the file are relative to it.
-pub(crate) fn merge_file(args: &mut RunArgs, path: &Path) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.into(), error })?;
-    let file: ConfigFile =
-        toml::from_str(&text).map_err(|error| ConfigError::Parse { path: path.into(), error: Box::new(error) })?;
-    merge(args, file, path.parent().unwrap_or(Path::new("")));
-    Ok(())
+fn shown(mistakes: &[Mistake]) -> String {
+    let start = if mistakes.len() > 1 { "\n" } else { "" };
+    start.to_owned() + &mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn merge(args: &mut RunArgs, file: ConfigFile, base: &Path) {
+/// A configuration file that was read.
+#[derive(Debug)]
+pub(crate) struct ReadFile {
+    file: ConfigFile,
+    base: PathBuf,
+    document: Document,
+}
+
+impl ReadFile {
+    /// Reads and checks it.
+    pub(crate) fn open(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.into(), error })?;
+        let (file, document) =
+            Document::parse(text).map_err(|mistakes| ConfigError::Wrong { path: path.into(), mistakes })?;
+        Ok(Self { file, base: path.parent().unwrap_or(Path::new("")).to_owned(), document })
+    }
+
+    /// Adds what the file says to the options of `run`: what the command line gave wins, lists add up. Paths in the file are relative
+    /// to it.
+    pub(crate) fn merge(self, args: &mut RunArgs) {
+        merge(args, self.file, &self.base);
+    }
+
+    /// Both, for who looks into the file; and where in it what is.
+    pub(crate) fn merge_both(mut self, run: &mut RunArgs, serve: &mut ServeArgs) -> Document {
+        serve.listen = self.file.listen.take().map(|address| address.0);
+        serve.allow_host = std::mem::take(&mut self.file.allow_host);
+        merge(run, self.file, &self.base);
+        self.document
+    }
+
+    /// The same for `serve`.
+    pub(crate) fn merge_served(mut self, args: &mut ServeArgs) {
+        merge_handlers(&mut args.handlers, &mut self.file);
+        args.listen = args.listen.or(self.file.listen.map(|address| address.0));
+        args.allow_host.extend(self.file.allow_host);
+    }
+}
+
+fn merge(args: &mut RunArgs, mut file: ConfigFile, base: &Path) {
+    merge_handlers(&mut args.handlers, &mut file);
     args.component.extend(file.components.into_iter().map(|component| base.join(component)));
     args.grants.allow_http.extend(file.allow_http.into_iter().map(|parsed| parsed.0));
-    args.handlers.allow_private.extend(file.allow_private.into_iter().map(|parsed| parsed.0));
     args.grants.grant = args.grants.grant.or(file.grant);
-    args.handlers.allow_charm_http.extend(file.allow_charm_http.into_iter().map(|parsed| parsed.0));
-    args.handlers.charm_api_url = args.handlers.charm_api_url.take().or(file.charm_api_url.map(|url| url.0));
-    args.handlers.oauth_refresh_url =
-        args.handlers.oauth_refresh_url.take().or(file.oauth_refresh_url.map(|url| url.0));
-    args.handlers.egress = args.handlers.egress.or(file.egress);
-    // The command line's come last, and the last one counts.
-    let mut limits = file.limits.0;
-    limits.append(&mut args.handlers.limit);
-    args.handlers.limit = limits;
     args.interval = args.interval.or(file.interval.map(|interval| interval.0));
     args.log_interval = args.log_interval.or(file.log_interval.map(|interval| interval.0));
     args.min_interval = args.min_interval.or(file.min_interval.map(|interval| interval.0));
     args.jitter = args.jitter.or(file.jitter.and_then(|percent| u8::try_from(percent).ok()));
-    args.max_concurrent = args.max_concurrent.or(file.max_concurrent.map(Into::into));
-    args.per_integration = args.per_integration.or(file.per_integration.map(Into::into));
-    args.per_space = args.per_space.or(file.per_space.map(Into::into));
-    args.handlers.keep_runs = args.handlers.keep_runs.or(file.keep_runs);
+    args.max_concurrent = args.max_concurrent.or(file.max_concurrent);
+    args.per_integration = args.per_integration.or(file.per_integration);
+    args.per_space = args.per_space.or(file.per_space);
     args.failures = args.failures.or(file.failures.map(Into::into));
     if args.charms.is_empty() {
         args.charms = file.charms.into_iter().map(|parsed| parsed.0).collect();
@@ -193,17 +139,34 @@ fn merge(args: &mut RunArgs, file: ConfigFile, base: &Path) {
             set.push(Setting { integration: integration.clone(), key, value });
         }
     }
+    set.append(&mut args.grants.set);
+    args.grants.set = set;
     // The command line's pins of an integration are all that count for it.
     let (ours, theirs) = (std::mem::take(&mut args.sha256), file.sha256.0);
     args.sha256 = theirs.into_iter().filter(|pin| !ours.iter().any(|own| own.is_of_the_same(pin))).collect();
     args.sha256.extend(ours);
-    set.append(&mut args.grants.set);
-    args.grants.set = set;
+}
+
+/// What both commands take.
+fn merge_handlers(args: &mut HandlerArgs, file: &mut ConfigFile) {
+    args.allow_private.extend(std::mem::take(&mut file.allow_private).into_iter().map(|parsed| parsed.0));
+    args.allow_charm_http.extend(std::mem::take(&mut file.allow_charm_http).into_iter().map(|parsed| parsed.0));
+    args.charm_api_url = args.charm_api_url.take().or(file.charm_api_url.take().map(|url| url.0));
+    args.oauth_refresh_url = args.oauth_refresh_url.take().or(file.oauth_refresh_url.take().map(|url| url.0));
+    args.egress = args.egress.or(file.egress);
+    args.keep_runs = args.keep_runs.or(file.keep_runs);
+    // The command line's come last, and the last one counts.
+    let mut limits = std::mem::take(&mut file.limits).0;
+    limits.append(&mut args.limit);
+    args.limit = limits;
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::pins::Pin;
 
     #[test]
     fn the_command_line_wins_over_the_file_and_lists_add_up() {
@@ -243,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn one_file_serves_both_commands_and_each_takes_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("both.toml");
+        let text = "listen = \"127.0.0.1:9\"\nallow-host = [\"bg.example\"]\ninterval = 5\nkeep-runs = 7\n";
+        std::fs::write(&path, text).unwrap();
+        let (mut run, mut serve) = (RunArgs::default(), ServeArgs::default());
+        ReadFile::open(&path).unwrap().merge(&mut run);
+        ReadFile::open(&path).unwrap().merge_served(&mut serve);
+        assert_eq!((run.interval, run.handlers.keep_runs), (Some(Duration::from_secs(5)), Some(7)));
+        assert_eq!((serve.listen.unwrap().port(), serve.handlers.keep_runs), (9, Some(7)));
+        assert_eq!(serve.allow_host, ["bg.example"]);
+    }
+
+    #[test]
     fn the_command_lines_pins_of_an_integration_are_all_that_count_for_it() {
         let pin = |name: &str, digit: &str| Pin::new(name.parse().unwrap(), &digit.repeat(64)).unwrap();
         let [a, b, c] = ["a", "b", "c"].map(|digit| digit.repeat(64));
@@ -260,7 +237,9 @@ mod tests {
     #[test]
     fn a_mistake_is_shown_with_its_line() {
         for (text, shown) in [
-            ("intervall = 3", "unknown field `intervall`"),
+            ("intervall = 3", "unknown field `intervall`; did you mean `interval`?"),
+            ("listen = \"8000\"", "invalid socket address"),
+            ("per-space = 100001", "100001 is not between 1 and 100000"),
             ("interval = \"soon\"", "a time is a number of seconds"),
             ("failures = 0", "line 1"),
             ("\n\nallow-private = [\"nonsense\"]", "line 3"),
@@ -273,8 +252,10 @@ mod tests {
             ("[limits]\ncharm-memory = 0", "out of range"),
             ("[limits]\ncharm-memory = true", "a number, or a text such as"),
         ] {
-            let error = toml::from_str::<ConfigFile>(text).unwrap_err().to_string();
-            assert!(error.contains(shown), "{text}: {error}");
+            let mistakes = Document::parse::<ConfigFile>(text.to_owned()).unwrap_err();
+            let [mistake] = mistakes.as_slice() else { panic!("{text}: {mistakes:?}") };
+            assert!(mistake.to_string().contains(shown), "{text}: {mistake}");
+            assert!(mistake.to_string().contains("line "), "{text}: {mistake}");
         }
     }
 }
