@@ -29,4 +29,6 @@ mod operator;
 mod readme;
 mod reloading;
 mod runtime;
+mod shell;
+mod status;
 mod walkthrough;

@@ -1,6 +1,7 @@
 //! What a person may type. Names are the original's where it has them.
 
 mod charm;
+mod operator;
 mod values;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,6 +20,7 @@ use crate::pins::Pin;
 pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
+pub(crate) use operator::{ConfigCommand, DoctorArgs, Shell, StatusArgs};
 pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_interval, parse_secret};
 
@@ -171,8 +173,21 @@ pub(crate) enum Command {
         /// The copy; it must not exist
         file: PathBuf,
     },
-    /// Check that everything the service needs is in order
+    /// Show the service at a glance: who polls, how many charms are in which state, and the newest failures
+    Status(StatusArgs),
+    /// Check that everything the service needs is in order; each row tells what mends what is not
     Doctor(Box<DoctorArgs>),
+    /// Print what a shell needs to complete this program's arguments
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page; or write it, and one for each command, into a folder
+    Man {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
     /// Look whether components change, for the service that starts this
     #[command(hide = true)]
     WatchComponents {
@@ -195,43 +210,6 @@ pub(crate) enum EgressCommand {
     /// Tell whether a request would be allowed, by which rule, and what would change that. Nothing is looked up or sent.
     /// Status 0: allowed, to everyone that is asked for; 1: denied; 2: wrong use
     Check(Box<EgressCheckArgs>),
-}
-
-/// Options of `doctor`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct DoctorArgs {
-    /// Check this component as well: whether it loads, what it asks for, and what of it is granted. May be repeated
-    #[arg(long, value_name = "FILE")]
-    pub(crate) component: Vec<PathBuf>,
-
-    /// Whether the component of this integration has this SHA-256. May be repeated
-    #[arg(long, value_name = "NAME=SHA-256")]
-    pub(crate) sha256: Vec<Pin>,
-
-    /// Check this configuration file of the services, and what it names
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Whether `serve` could listen there [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
-
-    #[command(flatten)]
-    pub(crate) grants: GrantArgs,
-
-    #[command(flatten)]
-    pub(crate) json: JsonArg,
-}
-
-/// Commands about configuration files.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Tell all that is wrong in a configuration file, each with its line; or what it amounts to. Its components are looked into, and
-    /// nothing of them runs. Status 0: it is in order; 1: it is not
-    Check {
-        /// The file [default: /etc/bg-wasm-host/config.toml]
-        file: Option<PathBuf>,
-    },
 }
 
 /// Options of `egress check`.

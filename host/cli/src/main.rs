@@ -15,6 +15,7 @@ mod pins;
 mod progress;
 mod reload;
 mod services;
+mod states;
 mod suggest;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use args::{Cli, Command};
 use commands::{
     backup, charm, compile, config as config_check, doctor, egress, identity, inspect, registrations, run, serve,
+    shell, status,
 };
 use reload::Watcher;
 
@@ -90,6 +92,9 @@ async fn perform(cli: Cli, watcher: Option<Watcher>) -> anyhow::Result<ExitCode>
         // Were done first, see `main`.
         Command::CompileComponent { .. } | Command::WatchComponents { .. } => {}
         Command::Backup { file } => backup::run(&common, &file).await?,
+        Command::Completions { shell } => shell::completions(shell)?,
+        Command::Man { folder } => shell::man(folder.as_deref())?,
+        Command::Status(args) => status::run(&common, args).await?,
         Command::Doctor(args) => return doctor::run(&common, &args).await,
     }
     Ok(ExitCode::SUCCESS)

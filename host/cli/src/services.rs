@@ -1,12 +1,13 @@
 //! Which services work on a data directory.
 
 use bg_charms::{DatabaseLock, Holder, Role};
+use serde::Serialize;
 
 use crate::args::Common;
 use crate::paths::DataDir;
 
 /// The services of this machine that have to do with the charm runtime which the options name.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Services {
     /// Who polls it.
     pub(crate) polls: Option<Holder>,

@@ -11,3 +11,5 @@ pub(crate) mod inspect;
 pub(crate) mod registrations;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod shell;
+pub(crate) mod status;

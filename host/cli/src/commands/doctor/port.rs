@@ -15,9 +15,8 @@ pub(super) fn listen(common: &Common, serve: &ServeArgs, serves: Option<&Holder>
         return None;
     }
     let address = serve.listen();
-    let error = match TcpListener::bind(address) {
-        Ok(_) => return Some(Row::ok(WHAT, format!("{address} is free"))),
-        Err(error) => error,
+    let Err(error) = TcpListener::bind(address) else {
+        return Some(Row::ok(WHAT, format!("{address} is free")));
     };
     let own =
         serves.filter(|holder| holder.url.as_ref().is_some_and(|url| url.ends_with(&format!(":{}", address.port()))));
