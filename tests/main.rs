@@ -21,6 +21,7 @@ mod egress;
 mod failing;
 mod gmail;
 mod guide;
+mod hangup;
 mod inspect;
 mod intervals;
 mod kill;

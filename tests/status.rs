@@ -25,8 +25,8 @@ fn state(host: &TestHost, charm: &str) -> String {
 }
 
 fn count(status: &Value, state: &str) -> u64 {
-    let states = status["states"].as_array().unwrap();
-    states.iter().find(|one| one["state"] == state).unwrap()["registrations"].as_u64().unwrap()
+    let counts = status["states"].as_array().unwrap();
+    counts.iter().find(|one| one["state"] == state).unwrap()["registrations"].as_u64().unwrap()
 }
 
 #[test]

@@ -3,22 +3,28 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::bail;
 use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
+use clap::Parser as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Common, RunArgs};
+use super::config::changed;
+use crate::args::{Cli, Command, Common, RunArgs};
 use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::reload::{self, Reloader, Watcher};
-use crate::{connect, integrations};
+use crate::{connect, integrations, restart};
 
 /// Adds what the configuration file says, tells what the service needs to open, and starts what looks after its components.
 pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Confinement, Option<Watcher>)> {
-    if let Some(path) = args.config.take() {
-        ReadFile::open(&path)?.merge(args);
-    }
     let mut confinement = connect::confinement(common)?;
+    if let Some(path) = args.config.clone() {
+        ReadFile::open(&path)?.merge(args);
+        // For a start with what is in their places by then.
+        confinement = confinement.read(restart::folder(&path));
+        confinement = args.component.iter().fold(confinement, |rules, path| rules.read(restart::folder(path)));
+    }
     for component in &args.component {
         confinement = confinement.read(component).read(&integrations::manifest_beside(component));
     }
@@ -65,6 +71,7 @@ pub(crate) async fn run(
 
     tracing::info!("polling the charms of {}", service.shown);
     let mut poller = Poller::new(runtime.clone(), store, linked, options);
+    let mut following = None;
     if let Some(watcher) = watcher {
         let reloader = Reloader {
             sandbox,
@@ -79,12 +86,35 @@ pub(crate) async fn run(
         };
         let (replaced, replacements) = mpsc::channel(1);
         poller = poller.with_replacements(replacements);
-        tokio::spawn(reloader.follow(watcher, replaced, shutdown.clone()));
+        following = Some(tokio::spawn(reloader.follow(watcher, replaced, shutdown.clone())));
     }
     let summary = poller.run(shutdown).await?;
+    if let Some(following) = following {
+        following.await?;
+    }
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
     let failed = args.once && (summary.failed() > 0 || summary.failed_lists > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether a start with the command line and what the configuration file says now would succeed, and which options are others then than
+/// those of `before`. Compiles what is not in the cache, so that the start is quick.
+pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Result<Vec<&'static str>> {
+    let Command::Run(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `run`") };
+    let Some(path) = args.config.clone() else {
+        bail!("there is no configuration file (--config FILE); components that change are taken without this");
+    };
+    if args.once || args.polls.is_some() {
+        bail!("a service that ends by itself, by --once or --polls, does not start anew");
+    }
+    ReadFile::open(&path)?.merge(&mut args);
+    let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
+    integrations::load_unsettled(&sandbox, &args.component, &args.grants, &args.sha256).await?;
+    let mut changed = changed(before, &args);
+    if before.component != args.component {
+        changed.insert(0, "components");
+    }
+    Ok(changed)
 }
 
 /// How the loop is set.

@@ -5,20 +5,45 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use anyhow::bail;
 use bg_charms::Role;
 use bg_server::{Server, ServerOptions};
+use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Common, ServeArgs};
+use super::config::changed;
+use crate::args::{Cli, Command, Common, RunArgs, ServeArgs};
 use crate::config::ReadFile;
 use crate::confine::Confinement;
-use crate::connect;
 use crate::paths::DataDir;
+use crate::{connect, restart};
 
 /// Adds what the configuration file says, and tells what the service needs to open.
 pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<Confinement> {
-    if let Some(path) = args.config.take() {
+    let mut confinement = connect::confinement(common)?;
+    if let Some(path) = args.config.clone() {
         ReadFile::open(&path)?.merge_served(args);
+        confinement = confinement.read(restart::folder(&path));
     }
-    Ok(connect::confinement(common)?.listen(args.listen().port()))
+    Ok(confinement.listen(args.listen().port()))
+}
+
+/// Whether a start with the command line and what the configuration file says now would succeed, and which options are others then than
+/// those of `before`.
+pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>> {
+    let Command::Serve(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `serve`") };
+    let Some(path) = args.config.clone() else { bail!("there is no configuration file (--config FILE)") };
+    ReadFile::open(&path)?.merge_served(&mut args);
+    if args.listen() != before.listen() {
+        bail!(
+            "`listen` is {} now, which needs a restart: this process may listen at {} only",
+            args.listen(),
+            before.listen()
+        );
+    }
+    let run = |serve: &ServeArgs| RunArgs { handlers: serve.handlers.clone(), ..RunArgs::default() };
+    let mut changed = changed(&run(before), &run(&args));
+    if before.allow_host != args.allow_host {
+        changed.insert(0, "allow-host");
+    }
+    Ok(changed)
 }
 
 /// Serves until `shutdown`. [`prepare`] comes first.

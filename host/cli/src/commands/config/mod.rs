@@ -36,6 +36,13 @@ pub(crate) async fn look(path: &Path) -> anyhow::Result<Looked> {
     Ok(Looked { run, serve, seen })
 }
 
+/// The options of `run` that have other values in the one than in the other, but for its components.
+pub(crate) fn changed(before: &RunArgs, now: &RunArgs) -> Vec<&'static str> {
+    let all = |args: &RunArgs| summary::of(args, &ServeArgs::default(), &[]).into_iter().flat_map(|(_, rows)| rows);
+    let differ = all(before).zip(all(now)).filter(|(before, now)| before.1 != now.1);
+    differ.map(|(_, (name, _))| name).collect()
+}
+
 async fn check(path: &Path) -> anyhow::Result<()> {
     let Looked { run, serve, seen } = look(path).await?;
     output::line(format_args!("{} is in order. What it amounts to:", path.display()))?;
