@@ -23,6 +23,7 @@ mod gmail;
 mod guide;
 mod hangup;
 mod inspect;
+mod install;
 mod intervals;
 mod kill;
 mod loading;
