@@ -23,24 +23,40 @@ fn check(host: &TestHost, text: &str) -> Finished {
 }
 
 #[test]
-fn the_documented_file_is_in_order_and_has_every_key() {
+fn the_documented_file_is_in_order_also_with_all_that_it_only_suggests_and_has_every_key() {
     let host = host_with_gmail();
-    let example = std::fs::read_to_string(docs("config.toml")).unwrap();
+    let example = std::fs::read_to_string(docs("config.toml")).unwrap().replace("/usr/share/bg-wasm-host/", "");
     let shown = check(&host, &example).success().unwrap().stdout;
     for part in [
         "service.toml is in order",
         "gmail.wasm: gmail 0.1.0, sha256 ",
         "  granted: GET https://gmail.googleapis.com/gmail/v1/",
         "  listen             127.0.0.1:8000",
-        "  allow-host         charms.example",
+        "  allow-host         none",
         "  per-integration    as many as in all",
         "  egress             enforce",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    let pin = shown.split("sha256 ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let suggests = |line: &&str| {
+        line.strip_prefix("# ").and_then(|line| line.split_once(" = ")).is_some_and(|(key, _)| !key.contains(' '))
+    };
+    let suggested = example.lines().filter(suggests).count();
+    let all: Vec<&str> =
+        example.lines().map(|line| if suggests(&line) { line.trim_start_matches("# ") } else { line }).collect();
+    let shown = check(&host, &all.join("\n").replace('…', pin)).success().unwrap().stdout;
+    for part in [
+        "allow-host         charms.example",
+        "grant              requested",
+        &format!("sha256             gmail={pin}"),
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(suggested > 15, "{suggested}");
     for key in keys(&host) {
-        let starts = [format!("{key} = "), format!("# {key} = "), format!("[{key}]"), format!("[{key}.")];
-        let is_there = example.lines().any(|line| starts.iter().any(|start| line.starts_with(start)));
+        let starts = [format!("{key} = "), format!("[{key}]"), format!("[{key}.")];
+        let is_there = all.iter().any(|line| starts.iter().any(|start| line.starts_with(start)));
         assert!(is_there, "docs/config.toml does not say {key}");
     }
 }

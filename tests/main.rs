@@ -27,6 +27,7 @@ mod install;
 mod intervals;
 mod kill;
 mod loading;
+mod operating;
 mod operator;
 mod readme;
 mod reloading;

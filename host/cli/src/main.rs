@@ -13,6 +13,8 @@ mod output;
 mod paths;
 mod pins;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod reload;
 mod restart;
 mod services;

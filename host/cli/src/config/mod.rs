@@ -161,6 +161,13 @@ fn merge_handlers(args: &mut HandlerArgs, file: &mut ConfigFile) {
     args.limit = limits;
 }
 
+/// The names of all keys, as they are told to who misspells one beyond recognition.
+#[cfg(test)]
+pub(crate) fn keys() -> Vec<String> {
+    let told = toml::from_str::<ConfigFile>("zzzzzz = 1").unwrap_err();
+    told.message().split('`').skip(3).step_by(2).map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
