@@ -124,7 +124,11 @@ fn components_are_loaded_and_what_they_ask_for_is_held_against_what_is_granted()
     says(&withheld, "found", "gmail 0.1.0 loads (sha256 ");
     says(&withheld, "mend", "--allow-http");
     let found = doctor(&host, &["--component", &gmail, "--grant", "requested"]).success().unwrap();
-    says(&row(&found, "ok", &format!("component {gmail}")), "found", "that it asks for is granted");
+    says(
+        &row(&found, "ok", &format!("component {gmail}")),
+        "found",
+        "granted: GET https://gmail.googleapis.com/gmail/v1/; not granted: none",
+    );
     let found = doctor(&host, &["--component", &gmail, "--sha256", &pin]).failure().unwrap();
     says(&row(&found, "wrong", &format!("component {gmail}")), "found", "is not the component that gmail is pinned to");
     let file = host.write("service.toml", "components = [\"gone.wasm\"]\nfailure = 5\n").unwrap();
@@ -167,11 +171,11 @@ fn charms_that_are_registered_and_not_polled_with_success_are_told_with_the_reas
     host.command(["run", "--once", "--failures", "1"]).unwrap().failure().unwrap();
     let found = doctor(&host, &[]).success().unwrap();
     let disabled = row(&found, "weak", "disabled charms");
-    says(&disabled, "found", "2 charms, such as ");
+    says(&disabled, "found", "2, such as ");
     says(&disabled, "found", "failures in a row");
     says(&disabled, "mend", "bg-wasm-host enable did:key:");
     let shown = host.command(["doctor"].iter().chain(&ANY_PORT)).unwrap().success().unwrap().stdout;
     assert!(shown.contains("; to mend it: bg-wasm-host enable did:key:"), "{shown}");
     host.command(["disable", &expired]).unwrap().success().unwrap();
-    says(&row(&doctor(&host, &[]), "weak", "disabled charms"), "found", "1 charms, such as ");
+    says(&row(&doctor(&host, &[]), "weak", "disabled charms"), "found", "one, such as ");
 }

@@ -31,8 +31,8 @@ fn options(command: &Command) -> impl Iterator<Item = &Arg> {
 fn written(arg: &Arg) -> String {
     let name = arg.get_long().unwrap();
     let values = arg.get_value_names().filter(|_| arg.get_action().takes_values()).into_iter().flatten();
-    let values: String = values.map(|value| format!(" {value}")).collect();
-    format!("`--{name}{values}`")
+    let words: Vec<&str> = [name].into_iter().chain(values.map(clap::builder::Str::as_str)).collect();
+    format!("`--{}`", words.join(" "))
 }
 
 /// The help, with the default that clap would add to it.

@@ -9,9 +9,9 @@ use crate::args::Common;
 use crate::connect::{self, Place};
 use crate::paths::DataDir;
 
-/// How many polls of each charm failed in a row, where the service that polls keeps that in this data directory.
+/// How many polls of charms failed in a row, if any did, where the service that polls keeps that in this data directory.
 #[derive(Debug, Default)]
-pub(crate) struct States(Option<HashMap<CharmRef, u32>>);
+pub(crate) struct States(HashMap<CharmRef, u32>);
 
 impl States {
     /// Reads what there is. That it can't be read only makes states less exact.
@@ -20,7 +20,7 @@ impl States {
             Ok(states) => states,
             Err(error) => {
                 tracing::debug!("it is not known how often charms failed: {error:#}");
-                Self(None)
+                Self::default()
             }
         }
     }
@@ -31,16 +31,21 @@ impl States {
             Place::Local(data_dir) => data_dir.runtime_database(),
         };
         if !database.exists() {
-            return Ok(Self(None));
+            return Ok(Self::default());
         }
         let store = tokio::task::spawn_blocking(move || SqlitePollStore::open(&database)).await??;
         let failed = store.load().await?.into_iter().filter(|state| state.failures > 0);
-        Ok(Self(Some(failed.map(|state| (state.charm, state.failures)).collect())))
+        Ok(Self(failed.map(|state| (state.charm, state.failures)).collect()))
     }
 
     /// That of a registration.
     pub(crate) fn of(&self, registration: &Registration) -> RegistrationState {
-        let failures = self.0.as_ref().map(|known| known.get(&registration.charm).copied().unwrap_or_default());
-        RegistrationState::of(registration, failures)
+        registration.state(self.0.get(&registration.charm).copied().unwrap_or_default())
     }
+}
+
+/// In JSON, a state has its name.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+pub(crate) fn named<S: serde::Serializer>(state: &RegistrationState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
 }

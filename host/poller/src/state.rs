@@ -1,48 +1,33 @@
-//! What state a registration is in, for people.
+//! How the polling of a registered charm stands, in one word.
 
 use std::fmt;
-
-use serde::{Serialize, Serializer};
 
 use crate::{OutcomeKind, Registration};
 
 /// In the reason for which the loop disables a registration, which is kept in its status.
 pub(crate) const IN_A_ROW: &str = "failures in a row";
 
-/// What state a registration is in, under one name everywhere.
+/// How the polling of a registered charm stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RegistrationState {
-    /// It is polled, and its newest poll was a success, or is still to come.
+    /// Its last poll succeeded, or it waits for its first one since it was registered or enabled.
     Running,
-    /// Its newest polls failed, so that its next one waits longer than its interval.
+    /// Its last polls failed; it waits longer than its interval for the next one.
     BackingOff,
-    /// Its newest poll was no success. Either that counts against nobody, or it is not known how many failed in a row.
+    /// Its last poll failed, and nothing is known of a longer wait.
     Failing,
     /// Somebody has disabled it.
     DisabledByHand,
-    /// The loop has disabled it, after too many failed polls in a row. It comes back by itself.
+    /// The loop has disabled it for its failures. It comes back after 24 hours.
     DisabledByFailures,
 }
 
 impl RegistrationState {
-    /// Every state, those that need nobody's attention first.
+    /// Every state.
     pub const ALL: [Self; 5] =
         [Self::Running, Self::BackingOff, Self::Failing, Self::DisabledByHand, Self::DisabledByFailures];
 
-    /// The state of a registration; `failures` is how many polls failed in a row, where that is known
-    /// ([`PollState::failures`](crate::PollState::failures)).
-    pub fn of(registration: &Registration, failures: Option<u32>) -> Self {
-        if !registration.is_enabled() {
-            return if says_failures(registration) { Self::DisabledByFailures } else { Self::DisabledByHand };
-        }
-        match (registration.last_outcome, failures) {
-            (None | Some(OutcomeKind::Success), _) => Self::Running,
-            (Some(_), Some(1..)) => Self::BackingOff,
-            (Some(_), _) => Self::Failing,
-        }
-    }
-
-    /// The name.
+    /// The name for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -52,29 +37,53 @@ impl RegistrationState {
             Self::DisabledByFailures => "disabled by failures",
         }
     }
+
+    /// The name for programs: in URLs, and as the value of a label.
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::BackingOff => "backing-off",
+            Self::Failing => "failing",
+            Self::DisabledByHand => "disabled-by-hand",
+            Self::DisabledByFailures => "disabled-by-failures",
+        }
+    }
 }
 
 impl fmt::Display for RegistrationState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
-/// As its name.
-impl Serialize for RegistrationState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+impl Registration {
+    /// How its polling stands. `failures`: how many polls failed in a row, as the loop remembers it; 0 if that is not known.
+    pub fn state(&self, failures: u32) -> RegistrationState {
+        if !self.is_enabled() {
+            return if self.is_disabled_by_failures() {
+                RegistrationState::DisabledByFailures
+            } else {
+                RegistrationState::DisabledByHand
+            };
+        }
+        let waits_for_its_first = self.last_run < self.updated_at;
+        match self.last_outcome {
+            None | Some(OutcomeKind::Success) => RegistrationState::Running,
+            Some(_) if waits_for_its_first => RegistrationState::Running,
+            Some(_) if failures > 0 => RegistrationState::BackingOff,
+            Some(_) => RegistrationState::Failing,
+        }
     }
-}
 
-/// Whether it was the loop that disabled a registration: the process may have ended before it wrote that its wish was fulfilled.
-pub(crate) fn says_failures(registration: &Registration) -> bool {
-    let reason = registration.status.strip_prefix("Disabled: ").unwrap_or_default();
-    let after_the_number = reason.trim_start_matches(|character: char| character.is_ascii_digit());
-    let rest = after_the_number.strip_prefix(' ').and_then(|text| text.strip_prefix(IN_A_ROW));
-    !registration.is_enabled()
-        && reason != after_the_number
-        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    /// Whether it was the loop that disabled it.
+    pub(crate) fn is_disabled_by_failures(&self) -> bool {
+        let reason = self.status.strip_prefix("Disabled: ").unwrap_or_default();
+        let after_the_number = reason.trim_start_matches(|character: char| character.is_ascii_digit());
+        let rest = after_the_number.strip_prefix(' ').and_then(|text| text.strip_prefix(IN_A_ROW));
+        !self.is_enabled()
+            && reason != after_the_number
+            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
 }
 
 #[cfg(test)]
@@ -84,49 +93,37 @@ mod tests {
     use super::*;
     use crate::{CharmRef, UnixMillis};
 
-    fn registration(disabled_at: u64, status: &str, last_outcome: Option<OutcomeKind>) -> Registration {
-        Registration {
-            charm: CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"charm") },
-            integration: "gmail".parse().unwrap(),
-            created_at: UnixMillis(1),
-            updated_at: UnixMillis(1),
-            last_run: UnixMillis(1),
-            disabled_at: UnixMillis(disabled_at),
-            interval: None,
-            status: status.to_owned(),
-            last_outcome,
-        }
-    }
-
     #[test]
-    fn the_state_follows_from_the_registration_and_from_the_failures_where_they_are_known() {
+    fn a_state_is_told_by_the_registration_and_the_failures_that_the_loop_remembers() {
+        use OutcomeKind::{HandlerFailed, Success, Unavailable};
         use RegistrationState::{BackingOff, DisabledByFailures, DisabledByHand, Failing, Running};
-        let (failed, trapped) = (Some(OutcomeKind::HandlerFailed), Some(OutcomeKind::Trapped));
         let cases = [
-            (0, "Initializing", None, None, Running),
-            (0, "Success", Some(OutcomeKind::Success), Some(0), Running),
-            (0, "HandlerFailed: x", failed, None, Failing),
-            (0, "HandlerFailed: x", failed, Some(0), Failing),
-            (0, "HandlerFailed: x", failed, Some(2), BackingOff),
-            (0, "Unavailable: x", Some(OutcomeKind::Unavailable), Some(0), Failing),
-            (5, "Disabled: by hand", failed, Some(2), DisabledByHand),
-            (5, "Disabled: 5 failures in a row", failed, None, DisabledByFailures),
-            (5, "Disabled: 5 failures in a row: Trapped: x", trapped, Some(5), DisabledByFailures),
-            (5, "Disabled: too many failures in a row", None, None, DisabledByHand),
-            (5, "Disabled: 5 failures in a rowing boat", None, None, DisabledByHand),
-            // What a status says of one that is enabled again is out of date.
-            (0, "Disabled: 5 failures in a row", failed, None, Failing),
+            (0, "Initializing", None, 5, 0, 0, Running),
+            (0, "Success", Some(Success), 5, 9, 0, Running),
+            (0, "HandlerFailed: x", Some(HandlerFailed), 5, 9, 2, BackingOff),
+            (0, "HandlerFailed: x", Some(HandlerFailed), 5, 9, 0, Failing),
+            (0, "Unavailable: x", Some(Unavailable), 5, 9, 0, Failing),
+            // Enabled again since.
+            (0, "Re-initializing", Some(HandlerFailed), 10, 9, 0, Running),
+            (7, "Disabled: by hand", Some(HandlerFailed), 5, 9, 2, DisabledByHand),
+            (7, "Disabled: failures in a row", None, 5, 9, 2, DisabledByHand),
+            (7, "Disabled: 5 failures in a rowing boat", None, 5, 9, 2, DisabledByHand),
+            (7, "Disabled: 5 failures in a row", Some(HandlerFailed), 5, 9, 5, DisabledByFailures),
+            (7, "Disabled: 5 failures in a row: NoStream: x", Some(HandlerFailed), 5, 9, 0, DisabledByFailures),
         ];
-        for (disabled_at, status, outcome, failures, state) in cases {
-            let found = RegistrationState::of(&registration(disabled_at, status, outcome), failures);
-            assert_eq!(found, state, "{status}, {outcome:?}, {failures:?}");
+        for (disabled_at, status, last_outcome, updated_at, last_run, failures, expected) in cases {
+            let registration = Registration {
+                charm: CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") },
+                integration: "mail".parse().unwrap(),
+                created_at: UnixMillis(1),
+                updated_at: UnixMillis(updated_at),
+                last_run: UnixMillis(last_run),
+                disabled_at: UnixMillis(disabled_at),
+                interval: None,
+                status: status.to_owned(),
+                last_outcome,
+            };
+            assert_eq!(registration.state(failures), expected, "{status}");
         }
-    }
-
-    #[test]
-    fn each_state_has_a_name_of_its_own_which_is_also_that_in_json() {
-        let names = RegistrationState::ALL.map(RegistrationState::as_str);
-        assert_eq!(names, ["running", "backing off", "failing", "disabled by hand", "disabled by failures"]);
-        assert_eq!(serde_json::to_string(&RegistrationState::BackingOff).unwrap(), "\"backing off\"");
     }
 }

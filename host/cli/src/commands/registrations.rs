@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::args::Common;
 use crate::states::States;
-use crate::{connect, output};
+use crate::{connect, output, states};
 
 /// Grants the operator's key the system space, as that space's own key.
 pub(crate) async fn add_admin_charm(common: &Common) -> anyhow::Result<()> {
@@ -61,9 +61,9 @@ fn shown_interval(entry: &Registration) -> String {
 /// Lists all registrations.
 pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
     let registrations = connect::client(common).await?.registrations().await?;
-    let states = States::read(common).await;
+    let known = States::read(common).await;
     if json {
-        let listed = registrations.iter().map(|registration| Listed { registration, state: states.of(registration) });
+        let listed = registrations.iter().map(|registration| Listed { registration, state: known.of(registration) });
         return output::json(&listed.collect::<Vec<_>>());
     }
     let rows: Vec<Vec<String>> = registrations
@@ -72,7 +72,7 @@ pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
             vec![
                 entry.charm.to_string(),
                 entry.integration.to_string(),
-                states.of(entry).to_string(),
+                known.of(entry).to_string(),
                 ago(entry.last_run),
                 output::printable(&entry.status),
             ]
@@ -87,6 +87,7 @@ pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
 struct Listed<'a> {
     #[serde(flatten)]
     registration: &'a Registration,
+    #[serde(serialize_with = "states::named")]
     state: RegistrationState,
 }
 

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::Engine;
 use crate::policy::{self, RETURN_AFTER};
-use crate::state::{IN_A_ROW, says_failures};
+use crate::state::IN_A_ROW;
 use crate::table::{Asked, GroupId, Phase, Slot};
 use crate::{Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
@@ -98,7 +98,7 @@ impl Engine {
             entry.seen = self.readings;
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
         }
-        let by_loop = says_failures(registration);
+        let by_loop = registration.is_disabled_by_failures();
         let stored_as = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
         // The note may have been lost with the process.
         let disabled_at = if by_loop { stored_as.max(registration.disabled_at) } else { stored_as };

@@ -54,7 +54,7 @@ pub(super) fn without_component(registrations: &[Registration], components: &[In
 
 /// What keeps charms from being polled with success, with one charm as an example each.
 pub(super) fn troubles(registrations: &[Registration]) -> [Row; 3] {
-    let disabled = |entry: &&Registration| RegistrationState::of(entry, None) == RegistrationState::DisabledByFailures;
+    let disabled = |entry: &&Registration| entry.state(0) == RegistrationState::DisabledByFailures;
     let unfit = |entry: &&Registration| {
         entry.is_enabled() && matches!(entry.last_outcome, Some(OutcomeKind::NoStream | OutcomeKind::NotFound))
     };
@@ -62,8 +62,7 @@ pub(super) fn troubles(registrations: &[Registration]) -> [Row; 3] {
         let failed = matches!(entry.last_outcome, Some(OutcomeKind::Denied | OutcomeKind::Unavailable));
         failed && entry.status.contains("OAuth token has expired and cannot be renewed")
     };
-    let by_hand =
-        registrations.iter().filter(|entry| RegistrationState::of(entry, None) == RegistrationState::DisabledByHand);
+    let by_hand = registrations.iter().filter(|entry| entry.state(0) == RegistrationState::DisabledByHand);
     let healthy = match by_hand.count() {
         0 => "none".to_owned(),
         count => format!("none by failures; {count} by hand, which `bg-wasm-host enable CHARM` brings back"),
@@ -98,5 +97,6 @@ fn row<'a>(
     let found: Vec<&Registration> = found.collect();
     let Some(newest) = found.iter().max_by_key(|entry| entry.last_run) else { return Row::ok(what, healthy) };
     let charm = newest.charm.to_string();
-    Row::weak(what, format!("{} charms, such as {charm} ({})", found.len(), newest.status)).mended_by(mend(&charm))
+    let count = if found.len() == 1 { "one".to_owned() } else { found.len().to_string() };
+    Row::weak(what, format!("{count}, such as {charm} ({})", newest.status)).mended_by(mend(&charm))
 }

@@ -64,10 +64,12 @@ async fn one(sandbox: &Sandbox, path: &Path, run: &RunArgs) -> anyhow::Result<(S
     let id = plan.id();
     pins::check_one(&run.sha256, path, id, &info.sha256)?;
     let pinned = if run.sha256.iter().any(|pin| pin.integration() == id) { ", as pinned" } else { "" };
-    let asked = match (plan.asked.len(), plan.withheld.len()) {
-        (0, _) => "asks for no HTTP".to_owned(),
-        (asked, 0) => format!("all {asked} that it asks for is granted"),
-        (asked, withheld) => format!("of {asked} that it asks for, {withheld} is not granted"),
+    let listed = |all: Vec<String>| if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    let granted = listed(plan.granted.iter().map(|granted| granted.grant.to_string()).collect());
+    let withheld = listed(plan.withheld.iter().map(|withheld| withheld.asked.grant.to_string()).collect());
+    let asked = match plan.asked.len() {
+        0 => "asks for no HTTP".to_owned(),
+        _ => format!("of the HTTP that it asks for, granted: {granted}; not granted: {withheld}"),
     };
     let version = &plan.manifest.integration.version;
     Ok((format!("{id} {version} loads (sha256 {}{pinned}); {asked}", info.sha256), plan))

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::Common;
 use crate::connect::{self, Place};
 use crate::services::{self, Services};
-use crate::states::States;
+use crate::states::{States, named};
 
 /// How many charms and integrations are named: what fits on a screen.
 const NAMED: usize = 8;
@@ -45,6 +45,7 @@ pub(super) struct Status {
 /// How many are in a state.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct InState {
+    #[serde(serialize_with = "named")]
     pub(super) state: RegistrationState,
     pub(super) registrations: usize,
 }
@@ -65,6 +66,7 @@ pub(super) struct Named {
     #[serde(flatten)]
     pub(super) charm: CharmRef,
     pub(super) integration: IntegrationId,
+    #[serde(serialize_with = "named")]
     pub(super) state: RegistrationState,
     /// When it was polled, or disabled.
     pub(super) at: UnixMillis,
