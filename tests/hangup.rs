@@ -121,8 +121,19 @@ fn a_service_goes_on_where_there_is_nothing_to_take_or_it_cannot_be_taken() {
         replace(&config, "components = [\"../gmail.wasm\"]");
         service.hang_up().unwrap();
         let line = service.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
-        assert!(line.contains("Permission denied"), "{line}");
+        assert!(line.contains("Permission denied") && line.contains("needs a restart"), "{line}");
     }
+    // The home directory is not opened for a file that is in it.
+    let home = crate::common::host();
+    home.write("home.toml", "failures = 3\n").unwrap();
+    let mut at_home = home.spawn(["run", "--config", "home.toml"]).unwrap();
+    at_home.wait_for_line(|line| line.contains("for SIGHUP, put home.toml into a folder of its own"), SOON).unwrap();
+    started(&mut at_home);
+    home.write("home.toml", "failures = 4\n").unwrap();
+    at_home.hang_up().unwrap();
+    at_home.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    started(&mut at_home);
+    at_home.terminate().unwrap().success().unwrap();
     // Who is told to stop stops.
     replace(&config, "failures = 4\n");
     service.hang_up().unwrap();

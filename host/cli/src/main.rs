@@ -37,6 +37,7 @@ use reload::Watcher;
 use restart::Restart;
 
 fn main() -> ExitCode {
+    restart::hold_hangup_if_anew();
     let mut cli = Cli::parse();
     match &cli.command {
         Command::CompileComponent { options } => return compile::run(options),

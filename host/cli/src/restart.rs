@@ -9,9 +9,9 @@
 //! configuration file and of the components must be open to it from the start.
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -100,11 +100,21 @@ pub(crate) fn hold_hangup() -> std::io::Result<()> {
 /// Confines this process, unless it is confined since before it was started anew: each time would add to what it goes through, up to
 /// the 16 that the kernel allows.
 pub(crate) fn confine(confinement: &Confinement) -> Confined {
-    let before = std::env::var(CONFINED).unwrap_or_default();
-    before
-        .strip_prefix(&format!("{} ", std::process::id()))
-        .and_then(Confined::parse)
-        .unwrap_or_else(|| confinement.enter())
+    confined_before().as_deref().and_then(Confined::parse).unwrap_or_else(|| confinement.enter())
+}
+
+/// How this process was confined before it was started anew; none if it was not started so.
+fn confined_before() -> Option<String> {
+    let before = std::env::var(CONFINED).ok()?;
+    before.strip_prefix(&format!("{} ", std::process::id())).map(str::to_owned)
+}
+
+/// The same as [`hold_hangup`], at the very beginning of a program that was started anew: whoever sends SIGHUP cannot know that it is not ready yet.
+pub(crate) fn hold_hangup_if_anew() {
+    if confined_before().is_some() {
+        // What it is for comes later, and tells its errors.
+        let _ = hold_hangup();
+    }
 }
 
 /// Starts this program anew in the place of itself, with the same arguments. Returns only if that fails.
@@ -120,9 +130,36 @@ pub(crate) fn exec(confined: &Confined) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("cannot start {} anew; restart the service", program.display()))
 }
 
-/// The folder of a file: what must be open to find another file there in its place.
-pub(crate) fn folder(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Opens the folders of these files as well, so that a start anew finds what is in their places then. Not one that has more in it than such files:
+/// then only a file that is changed in its place is found.
+pub(crate) fn open_folders<'a>(confinement: Confinement, files: impl IntoIterator<Item = &'a Path>) -> Confinement {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    files.into_iter().fold(confinement, |confinement, file| {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Ok(found) = folder.canonicalize() else { return confinement };
+        if is_for_more(&found, home.as_deref()) {
+            let (file, found) = (file.display(), found.display());
+            tracing::info!("for SIGHUP, put {file} into a folder of its own: {found}, which has more in it, is closed to this process");
+            return confinement;
+        }
+        confinement.read(&found)
+    })
+}
+
+/// Whether a folder is one of the system's own, or the home directory is in it.
+fn is_for_more(folder: &Path, home: Option<&Path>) -> bool {
+    const SYSTEM: [&str; 8] = ["/", "/etc", "/home", "/opt", "/root", "/tmp", "/usr", "/var"];
+    let home = home.and_then(|home| home.canonicalize().ok());
+    SYSTEM.iter().any(|system| folder == Path::new(system)) || home.is_some_and(|home| home.starts_with(folder))
+}
+
+/// Tells what an error of a file that cannot be opened means for a process that is confined.
+pub(crate) fn explain(error: anyhow::Error) -> anyhow::Error {
+    let kind = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().map(std::io::Error::kind);
+    if error.chain().any(|cause| kind(cause) == Some(ErrorKind::PermissionDenied)) {
+        return error.context("what is in a folder that was closed to this process at its start needs a restart");
+    }
+    error
 }
 
 #[cfg(test)]
@@ -136,5 +173,19 @@ mod tests {
         assert!(restart.restart() && restart.is_wanted());
         restart.stop();
         assert!(!restart.is_wanted() && !restart.restart());
+    }
+
+    #[test]
+    fn a_folder_with_more_in_it_than_configuration_stays_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        for (folder, is_for_it) in
+            [("/", false), ("/etc", false), ("/etc/bg-wasm-host", true), ("/usr/share/bg-wasm-host", true)]
+        {
+            assert_eq!(is_for_more(Path::new(folder), Some(&home)), !is_for_it, "{folder}");
+        }
+        assert!(is_for_more(&home, Some(&home)) && is_for_more(dir.path(), Some(&home)));
+        assert!(!is_for_more(&home.join("bg"), Some(&home)) && !is_for_more(&home, None));
     }
 }

@@ -1,5 +1,6 @@
 //! `run`: the service.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,9 +22,8 @@ pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Co
     let mut confinement = connect::confinement(common)?;
     if let Some(path) = args.config.clone() {
         ReadFile::open(&path)?.merge(args);
-        // For a start with what is in their places by then.
-        confinement = confinement.read(restart::folder(&path));
-        confinement = args.component.iter().fold(confinement, |rules, path| rules.read(restart::folder(path)));
+        let files = std::iter::once(&path).chain(&args.component).map(PathBuf::as_path);
+        confinement = restart::open_folders(confinement.read(&path), files);
     }
     for component in &args.component {
         confinement = confinement.read(component).read(&integrations::manifest_beside(component));
@@ -107,9 +107,10 @@ pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Res
     if args.once || args.polls.is_some() {
         bail!("a service that ends by itself, by --once or --polls, does not start anew");
     }
-    ReadFile::open(&path)?.merge(&mut args);
+    ReadFile::open(&path).map_err(|error| restart::explain(error.into()))?.merge(&mut args);
     let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
-    integrations::load_unsettled(&sandbox, &args.component, &args.grants, &args.sha256).await?;
+    let loaded = integrations::load_unsettled(&sandbox, &args.component, &args.grants, &args.sha256).await;
+    loaded.map_err(restart::explain)?;
     let mut changed = changed(before, &args);
     if before.component != args.component {
         changed.insert(0, "components");

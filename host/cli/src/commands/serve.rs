@@ -20,7 +20,7 @@ pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<C
     let mut confinement = connect::confinement(common)?;
     if let Some(path) = args.config.clone() {
         ReadFile::open(&path)?.merge_served(args);
-        confinement = confinement.read(restart::folder(&path));
+        confinement = restart::open_folders(confinement.read(&path), [path.as_path()]);
     }
     Ok(confinement.listen(args.listen().port()))
 }
@@ -30,7 +30,7 @@ pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<C
 pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>> {
     let Command::Serve(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `serve`") };
     let Some(path) = args.config.clone() else { bail!("there is no configuration file (--config FILE)") };
-    ReadFile::open(&path)?.merge_served(&mut args);
+    ReadFile::open(&path).map_err(|error| restart::explain(error.into()))?.merge_served(&mut args);
     if args.listen() != before.listen() {
         bail!(
             "`listen` is {} now, which needs a restart: this process may listen at {} only",

@@ -65,8 +65,8 @@ struct ConfigFile {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// It can't be read.
-    #[error("cannot read the configuration file {}: {error}", path.display())]
-    Read { path: PathBuf, error: std::io::Error },
+    #[error("cannot read the configuration file {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
     /// It says something wrong.
     #[error("the configuration file {} is wrong: {}", path.display(), shown(mistakes))]
     Wrong { path: PathBuf, mistakes: Vec<Mistake> },
@@ -88,7 +88,7 @@ pub(crate) struct ReadFile {
 impl ReadFile {
     /// Reads and checks it.
     pub(crate) fn open(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.into(), error })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
         let (file, document) =
             Document::parse(text).map_err(|mistakes| ConfigError::Wrong { path: path.into(), mistakes })?;
         Ok(Self { file, base: path.parent().unwrap_or(Path::new("")).to_owned(), document })

@@ -6,6 +6,8 @@ mod seen;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::args::{Common, StatusArgs};
 use crate::output;
 use seen::Status;
@@ -30,9 +32,15 @@ pub(crate) async fn run(common: &Common, args: StatusArgs) -> anyhow::Result<()>
 }
 
 async fn watch(common: &Common) -> anyhow::Result<()> {
+    // From now on: a Ctrl-C while it looks is not lost.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
+        let looked = tokio::select! {
+            looked = Status::look(common) => looked,
+            _ = interrupt.recv() => return Ok(()),
+        };
         // A runtime that is away for a while comes back.
-        let drawn = match Status::look(common).await {
+        let drawn = match looked {
             Ok(status) => screen::of(&status),
             Err(error) => format!("{}\n", output::printable(&format!("error: {error:#}"))),
         };
@@ -45,7 +53,7 @@ async fn watch(common: &Common) -> anyhow::Result<()> {
         drop(stdout);
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+            _ = interrupt.recv() => return Ok(()),
         }
     }
 }
