@@ -113,6 +113,9 @@ fn a_hundred_thousand_registrations_are_accepted_polled_and_listed_in_bounded_me
     assert_eq!(listed_here.len(), CHARMS + 1);
     let successes = listed_here.iter().filter(|entry| entry["lastOutcome"] == "Success").count();
     assert!(successes > POLLS, "{successes}");
+    let status = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["registrations"], CHARMS + 1);
 
     let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
     server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();

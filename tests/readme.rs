@@ -110,7 +110,22 @@ fn its_options_are_those_of_the_program() {
     for option in options.filter(|option| !foreign.contains(option)) {
         assert!(help.contains(option), "{option}");
     }
-    for command in ["list", "show", "enable", "disable", "remove", "runs", "doctor", "space-did", "trigger", "backup"] {
+    for command in [
+        "list",
+        "show",
+        "enable",
+        "disable",
+        "remove",
+        "runs",
+        "doctor",
+        "space-did",
+        "trigger",
+        "backup",
+        "status",
+        "config",
+        "completions",
+        "man",
+    ] {
         host.command([command, "--help"]).unwrap().success().unwrap();
     }
 }

@@ -2,10 +2,11 @@
 
 mod charm;
 mod new;
+mod operator;
 mod server;
 mod values;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
 pub(crate) use new::{Language, NewArgs};
-pub(crate) use server::ServerArgs;
+pub(crate) use operator::{ConfigCommand, DoctorArgs, Shell, StatusArgs};
+pub(crate) use server::{Registration, ServerArgs};
 pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_interval, parse_secret};
 
@@ -165,6 +167,9 @@ pub(crate) enum Command {
     /// Tell what the gate for outbound HTTP would do, without sending anything
     #[command(subcommand)]
     Egress(EgressCommand),
+    /// Look into a configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the DID of a space, by its name
     SpaceDid {
         /// The name of the space
@@ -178,8 +183,21 @@ pub(crate) enum Command {
         /// The copy; it must not exist
         file: PathBuf,
     },
-    /// Check that everything the service needs is in order
-    Doctor,
+    /// Show the service at a glance: who polls, how many charms are in which state, and the newest failures
+    Status(StatusArgs),
+    /// Check that everything the service needs is in order; each row tells what mends what is not
+    Doctor(Box<DoctorArgs>),
+    /// Print what a shell needs to complete this program's arguments
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page; or write it, and one for each command, into a folder
+    Man {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
     /// Look whether components change, for the service that starts this
     #[command(hide = true)]
     WatchComponents {
@@ -413,6 +431,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
+    /// Whether that was said by the configuration file, which may be meant for `serve`.
+    #[arg(skip)]
+    pub(crate) may_listen: bool,
+
     // A heading holds for all that follows it.
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) server: ServerArgs,
@@ -425,17 +447,31 @@ pub(crate) struct RunArgs {
 }
 
 /// Options of `serve`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ServeArgs {
-    /// The address to listen on
-    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT")]
-    pub(crate) listen: SocketAddr,
+    /// The address to listen on [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Read options from a TOML file, which may be that of `run`; those on the command line win, lists add up
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) server: ServerArgs,
 
     #[command(flatten, next_help_heading = GUESTS)]
     pub(crate) handlers: HandlerArgs,
+}
+
+/// Where the server listens, unless an option says otherwise: where the original's is.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+
+impl ServeArgs {
+    /// The address to listen on.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.listen.unwrap_or(LISTEN)
+    }
 }
 
 impl Command {

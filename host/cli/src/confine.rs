@@ -132,6 +132,24 @@ impl Confinement {
 }
 
 impl Confined {
+    /// In one word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Fully => "fully",
+            Self::Partly => "partly",
+            Self::Not(_) => "not",
+        }
+    }
+
+    /// What [`name`](Self::name) says of a process that is confined.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "fully" => Some(Self::Fully),
+            "partly" => Some(Self::Partly),
+            _ => None,
+        }
+    }
+
     /// Tells the operator.
     pub(crate) fn log(&self) {
         match self {

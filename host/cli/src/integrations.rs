@@ -118,6 +118,35 @@ pub(crate) async fn load(
     grants: &GrantArgs,
     pins: &[Pin],
 ) -> anyhow::Result<Vec<Loaded>> {
+    let mut loaded = load_unsettled(sandbox, paths, grants, pins).await?;
+    for Loaded { plan, .. } in &mut loaded {
+        if io::stdin().is_terminal() && io::stderr().is_terminal() {
+            plan.ask(&mut io::stdin().lock(), &mut io::stderr().lock())?;
+        }
+        for withheld in &plan.withheld {
+            tracing::warn!(
+                integration = %plan.id(),
+                "{} asks for HTTP that is not granted: {}; to grant it: {}",
+                plan.id(),
+                withheld.asked.grant,
+                withheld.option
+            );
+        }
+    }
+    let plans: Vec<&Plan> = loaded.iter().map(|loaded| &loaded.plan).collect();
+    for grant in idle_grants(&plans, &grants.allow_http) {
+        tracing::warn!("--allow-http {grant} has no effect: no component asks for anything there");
+    }
+    Ok(loaded)
+}
+
+/// Loads the components, and refuses what is wrong with them or with what the options say of them. Nobody is asked or told anything.
+pub(crate) async fn load_unsettled(
+    sandbox: &Sandbox,
+    paths: &[PathBuf],
+    grants: &GrantArgs,
+    pins: &[Pin],
+) -> anyhow::Result<Vec<Loaded>> {
     let unusable = |path: &Path| format!("cannot use the component {}", path.display());
     // What is wrong with the files or the options is told before any of them is compiled. Each is read once: what is compiled is
     // what was checked.
@@ -141,24 +170,6 @@ pub(crate) async fn load(
         let load = sandbox.load(bytes, World::Integration);
         let component = progress::show("loading", path, load).await.with_context(|| unusable(path))?;
         loaded.push(Loaded { path: path.clone(), component, plan });
-    }
-    for Loaded { plan, .. } in &mut loaded {
-        if io::stdin().is_terminal() && io::stderr().is_terminal() {
-            plan.ask(&mut io::stdin().lock(), &mut io::stderr().lock())?;
-        }
-        for withheld in &plan.withheld {
-            tracing::warn!(
-                integration = %plan.id(),
-                "{} asks for HTTP that is not granted: {}; to grant it: {}",
-                plan.id(),
-                withheld.asked.grant,
-                withheld.option
-            );
-        }
-    }
-    let plans: Vec<&Plan> = loaded.iter().map(|loaded| &loaded.plan).collect();
-    for grant in idle_grants(&plans, &grants.allow_http) {
-        tracing::warn!("--allow-http {grant} has no effect: no component asks for anything there");
     }
     Ok(loaded)
 }
@@ -257,7 +268,7 @@ fn there_are(plans: &[(&Path, &Plan)]) -> String {
 }
 
 /// Grants that are for nothing that any integration asks for: a slip of the pen, most likely.
-fn idle_grants<'a>(plans: &[&Plan], grants: &'a [OperatorGrant]) -> Vec<&'a OperatorGrant> {
+pub(crate) fn idle_grants<'a>(plans: &[&Plan], grants: &'a [OperatorGrant]) -> Vec<&'a OperatorGrant> {
     let serves = |grant: &OperatorGrant, plan: &Plan| {
         grant.is_for(plan.id()) && plan.asked.iter().any(|asked| grant.grant.intersection(&asked.grant).is_some())
     };

@@ -1,10 +1,12 @@
 //! Limits as an operator sets them: those of the sandbox and those of HTTP, by their names.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use bg_egress::HttpLimits;
 use bg_sandbox::{LimitValue, Limits, NamedLimit};
+
+use crate::suggest::nearest;
 
 /// All limits that an operator may set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,9 +36,18 @@ impl LimitSetting {
         let mut named = limits.by_name();
         let Some(limit) = named.iter_mut().find(|limit| limit.name == self.name) else {
             let known: Vec<&str> = named.iter().map(|limit| limit.name).collect();
-            return Err(format!("there is no limit `{}`; there are {}", self.name, known.join(", ")));
+            let meant = nearest(&self.name, known.iter().copied());
+            let meant = meant.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
+            return Err(format!("there is no limit `{}`; {meant}there are {}", self.name, known.join(", ")));
         };
         limit.value.set(&self.value).map_err(|error| format!("{}: {error}", self.name))
+    }
+}
+
+/// As it is written on the command line.
+impl fmt::Display for LimitSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.value)
     }
 }
 
@@ -167,7 +178,10 @@ mod tests {
     fn what_cannot_be_set_is_explained() {
         for (text, said) in [
             ("charm-time", "NAME=VALUE"),
-            ("charm-tiem=5s", "there are fetch-charms-time, is-valid-charm-time"),
+            (
+                "charm-tiem=5s",
+                "there is no limit `charm-tiem`; did you mean `charm-time`? there are fetch-charms-time, is-valid-charm-time",
+            ),
             ("charm_time=5s", "charm-time"),
             ("=5", "there is no limit ``"),
             ("charm-time=0", "charm-time: 0 is out of range"),

@@ -13,16 +13,12 @@ use crate::connect;
 
 /// What a server needs to open.
 pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &ServerArgs) -> Confinement {
-    let files = [&args.tls_cert, &args.tls_key].into_iter().flatten();
-    files.fold(confinement.listen(listen.port()), |confinement, file| confinement.read(file))
+    args.files().fold(confinement.listen(listen.port()), |confinement, file| confinement.read(file))
 }
 
 /// Listens, as the options say.
 pub(crate) async fn bind(common: &Common, listen: SocketAddr, args: &ServerArgs) -> anyhow::Result<Server> {
-    let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => Some(Tls::read(certificate, key)?),
-        _ => None,
-    };
+    let tls = tls(args)?;
     let chosen = args.login_token.clone().map(LoginToken::chosen).transpose();
     let options = ServerOptions {
         allowed_hosts: args.allow_host.clone(),
@@ -36,6 +32,44 @@ pub(crate) async fn bind(common: &Common, listen: SocketAddr, args: &ServerArgs)
         ..ServerOptions::default()
     };
     Ok(Server::bind_with(listen, options).await?)
+}
+
+/// Whether a server with these options would listen, after one that listened at `before`.
+pub(crate) fn check_anew(
+    before: Option<SocketAddr>,
+    listen: Option<SocketAddr>,
+    args: &ServerArgs,
+) -> anyhow::Result<()> {
+    let shown = |listen: Option<SocketAddr>| listen.map_or_else(|| "nothing".to_owned(), |listen| listen.to_string());
+    anyhow::ensure!(
+        before == listen,
+        "`listen` is {} now, which needs a restart: this process may listen at {} only",
+        shown(listen),
+        shown(before)
+    );
+    tls(args).map(drop)
+}
+
+/// The options that have other values in the one than in the other, by their keys.
+pub(crate) fn changed(before: &ServerArgs, now: &ServerArgs) -> Vec<&'static str> {
+    let is_other = [
+        ("allow-host", before.allow_host != now.allow_host),
+        ("allow-origin", before.allow_origin != now.allow_origin),
+        ("registration", before.registration != now.registration),
+        ("allow-integration", before.allow_integration != now.allow_integration),
+        ("tls-cert", before.tls_cert != now.tls_cert),
+        ("tls-key", before.tls_key != now.tls_key),
+        ("behind-proxy", before.behind_proxy != now.behind_proxy),
+    ];
+    is_other.into_iter().filter_map(|(name, is_other)| is_other.then_some(name)).collect()
+}
+
+fn tls(args: &ServerArgs) -> anyhow::Result<Option<Tls>> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Ok(Some(Tls::read(certificate, key)?)),
+        (None, None) => Ok(None),
+        _ => anyhow::bail!("tls-cert and tls-key go together: one of them is missing"),
+    }
 }
 
 /// Where this machine reaches the server.

@@ -14,39 +14,59 @@ mod output;
 mod paths;
 mod pins;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod reload;
+mod restart;
+mod services;
+mod states;
+mod suggest;
 mod telemetry;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
 use args::{Cli, Command};
-use commands::{backup, charm, compile, doctor, egress, identity, inspect, new, registrations, run, serve};
+use commands::{
+    backup, charm, compile, config as config_check, doctor, egress, identity, inspect, new, registrations, run, serve,
+    shell, status,
+};
+use confine::Confined;
 use reload::Watcher;
+use restart::Restart;
 use telemetry::Telemetry;
 
 fn main() -> ExitCode {
+    restart::hold_hangup_if_anew();
     let mut cli = Cli::parse();
     match &cli.command {
         Command::CompileComponent { options } => return compile::run(options),
         Command::WatchComponents { most, components } => return reload::watch(components, *most),
         _ => {}
     }
+    let restart = Restart::default();
+    let mut confined = None;
     let telemetry = Telemetry::new(&cli.common);
     let ended = logging::start(&cli.common, cli.command.guest_log(), telemetry.as_ref()).and_then(|()| {
-        let watcher = prepare(&mut cli)?;
+        let prepared = prepare(&mut cli)?;
+        confined = prepared.confined;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let sending = telemetry.map(Telemetry::start).transpose()?;
-            let ended = perform(cli, watcher).await;
+            let ended = perform(cli, prepared.watcher, &restart).await;
             if let Some(sending) = sending {
                 sending.finish().await;
             }
             ended
         })
     });
+    let ended = match (ended, confined) {
+        (Ok(_), Some(confined)) if restart.is_wanted() => Err(restart::exec(&confined)),
+        (ended, _) => ended,
+    };
     match ended {
         Ok(code) => code,
         Err(error) => {
@@ -56,26 +76,51 @@ fn main() -> ExitCode {
     }
 }
 
+/// What comes before a command.
+#[derive(Default)]
+struct Prepared {
+    watcher: Option<Watcher>,
+    /// How a service is confined.
+    confined: Option<Confined>,
+}
+
 /// Reads a service's configuration, takes as many files as it may have, and confines this process to those that the configuration
 /// names: before there are other threads, which that would leave out.
 ///
 /// What looks after components that change is started before that.
-fn prepare(cli: &mut Cli) -> anyhow::Result<Option<Watcher>> {
+fn prepare(cli: &mut Cli) -> anyhow::Result<Prepared> {
+    if matches!(cli.command, Command::Run(_) | Command::Serve(_)) {
+        restart::hold_hangup()?;
+    }
     let (confinement, watcher) = match &mut cli.command {
         Command::Run(args) => run::prepare(&cli.common, args)?,
         Command::Serve(args) => (serve::prepare(&cli.common, args)?, None),
-        _ => return Ok(None),
+        _ => return Ok(Prepared::default()),
     };
     open_files::allow_many();
-    confinement.enter().log();
-    Ok(watcher)
+    let confined = restart::confine(&confinement);
+    confined.log();
+    Ok(Prepared { watcher, confined: Some(confined) })
 }
 
-async fn perform(cli: Cli, watcher: Option<Watcher>) -> anyhow::Result<ExitCode> {
+async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyhow::Result<ExitCode> {
     let Cli { common, command } = cli;
     match command {
-        Command::Run(args) => return run::run(&common, *args, watcher, shutdown_on_signal()?).await,
-        Command::Serve(args) => serve::run(&common, &args, shutdown_on_signal()?).await?,
+        Command::Run(args) => {
+            let shutdown = shutdown_or_restart(restart.clone())?;
+            let started_with = Arc::new((common.clone(), args.clone()));
+            restart.on_hangup(shutdown.clone(), move || {
+                let started_with = started_with.clone();
+                async move { run::check_anew(&started_with.0, &started_with.1).await }
+            })?;
+            return run::run(&common, *args, watcher, shutdown).await;
+        }
+        Command::Serve(args) => {
+            let shutdown = shutdown_or_restart(restart.clone())?;
+            let started_with = args.clone();
+            restart.on_hangup(shutdown.clone(), move || std::future::ready(serve::check_anew(&started_with)))?;
+            serve::run(&common, &args, shutdown).await?;
+        }
         Command::AddAdminCharm => registrations::add_admin_charm(&common).await?,
         Command::Register { charm, integration, interval } => {
             registrations::register(&common, &charm, &integration, interval).await?;
@@ -92,18 +137,27 @@ async fn perform(cli: Cli, watcher: Option<Watcher>) -> anyhow::Result<ExitCode>
         Command::New(args) => new::run(&args)?,
         Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants).await?,
         Command::Egress(command) => return Ok(egress::run(&command).await),
+        Command::Config(command) => config_check::run(&command).await?,
         Command::SpaceDid { name } => identity::print_space_did(&name)?,
         Command::Identity(command) => identity::run(&common, &command)?,
         // Were done first, see `main`.
         Command::CompileComponent { .. } | Command::WatchComponents { .. } => {}
         Command::Backup { file } => backup::run(&common, &file).await?,
-        Command::Doctor => return doctor::run(&common).await,
+        Command::Completions { shell } => shell::completions(shell)?,
+        Command::Man { folder } => shell::man(folder.as_deref())?,
+        Command::Status(args) => status::run(&common, args).await?,
+        Command::Doctor(args) => return doctor::run(&common, &args).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// A token that is cancelled by the first SIGINT (Ctrl-C) or SIGTERM. A second one ends the process at once.
 fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
+    shutdown_or_restart(Restart::default())
+}
+
+/// The same for a service, which does not start anew then, even if that was wanted.
+fn shutdown_or_restart(restart: Restart) -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -113,6 +167,7 @@ fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
         let mut next = async || tokio::select! { _ = interrupt.recv() => 130, _ = terminate.recv() => 143 };
         next().await;
         tracing::info!("stopping; once more to stop at once");
+        restart.stop();
         cancelled.cancel();
         let status = next().await;
         std::process::exit(status);

@@ -38,6 +38,20 @@ pub(crate) fn time(at: UnixMillis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
+/// A time in the past, for people.
+pub(crate) fn ago(now: UnixMillis, time: UnixMillis) -> String {
+    if time.is_never() {
+        return "never".into();
+    }
+    let seconds = now.since(time).as_secs();
+    match seconds {
+        0..=119 => format!("{seconds} s ago"),
+        120..=7_199 => format!("{} min ago", seconds / 60),
+        7_200..=172_799 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
 /// Writes pretty JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(line(serde_json::to_string_pretty(value)?)?)

@@ -1,5 +1,6 @@
 //! Which very file an integration must be: its SHA-256, as the operator noted it.
 
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -28,9 +29,21 @@ impl Pin {
         Ok(Self { integration, sha256: sha256.to_ascii_lowercase() })
     }
 
+    /// Which integration it is of.
+    pub(crate) fn integration(&self) -> &IntegrationId {
+        &self.integration
+    }
+
     /// Whether both pin the same integration.
     pub(crate) fn is_of_the_same(&self, other: &Self) -> bool {
         self.integration == other.integration
+    }
+}
+
+/// As it is written on the command line.
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.integration, self.sha256)
     }
 }
 

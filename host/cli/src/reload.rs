@@ -173,7 +173,7 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// Loads what changes, as long as the watcher runs, and hands it to the poll loop.
+    /// Loads what changes, as long as the watcher and the service run, and hands it to the poll loop.
     pub(crate) async fn follow(
         mut self,
         watcher: Watcher,
@@ -183,8 +183,22 @@ impl Reloader {
         let Watcher(mut child) = watcher;
         // Held as long as this runs: the watcher ends when it is closed.
         let _open = child.stdin.take();
-        let out = child.stdout.take().map(tokio::process::ChildStdout::from_std);
-        let Some(Ok(mut out)) = out else { return };
+        if let Some(Ok(out)) = child.stdout.take().map(tokio::process::ChildStdout::from_std) {
+            tokio::select! {
+                () = self.load_all(out, replaced, &shutdown) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        // Waited for, so that nothing is left of it where this process goes on with another program.
+        let _ = child.kill().and_then(|()| child.wait());
+    }
+
+    async fn load_all(
+        &mut self,
+        mut out: impl AsyncRead + Unpin,
+        replaced: mpsc::Sender<Replacement>,
+        shutdown: &CancellationToken,
+    ) {
         loop {
             let changed = match next(&mut out).await {
                 Ok(changed) => changed,
@@ -193,7 +207,6 @@ impl Reloader {
                     if timeout(ENDING, shutdown.cancelled()).await.is_err() {
                         tracing::warn!(%error, "{NOT_FOLLOWED}");
                     }
-                    let _ = child.kill().and_then(|()| child.wait());
                     return;
                 }
             };

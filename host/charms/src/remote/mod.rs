@@ -4,6 +4,7 @@ mod call;
 #[cfg(test)]
 mod hostile;
 pub(crate) mod http_client;
+mod probe;
 mod rest;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::{
     Subject, TraceContext,
 };
 use call::{Call, Caller};
+pub use probe::{Probe, probe};
 
 /// The client of a charm runtime over HTTP. Every request is signed with the caller's key; no redirect is followed and no
 /// proxy used, so that a signature goes nowhere but to the runtime.

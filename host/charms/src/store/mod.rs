@@ -5,6 +5,7 @@
 mod backup;
 mod cells;
 pub(crate) mod charms;
+mod check;
 mod connections;
 mod error;
 mod key;
@@ -24,6 +25,7 @@ mod writer;
 pub use backup::{BackupError, backup};
 pub(crate) use cells::{Cells, secrets_in};
 pub(crate) use charms::{NewCharm, StoredCharm};
+pub use check::check_database;
 pub(crate) use connections::Database;
 pub(crate) use error::Failure;
 pub use error::OpenError;

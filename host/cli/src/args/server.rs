@@ -44,6 +44,13 @@ pub(crate) struct ServerArgs {
     pub(crate) login_token: Option<Secret>,
 }
 
+impl ServerArgs {
+    /// The files that it reads.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.tls_cert, &self.tls_key].into_iter().flatten()
+    }
+}
+
 /// Who may register charms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

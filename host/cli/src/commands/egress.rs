@@ -11,8 +11,9 @@ use http::Method;
 use serde::Serialize;
 
 use crate::args::{EgressCheckArgs, EgressCommand, HandlerArgs, RunArgs};
+use crate::config::ReadFile;
 use crate::integrations::{Plan, refuse_mistakes};
-use crate::{config, connect, output};
+use crate::{connect, output};
 
 /// Status for wrong use: clap's own.
 const USAGE: u8 = 2;
@@ -88,7 +89,7 @@ fn with_file(mut args: EgressCheckArgs) -> anyhow::Result<EgressCheckArgs> {
         ..HandlerArgs::default()
     };
     let mut run = RunArgs { component: args.component, grants: args.grants, handlers, ..RunArgs::default() };
-    config::merge_file(&mut run, &path)?;
+    ReadFile::open(&path)?.merge(&mut run);
     args.component = run.component;
     args.grants = run.grants;
     args.allow_charm_http = run.handlers.allow_charm_http;

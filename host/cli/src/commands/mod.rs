@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod charm;
 pub(crate) mod compile;
+pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod egress;
 pub(crate) mod identity;
@@ -11,3 +12,5 @@ pub(crate) mod new;
 pub(crate) mod registrations;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod shell;
+pub(crate) mod status;

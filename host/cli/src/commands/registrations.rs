@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::bail;
 use bg_charms::{AccessLevel, Subject};
 use bg_identity::{IntegrationId, system_space};
-use bg_poller::{CharmRef, Counters, Registration, UnixMillis};
+use bg_poller::{CharmRef, Counters, Registration, RegistrationState, UnixMillis};
 use serde::Serialize;
 
 use crate::args::Common;
-use crate::{connect, output};
+use crate::states::States;
+use crate::{connect, output, states};
 
 /// Grants the operator's key the system space, as that space's own key.
 pub(crate) async fn add_admin_charm(common: &Common) -> anyhow::Result<()> {
@@ -60,8 +61,10 @@ fn shown_interval(entry: &Registration) -> String {
 /// Lists all registrations.
 pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
     let registrations = connect::client(common).await?.registrations().await?;
+    let known = States::read(common).await;
     if json {
-        return output::json(&registrations);
+        let listed = registrations.iter().map(|registration| Listed { registration, state: known.of(registration) });
+        return output::json(&listed.collect::<Vec<_>>());
     }
     let rows: Vec<Vec<String>> = registrations
         .iter()
@@ -69,7 +72,7 @@ pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
             vec![
                 entry.charm.to_string(),
                 entry.integration.to_string(),
-                if entry.is_enabled() { "enabled" } else { "disabled" }.to_owned(),
+                known.of(entry).to_string(),
                 ago(entry.last_run),
                 output::printable(&entry.status),
             ]
@@ -79,11 +82,20 @@ pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A registration with what its runs came to, as JSON.
+/// A registration with its state, as JSON.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    registration: &'a Registration,
+    #[serde(serialize_with = "states::named")]
+    state: RegistrationState,
+}
+
+/// The same with what its runs came to.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
-    registration: &'a Registration,
+    listed: Listed<'a>,
     counters: &'a Counters,
 }
 
@@ -95,12 +107,13 @@ pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyho
         bail!("{charm} is not registered; `bg-wasm-host list` shows what is");
     };
     let counters = runtime.counters(charm).await?;
+    let state = States::read(common).await.of(entry);
     if json {
-        return output::json(&Shown { registration: entry, counters: &counters });
+        return output::json(&Shown { listed: Listed { registration: entry, state }, counters: &counters });
     }
     output::line(format_args!("charm        {}", entry.charm))?;
     output::line(format_args!("integration  {}", entry.integration))?;
-    output::line(format_args!("state        {}", if entry.is_enabled() { "enabled" } else { "disabled" }))?;
+    output::line(format_args!("state        {state}"))?;
     output::line(format_args!("registered   {}", ago(entry.created_at)))?;
     output::line(format_args!("polled       {}", shown_interval(entry)))?;
     output::line(format_args!("last run     {}", ago(entry.last_run)))?;
@@ -160,14 +173,5 @@ pub(crate) async fn runs(common: &Common, charm: &CharmRef, limit: usize, json: 
 
 /// A time in the past, for people.
 fn ago(time: UnixMillis) -> String {
-    if time.is_never() {
-        return "never".into();
-    }
-    let seconds = UnixMillis::now().since(time).as_secs();
-    match seconds {
-        0..=119 => format!("{seconds} s ago"),
-        120..=7_199 => format!("{} min ago", seconds / 60),
-        7_200..=172_799 => format!("{} h ago", seconds / 3_600),
-        _ => format!("{} days ago", seconds / 86_400),
-    }
+    output::ago(UnixMillis::now(), time)
 }

@@ -1,28 +1,36 @@
 //! `run`: the service.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
 use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
 use bg_server::{Activity, Polling, Server, Site};
+use clap::Parser as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Common, RunArgs};
+use super::config::changed;
+use crate::args::{Cli, Command, Common, RunArgs};
+use crate::config::ReadFile;
 use crate::confine::Confinement;
+use crate::connect::Place;
 use crate::reload::{self, Reloader, Watcher};
-use crate::{config, connect, integrations, listening};
+use crate::{connect, integrations, listening, restart};
 
 /// How many polls may be asked for at once, before whoever asks waits.
 const REQUESTS: usize = 64;
 
 /// Adds what the configuration file says, tells what the service needs to open, and starts what looks after its components.
 pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Confinement, Option<Watcher>)> {
-    if let Some(path) = args.config.take() {
-        config::merge_file(args, &path)?;
-    }
     let mut confinement = connect::confinement(common)?;
+    if let Some(path) = args.config.clone() {
+        ReadFile::open(&path)?.merge(args);
+        let files = std::iter::once(&path).chain(&args.component).chain(args.server.files()).map(PathBuf::as_path);
+        confinement = restart::open_folders(confinement.read(&path), files);
+    }
     if let Some(listen) = args.listen {
         confinement = listening::confine(confinement, listen, &args.server);
     }
@@ -45,7 +53,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let limits = args.handlers.limits();
     // Before anything that takes a while: a mistake there is told at once.
-    let server = match args.listen {
+    let server = match listens(common, &args).await? {
         Some(listen) => Some(listening::bind(common, listen, &args.server).await?),
         None => None,
     };
@@ -82,11 +90,7 @@ pub(crate) async fn run(
     }
     let site = match (&server, service.local) {
         (Some(_), Some(runtime)) => Some(Site { runtime, activity, polling: Some(polling.clone()) }),
-        (Some(_), None) => bail!(
-            "--listen offers the local charm runtime, and this service polls {}; leave it out: the admin page is there",
-            service.shown
-        ),
-        (None, _) => None,
+        _ => None,
     };
     let components = loaded.iter().map(integrations::Loaded::followed).collect();
     let mut linked: Vec<Arc<dyn Integration>> = Vec::new();
@@ -96,6 +100,7 @@ pub(crate) async fn run(
 
     tracing::info!("polling the charms of {}", service.shown);
     let mut poller = Poller::new(runtime.clone(), store, linked, options).with_requests(asked);
+    let mut following = None;
     if let Some(watcher) = watcher {
         let reloader = Reloader {
             sandbox,
@@ -111,7 +116,7 @@ pub(crate) async fn run(
         };
         let (replaced, replacements) = mpsc::channel(1);
         poller = poller.with_replacements(replacements);
-        tokio::spawn(reloader.follow(watcher, replaced, shutdown.clone()));
+        following = Some(tokio::spawn(reloader.follow(watcher, replaced, shutdown.clone())));
     }
     // The server stops with the loop, whatever ends that.
     let stopping = shutdown.child_token();
@@ -128,12 +133,50 @@ pub(crate) async fn run(
         tracing::warn!("{error}");
     }
     let summary = ended?;
+    if let Some(following) = following {
+        following.await?;
+    }
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
     let failed = args.once && (summary.failed() > 0 || summary.failed_lists > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn options(args: &RunArgs) -> PollerOptions {
+/// Where it is to listen. A configuration file may be for the `serve` as well that holds the charm runtime; then it is that which listens.
+async fn listens(common: &Common, args: &RunArgs) -> anyhow::Result<Option<SocketAddr>> {
+    match (args.listen, connect::place(common).await?) {
+        (Some(listen), Place::Local(_)) => Ok(Some(listen)),
+        (Some(_), Place::Remote(url)) if !args.may_listen => bail!(
+            "--listen offers the local charm runtime, and this service polls the charms of {url}; leave it out: the admin page is there"
+        ),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a start with the command line and what the configuration file says now would succeed, and which options are others then than
+/// those of `before`. Compiles what is not in the cache, so that the start is quick.
+pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Result<Vec<&'static str>> {
+    let Command::Run(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `run`") };
+    let Some(path) = args.config.clone() else {
+        bail!("there is no configuration file (--config FILE); components that change are taken without this");
+    };
+    if args.once || args.polls.is_some() {
+        bail!("a service that ends by itself, by --once or --polls, does not start anew");
+    }
+    ReadFile::open(&path).map_err(|error| restart::explain(error.into()))?.merge(&mut args);
+    let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
+    let loaded = integrations::load_unsettled(&sandbox, &args.component, &args.grants, &args.sha256).await;
+    loaded.map_err(restart::explain)?;
+    listening::check_anew(before.listen, args.listen, &args.server)?;
+    let mut changed = changed(before, &args);
+    if before.component != args.component {
+        changed.insert(0, "components");
+    }
+    changed.extend(listening::changed(&before.server, &args.server));
+    Ok(changed)
+}
+
+/// How the loop is set.
+pub(crate) fn options(args: &RunArgs) -> PollerOptions {
     let defaults = PollerOptions::default();
     PollerOptions {
         interval: args.interval.unwrap_or(defaults.interval),

@@ -1,18 +1,42 @@
 //! `serve`: the local charm runtime over HTTP, with its admin page.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use bg_charms::Role;
 use bg_server::{Activity, Site};
+use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Common, ServeArgs};
+use super::config::changed;
+use crate::args::{Cli, Command, Common, RunArgs, ServeArgs};
+use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::paths::DataDir;
-use crate::{connect, listening};
+use crate::{connect, listening, restart};
 
-/// Tells what the service needs to open.
-pub(crate) fn prepare(common: &Common, args: &ServeArgs) -> anyhow::Result<Confinement> {
-    Ok(listening::confine(connect::confinement(common)?, args.listen, &args.server))
+/// Adds what the configuration file says, and tells what the service needs to open.
+pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<Confinement> {
+    let mut confinement = connect::confinement(common)?;
+    if let Some(path) = args.config.clone() {
+        ReadFile::open(&path)?.merge_served(args);
+        let files = [&path].into_iter().chain(args.server.files()).map(PathBuf::as_path);
+        confinement = restart::open_folders(confinement.read(&path), files);
+    }
+    Ok(listening::confine(confinement, args.listen(), &args.server))
+}
+
+/// Whether a start with the command line and what the configuration file says now would succeed, and which options are others then than
+/// those of `before`.
+pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>> {
+    let Command::Serve(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `serve`") };
+    let Some(path) = args.config.clone() else { bail!("there is no configuration file (--config FILE)") };
+    ReadFile::open(&path).map_err(|error| restart::explain(error.into()))?.merge_served(&mut args);
+    listening::check_anew(Some(before.listen()), Some(args.listen()), &args.server)?;
+    let run = |serve: &ServeArgs| RunArgs { handlers: serve.handlers.clone(), ..RunArgs::default() };
+    let mut changed = changed(&run(before), &run(&args));
+    changed.extend(listening::changed(&before.server, &args.server));
+    Ok(changed)
 }
 
 /// Serves until `shutdown`. [`prepare`] comes first.
@@ -23,7 +47,7 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     connect::operator(common)?;
     let data_dir = DataDir::open(common.data_dir.as_deref())?;
     let mut lock = connect::lock(&data_dir.runtime_database(), Role::Serve)?;
-    let server = listening::bind(common, args.listen, &args.server).await?;
+    let server = listening::bind(common, args.listen(), &args.server).await?;
     let address = server.local_addr();
     let activity = Activity::new();
     let gate = connect::gate(&args.handlers, vec![address], Some(&activity));

@@ -107,7 +107,12 @@ impl Running {
         self.wait_for_exit(TERMINATE_TIMEOUT)
     }
 
-    /// The same with SIGINT, as Ctrl-C sends it.
+    /// Asks it to take its configuration anew (SIGHUP).
+    pub fn hang_up(&self) -> anyhow::Result<()> {
+        self.signal(Signal::HUP)
+    }
+
+    /// The same as [`terminate`](Self::terminate) with SIGINT, as Ctrl-C sends it.
     pub fn interrupt(self) -> anyhow::Result<Finished> {
         self.signal(Signal::INT)?;
         self.wait_for_exit(TERMINATE_TIMEOUT)

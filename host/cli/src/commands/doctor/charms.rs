@@ -1,0 +1,102 @@
+//! Why a charm that is registered is not polled, or not with success.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bg_identity::IntegrationId;
+use bg_poller::{OutcomeKind, Registration, RegistrationState, UnixMillis};
+
+use super::row::Row;
+use crate::args::Common;
+use crate::services::Services;
+
+/// A service that polls anything at all has done so within this, as a rule.
+const RECENT: Duration = Duration::from_mins(5);
+
+/// Whether a service polls.
+pub(super) fn polled(common: &Common, services: &Services, registrations: &[Registration]) -> Row {
+    const WHAT: &str = "service";
+    if let Some(polls) = &services.polls {
+        return Row::ok(WHAT, format!("{polls} polls"));
+    }
+    let newest = registrations.iter().map(|entry| entry.last_run).max().filter(|last| !last.is_never());
+    let since = newest.map(|last| UnixMillis::now().since(last));
+    if common.api_url.is_some() && since.is_some_and(|since| since < RECENT) {
+        return Row::ok(WHAT, "none of this data directory, but somebody polls the charm runtime");
+    }
+    Row::weak(WHAT, "none polls, so nothing happens to charms that are registered").mended_by("bg-wasm-host run")
+}
+
+/// Charms that are polled without being asked for, since their integration has no component.
+pub(super) fn without_component(registrations: &[Registration], components: &[IntegrationId]) -> Row {
+    const WHAT: &str = "integrations";
+    let mut counted: BTreeMap<&IntegrationId, usize> = BTreeMap::new();
+    for entry in registrations {
+        *counted.entry(&entry.integration).or_default() += 1;
+    }
+    if components.is_empty() {
+        return Row::ok(
+            WHAT,
+            format!("charms of {} are registered; without a component, all are polled", counted.len()),
+        );
+    }
+    let bare: Vec<String> = counted
+        .iter()
+        .filter(|(id, _)| !components.contains(id))
+        .map(|(id, count)| format!("{id} ({count})"))
+        .collect();
+    match bare.as_slice() {
+        [] => Row::ok(WHAT, "every charm's integration has a component"),
+        bare => Row::weak(WHAT, format!("no component for {}: these charms are polled without one", bare.join(", ")))
+            .mended_by("bg-wasm-host run --component FILE"),
+    }
+}
+
+/// What keeps charms from being polled with success, with one charm as an example each.
+pub(super) fn troubles(registrations: &[Registration]) -> [Row; 3] {
+    let disabled = |entry: &&Registration| entry.state(0) == RegistrationState::DisabledByFailures;
+    let unfit = |entry: &&Registration| {
+        entry.is_enabled() && matches!(entry.last_outcome, Some(OutcomeKind::NoStream | OutcomeKind::NotFound))
+    };
+    let unauthorized = |entry: &&Registration| {
+        let failed = matches!(entry.last_outcome, Some(OutcomeKind::Denied | OutcomeKind::Unavailable));
+        failed && entry.status.contains("OAuth token has expired and cannot be renewed")
+    };
+    let by_hand = registrations.iter().filter(|entry| entry.state(0) == RegistrationState::DisabledByHand);
+    let healthy = match by_hand.count() {
+        0 => "none".to_owned(),
+        count => format!("none by failures; {count} by hand, which `bg-wasm-host enable CHARM` brings back"),
+    };
+    [
+        row("disabled charms", registrations.iter().filter(disabled), &healthy, |charm| {
+            format!("bg-wasm-host enable {charm}, or wait: they come back after 24 hours")
+        }),
+        row("updater streams", registrations.iter().filter(unfit), "none was missed", |charm| {
+            format!("bg-wasm-host charm deploy FILE --update {charm}, with a stream such as `bgUpdater`")
+        }),
+        row(
+            "OAuth tokens",
+            registrations.iter().filter(unauthorized),
+            "none that cannot be renewed is known",
+            |charm| {
+                format!(
+                    "authorize the charm again on its page, and give --oauth-refresh-url URL where charms run; then \
+                 bg-wasm-host trigger {charm}"
+                )
+            },
+        ),
+    ]
+}
+
+fn row<'a>(
+    what: &str,
+    found: impl Iterator<Item = &'a Registration>,
+    healthy: &str,
+    mend: impl Fn(&str) -> String,
+) -> Row {
+    let found: Vec<&Registration> = found.collect();
+    let Some(newest) = found.iter().max_by_key(|entry| entry.last_run) else { return Row::ok(what, healthy) };
+    let charm = newest.charm.to_string();
+    let count = if found.len() == 1 { "one".to_owned() } else { found.len().to_string() };
+    Row::weak(what, format!("{count}, such as {charm} ({})", newest.status)).mended_by(mend(&charm))
+}

@@ -1,0 +1,63 @@
+//! `doctor`: whether everything that the service needs is in order, and what mends what is not.
+
+mod charms;
+mod components;
+mod machine;
+mod port;
+mod row;
+mod runtime;
+
+use std::process::ExitCode;
+
+use crate::args::{Common, DoctorArgs, RunArgs, ServeArgs};
+use crate::config::ReadFile;
+use crate::{output, services};
+use row::{Row, State};
+
+/// Checks the key, the configuration, the folders, the database, the charm runtime and its clock, access to the system space, what runs
+/// charms, the components, who polls, and what keeps charms from being polled. Status 1 if the service would not run.
+pub(crate) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let rows = rows(common, args.clone()).await;
+    let is_wrong = rows.iter().any(|row| row.state == State::Wrong);
+    if args.json.json {
+        output::json(&rows)?;
+    } else {
+        for row in &rows {
+            output::line(output::printable(&row.to_string()))?;
+        }
+    }
+    Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
+    let mut rows = vec![machine::key(common)];
+    let mut run = RunArgs { component: args.component, sha256: args.sha256, grants: args.grants, ..RunArgs::default() };
+    let mut serve = ServeArgs { listen: args.listen, ..ServeArgs::default() };
+    if let Some(path) = &args.config {
+        rows.push(components::configuration(path).await);
+        // What can't be read was just told.
+        if let (Ok(for_run), Ok(for_serve)) = (ReadFile::open(path), ReadFile::open(path)) {
+            for_run.merge(&mut run);
+            for_serve.merge_served(&mut serve);
+        }
+    }
+    rows.extend([machine::data_directory(common), machine::cache_directory(common)]);
+    rows.push(machine::database(common).await);
+    rows.push(machine::room(common));
+    let (runtime, probe) = runtime::place(common).await;
+    rows.push(runtime);
+    let (registered, registrations) = runtime::registrations(common).await;
+    rows.push(runtime::clock(probe.as_ref(), &registrations));
+    rows.push(registered);
+    rows.push(runtime::script(common).await);
+    let (checked, integrations) = components::all(common, &run).await;
+    rows.extend(checked);
+    let services = services::find(common).unwrap_or_default();
+    rows.push(charms::polled(common, &services, &registrations));
+    rows.push(charms::without_component(&registrations, &integrations));
+    rows.extend(charms::troubles(&registrations));
+    rows.push(runtime::buttons(probe.as_ref()));
+    rows.extend(port::listen(common, &serve, services.serves.as_ref()));
+    rows.push(machine::confinement());
+    rows
+}

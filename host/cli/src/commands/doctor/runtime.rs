@@ -1,0 +1,149 @@
+//! The charm runtime: where it is, its clock, access to its system space, what runs charms.
+
+use std::time::{Duration, SystemTime};
+
+use bg_charms::{Probe, probe};
+use bg_identity::http_signature::MAX_CLOCK_SKEW;
+use bg_identity::system_space;
+use bg_poller::{Registration, RuntimeError, UnixMillis};
+use bg_sandbox::{Limits, World};
+
+use super::row::Row;
+use crate::args::Common;
+use crate::connect::{self, Place};
+use crate::paths;
+
+/// When this program was written: a clock that is earlier is wrong.
+const WRITTEN: UnixMillis = UnixMillis(1_767_225_600_000);
+/// What two clocks of which one tells seconds only may differ by, with the time that an answer takes.
+const ALIKE: Duration = Duration::from_secs(5);
+
+/// Where the runtime is, and what it answers, if it is a server.
+pub(super) async fn place(common: &Common) -> (Row, Option<Probe>) {
+    const WHAT: &str = "runtime's place";
+    let url = match connect::place(common).await {
+        Ok(Place::Remote(url)) => url,
+        Ok(Place::Local(data_dir)) => {
+            return (Row::ok(WHAT, format!("the local one in {}", data_dir.path().display())), None);
+        }
+        Err(error) => return (Row::error(WHAT, &error), None),
+    };
+    match probe(&url).await {
+        Ok(probe) => (Row::ok(WHAT, format!("at {url}, which answers")), Some(probe)),
+        Err(problem) => {
+            let mend = "bg-wasm-host serve, where the charm runtime is; or name another with --api-url URL or API_URL";
+            (Row::wrong(WHAT, format!("at {url}, which does not answer: {problem}")).mended_by(mend), None)
+        }
+    }
+}
+
+/// Whether this machine's clock can be right: by that of the server, or else by what was written earlier.
+pub(super) fn clock(probe: Option<&Probe>, registrations: &[Registration]) -> Row {
+    const WHAT: &str = "clock";
+    const MEND: &str = "timedatectl set-ntp true";
+    if let Some(theirs) = probe.and_then(|probe| probe.clock) {
+        let now = SystemTime::now();
+        let apart = now.duration_since(theirs).unwrap_or_else(|ahead| ahead.duration());
+        let found = format!("{} s apart from the charm runtime's", apart.as_secs());
+        return match apart {
+            apart if apart > MAX_CLOCK_SKEW => {
+                Row::wrong(WHAT, format!("{found}, so it refuses signed requests")).mended_by(MEND)
+            }
+            apart if apart > ALIKE => Row::weak(WHAT, found).mended_by(MEND),
+            _ => Row::ok(WHAT, "as that of the charm runtime"),
+        };
+    }
+    let now = UnixMillis::now();
+    let newest = registrations.iter().map(|entry| entry.updated_at.max(entry.last_run)).max();
+    let newest = newest.unwrap_or(UnixMillis::NEVER);
+    if now < WRITTEN {
+        Row::wrong(WHAT, "it is set to a time before this program was made").mended_by(MEND)
+    } else if newest > now + ALIKE {
+        let ahead = newest.since(now).as_secs();
+        Row::weak(WHAT, format!("a registration was polled or changed {ahead} s after now: the clock was set back"))
+            .mended_by(MEND)
+    } else {
+        Row::ok(WHAT, "nothing speaks against it")
+    }
+}
+
+/// Whether the operator may read the registrations, and all of them.
+pub(super) async fn registrations(common: &Common) -> (Row, Vec<Registration>) {
+    const WHAT: &str = "registrations";
+    let read = async { anyhow::Ok(connect::client(common).await?.registrations().await?) };
+    match read.await {
+        Ok(all) => {
+            let enabled = all.iter().filter(|entry| entry.is_enabled()).count();
+            let found = format!("{} in the system space {}, {enabled} enabled", all.len(), system_space());
+            (Row::ok(WHAT, found), all)
+        }
+        Err(error) => {
+            let denied = matches!(error.downcast_ref(), Some(RuntimeError::Authorization { .. }));
+            let row = Row::error(WHAT, &error);
+            (if denied { row.mended_by("bg-wasm-host add-admin-charm") } else { row }, Vec::new())
+        }
+    }
+}
+
+/// Whether charms can be run here.
+pub(super) async fn script(common: &Common) -> Row {
+    const WHAT: &str = "charms' engine";
+    let loaded = async {
+        let path = paths::script_component()?;
+        let sandbox = connect::sandbox(common, &Limits::default())?;
+        let loaded =
+            sandbox.load(paths::read_component(&path, sandbox.limits().component_bytes)?, World::Charm).await?;
+        anyhow::Ok(format!("{} (sha256 {})", path.display(), loaded.info().sha256))
+    };
+    loaded.await.map_or_else(|error| Row::error(WHAT, &error), |found| Row::ok(WHAT, found))
+}
+
+/// Whether the buttons of pages, which come from another origin, can register charms.
+pub(super) fn buttons(probe: Option<&Probe>) -> Row {
+    const WHAT: &str = "pages' buttons";
+    let Some(probe) = probe else {
+        return Row::ok(WHAT, "there is no server that they could reach; `bg-wasm-host serve` would be one");
+    };
+    if probe.buttons_work() {
+        return Row::ok(WHAT, "pages of any origin can register charms; one that gets 400 is told why, in `error`");
+    }
+    let found = if probe.pages_may_read {
+        format!("the server answers {} where it should say what is wrong with a registration", probe.status)
+    } else {
+        format!("the server answers {}, and lets no page of another origin read it", probe.status)
+    };
+    Row::weak(WHAT, found)
+        .mended_by("bg-wasm-host serve --allow-host NAME, for the name that pages use; and look at what is before it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_held_against_the_servers() {
+        let at = |seconds: u64| Probe {
+            clock: Some(SystemTime::now() - Duration::from_secs(seconds)),
+            status: http::StatusCode::BAD_REQUEST,
+            pages_may_read: true,
+        };
+        for (seconds, state) in [(0, "ok "), (3, "ok "), (15, "weak "), (120, "wrong ")] {
+            let row = clock(Some(&at(seconds)), &[]).to_string();
+            assert!(row.starts_with(state), "{seconds}: {row}");
+        }
+        assert!(clock(None, &[]).to_string().starts_with("ok "));
+        let ahead = Probe { clock: Some(SystemTime::now() + Duration::from_mins(5)), ..at(0) };
+        assert!(clock(Some(&ahead), &[]).to_string().contains("refuses signed requests; to mend it: timedatectl"));
+    }
+
+    #[test]
+    fn a_server_that_no_page_can_use_is_told() {
+        let probe = |status: u16, pages_may_read| {
+            let status = http::StatusCode::from_u16(status).unwrap();
+            buttons(Some(&Probe { clock: None, status, pages_may_read })).to_string()
+        };
+        assert!(probe(400, true).starts_with("ok "));
+        assert!(probe(400, false).contains("lets no page of another origin read it"));
+        assert!(probe(421, true).contains("--allow-host"));
+    }
+}

@@ -1,0 +1,59 @@
+//! `status`: the service at a glance.
+
+mod screen;
+mod seen;
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{Common, StatusArgs};
+use crate::output;
+use seen::Status;
+
+/// How often `--watch` looks.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Goes to the first place of a terminal's screen, and clears all of it.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Shows how the service is: once, or again and again until Ctrl-C.
+pub(crate) async fn run(common: &Common, args: StatusArgs) -> anyhow::Result<()> {
+    if args.watch {
+        return watch(common).await;
+    }
+    let status = Status::look(common).await?;
+    if args.json {
+        return output::json(&status);
+    }
+    output::line(screen::of(&status).trim_end())?;
+    Ok(())
+}
+
+async fn watch(common: &Common) -> anyhow::Result<()> {
+    // From now on: a Ctrl-C while it looks is not lost.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        let looked = tokio::select! {
+            looked = Status::look(common) => looked,
+            _ = interrupt.recv() => return Ok(()),
+        };
+        // A runtime that is away for a while comes back.
+        let drawn = match looked {
+            Ok(status) => screen::of(&status),
+            Err(error) => format!("{}\n", output::printable(&format!("error: {error:#}"))),
+        };
+        let mut stdout = io::stdout().lock();
+        let written = write!(stdout, "{CLEAR}{drawn}\nevery {} s; Ctrl-C ends it\n", AGAIN.as_secs());
+        match written.and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+        drop(stdout);
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}

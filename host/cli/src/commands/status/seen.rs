@@ -1,0 +1,220 @@
+//! What there is to show: all of it follows from one list of the registrations, however many there are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bg_identity::IntegrationId;
+use bg_poller::{CharmRef, OutcomeKind, Registration, RegistrationState, UnixMillis};
+use serde::Serialize;
+
+use crate::args::Common;
+use crate::connect::{self, Place};
+use crate::services::{self, Services};
+use crate::states::{States, named};
+
+/// How many charms and integrations are named: what fits on a screen.
+const NAMED: usize = 8;
+
+/// Of which times the polls are counted, minutes.
+const MINUTES: [u64; 3] = [1, 5, 15];
+
+/// The service at a glance.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Status {
+    /// When it was looked at.
+    pub(super) at: UnixMillis,
+    /// Where the charm runtime is.
+    pub(super) runtime: String,
+    /// The services of this data directory.
+    pub(super) services: Services,
+    /// How many registrations there are.
+    pub(super) registrations: usize,
+    /// Of them, how many are in each state.
+    pub(super) states: Vec<InState>,
+    /// How many charms were polled lately.
+    pub(super) polled: Vec<Polled>,
+    /// The charms whose newest poll failed, the newest first.
+    pub(super) failures: Vec<Named>,
+    /// The charms that are disabled, the newest first.
+    pub(super) disabled: Vec<Named>,
+    /// The integrations with the most registrations.
+    pub(super) integrations: Vec<OfIntegration>,
+}
+
+/// How many are in a state.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct InState {
+    #[serde(serialize_with = "named")]
+    pub(super) state: RegistrationState,
+    pub(super) registrations: usize,
+}
+
+/// How many charms had their newest poll lately.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Polled {
+    /// In so many minutes.
+    pub(super) minutes: u64,
+    pub(super) charms: usize,
+    /// Those of them for which it was no success.
+    pub(super) failed: usize,
+}
+
+/// A charm, and how it is.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Named {
+    #[serde(flatten)]
+    pub(super) charm: CharmRef,
+    pub(super) integration: IntegrationId,
+    #[serde(serialize_with = "named")]
+    pub(super) state: RegistrationState,
+    /// When it was polled, or disabled.
+    pub(super) at: UnixMillis,
+    /// Why.
+    pub(super) status: String,
+}
+
+/// An integration, and how its charms are.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct OfIntegration {
+    pub(super) integration: IntegrationId,
+    pub(super) registrations: usize,
+    /// Those of them that are in another state than running.
+    pub(super) troubled: usize,
+}
+
+impl Status {
+    pub(super) async fn look(common: &Common) -> anyhow::Result<Self> {
+        let runtime = match connect::place(common).await? {
+            Place::Remote(url) => format!("at {url}"),
+            Place::Local(data_dir) => format!("the local one in {}", data_dir.path().display()),
+        };
+        let services = services::find(common)?;
+        let registrations = connect::client(common).await?.registrations().await?;
+        let states = States::read(common).await;
+        Ok(Self::of(UnixMillis::now(), runtime, services, &registrations, &states))
+    }
+
+    fn of(at: UnixMillis, runtime: String, services: Services, all: &[Registration], states: &States) -> Self {
+        let mut counted: BTreeMap<RegistrationState, usize> = BTreeMap::new();
+        let mut integrations: BTreeMap<&IntegrationId, (usize, usize)> = BTreeMap::new();
+        let (mut failures, mut disabled) = (Vec::new(), Vec::new());
+        for entry in all {
+            let state = states.of(entry);
+            *counted.entry(state).or_default() += 1;
+            let (count, troubled) = integrations.entry(&entry.integration).or_default();
+            *count += 1;
+            *troubled += usize::from(state != RegistrationState::Running);
+            match state {
+                RegistrationState::Running => {}
+                RegistrationState::BackingOff | RegistrationState::Failing => {
+                    failures.push((entry.last_run, state, entry));
+                }
+                RegistrationState::DisabledByHand | RegistrationState::DisabledByFailures => {
+                    disabled.push((entry.disabled_at, state, entry));
+                }
+            }
+        }
+        let mut integrations: Vec<OfIntegration> = integrations
+            .into_iter()
+            .map(|(integration, (registrations, troubled))| OfIntegration {
+                integration: integration.clone(),
+                registrations,
+                troubled,
+            })
+            .collect();
+        integrations.sort_by_key(|one| std::cmp::Reverse(one.registrations));
+        integrations.truncate(NAMED);
+        let states = RegistrationState::ALL
+            .map(|state| InState { state, registrations: counted.get(&state).copied().unwrap_or_default() });
+        Self {
+            at,
+            runtime,
+            services,
+            registrations: all.len(),
+            states: states.into(),
+            polled: MINUTES.map(|minutes| polled(at, minutes, all)).into(),
+            failures: newest(failures),
+            disabled: newest(disabled),
+            integrations,
+        }
+    }
+}
+
+fn polled(at: UnixMillis, minutes: u64, all: &[Registration]) -> Polled {
+    let lately =
+        |entry: &&Registration| !entry.last_run.is_never() && at.since(entry.last_run) <= Duration::from_mins(minutes);
+    let (mut charms, mut failed) = (0, 0);
+    for entry in all.iter().filter(lately) {
+        charms += 1;
+        failed += usize::from(entry.last_outcome != Some(OutcomeKind::Success));
+    }
+    Polled { minutes, charms, failed }
+}
+
+/// The newest of them, newest first.
+fn newest(mut found: Vec<(UnixMillis, RegistrationState, &Registration)>) -> Vec<Named> {
+    found.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+    let named = found.into_iter().take(NAMED).map(|(at, state, entry)| Named {
+        charm: entry.charm.clone(),
+        integration: entry.integration.clone(),
+        state,
+        at,
+        status: entry.status.clone(),
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use bg_identity::{CharmId, space_did};
+
+    use super::*;
+
+    /// A registration of each kind, and a hundred that run.
+    pub(in super::super) fn status() -> Status {
+        let now = UnixMillis(10_000_000);
+        let entry = |number: u64, integration: &str, last_run: u64, disabled_at: u64, status: &str, outcome| {
+            let charm = CharmRef { space: space_did("my-space"), charm: CharmId::for_content(&number.to_le_bytes()) };
+            Registration {
+                charm,
+                integration: integration.parse().unwrap(),
+                created_at: UnixMillis(1),
+                updated_at: UnixMillis(1),
+                last_run: UnixMillis(last_run),
+                disabled_at: UnixMillis(disabled_at),
+                interval: None,
+                status: status.to_owned(),
+                last_outcome: outcome,
+            }
+        };
+        let ok = Some(OutcomeKind::Success);
+        let mut all: Vec<Registration> = (0..100)
+            .map(|number| {
+                entry(number, if number < 60 { "gmail" } else { "gcal" }, 10_000_000 - 59_000, 0, "Success", ok)
+            })
+            .collect();
+        let failed = Some(OutcomeKind::HandlerFailed);
+        all.push(entry(200, "feed", 9_800_000, 0, "HandlerFailed: older", failed));
+        all.push(entry(201, "feed", 9_900_000, 0, "HandlerFailed: newer\u{1b}[31m", failed));
+        all.push(entry(202, "feed", 1_000, 9_000_000, "Disabled: 5 failures in a row: Trapped: x", failed));
+        all.push(entry(203, "feed", 0, 9_500_000, "Disabled: by hand", None));
+        Status::of(now, "the local one".to_owned(), Services::default(), &all, &States::default())
+    }
+
+    #[test]
+    fn everything_is_counted_and_the_newest_are_named_first() {
+        let status = status();
+        assert_eq!(status.registrations, 104);
+        let counts: Vec<usize> = status.states.iter().map(|one| one.registrations).collect();
+        assert_eq!(counts, [100, 0, 2, 1, 1]);
+        let polled: Vec<_> = status.polled.iter().map(|one| (one.minutes, one.charms, one.failed)).collect();
+        assert_eq!(polled, [(1, 100, 0), (5, 102, 2), (15, 102, 2)]);
+        let named = |named: &[Named]| named.iter().map(|one| one.status.clone()).collect::<Vec<_>>();
+        assert_eq!(named(&status.failures), ["HandlerFailed: newer\u{1b}[31m", "HandlerFailed: older"]);
+        assert_eq!(named(&status.disabled), ["Disabled: by hand", "Disabled: 5 failures in a row: Trapped: x"]);
+        let integrations: Vec<_> =
+            status.integrations.iter().map(|one| (one.integration.as_str(), one.registrations, one.troubled)).collect();
+        assert_eq!(integrations, [("gmail", 60, 0), ("gcal", 40, 0), ("feed", 4, 4)]);
+    }
+}

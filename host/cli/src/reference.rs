@@ -1,0 +1,158 @@
+//! The tables of `docs/operating.md`, made from the program's own arguments, keys, limits and outcomes: `UPDATE_DOCS=1 cargo test --bins
+//! reference` writes them, and without that the test compares.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use bg_poller::OutcomeKind;
+use clap::{Arg, Command, CommandFactory as _};
+
+use crate::args::Cli;
+use crate::{config, limits};
+
+/// Where each kind of outcome is documented.
+const OUTCOMES: &str = include_str!("../../poller/src/outcome.rs");
+
+/// A cell of a table in Markdown.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "\\<")
+}
+
+fn command<'a>(all: &'a Command, name: &str) -> &'a Command {
+    all.find_subcommand(name).unwrap()
+}
+
+fn options(command: &Command) -> impl Iterator<Item = &Arg> {
+    let named = command.get_arguments().filter(|arg| arg.get_long().is_some());
+    named.filter(|arg| !arg.is_hide_set() && !matches!(arg.get_long(), Some("help" | "version")))
+}
+
+fn written(arg: &Arg) -> String {
+    let name = arg.get_long().unwrap();
+    let values = arg.get_value_names().filter(|_| arg.get_action().takes_values()).into_iter().flatten();
+    let words: Vec<&str> = [name].into_iter().chain(values.map(clap::builder::Str::as_str)).collect();
+    format!("`--{}`", words.join(" "))
+}
+
+/// The help, with the default that clap would add to it.
+fn meaning(arg: &Arg) -> String {
+    let mut text = arg.get_help().unwrap().to_string();
+    let defaults = arg.get_default_values();
+    if arg.get_action().takes_values() && !defaults.is_empty() && !text.contains("[default:") {
+        let defaults: Vec<_> = defaults.iter().map(|value| value.to_string_lossy()).collect();
+        let _ = write!(text, " [default: {}]", defaults.join(", "));
+    }
+    cell(&text)
+}
+
+fn of_every_command(all: &Command) -> String {
+    let mut text = "| option | variable | meaning |\n|---|---|---|\n".to_owned();
+    for arg in options(all) {
+        let variable = arg.get_env().map(|name| format!("`{}`", name.to_string_lossy())).unwrap_or_default();
+        let _ = writeln!(text, "| {} | {variable} | {} |", written(arg), meaning(arg));
+    }
+    text
+}
+
+/// The key of an option: its name, or that in the plural.
+fn key(option: &str, keys: &[String]) -> Option<String> {
+    [option.to_owned(), format!("{option}s")].into_iter().find(|name| keys.contains(name))
+}
+
+/// Of a service, those that not every command has.
+fn own(service: &Command) -> impl Iterator<Item = &Arg> {
+    options(service).filter(|arg| !arg.is_global_set())
+}
+
+fn of_services(all: &Command) -> String {
+    let keys = config::keys();
+    let (run, serve) = (command(all, "run"), command(all, "serve"));
+    let serves: BTreeSet<&str> = own(serve).filter_map(Arg::get_long).collect();
+    let runs: BTreeSet<&str> = own(run).filter_map(Arg::get_long).collect();
+    let only_served = own(serve).filter(|arg| arg.get_long().is_some_and(|name| !runs.contains(name)));
+    let mut text = "| option | key in the file | of | meaning |\n|---|---|---|---|\n".to_owned();
+    let mut told = BTreeSet::new();
+    for arg in own(run).chain(only_served) {
+        let name = arg.get_long().unwrap();
+        let key = key(name, &keys);
+        let shown = key.as_ref().map(|key| format!("`{key}`")).unwrap_or_default();
+        told.extend(key);
+        let of = match (runs.contains(name), serves.contains(name)) {
+            (true, true) => "`run`, `serve`",
+            (true, false) => "`run`",
+            _ => "`serve`",
+        };
+        let _ = writeln!(text, "| {} | {shown} | {of} | {} |", written(arg), meaning(arg));
+    }
+    assert_eq!(told, keys.into_iter().collect(), "every key is that of an option");
+    text
+}
+
+fn commands(all: &Command) -> String {
+    fn rows(text: &mut String, path: &str, command: &Command) {
+        for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help") {
+            let path = format!("{path}{}", below.get_name());
+            if below.has_subcommands() {
+                rows(text, &format!("{path} "), below);
+            } else {
+                let _ = writeln!(text, "| `{path}` | {} |", cell(&below.get_about().unwrap().to_string()));
+            }
+        }
+    }
+    let mut text = "| command | what it does |\n|---|---|\n".to_owned();
+    rows(&mut text, "", all);
+    text
+}
+
+/// The first sentences of the help, which are a list of names and values.
+fn limits() -> String {
+    let mut text = "| limit | unless set |\n|---|---|\n".to_owned();
+    for word in limits::help().split_whitespace().filter(|word| word.contains('=') && !word.contains("NAME")) {
+        let (name, value) = word.split_once('=').unwrap();
+        let _ = writeln!(text, "| `{name}` | {value} |");
+    }
+    text
+}
+
+fn outcomes() -> String {
+    let mut text = "| outcome | what it says | counts against the charm |\n|---|---|---|\n".to_owned();
+    let lines: Vec<&str> = OUTCOMES.split("pub enum OutcomeKind {\n").nth(1).unwrap().lines().collect();
+    for kind in OutcomeKind::ALL {
+        let at = lines.iter().position(|line| line.trim() == format!("{kind},")).unwrap();
+        let doc = lines[at - 1].trim().strip_prefix("/// ").unwrap();
+        let counts = if kind.is_charm_failure() { "yes" } else { "no" };
+        let _ = writeln!(text, "| `{kind}` | {} | {counts} |", cell(doc));
+    }
+    text
+}
+
+#[test]
+fn the_operators_guide_has_every_command_option_key_limit_and_outcome() {
+    let mut all = Cli::command();
+    all.build();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operating.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut whole = text.clone();
+    for (name, table) in [
+        ("options of every command", of_every_command(&all)),
+        ("options of services", of_services(&all)),
+        ("limits", limits()),
+        ("commands", commands(&all)),
+        ("outcomes", outcomes()),
+    ] {
+        let marks = [format!("<!-- {name}: made by a test -->\n"), format!("<!-- end of {name} -->")];
+        let (before, rest) = whole.split_once(&marks[0]).unwrap_or_else(|| panic!("no mark for {name}"));
+        let (_, after) = rest.split_once(&marks[1]).unwrap_or_else(|| panic!("no end of {name}"));
+        whole = [before, &marks[0], "\n", &table, "\n", &marks[1], after].concat();
+    }
+    let update = std::env::var_os("UPDATE_DOCS").is_some();
+    if update {
+        std::fs::write(&path, &whole).unwrap();
+    }
+    assert!(
+        whole == text || update,
+        "the tables in {} are not the program's; UPDATE_DOCS=1 writes them",
+        path.display()
+    );
+}

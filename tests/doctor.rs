@@ -1,0 +1,181 @@
+//! What `doctor` finds, and the command that it names for it: a row for each trouble that an operator may have.
+
+use bg_test_support::{Finished, Running, TestHost};
+use serde_json::{Value, json};
+
+use crate::common::{SOON, component, deploy, fixture, host, register};
+
+/// Also for `serve`, so that a server of the machine that runs the tests is in nobody's way.
+const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+fn doctor(host: &TestHost, args: &[&str]) -> Finished {
+    host.command(["doctor", "--json"].iter().chain(&ANY_PORT).chain(args)).unwrap()
+}
+
+/// The rows that are so.
+fn rows(found: &Finished, state: &str) -> Vec<Value> {
+    let rows: Vec<Value> = serde_json::from_str(&found.stdout).unwrap_or_else(|error| panic!("{error}: {found}"));
+    rows.into_iter().filter(|row| row["state"] == state).collect()
+}
+
+/// The one row about that.
+#[track_caller]
+fn row(found: &Finished, state: &str, check: &str) -> Value {
+    let all = rows(found, state);
+    all.into_iter().find(|row| row["check"] == check).unwrap_or_else(|| panic!("no row {state} {check}: {found}"))
+}
+
+#[track_caller]
+fn says(row: &Value, part: &str, text: &str) {
+    assert!(row[part].as_str().is_some_and(|found| found.contains(text)), "{text}: {row}");
+}
+
+fn serve(host: &TestHost) -> (Running, String) {
+    let mut serve = host.spawn(["serve"].iter().chain(&ANY_PORT)).unwrap();
+    let line = serve.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    let url = line.split("listening on ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    (serve, url)
+}
+
+#[test]
+fn where_all_is_well_every_row_says_so() {
+    let host = host();
+    let mut run = host.spawn(["run"]).unwrap();
+    run.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
+    let found = doctor(&host, &[]).success().unwrap();
+    for check in [
+        "operator's key",
+        "data directory",
+        "cache directory",
+        "database",
+        "runtime's place",
+        "clock",
+        "registrations",
+        "charms' engine",
+        "components",
+        "service",
+        "integrations",
+        "disabled charms",
+        "updater streams",
+        "OAuth tokens",
+        "pages' buttons",
+        "listen address",
+    ] {
+        row(&found, "ok", check);
+    }
+    says(&row(&found, "ok", "service"), "found", &format!("`bg-wasm-host run` (process {}) polls", run.pid()));
+    assert_eq!(rows(&found, "wrong"), Vec::<Value>::new());
+    run.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_server_without_access_for_the_operator_is_told_with_the_command_that_grants_it() {
+    let host = host();
+    let (serve, url) = serve(&host);
+    let found = doctor(&host, &[]).failure().unwrap();
+    let denied = row(&found, "wrong", "registrations");
+    says(&denied, "found", "AuthorizationError");
+    says(&denied, "mend", "bg-wasm-host add-admin-charm");
+    says(&row(&found, "ok", "clock"), "found", "that of the charm runtime");
+    says(&row(&found, "ok", "pages' buttons"), "found", "pages of any origin can register charms");
+    host.command(["add-admin-charm"]).unwrap().success().unwrap();
+    let address = url.trim_start_matches("http://");
+    let found = host.command(["doctor", "--json", "--listen", address]).unwrap().success().unwrap();
+    says(&row(&found, "ok", "listen address"), "found", "is that of `bg-wasm-host serve`");
+    let idle = row(&found, "weak", "service");
+    says(&idle, "mend", "bg-wasm-host run");
+    // Somebody who polls a server has a lock of its own.
+    let mut run = host.spawn(["run"]).unwrap();
+    run.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
+    says(&row(&doctor(&host, &[]), "ok", "service"), "found", "`bg-wasm-host run`");
+    drop(run);
+    serve.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_runtime_that_does_not_answer_a_taken_port_and_a_key_file_that_is_none_are_told() {
+    let host = host();
+    let found = doctor(&host, &["--api-url", "http://127.0.0.1:9"]).failure().unwrap();
+    let away = row(&found, "wrong", "runtime's place");
+    says(&away, "found", "http://127.0.0.1:9/, which does not answer: ");
+    says(&away, "mend", "bg-wasm-host serve");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let found = host.command(["doctor", "--json", "--listen", &address]).unwrap().success().unwrap();
+    let taken = row(&found, "weak", "listen address");
+    says(&taken, "found", "another program listens");
+    says(&taken, "mend", "ss -ltnp");
+    let key = host.write("key.pem", "-----BEGIN RSA PRIVATE KEY-----\n").unwrap();
+    let found = doctor(&host, &["--identity", key.to_str().unwrap()]).failure().unwrap();
+    let wrong = row(&found, "wrong", "operator's key");
+    says(&wrong, "found", "is not a usable key file");
+    says(&wrong, "mend", "bg-wasm-host identity new FILE");
+    std::fs::write(host.data_dir().join("runtime.db"), "no database, but long enough to be taken for one".repeat(90))
+        .unwrap();
+    says(&row(&doctor(&host, &[]).failure().unwrap(), "wrong", "database"), "found", "runtime.db");
+}
+
+#[test]
+fn components_are_loaded_and_what_they_ask_for_is_held_against_what_is_granted() {
+    let host = host();
+    let (gmail, pin) = (component("gmail"), format!("gmail={}", "0".repeat(64)));
+    let found = doctor(&host, &["--component", &gmail]).success().unwrap();
+    let withheld = row(&found, "weak", &format!("component {gmail}"));
+    says(&withheld, "found", "gmail 0.1.0 loads (sha256 ");
+    says(&withheld, "mend", "--allow-http");
+    let found = doctor(&host, &["--component", &gmail, "--grant", "requested"]).success().unwrap();
+    says(
+        &row(&found, "ok", &format!("component {gmail}")),
+        "found",
+        "granted: GET https://gmail.googleapis.com/gmail/v1/; not granted: none",
+    );
+    let found = doctor(&host, &["--component", &gmail, "--sha256", &pin]).failure().unwrap();
+    says(&row(&found, "wrong", &format!("component {gmail}")), "found", "is not the component that gmail is pinned to");
+    let file = host.write("service.toml", "components = [\"gone.wasm\"]\nfailure = 5\n").unwrap();
+    let found = doctor(&host, &["--config", file.to_str().unwrap()]).failure().unwrap();
+    let wrong = row(&found, "wrong", "configuration");
+    says(&wrong, "found", "did you mean `failures`?");
+    says(&wrong, "mend", "bg-wasm-host config check ");
+    let config =
+        format!("components = [\"{gmail}\"]\ngrant = \"requested\"\n[sha256]\ngcal = \"{}\"\n", "1".repeat(64));
+    host.write("service.toml", config).unwrap();
+    let found = doctor(&host, &["--config", file.to_str().unwrap()]).failure().unwrap();
+    says(&row(&found, "wrong", "pins"), "found", "there is no component of gcal");
+    row(&found, "ok", &format!("component {gmail}"));
+}
+
+#[test]
+fn charms_that_are_registered_and_not_polled_with_success_are_told_with_the_reason() {
+    let host = host();
+    let inputs = json!({"auth": {"token": "t", "refreshToken": "r", "expiresAt": 1}});
+    let expired = deploy(&host, &fixture("gmail.tsx"), "space-a", &inputs);
+    let without = deploy(&host, &fixture("counter.tsx"), "space-b", &json!({}));
+    for charm in [&expired, &without] {
+        register(&host, charm, "mine");
+    }
+    host.command(["charm", "deploy", &fixture("no-updater.tsx"), "--update", &without]).unwrap().success().unwrap();
+    host.command(["run", "--once"]).unwrap().failure().unwrap();
+    let found = doctor(&host, &["--component", &component("gmail"), "--grant", "requested"]).success().unwrap();
+    let tokens = row(&found, "weak", "OAuth tokens");
+    says(&tokens, "found", &expired);
+    says(&tokens, "mend", "--oauth-refresh-url");
+    let streams = row(&found, "weak", "updater streams");
+    says(&streams, "found", &without);
+    says(&streams, "mend", &format!("bg-wasm-host charm deploy FILE --update {without}"));
+    says(&row(&found, "weak", "integrations"), "found", "no component for mine (2)");
+    let idle = row(&found, "weak", "service");
+    says(&idle, "found", "none polls");
+    says(&idle, "mend", "bg-wasm-host run");
+    says(&row(&found, "ok", "disabled charms"), "found", "none");
+
+    host.command(["run", "--once", "--failures", "1"]).unwrap().failure().unwrap();
+    let found = doctor(&host, &[]).success().unwrap();
+    let disabled = row(&found, "weak", "disabled charms");
+    says(&disabled, "found", "2, such as ");
+    says(&disabled, "found", "failures in a row");
+    says(&disabled, "mend", "bg-wasm-host enable did:key:");
+    let shown = host.command(["doctor"].iter().chain(&ANY_PORT)).unwrap().success().unwrap().stdout;
+    assert!(shown.contains("; to mend it: bg-wasm-host enable did:key:"), "{shown}");
+    host.command(["disable", &expired]).unwrap().success().unwrap();
+    says(&row(&doctor(&host, &[]), "weak", "disabled charms"), "found", "one, such as ");
+}

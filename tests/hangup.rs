@@ -1,0 +1,165 @@
+//! SIGHUP: services take their configuration file anew, as the same process, or go on with what they have.
+
+use std::path::{Path, PathBuf};
+
+use bg_test_support::{Running, TestHost};
+use serde_json::json;
+
+use crate::common::{SOON, cell, component, deploy, fixture, host, register, wait_for_success};
+use crate::compiling::children;
+use crate::guest::guest;
+
+/// `ok(true)`, at address 48.
+const VALID: &str =
+    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
+
+/// Puts a new file in the place of one, as editors and installers do.
+fn replace(file: &Path, content: impl AsRef<[u8]>) {
+    let new = file.with_extension("new");
+    std::fs::write(&new, content).unwrap();
+    std::fs::rename(new, file).unwrap();
+}
+
+fn file(host: &TestHost, text: &str) -> PathBuf {
+    std::fs::create_dir_all(host.dir().join("etc")).unwrap();
+    host.write("etc/service.toml", text).unwrap()
+}
+
+fn started(service: &mut Running) {
+    service.wait_for_line(|line| line.contains("enabled charms, each every"), SOON).unwrap();
+}
+
+/// How many of a process's children have ended and are not waited for.
+fn zombies(pid: u32) -> usize {
+    let status = |child: &u32| std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+    children(pid).iter().filter(|child| status(child).contains("State:\tZ")).count()
+}
+
+#[test]
+fn a_service_takes_its_configuration_anew_as_the_same_process_and_polls_on() {
+    let host = host();
+    let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
+    register(&host, &charm, "mine");
+    let config = file(&host, "interval = \"1h\"\n");
+    let mut service = host.spawn(["run", "--config", "etc/service.toml"]).unwrap();
+    let pid = service.pid();
+    started(&mut service);
+    wait_for_success(&mut service, &charm);
+
+    // A mistake changes nothing.
+    replace(&config, "intervall = 1\n");
+    service.hang_up().unwrap();
+    let line = service.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
+    assert!(line.contains("stays in force") && line.contains("etc/service.toml is wrong"), "{line}");
+    service.wait_for_line(|line| line.contains("is not taken anew") || line.contains('^'), SOON).unwrap();
+
+    // A component that was not there at the start, in the folder of the file, and another interval.
+    let made = guest(&host, "mine", &[&charm], None, VALID);
+    std::fs::copy(&made, host.dir().join("etc/mine.wasm")).unwrap();
+    std::fs::copy(Path::new(&made).with_file_name("integration.toml"), host.dir().join("etc/integration.toml"))
+        .unwrap();
+    replace(&config, "components = [\"mine.wasm\"]\ninterval = \"300ms\"\n");
+    service.hang_up().unwrap();
+    let line = service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    assert!(line.contains("changed: components, interval"), "{line}");
+    service.wait_for_line(|line| line.contains("loaded etc/mine.wasm"), SOON).unwrap();
+    for _ in 0..3 {
+        wait_for_success(&mut service, &charm);
+    }
+    let holder = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
+    assert!(holder.contains(&format!("\"pid\": {pid}")), "{holder}");
+
+    // As often as one likes: the kernel allows 16 confinements, one within the other. A component is followed after that, too.
+    for failures in 1..=20 {
+        replace(&config, format!("components = [\"mine.wasm\"]\ninterval = \"300ms\"\nfailures = {failures}\n"));
+        service.hang_up().unwrap();
+        started(&mut service);
+        assert_eq!(zombies(pid), 0);
+    }
+    let mut changed = std::fs::read(host.dir().join("etc/mine.wasm")).unwrap();
+    changed.extend([0, 2, 1, b'x']);
+    replace(&host.dir().join("etc/mine.wasm"), changed);
+    service.wait_for_line(|line| line.contains("goes on with its new component"), SOON).unwrap();
+    wait_for_success(&mut service, &charm);
+
+    let ended = service.terminate().unwrap().success().unwrap();
+    assert!(!ended.stderr.contains("not confined") || !ended.stderr.contains("confined: this process"), "{ended}");
+    let count = cell(&host, &charm, "count").as_u64().unwrap();
+    let polls = ended.stderr.matches(&format!("Successfully executed charm {charm}")).count();
+    assert_eq!(count, polls as u64, "every poll that was told is kept, and no other");
+}
+
+#[test]
+fn a_service_goes_on_where_there_is_nothing_to_take_or_it_cannot_be_taken() {
+    let host = host();
+    let mut service = host.spawn(["run"]).unwrap();
+    started(&mut service);
+    service.hang_up().unwrap();
+    service.wait_for_line(|line| line.contains("there is no configuration file (--config FILE)"), SOON).unwrap();
+    service.terminate().unwrap().success().unwrap();
+
+    let config = file(&host, "failures = 3\n");
+    std::fs::copy(component("gmail"), host.dir().join("gmail.wasm")).unwrap();
+    let mut service = host.spawn(["run", "--config", "etc/service.toml"]).unwrap();
+    let confined = service.wait_for_line(|line| line.contains("confined"), SOON).unwrap();
+    started(&mut service);
+    for (text, why) in [
+        ("components = [\"gone.wasm\"]", "cannot read the component etc/gone.wasm"),
+        ("components = [\"service.toml\"]", "cannot use the component etc/service.toml"),
+        (
+            "[sha256]\ngmail = \"0000000000000000000000000000000000000000000000000000000000000000\"",
+            "there is no component",
+        ),
+    ] {
+        replace(&config, text);
+        service.hang_up().unwrap();
+        let line = service.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
+        assert!(line.contains(why), "{why}: {line}");
+    }
+    if !confined.contains("not confined") {
+        // In a folder that is closed to the process since its start.
+        replace(&config, "components = [\"../gmail.wasm\"]");
+        service.hang_up().unwrap();
+        let line = service.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
+        assert!(line.contains("Permission denied") && line.contains("needs a restart"), "{line}");
+    }
+    // The home directory is not opened for a file that is in it.
+    let home = crate::common::host();
+    home.write("home.toml", "failures = 3\n").unwrap();
+    let mut at_home = home.spawn(["run", "--config", "home.toml"]).unwrap();
+    at_home.wait_for_line(|line| line.contains("for SIGHUP, put home.toml into a folder of its own"), SOON).unwrap();
+    started(&mut at_home);
+    home.write("home.toml", "failures = 4\n").unwrap();
+    at_home.hang_up().unwrap();
+    at_home.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    started(&mut at_home);
+    at_home.terminate().unwrap().success().unwrap();
+    // Who is told to stop stops.
+    replace(&config, "failures = 4\n");
+    service.hang_up().unwrap();
+    service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    started(&mut service);
+    service.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_server_takes_its_configuration_anew_but_for_its_address() {
+    let host = host();
+    let config = file(&host, "listen = \"127.0.0.1:0\"\n");
+    let mut server = host.spawn(["serve", "--config", "etc/service.toml"]).unwrap();
+    let pid = server.pid();
+    server.wait_for_line(|line| line.contains("listening on"), SOON).unwrap();
+    replace(&config, "listen = \"127.0.0.1:1\"\n");
+    server.hang_up().unwrap();
+    let line = server.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
+    assert!(line.contains("`listen` is 127.0.0.1:1 now, which needs a restart"), "{line}");
+    replace(&config, "listen = \"127.0.0.1:0\"\nallow-host = [\"charms.example\"]\nkeep-runs = 7\n");
+    server.hang_up().unwrap();
+    let line = server.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    assert!(line.contains("changed: allow-host, keep-runs"), "{line}");
+    server.wait_for_line(|line| line.contains("listening on"), SOON).unwrap();
+    host.command(["add-admin-charm"]).unwrap().success().unwrap();
+    let holder = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
+    assert!(holder.contains(&format!("\"pid\": {pid}")), "{holder}");
+    server.terminate().unwrap().success().unwrap();
+}
