@@ -77,7 +77,7 @@ fn a_server_without_access_for_the_operator_is_told_with_the_command_that_grants
     says(&denied, "found", "AuthorizationError");
     says(&denied, "mend", "bg-wasm-host add-admin-charm");
     says(&row(&found, "ok", "clock"), "found", "that of the charm runtime");
-    says(&row(&found, "ok", "pages' buttons"), "found", "pages of any origin can register charms");
+    says(&row(&found, "ok", "pages' buttons"), "found", "origins that --allow-origin names can register charms");
     host.command(["add-admin-charm"]).unwrap().success().unwrap();
     let address = url.trim_start_matches("http://");
     let found = host.command(["doctor", "--json", "--listen", address]).unwrap().success().unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::{fixture, host};
 
 /// The commands of the README, each with the test that runs it, or CI.
-const COMMANDS: [(&str, &str); 13] = [
+const COMMANDS: [(&str, &str); 14] = [
     ("cargo demo", "CI runs it with --polls 3"),
     ("cargo test", "CI runs it"),
     ("cargo build && cargo guests && export PATH=\"$PWD/target/debug:$PATH\"", "what `common::host` does"),
@@ -23,6 +23,7 @@ const COMMANDS: [(&str, &str); 13] = [
     ("bg-wasm-host charm deploy tests/fixtures/counter.tsx --space my-space --watch --trigger", "developer"),
     ("bg-wasm-host inspect dist/gmail.wasm", "inspect"),
     ("bg-wasm-host run --component dist/gmail.wasm", "walkthrough"),
+    ("bg-wasm-host run --component dist/gmail.wasm --listen 127.0.0.1:8000", "admin, on another port"),
 ];
 
 fn root() -> &'static Path {

@@ -259,38 +259,114 @@ fn owner_label(owner: &Owner) -> String {
 mod tests {
     use std::time::Duration;
 
-    use bg_poller::OutcomeKind;
+    use bg_identity::{CharmId, space_did};
+    use bg_poller::{CharmRef, Gauges, Outcome, OutcomeKind, UnixMillis};
+    use tokio::sync::mpsc;
 
     use super::*;
 
-    #[test]
-    fn what_is_counted_is_written_in_the_format_of_open_metrics() {
+    /// One of everything.
+    fn metrics() -> Metrics {
         let metrics = Metrics::default();
-        let outcome = OutcomeKind::Timeout;
+        let mail: IntegrationId = "mail".parse().unwrap();
         metrics.call(&CallRecord {
-            owner: Owner::Integration("mail".parse().unwrap()),
+            owner: Owner::Integration(mail.clone()),
             function: "fetch-charms",
-            outcome,
+            outcome: OutcomeKind::Timeout,
             elapsed: Duration::from_millis(3),
             busy: Duration::from_millis(2),
             memory: Some(1 << 20),
         });
         metrics.component_loaded(true);
+        metrics.request(&AuditRecord {
+            owner: Owner::Charms,
+            charm: Some("a charm".to_owned()),
+            method: "GET".to_owned(),
+            origin: "https://a.example".to_owned(),
+            path: "/".to_owned(),
+            rule: "no-grant".to_owned(),
+            decision: Decision::Denied,
+            option: None,
+            credential: false,
+            address: None,
+            status: None,
+            bytes: 7,
+            elapsed: Duration::ZERO,
+            error: None,
+        });
+        for integration in [mail.clone(), "anybodys".parse().unwrap()] {
+            let event = PollEvent {
+                charm: CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") },
+                integration,
+                stream: None,
+                started_at: UnixMillis(1),
+                duration: Duration::from_millis(20),
+                late: Duration::from_millis(5),
+                outcome: Outcome::success(),
+                failures: 0,
+                next_due: None,
+                disabled: false,
+            };
+            metrics.poll(&event, &[mail.clone()].into());
+        }
+        metrics
+    }
+
+    fn encoded() -> String {
         let measured = Measured { registrations: vec![(RegistrationState::Failing, 7)], database: 4096 };
-        let text = metrics.encode(&measured, None).unwrap();
+        let polling = Polling::new(Gauges::default().into(), mpsc::channel(1).0, Duration::from_secs(60), None);
+        metrics().encode(&measured, Some(&polling)).unwrap()
+    }
+
+    #[test]
+    fn what_is_counted_is_written_in_the_format_of_open_metrics() {
+        let text = encoded();
         for line in [
             "# TYPE bg_wasm_host_guest_calls counter",
             "bg_wasm_host_guest_calls_total{owner=\"mail\",function=\"fetch-charms\",outcome=\"Timeout\"} 1",
             "bg_wasm_host_guest_call_duration_seconds_bucket{le=\"0.004\",owner=\"mail\",function=\"fetch-charms\"} 1",
             "bg_wasm_host_guest_busy_seconds_total{owner=\"mail\",function=\"fetch-charms\"} 0.002",
+            "bg_wasm_host_polls_total{integration=\"mail\",outcome=\"Success\"} 1",
+            "bg_wasm_host_polls_total{integration=\"other\",outcome=\"Success\"} 1",
+            "bg_wasm_host_poll_lateness_seconds_count 2",
+            "bg_wasm_host_egress_requests_total{owner=\"charms\",decision=\"denied\"} 1",
+            "bg_wasm_host_egress_received_bytes_total{owner=\"charms\"} 7",
             "bg_wasm_host_registrations{state=\"failing\"} 7",
             "bg_wasm_host_component_loads_total{from=\"cache\"} 1",
             "bg_wasm_host_database_bytes 4096",
         ] {
             assert!(text.lines().any(|found| found == line), "no {line} in:\n{text}");
         }
+        assert!(!text.contains("anybodys") && !text.contains("did:key:"), "{text}");
         assert!(text.ends_with("# EOF\n"));
         let resident = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
         assert!(resident.and_then(|bytes| bytes.parse::<u64>().ok()).is_some_and(|bytes| bytes > 1 << 20), "{text}");
+    }
+
+    #[test]
+    fn the_operators_guide_names_every_metric() {
+        let guide = include_str!("../../../docs/operating.md");
+        let named: BTreeSet<&str> = guide
+            .split('`')
+            .filter(|code| ["bg_wasm_host_", "process_"].iter().any(|start| code.starts_with(start)))
+            .collect();
+        let text = encoded();
+        // As a counter is called in its lines, and an info: with an end of its own.
+        let written: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.rsplit_once(' '))
+            .map(|(name, kind)| match kind {
+                "counter" => format!("{name}_total"),
+                "info" => format!("{name}_info"),
+                _ => name.to_owned(),
+            })
+            .collect();
+        // What there is of integrations is not there without one.
+        let missing: Vec<_> = written.iter().filter(|name| !named.contains(name.as_str())).collect();
+        let unknown: Vec<_> = named
+            .iter()
+            .filter(|name| !written.contains(**name) && !name.starts_with("bg_wasm_host_integration_"))
+            .collect();
+        assert!(missing.is_empty() && unknown.is_empty(), "not named: {missing:?}; not written: {unknown:?}");
     }
 }

@@ -20,16 +20,22 @@ const PAGE: &str = "https://page.example";
 pub struct Probe {
     /// What time it has, to the second; none if it does not say.
     pub clock: Option<SystemTime>,
-    /// Its status for a registration with nothing in it, sent as by a page of another origin: 400.
+    /// Its status for a registration with nothing in it, sent as by a page of another origin: 400, or 403 if only origins that the operator
+    /// names may register.
     pub status: StatusCode,
     /// Whether a page of another origin may read that answer.
     pub pages_may_read: bool,
 }
 
 impl Probe {
-    /// Whether pages' buttons work: the endpoint is there, and tells a page of another origin what is wrong with what it sent.
+    /// Whether the buttons of every page work: the endpoint is there, and tells a page of another origin what is wrong with what it sent.
     pub fn buttons_work(&self) -> bool {
         self.status == StatusCode::BAD_REQUEST && self.pages_may_read
+    }
+
+    /// Whether the buttons of some pages work: any other is told that it may not.
+    pub fn some_buttons_work(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN && self.pages_may_read
     }
 }
 
@@ -63,7 +69,8 @@ mod tests {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, "*".parse().unwrap());
         let probe = read(StatusCode::BAD_REQUEST, &headers);
         assert_eq!(probe.clock, Some(SystemTime::UNIX_EPOCH + Duration::from_mins(1)));
-        assert!(probe.buttons_work());
+        assert!(probe.buttons_work() && !probe.some_buttons_work());
+        assert!(read(StatusCode::FORBIDDEN, &headers).some_buttons_work());
         assert!(!read(StatusCode::MISDIRECTED_REQUEST, &headers).buttons_work());
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, "https://other.example".parse().unwrap());
         assert!(!read(StatusCode::BAD_REQUEST, &headers).buttons_work());

@@ -34,9 +34,9 @@ pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>
     ReadFile::open(&path).map_err(|error| restart::explain(error.into()))?.merge_served(&mut args);
     listening::check_anew(Some(before.listen()), Some(args.listen()), &args.server)?;
     let run = |serve: &ServeArgs| RunArgs { handlers: serve.handlers.clone(), ..RunArgs::default() };
-    let mut changed = changed(&run(before), &run(&args));
-    changed.extend(listening::changed(&before.server, &args.server));
-    Ok(changed)
+    let mut all = listening::changed(&before.server, &args.server);
+    all.extend(changed(&run(before), &run(&args)));
+    Ok(all)
 }
 
 /// Serves until `shutdown`. [`prepare`] comes first.
