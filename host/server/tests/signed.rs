@@ -74,6 +74,10 @@ async fn bad_input_is_answered_with_what_is_wrong() {
     let of_charm = format!("/api/v1/charms/{}/{}", charm.space, charm.charm);
     let acl = format!("/api/v1/spaces/{}/acl", charm.space);
     let deploy = format!("/api/v1/spaces/{}/charms", charm.space);
+    let run = json!({ "runs": [{
+        "space": charm.space, "charmId": charm.charm, "startedAt": u64::MAX, "duration": 1, "outcome": { "kind": "Success" },
+    }] })
+    .to_string();
     for (method, target, body, status, expected) in [
         ("GET", "/api/v1/charms/my-space/baedrei".to_owned(), "", 400, "my-space"),
         ("GET", format!("/api/v1/charms/{}/baedrei", charm.space), "", 400, "baedrei"),
@@ -92,6 +96,7 @@ async fn bad_input_is_answered_with_what_is_wrong() {
         ("POST", deploy.clone(), "{\"fileName\":\"a.ts\"}", 400, "source"),
         ("POST", deploy, "{\"fileName\":\"a.ts\",\"source\":\"export default (\",\"inputs\":{}}", 400, "a.ts"),
         ("POST", LIST.to_owned(), "[]", 400, "not the expected JSON"),
+        ("POST", "/api/v1/runs".to_owned(), &run, 400, "startedAt"),
     ] {
         let reply = fixture.send_signed(&ann(), method, &target, body);
         assert_eq!(reply.status, status, "{method} {target}: {}", reply.text());
@@ -107,6 +112,10 @@ async fn bodies_have_limits_by_endpoint() {
     let charm = fixture.deploy(&my_space()).await;
     let trigger = format!("/api/v1/charms/{}/{}/trigger", charm.space, charm.charm);
     let deploy = format!("/api/v1/spaces/{}/charms", charm.space);
+    let run = json!({ "runs": [{
+        "space": charm.space, "charmId": charm.charm, "startedAt": u64::MAX, "duration": 1, "outcome": { "kind": "Success" },
+    }] })
+    .to_string();
     for (method, target, limit) in
         [("POST", LIST, 64 * KIB), ("POST", &trigger, 1024 * KIB), ("POST", &deploy, 4096 * KIB)]
     {
