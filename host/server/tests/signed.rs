@@ -112,10 +112,6 @@ async fn bodies_have_limits_by_endpoint() {
     let charm = fixture.deploy(&my_space()).await;
     let trigger = format!("/api/v1/charms/{}/{}/trigger", charm.space, charm.charm);
     let deploy = format!("/api/v1/spaces/{}/charms", charm.space);
-    let run = json!({ "runs": [{
-        "space": charm.space, "charmId": charm.charm, "startedAt": u64::MAX, "duration": 1, "outcome": { "kind": "Success" },
-    }] })
-    .to_string();
     for (method, target, limit) in
         [("POST", LIST, 64 * KIB), ("POST", &trigger, 1024 * KIB), ("POST", &deploy, 4096 * KIB)]
     {
@@ -132,7 +128,7 @@ async fn bodies_have_limits_by_endpoint() {
 async fn other_paths_and_methods_are_answered_in_json() {
     let fixture = Fixture::start().await;
     for (method, target, status) in [
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("GET", "/api/v2/registrations", 404),
         ("POST", "/api/v1/registrations/x", 404),
         ("DELETE", LIST, 405),
@@ -142,7 +138,8 @@ async fn other_paths_and_methods_are_answered_in_json() {
         let reply = fixture.send(method, target, &[], "");
         assert_eq!(reply.status, status, "{method} {target}: {}", reply.text());
         assert!(!error(&reply).is_empty());
-        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+        assert_eq!(reply.json().unwrap()["status"], status);
         assert_eq!(reply.header("allow").is_some(), status == 405, "{method} {target}");
     }
     let health = fixture.send("GET", "/api/health", &[], "");
