@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod document;
+mod guide;
 mod random;
 mod scene;
 mod tally;
