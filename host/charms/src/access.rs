@@ -1,11 +1,13 @@
 //! Who may do what in a space.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use bg_identity::{Did, ParseDidError, SpaceDid, system_space};
 use bg_poller::RuntimeError;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// On whose behalf something is done.
@@ -20,7 +22,7 @@ pub enum Actor {
 }
 
 /// What a subject may do in a space; each level includes the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum AccessLevel {
     /// See charms and their values, without secrets.
@@ -102,8 +104,24 @@ impl<'de> Deserialize<'de> for Subject {
     }
 }
 
+impl JsonSchema for Subject {
+    fn schema_name() -> Cow<'static, str> {
+        "Subject".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = format!("{}|^\\*$", Did::PATTERN);
+        json_schema!({
+            "type": "string",
+            "description": "Whom an entry of an access list is about: a DID, or `*` for whoever signs requests, with any key.",
+            "pattern": pattern,
+            "examples": ["*"],
+        })
+    }
+}
+
 /// The access list of a space. The space's own key owns it, whatever the list says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Acl(pub BTreeMap<Subject, AccessLevel>);
 

@@ -1,21 +1,31 @@
 //! The HTTP API of a charm runtime, as its server and [`RemoteRuntime`](crate::RemoteRuntime) both know it: paths, bodies,
 //! errors. All bodies are JSON; names are written in camel case.
 
-mod error;
 pub mod path;
+mod problem;
 
 use bg_identity::{IntegrationId, Secret};
 use bg_poller::{CharmRef, Lookup, Registration, Run};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{AccessLevel, Subject};
-pub use error::{ErrorBody, ErrorCode};
+pub use problem::{ErrorCode, Problem};
 
 /// The longest a request for changes waits, seconds. Servers answer after that at the latest.
 pub const CHANGES_WAIT_SECONDS: u64 = 20;
 
+/// Whether the server is up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// The version of the server's program.
+    pub version: String,
+}
+
 /// All registrations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Registrations {
     /// Their revision, from which to wait for changes.
     pub revision: u64,
@@ -24,14 +34,14 @@ pub struct Registrations {
 }
 
 /// The revision of the registrations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revision {
     /// Differs from the one asked after, if they changed.
     pub revision: u64,
 }
 
 /// A charm to be registered. The original's field names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Register {
     /// Which charm; `pieceId` stands for `charmId`, too.
     #[serde(flatten)]
@@ -41,7 +51,7 @@ pub struct Register {
 }
 
 /// A registration to be disabled or enabled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetDisabled {
     /// Whether it is to be disabled.
     pub disabled: bool,
@@ -51,38 +61,40 @@ pub struct SetDisabled {
 }
 
 /// The interval that a registration asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("required" = ["intervalMs"]))]
 pub struct SetInterval {
     /// Milliseconds from the start of one poll to the start of the next; `null` for the interval of its integration.
     // So that it must be there.
     #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(range(min = 100, max = 604_800_000))]
     pub interval_ms: Option<u64>,
 }
 
 /// Whether there was a registration to remove.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Removed {
     /// False if there was none.
     pub removed: bool,
 }
 
 /// Polls: those to be noted, or a charm's newest, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Runs {
     /// The polls.
     pub runs: Vec<Run>,
 }
 
 /// Lines of a charm's log, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Logs {
     /// The lines.
     pub lines: Vec<crate::LogEntry>,
 }
 
 /// What a charm is made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shape {
     /// Its name for people.
     pub name: Option<String>,
@@ -93,7 +105,7 @@ pub struct Shape {
 }
 
 /// What is at a path of a charm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Value {
     /// A value, without what is secret within it.
@@ -128,14 +140,14 @@ impl From<Value> for Lookup {
 }
 
 /// A charm's page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Page {
     /// A JSON array of texts and of nodes `{name, props, children}`; null if the charm has no page.
     pub page: Option<serde_json::Value>,
 }
 
 /// An event for a stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trigger {
     /// Which stream.
     pub stream: String,
@@ -144,14 +156,15 @@ pub struct Trigger {
 }
 
 /// Where a secret is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretPath {
     /// A cell's name, then object keys or array indices.
     pub path: Vec<String>,
 }
 
-/// A secret. This is the one place where one is serialised: as the answer to who may have it.
-#[derive(Clone, Debug, Deserialize)]
+/// A secret, for who may have it.
+// This is the one place where one is serialised.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct SecretText {
     /// The secret.
     pub secret: Secret,
@@ -174,7 +187,7 @@ impl Serialize for SecretText {
 }
 
 /// An entry of an access list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetAcl {
     /// Whom it is about.
     pub subject: Subject,
@@ -183,7 +196,7 @@ pub struct SetAcl {
 }
 
 /// The charms of a space, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Charms {
     /// The charms.
     pub charms: Vec<crate::CharmSummary>,

@@ -6,16 +6,18 @@ use std::fmt;
 use async_trait::async_trait;
 use bg_identity::{CharmId, SpaceDid};
 use bg_poller::{CharmRef, CharmRuntime, LogLine, RuntimeError, UnixMillis};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{AccessLevel, Acl, Subject};
 
 /// A charm to be deployed.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeployRequest {
     /// The name of the source file, which tells its language: `counter.tsx`.
+    #[schemars(regex(pattern = r"\.(ts|tsx|js|jsx|mts|mjs)$"))]
     pub file_name: String,
     /// Its text.
     pub source: String,
@@ -42,7 +44,7 @@ impl fmt::Debug for DeployRequest {
 }
 
 /// A value to be set in a cell of a charm.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetRequest {
     /// Where: the cell's name, then object keys or array indices; `-` is the place after an array's last item. Objects that are
@@ -64,7 +66,7 @@ impl fmt::Debug for SetRequest {
 }
 
 /// A charm that is deployed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployed {
     /// Which charm.
@@ -82,7 +84,7 @@ pub struct Deployed {
 }
 
 /// One charm of a space, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CharmSummary {
     /// Which charm.
@@ -101,18 +103,18 @@ pub struct CharmSummary {
 }
 
 /// A whole charm, for people.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CharmShow {
     /// What it is.
     #[serde(flatten)]
     pub summary: CharmSummary,
-    /// Its cells by name, with [`SECRET_MASK`](bg_identity::SECRET_MASK) in place of each secret.
+    /// Its cells by name, with `(secret)` in place of each secret.
     pub cells: BTreeMap<String, Value>,
 }
 
 /// A line of a charm's log, as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogEntry {
     /// Its place in the log: later lines have greater ones.
     pub cursor: u64,

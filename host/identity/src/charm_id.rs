@@ -97,7 +97,16 @@ impl FromStr for CharmId {
     }
 }
 
-written_as_text!(CharmId, ParseCharmIdError);
+/// The bits of the header reach into the eighth character, and the last one has two bits to spare.
+const PATTERN: &str = "^(baedrei[a-h][a-z2-7]{50}[aeimquy4]|fid1:[A-Za-z0-9_-]{1,123})$";
+
+written_as_text!(
+    CharmId,
+    ParseCharmIdError,
+    PATTERN,
+    "The ID of a charm within its space.",
+    "baedreiew6ioyvfnvp2bdvmgkkz64ffk6gssvgmibh7yaw43yqhtv2nq75a"
+);
 
 fn check(text: &str) -> Result<(), CharmIdProblem> {
     if text.is_empty() {

@@ -50,6 +50,9 @@ enum DidProblem {
 }
 
 impl Did {
+    /// What every DID looks like, as a regular expression.
+    pub const PATTERN: &str = "^did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}$";
+
     /// The DID of a public key that is known to be sound.
     pub(crate) fn of(key: &VerifyingKey) -> Self {
         let mut bytes = [0; 34];
@@ -80,7 +83,14 @@ impl FromStr for Did {
     }
 }
 
-written_as_text!(Did, ParseDidError);
+written_as_text!(
+    Did,
+    ParseDidError,
+    Did::PATTERN,
+    "A decentralized identifier of the method `key`: an Ed25519 public key. What the pattern lets through is a DID only if it is the encoding of \
+     such a key.",
+    "did:key:z6MksHnZGdHxNoCqcC3kPvBSo2goCzLSWheQ8LrVpAtQwgwW"
+);
 
 fn decode(text: &str) -> Result<VerifyingKey, DidProblem> {
     if text.is_empty() {

@@ -52,7 +52,13 @@ impl FromStr for IntegrationId {
     }
 }
 
-written_as_text!(IntegrationId, ParseIntegrationIdError);
+written_as_text!(
+    IntegrationId,
+    ParseIntegrationIdError,
+    "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+    "The name of an integration.",
+    "gmail"
+);
 
 fn check(text: &str) -> Result<(), IntegrationIdProblem> {
     let first = text.bytes().next().ok_or(IntegrationIdProblem::Empty)?;

@@ -51,7 +51,13 @@ impl FromStr for SpaceDid {
     }
 }
 
-written_as_text!(SpaceDid, ParseDidError);
+written_as_text!(
+    SpaceDid,
+    ParseDidError,
+    Did::PATTERN,
+    "The name of a space: the DID of its key.",
+    "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo"
+);
 
 /// Hashes and orders are those of the text.
 impl Borrow<str> for SpaceDid {

@@ -1,8 +1,9 @@
 //! What all names that are written as text share.
 
-/// Implements `Display`, `Debug`, `FromStr`-based serde and comparison with `str` for a type with `as_str` and `FromStr`.
+/// Implements `Display`, `Debug`, `FromStr`-based serde and comparison with `str` for a type with `as_str` and `FromStr`; and its JSON
+/// Schema, with a pattern that every text of the type has, what it is, and an example.
 macro_rules! written_as_text {
-    ($name:ident, $error:ty) => {
+    ($name:ident, $error:ty, $pattern:expr, $description:expr, $example:expr) => {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
@@ -39,6 +40,21 @@ macro_rules! written_as_text {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": $description,
+                    "pattern": $pattern,
+                    "examples": [$example],
+                })
             }
         }
     };

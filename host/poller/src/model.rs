@@ -5,13 +5,15 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use bg_identity::{CharmId, IntegrationId, ParseCharmIdError, ParseDidError, SpaceDid};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::OutcomeKind;
 
 /// A moment as milliseconds since the Unix epoch, the unit of every stored and transmitted time here. Zero is "never".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("maximum" = i64::MAX))]
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
@@ -44,7 +46,7 @@ impl std::ops::Add<Duration> for UnixMillis {
 }
 
 /// The name of one charm: its space and its ID there. Written `<space DID>/<charm ID>`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct CharmRef {
     /// Where it lives.
     pub space: SpaceDid,
@@ -83,7 +85,7 @@ impl FromStr for CharmRef {
 }
 
 /// One charm to be polled, for one integration, as the charm runtime keeps it. There is one at most for each charm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
     /// Which charm.
@@ -104,6 +106,7 @@ pub struct Registration {
     /// From the start of one poll to the start of the next, if it asks for another interval than its integration's; in JSON
     /// `intervalMs`, milliseconds. The service's operator may set how short it can be.
     #[serde(default, rename = "intervalMs", skip_serializing_if = "Option::is_none", with = "crate::millis::option")]
+    #[schemars(with = "Option<u64>")]
     pub interval: Option<Duration>,
     /// For people: `Initializing`, `Re-initializing`, `Success`, an error text, `Disabled: …`.
     pub status: String,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::IntegrationId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CharmRef, Outcome, UnixMillis};
@@ -25,7 +26,7 @@ pub struct PollState {
 }
 
 /// One finished poll.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     /// Of which charm.
@@ -35,13 +36,14 @@ pub struct Run {
     pub started_at: UnixMillis,
     /// How long it took, milliseconds.
     #[serde(with = "crate::millis")]
+    #[schemars(with = "u64")]
     pub duration: Duration,
     /// What it came to.
     pub outcome: Outcome,
 }
 
 /// What all runs of a charm came to since it was registered; its history has the newest of them only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
     /// How many there were.
@@ -50,15 +52,19 @@ pub struct Counters {
     pub failed: u64,
     /// The time that all took together; in JSON, as all that follow, milliseconds.
     #[serde(rename = "totalMs", with = "crate::millis")]
+    #[schemars(with = "u64")]
     pub total: Duration,
     /// The shortest; zero if there was none.
     #[serde(rename = "minMs", with = "crate::millis")]
+    #[schemars(with = "u64")]
     pub shortest: Duration,
     /// The longest.
     #[serde(rename = "maxMs", with = "crate::millis")]
+    #[schemars(with = "u64")]
     pub longest: Duration,
     /// The newest.
     #[serde(rename = "lastMs", with = "crate::millis")]
+    #[schemars(with = "u64")]
     pub last: Duration,
     /// When the newest failure was; never, if there was none.
     pub failed_at: UnixMillis,

@@ -1,13 +1,14 @@
-//! Answers that are errors, as JSON: `{"error": "<text>", "code": "<kind>", …}`.
+//! Answers that are errors, as problem details.
 
 use std::fmt::Display;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use bg_charms::api::{ErrorBody, ErrorCode};
+use bg_charms::api::{ErrorCode, Problem};
 use bg_identity::http_signature::SignatureError;
 use bg_poller::RuntimeError;
 use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::body::BodyError;
 use crate::hosts::HostError;
@@ -16,15 +17,12 @@ use crate::rates::TooMany;
 
 /// Why a request is not answered as its client hoped.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) status: StatusCode,
-    pub(crate) body: ErrorBody,
-}
+pub(crate) struct Failure(pub(crate) Problem);
 
 impl Failure {
     /// An error of a kind, with the status that goes with it.
     pub(crate) fn of(code: ErrorCode, message: impl Display) -> Self {
-        Self { status: code.status(), body: ErrorBody::new(code, message.to_string()) }
+        Self(Problem::new(code, message.to_string()))
     }
 
     /// The request is wrong in itself.
@@ -34,21 +32,22 @@ impl Failure {
 
     /// The same with another status.
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+        self.0.status = status;
         self
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let Self(problem) = self;
+        let media_type = HeaderValue::from_static(Problem::MEDIA_TYPE);
+        (problem.status, [(CONTENT_TYPE, media_type)], Json(problem)).into_response()
     }
 }
 
 impl From<RuntimeError> for Failure {
     fn from(error: RuntimeError) -> Self {
-        let body = ErrorBody::from(&error);
-        Self { status: body.code.status(), body }
+        Self(Problem::from(&error))
     }
 }
 

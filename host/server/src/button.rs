@@ -15,7 +15,8 @@ use bg_charms::Actor;
 use bg_poller::CharmRuntime;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::answer::Failure;
 use crate::app::App;
@@ -34,9 +35,28 @@ const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-contro
 /// How long a browser may remember the answer to a preflight, seconds.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
+/// The media type of the button's script.
+pub(crate) const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
+
+/// That a charm is registered, in the original's words.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Registered {
+    /// Always `success`.
+    message: &'static str,
+    /// Always true.
+    success: bool,
+}
+
+/// Why a charm is not registered, as the original says it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Refusal {
+    /// What happened and what to do, for people.
+    error: String,
+}
+
 pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Response {
     match try_register(&app, request).await {
-        Ok(()) => Json(json!({ "success": true, "message": "success" })).into_response(),
+        Ok(()) => Json(Registered { success: true, message: "success" }).into_response(),
         Err(failure) => error(&failure),
     }
 }
@@ -101,7 +121,7 @@ pub(crate) async fn preflight(State(app): State<Arc<App>>, headers: HeaderMap, _
 /// Any other method.
 pub(crate) async fn wrong_method(_: Refused) -> Response {
     let message = "this endpoint takes POST only, with a registration as JSON";
-    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": message }))).into_response()
+    (StatusCode::METHOD_NOT_ALLOWED, Json(Refusal { error: message.to_owned() })).into_response()
 }
 
 /// Lets pages of every origin read every answer of this endpoint, errors too, so that a page that may not register can say why. What it may do is
@@ -115,7 +135,7 @@ pub(crate) async fn allow_every_origin(mut response: Response) -> Response {
 /// `GET /ct-updater.js`: the button, for pages of every origin. It is the same for everybody.
 pub(crate) async fn script(_: Unsigned) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
+        (header::CONTENT_TYPE, HeaderValue::from_static(SCRIPT_TYPE)),
         (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     ];
@@ -123,9 +143,9 @@ pub(crate) async fn script(_: Unsigned) -> Response {
 }
 
 fn error(failure: &Failure) -> Response {
-    let status = match failure.status {
+    let status = match failure.0.status {
         StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,
     };
-    (status, Json(json!({ "error": failure.body.error }))).into_response()
+    (status, Json(Refusal { error: failure.0.detail.clone() })).into_response()
 }

@@ -1,10 +1,12 @@
 //! The body of the original's registration: `{"charmId": "baedrei…", "space": "did:key:z6Mk…", "integration": "name"}`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use bg_identity::{CharmId, IntegrationId, SpaceDid};
 use bg_poller::CharmRef;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -13,6 +15,28 @@ use serde_json::Value;
 pub(crate) struct RegistrationForm {
     pub(crate) charm: CharmRef,
     pub(crate) integration: IntegrationId,
+}
+
+impl JsonSchema for RegistrationForm {
+    fn schema_name() -> Cow<'static, str> {
+        "RegistrationForm".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let charm = generator.subschema_for::<CharmId>();
+        json_schema!({
+            "type": "object",
+            "description": "A charm to be registered, by either name of its ID, or by both if they are the same. Other members are left alone.",
+            "properties": {
+                "charmId": charm,
+                "pieceId": charm,
+                "space": generator.subschema_for::<SpaceDid>(),
+                "integration": generator.subschema_for::<IntegrationId>(),
+            },
+            "required": ["space", "integration"],
+            "anyOf": [{ "required": ["charmId"] }, { "required": ["pieceId"] }],
+        })
+    }
 }
 
 /// What is wrong with a body, and what is expected.

@@ -3,11 +3,12 @@
 //!
 //! | who may | endpoints |
 //! |---|---|
-//! | anybody | `GET /api/health`; `POST /api/integrations/bg`, from pages of any origin |
+//! | anybody | `GET /api/health`, `GET /api/openapi.json`; `POST /api/integrations/bg`, from pages of any origin |
 //! | whoever signs, within the access lists of spaces | everything under `/api/v1/`; the wire types are `bg_charms::api` |
 //!
-//! It speaks HTTP/1.1 without TLS, so it belongs on a loopback address or behind a proxy. Whatever a client sends, it gets a
-//! JSON answer of the 4xx kind that says what is wrong, and slow or many clients meet [limits](ServerOptions).
+//! Every endpoint is a row of one table, of which the router, the [OpenAPI document](openapi()) and the tests are made. It speaks HTTP/1.1, so it
+//! belongs on a loopback address, behind a proxy, or has a certificate. Whatever a client sends, it gets an answer of the 4xx kind that says what is
+//! wrong, and slow or many clients meet [limits](ServerOptions).
 
 mod activity;
 mod admin;
@@ -17,10 +18,12 @@ mod body;
 mod button;
 mod charms;
 mod connection;
+mod endpoint;
 mod form;
 mod hosts;
 mod login;
 mod metrics;
+mod openapi;
 mod options;
 mod origins;
 mod peer;
@@ -33,14 +36,17 @@ mod router;
 mod server;
 mod signed;
 mod spaces;
+mod table;
 mod tls;
 mod unsigned;
 
 pub use activity::Activity;
+pub use endpoint::{Access, Endpoint};
 pub use login::{LoginToken, LoginTokenError, RandomError};
+pub use openapi::openapi;
 pub use options::{RegistrationPolicy, ServerOptions};
 pub use origins::{AllowedOrigin, ParseAllowedOriginError};
 pub use polling::{IntegrationView, Polling};
-pub use router::{Access, Endpoint, endpoints};
 pub use server::{BindError, ServeError, Server, Site};
+pub use table::endpoints;
 pub use tls::{Tls, TlsError};

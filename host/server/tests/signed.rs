@@ -74,6 +74,10 @@ async fn bad_input_is_answered_with_what_is_wrong() {
     let of_charm = format!("/api/v1/charms/{}/{}", charm.space, charm.charm);
     let acl = format!("/api/v1/spaces/{}/acl", charm.space);
     let deploy = format!("/api/v1/spaces/{}/charms", charm.space);
+    let run = json!({ "runs": [{
+        "space": charm.space, "charmId": charm.charm, "startedAt": u64::MAX, "duration": 1, "outcome": { "kind": "Success" },
+    }] })
+    .to_string();
     for (method, target, body, status, expected) in [
         ("GET", "/api/v1/charms/my-space/baedrei".to_owned(), "", 400, "my-space"),
         ("GET", format!("/api/v1/charms/{}/baedrei", charm.space), "", 400, "baedrei"),
@@ -92,6 +96,7 @@ async fn bad_input_is_answered_with_what_is_wrong() {
         ("POST", deploy.clone(), "{\"fileName\":\"a.ts\"}", 400, "source"),
         ("POST", deploy, "{\"fileName\":\"a.ts\",\"source\":\"export default (\",\"inputs\":{}}", 400, "a.ts"),
         ("POST", LIST.to_owned(), "[]", 400, "not the expected JSON"),
+        ("POST", "/api/v1/runs".to_owned(), &run, 400, "startedAt"),
     ] {
         let reply = fixture.send_signed(&ann(), method, &target, body);
         assert_eq!(reply.status, status, "{method} {target}: {}", reply.text());
@@ -123,7 +128,7 @@ async fn bodies_have_limits_by_endpoint() {
 async fn other_paths_and_methods_are_answered_in_json() {
     let fixture = Fixture::start().await;
     for (method, target, status) in [
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("GET", "/api/v2/registrations", 404),
         ("POST", "/api/v1/registrations/x", 404),
         ("DELETE", LIST, 405),
@@ -133,7 +138,8 @@ async fn other_paths_and_methods_are_answered_in_json() {
         let reply = fixture.send(method, target, &[], "");
         assert_eq!(reply.status, status, "{method} {target}: {}", reply.text());
         assert!(!error(&reply).is_empty());
-        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+        assert_eq!(reply.json().unwrap()["status"], status);
         assert_eq!(reply.header("allow").is_some(), status == 405, "{method} {target}");
     }
     let health = fixture.send("GET", "/api/health", &[], "");

@@ -8,6 +8,8 @@ use bg_poller::CharmRef;
 pub const BUTTON: &str = "/api/integrations/bg";
 /// Whether the server is up, unsigned: GET.
 pub const HEALTH: &str = "/api/health";
+/// What this API is, as an OpenAPI document, unsigned: GET.
+pub const OPENAPI: &str = "/api/openapi.json";
 /// GET [`Registrations`](super::Registrations), POST [`Register`](super::Register).
 pub const REGISTRATIONS: &str = "/api/v1/registrations";
 /// GET with `?after=<revision>`: [`Revision`](super::Revision).

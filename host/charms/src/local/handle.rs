@@ -212,6 +212,10 @@ impl CharmRuntime for LocalHandle {
         if runs.is_empty() {
             return Ok(());
         }
+        if let Some(run) = runs.iter().find(|run| i64::try_from(run.started_at.0).is_err()) {
+            let text = format!("startedAt is {}; expected milliseconds since 1970", run.started_at.0);
+            return Err(RuntimeError::Invalid(text));
+        }
         let (runs, kept) = (runs.to_vec(), self.runtime.runs_kept);
         self.write(Touch::None, move |tx, actor| {
             access::system(tx, actor, AccessLevel::Write)?;

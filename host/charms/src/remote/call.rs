@@ -13,7 +13,7 @@ use url::Url;
 use super::http_client::{self, BodyError};
 use super::rest::Rest;
 use crate::TraceContext;
-use crate::api::{CHANGES_WAIT_SECONDS, ErrorBody};
+use crate::api::{CHANGES_WAIT_SECONDS, Problem};
 
 /// What the runtime does by itself takes milliseconds; a slow network the rest.
 const TIME: Duration = Duration::from_secs(30);
@@ -74,8 +74,8 @@ impl Caller {
     /// The error in an answer that is not a success. What is not the API's own error says nothing of any charm: then it is the
     /// runtime that is unavailable, or a proxy before it that is in the way.
     fn refusal(&self, status: StatusCode, answer: &[u8]) -> RuntimeError {
-        if let Ok(body) = serde_json::from_slice::<ErrorBody>(answer) {
-            return body.into_error(&self.url);
+        if let Ok(problem) = serde_json::from_slice::<Problem>(answer) {
+            return problem.into_error(&self.url);
         }
         let url = &self.url;
         RuntimeError::Unavailable(match status {

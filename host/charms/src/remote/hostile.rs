@@ -45,6 +45,7 @@ async fn errors(runtime: &RemoteRuntime) -> Vec<RuntimeError> {
 async fn whatever_it_answers_it_is_the_runtime_that_is_unavailable() {
     let ok = "200 OK";
     let json = "Content-Type: application/json\r\n";
+    let problem = "Content-Type: application/problem+json\r\n";
     let deep = format!("{{\"registrations\":{}", "[".repeat(100_000));
     let cases = [
         ("no answer", RawAnswer::Close, "does not answer"),
@@ -75,12 +76,12 @@ async fn whatever_it_answers_it_is_the_runtime_that_is_unavailable() {
         ("403", RawAnswer::new("403 Forbidden", json, r#"{"error":"go away"}"#), "refuses requests (403 Forbidden)"),
         (
             "a signature not accepted",
-            RawAnswer::new("401 Unauthorized", json, r#"{"error":"expired","code":"signature"}"#),
+            RawAnswer::new("401 Unauthorized", problem, r#"{"detail":"expired","code":"signature"}"#),
             "expired",
         ),
         (
             "404 of another program",
-            RawAnswer::new("404 Not Found", json, r#"{"error":"none","code":"not-found"}"#),
+            RawAnswer::new("404 Not Found", problem, r#"{"detail":"none","code":"not-found"}"#),
             "none",
         ),
         ("429", RawAnswer::new("429 Too Many Requests", "", ""), "asks for fewer requests (429 Too Many Requests)"),
@@ -92,7 +93,7 @@ async fn whatever_it_answers_it_is_the_runtime_that_is_unavailable() {
         ("502", RawAnswer::new("502 Bad Gateway", "", "<html>"), "fails (502 Bad Gateway)"),
         (
             "503",
-            RawAnswer::new("503 Service Unavailable", json, r#"{"error":"disk full","code":"unavailable"}"#),
+            RawAnswer::new("503 Service Unavailable", problem, r#"{"detail":"disk full","code":"unavailable"}"#),
             "disk full",
         ),
         (

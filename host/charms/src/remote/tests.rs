@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::RemoteRuntime;
-use crate::api::ErrorBody;
+use crate::api::{ErrorCode, Problem};
 use crate::{AccessLevel, Spaces, Subject};
 
 fn charm() -> CharmRef {
@@ -91,25 +91,28 @@ async fn refusals_arrive_as_they_were_meant() {
         RuntimeError::Unavailable("the disk is full".into()),
     ];
     for error in errors {
-        let body = ErrorBody::from(&error);
+        let problem = Problem::from(&error);
         let remote = server(move |_| {
-            let body = body.clone();
-            async move { (body.code.status(), Json(body)).into_response() }
+            let problem = problem.clone();
+            async move { (problem.status, Json(problem)).into_response() }
         })
         .await;
         assert_eq!(remote.trigger(&charm(), "bgUpdater", &json!({})).await, Err(error));
     }
-    let signature = json!({"error": "the nonce was used before", "code": "signature"});
-    let remote = server(move |_| {
-        let signature = signature.clone();
-        async move { (StatusCode::UNAUTHORIZED, Json(signature)).into_response() }
-    })
-    .await;
-    let error = remote.registrations().await.unwrap_err();
-    assert!(
-        matches!(&error, RuntimeError::Unavailable(text) if text.contains("does not accept the signature")),
-        "{error:?}"
-    );
+    let problem = Problem::new(ErrorCode::Signature, "the nonce was used before");
+    // As a server of before there were problem details writes it, too.
+    for signature in [json!(problem), json!({"error": "the nonce was used before", "code": "signature"})] {
+        let remote = server(move |_| {
+            let signature = signature.clone();
+            async move { (StatusCode::UNAUTHORIZED, Json(signature)).into_response() }
+        })
+        .await;
+        let error = remote.registrations().await.unwrap_err();
+        assert!(
+            matches!(&error, RuntimeError::Unavailable(text) if text.contains("not accept the signature: the nonce")),
+            "{error:?}"
+        );
+    }
 }
 
 #[tokio::test]

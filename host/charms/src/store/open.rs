@@ -166,7 +166,7 @@ mod tests {
             ("text.db", "text.db is not a database of bg-wasm-host: SQLite says"),
             ("folder.db", "it is a folder"),
             ("other.db", "a SQLite database of another program"),
-            ("newer.db", "was made by a newer bg-wasm-host: its format is 99, and this version knows formats up to 3"),
+            ("newer.db", "was made by a newer bg-wasm-host: its format is 99, and this version knows formats up to 4"),
             ("older.db", "its format is 0, which no bg-wasm-host has made"),
             ("odd.db", "its format is -1, which no bg-wasm-host has made"),
             ("cut.db", "cut.db is damaged: SQLite says"),

@@ -50,7 +50,7 @@ pub(super) fn problem(status: StatusCode, title: &str, text: &str) -> Response {
 
 /// What the charm runtime could not do.
 pub(super) fn failed(error: &bg_poller::RuntimeError) -> Response {
-    let status = bg_charms::api::ErrorBody::from(error).code.status();
+    let status = bg_charms::api::Problem::from(error).code.status();
     problem(status, "That did not work", &error.to_string())
 }
 

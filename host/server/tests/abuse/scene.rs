@@ -88,7 +88,7 @@ impl Scene {
     }
 
     fn request(&self, endpoint: Endpoint) -> Request {
-        let Endpoint { method, path, access, json } = endpoint;
+        let Endpoint { method, path, access, json, .. } = endpoint;
         let filled = path
             .replace("{space}", self.charm.space.as_ref())
             .replace("{charm}", self.charm.charm.as_ref())

@@ -63,7 +63,7 @@ pub fn upload(address: SocketAddr, request: &Request, headers: &[(String, String
     let json: Value = serde_json::from_str(json).unwrap();
     Uploaded {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-        error: json["error"].as_str().unwrap_or_default().to_owned(),
+        error: json.get("detail").or(json.get("error")).and_then(Value::as_str).unwrap_or_default().to_owned(),
         sent,
     }
 }

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 pub const CHARM: &str = include_str!("charm.wat");
 
@@ -42,6 +43,11 @@ impl Fixture {
     }
 
     pub async fn start_with_charm(charm: &str, options: ServerOptions) -> Self {
+        Self::start_whole(charm, options, None).await
+    }
+
+    /// With a service that renews OAuth tokens.
+    pub async fn start_whole(charm: &str, options: ServerOptions, oauth_refresh_url: Option<Url>) -> Self {
         let sandbox = Sandbox::new(SandboxOptions::default()).unwrap();
         let loaded = sandbox.load(wat::parse_str(charm).unwrap(), World::Charm).await.unwrap();
         let component = Arc::new(CharmComponent::new(&sandbox, &loaded).unwrap());
@@ -49,6 +55,7 @@ impl Fixture {
         let dir = tempfile::tempdir().unwrap();
         let options_of_runtime = LocalOptions {
             handlers: Some(Handlers { component, http, api_url: None }),
+            oauth_refresh_url,
             ..LocalOptions::new(dir.path().join("runtime.db"))
         };
         let runtime = Arc::new(LocalRuntime::open(options_of_runtime).unwrap());
@@ -119,9 +126,12 @@ pub fn my_space() -> SpaceDid {
     space_did("my-space")
 }
 
-/// The text of an answer's `error`.
+/// What an answer that is an error says: its `detail`, or the `error` of the original's registration.
 pub fn error(reply: &HttpReply) -> String {
-    reply.json().unwrap()["error"].as_str().unwrap_or_else(|| panic!("no error in {}", reply.text())).to_owned()
+    let is_problem = reply.header("content-type") == Some("application/problem+json");
+    let json = reply.json().unwrap();
+    let text = json[if is_problem { "detail" } else { "error" }].as_str();
+    text.unwrap_or_else(|| panic!("no error in {}", reply.text())).to_owned()
 }
 
 pub fn code(reply: &HttpReply) -> Value {

@@ -1,0 +1,267 @@
+//! What the API answers when it does not do what was asked: problem details (RFC 9457).
+
+use std::fmt;
+
+use bg_identity::SpaceDid;
+use bg_poller::{CharmRef, RuntimeError};
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the type of each problem starts with.
+const TYPE: &str = "urn:bg-wasm-host:problem:";
+
+/// The kinds of error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorCode {
+    /// 403: no access to a space.
+    Authorization,
+    /// 404: no such charm, or no such endpoint.
+    NotFound,
+    /// 422: the charm cannot be used so.
+    Unfit,
+    /// 400: the request is wrong.
+    Invalid,
+    /// 503: the runtime failed.
+    Unavailable,
+    /// 401: the request's signature is missing or wrong.
+    Signature,
+}
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 6] =
+        [Self::Authorization, Self::NotFound, Self::Unfit, Self::Invalid, Self::Unavailable, Self::Signature];
+
+    /// The name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization",
+            Self::NotFound => "not-found",
+            Self::Unfit => "unfit",
+            Self::Invalid => "invalid",
+            Self::Unavailable => "unavailable",
+            Self::Signature => "signature",
+        }
+    }
+
+    /// What it means, in a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Authorization => "No access",
+            Self::NotFound => "Not found",
+            Self::Unfit => "The charm cannot be used so",
+            Self::Invalid => "The request is wrong",
+            Self::Unavailable => "The charm runtime is unavailable",
+            Self::Signature => "The request is not authenticated",
+        }
+    }
+
+    /// The HTTP status that goes with it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Authorization => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Unfit => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Signature => StatusCode::UNAUTHORIZED,
+        }
+    }
+}
+
+/// Why a request was not done, as problem details (RFC 9457): the body of every answer that is not a success, but for those of the
+/// original's registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "Read", into = "Written")]
+pub struct Problem {
+    /// What kind of error.
+    pub code: ErrorCode,
+    /// The answer's status; as a rule, the one that goes with the code.
+    pub status: StatusCode,
+    /// What happened and what to do, for people.
+    pub detail: String,
+    /// With `authorization`: to which space.
+    pub space: Option<SpaceDid>,
+    /// With `not-found`: which charm.
+    pub charm: Option<CharmRef>,
+}
+
+/// The members of a problem, as they are sent.
+#[derive(Serialize, JsonSchema)]
+struct Written {
+    /// A name for the kind of error, which is no address: `urn:bg-wasm-host:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind of error in a few words.
+    title: &'static str,
+    /// The answer's status once more.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// What happened and what to do, for people.
+    detail: String,
+    /// The kind of error.
+    code: ErrorCode,
+    /// With `authorization`: to which space there is no access.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SpaceDid")]
+    space: Option<SpaceDid>,
+    /// With `not-found`: which charm there is none of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CharmRef")]
+    charm: Option<CharmRef>,
+}
+
+/// The members that are read. Servers of before there were problem details say `error` in place of `detail`, and no status.
+#[derive(Deserialize, JsonSchema)]
+struct Read {
+    code: ErrorCode,
+    status: Option<u16>,
+    #[serde(alias = "error")]
+    detail: String,
+    space: Option<SpaceDid>,
+    charm: Option<CharmRef>,
+}
+
+impl From<Problem> for Written {
+    fn from(problem: Problem) -> Self {
+        let Problem { code, status, detail, space, charm } = problem;
+        let kind = format!("{TYPE}{}", code.as_str());
+        Self { kind, title: code.title(), status: status.as_u16(), detail, code, space, charm }
+    }
+}
+
+impl From<Read> for Problem {
+    fn from(read: Read) -> Self {
+        let Read { code, status, detail, space, charm } = read;
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(code.status());
+        Self { code, status, detail, space, charm }
+    }
+}
+
+/// What the text of an authorization error starts with.
+const AUTHORIZATION: &str = "AuthorizationError: ";
+
+impl Problem {
+    /// The media type of such a body.
+    pub const MEDIA_TYPE: &str = "application/problem+json";
+
+    /// An error that is about nothing in particular.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { code, status: code.status(), detail: detail.into(), space: None, charm: None }
+    }
+
+    /// The error that a client sees; `url` is where it came from.
+    pub fn into_error(self, url: &url::Url) -> RuntimeError {
+        let Self { code, detail, space, charm, .. } = self;
+        match (code, space, charm) {
+            (ErrorCode::Authorization, space, _) => RuntimeError::Authorization {
+                space: space.unwrap_or_else(bg_identity::system_space),
+                message: detail.strip_prefix(AUTHORIZATION).map_or(detail.clone(), str::to_owned),
+            },
+            (ErrorCode::NotFound, _, Some(charm)) => RuntimeError::NotFound(charm),
+            (ErrorCode::Unfit, ..) => RuntimeError::Unfit(detail),
+            (ErrorCode::Invalid, ..) => RuntimeError::Invalid(detail),
+            (ErrorCode::NotFound, ..) => RuntimeError::Unavailable(format!("{url}: {detail}")),
+            // The text was made by this error's own display at the other side.
+            (ErrorCode::Unavailable, ..) => {
+                let inner = detail.strip_prefix("the charm runtime is unavailable: ").unwrap_or(&detail);
+                RuntimeError::Unavailable(inner.to_owned())
+            }
+            // It is the caller that is not accepted, not what it asks: nothing that was said of a charm.
+            (ErrorCode::Signature, ..) => {
+                RuntimeError::Unavailable(format!("{url} does not accept the signature: {detail}"))
+            }
+        }
+    }
+}
+
+impl From<&RuntimeError> for Problem {
+    fn from(error: &RuntimeError) -> Self {
+        let text = error.to_string();
+        match error {
+            RuntimeError::Authorization { space, .. } => {
+                Self { space: Some(space.clone()), ..Self::new(ErrorCode::Authorization, text) }
+            }
+            RuntimeError::NotFound(charm) => {
+                Self { charm: Some(charm.clone()), ..Self::new(ErrorCode::NotFound, text) }
+            }
+            RuntimeError::Unfit(_) => Self::new(ErrorCode::Unfit, text),
+            RuntimeError::Invalid(_) => Self::new(ErrorCode::Invalid, text),
+            RuntimeError::Unavailable(_) => Self::new(ErrorCode::Unavailable, text),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bg_identity::{CharmId, space_did, system_space};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_the_same_at_the_other_side() {
+        let errors = [
+            RuntimeError::Authorization { space: system_space(), message: "x has no access".into() },
+            RuntimeError::NotFound(CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") }),
+            RuntimeError::Unfit("no stream".into()),
+            RuntimeError::Invalid("not a DID".into()),
+            RuntimeError::Unavailable("the disk is full".into()),
+        ];
+        for error in errors {
+            let body = serde_json::to_string(&Problem::from(&error)).unwrap();
+            let read: Problem = serde_json::from_str(&body).unwrap();
+            assert_eq!(read.detail, error.to_string());
+            assert_eq!(read.into_error(&"http://localhost:8000".parse().unwrap()), error);
+        }
+    }
+
+    #[test]
+    fn codes_are_written_in_kebab_case_and_have_a_status_each() {
+        assert!(ErrorCode::ALL.iter().all(|code| serde_json::to_value(code).unwrap() == code.as_str()));
+        let codes = ErrorCode::ALL.map(|code| (code.as_str(), code.status().as_u16()));
+        let expected = [
+            ("authorization", 403),
+            ("not-found", 404),
+            ("unfit", 422),
+            ("invalid", 400),
+            ("unavailable", 503),
+            ("signature", 401),
+        ];
+        assert_eq!(codes, expected);
+    }
+
+    #[test]
+    fn a_problem_is_written_as_rfc_9457_has_it() {
+        let charm = CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") };
+        let problem = Problem::from(&RuntimeError::NotFound(charm.clone()));
+        let expected = json!({
+            "type": "urn:bg-wasm-host:problem:not-found", "title": "Not found", "status": 404,
+            "detail": RuntimeError::NotFound(charm.clone()).to_string(), "code": "not-found", "charm": charm,
+        });
+        assert_eq!(serde_json::to_value(problem).unwrap(), expected);
+        let too_large =
+            Problem { status: StatusCode::PAYLOAD_TOO_LARGE, ..Problem::new(ErrorCode::Invalid, "too large") };
+        assert_eq!(serde_json::to_value(&too_large).unwrap()["status"], 413);
+        assert_eq!(serde_json::from_value::<Problem>(serde_json::to_value(&too_large).unwrap()).unwrap(), too_large);
+    }
+
+    #[test]
+    fn an_error_of_an_older_server_is_read_as_well() {
+        let read = |json| serde_json::from_value::<Problem>(json);
+        assert_eq!(read(json!({"error": "no", "code": "unfit"})).unwrap(), Problem::new(ErrorCode::Unfit, "no"));
+        let strange = json!({"detail": "no", "code": "unfit", "status": 7});
+        assert_eq!(read(strange).unwrap(), Problem::new(ErrorCode::Unfit, "no"));
+        for other in [json!({"error": "no"}), json!({"code": "unfit"}), json!({"detail": "no", "code": "other"})] {
+            assert!(read(other.clone()).is_err(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What is said of an endpoint, so that it can be routed, described and tried.
+
+use std::sync::Arc;
+
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use bg_charms::api::ErrorCode;
+use http::{Method, StatusCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::app::App;
+
+/// One endpoint of the API.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its method.
+    pub method: Method,
+    /// Its path; `{…}` stands for a part that names something.
+    pub path: &'static str,
+    /// Who may ask.
+    pub access: Access,
+    /// Whether it reads a JSON body.
+    pub json: bool,
+    /// What is said of it in the OpenAPI document; nothing of pages.
+    pub(crate) operation: Option<Operation>,
+}
+
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Open,
+    /// Anybody, and pages of every origin.
+    Pages,
+    /// Whoever signs, as far as access lists allow; and the operator, with the login token.
+    Signed,
+    /// The operator: with the login token, or in a session that was begun with it.
+    Operator,
+}
+
+/// Makes the schema of a type.
+pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What an OpenAPI document says of an operation, beside its method, path and access.
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    /// Its name for programs.
+    pub(crate) id: &'static str,
+    /// What it does.
+    pub(crate) summary: &'static str,
+    /// What is to be known beside it.
+    pub(crate) more: &'static str,
+    pub(crate) query: Vec<Parameter>,
+    pub(crate) body: Option<Body>,
+    pub(crate) answer: Answer,
+    /// The kinds of error, beside those of every request with that access.
+    pub(crate) errors: Vec<ErrorCode>,
+}
+
+/// A query parameter.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) form: Form,
+    pub(crate) schema: SchemaOf,
+}
+
+/// How a query parameter is written, and whether it must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As plain text; it may be left out.
+    Plain,
+    /// As JSON; it must be there.
+    Json,
+}
+
+/// A JSON body.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    /// The most bytes.
+    pub(crate) limit: usize,
+    pub(crate) schema: SchemaOf,
+}
+
+/// What a success answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// 200, with JSON.
+    Json(SchemaOf),
+    /// 204.
+    Nothing,
+    /// 200, with a text of a media type.
+    Text(&'static str),
+}
+
+/// A row of the table: an endpoint, and what answers its requests.
+pub(crate) struct Row {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) router: MethodRouter<Arc<App>>,
+}
+
+impl Row {
+    /// An endpoint of which the OpenAPI document says nothing.
+    pub(crate) fn new<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).expect("the methods of the tables are those of HTTP");
+        Self::routed(method, path, access, on(filter, handler))
+    }
+
+    /// The same with an answer to other methods of its own.
+    pub(crate) fn routed(method: Method, path: &'static str, access: Access, router: MethodRouter<Arc<App>>) -> Self {
+        Self { endpoint: Endpoint { method, path, access, json: false, operation: None }, router }
+    }
+
+    /// Its name for programs and what it does. It answers nothing, unless more is said.
+    pub(crate) fn does(mut self, id: &'static str, summary: &'static str) -> Self {
+        let (query, errors) = (Vec::new(), Vec::new());
+        self.endpoint.operation =
+            Some(Operation { id, summary, more: "", query, body: None, answer: Answer::Nothing, errors });
+        self
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Operation)) -> Self {
+        change(self.endpoint.operation.as_mut().expect("each row says what it does before it says more"));
+        self
+    }
+
+    /// What is to be known beside what it does.
+    pub(crate) fn more(self, more: &'static str) -> Self {
+        self.with(|operation| operation.more = more)
+    }
+
+    /// A query parameter that may be left out.
+    pub(crate) fn query<T: JsonSchema>(self, name: &'static str, summary: &'static str) -> Self {
+        self.parameter::<T>(name, summary, Form::Plain)
+    }
+
+    /// A query parameter that must be there, written as JSON.
+    pub(crate) fn json_query<T: JsonSchema>(self, name: &'static str, summary: &'static str) -> Self {
+        self.parameter::<T>(name, summary, Form::Json)
+    }
+
+    fn parameter<T: JsonSchema>(self, name: &'static str, summary: &'static str, form: Form) -> Self {
+        let schema = SchemaGenerator::subschema_for::<T>;
+        self.with(|operation| operation.query.push(Parameter { name, summary, form, schema }))
+    }
+
+    /// It reads a JSON body of at most `limit` bytes.
+    pub(crate) fn reads<T: JsonSchema>(mut self, limit: usize) -> Self {
+        self.endpoint.json = true;
+        self.with(|operation| operation.body = Some(Body { limit, schema: SchemaGenerator::subschema_for::<T> }))
+    }
+
+    /// It answers JSON.
+    pub(crate) fn answers<T: JsonSchema>(self) -> Self {
+        self.with(|operation| operation.answer = Answer::Json(SchemaGenerator::subschema_for::<T>))
+    }
+
+    /// It answers a text.
+    pub(crate) fn answers_text(self, media_type: &'static str) -> Self {
+        self.with(|operation| operation.answer = Answer::Text(media_type))
+    }
+
+    /// Kinds of error, beside those of every request with that access.
+    pub(crate) fn fails<const N: usize>(self, errors: [ErrorCode; N]) -> Self {
+        self.with(|operation| operation.errors = errors.to_vec())
+    }
+}
+
+impl Endpoint {
+    /// The statuses of the answers that are no success. None of them is about the method, or about what cannot be read as HTTP.
+    pub(crate) fn errors(&self, operation: &Operation) -> Vec<StatusCode> {
+        // Every request may be addressed wrongly, and have a body that is wrong or does not come.
+        let mut all = vec![StatusCode::BAD_REQUEST, StatusCode::REQUEST_TIMEOUT, StatusCode::MISDIRECTED_REQUEST];
+        match self.access {
+            Access::Open => {}
+            Access::Pages if !self.json => {}
+            Access::Pages => all.extend([
+                StatusCode::UNAUTHORIZED,
+                StatusCode::FORBIDDEN,
+                StatusCode::TOO_MANY_REQUESTS,
+                StatusCode::SERVICE_UNAVAILABLE,
+            ]),
+            Access::Signed => {
+                all.extend([StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]);
+            }
+            Access::Operator => {
+                // Nothing reads a body there.
+                all.retain(|status| *status != StatusCode::REQUEST_TIMEOUT);
+                all.extend([StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE]);
+            }
+        }
+        if self.json {
+            all.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+        }
+        if self.path.contains('{') {
+            // A name that has a slash in it, say, leads elsewhere.
+            all.push(StatusCode::NOT_FOUND);
+        }
+        all.extend(operation.errors.iter().map(|code| code.status()));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}

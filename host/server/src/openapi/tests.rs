@@ -1,0 +1,80 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+#[test]
+fn a_type_that_is_read_and_written_has_one_schema() {
+    let mut schemas = Schemas::new();
+    for endpoint in endpoints() {
+        if let Some(operation) = &endpoint.operation {
+            describe(&endpoint, operation, &mut schemas);
+        }
+    }
+    let [read, written] = schemas.by_use();
+    let both = read.iter().filter_map(|(name, schema)| Some((name, schema, written.get(name)?)));
+    let mut checked = 0;
+    for (name, schema, other) in both {
+        assert_eq!(schema, other, "{name}");
+        checked += 1;
+    }
+    assert!(checked > 3, "{checked}");
+}
+
+/// Every value of a key, wherever it is.
+fn all<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get(key));
+            members.values().for_each(|member| all(member, key, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| all(item, key, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_document_has_what_openapi_asks_for() {
+    let document = openapi();
+    let mut references = Vec::new();
+    all(&document, "$ref", &mut references);
+    for reference in references {
+        let place = reference.as_str().unwrap().strip_prefix('#').unwrap();
+        assert!(document.pointer(place).is_some(), "{reference}");
+    }
+    let mut ids = BTreeSet::new();
+    let paths = document["paths"].as_object().unwrap();
+    let api = endpoints().into_iter().filter(|endpoint| !["/", "/admin"].contains(&endpoint.path));
+    for endpoint in api.filter(|endpoint| !endpoint.path.starts_with("/admin/")) {
+        let method = endpoint.method.as_str().to_ascii_lowercase();
+        let operation = &paths[endpoint.path][&method];
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id.to_owned()), "{id} twice");
+        assert_eq!(operation["requestBody"].is_object(), endpoint.json, "{id}");
+        let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let named: Vec<&str> = parameters
+            .iter()
+            .filter(|parameter| parameter["in"] == "path")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(named, names(endpoint.path).collect::<Vec<_>>(), "{id}");
+        assert!(parameters.iter().all(|it| it["schema"].is_object() != it["content"].is_object()), "{id}");
+        let responses = operation["responses"].as_object().unwrap();
+        assert_eq!(responses.keys().filter(|status| status.starts_with('2')).count(), 1, "{id}");
+        assert!(responses.values().all(|response| response["description"].is_string()), "{id}");
+        let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+        let security = operation["security"].as_array().unwrap();
+        assert!(security.iter().flat_map(|one| one.as_object().unwrap().keys()).all(|name| schemes.contains_key(name)));
+    }
+    assert_eq!(ids.len(), paths.values().map(|methods| methods.as_object().unwrap().len()).sum::<usize>());
+}
+
+#[test]
+fn descriptions_are_for_people_who_write_clients_in_any_language() {
+    let document = openapi();
+    let mut texts = Vec::new();
+    all(&document, "description", &mut texts);
+    for text in texts.into_iter().filter_map(Value::as_str) {
+        assert!(!text.contains("](") && !text.contains("::") && !text.contains('\n'), "{text}");
+        assert!(text.ends_with('.'), "{text}");
+    }
+}

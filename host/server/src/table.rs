@@ -1,0 +1,226 @@
+//! All there is.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::handler::Handler;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bg_charms::api::ErrorCode::{Authorization, NotFound, Unfit};
+use bg_charms::api::{self, ErrorCode, path};
+use bg_charms::{Acl, CharmShow, DeployRequest, Deployed, SetRequest};
+use bg_poller::{Counters, Outcome, Registration};
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderValue};
+
+use crate::admin::Operator;
+use crate::answer::Failure;
+use crate::app::App;
+use crate::endpoint::{Access, Endpoint, Row};
+use crate::form::RegistrationForm;
+use crate::metrics::Measured;
+use crate::options::{BODY, DEPLOY_BODY, REGISTRATION_BODY, VALUE_BODY};
+use crate::unsigned::Unsigned;
+use crate::{admin, button, charms, metrics, openapi, registrations, spaces};
+
+/// The script of the button, for pages of every origin; the path that its users write.
+const UPDATER: &str = "/ct-updater.js";
+/// Where monitoring systems look.
+const METRICS: &str = "/metrics";
+
+const REGISTRATION: &str = "/api/v1/registrations/{space}/{charm}";
+const CHARMS: &str = "/api/v1/spaces/{space}/charms";
+const ACL: &str = "/api/v1/spaces/{space}/acl";
+const VALUE: &str = "/api/v1/charms/{space}/{charm}/value";
+
+/// Every endpoint, so that what must hold for all of them can be tried on all of them.
+pub fn endpoints() -> Vec<Endpoint> {
+    table().into_iter().map(|row| row.endpoint).collect()
+}
+
+/// Each row has one method; those of one path are put together.
+pub(crate) fn table() -> Vec<Row> {
+    [open(), of_registrations(), of_charms(), of_spaces(), admin::table()].into_iter().flatten().collect()
+}
+
+fn signed<H, T>(method: Method, path: &'static str, handler: H) -> Row
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    Row::new(method, path, Access::Signed, handler)
+}
+
+/// For everybody, or for the operator; without a signature.
+fn open() -> Vec<Row> {
+    let button = post(button::register)
+        .options(button::preflight)
+        .fallback(button::wrong_method)
+        .layer(map_response(button::allow_every_origin));
+    vec![
+        Row::new(Method::GET, path::HEALTH, Access::Open, health)
+            .does("getHealth", "Whether the server is up.")
+            .answers::<api::Health>(),
+        Row::new(Method::GET, path::OPENAPI, Access::Open, openapi::answer)
+            .does("getOpenApi", "This document.")
+            .answers::<openapi::Document>(),
+        Row::routed(Method::POST, path::BUTTON, Access::Pages, button)
+            .does("pressButton", "Registers a charm, or enables it again: what the button on a charm's page sends.")
+            .more(
+                "The original's endpoint. Anybody may send this without a signature, unless the server was started with `--registration`; \
+                 pages, from origins that the operator allows. An unsigned body is read as JSON whatever its Content-Type is. Errors are \
+                 `{\"error\": \"…\"}`, which its clients look for; only a request to a host name that is not the server's gets a problem.",
+            )
+            .reads::<RegistrationForm>(REGISTRATION_BODY)
+            .answers::<button::Registered>(),
+        Row::new(Method::GET, UPDATER, Access::Pages, button::script)
+            .does("getUpdater", "The script of the button, for pages of every origin.")
+            .answers_text(button::SCRIPT_TYPE),
+        Row::new(Method::GET, METRICS, Access::Operator, metrics)
+            .does("getMetrics", "What the service does, for monitoring systems, in the format OpenMetrics.")
+            .answers_text(metrics::MEDIA_TYPE),
+    ]
+}
+
+fn of_registrations() -> Vec<Row> {
+    vec![
+        signed(Method::GET, path::REGISTRATIONS, registrations::list)
+            .does("listRegistrations", "All registrations, with the revision from which to wait for changes.")
+            .answers::<api::Registrations>()
+            .fails([Authorization]),
+        signed(Method::POST, path::REGISTRATIONS, registrations::register)
+            .does("register", "Registers a charm, or enables it again.")
+            .more("The charm must have a stream that a poll can be sent to, such as `bgUpdater`.")
+            .reads::<api::Register>(REGISTRATION_BODY)
+            .answers::<Registration>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::GET, path::CHANGES, registrations::changes)
+            .does("waitForChanges", "The revision of the registrations, when it is another than `after`.")
+            .more("If nothing changes, it is answered after 20 s all the same.")
+            .query::<u64>("after", "The revision that is known; 0 if it is left out.")
+            .answers::<api::Revision>()
+            .fails([Authorization]),
+        signed(Method::PATCH, REGISTRATION, registrations::set_disabled)
+            .does("setDisabled", "Disables a registration, or enables it again.")
+            .reads::<api::SetDisabled>(REGISTRATION_BODY)
+            .answers::<Registration>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::DELETE, REGISTRATION, registrations::remove)
+            .does("removeRegistration", "Removes a registration. The charm itself stays.")
+            .answers::<api::Removed>()
+            .fails([Authorization]),
+        signed(Method::PUT, "/api/v1/registrations/{space}/{charm}/interval", registrations::set_interval)
+            .does("setInterval", "Sets the interval at which a charm asks to be polled.")
+            .reads::<api::SetInterval>(REGISTRATION_BODY)
+            .answers::<Registration>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::RUNS, registrations::record)
+            .does("recordRuns", "Notes polls that ended before anything was sent to the charm.")
+            .reads::<api::Runs>(BODY)
+            .fails([Authorization]),
+        signed(Method::PUT, "/api/v1/integrations/{id}/list", registrations::prepare_list)
+            .does("prepareList", "Makes the list of an integration's charms in the system space, if there is none.")
+            .fails([Authorization]),
+    ]
+}
+
+fn of_charms() -> Vec<Row> {
+    vec![
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}", charms::shape)
+            .does("getShape", "What a charm is made of: its name, its cells and its streams.")
+            .answers::<api::Shape>()
+            .fails([Authorization, NotFound]),
+        signed(Method::GET, VALUE, charms::value)
+            .does("getValue", "What is at a path of a charm. A secret is answered as such, without its value.")
+            .json_query::<Vec<String>>("path", "The name of a cell, then object keys or array indices.")
+            .answers::<api::Value>()
+            .fails([Authorization, NotFound]),
+        signed(Method::PUT, VALUE, charms::set)
+            .does("setValue", "Sets a value in a cell of a charm.")
+            .reads::<SetRequest>(VALUE_BODY)
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/runs", charms::runs)
+            .does("listRuns", "The newest runs of a charm, newest first.")
+            .query::<u64>("limit", "How many at most: 20 if it is left out, never more than 1,000.")
+            .answers::<api::Runs>()
+            .fails([Authorization, NotFound]),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/counters", charms::counters)
+            .does("getCounters", "What all runs of a charm came to since it was registered.")
+            .answers::<Counters>()
+            .fails([Authorization, NotFound]),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/logs", charms::logs)
+            .does("listLogs", "What a charm has logged, oldest lines first.")
+            .query::<u64>("after", "Lines after this place in the log; the newest ones if it is left out.")
+            .query::<u64>("limit", "How many at most: 100 if it is left out.")
+            .query::<bool>("wait", "Whether to wait for lines, up to 20 s, if there are none.")
+            .answers::<api::Logs>()
+            .fails([Authorization, NotFound]),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/page", charms::page)
+            .does("getPage", "A charm's page as its cells are now, without secrets.")
+            .answers::<api::Page>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/show", charms::show)
+            .does("showCharm", "A whole charm, with a mask in place of each secret.")
+            .answers::<CharmShow>()
+            .fails([Authorization, NotFound]),
+        signed(Method::POST, "/api/v1/charms/{space}/{charm}/trigger", charms::trigger)
+            .does("trigger", "Sends an event to a stream of a charm, and answers when its handler is done.")
+            .more("What the handler came to is in the outcome: one that failed is a success of this request.")
+            .reads::<api::Trigger>(BODY)
+            .answers::<Outcome>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, "/api/v1/charms/{space}/{charm}/refresh", charms::refresh)
+            .does("refreshToken", "Renews the OAuth token in a charm's cell `auth`.")
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, "/api/v1/charms/{space}/{charm}/secret", charms::secret)
+            .does("getSecret", "A secret of a charm, for the egress gate of a service with access to its space.")
+            .reads::<api::SecretPath>(BODY)
+            .answers::<api::SecretText>()
+            .fails([Authorization, NotFound, Unfit]),
+    ]
+}
+
+fn of_spaces() -> Vec<Row> {
+    vec![
+        signed(Method::GET, CHARMS, spaces::charms)
+            .does("listCharms", "The charms of a space, oldest first.")
+            .answers::<api::Charms>()
+            .fails([Authorization]),
+        signed(Method::POST, CHARMS, spaces::deploy)
+            .does("deploy", "Deploys a charm into a space, or replaces the program of one.")
+            .more("A space that is not there is made, with the caller as its owner. The same charm once more keeps its cells.")
+            .reads::<DeployRequest>(DEPLOY_BODY)
+            .answers::<Deployed>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::GET, ACL, spaces::acl)
+            .does("getAcl", "The access list of a space: who may do what there.")
+            .answers::<Acl>()
+            .fails([Authorization]),
+        signed(Method::PUT, ACL, spaces::set_acl)
+            .does("setAcl", "Sets what one subject may do in a space, and answers the whole list.")
+            .reads::<api::SetAcl>(BODY)
+            .answers::<Acl>()
+            .fails([Authorization, Unfit]),
+    ]
+}
+
+/// `GET /api/health`
+async fn health(_: Unsigned) -> Response {
+    let health = api::Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    Json(health).into_response()
+}
+
+/// `GET /metrics`
+async fn metrics(State(app): State<Arc<App>>, operator: Operator) -> Response {
+    let registrations = match app.counts.get(&operator.handle).await {
+        Ok(counts) => admin::by_state(&counts),
+        Err(error) => return Failure::from(error).into_response(),
+    };
+    let measured = Measured { registrations, database: app.runtime.size() };
+    match app.activity.metrics().encode(&measured, app.polling.as_deref()) {
+        Ok(text) => ([(CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE))], text).into_response(),
+        Err(error) => Failure::of(ErrorCode::Unavailable, error).into_response(),
+    }
+}
