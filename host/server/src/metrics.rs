@@ -314,7 +314,7 @@ mod tests {
 
     fn encoded() -> String {
         let measured = Measured { registrations: vec![(RegistrationState::Failing, 7)], database: 4096 };
-        let polling = Polling::new(Gauges::default().into(), mpsc::channel(1).0, Duration::from_secs(60), None);
+        let polling = Polling::new(Gauges::default().into(), mpsc::channel(1).0, Duration::from_mins(1), None);
         metrics().encode(&measured, Some(&polling)).unwrap()
     }
 
