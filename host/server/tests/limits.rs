@@ -75,7 +75,7 @@ async fn what_is_no_http_closes_one_connection_and_harms_no_other() {
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
         b"POST /api/integrations/bg HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        &[b"GET / HTTP/1.1\r\nHost: localhost\r\nx: ".as_slice(), &vec![b'x'; 70_000], b"\r\n\r\n"].concat(),
+        &[b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nx: ".as_slice(), &vec![b'x'; 70_000], b"\r\n\r\n"].concat(),
     ] {
         let mut stream = TcpStream::connect(fixture.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
