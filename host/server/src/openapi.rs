@@ -29,7 +29,7 @@ const TOKEN: &str = "loginToken";
 
 const ABOUT: &str = "The charm runtime API of bg-wasm-host: registrations, charms and spaces. All bodies are JSON. Errors are problem details (RFC \
     9457); a request that cannot be read as HTTP is answered by a status alone, such as 431 for a header that is too large. Members that are not \
-    described are ignored, unless the schema says that there may be none. Times are milliseconds since 1970, and 0 is never.";
+    described are ignored, unless the schema says that there may be none. Integers are written without a fraction. Times are milliseconds since 1970, and 0 is never.";
 
 const ABOUT_SIGNATURE: &str = "An HTTP message signature (RFC 9421) in the headers `Signature-Input` and `Signature`, by an Ed25519 key. It covers \
     exactly `@method`, `@authority`, `@path`, `@query` and `content-digest`; the header `Content-Digest` (RFC 9530) has the `sha-256` of the body, \
