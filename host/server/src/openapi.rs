@@ -36,7 +36,7 @@ const ABOUT_SIGNATURE: &str = "An HTTP message signature (RFC 9421) in the heade
     also of an empty one. Its parameters are `created`, `expires` (at most 60 s later), `nonce` (16 to 128 characters, for one request only), \
     `keyid` (the signer's `did:key`), `alg=\"ed25519\"` and `tag=\"bg-wasm-host\"`. What the signer may do is in the access lists of spaces.";
 
-const ABOUT_TOKEN: &str = "The operator's login token, which `serve` and `run` print when they start, or which `BG_WASM_HOST_LOGIN_TOKEN` sets. \
+const ABOUT_TOKEN: &str = "The operator's login token, which the server prints when it starts, unless `BG_WASM_HOST_LOGIN_TOKEN` sets one. \
     Whoever has it may do everything.";
 
 /// Any document of this kind.
