@@ -17,7 +17,7 @@ use crate::{AccessLevel, Acl, Subject};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeployRequest {
     /// The name of the source file, which tells its language: `counter.tsx`.
-    #[schemars(regex(pattern = r"\.(ts|tsx|js|jsx|mts|mjs)$"))]
+    #[schemars(regex(pattern = r"[^/]\.(ts|tsx|js|jsx|mts|mjs)$"))]
     pub file_name: String,
     /// Its text.
     pub source: String,

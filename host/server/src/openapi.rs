@@ -29,14 +29,14 @@ const TOKEN: &str = "loginToken";
 
 const ABOUT: &str = "The charm runtime API of bg-wasm-host: registrations, charms and spaces. All bodies are JSON. Errors are problem details (RFC \
     9457); a request that cannot be read as HTTP is answered by a status alone, such as 431 for a header that is too large. Members that are not \
-    described are ignored, unless the schema says that there may be none. Times are milliseconds since 1970, and 0 is never.";
+    described are ignored, unless the schema says that there may be none. Integers are written without a fraction. Times are milliseconds since 1970, and 0 is never.";
 
 const ABOUT_SIGNATURE: &str = "An HTTP message signature (RFC 9421) in the headers `Signature-Input` and `Signature`, by an Ed25519 key. It covers \
     exactly `@method`, `@authority`, `@path`, `@query` and `content-digest`; the header `Content-Digest` (RFC 9530) has the `sha-256` of the body, \
     also of an empty one. Its parameters are `created`, `expires` (at most 60 s later), `nonce` (16 to 128 characters, for one request only), \
     `keyid` (the signer's `did:key`), `alg=\"ed25519\"` and `tag=\"bg-wasm-host\"`. What the signer may do is in the access lists of spaces.";
 
-const ABOUT_TOKEN: &str = "The operator's login token, which `serve` and `run` print when they start, or which `BG_WASM_HOST_LOGIN_TOKEN` sets. \
+const ABOUT_TOKEN: &str = "The operator's login token, which the server prints when it starts, unless `BG_WASM_HOST_LOGIN_TOKEN` sets one. \
     Whoever has it may do everything.";
 
 /// Any document of this kind.

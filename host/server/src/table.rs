@@ -64,7 +64,7 @@ fn open() -> Vec<Row> {
             .does("getHealth", "Whether the server is up.")
             .answers::<api::Health>(),
         Row::new(Method::GET, path::OPENAPI, Access::Open, openapi::answer)
-            .does("getOpenApi", "This document.")
+            .does("getOpenApi", "What this API is, as an OpenAPI document.")
             .answers::<openapi::Document>(),
         Row::routed(Method::POST, path::BUTTON, Access::Pages, button)
             .does("pressButton", "Registers a charm, or enables it again: what the button on a charm's page sends.")

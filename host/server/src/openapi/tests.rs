@@ -1,5 +1,8 @@
 use std::collections::BTreeSet;
 
+use bg_identity::Identity;
+use boon::Compiler;
+
 use super::*;
 
 #[test]
@@ -77,4 +80,36 @@ fn descriptions_are_for_people_who_write_clients_in_any_language() {
         assert!(!text.contains("](") && !text.contains("::") && !text.contains('\n'), "{text}");
         assert!(text.ends_with('.'), "{text}");
     }
+}
+
+#[test]
+fn names_have_the_patterns_that_the_document_gives_them() {
+    const DOCUMENT: &str = "http://server.example/openapi.json";
+    let mut compiler = Compiler::new();
+    compiler.add_resource(DOCUMENT, openapi()).unwrap();
+    let mut schemas = boon::Schemas::new();
+    let [did, subject, charm, integration] = ["SpaceDid", "Subject", "CharmId", "IntegrationId"]
+        .map(|name| compiler.compile(&format!("{DOCUMENT}#/components/schemas/{name}"), &mut schemas).unwrap());
+    for number in 0..500 {
+        let text = Value::from(Identity::from_passphrase(&number.to_string()).did().as_str());
+        assert!(schemas.validate(&text, did).is_ok() && schemas.validate(&text, subject).is_ok(), "{text}");
+        let text = Value::from(CharmId::for_content(number.to_string().as_bytes()).as_str());
+        assert!(schemas.validate(&text, charm).is_ok(), "{text}");
+    }
+    for (text, schema, is_one) in [
+        ("*", subject, true),
+        ("*", did, false),
+        ("did:key:z6Mk", did, false),
+        ("did:web:example.com", did, false),
+        ("fid1:a-B_7", charm, true),
+        ("fid1:", charm, false),
+        ("baedrei", charm, false),
+        ("Google.Calendar_v2", integration, true),
+        ("-rf", integration, false),
+        ("a/b", integration, false),
+        ("a\n", integration, false),
+    ] {
+        assert_eq!(schemas.validate(&Value::from(text), schema).is_ok(), is_one, "{text}");
+    }
+    assert!("a\n".parse::<IntegrationId>().is_err() && "a".parse::<SpaceDid>().is_err());
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use bg_test_support::HttpReply;
 use boon::{Compiler, SchemaIndex, Schemas};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ADDRESS: &str = "http://server.example/api/openapi.json";
 
@@ -25,7 +25,8 @@ pub struct Operation {
     pub body: Option<Value>,
     /// Where its schema is in the document.
     pub body_at: String,
-    /// Whether a signature makes a difference, and whether the operator's token does.
+    /// Who may do it: anybody, whoever signs, the operator.
+    pub open: bool,
     pub signed: bool,
     pub token: bool,
     responses: Value,
@@ -116,6 +117,7 @@ impl Operation {
             parameters: parameters.iter().map(Parameter::read).collect(),
             body,
             body_at: format!("{at}/requestBody/content/application~1json/schema"),
+            open: allowed.is_empty() || allowed.contains(&json!({})),
             signed: allowed.iter().any(|one| one.get("messageSignature").is_some()),
             token: allowed.iter().any(|one| one.get("loginToken").is_some()),
             responses: described["responses"].clone(),

@@ -92,11 +92,10 @@ impl Trial<'_> {
 
     /// Who may do it.
     fn sender(&mut self) -> Sender {
-        match (self.operation.signed, self.operation.token) {
-            (true, _) => *self.random.one_of(&[Sender::Owner, Sender::Operator]),
-            (false, true) => Sender::Operator,
-            (false, false) => Sender::Nobody,
-        }
+        let Operation { open, signed, token, .. } = *self.operation;
+        let all = [(open, Sender::Nobody), (signed, Sender::Owner), (token, Sender::Operator)];
+        let may: Vec<Sender> = all.into_iter().filter(|(may, _)| *may).map(|(_, sender)| sender).collect();
+        *self.random.one_of(&may)
     }
 
     fn push(&mut self, what: impl Into<String>, request: Request) {

@@ -95,7 +95,7 @@ impl Scene {
                 "path",
                 vec![json!(["count"]), json!(["auth", "token"]), json!(["auth"]), json!([]), json!(["none", "x"])],
             ),
-            ("fileName", vec![json!(counter.file_name), json!("a.js"), json!(".mts")]),
+            ("fileName", vec![json!(counter.file_name), json!("a.js"), json!("lib/a.mts")]),
             ("source", vec![json!(counter.source), json!("export default 7;"), json!("(")]),
             ("getSecret/path", vec![json!(["auth", "token"]), json!(["auth"]), json!(["count"]), json!([])]),
             ("intervalMs", vec![json!(300_000), Value::Null, json!(100), json!(604_800_000)]),
