@@ -1,5 +1,7 @@
-//! The tables of `docs/operating.md`, made from the program's own arguments, keys, limits and outcomes: `UPDATE_DOCS=1 cargo test --bins
+//! The tables of `docs/operating.md` and `docs/reference.md`, made from the program's own arguments, keys, limits and outcomes: `UPDATE_DOCS=1 cargo test --bins
 //! reference` writes them, and without that the test compares.
+
+mod authors;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,7 +14,7 @@ use crate::args::Cli;
 use crate::{config, limits};
 
 /// Where each kind of outcome is documented.
-const OUTCOMES: &str = include_str!("../../poller/src/outcome.rs");
+const OUTCOMES: &str = include_str!("../../../poller/src/outcome.rs");
 
 /// A cell of a table in Markdown.
 fn cell(text: &str) -> String {
@@ -127,32 +129,38 @@ fn outcomes() -> String {
     text
 }
 
-#[test]
-fn the_operators_guide_has_every_command_option_key_limit_and_outcome() {
-    let mut all = Cli::command();
-    all.build();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operating.md");
-    let text = std::fs::read_to_string(&path).unwrap();
+/// Puts tables between their marks, with `UPDATE_DOCS`; else they must be there already.
+fn put(path: &Path, tables: &[(&str, String)]) {
+    let text = std::fs::read_to_string(path).unwrap();
     let mut whole = text.clone();
-    for (name, table) in [
-        ("options of every command", of_every_command(&all)),
-        ("options of services", of_services(&all)),
-        ("limits", limits()),
-        ("commands", commands(&all)),
-        ("outcomes", outcomes()),
-    ] {
+    for (name, table) in tables {
         let marks = [format!("<!-- {name}: made by a test -->\n"), format!("<!-- end of {name} -->")];
         let (before, rest) = whole.split_once(&marks[0]).unwrap_or_else(|| panic!("no mark for {name}"));
         let (_, after) = rest.split_once(&marks[1]).unwrap_or_else(|| panic!("no end of {name}"));
-        whole = [before, &marks[0], "\n", &table, "\n", &marks[1], after].concat();
+        whole = [before, &marks[0], "\n", table, "\n", &marks[1], after].concat();
     }
     let update = std::env::var_os("UPDATE_DOCS").is_some();
     if update {
-        std::fs::write(&path, &whole).unwrap();
+        std::fs::write(path, &whole).unwrap();
     }
     assert!(
         whole == text || update,
         "the tables in {} are not the program's; UPDATE_DOCS=1 writes them",
         path.display()
     );
+}
+
+#[test]
+fn the_operators_guide_has_every_command_option_key_limit_and_outcome() {
+    let mut all = Cli::command();
+    all.build();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operating.md");
+    let tables = [
+        ("options of every command", of_every_command(&all)),
+        ("options of services", of_services(&all)),
+        ("limits", limits()),
+        ("commands", commands(&all)),
+        ("outcomes", outcomes()),
+    ];
+    put(&path, &tables);
 }

@@ -1,0 +1,116 @@
+//! The tables of `docs/reference.md`, made from the documentation of the manifest's fields and of the contract.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::put;
+
+const MANIFEST: &str = include_str!("../../../manifest/src/manifest.rs");
+const CONTRACT: [&str; 2] =
+    [include_str!("../../../../wit/integration.wit"), include_str!("../../../../wit/values.wit")];
+
+/// A cell of a table in Markdown. Angle brackets stand in code alone.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+/// The documentation in front of each line of a source that has some, with that line.
+fn documented(source: &str) -> Vec<(String, &str)> {
+    let (mut found, mut doc) = (Vec::new(), Vec::new());
+    for line in source.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            doc.extend(Some(text.trim()).filter(|text| !text.is_empty()));
+        } else if line.starts_with('@') || line.starts_with("#[") {
+            // Belongs to what follows.
+        } else {
+            if !doc.is_empty() && !line.is_empty() {
+                found.push((doc.join(" "), line));
+            }
+            doc.clear();
+        }
+    }
+    found
+}
+
+fn manifest() -> String {
+    let mut text = String::new();
+    for (of, heading) in
+        [("About", "`[integration]`"), ("HttpEntry", "`[[http]]`, up to 64"), ("ConfigKey", "`[config.KEY]`, up to 64")]
+    {
+        let fields = MANIFEST.split(&format!("pub struct {of} {{")).nth(1).unwrap().split("\n}").next().unwrap();
+        let _ = writeln!(text, "| {heading} | | |\n|---|---|---|");
+        let mut may_be_left_out = false;
+        for line in fields.lines().map(str::trim) {
+            may_be_left_out = match line {
+                line if line.starts_with("#[serde") => line.contains("default"),
+                line if line.starts_with("///") => false,
+                _ => may_be_left_out,
+            };
+            let Some((name, _)) = line.strip_prefix("pub ").and_then(|field| field.split_once(':')) else { continue };
+            let (doc, _) = documented(fields).into_iter().find(|(_, found)| *found == line).unwrap();
+            let must = if may_be_left_out { "" } else { "must be there" };
+            let _ = writeln!(text, "| `{name}` | {must} | {} |", cell(&doc));
+        }
+        text.push('\n');
+    }
+    text.pop();
+    text
+}
+
+/// What a line of the contract declares.
+enum Declared<'a> {
+    /// An interface, a world or a resource.
+    Scope(&'a str, &'a str),
+    /// A type that is made of others.
+    Type(&'a str, &'a str),
+    Function(&'a str),
+    Case(&'a str),
+}
+
+fn declared(line: &str) -> Declared<'_> {
+    let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let name = rest.split([' ', '=', '{']).next().unwrap_or_default();
+    match kind {
+        "interface" | "world" | "resource" => Declared::Scope(kind, name),
+        "variant" | "record" | "enum" | "type" => Declared::Type(kind, name),
+        _ if line.contains(": func(") => Declared::Function(line),
+        _ => Declared::Case(line),
+    }
+}
+
+fn contract() -> String {
+    let mut text = String::new();
+    for source in CONTRACT {
+        for (doc, line) in documented(source) {
+            let doc = cell(&doc);
+            let _ = match declared(line) {
+                Declared::Scope("resource", name) => writeln!(text, "| resource `{name}` | {doc} |"),
+                Declared::Scope(kind, name) => {
+                    writeln!(
+                        text,
+                        "\n### {} `{name}`\n\n{doc}\n\n| | |\n|---|---|",
+                        kind[..1].to_uppercase() + &kind[1..]
+                    )
+                }
+                Declared::Type(kind, name) => writeln!(text, "| {kind} `{name}` | {doc} |"),
+                Declared::Function(line) => writeln!(text, "| `{}` | {doc} |", line.trim_end_matches(';')),
+                Declared::Case(line) if line.starts_with("package ") => Ok(()),
+                Declared::Case(line) => writeln!(text, "| … `{}` | {doc} |", line.trim_end_matches(',')),
+            };
+        }
+    }
+    text.trim_start().to_owned()
+}
+
+#[test]
+fn the_reference_has_every_field_of_the_manifest_and_all_of_the_contract() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference.md");
+    let (manifest, contract) = (manifest(), contract());
+    assert!(manifest.matches("must be there").count() >= 4 && manifest.contains("`interval`"), "{manifest}");
+    for part in
+        ["export is-valid-charm: func(charm: borrow<charm>)", "World `integration`", "… `not-found`", "has-stream"]
+    {
+        assert!(contract.contains(part), "{contract}");
+    }
+    put(&path, &[("manifest", manifest), ("contract", contract)]);
+}
