@@ -132,7 +132,11 @@ fn the_list_is_kept_up_to_date_and_a_registration_is_controlled_from_it() {
     browser.wait_for_text("Removed; it is polled no more.");
     browser.wait_for_text("No charm is registered yet.");
     assert_eq!(host.command(["list"]).unwrap().success().unwrap().stdout.lines().count(), 1);
-    desk.end();
+    // A page whose server is gone does not look as if it were up to date.
+    let Desk { browser, service, .. } = desk;
+    assert_eq!(browser.text_of("#live"), "Live");
+    service.terminate().unwrap().success().unwrap();
+    browser.wait_for_text("Connection lost");
 }
 
 #[test]

@@ -37,16 +37,27 @@ function replace(html) {
   if (fresh.tagName === "TR") fresh.classList.add("changed");
 }
 
+// What is shown may be old, and says so.
+function lost(is) {
+  button.classList.toggle("lost", is);
+  button.textContent = is ? "Connection lost" : "Live";
+}
+
 function listen() {
   if (source || main.dataset.live === undefined || document.hidden || button.getAttribute("aria-pressed") !== "true") return;
   source = new EventSource(main.dataset.live);
+  source.addEventListener("open", () => lost(false));
   source.addEventListener("part", (event) => replace(event.data));
   source.addEventListener("gone", () => location.reload());
   // A browser tries again by itself, unless the answer was an error: then the session has ended, most likely.
-  source.addEventListener("error", () => { if (source?.readyState === EventSource.CLOSED) location.reload(); });
+  source.addEventListener("error", () => {
+    if (source?.readyState === EventSource.CLOSED) location.reload();
+    else lost(true);
+  });
 }
 
 function stop() {
+  lost(false);
   source?.close();
   source = null;
 }

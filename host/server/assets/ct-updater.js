@@ -8,7 +8,8 @@
 // the end, the latter with the reason in `detail.error`.
 "use strict";
 (() => {
-  const home = document.currentScript?.src ?? location.href;
+  // A module (`type="module"`) does not know where it comes from.
+  const home = document.currentScript?.src;
   const patience = 20000;
 
   const style = new CSSStyleSheet();
@@ -69,11 +70,12 @@
       if (this.getAttribute("state") === "pending") return;
       const charmId = this.#given("charm-id", "piece-id");
       const [space, integration] = [this.#given("space"), this.getAttribute("integration") ?? undefined];
-      const asked = { "charm-id": charmId, space, integration };
+      const server = this.getAttribute("api-url") ?? home;
+      const asked = { "charm-id": charmId, space, integration, "api-url": server };
       const missing = Object.keys(asked).filter((name) => !asked[name]);
       if (missing.length > 0) return this.#fail(`the page does not say: ${missing.join(", ")}`);
       this.#show("pending", "Registering…");
-      const url = new URL("/api/integrations/bg", this.getAttribute("api-url") ?? home);
+      const url = new URL("/api/integrations/bg", server);
       try {
         // No Content-Type of JSON: for that, a browser would ask the server first.
         const body = JSON.stringify({ charmId, space, integration });

@@ -169,15 +169,9 @@ impl Metrics {
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", version);
         let seconds = || Unit::Seconds;
-        registry.register("polls", "Polls that ended, by outcome", self.polls.clone());
-        registry.register_with_unit("poll_duration", "How long polls took", seconds(), self.durations.clone());
-        registry.register_with_unit(
-            "poll_lateness",
-            "How long after they were due polls started",
-            seconds(),
-            self.lateness.clone(),
-        );
+        // Where another process polls, nothing is counted here, and zeros would say that nothing is polled.
         if let Some(polling) = polling {
+            self.register_polls(registry);
             register_polling(registry, polling);
         }
         let registrations = Family::<State, Gauge<u64, AtomicU64>>::default();
@@ -221,6 +215,19 @@ impl Metrics {
         let mut text = String::new();
         text::encode(&mut text, &whole)?;
         Ok(text)
+    }
+}
+
+impl Metrics {
+    fn register_polls(&self, registry: &mut Registry) {
+        registry.register("polls", "Polls that ended, by outcome", self.polls.clone());
+        registry.register_with_unit("poll_duration", "How long polls took", Unit::Seconds, self.durations.clone());
+        registry.register_with_unit(
+            "poll_lateness",
+            "How long after they were due polls started",
+            Unit::Seconds,
+            self.lateness.clone(),
+        );
     }
 }
 

@@ -100,8 +100,15 @@ pub(crate) struct Origins {
 
 /// A page that may not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("pages of {0} may not register charms here; to allow it, start the server with --allow-origin {0}")]
-pub(crate) struct OriginRefused(String);
+pub(crate) enum OriginRefused {
+    #[error("pages of {0} may not register charms here; to allow it, start the server with --allow-origin {0}")]
+    Origin(Origin),
+    #[error(
+        "this page has no origin, as a file or a sandboxed frame has none, and may not register charms here; open it over HTTP, from an origin \
+         that the server allows (--allow-origin)"
+    )]
+    None,
+}
 
 impl Origins {
     pub(crate) fn new(allowed: Vec<AllowedOrigin>, local: bool) -> Self {
@@ -118,15 +125,10 @@ impl Origins {
         let is_named = |origin: &Origin| self.allowed.contains(&AllowedOrigin::One(origin.clone()));
         match origin {
             Some(origin) if is_named(&origin) || (self.local && origin.is_loopback()) => Ok(Some(text.clone())),
-            _ => Err(OriginRefused(shown(text))),
+            Some(origin) => Err(OriginRefused::Origin(origin)),
+            None => Err(OriginRefused::None),
         }
     }
-}
-
-/// What a client said, in an error: only what an origin can have.
-fn shown(text: &str) -> String {
-    let fits = text.len() <= 300 && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { text.to_owned() } else { "an origin that is none".to_owned() }
 }
 
 #[cfg(test)]
@@ -199,6 +201,8 @@ mod tests {
         }
         let error = Origins::new(vec![], true).check(&Source::Other("https://a.example".into())).unwrap_err();
         assert!(error.to_string().contains("--allow-origin https://a.example"), "{error}");
+        let error = Origins::new(vec![], true).check(&Source::Other("null".into())).unwrap_err();
+        assert!(error.to_string().contains("open it over HTTP"), "{error}");
         for text in ["", "example.com", "https://a.example/path", "ftp://a.example", "https://*"] {
             let error = text.parse::<AllowedOrigin>().unwrap_err().to_string();
             assert!(error.contains("https://charms.example.com"), "{text}: {error}");

@@ -42,7 +42,7 @@ struct TableRow {
     name: String,
     component: String,
     paused: bool,
-    standing: &'static str,
+    standing: String,
     registrations: String,
     calls: u64,
     requests: u64,
@@ -53,33 +53,40 @@ async fn table(app: &App, handle: &LocalHandle) -> Result<String, RuntimeError> 
     let registered = counts::by_integration(&app.counts.get(handle).await?);
     let with_component = app.polling.as_deref().map(Polling::integrations).unwrap_or_default();
     let standings = app.polling.as_deref().map(|polling| polling.gauges().integrations()).unwrap_or_default();
-    let row = |owner: &Owner, name: String, component: String, standing: Option<Standing>, registrations: String| {
-        let (calls, egress) = (app.activity.calls_of(owner), app.activity.egress_of(owner));
-        TableRow {
-            link: link(owner),
-            name,
-            component,
-            paused: standing.is_some_and(|standing| standing.paused),
-            standing: if standing.is_some() { "works" } else { "" },
-            registrations,
-            calls: calls.iter().map(|(_, totals)| totals.calls).sum(),
-            requests: egress.allowed + egress.denied + egress.would_deny,
-            denied: egress.denied + egress.would_deny,
-        }
-    };
+    let row =
+        |owner: &Owner, name: String, component: String, standing: Option<Standing>, says: String, registrations| {
+            let (calls, egress) = (app.activity.calls_of(owner), app.activity.egress_of(owner));
+            TableRow {
+                link: link(owner),
+                name,
+                component,
+                paused: standing.is_some_and(|standing| standing.paused),
+                standing: says,
+                registrations,
+                calls: calls.iter().map(|(_, totals)| totals.calls).sum(),
+                requests: egress.allowed + egress.denied + egress.would_deny,
+                denied: egress.denied + egress.would_deny,
+            }
+        };
     let count = |id: &IntegrationId| registered.get(id).copied().unwrap_or(0).to_string();
     let mut rows = Vec::new();
     for view in &with_component {
         let about = &view.manifest.integration;
         let component = format!("{} {}", view.file.file_name().unwrap_or_default().display(), about.version);
         let owner = Owner::Integration(about.id.clone());
-        rows.push(row(&owner, about.id.to_string(), component, standings.get(&about.id).copied(), count(&about.id)));
+        let standing = standings.get(&about.id).copied();
+        let withheld = match (view.withheld.len(), view.asked.len()) {
+            (0, _) => "works".to_owned(),
+            (withheld, asked) => format!("works; {withheld} of {asked} that it asks for not granted"),
+        };
+        rows.push(row(&owner, about.id.to_string(), component, standing, withheld, count(&about.id)));
     }
-    rows.push(row(&Owner::Charms, CHARMS.to_owned(), "script.wasm".to_owned(), None, String::new()));
+    rows.push(row(&Owner::Charms, CHARMS.to_owned(), "script.wasm".to_owned(), None, String::new(), String::new()));
     let is_known = |id: &IntegrationId| with_component.iter().any(|view| view.manifest.integration.id == *id);
     for id in registered.keys().filter(|id| !is_known(id)).take(MOST_WITHOUT) {
         let owner = Owner::Integration(id.clone());
-        rows.push(row(&owner, id.to_string(), "none".to_owned(), None, count(id)));
+        let says = if app.polling.is_some() { "polled without being asked for" } else { "" };
+        rows.push(row(&owner, id.to_string(), "none".to_owned(), None, says.to_owned(), count(id)));
     }
     Ok(page::part(&Table { rows }))
 }
@@ -99,7 +106,7 @@ pub(super) async fn all(State(app): State<Arc<App>>, operator: Operator) -> Resp
     }
 }
 
-/// `GET /admin/integrations/events`
+/// `GET /admin/all-integrations/events`: not below the address of an integration that may be called `events`
 pub(super) async fn all_events(State(app): State<Arc<App>>, operator: Operator) -> Response {
     let Operator { handle, headers } = operator;
     live::events(app.clone(), headers, move || {

@@ -41,7 +41,7 @@ pub(crate) fn table() -> Vec<Row> {
         Row::new(Method::GET, "/admin/charms/{space}/{charm}/remove", operator, actions::ask_to_remove),
         Row::new(Method::POST, "/admin/charms/{space}/{charm}/remove", operator, actions::remove),
         Row::new(Method::GET, "/admin/integrations", operator, integrations::all),
-        Row::new(Method::GET, "/admin/integrations/events", operator, integrations::all_events),
+        Row::new(Method::GET, "/admin/all-integrations/events", operator, integrations::all_events),
         Row::new(Method::GET, "/admin/integrations/{id}", operator, integrations::page),
         Row::new(Method::GET, "/admin/integrations/{id}/events", operator, integrations::events),
         Row::new(Method::GET, "/admin/handlers", operator, integrations::handlers),
