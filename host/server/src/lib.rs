@@ -1,10 +1,11 @@
-//! The HTTP server of bg-wasm-host: a local charm runtime, offered as the Charm Runtime API, and the endpoint at which the
-//! original's pages register charms.
+//! The HTTP server of bg-wasm-host: a local charm runtime, offered as the Charm Runtime API; the endpoint at which the original's pages register
+//! charms, and the button that does so; an admin page and metrics for the operator.
 //!
 //! | who may | endpoints |
 //! |---|---|
-//! | anybody | `GET /api/health`, `GET /api/openapi.json`; `POST /api/integrations/bg`, from pages of any origin |
-//! | whoever signs, within the access lists of spaces | everything under `/api/v1/`; the wire types are `bg_charms::api` |
+//! | anybody | `GET /api/health`, `GET /api/openapi.json`, `GET /ct-updater.js`, the login page; `POST /api/integrations/bg`, also from pages of origins that the operator allows, unless the [policy](RegistrationPolicy) says otherwise |
+//! | whoever signs, within the access lists of spaces; the operator, with the login token | everything under `/api/v1/`; the wire types are `bg_charms::api` |
+//! | the operator, with the login token or in a session | everything under `/admin`, `GET /metrics` |
 //!
 //! Every endpoint is a row of one table, of which the router, the [OpenAPI document](openapi()) and the tests are made. It speaks HTTP/1.1, so it
 //! belongs on a loopback address, behind a proxy, or has a certificate. Whatever a client sends, it gets an answer of the 4xx kind that says what is
