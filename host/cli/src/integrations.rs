@@ -334,6 +334,10 @@ impl Loaded {
         }
     }
 
+    pub(crate) fn id(&self) -> &IntegrationId {
+        self.plan.id()
+    }
+
     /// Whether its code was compiled before.
     pub(crate) fn is_from_cache(&self) -> bool {
         matches!(self.component.origin(), Origin::Cached)

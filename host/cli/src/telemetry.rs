@@ -46,6 +46,7 @@ const LAST: Duration = Duration::from_secs(3);
 /// Where spans go; once it is [started](Self::start).
 pub(crate) struct Telemetry {
     endpoint: Url,
+    resource: Resource,
     provider: SdkTracerProvider,
     queue: mpsc::Receiver<SpanData>,
     dropped: Arc<AtomicU64>,
@@ -65,8 +66,9 @@ impl Telemetry {
         let dropped = Arc::<AtomicU64>::default();
         let resource = Resource::builder().with_service_name(service_name()).build();
         let processor = Queue { sender, dropped: dropped.clone() };
-        let provider = SdkTracerProvider::builder().with_resource(resource).with_span_processor(processor).build();
-        Some(Self { endpoint, provider, queue, dropped })
+        let provider =
+            SdkTracerProvider::builder().with_resource(resource.clone()).with_span_processor(processor).build();
+        Some(Self { endpoint, resource, provider, queue, dropped })
     }
 
     pub(crate) fn tracer(&self) -> SdkTracer {
@@ -76,7 +78,7 @@ impl Telemetry {
     /// Begins to send. Must be called within a tokio runtime.
     pub(crate) fn start(self) -> anyhow::Result<Sending> {
         // The provider lives on in the tracer.
-        let Self { endpoint, provider: _, queue, dropped } = self;
+        let Self { endpoint, resource, provider: _, queue, dropped } = self;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls()?)
             .redirect(reqwest::redirect::Policy::none())
@@ -85,15 +87,14 @@ impl Telemetry {
             .context("cannot set up the client for traces")?;
         let mut traces = endpoint.clone();
         traces.set_path(&format!("{}/v1/traces", endpoint.path().trim_end_matches('/')));
-        let exporter = opentelemetry_otlp::SpanExporter::builder()
+        let mut exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .with_http_client(Client(client))
             .with_endpoint(traces.as_str())
             .with_timeout(SENDING)
             .build()
             .context("cannot set up the export of traces")?;
-        let mut exporter = exporter;
-        exporter.set_resource(&Resource::builder().with_service_name(service_name()).build());
+        exporter.set_resource(&resource);
         tracing::info!("traces go to {traces}");
         let end = CancellationToken::new();
         let task = tokio::spawn(send(exporter, queue, dropped, end.clone()));

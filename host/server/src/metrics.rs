@@ -171,8 +171,7 @@ impl Metrics {
         let seconds = || Unit::Seconds;
         // Where another process polls, nothing is counted here, and zeros would say that nothing is polled.
         if let Some(polling) = polling {
-            self.register_polls(registry);
-            register_polling(registry, polling);
+            self.register_polling(registry, polling);
         }
         let registrations = Family::<State, Gauge<u64, AtomicU64>>::default();
         for (state, count) in &measured.registrations {
@@ -216,10 +215,8 @@ impl Metrics {
         text::encode(&mut text, &whole)?;
         Ok(text)
     }
-}
 
-impl Metrics {
-    fn register_polls(&self, registry: &mut Registry) {
+    fn register_polling(&self, registry: &mut Registry, polling: &Polling) {
         registry.register("polls", "Polls that ended, by outcome", self.polls.clone());
         registry.register_with_unit("poll_duration", "How long polls took", Unit::Seconds, self.durations.clone());
         registry.register_with_unit(
@@ -228,22 +225,23 @@ impl Metrics {
             Unit::Seconds,
             self.lateness.clone(),
         );
+        let gauges = polling.gauges();
+        gauge(registry, "polls_running", "Polls that are under way", None, gauges.running());
+        gauge(registry, "polls_queued", "Charms that are due and wait for a place", None, gauges.queued());
+        let paused = Family::<Integration, Gauge<u64, AtomicU64>>::default();
+        let left_out = Family::<Integration, Gauge<u64, AtomicU64>>::default();
+        for (integration, standing) in gauges.integrations() {
+            let label = Integration { integration: integration.to_string() };
+            paused.get_or_create(&label).set(u64::from(standing.paused));
+            left_out.get_or_create(&label).set(standing.left_out);
+        }
+        registry.register(
+            "integration_paused",
+            "1 if an integration is paused, since its component keeps failing",
+            paused,
+        );
+        registry.register("integration_left_out", "Enabled charms that an integration's last list left out", left_out);
     }
-}
-
-fn register_polling(registry: &mut Registry, polling: &Polling) {
-    let gauges = polling.gauges();
-    gauge(registry, "polls_running", "Polls that are under way", None, gauges.running());
-    gauge(registry, "polls_queued", "Charms that are due and wait for a place", None, gauges.queued());
-    let paused = Family::<Integration, Gauge<u64, AtomicU64>>::default();
-    let left_out = Family::<Integration, Gauge<u64, AtomicU64>>::default();
-    for (integration, standing) in gauges.integrations() {
-        let label = Integration { integration: integration.to_string() };
-        paused.get_or_create(&label).set(u64::from(standing.paused));
-        left_out.get_or_create(&label).set(standing.left_out);
-    }
-    registry.register("integration_paused", "1 if an integration is paused, since its component keeps failing", paused);
-    registry.register("integration_left_out", "Enabled charms that an integration's last list left out", left_out);
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>, value: u64) {

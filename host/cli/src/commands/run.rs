@@ -80,7 +80,7 @@ pub(crate) async fn run(
         options.intervals = reload::intervals(&loaded);
     }
     let (requests, asked) = mpsc::channel(REQUESTS);
-    let known = loaded.iter().map(|loaded| loaded.followed().manifest.integration.id).collect();
+    let known = loaded.iter().map(|loaded| loaded.id().clone()).collect();
     options.on_poll = Some(activity.poll_hook(known));
     let polling = Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval);
     let polling = Arc::new(polling);

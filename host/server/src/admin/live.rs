@@ -62,7 +62,7 @@ impl Shown {
         for Part { id, html, by, within } in parts {
             let fingerprint = self.hasher.hash_one(by.as_ref().unwrap_or(&html));
             let is_new = self.parts.get(&id) != Some(&fingerprint);
-            if is_new && !within.is_some_and(|outer| whole.contains(&outer.to_owned())) {
+            if is_new && !within.is_some_and(|outer| whole.iter().any(|id| id == outer)) {
                 changed.push(html);
                 whole.push(id.clone());
             }
