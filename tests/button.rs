@@ -1,10 +1,9 @@
 //! `<ct-updater>`, on pages of other origins, in a real browser.
 
-use bg_test_support::{FakeSite, Running, TestHost};
+use bg_test_support::{Browser, ELSEWHERE, FakeSite, Running, TestHost};
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, ELSEWHERE};
-use crate::common::{SOON, deploy, fixture, host};
+use crate::common::{SOON, deploy, fixture, host, pictures};
 
 fn serve(host: &TestHost, options: &[&str]) -> (Running, String) {
     let mut server = host.spawn([&["serve", "--listen", "127.0.0.1:0"], options].concat()).unwrap();
@@ -40,7 +39,7 @@ fn press(browser: &Browser, url: &str) -> (String, String) {
 
 #[test]
 fn the_button_registers_its_charm_from_pages_that_may() {
-    let Some(browser) = Browser::start() else { return };
+    let Some(browser) = Browser::start(pictures()) else { return };
     let host = host();
     let site = FakeSite::start().unwrap();
     let elsewhere = site.base_url().replace("127.0.0.1", ELSEWHERE);
@@ -78,7 +77,7 @@ fn the_button_registers_its_charm_from_pages_that_may() {
 
 #[test]
 fn the_button_says_why_it_may_not_or_cannot() {
-    let Some(browser) = Browser::start() else { return };
+    let Some(browser) = Browser::start(pictures()) else { return };
     let host = host();
     let site = FakeSite::start().unwrap();
     let elsewhere = site.base_url().replace("127.0.0.1", ELSEWHERE);

@@ -17,6 +17,11 @@ pub(crate) fn host() -> TestHost {
     TestHost::new(env!("CARGO_BIN_EXE_bg-wasm-host")).unwrap().env("BG_WASM_HOST_CACHE", cache)
 }
 
+/// Where pictures of pages are left, for people to look at.
+pub(crate) fn pictures() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots")
+}
+
 /// The built guests; builds them if need be.
 fn guests() -> &'static bg_build::Dist {
     static GUESTS: OnceLock<bg_build::Dist> = OnceLock::new();

@@ -43,16 +43,21 @@ function lost(is) {
   button.textContent = is ? "Connection lost" : "Live";
 }
 
+// Loads the page anew; if that has just been done, and did not help, after a while.
+function again() {
+  setTimeout(() => location.reload(), Math.max(0, 5000 - performance.now()));
+}
+
 function listen() {
   if (source || main.dataset.live === undefined || document.hidden || button.getAttribute("aria-pressed") !== "true") return;
   source = new EventSource(main.dataset.live);
   source.addEventListener("open", () => lost(false));
   source.addEventListener("part", (event) => replace(event.data));
-  source.addEventListener("gone", () => location.reload());
+  source.addEventListener("gone", again);
   // A browser tries again by itself, unless the answer was an error: then the session has ended, most likely.
   source.addEventListener("error", () => {
-    if (source?.readyState === EventSource.CLOSED) location.reload();
-    else lost(true);
+    lost(true);
+    if (source?.readyState === EventSource.CLOSED) again();
   });
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`FakeGoogle`]: a loopback Google with a mailbox that grows, a calendar, bearer tokens and their renewal. It speaks the
 //!   JSON of Google's public API documentation and notes every request.
+//! - [`Browser`]: Debian's Chromium, as a person uses it.
 //! - [`FakeSite`]: a small web site, with documents that change, go elsewhere, fail or never come.
 //! - [`TestHost`]: the real binary, in a folder and an environment of its own.
 //! - [`HttpReply`] and [`exchange`]: a plain HTTP/1.1 client for requests that a proper client would not send.
@@ -13,6 +14,7 @@
 //! All of it is blocking and runs on threads of its own, so that it works the same in a test with or without an async
 //! runtime.
 
+mod browser;
 mod clock;
 mod disk;
 mod google;
@@ -25,6 +27,7 @@ mod raw;
 mod site;
 mod writes;
 
+pub use browser::{Browser, ELSEWHERE, Key};
 pub use clock::SteppedClock;
 pub use disk::SmallDisk;
 pub use google::{Authorization, FakeGoogle, SeenRequest};

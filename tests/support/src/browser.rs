@@ -1,36 +1,43 @@
 //! A real browser: Debian's Chromium, without a screen.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use bg_test_support::available;
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
-use fantoccini::key::Key;
+use fantoccini::elements::Element;
+use fantoccini::error::{CmdError, ErrorStatus};
+pub use fantoccini::key::Key;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::common::SOON;
+use crate::available;
 
 const DRIVER: &str = "chromedriver";
+/// How long to wait for what should come at once: generous, since a test must not fail because a machine is slow.
+const SOON: Duration = Duration::from_mins(1);
+/// Between two looks at a page.
+const PAUSE: Duration = Duration::from_millis(50);
 /// A host name that is nobody's (RFC 2606), and leads to this machine in these browsers.
-pub(crate) const ELSEWHERE: &str = "pages.example";
+pub const ELSEWHERE: &str = "pages.example";
 
 /// A browser with a window, and nothing remembered; closed when dropped.
-pub(crate) struct Browser {
+pub struct Browser {
     driver: Child,
     client: Option<Client>,
     runtime: Runtime,
+    pictures: PathBuf,
 }
 
 impl Browser {
-    /// Starts one; installs it first, if that is needed and allowed. None if there is none to be had.
+    /// Starts one; installs it first, if that is needed and allowed. None if there is none to be had. What it takes
+    /// [pictures](Self::screenshot) of goes into the folder `pictures`.
     #[track_caller]
-    pub(crate) fn start() -> Option<Self> {
+    pub fn start(pictures: impl Into<PathBuf>) -> Option<Self> {
         available(installed())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut driver = Command::new(DRIVER)
@@ -64,66 +71,89 @@ impl Browser {
             builder.capabilities(capabilities.as_object().unwrap().clone());
             builder.connect(&format!("http://127.0.0.1:{port}")).await.unwrap()
         });
-        Some(Self { driver, client: Some(client), runtime })
+        Some(Self { driver, client: Some(client), runtime, pictures: pictures.into() })
     }
 
     fn client(&self) -> &Client {
         self.client.as_ref().expect("it is there until it is dropped")
     }
 
-    pub(crate) fn go(&self, url: &str) {
+    /// Opens a page.
+    pub fn go(&self, url: &str) {
         self.runtime.block_on(self.client().goto(url)).unwrap();
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The address of the page that is open.
+    pub fn url(&self) -> String {
         self.runtime.block_on(self.client().current_url()).unwrap().to_string()
     }
 
-    /// The value of a script's `return`.
-    pub(crate) fn js(&self, script: &str) -> Value {
-        self.runtime.block_on(self.client().execute(script, Vec::new())).unwrap()
+    /// The value of a script's `return`. If the page is left meanwhile, the script runs once more, in the next one.
+    #[track_caller]
+    pub fn js(&self, script: &str) -> Value {
+        let run = || self.runtime.block_on(self.client().execute(script, Vec::new()));
+        self.settled(run).unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// The answer once there is one from a page that stays: a page that keeps itself up to date is loaded anew, or has an element replaced, at
+    /// any time. `ask` must change nothing.
+    fn settled<T>(&self, ask: impl Fn() -> Result<T, CmdError>) -> Result<T, CmdError> {
+        let until = Instant::now() + SOON;
+        loop {
+            match ask() {
+                Err(error) if is_passing(&error) && Instant::now() < until => std::thread::sleep(PAUSE),
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Does something with the first element that fits, once there is one. If it is replaced before anything was done, it is done with the new one.
+    #[track_caller]
+    fn with(&self, selector: &str, act: impl AsyncFn(Element) -> Result<(), CmdError>) {
+        let find = async || act(self.client().find(Locator::Css(selector)).await?).await;
+        let done = self.settled(|| self.runtime.block_on(find()));
+        done.unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
     }
 
     /// All text that a person sees.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.text_of("body")
     }
 
     /// The text of the first element that fits, as a person sees it; empty if there is none.
-    pub(crate) fn text_of(&self, selector: &str) -> String {
+    pub fn text_of(&self, selector: &str) -> String {
         let found = self.js(&format!("return document.querySelector({})?.innerText ?? ''", json!(selector)));
         found.as_str().unwrap_or_default().to_owned()
     }
 
-    pub(crate) fn count(&self, selector: &str) -> u64 {
+    /// How many elements fit.
+    pub fn count(&self, selector: &str) -> u64 {
         self.js(&format!("return document.querySelectorAll({}).length", json!(selector))).as_u64().unwrap()
     }
 
     /// Presses the mouse's button on an element, which must be where a person could.
-    pub(crate) fn click(&self, selector: &str) {
-        let clicked = self.runtime.block_on(async { self.client().find(Locator::Css(selector)).await?.click().await });
-        clicked.unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
+    #[track_caller]
+    pub fn click(&self, selector: &str) {
+        self.with(selector, async |element| element.click().await);
     }
 
     /// Puts the cursor into a field and types.
-    pub(crate) fn type_into(&self, selector: &str, text: &str) {
-        let typed = self.runtime.block_on(async {
-            let field = self.client().find(Locator::Css(selector)).await?;
+    #[track_caller]
+    pub fn type_into(&self, selector: &str, text: &str) {
+        self.with(selector, async |field| {
             field.clear().await?;
             field.send_keys(text).await
         });
-        typed.unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
     }
 
-    pub(crate) fn choose(&self, selector: &str, value: &str) {
-        let chosen = self
-            .runtime
-            .block_on(async { self.client().find(Locator::Css(selector)).await?.select_by_value(value).await });
-        chosen.unwrap_or_else(|error| panic!("{selector}: {error}"));
+    /// Chooses one of a field's values.
+    #[track_caller]
+    pub fn choose(&self, selector: &str, value: &str) {
+        self.with(selector, async |field| field.select_by_value(value).await);
     }
 
     /// Presses keys, one after the other, wherever the focus is.
-    pub(crate) fn press(&self, keys: impl IntoIterator<Item: Into<char>>) {
+    pub fn press(&self, keys: impl IntoIterator<Item: Into<char>>) {
         for key in keys {
             let value = key.into();
             let press =
@@ -133,7 +163,7 @@ impl Browser {
     }
 
     /// Presses Tab until an element has the focus that fits.
-    pub(crate) fn tab_to(&self, selector: &str) {
+    pub fn tab_to(&self, selector: &str) {
         for _ in 0..200 {
             self.press([Key::Tab]);
             if self.js(&format!("return document.activeElement?.matches({}) === true", json!(selector))) == true {
@@ -145,34 +175,33 @@ impl Browser {
 
     /// Waits until a condition holds.
     #[track_caller]
-    pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let until = Instant::now() + SOON;
         while !holds(self) {
             assert!(Instant::now() < until, "{what} does not come; the page at {} is:\n{}", self.url(), self.text());
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(PAUSE);
         }
     }
 
     /// Waits until a person sees this text.
     #[track_caller]
-    pub(crate) fn wait_for_text(&self, text: &str) {
+    pub fn wait_for_text(&self, text: &str) {
         self.wait(text, |browser| browser.text().contains(text));
     }
 
     /// Prefers dark colours, or light ones.
-    pub(crate) fn dark(&self, dark: bool) {
+    pub fn dark(&self, dark: bool) {
         let value = if dark { "dark" } else { "light" };
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
         let command = DevTools { cmd: "Emulation.setEmulatedMedia", params: features };
         self.runtime.block_on(self.client().issue_cmd(command)).unwrap();
     }
 
-    /// Keeps what a person sees as a picture, for people to look at, in the folder for what tests leave behind.
-    pub(crate) fn screenshot(&self, name: &str) {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-        std::fs::create_dir_all(&folder).unwrap();
+    /// Keeps what a person sees as a picture, for people to look at.
+    pub fn screenshot(&self, name: &str) {
+        std::fs::create_dir_all(&self.pictures).unwrap();
         let png = self.runtime.block_on(self.client().screenshot()).unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+        std::fs::write(self.pictures.join(format!("{name}.png")), png).unwrap();
     }
 }
 
@@ -185,6 +214,18 @@ impl Drop for Browser {
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+    }
+}
+
+/// Whether it is of a page, or of an element, that has just made way for the next; nothing was done then.
+fn is_passing(error: &CmdError) -> bool {
+    let CmdError::Standard(error) = error else { return false };
+    match error.error {
+        ErrorStatus::NoSuchElement | ErrorStatus::StaleElementReference | ErrorStatus::DetachedShadowRoot => true,
+        // For these the driver has no error of its own.
+        _ => ["aborted by navigation", "execution context", "target frame detached", "loader has changed"]
+            .iter()
+            .any(|text| error.message.contains(text)),
     }
 }
 
