@@ -173,6 +173,13 @@ fn responses(endpoint: &Endpoint, operation: &Operation, schemas: &mut Schemas) 
     }
     for status in endpoint.errors(operation) {
         all[status.as_str()] = refusal(endpoint, status, schemas);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            all[status.as_str()]["headers"] = json!({ "Retry-After": {
+                "description": "After how many seconds to try again.",
+                "required": true,
+                "schema": { "type": "integer", "minimum": 1 },
+            } });
+        }
     }
     all
 }
@@ -213,7 +220,7 @@ fn meaning(status: StatusCode) -> &'static str {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body has another Content-Type than application/json.",
         StatusCode::MISDIRECTED_REQUEST => "The request is addressed to a host name that is not this server's.",
         StatusCode::UNPROCESSABLE_ENTITY => "The charm cannot be used so.",
-        StatusCode::TOO_MANY_REQUESTS => "The client does too much; the text says how long to wait.",
+        StatusCode::TOO_MANY_REQUESTS => "The client does too much; the header says how long to wait.",
         StatusCode::SERVICE_UNAVAILABLE => "The charm runtime failed; the same request may work later.",
         _ => "The request was not done.",
     }
