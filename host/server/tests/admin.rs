@@ -167,8 +167,9 @@ async fn pages_load_nothing_from_elsewhere_and_run_no_script_of_their_own() {
     let requests = operator_requests(&fixture).await;
     let bearer = format!("Bearer {TOKEN}");
     let pages = requests.iter().filter(|(method, path)| *method == Method::GET && !path.ends_with("/events"));
+    let pages = pages.map(|(_, path)| path.as_str()).filter(|path| path.starts_with("/admin"));
     let mut seen = 0;
-    for (_, path) in pages.filter(|(_, path)| path.starts_with("/admin")) {
+    for path in pages.chain(["/admin/login"]) {
         let reply = fixture.send("GET", path, &[("Authorization", &bearer)], "");
         let policy = reply.header("content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
@@ -176,6 +177,11 @@ async fn pages_load_nothing_from_elsewhere_and_run_no_script_of_their_own() {
         let text = reply.text();
         for bad in ["<style", " style=", " onclick", " onload", "javascript:", "http://", "https://", "=\"//"] {
             assert!(!text.contains(bad), "{bad} in {path}: {text}");
+        }
+        let title = text.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+        assert!(title.ends_with(" · bg-wasm-host") && !title.starts_with(' '), "{path}: {title}");
+        for one in ["<!doctype html>", "/admin/style.css", "/admin/icon.svg", "<script src=", "<main id=\"main\""] {
+            assert_eq!(text.matches(one).count(), 1, "{one} in {path}: {text}");
         }
         seen += 1;
     }
