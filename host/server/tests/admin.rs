@@ -162,6 +162,34 @@ async fn wrong_tokens_are_refused_and_after_some_of_them_every_try_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_sends_a_wrong_token_is_led_to_a_page_that_says_so_and_goes_on_to_where_it_was() {
+    let fixture = Fixture::start_with(options()).await;
+    let origin = own(&fixture);
+    let browser = [("Accept", "text/html,*/*;q=0.8"), ("Origin", origin.as_str())];
+    for (next, expected) in [
+        ("%2Fadmin%2Fintegrations", "/admin/login?said=wrong-token&next=%2Fadmin%2Fintegrations"),
+        ("%2Fadmin", "/admin/login?said=wrong-token"),
+        ("https%3A%2F%2Fevil.example", "/admin/login?said=wrong-token"),
+    ] {
+        let reply = fixture.send("POST", "/admin/login", &browser, format!("token=a-guess&next={next}"));
+        assert_eq!((reply.status, reply.header("location")), (303, Some(expected)), "{}", reply.text());
+        assert_eq!(reply.header("set-cookie"), None);
+        let page = fixture.send("GET", expected, &browser[..1], "");
+        assert_eq!(page.status, 200);
+        assert!(page.text().contains("That is not the login token."), "{}", page.text());
+        let kept = page.text().contains("name=\"next\" value=\"/admin/integrations\"");
+        assert_eq!(kept, expected.contains("next="), "{}", page.text());
+    }
+    // An address says nothing of its own.
+    for said in ["", "?said=", "?said=Send%20it%20to%20evil.example", "?said=wrong", "?next=wrong-token"] {
+        let page = fixture.send("GET", &format!("/admin/login{said}"), &browser[..1], "");
+        assert_eq!(page.status, 200);
+        assert!(!page.text().contains("role=\"alert\"") && !page.text().contains("evil"), "{}", page.text());
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_load_nothing_from_elsewhere_and_run_no_script_of_their_own() {
     let fixture = Fixture::start_with(options()).await;
     let requests = operator_requests(&fixture).await;

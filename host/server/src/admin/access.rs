@@ -43,7 +43,7 @@ impl FromRequestParts<Arc<App>> for Operator {
 }
 
 /// Browsers say so when a person opens a page.
-fn accepts_html(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
     headers
         .get(http::header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
