@@ -190,6 +190,44 @@ async fn a_browser_that_sends_a_wrong_token_is_led_to_a_page_that_says_so_and_go
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_nothing_a_person_sees_a_page_that_leads_to_the_list_and_a_program_a_problem() {
+    let fixture = Fixture::start_with(options()).await;
+    let cookie = log_in(&fixture);
+    let logged_in = [("Accept", "text/html,*/*;q=0.8"), ("Cookie", cookie.as_str())];
+    let stranger = &logged_in[..1];
+    let page = fixture.send("GET", "/nothing", stranger, "");
+    let text = page.text();
+    assert!(text.contains("<h1>Not found</h1>") && text.contains("<a href=\"/admin\">"), "{text}");
+    assert!(!text.contains("Log out") && !text.contains("/admin/integrations"), "{text}");
+    for path in ["/nothing", "/admin/nothing", "/admin/integrations/", "/administer", "/api", "/a%3Cb%3E?c=%3Cd%3E"] {
+        for headers in [stranger, &logged_in] {
+            let reply = fixture.send("GET", path, headers, "");
+            // To everybody, of everything, the same.
+            assert_eq!((reply.status, reply.text()), (404, text.clone()), "{path} {headers:?}");
+            assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+            assert!(
+                reply.header("content-security-policy").unwrap().starts_with("default-src 'none'; script-src 'self'")
+            );
+        }
+        for (method, headers) in [("GET", &[][..]), ("GET", &[("Accept", "*/*")]), ("POST", stranger)] {
+            let reply = fixture.send(method, path, headers, "");
+            assert_eq!((reply.status, code(&reply)), (404, "not-found".into()), "{method} {path} {headers:?}");
+        }
+    }
+    let reply = fixture.send("GET", "/api/v1/nothing", stranger, "");
+    assert_eq!((reply.status, code(&reply)), (404, "not-found".into()));
+    // What names no charm is found by nobody either; to others, it is one of the pages for which one logs in.
+    let reply = fixture.send("GET", "/admin/charms/did:key:z6Mk/x", &logged_in, "");
+    assert_eq!((reply.status, reply.text()), (404, text.clone()));
+    assert_eq!(fixture.send("GET", "/admin/charms/did:key:z6Mk/x", stranger, "").status, 303);
+    for path in ["/", "/admin/"] {
+        let reply = fixture.send("GET", path, &[], "");
+        assert_eq!((reply.status, reply.header("location")), (303, Some("/admin")), "{path}");
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_load_nothing_from_elsewhere_and_run_no_script_of_their_own() {
     let fixture = Fixture::start_with(options()).await;
     let requests = operator_requests(&fixture).await;
