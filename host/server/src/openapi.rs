@@ -214,7 +214,7 @@ fn meaning(status: StatusCode) -> &'static str {
         StatusCode::BAD_REQUEST => "The request is wrong; the text says what is.",
         StatusCode::UNAUTHORIZED => "The signature or the token is missing or wrong.",
         StatusCode::FORBIDDEN => "Whoever asks may not do this.",
-        StatusCode::NOT_FOUND => "There is no such charm, or nothing at this path.",
+        StatusCode::NOT_FOUND => "There is no such charm or space, or nothing at this path.",
         StatusCode::REQUEST_TIMEOUT => "The body did not arrive in time.",
         StatusCode::PAYLOAD_TOO_LARGE => "The body is too large.",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body has another Content-Type than application/json.",

@@ -190,7 +190,7 @@ fn of_spaces() -> Vec<Row> {
         signed(Method::GET, CHARMS, spaces::charms)
             .does("listCharms", "The charms of a space, oldest first.")
             .answers::<api::Charms>()
-            .fails([Authorization]),
+            .fails([Authorization, NotFound]),
         signed(Method::POST, CHARMS, spaces::deploy)
             .does("deploy", "Deploys a charm into a space, or replaces the program of one.")
             .more("A space that is not there is made, with the caller as its owner. The same charm once more keeps its cells.")
@@ -200,12 +200,12 @@ fn of_spaces() -> Vec<Row> {
         signed(Method::GET, ACL, spaces::acl)
             .does("getAcl", "The access list of a space: who may do what there.")
             .answers::<Acl>()
-            .fails([Authorization]),
+            .fails([Authorization, NotFound]),
         signed(Method::PUT, ACL, spaces::set_acl)
             .does("setAcl", "Sets what one subject may do in a space, and answers the whole list.")
             .reads::<api::SetAcl>(BODY)
             .answers::<Acl>()
-            .fails([Authorization, Unfit]),
+            .fails([Authorization, NotFound, Unfit]),
     ]
 }
 
