@@ -128,7 +128,7 @@ pub struct LogEntry {
 pub struct LogQuery {
     /// Those after this place, or the newest.
     pub after: Option<u64>,
-    /// How many at most. A thousand lines of a charm are kept.
+    /// How many at most; nothing waits for none. A thousand lines of a charm are kept.
     pub limit: usize,
     /// If there are none, whether to wait for some, up to [20 s](crate::api::CHANGES_WAIT_SECONDS).
     pub wait: bool,

@@ -8,7 +8,7 @@ use bg_charms::api::{ErrorCode, Problem};
 use bg_identity::http_signature::SignatureError;
 use bg_poller::RuntimeError;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
 use crate::body::BodyError;
 use crate::hosts::HostError;
@@ -17,12 +17,16 @@ use crate::rates::TooMany;
 
 /// Why a request is not answered as its client hoped.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Failure(pub(crate) Problem);
+pub(crate) struct Failure {
+    pub(crate) problem: Problem,
+    /// After how many seconds the client may try again, if that is known.
+    retry_after: Option<u64>,
+}
 
 impl Failure {
     /// An error of a kind, with the status that goes with it.
     pub(crate) fn of(code: ErrorCode, message: impl Display) -> Self {
-        Self(Problem::new(code, message.to_string()))
+        Problem::new(code, message.to_string()).into()
     }
 
     /// The request is wrong in itself.
@@ -32,22 +36,36 @@ impl Failure {
 
     /// The same with another status.
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
-        self.0.status = status;
+        self.problem.status = status;
         self
+    }
+
+    /// An answer of that status and body, with the header that tells when to try again.
+    pub(crate) fn answer(&self, status: StatusCode, body: impl IntoResponse) -> Response {
+        let mut response = (status, body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let Self(problem) = self;
         let media_type = HeaderValue::from_static(Problem::MEDIA_TYPE);
-        (problem.status, [(CONTENT_TYPE, media_type)], Json(problem)).into_response()
+        self.answer(self.problem.status, ([(CONTENT_TYPE, media_type)], Json(&self.problem)))
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self { problem, retry_after: None }
     }
 }
 
 impl From<RuntimeError> for Failure {
     fn from(error: RuntimeError) -> Self {
-        Self(Problem::from(&error))
+        Problem::from(&error).into()
     }
 }
 
@@ -75,7 +93,8 @@ impl From<BodyError> for Failure {
 
 impl From<TooMany> for Failure {
     fn from(error: TooMany) -> Self {
-        Self::invalid(error).with_status(StatusCode::TOO_MANY_REQUESTS)
+        let TooMany(seconds) = error;
+        Self { retry_after: Some(seconds), ..Self::invalid(error).with_status(StatusCode::TOO_MANY_REQUESTS) }
     }
 }
 

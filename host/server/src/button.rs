@@ -143,9 +143,9 @@ pub(crate) async fn script(_: Unsigned) -> Response {
 }
 
 fn error(failure: &Failure) -> Response {
-    let status = match failure.0.status {
+    let status = match failure.problem.status {
         StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,
     };
-    (status, Json(Refusal { error: failure.0.detail.clone() })).into_response()
+    failure.answer(status, Json(Refusal { error: failure.problem.detail.clone() }))
 }

@@ -173,6 +173,13 @@ fn responses(endpoint: &Endpoint, operation: &Operation, schemas: &mut Schemas) 
     }
     for status in endpoint.errors(operation) {
         all[status.as_str()] = refusal(endpoint, status, schemas);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            all[status.as_str()]["headers"] = json!({ "Retry-After": {
+                "description": "After how many seconds to try again.",
+                "required": true,
+                "schema": { "type": "integer", "minimum": 1 },
+            } });
+        }
     }
     all
 }
@@ -207,13 +214,13 @@ fn meaning(status: StatusCode) -> &'static str {
         StatusCode::BAD_REQUEST => "The request is wrong; the text says what is.",
         StatusCode::UNAUTHORIZED => "The signature or the token is missing or wrong.",
         StatusCode::FORBIDDEN => "Whoever asks may not do this.",
-        StatusCode::NOT_FOUND => "There is no such charm, or nothing at this path.",
+        StatusCode::NOT_FOUND => "There is no such charm or space, or nothing at this path.",
         StatusCode::REQUEST_TIMEOUT => "The body did not arrive in time.",
         StatusCode::PAYLOAD_TOO_LARGE => "The body is too large.",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body has another Content-Type than application/json.",
         StatusCode::MISDIRECTED_REQUEST => "The request is addressed to a host name that is not this server's.",
         StatusCode::UNPROCESSABLE_ENTITY => "The charm cannot be used so.",
-        StatusCode::TOO_MANY_REQUESTS => "The client does too much; the text says how long to wait.",
+        StatusCode::TOO_MANY_REQUESTS => "The client does too much; the header says how long to wait.",
         StatusCode::SERVICE_UNAVAILABLE => "The charm runtime failed; the same request may work later.",
         _ => "The request was not done.",
     }

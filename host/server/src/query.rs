@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(parameter::<KeyPath>(&uri, "path").unwrap().unwrap().0, ["a", "b c"]);
         for name in ["twice", "word"] {
             let failure = parameter::<u64>(&uri, name).unwrap_err();
-            assert!(failure.0.detail.contains(name), "{failure:?}");
+            assert!(failure.problem.detail.contains(name), "{failure:?}");
         }
         assert!(parameter::<KeyPath>(&uri, "word").is_err());
         assert_eq!(parameter::<u64>(&Uri::from_static("/x"), "after"), Ok(None));

@@ -10,9 +10,10 @@ use bg_charms::api::ErrorCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use tracing::Instrument as _;
 
+use crate::admin;
 use crate::answer::Failure;
 use crate::app::App;
 use crate::body::discard;
@@ -63,9 +64,12 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     response
 }
 
-async fn not_found(uri: Uri, _: Refused) -> Failure {
+async fn not_found(method: Method, uri: Uri, headers: HeaderMap, _: Refused) -> Response {
+    if !uri.path().starts_with("/api/") && admin::is_for_a_person(&method, &headers) {
+        return admin::not_found();
+    }
     let message = format!("there is nothing at {}; the API is under /api/v1/", uri.path());
-    Failure::of(ErrorCode::NotFound, message)
+    Failure::of(ErrorCode::NotFound, message).into_response()
 }
 
 async fn wrong_method(method: Method, uri: Uri, _: Refused) -> Failure {

@@ -143,7 +143,7 @@ fn of_charms() -> Vec<Row> {
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/runs", charms::runs)
             .does("listRuns", "The newest runs of a charm, newest first.")
-            .query::<u64>("limit", "How many at most: 20 if it is left out, never more than 1,000.")
+            .query::<u64>("limit", "How many at most: 20 if it is left out, none if it is 0, never more than 1,000.")
             .answers::<api::Runs>()
             .fails([Authorization, NotFound]),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/counters", charms::counters)
@@ -153,8 +153,11 @@ fn of_charms() -> Vec<Row> {
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/logs", charms::logs)
             .does("listLogs", "What a charm has logged, oldest lines first.")
             .query::<u64>("after", "Lines after this place in the log; the newest ones if it is left out.")
-            .query::<u64>("limit", "How many at most: 100 if it is left out.")
-            .query::<bool>("wait", "Whether to wait for lines, up to 20 s, if there are none.")
+            .query::<u64>("limit", "How many at most: 100 if it is left out, none if it is 0.")
+            .query::<bool>(
+                "wait",
+                "Whether to wait for lines, up to 20 s, if there are none; nothing waits where `limit` is 0.",
+            )
             .answers::<api::Logs>()
             .fails([Authorization, NotFound]),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/page", charms::page)
@@ -187,7 +190,7 @@ fn of_spaces() -> Vec<Row> {
         signed(Method::GET, CHARMS, spaces::charms)
             .does("listCharms", "The charms of a space, oldest first.")
             .answers::<api::Charms>()
-            .fails([Authorization]),
+            .fails([Authorization, NotFound]),
         signed(Method::POST, CHARMS, spaces::deploy)
             .does("deploy", "Deploys a charm into a space, or replaces the program of one.")
             .more("A space that is not there is made, with the caller as its owner. The same charm once more keeps its cells.")
@@ -197,12 +200,12 @@ fn of_spaces() -> Vec<Row> {
         signed(Method::GET, ACL, spaces::acl)
             .does("getAcl", "The access list of a space: who may do what there.")
             .answers::<Acl>()
-            .fails([Authorization]),
+            .fails([Authorization, NotFound]),
         signed(Method::PUT, ACL, spaces::set_acl)
             .does("setAcl", "Sets what one subject may do in a space, and answers the whole list.")
             .reads::<api::SetAcl>(BODY)
             .answers::<Acl>()
-            .fails([Authorization, Unfit]),
+            .fails([Authorization, NotFound, Unfit]),
     ]
 }
 

@@ -33,6 +33,11 @@ fn log_in(fixture: &Fixture) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
+/// Whether an answer says how many seconds its client is to wait.
+fn waits(reply: &HttpReply) -> bool {
+    reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().unwrap() >= 1)
+}
+
 /// All pages and actions for the operator alone, filled in for a charm.
 async fn operator_requests(fixture: &Fixture) -> Vec<(Method, String)> {
     let charm = fixture.deploy(&my_space()).await;
@@ -142,8 +147,10 @@ async fn wrong_tokens_are_refused_and_after_some_of_them_every_try_waits() {
     assert!(replies[0].text().contains("That is not the login token."), "{}", replies[0].text());
     assert_eq!(replies[0].status, 403);
     let last = replies.pop().unwrap();
-    assert_eq!(last.status, 429);
-    assert!(last.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().unwrap() >= 1));
+    assert_eq!((last.status, waits(&last)), (429, true));
+    // The API counts the same tries.
+    let reply = fixture.send("GET", "/api/v1/registrations", &[("Authorization", "Bearer guess")], "");
+    assert_eq!((reply.status, waits(&reply)), (429, true));
     // Who knows it is not kept out by others who guess.
     assert_eq!(try_token(TOKEN).status, 303);
     // And nobody is sent to another server from here.
@@ -155,13 +162,80 @@ async fn wrong_tokens_are_refused_and_after_some_of_them_every_try_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_sends_a_wrong_token_is_led_to_a_page_that_says_so_and_goes_on_to_where_it_was() {
+    let fixture = Fixture::start_with(options()).await;
+    let origin = own(&fixture);
+    let browser = [("Accept", "text/html,*/*;q=0.8"), ("Origin", origin.as_str())];
+    for (next, expected) in [
+        ("%2Fadmin%2Fintegrations", "/admin/login?said=wrong-token&next=%2Fadmin%2Fintegrations"),
+        ("%2Fadmin", "/admin/login?said=wrong-token"),
+        ("https%3A%2F%2Fevil.example", "/admin/login?said=wrong-token"),
+    ] {
+        let reply = fixture.send("POST", "/admin/login", &browser, format!("token=a-guess&next={next}"));
+        assert_eq!((reply.status, reply.header("location")), (303, Some(expected)), "{}", reply.text());
+        assert_eq!(reply.header("set-cookie"), None);
+        let page = fixture.send("GET", expected, &browser[..1], "");
+        assert_eq!(page.status, 200);
+        assert!(page.text().contains("That is not the login token."), "{}", page.text());
+        let kept = page.text().contains("name=\"next\" value=\"/admin/integrations\"");
+        assert_eq!(kept, expected.contains("next="), "{}", page.text());
+    }
+    // An address says nothing of its own.
+    for said in ["", "?said=", "?said=Send%20it%20to%20evil.example", "?said=wrong", "?next=wrong-token"] {
+        let page = fixture.send("GET", &format!("/admin/login{said}"), &browser[..1], "");
+        assert_eq!(page.status, 200);
+        assert!(!page.text().contains("role=\"alert\"") && !page.text().contains("evil"), "{}", page.text());
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_nothing_a_person_sees_a_page_that_leads_to_the_list_and_a_program_a_problem() {
+    let fixture = Fixture::start_with(options()).await;
+    let cookie = log_in(&fixture);
+    let logged_in = [("Accept", "text/html,*/*;q=0.8"), ("Cookie", cookie.as_str())];
+    let stranger = &logged_in[..1];
+    let page = fixture.send("GET", "/nothing", stranger, "");
+    let text = page.text();
+    assert!(text.contains("<h1>Not found</h1>") && text.contains("<a href=\"/admin\">"), "{text}");
+    assert!(!text.contains("Log out") && !text.contains("/admin/integrations"), "{text}");
+    for path in ["/nothing", "/admin/nothing", "/admin/integrations/", "/administer", "/api", "/a%3Cb%3E?c=%3Cd%3E"] {
+        for headers in [stranger, &logged_in] {
+            let reply = fixture.send("GET", path, headers, "");
+            // To everybody, of everything, the same.
+            assert_eq!((reply.status, reply.text()), (404, text.clone()), "{path} {headers:?}");
+            assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+            assert!(
+                reply.header("content-security-policy").unwrap().starts_with("default-src 'none'; script-src 'self'")
+            );
+        }
+        for (method, headers) in [("GET", &[][..]), ("GET", &[("Accept", "*/*")]), ("POST", stranger)] {
+            let reply = fixture.send(method, path, headers, "");
+            assert_eq!((reply.status, code(&reply)), (404, "not-found".into()), "{method} {path} {headers:?}");
+        }
+    }
+    let reply = fixture.send("GET", "/api/v1/nothing", stranger, "");
+    assert_eq!((reply.status, code(&reply)), (404, "not-found".into()));
+    // What names no charm is found by nobody either; to others, it is one of the pages for which one logs in.
+    let reply = fixture.send("GET", "/admin/charms/did:key:z6Mk/x", &logged_in, "");
+    assert_eq!((reply.status, reply.text()), (404, text.clone()));
+    assert_eq!(fixture.send("GET", "/admin/charms/did:key:z6Mk/x", stranger, "").status, 303);
+    for path in ["/", "/admin/"] {
+        let reply = fixture.send("GET", path, &[], "");
+        assert_eq!((reply.status, reply.header("location")), (303, Some("/admin")), "{path}");
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_load_nothing_from_elsewhere_and_run_no_script_of_their_own() {
     let fixture = Fixture::start_with(options()).await;
     let requests = operator_requests(&fixture).await;
     let bearer = format!("Bearer {TOKEN}");
     let pages = requests.iter().filter(|(method, path)| *method == Method::GET && !path.ends_with("/events"));
+    let pages = pages.map(|(_, path)| path.as_str()).filter(|path| path.starts_with("/admin"));
     let mut seen = 0;
-    for (_, path) in pages.filter(|(_, path)| path.starts_with("/admin")) {
+    for path in pages.chain(["/admin/login"]) {
         let reply = fixture.send("GET", path, &[("Authorization", &bearer)], "");
         let policy = reply.header("content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
@@ -169,6 +243,11 @@ async fn pages_load_nothing_from_elsewhere_and_run_no_script_of_their_own() {
         let text = reply.text();
         for bad in ["<style", " style=", " onclick", " onload", "javascript:", "http://", "https://", "=\"//"] {
             assert!(!text.contains(bad), "{bad} in {path}: {text}");
+        }
+        let title = text.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+        assert!(title.ends_with(" · bg-wasm-host") && !title.starts_with(' '), "{path}: {title}");
+        for one in ["<!doctype html>", "/admin/style.css", "/admin/icon.svg", "<script src=", "<main id=\"main\""] {
+            assert_eq!(text.matches(one).count(), 1, "{one} in {path}: {text}");
         }
         seen += 1;
     }
@@ -267,7 +346,7 @@ async fn a_client_that_registers_without_end_waits_and_is_told_so() {
     let replies: Vec<HttpReply> = (0..200).map(|_| fixture.send("POST", "/api/integrations/bg", &[], &body)).collect();
     assert_eq!(replies[0].status, 200);
     let refused = replies.iter().find(|reply| reply.status != 200).unwrap();
-    assert_eq!(refused.status, 429);
+    assert_eq!((refused.status, waits(refused)), (429, true));
     assert!(error(refused).contains("try again in"), "{}", error(refused));
     // The signed ones of services are not counted.
     let owner = space_identity("my-space");

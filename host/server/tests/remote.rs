@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use bg_charms::{AccessLevel, DeployRequest, LogQuery, RemoteRuntime, SetRequest, Spaces, Subject};
-use bg_identity::{CharmId, Identity, SYSTEM_SPACE_NAME, space_identity, system_space};
+use bg_identity::{CharmId, Identity, SYSTEM_SPACE_NAME, space_did, space_identity, system_space};
 use bg_poller::{CharmRef, CharmRuntime, Lookup, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use common::{Fixture, counter, my_space};
 use serde_json::json;
@@ -174,6 +174,14 @@ async fn errors_are_the_same_at_both_sides() {
         operator.trigger(&charm, "nothing", &json!({})).await
     );
     assert_eq!(remote.refresh_auth(&charm).await, operator.refresh_auth(&charm).await);
+    let nowhere = space_did("nowhere");
+    assert_eq!(remote.charms(&nowhere).await, operator.charms(&nowhere).await);
+    assert_eq!(remote.acl(&nowhere).await, operator.acl(&nowhere).await);
+    let [there, here] = [
+        remote.set_acl(&nowhere, &Subject::Anyone, None).await,
+        operator.set_acl(&nowhere, &Subject::Anyone, None).await,
+    ];
+    assert!(there.is_err() && there == here, "{there:?} {here:?}");
     let mut broken = counter();
     broken.source = "export default (".to_owned();
     assert_eq!(remote.deploy(&my_space(), &broken).await, operator.deploy(&my_space(), &broken).await);

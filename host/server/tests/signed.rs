@@ -3,7 +3,7 @@
 
 mod common;
 
-use bg_identity::Identity;
+use bg_identity::{CharmId, Identity, space_did};
 use bg_test_support::HttpReply;
 use common::{Fixture, borrowed, code, error, my_space};
 use serde_json::json;
@@ -102,6 +102,30 @@ async fn bad_input_is_answered_with_what_is_wrong() {
         assert_eq!(reply.status, status, "{method} {target}: {}", reply.text());
         assert_eq!(code(&reply), "invalid", "{method} {target}");
         assert!(error(&reply).contains(expected), "{method} {target}: {}", error(&reply));
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_not_found_and_what_is_no_name_is_wrong() {
+    let fixture = Fixture::start().await;
+    let known = my_space();
+    fixture.deploy(&known).await;
+    let (nowhere, none) = (space_did("nowhere"), CharmId::for_content(b"none"));
+    let acl = json!({ "subject": "*", "level": null }).to_string();
+    for (method, more, body) in [("GET", "charms", ""), ("GET", "acl", ""), ("PUT", "acl", acl.as_str())] {
+        let at = |space: &str| fixture.send_signed(&ann(), method, &format!("/api/v1/spaces/{space}/{more}"), body);
+        let reply = at(nowhere.as_ref());
+        assert_eq!((reply.status, code(&reply)), (404, "not-found".into()), "{method} {more}: {}", reply.text());
+        assert_eq!(reply.json().unwrap()["space"], json!(nowhere));
+        assert!(error(&reply).starts_with(&format!("there is no space {nowhere}")), "{}", error(&reply));
+        let reply = at("did:key:z6Mk");
+        assert_eq!((reply.status, code(&reply)), (400, "invalid".into()), "{method} {more}: {}", reply.text());
+    }
+    for space in [&nowhere, &known] {
+        let reply = fixture.send_signed(&ann(), "GET", &format!("/api/v1/charms/{space}/{none}"), "");
+        assert_eq!((reply.status, code(&reply)), (404, "not-found".into()), "{}", reply.text());
+        assert_eq!(error(&reply), format!("no charm {space}/{none}"));
     }
     fixture.stop().await;
 }

@@ -17,7 +17,7 @@ const TYPE: &str = "urn:bg-wasm-host:problem:";
 pub enum ErrorCode {
     /// 403: no access to a space.
     Authorization,
-    /// 404: no such charm, or no such endpoint.
+    /// 404: no such charm or space, or no such endpoint.
     NotFound,
     /// 422: the charm cannot be used so.
     Unfit,
@@ -82,7 +82,7 @@ pub struct Problem {
     pub status: StatusCode,
     /// What happened and what to do, for people.
     pub detail: String,
-    /// With `authorization`: to which space.
+    /// With `authorization`: to which space. With `not-found`: which space, if it is one that is missing.
     pub space: Option<SpaceDid>,
     /// With `not-found`: which charm.
     pub charm: Option<CharmRef>,
@@ -103,7 +103,7 @@ struct Written {
     detail: String,
     /// The kind of error.
     code: ErrorCode,
-    /// With `authorization`: to which space there is no access.
+    /// With `authorization`: to which space there is no access. With `not-found`: which space there is none of.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SpaceDid")]
     space: Option<SpaceDid>,
@@ -147,6 +147,11 @@ impl Problem {
     /// The media type of such a body.
     pub const MEDIA_TYPE: &str = "application/problem+json";
 
+    /// There is no such space.
+    pub fn no_space(space: SpaceDid, detail: impl Into<String>) -> Self {
+        Self { space: Some(space), ..Self::new(ErrorCode::NotFound, detail) }
+    }
+
     /// An error that is about nothing in particular.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { code, status: code.status(), detail: detail.into(), space: None, charm: None }
@@ -162,7 +167,8 @@ impl Problem {
             },
             (ErrorCode::NotFound, _, Some(charm)) => RuntimeError::NotFound(charm),
             (ErrorCode::Unfit, ..) => RuntimeError::Unfit(detail),
-            (ErrorCode::Invalid, ..) => RuntimeError::Invalid(detail),
+            // What a local runtime says of a space that there is none of.
+            (ErrorCode::Invalid, ..) | (ErrorCode::NotFound, Some(_), None) => RuntimeError::Invalid(detail),
             (ErrorCode::NotFound, ..) => RuntimeError::Unavailable(format!("{url}: {detail}")),
             // The text was made by this error's own display at the other side.
             (ErrorCode::Unavailable, ..) => {
@@ -222,6 +228,16 @@ mod tests {
             assert_eq!(read.detail, error.to_string());
             assert_eq!(read.into_error(&"http://localhost:8000".parse().unwrap()), error);
         }
+    }
+
+    #[test]
+    fn a_space_that_is_not_there_is_the_fault_of_who_asks_for_it_and_not_the_runtimes() {
+        let problem = Problem::no_space(space_did("none"), "there is no space");
+        assert_eq!((problem.code, problem.status.as_u16()), (ErrorCode::NotFound, 404));
+        let read: Problem = serde_json::from_value(serde_json::to_value(&problem).unwrap()).unwrap();
+        assert_eq!(read, problem);
+        let error = read.into_error(&"http://localhost:8000".parse().unwrap());
+        assert_eq!(error, RuntimeError::Invalid("there is no space".into()));
     }
 
     #[test]

@@ -30,8 +30,7 @@ impl FromRequestParts<Arc<App>> for Operator {
             let handle = app.runtime.as_actor(Actor::Operator);
             return Ok(Self { handle, headers: parts.headers.clone() });
         }
-        let is_page = parts.method == Method::GET && accepts_html(&parts.headers);
-        if is_page {
+        if is_for_a_person(&parts.method, &parts.headers) {
             let here = parts.uri.path_and_query().map_or("/admin", |here| here.as_str());
             return Err(Redirect::to(&login::address(here)).into_response());
         }
@@ -42,8 +41,13 @@ impl FromRequestParts<Arc<App>> for Operator {
     }
 }
 
+/// Whether a person opens an address in a browser.
+pub(crate) fn is_for_a_person(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::GET && accepts_html(headers)
+}
+
 /// Browsers say so when a person opens a page.
-fn accepts_html(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
     headers
         .get(http::header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())

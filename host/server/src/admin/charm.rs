@@ -13,6 +13,7 @@ use super::access::Operator;
 use super::live::{self, Part};
 use super::row::Row;
 use super::{actions, link, page, times};
+use crate::answer::Failure;
 use crate::app::App;
 use crate::query::CharmPath;
 
@@ -133,9 +134,11 @@ fn interval(app: &App, row: &OverviewRow) -> String {
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     operator: Operator,
-    CharmPath(charm): CharmPath,
+    charm: Result<CharmPath, Failure>,
     uri: Uri,
 ) -> Response {
+    // What names no charm is an address as any other at which there is nothing.
+    let Ok(CharmPath(charm)) = charm else { return page::not_found() };
     match shown(&app, &operator.handle, &charm).await {
         Ok(Some(Shown { name, summary, runs, log })) => {
             let notice = actions::notice(&uri);

@@ -17,8 +17,8 @@ use super::{actions, counts, page};
 use crate::app::App;
 use crate::unsigned::Unsigned;
 
-/// `GET /`: where people look first.
-pub(super) async fn from_root(_: Unsigned) -> Response {
+/// `GET /` and `GET /admin/`: where people look first.
+pub(super) async fn lead(_: Unsigned) -> Response {
     Redirect::to("/admin").into_response()
 }
 

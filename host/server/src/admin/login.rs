@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
 use http::{StatusCode, Uri};
 
-use super::access::{FOREIGN, Form};
+use super::access::{self, FOREIGN, Form};
 use super::{link, page};
 use crate::app::App;
 use crate::body::discard;
@@ -21,20 +21,29 @@ use crate::unsigned::Unsigned;
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage<'a> {
-    problem: Option<String>,
+    problem: Option<&'a str>,
     next: &'a str,
 }
 
+/// What is said after a try with a wrong token. Its name is in the address, so that it can say nothing else.
+const WRONG: &str = "That is not the login token.";
+const WRONG_NAME: &str = "wrong-token";
+
 /// The address of the login page, from which one goes on to `next`.
 pub(super) fn address(next: &str) -> String {
-    let next = if next == "/admin" { "" } else { next };
-    link::with_query("/admin/login", &[("next", next)])
+    address_that_says("", next)
 }
 
-/// `GET /admin/login?next=…`
+fn address_that_says(said: &str, next: &str) -> String {
+    let next = if next == "/admin" { "" } else { next };
+    link::with_query("/admin/login", &[("said", said), ("next", next)])
+}
+
+/// `GET /admin/login?said=…&next=…`
 pub(super) async fn page(uri: Uri, _: Unsigned) -> Response {
     let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    page::html(StatusCode::OK, &LoginPage { problem: None, next: next(&form) })
+    let problem = (form.get("said") == Some(WRONG_NAME)).then_some(WRONG);
+    page::html(StatusCode::OK, &LoginPage { problem, next: next(&form) })
 }
 
 fn next(form: &Form) -> &str {
@@ -54,14 +63,16 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
     };
     let form = Form::parse(&body);
     let client = app.client(&parts.extensions, &parts.headers);
-    let refused = |status, problem| page::html(status, &LoginPage { problem: Some(problem), next: next(&form) });
+    let refused = |status, problem: &str| page::html(status, &LoginPage { problem: Some(problem), next: next(&form) });
     if !app.logins.is_token(form.get("token").unwrap_or_default().trim()) {
         tracing::warn!(target: "admin", %client, "somebody tried to log in with a wrong token");
         return match app.login_rate.take(client) {
-            Ok(()) => refused(StatusCode::FORBIDDEN, "That is not the login token.".to_owned()),
+            // So that to reload the page does not send the form again.
+            Ok(()) if access::accepts_html(&parts.headers) => page::see(&address_that_says(WRONG_NAME, next(&form))),
+            Ok(()) => refused(StatusCode::FORBIDDEN, WRONG),
             Err(TooMany(seconds)) => {
                 let text = format!("Too many wrong tokens; try again in {seconds} s.");
-                ([(RETRY_AFTER, HeaderValue::from(seconds))], refused(StatusCode::TOO_MANY_REQUESTS, text))
+                ([(RETRY_AFTER, HeaderValue::from(seconds))], refused(StatusCode::TOO_MANY_REQUESTS, &text))
                     .into_response()
             }
         };
@@ -73,7 +84,7 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
         }
         Err(error) => {
             tracing::error!(%error, "no session can be begun");
-            refused(StatusCode::INTERNAL_SERVER_ERROR, "No session can be begun; the log says why.".to_owned())
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "No session can be begun; the log says why.")
         }
     }
 }

@@ -21,8 +21,9 @@ mod times;
 
 use http::Method;
 
-pub(crate) use access::Operator;
+pub(crate) use access::{Operator, is_for_a_person};
 pub(crate) use counts::{Counts, by_state};
+pub(crate) use page::not_found;
 
 use crate::endpoint::{Access, Row};
 
@@ -30,7 +31,8 @@ use crate::endpoint::{Access, Row};
 pub(crate) fn table() -> Vec<Row> {
     let (open, operator) = (Access::Open, Access::Operator);
     vec![
-        Row::new(Method::GET, "/", open, list::from_root),
+        Row::new(Method::GET, "/", open, list::lead),
+        Row::new(Method::GET, "/admin/", open, list::lead),
         Row::new(Method::GET, "/admin", operator, list::page),
         Row::new(Method::GET, "/admin/events", operator, list::events),
         Row::new(Method::GET, "/admin/charms/{space}/{charm}", operator, charm::page),

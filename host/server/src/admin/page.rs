@@ -48,6 +48,11 @@ pub(super) fn problem(status: StatusCode, title: &str, text: &str) -> Response {
     html(status, &Problem { title, text })
 }
 
+/// The answer to a person who opens an address at which there is nothing. It is the same for everybody, whether logged in or not.
+pub(crate) fn not_found() -> Response {
+    html(StatusCode::NOT_FOUND, &NotFound)
+}
+
 /// What the charm runtime could not do.
 pub(super) fn failed(error: &bg_poller::RuntimeError) -> Response {
     let status = bg_charms::api::Problem::from(error).code.status();
@@ -58,6 +63,10 @@ pub(super) fn failed(error: &bg_poller::RuntimeError) -> Response {
 pub(super) fn see(place: &str) -> Response {
     Redirect::to(place).into_response()
 }
+
+#[derive(Template)]
+#[template(path = "not_found.html")]
+struct NotFound;
 
 #[derive(Template)]
 #[template(path = "problem.html")]

@@ -81,6 +81,9 @@ impl Document {
         let Some(described) = operation.responses.get(&status) else {
             return Some(format!("the status {status} is not documented"));
         };
+        if let Some(problem) = self.wrong_headers(operation, described, reply) {
+            return Some(problem);
+        }
         let media_type = reply.header("content-type");
         let Some(content) = described["content"].as_object() else {
             return (media_type.is_some() || !reply.body.is_empty()).then(|| "it has a body".to_owned());
@@ -101,6 +104,18 @@ impl Document {
         }
         let place = format!("{}/responses/{status}/content/{}/schema", operation.at, media_type.replace('/', "~1"));
         self.problem(&place, &value)
+    }
+
+    /// What is wrong with the headers of an answer that are described.
+    fn wrong_headers(&self, operation: &Operation, described: &Value, reply: &HttpReply) -> Option<String> {
+        described["headers"].as_object()?.iter().find_map(|(name, header)| {
+            let Some(text) = reply.header(&name.to_ascii_lowercase()) else {
+                return (header["required"] == true).then(|| format!("it has no header {name}"));
+            };
+            let value = text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from);
+            let place = format!("{}/responses/{}/headers/{name}/schema", operation.at, reply.status);
+            self.problem(&place, &value).map(|problem| format!("its header {name}: {text}: {problem}"))
+        })
     }
 }
 

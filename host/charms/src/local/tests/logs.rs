@@ -75,6 +75,19 @@ async fn who_waits_for_lines_gets_them_from_other_processes_too() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_no_lines() {
+    let home = Home::new().await;
+    let charm = home.deploy(json!({})).await;
+    // From here on, time passes only while somebody waits for it.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    for after in [None, Some(0), Some(u64::MAX)] {
+        assert_eq!(logs(&home.operator(), &charm, LogQuery { after, limit: 0, wait: true }).await, []);
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
 async fn a_log_is_for_those_who_may_read_the_space_and_for_the_service() {
     let home = Home::new().await;
     let charm = home.signed("ann").deploy(&space(), &source("guest.js", json!({}))).await.unwrap().charm;
