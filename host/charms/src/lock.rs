@@ -41,7 +41,7 @@ pub struct Holder {
     pub pid: u32,
     /// What it does.
     pub role: Role,
-    /// Where it serves the database, if it does.
+    /// Where it offers the database over HTTP, if it does: a `serve` always, a `run` if it listens as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
@@ -114,7 +114,7 @@ impl DatabaseLock {
         Ok(lock)
     }
 
-    /// Says where the database is served, once that is known.
+    /// Says where the database is offered over HTTP, once that is known.
     pub fn set_url(&mut self, url: String) -> Result<(), LockError> {
         self.holder.url = Some(url);
         self.write().map_err(|error| unusable(&self.path, &error))

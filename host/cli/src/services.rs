@@ -11,8 +11,15 @@ use crate::paths::DataDir;
 pub(crate) struct Services {
     /// Who polls it.
     pub(crate) polls: Option<Holder>,
-    /// Who offers it over HTTP.
+    /// The `serve` that offers it over HTTP.
     pub(crate) serves: Option<Holder>,
+}
+
+impl Services {
+    /// Who offers it over HTTP, with the admin page, and where: a `serve`, or a `run` that listens as well.
+    pub(crate) fn listener(&self) -> Option<(&Holder, &str)> {
+        [&self.serves, &self.polls].into_iter().flatten().find_map(|holder| Some((holder, holder.url.as_deref()?)))
+    }
 }
 
 /// Finds them by the locks that they hold.

@@ -23,6 +23,9 @@ pub(super) fn of(status: &Status) -> String {
     if let Some(serves) = &services.serves {
         line("server", &serves.to_string());
     }
+    if let Some((_, url)) = services.listener() {
+        line("admin page", &format!("{url}/admin"));
+    }
     let counts: Vec<String> = status
         .states
         .iter()
