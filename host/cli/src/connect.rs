@@ -191,7 +191,8 @@ pub(crate) async fn service(
         Place::Remote(url) => {
             refuse_handler_options(handlers, &url)?;
             let database = DataDir::open(common.data_dir.as_deref())?.poll_database(&url);
-            let lock = lock(&database, Role::Run)?;
+            let mut lock = lock(&database, Role::Run)?;
+            lock.set_polled(url.to_string())?;
             let store = blocking({
                 let database = database.clone();
                 move || SqlitePollStore::open(&database)

@@ -148,13 +148,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_admin_page_that_does_not_answer_is_told() {
-        let of = |role| Some(Holder { pid: 5, role, url: Some("http://127.0.0.1:9".to_owned()) });
-        let services = Services { polls: of(Role::Run), serves: None };
+        let of = |role| Some(Holder { pid: 5, role, url: Some("http://127.0.0.1:9".to_owned()), polls: None });
+        let services = Services { polls: of(Role::Run), ..Services::default() };
         let (row, probe) = admin_page(&services).await.unwrap();
         let row = row.to_string();
         assert!(row.starts_with("weak ") && row.contains("at http://127.0.0.1:9/admin of `bg-wasm-host run`"), "{row}");
         assert_eq!(probe, None);
-        let services = Services { polls: None, serves: of(Role::Serve) };
+        let services = Services { serves: of(Role::Serve), ..Services::default() };
         assert!(admin_page(&services).await.is_none(), "that of a `serve` is told by where the runtime is");
     }
 

@@ -18,8 +18,16 @@ pub(super) fn of(status: &Status) -> String {
     };
     line("charm runtime", &status.runtime);
     let services = &status.services;
-    let polls = services.polls.as_ref().map(|holder| format!("{holder} polls"));
-    line("service", polls.as_deref().unwrap_or("none of this data directory polls; `bg-wasm-host run` would"));
+    if let Some(polls) = &services.polls {
+        line("service", &format!("{polls} polls"));
+    }
+    for one in &services.elsewhere {
+        let mend = if one.problem.is_some() { format!("; to mend it: {}", one.mend()) } else { String::new() };
+        line("service", &output::printable(&format!("{one}{mend}")));
+    }
+    if services.polls.is_none() && services.elsewhere.is_empty() {
+        line("service", "none of this data directory polls; `bg-wasm-host run` would");
+    }
     if let Some(serves) = &services.serves {
         line("server", &serves.to_string());
     }
