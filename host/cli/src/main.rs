@@ -6,6 +6,7 @@ mod config;
 mod confine;
 mod connect;
 mod integrations;
+mod layout;
 mod limits;
 mod listening;
 mod logging;
