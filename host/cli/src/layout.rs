@@ -5,6 +5,9 @@ use std::io::{self, IsTerminal as _};
 /// What stands for a part that is left out.
 const ELLIPSIS: char = '…';
 
+/// What is between the columns of a table.
+pub(crate) const BETWEEN: &str = "  ";
+
 /// No terminal is taken to be narrower.
 const NARROWEST: usize = 20;
 
@@ -66,6 +69,34 @@ pub(crate) fn beginning(text: &str, width: usize, most: usize) -> (Vec<String>, 
     (lines, is_all)
 }
 
+/// The start and the end of a long ID, as the admin page shows it.
+pub(crate) fn short(id: &str) -> String {
+    const START: usize = 8;
+    const END: usize = 6;
+    let id: Vec<char> = id.chars().collect();
+    if id.len() <= START + END + 3 {
+        return id.into_iter().collect();
+    }
+    let (start, end) = (&id[..START], &id[id.len() - END..]);
+    start.iter().chain([&ELLIPSIS]).chain(end).collect()
+}
+
+/// The lines of a table, with columns padded to their widest cell.
+pub(crate) fn table<R: AsRef<[String]>>(head: &[&str], rows: &[R]) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.as_ref().get(column)).map(|cell| length(cell));
+        cells.chain([head[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let laid_out = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join(BETWEEN).trim_end().to_owned()
+    };
+    let mut lines = vec![laid_out(&mut head.iter().copied())];
+    lines.extend(rows.iter().map(|row| laid_out(&mut row.as_ref().iter().map(String::as_str))));
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +118,16 @@ mod tests {
         let (lines, is_all) = all(&"x".repeat(100), 10, 2);
         assert_eq!((lines, is_all), (vec![format!("{}…", "x".repeat(19))], false));
         assert_eq!([cut("exactly", 7), cut("exact ly", 7)], ["exactly", "exact…"]);
+    }
+
+    #[test]
+    fn ids_are_shortened_in_the_middle() {
+        assert_eq!([short("baedreiew6ioyvfnvp2bd"), short("fid1:short")], ["baedreie…nvp2bd", "fid1:short"]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a", "longer", "x"], ["bbb", "c", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&["ONE", "TWO", "THREE"], &rows), ["ONE  TWO     THREE", "a    longer  x", "bbb  c"]);
     }
 }
