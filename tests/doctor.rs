@@ -93,6 +93,64 @@ fn a_server_without_access_for_the_operator_is_told_with_the_command_that_grants
 }
 
 #[test]
+fn a_run_that_listens_is_known_by_its_address_and_commands_go_on_without_it() {
+    let host = host();
+    let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
+    let mut run = host.spawn(["run"].iter().chain(&ANY_PORT)).unwrap();
+    let line = run.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    let url = line.split("listening on ").nth(1).unwrap().to_owned();
+    let address = url.trim_start_matches("http://");
+    let found = host.command(["doctor", "--json", "--listen", address]).unwrap().success().unwrap();
+    says(&row(&found, "ok", "admin page"), "found", &format!("at {url}/admin, which answers"));
+    says(
+        &row(&found, "ok", "listen address"),
+        "found",
+        &format!("is that of `bg-wasm-host run` (process {}", run.pid()),
+    );
+    says(&row(&found, "ok", "pages' buttons"), "found", "origins that --allow-origin names can register charms");
+    // Through an API, the operator's key would need access to the system space first.
+    says(&row(&found, "ok", "runtime's place"), "found", "the local one in ");
+    register(&host, &charm, "my-test");
+    let status = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["services"]["polls"]["url"], url);
+    assert_eq!(status["services"]["serves"], Value::Null);
+    let shown = host.command(["status"]).unwrap().success().unwrap().stdout;
+    assert!(shown.contains(&format!("admin page     {url}/admin\n")), "{shown}");
+    run.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_run_whose_server_is_gone_is_told_with_the_command_that_brings_it_back() {
+    let host = host();
+    let (first, url) = serve(&host);
+    host.command(["add-admin-charm"]).unwrap().success().unwrap();
+    let mut run = host.spawn(["run"]).unwrap();
+    run.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
+    first.terminate().unwrap().success().unwrap();
+    let address = url.trim_start_matches("http://");
+    let (told, mend) = (
+        format!("`bg-wasm-host run` (process {}) polls {url}/, which does not answer: ", run.pid()),
+        format!("bg-wasm-host serve --listen {address}"),
+    );
+    let gone = row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service");
+    says(&gone, "found", &told);
+    says(&gone, "mend", &mend);
+    let shown = host.command(["status"]).unwrap().success().unwrap().stdout;
+    assert!(shown.contains(&told) && shown.contains(&format!("; to mend it: {mend}\n")), "{shown}");
+    let status = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let elsewhere = &status["services"]["elsewhere"][0];
+    assert_eq!((&elsewhere["pid"], &elsewhere["polls"]), (&json!(run.pid()), &json!(format!("{url}/"))), "{status}");
+
+    let mut second = host.spawn(["serve", "--listen", address]).unwrap();
+    second.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    says(&row(&doctor(&host, &[]).success().unwrap(), "ok", "service"), "found", ") polls");
+    second.terminate().unwrap().success().unwrap();
+    run.terminate().unwrap().success().unwrap();
+}
+
+#[test]
 fn a_runtime_that_does_not_answer_a_taken_port_and_a_key_file_that_is_none_are_told() {
     let host = host();
     let found = doctor(&host, &["--api-url", "http://127.0.0.1:9"]).failure().unwrap();

@@ -41,9 +41,12 @@ pub struct Holder {
     pub pid: u32,
     /// What it does.
     pub role: Role,
-    /// Where it serves the database, if it does.
+    /// Where it offers the database over HTTP, if it does: a `serve` always, a `run` if it listens as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The charm runtime over HTTP whose charms it polls, if it is a `run` with a database for that alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polls: Option<String>,
 }
 
 impl std::fmt::Display for Holder {
@@ -109,14 +112,21 @@ impl DatabaseLock {
                 }
             }
         }
-        let mut lock = Self { file, path: path.clone(), holder: Holder { pid: std::process::id(), role, url } };
+        let holder = Holder { pid: std::process::id(), role, url, polls: None };
+        let mut lock = Self { file, path: path.clone(), holder };
         lock.write().map_err(failed)?;
         Ok(lock)
     }
 
-    /// Says where the database is served, once that is known.
+    /// Says where the database is offered over HTTP, once that is known.
     pub fn set_url(&mut self, url: String) -> Result<(), LockError> {
         self.holder.url = Some(url);
+        self.write().map_err(|error| unusable(&self.path, &error))
+    }
+
+    /// Says which charm runtime over HTTP is polled.
+    pub fn set_polled(&mut self, url: String) -> Result<(), LockError> {
+        self.holder.polls = Some(url);
         self.write().map_err(|error| unusable(&self.path, &error))
     }
 
@@ -212,7 +222,8 @@ mod tests {
         assert_eq!(DatabaseLock::holder(&db).unwrap(), None);
         let mut lock = DatabaseLock::acquire(&db, Role::Serve, None).unwrap();
         lock.set_url("http://127.0.0.1:8000".into()).unwrap();
-        let holder = Holder { pid: std::process::id(), role: Role::Serve, url: Some("http://127.0.0.1:8000".into()) };
+        let url = Some("http://127.0.0.1:8000".into());
+        let holder = Holder { pid: std::process::id(), role: Role::Serve, url, polls: None };
         assert_eq!(DatabaseLock::holder(&db).unwrap(), Some(holder));
         let error = DatabaseLock::acquire(&db, Role::Run, None).unwrap_err().to_string();
         let expected =

@@ -23,7 +23,7 @@ pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
 pub(crate) use new::{Language, NewArgs};
-pub(crate) use operator::{ConfigCommand, DoctorArgs, Shell, StatusArgs};
+pub(crate) use operator::{ConfigCommand, DoctorArgs, ListArgs, Shell, StatusArgs};
 pub(crate) use server::{Registration, ServerArgs};
 pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_interval, parse_secret};
@@ -114,7 +114,7 @@ pub(crate) enum Command {
         interval: OwnInterval,
     },
     /// List all registrations
-    List(JsonArg),
+    List(ListArgs),
     /// Show one registration
     Show {
         /// The charm, as <space DID>/<charm ID>

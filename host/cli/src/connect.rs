@@ -177,7 +177,7 @@ pub(crate) struct Service {
     pub(crate) local: Option<Arc<LocalRuntime>>,
     /// For the log: where the runtime is.
     pub(crate) shown: String,
-    _lock: DatabaseLock,
+    pub(crate) lock: DatabaseLock,
 }
 
 /// The charm runtime for `run`: a remote one with its own poll state, or the local one, embedded.
@@ -191,7 +191,8 @@ pub(crate) async fn service(
         Place::Remote(url) => {
             refuse_handler_options(handlers, &url)?;
             let database = DataDir::open(common.data_dir.as_deref())?.poll_database(&url);
-            let lock = lock(&database, Role::Run)?;
+            let mut lock = lock(&database, Role::Run)?;
+            lock.set_polled(url.to_string())?;
             let store = blocking({
                 let database = database.clone();
                 move || SqlitePollStore::open(&database)
@@ -200,14 +201,14 @@ pub(crate) async fn service(
             let shown = format!("the charm runtime at {url}");
             let runtime =
                 Arc::new(RemoteRuntime::new(url, operator(common)?).with_trace_context(trace_context(common)));
-            Ok(Service { runtime, store, local: None, shown, _lock: lock })
+            Ok(Service { runtime, store, local: None, shown, lock })
         }
         Place::Local(data_dir) => {
             let lock = lock(&data_dir.runtime_database(), Role::Run)?;
             let runtime = open_with_handlers(common, &data_dir, handlers, sandbox, gate).await?;
             let shown = format!("the local charm runtime in {}", data_dir.path().display());
             let (store, local) = (runtime.poll_store(), Some(runtime.clone()));
-            Ok(Service { runtime: Arc::new(runtime.as_actor(Actor::Operator)), store, local, shown, _lock: lock })
+            Ok(Service { runtime: Arc::new(runtime.as_actor(Actor::Operator)), store, local, shown, lock })
         }
     }
 }

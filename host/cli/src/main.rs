@@ -6,6 +6,7 @@ mod config;
 mod confine;
 mod connect;
 mod integrations;
+mod layout;
 mod limits;
 mod listening;
 mod logging;
@@ -126,7 +127,7 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
             registrations::register(&common, &charm, &integration, interval).await?;
         }
         Command::Interval { charm, interval } => registrations::set_interval(&common, &charm, interval.0).await?,
-        Command::List(json) => registrations::list(&common, json.json).await?,
+        Command::List(args) => registrations::list(&common, args).await?,
         Command::Show { charm, json } => registrations::show(&common, &charm, json.json).await?,
         Command::Enable { charm } => registrations::set_enabled(&common, &charm, true).await?,
         Command::Disable { charm } => registrations::set_enabled(&common, &charm, false).await?,

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use bg_poller::UnixMillis;
 
+use crate::layout;
+
 /// Writes a line. A closed pipe (`… | head`) ends the output, not the command.
 pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
@@ -91,22 +93,9 @@ pub(crate) fn printable(text: &str) -> String {
     safe
 }
 
-/// A table with columns padded to their widest cell.
+/// Writes a table.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([head[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let print = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        line(padded.join("  ").trim_end())
-    };
-    print(&mut head.iter().copied())?;
-    for row in rows {
-        print(&mut row.iter().map(String::as_str))?;
-    }
-    Ok(())
+    layout::table(head, rows).into_iter().try_for_each(line)
 }
 
 #[cfg(test)]

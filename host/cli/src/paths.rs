@@ -1,5 +1,6 @@
 //! Where things are on the operator's machine.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,20 @@ impl DataDir {
         let name: String =
             origin.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
         self.0.join(format!("poll-{name}.db"))
+    }
+
+    /// All of these that there are.
+    pub(crate) fn poll_databases(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(OsStr::to_str);
+            if name.and_then(|name| name.strip_prefix("poll-")?.strip_suffix(".db")).is_some() {
+                found.push(path);
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 }
 

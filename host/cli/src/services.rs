@@ -1,7 +1,11 @@
 //! Which services work on a data directory.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
 use bg_charms::{DatabaseLock, Holder, Role};
 use serde::Serialize;
+use url::{Host, Url};
 
 use crate::args::Common;
 use crate::paths::DataDir;
@@ -11,27 +15,115 @@ use crate::paths::DataDir;
 pub(crate) struct Services {
     /// Who polls it.
     pub(crate) polls: Option<Holder>,
-    /// Who offers it over HTTP.
+    /// The `serve` that offers it over HTTP.
     pub(crate) serves: Option<Holder>,
+    /// Who polls another one instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) elsewhere: Vec<Elsewhere>,
+}
+
+impl Services {
+    /// Who offers it over HTTP, with the admin page, and where: a `serve`, or a `run` that listens as well.
+    pub(crate) fn listener(&self) -> Option<(&Holder, &str)> {
+        [&self.serves, &self.polls].into_iter().flatten().find_map(|holder| Some((holder, holder.url.as_deref()?)))
+    }
+}
+
+/// A `run` of this data directory that polls another charm runtime than the one that the options name.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Elsewhere {
+    #[serde(flatten)]
+    pub(crate) holder: Holder,
+    /// Where that charm runtime is.
+    #[serde(skip)]
+    pub(crate) url: Url,
+    /// Why it does not answer, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+}
+
+impl Elsewhere {
+    /// What brings back the charm runtime that it polls, which does not answer.
+    pub(crate) fn mend(&self) -> String {
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        let loopback: Option<IpAddr> = match self.url.host() {
+            Some(Host::Ipv4(ip)) if ip.is_loopback() => Some(ip.into()),
+            Some(Host::Ipv6(ip)) if ip.is_loopback() => Some(ip.into()),
+            Some(Host::Domain("localhost")) => Some(Ipv4Addr::LOCALHOST.into()),
+            _ => None,
+        };
+        match loopback.filter(|_| self.url.scheme() == "http") {
+            Some(ip) => format!("bg-wasm-host serve --listen {}", SocketAddr::new(ip, port)),
+            None => format!("bg-wasm-host serve, with the address and the options that it had at {}", self.url),
+        }
+    }
+}
+
+/// For people.
+impl std::fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} polls {}, ", self.holder, self.url)?;
+        match &self.problem {
+            Some(problem) => write!(f, "which does not answer: {problem}"),
+            None => write!(f, "and not the charm runtime here"),
+        }
+    }
 }
 
 /// Finds them by the locks that they hold.
-pub(crate) fn find(common: &Common) -> anyhow::Result<Services> {
+pub(crate) async fn find(common: &Common) -> anyhow::Result<Services> {
     let data_dir = DataDir::open(common.data_dir.as_deref())?;
     if let Some(url) = &common.api_url {
-        return Ok(Services { polls: DatabaseLock::holder(&data_dir.poll_database(url))?, serves: None });
+        let polls = DatabaseLock::holder(&data_dir.poll_database(url))?;
+        return Ok(Services { polls, ..Services::default() });
     }
-    Ok(match DatabaseLock::holder(&data_dir.runtime_database())? {
-        Some(holder) if holder.role == Role::Run => Services { polls: Some(holder), serves: None },
+    let mut services = Services::default();
+    let mut polled = None;
+    match DatabaseLock::holder(&data_dir.runtime_database())? {
+        Some(holder) if holder.role == Role::Run => services.polls = Some(holder),
         Some(serves) => {
             // Who polls a server has a database of its own for that.
-            let url = serves.url.as_deref().and_then(|url| url.parse().ok());
-            let polls = match &url {
-                Some(url) => DatabaseLock::holder(&data_dir.poll_database(url))?,
-                None => None,
-            };
-            Services { polls, serves: Some(serves) }
+            polled = serves.url.as_deref().and_then(|url| url.parse().ok()).map(|url| data_dir.poll_database(&url));
+            if let Some(database) = &polled {
+                services.polls = DatabaseLock::holder(database)?;
+            }
+            services.serves = Some(serves);
         }
-        None => Services::default(),
-    })
+        None => {}
+    }
+    for database in data_dir.poll_databases()?.into_iter().filter(|database| polled.as_ref() != Some(database)) {
+        services.elsewhere.extend(elsewhere(&database).await?);
+    }
+    Ok(services)
+}
+
+/// Who polls the charm runtime that a database is for, and whether that answers.
+async fn elsewhere(database: &Path) -> anyhow::Result<Option<Elsewhere>> {
+    let Some(holder) = DatabaseLock::holder(database)? else { return Ok(None) };
+    let Some(url) = holder.polls.as_deref().and_then(|url| url.parse::<Url>().ok()) else { return Ok(None) };
+    let problem = bg_charms::probe(&url).await.err();
+    Ok(Some(Elsewhere { holder, url, problem }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_brings_a_server_back_has_its_address() {
+        let mend = |url: &str| {
+            let holder = Holder { pid: 5, role: Role::Run, url: None, polls: Some(url.to_owned()) };
+            Elsewhere { holder, url: url.parse().unwrap(), problem: Some("Connection refused".to_owned()) }.mend()
+        };
+        for (url, address) in [
+            ("http://127.0.0.1:8123", "127.0.0.1:8123"),
+            ("http://localhost/", "127.0.0.1:80"),
+            ("http://[::1]:8000", "[::1]:8000"),
+        ] {
+            assert_eq!(mend(url), format!("bg-wasm-host serve --listen {address}"));
+        }
+        for url in ["https://127.0.0.1:8123", "http://charms.example:8000"] {
+            assert!(mend(url).contains(&format!("with the address and the options that it had at {url}")), "{url}");
+        }
+    }
 }

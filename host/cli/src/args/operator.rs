@@ -31,6 +31,17 @@ pub(crate) struct StatusArgs {
     pub(crate) json: bool,
 }
 
+/// Options of `list`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ListArgs {
+    /// Print names and statuses whole, also where the terminal is too narrow for them
+    #[arg(long)]
+    pub(crate) wide: bool,
+
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
 /// Options of `doctor`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DoctorArgs {

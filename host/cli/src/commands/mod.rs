@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod egress;
 pub(crate) mod identity;
 pub(crate) mod inspect;
+mod list;
 pub(crate) mod new;
 pub(crate) mod registrations;
 pub(crate) mod run;

@@ -8,9 +8,10 @@ use bg_identity::{IntegrationId, system_space};
 use bg_poller::{CharmRef, Counters, Registration, RegistrationState, UnixMillis};
 use serde::Serialize;
 
-use crate::args::Common;
+use super::list;
+use crate::args::{Common, ListArgs};
 use crate::states::States;
-use crate::{connect, output, states};
+use crate::{connect, layout, output, states};
 
 /// Grants the operator's key the system space, as that space's own key.
 pub(crate) async fn add_admin_charm(common: &Common) -> anyhow::Result<()> {
@@ -59,17 +60,17 @@ fn shown_interval(entry: &Registration) -> String {
 }
 
 /// Lists all registrations.
-pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn list(common: &Common, args: ListArgs) -> anyhow::Result<()> {
     let registrations = connect::client(common).await?.registrations().await?;
     let known = States::read(common).await;
-    if json {
+    if args.json.json {
         let listed = registrations.iter().map(|registration| Listed { registration, state: known.of(registration) });
         return output::json(&listed.collect::<Vec<_>>());
     }
-    let rows: Vec<Vec<String>> = registrations
+    let rows: Vec<[String; 5]> = registrations
         .iter()
         .map(|entry| {
-            vec![
+            [
                 entry.charm.to_string(),
                 entry.integration.to_string(),
                 known.of(entry).to_string(),
@@ -78,7 +79,11 @@ pub(crate) async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    output::table(&["CHARM", "INTEGRATION", "STATE", "LAST RUN", "STATUS"], &rows)?;
+    let (lines, is_whole) = list::lines(&rows, if args.wide { None } else { layout::width() });
+    lines.into_iter().try_for_each(output::line)?;
+    if !is_whole {
+        output::note(&["shortened for this terminal; `bg-wasm-host list --wide` has names to copy".to_owned()]);
+    }
     Ok(())
 }
 

@@ -66,7 +66,7 @@ pub(crate) async fn run(
         anyhow::Ok((loaded, connect::service(common, &args.handlers, &sandbox, &gate).await?))
     };
     // Compiling takes a while, and nothing is under way that must come to an end.
-    let (loaded, service) = tokio::select! {
+    let (loaded, mut service) = tokio::select! {
         started = starting => started?,
         () = shutdown.cancelled() => return Ok(ExitCode::SUCCESS),
     };
@@ -120,11 +120,14 @@ pub(crate) async fn run(
     }
     // The server stops with the loop, whatever ends that.
     let stopping = shutdown.child_token();
-    let serving = server.zip(site).map(|(server, site)| {
-        tracing::info!("listening on {}", listening::url(&server, &args.server));
+    let mut serving = None;
+    if let Some((server, site)) = server.zip(site) {
+        let url = listening::url(&server, &args.server);
+        service.lock.set_url(url.clone())?;
+        tracing::info!("listening on {url}");
         listening::announce(common, &server, &args.server);
-        tokio::spawn(server.serve(site, stopping.clone()))
-    });
+        serving = Some(tokio::spawn(server.serve(site, stopping.clone())));
+    }
     let ended = poller.run(shutdown).await;
     stopping.cancel();
     if let Some(serving) = serving

@@ -13,18 +13,25 @@ use crate::services::Services;
 /// A service that polls anything at all has done so within this, as a rule.
 const RECENT: Duration = Duration::from_mins(5);
 
-/// Whether a service polls.
-pub(super) fn polled(common: &Common, services: &Services, registrations: &[Registration]) -> Row {
+/// Whether a service polls, and whether what it polls is there.
+pub(super) fn polled(common: &Common, services: &Services, registrations: &[Registration]) -> Vec<Row> {
     const WHAT: &str = "service";
-    if let Some(polls) = &services.polls {
-        return Row::ok(WHAT, format!("{polls} polls"));
+    let polls = services.polls.iter().map(|polls| Row::ok(WHAT, format!("{polls} polls")));
+    let elsewhere = services.elsewhere.iter().map(|one| match one.problem {
+        Some(_) => Row::wrong(WHAT, one.to_string()).mended_by(one.mend()),
+        None if services.polls.is_some() => Row::ok(WHAT, one.to_string()),
+        None => Row::weak(WHAT, one.to_string()).mended_by(format!("bg-wasm-host --api-url {} doctor", one.url)),
+    });
+    let rows: Vec<Row> = polls.chain(elsewhere).collect();
+    if !rows.is_empty() {
+        return rows;
     }
     let newest = registrations.iter().map(|entry| entry.last_run).max().filter(|last| !last.is_never());
     let since = newest.map(|last| UnixMillis::now().since(last));
     if common.api_url.is_some() && since.is_some_and(|since| since < RECENT) {
-        return Row::ok(WHAT, "none of this data directory, but somebody polls the charm runtime");
+        return vec![Row::ok(WHAT, "none of this data directory, but somebody polls the charm runtime")];
     }
-    Row::weak(WHAT, "none polls, so nothing happens to charms that are registered").mended_by("bg-wasm-host run")
+    vec![Row::weak(WHAT, "none polls, so nothing happens to charms that are registered").mended_by("bg-wasm-host run")]
 }
 
 /// Charms that are polled without being asked for, since their integration has no component.

@@ -52,12 +52,14 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
     rows.push(runtime::script(common).await);
     let (checked, integrations) = components::all(common, &run).await;
     rows.extend(checked);
-    let services = services::find(common).unwrap_or_default();
-    rows.push(charms::polled(common, &services, &registrations));
+    let services = services::find(common).await.unwrap_or_default();
+    rows.extend(charms::polled(common, &services, &registrations));
+    let (admin_page, listener) = runtime::admin_page(&services).await.unzip();
+    rows.extend(admin_page);
     rows.push(charms::without_component(&registrations, &integrations));
     rows.extend(charms::troubles(&registrations));
-    rows.push(runtime::buttons(probe.as_ref()));
-    rows.extend(port::listen(common, &serve, services.serves.as_ref()));
+    rows.push(runtime::buttons(probe.or(listener.flatten()).as_ref()));
+    rows.extend(port::listen(common, &serve, &services));
     rows.push(machine::confinement());
     rows
 }

@@ -1,15 +1,14 @@
-//! The address at which `serve` listens.
+//! The address at which `serve`, or `run --listen`, listens.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
 
-use bg_charms::Holder;
-
 use super::row::Row;
 use crate::args::{Common, ServeArgs};
+use crate::services::Services;
 
 /// Whether it is free, or held by our own server. None where the charm runtime is on another machine.
-pub(super) fn listen(common: &Common, serve: &ServeArgs, serves: Option<&Holder>) -> Option<Row> {
+pub(super) fn listen(common: &Common, serve: &ServeArgs, services: &Services) -> Option<Row> {
     const WHAT: &str = "listen address";
     if common.api_url.is_some() {
         return None;
@@ -18,10 +17,9 @@ pub(super) fn listen(common: &Common, serve: &ServeArgs, serves: Option<&Holder>
     let Err(error) = TcpListener::bind(address) else {
         return Some(Row::ok(WHAT, format!("{address} is free")));
     };
-    let own =
-        serves.filter(|holder| holder.url.as_ref().is_some_and(|url| url.ends_with(&format!(":{}", address.port()))));
+    let own = services.listener().filter(|(_, url)| url.ends_with(&format!(":{}", address.port())));
     Some(match (own, error.kind()) {
-        (Some(holder), ErrorKind::AddrInUse) => Row::ok(WHAT, format!("{address} is that of {holder}")),
+        (Some((holder, _)), ErrorKind::AddrInUse) => Row::ok(WHAT, format!("{address} is that of {holder}")),
         (None, ErrorKind::AddrInUse) => Row::weak(WHAT, format!("another program listens at {address}"))
             .mended_by(format!("ss -ltnp 'sport = :{}' tells which; or serve --listen ADDRESS:PORT", address.port())),
         _ => Row::weak(WHAT, format!("`serve` cannot listen at {address}: {error}"))

@@ -2,16 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
-use bg_charms::{Probe, probe};
+use bg_charms::{Probe, Role, probe};
 use bg_identity::http_signature::MAX_CLOCK_SKEW;
 use bg_identity::system_space;
 use bg_poller::{Registration, RuntimeError, UnixMillis};
 use bg_sandbox::{Limits, World};
+use url::Url;
 
 use super::row::Row;
 use crate::args::Common;
 use crate::connect::{self, Place};
 use crate::paths;
+use crate::services::Services;
 
 /// When this program was written: a clock that is earlier is wrong.
 const WRITTEN: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -35,6 +37,23 @@ pub(super) async fn place(common: &Common) -> (Row, Option<Probe>) {
             (Row::wrong(WHAT, format!("at {url}, which does not answer: {problem}")).mended_by(mend), None)
         }
     }
+}
+
+/// Whether the admin page of a `run` that listens is there, and what its server answers. None without one; of a `serve`, [`place`] tells.
+pub(super) async fn admin_page(services: &Services) -> Option<(Row, Option<Probe>)> {
+    const WHAT: &str = "admin page";
+    let (holder, url) = services.listener().filter(|(holder, _)| holder.role == Role::Run)?;
+    let probed = match url.parse::<Url>() {
+        Ok(parsed) => probe(&parsed).await,
+        Err(error) => Err(error.to_string()),
+    };
+    Some(match probed {
+        Ok(probe) => (Row::ok(WHAT, format!("at {url}/admin, which answers")), Some(probe)),
+        Err(problem) => {
+            let found = format!("at {url}/admin of {holder}, which does not answer: {problem}");
+            (Row::weak(WHAT, found).mended_by("stop that service, and start it again"), None)
+        }
+    })
 }
 
 /// Whether this machine's clock can be right: by that of the server, or else by what was written earlier.
@@ -123,7 +142,21 @@ pub(super) fn buttons(probe: Option<&Probe>) -> Row {
 
 #[cfg(test)]
 mod tests {
+    use bg_charms::Holder;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_admin_page_that_does_not_answer_is_told() {
+        let of = |role| Some(Holder { pid: 5, role, url: Some("http://127.0.0.1:9".to_owned()), polls: None });
+        let services = Services { polls: of(Role::Run), ..Services::default() };
+        let (row, probe) = admin_page(&services).await.unwrap();
+        let row = row.to_string();
+        assert!(row.starts_with("weak ") && row.contains("at http://127.0.0.1:9/admin of `bg-wasm-host run`"), "{row}");
+        assert_eq!(probe, None);
+        let services = Services { serves: of(Role::Serve), ..Services::default() };
+        assert!(admin_page(&services).await.is_none(), "that of a `serve` is told by where the runtime is");
+    }
 
     #[test]
     fn a_clock_is_held_against_the_servers() {

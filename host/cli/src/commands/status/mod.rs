@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Common, StatusArgs};
-use crate::output;
+use crate::{layout, output};
 use seen::Status;
 
 /// How often `--watch` looks.
@@ -27,7 +27,7 @@ pub(crate) async fn run(common: &Common, args: StatusArgs) -> anyhow::Result<()>
     if args.json {
         return output::json(&status);
     }
-    output::line(screen::of(&status).trim_end())?;
+    output::line(screen::of(&status, layout::width()).trim_end())?;
     Ok(())
 }
 
@@ -41,7 +41,7 @@ async fn watch(common: &Common) -> anyhow::Result<()> {
         };
         // A runtime that is away for a while comes back.
         let drawn = match looked {
-            Ok(status) => screen::of(&status),
+            Ok(status) => screen::of(&status, layout::width()),
             Err(error) => format!("{}\n", output::printable(&format!("error: {error:#}"))),
         };
         let mut stdout = io::stdout().lock();

@@ -5,23 +5,43 @@ use std::fmt::Write as _;
 use bg_poller::UnixMillis;
 
 use super::seen::{Named, Status};
-use crate::output;
+use crate::{layout, output};
 
-/// As much of a reason as is shown: a line of a wide terminal.
-const REASON: usize = 120;
+/// How far what was found is from the left.
+const INDENT: usize = 15;
+/// How far a reason is.
+const REASON_INDENT: usize = 6;
+/// How many lines of a terminal a reason has.
+const REASON_LINES: usize = 2;
 
-pub(super) fn of(status: &Status) -> String {
+/// Of a terminal that is `width` characters wide. Without one, nothing is left out.
+pub(super) fn of(status: &Status, width: Option<usize>) -> String {
     let mut text = String::new();
-    // Writing to a string can't fail.
     let mut line = |what: &str, found: &str| {
-        let _ = writeln!(text, "{what:<14} {found}");
+        let lines = width.map_or_else(|| vec![found.to_owned()], |width| layout::wrap(found, width - INDENT));
+        for (number, found) in lines.iter().enumerate() {
+            let what = if number == 0 { what } else { "" };
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{what:<14} {found}");
+        }
     };
     line("charm runtime", &status.runtime);
     let services = &status.services;
-    let polls = services.polls.as_ref().map(|holder| format!("{holder} polls"));
-    line("service", polls.as_deref().unwrap_or("none of this data directory polls; `bg-wasm-host run` would"));
+    if let Some(polls) = &services.polls {
+        line("service", &format!("{polls} polls"));
+    }
+    for one in &services.elsewhere {
+        let mend = if one.problem.is_some() { format!("; to mend it: {}", one.mend()) } else { String::new() };
+        line("service", &output::printable(&format!("{one}{mend}")));
+    }
+    if services.polls.is_none() && services.elsewhere.is_empty() {
+        line("service", "none of this data directory polls; `bg-wasm-host run` would");
+    }
     if let Some(serves) = &services.serves {
         line("server", &serves.to_string());
+    }
+    if let Some((_, url)) = services.listener() {
+        line("admin page", &format!("{url}/admin"));
     }
     let counts: Vec<String> = status
         .states
@@ -43,21 +63,37 @@ pub(super) fn of(status: &Status) -> String {
         let (id, count, troubled) = (one.integration.as_str(), one.registrations, one.troubled);
         line(what, &format!("{id}: {count} registrations, {troubled} of them not running"));
     }
-    named(&mut text, "newest failures", status.at, &status.failures);
-    named(&mut text, "disabled", status.at, &status.disabled);
+    let failures = named(&mut text, "newest failures", status.at, &status.failures, width);
+    let disabled = named(&mut text, "disabled", status.at, &status.disabled, width);
+    if failures || disabled {
+        let _ = writeln!(text, "\n`bg-wasm-host runs CHARM` has the whole of what ends with …");
+    }
     text
 }
 
-fn named(text: &mut String, heading: &str, now: UnixMillis, charms: &[Named]) {
+/// Whether a reason was not shown whole.
+fn named(text: &mut String, heading: &str, now: UnixMillis, charms: &[Named], width: Option<usize>) -> bool {
     if charms.is_empty() {
-        return;
+        return false;
     }
     let _ = writeln!(text, "\n{heading}");
+    let mut is_cut = false;
     for one in charms {
-        let reason: String = output::printable(&one.status).chars().take(REASON).collect();
-        let _ = writeln!(text, "  {} ({}, {}, {})", one.charm, one.integration, one.state, output::ago(now, one.at));
-        let _ = writeln!(text, "      {reason}");
+        let reason = output::printable(&one.status);
+        let about = format!("({}, {}, {})", one.integration, one.state, output::ago(now, one.at));
+        let Some(width) = width else {
+            let _ = writeln!(text, "  {} {about}\n      {reason}", one.charm);
+            continue;
+        };
+        // A name stays whole, so that it can be copied.
+        let _ = writeln!(text, "  {}", one.charm);
+        let (lines, is_all) = layout::beginning(&format!("{about} {reason}"), width - REASON_INDENT, REASON_LINES);
+        is_cut |= !is_all;
+        for line in lines {
+            let _ = writeln!(text, "{:REASON_INDENT$}{line}", "");
+        }
     }
+    is_cut
 }
 
 #[cfg(test)]
@@ -66,7 +102,7 @@ mod tests {
 
     #[test]
     fn one_screen_says_who_polls_what_runs_and_what_does_not() {
-        let shown = of(&super::super::seen::tests::status());
+        let shown = of(&super::super::seen::tests::status(), None);
         for part in [
             "service        none of this data directory polls",
             "registrations  104: 100 running, 2 failing, 1 disabled by hand, 1 disabled by failures\n",
@@ -78,5 +114,31 @@ mod tests {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(shown.lines().count() <= 24, "{shown}");
+    }
+
+    #[test]
+    fn on_a_terminal_lines_end_where_it_does_and_what_is_left_out_is_said() {
+        let mut status = super::super::seen::tests::status();
+        let long = format!("HandlerFailed: {}", "it went wrong, ".repeat(40));
+        status.failures[0].status.clone_from(&long);
+        status.runtime = "at a place whose name is long, with several words in it, so that it needs lines".to_owned();
+        let charm = status.failures[0].charm.to_string();
+        for width in [60, 80, 120] {
+            let shown = of(&status, Some(width));
+            for line in shown.lines() {
+                assert!(line.trim_start().starts_with("did:key:") || line.chars().count() <= width, "{width}: {line}");
+            }
+            assert!(
+                shown.contains(&format!("  {charm}\n      (feed, failing, 100 s ago) HandlerFailed: it went")),
+                "{shown}"
+            );
+            let cut: Vec<&str> = shown.lines().filter(|line| line.ends_with('…')).collect();
+            assert_eq!(cut.len(), 2, "one reason, and where the whole of it is: {shown}");
+            assert_eq!(cut[1], "`bg-wasm-host runs CHARM` has the whole of what ends with …");
+        }
+        let whole = of(&status, None);
+        assert!(whole.contains(&long) && !whole.contains('…'), "{whole}");
+        status.failures[0].status = "HandlerFailed: short".to_owned();
+        assert!(!of(&status, Some(80)).contains('…'));
     }
 }

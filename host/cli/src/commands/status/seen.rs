@@ -89,7 +89,7 @@ impl Status {
             Place::Remote(url) => format!("at {url}"),
             Place::Local(data_dir) => format!("the local one in {}", data_dir.path().display()),
         };
-        let services = services::find(common)?;
+        let services = services::find(common).await?;
         let registrations = connect::client(common).await?.registrations().await?;
         let states = States::read(common).await;
         Ok(Self::of(UnixMillis::now(), runtime, services, &registrations, &states))

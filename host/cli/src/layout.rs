@@ -1,0 +1,133 @@
+//! How text is laid out on a terminal.
+
+use std::io::{self, IsTerminal as _};
+
+/// What stands for a part that is left out.
+const ELLIPSIS: char = '…';
+
+/// What is between the columns of a table.
+pub(crate) const BETWEEN: &str = "  ";
+
+/// No terminal is taken to be narrower.
+const NARROWEST: usize = 20;
+
+/// How many characters wide the terminal is that standard output is; none if it is none, so that others read all of it.
+pub(crate) fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
+    // One without a size says 0.
+    (size.ws_col > 0).then(|| usize::from(size.ws_col).max(NARROWEST))
+}
+
+/// How many characters a text has.
+pub(crate) fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// The words of a text, in lines of at most `width` characters. A word that is longer has a line of its own, whole: a terminal goes on with it in
+/// the next one, and it can be copied.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if length(line) + 1 + length(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// As much of a text as there is room for, with `…` at its end if that is not all.
+pub(crate) fn cut(text: &str, room: usize) -> String {
+    if length(text) <= room {
+        return text.to_owned();
+    }
+    let mut beginning: String = text.chars().take(room.saturating_sub(1)).collect();
+    beginning.truncate(beginning.trim_end().len());
+    beginning.push(ELLIPSIS);
+    beginning
+}
+
+/// The beginning of a text, in at most `most` lines, with `…` at its end if that is not all; and whether it is.
+pub(crate) fn beginning(text: &str, width: usize, most: usize) -> (Vec<String>, bool) {
+    let fits = length(text) <= width * most;
+    let mut lines = wrap(&cut(text, width * most), width);
+    let is_all = fits && lines.len() <= most;
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            let kept: String = last.chars().take(width.saturating_sub(2)).collect();
+            *last = format!("{} {ELLIPSIS}", kept.trim_end());
+        }
+    }
+    (lines, is_all)
+}
+
+/// The start and the end of a long ID, as the admin page shows it.
+pub(crate) fn short(id: &str) -> String {
+    const START: usize = 8;
+    const END: usize = 6;
+    let id: Vec<char> = id.chars().collect();
+    if id.len() <= START + END + 3 {
+        return id.into_iter().collect();
+    }
+    let (start, end) = (&id[..START], &id[id.len() - END..]);
+    start.iter().chain([&ELLIPSIS]).chain(end).collect()
+}
+
+/// The lines of a table, with columns padded to their widest cell.
+pub(crate) fn table<R: AsRef<[String]>>(head: &[&str], rows: &[R]) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.as_ref().get(column)).map(|cell| length(cell));
+        cells.chain([head[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let laid_out = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join(BETWEEN).trim_end().to_owned()
+    };
+    let mut lines = vec![laid_out(&mut head.iter().copied())];
+    lines.extend(rows.iter().map(|row| laid_out(&mut row.as_ref().iter().map(String::as_str))));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_go_to_the_next_line_and_stay_whole() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a longer-than-a-line b", 10), ["a", "longer-than-a-line", "b"]);
+        assert_eq!(wrap("", 10), Vec::<String>::new());
+        assert_eq!(wrap("übergroß ist es", 12), ["übergroß ist", "es"]);
+    }
+
+    #[test]
+    fn a_beginning_says_that_it_is_one() {
+        let all = |text: &str, width, most| beginning(text, width, most);
+        assert_eq!(all("one two three", 7, 2), (vec!["one two".to_owned(), "three".to_owned()], true));
+        assert_eq!(all("one two three four", 7, 2), (vec!["one two".to_owned(), "three…".to_owned()], false));
+        assert_eq!(all("a bbbbbbb ccccc", 7, 2), (vec!["a".to_owned(), "bbbbb …".to_owned()], false));
+        let (lines, is_all) = all(&"x".repeat(100), 10, 2);
+        assert_eq!((lines, is_all), (vec![format!("{}…", "x".repeat(19))], false));
+        assert_eq!([cut("exactly", 7), cut("exact ly", 7)], ["exactly", "exact…"]);
+    }
+
+    #[test]
+    fn ids_are_shortened_in_the_middle() {
+        assert_eq!([short("baedreiew6ioyvfnvp2bd"), short("fid1:short")], ["baedreie…nvp2bd", "fid1:short"]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a", "longer", "x"], ["bbb", "c", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&["ONE", "TWO", "THREE"], &rows), ["ONE  TWO     THREE", "a    longer  x", "bbb  c"]);
+    }
+}
