@@ -18,13 +18,12 @@ struct Desk {
 fn desk(options: &[&str]) -> Option<Desk> {
     let browser = Browser::start(pictures())?;
     let host = host();
-    let (service, url, token) = start(&host, options);
+    let (service, url, token) = start(&host, &[&["run", "--listen", "127.0.0.1:0"], options].concat());
     Some(Desk { browser, service, host, url, token })
 }
 
 /// The page's address, and the token that is printed with it.
-fn start(host: &TestHost, options: &[&str]) -> (Running, String, String) {
-    let args = [&["run", "--listen", "127.0.0.1:0"], options].concat();
+fn start(host: &TestHost, args: &[&str]) -> (Running, String, String) {
     let mut service = host.spawn(args).unwrap();
     let line = service.wait_for_line(|line| line.starts_with("The admin page: "), SOON).unwrap();
     let (page, token) = line.trim_start_matches("The admin page: ").split_once("/login#").unwrap();
@@ -255,6 +254,55 @@ fn an_integrations_page_shows_what_it_asks_for_and_what_was_denied() {
 }
 
 #[test]
+fn a_server_shows_what_the_service_that_polls_its_charms_tells_of_itself() {
+    let Some(browser) = Browser::start(pictures()) else { return };
+    let (host, gmail) = (host(), component("gmail"));
+    let (service, url, token) = start(&host, &["serve", "--listen", "127.0.0.1:0"]);
+    let desk = Desk { browser, service, host, url, token };
+    let Desk { browser, host, url, .. } = &desk;
+    let inputs = json!({
+        "auth": { "token": "ya29.a-secret-token", "user": { "email": "a@example.com" } },
+        "settings": { "gmailFilterQuery": "in:INBOX", "limit": 100, "historyId": "7" },
+    });
+    let mail = deploy(host, &fixture("gmail.tsx"), "mail", &inputs);
+    host.command(["add-admin-charm"]).unwrap().success().unwrap();
+    register(host, &mail, "gmail");
+    let source = std::fs::read_to_string(fixture("counter.tsx")).unwrap();
+    let broken = source.replace("count.set(count.get() + 1);", "throw new Error('not today');");
+    assert_ne!(broken, source);
+    let file = host.write("broken.tsx", broken).unwrap();
+    let charm = deploy(host, file.to_str().unwrap(), "my-space", &json!({}));
+    register(host, &charm, "my-test");
+    desk.log_in();
+    browser.go(&format!("{url}/integrations"));
+    browser.wait_for_text("No service polls the charms of this server");
+
+    let polls = host.spawn(["run", "--interval", "1h", "--component", &gmail]).unwrap();
+    browser.wait("its component", |browser| browser.text_of("#integrations").contains("gmail.wasm"));
+    browser.go(&format!("{url}/integrations/gmail"));
+    let option = "--allow-http gmail=https://gmail.googleapis.com/gmail/v1/";
+    assert!(browser.text().contains(option) && browser.text().contains("every 1 h"), "{}", browser.text());
+    browser
+        .wait("a denied request", |browser| browser.text_of("#activity tr.bad").contains("/gmail/v1/users/me/history"));
+    assert!(browser.text_of("#activity tr.bad").contains(option), "{}", browser.text());
+    assert!(browser.text_of("#activity").contains("is-valid-charm"), "{}", browser.text());
+    assert!(!browser.text().contains("ya29"), "{}", browser.text());
+
+    browser.go(url);
+    let row = desk.row("Counter");
+    browser.wait("that it backs off", |browser| browser.text_of(&row).contains("backing off"));
+    assert_eq!(browser.count(&format!("{row} time[data-due]")), 1, "{}", browser.text());
+    browser.click(&format!("{row} [formaction$='/run']"));
+    browser.wait_for_text("It runs now");
+    browser.wait("that it has run again", |browser| browser.text_of(&row).contains("2 in a row"));
+
+    polls.terminate().unwrap().success().unwrap();
+    browser.go(&format!("{url}/integrations"));
+    browser.wait_for_text("No service polls the charms of this server");
+    desk.end();
+}
+
+#[test]
 fn all_is_done_by_the_keyboard_alone() {
     let Some(desk) = desk(&["--interval", "1h"]) else { return };
     let Desk { browser, host, token, url, .. } = &desk;
@@ -296,7 +344,7 @@ fn another_host_name_and_the_forms_of_other_pages_are_refused_with_the_reason() 
     let charm = counter(host, "my-space");
     desk.log_in();
     let port = url.split(':').nth(2).unwrap().split('/').next().unwrap();
-    browser.go(&format!("http://{}:{port}/admin", ELSEWHERE));
+    browser.go(&format!("http://{ELSEWHERE}:{port}/admin"));
     browser.wait_for_text("does not answer to the host name");
     assert!(browser.text().contains("--allow-host"), "{}", browser.text());
 

@@ -2,6 +2,7 @@
 //! errors. All bodies are JSON; names are written in camel case.
 
 pub mod path;
+mod poller;
 mod problem;
 
 use bg_identity::{IntegrationId, Secret};
@@ -10,6 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{AccessLevel, Subject};
+pub use poller::{
+    AskedView, CallTotals, Denial, FunctionCalls, IntegrationReport, IntegrationView, OwnerEgress, PollerAnswer,
+    PollerReport, REPORT_EVERY, Sent,
+};
 pub use problem::{ErrorCode, Problem};
 
 /// The longest a request for changes waits, seconds. Servers answer after that at the latest.

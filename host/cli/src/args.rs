@@ -365,6 +365,7 @@ impl From<EgressMode> for Mode {
 
 /// Options of `run`.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct RunArgs {
     /// An integration: a component built for world `integration`. May be repeated
     #[arg(long, value_name = "FILE")]
@@ -414,6 +415,10 @@ pub(crate) struct RunArgs {
     /// Poll these charms only: <space DID>/<charm ID>,…
     #[arg(long, value_name = "CHARM,…", value_delimiter = ',')]
     pub(crate) charms: Vec<CharmRef>,
+
+    /// Tell the admin page of a charm runtime on another machine, too, of components, their configuration, calls and requests
+    #[arg(long)]
+    pub(crate) report: bool,
 
     /// Call every integration's `initialize` first
     #[arg(long)]

@@ -175,6 +175,8 @@ pub(crate) struct Service {
     pub(crate) store: SqlitePollStore,
     /// The same runtime, if it is the local one.
     pub(crate) local: Option<Arc<LocalRuntime>>,
+    /// The same runtime, if it is a remote one.
+    pub(crate) remote: Option<RemoteRuntime>,
     /// For the log: where the runtime is.
     pub(crate) shown: String,
     pub(crate) lock: DatabaseLock,
@@ -199,16 +201,23 @@ pub(crate) async fn service(
             })
             .await?;
             let shown = format!("the charm runtime at {url}");
-            let runtime =
-                Arc::new(RemoteRuntime::new(url, operator(common)?).with_trace_context(trace_context(common)));
-            Ok(Service { runtime, store, local: None, shown, lock })
+            let remote = RemoteRuntime::new(url, operator(common)?).with_trace_context(trace_context(common));
+            let runtime = Arc::new(remote.clone());
+            Ok(Service { runtime, store, local: None, remote: Some(remote), shown, lock })
         }
         Place::Local(data_dir) => {
             let lock = lock(&data_dir.runtime_database(), Role::Run)?;
             let runtime = open_with_handlers(common, &data_dir, handlers, sandbox, gate).await?;
             let shown = format!("the local charm runtime in {}", data_dir.path().display());
             let (store, local) = (runtime.poll_store(), Some(runtime.clone()));
-            Ok(Service { runtime: Arc::new(runtime.as_actor(Actor::Operator)), store, local, shown, lock })
+            Ok(Service {
+                runtime: Arc::new(runtime.as_actor(Actor::Operator)),
+                store,
+                local,
+                remote: None,
+                shown,
+                lock,
+            })
         }
     }
 }

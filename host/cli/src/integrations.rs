@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use bg_charms::api::{AskedView, IntegrationView};
 use bg_egress::{ClientOptions, Gate, HttpLimits, Owner};
 use bg_identity::IntegrationId;
-use bg_manifest::{AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};
+use bg_manifest::{About, AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};
 use bg_poller::{CharmRuntime, Integration, IntegrationState, UnixMillis};
 use bg_sandbox::{
     CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Origin, Sandbox, World,
 };
-
-use bg_server::IntegrationView;
 
 use crate::args::{GrantAll, GrantArgs};
 use crate::pins::{self, Pin};
@@ -318,18 +317,32 @@ impl Loaded {
 
     /// What is shown of it.
     pub(crate) fn view(&self) -> IntegrationView {
-        let Plan { manifest, config, asked, granted, withheld } = &self.plan;
+        let Plan { manifest, config, asked, withheld, .. } = &self.plan;
         let defaults = manifest.config.iter().filter_map(|(key, value)| Some((key.clone(), value.default.clone()?)));
         let mut effective: BTreeMap<String, String> = defaults.collect();
         effective.extend(config.clone());
+        let About { id, name, version, description, authors, license, .. } = manifest.integration.clone();
+        let asked = asked.iter().map(|asked| {
+            let missing: Vec<_> = withheld.iter().filter(|withheld| withheld.asked == *asked).collect();
+            AskedView {
+                grant: asked.grant.to_string(),
+                credential: asked.credential.as_ref().map(ToString::to_string),
+                reason: asked.reason.clone(),
+                partly_granted: missing.iter().any(|withheld| withheld.partly_granted),
+                options: missing.into_iter().map(|withheld| withheld.option.clone()).collect(),
+            }
+        });
         IntegrationView {
-            manifest: manifest.clone(),
-            file: self.path.clone(),
+            id,
+            name,
+            version,
+            description,
+            authors,
+            license,
+            file: self.path.display().to_string(),
             sha256: self.component.info().sha256.clone(),
             loaded_at: UnixMillis::now(),
-            asked: asked.clone(),
-            granted: granted.clone(),
-            withheld: withheld.clone(),
+            asked: asked.collect(),
             config: effective,
         }
     }

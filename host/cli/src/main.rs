@@ -18,6 +18,7 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod reload;
+mod reporting;
 mod restart;
 mod services;
 mod states;

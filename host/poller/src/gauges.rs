@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bg_identity::IntegrationId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// What a running loop shows of itself, at any time and to anybody: it writes, others read. The handle is given to it with
 /// [`PollerOptions::gauges`](crate::PollerOptions::gauges).
@@ -18,7 +20,8 @@ pub struct Gauges {
 }
 
 /// How an integration with a component stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// Whether it is paused, since its component keeps failing.
     pub paused: bool,
@@ -26,7 +29,9 @@ pub struct Standing {
     pub named: u64,
     /// How many of its enabled charms that list left out.
     pub left_out: u64,
-    /// Its interval.
+    /// Its interval; in JSON, milliseconds.
+    #[serde(rename = "intervalMs", with = "crate::millis")]
+    #[schemars(with = "u64")]
     pub interval: Duration,
 }
 

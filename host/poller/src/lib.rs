@@ -14,7 +14,7 @@ mod integration;
 mod interner;
 mod log;
 mod membership;
-mod millis;
+pub mod millis;
 mod model;
 mod options;
 mod outbox;

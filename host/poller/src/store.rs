@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::{CharmRef, Outcome, UnixMillis};
 
 /// What the poll loop remembers of one charm.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct PollState {
     /// Which charm.
+    #[serde(flatten)]
     pub charm: CharmRef,
     /// When the next poll is due, by the wall clock.
     pub next_due: UnixMillis,
     /// Failed polls in a row.
+    #[schemars(range(max = u32::MAX))]
     pub failures: u32,
     /// When the loop disabled it for its failures; never, if it did not.
     pub disabled_at: UnixMillis,

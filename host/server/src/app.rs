@@ -17,14 +17,14 @@ use crate::login::{LoginToken, Logins};
 use crate::options::{RegistrationPolicy, ServerOptions};
 use crate::origins::Origins;
 use crate::peer::{self, Peer};
-use crate::polling::Polling;
+use crate::pollers::Pollers;
 use crate::rates::{self, Rate};
 use crate::server::Site;
 
 pub(crate) struct App {
     pub(crate) runtime: Arc<LocalRuntime>,
     pub(crate) activity: Arc<Activity>,
-    pub(crate) polling: Option<Arc<Polling>>,
+    pub(crate) pollers: Pollers,
     pub(crate) counts: Counts,
     pub(crate) logins: Logins,
     pub(crate) origins: Origins,
@@ -54,7 +54,7 @@ impl App {
         Self {
             runtime,
             activity,
-            polling,
+            pollers: Pollers::new(polling),
             counts: Counts::default(),
             logins: Logins::new(login_token, address.port()),
             origins: Origins::new(options.allowed_origins.clone(), address.ip().to_canonical().is_loopback()),

@@ -89,6 +89,9 @@ pub(crate) const DEPLOY_BODY: usize = 4 * 1024 * 1024;
 /// The largest body of a request that sets a value: as large as one that a charm is deployed with.
 pub(crate) const VALUE_BODY: usize = DEPLOY_BODY;
 
+/// What a poll loop reports. One integration takes 0.4 MB at most, a failing charm 300 bytes; a loop with more reports them one after the other.
+pub(crate) const REPORT_BODY: usize = DEPLOY_BODY;
+
 /// The largest body of any other request that has one.
 pub(crate) const BODY: usize = 1024 * 1024;
 

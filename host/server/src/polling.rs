@@ -1,35 +1,16 @@
-//! The poll loop of this process, as its operator sees it.
+//! The poll loop of this process, as its operator sees it, and as it tells of itself elsewhere.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use bg_charms::api::{IntegrationReport, IntegrationView};
+use bg_egress::Owner;
 use bg_identity::IntegrationId;
-use bg_manifest::{AskedHttp, EffectiveGrant, Manifest, Withheld};
-use bg_poller::{CharmRef, Gauges, PollRequest, Registration, UnixMillis};
+use bg_poller::{CharmRef, Gauges, PollRequest, Standing};
 use tokio::sync::{mpsc, oneshot};
 
-/// An integration with a component, as the operator configured it.
-#[derive(Clone, Debug)]
-pub struct IntegrationView {
-    /// What it says of itself.
-    pub manifest: Manifest,
-    /// The component's file.
-    pub file: PathBuf,
-    /// The digest of what was loaded from it.
-    pub sha256: String,
-    /// When that was.
-    pub loaded_at: UnixMillis,
-    /// The HTTP that it asks for.
-    pub asked: Vec<AskedHttp>,
-    /// What of it is granted.
-    pub granted: Vec<EffectiveGrant>,
-    /// What is not.
-    pub withheld: Vec<Withheld>,
-    /// Its configuration, as it finds it.
-    pub config: BTreeMap<String, String>,
-}
+use crate::activity::Activity;
 
 /// The poll loop of this process.
 #[derive(Debug)]
@@ -54,40 +35,51 @@ impl Polling {
 
     /// An integration whose component was loaded, or loaded anew.
     pub fn set_integration(&self, view: IntegrationView) {
-        let id = view.manifest.integration.id.clone();
-        self.integrations.write().unwrap_or_else(PoisonError::into_inner).insert(id, view);
+        self.integrations.write().unwrap_or_else(PoisonError::into_inner).insert(view.id.clone(), view);
     }
 
-    pub(crate) fn gauges(&self) -> &Gauges {
-        &self.gauges
+    /// From one poll of a charm to the next, if nothing else is asked for.
+    pub fn interval(&self) -> Duration {
+        self.interval
     }
 
-    /// All integrations with a component, by their IDs.
-    pub(crate) fn integrations(&self) -> Vec<IntegrationView> {
-        self.integrations.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// The shortest interval that a registration may ask for.
+    pub fn min_interval(&self) -> Option<Duration> {
+        self.min_interval
     }
 
-    pub(crate) fn integration(&self, id: &IntegrationId) -> Option<IntegrationView> {
-        self.integrations.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    /// All integrations with a component, by their IDs, with what they do.
+    pub fn report(&self, activity: &Activity) -> Vec<IntegrationReport> {
+        let standings = self.gauges.integrations();
+        let views = self.integrations.read().unwrap_or_else(PoisonError::into_inner);
+        // So it stands before the loop has come to it.
+        let at_first = Standing { interval: self.interval, ..Standing::default() };
+        let report = |(id, view): (&IntegrationId, &IntegrationView)| {
+            let owner = Owner::Integration(id.clone());
+            IntegrationReport {
+                view: view.clone(),
+                standing: standings.get(id).copied().unwrap_or(at_first),
+                calls: activity.calls_of(&owner),
+                egress: activity.egress_of(&owner),
+            }
+        };
+        views.iter().map(report).collect()
     }
 
     /// Has a charm polled at once; false if it is not registered, or disabled.
-    pub(crate) async fn poll(&self, charm: &CharmRef) -> Result<bool, LoopEnded> {
+    pub async fn poll(&self, charm: &CharmRef) -> Result<bool, LoopEnded> {
         let (answer, answered) = oneshot::channel();
         let request = PollRequest { charm: charm.clone(), answer };
         self.requests.send(request).await.map_err(|_| LoopEnded)?;
         answered.await.map_err(|_| LoopEnded)
     }
 
-    /// From one poll of a registered charm to the next, if it does not fail.
-    pub(crate) fn interval_of(&self, registration: &Registration) -> Duration {
-        let standing = self.gauges.integrations().get(&registration.integration).copied();
-        let usual = standing.map_or(self.interval, |standing| standing.interval);
-        registration.interval.map_or(usual, |asks| asks.max(self.min_interval.unwrap_or(usual)))
+    pub(crate) fn gauges(&self) -> &Gauges {
+        &self.gauges
     }
 }
 
 /// The loop is about to end, and takes no requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the service is stopping and polls no more")]
-pub(crate) struct LoopEnded;
+pub struct LoopEnded;

@@ -11,7 +11,7 @@ use http::{StatusCode, Uri};
 
 use crate::answer::Failure;
 use crate::app::App;
-use crate::options::{BODY, NO_BODY, REGISTRATION_BODY};
+use crate::options::{BODY, NO_BODY, REGISTRATION_BODY, REPORT_BODY};
 use crate::permit;
 use crate::query::{CharmPath, IntegrationPath, parameter};
 use crate::signed::Signed;
@@ -82,6 +82,20 @@ pub(crate) async fn record(signed: Signed<BODY>) -> Result<StatusCode, Failure> 
     let api::Runs { runs } = signed.json()?;
     signed.caller.record(&runs).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/pollers`
+pub(crate) async fn report(
+    State(app): State<Arc<App>>,
+    signed: Signed<REPORT_BODY>,
+) -> Result<Json<api::PollerAnswer>, Failure> {
+    let mut report: api::PollerReport = signed.json()?;
+    if !(1..=64).contains(&report.poller.chars().count()) {
+        return Err(Failure::invalid("the name of a poll loop has 1 to 64 characters"));
+    }
+    let failing = std::mem::take(&mut report.failing);
+    signed.caller.note_failing(failing, std::mem::take(&mut report.recovered)).await?;
+    Ok(Json(app.pollers.note(report)))
 }
 
 /// `PUT /api/v1/integrations/{id}/list`

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::endpoint::{Access, Endpoint, Row};
 use crate::form::RegistrationForm;
 use crate::metrics::Measured;
-use crate::options::{BODY, DEPLOY_BODY, REGISTRATION_BODY, VALUE_BODY};
+use crate::options::{BODY, DEPLOY_BODY, REGISTRATION_BODY, REPORT_BODY, VALUE_BODY};
 use crate::unsigned::Unsigned;
 use crate::{admin, button, charms, metrics, openapi, registrations, spaces};
 
@@ -119,6 +119,15 @@ fn of_registrations() -> Vec<Row> {
         signed(Method::POST, path::RUNS, registrations::record)
             .does("recordRuns", "Notes polls that ended before anything was sent to the charm.")
             .reads::<api::Runs>(BODY)
+            .fails([Authorization]),
+        signed(Method::POST, path::POLLERS, registrations::report)
+            .does("reportPoller", "Tells how a poll loop in another process stands, for the operator's pages.")
+            .more(
+                "Only the operator's own key may. A loop that is not heard of for 10 s is taken for gone. What the answer names is to be \
+                 polled at once.",
+            )
+            .reads::<api::PollerReport>(REPORT_BODY)
+            .answers::<api::PollerAnswer>()
             .fails([Authorization]),
         signed(Method::PUT, "/api/v1/integrations/{id}/list", registrations::prepare_list)
             .does("prepareList", "Makes the list of an integration's charms in the system space, if there is none.")
@@ -222,7 +231,7 @@ async fn metrics(State(app): State<Arc<App>>, operator: Operator) -> Response {
         Err(error) => return Failure::from(error).into_response(),
     };
     let measured = Measured { registrations, database: app.runtime.size() };
-    match app.activity.metrics().encode(&measured, app.polling.as_deref()) {
+    match app.activity.metrics().encode(&measured, app.pollers.own()) {
         Ok(text) => ([(CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE))], text).into_response(),
         Err(error) => Failure::of(ErrorCode::Unavailable, error).into_response(),
     }

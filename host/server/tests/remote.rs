@@ -5,9 +5,12 @@ mod common;
 
 use std::time::Duration;
 
+use bg_charms::api::PollerReport;
 use bg_charms::{AccessLevel, DeployRequest, LogQuery, RemoteRuntime, SetRequest, Spaces, Subject};
 use bg_identity::{CharmId, Identity, SYSTEM_SPACE_NAME, space_did, space_identity, system_space};
-use bg_poller::{CharmRef, CharmRuntime, Lookup, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
+use bg_poller::{
+    CharmRef, CharmRuntime, Lookup, Outcome, OutcomeKind, PollState, PollStore, Run, RuntimeError, UnixMillis,
+};
 use common::{Fixture, counter, my_space};
 use serde_json::json;
 
@@ -25,6 +28,38 @@ async fn with_access(fixture: &Fixture) -> RemoteRuntime {
     let subject = Subject::Did(operator_identity().did());
     admin.set_acl(&system_space(), &subject, Some(AccessLevel::Write)).await.unwrap();
     fixture.remote(operator_identity())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_operator_reports_a_poll_loop() {
+    let fixture = Fixture::start().await;
+    let charm = fixture.deploy(&my_space()).await;
+    let failing = PollState {
+        charm: charm.clone(),
+        next_due: UnixMillis(7),
+        failures: 3,
+        disabled_at: UnixMillis(0),
+        updated_at: UnixMillis(1),
+    };
+    let elsewhere = PollState { charm: unknown_charm(), ..failing.clone() };
+    let report =
+        PollerReport { poller: "1".into(), failing: vec![failing.clone(), elsewhere], ..PollerReport::default() };
+    // Access to the system space, its very key even, is not enough: anybody can have that.
+    for remote in [with_access(&fixture).await, fixture.remote(space_identity(SYSTEM_SPACE_NAME))] {
+        let refused = remote.report(&report).await.unwrap_err();
+        assert!(matches!(&refused, RuntimeError::Authorization { .. }), "{refused}");
+        assert!(refused.to_string().contains("IDENTITY or OPERATOR_PASS that the server has"), "{refused}");
+    }
+    let states = fixture.poll_store();
+    assert_eq!(states.load().await.unwrap(), []);
+    let operator = fixture.operator();
+    operator.note_failing(report.failing, Vec::new()).await.unwrap();
+    assert_eq!(states.load().await.unwrap(), std::slice::from_ref(&failing));
+    let never = PollState { next_due: UnixMillis(u64::MAX), ..failing };
+    let refused = operator.note_failing(vec![never], Vec::new()).await;
+    assert!(matches!(refused, Err(RuntimeError::Invalid(_))), "{refused:?}");
+    operator.note_failing(Vec::new(), vec![charm]).await.unwrap();
+    assert_eq!(states.load().await.unwrap(), []);
 }
 
 fn unknown_charm() -> CharmRef {

@@ -1,5 +1,7 @@
 //! A real browser: Debian's Chromium, without a screen.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic as its test does")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -92,12 +94,12 @@ impl Browser {
     #[track_caller]
     pub fn js(&self, script: &str) -> Value {
         let run = || self.runtime.block_on(self.client().execute(script, Vec::new()));
-        self.settled(run).unwrap_or_else(|error| panic!("{script}: {error}"))
+        Self::settled(run).unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// The answer once there is one from a page that stays: a page that keeps itself up to date is loaded anew, or has an element replaced, at
     /// any time. `ask` must change nothing.
-    fn settled<T>(&self, ask: impl Fn() -> Result<T, CmdError>) -> Result<T, CmdError> {
+    fn settled<T>(ask: impl Fn() -> Result<T, CmdError>) -> Result<T, CmdError> {
         let until = Instant::now() + SOON;
         loop {
             match ask() {
@@ -111,7 +113,7 @@ impl Browser {
     #[track_caller]
     fn with(&self, selector: &str, act: impl AsyncFn(Element) -> Result<(), CmdError>) {
         let find = async || act(self.client().find(Locator::Css(selector)).await?).await;
-        let done = self.settled(|| self.runtime.block_on(find()));
+        let done = Self::settled(|| self.runtime.block_on(find()));
         done.unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
     }
 

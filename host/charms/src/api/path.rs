@@ -16,6 +16,8 @@ pub const REGISTRATIONS: &str = "/api/v1/registrations";
 pub const CHANGES: &str = "/api/v1/registrations/changes";
 /// POST [`Runs`](super::Runs).
 pub const RUNS: &str = "/api/v1/runs";
+/// POST [`PollerReport`](super::PollerReport) → [`PollerAnswer`](super::PollerAnswer).
+pub const POLLERS: &str = "/api/v1/pollers";
 
 /// PATCH [`SetDisabled`](super::SetDisabled), DELETE → [`Removed`](super::Removed).
 pub fn registration(charm: &CharmRef) -> String {

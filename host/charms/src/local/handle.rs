@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::{IntegrationId, Secret, system_space};
-use bg_poller::{Charm, CharmRef, CharmRuntime, Counters, Outcome, Registration, Run, RuntimeError, UPDATER_STREAMS};
+use bg_poller::{
+    Charm, CharmRef, CharmRuntime, Counters, Outcome, PollState, Registration, Run, RuntimeError, UPDATER_STREAMS,
+};
 use rusqlite::Transaction;
 use serde_json::Value;
 
@@ -88,6 +90,41 @@ impl LocalHandle {
             store::overview::counts(tx)
         })
         .await
+    }
+
+    /// Notes which charms fail, as a poll loop in another process remembers it. Only the operator's own key may say so, since the operator goes
+    /// by it; access to the system space, which many may have, is not enough. Charms that are not there are passed over.
+    pub async fn note_failing(&self, failing: Vec<PollState>, recovered: Vec<CharmRef>) -> Result<(), RuntimeError> {
+        let is_operator = match &self.actor {
+            Actor::Operator => true,
+            Actor::Did(did) => self.runtime.owner.as_ref() == Some(did),
+            Actor::Anonymous => false,
+        };
+        if !is_operator {
+            let space = system_space();
+            let message = format!(
+                "{space} (the system space): only the key of the server's operator may report a poll loop; start `bg-wasm-host run` with the \
+                 IDENTITY or OPERATOR_PASS that the server has"
+            );
+            return Err(RuntimeError::Authorization { space, message });
+        }
+        let times = failing.iter().flat_map(|state| [state.next_due, state.disabled_at, state.updated_at]);
+        if let Some(time) = times.into_iter().find(|time| i64::try_from(time.0).is_err()) {
+            return Err(RuntimeError::Invalid(format!("{} is no time; expected milliseconds since 1970", time.0)));
+        }
+        let work = move |tx: &Transaction<'_>, _: &Actor| {
+            let mut known = Vec::with_capacity(failing.len());
+            for state in failing {
+                match store::charms::find(tx, &state.charm) {
+                    Ok(_) => known.push(state),
+                    Err(Failure::Refused(RuntimeError::NotFound(_))) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            store::poll::save(tx, &known)?;
+            store::poll::forget(tx, &recovered)
+        };
+        self.write(Touch::None, work).await
     }
 
     pub(super) async fn read<T: Send + 'static>(

@@ -55,6 +55,11 @@ impl RemoteRuntime {
         self.caller.url()
     }
 
+    /// Tells the server how a poll loop in this process stands, for the operator's pages.
+    pub async fn report(&self, report: &api::PollerReport) -> Result<api::PollerAnswer, RuntimeError> {
+        self.post(path::POLLERS).json(report)?.answer().await
+    }
+
     fn get(&self, path: impl AsRef<str>) -> Call<'_> {
         self.call(Method::GET, path)
     }

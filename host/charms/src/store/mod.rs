@@ -12,7 +12,7 @@ mod key;
 pub(crate) mod logs;
 mod open;
 pub(crate) mod overview;
-mod poll;
+pub(crate) mod poll;
 mod quota;
 pub(crate) mod registrations;
 pub(crate) mod runs;

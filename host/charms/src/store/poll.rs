@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bg_identity::SpaceReader;
 use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMillis};
+use rusqlite::Transaction;
 
 use super::charms::charm_ref;
 use super::{Database, Failure, OpenError, Touch};
@@ -35,6 +36,30 @@ fn failed(error: RuntimeError) -> StoreError {
     }
 }
 
+/// Keeps these states.
+pub(crate) fn save(tx: &Transaction<'_>, states: &[PollState]) -> Result<(), Failure> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO poll_states (space, charm, next_due, failures, disabled_at, updated_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (space, charm) DO UPDATE SET next_due = excluded.next_due, \
+         failures = excluded.failures, disabled_at = excluded.disabled_at, updated_at = excluded.updated_at",
+    )?;
+    for state in states {
+        let CharmRef { space, charm } = &state.charm;
+        let [next_due, disabled_at, updated_at] = [state.next_due, state.disabled_at, state.updated_at].map(|at| at.0);
+        statement.execute((space.as_str(), charm.as_str(), next_due, state.failures, disabled_at, updated_at))?;
+    }
+    Ok(())
+}
+
+/// Forgets the states of these charms.
+pub(crate) fn forget(tx: &Transaction<'_>, charms: &[CharmRef]) -> Result<(), Failure> {
+    let mut statement = tx.prepare_cached("DELETE FROM poll_states WHERE space = ?1 AND charm = ?2")?;
+    for charm in charms {
+        statement.execute((charm.space.as_str(), charm.charm.as_str()))?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl PollStore for SqlitePollStore {
     async fn load(&self) -> Result<Vec<PollState>, StoreError> {
@@ -62,19 +87,7 @@ impl PollStore for SqlitePollStore {
             return Ok(());
         }
         let states = states.to_vec();
-        let saved = self.database.write_touching(Touch::None, move |tx| {
-            let mut statement = tx.prepare_cached(
-                "INSERT INTO poll_states (space, charm, next_due, failures, disabled_at, updated_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (space, charm) DO UPDATE SET next_due = excluded.next_due, \
-                 failures = excluded.failures, disabled_at = excluded.disabled_at, updated_at = excluded.updated_at",
-            )?;
-            for state in &states {
-                let CharmRef { space, charm } = &state.charm;
-                let [next_due, disabled_at, updated_at] = [state.next_due, state.disabled_at, state.updated_at].map(|at| at.0);
-                statement.execute((space.as_str(), charm.as_str(), next_due, state.failures, disabled_at, updated_at))?;
-            }
-            Ok(())
-        });
+        let saved = self.database.write_touching(Touch::None, move |tx| save(tx, &states));
         saved.await.map_err(failed)
     }
 
@@ -83,13 +96,7 @@ impl PollStore for SqlitePollStore {
             return Ok(());
         }
         let charms = charms.to_vec();
-        let forgotten = self.database.write_touching(Touch::None, move |tx| {
-            let mut statement = tx.prepare_cached("DELETE FROM poll_states WHERE space = ?1 AND charm = ?2")?;
-            for charm in &charms {
-                statement.execute((charm.space.as_str(), charm.charm.as_str()))?;
-            }
-            Ok(())
-        });
+        let forgotten = self.database.write_touching(Touch::None, move |tx| forget(tx, &charms));
         forgotten.await.map_err(failed)
     }
 }

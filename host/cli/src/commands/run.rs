@@ -18,6 +18,7 @@ use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::connect::Place;
 use crate::reload::{self, Reloader, Watcher};
+use crate::reporting::{Failing, Noting, Reporter, is_here};
 use crate::{connect, integrations, listening, restart};
 
 /// How many polls may be asked for at once, before whoever asks waits.
@@ -74,7 +75,7 @@ pub(crate) async fn run(
     let runtime: Arc<dyn CharmRuntime> = service.runtime.clone();
     let store = Arc::new(service.store.clone());
     let state: Arc<dyn IntegrationState> = store.clone();
-    let store: Arc<dyn PollStore> = store;
+    let mut store: Arc<dyn PollStore> = store;
     let mut options = options(&args);
     if args.interval.is_none() {
         options.intervals = reload::intervals(&loaded);
@@ -88,6 +89,13 @@ pub(crate) async fn run(
         polling.set_integration(loaded.view());
         activity.component_loaded(loaded.is_from_cache());
     }
+    // A server that this data directory names is of this machine, whatever its address is.
+    let reporting = service.remote.filter(|remote| args.report || common.api_url.is_none() || is_here(remote.url()));
+    let reporter = reporting.map(|remote| {
+        let failing = Arc::<Failing>::default();
+        store = Arc::new(Noting { store: store.clone(), failing: failing.clone() });
+        Reporter::new(remote, polling.clone(), activity.clone(), failing)
+    });
     let site = match (&server, service.local) {
         (Some(_), Some(runtime)) => Some(Site { runtime, activity, polling: Some(polling.clone()) }),
         _ => None,
@@ -128,12 +136,18 @@ pub(crate) async fn run(
         listening::announce(common, &server, &args.server);
         serving = Some(tokio::spawn(server.serve(site, stopping.clone())));
     }
+    let loop_ended = CancellationToken::new();
+    let reporting = reporter.map(|reporter| tokio::spawn(reporter.run(loop_ended.clone())));
     let ended = poller.run(shutdown).await;
+    loop_ended.cancel();
     stopping.cancel();
     if let Some(serving) = serving
         && let Ok(Err(error)) = serving.await
     {
         tracing::warn!("{error}");
+    }
+    if let Some(reporting) = reporting {
+        reporting.await?;
     }
     let summary = ended?;
     if let Some(following) = following {

@@ -1,45 +1,11 @@
 //! Calls of components, added up.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use bg_charms::api::{CallTotals, FunctionCalls};
 use bg_egress::Owner;
 use bg_poller::OutcomeKind;
 use bg_sandbox::CallRecord;
-
-/// What the calls of one function came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CallTotals {
-    /// How many there were.
-    pub(crate) calls: u64,
-    /// How many of them did not end with an answer of the function.
-    pub(crate) failed: u64,
-    /// Their time together, what they waited for included.
-    pub(crate) elapsed: Duration,
-    /// The longest.
-    pub(crate) longest: Duration,
-    /// The time in which they held a thread, together.
-    pub(crate) busy: Duration,
-    /// The most memory that one of them had at its end, bytes.
-    pub(crate) memory: usize,
-}
-
-impl CallTotals {
-    /// The mean time of a call; zero if there was none.
-    pub(crate) fn mean(&self) -> Duration {
-        mean(self.elapsed, self.calls)
-    }
-
-    /// The mean time in which a call held a thread; zero if there was none.
-    pub(crate) fn mean_busy(&self) -> Duration {
-        mean(self.busy, self.calls)
-    }
-}
-
-fn mean(total: Duration, many: u64) -> Duration {
-    let nanos = total.as_nanos().checked_div(u128::from(many)).unwrap_or_default();
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
 
 /// All calls, by whose and by function. The functions are those of the contract, and integrations those that the operator has given.
 #[derive(Debug, Default)]
@@ -58,17 +24,21 @@ impl Calls {
         totals.elapsed = totals.elapsed.saturating_add(*elapsed);
         totals.longest = totals.longest.max(*elapsed);
         totals.busy = totals.busy.saturating_add(*busy);
-        totals.memory = totals.memory.max(memory.unwrap_or(0));
+        totals.memory = totals.memory.max(memory.unwrap_or(0) as u64);
     }
 
-    pub(crate) fn of(&self, owner: &Owner) -> Vec<(&'static str, CallTotals)> {
+    pub(crate) fn of(&self, owner: &Owner) -> Vec<FunctionCalls> {
         let functions = self.0.get(owner).into_iter().flatten();
-        functions.map(|(function, totals)| (*function, totals.clone())).collect()
+        functions
+            .map(|(function, totals)| FunctionCalls { function: (*function).to_owned(), totals: totals.clone() })
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -87,7 +57,10 @@ mod tests {
         calls.note(&record(OutcomeKind::Timeout, 40, None));
         let expected =
             CallTotals { calls: 2, failed: 1, elapsed: millis(50), longest: millis(40), busy: millis(25), memory: 64 };
-        assert_eq!(calls.of(&Owner::Charms), [("handle", expected.clone())]);
+        assert_eq!(
+            calls.of(&Owner::Charms),
+            [FunctionCalls { function: "handle".to_owned(), totals: expected.clone() }]
+        );
         assert_eq!((expected.mean(), CallTotals::default().mean()), (millis(25), Duration::ZERO));
         assert_eq!(calls.of(&Owner::Integration("mail".parse().unwrap())), []);
     }

@@ -1,8 +1,8 @@
 //! Requests of guests: the newest, and what was denied.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
+use bg_charms::api::{Denial, OwnerEgress, Sent};
 use bg_egress::{AuditRecord, Decision, Owner};
 use bg_poller::UnixMillis;
 
@@ -10,53 +10,6 @@ use bg_poller::UnixMillis;
 const DENIALS: usize = 50;
 /// How many of the newest requests are kept of each owner.
 const NEWEST: usize = 50;
-
-/// What was denied, or would be, once or often.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Denial {
-    pub(crate) method: String,
-    pub(crate) origin: String,
-    /// The path of the newest one.
-    pub(crate) path: String,
-    /// What refused it.
-    pub(crate) rule: String,
-    /// The option that would allow it.
-    pub(crate) option: Option<String>,
-    /// Whether it was sent all the same, since the gate only reports.
-    pub(crate) sent: bool,
-    /// The charm that the newest one was for.
-    pub(crate) charm: Option<String>,
-    pub(crate) count: u64,
-    pub(crate) newest: UnixMillis,
-}
-
-/// One request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) at: UnixMillis,
-    pub(crate) method: String,
-    pub(crate) origin: String,
-    pub(crate) path: String,
-    pub(crate) decision: Decision,
-    pub(crate) credential: bool,
-    pub(crate) status: Option<u16>,
-    pub(crate) bytes: u64,
-    pub(crate) elapsed: Duration,
-    pub(crate) error: Option<String>,
-}
-
-/// The requests of one owner.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OwnerEgress {
-    pub(crate) allowed: u64,
-    pub(crate) denied: u64,
-    pub(crate) would_deny: u64,
-    pub(crate) bytes: u64,
-    /// The newest first.
-    pub(crate) denials: VecDeque<Denial>,
-    /// The newest first.
-    pub(crate) newest: VecDeque<Sent>,
-}
 
 /// All requests.
 #[derive(Debug, Default)]
@@ -68,7 +21,7 @@ impl Egress {
             self.0.insert(record.owner.clone(), OwnerEgress::default());
         }
         if let Some(owner) = self.0.get_mut(&record.owner) {
-            owner.note(record, at);
+            note(owner, record, at);
         }
     }
 
@@ -77,58 +30,59 @@ impl Egress {
     }
 }
 
-impl OwnerEgress {
-    fn note(&mut self, record: &AuditRecord, at: UnixMillis) {
-        let AuditRecord { method, origin, path, decision, .. } = record;
-        match decision {
-            Decision::Allowed => self.allowed += 1,
-            Decision::Denied => self.denied += 1,
-            Decision::WouldDeny => self.would_deny += 1,
-        }
-        self.bytes = self.bytes.saturating_add(record.bytes);
-        if *decision != Decision::Allowed {
-            self.deny(record, at);
-        }
-        self.newest.truncate(NEWEST - 1);
-        self.newest.push_front(Sent {
-            at,
-            method: method.clone(),
-            origin: origin.clone(),
-            path: path.clone(),
-            decision: *decision,
-            credential: record.credential,
-            status: record.status.map(|status| status.as_u16()),
-            bytes: record.bytes,
-            elapsed: record.elapsed,
-            error: record.error.clone(),
-        });
+fn note(owner: &mut OwnerEgress, record: &AuditRecord, at: UnixMillis) {
+    let AuditRecord { method, origin, path, decision, .. } = record;
+    match decision {
+        Decision::Allowed => owner.allowed += 1,
+        Decision::Denied => owner.denied += 1,
+        Decision::WouldDeny => owner.would_deny += 1,
     }
+    owner.bytes = owner.bytes.saturating_add(record.bytes);
+    if *decision != Decision::Allowed {
+        deny(owner, record, at);
+    }
+    owner.newest.truncate(NEWEST - 1);
+    owner.newest.push_front(Sent {
+        at,
+        method: method.clone(),
+        origin: origin.clone(),
+        path: path.clone(),
+        decision: decision.to_string(),
+        ok: *decision == Decision::Allowed && record.error.is_none(),
+        credential: record.credential,
+        status: record.status.map(|status| status.as_u16()),
+        bytes: record.bytes,
+        elapsed: record.elapsed,
+        error: record.error.clone(),
+    });
+}
 
-    fn deny(&mut self, record: &AuditRecord, at: UnixMillis) {
-        let sent = record.decision == Decision::WouldDeny;
-        let is_it = |denial: &Denial| {
-            (&denial.method, &denial.origin, &denial.rule, &denial.option, denial.sent)
-                == (&record.method, &record.origin, &record.rule, &record.option, sent)
-        };
-        let known = self.denials.iter().position(is_it).and_then(|place| self.denials.remove(place));
-        let count = known.map_or(0, |denial| denial.count) + 1;
-        self.denials.truncate(DENIALS - 1);
-        self.denials.push_front(Denial {
-            method: record.method.clone(),
-            origin: record.origin.clone(),
-            path: record.path.clone(),
-            rule: record.rule.clone(),
-            option: record.option.clone(),
-            sent,
-            charm: record.charm.clone(),
-            count,
-            newest: at,
-        });
-    }
+fn deny(owner: &mut OwnerEgress, record: &AuditRecord, at: UnixMillis) {
+    let sent = record.decision == Decision::WouldDeny;
+    let is_it = |denial: &Denial| {
+        (&denial.method, &denial.origin, &denial.rule, &denial.option, denial.sent)
+            == (&record.method, &record.origin, &record.rule, &record.option, sent)
+    };
+    let known = owner.denials.iter().position(is_it).and_then(|place| owner.denials.remove(place));
+    let count = known.map_or(0, |denial| denial.count) + 1;
+    owner.denials.truncate(DENIALS - 1);
+    owner.denials.push_front(Denial {
+        method: record.method.clone(),
+        origin: record.origin.clone(),
+        path: record.path.clone(),
+        rule: record.rule.clone(),
+        option: record.option.clone(),
+        sent,
+        charm: record.charm.clone(),
+        count,
+        newest: at,
+    });
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn record(host: &str, decision: Decision) -> AuditRecord {

@@ -7,15 +7,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bg_charms::api::{FunctionCalls, OwnerEgress};
 use bg_egress::{AuditHook, Owner};
 use bg_identity::IntegrationId;
 use bg_poller::{PollHook, UnixMillis};
 use bg_sandbox::CallObserver;
 
-pub(crate) use calls::CallTotals;
 use calls::Calls;
 use egress::Egress;
-pub(crate) use egress::{Denial, OwnerEgress, Sent};
 
 use crate::metrics::Metrics;
 
@@ -66,7 +65,7 @@ impl Activity {
         &self.metrics
     }
 
-    pub(crate) fn calls_of(&self, owner: &Owner) -> Vec<(&'static str, CallTotals)> {
+    pub(crate) fn calls_of(&self, owner: &Owner) -> Vec<FunctionCalls> {
         self.calls().of(owner)
     }
 

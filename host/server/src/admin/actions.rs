@@ -137,25 +137,26 @@ pub(super) async fn remove(State(app): State<Arc<App>>, CharmPath(charm): CharmP
     }
 }
 
-/// `POST /admin/charms/{space}/{charm}/run`: a poll as any other where the loop is in this process; and else the event alone, as
-/// `bg-wasm-host trigger` sends it.
+/// `POST /admin/charms/{space}/{charm}/run`: a poll as any other where there is a poll loop; and else the event alone, as `bg-wasm-host trigger`
+/// sends it.
 pub(super) async fn run(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
-    if let Some(polling) = &app.polling {
-        match polling.poll(&charm).await {
-            Ok(true) => {}
-            // It may be registered a moment ago, or for another service: --charms.
-            Ok(false) => {
-                let text = format!(
-                    "The service does not poll {charm}: it is not registered, or disabled, or this service is for other charms."
-                );
-                return page::problem(StatusCode::CONFLICT, "It is not polled", &text);
-            }
-            Err(error) => {
-                return page::problem(StatusCode::SERVICE_UNAVAILABLE, "It is not polled", &error.to_string());
+    match app.pollers.poll(&charm).await {
+        Ok(Some(true)) => {}
+        // It may be registered a moment ago, or for another service: --charms.
+        Ok(Some(false)) => {
+            let text = format!(
+                "The service does not poll {charm}: it is not registered, or disabled, or this service is for other charms."
+            );
+            return page::problem(StatusCode::CONFLICT, "It is not polled", &text);
+        }
+        Ok(None) => {
+            if let Err(error) = begin(&change.handle, &charm).await {
+                return page::failed(&error);
             }
         }
-    } else if let Err(error) = begin(&change.handle, &charm).await {
-        return page::failed(&error);
+        Err(error) => {
+            return page::problem(StatusCode::SERVICE_UNAVAILABLE, "It is not polled", &error.to_string());
+        }
     }
     log(&charm, "run");
     done(&change, &charm, Said::Runs)

@@ -98,7 +98,7 @@ async fn shown(app: &App, handle: &LocalHandle, charm: &CharmRef) -> Result<Opti
     let runs = handle.runs(charm, RUNS).await?;
     let mut lines = handle.logs(charm, LogQuery { after: None, limit: LINES, wait: false }).await?;
     lines.reverse();
-    let row = Row::new(&found, app.polling.as_deref());
+    let row = Row::new(&found, &app.pollers);
     let line = |entry: bg_charms::LogEntry| ShownLine {
         at: times::past(entry.line.at),
         level: entry.line.level.as_str(),
@@ -120,11 +120,9 @@ async fn shown(app: &App, handle: &LocalHandle, charm: &CharmRef) -> Result<Opti
 
 fn interval(app: &App, row: &OverviewRow) -> String {
     let registration = &row.registration;
-    match (&app.polling, registration.interval) {
-        (Some(polling), Some(_)) => {
-            format!("every {}, its own interval", times::duration(polling.interval_of(registration)))
-        }
-        (Some(polling), None) => format!("every {}", times::duration(polling.interval_of(registration))),
+    match (app.pollers.interval_of(registration), registration.interval) {
+        (Some(interval), Some(_)) => format!("every {}, its own interval", times::duration(interval)),
+        (Some(interval), None) => format!("every {}", times::duration(interval)),
         (None, Some(asks)) => format!("every {}, or as often as the service allows", times::duration(asks)),
         (None, None) => format!("as often as the charms of {}", registration.integration),
     }

@@ -1,23 +1,22 @@
 //! Integrations: what they are, what they ask for and get, and what they do.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use bg_charms::LocalHandle;
-use bg_egress::{Decision, Owner};
+use bg_charms::api::{Denial, FunctionCalls, IntegrationReport, IntegrationView, OwnerEgress, Sent};
+use bg_egress::Owner;
 use bg_identity::IntegrationId;
-use bg_manifest::AskedHttp;
 use bg_poller::{RuntimeError, Standing};
 use http::StatusCode;
 
 use super::access::Operator;
 use super::live::{self, Part};
 use super::{counts, page, times};
-use crate::activity::{CallTotals, Denial, OwnerEgress, Sent};
 use crate::app::App;
-use crate::polling::{IntegrationView, Polling};
 use crate::query::IntegrationPath;
 
 /// How many integrations without a component are listed: anybody may register a charm under any name.
@@ -27,7 +26,7 @@ const CHARMS: &str = "Charms' handlers";
 #[derive(Template)]
 #[template(path = "integrations.html")]
 struct All {
-    polls_here: bool,
+    polled: bool,
     table: String,
 }
 
@@ -49,44 +48,53 @@ struct TableRow {
     denied: u64,
 }
 
+impl TableRow {
+    /// The same, of a component that did this.
+    fn doing(self, calls: &[FunctionCalls], egress: &OwnerEgress) -> Self {
+        Self {
+            calls: calls.iter().map(|function| function.totals.calls).sum(),
+            requests: egress.allowed + egress.denied + egress.would_deny,
+            denied: egress.denied + egress.would_deny,
+            ..self
+        }
+    }
+}
+
 async fn table(app: &App, handle: &LocalHandle) -> Result<String, RuntimeError> {
     let registered = counts::by_integration(&app.counts.get(handle).await?);
-    let with_component = app.polling.as_deref().map(Polling::integrations).unwrap_or_default();
-    let standings = app.polling.as_deref().map(|polling| polling.gauges().integrations()).unwrap_or_default();
-    let row =
-        |owner: &Owner, name: String, component: String, standing: Option<Standing>, says: String, registrations| {
-            let (calls, egress) = (app.activity.calls_of(owner), app.activity.egress_of(owner));
-            TableRow {
-                link: link(owner),
-                name,
-                component,
-                paused: standing.is_some_and(|standing| standing.paused),
-                standing: says,
-                registrations,
-                calls: calls.iter().map(|(_, totals)| totals.calls).sum(),
-                requests: egress.allowed + egress.denied + egress.would_deny,
-                denied: egress.denied + egress.would_deny,
-            }
-        };
+    let with_component = app.pollers.integrations(&app.activity);
+    let row = |owner: &Owner, name: String, component: String, registrations| TableRow {
+        link: link(owner),
+        name,
+        component,
+        paused: false,
+        standing: String::new(),
+        registrations,
+        calls: 0,
+        requests: 0,
+        denied: 0,
+    };
     let count = |id: &IntegrationId| registered.get(id).copied().unwrap_or(0).to_string();
     let mut rows = Vec::new();
-    for view in &with_component {
-        let about = &view.manifest.integration;
-        let component = format!("{} {}", view.file.file_name().unwrap_or_default().display(), about.version);
-        let owner = Owner::Integration(about.id.clone());
-        let standing = standings.get(&about.id).copied();
-        let withheld = match (view.withheld.len(), view.asked.len()) {
-            (0, _) => "works".to_owned(),
-            (withheld, asked) => format!("works; {withheld} of {asked} that it asks for not granted"),
+    for IntegrationReport { view, standing, calls, egress } in &with_component {
+        let file = Path::new(&view.file).file_name().unwrap_or_default();
+        let component = format!("{} {}", file.display(), view.version);
+        let withheld = view.asked.iter().filter(|asked| !asked.options.is_empty()).count();
+        let says = match withheld {
+            0 => "works".to_owned(),
+            _ => format!("works; {withheld} of {} that it asks for not granted", view.asked.len()),
         };
-        rows.push(row(&owner, about.id.to_string(), component, standing, withheld, count(&about.id)));
+        let row = row(&Owner::Integration(view.id.clone()), view.id.to_string(), component, count(&view.id));
+        rows.push(TableRow { paused: standing.paused, standing: says, ..row.doing(calls, egress) });
     }
-    rows.push(row(&Owner::Charms, CHARMS.to_owned(), "script.wasm".to_owned(), None, String::new(), String::new()));
-    let is_known = |id: &IntegrationId| with_component.iter().any(|view| view.manifest.integration.id == *id);
+    let (calls, egress) = (app.activity.calls_of(&Owner::Charms), app.activity.egress_of(&Owner::Charms));
+    let handlers = row(&Owner::Charms, CHARMS.to_owned(), "script.wasm".to_owned(), String::new());
+    rows.push(handlers.doing(&calls, &egress));
+    let is_known = |id: &IntegrationId| with_component.iter().any(|report| report.view.id == *id);
     for id in registered.keys().filter(|id| !is_known(id)).take(MOST_WITHOUT) {
-        let owner = Owner::Integration(id.clone());
-        let says = if app.polling.is_some() { "polled without being asked for" } else { "" };
-        rows.push(row(&owner, id.to_string(), "none".to_owned(), None, says.to_owned(), count(id)));
+        let says = if app.pollers.are_there() { "polled without being asked for" } else { "" };
+        let row = row(&Owner::Integration(id.clone()), id.to_string(), "none".to_owned(), count(id));
+        rows.push(TableRow { standing: says.to_owned(), ..row });
     }
     Ok(page::part(&Table { rows }))
 }
@@ -101,7 +109,7 @@ fn link(owner: &Owner) -> String {
 /// `GET /admin/integrations`
 pub(super) async fn all(State(app): State<Arc<App>>, operator: Operator) -> Response {
     match table(&app, &operator.handle).await {
-        Ok(table) => page::html(StatusCode::OK, &All { polls_here: app.polling.is_some(), table }),
+        Ok(table) => page::html(StatusCode::OK, &All { polled: app.pollers.are_there(), table }),
         Err(error) => page::failed(&error),
     }
 }
@@ -123,17 +131,6 @@ struct OwnerPage {
     activity: String,
     view: Option<IntegrationView>,
     loaded: String,
-    asked: Vec<ShownAsked>,
-}
-
-/// Something that an integration asks for.
-struct ShownAsked {
-    grant: String,
-    credential: String,
-    reason: String,
-    partly: bool,
-    /// What would grant it; nothing if it is granted.
-    options: Vec<String>,
 }
 
 #[derive(Template)]
@@ -154,13 +151,12 @@ struct ShownDenial {
 }
 
 struct ShownSent {
-    ok: bool,
     at: String,
     of: Sent,
 }
 
 struct ShownCalls {
-    function: &'static str,
+    function: String,
     calls: u64,
     failed: u64,
     mean: String,
@@ -169,8 +165,8 @@ struct ShownCalls {
     memory: String,
 }
 
-impl From<(&'static str, CallTotals)> for ShownCalls {
-    fn from((function, totals): (&'static str, CallTotals)) -> Self {
+impl From<FunctionCalls> for ShownCalls {
+    fn from(FunctionCalls { function, totals }: FunctionCalls) -> Self {
         Self {
             function,
             calls: totals.calls,
@@ -185,50 +181,41 @@ impl From<(&'static str, CallTotals)> for ShownCalls {
 
 async fn activity(app: &App, handle: &LocalHandle, owner: &Owner) -> Result<String, RuntimeError> {
     let (mut standing, mut registrations) = (None, None);
-    if let Owner::Integration(id) = owner {
-        standing = app.polling.as_deref().and_then(|polling| polling.gauges().integrations().get(id).copied());
-        let count = counts::by_integration(&app.counts.get(handle).await?).get(id).copied().unwrap_or(0);
-        registrations = Some((super::link::with_query("/admin", &[("integration", id.as_str())]), count));
+    let (mut calls, mut egress) = (Vec::new(), OwnerEgress::default());
+    match owner {
+        Owner::Integration(id) => {
+            if let Some(report) = app.pollers.integration(id, &app.activity) {
+                (standing, calls, egress) = (Some(report.standing), report.calls, report.egress);
+            }
+            let count = counts::by_integration(&app.counts.get(handle).await?).get(id).copied().unwrap_or(0);
+            registrations = Some((super::link::with_query("/admin", &[("integration", id.as_str())]), count));
+        }
+        Owner::Charms => (calls, egress) = (app.activity.calls_of(owner), app.activity.egress_of(owner)),
     }
-    let mut egress = app.activity.egress_of(owner);
     let denials = std::mem::take(&mut egress.denials);
     let newest = std::mem::take(&mut egress.newest);
-    let ok = |sent: &Sent| sent.decision == Decision::Allowed && sent.error.is_none();
     Ok(page::part(&Activity {
         standing,
         interval: standing.map(|standing| times::duration(standing.interval)).unwrap_or_default(),
         registrations,
         denials: denials.into_iter().map(|of| ShownDenial { newest: times::past(of.newest), of }).collect(),
-        newest: newest.into_iter().map(|of| ShownSent { ok: ok(&of), at: times::past(of.at), of }).collect(),
-        calls: app.activity.calls_of(owner).into_iter().map(ShownCalls::from).collect(),
+        newest: newest.into_iter().map(|of| ShownSent { at: times::past(of.at), of }).collect(),
+        calls: calls.into_iter().map(ShownCalls::from).collect(),
         egress,
     }))
 }
 
-fn asked(view: &IntegrationView) -> Vec<ShownAsked> {
-    let shown = |asked: &AskedHttp| {
-        let withheld: Vec<_> = view.withheld.iter().filter(|withheld| withheld.asked == *asked).collect();
-        ShownAsked {
-            grant: asked.grant.to_string(),
-            credential: asked.credential.as_ref().map(ToString::to_string).unwrap_or_default(),
-            reason: asked.reason.clone(),
-            partly: withheld.iter().any(|withheld| withheld.partly_granted),
-            options: withheld.iter().map(|withheld| withheld.option.clone()).collect(),
-        }
-    };
-    view.asked.iter().map(shown).collect()
-}
-
 async fn owner_page(app: &App, operator: &Operator, owner: &Owner) -> Response {
     let (name, view) = match owner {
-        Owner::Integration(id) => (id.to_string(), app.polling.as_deref().and_then(|polling| polling.integration(id))),
+        Owner::Integration(id) => {
+            (id.to_string(), app.pollers.integration(id, &app.activity).map(|report| report.view))
+        }
         Owner::Charms => (CHARMS.to_owned(), None),
     };
     match activity(app, &operator.handle, owner).await {
         Ok(activity) => {
             let loaded = view.as_ref().map(|view| times::past(view.loaded_at)).unwrap_or_default();
-            let asked = view.as_ref().map(asked).unwrap_or_default();
-            page::html(StatusCode::OK, &OwnerPage { name, link: link(owner), activity, view, loaded, asked })
+            page::html(StatusCode::OK, &OwnerPage { name, link: link(owner), activity, view, loaded })
         }
         Err(error) => page::failed(&error),
     }

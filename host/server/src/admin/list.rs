@@ -107,7 +107,7 @@ fn neighbours(filter: &Filter, overview: &Overview) -> (Option<String>, Option<S
 
 fn shown_rows(app: &App, overview: &Overview) -> Vec<ShownRow> {
     let row = |row| {
-        let row = Row::new(row, app.polling.as_deref());
+        let row = Row::new(row, &app.pollers);
         ShownRow { html: row.html(), key: row.key }
     };
     overview.rows.iter().map(row).collect()

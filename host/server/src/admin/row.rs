@@ -5,7 +5,7 @@ use bg_charms::OverviewRow;
 use bg_poller::RegistrationState;
 
 use super::{link, page, spark, times};
-use crate::polling::Polling;
+use crate::pollers::Pollers;
 
 /// What is shown of a registration.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(row: &OverviewRow, polling: Option<&Polling>) -> Self {
+    pub(super) fn new(row: &OverviewRow, pollers: &Pollers) -> Self {
         let OverviewRow { registration, name, state, failures, recent, .. } = row;
         let charm = &registration.charm;
         let integration = registration.integration.to_string();
@@ -52,7 +52,7 @@ impl Row {
             failures: *failures,
             status: registration.status.clone(),
             last_run: times::past(registration.last_run),
-            next_run: next_run(row, polling),
+            next_run: next_run(row, pollers),
             spark: spark::svg(recent),
         }
     }
@@ -62,8 +62,8 @@ impl Row {
     }
 }
 
-/// When it is polled next, as far as this process knows.
-fn next_run(row: &OverviewRow, polling: Option<&Polling>) -> String {
+/// When it is polled next, as far as anybody has told.
+fn next_run(row: &OverviewRow, pollers: &Pollers) -> String {
     let registration = &row.registration;
     if !registration.is_enabled() {
         return "–".to_owned();
@@ -71,10 +71,10 @@ fn next_run(row: &OverviewRow, polling: Option<&Polling>) -> String {
     if let Some(until) = row.put_off_until {
         return times::due(until);
     }
-    match polling {
+    match pollers.interval_of(registration) {
         _ if registration.last_run < registration.updated_at => "soon".to_owned(),
-        Some(polling) => times::due(registration.last_run + polling.interval_of(registration)),
-        // The service that polls it runs elsewhere, and with its own interval.
+        Some(interval) => times::due(registration.last_run + interval),
+        // Nobody polls, or by an interval that is not told.
         None => "–".to_owned(),
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn duration(duration: Duration) -> String {
 
 /// Bytes, in the unit that fits.
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-pub(super) fn bytes(bytes: usize) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
         0..=9_999 => format!("{bytes} B"),
         10_000..=1_048_575 => format!("{:.0} KiB", bytes as f64 / 1_024.0),

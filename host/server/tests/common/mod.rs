@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bg_charms::{Actor, DeployRequest, Handlers, LocalHandle, LocalOptions, LocalRuntime, RemoteRuntime, Spaces};
+use bg_charms::{
+    Actor, DeployRequest, Handlers, LocalHandle, LocalOptions, LocalRuntime, RemoteRuntime, Spaces, SqlitePollStore,
+};
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_identity::{Identity, SpaceDid, http_signature, space_did};
 use bg_poller::CharmRef;
@@ -64,6 +66,11 @@ impl Fixture {
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(server.serve(runtime.clone(), shutdown.clone()));
         Self { runtime, address, shutdown, serving, _dir: dir }
+    }
+
+    /// What is remembered of polls.
+    pub fn poll_store(&self) -> SqlitePollStore {
+        self.runtime.poll_store()
     }
 
     pub fn operator(&self) -> LocalHandle {

@@ -1,0 +1,282 @@
+//! What a service that polls the charms of another process tells that one, so that its admin page shows more than what charms do there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bg_charms::RemoteRuntime;
+use bg_charms::api::{IntegrationReport, PollerReport, REPORT_EVERY};
+use bg_identity::IntegrationId;
+use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMillis};
+use bg_server::{Activity, Polling};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
+
+/// The most of each that goes into one report, so that it stays below what a server reads.
+const INTEGRATIONS: usize = 8;
+const CHARMS: usize = 2_000;
+/// How long a service that ends waits for its last report.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Whether the server at `url` is of this machine, so that nothing leaves it with a report.
+pub(crate) fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Keeps poll states where they are kept, and remembers which of them are of charms that fail.
+pub(crate) struct Noting {
+    pub(crate) store: Arc<dyn PollStore>,
+    pub(crate) failing: Arc<Failing>,
+}
+
+#[async_trait]
+impl PollStore for Noting {
+    async fn load(&self) -> Result<Vec<PollState>, StoreError> {
+        let states = self.store.load().await?;
+        self.failing.note(&states);
+        Ok(states)
+    }
+
+    async fn save(&self, states: &[PollState]) -> Result<(), StoreError> {
+        self.failing.note(states);
+        self.store.save(states).await
+    }
+
+    async fn forget(&self, charms: &[CharmRef]) -> Result<(), StoreError> {
+        self.failing.forget(charms);
+        self.store.forget(charms).await
+    }
+}
+
+/// The charms that fail, and which of them the server has to be told of.
+#[derive(Debug, Default)]
+pub(crate) struct Failing(Mutex<Charms>);
+
+#[derive(Debug, Default)]
+struct Charms {
+    /// All that fail.
+    failing: HashMap<CharmRef, PollState>,
+    /// Those that are to be told: with their state, or none if they fail no more.
+    untold: HashMap<CharmRef, Option<PollState>>,
+}
+
+impl Failing {
+    fn lock(&self) -> MutexGuard<'_, Charms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, states: &[PollState]) {
+        let mut charms = self.lock();
+        for state in states {
+            if state.failures > 0 {
+                charms.failing.insert(state.charm.clone(), state.clone());
+                charms.untold.insert(state.charm.clone(), Some(state.clone()));
+            } else {
+                charms.recovers(&state.charm);
+            }
+        }
+    }
+
+    fn forget(&self, recovered: &[CharmRef]) {
+        let mut charms = self.lock();
+        for charm in recovered {
+            charms.recovers(charm);
+        }
+    }
+
+    /// A part of what is to be told. It has to be given [back](Self::give_back) if it cannot be.
+    fn take(&self) -> Vec<(CharmRef, Option<PollState>)> {
+        let mut charms = self.lock();
+        let some: Vec<CharmRef> = charms.untold.keys().take(CHARMS).cloned().collect();
+        some.into_iter().filter_map(|charm| charms.untold.remove_entry(&charm)).collect()
+    }
+
+    fn give_back(&self, taken: Vec<(CharmRef, Option<PollState>)>) {
+        let mut charms = self.lock();
+        for (charm, state) in taken {
+            charms.untold.entry(charm).or_insert(state);
+        }
+    }
+
+    /// Everything is to be told anew.
+    fn start_over(&self) {
+        let mut charms = self.lock();
+        let Charms { failing, untold } = &mut *charms;
+        for (charm, state) in failing {
+            untold.entry(charm.clone()).or_insert_with(|| Some(state.clone()));
+        }
+    }
+}
+
+impl Charms {
+    fn recovers(&mut self, charm: &CharmRef) {
+        if self.failing.remove(charm).is_some() {
+            self.untold.insert(charm.clone(), None);
+        }
+    }
+}
+
+/// Reports how the poll loop of this process stands.
+pub(crate) struct Reporter {
+    runtime: RemoteRuntime,
+    polling: Arc<Polling>,
+    activity: Arc<Activity>,
+    failing: Arc<Failing>,
+    /// Whether the server has taken a report.
+    was_heard: bool,
+    /// What it knows of integrations.
+    told: BTreeMap<IntegrationId, IntegrationReport>,
+    /// The name that no other poll loop has.
+    name: String,
+}
+
+impl Reporter {
+    /// One that reports to `runtime`.
+    pub(crate) fn new(
+        runtime: RemoteRuntime,
+        polling: Arc<Polling>,
+        activity: Arc<Activity>,
+        failing: Arc<Failing>,
+    ) -> Self {
+        // Where and when a process started is its own, also beside others with the same number in other containers.
+        let name = format!("{}-{}", std::process::id(), UnixMillis::now().0);
+        Self { runtime, polling, activity, failing, was_heard: false, told: BTreeMap::new(), name }
+    }
+
+    /// Reports until `ended`, and then that it is.
+    pub(crate) async fn run(mut self, ended: CancellationToken) {
+        let mut fails = false;
+        loop {
+            let told = self.tell(false).await;
+            match &told {
+                Err(error) if !fails => {
+                    tracing::info!("the admin page of the charm runtime is not told of this service: {error}");
+                }
+                Ok(()) if fails => tracing::info!("the admin page of the charm runtime is told of this service again"),
+                _ => {}
+            }
+            fails = told.is_err();
+            if ended.run_until_cancelled(tokio::time::sleep(REPORT_EVERY)).await.is_none() {
+                break;
+            }
+        }
+        match timeout(LAST_WAIT, self.tell(true)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the last report is lost"),
+            Err(_) => tracing::debug!("the last report is lost"),
+        }
+    }
+
+    async fn tell(&mut self, ends: bool) -> Result<(), RuntimeError> {
+        let now = self.polling.report(&self.activity);
+        let integrations = now.iter().map(|report| report.view.id.clone()).collect();
+        let is_news = |report: &IntegrationReport| self.told.get(&report.view.id) != Some(report);
+        let changed: Vec<_> = now.into_iter().filter(is_news).take(INTEGRATIONS).collect();
+        let taken = self.failing.take();
+        let report = PollerReport {
+            poller: self.name.clone(),
+            ends,
+            interval: self.polling.interval(),
+            min_interval: self.polling.min_interval(),
+            integrations,
+            changed,
+            failing: taken.iter().filter_map(|(_, state)| state.clone()).collect(),
+            recovered: taken.iter().filter(|(_, state)| state.is_none()).map(|(charm, _)| charm.clone()).collect(),
+        };
+        let answer = match self.runtime.report(&report).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.failing.give_back(taken);
+                return Err(error);
+            }
+        };
+        if std::mem::replace(&mut self.was_heard, true) && !answer.known {
+            self.told.clear();
+            self.failing.start_over();
+        }
+        self.told.extend(report.changed.into_iter().map(|report| (report.view.id.clone(), report)));
+        for charm in answer.poll {
+            // It may be another service that polls it.
+            let polled = self.polling.poll(&charm).await;
+            tracing::debug!(%charm, ?polled, "asked for by the operator");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bg_identity::{CharmId, space_did};
+
+    use super::*;
+
+    fn state(name: &str, failures: u32) -> PollState {
+        let charm = CharmRef { space: space_did("my-space"), charm: CharmId::for_content(name.as_bytes()) };
+        PollState { charm, next_due: UnixMillis(9), failures, disabled_at: UnixMillis(0), updated_at: UnixMillis(7) }
+    }
+
+    fn told(failing: &Failing) -> Vec<(PollState, bool)> {
+        let mut taken: Vec<_> = failing
+            .take()
+            .into_iter()
+            .map(|(charm, state)| {
+                let fails = state.is_some();
+                (state.unwrap_or(PollState { charm, ..super::tests::state("", 0) }), fails)
+            })
+            .collect();
+        taken.sort_by_key(|(state, _)| (state.charm.clone(), state.failures));
+        taken
+    }
+
+    #[test]
+    fn only_charms_that_fail_or_failed_are_told_and_of_each_the_newest() {
+        let failing = Failing::default();
+        failing.note(&[state("a", 0), state("b", 1)]);
+        failing.note(&[state("b", 2)]);
+        assert_eq!(told(&failing), [(state("b", 2), true)]);
+        assert_eq!(told(&failing), []);
+        failing.note(&[state("a", 0), state("b", 0)]);
+        assert_eq!(
+            told(&failing),
+            [(state("b", 0), false)].map(|(state, fails)| (PollState { next_due: UnixMillis(9), ..state }, fails))
+        );
+        failing.note(&[state("a", 1)]);
+        failing.forget(&[state("a", 0).charm, state("c", 0).charm]);
+        assert_eq!(told(&failing).len(), 1);
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_told_later_unless_there_is_news() {
+        let failing = Failing::default();
+        failing.note(&[state("a", 1), state("b", 1)]);
+        let taken = failing.take();
+        failing.note(&[state("b", 2)]);
+        failing.give_back(taken);
+        let mut expected = [(state("a", 1), true), (state("b", 2), true)];
+        expected.sort_by_key(|(state, _)| state.charm.clone());
+        assert_eq!(told(&failing), expected);
+        // A server that has started anew knows of none.
+        failing.start_over();
+        assert_eq!(told(&failing), expected);
+    }
+
+    #[test]
+    fn a_server_of_this_machine_is_told_by_its_address() {
+        for (url, here) in [
+            ("http://127.0.0.1:8000", true),
+            ("http://[::1]:8000/", true),
+            ("https://localhost", true),
+            ("https://localhost.example", false),
+            ("http://10.0.0.1:8000", false),
+        ] {
+            assert_eq!(is_here(&url.parse().unwrap()), here, "{url}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! All poll loops that this server knows of: that of its own process, and those in others that report to it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bg_charms::api::{IntegrationReport, PollerAnswer, PollerReport, REPORT_EVERY};
+use bg_identity::IntegrationId;
+use bg_poller::{CharmRef, Registration};
+use tokio::time::Instant;
+
+use crate::activity::Activity;
+use crate::polling::{LoopEnded, Polling};
+
+/// A poll loop that was not heard of for so long is gone: some reports may be lost, or late.
+const GONE: Duration = Duration::from_secs(5 * REPORT_EVERY.as_secs());
+/// How many poll loops are remembered. Who splits the charms of one server between services has a few.
+const MOST: usize = 32;
+/// How many charms may wait to be polled at once by a loop elsewhere.
+const WANTED: usize = 1_000;
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Pollers {
+    own: Option<Arc<Polling>>,
+    elsewhere: Mutex<BTreeMap<String, Elsewhere>>,
+}
+
+/// What one of another process has reported.
+#[derive(Debug)]
+struct Elsewhere {
+    heard: Instant,
+    interval: Duration,
+    min_interval: Option<Duration>,
+    integrations: BTreeMap<IntegrationId, IntegrationReport>,
+    wanted: Vec<CharmRef>,
+}
+
+impl Pollers {
+    pub(crate) fn new(own: Option<Arc<Polling>>) -> Self {
+        Self { own, elsewhere: Mutex::default() }
+    }
+
+    /// That of this process.
+    pub(crate) fn own(&self) -> Option<&Polling> {
+        self.own.as_deref()
+    }
+
+    /// Whether there is any.
+    pub(crate) fn are_there(&self) -> bool {
+        self.own.is_some() || !self.elsewhere().is_empty()
+    }
+
+    /// Notes what one has reported.
+    pub(crate) fn note(&self, report: PollerReport) -> PollerAnswer {
+        let mut all = self.elsewhere();
+        let PollerReport { poller, ends, interval, min_interval, integrations, changed, .. } = report;
+        let before = all.remove(&poller);
+        let known = before.is_some();
+        if ends || all.len() >= MOST {
+            return PollerAnswer { known, poll: Vec::new() };
+        }
+        let (mut reported, poll) = before.map(|before| (before.integrations, before.wanted)).unwrap_or_default();
+        reported.extend(changed.into_iter().map(|report| (report.view.id.clone(), report)));
+        reported.retain(|id, _| integrations.contains(id));
+        let now =
+            Elsewhere { heard: Instant::now(), interval, min_interval, integrations: reported, wanted: Vec::new() };
+        all.insert(poller, now);
+        PollerAnswer { known, poll }
+    }
+
+    /// All integrations with a component, by their IDs. What this process does counts; then what was heard last.
+    pub(crate) fn integrations(&self, activity: &Activity) -> Vec<IntegrationReport> {
+        let all = self.elsewhere();
+        let mut by_age: Vec<&Elsewhere> = all.values().collect();
+        by_age.sort_by_key(|one| one.heard);
+        let reported = by_age.into_iter().flat_map(|one| one.integrations.values().cloned());
+        let own = self.own.iter().flat_map(|own| own.report(activity));
+        let by_id: BTreeMap<_, _> = reported.chain(own).map(|report| (report.view.id.clone(), report)).collect();
+        by_id.into_values().collect()
+    }
+
+    /// One of them.
+    pub(crate) fn integration(&self, id: &IntegrationId, activity: &Activity) -> Option<IntegrationReport> {
+        self.integrations(activity).into_iter().find(|report| report.view.id == *id)
+    }
+
+    /// From one poll of a registered charm to the next, if it does not fail and anybody polls it.
+    pub(crate) fn interval_of(&self, registration: &Registration) -> Option<Duration> {
+        let Registration { integration, interval: asks, .. } = registration;
+        let (standing, interval, min_interval) = if let Some(own) = &self.own {
+            (own.gauges().integrations().get(integration).copied(), own.interval(), own.min_interval())
+        } else {
+            let all = self.elsewhere();
+            let of_it = all.values().find(|one| one.integrations.contains_key(integration));
+            let one = of_it.or_else(|| all.values().next())?;
+            let standing = one.integrations.get(integration).map(|report| report.standing);
+            (standing, one.interval, one.min_interval)
+        };
+        let usual = standing.map_or(interval, |standing| standing.interval);
+        Some(asks.map_or(usual, |asks| asks.max(min_interval.unwrap_or(usual))))
+    }
+
+    /// Has a charm polled at once: false if the loop of this process does not poll it, and none if nobody polls. A loop elsewhere hears of it
+    /// with the answer to its next report.
+    pub(crate) async fn poll(&self, charm: &CharmRef) -> Result<Option<bool>, LoopEnded> {
+        if let Some(own) = &self.own {
+            return own.poll(charm).await.map(Some);
+        }
+        let mut all = self.elsewhere();
+        for one in all.values_mut().filter(|one| one.wanted.len() < WANTED && !one.wanted.contains(charm)) {
+            one.wanted.push(charm.clone());
+        }
+        Ok((!all.is_empty()).then_some(true))
+    }
+
+    /// Those that are still heard of.
+    fn elsewhere(&self) -> MutexGuard<'_, BTreeMap<String, Elsewhere>> {
+        let mut all = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, one| one.heard.elapsed() < GONE);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bg_charms::api::{IntegrationView, OwnerEgress};
+    use bg_identity::{CharmId, space_did};
+    use bg_poller::{Standing, UnixMillis};
+
+    use super::*;
+
+    fn integration(id: &str, version: &str) -> IntegrationReport {
+        let view = IntegrationView {
+            id: id.parse().unwrap(),
+            name: id.to_owned(),
+            version: version.to_owned(),
+            description: String::new(),
+            authors: Vec::new(),
+            license: String::new(),
+            file: String::new(),
+            sha256: String::new(),
+            loaded_at: UnixMillis(1),
+            asked: Vec::new(),
+            config: BTreeMap::new(),
+        };
+        let standing = Standing { interval: Duration::from_secs(7), ..Standing::default() };
+        IntegrationReport { view, standing, calls: Vec::new(), egress: OwnerEgress::default() }
+    }
+
+    /// That a loop has these integrations, and what is new of some.
+    fn report(poller: &str, integrations: &[&str], changed: &[(&str, &str)]) -> PollerReport {
+        PollerReport {
+            poller: poller.to_owned(),
+            interval: Duration::from_mins(1),
+            integrations: integrations.iter().map(|id| id.parse().unwrap()).collect(),
+            changed: changed.iter().map(|(id, version)| integration(id, version)).collect(),
+            ..PollerReport::default()
+        }
+    }
+
+    fn known(pollers: &Pollers) -> Vec<(String, String)> {
+        let all = pollers.integrations(&Activity::new());
+        all.into_iter().map(|report| (report.view.id.to_string(), report.view.version)).collect()
+    }
+
+    fn texts<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (String, String)> + 'a {
+        pairs.iter().map(|(id, version)| ((*id).to_owned(), (*version).to_owned()))
+    }
+
+    fn registration(integration: &str, interval: Option<Duration>) -> Registration {
+        let charm = CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") };
+        Registration {
+            charm,
+            integration: integration.parse().unwrap(),
+            created_at: UnixMillis(1),
+            updated_at: UnixMillis(1),
+            last_run: UnixMillis(2),
+            disabled_at: UnixMillis(0),
+            interval,
+            status: String::new(),
+            last_outcome: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_is_known_until_it_ends_or_is_not_heard_of() {
+        let pollers = Pollers::new(None);
+        assert!(!pollers.are_there());
+        assert!(!pollers.note(report("a", &["mail"], &[("mail", "1")])).known);
+        assert!(pollers.note(report("a", &["mail"], &[])).known);
+        tokio::time::advance(GONE / 2).await;
+        assert!(pollers.note(report("a", &["mail"], &[])).known);
+        tokio::time::advance(GONE / 2).await;
+        assert_eq!(known(&pollers), texts(&[("mail", "1")]).collect::<Vec<_>>());
+        tokio::time::advance(GONE / 2).await;
+        assert!(!pollers.are_there());
+        // What it has is to be told anew.
+        assert!(!pollers.note(report("a", &["mail"], &[])).known);
+        assert_eq!(known(&pollers), []);
+        let last = PollerReport { ends: true, ..report("a", &["mail"], &[]) };
+        assert!(pollers.note(last).known);
+        assert!(!pollers.are_there());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_each_integration_the_newest_is_shown_that_a_loop_still_has() {
+        let pollers = Pollers::new(None);
+        pollers.note(report("a", &["cal", "mail"], &[("cal", "1"), ("mail", "1")]));
+        pollers.note(report("a", &["cal", "mail"], &[("mail", "2")]));
+        assert_eq!(known(&pollers), texts(&[("cal", "1"), ("mail", "2")]).collect::<Vec<_>>());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        pollers.note(report("b", &["mail"], &[("mail", "3")]));
+        assert_eq!(known(&pollers), texts(&[("cal", "1"), ("mail", "3")]).collect::<Vec<_>>());
+        pollers.note(report("a", &["mail"], &[]));
+        assert_eq!(known(&pollers).len(), 1);
+        for more in 0..MOST * 2 {
+            pollers.note(report(&format!("more-{more}"), &[], &[]));
+        }
+        assert_eq!(pollers.elsewhere().len(), MOST);
+    }
+
+    #[tokio::test]
+    async fn an_interval_is_known_if_anybody_polls() {
+        let pollers = Pollers::new(None);
+        assert_eq!(pollers.interval_of(&registration("mail", None)), None);
+        pollers.note(report("a", &["mail"], &[("mail", "1")]));
+        for (integration, asks, interval) in
+            [("mail", None, 7), ("cal", None, 60), ("cal", Some(90), 90), ("mail", Some(1), 7)]
+        {
+            let asked = registration(integration, asks.map(Duration::from_secs));
+            assert_eq!(pollers.interval_of(&asked), Some(Duration::from_secs(interval)), "{integration} {asks:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_loop_is_told_once_of_a_charm_that_is_wanted() {
+        let pollers = Pollers::new(None);
+        let Registration { charm, .. } = registration("mail", None);
+        assert_eq!(pollers.poll(&charm).await, Ok(None));
+        for poller in ["a", "b"] {
+            assert_eq!(pollers.note(report(poller, &[], &[])).poll, []);
+        }
+        for _ in 0..2 {
+            assert_eq!(pollers.poll(&charm).await, Ok(Some(true)));
+        }
+        for poller in ["a", "b"] {
+            assert_eq!(pollers.note(report(poller, &[], &[])).poll, std::slice::from_ref(&charm));
+            assert_eq!(pollers.note(report(poller, &[], &[])).poll, []);
+        }
+    }
+}
