@@ -38,6 +38,7 @@ mod reloading;
 mod runtime;
 mod shell;
 mod status;
+mod tls;
 mod traces;
 mod walkthrough;
 mod workshop;

@@ -6,6 +6,7 @@
 
 mod access;
 pub mod api;
+mod certificate;
 mod links;
 mod local;
 mod lock;
@@ -18,10 +19,11 @@ mod trace_context;
 pub mod transpile;
 
 pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
+pub use certificate::{CertificateDigest, ParseCertificateDigestError};
 pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT};
 pub use lock::{DatabaseLock, Holder, LockError, Role};
 pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount};
-pub use remote::{Probe, RemoteRuntime, probe};
+pub use remote::{Probe, RemoteRuntime, ServerTrust, probe};
 pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, Spaces};
 pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database};
 pub use trace_context::{Propagator, TraceContext};

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::CertificateDigest;
+
 /// How often, and how far apart, a taken lock is tried again: who only [looks](DatabaseLock::holder) takes it for a moment.
 const TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
@@ -44,6 +46,9 @@ pub struct Holder {
     /// Where it offers the database over HTTP, if it does: a `serve` always, a `run` if it listens as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The certificate that its server has, if that speaks TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateDigest>,
     /// The charm runtime over HTTP whose charms it polls, if it is a `run` with a database for that alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polls: Option<String>,
@@ -112,15 +117,16 @@ impl DatabaseLock {
                 }
             }
         }
-        let holder = Holder { pid: std::process::id(), role, url, polls: None };
+        let holder = Holder { pid: std::process::id(), role, url, certificate: None, polls: None };
         let mut lock = Self { file, path: path.clone(), holder };
         lock.write().map_err(failed)?;
         Ok(lock)
     }
 
-    /// Says where the database is offered over HTTP, once that is known.
-    pub fn set_url(&mut self, url: String) -> Result<(), LockError> {
+    /// Says where the database is offered over HTTP, once that is known, and with which certificate.
+    pub fn set_url(&mut self, url: String, certificate: Option<CertificateDigest>) -> Result<(), LockError> {
         self.holder.url = Some(url);
+        self.holder.certificate = certificate;
         self.write().map_err(|error| unusable(&self.path, &error))
     }
 
@@ -221,9 +227,10 @@ mod tests {
         let db = dir.path().join("runtime.db");
         assert_eq!(DatabaseLock::holder(&db).unwrap(), None);
         let mut lock = DatabaseLock::acquire(&db, Role::Serve, None).unwrap();
-        lock.set_url("http://127.0.0.1:8000".into()).unwrap();
+        let certificate = Some(CertificateDigest::of(b"a"));
+        lock.set_url("http://127.0.0.1:8000".into(), certificate).unwrap();
         let url = Some("http://127.0.0.1:8000".into());
-        let holder = Holder { pid: std::process::id(), role: Role::Serve, url, polls: None };
+        let holder = Holder { pid: std::process::id(), role: Role::Serve, url, certificate, polls: None };
         assert_eq!(DatabaseLock::holder(&db).unwrap(), Some(holder));
         let error = DatabaseLock::acquire(&db, Role::Run, None).unwrap_err().to_string();
         let expected =

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use bg_charms::{
     Actor, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RUNS_KEPT, RemoteRuntime, Role,
-    Runtime, SqlitePollStore, TraceContext,
+    Runtime, ServerTrust, SqlitePollStore, TraceContext,
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
 use bg_identity::{Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
@@ -73,7 +73,11 @@ pub(crate) fn trace_context(common: &Common) -> TraceContext {
 /// Where the charm runtime is.
 pub(crate) enum Place {
     /// At this URL.
-    Remote(Url),
+    Remote {
+        url: Url,
+        /// By what it is known there: by the lock, if that is where the URL is from.
+        trust: ServerTrust,
+    },
     /// In this data directory, which no `serve` holds.
     Local(DataDir),
 }
@@ -85,17 +89,17 @@ const STARTING: Duration = Duration::from_secs(30);
 pub(crate) async fn place(common: &Common) -> anyhow::Result<Place> {
     operator(common)?;
     if let Some(url) = &common.api_url {
-        return Ok(Place::Remote(url.clone()));
+        return Ok(Place::Remote { url: url.clone(), trust: ServerTrust::PublicRoots });
     }
     let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let database = data_dir.runtime_database();
     let until = Instant::now() + STARTING;
     loop {
-        match DatabaseLock::holder(&data_dir.runtime_database())? {
+        match DatabaseLock::holder(&database)? {
             Some(Holder { role: Role::Serve, url: Some(url), .. }) => {
                 let parsed: Result<Url, _> = url.parse();
-                return Ok(Place::Remote(
-                    parsed.with_context(|| format!("the server of this data directory is at {url}"))?,
-                ));
+                let url = parsed.with_context(|| format!("the server of this data directory is at {url}"))?;
+                return Ok(Place::Remote { url, trust: ServerTrust::LockOf(database) });
             }
             Some(Holder { role: Role::Serve, .. }) if Instant::now() < until => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -119,12 +123,15 @@ fn refuse_handler_options(handlers: &HandlerArgs, url: &Url) -> anyhow::Result<(
     )
 }
 
+/// The charm runtime at a URL, for whoever `identity` is.
+fn remote(common: &Common, url: Url, trust: &ServerTrust, identity: Identity) -> RemoteRuntime {
+    RemoteRuntime::new(url, identity).with_trust(trust).with_trace_context(trace_context(common))
+}
+
 /// The charm runtime, for a command that neither deploys nor triggers.
 pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
     match place(common).await? {
-        Place::Remote(url) => {
-            Ok(Arc::new(RemoteRuntime::new(url, operator(common)?).with_trace_context(trace_context(common))))
-        }
+        Place::Remote { url, trust } => Ok(Arc::new(remote(common, url, &trust, operator(common)?))),
         Place::Local(data_dir) => {
             Ok(Arc::new(open(LocalOptions::new(data_dir.runtime_database())).await?.as_actor(Actor::Operator)))
         }
@@ -134,9 +141,7 @@ pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
 /// The charm runtime, as the system space's own key: for `add-admin-charm`.
 pub(crate) async fn as_system_space(common: &Common) -> anyhow::Result<AnyRuntime> {
     match place(common).await? {
-        Place::Remote(url) => Ok(Arc::new(
-            RemoteRuntime::new(url, space_identity(SYSTEM_SPACE_NAME)).with_trace_context(trace_context(common)),
-        )),
+        Place::Remote { url, trust } => Ok(Arc::new(remote(common, url, &trust, space_identity(SYSTEM_SPACE_NAME)))),
         Place::Local(_) => client(common).await,
     }
 }
@@ -151,7 +156,7 @@ pub(crate) struct Runner {
 /// The charm runtime, for a command that may run charms' code in this process.
 pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> anyhow::Result<Runner> {
     match place(common).await? {
-        Place::Remote(url) => {
+        Place::Remote { url, .. } => {
             refuse_handler_options(handlers, &url)?;
             if handlers.egress.is_some() || !handlers.limit.is_empty() {
                 bail!(
@@ -190,7 +195,7 @@ pub(crate) async fn service(
     gate: &Gate,
 ) -> anyhow::Result<Service> {
     match place(common).await? {
-        Place::Remote(url) => {
+        Place::Remote { url, trust } => {
             refuse_handler_options(handlers, &url)?;
             let database = DataDir::open(common.data_dir.as_deref())?.poll_database(&url);
             let mut lock = lock(&database, Role::Run)?;
@@ -201,9 +206,8 @@ pub(crate) async fn service(
             })
             .await?;
             let shown = format!("the charm runtime at {url}");
-            let remote = RemoteRuntime::new(url, operator(common)?).with_trace_context(trace_context(common));
-            let runtime = Arc::new(remote.clone());
-            Ok(Service { runtime, store, local: None, remote: Some(remote), shown, lock })
+            let remote = remote(common, url, &trust, operator(common)?);
+            Ok(Service { runtime: Arc::new(remote.clone()), store, local: None, remote: Some(remote), shown, lock })
         }
         Place::Local(data_dir) => {
             let lock = lock(&data_dir.runtime_database(), Role::Run)?;

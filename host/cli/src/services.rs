@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use bg_charms::{DatabaseLock, Holder, Role};
+use bg_charms::{DatabaseLock, Holder, Role, ServerTrust};
 use serde::Serialize;
 use url::{Host, Url};
 
@@ -20,6 +20,9 @@ pub(crate) struct Services {
     /// Who polls another one instead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) elsewhere: Vec<Elsewhere>,
+    /// By what the [listener](Self::listener) is known.
+    #[serde(skip)]
+    pub(crate) trust: ServerTrust,
 }
 
 impl Services {
@@ -77,9 +80,10 @@ pub(crate) async fn find(common: &Common) -> anyhow::Result<Services> {
         let polls = DatabaseLock::holder(&data_dir.poll_database(url))?;
         return Ok(Services { polls, ..Services::default() });
     }
-    let mut services = Services::default();
+    let database = data_dir.runtime_database();
+    let mut services = Services { trust: ServerTrust::LockOf(database.clone()), ..Services::default() };
     let mut polled = None;
-    match DatabaseLock::holder(&data_dir.runtime_database())? {
+    match DatabaseLock::holder(&database)? {
         Some(holder) if holder.role == Role::Run => services.polls = Some(holder),
         Some(serves) => {
             // Who polls a server has a database of its own for that.
@@ -101,7 +105,7 @@ pub(crate) async fn find(common: &Common) -> anyhow::Result<Services> {
 async fn elsewhere(database: &Path) -> anyhow::Result<Option<Elsewhere>> {
     let Some(holder) = DatabaseLock::holder(database)? else { return Ok(None) };
     let Some(url) = holder.polls.as_deref().and_then(|url| url.parse::<Url>().ok()) else { return Ok(None) };
-    let problem = bg_charms::probe(&url).await.err();
+    let problem = bg_charms::probe(&url, &ServerTrust::PublicRoots).await.err();
     Ok(Some(Elsewhere { holder, url, problem }))
 }
 
@@ -112,7 +116,7 @@ mod tests {
     #[test]
     fn what_brings_a_server_back_has_its_address() {
         let mend = |url: &str| {
-            let holder = Holder { pid: 5, role: Role::Run, url: None, polls: Some(url.to_owned()) };
+            let holder = Holder { pid: 5, role: Role::Run, url: None, certificate: None, polls: Some(url.to_owned()) };
             Elsewhere { holder, url: url.parse().unwrap(), problem: Some("Connection refused".to_owned()) }.mend()
         };
         for (url, address) in [

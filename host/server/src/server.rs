@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_charms::LocalRuntime;
+use bg_charms::{CertificateDigest, LocalRuntime};
 use bg_identity::http_signature::NonceCache;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,6 +18,7 @@ use crate::login::{LoginToken, RandomError};
 use crate::options::ServerOptions;
 use crate::peer::Peer;
 use crate::polling::Polling;
+use crate::tls::Tls;
 use crate::{connection, router};
 
 /// Why a server cannot listen.
@@ -131,6 +132,11 @@ impl Server {
     /// Where it listens, with the real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The certificate that it has, if it speaks TLS.
+    pub fn certificate(&self) -> Option<CertificateDigest> {
+        self.options.tls.as_ref().map(Tls::certificate)
     }
 
     /// What lets the operator in.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bg_charms::CertificateDigest;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -11,7 +12,10 @@ use tokio_rustls::TlsAcceptor;
 
 /// A certificate and its key, ready for use.
 #[derive(Clone)]
-pub struct Tls(TlsAcceptor);
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    certificate: CertificateDigest,
+}
 
 /// Why a certificate or its key can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +48,10 @@ impl Tls {
         let chain: Result<Vec<CertificateDer<'static>>, pem::Error> =
             CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
         let chain = chain.map_err(|error| unusable(said(&error)))?;
-        if chain.is_empty() {
+        let Some(own) = chain.first() else {
             return Err(unusable("there is no certificate in it".to_owned()));
-        }
+        };
+        let digest = CertificateDigest::of(own);
         let key = PrivateKeyDer::from_pem_file(key)
             .map_err(|error| TlsError::Key { path: key.to_owned(), problem: said(&error) })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -55,11 +60,16 @@ impl Tls {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate: digest })
     }
 
     pub(crate) fn acceptor(&self) -> &TlsAcceptor {
-        &self.0
+        &self.acceptor
+    }
+
+    /// The server's own certificate: the first of the chain.
+    pub fn certificate(&self) -> CertificateDigest {
+        self.certificate
     }
 }
 

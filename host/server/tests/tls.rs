@@ -7,20 +7,28 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bg_identity::Secret;
+use bg_charms::{CertificateDigest, DatabaseLock, RemoteRuntime, Role, ServerTrust, probe};
+use bg_identity::{Identity, Secret};
+use bg_poller::{CharmRuntime as _, RuntimeError};
 use bg_server::{LoginToken, ServerOptions, Tls};
 use common::Fixture;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use url::Url;
 
 const TOKEN: &str = "the-operators-own-token";
 
 /// A certificate for `localhost` and its key, as PEM files, and the certificate itself.
 fn certificate(folder: &Path) -> (Tls, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    files(folder, &rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap())
+}
+
+fn files(folder: &Path, made: &CertifiedKey<KeyPair>) -> (Tls, CertificateDer<'static>) {
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
@@ -69,6 +77,95 @@ async fn a_server_with_a_certificate_speaks_tls_and_nothing_else() {
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
     fixture.stop().await;
+}
+
+/// A certificate for another name than that under which the server is reached, out of date since long ago.
+fn unfit() -> CertifiedKey<KeyPair> {
+    let mut params = CertificateParams::new(["elsewhere.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 1, 1));
+    let signing_key = KeyPair::generate().unwrap();
+    CertifiedKey { cert: params.self_signed(&signing_key).unwrap(), signing_key }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_trusts_a_lock_takes_the_certificate_that_is_in_it_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, der) = files(folder.path(), &unfit());
+    let digest = tls.certificate();
+    assert_eq!(digest, CertificateDigest::of(&der));
+    let fixture = Fixture::start_with(ServerOptions { tls: Some(tls), ..ServerOptions::default() }).await;
+    let text = format!("https://{}", fixture.address);
+    let url: Url = text.parse().unwrap();
+    let database = folder.path().join("runtime.db");
+    let trust = ServerTrust::LockOf(database.clone());
+    // Made once, as that of a service is.
+    let client = RemoteRuntime::new(url.clone(), Identity::from_passphrase("somebody")).with_trust(&trust);
+    let is_reached = async || !matches!(client.registrations().await, Err(RuntimeError::Unavailable(_)));
+    let refused = async || {
+        assert!(!is_reached().await);
+        probe(&url, &trust).await.unwrap_err()
+    };
+
+    let told = refused().await;
+    assert!(told.contains("no server has the lock of ") && told.contains("runtime.db"), "{told}");
+    let mut lock = DatabaseLock::acquire(&database, Role::Serve, None).unwrap();
+    let others = Some(CertificateDigest::of(b"another"));
+    for others in [None, others] {
+        lock.set_url(text.clone(), others).unwrap();
+        let told = refused().await;
+        assert!(told.contains("its certificate is not that of the server which has the lock of "), "{told}");
+    }
+    lock.set_url(text.clone(), Some(digest)).unwrap();
+    probe(&url, &trust).await.unwrap();
+    assert!(is_reached().await, "the certificate is another one now, and the client the same");
+
+    let told = probe(&url, &ServerTrust::PublicRoots).await.unwrap_err();
+    assert!(told.contains("invalid peer certificate"), "{told}");
+    drop(lock);
+    let told = probe(&url, &trust).await.unwrap_err();
+    assert!(told.contains("no server has the lock of "), "{told}");
+    fixture.stop().await;
+}
+
+/// What a client that trusts a lock with `certificate` in it says of a server that has it, and this key.
+async fn probed(
+    version: &'static SupportedProtocolVersion,
+    certificate: &CertificateDer<'static>,
+    key: &KeyPair,
+) -> Result<(), String> {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    // Unlike a server's own set-up, this does not ask whether they go together.
+    let pair = rustls::sign::CertifiedKey::new(vec![certificate.clone()], key);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+    let config = config.with_no_client_auth().with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = format!("https://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await?;
+        stream.read_u8().await?;
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await?;
+        stream.shutdown().await
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("runtime.db");
+    let mut lock = DatabaseLock::acquire(&database, Role::Serve, None).unwrap();
+    lock.set_url(text.clone(), Some(CertificateDigest::of(certificate))).unwrap();
+    let answer = probe(&text.parse().unwrap(), &ServerTrust::LockOf(database)).await;
+    serving.abort();
+    answer.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_the_certificate_is_of_no_use_without_its_key() {
+    let (made, other) = (unfit(), KeyPair::generate().unwrap());
+    for version in [&version::TLS12, &version::TLS13] {
+        probed(version, made.cert.der(), &made.signing_key).await.unwrap();
+        let told = probed(version, made.cert.der(), &other).await.unwrap_err();
+        assert!(told.contains("BadSignature"), "{told}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{LocalRuntime, access};
 use crate::paths::at;
-use crate::remote::http_client;
+use crate::remote::{ServerTrust, http_client};
 use crate::store::{self, Cells};
 use crate::{AccessLevel, Actor};
 
@@ -31,7 +31,7 @@ pub(super) struct Refresher {
 
 impl Refresher {
     pub(super) fn new(url: Url) -> Self {
-        Self { url, client: http_client::new(TIME) }
+        Self { url, client: http_client::new(TIME, &ServerTrust::PublicRoots) }
     }
 
     /// What to put into the `auth` cell. That the service is away is no fault of the charm; that it refuses the token is.

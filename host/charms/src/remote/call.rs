@@ -12,6 +12,7 @@ use url::Url;
 
 use super::http_client::{self, BodyError};
 use super::rest::Rest;
+use super::trust::ServerTrust;
 use crate::TraceContext;
 use crate::api::{CHANGES_WAIT_SECONDS, Problem};
 
@@ -50,10 +51,14 @@ impl Caller {
         Self {
             url,
             identity,
-            client: http_client::new(TIME),
+            client: http_client::new(TIME, &ServerTrust::default()),
             rest: Rest::default(),
             trace_context: TraceContext::default(),
         }
+    }
+
+    pub(super) fn set_trust(&mut self, trust: &ServerTrust) {
+        self.client = http_client::new(TIME, trust);
     }
 
     pub(super) fn url(&self) -> &Url {

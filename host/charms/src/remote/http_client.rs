@@ -1,26 +1,20 @@
-//! HTTP clients for the operator's own services: no proxy, no redirects, Mozilla's root certificates.
+//! HTTP clients for the operator's own services: no proxy, no redirects.
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, retry};
-use rustls::{ClientConfig, RootCertStore};
+
+use super::trust::ServerTrust;
 
 /// For reaching a server at all.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// A client whose requests may take `time`, if they don't say otherwise.
-pub(crate) fn new(time: Duration) -> Client {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring has the cipher suites of all TLS versions that are compiled in")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+/// A client of a server that is known by `trust`, whose requests may take `time`, if they don't say otherwise.
+pub(crate) fn new(time: Duration, trust: &ServerTrust) -> Client {
     Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(trust.client_config())
         .no_proxy()
         .redirect(Policy::none())
         // A signed request is good for one time.

@@ -8,6 +8,7 @@ mod probe;
 mod rest;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::{
 };
 use call::{Call, Caller};
 pub use probe::{Probe, probe};
+pub use trust::ServerTrust;
 
 /// The client of a charm runtime over HTTP. Every request is signed with the caller's key; no redirect is followed and no
 /// proxy used, so that a signature goes nowhere but to the runtime.
@@ -36,9 +38,19 @@ pub struct RemoteRuntime {
 }
 
 impl RemoteRuntime {
-    /// The runtime at `api_url` (its origin, and a path if the API is below one), for whoever `identity` is.
+    /// The runtime at `api_url` (its origin, and a path if the API is below one), for whoever `identity` is. Over TLS, it is known by
+    /// [`ServerTrust::PublicRoots`].
     pub fn new(api_url: Url, identity: Identity) -> Self {
         Self { caller: Arc::new(Caller::new(api_url, identity)) }
+    }
+
+    /// The same, known by something else.
+    #[must_use]
+    pub fn with_trust(mut self, trust: &ServerTrust) -> Self {
+        if let Some(caller) = Arc::get_mut(&mut self.caller) {
+            caller.set_trust(trust);
+        }
+        self
     }
 
     /// The same, whose requests carry the context of the trace that they are part of.

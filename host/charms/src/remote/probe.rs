@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use url::Url;
 
 use super::http_client;
+use super::trust::ServerTrust;
 use crate::api::path;
 
 /// For all of it: a server that takes longer is no help to anybody.
@@ -39,11 +40,11 @@ impl Probe {
     }
 }
 
-/// Asks a server at `api_url`. An error is why it does not answer.
-pub async fn probe(api_url: &Url) -> Result<Probe, String> {
+/// Asks a server at `api_url`, known by `trust`. An error is why it does not answer.
+pub async fn probe(api_url: &Url, trust: &ServerTrust) -> Result<Probe, String> {
     let mut url = api_url.clone();
     url.set_path(&format!("{}{}", api_url.path().trim_end_matches('/'), path::BUTTON));
-    let request = http_client::new(TIME).post(url).header(ORIGIN, PAGE).body("{}");
+    let request = http_client::new(TIME, trust).post(url).header(ORIGIN, PAGE).body("{}");
     let response = request.send().await.map_err(|error| http_client::cause(&error))?;
     Ok(read(response.status(), response.headers()))
 }
@@ -78,7 +79,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_answer_is_told() {
-        let error = probe(&"http://127.0.0.1:9".parse().unwrap()).await.unwrap_err();
+        let error = probe(&"http://127.0.0.1:9".parse().unwrap(), &ServerTrust::default()).await.unwrap_err();
         assert!(error.to_lowercase().contains("refused"), "{error}");
     }
 }

@@ -131,7 +131,7 @@ pub(crate) async fn run(
     let mut serving = None;
     if let Some((server, site)) = server.zip(site) {
         let url = listening::url(&server, &args.server);
-        service.lock.set_url(url.clone())?;
+        service.lock.set_url(url.clone(), server.certificate())?;
         tracing::info!("listening on {url}");
         listening::announce(common, &server, &args.server);
         serving = Some(tokio::spawn(server.serve(site, stopping.clone())));
@@ -162,7 +162,7 @@ pub(crate) async fn run(
 async fn listens(common: &Common, args: &RunArgs) -> anyhow::Result<Option<SocketAddr>> {
     match (args.listen, connect::place(common).await?) {
         (Some(listen), Place::Local(_)) => Ok(Some(listen)),
-        (Some(_), Place::Remote(url)) if !args.may_listen => bail!(
+        (Some(_), Place::Remote { url, .. }) if !args.may_listen => bail!(
             "--listen offers the local charm runtime, and this service polls the charms of {url}; leave it out: the admin page is there"
         ),
         _ => Ok(None),

@@ -57,7 +57,7 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
         runtime = connect::open_with_handlers(common, &data_dir, &args.handlers, &sandbox, &gate) => runtime?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    lock.set_url(listening::url(&server, &args.server))?;
+    lock.set_url(listening::url(&server, &args.server), server.certificate())?;
     let scheme = if args.server.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!("listening on {scheme}://{address} (charm runtime in {})", data_dir.path().display());
     listening::announce(common, &server, &args.server);

@@ -23,14 +23,14 @@ const ALIKE: Duration = Duration::from_secs(5);
 /// Where the runtime is, and what it answers, if it is a server.
 pub(super) async fn place(common: &Common) -> (Row, Option<Probe>) {
     const WHAT: &str = "runtime's place";
-    let url = match connect::place(common).await {
-        Ok(Place::Remote(url)) => url,
+    let (url, trust) = match connect::place(common).await {
+        Ok(Place::Remote { url, trust }) => (url, trust),
         Ok(Place::Local(data_dir)) => {
             return (Row::ok(WHAT, format!("the local one in {}", data_dir.path().display())), None);
         }
         Err(error) => return (Row::error(WHAT, &error), None),
     };
-    match probe(&url).await {
+    match probe(&url, &trust).await {
         Ok(probe) => (Row::ok(WHAT, format!("at {url}, which answers")), Some(probe)),
         Err(problem) => {
             let mend = "bg-wasm-host serve, where the charm runtime is; or name another with --api-url URL or API_URL";
@@ -44,7 +44,7 @@ pub(super) async fn admin_page(services: &Services) -> Option<(Row, Option<Probe
     const WHAT: &str = "admin page";
     let (holder, url) = services.listener().filter(|(holder, _)| holder.role == Role::Run)?;
     let probed = match url.parse::<Url>() {
-        Ok(parsed) => probe(&parsed).await,
+        Ok(parsed) => probe(&parsed, &services.trust).await,
         Err(error) => Err(error.to_string()),
     };
     Some(match probed {
@@ -148,7 +148,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_admin_page_that_does_not_answer_is_told() {
-        let of = |role| Some(Holder { pid: 5, role, url: Some("http://127.0.0.1:9".to_owned()), polls: None });
+        let url = Some("http://127.0.0.1:9".to_owned());
+        let of = |role| Some(Holder { pid: 5, role, url: url.clone(), certificate: None, polls: None });
         let services = Services { polls: of(Role::Run), ..Services::default() };
         let (row, probe) = admin_page(&services).await.unwrap();
         let row = row.to_string();

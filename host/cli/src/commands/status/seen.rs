@@ -86,7 +86,7 @@ pub(super) struct OfIntegration {
 impl Status {
     pub(super) async fn look(common: &Common) -> anyhow::Result<Self> {
         let runtime = match connect::place(common).await? {
-            Place::Remote(url) => format!("at {url}"),
+            Place::Remote { url, .. } => format!("at {url}"),
             Place::Local(data_dir) => format!("the local one in {}", data_dir.path().display()),
         };
         let services = services::find(common).await?;
