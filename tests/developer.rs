@@ -1,6 +1,7 @@
 //! What somebody who writes a charm does all day: deploy it, try it out, look at what it logs, set its cells, change it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bg_test_support::{Running, TestHost};
 use serde_json::{Value, json};
@@ -94,8 +95,19 @@ fn a_poll_by_hand_shows_what_the_charm_logs_and_what_came_of_it_wherever_it_runs
     host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
     follower.wait_for_line(|line| line.contains("counted to 4"), SOON).unwrap();
     follower.kill().unwrap();
-    server.terminate().unwrap().success().unwrap();
     assert_eq!(cell(&host, &charm, "count"), 4);
+    // Of the lines that are there already, none; when it has begun is told by the first that is new.
+    let mut follower = host.spawn(["charm", "logs", &charm, "--follow", "--limit", "0"]).unwrap();
+    let first = (0..60).find_map(|_| {
+        host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
+        follower.wait_for_line(|line| line.contains("counted to"), Duration::from_secs(1)).ok()
+    });
+    let first = first.expect("new lines come");
+    assert!((1..=4).all(|old| !first.ends_with(&format!("counted to {old}"))), "{first}");
+    follower.kill().unwrap();
+    let none = host.command(["charm", "logs", &charm, "--limit", "0"]).unwrap().success().unwrap();
+    assert_eq!(none.stdout, "");
+    server.terminate().unwrap().success().unwrap();
 }
 
 #[test]

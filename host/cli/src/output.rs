@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use bg_poller::UnixMillis;
+use time::OffsetDateTime;
 
 use crate::layout;
 
@@ -23,20 +24,15 @@ pub(crate) fn line_if_read(text: impl std::fmt::Display) -> io::Result<bool> {
     }
 }
 
-/// A moment, in UTC (RFC 3339).
+/// A moment, in UTC (RFC 3339); after the year 9999, which that cannot say, the milliseconds since 1970.
 pub(crate) fn time(at: UnixMillis) -> String {
-    let (seconds, millis) = (at.0 / 1_000, at.0 % 1_000);
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // The calendar repeats every 400 years, which have 146,097 days. A year that begins in March has its leap day at its end.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    let seconds = i64::try_from(at.0 / 1_000).ok();
+    let Some(time) = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()) else {
+        return at.0.to_string();
+    };
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    let (month, millis) = (u8::from(month), at.0 % 1_000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
@@ -110,6 +106,9 @@ mod tests {
             (951_868_799_999, "2000-02-29T23:59:59.999Z"),
             (1_735_689_599_000, "2024-12-31T23:59:59.000Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "253402300800000"),
+            (u64::MAX, "18446744073709551615"),
         ] {
             assert_eq!(time(UnixMillis(millis)), expected);
         }

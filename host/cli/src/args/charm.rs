@@ -81,7 +81,7 @@ pub(crate) struct LogsArgs {
     /// The charm, as <space DID>/<charm ID>
     pub(crate) charm: CharmRef,
 
-    /// How many of the newest lines
+    /// How many of the newest lines; with 0 and --follow, only those to come
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: usize,
 

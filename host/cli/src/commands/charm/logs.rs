@@ -17,13 +17,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Prints the newest lines, and goes on if it is to follow.
 pub(super) async fn run(common: &Common, args: &LogsArgs) -> anyhow::Result<()> {
     let runtime = connect::client(common).await?;
-    let mut query = LogQuery { after: None, limit: args.limit, wait: false };
+    // Whoever wants none of the lines that are there wants those that follow them.
+    let mut query = LogQuery { after: None, limit: args.limit.max(1), wait: false };
+    let mut wanted = args.limit;
     let mut away = false;
     loop {
         match runtime.logs(&args.charm, query).await {
             Ok(entries) => {
                 away = false;
-                for entry in &entries {
+                for entry in entries.iter().take(wanted) {
                     if !output::line_if_read(shown(entry, args.json)?)? {
                         return Ok(());
                     }
@@ -44,6 +46,7 @@ pub(super) async fn run(common: &Common, args: &LogsArgs) -> anyhow::Result<()> 
             return Ok(());
         }
         query = LogQuery { limit: PAGE, wait: true, ..query };
+        wanted = PAGE;
     }
 }
 
