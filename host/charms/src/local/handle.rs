@@ -95,16 +95,17 @@ impl LocalHandle {
     /// Notes which charms fail, as a poll loop in another process remembers it. Only the operator's own key may say so, since the operator goes
     /// by it; access to the system space, which many may have, is not enough. Charms that are not there are passed over.
     pub async fn note_failing(&self, failing: Vec<PollState>, recovered: Vec<CharmRef>) -> Result<(), RuntimeError> {
-        let is_operator = match &self.actor {
-            Actor::Operator => true,
-            Actor::Did(did) => self.runtime.owner.as_ref() == Some(did),
-            Actor::Anonymous => false,
+        let caller = match &self.actor {
+            Actor::Operator => None,
+            Actor::Did(did) if self.runtime.owner.as_ref() == Some(did) => None,
+            Actor::Did(did) => Some(did.to_string()),
+            Actor::Anonymous => Some("an unsigned request".to_owned()),
         };
-        if !is_operator {
+        if let Some(caller) = caller {
             let space = system_space();
             let message = format!(
-                "{space} (the system space): only the key of the server's operator may report a poll loop; start `bg-wasm-host run` with the \
-                 IDENTITY or OPERATOR_PASS that the server has"
+                "{space} (the system space): {caller} is not the operator of the server, whose poll loops alone it shows; start `bg-wasm-host run` \
+                 with the IDENTITY or OPERATOR_PASS that the server has"
             );
             return Err(RuntimeError::Authorization { space, message });
         }

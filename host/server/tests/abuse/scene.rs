@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bg_charms::api::{self, path};
 use bg_charms::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, SetRequest, Spaces, Subject};
 use bg_identity::{Identity, IntegrationId, space_identity, system_space};
-use bg_poller::{CharmRef, CharmRuntime, Outcome, OutcomeKind, Registration, Run, UnixMillis};
+use bg_poller::{CharmRef, CharmRuntime, Outcome, OutcomeKind, PollState, PollStore, Registration, Run, UnixMillis};
 use bg_server::{Access, Endpoint, endpoints};
 use bg_test_support::HttpReply;
 use http::Method;
@@ -40,6 +40,7 @@ pub struct State {
     charm: CharmShow,
     charms: Vec<CharmSummary>,
     runs: Vec<Run>,
+    poll_states: Vec<PollState>,
     acls: [Acl; 2],
 }
 
@@ -71,6 +72,7 @@ impl Scene {
             charm: operator.show(&self.charm).await.unwrap(),
             charms: operator.charms(&my_space()).await.unwrap(),
             runs: operator.runs(&self.charm, 100).await.unwrap(),
+            poll_states: self.fixture.poll_store().load().await.unwrap(),
             acls: [operator.acl(&my_space()).await.unwrap(), operator.acl(&system_space()).await.unwrap()],
         }
     }
@@ -118,6 +120,11 @@ impl Scene {
                 let outcome = Outcome::failure(OutcomeKind::Invalid, "by a test");
                 let (started_at, duration) = (UnixMillis::now(), Duration::from_millis(7));
                 to_value(api::Runs { runs: vec![Run { charm, started_at, duration, outcome }] })
+            }
+            ("POST", path::POLLERS) => {
+                let [next_due, disabled_at, updated_at] = [UnixMillis::now(), UnixMillis::NEVER, UnixMillis(1)];
+                let state = PollState { charm, next_due, failures: 3, disabled_at, updated_at };
+                to_value(api::PollerReport { poller: "1".into(), failing: vec![state], ..api::PollerReport::default() })
             }
             ("POST", "/api/v1/charms/{space}/{charm}/trigger") => {
                 to_value(api::Trigger { stream: "bgUpdater".to_owned(), event: json!({}) })

@@ -10,7 +10,7 @@ use bg_charms::{
     Actor, DeployRequest, Handlers, LocalHandle, LocalOptions, LocalRuntime, RemoteRuntime, Spaces, SqlitePollStore,
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
-use bg_identity::{Identity, SpaceDid, http_signature, space_did};
+use bg_identity::{Identity, SpaceDid, http_signature, space_did, space_identity};
 use bg_poller::CharmRef;
 use bg_sandbox::{CharmComponent, Sandbox, SandboxOptions, World};
 use bg_server::{ServeError, Server, ServerOptions};
@@ -58,6 +58,8 @@ impl Fixture {
         let options_of_runtime = LocalOptions {
             handlers: Some(Handlers { component, http, api_url: None }),
             oauth_refresh_url,
+            // Whose key the tests' own space has, too.
+            owner: Some(space_identity("my-space").did()),
             ..LocalOptions::new(dir.path().join("runtime.db"))
         };
         let runtime = Arc::new(LocalRuntime::open(options_of_runtime).unwrap());
