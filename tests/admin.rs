@@ -275,7 +275,7 @@ fn a_server_shows_what_the_service_that_polls_its_charms_tells_of_itself() {
     register(host, &charm, "my-test");
     desk.log_in();
     browser.go(&format!("{url}/integrations"));
-    browser.wait_for_text("No service polls the charms of this server");
+    browser.wait_for_text("no service polls its charms");
 
     let polls = host.spawn(["run", "--interval", "1h", "--component", &gmail]).unwrap();
     browser.wait("its component", |browser| browser.text_of("#integrations").contains("gmail.wasm"));
@@ -291,14 +291,24 @@ fn a_server_shows_what_the_service_that_polls_its_charms_tells_of_itself() {
     browser.go(url);
     let row = desk.row("Counter");
     browser.wait("that it backs off", |browser| browser.text_of(&row).contains("backing off"));
+    assert!(!browser.text().contains("no service polls"), "{}", browser.text());
     assert_eq!(browser.count(&format!("{row} time[data-due]")), 1, "{}", browser.text());
     browser.click(&format!("{row} [formaction$='/run']"));
     browser.wait_for_text("It runs now");
     browser.wait("that it has run again", |browser| browser.text_of(&row).contains("2 in a row"));
 
     polls.terminate().unwrap().success().unwrap();
-    browser.go(&format!("{url}/integrations"));
-    browser.wait_for_text("No service polls the charms of this server");
+    browser.go(url);
+    browser.wait_for_text("no service polls its charms");
+    assert_eq!(browser.count("time[data-due]"), 0, "{}", browser.text());
+    browser.screenshot("list-nobody-polls");
+    // What it did last can still be looked at.
+    browser.go(&format!("{url}/integrations/gmail"));
+    browser.wait_for_text("polls no more");
+    assert!(browser.text_of("#activity tr.bad").contains(option), "{}", browser.text());
+    browser.screenshot("integration-gone");
+    browser.go(&format!("{url}/integrations/none-of-that-name"));
+    browser.wait_for_text("Not found");
     desk.end();
 }
 

@@ -157,7 +157,7 @@ impl Reporter {
             let told = self.tell(false).await;
             match &told {
                 Err(error) if !fails => {
-                    tracing::info!("the admin page of the charm runtime is not told of this service: {error}");
+                    tracing::warn!("the admin page of the charm runtime is not told of this service: {error}");
                 }
                 Ok(()) if fails => tracing::info!("the admin page of the charm runtime is told of this service again"),
                 _ => {}

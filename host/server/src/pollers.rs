@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bg_charms::api::{IntegrationReport, PollerAnswer, PollerReport, REPORT_EVERY};
 use bg_identity::IntegrationId;
-use bg_poller::{CharmRef, Registration};
+use bg_poller::{CharmRef, Registration, UnixMillis};
 use tokio::time::Instant;
 
 use crate::activity::Activity;
@@ -14,7 +14,7 @@ use crate::polling::{LoopEnded, Polling};
 
 /// A poll loop that was not heard of for so long is gone: some reports may be lost, or late.
 const GONE: Duration = Duration::from_secs(5 * REPORT_EVERY.as_secs());
-/// How many poll loops are remembered. Who splits the charms of one server between services has a few.
+/// How many poll loops are remembered, gone ones among them. Who splits the charms of one server between services has a few.
 const MOST: usize = 32;
 /// How many charms may wait to be polled at once by a loop elsewhere.
 const WANTED: usize = 1_000;
@@ -30,10 +30,27 @@ pub(crate) struct Pollers {
 #[derive(Debug)]
 struct Elsewhere {
     heard: Instant,
+    heard_at: UnixMillis,
+    ended: bool,
     interval: Duration,
     min_interval: Option<Duration>,
     integrations: BTreeMap<IntegrationId, IntegrationReport>,
     wanted: Vec<CharmRef>,
+}
+
+impl Elsewhere {
+    /// Whether it still polls, as far as is known.
+    fn is_there(&self) -> bool {
+        !self.ended && self.heard.elapsed() < GONE
+    }
+}
+
+/// An integration with a component, as far as is known.
+#[derive(Debug)]
+pub(crate) struct KnownIntegration {
+    pub(crate) report: IntegrationReport,
+    /// When the loop that had it was heard of last, if it is gone.
+    pub(crate) gone: Option<UnixMillis>,
 }
 
 impl Pollers {
@@ -48,7 +65,7 @@ impl Pollers {
 
     /// Whether there is any.
     pub(crate) fn are_there(&self) -> bool {
-        self.own.is_some() || !self.elsewhere().is_empty()
+        self.own.is_some() || self.elsewhere().values().any(Elsewhere::is_there)
     }
 
     /// Notes what one has reported.
@@ -57,32 +74,47 @@ impl Pollers {
         let PollerReport { poller, ends, interval, min_interval, integrations, changed, .. } = report;
         let before = all.remove(&poller);
         let known = before.is_some();
-        if ends || all.len() >= MOST {
-            return PollerAnswer { known, poll: Vec::new() };
+        if !known {
+            // What it does is newer than what those did that are gone.
+            all.retain(|_, one| one.is_there());
+            if all.len() >= MOST {
+                return PollerAnswer::default();
+            }
         }
         let (mut reported, poll) = before.map(|before| (before.integrations, before.wanted)).unwrap_or_default();
         reported.extend(changed.into_iter().map(|report| (report.view.id.clone(), report)));
         reported.retain(|id, _| integrations.contains(id));
-        let now =
-            Elsewhere { heard: Instant::now(), interval, min_interval, integrations: reported, wanted: Vec::new() };
+        let now = Elsewhere {
+            heard: Instant::now(),
+            heard_at: UnixMillis::now(),
+            ended: ends,
+            interval,
+            min_interval,
+            integrations: reported,
+            wanted: Vec::new(),
+        };
         all.insert(poller, now);
         PollerAnswer { known, poll }
     }
 
     /// All integrations with a component, by their IDs. What this process does counts; then what was heard last.
-    pub(crate) fn integrations(&self, activity: &Activity) -> Vec<IntegrationReport> {
+    pub(crate) fn integrations(&self, activity: &Activity) -> Vec<KnownIntegration> {
         let all = self.elsewhere();
         let mut by_age: Vec<&Elsewhere> = all.values().collect();
-        by_age.sort_by_key(|one| one.heard);
-        let reported = by_age.into_iter().flat_map(|one| one.integrations.values().cloned());
+        by_age.sort_by_key(|one| (one.is_there(), one.heard));
+        let reported = by_age.into_iter().flat_map(|one| {
+            let gone = (!one.is_there()).then_some(one.heard_at);
+            one.integrations.values().map(move |report| KnownIntegration { report: report.clone(), gone })
+        });
         let own = self.own.iter().flat_map(|own| own.report(activity));
-        let by_id: BTreeMap<_, _> = reported.chain(own).map(|report| (report.view.id.clone(), report)).collect();
+        let own = own.map(|report| KnownIntegration { report, gone: None });
+        let by_id: BTreeMap<_, _> = reported.chain(own).map(|known| (known.report.view.id.clone(), known)).collect();
         by_id.into_values().collect()
     }
 
     /// One of them.
-    pub(crate) fn integration(&self, id: &IntegrationId, activity: &Activity) -> Option<IntegrationReport> {
-        self.integrations(activity).into_iter().find(|report| report.view.id == *id)
+    pub(crate) fn integration(&self, id: &IntegrationId, activity: &Activity) -> Option<KnownIntegration> {
+        self.integrations(activity).into_iter().find(|known| known.report.view.id == *id)
     }
 
     /// From one poll of a registered charm to the next, if it does not fail and anybody polls it.
@@ -92,8 +124,9 @@ impl Pollers {
             (own.gauges().integrations().get(integration).copied(), own.interval(), own.min_interval())
         } else {
             let all = self.elsewhere();
-            let of_it = all.values().find(|one| one.integrations.contains_key(integration));
-            let one = of_it.or_else(|| all.values().next())?;
+            let mut there = all.values().filter(|one| one.is_there());
+            let of_it = there.clone().find(|one| one.integrations.contains_key(integration));
+            let one = of_it.or_else(|| there.next())?;
             let standing = one.integrations.get(integration).map(|report| report.standing);
             (standing, one.interval, one.min_interval)
         };
@@ -108,17 +141,18 @@ impl Pollers {
             return own.poll(charm).await.map(Some);
         }
         let mut all = self.elsewhere();
-        for one in all.values_mut().filter(|one| one.wanted.len() < WANTED && !one.wanted.contains(charm)) {
-            one.wanted.push(charm.clone());
+        let mut is_heard = false;
+        for one in all.values_mut().filter(|one| one.is_there()) {
+            is_heard = true;
+            if one.wanted.len() < WANTED && !one.wanted.contains(charm) {
+                one.wanted.push(charm.clone());
+            }
         }
-        Ok((!all.is_empty()).then_some(true))
+        Ok(is_heard.then_some(true))
     }
 
-    /// Those that are still heard of.
     fn elsewhere(&self) -> MutexGuard<'_, BTreeMap<String, Elsewhere>> {
-        let mut all = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, one| one.heard.elapsed() < GONE);
-        all
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,7 +160,7 @@ impl Pollers {
 mod tests {
     use bg_charms::api::{IntegrationView, OwnerEgress};
     use bg_identity::{CharmId, space_did};
-    use bg_poller::{Standing, UnixMillis};
+    use bg_poller::Standing;
 
     use super::*;
 
@@ -161,7 +195,12 @@ mod tests {
 
     fn known(pollers: &Pollers) -> Vec<(String, String)> {
         let all = pollers.integrations(&Activity::new());
-        all.into_iter().map(|report| (report.view.id.to_string(), report.view.version)).collect()
+        let text = |known: KnownIntegration| {
+            let version = known.report.view.version;
+            let gone = if known.gone.is_some() { " (gone)" } else { "" };
+            (known.report.view.id.to_string(), format!("{version}{gone}"))
+        };
+        all.into_iter().map(text).collect()
     }
 
     fn texts<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (String, String)> + 'a {
@@ -195,12 +234,17 @@ mod tests {
         assert_eq!(known(&pollers), texts(&[("mail", "1")]).collect::<Vec<_>>());
         tokio::time::advance(GONE / 2).await;
         assert!(!pollers.are_there());
-        // What it has is to be told anew.
-        assert!(!pollers.note(report("a", &["mail"], &[])).known);
+        // What it did last can still be looked at.
+        assert_eq!(known(&pollers), texts(&[("mail", "1 (gone)")]).collect::<Vec<_>>());
+        assert_eq!(pollers.interval_of(&registration("mail", None)), None);
+        assert!(pollers.note(report("a", &["mail"], &[])).known && pollers.are_there());
+        let last = PollerReport { ends: true, ..report("a", &["mail"], &[("mail", "2")]) };
+        assert!(pollers.note(last).known && !pollers.are_there());
+        assert_eq!(known(&pollers), texts(&[("mail", "2 (gone)")]).collect::<Vec<_>>());
+        // Until there is another.
+        assert!(!pollers.note(report("b", &[], &[])).known && pollers.are_there());
         assert_eq!(known(&pollers), []);
-        let last = PollerReport { ends: true, ..report("a", &["mail"], &[]) };
-        assert!(pollers.note(last).known);
-        assert!(!pollers.are_there());
+        assert!(!pollers.note(report("a", &["mail"], &[])).known);
     }
 
     #[tokio::test(start_paused = true)]

@@ -124,16 +124,17 @@ pub struct CallTotals {
     pub calls: u64,
     /// How many of them did not end with an answer of the function.
     pub failed: u64,
-    /// Their time together, what they waited for included; in JSON, as the next two, milliseconds.
-    #[serde(rename = "elapsedMs", with = "millis")]
+    /// Their time together, what they waited for included; in JSON, as the next two, microseconds: most calls take less than a
+    /// millisecond.
+    #[serde(rename = "elapsedUs", with = "micros")]
     #[schemars(with = "u64")]
     pub elapsed: Duration,
     /// The longest.
-    #[serde(rename = "longestMs", with = "millis")]
+    #[serde(rename = "longestUs", with = "micros")]
     #[schemars(with = "u64")]
     pub longest: Duration,
     /// The time in which they held a thread, together.
-    #[serde(rename = "busyMs", with = "millis")]
+    #[serde(rename = "busyUs", with = "micros")]
     #[schemars(with = "u64")]
     pub busy: Duration,
     /// The most memory that one of them had at its end, bytes.
@@ -230,4 +231,38 @@ pub struct Sent {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// Durations in JSON, as microseconds.
+mod micros {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_micros)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn calls_are_told_to_the_microsecond() {
+        let totals = CallTotals { calls: 2, elapsed: Duration::from_micros(1_234), ..CallTotals::default() };
+        let calls = FunctionCalls { function: "fetch-charms".to_owned(), totals };
+        let written = serde_json::to_value(&calls).unwrap();
+        let expected = json!({
+            "function": "fetch-charms", "calls": 2, "failed": 0, "elapsedUs": 1_234, "longestUs": 0, "busyUs": 0, "memory": 0,
+        });
+        assert_eq!(written, expected);
+        assert_eq!(serde_json::from_value::<FunctionCalls>(written).unwrap(), calls);
+    }
 }

@@ -22,17 +22,19 @@ const BY_HAND: &str = "by hand";
 #[derive(Clone, Copy)]
 enum Said {
     Runs,
+    Sent,
     Enabled,
     Disabled,
     Removed,
 }
 
 impl Said {
-    const ALL: [Self; 4] = [Self::Runs, Self::Enabled, Self::Disabled, Self::Removed];
+    const ALL: [Self; 5] = [Self::Runs, Self::Sent, Self::Enabled, Self::Disabled, Self::Removed];
 
     fn name(self) -> &'static str {
         match self {
             Self::Runs => "runs",
+            Self::Sent => "sent",
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
             Self::Removed => "removed",
@@ -42,6 +44,7 @@ impl Said {
     fn text(self) -> &'static str {
         match self {
             Self::Runs => "It runs now; what comes of it shows here.",
+            Self::Sent => "The event is sent. Nobody polls, so that it counts as no poll; what comes of it shows here.",
             Self::Enabled => "Enabled; it is polled at once.",
             Self::Disabled => "Disabled; it is polled no more.",
             Self::Removed => "Removed; it is polled no more.",
@@ -140,8 +143,8 @@ pub(super) async fn remove(State(app): State<Arc<App>>, CharmPath(charm): CharmP
 /// `POST /admin/charms/{space}/{charm}/run`: a poll as any other where there is a poll loop; and else the event alone, as `bg-wasm-host trigger`
 /// sends it.
 pub(super) async fn run(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
-    match app.pollers.poll(&charm).await {
-        Ok(Some(true)) => {}
+    let said = match app.pollers.poll(&charm).await {
+        Ok(Some(true)) => Said::Runs,
         // It may be registered a moment ago, or for another service: --charms.
         Ok(Some(false)) => {
             let text = format!(
@@ -153,13 +156,14 @@ pub(super) async fn run(State(app): State<Arc<App>>, CharmPath(charm): CharmPath
             if let Err(error) = begin(&change.handle, &charm).await {
                 return page::failed(&error);
             }
+            Said::Sent
         }
         Err(error) => {
             return page::problem(StatusCode::SERVICE_UNAVAILABLE, "It is not polled", &error.to_string());
         }
-    }
+    };
     log(&charm, "run");
-    done(&change, &charm, Said::Runs)
+    done(&change, &charm, said)
 }
 
 /// Sends the event, and does not wait for what comes of it: a handler may take a minute.

@@ -27,6 +27,7 @@ struct CharmPage {
     name: String,
     page: String,
     notice: Option<&'static str>,
+    polled: String,
     summary: String,
     runs: String,
     log: String,
@@ -121,6 +122,11 @@ async fn shown(app: &App, handle: &LocalHandle, charm: &CharmRef) -> Result<Opti
 fn interval(app: &App, row: &OverviewRow) -> String {
     let registration = &row.registration;
     match (app.pollers.interval_of(registration), registration.interval) {
+        (Some(interval), Some(asks)) if asks < interval => format!(
+            "every {}; it asks for every {}, which the service does not allow: run --min-interval",
+            times::duration(interval),
+            times::duration(asks)
+        ),
         (Some(interval), Some(_)) => format!("every {}, its own interval", times::duration(interval)),
         (Some(interval), None) => format!("every {}", times::duration(interval)),
         (None, Some(asks)) => format!("every {}, or as often as the service allows", times::duration(asks)),
@@ -141,7 +147,10 @@ pub(super) async fn page(
         Ok(Some(Shown { name, summary, runs, log })) => {
             let notice = actions::notice(&uri);
             let page = link::charm(&charm);
-            page::html(StatusCode::OK, &CharmPage { name, page, notice, summary, runs, log })
+            page::html(
+                StatusCode::OK,
+                &CharmPage { name, page, notice, polled: page::polled(&app), summary, runs, log },
+            )
         }
         Ok(None) => {
             page::problem(StatusCode::NOT_FOUND, "Not registered", &format!("{charm} is not registered to be polled."))
@@ -158,5 +167,6 @@ pub(super) async fn events(State(app): State<Arc<App>>, operator: Operator, Char
 
 async fn parts(app: Arc<App>, handle: LocalHandle, charm: CharmRef) -> Result<Option<Vec<Part>>, RuntimeError> {
     let Some(Shown { summary, runs, log, .. }) = shown(&app, &handle, &charm).await? else { return Ok(None) };
-    Ok(Some(vec![Part::new("summary", summary), Part::new("runs", runs), Part::new("log", log)]))
+    let polled = Part::new(page::POLLED, page::polled(&app));
+    Ok(Some(vec![polled, Part::new("summary", summary), Part::new("runs", runs), Part::new("log", log)]))
 }

@@ -17,6 +17,7 @@ use super::access::Operator;
 use super::live::{self, Part};
 use super::{counts, page, times};
 use crate::app::App;
+use crate::pollers::KnownIntegration;
 use crate::query::IntegrationPath;
 
 /// How many integrations without a component are listed: anybody may register a charm under any name.
@@ -26,7 +27,7 @@ const CHARMS: &str = "Charms' handlers";
 #[derive(Template)]
 #[template(path = "integrations.html")]
 struct All {
-    polled: bool,
+    polled: String,
     table: String,
 }
 
@@ -76,11 +77,12 @@ async fn table(app: &App, handle: &LocalHandle) -> Result<String, RuntimeError> 
     };
     let count = |id: &IntegrationId| registered.get(id).copied().unwrap_or(0).to_string();
     let mut rows = Vec::new();
-    for IntegrationReport { view, standing, calls, egress } in &with_component {
+    for KnownIntegration { report: IntegrationReport { view, standing, calls, egress }, gone } in &with_component {
         let file = Path::new(&view.file).file_name().unwrap_or_default();
         let component = format!("{} {}", file.display(), view.version);
         let withheld = view.asked.iter().filter(|asked| !asked.options.is_empty()).count();
         let says = match withheld {
+            _ if gone.is_some() => "polls no more".to_owned(),
             0 => "works".to_owned(),
             _ => format!("works; {withheld} of {} that it asks for not granted", view.asked.len()),
         };
@@ -90,7 +92,7 @@ async fn table(app: &App, handle: &LocalHandle) -> Result<String, RuntimeError> 
     let (calls, egress) = (app.activity.calls_of(&Owner::Charms), app.activity.egress_of(&Owner::Charms));
     let handlers = row(&Owner::Charms, CHARMS.to_owned(), "script.wasm".to_owned(), String::new());
     rows.push(handlers.doing(&calls, &egress));
-    let is_known = |id: &IntegrationId| with_component.iter().any(|report| report.view.id == *id);
+    let is_known = |id: &IntegrationId| with_component.iter().any(|known| known.report.view.id == *id);
     for id in registered.keys().filter(|id| !is_known(id)).take(MOST_WITHOUT) {
         let says = if app.pollers.are_there() { "polled without being asked for" } else { "" };
         let row = row(&Owner::Integration(id.clone()), id.to_string(), "none".to_owned(), count(id));
@@ -109,7 +111,7 @@ fn link(owner: &Owner) -> String {
 /// `GET /admin/integrations`
 pub(super) async fn all(State(app): State<Arc<App>>, operator: Operator) -> Response {
     match table(&app, &operator.handle).await {
-        Ok(table) => page::html(StatusCode::OK, &All { polled: app.pollers.are_there(), table }),
+        Ok(table) => page::html(StatusCode::OK, &All { polled: page::polled(&app), table }),
         Err(error) => page::failed(&error),
     }
 }
@@ -119,7 +121,10 @@ pub(super) async fn all_events(State(app): State<Arc<App>>, operator: Operator) 
     let Operator { handle, headers } = operator;
     live::events(app.clone(), headers, move || {
         let (app, handle) = (app.clone(), handle.clone());
-        async move { Ok(Some(vec![Part::new("integrations", table(&app, &handle).await?)])) }
+        async move {
+            let table = table(&app, &handle).await?;
+            Ok(Some(vec![Part::new(page::POLLED, page::polled(&app)), Part::new("integrations", table)]))
+        }
     })
 }
 
@@ -137,6 +142,8 @@ struct OwnerPage {
 #[template(path = "integration_activity.html")]
 struct Activity {
     standing: Option<Standing>,
+    /// When the loop that had it was heard of last, if it is gone.
+    gone: Option<String>,
     interval: String,
     registrations: Option<(String, u64)>,
     egress: OwnerEgress,
@@ -147,6 +154,8 @@ struct Activity {
 
 struct ShownDenial {
     of: Denial,
+    /// The address of the page of the charm that the newest one was for.
+    charm: Option<String>,
     newest: String,
 }
 
@@ -180,12 +189,13 @@ impl From<FunctionCalls> for ShownCalls {
 }
 
 async fn activity(app: &App, handle: &LocalHandle, owner: &Owner) -> Result<String, RuntimeError> {
-    let (mut standing, mut registrations) = (None, None);
+    let (mut standing, mut registrations, mut gone) = (None, None, None);
     let (mut calls, mut egress) = (Vec::new(), OwnerEgress::default());
     match owner {
         Owner::Integration(id) => {
-            if let Some(report) = app.pollers.integration(id, &app.activity) {
+            if let Some(KnownIntegration { report, gone: since }) = app.pollers.integration(id, &app.activity) {
                 (standing, calls, egress) = (Some(report.standing), report.calls, report.egress);
+                gone = since.map(times::past);
             }
             let count = counts::by_integration(&app.counts.get(handle).await?).get(id).copied().unwrap_or(0);
             registrations = Some((super::link::with_query("/admin", &[("integration", id.as_str())]), count));
@@ -193,12 +203,17 @@ async fn activity(app: &App, handle: &LocalHandle, owner: &Owner) -> Result<Stri
         Owner::Charms => (calls, egress) = (app.activity.calls_of(owner), app.activity.egress_of(owner)),
     }
     let denials = std::mem::take(&mut egress.denials);
+    let denial = |of: Denial| {
+        let charm = of.charm.as_ref().and_then(|charm| charm.parse().ok());
+        ShownDenial { charm: charm.as_ref().map(super::link::charm), newest: times::past(of.newest), of }
+    };
     let newest = std::mem::take(&mut egress.newest);
     Ok(page::part(&Activity {
         standing,
+        gone,
         interval: standing.map(|standing| times::duration(standing.interval)).unwrap_or_default(),
         registrations,
-        denials: denials.into_iter().map(|of| ShownDenial { newest: times::past(of.newest), of }).collect(),
+        denials: denials.into_iter().map(denial).collect(),
         newest: newest.into_iter().map(|of| ShownSent { at: times::past(of.at), of }).collect(),
         calls: calls.into_iter().map(ShownCalls::from).collect(),
         egress,
@@ -208,10 +223,20 @@ async fn activity(app: &App, handle: &LocalHandle, owner: &Owner) -> Result<Stri
 async fn owner_page(app: &App, operator: &Operator, owner: &Owner) -> Response {
     let (name, view) = match owner {
         Owner::Integration(id) => {
-            (id.to_string(), app.pollers.integration(id, &app.activity).map(|report| report.view))
+            (id.to_string(), app.pollers.integration(id, &app.activity).map(|known| known.report.view))
         }
         Owner::Charms => (CHARMS.to_owned(), None),
     };
+    let is_known = match owner {
+        Owner::Integration(id) if view.is_none() => match app.counts.get(&operator.handle).await {
+            Ok(counts) => counts::by_integration(&counts).contains_key(id),
+            Err(error) => return page::failed(&error),
+        },
+        _ => true,
+    };
+    if !is_known {
+        return page::not_found();
+    }
     match activity(app, &operator.handle, owner).await {
         Ok(activity) => {
             let loaded = view.as_ref().map(|view| times::past(view.loaded_at)).unwrap_or_default();

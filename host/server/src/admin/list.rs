@@ -31,6 +31,7 @@ struct ListPage {
     states: [RegistrationState; 5],
     integrations: Vec<String>,
     counts: String,
+    polled: String,
     rows: String,
     events: String,
     here: String,
@@ -78,6 +79,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, uri: Uri, operator: Operat
         states: RegistrationState::ALL,
         integrations: counts::by_integration(&counts).keys().take(100).map(ToString::to_string).collect(),
         counts: counts::part(&counts),
+        polled: page::polled(&app),
         rows: rows_part(&filter, &shown_rows(&app, &overview)),
         events: filter.address("/admin/events"),
         here: filter.address("/admin"),
@@ -147,5 +149,6 @@ async fn parts(
     let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     let all = Part::of_parts("rows", keys.join(" "), rows_part(&filter, &rows));
     let single = rows.into_iter().map(|row| Part::within("rows", row.key, row.html));
-    Ok(Some([Part::new("counts", counts::part(&counts)), all].into_iter().chain(single).collect()))
+    let polled = Part::new(page::POLLED, page::polled(&app));
+    Ok(Some([Part::new("counts", counts::part(&counts)), polled, all].into_iter().chain(single).collect()))
 }

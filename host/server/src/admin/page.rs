@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 
+use crate::app::App;
+
 /// What a page may load, and where it may send forms: from and to this server alone. No style or script is in the pages themselves, so what a charm
 /// or a component says can be neither, even if it should ever get past the escaping.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -51,6 +53,20 @@ pub(super) fn problem(status: StatusCode, title: &str, text: &str) -> Response {
 /// The answer to a person who opens an address at which there is nothing. It is the same for everybody, whether logged in or not.
 pub(crate) fn not_found() -> Response {
     html(StatusCode::NOT_FOUND, &NotFound)
+}
+
+/// The ID of the part of a page that says whether anybody polls.
+pub(super) const POLLED: &str = "polled";
+
+/// What says that nobody polls, if that is so.
+pub(super) fn polled(app: &App) -> String {
+    part(&Polled { polled: app.pollers.are_there() })
+}
+
+#[derive(Template)]
+#[template(path = "polled.html")]
+struct Polled {
+    polled: bool,
 }
 
 /// What the charm runtime could not do.

@@ -65,7 +65,7 @@ impl Row {
 /// When it is polled next, as far as anybody has told.
 fn next_run(row: &OverviewRow, pollers: &Pollers) -> String {
     let registration = &row.registration;
-    if !registration.is_enabled() {
+    if !registration.is_enabled() || !pollers.are_there() {
         return "–".to_owned();
     }
     if let Some(until) = row.put_off_until {
@@ -74,7 +74,6 @@ fn next_run(row: &OverviewRow, pollers: &Pollers) -> String {
     match pollers.interval_of(registration) {
         _ if registration.last_run < registration.updated_at => "soon".to_owned(),
         Some(interval) => times::due(registration.last_run + interval),
-        // Nobody polls, or by an interval that is not told.
         None => "–".to_owned(),
     }
 }
