@@ -26,7 +26,7 @@ pub enum OutcomeKind {
     LimitExceeded,
     /// Its component trapped.
     Trapped,
-    /// It may not do what it tried: access to a space, an expired authorization.
+    /// It may not do what it tried: access to a space, HTTP that is not granted, an expired authorization.
     Denied,
     /// The charm runtime, or the integration, could not be reached. Counts against no charm.
     Unavailable,
