@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use bg_charms::{Probe, Role, probe};
+use bg_charms::{Probe, Role, probe, tls_advice};
 use bg_identity::http_signature::MAX_CLOCK_SKEW;
 use bg_identity::system_space;
 use bg_poller::{Registration, RuntimeError, UnixMillis};
@@ -23,6 +23,7 @@ const ALIKE: Duration = Duration::from_secs(5);
 /// Where the runtime is, and what it answers, if it is a server.
 pub(super) async fn place(common: &Common) -> (Row, Option<Probe>) {
     const WHAT: &str = "runtime's place";
+    const MEND: &str = "bg-wasm-host serve, where the charm runtime is; or name another with --api-url URL or API_URL";
     let (url, trust) = match connect::place(common).await {
         Ok(Place::Remote { url, trust }) => (url, trust),
         Ok(Place::Local(data_dir)) => {
@@ -33,8 +34,12 @@ pub(super) async fn place(common: &Common) -> (Row, Option<Probe>) {
     match probe(&url, &trust).await {
         Ok(probe) => (Row::ok(WHAT, format!("at {url}, which answers")), Some(probe)),
         Err(problem) => {
-            let mend = "bg-wasm-host serve, where the charm runtime is; or name another with --api-url URL or API_URL";
-            (Row::wrong(WHAT, format!("at {url}, which does not answer: {problem}")).mended_by(mend), None)
+            let row = match tls_advice(&url, &problem) {
+                Some(advice) => Row::wrong(WHAT, format!("at {url}, which does not answer as it should: {problem}"))
+                    .mended_by(advice),
+                None => Row::wrong(WHAT, format!("at {url}, which does not answer: {problem}")).mended_by(MEND),
+            };
+            (row, None)
         }
     }
 }
