@@ -155,6 +155,13 @@ fn a_run_whose_server_is_gone_is_told_with_the_command_that_brings_it_back() {
     let elsewhere = &status["services"]["elsewhere"][0];
     assert_eq!((&elsewhere["pid"], &elsewhere["polls"]), (&json!(run.pid()), &json!(format!("{url}/"))), "{status}");
 
+    let (moved, other) = serve(&host);
+    let mend = format!("stop that `run`, and start it again without API_URL: it then finds the server at {other}");
+    says(&row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service"), "mend", &mend);
+    let shown = host.command(["status"]).unwrap().success().unwrap().stdout;
+    assert!(shown.contains(&format!("; to mend it: {mend}\n")), "{shown}");
+    moved.terminate().unwrap().success().unwrap();
+
     let mut second = host.spawn(["serve", "--listen", address]).unwrap();
     second.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
     says(&row(&doctor(&host, &[]).success().unwrap(), "ok", "service"), "found", ") polls");
