@@ -1,5 +1,6 @@
 //! A server with a certificate that no authority vouches for, and the commands of its data directory.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bg_test_support::{Running, TestHost};
@@ -91,6 +92,32 @@ fn commands_of_a_data_directory_know_its_server_by_its_certificate() {
     change_certificate(&lock, &said);
     host.command(["list"]).unwrap().success().unwrap();
     serve.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_key_that_every_user_can_read_is_told_by_the_server_and_by_doctor() {
+    let host = host();
+    certificate(&host, "open");
+    let key = host.dir().join("open.key");
+    let config = host.write("service.toml", "tls-cert = \"open.pem\"\ntls-key = \"open.key\"\n").unwrap();
+    for (mode, is_told) in [(0o644, true), (0o640, false), (0o600, false)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        for role in ["serve", "run"] {
+            let (service, _) = listen(&host, role, "open", "127.0.0.1:0");
+            let said = service.terminate().unwrap().success().unwrap().stderr;
+            assert_eq!(
+                said.contains("open.key can be read by every user of this machine"),
+                is_told,
+                "{mode:o}: {said}"
+            );
+        }
+        let args = ["doctor", "--json", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()];
+        let doctor = host.command(args).unwrap();
+        let rows: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap();
+        let row = rows.iter().find(|row| row["check"] == "TLS key").unwrap_or_else(|| panic!("no row: {doctor}"));
+        assert_eq!(row["state"], if is_told { "weak" } else { "ok" }, "{row}");
+        assert_eq!(row["found"].as_str().unwrap().contains("to mend it: chmod o= "), is_told, "{row}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::config::ReadFile;
 use crate::{output, services};
 use row::{Row, State};
 
-/// Checks the key, the configuration, the folders, the database, the charm runtime and its clock, access to the system space, what runs
+/// Checks the keys, the configuration, the folders, the database, the charm runtime and its clock, access to the system space, what runs
 /// charms, the components, who polls, and what keeps charms from being polled. Status 1 if the service would not run.
 pub(crate) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let rows = rows(common, args.clone()).await;
@@ -41,6 +41,7 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
             for_serve.merge_served(&mut serve);
         }
     }
+    rows.extend(machine::tls_key(serve.server.tls_key.as_deref()));
     rows.extend([machine::data_directory(common), machine::cache_directory(common)]);
     rows.push(machine::database(common).await);
     rows.push(machine::room(common));
