@@ -30,6 +30,17 @@ fn says(row: &Value, part: &str, text: &str) {
     assert!(row[part].as_str().is_some_and(|found| found.contains(text)), "{text}: {row}");
 }
 
+/// What is told of the registrations beside that they can be read.
+const OF_REGISTRATIONS: [&str; 4] = ["integrations", "disabled charms", "updater streams", "OAuth tokens"];
+
+#[track_caller]
+fn says_nothing_of(found: &Finished, checks: &[&str]) {
+    let rows: Vec<Value> = serde_json::from_str(&found.stdout).unwrap();
+    for check in checks {
+        assert!(!rows.iter().any(|row| row["check"] == *check), "{check}: {found}");
+    }
+}
+
 fn serve(host: &TestHost) -> (Running, String) {
     let mut serve = host.spawn(["serve"].iter().chain(&ANY_PORT)).unwrap();
     let line = serve.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
@@ -78,6 +89,7 @@ fn a_server_without_access_for_the_operator_is_told_with_the_command_that_grants
     says(&denied, "mend", "bg-wasm-host add-admin-charm");
     says(&row(&found, "ok", "clock"), "found", "that of the charm runtime");
     says(&row(&found, "ok", "pages' buttons"), "found", "origins that --allow-origin names can register charms");
+    says_nothing_of(&found, &OF_REGISTRATIONS);
     host.command(["add-admin-charm"]).unwrap().success().unwrap();
     let address = url.trim_start_matches("http://");
     let found = host.command(["doctor", "--json", "--listen", address]).unwrap().success().unwrap();
@@ -143,6 +155,13 @@ fn a_run_whose_server_is_gone_is_told_with_the_command_that_brings_it_back() {
     let elsewhere = &status["services"]["elsewhere"][0];
     assert_eq!((&elsewhere["pid"], &elsewhere["polls"]), (&json!(run.pid()), &json!(format!("{url}/"))), "{status}");
 
+    let (moved, other) = serve(&host);
+    let mend = format!("stop that `run`, and start it again without API_URL: it then finds the server at {other}");
+    says(&row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service"), "mend", &mend);
+    let shown = host.command(["status"]).unwrap().success().unwrap().stdout;
+    assert!(shown.contains(&format!("; to mend it: {mend}\n")), "{shown}");
+    moved.terminate().unwrap().success().unwrap();
+
     let mut second = host.spawn(["serve", "--listen", address]).unwrap();
     second.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
     says(&row(&doctor(&host, &[]).success().unwrap(), "ok", "service"), "found", ") polls");
@@ -157,6 +176,8 @@ fn a_runtime_that_does_not_answer_a_taken_port_and_a_key_file_that_is_none_are_t
     let away = row(&found, "wrong", "runtime's place");
     says(&away, "found", "http://127.0.0.1:9/, which does not answer: ");
     says(&away, "mend", "bg-wasm-host serve");
+    says_nothing_of(&found, &OF_REGISTRATIONS);
+    says_nothing_of(&found, &["clock", "pages' buttons"]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let found = host.command(["doctor", "--json", "--listen", &address]).unwrap().success().unwrap();

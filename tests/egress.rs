@@ -18,7 +18,7 @@ fn check(host: &TestHost, args: &[&str]) -> (i32, Finished) {
 fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
     let host = host();
     let (gmail, gcal) = (component("gmail"), component("gcal"));
-    let cases: [(&[&str], i32, &[&str]); 16] = [
+    let cases: [(&[&str], i32, &[&str]); 18] = [
         (&[MAIL, "--component", &gmail], 1, &["denied", "integration gmail", "no-grant", "--allow-http gmail=https"]),
         (
             &[MAIL, "--component", &gmail, "--allow-http", GRANT],
@@ -78,6 +78,16 @@ fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
             &["http://127.0.0.1:9/", "--allow-http", "http://127.0.0.1:9/", "--allow-private", "http://127.0.0.1:9"],
             0,
             &["allowed"],
+        ),
+        (
+            &["http://127.0.0.1:9/"],
+            1,
+            &["to allow it --allow-http http://127.0.0.1:9/ --allow-private http://127.0.0.1:9\n"],
+        ),
+        (
+            &["http://169.254.169.254/latest/", "--allow-http", "http://a.example/"],
+            1,
+            &["no-grant", "cloud metadata", "to allow it no option does"],
         ),
         (&["https://user@a.example/", "--allow-http", "https://a.example/"], 1, &["denied", "request"]),
         (&["gopher://a.example/", "--allow-http", "https://a.example/"], 1, &["denied"]),

@@ -1,5 +1,6 @@
 //! A server with a certificate that no authority vouches for, and the commands of its data directory.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bg_test_support::{Running, TestHost};
@@ -34,6 +35,15 @@ fn found(host: &TestHost, check: &str) -> (String, String) {
     (state, found)
 }
 
+/// What mends the row of `doctor` about a server at that URL, which cannot be used.
+fn mend(host: &TestHost, api_url: &str) -> String {
+    let doctor = host.command(["doctor", "--json", "--api-url", api_url]).unwrap().failure().unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap_or_else(|error| panic!("{error}: {doctor}"));
+    let row = rows.iter().find(|row| row["check"] == "runtime's place").unwrap();
+    assert_eq!(row["state"], "wrong", "{doctor}");
+    row["mend"].as_str().unwrap().to_owned()
+}
+
 /// Changes what the lock says of the server's certificate, as if the server at that address were another one, and answers what it said.
 fn change_certificate(lock: &Path, to: &Value) -> Value {
     let mut holder: Value = serde_json::from_slice(&std::fs::read(lock).unwrap()).unwrap();
@@ -61,8 +71,18 @@ fn commands_of_a_data_directory_know_its_server_by_its_certificate() {
     let refused = host.command(["list", "--api-url", &url]).unwrap().failure().unwrap();
     let symptom = "invalid peer certificate";
     assert!(refused.stderr.contains(symptom), "{refused}");
+    let advice = "its certificate is not trusted; on the machine of the server, leave out API_URL";
+    assert!(refused.stderr.contains(advice) && !refused.stderr.contains("running?"), "{refused}");
+    assert!(mend(&host, &url).contains(advice));
+    let plain = url.replace("https://", "http://");
+    let refused = host.command(["list", "--api-url", &plain]).unwrap().failure().unwrap();
+    let advice = format!("it may speak TLS; then its URL is {url}/");
+    assert!(refused.stderr.contains(&advice) && !refused.stderr.contains("running?"), "{refused}");
+    assert!(mend(&host, &plain).contains(&advice));
     let guide = std::fs::read_to_string(docs("operating.md")).unwrap();
-    assert!(guide.contains(&format!("| `{symptom}` |")), "it is not in the guide");
+    for symptom in [symptom, "it may speak TLS"] {
+        assert!(guide.contains(&format!("| `{symptom}` |")), "{symptom} is not in the guide");
+    }
     // Nor is any other server at its address the one that has the lock.
     let lock = host.data_dir().join("runtime.db.lock");
     let said = change_certificate(&lock, &json!("00".repeat(32)));
@@ -72,6 +92,32 @@ fn commands_of_a_data_directory_know_its_server_by_its_certificate() {
     change_certificate(&lock, &said);
     host.command(["list"]).unwrap().success().unwrap();
     serve.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_key_that_every_user_can_read_is_told_by_the_server_and_by_doctor() {
+    let host = host();
+    certificate(&host, "open");
+    let key = host.dir().join("open.key");
+    let config = host.write("service.toml", "tls-cert = \"open.pem\"\ntls-key = \"open.key\"\n").unwrap();
+    for (mode, is_told) in [(0o644, true), (0o640, false), (0o600, false)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        for role in ["serve", "run"] {
+            let (service, _) = listen(&host, role, "open", "127.0.0.1:0");
+            let said = service.terminate().unwrap().success().unwrap().stderr;
+            assert_eq!(
+                said.contains("open.key can be read by every user of this machine"),
+                is_told,
+                "{mode:o}: {said}"
+            );
+        }
+        let args = ["doctor", "--json", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()];
+        let doctor = host.command(args).unwrap();
+        let rows: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap();
+        let row = rows.iter().find(|row| row["check"] == "TLS key").unwrap_or_else(|| panic!("no row: {doctor}"));
+        assert_eq!(row["state"], if is_told { "weak" } else { "ok" }, "{row}");
+        assert_eq!(row["found"].as_str().unwrap().contains("to mend it: chmod o= "), is_told, "{row}");
+    }
 }
 
 #[test]

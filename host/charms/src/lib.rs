@@ -23,7 +23,7 @@ pub use certificate::{CertificateDigest, ParseCertificateDigestError};
 pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT};
 pub use lock::{DatabaseLock, Holder, LockError, Role};
 pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount};
-pub use remote::{Probe, RemoteRuntime, ServerTrust, probe};
+pub use remote::{Probe, RemoteRuntime, ServerTrust, probe, tls_advice};
 pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, Spaces};
 pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database};
 pub use trace_context::{Propagator, TraceContext};

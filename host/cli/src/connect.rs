@@ -57,6 +57,16 @@ pub(crate) fn readable_key(path: &Path, readers: KeyFileReaders) -> String {
     )
 }
 
+/// What is wrong with the key file of a TLS certificate, and what mends it, if every user can read it. A group that can is how a service gets at a
+/// key which it does not own.
+pub(crate) fn readable_tls_key(path: &Path) -> Option<String> {
+    let readers = key_file_readers(path).filter(|readers| matches!(readers, KeyFileReaders::Everybody))?;
+    Some(format!(
+        "the TLS key file {0} can be read by {readers}, who can pass for this server; to mend it: chmod o= {0}",
+        path.display()
+    ))
+}
+
 /// What is wrong with a data directory that others can write to, and what mends it.
 pub(crate) fn open_data_dir(path: &Path) -> String {
     format!(

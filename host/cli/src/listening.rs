@@ -19,6 +19,9 @@ pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &Serve
 /// Listens, as the options say.
 pub(crate) async fn bind(common: &Common, listen: SocketAddr, args: &ServerArgs) -> anyhow::Result<Server> {
     let tls = tls(args)?;
+    if let Some(found) = args.tls_key.as_deref().and_then(connect::readable_tls_key) {
+        tracing::warn!("{found}");
+    }
     let chosen = args.login_token.clone().map(LoginToken::chosen).transpose();
     let options = ServerOptions {
         allowed_hosts: args.allow_host.clone(),

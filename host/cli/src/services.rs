@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use bg_charms::{DatabaseLock, Holder, Role, ServerTrust};
+use bg_charms::{DatabaseLock, Holder, Role, ServerTrust, tls_advice};
 use serde::Serialize;
 use url::{Host, Url};
 
@@ -43,11 +43,17 @@ pub(crate) struct Elsewhere {
     /// Why it does not answer, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
+    /// Where the server of this data directory is, if one runs: there can be no other.
+    #[serde(skip)]
+    pub(crate) server: Option<String>,
 }
 
 impl Elsewhere {
-    /// What brings back the charm runtime that it polls, which does not answer.
+    /// What brings it together with the charm runtime that it polls, which does not answer.
     pub(crate) fn mend(&self) -> String {
+        if let Some(advice) = self.problem.as_deref().and_then(|problem| tls_advice(&self.url, problem)) {
+            return advice;
+        }
         let port = self.url.port_or_known_default().unwrap_or_default();
         let loopback: Option<IpAddr> = match self.url.host() {
             Some(Host::Ipv4(ip)) if ip.is_loopback() => Some(ip.into()),
@@ -55,6 +61,11 @@ impl Elsewhere {
             Some(Host::Domain("localhost")) => Some(Ipv4Addr::LOCALHOST.into()),
             _ => None,
         };
+        if let (Some(_), Some(server)) = (loopback, &self.server) {
+            return format!(
+                "stop that `run`, and start it again without API_URL: it then finds the server at {server}"
+            );
+        }
         match loopback.filter(|_| self.url.scheme() == "http") {
             Some(ip) => format!("bg-wasm-host serve --listen {}", SocketAddr::new(ip, port)),
             None => format!("bg-wasm-host serve, with the address and the options that it had at {}", self.url),
@@ -96,17 +107,18 @@ pub(crate) async fn find(common: &Common) -> anyhow::Result<Services> {
         None => {}
     }
     for database in data_dir.poll_databases()?.into_iter().filter(|database| polled.as_ref() != Some(database)) {
-        services.elsewhere.extend(elsewhere(&database).await?);
+        let server = services.serves.as_ref().and_then(|holder| holder.url.clone());
+        services.elsewhere.extend(elsewhere(&database, server).await?);
     }
     Ok(services)
 }
 
-/// Who polls the charm runtime that a database is for, and whether that answers.
-async fn elsewhere(database: &Path) -> anyhow::Result<Option<Elsewhere>> {
+/// Who polls the charm runtime that a database is for, and whether that answers, beside the `server` of the data directory.
+async fn elsewhere(database: &Path, server: Option<String>) -> anyhow::Result<Option<Elsewhere>> {
     let Some(holder) = DatabaseLock::holder(database)? else { return Ok(None) };
     let Some(url) = holder.polls.as_deref().and_then(|url| url.parse::<Url>().ok()) else { return Ok(None) };
     let problem = bg_charms::probe(&url, &ServerTrust::PublicRoots).await.err();
-    Ok(Some(Elsewhere { holder, url, problem }))
+    Ok(Some(Elsewhere { holder, url, problem, server }))
 }
 
 #[cfg(test)]
@@ -115,10 +127,12 @@ mod tests {
 
     #[test]
     fn what_brings_a_server_back_has_its_address() {
-        let mend = |url: &str| {
+        let of = |url: &str, server: Option<&str>| {
             let holder = Holder { pid: 5, role: Role::Run, url: None, certificate: None, polls: Some(url.to_owned()) };
-            Elsewhere { holder, url: url.parse().unwrap(), problem: Some("Connection refused".to_owned()) }.mend()
+            let (problem, server) = (Some("Connection refused".to_owned()), server.map(str::to_owned));
+            Elsewhere { holder, url: url.parse().unwrap(), problem, server }.mend()
         };
+        let mend = |url| of(url, None);
         for (url, address) in [
             ("http://127.0.0.1:8123", "127.0.0.1:8123"),
             ("http://localhost/", "127.0.0.1:80"),
@@ -129,5 +143,13 @@ mod tests {
         for url in ["https://127.0.0.1:8123", "http://charms.example:8000"] {
             assert!(mend(url).contains(&format!("with the address and the options that it had at {url}")), "{url}");
         }
+        // Where the server is back at another address, it cannot be started a second time.
+        let other = "http://127.0.0.1:8124";
+        for url in ["http://127.0.0.1:8123", "https://localhost:8123"] {
+            let restart = of(url, Some(other));
+            assert!(restart.starts_with("stop that `run`") && restart.ends_with(other), "{restart}");
+        }
+        // That of another machine has another data directory.
+        assert!(of("http://charms.example:8000", Some(other)).contains("that it had at http://charms.example:8000"));
     }
 }

@@ -36,7 +36,7 @@ pub struct AuditRecord {
     pub rule: String,
     /// What was decided.
     pub decision: Decision,
-    /// The option that would allow what was, or would be, denied.
+    /// The option, or two, that would allow what was, or would be, denied.
     pub option: Option<String>,
     /// Whether a credential went with it.
     pub credential: bool,

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,12 +135,8 @@ impl GateClient {
     pub fn check(&self, method: &Method, url: &str) -> Result<Verdict, EgressError> {
         let Inner { gate, granted, limits, .. } = &*self.0;
         let target = Target::parse(url, limits)?;
-        let Admitted { decision, rule, option, credential, .. } = granted.admit(gate.mode, method, &target)?;
-        // Every system knows these names.
-        let is_here = target.host() == "localhost" || target.host().ends_with(".localhost");
-        if let Some(address) = target.literal().or(is_here.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))) {
-            route::check(gate, &target, address)?;
-        }
+        let Admitted { decision, rule, option, credential, .. } = granted.admit(gate, method, &target)?;
+        route::check_known(gate, &target)?;
         Ok(Verdict { decision, rule, option, credential })
     }
 

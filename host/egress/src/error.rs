@@ -21,7 +21,7 @@ pub enum EgressError {
         rule: Rule,
         /// What was denied to whom.
         message: String,
-        /// The command-line option that would allow it.
+        /// The command-line option that would allow it; two, where its address needs one beside the grant.
         option: Option<String>,
     },
     /// Allowed by name, but one of its addresses may not be reached. Nothing was sent.

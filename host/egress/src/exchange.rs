@@ -64,7 +64,7 @@ impl Inner {
         audit.target(&target);
         let charm = charm?;
 
-        let admitted = self.granted.admit(self.gate.mode, &parts.method, &target)?;
+        let admitted = self.granted.admit(&self.gate, &parts.method, &target)?;
         let checked = headers::check(parts.headers, &self.limits)?;
         self.check_authorization(&checked.headers, &target)?;
         let Admitted { decision, rule, option, credential, is_named } = admitted;

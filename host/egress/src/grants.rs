@@ -6,11 +6,11 @@ use bg_manifest::{
 };
 use http::Method;
 
-use crate::Owner;
 use crate::audit::Decision;
 use crate::error::{EgressError, Rule};
-use crate::gate::Mode;
+use crate::gate::{Mode, Shared};
 use crate::target::Target;
+use crate::{Owner, route};
 
 /// What is known of a request once it may go on.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct Granted {
 
 impl Granted {
     /// Looks for the grant that covers a request. Without one it is denied, or let through where the gate only reports.
-    pub(crate) fn admit(&self, mode: Mode, method: &Method, target: &Target) -> Result<Admitted, EgressError> {
+    pub(crate) fn admit(&self, gate: &Shared, method: &Method, target: &Target) -> Result<Admitted, EgressError> {
         let Self { owner, grants, .. } = self;
         // A tunnel leads where nothing is checked, and TRACE would show the guest the credential that we attached.
         if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
@@ -56,19 +56,26 @@ impl Granted {
             Err(Mismatch::Url(error)) => return Err(EgressError::Request(error.to_string())),
             Err(mismatch) => mismatch,
         };
-        let option = self.option(method, target);
-        let unasked = if option.is_none() { ", and its manifest does not ask for it" } else { "" };
-        match mode {
+        let (option, never) = match (route::check_known(gate, target), self.option(method, target)) {
+            (Err(closed), _) if closed.option().is_none() => (None, format!("; no option would allow it: {closed}")),
+            (_, None) => (None, ", and its manifest does not ask for it".to_owned()),
+            (Ok(()), granting) => (granting, String::new()),
+            // The address needs an option of its own.
+            (Err(private), Some(granting)) => {
+                (Some([&granting, private.option().unwrap_or_default()].join(" ")), String::new())
+            }
+        };
+        match gate.mode {
             Mode::Report => Ok(Admitted {
                 decision: Decision::WouldDeny,
-                rule: format!("{mismatch}{unasked}"),
+                rule: format!("{mismatch}{never}"),
                 option,
                 credential: None,
                 is_named: false,
             }),
             Mode::Enforce => Err(EgressError::Denied {
                 rule: Rule::Grant,
-                message: format!("{owner} may not send {} {}: {mismatch}{unasked}", shown(method), place(target)),
+                message: format!("{owner} may not send {} {}: {mismatch}{never}", shown(method), place(target)),
                 option,
             }),
         }

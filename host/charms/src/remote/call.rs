@@ -66,10 +66,11 @@ impl Caller {
     }
 
     fn unreachable(&self, problem: &str) -> RuntimeError {
-        RuntimeError::Unavailable(format!(
-            "{} does not answer: {problem}: is `bg-wasm-host serve` running? set API_URL",
-            self.url
-        ))
+        let url = &self.url;
+        RuntimeError::Unavailable(match http_client::tls_advice(url, problem) {
+            Some(advice) => format!("{url} does not answer as it should: {problem}: {advice}"),
+            None => format!("{url} does not answer: {problem}: is `bg-wasm-host serve` running? set API_URL"),
+        })
     }
 
     fn unlike_a_runtime(&self, what: &str) -> RuntimeError {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, retry};
+use url::Url;
 
 use super::trust::ServerTrust;
 
@@ -35,6 +36,25 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+/// What to do about a server at `url` that does answer, where its `problem` is TLS: with a certificate that is not trusted, or where no TLS is
+/// spoken to a server that does.
+pub fn tls_advice(url: &Url, problem: &str) -> Option<String> {
+    match url.scheme() {
+        // As rustls names all that can be wrong with a certificate.
+        "https" if problem.starts_with("invalid peer certificate") => Some(
+            "its certificate is not trusted; on the machine of the server, leave out API_URL and --api-url: commands know the server by its \
+             data directory"
+                .to_owned(),
+        ),
+        // As hyper names the alert of a server that waits for TLS.
+        "http" if problem == "invalid HTTP version parsed" => {
+            let rest = url.as_str().trim_start_matches("http");
+            Some(format!("it may speak TLS; then its URL is https{rest}"))
+        }
+        _ => None,
+    }
 }
 
 /// Why the body of an answer was not had.

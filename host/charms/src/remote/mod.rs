@@ -27,6 +27,7 @@ use crate::{
     Subject, TraceContext,
 };
 use call::{Call, Caller};
+pub use http_client::tls_advice;
 pub use probe::{Probe, probe};
 pub use trust::ServerTrust;
 

@@ -55,6 +55,53 @@ async fn the_option_that_is_named_would_allow_the_request() {
 }
 
 #[tokio::test]
+async fn no_option_is_named_for_an_address_that_none_opens() {
+    for host in ["169.254.169.254", "0xa9fea9fe", "[fd00:ec2::254]", "[64:ff9b::a9fe:a9fe]"] {
+        for mode in [Mode::Enforce, Mode::Report] {
+            let mut setup = Setup { owner: Owner::Charms, ..Setup::new() };
+            setup.gate.mode = mode;
+            let url = format!("http://{host}/latest/meta-data/");
+            let error = get(&setup.client(), &url, &[]).await.unwrap_err();
+            assert_eq!(error.option(), None, "{url}: {error}");
+            assert!(!error.to_string().contains("would allow it;"), "{error}");
+            assert_eq!(setup.records.one().option, None, "{url}");
+            if mode == Mode::Enforce {
+                let (_, message, _) = denied(Err::<(), _>(error));
+                assert!(message.contains("; no option would allow it: http://"), "{message}");
+                assert!(
+                    message.ends_with("which is cloud metadata") || message.contains("metadata (AWS)"),
+                    "{message}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_options_are_named_where_the_address_needs_one_beside_the_grant() {
+    for (url, grant, origin) in [
+        ("http://10.0.0.1/a/b", "http://10.0.0.1/a/", "http://10.0.0.1"),
+        ("https://[::1]:8443/", "https://[::1]:8443/", "https://[::1]:8443"),
+        ("http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[::ffff:7f00:1]"),
+        ("http://[64:ff9b::10.0.0.1]/", "http://[64:ff9b::a00:1]/", "http://[64:ff9b::a00:1]"),
+        ("http://localhost:9/", "http://localhost:9/", "http://localhost:9"),
+    ] {
+        let setup = Setup { owner: Owner::Charms, ..Setup::new() };
+        let (_, _, option) = denied(get(&setup.client(), url, &[]).await);
+        let quoted = |value: &str| if value.contains('[') { format!("'{value}'") } else { value.to_owned() };
+        let named = format!("--allow-charm-http {} --allow-private {}", quoted(grant), quoted(origin));
+        assert_eq!(option.as_ref(), Some(&named), "{url}");
+        assert_eq!(setup.records.one().option, Some(named), "{url}");
+        let allowed = Setup::new().grant(grant).private(origin).client().check(&http::Method::GET, url);
+        assert_eq!(allowed.unwrap().decision, Decision::Allowed, "{url}");
+        // What is excepted already is not named again.
+        let setup = Setup { owner: Owner::Charms, ..Setup::new() }.private(origin);
+        let (_, _, option) = denied(get(&setup.client(), url, &[]).await);
+        assert_eq!(option, Some(format!("--allow-charm-http {}", quoted(grant))), "{url}");
+    }
+}
+
+#[tokio::test]
 async fn no_option_is_named_for_what_the_manifest_does_not_ask() {
     let setup = Setup::new();
     let grant = "GET https://example.com/v1/".parse().unwrap();

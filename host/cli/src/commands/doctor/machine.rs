@@ -31,6 +31,17 @@ pub(super) fn key(common: &Common) -> Row {
     }
 }
 
+/// The key of the certificate with which a server is to listen. None without one.
+pub(super) fn tls_key(path: Option<&Path>) -> Option<Row> {
+    const WHAT: &str = "TLS key";
+    let path = path?;
+    Some(match (fs::metadata(path), connect::readable_tls_key(path)) {
+        (Err(error), _) => Row::wrong(WHAT, format!("cannot use {}: {error}", path.display())),
+        (Ok(_), Some(found)) => Row::weak(WHAT, found),
+        (Ok(_), None) => Row::ok(WHAT, format!("{} cannot be read by every user", path.display())),
+    })
+}
+
 pub(super) fn data_directory(common: &Common) -> Row {
     const WHAT: &str = "data directory";
     let data_dir = match DataDir::open(common.data_dir.as_deref()) {

@@ -14,7 +14,7 @@ use crate::config::ReadFile;
 use crate::{output, services};
 use row::{Row, State};
 
-/// Checks the key, the configuration, the folders, the database, the charm runtime and its clock, access to the system space, what runs
+/// Checks the keys, the configuration, the folders, the database, the charm runtime and its clock, access to the system space, what runs
 /// charms, the components, who polls, and what keeps charms from being polled. Status 1 if the service would not run.
 pub(crate) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let rows = rows(common, args.clone()).await;
@@ -41,24 +41,34 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
             for_serve.merge_served(&mut serve);
         }
     }
+    rows.extend(machine::tls_key(serve.server.tls_key.as_deref()));
     rows.extend([machine::data_directory(common), machine::cache_directory(common)]);
     rows.push(machine::database(common).await);
     rows.push(machine::room(common));
     let (runtime, probe) = runtime::place(common).await;
+    let is_found = runtime.state == State::Ok;
     rows.push(runtime);
     let (registered, registrations) = runtime::registrations(common).await;
-    rows.push(runtime::clock(probe.as_ref(), &registrations));
+    let registrations = registrations.as_deref();
+    rows.extend(runtime::clock(probe.as_ref(), registrations));
     rows.push(registered);
     rows.push(runtime::script(common).await);
     let (checked, integrations) = components::all(common, &run).await;
     rows.extend(checked);
     let services = services::find(common).await.unwrap_or_default();
-    rows.extend(charms::polled(common, &services, &registrations));
+    rows.extend(charms::polled(common, &services, registrations.unwrap_or_default()));
     let (admin_page, listener) = runtime::admin_page(&services).await.unzip();
     rows.extend(admin_page);
-    rows.push(charms::without_component(&registrations, &integrations));
-    rows.extend(charms::troubles(&registrations));
-    rows.push(runtime::buttons(probe.or(listener.flatten()).as_ref()));
+    // Of what could not be read, nothing is known to be in order.
+    if let Some(registrations) = registrations {
+        rows.push(charms::without_component(registrations, &integrations));
+        rows.extend(charms::troubles(registrations));
+    }
+    let answers = is_found && listener != Some(None);
+    let probe = probe.or(listener.flatten());
+    if answers || probe.is_some() {
+        rows.push(runtime::buttons(probe.as_ref()));
+    }
     rows.extend(port::listen(common, &serve, &services));
     rows.push(machine::confinement());
     rows

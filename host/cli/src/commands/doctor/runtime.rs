@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use bg_charms::{Probe, Role, probe};
+use bg_charms::{Probe, Role, probe, tls_advice};
 use bg_identity::http_signature::MAX_CLOCK_SKEW;
 use bg_identity::system_space;
 use bg_poller::{Registration, RuntimeError, UnixMillis};
@@ -23,6 +23,7 @@ const ALIKE: Duration = Duration::from_secs(5);
 /// Where the runtime is, and what it answers, if it is a server.
 pub(super) async fn place(common: &Common) -> (Row, Option<Probe>) {
     const WHAT: &str = "runtime's place";
+    const MEND: &str = "bg-wasm-host serve, where the charm runtime is; or name another with --api-url URL or API_URL";
     let (url, trust) = match connect::place(common).await {
         Ok(Place::Remote { url, trust }) => (url, trust),
         Ok(Place::Local(data_dir)) => {
@@ -33,8 +34,12 @@ pub(super) async fn place(common: &Common) -> (Row, Option<Probe>) {
     match probe(&url, &trust).await {
         Ok(probe) => (Row::ok(WHAT, format!("at {url}, which answers")), Some(probe)),
         Err(problem) => {
-            let mend = "bg-wasm-host serve, where the charm runtime is; or name another with --api-url URL or API_URL";
-            (Row::wrong(WHAT, format!("at {url}, which does not answer: {problem}")).mended_by(mend), None)
+            let row = match tls_advice(&url, &problem) {
+                Some(advice) => Row::wrong(WHAT, format!("at {url}, which does not answer as it should: {problem}"))
+                    .mended_by(advice),
+                None => Row::wrong(WHAT, format!("at {url}, which does not answer: {problem}")).mended_by(MEND),
+            };
+            (row, None)
         }
     }
 }
@@ -56,50 +61,52 @@ pub(super) async fn admin_page(services: &Services) -> Option<(Row, Option<Probe
     })
 }
 
-/// Whether this machine's clock can be right: by that of the server, or else by what was written earlier.
-pub(super) fn clock(probe: Option<&Probe>, registrations: &[Registration]) -> Row {
+/// Whether this machine's clock can be right: by that of the server, or else by what was written earlier. None where
+/// there is nothing to hold it against.
+pub(super) fn clock(probe: Option<&Probe>, registrations: Option<&[Registration]>) -> Option<Row> {
     const WHAT: &str = "clock";
     const MEND: &str = "timedatectl set-ntp true";
     if let Some(theirs) = probe.and_then(|probe| probe.clock) {
         let now = SystemTime::now();
         let apart = now.duration_since(theirs).unwrap_or_else(|ahead| ahead.duration());
         let found = format!("{} s apart from the charm runtime's", apart.as_secs());
-        return match apart {
+        return Some(match apart {
             apart if apart > MAX_CLOCK_SKEW => {
                 Row::wrong(WHAT, format!("{found}, so it refuses signed requests")).mended_by(MEND)
             }
             apart if apart > ALIKE => Row::weak(WHAT, found).mended_by(MEND),
             _ => Row::ok(WHAT, "as that of the charm runtime"),
-        };
+        });
     }
     let now = UnixMillis::now();
-    let newest = registrations.iter().map(|entry| entry.updated_at.max(entry.last_run)).max();
-    let newest = newest.unwrap_or(UnixMillis::NEVER);
     if now < WRITTEN {
-        Row::wrong(WHAT, "it is set to a time before this program was made").mended_by(MEND)
-    } else if newest > now + ALIKE {
+        return Some(Row::wrong(WHAT, "it is set to a time before this program was made").mended_by(MEND));
+    }
+    let newest = registrations?.iter().map(|entry| entry.updated_at.max(entry.last_run)).max();
+    let newest = newest.unwrap_or(UnixMillis::NEVER);
+    Some(if newest > now + ALIKE {
         let ahead = newest.since(now).as_secs();
         Row::weak(WHAT, format!("a registration was polled or changed {ahead} s after now: the clock was set back"))
             .mended_by(MEND)
     } else {
         Row::ok(WHAT, "nothing speaks against it")
-    }
+    })
 }
 
-/// Whether the operator may read the registrations, and all of them.
-pub(super) async fn registrations(common: &Common) -> (Row, Vec<Registration>) {
+/// Whether the operator may read the registrations, and all of them, if so.
+pub(super) async fn registrations(common: &Common) -> (Row, Option<Vec<Registration>>) {
     const WHAT: &str = "registrations";
     let read = async { anyhow::Ok(connect::client(common).await?.registrations().await?) };
     match read.await {
         Ok(all) => {
             let enabled = all.iter().filter(|entry| entry.is_enabled()).count();
             let found = format!("{} in the system space {}, {enabled} enabled", all.len(), system_space());
-            (Row::ok(WHAT, found), all)
+            (Row::ok(WHAT, found), Some(all))
         }
         Err(error) => {
             let denied = matches!(error.downcast_ref(), Some(RuntimeError::Authorization { .. }));
             let row = Row::error(WHAT, &error);
-            (if denied { row.mended_by("bg-wasm-host add-admin-charm") } else { row }, Vec::new())
+            (if denied { row.mended_by("bg-wasm-host add-admin-charm") } else { row }, None)
         }
     }
 }
@@ -167,12 +174,14 @@ mod tests {
             pages_may_read: true,
         };
         for (seconds, state) in [(0, "ok "), (3, "ok "), (15, "weak "), (120, "wrong ")] {
-            let row = clock(Some(&at(seconds)), &[]).to_string();
+            let row = clock(Some(&at(seconds)), None).unwrap().to_string();
             assert!(row.starts_with(state), "{seconds}: {row}");
         }
-        assert!(clock(None, &[]).to_string().starts_with("ok "));
+        assert!(clock(None, Some(&[])).unwrap().to_string().starts_with("ok "));
+        assert!(clock(None, None).is_none());
         let ahead = Probe { clock: Some(SystemTime::now() + Duration::from_mins(5)), ..at(0) };
-        assert!(clock(Some(&ahead), &[]).to_string().contains("refuses signed requests; to mend it: timedatectl"));
+        let row = clock(Some(&ahead), None).unwrap().to_string();
+        assert!(row.contains("refuses signed requests; to mend it: timedatectl"), "{row}");
     }
 
     #[test]

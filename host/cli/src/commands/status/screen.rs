@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use bg_poller::UnixMillis;
+use bg_poller::{RegistrationState, UnixMillis};
 
-use super::seen::{Named, Status};
+use super::seen::{InState, Named, OfIntegration, Status};
 use crate::{layout, output};
 
 /// How far what was found is from the left.
@@ -43,15 +43,9 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
     if let Some((_, url)) = services.listener() {
         line("admin page", &format!("{url}/admin"));
     }
-    let counts: Vec<String> = status
-        .states
-        .iter()
-        .filter(|one| one.registrations > 0)
-        .map(|one| format!("{} {}", one.registrations, one.state))
-        .collect();
-    let registrations = match counts.as_slice() {
-        [] => "none".to_owned(),
-        counts => format!("{}: {}", status.registrations, counts.join(", ")),
+    let registrations = match status.registrations {
+        0 => "none".to_owned(),
+        count => format!("{count}: {}", counted(&status.states)),
     };
     line("registrations", &registrations);
     for (number, polled) in status.polled.iter().enumerate() {
@@ -60,8 +54,7 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
     }
     for (number, one) in status.integrations.iter().enumerate() {
         let what = if number == 0 { "integrations" } else { "" };
-        let (id, count, troubled) = (one.integration.as_str(), one.registrations, one.troubled);
-        line(what, &format!("{id}: {count} registrations, {troubled} of them not running"));
+        line(what, &of_integration(one));
     }
     let failures = named(&mut text, "newest failures", status.at, &status.failures, width);
     let disabled = named(&mut text, "disabled", status.at, &status.disabled, width);
@@ -69,6 +62,25 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
         let _ = writeln!(text, "\n`bg-wasm-host runs CHARM` has the whole of what ends with …");
     }
     text
+}
+
+/// How many are in each state that any is in.
+fn counted(states: &[InState]) -> String {
+    let some = states.iter().filter(|one| one.registrations > 0);
+    some.map(|one| format!("{} {}", one.registrations, one.state)).collect::<Vec<_>>().join(", ")
+}
+
+fn of_integration(one: &OfIntegration) -> String {
+    let count = match one.registrations {
+        1 => "1 registration".to_owned(),
+        count => format!("{count} registrations"),
+    };
+    let id = &one.integration;
+    match one.states.iter().find(|of| of.registrations == one.registrations) {
+        Some(InState { state, .. }) if one.registrations == 1 => format!("{id}: {count}, {state}"),
+        Some(InState { state: RegistrationState::Running, .. }) => format!("{id}: {count}, all running"),
+        _ => format!("{id}: {count}: {}", counted(&one.states)),
+    }
 }
 
 /// Whether a reason was not shown whole.
@@ -107,13 +119,28 @@ mod tests {
             "service        none of this data directory polls",
             "registrations  104: 100 running, 2 failing, 1 disabled by hand, 1 disabled by failures\n",
             "charms polled  100 in 1 min, 0 of them failed\n               102 in 5 min, 2 of them failed",
-            "integrations   gmail: 60 registrations, 0 of them not running\n",
+            "integrations   gmail: 60 registrations, all running\n",
+            "               feed: 4 registrations: 2 failing, 1 disabled by hand, 1 disabled by failures\n",
             "(feed, failing, 100 s ago)\n      HandlerFailed: newer\\u{1b}[31m\n",
             "\ndisabled\n",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(shown.lines().count() <= 24, "{shown}");
+    }
+
+    #[test]
+    fn of_one_registration_the_state_is_told() {
+        let of = |state| {
+            let states = vec![InState { state, registrations: 1 }];
+            let integration = "gmail".parse().unwrap();
+            of_integration(&OfIntegration { integration, registrations: 1, troubled: 0, states })
+        };
+        assert_eq!(of(RegistrationState::Running), "gmail: 1 registration, running");
+        assert_eq!(
+            of(RegistrationState::BackingOff),
+            format!("gmail: 1 registration, {}", RegistrationState::BackingOff)
+        );
     }
 
     #[test]

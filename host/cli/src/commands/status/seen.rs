@@ -81,6 +81,9 @@ pub(super) struct OfIntegration {
     pub(super) registrations: usize,
     /// Those of them that are in another state than running.
     pub(super) troubled: usize,
+    /// How many are in each state.
+    #[serde(skip)]
+    pub(super) states: Vec<InState>,
 }
 
 impl Status {
@@ -97,14 +100,12 @@ impl Status {
 
     fn of(at: UnixMillis, runtime: String, services: Services, all: &[Registration], states: &States) -> Self {
         let mut counted: BTreeMap<RegistrationState, usize> = BTreeMap::new();
-        let mut integrations: BTreeMap<&IntegrationId, (usize, usize)> = BTreeMap::new();
+        let mut integrations: BTreeMap<&IntegrationId, BTreeMap<RegistrationState, usize>> = BTreeMap::new();
         let (mut failures, mut disabled) = (Vec::new(), Vec::new());
         for entry in all {
             let state = states.of(entry);
             *counted.entry(state).or_default() += 1;
-            let (count, troubled) = integrations.entry(&entry.integration).or_default();
-            *count += 1;
-            *troubled += usize::from(state != RegistrationState::Running);
+            *integrations.entry(&entry.integration).or_default().entry(state).or_default() += 1;
             match state {
                 RegistrationState::Running => {}
                 RegistrationState::BackingOff | RegistrationState::Failing => {
@@ -117,28 +118,32 @@ impl Status {
         }
         let mut integrations: Vec<OfIntegration> = integrations
             .into_iter()
-            .map(|(integration, (registrations, troubled))| OfIntegration {
-                integration: integration.clone(),
-                registrations,
-                troubled,
+            .map(|(integration, counted)| {
+                let registrations = counted.values().sum();
+                let running = counted.get(&RegistrationState::Running).copied().unwrap_or_default();
+                let troubled = registrations - running;
+                OfIntegration { integration: integration.clone(), registrations, troubled, states: in_states(&counted) }
             })
             .collect();
         integrations.sort_by_key(|one| std::cmp::Reverse(one.registrations));
         integrations.truncate(NAMED);
-        let states = RegistrationState::ALL
-            .map(|state| InState { state, registrations: counted.get(&state).copied().unwrap_or_default() });
         Self {
             at,
             runtime,
             services,
             registrations: all.len(),
-            states: states.into(),
+            states: in_states(&counted),
             polled: MINUTES.map(|minutes| polled(at, minutes, all)).into(),
             failures: newest(failures),
             disabled: newest(disabled),
             integrations,
         }
     }
+}
+
+fn in_states(counted: &BTreeMap<RegistrationState, usize>) -> Vec<InState> {
+    let count = |state| counted.get(&state).copied().unwrap_or_default();
+    RegistrationState::ALL.map(|state| InState { state, registrations: count(state) }).into()
 }
 
 fn polled(at: UnixMillis, minutes: u64, all: &[Registration]) -> Polled {
