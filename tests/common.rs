@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
+pub(crate) use bg_test_support::SOON;
 use bg_test_support::{Running, TestHost};
 use serde_json::Value;
-
-/// How long to wait for what should come at once: generous, since a test must not fail because a machine is slow.
-pub(crate) const SOON: Duration = Duration::from_mins(3);
 
 /// A host with a data directory of its own. Compiled components are shared between tests, since compiling takes seconds.
 pub(crate) fn host() -> TestHost {

@@ -69,18 +69,6 @@ pub(crate) fn beginning(text: &str, width: usize, most: usize) -> (Vec<String>, 
     (lines, is_all)
 }
 
-/// The start and the end of a long ID, as the admin page shows it.
-pub(crate) fn short(id: &str) -> String {
-    const START: usize = 8;
-    const END: usize = 6;
-    let id: Vec<char> = id.chars().collect();
-    if id.len() <= START + END + 3 {
-        return id.into_iter().collect();
-    }
-    let (start, end) = (&id[..START], &id[id.len() - END..]);
-    start.iter().chain([&ELLIPSIS]).chain(end).collect()
-}
-
 /// The lines of a table, with columns padded to their widest cell.
 pub(crate) fn table<R: AsRef<[String]>>(head: &[&str], rows: &[R]) -> Vec<String> {
     let width = |column: usize| {
@@ -118,11 +106,6 @@ mod tests {
         let (lines, is_all) = all(&"x".repeat(100), 10, 2);
         assert_eq!((lines, is_all), (vec![format!("{}…", "x".repeat(19))], false));
         assert_eq!([cut("exactly", 7), cut("exact ly", 7)], ["exactly", "exact…"]);
-    }
-
-    #[test]
-    fn ids_are_shortened_in_the_middle() {
-        assert_eq!([short("baedreiew6ioyvfnvp2bd"), short("fid1:short")], ["baedreie…nvp2bd", "fid1:short"]);
     }
 
     #[test]

@@ -12,7 +12,9 @@ use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMi
 use bg_server::{Activity, Polling};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use url::{Host, Url};
+use url::Url;
+
+use crate::services;
 
 /// The most of each that goes into one report, so that it stays below what a server reads.
 const INTEGRATIONS: usize = 8;
@@ -22,12 +24,7 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Whether the server at `url` is of this machine, so that nothing leaves it with a report.
 pub(crate) fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    services::loopback(url).is_some()
 }
 
 /// Keeps poll states where they are kept, and remembers which of them are of charms that fail.

@@ -55,12 +55,7 @@ impl Elsewhere {
             return advice;
         }
         let port = self.url.port_or_known_default().unwrap_or_default();
-        let loopback: Option<IpAddr> = match self.url.host() {
-            Some(Host::Ipv4(ip)) if ip.is_loopback() => Some(ip.into()),
-            Some(Host::Ipv6(ip)) if ip.is_loopback() => Some(ip.into()),
-            Some(Host::Domain("localhost")) => Some(Ipv4Addr::LOCALHOST.into()),
-            _ => None,
-        };
+        let loopback = loopback(&self.url);
         if let (Some(_), Some(server)) = (loopback, &self.server) {
             return format!(
                 "stop that `run`, and start it again without API_URL: it then finds the server at {server}"
@@ -81,6 +76,16 @@ impl std::fmt::Display for Elsewhere {
             Some(problem) => write!(f, "which does not answer: {problem}"),
             None => write!(f, "and not the charm runtime here"),
         }
+    }
+}
+
+/// The address of a server of this machine, if its URL says that it is one.
+pub(crate) fn loopback(url: &Url) -> Option<IpAddr> {
+    match url.host() {
+        Some(Host::Ipv4(ip)) if ip.is_loopback() => Some(ip.into()),
+        Some(Host::Ipv6(ip)) if ip.is_loopback() => Some(ip.into()),
+        Some(Host::Domain("localhost")) => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => None,
     }
 }
 

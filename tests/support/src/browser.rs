@@ -21,7 +21,7 @@ use crate::available;
 
 const DRIVER: &str = "chromedriver";
 /// How long to wait for what should come at once: generous, since a test must not fail because a machine is slow.
-const SOON: Duration = Duration::from_mins(3);
+pub const SOON: Duration = Duration::from_mins(3);
 /// Between two looks at a page.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A host name that is nobody's (RFC 2606), and leads to this machine in these browsers.

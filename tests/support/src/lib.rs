@@ -27,7 +27,7 @@ mod raw;
 mod site;
 mod writes;
 
-pub use browser::{Browser, ELSEWHERE, Key};
+pub use browser::{Browser, ELSEWHERE, Key, SOON};
 pub use clock::SteppedClock;
 pub use disk::SmallDisk;
 pub use google::{Authorization, FakeGoogle, SeenRequest};

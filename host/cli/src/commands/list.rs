@@ -41,7 +41,8 @@ pub(super) fn lines(rows: &[[String; 5]], width: Option<usize>) -> (Vec<String>,
 
 /// `<space>/<charm ID>`, as the admin page shows the two.
 fn short(charm: &str) -> String {
-    let parts: Vec<String> = charm.split('/').map(|part| layout::short(part.trim_start_matches("did:key:"))).collect();
+    let parts: Vec<String> =
+        charm.split('/').map(|part| bg_identity::short(part.trim_start_matches("did:key:"))).collect();
     parts.join("/")
 }
 

@@ -110,7 +110,7 @@ pub(super) async fn ask_to_remove(CharmPath(charm): CharmPath, operator: Operato
         Ok(Some(row)) => page::html(
             StatusCode::OK,
             &AskToRemove {
-                name: row.name.unwrap_or_else(|| link::short(charm.charm.as_str())),
+                name: row.name.unwrap_or_else(|| bg_identity::short(charm.charm.as_str())),
                 page: link::charm(&charm),
                 space: charm.space.to_string(),
                 charm: charm.charm.to_string(),

@@ -37,6 +37,7 @@ struct Table {
     rows: Vec<TableRow>,
 }
 
+#[derive(Default)]
 struct TableRow {
     link: String,
     name: String,
@@ -68,12 +69,8 @@ async fn table(app: &App, handle: &LocalHandle) -> Result<String, RuntimeError> 
         link: link(owner),
         name,
         component,
-        paused: false,
-        standing: String::new(),
         registrations,
-        calls: 0,
-        requests: 0,
-        denied: 0,
+        ..TableRow::default()
     };
     let count = |id: &IntegrationId| registered.get(id).copied().unwrap_or(0).to_string();
     let mut rows = Vec::new();
@@ -188,12 +185,25 @@ impl From<FunctionCalls> for ShownCalls {
     }
 }
 
-async fn activity(app: &App, handle: &LocalHandle, owner: &Owner) -> Result<String, RuntimeError> {
+/// What there is of an owner with a component of its own.
+fn known(app: &App, owner: &Owner) -> Option<KnownIntegration> {
+    match owner {
+        Owner::Integration(id) => app.pollers.integration(id, &app.activity),
+        Owner::Charms => None,
+    }
+}
+
+async fn activity(
+    app: &App,
+    handle: &LocalHandle,
+    owner: &Owner,
+    known: Option<KnownIntegration>,
+) -> Result<String, RuntimeError> {
     let (mut standing, mut registrations, mut gone) = (None, None, None);
     let (mut calls, mut egress) = (Vec::new(), OwnerEgress::default());
     match owner {
         Owner::Integration(id) => {
-            if let Some(KnownIntegration { report, gone: since }) = app.pollers.integration(id, &app.activity) {
+            if let Some(KnownIntegration { report, gone: since }) = known {
                 (standing, calls, egress) = (Some(report.standing), report.calls, report.egress);
                 gone = since.map(times::past);
             }
@@ -221,12 +231,12 @@ async fn activity(app: &App, handle: &LocalHandle, owner: &Owner) -> Result<Stri
 }
 
 async fn owner_page(app: &App, operator: &Operator, owner: &Owner) -> Response {
-    let (name, view) = match owner {
-        Owner::Integration(id) => {
-            (id.to_string(), app.pollers.integration(id, &app.activity).map(|known| known.report.view))
-        }
-        Owner::Charms => (CHARMS.to_owned(), None),
+    let name = match owner {
+        Owner::Integration(id) => id.to_string(),
+        Owner::Charms => CHARMS.to_owned(),
     };
+    let known = known(app, owner);
+    let view = known.as_ref().map(|known| known.report.view.clone());
     let is_known = match owner {
         Owner::Integration(id) if view.is_none() => match app.counts.get(&operator.handle).await {
             Ok(counts) => counts::by_integration(&counts).contains_key(id),
@@ -237,7 +247,7 @@ async fn owner_page(app: &App, operator: &Operator, owner: &Owner) -> Response {
     if !is_known {
         return page::not_found();
     }
-    match activity(app, &operator.handle, owner).await {
+    match activity(app, &operator.handle, owner, known).await {
         Ok(activity) => {
             let loaded = view.as_ref().map(|view| times::past(view.loaded_at)).unwrap_or_default();
             page::html(StatusCode::OK, &OwnerPage { name, link: link(owner), activity, view, loaded })
@@ -250,7 +260,10 @@ fn owner_events(app: &Arc<App>, operator: Operator, owner: Owner) -> Response {
     let (Operator { handle, headers }, app) = (operator, app.clone());
     live::events(app.clone(), headers, move || {
         let (app, handle, owner) = (app.clone(), handle.clone(), owner.clone());
-        async move { Ok(Some(vec![Part::new("activity", activity(&app, &handle, &owner).await?)])) }
+        async move {
+            let known = known(&app, &owner);
+            Ok(Some(vec![Part::new("activity", activity(&app, &handle, &owner, known).await?)]))
+        }
     })
 }
 

@@ -30,16 +30,6 @@ pub(super) fn is_own(address: &str) -> bool {
         && address.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The start and the end of a long ID.
-pub(super) fn short(id: &str) -> String {
-    const START: usize = 8;
-    const END: usize = 6;
-    match (id.get(..START), id.len().checked_sub(END).and_then(|end| id.get(end..))) {
-        (Some(start), Some(end)) if id.len() > START + END + 3 => format!("{start}…{end}"),
-        _ => id.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +55,5 @@ mod tests {
     fn a_query_has_what_is_not_empty() {
         assert_eq!(with_query("/admin", &[("a", ""), ("b", "c d&e")]), "/admin?b=c+d%26e");
         assert_eq!(with_query("/admin", &[("a", "")]), "/admin");
-        assert_eq!([short("baedreiew6ioyvfnvp2bd"), short("fid1:short")], ["baedreie…nvp2bd", "fid1:short"]);
     }
 }

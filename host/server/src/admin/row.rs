@@ -35,7 +35,7 @@ impl Row {
         let OverviewRow { registration, name, state, failures, recent, .. } = row;
         let charm = &registration.charm;
         let integration = registration.integration.to_string();
-        let short = link::short(charm.charm.as_str());
+        let short = bg_identity::short(charm.charm.as_str());
         Self {
             key: link::key(charm),
             page: link::charm(charm),
@@ -43,7 +43,7 @@ impl Row {
             charm: charm.charm.to_string(),
             short,
             space: charm.space.to_string(),
-            short_space: link::short(charm.space.as_str().trim_start_matches("did:key:")),
+            short_space: bg_identity::short(charm.space.as_str().trim_start_matches("did:key:")),
             space_link: link::with_query("/admin", &[("space", charm.space.as_str())]),
             integration_link: link::with_query("/admin", &[("integration", &integration)]),
             integration,
