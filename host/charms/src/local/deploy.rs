@@ -20,6 +20,16 @@ use crate::{AccessLevel, Acl, Actor, DeployRequest, Deployed};
 /// How many of the lines that a failed `setup` logged are told.
 const LINES_TOLD: usize = 20;
 
+/// What a charm that is deployed is called.
+struct Names {
+    /// The charm, under the ID that it has or will have.
+    charm: CharmRef,
+    /// The ID made from its program and inputs. The charm may have an older one.
+    id: CharmId,
+    /// The same, as versions made it that named inputs by another digest, if the database is of their time.
+    first_id: Option<CharmId>,
+}
+
 /// A charm that is there already.
 enum Found {
     /// With the program that is being deployed.
@@ -44,15 +54,17 @@ impl LocalRuntime {
         let program = program.await?;
         let named = self.name(actor, space, request).await?;
         let charm = match &request.charm {
-            Some(id) => CharmRef { charm: id.clone(), ..named.clone() },
-            None => named.clone(),
+            Some(id) => CharmRef { charm: id.clone(), ..named.charm.clone() },
+            None => named.charm.clone(),
         };
         // Two that deploy the same at once would both run its setup, for nothing.
         let _turn = self.turns.take(&charm).await;
-        match self.find(&charm, &named.charm, &program).await? {
+        let Names { id, first_id, .. } = named;
+        let known = [Some(id.clone()), first_id];
+        match self.find(&charm, known, &program).await? {
             Some(Found::Same(deployed)) => return Ok(deployed),
             Some(Found::Other) => {
-                return self.update(handlers, actor, &charm, &named.charm, request, &program).await;
+                return self.update(handlers, actor, &charm, &id, request, &program).await;
             }
             None if request.charm.is_some() => return Err(RuntimeError::NotFound(charm)),
             None => {}
@@ -76,45 +88,62 @@ impl LocalRuntime {
 
     /// The charm's ID, made from what it is. Inputs may hold secrets, so they go into it by way of a keyed digest, from which
     /// nothing can be guessed. Fails if the actor may not deploy there.
-    async fn name(&self, actor: &Actor, space: &SpaceDid, request: &DeployRequest) -> Result<CharmRef, RuntimeError> {
+    async fn name(&self, actor: &Actor, space: &SpaceDid, request: &DeployRequest) -> Result<Names, RuntimeError> {
         let (sealer, actor, space, request) = (self.sealer.clone(), actor.clone(), space.clone(), request.clone());
         let named = self.database.write(move |tx| {
             may_deploy(tx, &actor, &space)?;
-            let inputs = if request.inputs.is_empty() {
-                Vec::new()
-            } else {
-                sealer.digest(tx, Value::Object(request.inputs).to_string().as_bytes())?.to_vec()
-            };
-            let first = [space.as_str().as_bytes(), request.file_name.as_bytes(), request.source.as_bytes(), &inputs];
-            let further = request.files.iter().flat_map(|(path, source)| [path.as_bytes(), source.as_bytes()]);
-            let parts = first.into_iter().chain(further);
-            let content =
-                parts.flat_map(|part| [&(part.len() as u64).to_be_bytes(), part].concat()).collect::<Vec<u8>>();
-            Ok(CharmRef { space, charm: CharmId::for_content(&content) })
+            if request.inputs.is_empty() {
+                let id = id_of(&space, &request, &[]);
+                return Ok(Names { charm: CharmRef { space, charm: id.clone() }, id, first_id: None });
+            }
+            let inputs = Value::Object(request.inputs.clone()).to_string();
+            let id = id_of(&space, &request, &sealer.digest(tx, inputs.as_bytes())?);
+            let first_digest = sealer.first_digest(tx, inputs.as_bytes())?;
+            let first_id = first_digest.map(|digest| id_of(&space, &request, &digest));
+            let mut charm = CharmRef { space, charm: id.clone() };
+            if let Some(first) = first_id.clone().map(|id| CharmRef { charm: id, ..charm.clone() })
+                && !store::charms::exists(tx, &charm)?
+                && store::charms::exists(tx, &first)?
+            {
+                charm = first;
+            }
+            Ok(Names { charm, id, first_id })
         });
         named.await
     }
 
-    /// What there is of that name. If it has the same program, its module is made anew: a later version of the host may make
-    /// another from the same source.
+    /// What there is of that name. If its program is one that is `known` by these IDs, its module is made again: a later version of the
+    /// host may make another from the same source.
     async fn find(
         &self,
         charm: &CharmRef,
-        known: &CharmId,
+        known: [Option<CharmId>; 2],
         program: &Transpiled,
     ) -> Result<Option<Found>, RuntimeError> {
-        let (charm, known, program) = (charm.clone(), known.clone(), program.clone());
+        let (charm, program) = (charm.clone(), program.clone());
         let found = self.database.write(move |tx| match store::charms::find(tx, &charm) {
-            Ok(stored) if store::charms::known_by(tx, stored.row)? == known.as_str() => {
+            Ok(stored) => {
+                let present = store::charms::known_by(tx, stored.row)?;
+                if !known.iter().flatten().any(|known| known.as_str() == present) {
+                    return Ok(Some(Found::Other));
+                }
                 store::charms::set_modules(tx, stored.row, &program)?;
                 Ok(Some(Found::Same(deployed(stored))))
             }
-            Ok(_) => Ok(Some(Found::Other)),
             Err(Failure::Refused(RuntimeError::NotFound(_))) => Ok(None),
             Err(error) => Err(error),
         });
         found.await
     }
+}
+
+/// The ID of a charm that is made from that program, and from inputs with that digest, in that space.
+fn id_of(space: &SpaceDid, request: &DeployRequest, inputs: &[u8]) -> CharmId {
+    let first = [space.as_str().as_bytes(), request.file_name.as_bytes(), request.source.as_bytes(), inputs];
+    let further = request.files.iter().flat_map(|(path, source)| [path.as_bytes(), source.as_bytes()]);
+    let parts = first.into_iter().chain(further);
+    let content = parts.flat_map(|part| [&(part.len() as u64).to_be_bytes(), part].concat()).collect::<Vec<u8>>();
+    CharmId::for_content(&content)
 }
 
 /// The charm to be stored, of what its `setup` says.

@@ -78,9 +78,8 @@ pub struct LocalRuntime {
 impl LocalRuntime {
     /// Opens the database. Blocks.
     pub fn open(options: LocalOptions) -> Result<Self, OpenError> {
-        let key = options.secrets_key.unwrap_or_else(|| options.database.with_file_name("secrets.key"));
-        let sealer = Sealer::new(key);
-        let database = Database::open(&options.database, |tx| {
+        let sealer = options.secrets_key.map_or_else(|| Sealer::beside(&options.database), Sealer::new);
+        let database = Database::open(&options.database, &sealer, |tx| {
             sealer.check(tx)?;
             // Nobody has access until `add-admin-charm` grants it.
             store::spaces::create(tx, &system_space(), &Acl::default())

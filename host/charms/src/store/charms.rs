@@ -60,6 +60,12 @@ pub(crate) fn find(tx: &Transaction<'_>, charm: &CharmRef) -> Result<StoredCharm
         .ok_or_else(|| RuntimeError::NotFound(charm.clone()).into())
 }
 
+/// Whether there is that charm.
+pub(crate) fn exists(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Failure> {
+    let mut statement = tx.prepare_cached("SELECT 1 FROM charms WHERE space = ?1 AND id = ?2")?;
+    Ok(statement.exists((charm.space.as_str(), charm.charm.as_str()))?)
+}
+
 /// The modules that run, of a charm found before.
 pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<Transpiled, Failure> {
     let mut statement = tx.prepare_cached("SELECT module, further_modules FROM charms WHERE row = ?1")?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use super::writer::{NotKept, Touch, Writer, Writes};
-use super::{Failure, OpenError, open};
+use super::{Failure, OpenError, Sealer, open};
 
 /// SQLite readers run side by side; more than a few only compete for cores.
 const READERS: usize = 4;
@@ -27,9 +27,10 @@ impl Database {
     /// Opens the file, creates or migrates it if need be, and runs `prepare` in a transaction. Blocks.
     pub(crate) fn open(
         path: &Path,
+        sealer: &Sealer,
         prepare: impl FnOnce(&Transaction<'_>) -> Result<(), Failure>,
     ) -> Result<Self, OpenError> {
-        let mut connection = open::writer(path)?;
+        let mut connection = open::writer_with(path, sealer)?;
         let prepared = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(Failure::from)
@@ -37,14 +38,7 @@ impl Database {
                 prepare(&tx)?;
                 Ok(tx.commit()?)
             });
-        match prepared {
-            Ok(()) => {}
-            Err(Failure::Key(error)) => return Err(error.into()),
-            Err(Failure::Sql(error)) => return Err(open::problem(path, &error)),
-            Err(other) => {
-                return Err(OpenError::Unusable { path: path.to_owned(), problem: other.to_string() });
-            }
-        }
+        prepared.map_err(|failure| open::refused(path, failure))?;
         let noted = Arc::<Writes>::default();
         let writer = Writer::start(connection, Arc::clone(&noted))
             .map_err(|error| OpenError::Unusable { path: path.to_owned(), problem: error.to_string() })?;
@@ -152,6 +146,11 @@ impl Database {
 mod tests {
     use super::*;
 
+    fn database(dir: &Path) -> Database {
+        let path = dir.join("a.db");
+        Database::open(&path, &Sealer::beside(&path), |_| Ok(())).unwrap()
+    }
+
     async fn spaces(database: &Database) -> i64 {
         database.read(|tx| Ok(tx.query_row("SELECT count(*) FROM spaces", [], |row| row.get(0))?)).await.unwrap()
     }
@@ -164,7 +163,7 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_is_kept_whole_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
-        let database = Arc::new(Database::open(&dir.path().join("a.db"), |_| Ok(())).unwrap());
+        let database = Arc::new(database(dir.path()));
         database.write(insert).await.unwrap();
         assert_eq!(spaces(&database).await, 1);
 
@@ -199,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_names_the_file() {
         let dir = tempfile::tempdir().unwrap();
-        let database = Database::open(&dir.path().join("a.db"), |_| Ok(())).unwrap();
+        let database = database(dir.path());
         let error = database.write(|tx| Ok(tx.execute("INSERT INTO nowhere VALUES (1)", [])?)).await.unwrap_err();
         assert!(error.to_string().contains("a.db: no such table"), "{error}");
     }

@@ -5,10 +5,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
+use hkdf::Hkdf;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
+/// Keeps subkeys apart from those of any other program that may be given the same key.
+const SALT: &[u8] = b"bg-wasm-host secrets key";
 
 /// Why secrets cannot be sealed or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,12 +107,21 @@ impl SecretsKey {
 
     /// Tells keys apart without showing them; kept in the database.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
-        *self.subkey(b"bg-wasm-host secrets key: fingerprint")
+        *self.subkey(b"fingerprint")
     }
 
-    /// A key for one use, from which neither this key nor those of other uses follow.
-    pub(super) fn subkey(&self, purpose: &[u8]) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(Sha256::new().chain_update(self.0.as_ref()).chain_update(purpose).finalize().into())
+    /// A key for one use, from which neither this key nor those of other uses follow: HKDF-SHA-256 (RFC 5869).
+    pub(super) fn subkey(&self, purpose: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> {
+        let mut subkey = Zeroizing::new([0; KEY_BYTES]);
+        Hkdf::<Sha256>::new(Some(SALT), self.0.as_ref())
+            .expand(purpose, subkey.as_mut())
+            .expect("HKDF-SHA-256 makes keys of up to 8,160 bytes");
+        subkey
+    }
+
+    /// The key itself, for the format before subkeys were made by HKDF.
+    pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
     }
 }
 

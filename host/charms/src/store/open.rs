@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::OpenError;
 use super::error::is_full;
 use super::schema::{self, Found};
+use super::{Failure, OpenError, Sealer};
 
 /// How long a statement waits for another process to finish a transaction. Ours take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The connection that writes; creates and migrates the file if need be.
-pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
+/// The connection that writes; creates and migrates the file if need be, which may take the key of what is sealed in it.
+pub(super) fn writer_with(path: &Path, sealer: &Sealer) -> Result<Connection, OpenError> {
     check_log(path)?;
     create_for_owner_only(path)?;
     let mut connection = connect(path)?;
@@ -32,8 +32,22 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
     write_ahead(&connection).map_err(problem)?;
     // A commit is on the disk when it returns: what was acknowledged survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL").map_err(problem)?;
-    schema::migrate(&mut connection).map_err(problem)?;
+    if schema::migrate(&mut connection, sealer).map_err(|failure| refused(path, failure))? {
+        // What a migration replaced should not stay behind in the log. If others read the log now, it is emptied later.
+        forget_log(&connection).map_err(problem)?;
+    }
     Ok(connection)
+}
+
+/// The connection that writes, with the key file beside the database.
+#[cfg(test)]
+pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
+    writer_with(path, &Sealer::beside(path))
+}
+
+/// Moves what is in the write-ahead log into the file, and empties the log. False if a reader kept some of it.
+pub(super) fn forget_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)).map(|busy| !busy)
 }
 
 /// A connection to a database of ours that is there, in whichever format.
@@ -128,6 +142,15 @@ fn check_log(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Why a database is not opened, whose first transactions fail.
+pub(super) fn refused(path: &Path, failure: Failure) -> OpenError {
+    match failure {
+        Failure::Key(error) => error.into(),
+        Failure::Sql(error) => problem(path, &error),
+        other => OpenError::Unusable { path: path.to_owned(), problem: other.to_string() },
+    }
+}
+
 /// What an error of SQLite's means for a database that is being opened.
 pub(super) fn problem(path: &Path, error: &rusqlite::Error) -> OpenError {
     let path = path.to_owned();
@@ -162,11 +185,15 @@ mod tests {
         let whole = std::fs::read(at("sound.db")).unwrap();
         std::fs::write(at("cut.db"), &whole[..8_192]).unwrap();
         std::fs::write(at("holes.db"), [&whole[..4_096], &vec![0xa5; whole.len() - 4_096]].concat()).unwrap();
+        let newer = format!(
+            "a newer bg-wasm-host: its format is 99, and this version knows formats up to {}",
+            schema::newest()
+        );
         let cases = [
             ("text.db", "text.db is not a database of bg-wasm-host: SQLite says"),
             ("folder.db", "it is a folder"),
             ("other.db", "a SQLite database of another program"),
-            ("newer.db", "was made by a newer bg-wasm-host: its format is 99, and this version knows formats up to 4"),
+            ("newer.db", &newer),
             ("older.db", "its format is 0, which no bg-wasm-host has made"),
             ("odd.db", "its format is -1, which no bg-wasm-host has made"),
             ("cut.db", "cut.db is damaged: SQLite says"),
@@ -176,7 +203,8 @@ mod tests {
         for (name, expected) in cases {
             let attempt = bg_abuse::Attempt::begin("database", name);
             let before = std::fs::read(at(name)).ok();
-            let opened = Database::open(&at(name), |tx| spaces::create(tx, &system_space(), &Acl::default()));
+            let sealer = Sealer::beside(&at(name));
+            let opened = Database::open(&at(name), &sealer, |tx| spaces::create(tx, &system_space(), &Acl::default()));
             let error = opened.err().unwrap_or_else(|| panic!("{name} was opened"));
             let text = error.to_string();
             assert!(text.contains(expected) && text.contains(name), "{text}");

@@ -9,7 +9,7 @@ use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMi
 use rusqlite::Transaction;
 
 use super::charms::charm_ref;
-use super::{Database, Failure, OpenError, Touch};
+use super::{Database, Failure, OpenError, Sealer, Touch};
 
 /// Poll state and integrations' state in a SQLite file: the local charm runtime's
 /// ([`LocalRuntime::poll_store`](crate::LocalRuntime::poll_store)), or one of its own beside a remote runtime.
@@ -21,7 +21,7 @@ pub struct SqlitePollStore {
 impl SqlitePollStore {
     /// Opens the file, and creates or migrates it if need be. Blocks.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self::new(Arc::new(Database::open(path, |_| Ok(()))?)))
+        Ok(Self::new(Arc::new(Database::open(path, &Sealer::beside(path), |_| Ok(()))?)))
     }
 
     pub(crate) fn new(database: Arc<Database>) -> Self {

@@ -2,12 +2,24 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::seal::reseal;
+use super::{Failure, Sealer};
+
 /// Marks a SQLite file as one of ours: `bgwh`, in SQLite's header field for that.
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"bgwh");
 
 /// Each brings the format one number up; a file's format is the number of those it has seen (`PRAGMA user_version`). What has
 /// been released is never edited, only added to.
-const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
+const MIGRATIONS: &[Migration] =
+    &[Migration::Sql(V1), Migration::Sql(V2), Migration::Sql(V3), Migration::Sql(V4), Migration::Code(reseal)];
+
+/// How a file is brought one format up. All run in the same transaction.
+enum Migration {
+    /// By statements.
+    Sql(&'static str),
+    /// By code, for what takes the secrets key, or is not SQLite's to know.
+    Code(fn(&Transaction<'_>, &Sealer) -> Result<(), Failure>),
+}
 
 /// The newest format that this version knows.
 pub(super) fn newest() -> i64 {
@@ -169,19 +181,24 @@ pub(super) fn inspect(connection: &mut Connection) -> rusqlite::Result<Found> {
     })
 }
 
-/// Brings a file of ours, or an empty one, to the newest format: wholly, or not at all.
-pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Brings a file of ours, or an empty one, to the newest format: wholly, or not at all. Answers whether there was anything to do.
+pub(super) fn migrate(connection: &mut Connection, sealer: &Sealer) -> Result<bool, Failure> {
     let tx = Transaction::new(connection, TransactionBehavior::Immediate)?;
     let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let seen = usize::try_from(version).unwrap_or(usize::MAX);
     for migration in MIGRATIONS.iter().skip(seen) {
-        tx.execute_batch(migration)?;
+        match migration {
+            Migration::Sql(statements) => tx.execute_batch(statements)?,
+            Migration::Code(migrate) => migrate(&tx, sealer)?,
+        }
     }
-    if version < newest() {
+    let is_older = version < newest();
+    if is_older {
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", newest())?;
     }
-    tx.commit()
+    tx.commit()?;
+    Ok(is_older)
 }
 
 #[cfg(test)]

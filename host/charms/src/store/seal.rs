@@ -1,22 +1,31 @@
 //! Cells with secrets in them, sealed: encrypted, and bound to the place where they belong.
 
-use std::path::PathBuf;
+mod first;
+mod reseal;
+
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bg_poller::CharmRef;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use rusqlite::{Connection, OptionalExtension, Transaction};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use super::key::SecretsKey;
 use super::{Failure, KeyError};
 
+pub(super) use reseal::reseal;
+
 /// The first byte of a sealed document: how the rest is made.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// `XChaCha20`'s nonces are long enough to be chosen at random, by many processes, without one ever coming twice.
 const NONCE_BYTES: usize = 24;
+/// Where the database's table `meta` notes the key.
 const FINGERPRINT: &str = "secrets_key";
+/// Where it notes that charms in it may be named by digests of format 1.
+const NAMED_BY_FIRST_DIGESTS: &str = "named_by_first_digests";
 
 /// Seals and unseals with the key of the key file, which is made when something is sealed for the first time.
 pub(crate) struct Sealer {
@@ -33,6 +42,11 @@ impl Sealer {
     /// With the key in the file at `path`.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, ready: OnceLock::new() }
+    }
+
+    /// With the key in the file `secrets.key` beside a database.
+    pub(crate) fn beside(database: &Path) -> Self {
+        Self::new(database.with_file_name("secrets.key"))
     }
 
     /// Fails if the database has sealed documents that cannot be read with the key.
@@ -72,21 +86,34 @@ impl Sealer {
         cell: &str,
         sealed: &[u8],
     ) -> Result<String, Failure> {
-        let cipher = &self.existing(connection)?.cipher;
+        let Ready { cipher, key } = self.existing(connection)?;
         let damaged = || Failure::Damaged(format!("the sealed cell {cell} of {charm}"));
-        let (&FORMAT, rest) = sealed.split_first().ok_or_else(damaged)? else { return Err(damaged()) };
+        let (format, rest) = sealed.split_first().ok_or_else(damaged)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
-        let payload = Payload { msg: text, aad: &place(charm, cell) };
-        let document = cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
-        String::from_utf8(document).map_err(|_| damaged())
+        let (nonce, payload) = (XNonce::from(*nonce), Payload { msg: text, aad: &place(charm, cell) });
+        let document = match *format {
+            FORMAT => cipher.decrypt(&nonce, payload),
+            first::FORMAT => first::cipher(key).decrypt(&nonce, payload),
+            _ => return Err(damaged()),
+        };
+        String::from_utf8(document.map_err(|_| damaged())?).map_err(|_| damaged())
     }
 
-    /// A digest of what may hold secrets, which tells nothing about it without the key.
+    /// A digest of what may hold secrets, which says nothing about it without the key: HMAC-SHA-256 (RFC 2104).
     pub(crate) fn digest(&self, tx: &Transaction<'_>, content: &[u8]) -> Result<[u8; 32], Failure> {
-        let key = self.for_sealing(tx)?.key.subkey(b"bg-wasm-host secrets key: digests");
-        // The inner digest never leaves this function, so that nothing can be appended to what it is of.
-        let inner = Sha256::new().chain_update(key.as_ref()).chain_update(content).finalize();
-        Ok(Sha256::new().chain_update(key.as_ref()).chain_update(inner).finalize().into())
+        let key = self.for_sealing(tx)?.key.subkey(b"digests");
+        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_ref()).expect("HMAC takes keys of any length");
+        Ok(mac.chain_update(content).finalize().into_bytes().into())
+    }
+
+    /// What [`digest`](Self::digest) answered before it was an HMAC, if the database was in use then.
+    pub(crate) fn first_digest(&self, tx: &Transaction<'_>, content: &[u8]) -> Result<Option<[u8; 32]>, Failure> {
+        let is_of_that_time =
+            tx.prepare_cached("SELECT 1 FROM meta WHERE key = ?1")?.exists([NAMED_BY_FIRST_DIGESTS])?;
+        if !is_of_that_time {
+            return Ok(None);
+        }
+        Ok(Some(first::digest(&self.for_sealing(tx)?.key, content)))
     }
 
     fn existing(&self, connection: &Connection) -> Result<&Ready, Failure> {
@@ -120,7 +147,7 @@ impl Sealer {
 
     fn remember(&self, key: SecretsKey) -> &Ready {
         self.ready.get_or_init(|| {
-            let key_bytes = key.subkey(b"bg-wasm-host secrets key: cells");
+            let key_bytes = key.subkey(b"cells");
             Ready { cipher: XChaCha20Poly1305::new(&Key::from(*key_bytes)), key }
         })
     }

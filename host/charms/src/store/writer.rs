@@ -13,7 +13,7 @@ use bg_poller::CharmRef;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Failure;
+use super::{Failure, open};
 
 /// How many writes one commit may have: others wait for the first of them as long as for the last.
 const MOST: usize = 256;
@@ -194,8 +194,7 @@ fn serve(mut connection: Connection, mut requests: mpsc::UnboundedReceiver<Reque
             match request {
                 Request::Write(job) => next = together(&mut connection, job, &mut requests, writes),
                 Request::ForgetLog(answer) => {
-                    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-                    let _ = answer.send(busy.map(|busy| !busy));
+                    let _ = answer.send(open::forget_log(&connection));
                 }
             }
         }

@@ -13,6 +13,7 @@ mod constructs;
 mod depth;
 mod feed;
 mod gmail;
+mod old_databases;
 mod support;
 mod watchdog;
 mod web;
