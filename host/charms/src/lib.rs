@@ -7,6 +7,7 @@
 mod access;
 pub mod api;
 mod certificate;
+mod document;
 mod links;
 mod local;
 mod lock;

@@ -1,11 +1,10 @@
-//! Links between the cells of a charm.
-//!
-//! Where a charm puts one of its cells into another, `{"/": {"link@1": {"id": "of:<cell>", "path": ["key", …]}}}` is stored: the value is
-//! in the cell `<cell>`, below these keys. Whoever reads follows them; a link never leads out of its charm.
+//! Links between the cells of a charm, as [`document`](crate::document) describes them. Readers follow them; a link never leads out of its
+//! charm, and never to a secret.
 
 use bg_poller::Lookup;
 use serde_json::Value;
 
+use crate::document::{Document, data_key, target};
 use crate::paths::{SecretPaths, at};
 use crate::store::Failure;
 
@@ -15,29 +14,16 @@ const MAX_LINKS: usize = 1_000;
 /// How many links may follow one another on one way.
 const MAX_HOPS: usize = 16;
 
-/// Where a link leads: a cell, and the way within it.
-fn target(value: &Value) -> Option<Vec<String>> {
-    let Value::Object(members) = value else { return None };
-    if members.len() != 1 {
-        return None;
-    }
-    let link = members.get("/")?.get("link@1")?;
-    let cell = link.get("id")?.as_str()?.strip_prefix("of:")?;
-    let keys = link.get("path")?.as_array()?;
-    let keys = keys.iter().map(|key| key.as_str().map(str::to_owned));
-    std::iter::once(Some(cell.to_owned())).chain(keys).collect()
-}
-
 /// Reads what links lead to, without what is secret.
 pub(crate) struct Reader<'r> {
     secrets: &'r SecretPaths,
     /// The value of a cell.
-    cell: &'r dyn Fn(&str) -> Result<Option<Value>, Failure>,
+    cell: &'r dyn Fn(&str) -> Result<Option<Document>, Failure>,
     links: usize,
 }
 
 impl<'r> Reader<'r> {
-    pub(crate) fn new(secrets: &'r SecretPaths, cell: &'r dyn Fn(&str) -> Result<Option<Value>, Failure>) -> Self {
+    pub(crate) fn new(secrets: &'r SecretPaths, cell: &'r dyn Fn(&str) -> Result<Option<Document>, Failure>) -> Self {
         Self { secrets, cell, links: 0 }
     }
 
@@ -54,17 +40,17 @@ impl<'r> Reader<'r> {
             if self.secrets.covers(&path[..end]) {
                 break;
             }
-            let Some(mut way) = at(&document, &path[1..end]).and_then(target) else { continue };
+            let Some(mut way) = at(document.node(), &path[1..end]).and_then(target) else { continue };
             way.extend_from_slice(&path[end..]);
             return if self.spend(hops) { self.lookup_at(&way, hops + 1) } else { Ok(Lookup::Absent) };
         }
-        Ok(match self.secrets.lookup(path, &document) {
+        Ok(match self.secrets.lookup(path, document.node()) {
             Lookup::Value(value) => Lookup::Value(self.follow(value, hops)?),
             other => other,
         })
     }
 
-    /// The value with what its links lead to; null in place of what is secret, or nowhere.
+    /// The data that a stored form is, with what its links lead to; null in place of what is secret, or nowhere.
     fn follow(&mut self, value: Value, hops: usize) -> Result<Value, Failure> {
         if let Some(way) = target(&value) {
             if !self.spend(hops) {
@@ -80,7 +66,7 @@ impl<'r> Reader<'r> {
                 items.into_iter().map(|item| self.follow(item, hops)).collect::<Result<Vec<_>, _>>()?.into()
             }
             Value::Object(members) => {
-                let followed = members.into_iter().map(|(key, member)| Ok((key, self.follow(member, hops)?)));
+                let followed = members.into_iter().map(|(key, member)| Ok((data_key(&key).to_owned(), self.follow(member, hops)?)));
                 Value::Object(followed.collect::<Result<_, Failure>>()?)
             }
             value => value,
@@ -103,6 +89,11 @@ mod tests {
         json!({"/": {"link@1": {"id": format!("of:{cell}"), "path": path}}})
     }
 
+    /// A document of the stored form that a test spells out.
+    fn stored(node: Option<&Value>) -> Option<Document> {
+        node.map(|node| Document::parse(&node.to_string()).unwrap())
+    }
+
     fn path(text: &str) -> Vec<String> {
         text.split('.').map(str::to_owned).collect()
     }
@@ -120,10 +111,10 @@ mod tests {
             "a": link("b", &[]),
             "b": {"a": link("a", &[])},
             "nowhere": [link("gone", &[]), link("mails", &["7"])],
-            "odd": [{"/": {"link@1": {"id": "mails", "path": []}}}, {"/": 1}, {"/": {"link@1": {}}, "x": 1}],
+            "data": [{"//": {"link@1": {"id": "of:auth", "path": ["token"]}}}, {"//": 1, "///": 2}],
         });
         let secrets = SecretPaths::new(vec![path("auth.token")]);
-        let cell = |name: &str| Ok(cells.get(name).cloned());
+        let cell = |name: &str| Ok(stored(cells.get(name)));
         let lookup = |text: &str| Reader::new(&secrets, &cell).lookup(&path(text)).unwrap();
         for (text, expected) in [
             ("latest.subject", Lookup::Value(json!("two"))),
@@ -137,7 +128,9 @@ mod tests {
             ("whole", Lookup::Value(json!({"auth": {"user": "ann", "list": cells["mails"]}}))),
             ("through.1.subject", Lookup::Value(json!("two"))),
             ("nowhere", Lookup::Value(json!([null, null]))),
-            ("odd", Lookup::Value(cells["odd"].clone())),
+            ("data", Lookup::Value(json!([link("auth", &["token"]), {"/": 1, "//": 2}]))),
+            ("data.0./.link@1.id", Lookup::Value(json!("of:auth"))),
+            ("data.1./", Lookup::Value(json!(1))),
             ("latest.missing", Lookup::Absent),
             ("missing", Lookup::Absent),
         ] {
@@ -158,7 +151,7 @@ mod tests {
         }
         cells.insert("c12".into(), json!("x"));
         let secrets = SecretPaths::new(Vec::new());
-        let cell = |name: &str| Ok(cells.get(name).cloned());
+        let cell = |name: &str| Ok(stored(cells.get(name)));
         let Lookup::Value(value) = Reader::new(&secrets, &cell).lookup(&path("c0")).unwrap() else { panic!("a value") };
         assert!(value.to_string().matches('x').count() <= MAX_LINKS);
     }

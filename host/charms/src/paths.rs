@@ -1,8 +1,11 @@
-//! Which parts of a charm are secret, and values without those.
+//! Which parts of a charm are secret, and values without those. Paths have the keys of data; documents are in their
+//! [stored form](crate::document).
 
 use bg_poller::Lookup;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::document::{data_key, stored_key};
 
 /// What is secret in every charm, whether its source says so or not: in the `auth` cell that Common Tools' OAuth button fills.
 const ALWAYS: [&[&str]; 2] = [&["auth", "token"], &["auth", "refreshToken"]];
@@ -23,6 +26,14 @@ impl SecretPaths {
         paths.sort();
         paths.dedup();
         Self(paths)
+    }
+
+    /// These, and those of an earlier program in the cells that are kept: what is secret stays so until it is computed anew.
+    pub(crate) fn with_kept(mut self, before: &Self, is_kept: impl Fn(&str) -> bool) -> Self {
+        self.0.extend(before.0.iter().filter(|path| path[0] == ANY || is_kept(&path[0])).cloned());
+        self.0.sort();
+        self.0.dedup();
+        self
     }
 
     /// Whether anything in the cell of that name is secret, so that its document has to be sealed.
@@ -111,10 +122,10 @@ fn key_matches(pattern: &str, key: &str) -> bool {
     pattern == ANY || pattern == key
 }
 
-/// The value at a path of object keys and array indices.
+/// What is at a path of object keys and array indices in a stored form.
 pub(crate) fn at<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, key| match value {
-        Value::Object(members) => members.get(key),
+        Value::Object(members) => members.get(&*stored_key(key)),
         Value::Array(items) => items.get(index(key)?),
         _ => None,
     })
@@ -155,10 +166,10 @@ fn withhold(value: &mut Value, pattern: &[String], how: &mut Withhold<'_>) {
     };
     match value {
         Value::Object(members) if rest.is_empty() && matches!(how, Withhold::LeaveOut) => {
-            members.retain(|key, _| !key_matches(first, key));
+            members.retain(|key, _| !key_matches(first, data_key(key)));
         }
         Value::Object(members) => {
-            for (_, member) in members.iter_mut().filter(|(key, _)| key_matches(first, key)) {
+            for (_, member) in members.iter_mut().filter(|(key, _)| key_matches(first, data_key(key))) {
                 withhold(member, rest, how);
             }
         }

@@ -205,6 +205,27 @@ async fn a_cell_that_becomes_secret_is_sealed_and_nothing_of_it_stays_in_the_cle
 }
 
 #[tokio::test]
+async fn what_is_secret_stays_so_under_a_program_that_does_not_say_it() {
+    let home = Home::new().await;
+    let before = format!(
+        "{IMPORTS}import {{ str }} from 'commontools';
+        export default pattern<{{ vault: Secret<Default<string, 'v4ult-text'>>; note: Default<string, 'n0te-text'> }}>(({{ vault, note }}) => ({{
+          vault, note, header: str`Bearer ${{vault}}`, other: str`${{vault}}` }}));"
+    );
+    let charm = home.deploy(&before).await;
+    let after = format!(
+        "{IMPORTS}import {{ str }} from 'commontools';
+        export default pattern<{{ vault: Default<string, ''>; note: Default<string, ''> }}>(({{ vault, note }}) => ({{
+          vault, note, again: str`<${{vault}}>`, other: str`${{note}}` }}));"
+    );
+    assert!(home.update(&charm, &after, json!({})).await.unwrap().updated);
+    let masked = "(secret)";
+    let expected = json!({"vault": masked, "note": "n0te-text", "header": masked, "again": masked, "other": "n0te-text"});
+    assert_eq!(home.cells(&charm).await, expected);
+    assert!(!home.is_on_disk("v4ult-text") && home.is_on_disk("n0te-text"));
+}
+
+#[tokio::test]
 async fn a_program_that_does_not_fit_leaves_the_charm_as_it_was() {
     let home = Home::new().await;
     let charm = home.deploy(&counter(1)).await;

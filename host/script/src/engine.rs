@@ -37,6 +37,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/documents.js"),
     include_str!("js/links.js"),
     include_str!("js/cells.js"),
+    include_str!("js/secrets.js"),
     include_str!("js/derive.js"),
     include_str!("js/pages.js"),
     // A block of its own: what these files call their things is their own affair.

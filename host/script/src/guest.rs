@@ -152,6 +152,10 @@ impl Host for Outside {
         cells::set(name, json).map_err(|error| cell_error(&error))
     }
 
+    fn secrets(&self) -> String {
+        config::get("charm.secrets").unwrap_or_else(|| "[]".into())
+    }
+
     fn api_url(&self) -> String {
         config::get("charm.api-url").unwrap_or_else(|| DEFAULT_API_URL.into())
     }

@@ -48,6 +48,8 @@ pub trait Host {
     fn cell(&self, name: &str) -> Result<Option<String>, String>;
     /// Sets a cell to a JSON text.
     fn set_cell(&self, name: &str, json: &str) -> Result<(), String>;
+    /// What is secret, as far as the host knows: a JSON array of paths, each the name of a cell, then keys; `*` is any of them.
+    fn secrets(&self) -> String;
     /// Where the charm runtime's API is: an absolute URL.
     fn api_url(&self) -> String;
     /// Writes one line to the log.

@@ -16,8 +16,9 @@ type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
-    const FUNCTIONS: [(&str, Native, usize); 13] = [
+    const FUNCTIONS: [(&str, Native, usize); 14] = [
         ("apiUrl", api_url, 0),
+        ("secrets", secrets, 0),
         ("getCell", get_cell, 1),
         ("setCell", set_cell, 2),
         ("parse", parse, 1),
@@ -71,6 +72,10 @@ fn set_cell(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<Js
 
 fn api_url(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     Ok(JsString::from(jobs(context)?.host.api_url().as_str()).into())
+}
+
+fn secrets(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    Ok(JsString::from(jobs(context)?.host.secrets().as_str()).into())
 }
 
 fn parse(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

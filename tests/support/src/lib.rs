@@ -7,6 +7,7 @@
 //! - [`TestHost`]: the real binary, in a folder and an environment of its own.
 //! - [`HttpReply`] and [`exchange`]: a plain HTTP/1.1 client for requests that a proper client would not send.
 //! - [`RawServer`]: a server, and a proxy, that answer as no server should.
+//! - [`Random`]: choices that a failed test can repeat.
 //! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files on
 //!   it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`].
 //! - [`machine`], [`processor_time`] and [`memory`]: what benchmarks say of the machine and of a process.
@@ -23,6 +24,7 @@ mod http;
 mod measured;
 mod needs;
 mod preload;
+mod random;
 mod raw;
 mod site;
 mod writes;
@@ -35,6 +37,7 @@ pub use host::{Finished, Line, Output, Running, TestHost};
 pub use http::{HttpReply, exchange, request};
 pub use measured::{machine, memory, processor_time};
 pub use needs::available;
+pub use random::Random;
 pub use raw::{RawAnswer, RawRequest, RawServer};
 pub use site::{FakeSite, SiteRequest};
 pub use writes::{FailingWrites, WriteFault};

@@ -72,7 +72,8 @@ impl LocalRuntime {
 
         let (inputs, secrets) = (&request.inputs, input_secrets(&request.inputs));
         let no_cells = Box::new(BTreeMap::new());
-        let set_up = handlers.set_up(&charm, &request.file_name, &program, inputs, no_cells, secrets.clone());
+        let known = SecretPaths::new(Vec::new());
+        let set_up = handlers.set_up(&charm, &request.file_name, &program, inputs, no_cells, &known, secrets.clone());
         let (set_up, log) = set_up.await;
         let (shape, cells) = set_up.map_err(|failure| refusal(request, &secrets, failure, &log))?;
         let new = new_charm(charm, request, program, shape);

@@ -325,7 +325,7 @@ impl CharmRuntime for LocalHandle {
                 return unfit(format!("{shown} of {charm} is not marked secret, so it is not used as a credential"));
             }
             let document = Cells::of(tx, &sealer, &stored).value(&path[0])?.unwrap_or_default();
-            match at(&document, &path[1..]) {
+            match at(document.node(), &path[1..]) {
                 Some(Value::String(text)) if !text.is_empty() => Ok(Secret::new(text.clone())),
                 Some(Value::String(_) | Value::Null) | None => {
                     unfit(format!("{shown} of {charm} is empty; authorize the charm first"))

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::snapshot::Snapshot;
+use crate::paths::SecretPaths;
 use crate::store::StoredCharm;
 use crate::transpile::Transpiled;
 
@@ -24,6 +25,9 @@ mod key {
     pub(super) const FILES: &str = "charm.files";
     /// Where the charm runtime's API is.
     pub(super) const API_URL: &str = "charm.api-url";
+    /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of what is secret in
+    /// every charm, or was in this one.
+    pub(super) const SECRETS: &str = "charm.secrets";
     /// A JSON object of initial values. At `setup` only.
     pub(super) const INPUTS: &str = "charm.inputs";
 }
@@ -40,7 +44,8 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// Runs a charm's `setup` over the cells that it has; answers what it logged, too, whatever came of it.
+    /// Runs a charm's `setup` over the cells that it has, of which `known` says what is secret; answers what it logged, too, whatever came
+    /// of it.
     pub(super) async fn set_up(
         &self,
         charm: &CharmRef,
@@ -48,10 +53,11 @@ impl Handlers {
         program: &Transpiled,
         inputs: &Map<String, Value>,
         cells: Box<dyn CellReader>,
+        known: &SecretPaths,
         secrets: Vec<Secret>,
     ) -> (Result<(Shape, CellWrites), CallFailure>, Vec<LogLine>) {
         let log = CallLines::default();
-        let mut config = self.config(file_name, program);
+        let mut config = self.config(file_name, program, known);
         config.insert(key::INPUTS.to_owned(), Value::Object(inputs.clone()).to_string());
         let call = CharmCall {
             charm: charm.clone(),
@@ -105,15 +111,16 @@ impl Handlers {
             charm: charm.summary.charm.clone(),
             cells,
             streams: charm.summary.streams.iter().cloned().collect(),
-            config: Arc::new(self.config(&charm.summary.file_name, program)),
+            config: Arc::new(self.config(&charm.summary.file_name, program, &charm.secrets)),
             http: self.http.clone(),
             secrets,
             log,
         }
     }
 
-    fn config(&self, file_name: &str, program: &Transpiled) -> BTreeMap<String, String> {
+    fn config(&self, file_name: &str, program: &Transpiled, secrets: &SecretPaths) -> BTreeMap<String, String> {
         let mut config = BTreeMap::from([
+            (key::SECRETS.to_owned(), json!(secrets).to_string()),
             (key::MODULE.to_owned(), program.module.clone()),
             (key::FILE.to_owned(), file_name.to_owned()),
         ]);

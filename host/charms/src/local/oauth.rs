@@ -103,12 +103,8 @@ impl LocalRuntime {
         let merged = self.database.write(move |tx| {
             let stored = store::charms::find(tx, &charm)?;
             let cells = Cells::of(tx, &sealer, &stored);
-            let mut auth = match cells.value(AUTH)? {
-                Some(Value::Object(auth)) => auth,
-                _ => Map::new(),
-            };
-            auth.extend(info);
-            cells.set(&[(AUTH.to_owned(), Value::Object(auth).to_string())].into())?;
+            let auth = cells.value(AUTH)?.unwrap_or_default().with_members(info);
+            cells.set(&[(AUTH.to_owned(), auth.text())].into())?;
             store::charms::advance(tx, stored.row, stored.version)?;
             Ok(())
         });
@@ -120,7 +116,7 @@ impl LocalRuntime {
         let read = self.database.read(move |tx| {
             let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
             let auth = Cells::of(tx, &sealer, &stored).value(AUTH)?.unwrap_or_default();
-            match at(&auth, &["refreshToken".to_owned()]) {
+            match at(auth.node(), &["refreshToken".to_owned()]) {
                 Some(Value::String(token)) if !token.is_empty() => Ok(Secret::new(token.clone())),
                 _ => {
                     let text = format!("the OAuth token of {charm} cannot be renewed: it has no auth.refreshToken");

@@ -12,6 +12,7 @@ use super::deploy::transpiled;
 use super::redact::redact;
 use super::snapshot::Snapshot;
 use super::{LocalRuntime, access};
+use crate::document::Document;
 use crate::store::{self, Cells, StoredCharm};
 use crate::transpile::{Sources, transpile_pages};
 use crate::{AccessLevel, Actor};
@@ -79,7 +80,7 @@ impl CellReader for Veiled {
             return Ok(text);
         }
         let Some(text) = text else { return Ok(None) };
-        let document = serde_json::from_str(&text).map_err(|error| CellReadError(format!("cell {name}: {error}")))?;
-        Ok(Some(secrets.veiled(name, document, &Value::from(SECRET_MASK)).to_string()))
+        let document = Document::parse(&text).map_err(|error| CellReadError(format!("cell {name}: {error}")))?;
+        Ok(Some(secrets.veiled(name, document.into_node(), &Value::from(SECRET_MASK)).to_string()))
     }
 }

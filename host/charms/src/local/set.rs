@@ -7,6 +7,7 @@ use rusqlite::Transaction;
 use serde_json::{Map, Value};
 
 use super::{LocalRuntime, access};
+use crate::document::{Document, stored_key, target};
 use crate::paths::index;
 use crate::store::{self, Cells, Failure, Sealer, excess};
 use crate::{AccessLevel, Actor, SetRequest};
@@ -59,11 +60,11 @@ fn set(
     }
     let missing = before.is_none();
     let mut document = before.unwrap_or_default();
-    if let Err(problem) = put(&mut document, missing, &path, value) {
+    if let Err(problem) = put(document.node_mut(), missing, &path, Document::of(value)) {
         return unfit(format!("nothing was set in {charm}: {problem}"));
     }
-    let text = document.to_string();
-    if serde_json::from_str::<Value>(&text).is_err() {
+    let text = document.text();
+    if Document::parse(&text).is_err() {
         return unfit(format!("nothing was set in {charm}: {} would be nested deeper than 128 levels", path.join(".")));
     }
     let writes = BTreeMap::from([(name.clone(), text)]);
@@ -76,7 +77,7 @@ fn set(
 
 /// Puts a value where `path` leads in the document of the cell that it begins with; `missing` says that this is a new one. Its
 /// errors tell where and what is wrong, and no value.
-fn put(document: &mut Value, missing: bool, path: &[String], value: Value) -> Result<(), String> {
+fn put(document: &mut Value, missing: bool, path: &[String], value: Document) -> Result<(), String> {
     let (mut place, mut made) = (document, missing);
     for (depth, key) in path.iter().enumerate().skip(1) {
         if made {
@@ -84,10 +85,14 @@ fn put(document: &mut Value, missing: bool, path: &[String], value: Value) -> Re
         }
         made = false;
         let here = || path[..depth].join(".");
+        if let Some(way) = target(place) {
+            return Err(format!("{} is a link to another cell; set it there, at {}", here(), way.join(".")));
+        }
         place = match place {
             Value::Object(members) => {
-                made = !members.contains_key(key);
-                members.entry(key.clone()).or_insert(Value::Null)
+                let key = stored_key(key);
+                made = !members.contains_key(&*key);
+                members.entry(key).or_insert(Value::Null)
             }
             Value::Array(items) => {
                 let len = items.len();
@@ -109,7 +114,7 @@ fn put(document: &mut Value, missing: bool, path: &[String], value: Value) -> Re
             other => return Err(format!("{} is {}, and neither an object nor an array", here(), kind(other))),
         };
     }
-    *place = value;
+    *place = value.into_node();
     Ok(())
 }
 
@@ -132,7 +137,7 @@ mod tests {
 
     fn put_at(mut document: Value, path: &str, value: Value) -> Result<Value, String> {
         let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-        put(&mut document, false, &path, value).map(|()| document)
+        put(&mut document, false, &path, Document::of(value)).map(|()| document)
     }
 
     #[test]
@@ -145,22 +150,27 @@ mod tests {
             ("c.tags.2", json!("x"), json!({"limit": 10, "tags": ["a", "b", "x"], "user": {"email": "e"}})),
             ("c.tags.-", json!("x"), json!({"limit": 10, "tags": ["a", "b", "x"], "user": {"email": "e"}})),
             ("c.tags.-.k", json!(1), json!({"limit": 10, "tags": ["a", "b", {"k": 1}], "user": {"email": "e"}})),
+            ("c.tags", json!({"/": 1}), json!({"limit": 10, "tags": {"//": 1}, "user": {"email": "e"}})),
+            ("c.user./", json!({"link@1": 1}), json!({"limit": 10, "tags": ["a", "b"], "user": {"email": "e", "//": {"link@1": 1}}})),
             ("c.user.a.b", json!(1), json!({"limit": 10, "tags": ["a", "b"], "user": {"email": "e", "a": {"b": 1}}})),
         ];
         for (path, value, expected) in cases {
             assert_eq!(put_at(cell.clone(), path, value), Ok(expected), "{path}");
         }
         let mut new = Value::Null;
-        put(&mut new, true, &["c", "a", "0"].map(str::to_owned), json!(1)).unwrap();
+        put(&mut new, true, &["c", "a", "0"].map(str::to_owned), Document::of(json!(1))).unwrap();
         assert_eq!(new, json!({"a": {"0": 1}}));
     }
 
     #[test]
     fn what_leads_nowhere_is_refused_without_a_value_in_the_message() {
-        let cell = json!({"token": "tok-SECRET", "tags": ["a"], "nothing": null});
+        let linked = json!({"/": {"link@1": {"id": "of:auth", "path": ["user"]}}});
+        let cell = json!({"token": "tok-SECRET", "tags": ["a"], "nothing": null, "linked": linked});
         let cases = [
             ("c.token.x", "c.token is a text, and neither an object nor an array"),
             ("c.nothing.x", "c.nothing is null"),
+            ("c.linked.email", "c.linked is a link to another cell; set it there, at auth.user"),
+            ("c.linked./", "c.linked is a link to another cell"),
             ("c.tags.2", "c.tags is an array of 1 items, which has no \"2\"; - or 1 appends an item"),
             ("c.tags.00", "has no \"00\""),
             ("c.tags.a", "has no \"a\""),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::access;
 use super::handle::LocalHandle;
+use crate::document::data;
 use crate::store::{self, Touch};
 use crate::{
     AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, Spaces, Subject,
@@ -62,8 +63,8 @@ impl Spaces for LocalHandle {
                 let mut shown = CharmShow { summary: stored.summary.clone(), cells: std::collections::BTreeMap::new() };
                 for name in cells.names()? {
                     if let Some(document) = cells.value(&name)? {
-                        let masked = stored.secrets.masked(&name, document, &mask);
-                        shown.cells.insert(name, masked);
+                        let masked = stored.secrets.masked(&name, document.into_node(), &mask);
+                        shown.cells.insert(name, data(masked));
                     }
                 }
                 Ok(shown)

@@ -45,14 +45,16 @@ impl LocalRuntime {
             let secrets = [secrets, input_secrets(&inputs)].concat();
             let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), Arc::clone(&stored), None);
             let trouble = snapshot.trouble();
+            let (file_name, cells) = (&request.file_name, Box::new(snapshot));
             let set_up =
-                handlers.set_up(charm, &request.file_name, program, &inputs, Box::new(snapshot), secrets.clone());
+                handlers.set_up(charm, file_name, program, &inputs, cells, &stored.secrets, secrets.clone());
             let (set_up, log) = set_up.await;
             if trouble.changed()? {
                 continue;
             }
             let (shape, writes) = set_up.map_err(|failure| refusal(request, &secrets, failure, &log))?;
-            let new = new_charm(charm.clone(), request, program.clone(), shape);
+            let mut new = new_charm(charm.clone(), request, program.clone(), shape);
+            new.secrets = new.secrets.with_kept(&stored.secrets, |cell| !writes.contains_key(cell));
             let (actor, sealer, known) = (actor.clone(), self.sealer.clone(), known.clone());
             let replaced =
                 self.database.write(move |tx| replace(tx, &sealer, &actor, &stored, &known, &new, writes, log)).await?;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bg_identity::Secret;
 use rusqlite::{OptionalExtension, Transaction};
-use serde_json::Value;
 
 use super::{Failure, Sealer, StoredCharm};
+use crate::document::Document;
 use crate::paths::SecretPaths;
 use bg_poller::CharmRef;
 
@@ -85,16 +85,16 @@ impl<'a> Cells<'a> {
     }
 
     /// The value of a cell.
-    pub(crate) fn value(&self, name: &str) -> Result<Option<Value>, Failure> {
+    pub(crate) fn value(&self, name: &str) -> Result<Option<Document>, Failure> {
         self.text(name)?.map(|text| Self::parsed(self.charm, name, &text)).transpose()
     }
 
     /// The value that the text of a cell is.
-    pub(crate) fn parsed(charm: &CharmRef, name: &str, text: &str) -> Result<Value, Failure> {
-        serde_json::from_str(text).map_err(|_| damaged(charm, name))
+    pub(crate) fn parsed(charm: &CharmRef, name: &str, text: &str) -> Result<Document, Failure> {
+        Document::parse(text).map_err(|_| damaged(charm, name))
     }
 
-    /// Sets cells to JSON texts.
+    /// Sets cells to the texts of documents: what a charm's program wrote, or [`Document::text`].
     pub(crate) fn set(&self, texts: &BTreeMap<String, String>) -> Result<(), Failure> {
         let mut statement = self.tx.prepare_cached(
             "INSERT INTO cells (charm, name, sealed, document) VALUES (?1, ?2, ?3, ?4) \
@@ -129,8 +129,8 @@ pub(crate) fn secrets_in(charm: &StoredCharm, texts: &BTreeMap<String, String>) 
 fn found(charm: &CharmRef, paths: &SecretPaths, texts: &BTreeMap<String, String>) -> Result<Vec<Secret>, Failure> {
     let mut secrets = Vec::new();
     for (name, text) in texts.iter().filter(|(name, _)| paths.touches_cell(name)) {
-        let value = Cells::parsed(charm, name, text)?;
-        secrets.extend(paths.texts(name, value).into_iter().map(Secret::new));
+        let document = Cells::parsed(charm, name, text)?;
+        secrets.extend(paths.texts(name, document.into_node()).into_iter().map(Secret::new));
     }
     Ok(secrets)
 }

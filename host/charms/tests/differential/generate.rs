@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::program::{
     Bound, CellDef, Cond, Derive, DerivedDef, Expr, Fun, Handler, Origin, Pattern, Ref, Spot, Step, Stmt,
 };
-use crate::random::Random;
+use bg_test_support::Random;
 
 const FUNS: [Fun; 7] = [Fun::Kind, Fun::Size, Fun::Sum, Fun::Canon, Fun::First, Fun::Same, Fun::Wrap];
 const TEXTS: [&str; 6] = ["", "a", "two words", "é\"\\", "😀😀", "12"];

@@ -18,7 +18,6 @@ mod compare;
 mod generate;
 mod model;
 mod program;
-mod random;
 mod source;
 mod values;
 
@@ -40,7 +39,7 @@ use tokio::runtime::Handle;
 use crate::cells::Cells;
 use crate::compare::Names;
 use crate::program::Pattern;
-use crate::random::Random;
+use bg_test_support::Random;
 
 /// How many charms are made, and how often each is deployed, with inputs of its own.
 const PATTERNS: u64 = 84;

@@ -2,7 +2,9 @@
 
 class Cell {
   constructor(initial, schema) {
-    this[STATE] = { document: makeDocument(isCell(initial) ? initial.get() : snapshot(initial), schema), path: [] };
+    const document = makeDocument(undefined, schema);
+    document.initial = isCell(initial) ? copiedTo({ document, path: [] }, initial) : snapshot(initial);
+    this[STATE] = { document, path: [], linked: false };
     return reactive(this);
   }
 
@@ -11,11 +13,13 @@ class Cell {
   }
 
   get() {
-    return read(this[STATE].document, this[STATE].path);
+    const { document, path, linked } = this[STATE];
+    return read(document, path, linked);
   }
 
   set(value) {
-    write(this[STATE].document, this[STATE].path, value);
+    const { document, path, linked } = this[STATE];
+    write(document, path, value, linked);
     return this;
   }
 
@@ -40,7 +44,7 @@ class Cell {
     if (current !== undefined && current !== null && !Array.isArray(current)) {
       throw new TypeError("push() needs a cell that holds an array");
     }
-    const added = items.map((item) => host.parse(toText(item, document)));
+    const added = items.map((item) => host.parse(toText(item, document, [...path, "*"])));
     arrayAt(document, path).push(...added);
     changed(document);
     document.text = undefined;
@@ -48,8 +52,8 @@ class Cell {
   }
 
   key(key) {
-    const { document, path } = this[STATE];
-    return view(document, [...path, step(key)]);
+    const { document, path, linked } = this[STATE];
+    return view(document, [...path, step(key)], linked);
   }
 
   equals(other) {
@@ -100,9 +104,10 @@ function reactive(cell) {
   });
 }
 
-function view(document, path) {
+// A cell of what is at a path; `linked` says that a link led to it.
+function view(document, path, linked = false) {
   const cell = Object.create(Cell.prototype);
-  cell[STATE] = { document, path };
+  cell[STATE] = { document, path, linked };
   return reactive(cell);
 }
 

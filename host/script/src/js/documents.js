@@ -22,7 +22,7 @@ function makeDocument(initial, schema, name) {
   checkSchema(schema);
   const document = {
     name: undefined, schema, initial, kept: !running, loaded: false, text: undefined, tree: undefined, dirty: false, version: 0,
-    hidden: undefined, derived: undefined, links: undefined,
+    derived: undefined, links: undefined,
   };
   if (name !== undefined) giveName(document, name);
   else if (!running) document.unnamed = `__cell/${unnamed++}`;
@@ -71,39 +71,56 @@ function put(object, key, value) {
   Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
 }
 
-function read(document, path, hops = 0) {
-  const place = locate(document, path, true);
-  if (place.document.derived !== undefined) return derivedValue(place.document, place.path);
-  noteRead(place.document, place.path);
-  if (place.path.length === 0) {
-    load(place.document);
-    place.document.text ??= place.document.tree === undefined ? undefined : JSON.stringify(place.document.tree);
-    const { text } = place.document;
+// The value at a path. `linked` says that a link led to it: then what is secret is absent.
+function read(document, path, linked = false, hops = 0) {
+  const place = locate(document, path, true, linked);
+  if (!place.linked) return readAt(place, hops);
+  const secrets = secretsAt(place);
+  if (secrets === undefined) return undefined;
+  const value = readAt(place, hops);
+  secrets.forEach((path) => withhold(value, path));
+  return value;
+}
+
+function readAt({ document, path }, hops) {
+  if (document.derived !== undefined) return derivedValue(document, path);
+  noteRead(document, path);
+  if (path.length === 0) {
+    load(document);
+    document.text ??= document.tree === undefined ? undefined : JSON.stringify(document.tree);
+    const { text } = document;
     if (text === undefined) return undefined;
-    return text.includes(LINK) ? resolved(host.parse(text), hops) : host.parse(text);
+    return isAsStored(text) ? host.parse(text) : resolved(host.parse(text), hops);
   }
-  let value = treeOf(place.document);
-  for (const key of place.path) value = at(value, key);
+  let value = treeOf(document);
+  for (const key of path) value = at(value, storedKey(key));
   return resolved(value, hops);
 }
 
-function write(document, path, value) {
-  const place = locate(document, path, false);
+function write(document, path, value, linked = false) {
+  const place = locate(document, path, false, linked);
   const target = place.document;
   if (target.derived !== undefined) throw new TypeError("a derived cell can't be written: it follows from other cells");
-  const text = toText(value, target);
-  load(target);
-  changed(target);
-  if (place.path.length === 0) {
-    target.text = text;
-    target.tree = undefined;
-    return;
+  if (place.linked && secretsAt(place)?.length > 0) {
+    throw new TypeError(`${JSON.stringify(target.name)} has secrets, which are not read through a link: write its parts, with cell.key(…).set(…)`);
   }
-  const last = place.path[place.path.length - 1];
-  const parent = reach(target, place.path);
+  const text = toText(value, target, place.path);
+  load(target);
+  if (place.path.length === 0) return replace(target, text);
+  changed(target);
+  const keys = place.path.map(storedKey);
+  const last = keys[keys.length - 1];
+  const parent = reach(target, keys);
   if (value === undefined) removeAt(parent, last);
   else putAt(parent, last, host.parse(text));
   target.text = undefined;
+}
+
+// Replaces the whole of a document that is loaded.
+function replace(document, text) {
+  changed(document);
+  document.text = text;
+  document.tree = undefined;
 }
 
 function changed(document) {
@@ -113,7 +130,7 @@ function changed(document) {
 
 const emptyFor = (key) => typeof key === "number" ? [] : {};
 
-// What holds the last key of `path`. What is missing on the way is made: an array where an index leads on, an object elsewhere.
+// What holds the last of the stored keys of `path`. What is missing on the way is made: an array where an index leads on, an object elsewhere.
 function reach(document, path) {
   let value = treeOf(document);
   if (!isObject(value)) value = document.tree = emptyFor(path[0]);
@@ -131,7 +148,8 @@ function reach(document, path) {
 // The array at `path`, made if nothing is there.
 function arrayAt(document, path) {
   if (path.length === 0) return treeOf(document) ?? (document.tree = []);
-  const [parent, last] = [reach(document, path), path[path.length - 1]];
+  const keys = path.map(storedKey);
+  const [parent, last] = [reach(document, keys), keys[keys.length - 1]];
   if (!isObject(at(parent, last))) putAt(parent, last, []);
   return at(parent, last);
 }

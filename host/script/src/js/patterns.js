@@ -84,9 +84,9 @@ function present(bound, schema) {
 
 // The cell that a cell of a link leads to, so that writing to it writes there.
 function target(cell) {
-  const { document, path } = cell[STATE];
-  const place = locate(document, path, true);
-  return place.document === document && place.path === path ? cell : view(place.document, place.path);
+  const { document, path, linked } = cell[STATE];
+  const place = locate(document, path, true, linked);
+  return place.document === document && place.path === path ? cell : view(place.document, place.path, place.linked);
 }
 
 function withoutCell({ asCell, ...schema }) {
@@ -146,15 +146,6 @@ function instantiate(factory, given) {
   return result;
 }
 
-// Notes what is secret. It takes a walk through all schemas, so it is done only where somebody asks.
-function noteAllSecrets() {
-  if (charm.secrets !== undefined) return;
-  charm.secrets = [];
-  for (const document of documents) secretsIn(document.schema, [], (path) => charm.secrets.push({ document, path }));
-  for (const stream of charm.streams.values()) noteSecrets(stream[STATE].state, stream[STATE].stateSchema);
-  for (const { document } of charm.secrets) document.hidden = true;
-}
-
 // From here on, what is stored counts. What the body made of its cells is what they begin with.
 function begin() {
   for (const document of documents) {
@@ -186,55 +177,6 @@ function name(key, value) {
   } else if (own?.name !== key) {
     (cellsIn(value).length > 0 ? charm.derived : charm.constants).set(key, value);
   }
-}
-
-// A handler's state may say more of a cell than the cell itself: what either calls secret is secret.
-function noteSecrets(bound, schema) {
-  if (!isObject(bound) || schema === undefined) return;
-  if (isCell(bound)) {
-    const { document, path } = bound[STATE];
-    secretsIn(schema, [], (found) => charm.secrets.push({ document, path: [...path, ...found] }));
-  } else {
-    for (const [key, value] of Object.entries(bound)) noteSecrets(value, schemaAt(schema, key));
-  }
-}
-
-const matches = (key, shown) => key === "*" || String(key) === String(shown);
-
-// Whether the secret at one path and what is at another have a part in common.
-function overlap(secret, path) {
-  return secret.slice(0, path.length).every((key, index) => matches(key, path[index]));
-}
-
-// Calls `found` with the path of each secret that a value with cells in it shows at `path`.
-function secretsShown(value, path, found) {
-  if (isCell(value)) {
-    const shown = value[STATE];
-    if (shown.document.derived !== undefined) {
-      if (isTainted(shown.document)) found(path);
-      return;
-    }
-    for (const secret of charm.secrets) {
-      if (secret.document === shown.document && overlap(secret.path, shown.path)) {
-        found([...path, ...secret.path.slice(Math.min(secret.path.length, shown.path.length))]);
-      }
-    }
-  } else if (isPlain(value)) {
-    for (const [key, part] of Object.entries(value)) secretsShown(part, [...path, Array.isArray(value) ? "*" : key], found);
-  }
-}
-
-// Whether a derived document was made from something secret. Nobody can tell what of it is in there, so all of it is secret then.
-function isTainted(document, seen = new Set()) {
-  if (seen.has(document)) return false;
-  seen.add(document);
-  const { inputs = [], reads = [] } = document.derived;
-  const used = [...cellsIn(inputs).map((cell) => cell[STATE]), ...reads];
-  return used.some(({ document: from, path }) =>
-    from.derived !== undefined
-      ? isTainted(from, seen)
-      : charm.secrets.some((secret) => secret.document === from && overlap(secret.path, path))
-  );
 }
 
 // Stores what has changed.
@@ -270,7 +212,6 @@ function setup(factory, inputs) {
 
 // What the charm is made of, when all of it has been set up.
 function finish() {
-  charm.secrets = undefined;
   noteAllSecrets();
   for (const { document, request } of fetches) {
     if (isTainted(request[STATE].document)) charm.secrets.push({ document, path: [] });

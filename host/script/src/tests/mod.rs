@@ -10,6 +10,7 @@ mod encoding;
 mod fetch;
 mod globals;
 mod headers;
+mod links;
 mod locale;
 mod runtime;
 mod timers;
@@ -44,6 +45,8 @@ struct Outside {
     answer: RefCell<Option<Answer>>,
     /// Requests that the engine did not want any more.
     forgotten: RefCell<Vec<RequestId>>,
+    /// Paths of what is secret.
+    secrets: RefCell<Value>,
     /// How long an answer takes, in nanoseconds.
     slowness: Cell<u64>,
 }
@@ -60,6 +63,11 @@ impl Host for Outside {
         serde_json::from_str::<Value>(json).map_err(|error| error.to_string())?;
         self.cells.borrow_mut().insert(name.into(), json.into());
         Ok(())
+    }
+
+    fn secrets(&self) -> String {
+        let secrets = self.secrets.borrow();
+        if secrets.is_null() { "[]".into() } else { secrets.to_string() }
     }
 
     fn api_url(&self) -> String {
