@@ -66,7 +66,9 @@ impl<'r> Reader<'r> {
                 items.into_iter().map(|item| self.follow(item, hops)).collect::<Result<Vec<_>, _>>()?.into()
             }
             Value::Object(members) => {
-                let followed = members.into_iter().map(|(key, member)| Ok((data_key(&key).to_owned(), self.follow(member, hops)?)));
+                let followed = members
+                    .into_iter()
+                    .map(|(key, member)| Ok((data_key(&key).to_owned(), self.follow(member, hops)?)));
                 Value::Object(followed.collect::<Result<_, Failure>>()?)
             }
             value => value,

@@ -151,7 +151,11 @@ mod tests {
             ("c.tags.-", json!("x"), json!({"limit": 10, "tags": ["a", "b", "x"], "user": {"email": "e"}})),
             ("c.tags.-.k", json!(1), json!({"limit": 10, "tags": ["a", "b", {"k": 1}], "user": {"email": "e"}})),
             ("c.tags", json!({"/": 1}), json!({"limit": 10, "tags": {"//": 1}, "user": {"email": "e"}})),
-            ("c.user./", json!({"link@1": 1}), json!({"limit": 10, "tags": ["a", "b"], "user": {"email": "e", "//": {"link@1": 1}}})),
+            (
+                "c.user./",
+                json!({"link@1": 1}),
+                json!({"limit": 10, "tags": ["a", "b"], "user": {"email": "e", "//": {"link@1": 1}}}),
+            ),
             ("c.user.a.b", json!(1), json!({"limit": 10, "tags": ["a", "b"], "user": {"email": "e", "a": {"b": 1}}})),
         ];
         for (path, value, expected) in cases {

@@ -46,8 +46,7 @@ impl LocalRuntime {
             let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), Arc::clone(&stored), None);
             let trouble = snapshot.trouble();
             let (file_name, cells) = (&request.file_name, Box::new(snapshot));
-            let set_up =
-                handlers.set_up(charm, file_name, program, &inputs, cells, &stored.secrets, secrets.clone());
+            let set_up = handlers.set_up(charm, file_name, program, &inputs, cells, &stored.secrets, secrets.clone());
             let (set_up, log) = set_up.await;
             if trouble.changed()? {
                 continue;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::old_links::tell_links_from_data;
 use super::seal::reseal;
 use super::{Failure, Sealer};
 
@@ -10,8 +11,14 @@ pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"bgwh");
 
 /// Each brings the format one number up; a file's format is the number of those it has seen (`PRAGMA user_version`). What has
 /// been released is never edited, only added to.
-const MIGRATIONS: &[Migration] =
-    &[Migration::Sql(V1), Migration::Sql(V2), Migration::Sql(V3), Migration::Sql(V4), Migration::Code(reseal)];
+const MIGRATIONS: &[Migration] = &[
+    Migration::Sql(V1),
+    Migration::Sql(V2),
+    Migration::Sql(V3),
+    Migration::Sql(V4),
+    Migration::Code(reseal),
+    Migration::Code(tell_links_from_data),
+];
 
 /// How a file is brought one format up. All run in the same transaction.
 enum Migration {

@@ -169,6 +169,42 @@ async fn what_was_deployed_before_the_upgrade_is_found_by_the_same_deploy_after_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_that_programs_made_are_followed_and_what_strangers_put_there_is_data() {
+    let old = Old::new();
+    let handle = old.open_with_handlers().await;
+    let attempt = bg_abuse::Attempt::begin("secrets", "a link to a secret that an old database has");
+    let forged = |key: &str| json!({"/": {"link@1": {"id": "of:auth", "path": [key]}}});
+    for polled in [false, true] {
+        if polled {
+            for _ in 0..2 {
+                let outcome = handle.trigger(&charm(INBOX), "bgUpdater", &json!({})).await.unwrap();
+                assert!(outcome.is_success(), "{outcome}");
+            }
+        }
+        let links = handle.open(&charm(LINKS)).await.unwrap();
+        let note = json!({"title": "the first"});
+        for (cell, expected) in [
+            ("notes", json!([note])),
+            ("latest", json!("the first")),
+            ("account", json!({"token": forged("token"), "user": "ann"})),
+        ] {
+            assert_eq!(links.get(&[cell.to_owned()]).await.unwrap(), Lookup::Value(expected), "{cell}");
+        }
+        for (cell, title) in [("own", "with an ID"), ("unnamed", "without a name")] {
+            let path = [cell, "0", "title"].map(str::to_owned);
+            assert_eq!(links.get(&path).await.unwrap(), Lookup::Value(json!(title)), "{cell}");
+        }
+        let inbox = handle.open(&charm(INBOX)).await.unwrap();
+        let Lookup::Value(items) = inbox.get(&["items".to_owned()]).await.unwrap() else { panic!("a value") };
+        assert_eq!(items[0], forged("token"), "{items}");
+        let shown = json!([handle.show(&charm(INBOX)).await.unwrap(), handle.show(&charm(LINKS)).await.unwrap()]);
+        assert!(!shown.to_string().contains("-token\""), "{shown}");
+        assert!(!old.is_on_disk(b"old-inbox-token") && !old.is_on_disk(b"old-links-token"));
+    }
+    attempt.ended("data, given back as it came");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_database_without_its_key_or_with_another_is_not_migrated() {
     let old = Old::new();
     let (key, before) = (old.path("secrets.key"), old.sealed());
