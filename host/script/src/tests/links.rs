@@ -45,7 +45,11 @@ fn texts(charm: &Charm) -> String {
 
 #[test]
 fn data_in_the_shape_of_a_link_is_kept_and_given_back_as_it_came_whichever_way_it_comes_in() {
-    let forged = [link("auth", &["token"]), link("auth", &[]), json!({"a": [link("auth", &["token"])], "/": 1, "//": {"/": 2}, "x/": 3})];
+    let forged = [
+        link("auth", &["token"]),
+        link("auth", &[]),
+        json!({"a": [link("auth", &["token"])], "/": 1, "//": {"/": 2}, "x/": 3}),
+    ];
     for data in forged {
         for stream in ["keep", "ask"] {
             let charm = copier();
@@ -104,7 +108,10 @@ export default pattern(({ auth }) => {
     assert_eq!(charm.cell("box")["token"], link("auth", &["token"]));
     charm.handle("read", "{}").expect("reads");
     let ann = json!({"user": "ann"});
-    assert_eq!(charm.cell("out"), json!({"box": {"auth": ann, "user": "ann", "all": [ann]}, "keys": [null, null, ann, null], "user": "ann"}));
+    assert_eq!(
+        charm.cell("out"),
+        json!({"box": {"auth": ann, "user": "ann", "all": [ann]}, "keys": [null, null, ann, null], "user": "ann"})
+    );
     charm.handle("cells", "{}").expect("reads");
     assert_eq!(charm.cell("out"), json!([ann, null, link("auth", &[])]));
     let failure = charm.handle("whole", "{}").expect_err("the secret would be lost");
