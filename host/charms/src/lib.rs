@@ -13,6 +13,8 @@ mod lock;
 mod overview;
 mod paths;
 mod remote;
+mod secret_names;
+mod secret_rule;
 mod spaces;
 mod store;
 mod trace_context;

@@ -80,11 +80,16 @@ impl LocalRuntime {
     pub fn open(options: LocalOptions) -> Result<Self, OpenError> {
         let key = options.secrets_key.unwrap_or_else(|| options.database.with_file_name("secrets.key"));
         let sealer = Sealer::new(key);
+        let mut forget = false;
         let database = Database::open(&options.database, |tx| {
             sealer.check(tx)?;
+            forget = store::seal_by_todays_rules(tx, &sealer)?;
             // Nobody has access until `add-admin-charm` grants it.
             store::spaces::create(tx, &system_space(), &Acl::default())
         })?;
+        if forget && let Err(error) = database.forget_clear_texts() {
+            tracing::warn!("cells were sealed that an earlier version kept in the clear; some of that may stay in the file until the next start: {error}");
+        }
         let watch = watch::Watch::new(&database)
             .map_err(|error| OpenError::Unusable { path: options.database.clone(), problem: error.to_string() })?;
         Ok(Self {

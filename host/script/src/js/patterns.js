@@ -150,7 +150,10 @@ function instantiate(factory, given) {
 function noteAllSecrets() {
   if (charm.secrets !== undefined) return;
   charm.secrets = [];
-  for (const document of documents) secretsIn(document.schema, [], (path) => charm.secrets.push({ document, path }));
+  for (const document of documents) {
+    secretsIn(document.schema, [], (path) => charm.secrets.push({ document, path }));
+    if (isSignIn(document.name)) charm.secrets.push({ document, path: [DEEP, NAMED] });
+  }
   for (const stream of charm.streams.values()) noteSecrets(stream[STATE].state, stream[STATE].stateSchema);
   for (const { document } of charm.secrets) document.hidden = true;
 }
@@ -199,11 +202,13 @@ function noteSecrets(bound, schema) {
   }
 }
 
-const matches = (key, shown) => key === "*" || String(key) === String(shown);
-
-// Whether the secret at one path and what is at another have a part in common.
-function overlap(secret, path) {
-  return secret.slice(0, path.length).every((key, index) => matches(key, path[index]));
+// What of a secret is left of what is at `path` in a document, in one or several ways; none if they have no part in common.
+function shared(secret, document, path) {
+  if (secret.document !== document) return [];
+  const rests = restsOf(secret.path, path);
+  // Of what is secret by its name alone, a type that is spelled out says that it is not there.
+  const unnamed = rests.every((rest) => rest[0] === DEEP && rest[1] === NAMED);
+  return unnamed && !mayHaveNamed(path.reduce(schemaAt, document.schema)) ? [] : rests;
 }
 
 // Calls `found` with the path of each secret that a value with cells in it shows at `path`.
@@ -215,12 +220,10 @@ function secretsShown(value, path, found) {
       return;
     }
     for (const secret of charm.secrets) {
-      if (secret.document === shown.document && overlap(secret.path, shown.path)) {
-        found([...path, ...secret.path.slice(Math.min(secret.path.length, shown.path.length))]);
-      }
+      for (const rest of shared(secret, shown.document, shown.path)) found([...path, ...rest]);
     }
   } else if (isPlain(value)) {
-    for (const [key, part] of Object.entries(value)) secretsShown(part, [...path, Array.isArray(value) ? "*" : key], found);
+    for (const [key, part] of Object.entries(value)) secretsShown(part, [...path, Array.isArray(value) ? ANY : key], found);
   }
 }
 
@@ -233,7 +236,7 @@ function isTainted(document, seen = new Set()) {
   return used.some(({ document: from, path }) =>
     from.derived !== undefined
       ? isTainted(from, seen)
-      : charm.secrets.some((secret) => secret.document === from && overlap(secret.path, path))
+      : charm.secrets.some((secret) => shared(secret, from, path).length > 0)
   );
 }
 
@@ -277,7 +280,9 @@ function finish() {
   }
   store(true);
   for (const [key, value] of charm.constants) host.setCell(key, toText(value));
-  const secrets = charm.secrets.map(({ document, path }) => [document.name, ...path]);
+  // What is secret by its name alone, the host knows itself.
+  const declared = charm.secrets.filter(({ document, path }) => !(isSignIn(document.name) && path[0] === DEEP));
+  const secrets = declared.map(({ document, path }) => [document.name, ...path]);
   for (const [key, value] of charm.derived) secretsShown(value, [key], (path) => secrets.push(path));
   const unique = new Map(secrets.map((path) => [JSON.stringify(path), path.map(String)]));
   return JSON.stringify({ name: charmName(), streams: [...charm.streams.keys()], secrets: [...unique.values()] });
