@@ -292,7 +292,9 @@ mod tests {
             texts.sort();
             assert_eq!(texts, ["a", "c", "i", "k", "p"]);
             let shown = [secrets.masked(name, cell.clone(), &json!("…")), secrets.veiled(name, cell, &json!("…"))];
-            assert!(shown.iter().all(|shown| !["a", "c", "i", "k", "p"].iter().any(|text| shown.to_string().contains(&format!("\"{text}\"")))));
+            assert!(shown.iter().all(|shown| {
+                !["a", "c", "i", "k", "p"].iter().any(|text| shown.to_string().contains(&format!("\"{text}\"")))
+            }));
         }
         // Elsewhere a name says nothing.
         let cell = json!({"token": "t"});
@@ -307,7 +309,10 @@ mod tests {
         assert_eq!(serde_json::to_string(&secrets).unwrap(), stored);
         let cell = json!({"k": 1, "a": {"k": 2}, "b": [{"k": 3, "o": 4}]});
         assert_eq!(secrets.lookup(&path("c"), &cell), Lookup::Value(json!({"a": {}, "b": [{"o": 4}]})));
-        assert_eq!(secrets.lookup(&path("shown"), &json!({"x": {"token": 1}, "token": 2})), Lookup::Value(json!({"x": {}, "token": 2})));
+        assert_eq!(
+            secrets.lookup(&path("shown"), &json!({"x": {"token": 1}, "token": 2})),
+            Lookup::Value(json!({"x": {}, "token": 2}))
+        );
         assert_eq!(secrets.located("c", cell)[0], (path("c.a.k"), "2".to_owned()));
         // However it is made, a rule costs a step for each key.
         let deep = SecretPaths::new(vec![["c", "**", "a"].repeat(40).iter().map(|&key| key.to_owned()).collect()]);

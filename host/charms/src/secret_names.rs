@@ -71,9 +71,20 @@ mod tests {
 
     #[test]
     fn cells_of_a_sign_in_are_told_by_a_word_of_their_name() {
-        for name in
-            ["auth", "Auth", "AUTH", "googleAuth", "google_auth", "overrideAuth", "authData", "oauth2", "OAuth", "auth#7", "my-auth", "GOOGLEAuth"]
-        {
+        for name in [
+            "auth",
+            "Auth",
+            "AUTH",
+            "googleAuth",
+            "google_auth",
+            "overrideAuth",
+            "authData",
+            "oauth2",
+            "OAuth",
+            "auth#7",
+            "my-auth",
+            "GOOGLEAuth",
+        ] {
             assert!(is_sign_in(name), "{name}");
         }
         for name in ["", "aut", "author", "AUTHORS", "authored", "emails", "mails#auth", "authenticated"] {
@@ -83,7 +94,9 @@ mod tests {
 
     #[test]
     fn keys_are_compared_without_case_and_what_joins_their_words() {
-        for key in ["token", "accessToken", "access_token", "ACCESS-TOKEN", "idToken", "id_token", "api_key", "clientSecret"] {
+        for key in
+            ["token", "accessToken", "access_token", "ACCESS-TOKEN", "idToken", "id_token", "api_key", "clientSecret"]
+        {
             assert!(names_secret(key), "{key}");
         }
         for key in ["", "expiresAt", "tokenType", "token_type", "user", "scope", "email"] {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bg_egress::GateClient;
+use bg_egress::{GateClient, KnownSecret};
 use bg_identity::Secret;
 use bg_poller::{CharmRef, LogLine};
 use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Shape};
@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::snapshot::Snapshot;
-use crate::store::StoredCharm;
+use crate::paths::SecretPaths;
+use crate::store::{SecretText, StoredCharm};
 use crate::transpile::Transpiled;
 
 /// What a component of world `charm` finds under these keys of its `config`.
@@ -48,7 +49,7 @@ impl Handlers {
         program: &Transpiled,
         inputs: &Map<String, Value>,
         cells: Box<dyn CellReader>,
-        secrets: Vec<Secret>,
+        secrets: Vec<KnownSecret>,
     ) -> (Result<(Shape, CellWrites), CallFailure>, Vec<LogLine>) {
         let log = CallLines::default();
         let mut config = self.config(file_name, program);
@@ -72,7 +73,7 @@ impl Handlers {
         charm: &StoredCharm,
         program: &Transpiled,
         cells: Snapshot,
-        secrets: Vec<Secret>,
+        secrets: Vec<KnownSecret>,
         stream: &str,
         event: &str,
     ) -> (Result<CellWrites, CallFailure>, Vec<LogLine>) {
@@ -88,7 +89,7 @@ impl Handlers {
         charm: &StoredCharm,
         program: &Transpiled,
         cells: Box<dyn CellReader>,
-        secrets: Vec<Secret>,
+        secrets: Vec<KnownSecret>,
     ) -> Result<Option<String>, CallFailure> {
         self.component.page(self.call(charm, program, cells, secrets, CallLines::default())).await
     }
@@ -98,7 +99,7 @@ impl Handlers {
         charm: &StoredCharm,
         program: &Transpiled,
         cells: Box<dyn CellReader>,
-        secrets: Vec<Secret>,
+        secrets: Vec<KnownSecret>,
         log: CallLines,
     ) -> CharmCall {
         CharmCall {
@@ -126,17 +127,8 @@ impl Handlers {
 }
 
 /// Every text in the inputs of a charm. Which of them are secret is known only once it is set up.
-pub(super) fn input_secrets(inputs: &Map<String, Value>) -> Vec<Secret> {
-    let mut secrets = Vec::new();
-    let mut values: Vec<&Value> = inputs.values().collect();
-    while let Some(value) = values.pop() {
-        match value {
-            Value::String(text) => secrets.push(Secret::new(text.clone())),
-            Value::Number(number) => secrets.push(Secret::new(number.to_string())),
-            Value::Array(items) => values.extend(items),
-            Value::Object(members) => values.extend(members.values()),
-            Value::Null | Value::Bool(_) => {}
-        }
-    }
-    secrets
+pub(super) fn input_secrets(inputs: &Map<String, Value>) -> Vec<SecretText> {
+    let every_cell = SecretPaths::new(vec![vec!["*".to_owned()]]);
+    let located = inputs.iter().flat_map(|(name, value)| every_cell.located(name, value.clone()));
+    located.map(|(path, text)| SecretText { path, text: Secret::new(text) }).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bg_identity::{CharmId, Secret};
+use bg_identity::CharmId;
 use bg_poller::{CharmRef, LogLine, RuntimeError};
 use bg_sandbox::CellWrites;
 use rusqlite::Transaction;
@@ -12,7 +12,7 @@ use super::deploy::{deployed, new_charm, refusal};
 use super::handlers::input_secrets;
 use super::snapshot::Snapshot;
 use super::{Handlers, LocalRuntime, access, logs};
-use crate::store::{self, Cells, Failure, NewCharm, Sealer, StoredCharm, excess};
+use crate::store::{self, Cells, Failure, NewCharm, Sealer, SecretText, StoredCharm, excess};
 use crate::transpile::Transpiled;
 use crate::{AccessLevel, Actor, DeployRequest, Deployed};
 
@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 3;
 struct Present {
     charm: Arc<StoredCharm>,
     cells: Vec<String>,
-    secrets: Vec<Secret>,
+    secrets: Vec<SecretText>,
 }
 
 impl LocalRuntime {
@@ -45,13 +45,13 @@ impl LocalRuntime {
             let secrets = [secrets, input_secrets(&inputs)].concat();
             let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), Arc::clone(&stored), None);
             let trouble = snapshot.trouble();
-            let set_up =
-                handlers.set_up(charm, &request.file_name, program, &inputs, Box::new(snapshot), secrets.clone());
+            let may_know = self.credential_origins.known(stored.integration.as_deref(), secrets.clone());
+            let set_up = handlers.set_up(charm, &request.file_name, program, &inputs, Box::new(snapshot), may_know);
             let (set_up, log) = set_up.await;
             if trouble.changed()? {
                 continue;
             }
-            let (shape, writes) = set_up.map_err(|failure| refusal(request, &secrets, failure, &log))?;
+            let (shape, writes) = set_up.map_err(|failure| refusal(request, secrets, failure, &log))?;
             let new = new_charm(charm.clone(), request, program.clone(), shape);
             let (actor, sealer, known) = (actor.clone(), self.sealer.clone(), known.clone());
             let replaced =
@@ -72,7 +72,7 @@ impl LocalRuntime {
         let read = self.database.read(move |tx| {
             let stored = may_update(tx, &sealer, &actor, &charm)?;
             let cells = Cells::of(tx, &sealer, &stored);
-            let (cells, secrets) = (cells.names()?, cells.secrets()?);
+            let (cells, secrets) = (cells.names()?, cells.secret_texts()?);
             Ok(Present { charm: Arc::new(stored), cells, secrets })
         });
         read.await

@@ -24,7 +24,7 @@ mod state;
 mod writer;
 
 pub use backup::{BackupError, backup};
-pub(crate) use cells::{Cells, secrets_in};
+pub(crate) use cells::{Cells, SecretText, secret_texts_in};
 pub(crate) use charms::{NewCharm, StoredCharm};
 pub use check::check_database;
 pub(crate) use connections::Database;

@@ -66,7 +66,9 @@ pub(crate) fn forget_clear_texts(connection: &Connection) -> rusqlite::Result<()
 
 fn note(connection: &Connection, rules: i64) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
+        .prepare_cached(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?
         .execute((NOTE, rules))
         .map(drop)
 }
@@ -140,7 +142,8 @@ fn clear_cells(tx: &Transaction<'_>, row: i64, charm: &CharmRef) -> Result<BTree
     let mut cells = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
-        let text = String::from_utf8(row.get(1)?).map_err(|_| Failure::Damaged(format!("the cell {name} of {charm}")))?;
+        let text =
+            String::from_utf8(row.get(1)?).map_err(|_| Failure::Damaged(format!("the cell {name} of {charm}")))?;
         cells.insert(name, text);
     }
     Ok(cells)

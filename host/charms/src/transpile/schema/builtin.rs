@@ -1,8 +1,6 @@
 //! Types by name: those of the charm's files, of `commontools` and of the language.
 
-use oxc::ast::ast::{
-    TSType, TSTypeName, TSTypeParameterInstantiation, TSTypeQueryExprName, TSTypeReference,
-};
+use oxc::ast::ast::{TSType, TSTypeName, TSTypeParameterInstantiation, TSTypeQueryExprName, TSTypeReference};
 use oxc::span::Span;
 use serde_json::{Value, json};
 
@@ -114,10 +112,11 @@ impl<'a> Types<'a> {
         let marked = match name {
             "CFC" => !is_public(&label),
             "Cfc" => match label.get("properties") {
-                Some(labels) => ["confidentiality", "classification"]
-                    .iter()
-                    .filter_map(|key| labels.get(*key))
-                    .any(|labels| labels.get("prefixItems").and_then(Value::as_array).is_none_or(|all| !all.iter().all(is_public))),
+                Some(labels) => {
+                    ["confidentiality", "classification"].iter().filter_map(|key| labels.get(*key)).any(|labels| {
+                        labels.get("prefixItems").and_then(Value::as_array).is_none_or(|all| !all.iter().all(is_public))
+                    })
+                }
                 None => true,
             },
             _ => true,
