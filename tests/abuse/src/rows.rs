@@ -87,6 +87,11 @@ pub const ROWS: &[Row] = &[
         "a charm's token to another granted origin: in headers, URLs and bodies, in every usual form; by another registration",
         "denied, and named by its path",
     ),
+    egress(
+        "renewals",
+        "renewals of a token without end, and by who may only write in a space",
+        "one exchange, and refused",
+    ),
     egress("addresses", "special-purpose addresses of IPv4 and IPv6, and the edges of their blocks", "Address"),
     egress("metadata", "cloud metadata addresses", "Address"),
     egress("embedded", "IPv6 that carries IPv4, in every standard form", "Address"),

@@ -9,6 +9,7 @@ mod logs;
 mod oauth;
 mod page;
 mod redact;
+mod renewals;
 mod set;
 mod snapshot;
 mod spaces;
@@ -81,6 +82,7 @@ pub struct LocalRuntime {
     handlers: Option<Handlers>,
     oauth: Option<oauth::Refresher>,
     credential_origins: Arc<CredentialOrigins>,
+    renewals: renewals::Renewals,
     owner: Option<Did>,
     runs_kept: u32,
     turns: turns::Turns,
@@ -113,6 +115,7 @@ impl LocalRuntime {
             handlers: options.handlers,
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
             credential_origins: options.credential_origins,
+            renewals: renewals::Renewals::default(),
             owner: options.owner,
             runs_kept: options.runs_kept.max(1),
             turns: turns::Turns::default(),

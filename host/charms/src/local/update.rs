@@ -85,15 +85,9 @@ fn may_update(tx: &Transaction<'_>, sealer: &Sealer, actor: &Actor, charm: &Char
     let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
     let names = Cells::of(tx, sealer, &stored).names()?;
     let is_secret = names.iter().any(|name| stored.secrets.touches_cell(name));
-    if is_secret && access::system(tx, actor, AccessLevel::Write).is_err() {
-        access::space(tx, actor, &charm.space, AccessLevel::Owner).map_err(|error| match error {
-            Failure::Refused(RuntimeError::Authorization { space, message }) => {
-                let message =
-                    format!("{message} to replace the program of {charm}, which has secrets that a new one could read");
-                RuntimeError::Authorization { space, message }.into()
-            }
-            other => other,
-        })?;
+    if is_secret {
+        let purpose = format!("to replace the program of {charm}, which has secrets that a new one could read");
+        access::owner_or_service(tx, actor, &charm.space, &purpose)?;
     }
     Ok(stored)
 }
