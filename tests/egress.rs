@@ -18,7 +18,7 @@ fn check(host: &TestHost, args: &[&str]) -> (i32, Finished) {
 fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
     let host = host();
     let (gmail, gcal) = (component("gmail"), component("gcal"));
-    let cases: [(&[&str], i32, &[&str]); 18] = [
+    let cases: [(&[&str], i32, &[&str]); 19] = [
         (&[MAIL, "--component", &gmail], 1, &["denied", "integration gmail", "no-grant", "--allow-http gmail=https"]),
         (
             &[MAIL, "--component", &gmail, "--allow-http", GRANT],
@@ -68,6 +68,20 @@ fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
             1,
             &["for charms", "for any integration"],
         ),
+        // A token of charms that is for another origin than all that is granted.
+        (
+            &[
+                "https://a.example/",
+                "--allow-http",
+                "https://a.example/",
+                "--allow-charm-http",
+                "https://a.example/",
+                "--charm-credential",
+                "auth.token=https://b.example",
+            ],
+            0,
+            &["a request that carries a charm's auth.token is denied"],
+        ),
         (&["https://a.example/"], 1, &["no-grant", "--allow-http https://a.example/"]),
         (
             &["http://127.0.0.1:9/", "--allow-http", "http://127.0.0.1:9/"],
@@ -105,6 +119,7 @@ fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
         &["https://a.example/", "--config", "nowhere.toml"],
         &["https://a.example/", "--method", "G T"],
         &["https://a.example/", "--allow-http", "example.com"],
+        &["https://a.example/", "--charm-credential", "auth.token=https://a.example/v1/"],
         &["https://a.example/", "--component", &gmail, "--allow-http", "other=https://a.example/"],
         &["https://a.example/", "--set", "gmail.api-base-url=https://a.example"],
     ] {

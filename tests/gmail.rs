@@ -94,6 +94,77 @@ fn with_the_grant_the_token_reaches_gmail_and_appears_nowhere_else() {
 }
 
 #[test]
+fn a_token_does_not_follow_a_charm_to_another_origin_that_is_granted() {
+    let attempt = bg_abuse::Attempt::begin(
+        "bound-secrets",
+        "a charm's apiBaseUrl, set to another granted origin by who may write",
+    );
+    let Setup { host, google, token, refresh_token, charm } = setup("gmail.tsx", "gmail");
+    let other = FakeGoogle::start().unwrap();
+    let (base, elsewhere) = (google.base_url(), other.base_url());
+    google.deliver("Hello", "someone@example.com");
+    let (set, component) = (format!("gmail.api-base-url={base}"), component("gmail"));
+    let origins = ["--allow-private", &base, "--allow-private", &elsewhere, "--allow-charm-http", &base];
+    let granted = [&origins[..], &["--allow-charm-http", &elsewhere]].concat();
+    let loaded = ["--component", &component, "--set", &set, "--grant", "requested"];
+    let mark = format!("auth.token={base}");
+    let marked = ["--charm-credential", &mark];
+    let move_to = |url: &str| {
+        host.command(["charm", "set", &charm, "apiBaseUrl", &json!(url).to_string()]).unwrap().success().unwrap();
+    };
+
+    // Bound by the manifest of its integration, by the operator's mark, and by both.
+    for bound in [&loaded[..], &marked, &[&loaded[..], &marked].concat()] {
+        move_to(&elsewhere);
+        let args = [&["run", "--once", "--log", "trace"], &granted[..], bound].concat();
+        let denied = host.command(&args).unwrap().failure().unwrap();
+        assert!(
+            denied.stderr.contains("may not send the charm's secret auth.token") && denied.stderr.contains(&base),
+            "{denied}"
+        );
+        assert!(denied.stderr.contains(&format!("--charm-credential auth.token={elsewhere}")), "{denied}");
+        for secret in [&token, &refresh_token] {
+            assert!(!denied.to_string().contains(secret.as_str()), "{denied}");
+            not_on_disk(&host, secret);
+        }
+        assert!(other.take_requests().is_empty(), "nothing reached it");
+        move_to(&base);
+        google.deliver("Again", "someone@example.com");
+        host.command(&args).unwrap().success().unwrap();
+    }
+    // Registered anew, for an integration that names no secret, it gains nothing.
+    register(&host, &charm, "rss");
+    move_to(&elsewhere);
+    let args = [&["run", "--once"], &granted[..], &loaded].concat();
+    let denied = host.command(&args).unwrap().failure().unwrap();
+    assert!(denied.stderr.contains("auth.token"), "{denied}");
+    assert!(other.take_requests().is_empty());
+    attempt.ended("denied, and named by its path");
+}
+
+#[test]
+fn a_server_binds_tokens_as_its_operator_marks_them() {
+    let Setup { host, google, token, charm, .. } = setup("gmail.tsx", "gmail");
+    let other = FakeGoogle::start().unwrap();
+    let (base, elsewhere) = (google.base_url(), other.base_url());
+    let mark = format!("auth.token={base}");
+    let config = format!(
+        "allow-private = [\"{base}\", \"{elsewhere}\"]\nallow-charm-http = [\"{base}\", \"{elsewhere}\"]\ncharm-credential = [\"{mark}\"]\n"
+    );
+    let config = host.write("serve.toml", config).unwrap();
+    let args = ["serve", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()];
+    let mut server = host.spawn(args).unwrap();
+    server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    google.deliver("Hello", "someone@example.com");
+    host.command(["trigger", &charm]).unwrap().success().unwrap();
+    host.command(["charm", "set", &charm, "apiBaseUrl", &json!(elsewhere).to_string()]).unwrap().success().unwrap();
+    let denied = host.command(["trigger", &charm]).unwrap().failure().unwrap();
+    assert!(denied.to_string().contains("may not send the charm's secret auth.token"), "{denied}");
+    assert!(other.take_requests().is_empty() && !denied.to_string().contains(&token), "{denied}");
+    server.terminate().unwrap().success().unwrap();
+}
+
+#[test]
 fn a_remote_runtime_hands_the_token_to_the_gate_and_to_nobody_else() {
     let host = host();
     let google = FakeGoogle::start().unwrap();

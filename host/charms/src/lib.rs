@@ -14,6 +14,8 @@ mod lock;
 mod overview;
 mod paths;
 mod remote;
+mod secret_names;
+mod secret_rule;
 mod spaces;
 mod store;
 mod trace_context;
@@ -21,7 +23,7 @@ pub mod transpile;
 
 pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
 pub use certificate::{CertificateDigest, ParseCertificateDigestError};
-pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT};
+pub use local::{CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT};
 pub use lock::{DatabaseLock, Holder, LockError, Role};
 pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount};
 pub use remote::{Probe, RemoteRuntime, ServerTrust, probe, tls_advice};

@@ -1,36 +1,41 @@
 //! Which parts of a charm are secret, and values without those. Paths have the keys of data; documents are in their
 //! [stored form](crate::document).
 
+use std::sync::LazyLock;
+
 use bg_poller::Lookup;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::document::{data_key, stored_key};
+use crate::secret_names::is_sign_in;
+use crate::secret_rule::{Reached, Rule};
 
-/// What is secret in every charm, whether its source says so or not: in the `auth` cell that Common Tools' OAuth button fills.
-const ALWAYS: [&[&str]; 2] = [&["auth", "token"], &["auth", "refreshToken"]];
-
-/// Any key or index.
-const ANY: &str = "*";
-
-/// The paths of what is secret in one charm: a cell's name, then object keys or array indices; `*` is any of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What is secret in one charm: what its program declares, by [rules](Rule) for paths that begin with a cell's name, and what is
+/// [secret by its name](crate::secret_names) in every charm.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct SecretPaths(Vec<Vec<String>>);
+pub(crate) struct SecretPaths(Vec<Rule>);
 
 impl SecretPaths {
-    /// What a charm declares, and what is always secret. Empty paths are dropped: they would name nothing.
+    /// What a charm declares: `*` is any key or index, `**` any number of them, `<secret>` a key that names a secret. Empty paths are
+    /// dropped: they would name nothing.
     pub(crate) fn new(declared: Vec<Vec<String>>) -> Self {
-        let always = ALWAYS.iter().map(|path| path.iter().map(|&key| key.to_owned()).collect());
-        let mut paths: Vec<Vec<String>> = declared.into_iter().filter(|path| !path.is_empty()).chain(always).collect();
-        paths.sort();
-        paths.dedup();
-        Self(paths)
+        let mut rules: Vec<Rule> = declared.into_iter().filter_map(Rule::new).collect();
+        rules.sort();
+        rules.dedup();
+        Self(rules)
     }
 
-    /// These, and those of an earlier program in the cells that are kept: what is secret stays so until it is computed anew.
+    /// The same, and these cells as a whole.
+    pub(crate) fn with_cells(self, cells: Vec<String>) -> Self {
+        let declared = self.0.into_iter().map(Vec::from).chain(cells.into_iter().map(|cell| vec![cell]));
+        Self::new(declared.collect())
+    }
+
+    /// These, and those of an earlier program in the cells that are kept: what is secret stays so until it is computed again.
     pub(crate) fn with_kept(mut self, before: &Self, is_kept: impl Fn(&str) -> bool) -> Self {
-        self.0.extend(before.0.iter().filter(|path| path[0] == ANY || is_kept(&path[0])).cloned());
+        self.0.extend(before.0.iter().filter(|rule| rule.cell().is_none_or(&is_kept)).cloned());
         self.0.sort();
         self.0.dedup();
         self
@@ -38,14 +43,12 @@ impl SecretPaths {
 
     /// Whether anything in the cell of that name is secret, so that its document has to be sealed.
     pub(crate) fn touches_cell(&self, name: &str) -> bool {
-        self.0.iter().any(|pattern| key_matches(&pattern[0], name))
+        self.rules(name).any(|rule| rule.next(rule.start(), name).leads_on())
     }
 
     /// Whether `path` is a secret, or lies within one.
     pub(crate) fn covers(&self, path: &[String]) -> bool {
-        self.0.iter().any(|pattern| {
-            pattern.len() <= path.len() && pattern.iter().zip(path).all(|(pattern, key)| key_matches(pattern, key))
-        })
+        path.first().is_some_and(|cell| self.rules(cell).any(|rule| rule.along(path).is_none()))
     }
 
     /// What is at `path`, whose first key is the name of the cell that holds `document`. Secret object members are left out
@@ -62,53 +65,53 @@ impl SecretPaths {
             return Lookup::Secret;
         }
         let mut value = value.clone();
-        for rest in self.below(path) {
-            withhold(&mut value, rest, &mut Withhold::LeaveOut);
-        }
+        self.withhold(path, &mut value, &mut Withhold::LeaveOut);
         Lookup::Value(value)
     }
 
     /// The whole document of a cell, with `mask` in place of each secret.
     pub(crate) fn masked(&self, cell: &str, mut document: Value, mask: &Value) -> Value {
-        for rest in self.below(&[cell.to_owned()]) {
-            withhold(&mut document, rest, &mut Withhold::Mask(mask));
-        }
-        if self.covers(&[cell.to_owned()]) { mask.clone() } else { document }
+        self.withhold(&[cell.to_owned()], &mut document, &mut Withhold::Mask(mask));
+        document
     }
 
     /// The same for pages, which may tell whether there is a secret at all: one that is empty stays.
     pub(crate) fn veiled(&self, cell: &str, mut document: Value, mask: &Value) -> Value {
-        let name = [cell.to_owned()];
-        if self.covers(&name) {
-            Withhold::Veil(mask).apply(&mut document);
-            return document;
-        }
-        for rest in self.below(&name) {
-            withhold(&mut document, rest, &mut Withhold::Veil(mask));
-        }
+        self.withhold(&[cell.to_owned()], &mut document, &mut Withhold::Veil(mask));
         document
     }
 
     /// Every secret text in a cell.
-    pub(crate) fn texts(&self, cell: &str, mut document: Value) -> Vec<String> {
+    pub(crate) fn texts(&self, cell: &str, document: Value) -> Vec<String> {
+        self.located(cell, document).into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// Every secret text in a cell, with its path.
+    pub(crate) fn located(&self, cell: &str, mut document: Value) -> Vec<(Vec<String>, String)> {
         let mut texts = Vec::new();
-        if self.covers(&[cell.to_owned()]) {
-            collect_texts(&document, &mut texts);
-        } else {
-            for rest in self.below(&[cell.to_owned()]) {
-                withhold(&mut document, rest, &mut Withhold::Collect(&mut texts));
-            }
-        }
+        self.withhold(&[cell.to_owned()], &mut document, &mut Withhold::Collect(&mut texts));
         texts
     }
 
-    /// What is left of the patterns that reach further than `path`.
-    fn below<'a>(&'a self, path: &'a [String]) -> impl Iterator<Item = &'a [String]> {
-        self.0.iter().filter_map(move |pattern| {
-            let reaches =
-                pattern.len() > path.len() && pattern.iter().zip(path).all(|(pattern, key)| key_matches(pattern, key));
-            reaches.then(|| &pattern[path.len()..])
-        })
+    /// The rules for a cell.
+    fn rules(&self, cell: &str) -> impl Iterator<Item = &Rule> {
+        static BY_NAME: LazyLock<Rule> = LazyLock::new(Rule::by_name);
+        self.0.iter().chain(is_sign_in(cell).then(|| &*BY_NAME))
+    }
+
+    /// Withholds the secrets of a value at `path`, which begins with the name of a cell.
+    fn withhold(&self, path: &[String], value: &mut Value, how: &mut Withhold<'_>) {
+        let mut path = path.to_vec();
+        for rule in path.first().cloned().iter().flat_map(|cell| self.rules(cell)) {
+            match rule.along(&path) {
+                None => {
+                    // All of it is one secret: there is nothing left for other rules.
+                    how.apply(value, &mut path);
+                    return;
+                }
+                Some(reached) => withhold(value, rule, reached, &mut path, how),
+            }
+        }
     }
 
     /// Whether a secret stands somewhere on a path that leads further than the document does. What is missing below a secret
@@ -116,10 +119,6 @@ impl SecretPaths {
     fn secret_on_the_way(&self, path: &[String], document: &Value) -> bool {
         (1..path.len()).any(|len| self.covers(&path[..len]) && at(document, &path[1..len]).is_some())
     }
-}
-
-fn key_matches(pattern: &str, key: &str) -> bool {
-    pattern == ANY || pattern == key
 }
 
 /// What is at a path of object keys and array indices in a stored form.
@@ -140,11 +139,11 @@ enum Withhold<'a> {
     LeaveOut,
     Mask(&'a Value),
     Veil(&'a Value),
-    Collect(&'a mut Vec<String>),
+    Collect(&'a mut Vec<(Vec<String>, String)>),
 }
 
 impl Withhold<'_> {
-    fn apply(&mut self, secret: &mut Value) {
+    fn apply(&mut self, secret: &mut Value, path: &mut Vec<String>) {
         match self {
             Self::LeaveOut => *secret = Value::Null,
             Self::Mask(mask) => *secret = mask.clone(),
@@ -153,41 +152,63 @@ impl Withhold<'_> {
                     *secret = mask.clone();
                 }
             }
-            Self::Collect(texts) => collect_texts(secret, texts),
+            Self::Collect(texts) => collect_texts(secret, path, texts),
         }
     }
 }
 
-/// Withholds what a pattern, relative to `value`, says.
-fn withhold(value: &mut Value, pattern: &[String], how: &mut Withhold<'_>) {
-    let Some((first, rest)) = pattern.split_first() else {
-        how.apply(value);
+/// Withholds what a rule says of a value at `path`, which has come so far in it and is not secret itself.
+fn withhold(value: &mut Value, rule: &Rule, reached: Reached, path: &mut Vec<String>, how: &mut Withhold<'_>) {
+    if !reached.leads_on() {
         return;
-    };
+    }
     match value {
-        Value::Object(members) if rest.is_empty() && matches!(how, Withhold::LeaveOut) => {
-            members.retain(|key, _| !key_matches(first, data_key(key)));
-        }
         Value::Object(members) => {
-            for (_, member) in members.iter_mut().filter(|(key, _)| key_matches(first, data_key(key))) {
-                withhold(member, rest, how);
+            if matches!(how, Withhold::LeaveOut) {
+                members.retain(|key, _| !rule.is_met(rule.next(reached, data_key(key))));
+            }
+            for (key, member) in members {
+                withhold_part(data_key(key), member, rule, reached, path, how);
             }
         }
         Value::Array(items) => {
-            for (_, item) in items.iter_mut().enumerate().filter(|(at, _)| first == ANY || index(first) == Some(*at)) {
-                withhold(item, rest, how);
+            for (at, item) in items.iter_mut().enumerate() {
+                withhold_part(&at.to_string(), item, rule, reached, path, how);
             }
         }
         _ => {}
     }
 }
 
-fn collect_texts(value: &Value, texts: &mut Vec<String>) {
+fn withhold_part(
+    key: &str,
+    part: &mut Value,
+    rule: &Rule,
+    reached: Reached,
+    path: &mut Vec<String>,
+    how: &mut Withhold<'_>,
+) {
+    let next = rule.next(reached, key);
+    path.push(key.to_owned());
+    if rule.is_met(next) {
+        how.apply(part, path);
+    } else {
+        withhold(part, rule, next, path, how);
+    }
+    path.pop();
+}
+
+fn collect_texts(value: &Value, path: &mut Vec<String>, texts: &mut Vec<(Vec<String>, String)>) {
+    let mut within = |key: String, part: &Value| {
+        path.push(key);
+        collect_texts(part, path, texts);
+        path.pop();
+    };
     match value {
-        Value::String(text) => texts.push(text.clone()),
-        Value::Number(number) => texts.push(number.to_string()),
-        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
-        Value::Object(members) => members.values().for_each(|member| collect_texts(member, texts)),
+        Value::String(text) => texts.push((path.clone(), text.clone())),
+        Value::Number(number) => texts.push((path.clone(), number.to_string())),
+        Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| within(at.to_string(), item)),
+        Value::Object(members) => members.iter().for_each(|(key, member)| within(key.clone(), member)),
         _ => {}
     }
 }
@@ -257,12 +278,64 @@ mod tests {
         assert!(secrets.touches_cell("auth") && !secrets.touches_cell("emails"));
     }
 
+    #[test]
+    fn what_is_secret_by_its_name_is_so_at_any_depth_of_a_sign_in() {
+        let attempt = bg_abuse::Attempt::begin("secrets", "tokens of a sign-in that nobody marked, at any depth");
+        let secrets = secrets(&[]);
+        let account = json!({
+            "accessToken": "a", "id_token": "i", "API-Key": "k", "clientSecret": {"value": "c"}, "tokenType": "Bearer",
+            "user": {"email": "e", "password": "p"},
+        });
+        let open = json!({"tokenType": "Bearer", "user": {"email": "e"}});
+        for (at, cell) in [
+            ("auth", account.clone()),
+            ("plaidAuth.items.0", json!({"items": [account]})),
+            ("auth.google", json!({"google": account})),
+        ] {
+            let name = at.split('.').next().unwrap();
+            assert_eq!(secrets.lookup(&path(at), &cell), Lookup::Value(open.clone()), "{at}");
+            for (key, expected) in [("accessToken", Lookup::Secret), ("tokenType", Lookup::Value(json!("Bearer")))] {
+                assert_eq!(secrets.lookup(&path(&format!("{at}.{key}")), &cell), expected);
+            }
+            assert_eq!(secrets.lookup(&path(&format!("{at}.clientSecret.value")), &cell), Lookup::Secret);
+            let mut texts = secrets.texts(name, cell.clone());
+            texts.sort();
+            assert_eq!(texts, ["a", "c", "i", "k", "p"]);
+            let shown = [secrets.masked(name, cell.clone(), &json!("…")), secrets.veiled(name, cell, &json!("…"))];
+            assert!(shown.iter().all(|shown| {
+                !["a", "c", "i", "k", "p"].iter().any(|text| shown.to_string().contains(&format!("\"{text}\"")))
+            }));
+        }
+        // Elsewhere a name says nothing.
+        let cell = json!({"token": "t"});
+        assert_eq!(secrets.lookup(&path("settings"), &cell), Lookup::Value(cell.clone()));
+        attempt.ended("no byte of them");
+    }
+
+    #[test]
+    fn paths_of_any_depth_are_kept_as_texts_beside_those_of_older_versions() {
+        let stored = r#"[["auth","token"],["c","**","k"],["list","*","a"],["shown","x","**","<secret>"]]"#;
+        let secrets: SecretPaths = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&secrets).unwrap(), stored);
+        let cell = json!({"k": 1, "a": {"k": 2}, "b": [{"k": 3, "o": 4}]});
+        assert_eq!(secrets.lookup(&path("c"), &cell), Lookup::Value(json!({"a": {}, "b": [{"o": 4}]})));
+        assert_eq!(
+            secrets.lookup(&path("shown"), &json!({"x": {"token": 1}, "token": 2})),
+            Lookup::Value(json!({"x": {}, "token": 2}))
+        );
+        assert_eq!(secrets.located("c", cell)[0], (path("c.a.k"), "2".to_owned()));
+        // However it is made, a rule costs a step for each key.
+        let deep = SecretPaths::new(vec![["c", "**", "a"].repeat(40).iter().map(|&key| key.to_owned()).collect()]);
+        let nested = (0..100).fold(json!("x"), |inner, _| json!({"a": inner, "c": 1}));
+        assert!(matches!(deep.lookup(&path("c"), &nested), Lookup::Value(_)));
+    }
+
     fn documents() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(Value::Null), "[a-c]{1,2}".prop_map(Value::from), (0..3u8).prop_map(Value::from)];
         leaf.prop_recursive(3, 20, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map("[a-c0-2]", inner, 0..4)
+                prop::collection::btree_map("[a-c0-2]|token", inner, 0..4)
                     .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
@@ -286,12 +359,13 @@ mod tests {
         #[test]
         fn no_answer_holds_a_secret_and_none_hides_more(
             document in documents(),
-            declared in prop::collection::vec(prop::collection::vec("[a-c0-2*]", 0..3), 0..3),
+            cell in prop_oneof![Just("c"), Just("auth")],
+            declared in prop::collection::vec(prop::collection::vec("[a-c0-2*]|\\*\\*|<secret>", 0..4), 0..3),
         ) {
-            let declared = declared.into_iter().map(|rest| [vec!["c".to_owned()], rest].concat()).collect();
+            let declared: Vec<_> = declared.into_iter().map(|rest| [vec![cell.to_owned()], rest].concat()).collect();
             let secrets = SecretPaths::new(declared);
             let mut paths = Vec::new();
-            all_paths(&document, &["c".to_owned()], &mut paths);
+            all_paths(&document, &[cell.to_owned()], &mut paths);
             for whole in &paths {
                 match secrets.lookup(whole, &document) {
                     Lookup::Absent => prop_assert!(false, "{whole:?} is there"),

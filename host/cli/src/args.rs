@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bg_egress::Mode;
 use bg_identity::{IntegrationId, Secret};
-use bg_manifest::{OperatorGrant, Origin};
+use bg_manifest::{CharmCredential, OperatorGrant, Origin};
 use bg_poller::CharmRef;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
@@ -247,6 +247,10 @@ pub(crate) struct EgressCheckArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) allow_charm_http: Vec<bg_manifest::HttpGrant>,
 
+    /// Where secrets of charms may go: then it is said of each whether a handler may send it there
+    #[arg(long, value_name = "PATH=ORIGIN")]
+    pub(crate) charm_credential: Vec<CharmCredential>,
+
     /// Except this origin from the refusal of private addresses; it needs a grant all the same
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_private: Vec<Origin>,
@@ -311,6 +315,10 @@ pub(crate) struct HandlerArgs {
     /// Let charms' handlers send HTTP there: [METHOD,…␣]URL-PREFIX
     #[arg(long, value_name = "URL")]
     pub(crate) allow_charm_http: Vec<bg_manifest::HttpGrant>,
+
+    /// Let charms' handlers send the secret at this path to this origin, and to no other but those of its integration's manifest
+    #[arg(long, value_name = "PATH=ORIGIN")]
+    pub(crate) charm_credential: Vec<CharmCredential>,
 
     /// Except this origin from the refusal of private addresses, for development; it needs a grant all the same
     #[arg(long, value_name = "ORIGIN")]

@@ -3,6 +3,7 @@
 //! With `--api-url` (or `API_URL`) it is a remote one. Without, it is the local one in the data directory: through the API of
 //! the `serve` that holds its database, if one does, and else directly, as its operator.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bg_charms::{
-    Actor, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RUNS_KEPT, RemoteRuntime, Role,
-    Runtime, ServerTrust, SqlitePollStore, TraceContext,
+    Actor, CredentialOrigins, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RUNS_KEPT,
+    RemoteRuntime, Role, Runtime, ServerTrust, SqlitePollStore, TraceContext,
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
 use bg_identity::{Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
@@ -75,6 +76,22 @@ pub(crate) fn open_data_dir(path: &Path) -> String {
     )
 }
 
+/// What is wrong where charms may send HTTP to several origins, and no token of theirs is bound to one of them. Where integrations are
+/// loaded, their manifests bind tokens, too.
+pub(crate) fn unbound_tokens(handlers: &HandlerArgs) -> Option<String> {
+    let grants = handlers.allow_charm_http.iter();
+    let origins: BTreeSet<_> =
+        grants.map(|grant| format!("{}://{}:{}", grant.scheme(), grant.host(), grant.port())).collect();
+    if origins.len() < 2 || !handlers.charm_credential.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "charms may send HTTP to {} origins (--allow-charm-http), and no token is bound to one of them: who may write to a charm decides which \
+         of them gets its token",
+        origins.len()
+    ))
+}
+
 /// What carries the context of traces to and from other processes, if there are traces.
 pub(crate) fn trace_context(common: &Common) -> TraceContext {
     common.otlp_endpoint.as_ref().map(|_| telemetry::trace_context()).unwrap_or_default()
@@ -124,11 +141,13 @@ pub(crate) async fn place(common: &Common) -> anyhow::Result<Place> {
 
 /// Refuses what would have no effect: charms of a remote runtime run there.
 fn refuse_handler_options(handlers: &HandlerArgs, url: &Url) -> anyhow::Result<()> {
-    if handlers.allow_charm_http.is_empty() && handlers.oauth_refresh_url.is_none() && handlers.keep_runs.is_none() {
+    let HandlerArgs { allow_charm_http, charm_credential, oauth_refresh_url, keep_runs, .. } = handlers;
+    if allow_charm_http.is_empty() && charm_credential.is_empty() && oauth_refresh_url.is_none() && keep_runs.is_none()
+    {
         return Ok(());
     }
     bail!(
-        "--allow-charm-http, --oauth-refresh-url and --keep-runs are for where charms run, and these run at {url}; give them, \
+        "--allow-charm-http, --charm-credential, --oauth-refresh-url and --keep-runs are for where charms run, and these run at {url}; give them, \
          with --allow-private, to `bg-wasm-host serve` there"
     )
 }
@@ -320,7 +339,9 @@ pub(crate) async fn open_with_handlers(
     let grants = handlers.allow_charm_http.iter().cloned().map(Into::into).collect();
     let http =
         gate.client(ClientOptions { grants, limits: handlers.limits().http, ..ClientOptions::new(Owner::Charms) })?;
+    let credential_origins = Arc::new(CredentialOrigins::new(&handlers.charm_credential));
     let options = LocalOptions {
+        credential_origins,
         handlers: Some(Handlers { component: Arc::new(component), http, api_url: handlers.charm_api_url.clone() }),
         owner: Some(operator(common)?.did()),
         oauth_refresh_url: handlers.oauth_refresh_url.clone().map(|url| url.0),
@@ -340,4 +361,25 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     Ok(tokio::task::spawn_blocking(work).await.context("a blocking task ended early")??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_that_may_go_to_several_origins_are_reported() {
+        let with = |grants: &[&str], marks: &[&str]| {
+            let handlers = HandlerArgs {
+                allow_charm_http: grants.iter().map(|grant| grant.parse().unwrap()).collect(),
+                charm_credential: marks.iter().map(|mark| mark.parse().unwrap()).collect(),
+                ..HandlerArgs::default()
+            };
+            unbound_tokens(&handlers)
+        };
+        assert_eq!(with(&[], &[]), None);
+        assert_eq!(with(&["https://a.example/v1/", "POST https://a.example/v2/"], &[]), None);
+        assert!(with(&["https://a.example/", "https://b.example/"], &[]).unwrap().contains("2 origins"));
+        assert_eq!(with(&["https://a.example/", "https://b.example/"], &["auth.token=https://a.example"]), None);
+    }
 }

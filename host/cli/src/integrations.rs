@@ -351,6 +351,11 @@ impl Loaded {
         self.plan.id()
     }
 
+    /// What its manifest asks for, which says where secrets of its charms may go.
+    pub(crate) fn asked(&self) -> &[AskedHttp] {
+        &self.plan.asked
+    }
+
     /// Whether its code was compiled before.
     pub(crate) fn is_from_cache(&self) -> bool {
         matches!(self.component.origin(), Origin::Cached)

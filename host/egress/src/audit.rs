@@ -117,7 +117,7 @@ impl Audit {
 
     pub(crate) fn target(&mut self, target: &Target) {
         self.record.origin = target.origin().to_string();
-        self.record.path = cut(target.url().path(), PATH_BYTES);
+        self.record.path = target.shown_path().map_or_else(|| "/(secret)".to_owned(), |path| cut(path, PATH_BYTES));
     }
 
     /// It cannot be read as a URL: what it is instead, up to its query.

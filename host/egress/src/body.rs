@@ -237,6 +237,11 @@ impl RequestBody {
         Ok(Self { inner, left: exact.unwrap_or(limit), limit, exact: exact.is_some(), ended, timer, copy: None })
     }
 
+    /// All of it, once the guest has handed it over.
+    pub(crate) async fn collected(self) -> Result<Bytes, RequestBodyError> {
+        Ok(self.collect().await?.to_bytes())
+    }
+
     /// Keeps a copy of what is sent from now on.
     pub(crate) fn copied(&mut self) -> Copied {
         let copy = Copied::default();

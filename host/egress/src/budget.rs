@@ -9,10 +9,12 @@ use tokio::time::Instant;
 
 use crate::error::{EgressError, Wait};
 use crate::limits::HttpLimits;
+use crate::secrets::{KnownSecret, Secrets};
 
-/// The HTTP budget of one call of a guest: how many requests, how many at once, until when. Clones share it.
+/// The HTTP budget of one call of a guest: how many requests, how many at once, until when, and where its secrets may go. Clones
+/// share it.
 #[derive(Clone, Debug)]
-pub struct CallBudget(Arc<Inner>);
+pub struct CallBudget(Arc<Inner>, Arc<Secrets>);
 
 #[derive(Debug)]
 struct Inner {
@@ -39,13 +41,25 @@ impl CallBudget {
     /// A fresh one, for a call that ends at `deadline` at the latest (a `std` or a `tokio` instant).
     pub fn new(limits: &HttpLimits, deadline: impl Into<Instant>) -> Self {
         let places = places(limits.concurrent_per_call);
-        Self(Arc::new(Inner {
+        let inner = Inner {
             limit: limits.requests_per_call,
             asked: AtomicU32::new(0),
             concurrent: places.available_permits(),
             places,
             deadline: deadline.into(),
-        }))
+        };
+        Self(Arc::new(inner), Arc::default())
+    }
+
+    /// The same, for a guest that knows these secrets.
+    #[must_use]
+    pub fn with_secrets(self, known: Vec<KnownSecret>) -> Self {
+        Self(self.0, Arc::new(Secrets::new(known)))
+    }
+
+    /// What the guest knows that not everybody may.
+    pub(crate) fn secrets(&self) -> &Arc<Secrets> {
+        &self.1
     }
 
     /// When the call ends.

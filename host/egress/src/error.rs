@@ -152,6 +152,8 @@ pub enum Rule {
     OwnAuthorization,
     /// A credential would go over an unprotected connection.
     PlainCredential,
+    /// A secret of the charm's would go to an origin that it is not for.
+    BoundSecret,
 }
 
 impl fmt::Display for Rule {
@@ -162,6 +164,7 @@ impl fmt::Display for Rule {
             Self::OwnPort => "own-port",
             Self::OwnAuthorization => "own-authorization",
             Self::PlainCredential => "plain-credential",
+            Self::BoundSecret => "bound-secret",
         })
     }
 }

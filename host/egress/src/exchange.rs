@@ -1,11 +1,13 @@
 //! One request, from the guest to the head of its response.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body::Body;
+use http_body_util::Full;
 use tokio::time::{Instant, timeout};
 
 use crate::audit::Audit;
@@ -17,6 +19,7 @@ use crate::error::{BoxError, EgressError, Rule, Wait};
 use crate::grants::Admitted;
 use crate::limits::{HttpLimits, RequestOptions};
 use crate::resolve::{PINNED, Pinned};
+use crate::secrets::Secrets;
 use crate::target::Target;
 use crate::{failure, headers, route};
 
@@ -60,13 +63,23 @@ impl Inner {
         let charm = headers::take_charm(&mut parts.headers);
         audit.charm(charm.as_ref().ok().and_then(Option::as_deref));
         let text = parts.uri.to_string();
-        let target = Target::parse(&text, &self.limits).inspect_err(|_| audit.unread(&text))?;
+        let secrets = budget.secrets();
+        let hidden = secrets.are_in(&text);
+        let mut target = Target::parse(&text, &self.limits).inspect_err(|_| {
+            if !hidden {
+                audit.unread(&text);
+            }
+        })?;
+        if hidden {
+            target = target.hidden();
+        }
         audit.target(&target);
         let charm = charm?;
 
         let admitted = self.granted.admit(&self.gate, &parts.method, &target)?;
         let checked = headers::check(parts.headers, &self.limits)?;
         self.check_authorization(&checked.headers, &target)?;
+        secrets.check_head(&self.granted.owner, &target, &parts.method, &checked.headers)?;
         let Admitted { decision, rule, option, credential, is_named } = admitted;
         audit.decided(decision, rule, option);
 
@@ -75,6 +88,9 @@ impl Inner {
         let deadline = budget.deadline().min(started + self.limits.request_time);
         let time = Time { started, deadline, options };
         let mut body = RequestBody::new(body, checked.length, &self.limits, deadline)?;
+        if secrets.are_bound_elsewhere(&target) {
+            body = self.looked_through(body, &target, secrets, deadline).await?;
+        }
 
         let addresses = route::find(&self.gate, &self.limits, &target, time.within(options.connect)).await?;
         let credential = match (&charm, &credential) {
@@ -113,6 +129,26 @@ impl Inner {
         let times = Times { started, deadline, between: options.between_bytes };
         let http::response::Parts { status, version, headers, .. } = parts;
         Ok(Exchanged { status, version, headers, body, origin, times, place })
+    }
+
+    /// A body that was read to its end, and holds no secret that may not go to the target.
+    async fn looked_through(
+        &self,
+        body: RequestBody,
+        target: &Target,
+        secrets: &Arc<Secrets>,
+        deadline: Instant,
+    ) -> Result<RequestBody, EgressError> {
+        let whole = body.collected().await.map_err(|error| failure::of_request_body(&error))?;
+        let (owner, to, secrets) = (self.granted.owner.clone(), target.clone(), Arc::clone(secrets));
+        let bytes = whole.clone();
+        // A mebibyte takes milliseconds, which others should not wait for.
+        let checked = tokio::task::spawn_blocking(move || secrets.check_body(&owner, &to, &bytes)).await;
+        checked.unwrap_or_else(|error| {
+            Err(EgressError::RequestBody(format!("it could not be looked through: {error}")))
+        })?;
+        let length = Some(whole.len() as u64);
+        RequestBody::new(Full::new(whole), length, &self.limits, deadline)
     }
 
     /// Sends the request, with this token, and waits for the head of the response.

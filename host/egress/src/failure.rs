@@ -57,7 +57,8 @@ fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
     found
 }
 
-fn of_request_body(error: &RequestBodyError) -> EgressError {
+/// Why a guest's body cannot be sent.
+pub(crate) fn of_request_body(error: &RequestBodyError) -> EgressError {
     match error {
         RequestBodyError::TooLarge(limit) => EgressError::TooLarge { what: Part::RequestBody, limit: *limit },
         RequestBodyError::Length | RequestBodyError::Late | RequestBodyError::Guest(_) => {

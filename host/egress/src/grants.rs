@@ -83,12 +83,8 @@ impl Granted {
 
     /// Whether the host attaches credentials anywhere at the target's origin.
     pub(crate) fn has_credential_at(&self, target: &Target) -> bool {
-        let origin = target.origin();
-        self.grants.iter().filter(|effective| effective.credential.is_some()).any(|EffectiveGrant { grant, .. }| {
-            grant.scheme() == origin.scheme()
-                && grant.port() == origin.port()
-                && target.url().host().is_some_and(|host| grant.host().matches(&host))
-        })
+        let mut with_credential = self.grants.iter().filter(|effective| effective.credential.is_some());
+        with_credential.any(|EffectiveGrant { grant, .. }| grant.matches_origin(target.url()))
     }
 
     /// The option that would grant a request: for all that the manifest asks with it, or, where no manifest is known, for all
@@ -114,7 +110,7 @@ impl Granted {
 /// Everything up to the last slash of the path, since its last part may be an ID; or the whole origin, if that is no path
 /// that could be granted, or its last part is in doubt.
 fn folder(method: &Method, target: &Target) -> HttpGrant {
-    let path = target.url().path();
+    let path = target.shown_path().unwrap_or("/");
     let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
     let grant = format!("{}{folder}", target.origin()).parse().ok();
     grant
@@ -125,7 +121,7 @@ fn folder(method: &Method, target: &Target) -> HttpGrant {
 /// The URL without its query, cut to what fits on a line or two.
 fn place(target: &Target) -> String {
     const CHARS: usize = 200;
-    let path = target.url().path();
+    let path = target.shown_path().unwrap_or("/(secret)");
     match path.get(..CHARS) {
         Some(start) if path.len() > CHARS => format!("{}{start}…", target.origin()),
         _ => format!("{}{path}", target.origin()),

@@ -6,7 +6,8 @@
 //! 1. its call's [`CallBudget`];
 //! 2. one URL parser, whose result is both checked and dialled;
 //! 3. the grants; without one that covers it, it is denied, and its name never looked up;
-//! 4. the rules for headers;
+//! 4. the rules for headers, and for the [secrets](KnownSecret) that the guest knows: whether the request carries one that is bound to other
+//!    origins, in its URL, its headers or its body, which is then read to its end before anything is sent;
 //! 5. one look-up of the name, and a check of **every** address found against [`special`] and the service's own ports;
 //! 6. the [`CredentialSource`], if its grant names a credential and the guest named a charm;
 //! 7. a connection to one of the checked addresses.
@@ -27,6 +28,7 @@ mod credential;
 mod error;
 mod exchange;
 mod failure;
+mod forms;
 mod gate;
 mod grants;
 mod headers;
@@ -34,6 +36,7 @@ pub mod limits;
 mod owner;
 mod resolve;
 mod route;
+mod secrets;
 mod target;
 mod tls;
 
@@ -51,3 +54,4 @@ pub use owner::Owner;
 pub use resolve::{Resolver, SystemResolver};
 /// A certificate, for [`GateOptions::extra_roots`].
 pub use rustls::pki_types::CertificateDer;
+pub use secrets::KnownSecret;

@@ -14,6 +14,8 @@ use crate::limits::HttpLimits;
 pub(crate) struct Target {
     url: Url,
     origin: Origin,
+    /// Whether its path is not to be shown: it holds a secret.
+    hidden: bool,
 }
 
 impl Target {
@@ -34,7 +36,7 @@ impl Target {
         if !hyper_agrees(&url, &origin) {
             return Err(EgressError::Request("the URL can be read in two ways".to_owned()));
         }
-        Ok(Self { url, origin })
+        Ok(Self { url, origin, hidden: false })
     }
 
     pub(crate) fn url(&self) -> &Url {
@@ -43,6 +45,16 @@ impl Target {
 
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// The same, whose path is not shown.
+    pub(crate) fn hidden(self) -> Self {
+        Self { hidden: true, ..self }
+    }
+
+    /// Its path for messages and the log; none if that is not to be shown.
+    pub(crate) fn shown_path(&self) -> Option<&str> {
+        (!self.hidden).then(|| self.url.path())
     }
 
     /// The host as it stands in the URL, which is also how the DNS and TLS are asked for it.

@@ -101,8 +101,7 @@ impl HttpGrant {
     pub fn matches(&self, method: &Method, url: &Url) -> Result<(), Mismatch> {
         check_url(url)?;
         let origin = Origin::of(url)?;
-        let here = url.host().is_some_and(|host| self.host.matches(&host));
-        if self.scheme != origin.scheme() || self.port != origin.port() || !here {
+        if !self.matches_origin(url) {
             return Err(Mismatch::Origin(origin));
         }
         self.path.check(url.path())?;
@@ -111,6 +110,13 @@ impl HttpGrant {
         } else {
             Err(Mismatch::Method { method: method.clone(), granted: self.methods.clone() })
         }
+    }
+
+    /// Whether it is for some request to the origin of a URL.
+    pub fn matches_origin(&self, url: &Url) -> bool {
+        let Ok(origin) = Origin::of(url) else { return false };
+        let here = url.host().is_some_and(|host| self.host.matches(&host));
+        self.scheme == origin.scheme() && self.port == origin.port() && here
     }
 
     /// The requests that both grants are for; none if there are none.

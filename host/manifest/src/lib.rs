@@ -4,6 +4,7 @@
 //! The egress gate asks [`find_grant`] before every request, with a URL from [`parse_target`]. Everything here fails closed:
 //! what is not understood without doubt is not covered.
 
+mod charm_credential;
 mod config;
 mod credential;
 mod effective;
@@ -23,6 +24,7 @@ mod text;
 #[cfg(test)]
 mod gate_tests;
 
+pub use charm_credential::{CharmCredential, ParseCharmCredentialError};
 pub use config::{AskedHttp, ConfigError};
 pub use credential::{CredentialPath, ParseCredentialPathError};
 pub use effective::{EffectiveGrant, Withheld, effective, find_grant, granted_as_asked};

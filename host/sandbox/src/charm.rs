@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bg_egress::GateClient;
-use bg_identity::Secret;
+use bg_egress::{GateClient, KnownSecret};
 use bg_poller::{CharmRef, OutcomeKind};
 
 use crate::Sandbox;
@@ -38,8 +37,8 @@ pub struct CharmCall {
     pub config: Arc<BTreeMap<String, String>>,
     /// Its way to the network.
     pub http: GateClient,
-    /// Texts that are masked in what it logs: a charm may know its own secrets, the log may not.
-    pub secrets: Vec<Secret>,
+    /// What it knows that the log may not: their texts are masked in what it logs. Requests carry them only to where they may go.
+    pub secrets: Vec<KnownSecret>,
     /// Gets what it logs, whether it succeeds or not.
     pub log: CallLines,
 }
@@ -163,8 +162,9 @@ impl CharmCall {
         memory: Memory,
     ) -> Result<Call<CharmWorld>, CallFailure> {
         let Self { charm, cells, streams, config, http, secrets, log } = self;
-        let scope = Scope { integration: None, charm: Some(charm), secrets, lines: Some(log) };
-        let around = Surroundings { scope, config, http };
+        let texts = secrets.iter().map(|secret| secret.text.clone()).collect();
+        let scope = Scope { integration: None, charm: Some(charm), secrets: texts, lines: Some(log) };
+        let around = Surroundings { scope, config, http, secrets };
         Call::begin(sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams), memory }).await
     }
 }

@@ -76,6 +76,7 @@ impl IntegrationComponent {
             scope: Scope { integration: Some(self.id.clone()), charm: charm.cloned(), ..Scope::default() },
             config: self.config.clone(),
             http: self.http.clone(),
+            secrets: Vec::new(),
         };
         let world = IntegrationWorld {
             id: self.id.clone(),

@@ -184,7 +184,11 @@ fn of_charms() -> Vec<Row> {
             .answers::<Outcome>()
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::POST, "/api/v1/charms/{space}/{charm}/refresh", charms::refresh)
-            .does("refreshToken", "Renews the OAuth token in a charm's cell `auth`.")
+            .does(
+                "refreshToken",
+                "Renews the OAuth token in a charm's cell `auth`, for the owner of its space or the service, at most once a minute; an earlier \
+                 call gets the last result.",
+            )
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::POST, "/api/v1/charms/{space}/{charm}/secret", charms::secret)
             .does("getSecret", "A secret of a charm, for the egress gate of a service with access to its space.")

@@ -82,6 +82,16 @@ pub const ROWS: &[Row] = &[
         "a charm beside its neighbours in one space: whatever it loops, hoards, floods, throws or links",
         "its own outcome, nothing kept; the neighbours are polled meanwhile",
     ),
+    egress(
+        "bound-secrets",
+        "a charm's token to another granted origin: in headers, URLs and bodies, in every usual form; by another registration",
+        "denied, and named by its path",
+    ),
+    egress(
+        "renewals",
+        "renewals of a token without end, and by who may only write in a space",
+        "one exchange, and refused",
+    ),
     egress("addresses", "special-purpose addresses of IPv4 and IPv6, and the edges of their blocks", "Address"),
     egress("metadata", "cloud metadata addresses", "Address"),
     egress("embedded", "IPv6 that carries IPv4, in every standard form", "Address"),

@@ -31,6 +31,25 @@ pub(super) fn system(tx: &Transaction<'_>, actor: &Actor, needed: AccessLevel) -
     space(tx, actor, &system_space(), needed)
 }
 
+/// Fails unless the actor owns the space, or is the service, which may have the secrets of charms anyway: most spaces let anyone write.
+/// `purpose` says what that is for, and begins with "to".
+pub(super) fn owner_or_service(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    space: &SpaceDid,
+    purpose: &str,
+) -> Result<(), Failure> {
+    if system(tx, actor, AccessLevel::Write).is_ok() {
+        return Ok(());
+    }
+    self::space(tx, actor, space, AccessLevel::Owner).map_err(|error| match error {
+        Failure::Refused(RuntimeError::Authorization { space, message }) => {
+            RuntimeError::Authorization { space, message: format!("{message} {purpose}") }.into()
+        }
+        other => other,
+    })
+}
+
 /// Finds a charm for an actor who needs access to its space. Who asks in a space that is not there hears that the charm is not.
 pub(super) fn charm(
     tx: &Transaction<'_>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bg_identity::{CharmId, Secret, SpaceDid};
+use bg_identity::{CharmId, SpaceDid};
 use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, RuntimeError};
 use bg_sandbox::{CallFailure, CellWrites, Shape};
 use rusqlite::Transaction;
@@ -13,7 +13,7 @@ use super::handlers::input_secrets;
 use super::redact::redact;
 use super::{LocalRuntime, access, logs};
 use crate::paths::SecretPaths;
-use crate::store::{self, Cells, Failure, NewCharm, Sealer, StoredCharm, excess};
+use crate::store::{self, Cells, Failure, NewCharm, Sealer, SecretText, StoredCharm, excess};
 use crate::transpile::{Sources, TranspileError, Transpiled, transpile_files};
 use crate::{AccessLevel, Acl, Actor, DeployRequest, Deployed};
 
@@ -72,10 +72,11 @@ impl LocalRuntime {
 
         let (inputs, secrets) = (&request.inputs, input_secrets(&request.inputs));
         let no_cells = Box::new(BTreeMap::new());
-        let known = SecretPaths::new(Vec::new());
-        let set_up = handlers.set_up(&charm, &request.file_name, &program, inputs, no_cells, &known, secrets.clone());
+        let known = self.credential_origins.known(None, secrets.clone());
+        let paths = SecretPaths::default();
+        let set_up = handlers.set_up(&charm, &request.file_name, &program, inputs, no_cells, &paths, known);
         let (set_up, log) = set_up.await;
-        let (shape, cells) = set_up.map_err(|failure| refusal(request, &secrets, failure, &log))?;
+        let (shape, cells) = set_up.map_err(|failure| refusal(request, secrets, failure, &log))?;
         let new = new_charm(charm, request, program, shape);
         let (actor, sealer) = (actor.clone(), Arc::clone(&self.sealer));
         let creator = match &actor {
@@ -168,12 +169,13 @@ pub(super) fn new_charm(charm: CharmRef, request: &DeployRequest, program: Trans
 /// charm with whose log it could be kept.
 pub(super) fn refusal(
     request: &DeployRequest,
-    secrets: &[Secret],
+    secrets: Vec<SecretText>,
     failure: CallFailure,
     log: &[LogLine],
 ) -> RuntimeError {
     let outcome = Outcome::failure(failure.kind, failure.message).with_stack(failure.stack);
-    let Outcome { kind, message, stack } = redact(outcome, secrets);
+    let secrets: Vec<_> = secrets.into_iter().map(|secret| secret.text).collect();
+    let Outcome { kind, message, stack } = redact(outcome, &secrets);
     let message = message.unwrap_or_default();
     if kind == OutcomeKind::Unavailable {
         return RuntimeError::Unavailable(message);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bg_egress::GateClient;
+use bg_egress::{GateClient, KnownSecret};
 use bg_identity::Secret;
 use bg_poller::{CharmRef, LogLine};
 use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Shape};
@@ -12,7 +12,7 @@ use url::Url;
 
 use super::snapshot::Snapshot;
 use crate::paths::SecretPaths;
-use crate::store::StoredCharm;
+use crate::store::{SecretText, StoredCharm};
 use crate::transpile::Transpiled;
 
 /// What a component of world `charm` finds under these keys of its `config`.
@@ -44,7 +44,7 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// Runs a charm's `setup` over the cells that it has, of which `known` says what is secret; answers what it logged, too, whatever came
+    /// Runs a charm's `setup` over the cells that it has, of which `paths` say what is secret; answers what it logged, too, whatever came
     /// of it.
     pub(super) async fn set_up(
         &self,
@@ -53,11 +53,11 @@ impl Handlers {
         program: &Transpiled,
         inputs: &Map<String, Value>,
         cells: Box<dyn CellReader>,
-        known: &SecretPaths,
-        secrets: Vec<Secret>,
+        paths: &SecretPaths,
+        secrets: Vec<KnownSecret>,
     ) -> (Result<(Shape, CellWrites), CallFailure>, Vec<LogLine>) {
         let log = CallLines::default();
-        let mut config = self.config(file_name, program, known);
+        let mut config = self.config(file_name, program, paths);
         config.insert(key::INPUTS.to_owned(), Value::Object(inputs.clone()).to_string());
         let call = CharmCall {
             charm: charm.clone(),
@@ -78,7 +78,7 @@ impl Handlers {
         charm: &StoredCharm,
         program: &Transpiled,
         cells: Snapshot,
-        secrets: Vec<Secret>,
+        secrets: Vec<KnownSecret>,
         stream: &str,
         event: &str,
     ) -> (Result<CellWrites, CallFailure>, Vec<LogLine>) {
@@ -94,7 +94,7 @@ impl Handlers {
         charm: &StoredCharm,
         program: &Transpiled,
         cells: Box<dyn CellReader>,
-        secrets: Vec<Secret>,
+        secrets: Vec<KnownSecret>,
     ) -> Result<Option<String>, CallFailure> {
         self.component.page(self.call(charm, program, cells, secrets, CallLines::default())).await
     }
@@ -104,7 +104,7 @@ impl Handlers {
         charm: &StoredCharm,
         program: &Transpiled,
         cells: Box<dyn CellReader>,
-        secrets: Vec<Secret>,
+        secrets: Vec<KnownSecret>,
         log: CallLines,
     ) -> CharmCall {
         CharmCall {
@@ -133,17 +133,8 @@ impl Handlers {
 }
 
 /// Every text in the inputs of a charm. Which of them are secret is known only once it is set up.
-pub(super) fn input_secrets(inputs: &Map<String, Value>) -> Vec<Secret> {
-    let mut secrets = Vec::new();
-    let mut values: Vec<&Value> = inputs.values().collect();
-    while let Some(value) = values.pop() {
-        match value {
-            Value::String(text) => secrets.push(Secret::new(text.clone())),
-            Value::Number(number) => secrets.push(Secret::new(number.to_string())),
-            Value::Array(items) => values.extend(items),
-            Value::Object(members) => values.extend(members.values()),
-            Value::Null | Value::Bool(_) => {}
-        }
-    }
-    secrets
+pub(super) fn input_secrets(inputs: &Map<String, Value>) -> Vec<SecretText> {
+    let every_cell = SecretPaths::new(vec![vec!["*".to_owned()]]);
+    let located = inputs.iter().flat_map(|(name, value)| every_cell.located(name, value.clone()));
+    located.map(|(path, text)| SecretText { path, text: Secret::new(text) }).collect()
 }

@@ -1,6 +1,7 @@
 //! The local charm runtime: everything in one SQLite file, handlers in the sandbox.
 
 mod access;
+mod credentials;
 mod deploy;
 mod handle;
 mod handlers;
@@ -8,6 +9,7 @@ mod logs;
 mod oauth;
 mod page;
 mod redact;
+mod renewals;
 mod set;
 mod snapshot;
 mod spaces;
@@ -30,6 +32,7 @@ use bg_identity::{Did, system_space};
 use bg_poller::RuntimeError;
 use url::Url;
 
+pub use credentials::CredentialOrigins;
 pub use handle::LocalHandle;
 pub use handlers::Handlers;
 
@@ -46,6 +49,8 @@ pub struct LocalOptions {
     pub handlers: Option<Handlers>,
     /// Where OAuth tokens are renewed: takes `{"refreshToken"}` by POST, answers `{"tokenInfo"}`.
     pub oauth_refresh_url: Option<Url>,
+    /// Where the secrets of charms may go; anywhere that is granted, if it knows of none.
+    pub credential_origins: Arc<CredentialOrigins>,
     /// Who owns the spaces that the operator creates here, beside their own keys; nobody if none.
     pub owner: Option<Did>,
     /// How many runs of each charm are kept. [`RUNS_KEPT`].
@@ -58,7 +63,15 @@ pub const RUNS_KEPT: u32 = 100;
 impl LocalOptions {
     /// The database alone: nothing runs.
     pub fn new(database: PathBuf) -> Self {
-        Self { database, secrets_key: None, handlers: None, oauth_refresh_url: None, owner: None, runs_kept: RUNS_KEPT }
+        Self {
+            database,
+            secrets_key: None,
+            handlers: None,
+            oauth_refresh_url: None,
+            credential_origins: Arc::default(),
+            owner: None,
+            runs_kept: RUNS_KEPT,
+        }
     }
 }
 
@@ -68,6 +81,8 @@ pub struct LocalRuntime {
     sealer: Arc<Sealer>,
     handlers: Option<Handlers>,
     oauth: Option<oauth::Refresher>,
+    credential_origins: Arc<CredentialOrigins>,
+    renewals: renewals::Renewals,
     owner: Option<Did>,
     runs_kept: u32,
     turns: turns::Turns,
@@ -79,11 +94,18 @@ impl LocalRuntime {
     /// Opens the database. Blocks.
     pub fn open(options: LocalOptions) -> Result<Self, OpenError> {
         let sealer = options.secrets_key.map_or_else(|| Sealer::beside(&options.database), Sealer::new);
+        let mut forget = false;
         let database = Database::open(&options.database, &sealer, |tx| {
             sealer.check(tx)?;
+            forget = store::seal_by_todays_rules(tx, &sealer)?;
             // Nobody has access until `add-admin-charm` grants it.
             store::spaces::create(tx, &system_space(), &Acl::default())
         })?;
+        if forget && let Err(error) = database.forget_clear_texts() {
+            tracing::warn!(
+                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until the next start: {error}"
+            );
+        }
         let watch = watch::Watch::new(&database)
             .map_err(|error| OpenError::Unusable { path: options.database.clone(), problem: error.to_string() })?;
         Ok(Self {
@@ -91,6 +113,8 @@ impl LocalRuntime {
             sealer: Arc::new(sealer),
             handlers: options.handlers,
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
+            credential_origins: options.credential_origins,
+            renewals: renewals::Renewals::default(),
             owner: options.owner,
             runs_kept: options.runs_kept.max(1),
             turns: turns::Turns::default(),
@@ -107,6 +131,11 @@ impl LocalRuntime {
     /// Poll state and integrations' state, in the same file.
     pub fn poll_store(&self) -> SqlitePollStore {
         SqlitePollStore::new(Arc::clone(&self.database))
+    }
+
+    /// Where the secrets of charms may go.
+    pub fn credential_origins(&self) -> &CredentialOrigins {
+        &self.credential_origins
     }
 
     /// How large the database and its write-ahead log are, bytes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bg_identity::Secret;
-use bg_poller::{CharmRef, RuntimeError};
+use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -69,22 +69,30 @@ fn is_code(text: &str) -> bool {
     text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
+fn refresh_token_of(info: &Map<String, Value>) -> Option<Secret> {
+    Some(Secret::new(info.get("refreshToken")?.as_str()?.to_owned()))
+}
+
+/// How long a new token is good for.
+fn life_of(info: &Map<String, Value>) -> Option<Duration> {
+    let left = match info.get("expiresAt").and_then(Value::as_f64) {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for 285,000 years")]
+        Some(at) => (at - UnixMillis::now().0 as f64) / 1_000.0,
+        None => info.get("expiresIn").and_then(Value::as_f64)?,
+    };
+    Duration::try_from_secs_f64(left.max(0.0)).ok()
+}
+
 impl LocalRuntime {
-    /// Renews the token of a charm, in its turn: once for all who ask meanwhile. It goes on when the caller no longer waits for
-    /// it, since the service may have replaced the refresh token by then.
+    /// Renews the token of a charm, in its turn, unless that was [done or tried](super::renewals) a moment ago: then the answer is what came of
+    /// that. It goes on when the caller no longer waits for it, since the service may have replaced the refresh token by then.
     pub(super) async fn refresh_auth(self: &Arc<Self>, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError> {
-        let asked = Instant::now();
         let (runtime, actor, charm) = (Arc::clone(self), actor.clone(), charm.clone());
         let renewal = tokio::spawn(async move {
             // Held to the end: a handler that runs meanwhile would find its cells changed.
-            let mut turn = runtime.turns.take(&charm).await;
+            let _turn = runtime.turns.take(&charm).await;
             let token = runtime.refresh_token(&actor, &charm).await?;
-            if let Some(result) = turn.renewed_since(asked) {
-                return result;
-            }
-            let result = runtime.renew(&charm, &token).await;
-            turn.note_renewal(&result);
-            result
+            runtime.renew(&charm, &token).await
         });
         renewal
             .await
@@ -98,7 +106,20 @@ impl LocalRuntime {
                  http://localhost:8000/api/integrations/google-oauth/refresh"
             )));
         };
-        let info = refresher.refresh(token).await?;
+        if let Some(last) = self.renewals.paused(charm, token, Instant::now()) {
+            return last;
+        }
+        let answer = refresher.refresh(token).await;
+        let (next, life) = answer.as_ref().map_or((None, None), |info| (refresh_token_of(info), life_of(info)));
+        let result = match answer {
+            Ok(info) => self.keep_token(charm, info).await,
+            Err(error) => Err(error),
+        };
+        self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
+        result
+    }
+
+    async fn keep_token(&self, charm: &CharmRef, info: Map<String, Value>) -> Result<(), RuntimeError> {
         let (sealer, charm) = (self.sealer.clone(), charm.clone());
         let merged = self.database.write(move |tx| {
             let stored = store::charms::find(tx, &charm)?;
@@ -115,6 +136,8 @@ impl LocalRuntime {
         let (sealer, actor, charm) = (self.sealer.clone(), actor.clone(), charm.clone());
         let read = self.database.read(move |tx| {
             let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
+            let purpose = format!("to renew the OAuth token of {charm}, which sends its refresh token");
+            access::owner_or_service(tx, &actor, &charm.space, &purpose)?;
             let auth = Cells::of(tx, &sealer, &stored).value(AUTH)?.unwrap_or_default();
             match at(auth.node(), &["refreshToken".to_owned()]) {
                 Some(Value::String(token)) if !token.is_empty() => Ok(Secret::new(token.clone())),

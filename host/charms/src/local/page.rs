@@ -25,7 +25,7 @@ impl LocalRuntime {
         let found = self.database.read(move |tx| {
             let stored = access::charm(tx, &actor, &name, AccessLevel::Read)?;
             let sources = store::charms::sources(tx, stored.row)?;
-            let secrets = Cells::of(tx, &sealer, &stored).secrets()?;
+            let secrets = Cells::of(tx, &sealer, &stored).secret_texts()?;
             Ok((Arc::new(stored), sources, secrets))
         });
         let (stored, (source, files), secrets) = found.await?;
@@ -38,12 +38,14 @@ impl LocalRuntime {
         let snapshot = Snapshot::new(Arc::clone(&self.database), Arc::clone(&self.sealer), Arc::clone(&stored), None);
         let trouble = snapshot.trouble();
         let cells = Box::new(Veiled { snapshot, charm: Arc::clone(&stored) });
-        let made = handlers.page(&stored, &program, cells, secrets.clone()).await;
+        let known = self.credential_origins.known(stored.integration.as_deref(), secrets.clone());
+        let made = handlers.page(&stored, &program, cells, known).await;
         if trouble.changed()? {
             let message = format!("the cells of {charm} changed while its page was made; ask again");
             return Err(RuntimeError::Unavailable(message));
         }
         let made = made.map_err(|failure| {
+            let secrets: Vec<_> = secrets.into_iter().map(|secret| secret.text).collect();
             let failed = redact(Outcome::failure(failure.kind, failure.message).with_stack(failure.stack), &secrets);
             let message = failed.message.unwrap_or_default();
             if failed.kind == OutcomeKind::Unavailable {

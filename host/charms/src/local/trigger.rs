@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bg_identity::Secret;
+use bg_egress::KnownSecret;
 use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use bg_sandbox::{CallFailure, CellWrites};
 use rusqlite::Transaction;
@@ -14,7 +14,7 @@ use super::redact::redact;
 use super::snapshot::Snapshot;
 use super::view::Seen;
 use super::{Handlers, LocalRuntime, access, logs};
-use crate::store::{self, Cells, Failure, Sealer, StoredCharm, Touch, excess, secrets_in};
+use crate::store::{self, Cells, Failure, Sealer, StoredCharm, Touch, excess, secret_texts_in};
 use crate::transpile::Transpiled;
 use crate::{AccessLevel, Actor};
 
@@ -27,7 +27,7 @@ struct Begun {
     charm: Arc<StoredCharm>,
     program: Arc<Transpiled>,
     cells: Option<Arc<BTreeMap<String, String>>>,
-    secrets: Vec<Secret>,
+    secrets: Vec<KnownSecret>,
 }
 
 /// What a call came to, to be kept.
@@ -67,10 +67,12 @@ impl LocalRuntime {
         if let Some(Seen { charm, program, cells: Some(cells), .. }) = self.opened.fresh(&self.database, charm, actor)
             && charm.has_stream(stream)
         {
-            let secrets = secrets_in(&charm, &cells).map_err(|failure| self.database.failed(failure))?;
+            let texts = secret_texts_in(&charm, &cells).map_err(|failure| self.database.failed(failure))?;
+            let secrets = self.credential_origins.known(charm.integration.as_deref(), texts);
             return Ok(Begun { charm, program, cells: Some(cells), secrets });
         }
         let (actor, charm, stream, sealer) = (actor.clone(), charm.clone(), stream.to_owned(), self.sealer.clone());
+        let origins = Arc::clone(&self.credential_origins);
         let begun = self.database.read(move |tx| {
             let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
             if !stored.has_stream(&stream) {
@@ -80,7 +82,9 @@ impl LocalRuntime {
             let program = store::charms::program(tx, stored.row)?;
             let cells = Cells::of(tx, &sealer, &stored);
             let texts = cells.texts()?;
-            let secrets = texts.as_ref().map_or_else(|| cells.secrets(), |texts| secrets_in(&stored, texts))?;
+            let secrets =
+                texts.as_ref().map_or_else(|| cells.secret_texts(), |texts| secret_texts_in(&stored, texts))?;
+            let secrets = origins.known(stored.integration.as_deref(), secrets);
             Ok(Begun { charm: Arc::new(stored), program: Arc::new(program), cells: texts.map(Arc::new), secrets })
         });
         begun.await

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
 
-use bg_poller::{CharmRef, RuntimeError};
+use bg_poller::CharmRef;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// Lets the calls of each charm run one after the other, in the order they came.
@@ -18,28 +17,10 @@ struct State {
     sweep_at: usize,
 }
 
-/// Holds what came of the charm's last renewal for as long as anybody waits for a turn.
-type Lock = AsyncMutex<Option<Renewal>>;
-
-struct Renewal {
-    ended: Instant,
-    result: Result<(), RuntimeError>,
-}
+type Lock = AsyncMutex<()>;
 
 /// A charm's turn; ends when it is dropped.
-pub(super) struct Turn(OwnedMutexGuard<Option<Renewal>>);
-
-impl Turn {
-    /// What came of a renewal of the charm's token that ended after `asked`, while others waited.
-    pub(super) fn renewed_since(&self, asked: Instant) -> Option<Result<(), RuntimeError>> {
-        self.0.as_ref().filter(|renewal| renewal.ended >= asked).map(|renewal| renewal.result.clone())
-    }
-
-    /// Tells those who wait what came of a renewal.
-    pub(super) fn note_renewal(&mut self, result: &Result<(), RuntimeError>) {
-        *self.0 = Some(Renewal { ended: Instant::now(), result: result.clone() });
-    }
-}
+pub(super) struct Turn(#[expect(dead_code, reason = "held")] OwnedMutexGuard<()>);
 
 impl Turns {
     /// Waits for the charm's turn.

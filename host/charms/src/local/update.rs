@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bg_identity::{CharmId, Secret};
+use bg_identity::CharmId;
 use bg_poller::{CharmRef, LogLine, RuntimeError};
 use bg_sandbox::CellWrites;
 use rusqlite::Transaction;
@@ -12,7 +12,7 @@ use super::deploy::{deployed, new_charm, refusal};
 use super::handlers::input_secrets;
 use super::snapshot::Snapshot;
 use super::{Handlers, LocalRuntime, access, logs};
-use crate::store::{self, Cells, Failure, NewCharm, Sealer, StoredCharm, excess};
+use crate::store::{self, Cells, Failure, NewCharm, Sealer, SecretText, StoredCharm, excess};
 use crate::transpile::Transpiled;
 use crate::{AccessLevel, Actor, DeployRequest, Deployed};
 
@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 3;
 struct Present {
     charm: Arc<StoredCharm>,
     cells: Vec<String>,
-    secrets: Vec<Secret>,
+    secrets: Vec<SecretText>,
 }
 
 impl LocalRuntime {
@@ -45,13 +45,14 @@ impl LocalRuntime {
             let secrets = [secrets, input_secrets(&inputs)].concat();
             let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), Arc::clone(&stored), None);
             let trouble = snapshot.trouble();
+            let may_know = self.credential_origins.known(stored.integration.as_deref(), secrets.clone());
             let (file_name, cells) = (&request.file_name, Box::new(snapshot));
-            let set_up = handlers.set_up(charm, file_name, program, &inputs, cells, &stored.secrets, secrets.clone());
+            let set_up = handlers.set_up(charm, file_name, program, &inputs, cells, &stored.secrets, may_know);
             let (set_up, log) = set_up.await;
             if trouble.changed()? {
                 continue;
             }
-            let (shape, writes) = set_up.map_err(|failure| refusal(request, &secrets, failure, &log))?;
+            let (shape, writes) = set_up.map_err(|failure| refusal(request, secrets, failure, &log))?;
             let mut new = new_charm(charm.clone(), request, program.clone(), shape);
             new.secrets = new.secrets.with_kept(&stored.secrets, |cell| !writes.contains_key(cell));
             let (actor, sealer, known) = (actor.clone(), self.sealer.clone(), known.clone());
@@ -73,7 +74,7 @@ impl LocalRuntime {
         let read = self.database.read(move |tx| {
             let stored = may_update(tx, &sealer, &actor, &charm)?;
             let cells = Cells::of(tx, &sealer, &stored);
-            let (cells, secrets) = (cells.names()?, cells.secrets()?);
+            let (cells, secrets) = (cells.names()?, cells.secret_texts()?);
             Ok(Present { charm: Arc::new(stored), cells, secrets })
         });
         read.await
@@ -86,15 +87,9 @@ fn may_update(tx: &Transaction<'_>, sealer: &Sealer, actor: &Actor, charm: &Char
     let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
     let names = Cells::of(tx, sealer, &stored).names()?;
     let is_secret = names.iter().any(|name| stored.secrets.touches_cell(name));
-    if is_secret && access::system(tx, actor, AccessLevel::Write).is_err() {
-        access::space(tx, actor, &charm.space, AccessLevel::Owner).map_err(|error| match error {
-            Failure::Refused(RuntimeError::Authorization { space, message }) => {
-                let message =
-                    format!("{message} to replace the program of {charm}, which has secrets that a new one could read");
-                RuntimeError::Authorization { space, message }.into()
-            }
-            other => other,
-        })?;
+    if is_secret {
+        let purpose = format!("to replace the program of {charm}, which has secrets that a new one could read");
+        access::owner_or_service(tx, actor, &charm.space, &purpose)?;
     }
     Ok(stored)
 }

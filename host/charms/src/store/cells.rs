@@ -14,6 +14,14 @@ use bg_poller::CharmRef;
 /// do; a mailbox is read where it is asked for.
 const AT_ONCE: u64 = 64 * 1024;
 
+/// A secret text of a charm.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretText {
+    /// A cell's name, then object keys and array indices.
+    pub(crate) path: Vec<String>,
+    pub(crate) text: Secret,
+}
+
 /// The cells of one charm, within a transaction.
 pub(crate) struct Cells<'a> {
     tx: &'a Transaction<'a>,
@@ -113,6 +121,11 @@ impl<'a> Cells<'a> {
 
     /// Every secret text in the cells.
     pub(crate) fn secrets(&self) -> Result<Vec<Secret>, Failure> {
+        Ok(self.secret_texts()?.into_iter().map(|secret| secret.text).collect())
+    }
+
+    /// The same, with where they are.
+    pub(crate) fn secret_texts(&self) -> Result<Vec<SecretText>, Failure> {
         let mut texts = BTreeMap::new();
         for name in self.names()?.into_iter().filter(|name| self.secrets.touches_cell(name)) {
             texts.extend(self.text(&name)?.map(|text| (name, text)));
@@ -122,15 +135,19 @@ impl<'a> Cells<'a> {
 }
 
 /// Every secret text in the cells of a charm, as they were read before.
-pub(crate) fn secrets_in(charm: &StoredCharm, texts: &BTreeMap<String, String>) -> Result<Vec<Secret>, Failure> {
+pub(crate) fn secret_texts_in(
+    charm: &StoredCharm,
+    texts: &BTreeMap<String, String>,
+) -> Result<Vec<SecretText>, Failure> {
     found(&charm.summary.charm, &charm.secrets, texts)
 }
 
-fn found(charm: &CharmRef, paths: &SecretPaths, texts: &BTreeMap<String, String>) -> Result<Vec<Secret>, Failure> {
+fn found(charm: &CharmRef, paths: &SecretPaths, texts: &BTreeMap<String, String>) -> Result<Vec<SecretText>, Failure> {
     let mut secrets = Vec::new();
     for (name, text) in texts.iter().filter(|(name, _)| paths.touches_cell(name)) {
         let document = Cells::parsed(charm, name, text)?;
-        secrets.extend(paths.texts(name, document.into_node()).into_iter().map(Secret::new));
+        let located = paths.located(name, document.into_node()).into_iter();
+        secrets.extend(located.map(|(path, text)| SecretText { path, text: Secret::new(text) }));
     }
     Ok(secrets)
 }

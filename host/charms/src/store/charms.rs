@@ -35,6 +35,8 @@ pub(crate) struct StoredCharm {
     pub(crate) version: i64,
     pub(crate) summary: CharmSummary,
     pub(crate) secrets: SecretPaths,
+    /// The name of the integration that it is registered for, if it is.
+    pub(crate) integration: Option<String>,
 }
 
 impl StoredCharm {
@@ -49,7 +51,8 @@ impl StoredCharm {
     }
 }
 
-const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, created_at, updated_at";
+const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, created_at, updated_at, \
+                       (SELECT integration FROM registrations WHERE charm = charms.row) AS integration";
 
 /// Finds a charm, or fails with [`RuntimeError::NotFound`].
 pub(crate) fn find(tx: &Transaction<'_>, charm: &CharmRef) -> Result<StoredCharm, Failure> {
@@ -170,11 +173,11 @@ fn stored(
 ) -> rusqlite::Result<Result<StoredCharm, Failure>> {
     let (streams, secrets): (String, String) = (row.get("streams")?, row.get("secrets")?);
     let (number, version) = (row.get("row")?, row.get("version")?);
-    let (name, file_name) = (row.get("name")?, row.get("file_name")?);
+    let (name, file_name, integration) = (row.get("name")?, row.get("file_name")?, row.get("integration")?);
     let (created_at, updated_at) = (UnixMillis(row.get("created_at")?), UnixMillis(row.get("updated_at")?));
     Ok(charm().and_then(|charm| {
         let summary = CharmSummary { charm, name, file_name, streams: parsed(&streams)?, created_at, updated_at };
-        Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)? })
+        Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)?, integration })
     }))
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use super::writer::{NotKept, Touch, Writer, Writes};
-use super::{Failure, OpenError, Sealer, open};
+use super::{Failure, OpenError, Sealer, open, reseal};
 
 /// SQLite readers run side by side; more than a few only compete for cores.
 const READERS: usize = 4;
@@ -121,6 +121,12 @@ impl Database {
             // It is done with the next one: nothing depends on it.
             other => tracing::debug!(?other, "the write-ahead log was not emptied"),
         }
+    }
+
+    /// Leaves nothing in the file of clear texts that were sealed as it was opened. Blocks.
+    pub(crate) fn forget_clear_texts(&self) -> Result<(), OpenError> {
+        let connection = open::existing(&self.path)?;
+        reseal::forget_clear_texts(&connection).map_err(|error| open::problem(&self.path, &error))
     }
 
     /// A further connection that only reads, for a caller that keeps it. Blocks.

@@ -165,6 +165,10 @@ fn types_become_schemas() {
         ),
         ("Secret<string>", r#"{"type":"string","ifc":{"classification":["secret"]}}"#),
         ("Confidential<string, 'x'>", r#"{"type":"string","ifc":{"classification":["secret"]}}"#),
+        ("CFC<string, 'unclassified'>", r#"{"type":"string"}"#),
+        ("Cfc<string, { confidentiality: readonly [] }>", r#"{"type":"string"}"#),
+        ("Cfc<string, { integrity: readonly ['x'] }>", r#"{"type":"string"}"#),
+        ("Integrity<string, ['x']>", r#"{"type":"string"}"#),
         ("Partial<{ a: string }>", r#"{"type":"object","properties":{"a":{"type":"string"}}}"#),
         ("Omit<{ a: 1; b: 2 }, 'a'>", r#"{"type":"object","properties":{"b":{"const":2}},"required":["b"]}"#),
         (
@@ -317,6 +321,66 @@ fn files_that_declare_secrets_as_aliases_for_the_compiler_mean_them() {
         serde_json::from_str(r#"{"type":"string","ifc":{"classification":["secret"]}}"#).expect("JSON");
     assert_eq!(schema(declarations, "Secret<string>"), secret);
     assert_eq!(schema("type Secret<T> = T;", "Secret<string>"), secret);
+}
+
+#[test]
+fn every_label_that_is_not_public_makes_a_secret_and_no_way_around_a_type_loses_it() {
+    let attempt = bg_abuse::Attempt::begin("secrets", "types that mark them, in every written form");
+    let declarations = "
+        declare const LABEL: unique symbol;
+        type Cfc<T, Meta> = T & { readonly __ct_cfc__?: Meta };
+        type Hidden<T> = Confidential<T, readonly ['x']>;
+        type Either = 'public' | 'x';
+        type Meta = { confidentiality: readonly [{ type: 'https://example.com/atom' }] };
+        interface Vault extends Secret<Box> { more: string }
+        interface Box { pin: string; list: string[] }
+        type Secret<T> = T;";
+    for ty in [
+        "Secret<string>",
+        "Confidential<string>",
+        "Confidential<string, readonly [typeof LABEL]>",
+        "Confidential<string, []>",
+        "CFC<string>",
+        "CFC<string, 'topsecret'>",
+        "CFC<string, Either>",
+        "CFC<string, 'medical'>",
+        "Cfc<string, { confidentiality: readonly ['secret'] }>",
+        "Cfc<string, { confidentiality: readonly ['public', 'x'] }>",
+        "Cfc<string, Meta>",
+        "Cfc<string, unknown>",
+        "Hidden<string>",
+        "Integrity<Secret<string>, ['x']>",
+        "Secret<Box>['pin']",
+        "Secret<Box>['list'][number]",
+        "Secret<string[]>[number]",
+        "Vault",
+        "Vault['pin']",
+        "Secret<string> | Default<''>",
+        "Default<Hidden<string>, ''>",
+        "Partial<Secret<Box>>",
+        "Pick<Secret<Box>, 'pin'>",
+        "Secret<Box> & { a: string }",
+    ] {
+        let schema = schema(declarations, ty);
+        assert_eq!(schema["ifc"], serde_json::json!({"classification": ["secret"]}), "{ty}: {schema}");
+    }
+    attempt.ended("no mark is lost");
+}
+
+#[test]
+fn a_mark_that_another_file_exports_by_another_name_is_one() {
+    let files = BTreeMap::from(
+        [
+            ("marks.ts", "export type Secret<T> = T;\ntype CFC<T, C> = T;\nexport type { CFC as Label };"),
+            ("index.ts", "export { type Secret as Hidden, type Label } from './marks';"),
+        ]
+        .map(|(name, source)| (name.to_owned(), source.to_owned())),
+    );
+    let source = "import { pattern } from 'commontools';
+import type { Hidden as H, Label as L } from './index';
+export default pattern<{ a: H<string>; b: { c: L<string, 'x'> }; d: L<string, 'public'> }>(({ a, b, d }) => ({ a, b, d }));";
+    let made = transpile_files(&Sources { file_name: "main.tsx", source, files: &files }).expect("a charm");
+    assert_eq!(made.module.matches("\"classification\": [\"secret\"]").count(), 2, "{}", made.module);
 }
 
 #[test]

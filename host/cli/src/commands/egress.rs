@@ -1,12 +1,13 @@
 //! `egress check`: what the gate would do with a request. Nothing runs, nothing is looked up, nothing is sent.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use bg_egress::{ClientOptions, EgressError, Gate, GateOptions, Owner};
 use bg_identity::IntegrationId;
-use bg_manifest::OperatorGrant;
+use bg_manifest::{OperatorGrant, parse_target};
 use http::Method;
 use serde::Serialize;
 
@@ -51,6 +52,9 @@ struct Answer {
     /// Which token the gate would add.
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
+    /// Secrets of charms that a request there may not carry: they are bound to other origins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    withheld_secrets: Vec<String>,
 }
 
 /// Whether all would be allowed.
@@ -70,14 +74,34 @@ async fn answers(args: &EgressCheckArgs) -> anyhow::Result<Vec<Answer>> {
     let args = with_file(args.clone())?;
     let gate = Gate::new(GateOptions { allow_private: args.allow_private.clone(), ..GateOptions::default() });
     let mut answers = Vec::new();
-    for client in clients(&args).await? {
+    let clients = clients(&args).await?;
+    let withheld = withheld_secrets(&args, &clients);
+    for client in clients {
+        let is_charms = client.owner == Owner::Charms;
         let owner = match &client.owner {
             Owner::Integration(id) if id.as_str() == ANY => "any integration".to_owned(),
             owner => owner.to_string(),
         };
-        answers.push(answer(owner, gate.client(client)?.check(&args.method, &args.url)));
+        let mut answer = answer(owner, gate.client(client)?.check(&args.method, &args.url));
+        if is_charms && answer.allowed {
+            answer.withheld_secrets.clone_from(&withheld);
+        }
+        answers.push(answer);
     }
     Ok(answers)
+}
+
+/// The secrets of charms that are bound, by the operator or by a manifest, and not to the origin of that URL.
+fn withheld_secrets(args: &EgressCheckArgs, clients: &[ClientOptions]) -> Vec<String> {
+    let Ok(url) = parse_target(&args.url) else { return Vec::new() };
+    let marked = args.charm_credential.iter().map(|one| (&one.path, &one.origin));
+    let asked = clients.iter().flat_map(|client| client.asked.iter().flatten());
+    let asked = asked.filter_map(|asked| Some((asked.credential.as_ref()?, &asked.grant)));
+    let mut may_go: BTreeMap<String, bool> = BTreeMap::new();
+    for (path, origin) in marked.chain(asked) {
+        *may_go.entry(path.path().join(".")).or_default() |= origin.matches_origin(&url);
+    }
+    may_go.into_iter().filter(|(_, may)| !may).map(|(path, _)| path).collect()
 }
 
 /// Adds what the configuration file says.
@@ -85,6 +109,7 @@ fn with_file(mut args: EgressCheckArgs) -> anyhow::Result<EgressCheckArgs> {
     let Some(path) = args.config.take() else { return Ok(args) };
     let handlers = HandlerArgs {
         allow_charm_http: args.allow_charm_http,
+        charm_credential: args.charm_credential,
         allow_private: args.allow_private,
         ..HandlerArgs::default()
     };
@@ -93,6 +118,7 @@ fn with_file(mut args: EgressCheckArgs) -> anyhow::Result<EgressCheckArgs> {
     args.component = run.component;
     args.grants = run.grants;
     args.allow_charm_http = run.handlers.allow_charm_http;
+    args.charm_credential = run.handlers.charm_credential;
     args.allow_private = run.handlers.allow_private;
     Ok(args)
 }
@@ -154,6 +180,7 @@ fn answer(owner: String, checked: Result<bg_egress::Verdict, EgressError>) -> An
             reason: None,
             option: None,
             credential: verdict.credential.map(|credential| credential.to_string()),
+            withheld_secrets: Vec::new(),
         },
         Err(error) => {
             // A grant to any integration is written without a name.
@@ -163,13 +190,21 @@ fn answer(owner: String, checked: Result<bg_egress::Verdict, EgressError>) -> An
                 EgressError::Address { what, .. } => ((*what).to_owned(), error.to_string()),
                 other => (other.kind().to_owned(), other.to_string()),
             };
-            Answer { owner, allowed: false, rule, reason: Some(reason), option, credential: None }
+            Answer {
+                owner,
+                allowed: false,
+                rule,
+                reason: Some(reason),
+                option,
+                credential: None,
+                withheld_secrets: Vec::new(),
+            }
         }
     }
 }
 
 fn show(answer: &Answer, method: &Method, url: &str) -> std::io::Result<()> {
-    let Answer { owner, allowed, rule, reason, option, credential } = answer;
+    let Answer { owner, allowed, rule, reason, option, credential, withheld_secrets } = answer;
     let decision = if *allowed { "allowed" } else { "denied" };
     output::line(format_args!("{decision}  {method} {} for {owner}", output::printable(url)))?;
     let part = |name: &str, text: &str| output::line(format_args!("  {name:<11} {}", output::printable(text)));
@@ -181,6 +216,12 @@ fn show(answer: &Answer, method: &Method, url: &str) -> std::io::Result<()> {
         if let Some(credential) = credential {
             let text = format!("the host adds {credential} of the charm that the request names, if it is its own");
             part("credential", &text)?;
+        }
+        for path in withheld_secrets {
+            let text = format!(
+                "a request that carries a charm's {path} is denied: that is for other origins (--charm-credential)"
+            );
+            part("secret", &text)?;
         }
         part("not checked", "the addresses of its name, which is looked up only to send a request")?;
     }

@@ -86,6 +86,10 @@ pub(crate) async fn run(
     let polling = Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval);
     let polling = Arc::new(polling);
     for loaded in &loaded {
+        // As its grants are, these are of the start: a component that replaces it has no more said of where tokens may go.
+        if let Some(local) = &service.local {
+            local.credential_origins().set_asked(loaded.id().clone(), loaded.asked());
+        }
         polling.set_integration(loaded.view());
         activity.component_loaded(loaded.is_from_cache());
     }

@@ -51,6 +51,9 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     let address = server.local_addr();
     let activity = Activity::new();
     let gate = connect::gate(&args.handlers, vec![address], Some(&activity));
+    if let Some(problem) = connect::unbound_tokens(&args.handlers) {
+        tracing::warn!("{problem}; bind it with --charm-credential auth.token=https://…");
+    }
     tracing::info!("starting; the first start compiles script.wasm");
     let sandbox = connect::observed_sandbox(common, &args.handlers.limits().sandbox, activity.call_observer())?;
     let runtime = tokio::select! {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use bg_identity::IntegrationId;
-use bg_manifest::{HttpGrant, OperatorGrant, Origin};
+use bg_manifest::{CharmCredential, HttpGrant, OperatorGrant, Origin};
 use bg_poller::CharmRef;
 use bg_server::AllowedOrigin;
 use serde::Deserialize;
@@ -31,6 +31,8 @@ struct ConfigFile {
     allow_http: Vec<Parsed<OperatorGrant>>,
     #[serde(default)]
     allow_charm_http: Vec<Parsed<HttpGrant>>,
+    #[serde(default)]
+    charm_credential: Vec<Parsed<CharmCredential>>,
     #[serde(default)]
     allow_private: Vec<Parsed<Origin>>,
     grant: Option<GrantAll>,
@@ -167,6 +169,7 @@ fn merge(args: &mut RunArgs, mut file: ConfigFile, base: &Path) {
 fn merge_handlers(args: &mut HandlerArgs, file: &mut ConfigFile) {
     args.allow_private.extend(std::mem::take(&mut file.allow_private).into_iter().map(|parsed| parsed.0));
     args.allow_charm_http.extend(std::mem::take(&mut file.allow_charm_http).into_iter().map(|parsed| parsed.0));
+    args.charm_credential.extend(std::mem::take(&mut file.charm_credential).into_iter().map(|parsed| parsed.0));
     args.charm_api_url = args.charm_api_url.take().or(file.charm_api_url.take().map(|url| url.0));
     args.oauth_refresh_url = args.oauth_refresh_url.take().or(file.oauth_refresh_url.take().map(|url| url.0));
     args.egress = args.egress.or(file.egress);

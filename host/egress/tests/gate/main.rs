@@ -11,6 +11,7 @@ mod http2;
 mod renewal;
 mod requests;
 mod responses;
+mod secrets;
 mod spellings;
 mod support;
 mod tls;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bg_egress::{CHARM_HEADER, CallBudget, CredentialError, EgressError, GateClient, Part, Wait};
+use bg_egress::{CHARM_HEADER, CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Wait};
 use bg_poller::CharmRef;
 use http::HeaderValue;
 use http_body_util::BodyExt;
@@ -29,8 +29,13 @@ pub(crate) struct Outbound {
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl Outbound {
-    pub(crate) fn new(client: GateClient, deadline: Instant, charm: Option<&CharmRef>) -> Self {
-        let budget = client.budget(deadline);
+    pub(crate) fn new(
+        client: GateClient,
+        deadline: Instant,
+        charm: Option<&CharmRef>,
+        secrets: Vec<KnownSecret>,
+    ) -> Self {
+        let budget = client.budget(deadline).with_secrets(secrets);
         let charm = charm.and_then(|charm| HeaderValue::try_from(charm.to_string()).ok());
         Self { client, budget, charm, denied: Arc::default() }
     }
@@ -167,7 +172,7 @@ mod tests {
                 ..ClientOptions::new(Owner::Charms)
             })
             .unwrap();
-        Outbound::new(client, Instant::now() + Duration::from_secs(30), Some(&charm("a")))
+        Outbound::new(client, Instant::now() + Duration::from_secs(30), Some(&charm("a")), Vec::new())
     }
 
     async fn send(outbound: &mut Outbound, url: String) -> Result<String, Error> {

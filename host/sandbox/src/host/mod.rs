@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bg_egress::GateClient;
+use bg_egress::{GateClient, KnownSecret};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -61,6 +61,8 @@ pub(crate) struct Surroundings {
     pub(crate) scope: Scope,
     pub(crate) config: Arc<BTreeMap<String, String>>,
     pub(crate) http: GateClient,
+    /// What the guest knows that may go to some origins only, or not into logs.
+    pub(crate) secrets: Vec<KnownSecret>,
 }
 
 impl<W> CallState<W> {
@@ -72,8 +74,8 @@ impl<W> CallState<W> {
         world: W,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        let Surroundings { scope, config, http: client } = around;
-        let outbound = Outbound::new(client, deadline, scope.charm.as_ref());
+        let Surroundings { scope, config, http: client, secrets } = around;
+        let outbound = Outbound::new(client, deadline, scope.charm.as_ref(), secrets);
         let log = Arc::new(CallLog::new(scope, limits));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);

@@ -218,6 +218,7 @@ function finish() {
   }
   store(true);
   for (const [key, value] of charm.constants) host.setCell(key, toText(value));
+  // What is secret by its name alone, the host knows itself.
   const secrets = charm.secrets.map(({ document, path }) => [document.name, ...path]);
   for (const [key, value] of charm.derived) secretsShown(value, [key], (path) => secrets.push(path));
   const unique = new Map(secrets.map((path) => [JSON.stringify(path), path.map(String)]));

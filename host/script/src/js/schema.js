@@ -1,6 +1,26 @@
 // What schemas say: defaults, which parts are cells, and what is secret.
 
-const SECRET = ["secret", "confidential"];
+// Labels of the original's that say that everybody may know. Any other makes a secret.
+const PUBLIC = ["public", "unclassified"];
+
+// What is secret by its name below a cell of a sign-in, at any depth: keys, without `_`, `-` and capitals. The host has the same table, in
+// `host/charms/src/secret_names.rs`, where the rule is written out.
+const SECRET_KEYS = [
+  "accesskey", "accesstoken", "apikey", "apisecret", "apitoken", "authorization", "authtoken", "bearertoken", "clientsecret",
+  "codeverifier", "cookie", "devicecode", "idtoken", "jwt", "oauthtoken", "passphrase", "passwd", "password", "privatekey",
+  "refreshtoken", "secret", "secretkey", "secrets", "sessiontoken", "token", "tokens"
+];
+
+// In the path of a secret, beside keys: any key; any number of keys; a key that names a secret.
+const [ANY, DEEP, NAMED] = ["*", "**", "<secret>"];
+
+const isSignIn = (name) => /[aA][uU][tT](?:[hH](?![A-Za-z])|h(?=[A-Z]))/.test(String(name).split("#", 1)[0]);
+const namesSecret = (key) => SECRET_KEYS.includes(String(key).replace(/[_-]/g, "").toLowerCase());
+
+// Schemas within a schema: of parts of its values, and of the values themselves.
+const WITHIN = ["additionalProperties", "unevaluatedProperties", "items", "additionalItems", "unevaluatedItems", "prefixItems", "contains"];
+const SAME = ["anyOf", "oneOf", "allOf", "not", "if", "then", "else"];
+const DEPENDENT = ["dependentSchemas", "dependencies"];
 
 // Whether the charm is being set up. Its schemas are the same in every later call, and are checked only then.
 let isSetup = false;
@@ -10,13 +30,10 @@ function checkSchema(schema, depth = 0) {
   if (!isSetup || schema === null || typeof schema !== "object") return;
   if (depth > 100) throw new TypeError("a schema is nested too deeply, or contains itself");
   if ("$ref" in schema) throw new TypeError('schemas with "$ref" are not supported; write the schema out');
-  for (const key of ["properties", "$defs"]) {
+  for (const key of ["properties", "$defs", "patternProperties", ...DEPENDENT]) {
     for (const part of Object.values(schema[key] ?? {})) checkSchema(part, depth + 1);
   }
-  for (const key of ["items", "additionalProperties"]) checkSchema(schema[key], depth + 1);
-  for (const key of ["anyOf", "allOf", "oneOf", "prefixItems"]) {
-    for (const part of schema[key] ?? []) checkSchema(part, depth + 1);
-  }
+  for (const key of [...WITHIN, ...SAME]) for (const part of [schema[key]].flat()) checkSchema(part, depth + 1);
 }
 
 // Whether a schema says nothing about its values.
@@ -25,9 +42,10 @@ function isOpen(schema) {
     (typeof schema === "object" && schema !== null && Object.keys(schema).length === 0);
 }
 
+// Whether a schema marks its values: with any label that is not public, in any form.
 function isSecret(schema) {
-  const marks = schema?.ifc?.classification;
-  return Array.isArray(marks) && marks.some((mark) => SECRET.includes(mark));
+  const { classification, confidentiality } = schema?.ifc ?? {};
+  return [classification, confidentiality].some((labels) => [labels ?? []].flat().some((label) => !PUBLIC.includes(label)));
 }
 
 function partsOf(schema) {
@@ -53,10 +71,53 @@ function secretsIn(schema, path, found) {
   if (schema === null || typeof schema !== "object") return;
   if (isSecret(schema)) return found(path);
   for (const [key, part] of Object.entries(schema.properties ?? {})) secretsIn(part, [...path, key], found);
-  secretsIn(schema.additionalProperties, [...path, "*"], found);
-  secretsIn(schema.items, [...path, "*"], found);
-  for (const part of schema.prefixItems ?? []) secretsIn(part, [...path, "*"], found);
-  for (const part of partsOf(schema).slice(1)) secretsIn(part, path, found);
+  for (const key of WITHIN) for (const part of [schema[key] ?? []].flat()) secretsIn(part, [...path, ANY], found);
+  for (const part of Object.values(schema.patternProperties ?? {})) secretsIn(part, [...path, ANY], found);
+  for (const key of SAME) for (const part of [schema[key] ?? []].flat()) secretsIn(part, path, found);
+  for (const key of DEPENDENT) for (const part of Object.values(schema[key] ?? {})) secretsIn(part, path, found);
+}
+
+// What of a secret's path is left behind `path`, in one or several ways: nothing if the secret is there, or above; none if it is not below.
+function restsOf(secret, path) {
+  let places = new Set([0]);
+  for (const key of path) {
+    if (isMet(secret, places)) return [[]];
+    const next = new Set();
+    for (const place of places) advance(secret, place, String(key), next);
+    places = next;
+  }
+  return isMet(secret, places) ? [[]] : [...places].map((place) => secret.slice(place));
+}
+
+const isMet = (secret, places) => [...places].some((place) => secret.slice(place).every((step) => step === DEEP));
+
+function advance(secret, place, key, next) {
+  const step = secret[place];
+  if (step === DEEP) {
+    next.add(place);
+    advance(secret, place + 1, key, next);
+  } else if (step === ANY || (step === NAMED ? namesSecret(key) : step !== undefined && String(step) === key)) {
+    next.add(place + 1);
+  }
+}
+
+// Whether values of that schema may have something within them that is secret by its name.
+function mayHaveNamed(schema) {
+  if (isOpen(schema)) return true;
+  if (!isObject(schema)) return false;
+  const [types, parts] = [[schema.type ?? []].flat(), partsOf(schema).slice(1)];
+  if (parts.some(mayHaveNamed)) return true;
+  if (types.length === 0 && schema.properties === undefined) {
+    if (parts.length > 0 || schema.enum !== undefined) return false;
+    const example = schema.const ?? schema.default;
+    return example === undefined || isObject(example);
+  }
+  const items = [schema.prefixItems ?? [], schema.items ?? schema.prefixItems ?? {}].flat();
+  if (types.includes("array") && items.some(mayHaveNamed)) return true;
+  const own = Object.entries(schema.properties ?? {});
+  if (own.some(([key, part]) => namesSecret(key) || mayHaveNamed(part))) return true;
+  if (schema.properties !== undefined && schema.additionalProperties === undefined) return false;
+  return types.includes("object") && mayHaveNamed(schema.additionalProperties);
 }
 
 // `value`, with the defaults of `schema` where it has nothing.

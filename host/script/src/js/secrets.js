@@ -26,52 +26,58 @@ function noteSecrets(bound, schema) {
   }
 }
 
-// The paths of what is secret within a document.
+// The paths of what is secret within a document: as the charm's schemas say, by its name, and as the host says.
 function secretPathsOf(document) {
   if (charm.secrets === undefined) noteAllSecrets();
-  const own = charm.secrets.filter((secret) => secret.document === document).map(({ path }) => path);
+  const paths = charm.secrets.filter((secret) => secret.document === document).map(({ path }) => path);
   const name = document.name ?? document.unnamed;
-  const fromHost = toldSecrets().filter(([first]) => name !== undefined && matches(first, name)).map(([, ...path]) => path);
-  return [...own, ...fromHost];
+  if (name === undefined) return paths;
+  if (isSignIn(name)) paths.push([DEEP, NAMED]);
+  return [...paths, ...toldSecrets().flatMap((secret) => restsOf(secret, [name]))];
 }
 
-const matches = (key, shown) => key === "*" || String(key) === String(shown);
-
-// Whether the secret at one path and what is at another have a part in common.
-function overlap(secret, path) {
-  return secret.slice(0, path.length).every((key, index) => matches(key, path[index]));
+// What of the secrets of a document is left below a path, each as the rest of its way; one of no keys is the whole.
+function secretsBelow(document, path) {
+  return secretPathsOf(document).flatMap((secret) => restsOf(secret, path));
 }
 
-// What is secret below a path, as the rest of its way; nothing if what is at the path is secret itself.
+// The same; nothing if what is at the path is secret itself.
 function secretsAt({ document, path }) {
   if (document.derived !== undefined) return isTainted(document) ? undefined : [];
-  const secrets = secretPathsOf(document).filter((secret) => overlap(secret, path));
-  return secrets.some((secret) => secret.length <= path.length) ? undefined : secrets.map((secret) => secret.slice(path.length));
+  const rests = secretsBelow(document, path);
+  return rests.some((rest) => rest.length === 0) ? undefined : rests;
 }
 
-// Takes out of a value what is at a path of it.
-function withhold(value, [first, ...rest]) {
+// Takes out of a value what is at a path of it, which has come to these places.
+function withhold(value, secret, places = [0]) {
   if (!isObject(value)) return;
-  for (const key of Object.keys(value).filter((key) => matches(first, key))) {
-    if (rest.length > 0) withhold(value[key], rest);
+  for (const key of Object.keys(value)) {
+    const next = new Set();
+    for (const place of places) advance(secret, place, key, next);
+    if (!isMet(secret, next)) withhold(value[key], secret, next);
     else if (Array.isArray(value)) value[key] = null;
     else delete value[key];
   }
 }
 
+// What a value that is made from what is at a path may show of secrets, in the same form.
+function shown(document, path) {
+  const rests = secretsBelow(document, path);
+  // Of what is secret by its name alone, a type that is spelled out says that it is not there.
+  const isNamed = (rest) => rest[0] === DEEP && rest[1] === NAMED;
+  return rests.some(isNamed) && !mayHaveNamed(path.reduce((schema, key) => schemaAt(schema, key), document.schema))
+    ? rests.filter((rest) => !isNamed(rest))
+    : rests;
+}
+
 // Calls `found` with the path of each secret that a value with cells in it shows at `path`.
 function secretsShown(value, path, found) {
   if (isCell(value)) {
-    const shown = value[STATE];
-    if (shown.document.derived !== undefined) {
-      if (isTainted(shown.document)) found(path);
-      return;
-    }
-    for (const secret of secretPathsOf(shown.document)) {
-      if (overlap(secret, shown.path)) found([...path, ...secret.slice(Math.min(secret.length, shown.path.length))]);
-    }
+    const { document, path: at } = value[STATE];
+    if (document.derived === undefined) shown(document, at).forEach((rest) => found([...path, ...rest]));
+    else if (isTainted(document)) found(path);
   } else if (isPlain(value)) {
-    for (const [key, part] of Object.entries(value)) secretsShown(part, [...path, Array.isArray(value) ? "*" : key], found);
+    for (const [key, part] of Object.entries(value)) secretsShown(part, [...path, Array.isArray(value) ? ANY : key], found);
   }
 }
 
@@ -82,6 +88,6 @@ function isTainted(document, seen = new Set()) {
   const { inputs = [], reads = [] } = document.derived;
   const used = [...cellsIn(inputs).map((cell) => cell[STATE]), ...reads];
   return used.some(({ document: from, path }) =>
-    from.derived !== undefined ? isTainted(from, seen) : secretPathsOf(from).some((secret) => overlap(secret, path))
+    from.derived !== undefined ? isTainted(from, seen) : shown(from, path).length > 0
   );
 }

@@ -99,6 +99,71 @@ export default pattern(({ settings }) => ({
 }
 
 #[test]
+fn every_label_that_is_not_public_marks_a_secret_wherever_a_schema_has_it() {
+    for mark in [
+        r#"{ classification: ["secret"] }"#,
+        r#"{ classification: ["confidential"] }"#,
+        r#"{ classification: "topsecret" }"#,
+        r#"{ confidentiality: ["secret"] }"#,
+        r#"{ confidentiality: "pii" }"#,
+        r#"{ confidentiality: ["public", { type: "https://example.com/atom" }] }"#,
+        r#"{ confidentiality: [["a", "b"]], integrity: [] }"#,
+    ] {
+        let secret = format!("{{ type: \"string\", ifc: {mark} }}");
+        for (schema, expected) in [
+            (secret.clone(), vec!["c"]),
+            (format!("{{ properties: {{ a: {secret} }} }}"), vec!["c", "a"]),
+            (format!("{{ patternProperties: {{ \"^x\": {secret} }} }}"), vec!["c", "*"]),
+            (format!("{{ items: [{{}}, {secret}] }}"), vec!["c", "*"]),
+            (format!("{{ unevaluatedProperties: {secret} }}"), vec!["c", "*"]),
+            (format!("{{ if: {{}}, then: {{ properties: {{ a: {secret} }} }} }}"), vec!["c", "a"]),
+            (format!("{{ dependentSchemas: {{ b: {{ properties: {{ a: {secret} }} }} }} }}"), vec!["c", "a"]),
+        ] {
+            let charm = Charm::new(&format!(
+                "import {{ pattern }} from \"commontools\";\nexport default pattern(({{ c }}) => ({{ c }}), {{ properties: {{ c: {schema} }} }});"
+            ));
+            assert_eq!(charm.setup("{}").expect("a good charm").secrets, [expected], "{schema}");
+        }
+    }
+    for mark in [r#"{ confidentiality: [] }"#, r#"{ confidentiality: ["public"] }"#, r#"{ integrity: ["x"] }"#, "{}"] {
+        let charm = Charm::new(&format!(
+            "import {{ pattern }} from \"commontools\";\nexport default pattern(({{ c }}) => ({{ c }}), {{ properties: {{ c: {{ ifc: {mark} }} }} }});"
+        ));
+        assert!(charm.setup("{}").expect("a good charm").secrets.is_empty(), "{mark}");
+    }
+}
+
+#[test]
+fn what_follows_from_what_is_secret_by_its_name_is_secret() {
+    let charm = Charm::new(
+        r#"
+import { pattern, handler, derive, str, Cell, ID, NAME } from "commontools";
+const keep = handler((_, { googleAuth }) => googleAuth.key("accounts").set([{ [ID]: 1, access_token: "u" }]));
+export default pattern(({ googleAuth, plaid_auth, authors }) => ({
+  [NAME]: str`has ${googleAuth.accessToken}`,
+  user: str`for ${googleAuth.user.email}`,
+  header: derive(googleAuth.accessToken, (token) => "Bearer " + token),
+  deep: derive(plaid_auth.items, (items) => items.length),
+  shown: { inner: plaid_auth.items },
+  count: derive(authors, (authors) => authors.token),
+  keep: keep({ googleAuth }),
+}), { properties: {
+  googleAuth: { type: "object", properties: {
+    accessToken: { type: "string", default: "t" }, user: { type: "object", properties: { email: { type: "string", default: "ann" } } },
+  } },
+  plaid_auth: { default: { items: [] } }, authors: { default: { token: 1 } },
+} });"#,
+    );
+    let shape = charm.setup("{}").expect("a good charm");
+    assert_eq!(shape.name, None);
+    let mut secrets: Vec<_> = shape.secrets.iter().map(|path| path.join("/")).collect();
+    secrets.sort();
+    assert_eq!(secrets, ["deep", "header", "shown/inner/**/<secret>"]);
+    charm.handle("keep", "{}").expect("keeps");
+    assert_eq!(charm.cell("googleAuth")["accounts"], json!([{"access_token": "u"}]), "no document of its own");
+}
+
+#[test]
 fn secrets_are_found_in_every_schema_that_speaks_of_a_cell() {
     let secret = r#"{ ifc: { classification: ["secret"] } }"#;
     let charm = Charm::new(&format!(
@@ -123,6 +188,7 @@ export default pattern(({{ auth, list, map, either }}) => {{
         [
             "auth/refresh",
             "auth/token",
+            "both/auth/**/<secret>",
             "both/auth/refresh",
             "both/auth/token",
             "either/t",
@@ -131,6 +197,7 @@ export default pattern(({{ auth, list, map, either }}) => {{
             "list/*/t",
             "map/*",
             "r",
+            "r/**/<secret>",
             "token"
         ]
     );

@@ -68,7 +68,7 @@ async fn who_may_do_what() {
         (home.signed("service"), vec!["set_acl"]),
         (ann, [&system[..], &["secret"]].concat()),
         (space_key, [&system[..], &["secret"]].concat()),
-        (home.signed("writer"), [&system[..], &["secret", "set_acl"]].concat()),
+        (home.signed("writer"), [&system[..], &["refresh_auth", "secret", "set_acl"]].concat()),
         (home.signed("reader"), [&system[..], &writing, &["set_acl"]].concat()),
         (home.signed("watcher"), [&system[2..], &reading[1..], &writing, &["set_acl"]].concat()),
         (home.signed("eve"), all.clone()),

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Json;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::post;
-use bg_poller::CharmRuntime;
+use bg_poller::{CharmRuntime, RuntimeError};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::local::testing::Home;
+use crate::local::testing::{Home, did, source, space};
+use crate::{AccessLevel, Actor, SetRequest, Spaces, Subject};
 
 /// An OAuth service that knows one refresh token; answers its base URL.
 async fn service() -> String {
@@ -124,10 +125,70 @@ async fn who_asks_while_a_token_is_being_renewed_gets_what_comes_of_it() {
     gate.add_permits(1);
     assert!(callers.join_all().await.iter().all(Result::is_ok));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    // Who asks later asks anew.
-    gate.add_permits(1);
+    // Who asks a moment later gets the same answer.
     home.operator().refresh_auth(&charm).await.unwrap();
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn forty_calls_lead_to_one_exchange_whatever_comes_back() {
+    let attempt =
+        bg_abuse::Attempt::begin("renewals", "40 renewals of one token: granted, refused, with the service away");
+    for (status, answer, expected) in [
+        (StatusCode::OK, json!({"tokenInfo": {"token": "new", "expiresAt": 42}}), Ok(())),
+        (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}), Err(false)),
+        (StatusCode::BAD_GATEWAY, json!({}), Err(true)),
+    ] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let refresh = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            let answer = (status, Json(answer.clone()));
+            async move { answer }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/refresh", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/refresh", post(refresh))).await });
+        let home = home(Some(url)).await;
+        let charm = home.deploy(auth("good-refresh")).await;
+        for _ in 0..40 {
+            let result = home.operator().refresh_auth(&charm).await;
+            assert_eq!(result.map_err(|error| error.is_unavailable()), expected);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{status}");
+        // Who signs in again need not wait.
+        let signed_in = SetRequest { path: vec!["auth".into()], value: auth("other-refresh"), create: false };
+        home.operator().set(&charm, &signed_in).await.unwrap();
+        assert_eq!(home.operator().refresh_auth(&charm).await.is_ok(), expected.is_ok());
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "{status}");
+    }
+    attempt.ended("one exchange");
+}
+
+#[tokio::test]
+async fn only_the_owner_of_a_space_and_the_service_renew_tokens() {
+    let attempt = bg_abuse::Attempt::begin("renewals", "a renewal by somebody who may only write in the space");
+    let (url, gate, asked) = slow_service().await;
+    let home = home(Some(url)).await;
+    // Ann creates the space, and owns it; anybody may write there.
+    let request = source("guest.js", auth("good-refresh"));
+    let charm = home.signed("ann").deploy(&space(), &request).await.unwrap().charm;
+    let error = home.signed("eve").refresh_auth(&charm).await.unwrap_err();
+    assert!(matches!(error, RuntimeError::Authorization { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("needs OWNER") && error.to_string().contains("to renew the OAuth token"),
+        "{error}"
+    );
+    assert!(home.runtime.as_actor(Actor::Anonymous).refresh_auth(&charm).await.is_err());
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    attempt.ended("refused");
+    gate.add_permits(1);
+    home.signed("ann").refresh_auth(&charm).await.unwrap();
+    // The service needs no more than access to the system space.
+    let service = Subject::Did(did("service"));
+    home.operator().set_acl(&bg_identity::system_space(), &service, Some(AccessLevel::Write)).await.unwrap();
+    home.signed("service").refresh_auth(&charm).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -1,18 +1,31 @@
 //! Types by name: those of the charm's files, of `commontools` and of the language.
 
-use oxc::ast::ast::{
-    TSLiteral, TSType, TSTypeName, TSTypeParameterInstantiation, TSTypeQueryExprName, TSTypeReference,
-};
+use oxc::ast::ast::{TSType, TSTypeName, TSTypeParameterInstantiation, TSTypeQueryExprName, TSTypeReference};
 use oxc::span::Span;
 use serde_json::{Value, json};
 
 use super::declared::{Meaning, meaning};
 use super::spell::CONSTANT;
-use super::values::{cost, retain_properties};
+use super::values::{cost, has_secret, retain_properties};
 use super::{Bindings, Converted, Types, Unfolding};
 
-/// What marks a type as secret, in `ifc.classification`.
-const SECRET: [&str; 2] = ["secret", "confidential"];
+/// Labels that say that everybody may know. Any other makes a secret.
+const PUBLIC: [&str; 2] = ["public", "unclassified"];
+
+/// Types that say something of another one, and leave its values as they are: who may write them, and where they come from.
+const WRAPPERS: [&str; 11] = [
+    "AddIntegrity",
+    "AuthoredByCurrentUser",
+    "ExactCopy",
+    "Integrity",
+    "MaxConfidentiality",
+    "RepresentsCurrentUser",
+    "RequiresIntegrity",
+    "TrustedActionUiContract",
+    "TrustedActionWrite",
+    "TrustedActionWriteWithIntegrity",
+    "WriteAuthorizedBy",
+];
 
 /// Types of the language whose values become something else in JSON, or nothing.
 const NOT_JSON: [&str; 16] = [
@@ -53,14 +66,14 @@ impl<'a> Types<'a> {
         let first = arguments.and_then(|arguments| arguments.params.first());
         match meaning(&self.files, unfolding.file, name) {
             // Files that declare these as aliases of what they wrap, so that a compiler is content, mean them all the same.
-            Meaning::Declared(..) if matches!(name, "Secret" | "Confidential" | "CFC") && first.is_some() => {
-                self.classified(name, arguments, bound, unfolding)
+            Meaning::Declared(_, [one, ..]) if is_mark(one.name()) && first.is_some() => {
+                self.classified(one.name(), arguments, bound, unfolding)
             }
             Meaning::Declared(file, named) => self.unfold(file, name, named, arguments, bound, unfolding),
             Meaning::Imported(name) => match self.known(name, reference.span, arguments, bound, unfolding)? {
                 Some(schema) => Ok(schema),
-                // Other types of the module are of pages, and of what comes and goes.
-                None => Ok(json!({})),
+                // Other types of the module are of pages, and of what comes and goes. What they say of a secret is not known.
+                None => Ok(if self.any_secret(arguments, bound, unfolding)? { secret(json!({})) } else { json!({}) }),
             },
             Meaning::Global(name) => {
                 if let Some(schema) = self.known(name, reference.span, arguments, bound, unfolding)? {
@@ -80,8 +93,8 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// `Secret<T>`, `Confidential<T>`, and `CFC<T, "secret">`.
-    fn classified(
+    /// `Secret<T>`, `Confidential<T, …>`, `CFC<T, "secret">`, and `Cfc<T, { confidentiality: […] }>`.
+    pub(super) fn classified(
         &self,
         name: &str,
         arguments: Option<&TSTypeParameterInstantiation<'a>>,
@@ -91,14 +104,46 @@ impl<'a> Types<'a> {
         let Some(arguments) = arguments else { return Ok(json!({})) };
         let Some(first) = arguments.params.first() else { return Ok(json!({})) };
         let schema = self.convert(first, bound, unfolding)?;
-        let second = arguments.params.get(1);
-        let marked = match second {
-            Some(TSType::TSLiteralType(literal)) if name == "CFC" => {
-                matches!(&literal.literal, TSLiteral::StringLiteral(text) if SECRET.contains(&text.value.as_str()))
-            }
-            _ => name != "CFC",
+        let label = match arguments.params.get(1) {
+            // Whatever a label is, it is no part of a cell.
+            Some(label) if matches!(name, "CFC" | "Cfc") => self.convert_event(label, bound, unfolding)?,
+            _ => json!({}),
         };
-        Ok(if marked { with(schema, "ifc", json!({"classification": ["secret"]})) } else { schema })
+        let marked = match name {
+            "CFC" => !is_public(&label),
+            "Cfc" => match label.get("properties") {
+                Some(labels) => {
+                    ["confidentiality", "classification"].iter().filter_map(|key| labels.get(*key)).any(|labels| {
+                        labels.get("prefixItems").and_then(Value::as_array).is_none_or(|all| !all.iter().all(is_public))
+                    })
+                }
+                None => true,
+            },
+            _ => true,
+        };
+        Ok(if marked { secret(schema) } else { schema })
+    }
+
+    /// The schema of a type of which everything is taken.
+    fn convert_event(&self, ty: &TSType<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
+        let purpose = std::mem::replace(&mut unfolding.purpose, super::Use::Event);
+        let schema = self.convert(ty, bound, unfolding);
+        unfolding.purpose = purpose;
+        schema
+    }
+
+    fn any_secret(
+        &self,
+        arguments: Option<&TSTypeParameterInstantiation<'a>>,
+        bound: &Bindings<'a>,
+        unfolding: &mut Unfolding<'a>,
+    ) -> Result<bool, super::Refusal> {
+        for argument in arguments.map_or(&[][..], |arguments| arguments.params.as_slice()) {
+            if has_secret(&self.convert_event(argument, bound, unfolding)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A type that `commontools` or the language has.
@@ -113,16 +158,12 @@ impl<'a> Types<'a> {
         let argument = |index: usize| arguments.and_then(|arguments| arguments.params.get(index));
         let Some(first) = argument(0) else { return Ok(None) };
         Ok(Some(match name {
-            "Secret" | "Confidential" | "CFC" => self.classified(name, arguments, bound, unfolding)?,
+            _ if is_mark(name) => self.classified(name, arguments, bound, unfolding)?,
+            _ if WRAPPERS.contains(&name) => self.convert(first, bound, unfolding)?,
             "Cell" | "Writable" | "OpaqueRef" | "OpaqueCell" | "ReadonlyCell" | "WriteonlyCell" => {
                 with(self.convert(first, bound, unfolding)?, "asCell", true.into())
             }
-            "Stream" => {
-                let purpose = std::mem::replace(&mut unfolding.purpose, super::Use::Event);
-                let schema = self.convert(first, bound, unfolding);
-                unfolding.purpose = purpose;
-                with(schema?, "asStream", true.into())
-            }
+            "Stream" => with(self.convert_event(first, bound, unfolding)?, "asStream", true.into()),
             "Default" if matches!(argument(1), Some(TSType::TSUndefinedKeyword(_))) => {
                 self.convert(first, bound, unfolding)?
             }
@@ -185,6 +226,20 @@ fn constant(ty: &TSType<'_>, span: Span, unfolding: &Unfolding<'_>) -> Converted
         return unfolding.unsupported(span, "`Schema<typeof …>` of another file: declare the type beside its use");
     }
     unfolding.unsupported(span, "`Schema<…>` of what is not `typeof` a constant")
+}
+
+/// Whether a type of that name marks what it wraps as secret.
+pub(super) fn is_mark(name: &str) -> bool {
+    matches!(name, "Secret" | "Confidential" | "CFC" | "Cfc")
+}
+
+/// Whether the schema of a label says that everybody may know.
+fn is_public(label: &Value) -> bool {
+    label.get("const").and_then(Value::as_str).is_some_and(|label| PUBLIC.contains(&label))
+}
+
+pub(super) fn secret(schema: Value) -> Value {
+    with(schema, "ifc", json!({"classification": ["secret"]}))
 }
 
 fn with(mut schema: Value, mark: &str, value: Value) -> Value {

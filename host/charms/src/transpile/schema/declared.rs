@@ -21,6 +21,17 @@ pub(super) enum Named<'a> {
     Enum(&'a TSEnumDeclaration<'a>),
 }
 
+impl<'a> Named<'a> {
+    /// The name that its own file gives it.
+    pub(super) fn name(&self) -> &'a str {
+        match self {
+            Self::Alias(alias) => alias.id.name.as_str(),
+            Self::Interface(interface) => interface.id.name.as_str(),
+            Self::Enum(declaration) => declaration.id.name.as_str(),
+        }
+    }
+}
+
 /// What a name stands for.
 pub(super) enum Meaning<'t, 'a> {
     /// A type of that file.

@@ -17,6 +17,7 @@ use oxc::ast::ast::{Program, TSSignature, TSTupleElement, TSType, TSTypeOperator
 use oxc::span::{GetSpan, Span};
 use serde_json::{Map, Value, json};
 
+use builtin::secret;
 use declared::Declared;
 pub(super) use spell::spell;
 use values::{cost, has_secret, key_name, literal_value, merge_objects};
@@ -180,6 +181,8 @@ impl<'a> Types<'a> {
                 let whole = self.convert(&access.object_type, bound, unfolding)?;
                 let index = self.convert(&access.index_type, bound, unfolding)?;
                 match part(&whole, &index) {
+                    // A part of a secret is one, too.
+                    Some(part) if whole.get("ifc").is_some() => secret(part.clone()),
                     Some(part) => part.clone(),
                     None => return unfolding.unsupported(access.span, "this part of a type is not there"),
                 }

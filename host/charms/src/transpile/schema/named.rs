@@ -3,6 +3,7 @@
 use oxc::ast::ast::{TSInterfaceDeclaration, TSTypeName, TSTypeParameterDeclaration, TSTypeParameterInstantiation};
 use serde_json::{Value, json};
 
+use super::builtin::is_mark;
 use super::declared::{Meaning, Named, meaning};
 use super::values::{enum_schema, merge_objects};
 use super::{Bindings, Converted, Refusal, Types, Unfolding};
@@ -74,7 +75,12 @@ impl<'a> Types<'a> {
             let Meaning::Declared(file, named) = meaning(&self.files, unfolding.file, name) else {
                 return refused(unfolding);
             };
-            let inherited = self.unfold(file, name, named, parent.type_arguments.as_deref(), &bound, unfolding)?;
+            let arguments = parent.type_arguments.as_deref();
+            let mark = named.first().map(Named::name).filter(|name| is_mark(name) && arguments.is_some());
+            let inherited = match mark {
+                Some(mark) => self.classified(mark, arguments, &bound, unfolding)?,
+                None => self.unfold(file, name, named, arguments, &bound, unfolding)?,
+            };
             if !merge_objects(&mut schema, inherited) {
                 return refused(unfolding);
             }

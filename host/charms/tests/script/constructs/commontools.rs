@@ -300,8 +300,12 @@ fn types() -> Vec<Row> {
             "inputs_that_do_not_fit_their_types_are_refused_without_telling_their_values",
         ),
         test(
-            "`Secret<T>`, `Confidential<T>`, `ifc.classification: [\"secret\"]`",
-            "secrets_are_found_in_every_schema_that_speaks_of_a_cell",
+            "`Secret<T>`, `Confidential<T, …>`, `Cfc<T, { confidentiality: […] }>`",
+            "every_label_that_is_not_public_makes_a_secret_and_no_way_around_a_type_loses_it",
+        ),
+        test(
+            "a schema's `ifc.classification` and `ifc.confidentiality`",
+            "every_label_that_is_not_public_marks_a_secret_wherever_a_schema_has_it",
         ),
         test(
             "`type Secret<T> = T` and `CFC<T, \"secret\">`, as the original's charms declare them",

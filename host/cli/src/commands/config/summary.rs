@@ -61,6 +61,7 @@ pub(super) fn of(run: &RunArgs, serve: &ServeArgs, seen: &[Seen]) -> [(&'static 
     let egress = if handlers.egress == Some(EgressMode::Report) { "report" } else { "enforce" };
     let both = vec![
         ("allow-charm-http", listed(&handlers.allow_charm_http)),
+        ("charm-credential", listed(&handlers.charm_credential)),
         ("allow-private", listed(&handlers.allow_private)),
         (
             "oauth-refresh-url",

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use crate::args::{Common, DoctorArgs, RunArgs, ServeArgs};
 use crate::config::ReadFile;
-use crate::{output, services};
+use crate::{connect, output, services};
 use row::{Row, State};
 
 /// Checks the keys, the configuration, the folders, the database, the charm runtime and its clock, access to the system space, what runs
@@ -41,6 +41,9 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
             for_serve.merge_served(&mut serve);
         }
     }
+    rows.extend(connect::unbound_tokens(&serve.handlers).map(|problem| {
+        Row::weak("charms' tokens", problem).mended_by("--charm-credential auth.token=https://…, for `serve`")
+    }));
     rows.extend(machine::tls_key(serve.server.tls_key.as_deref()));
     rows.extend([machine::data_directory(common), machine::cache_directory(common)]);
     rows.push(machine::database(common).await);

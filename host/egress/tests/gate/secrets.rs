@@ -1,0 +1,185 @@
+//! Secrets that a guest knows, and where they may go.
+
+use std::sync::Arc;
+
+use bg_abuse::Attempt;
+use bg_egress::{Decision, EgressError, GateClient, KnownSecret, Mode, Owner, RequestOptions, Rule};
+use bg_identity::Secret;
+use bytes::Bytes;
+use http_body_util::Full;
+
+use crate::requests::Pieces;
+use crate::support::{Server, Setup, budget, request};
+
+const TOKEN: &str = "ya29.a0AfH6_SECRET-x7/Q+z";
+
+/// A token of charms that is for the first of two servers, both of which are granted.
+struct Bound {
+    setup: Setup,
+    own: Server,
+    other: Server,
+}
+
+impl Bound {
+    async fn new() -> Self {
+        let (own, other) = (Server::ok().await, Server::ok().await);
+        let mut setup = Setup::to(&[&own, &other]);
+        setup.owner = Owner::Charms;
+        Self { setup, own, other }
+    }
+
+    fn known(&self, text: &str) -> Vec<KnownSecret> {
+        let own = self.own.origin().parse::<bg_manifest::HttpGrant>().unwrap();
+        let secret = |path: &str, text: &str, origins| KnownSecret {
+            path: path.to_owned(),
+            text: Secret::new(text.to_owned()),
+            origins,
+        };
+        vec![
+            secret("settings.pin", "pin-SECRET-2", None),
+            secret("auth.token", text, Some(Arc::from([own]))),
+            secret("auth.refreshToken", "1//refresh-SECRET-3", Some(Arc::from([]))),
+        ]
+    }
+
+    async fn send(&self, request: http::Request<Full<Bytes>>) -> Result<(), EgressError> {
+        self.send_with(&self.setup.client(), self.known(TOKEN), request).await
+    }
+
+    async fn send_with<B>(
+        &self,
+        client: &GateClient,
+        known: Vec<KnownSecret>,
+        request: http::Request<B>,
+    ) -> Result<(), EgressError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<bg_egress::BoxError>,
+    {
+        client.send(request, &budget(client).with_secrets(known), RequestOptions::default()).await.map(drop)
+    }
+
+    fn post(&self, to: &Server, body: impl Into<Bytes>) -> http::Request<Full<Bytes>> {
+        http::Request::post(to.origin()).body(Full::new(body.into())).unwrap()
+    }
+}
+
+fn denied(result: Result<(), EgressError>, path: &str) -> String {
+    match result {
+        Err(EgressError::Denied { rule: Rule::BoundSecret, message, option }) => {
+            assert!(message.contains(path), "{message}");
+            format!("{message} {option:?}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_token_goes_to_the_origin_that_it_is_for_and_to_no_other_that_is_granted() {
+    let attempt = Attempt::begin("bound-secrets", "a token to another granted origin: in a header, a URL, a body");
+    let bound = Bound::new().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let encoded: String = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let basic = "Basic dXNlcjp5YTI5LmEwQWZINl9TRUNSRVQteDcvUSt6"; // user:TOKEN
+    let parts = |to: &Server| {
+        let origin = to.origin();
+        [
+            request("GET", &origin, &[("authorization", &bearer)]),
+            request("GET", &origin, &[("authorization", basic)]),
+            request("GET", &origin, &[("x-other", &TOKEN.chars().rev().collect::<String>())]),
+            request("GET", &format!("{origin}/?token={encoded}"), &[]),
+            request("GET", &format!("{origin}/{}/x", encoded.replace('%', "%25")), &[]),
+            bound.post(to, format!("{{\"token\": \"{TOKEN}\"}}")),
+            bound.post(to, TOKEN.chars().map(|c| format!("{c},")).collect::<String>()),
+            bound.post(to, TOKEN.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
+        ]
+    };
+    for request in parts(&bound.own) {
+        bound.send(request).await.unwrap();
+    }
+    assert_eq!(bound.own.seen().len(), 8);
+    for request in parts(&bound.other) {
+        let shown = denied(bound.send(request).await, "auth.token");
+        assert!(shown.contains(&bound.own.origin()), "{shown}");
+        let option = format!("--charm-credential auth.token={}", bound.other.origin());
+        assert!(shown.contains(&option) && !shown.contains("SECRET"), "{shown}");
+    }
+    assert_eq!(bound.other.connections(), 0, "nothing was sent");
+    attempt.ended("denied, and named by its path");
+
+    // What carries no secret goes everywhere that is granted, and what is not bound, too.
+    bound.send(bound.post(&bound.other, "nothing")).await.unwrap();
+    bound.send(bound.post(&bound.other, "pin-SECRET-2")).await.unwrap();
+    // A refresh token is for nobody whom a guest can ask.
+    for to in [&bound.own, &bound.other] {
+        let shown = denied(bound.send(bound.post(to, "1//refresh-SECRET-3")).await, "auth.refreshToken");
+        assert!(shown.contains("renews tokens alone"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn no_form_of_a_secret_is_in_the_record_of_a_request() {
+    let attempt = Attempt::begin("bound-secrets", "a URL with a secret in its path, in the log");
+    let bound = Bound::new().await;
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for text in [TOKEN, "pin-SECRET-2", "1//refresh-SECRET-3"] {
+        let plain: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for written in [plain, hex(text), text.chars().rev().collect::<String>().replace('/', "-")] {
+            for origin in [bound.own.origin(), bound.other.origin(), "https://ungranted.example".to_owned()] {
+                let url = format!("{origin}/bot{written}/send");
+                let error = bound.send(request("GET", &url, &[])).await.err().map(|error| error.to_string());
+                assert!(error.is_none_or(|error| !error.contains(&written)));
+            }
+        }
+    }
+    for record in bound.setup.records.all() {
+        let shown = format!("{record:?}");
+        assert_eq!(record.path, "/(secret)", "{shown}");
+        assert!(!shown.contains("SECRET") && !shown.contains(&hex("SECRET")) && !shown.contains("TERCES"), "{shown}");
+    }
+    attempt.ended("its path is left out");
+}
+
+#[tokio::test]
+async fn a_body_is_looked_through_to_its_end_before_anything_is_sent() {
+    let attempt = Attempt::begin("bound-secrets", "a token in pieces of a body, and behind a mebibyte of others");
+    let bound = Bound::new().await;
+    let client = bound.setup.client();
+    let in_pieces = || Pieces::of(&["ya29.a0Af", "H6_SEC", "RET-x7/", "Q+z"]);
+    let to = |server: &Server| http::Request::post(server.origin());
+    let sent = bound.send_with(&client, bound.known(TOKEN), to(&bound.other).body(in_pieces()).unwrap());
+    denied(sent.await, "auth.token");
+    let limit = usize::try_from(bg_egress::HttpLimits::default().request_body_bytes).unwrap();
+    let long = [&vec![b'x'; limit - TOKEN.len()], TOKEN.as_bytes()].concat();
+    denied(bound.send(bound.post(&bound.other, long)).await, "auth.token");
+    assert_eq!(bound.other.connections(), 0);
+    attempt.ended("denied before a byte was sent");
+    // To its own origin, nothing is held back.
+    bound.send_with(&client, bound.known(TOKEN), to(&bound.own).body(in_pieces()).unwrap()).await.unwrap();
+    // What was looked through arrives as it was.
+    let sent = bound.send_with(&client, bound.known(TOKEN), to(&bound.other).body(Pieces::of(&["a", "b"])).unwrap());
+    sent.await.unwrap();
+    let seen = bound.other.seen();
+    assert!(seen[0].ends_with("\r\n\r\nab") && seen[0].to_lowercase().contains("content-length: 2"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_gate_that_only_reports_lets_no_bound_secret_through() {
+    let mut bound = Bound::new().await;
+    bound.setup.gate.mode = Mode::Report;
+    bound.setup.grants.clear();
+    denied(bound.send(bound.post(&bound.other, TOKEN)).await, "auth.token");
+    assert_eq!(bound.setup.records.one().decision, Decision::Denied);
+    assert_eq!(bound.other.connections(), 0);
+}
+
+#[tokio::test]
+async fn short_secrets_are_not_looked_for_and_too_many_close_the_way() {
+    let bound = Bound::new().await;
+    let client = bound.setup.client();
+    let sent = bound.send_with(&client, bound.known("primary"), bound.post(&bound.other, "primary"));
+    sent.await.unwrap();
+    let many = (0..65).flat_map(|number| bound.known(&format!("token-SECRET-{number}"))).collect();
+    let denied = bound.send_with(&client, many, bound.post(&bound.other, "nothing")).await.unwrap_err();
+    assert!(denied.to_string().contains("at most 64"), "{denied}");
+}
