@@ -85,17 +85,18 @@ impl Plan {
         for withheld in std::mem::take(&mut self.withheld) {
             let asked = &withheld.asked;
             let reason = output::printable(&asked.reason);
-            writeln!(terminal, "{} asks for HTTP: {}", self.id(), asked.grant)?;
+            writeln!(terminal, "{} asks for HTTP: {}", self.id(), output::printable(&asked.grant.to_string()))?;
             if !reason.is_empty() {
                 writeln!(terminal, "    {reason}")?;
             }
             if let Some(credential) = &asked.credential {
                 writeln!(
                     terminal,
-                    "    The host adds each charm's token ({credential}); the integration never sees it."
+                    "    The host adds each charm's token ({}); the integration never sees it.",
+                    output::printable(&credential.to_string())
                 )?;
             }
-            write!(terminal, "Grant it for this run? (For good: {}) [y/N] ", withheld.option)?;
+            write!(terminal, "Grant it for this run? (For good: {}) [y/N] ", output::printable(&withheld.option))?;
             terminal.flush()?;
             let mut answer = String::new();
             input.read_line(&mut answer)?;

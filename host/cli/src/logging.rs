@@ -1,9 +1,10 @@
 //! Where log lines go: standard error, so that standard output holds results only. And where spans go, if they do.
 
 use std::fmt::{self, Write as _};
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 
 use anyhow::Context as _;
+use bg_identity::{Lines, pieces, printable_json};
 use tracing::Subscriber;
 use tracing::field::Field;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -46,32 +47,83 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
         LogFormat::Text => layer.with_ansi(std::io::stderr().is_terminal()).fmt_fields(debug_fn(text)).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_writer(|| JsonLines(io::stderr())).boxed(),
     }
 }
 
 /// A field as people read it. What a line's message says already is there for programs alone.
 fn text(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     match field.name() {
-        "message" => write!(Escaping(writer), "{value:?}"),
+        "message" => write!(Printable { out: writer, lines: Lines::Kept }, "{value:?}"),
         "space" | "charm_id" => Ok(()),
-        name if writer.has_ansi_escapes() => write!(writer, " \u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m{value:?}"),
-        name => write!(writer, " {name}={value:?}"),
+        name => {
+            if writer.has_ansi_escapes() {
+                write!(writer, " \u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m")?;
+            } else {
+                write!(writer, " {name}=")?;
+            }
+            write!(Printable { out: writer, lines: Lines::Escaped }, "{value:?}")
+        }
     }
 }
 
-/// Writes no control character but the ends of lines: none of a stranger's text may move the cursor of a terminal.
-struct Escaping<'a, 'w>(&'a mut Writer<'w>);
+/// Writes nothing hidden but, in a message, ends of lines: none of a stranger's text may move the cursor of a terminal. A message's further
+/// lines are moved in, so that none of them passes for a line of its own.
+struct Printable<'a, 'w> {
+    out: &'a mut Writer<'w>,
+    lines: Lines,
+}
 
-impl fmt::Write for Escaping<'_, '_> {
+impl fmt::Write for Printable<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if character.is_control() && !matches!(character, '\n' | '\t') {
-                write!(self.0, "{}", character.escape_default())?;
-            } else {
-                self.0.write_char(character)?;
+        for piece in pieces(text, self.lines) {
+            write!(self.out, "{piece}")?;
+            if piece.is_line_end() {
+                self.out.write_str("    ")?;
             }
         }
         Ok(())
+    }
+}
+
+/// Writes lines of JSON with what is hidden in its texts escaped.
+struct JsonLines<W>(W);
+
+impl<W: io::Write> io::Write for JsonLines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A line comes whole, and a serializer writes UTF-8.
+        match std::str::from_utf8(line) {
+            Ok(text) => self.0.write_all(printable_json(text).as_bytes())?,
+            Err(_) => self.0.write_all(printable_json(&String::from_utf8_lossy(line)).as_bytes())?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_json_has_nothing_hidden_and_means_the_same() {
+        let mut out = Vec::new();
+        JsonLines(&mut out).write_all("{\"a\":\"\u{9b}2J\u{202e}\u{7f}é\"}\n".as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "{\"a\":\"\\u009b2J\\u202e\\u007fé\"}\n");
+    }
+
+    #[test]
+    fn a_message_is_told_from_the_lines_that_it_quotes() {
+        let mut text = String::new();
+        let mut writer = Writer::new(&mut text);
+        let mut printable = Printable { out: &mut writer, lines: Lines::Kept };
+        write!(printable, "failed: a\n2026-01-01T00:00:00Z  INFO all is well\u{1b}[2K\u{202e}\t").unwrap();
+        write!(Printable { out: &mut writer, lines: Lines::Escaped }, "b\nc\u{9b}").unwrap();
+        assert_eq!(text, "failed: a\n    2026-01-01T00:00:00Z  INFO all is well\\u{1b}[2K\\u{202e}\\tb\\nc\\u{9b}");
     }
 }

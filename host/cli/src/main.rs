@@ -43,7 +43,7 @@ use telemetry::Telemetry;
 
 fn main() -> ExitCode {
     restart::hold_hangup_if_anew();
-    let mut cli = Cli::parse();
+    let mut cli = Cli::try_parse().unwrap_or_else(|error| output::exit(&error));
     match &cli.command {
         Command::CompileComponent { options } => return compile::run(options),
         Command::WatchComponents { most, components } => return reload::watch(components, *most),

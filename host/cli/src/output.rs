@@ -1,23 +1,32 @@
 //! What commands print on standard output: results, and nothing else.
+//!
+//! All of it goes through here, and nothing leaves here that moves a terminal's cursor or cannot be seen, whoever wrote it. A caller that
+//! prints a text of strangers within a line of its own makes it [`printable`] first, so that it stays on that line.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
+use bg_identity::{printable_json, printable_lines};
 use bg_poller::UnixMillis;
 use time::OffsetDateTime;
 
 use crate::layout;
 
-/// Writes a line. A closed pipe (`… | head`) ends the output, not the command.
+/// Writes a line, or lines. A closed pipe (`… | head`) ends the output, not the command.
 pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
+    line_if_read(text).map(drop)
 }
 
 /// Writes a line; false if nobody reads any more.
 pub(crate) fn line_if_read(text: impl std::fmt::Display) -> io::Result<bool> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    raw(&printable_lines(&text.to_string()))
+}
+
+/// Writes what this program itself has made, as it is: scripts for shells have tabs, and a screen is cleared by a control sequence. False if
+/// nobody reads any more.
+pub(crate) fn raw(text: &str) -> io::Result<bool> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error),
@@ -52,13 +61,31 @@ pub(crate) fn ago(now: UnixMillis, time: UnixMillis) -> String {
 
 /// Writes pretty JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    Ok(line(serde_json::to_string_pretty(value)?)?)
+    Ok(line(printable_json(&serde_json::to_string_pretty(value)?))?)
+}
+
+/// JSON on one line. For whoever reads it, it is the same with and without escapes, so that it has them also where no terminal shows it.
+pub(crate) fn json_line(value: &impl serde::Serialize) -> serde_json::Result<String> {
+    Ok(printable_json(&serde_json::to_string(value)?).into_owned())
 }
 
 /// Writes an error and its causes on standard error, for people.
 pub(crate) fn error(error: &anyhow::Error) {
     // Where standard error is gone, nobody is left to be told.
     let _ = writeln!(io::stderr().lock(), "error: {}", printable_lines(&format!("{error:#}")));
+}
+
+/// Ends the program with what clap has to say: help, or what is wrong with the arguments, which it quotes.
+pub(crate) fn exit(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    match printable_lines(&text) {
+        // In its colours.
+        Cow::Borrowed(_) => error.exit(),
+        Cow::Owned(text) => {
+            let _ = write!(io::stderr().lock(), "{text}");
+            std::process::exit(error.exit_code())
+        }
+    }
 }
 
 /// Writes lines on standard error, beside what is printed for programs.
@@ -70,23 +97,9 @@ pub(crate) fn note(lines: &[String]) {
     }
 }
 
-/// The same as [`printable`], line by line: an error of ours may have several.
-fn printable_lines(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<_>>().join("\n")
-}
-
-/// Text that may come from strangers, made safe for a terminal: control characters and bidi overrides are escaped.
+/// Text that may come from strangers, on one line that a terminal can show.
 pub(crate) fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || reorders {
-            safe.extend(c.escape_default());
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
+    bg_identity::printable(text).into_owned()
 }
 
 /// Writes a table.
@@ -112,10 +125,5 @@ mod tests {
         ] {
             assert_eq!(time(UnixMillis(millis)), expected);
         }
-    }
-
-    #[test]
-    fn escapes_and_bidi_controls_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}d é"), "a\\u{1b}[31mb\\nc\\u{202e}d é");
     }
 }

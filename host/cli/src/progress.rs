@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
+use crate::output;
+
 /// What takes less was in the cache, or is hardly noticed.
 const NOTICED: Duration = Duration::from_millis(300);
 /// How often the spinner turns.
@@ -23,7 +25,7 @@ pub(crate) async fn show<T>(doing: &str, path: &Path, work: impl Future<Output =
         tracing::info!("{doing} {}", path.display());
         return work.await;
     }
-    let spinner = ProgressBar::new_spinner().with_message(format!("{doing} {}", path.display()));
+    let spinner = ProgressBar::new_spinner().with_message(output::printable(&format!("{doing} {}", path.display())));
     spinner.enable_steady_tick(TURN);
     let done = work.await;
     spinner.finish_and_clear();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bg_identity::printable;
 use http::{Method, StatusCode};
 use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
@@ -123,7 +124,7 @@ impl Audit {
     /// It cannot be read as a URL: what it is instead, up to its query.
     pub(crate) fn unread(&mut self, text: &str) {
         let start = text.split('?').next().unwrap_or_default();
-        self.record.path = cut(&start.escape_default().to_string(), PATH_BYTES);
+        self.record.path = cut(&printable(start), PATH_BYTES);
     }
 
     /// It may go out.
@@ -186,7 +187,7 @@ impl Drop for Audit {
     }
 }
 
-/// Everything here is either ours, or made of printable ASCII: a URL's path and origin, a method, the name of a charm.
+/// Everything here is either ours, or can be shown: a URL's path and origin, a method, the name of a charm.
 fn write(record: &AuditRecord) {
     macro_rules! event {
         ($level:ident) => {
@@ -220,11 +221,11 @@ fn write(record: &AuditRecord) {
     }
 }
 
-/// The first bytes of a text of ASCII.
+/// At most so many bytes of a text.
 fn cut(text: &str, bytes: usize) -> String {
-    match text.get(..bytes) {
-        Some(start) if text.len() > bytes => format!("{start}…"),
-        _ => text.to_owned(),
+    match &text[..text.floor_char_boundary(bytes)] {
+        start if start.len() < text.len() => format!("{start}…"),
+        whole => whole.to_owned(),
     }
 }
 
@@ -236,6 +237,7 @@ mod tests {
     fn long_texts_of_guests_are_cut() {
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abcd", 3), "abc…");
+        assert_eq!(cut("abéd", 3), "ab…");
     }
 
     #[test]

@@ -148,6 +148,8 @@ pub enum Rule {
     Method,
     /// One of the host's own ports.
     OwnPort,
+    /// A header that a guest may not set.
+    Header,
     /// The guest sent its own `Authorization` where the host attaches one.
     OwnAuthorization,
     /// A credential would go over an unprotected connection.
@@ -162,6 +164,7 @@ impl fmt::Display for Rule {
             Self::Grant => "no-grant",
             Self::Method => "method",
             Self::OwnPort => "own-port",
+            Self::Header => "header",
             Self::OwnAuthorization => "own-authorization",
             Self::PlainCredential => "plain-credential",
             Self::BoundSecret => "bound-secret",

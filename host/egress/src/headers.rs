@@ -1,42 +1,18 @@
 //! Which headers may pass, either way.
 
+mod refused;
+
 use http::header::{self, HeaderMap, HeaderName};
 
-use crate::error::{EgressError, Part};
+use crate::error::{EgressError, Part, Rule};
 use crate::limits::HttpLimits;
+use refused::{Sets, sets};
 
 /// The header in which a guest names the charm whose credential it wants. It never leaves the host.
 pub const CHARM_HEADER: HeaderName = HeaderName::from_static("bg-charm");
 
 /// Bytes of a charm's name: a space's DID (56), a slash, a charm ID (128 at most), and some room.
 const CHARM_BYTES: usize = 256;
-
-/// What a guest may not set: it describes the connection (RFC 9110, section 7.6.1, and the older names), which is the
-/// host's, or the message's framing, which hyper writes. `host` comes from the URL alone. `expect` would make the server's
-/// answer depend on a body that waits for it.
-///
-/// And what has servers, or proxies before them, take a request for another one than the grant was checked for: another method, path,
-/// host or client.
-const REFUSED: [HeaderName; 15] = [
-    header::CONNECTION,
-    header::EXPECT,
-    header::HOST,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    header::FORWARDED,
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-rewrite-url"),
-];
-
-/// The same, by how the name begins: everything for and of proxies, and HTTP/2's upgrade from HTTP/1.1.
-const REFUSED_PREFIXES: [&str; 3] = ["proxy-", "x-forwarded-", "http2-"];
 
 /// A request's headers once they have passed.
 #[derive(Debug)]
@@ -83,18 +59,18 @@ pub(crate) fn check(mut headers: HeaderMap, limits: &HttpLimits) -> Result<Check
         });
     }
     for name in headers.keys() {
-        if is_refused(name) {
-            return Err(EgressError::Request(format!("a guest may not set the header {name}")));
+        // Its value is read below.
+        if *name != header::CONTENT_LENGTH
+            && let Some(sets) = sets(name)
+        {
+            let message = format!("a guest may not set the header {name}: {sets}");
+            return Err(EgressError::Denied { rule: Rule::Header, message, option: None });
         }
     }
     let length = content_length(&headers)?;
     // hyper writes it again, from what the body says of itself, which is held to this length.
     headers.remove(header::CONTENT_LENGTH);
     Ok(Checked { headers, length })
-}
-
-fn is_refused(name: &HeaderName) -> bool {
-    REFUSED.contains(name) || REFUSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, EgressError> {
@@ -123,7 +99,8 @@ pub(crate) fn check_response(headers: &mut HeaderMap, limits: &HttpLimits) -> Re
         let limit = limits.response_header_bytes as u64;
         return Err(EgressError::TooLarge { what: Part::ResponseHeaderBytes, limit });
     }
-    let connection: Vec<HeaderName> = headers.keys().filter(|name| is_refused(name)).cloned().collect();
+    let is_connections = |name: &HeaderName| *name != header::CONTENT_LENGTH && sets(name) == Some(Sets::Connection);
+    let connection: Vec<HeaderName> = headers.keys().filter(|name| is_connections(name)).cloned().collect();
     for name in connection {
         headers.remove(name);
     }
@@ -167,15 +144,30 @@ mod tests {
             "HTTP2-Settings",
             "Host",
             "Expect",
-            "X-HTTP-Method-Override",
-            "X-Method-Override",
-            "X-Original-URL",
-            "X-Forwarded-Host",
-            "Forwarded",
         ] {
             let error = check(map(&[(name, "x")]), &HttpLimits::default()).unwrap_err();
-            assert_eq!(error.to_string(), format!("a guest may not set the header {}", name.to_lowercase()));
+            let name = name.to_lowercase();
+            let (expected, rest) = (format!("a guest may not set the header {name}: "), error.to_string());
+            assert!(rest.starts_with(&expected), "{rest}");
+            assert!(matches!(error, EgressError::Denied { rule: Rule::Header, option: None, .. }), "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_would_make_a_request_another_is_refused_and_named() {
+        for (name, sets) in [
+            ("x_http_method_override", "method"),
+            ("X-Original-URL", "path"),
+            ("x.forwarded.host", "client's address"),
+            ("x-host", "host"),
+            ("x_scheme", "scheme"),
+            ("x-webauth-user", "identity"),
+        ] {
+            let error = check(map(&[("accept", "*/*"), (name, "x")]), &HttpLimits::default()).unwrap_err().to_string();
+            assert!(error.contains(&name.to_lowercase()) && error.contains(sets), "{error}");
+        }
+        // What is read as the length of the body by others than hyper.
+        assert!(check(map(&[("content_length", "9")]), &HttpLimits::default()).is_err());
     }
 
     #[test]
@@ -245,6 +237,7 @@ mod tests {
                     "[a-z][a-z0-9-]{0,12}",
                     "proxy-[a-z]{0,6}",
                     "(connection|host|te|trailer|transfer-encoding|upgrade|keep-alive|expect|bg-charm|content-length)",
+                    "x[-_.]?(forwarded|http[-_]method|original[-_.]url|real[-_]ip)[-_.!$]?[a-z]{0,6}",
                 ],
                 0..6,
             ),
@@ -256,7 +249,10 @@ mod tests {
                 && let Ok(checked) = check(headers, &HttpLimits::default())
             {
                 for name in checked.headers.keys() {
-                    prop_assert!(!is_refused(name) && name != CHARM_HEADER && name != header::CONTENT_LENGTH);
+                    prop_assert!(name != CHARM_HEADER && name != header::CONTENT_LENGTH);
+                    // As a CGI server reads it, in whichever spelling.
+                    let folded: HeaderName = name.as_str().replace(['_', '.', '!', '$'], "-").parse().unwrap();
+                    prop_assert!(sets(name).is_none() && sets(&folded).is_none(), "{name}");
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::printable;
+
 /// A text from outside as it may stand in an error message: quoted, control characters escaped, cut after 80 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shown(String);
@@ -20,7 +22,7 @@ impl Shown {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_debug())
+        write!(f, "\"{}\"", printable(&self.0))
     }
 }
 

@@ -13,7 +13,9 @@ use crate::{
 /// Parts that parsers and servers are known to read in more than one way, among harmless ones.
 const PATH_PARTS: &[&str] = &[
     "/", "/", "/", "//", "\\", "..", ".", "%2e", "%2E", "%2e%2e", "%252e", "%2f", "%2F", "%5c", "%252f", ";", ";x=",
-    "%3b", "%00", "%20", "%09", "%c0%ae", "%c0%af", "%ff", "%25", "a", "v1", "V1", "%761", "admin", "?", "é",
+    "%3b", "%00", "%20", "%09", "%c0%ae", "%c0%af", "%ff", "%25", "a", "v1", "V1", "%761", "admin", "?", "é", "％",
+    "2e", "2f", "．", "／", "＼", "；", "‥", "℅", "½", "¥", "%u", "002e", "\u{200b}", "\u{34f}", "\u{3164}", ":",
+    "%3a", "%ef", "%bc", "%8e",
 ];
 
 const HOSTS: &[&str] = &[
@@ -71,46 +73,132 @@ fn grant() -> impl Strategy<Value = HttpGrant> {
         .prop_map(|(methods, scheme, host, path)| format!("{methods}{scheme}://{host}{path}").parse().unwrap())
 }
 
-/// The ways in which servers are known to read a path: decoded not at all, once or twice, with or without what follows a `;`,
-/// and always with `\` as `/`, slashes merged and dots resolved.
-fn readings(path: &str) -> Vec<String> {
-    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let once = decode(path);
-    let twice = decode(&once);
-    let mut readings = Vec::new();
-    for text in [path.to_owned(), once, twice] {
-        for parameters in [true, false] {
-            let mut parts: Vec<&str> = Vec::new();
-            let text = text.replace('\\', "/");
-            for part in text.split('/') {
-                let part = if parameters { part } else { part.split(';').next().unwrap() };
-                match part.trim_matches(|c: char| c.is_whitespace() || c == '\0') {
-                    "" | "." => {}
-                    ".." => {
-                        parts.pop();
+/// What a server may do to a path before it takes its parts.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Decode,
+    /// With `%u002e`, and bytes that are overlong forms of ASCII taken for that.
+    DecodeLeniently,
+    Normalize,
+    /// To a character set of Windows, which takes what looks alike.
+    BestFit,
+    DropHidden,
+    Lowercase,
+    Backslashes,
+    DropParameters,
+    TrimParts,
+}
+
+const STEPS: [Step; 9] = [
+    Step::Decode,
+    Step::DecodeLeniently,
+    Step::Normalize,
+    Step::BestFit,
+    Step::DropHidden,
+    Step::Lowercase,
+    Step::Backslashes,
+    Step::DropParameters,
+    Step::TrimParts,
+];
+
+impl Step {
+    fn of(self, path: &str) -> String {
+        let each = |part: &dyn Fn(&str) -> String| path.split('/').map(part).collect::<Vec<_>>().join("/");
+        match self {
+            Self::Decode => percent_decode_str(path).decode_utf8_lossy().into_owned(),
+            Self::DecodeLeniently => {
+                let wide = ["%u002e", "%U002e", "%u002E", "%U002E"]
+                    .iter()
+                    .fold(path.to_owned(), |path, dot| path.replace(dot, "."));
+                let wide =
+                    ["%u002f", "%U002f", "%u002F", "%U002F"].iter().fold(wide, |path, slash| path.replace(slash, "/"));
+                let bytes: Vec<u8> = percent_decode_str(&wide).collect();
+                let mut ascii = Vec::new();
+                let mut at = 0;
+                while at < bytes.len() {
+                    match bytes[at..] {
+                        [lead @ 0xc0..=0xc1, next @ 0x80..=0xbf, ..] => {
+                            ascii.push((lead & 1) << 6 | next & 0x3f);
+                            at += 2;
+                        }
+                        [0xe0, second @ 0x80..=0x9f, third @ 0x80..=0xbf, ..] if second < 0x82 => {
+                            ascii.push((second & 1) << 6 | third & 0x3f);
+                            at += 3;
+                        }
+                        _ => {
+                            ascii.push(bytes[at]);
+                            at += 1;
+                        }
                     }
-                    _ => parts.push(part),
                 }
+                String::from_utf8_lossy(&ascii).into_owned()
             }
-            readings.push(format!("/{}", parts.join("/")));
+            Self::Normalize => icu_normalizer::ComposingNormalizerBorrowed::new_nfkc().normalize(path).into_owned(),
+            Self::BestFit => path
+                .chars()
+                .map(|c| match c {
+                    // Full width.
+                    '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap(),
+                    '\u{2044}' | '\u{2215}' => '/',
+                    '\u{2216}' | '\u{a5}' | '\u{20a9}' | '\u{ffe5}' | '\u{ffe6}' => '\\',
+                    '\u{2024}' => '.',
+                    other => other,
+                })
+                .collect(),
+            Self::DropHidden => path.chars().filter(|&c| !bg_identity::is_hidden(c)).collect(),
+            Self::Lowercase => path.to_lowercase(),
+            Self::Backslashes => path.replace('\\', "/"),
+            Self::DropParameters => each(&|part| part.split([';', ':']).next().unwrap().to_owned()),
+            Self::TrimParts => each(&|part| {
+                let blank = |c: char| c.is_whitespace() || c == '\0';
+                match part.trim_matches(blank) {
+                    "." | ".." => part.trim_matches(blank).to_owned(),
+                    // As Windows does; `.. .` is `..` there.
+                    other => match other.trim_end_matches(|c: char| blank(c) || c == '.') {
+                        "" if other.starts_with("..") => "..".to_owned(),
+                        rest => rest.to_owned(),
+                    },
+                }
+            }),
         }
     }
-    readings
+}
+
+/// Where a server that has done all it does to a path ends up: slashes merged, dots resolved.
+fn resolved(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn however_a_server_reads_a_path_it_is_within_the_grant(path in path(), prefix in plain_path()) {
+    fn however_a_server_reads_a_path_it_is_within_the_grant(
+        path in path(),
+        prefix in plain_path(),
+        steps in prop::collection::vec(select(&STEPS[..]), 0..6),
+    ) {
         let grant: HttpGrant = format!("https://a.example{prefix}").parse().unwrap();
         // Also for URLs that were not read by `parse_target`, and so had their dots resolved.
         let text = format!("https://a.example{}{path}", prefix.trim_end_matches('/'));
         if let Ok(url) = Url::parse(&text) && grant.matches(&Method::GET, &url).is_ok() {
             let prefix = prefix.trim_end_matches('/');
-            for reading in readings(url.path()) {
-                let within = reading.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-                prop_assert!(within, "{} may be read as {reading}, granted {prefix}", url);
+            let mut reading = url.path().to_owned();
+            for step in [None].into_iter().chain(steps.iter().copied().map(Some)) {
+                reading = step.map_or_else(|| reading.clone(), |step| step.of(&reading));
+                let end = resolved(&Step::Backslashes.of(&reading));
+                let within = end.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+                prop_assert!(within, "{} may be read as {end} after {steps:?}, granted {prefix}", url);
             }
         }
     }

@@ -137,7 +137,7 @@ impl Manifest {
     pub fn from_json(json: &[u8]) -> Result<Self, ManifestError> {
         check_size(json.len())?;
         serde_json::from_slice::<Self>(json)
-            .map_err(|error| ManifestError::Syntax(text::escaped(&error.to_string())))?
+            .map_err(|error| ManifestError::Syntax(bg_identity::printable(&error.to_string()).into_owned()))?
             .checked()
     }
 
@@ -298,7 +298,7 @@ default = "https://gmail.googleapis.com"
     #[test]
     fn an_error_quotes_no_control_characters() {
         let message = Manifest::from_json(br#"{"\u001b[2J\nx\u202e": 1}"#).unwrap_err().to_string();
-        assert!(message.contains("`\\u{1b}[2J\\u{a}x\\u{202e}`"), "{message}");
+        assert!(message.contains("`\\u{1b}[2J\\nx\\u{202e}`"), "{message}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bg_identity::is_hidden;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use percent_encoding::percent_decode_str;
 
 /// A path, and all that is below it. `/v1` is for `/v1` and `/v1/…`; `/v1/` is for `/v1/…` alone; `/` is for everything.
@@ -77,33 +79,46 @@ fn is_clear(path: &str) -> bool {
         && segments.all(|segment| !segment.is_empty() && is_clear_segment(segment))
 }
 
-/// Whether a part of a path stays one, and stays where it is, however often a server decodes it and whether or not it drops
-/// what follows a `;` and blanks at the ends.
+/// Whether a part of a path stays one, and stays where it is, however a server reads it: however often it decodes it, whether it makes
+/// compatible characters one (NFKC) before or after that, drops what cannot be seen, takes `\` for `/`, and drops what follows a `;` or a
+/// `:`, and dots and blanks at the end.
 fn is_clear_segment(segment: &str) -> bool {
+    if !is_well_encoded(segment) {
+        return false;
+    }
     let mut text = segment.to_owned();
     loop {
-        if text.contains(['/', '\\']) || text.chars().any(|c| c.is_control() || is_like_a_dot_or_slash(c)) {
+        // Each turn makes all that a server may make of it so far, and none of these may be in doubt. What is in doubt stays so when it is
+        // normalized or decoded, so that the order in which a server does these is of no matter.
+        let normal = NFKC.normalize(&text).into_owned();
+        if [&text, &normal].into_iter().any(|text| is_in_doubt(text)) {
             return false;
         }
-        // What was encoded twice may be a `%` of the text itself by now.
-        let is_well_encoded = if text == segment { is_well_encoded(&text) } else { !text.contains("%u") };
-        if !is_well_encoded {
-            return false;
-        }
-        let name = text.split(';').next().unwrap_or_default().trim();
-        if name.chars().all(|c| c == '.') {
-            return false;
-        }
-        // Each turn but the last makes it shorter. What is not UTF-8 may be an overlong form of a dot or a slash.
-        match percent_decode_str(&text).decode_utf8() {
+        // What is not UTF-8 may be an overlong form of a dot or a slash.
+        match percent_decode_str(&normal).decode_utf8() {
             Err(_) => return false,
             Ok(decoded) if decoded == text => return true,
+            // Normalized or shorter than before, so that this ends.
             Ok(decoded) => text = decoded.into_owned(),
         }
     }
 }
 
-/// Whether every `%` stands before two hexadecimal digits. Some servers know other forms, such as `%u002e`.
+/// Unicode's normal form in which compatible characters are one: `％` is `%`, and `．` is `.`.
+const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
+
+/// Whether a server may read a text as more than one part of a path, or as one that leads elsewhere.
+fn is_in_doubt(text: &str) -> bool {
+    // Some servers know a form for characters of two bytes, `%u002e`.
+    let has_wide_escape = text.as_bytes().windows(2).any(|pair| pair[0] == b'%' && pair[1].eq_ignore_ascii_case(&b'u'));
+    let name = text.split([';', ':']).next().unwrap_or_default();
+    has_wide_escape
+        || text.contains(['/', '\\'])
+        || text.chars().any(|c| is_hidden(c) || is_like_a_dot_or_slash(c))
+        || name.chars().all(|c| c == '.' || c.is_whitespace())
+}
+
+/// Whether every `%` stands before two hexadecimal digits.
 fn is_well_encoded(text: &str) -> bool {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
     let bytes = text.as_bytes();
@@ -112,13 +127,14 @@ fn is_well_encoded(text: &str) -> bool {
         .all(|at| is_digit(bytes.get(at + 1)) && is_digit(bytes.get(at + 2)))
 }
 
-/// What a server that folds compatible characters, or drops invisible ones, makes a dot or a slash of.
+/// What is no dot or slash in NFKC either, and yet becomes one where a server turns text into an old character set of Windows, which takes
+/// what looks alike ("best fit"); or what is one in such a set, as the yen sign is in Japan's.
 fn is_like_a_dot_or_slash(c: char) -> bool {
     matches!(
         c,
-        '\u{2024}'..='\u{2026}' | '\u{ff0e}' | '\u{fe52}' | '\u{3002}' | '\u{ff61}' // dots
-            | '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{ff0f}' | '\u{ff3c}' | '\u{fe68}' | '\u{29f5}' | '\u{2216}' // slashes
-            | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' // nothing to be seen
+        '\u{3002}' | '\u{ff61}' // dots
+            | '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{29f5}' | '\u{2216}' | '\u{2571}' | '\u{2572}' | '\u{20e5}' // slashes
+            | '\u{337}' | '\u{338}' | '\u{a5}' | '\u{20a9}' // slashes that strike through, the yen and the won
     )
 }
 
@@ -135,13 +151,49 @@ mod tests {
             "/v1/..%ef%bc%8fx",
             "/v1/..%e2%88%95x",
             "/v1/.%e2%80%8b./x",
+            // A percent sign, digits and letters of full width.
+            "/v1/%ef%bc%852e%ef%bc%852e/admin",
+            "/v1/%ef%bc%85%ef%bc%92%ef%bd%85%ef%bc%85%ef%bc%92%ef%bd%85/admin",
+            "/v1/%25ef%25bc%258e%25ef%25bc%258e/admin",
+            "/v1/..%ef%bc%852fx",
+            "/v1/%ef%bc%85%ef%bd%95002e",
+            "/v1/..%ef%bc%9bx/admin",
+            // One and two dots, an ellipsis, the sign for "care of", a small dot, a small backslash.
+            "/v1/%e2%80%a4%e2%80%a4/x",
+            "/v1/%e2%80%a5/x",
+            "/v1/%e2%80%a6/x",
+            "/v1/a%e2%84%85b",
+            "/v1/%ef%b9%92%ef%b9%92/x",
+            "/v1/..%ef%b9%a8x",
+            // What old character sets have in the place of a backslash, and a half with its slash.
+            "/v1/..%c2%a5x",
+            "/v1/..%ef%bf%a6x",
+            "/v1/..%c2%bdx",
+            // Blanks and dots at the end, a stream of a file, invisible letters.
+            "/v1/..%20./x",
+            "/v1/.%c2%a0./x",
+            "/v1/..::$DATA/x",
+            "/v1/..%3a$i30/x",
+            "/v1/.%cd%8f./x",
+            "/v1/.%e3%85%a4./x",
+            "/v1/%U002e%U002e/x",
             "/v1/%zz",
             "/v1/a%",
             "/v1/a%2",
         ] {
             assert!(matches!(prefix("/v1/").check(path), Err(PathMismatch::Ambiguous(_))), "{path}");
         }
-        for path in ["/v1/%c3%bc", "/v1/a%20b", "/v1/%e2%82%ac"] {
+        for path in [
+            "/v1/%c3%bc",
+            "/v1/u%cc%88",
+            "/v1/a%20b",
+            "/v1/%e2%82%ac",
+            "/v1/urn:a:b",
+            "/v1/%e6%97%a5%e6%9c%ac",
+            "/v1/%ef%bc%a1%ef%bd%82",
+            "/v1/%f0%9f%93%a7",
+            "/v1/%ef%ac%81le",
+        ] {
             assert_eq!(prefix("/v1/").check(path), Ok(()), "{path}");
         }
     }

@@ -1,5 +1,6 @@
 //! Texts: of types that are written as text, and of authors, which a terminal and a web page will show.
 
+use bg_identity::first_hidden;
 use serde::{Deserialize, Deserializer, de};
 
 /// Implements serde by `Display` and `FromStr`.
@@ -25,28 +26,10 @@ pub(crate) use text_serde;
 /// Why a text of an author can't be shown, if so. It must not move a terminal's cursor, or make the text around it read
 /// otherwise.
 pub(crate) fn unfit(text: &str, max_chars: usize) -> Option<String> {
-    if let Some(c) = text.chars().find(|&c| c.is_control() || is_hidden(c)) {
+    if let Some(c) = first_hidden(text) {
         return Some(format!("it has the control character U+{:04X}", u32::from(c)));
     }
     (text.chars().count() > max_chars).then(|| format!("it is longer than {max_chars} characters"))
-}
-
-/// A text that may quote an author's, on one line that can be shown.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || is_hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
-    }
-    out
-}
-
-/// The characters by which Unicode overrides the direction of what follows, invisible line ends, and others that cannot be seen.
-fn is_hidden(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 /// A line of text of at most `MAX` characters.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use bg_identity::{Lines, pieces};
 use tracing::{info, warn};
 
 use crate::{OutcomeKind, PollEvent, Summary};
@@ -76,19 +77,9 @@ pub(crate) fn whole_millis(duration: Duration) -> u64 {
 
 /// A text of others' making, so that it can neither start a line of its own nor move the terminal's cursor, nor fill the log.
 pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(MAX_MESSAGE));
-    for (count, character) in text.chars().enumerate() {
-        if count == MAX_MESSAGE {
-            line.push('…');
-            break;
-        }
-        if character.is_control()
-            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
+    let mut line: String = pieces(text, Lines::Escaped).take(MAX_MESSAGE).map(|piece| piece.to_string()).collect();
+    if text.chars().nth(MAX_MESSAGE).is_some() {
+        line.push('…');
     }
     line
 }

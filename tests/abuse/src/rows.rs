@@ -82,6 +82,16 @@ pub const ROWS: &[Row] = &[
         "a charm beside its neighbours in one space: whatever it loops, hoards, floods, throws or links",
         "its own outcome, nothing kept; the neighbours are polled meanwhile",
     ),
+    guest(
+        "terminal",
+        "control characters, bidi and invisible ones in a charm's names, values, keys, logs, errors, file names",
+        "escaped by every command, in the log and in JSON",
+    ),
+    guest(
+        "imports",
+        "imports of files outside a charm's folder: by .., by links, by renaming meanwhile",
+        "refused, unread",
+    ),
     egress(
         "bound-secrets",
         "a charm's token to another granted origin: in headers, URLs and bodies, in every usual form; by another registration",
@@ -110,9 +120,17 @@ pub const ROWS: &[Row] = &[
     ),
     egress("names", "suffix tricks, wildcard and apex", "Denied"),
     egress("ports", "ports absent, 0, 65536, padded, default; IPv6 zones", "refused, or one meaning"),
-    egress("paths", "path prefix tricks", "Denied"),
+    egress(
+        "paths",
+        "path prefix tricks: dots and slashes encoded, doubled, of full width, overlong, with parameters",
+        "Denied",
+    ),
     egress("schemes", "other schemes, upgrade, CONNECT, h2c", "refused"),
-    egress("headers", "header injection, Host, lengths, hop-by-hop and Proxy headers", "refused"),
+    egress(
+        "headers",
+        "header injection, Host, lengths, hop-by-hop and Proxy headers; what sets method, path, host, scheme, client, in every spelling",
+        "refused, and named",
+    ),
     egress("authorization", "an Authorization of the guest's, foreign and doubled bg-charm headers", "refused"),
     egress("echo", "a server that echoes the token", "nothing of it in the log"),
     egress(

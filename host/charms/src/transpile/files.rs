@@ -92,12 +92,24 @@ fn imports_of(file: &str, source: &str) -> Vec<String> {
     found.filter(|source| is_relative(source)).collect()
 }
 
+/// A file that another one may mean by an import.
+#[derive(Clone, Copy, Debug)]
+pub struct Import<'i> {
+    /// Which file imports it, by its path.
+    pub from: &'i str,
+    /// What is written there: `./client`.
+    pub source: &'i str,
+    /// The path that this may mean, relative to the folder of the charm's first file. It may lead out of that, which is for `read` to
+    /// refuse.
+    pub path: &'i str,
+}
+
 /// The further files that a charm is made of: what its first file imports by relative paths, and what those import. `read` answers
-/// the text of a file by its path, or none if there is no such file. What is missing is told by [`transpile`](super::transpile).
+/// the text of a file, or none if there is no such file. What is missing is told by [`transpile`](super::transpile).
 pub fn gather<E>(
     file_name: &str,
     source: &str,
-    mut read: impl FnMut(&str) -> Result<Option<String>, E>,
+    mut read: impl FnMut(Import<'_>) -> Result<Option<String>, E>,
 ) -> Result<BTreeMap<String, String>, E> {
     let mut files = BTreeMap::new();
     let mut open = vec![(file_name.to_owned(), source.to_owned())];
@@ -108,7 +120,7 @@ pub fn gather<E>(
                 continue;
             }
             for path in candidates {
-                if let Some(text) = read(&path)? {
+                if let Some(text) = read(Import { from: &from, source: &import, path: &path })? {
                     open.push((path.clone(), text.clone()));
                     files.insert(path, text);
                     break;
@@ -154,7 +166,7 @@ mod tests {
             ("lib/c.ts", "import x from 'elsewhere'; export const c = 2;"),
             ("other.ts", "export {};"),
         ]);
-        let read = |path: &str| Ok::<_, ()>(disk.get(path).map(|text| (*text).to_owned()));
+        let read = |import: Import<'_>| Ok::<_, ()>(disk.get(import.path).map(|text| (*text).to_owned()));
         let found = gather("main.tsx", "import { a } from './a'; import './gone'; import 'x';", read).unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), ["a.ts", "lib/b.ts", "lib/c.ts"]);
         assert_eq!(gather("main.tsx", "import './a'", |_| Err("no disk")), Err("no disk"));

@@ -32,7 +32,7 @@ use thiserror::Error;
 
 use edits::{Back, Edits, Place, place};
 use exports::Exports;
-pub use files::{MAX_FILES, Sources, gather};
+pub use files::{Import, MAX_FILES, Sources, gather};
 pub use globals::GLOBALS;
 use inspect::Found;
 use source_map::Mapping;

@@ -75,7 +75,7 @@ impl Old {
     fn request(&self, file: &str, inputs: Value) -> DeployRequest {
         let read = |name: &str| std::fs::read_to_string(self.charms.join(name)).unwrap();
         let source = read(file);
-        let files = gather(file, &source, |path| Ok::<_, ()>(Some(read(path)))).unwrap();
+        let files = gather(file, &source, |import| Ok::<_, ()>(Some(read(import.path)))).unwrap();
         let Value::Object(inputs) = inputs else { panic!("{inputs}") };
         DeployRequest { file_name: file.to_owned(), source, files, inputs, charm: None }
     }

@@ -82,7 +82,8 @@ impl Charm {
     pub(crate) async fn fixture(component: &Arc<CharmComponent>, file: &str, inputs: Value, http: GateClient) -> Self {
         let folder = workspace("tests/fixtures");
         let source = std::fs::read_to_string(folder.join(file)).unwrap();
-        let files = gather(file, &source, |path| Ok::<_, ()>(std::fs::read_to_string(folder.join(path)).ok())).unwrap();
+        let files = gather(file, &source, |import| Ok::<_, ()>(std::fs::read_to_string(folder.join(import.path)).ok()))
+            .unwrap();
         let program = transpile_files(&Sources { file_name: file, source: &source, files: &files });
         Self::of_program(component, file, program.unwrap_or_else(|error| panic!("{error}")), &inputs, http)
             .await

@@ -3,6 +3,7 @@
 mod acl;
 mod deploy;
 mod diff;
+mod folder;
 mod logs;
 mod page;
 mod set;
@@ -46,7 +47,7 @@ async fn list(common: &Common, space: &str) -> anyhow::Result<()> {
                 charm.charm.to_string(),
                 output::printable(charm.name.as_deref().unwrap_or("")),
                 output::printable(&charm.file_name),
-                charm.streams.join(" "),
+                output::printable(&charm.streams.join(" ")),
             ]
         })
         .collect();

@@ -55,5 +55,5 @@ pub(crate) fn man(folder: Option<&Path>) -> anyhow::Result<()> {
 }
 
 fn print(text: &[u8]) -> anyhow::Result<()> {
-    Ok(output::line(String::from_utf8_lossy(text).trim_end())?)
+    Ok(output::raw(String::from_utf8_lossy(text).trim_end()).map(drop)?)
 }

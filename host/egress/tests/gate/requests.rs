@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bg_abuse::Attempt;
-use bg_egress::{BoxError, EgressError, Part, RequestOptions};
+use bg_egress::{BoxError, Decision, EgressError, Part, RequestOptions, Rule};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
@@ -160,7 +160,8 @@ async fn headers_of_the_connection_are_refused_before_anything_is_sent() {
         ("expect", "100-continue"),
     ] {
         let error = get(&client, &server.origin(), &[(name, value)]).await.unwrap_err();
-        assert!(matches!(error, EgressError::Request(_)), "{name}: {error}");
+        let is_header = matches!(&error, EgressError::Denied { rule: Rule::Header, .. });
+        assert!(is_header || name == "content-length" && matches!(error, EgressError::Request(_)), "{name}: {error}");
     }
     assert_eq!(server.connections(), 0);
     get(&client, &server.origin(), &[("accept", "text/plain"), ("cookie", "a=b")]).await.unwrap();
@@ -172,6 +173,62 @@ async fn headers_of_the_connection_are_refused_before_anything_is_sent() {
     }
     assert_eq!(seen.matches("host: ").count(), 1, "{seen}");
     attempt.ended("Request");
+}
+
+#[tokio::test]
+async fn no_header_makes_a_request_another_one_in_any_spelling() {
+    let attempt = Attempt::begin("headers", "method, path, host, scheme, client and identity, with _ . and ! for -");
+    let server = Server::ok().await;
+    let setup = Setup::to(&[&server]);
+    let client = setup.client();
+    let names = [
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-envoy-original-path",
+        "script-name",
+        "x-host",
+        "x-original-host",
+        "x-forwarded",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "forwarded",
+        "x-scheme",
+        "true-client-ip",
+        "x-client-ip",
+        "client-ip",
+        "x-real-ip",
+        "cf-connecting-ip",
+        "x-cluster-client-ip",
+        "x-remote-user",
+        "remote-user",
+        "x-webauth-user",
+        "proxy",
+        "x-accel-mapping",
+        "destination",
+        "$wsra",
+        "content-length",
+        "transfer-encoding",
+    ];
+    let spelled = names.iter().flat_map(|name| ["-", "_", ".", "!"].map(|sign| name.replace('-', sign)));
+    let (mut tried, said) = (0, |error: &EgressError| error.to_string());
+    for name in spelled.filter(|name| name != "content-length") {
+        let error = get(&client, &server.origin(), &[(&name, "1")]).await.unwrap_err();
+        assert!(
+            matches!(error, EgressError::Denied { rule: Rule::Header, .. }) && said(&error).contains(&name),
+            "{error}"
+        );
+        tried += 1;
+    }
+    assert_eq!(server.connections(), 0);
+    let records = setup.records.all();
+    assert_eq!(records.len(), tried);
+    for record in records {
+        assert_eq!((record.decision, record.rule.as_str()), (Decision::Denied, "header"));
+        assert!(record.error.is_some_and(|error| error.starts_with("a guest may not set the header ")));
+    }
+    attempt.ended(format!("Header, {tried} of {tried}"));
 }
 
 #[tokio::test]

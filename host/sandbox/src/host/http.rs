@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bg_egress::{CHARM_HEADER, CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Wait};
+use bg_egress::{CHARM_HEADER, CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Rule, Wait};
 use bg_poller::CharmRef;
 use http::HeaderValue;
 use http_body_util::BodyExt;
@@ -91,6 +91,8 @@ impl WasiHttpHooks for Outbound {
 /// What the guest is told. Addresses and options are the operator's to know.
 fn for_guest(error: &EgressError) -> Error {
     match error {
+        // Names what the guest itself sent, and nothing that is the operator's.
+        EgressError::Denied { rule: Rule::Header, message, .. } => Error::InternalError(Some(message.clone())),
         EgressError::Denied { .. } | EgressError::Credential { source: CredentialError::NotItsCharm { .. }, .. } => {
             Error::HttpRequestDenied
         }

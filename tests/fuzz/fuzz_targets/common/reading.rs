@@ -23,14 +23,16 @@ pub fn authority(text: &str) -> Option<Authority<'_>> {
     (!host.contains('@')).then_some(Authority { host, port })
 }
 
-/// The ways in which servers are known to read a path: decoded not at all, once or twice, with or without what follows a
-/// `;`, and always with `\` as `/`, slashes merged and dots resolved.
+/// The ways in which servers are known to read a path: decoded not at all, once or twice, with characters of full width made ASCII or
+/// not, with or without what follows a `;`, and always with `\` as `/`, slashes merged and dots resolved.
 pub fn paths(path: &str) -> Vec<String> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let once = decode(path);
     let twice = decode(&once);
+    let narrow = ascii(&once);
+    let narrow_decoded = decode(&narrow);
     let mut readings = Vec::new();
-    for text in [path.to_owned(), once, twice] {
+    for text in [path.to_owned(), once, ascii(&twice), twice, narrow, ascii(&narrow_decoded), narrow_decoded] {
         for parameters in [true, false] {
             let text = text.replace('\\', "/");
             let mut parts: Vec<&str> = Vec::new();
@@ -48,6 +50,17 @@ pub fn paths(path: &str) -> Vec<String> {
         }
     }
     readings
+}
+
+/// What compatibility makes of characters of full width, and of dots.
+fn ascii(text: &str) -> String {
+    let narrow = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        '\u{2024}' | '\u{fe52}' => '.',
+        '\u{fe68}' => '\\',
+        other => other,
+    };
+    text.chars().map(narrow).collect::<String>().replace('\u{2025}', "..")
 }
 
 /// Whether a path that was read so is `prefix`, or below it.

@@ -52,7 +52,7 @@ pub(super) async fn run(common: &Common, args: &LogsArgs) -> anyhow::Result<()> 
 
 fn shown(entry: &LogEntry, json: bool) -> anyhow::Result<String> {
     if json {
-        return Ok(serde_json::to_string(entry)?);
+        return Ok(output::json_line(entry)?);
     }
     let line = &entry.line;
     Ok(format!("{}  {:<5}  {}", output::time(line.at), line.level, output::printable(&line.text)))

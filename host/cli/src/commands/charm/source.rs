@@ -9,6 +9,7 @@ use bg_charms::transpile::gather;
 use bg_identity::CharmId;
 use serde_json::{Map, Value};
 
+use super::folder::Folder;
 use crate::paths;
 
 /// A charm's source, read from files.
@@ -22,22 +23,20 @@ pub(super) struct Source {
     pub(super) files: Vec<PathBuf>,
 }
 
-/// Reads a charm's source, and what it imports from files beside it. The one place where that is done.
+/// Reads a charm's source, and what it imports from files beside it, or in folders below. The one place where that is done.
 pub(super) fn read(file: &Path) -> anyhow::Result<Source> {
     let text = String::from_utf8(paths::read(file, "the charm's source")?)
         .with_context(|| format!("{} is not UTF-8 text", file.display()))?;
     let file_name = file.file_name().and_then(|name| name.to_str()).context("the file's name is not UTF-8")?;
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = Folder::of(file)?;
     let mut files = vec![file.to_owned()];
-    let further = gather(file_name, &text, |path| {
-        let path = folder.join(path);
-        if !path.is_file() {
-            return Ok(None);
+    let further = gather(file_name, &text, |import| {
+        let text =
+            folder.read(import.path).with_context(|| format!("{} cannot import {:?}", import.from, import.source))?;
+        if text.is_some() {
+            files.push(folder.at(import.path));
         }
-        let text = String::from_utf8(paths::read(&path, "a file that the charm imports")?)
-            .with_context(|| format!("{} is not UTF-8 text", path.display()))?;
-        files.push(path);
-        Ok::<_, anyhow::Error>(Some(text))
+        Ok::<_, anyhow::Error>(text)
     })?;
     Ok(Source { file_name: file_name.to_owned(), text, further, files })
 }

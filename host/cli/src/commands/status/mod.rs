@@ -3,9 +3,9 @@
 mod screen;
 mod seen;
 
-use std::io::{self, Write as _};
 use std::time::Duration;
 
+use bg_identity::printable_lines;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Common, StatusArgs};
@@ -44,13 +44,10 @@ async fn watch(common: &Common) -> anyhow::Result<()> {
             Ok(status) => screen::of(&status, layout::width()),
             Err(error) => format!("{}\n", output::printable(&format!("error: {error:#}"))),
         };
-        let mut stdout = io::stdout().lock();
-        let written = write!(stdout, "{CLEAR}{drawn}\nevery {} s; Ctrl-C ends it\n", AGAIN.as_secs());
-        match written.and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written?,
+        // Of strangers' texts, `screen` has made all printable; what clears the screen is ours.
+        if !output::raw(&format!("{CLEAR}{}\nevery {} s; Ctrl-C ends it", printable_lines(&drawn), AGAIN.as_secs()))? {
+            return Ok(());
         }
-        drop(stdout);
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}
             _ = interrupt.recv() => return Ok(()),

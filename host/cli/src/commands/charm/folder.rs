@@ -1,0 +1,193 @@
+//! The folder that a charm's files are in, out of which none of them leads.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat, openat2};
+use rustix::io::Errno;
+
+/// No charm's file is larger; how large one may be, the transpiler says.
+const FILE_BYTES: u64 = 16 << 20;
+
+/// How a file is opened: a pipe in its place is not waited for.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// A folder that is open: what is read from it lies in it, also if somebody renames folders or sets links meanwhile.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    open: OwnedFd,
+}
+
+impl Folder {
+    /// The folder that a file is in.
+    pub(super) fn of(file: &Path) -> anyhow::Result<Self> {
+        let path = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let open = open(&path, READ | OFlags::DIRECTORY, Mode::empty())
+            .with_context(|| format!("cannot open the folder {}", path.display()))?;
+        Ok(Self { path, open })
+    }
+
+    /// Where a file of it is.
+    pub(super) fn at(&self, path: &str) -> PathBuf {
+        if self.path == Path::new(".") { PathBuf::from(path) } else { self.path.join(path) }
+    }
+
+    /// The text of the file at a path relative to the folder; none if there is no file. Fails if the path leads out of the folder, by
+    /// itself or by a symbolic link; of such a file nothing is read.
+    pub(super) fn read(&self, path: &str) -> anyhow::Result<Option<String>> {
+        let is_within =
+            Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !is_within {
+            return Err(self.outside());
+        }
+        let file = match open_beneath(&self.open, path) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            // Of a link out of it, or of one where none can be followed safely.
+            Err(Errno::XDEV | Errno::LOOP) => return Err(self.outside()),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.at(path).display())),
+        };
+        let kind = file.metadata().with_context(|| format!("cannot read {}", self.at(path).display()))?;
+        if kind.is_dir() {
+            return Ok(None);
+        }
+        if !kind.is_file() {
+            bail!("{} is no file, but a device, a pipe or a socket", self.at(path).display());
+        }
+        let mut bytes = Vec::new();
+        let read = file.take(FILE_BYTES + 1).read_to_end(&mut bytes);
+        read.with_context(|| format!("cannot read {}", self.at(path).display()))?;
+        if bytes.len() as u64 > FILE_BYTES {
+            bail!("{} is longer than {} MiB", self.at(path).display(), FILE_BYTES >> 20);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| anyhow!("{} is not UTF-8 text", self.at(path).display()))?;
+        Ok(Some(text))
+    }
+
+    fn outside(&self) -> anyhow::Error {
+        anyhow!(
+            "that leads out of the charm's folder, {}, by itself or by a symbolic link; a charm imports files that are in the folder of its \
+             first file, or below it: copy the file there",
+            self.path.display()
+        )
+    }
+}
+
+/// Opens a file that the kernel finds below a folder; links are followed as long as they stay there.
+fn open_beneath(folder: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
+    match openat2(folder, path, READ, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS) {
+        // A kernel, or a filter of system calls, that does not know it.
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => open_without_links(folder, path),
+        opened => opened,
+    }
+}
+
+/// The same, step by step, where no link is followed.
+fn open_without_links(folder: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
+    let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let last = parts.next_back().ok_or(Errno::NOENT)?;
+    let mut within = openat(folder, ".", READ | OFlags::DIRECTORY, Mode::empty())?;
+    for part in parts {
+        within = openat(&within, part, READ | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(linked)?;
+    }
+    openat(&within, last, READ | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// A link where a folder is expected is no folder to the kernel.
+fn linked(error: Errno) -> Errno {
+    if error == Errno::NOTDIR { Errno::LOOP } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A folder with files, links that stay in it, and links that do not; and a file outside of it.
+    fn folders() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        std::fs::create_dir_all(at("charm/lib/deep")).unwrap();
+        std::fs::create_dir(at("outside")).unwrap();
+        for (path, text) in
+            [("charm/main.ts", "main"), ("charm/lib/a.ts", "a"), ("outside/secret.ts", "SECRET"), ("up.ts", "SECRET")]
+        {
+            std::fs::write(at(path), text).unwrap();
+        }
+        std::fs::write(at("charm/latin1.ts"), [0xe9]).unwrap();
+        symlink("lib/a.ts", at("charm/inner.ts")).unwrap();
+        symlink("../main.ts", at("charm/lib/up.ts")).unwrap();
+        symlink("../outside/secret.ts", at("charm/linked.ts")).unwrap();
+        symlink(at("outside/secret.ts"), at("charm/absolute.ts")).unwrap();
+        symlink("../outside", at("charm/linked")).unwrap();
+        symlink("/proc/self/cwd", at("charm/magic")).unwrap();
+        symlink("../../up.ts", at("charm/lib/up-up.ts")).unwrap();
+        symlink("loop.ts", at("charm/loop.ts")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at("charm/pipe.ts"), rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
+        dir
+    }
+
+    #[test]
+    fn files_of_the_folder_are_read_and_nothing_else_is() {
+        let dir = folders();
+        let folder = Folder::of(&dir.path().join("charm/main.ts")).unwrap();
+        for (path, expected) in [
+            ("main.ts", Some("main")),
+            ("./lib/a.ts", Some("a")),
+            ("inner.ts", Some("a")),
+            ("lib/up.ts", Some("main")),
+            ("gone.ts", None),
+            ("main.ts/a.ts", None),
+            ("lib", None),
+        ] {
+            assert_eq!(folder.read(path).unwrap().as_deref(), expected, "{path}");
+        }
+        let attempt =
+            bg_abuse::Attempt::begin("imports", "files outside a charm's folder, by .., by links, and by renaming");
+        let outside = [
+            "../up.ts",
+            "lib/../../up.ts",
+            "/etc/passwd",
+            "linked.ts",
+            "absolute.ts",
+            "linked/secret.ts",
+            "lib/up-up.ts",
+            "loop.ts",
+            "magic/Cargo.toml",
+        ];
+        for path in outside {
+            let error = format!("{:#}", folder.read(path).unwrap_err());
+            assert!(error.contains("leads out of the charm's folder") && !error.contains("SECRET"), "{path}: {error}");
+        }
+        for (path, expected) in [("pipe.ts", "is no file"), ("latin1.ts", "is not UTF-8")] {
+            let error = format!("{:#}", folder.read(path).unwrap_err());
+            assert!(error.contains(expected), "{path}: {error}");
+        }
+        // What was opened is read, whatever takes its name meanwhile.
+        std::fs::rename(dir.path().join("charm"), dir.path().join("away")).unwrap();
+        symlink("outside", dir.path().join("charm")).unwrap();
+        assert_eq!(folder.read("lib/a.ts").unwrap().as_deref(), Some("a"));
+        assert_eq!(folder.read("secret.ts").unwrap(), None);
+        attempt.ended(format!("refused, {} of {}", outside.len(), outside.len()));
+    }
+
+    #[test]
+    fn where_the_kernel_does_not_know_it_no_link_is_followed() {
+        let dir = folders();
+        let folder = Folder::of(&dir.path().join("charm/main.ts")).unwrap();
+        assert!(open_without_links(&folder.open, "lib/a.ts").is_ok());
+        assert!(open_without_links(&folder.open, "./main.ts").is_ok());
+        for path in ["linked.ts", "absolute.ts", "linked/secret.ts", "magic/Cargo.toml", "inner.ts", "loop.ts"] {
+            assert_eq!(open_without_links(&folder.open, path).err(), Some(Errno::LOOP), "{path}");
+        }
+        assert_eq!(open_without_links(&folder.open, "gone.ts").err(), Some(Errno::NOENT));
+    }
+}
