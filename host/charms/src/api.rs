@@ -200,6 +200,21 @@ pub struct SetAcl {
     pub level: Option<AccessLevel>,
 }
 
+/// A space to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewSpace {
+    /// Its name, which is the caller's own.
+    #[schemars(length(min = 1, max = 256))]
+    pub name: String,
+}
+
+/// Spaces, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceList {
+    /// The spaces.
+    pub spaces: Vec<crate::SpaceSummary>,
+}
+
 /// The charms of a space, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Charms {

@@ -15,6 +15,7 @@ mod paths;
 mod remote;
 mod spaces;
 mod store;
+mod tenancy;
 mod trace_context;
 pub mod transpile;
 
@@ -24,6 +25,9 @@ pub use local::{Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT};
 pub use lock::{DatabaseLock, Holder, LockError, Role};
 pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount};
 pub use remote::{Probe, RemoteRuntime, ServerTrust, probe, tls_advice};
-pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, Spaces};
+pub use spaces::{
+    CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, SpaceSummary, Spaces,
+};
 pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database};
+pub use tenancy::{Quotas, Reach, Tenancy};
 pub use trace_context::{Propagator, TraceContext};

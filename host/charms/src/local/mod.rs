@@ -1,6 +1,7 @@
 //! The local charm runtime: everything in one SQLite file, handlers in the sandbox.
 
 mod access;
+mod delete;
 mod deploy;
 mod handle;
 mod handlers;
@@ -11,6 +12,7 @@ mod redact;
 mod set;
 mod snapshot;
 mod spaces;
+mod tenants;
 mod trigger;
 mod turns;
 mod update;
@@ -26,7 +28,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bg_identity::{Did, system_space};
+use bg_identity::{Did, is_public_key, system_space};
 use bg_poller::RuntimeError;
 use url::Url;
 
@@ -34,7 +36,7 @@ pub use handle::LocalHandle;
 pub use handlers::Handlers;
 
 use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore};
-use crate::{Acl, Actor};
+use crate::{Acl, Actor, Tenancy};
 
 /// How a local runtime is opened.
 pub struct LocalOptions {
@@ -50,6 +52,8 @@ pub struct LocalOptions {
     pub owner: Option<Did>,
     /// How many runs of each charm are kept. [`RUNS_KEPT`].
     pub runs_kept: u32,
+    /// What strangers may do and keep.
+    pub tenancy: Tenancy,
 }
 
 /// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
@@ -58,7 +62,15 @@ pub const RUNS_KEPT: u32 = 100;
 impl LocalOptions {
     /// The database alone: nothing runs.
     pub fn new(database: PathBuf) -> Self {
-        Self { database, secrets_key: None, handlers: None, oauth_refresh_url: None, owner: None, runs_kept: RUNS_KEPT }
+        Self {
+            database,
+            secrets_key: None,
+            handlers: None,
+            oauth_refresh_url: None,
+            owner: None,
+            runs_kept: RUNS_KEPT,
+            tenancy: Tenancy::default(),
+        }
     }
 }
 
@@ -70,6 +82,8 @@ pub struct LocalRuntime {
     oauth: Option<oauth::Refresher>,
     owner: Option<Did>,
     runs_kept: u32,
+    is_shared: bool,
+    tenants: Arc<tenants::Tenants>,
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     watch: watch::Watch,
@@ -83,8 +97,14 @@ impl LocalRuntime {
         let database = Database::open(&options.database, |tx| {
             sealer.check(tx)?;
             // Nobody has access until `add-admin-charm` grants it.
-            store::spaces::create(tx, &system_space(), &Acl::default())
+            store::spaces::create(tx, &system_space(), &Acl::default())?;
+            match options.tenancy.opens_spaces() {
+                Some(opens) => store::tenants::set_opens_spaces(tx, opens),
+                None => Ok(()),
+            }
         })?;
+        let is_shared = options.tenancy.is_shared();
+        let tenants = tenants::Tenants::new(&options.database, options.tenancy.quotas, options.owner.clone());
         let watch = watch::Watch::new(&database)
             .map_err(|error| OpenError::Unusable { path: options.database.clone(), problem: error.to_string() })?;
         Ok(Self {
@@ -94,14 +114,23 @@ impl LocalRuntime {
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
             owner: options.owner,
             runs_kept: options.runs_kept.max(1),
+            is_shared,
+            tenants: Arc::new(tenants),
             turns: turns::Turns::default(),
             opened: Arc::default(),
             watch,
         })
     }
 
-    /// The runtime, as it is for one caller.
+    /// The runtime, as it is for one caller. On a server that others reach, a key has no rights for being that of a space, and the
+    /// operator's own key is the operator.
     pub fn as_actor(self: &Arc<Self>, actor: Actor) -> LocalHandle {
+        let actor = match actor {
+            Actor::Did(did) if !self.is_shared => Actor::Did(did),
+            Actor::Did(did) if self.owner.as_ref() == Some(&did) && !is_public_key(&did) => Actor::Operator,
+            Actor::Did(did) => Actor::Remote(did),
+            other => other,
+        };
         LocalHandle::new(Arc::clone(self), actor)
     }
 

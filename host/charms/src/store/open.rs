@@ -67,6 +67,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // A charm's source could otherwise make SQLite run what a damaged or planted schema says.
     connection.pragma_update(None, "trusted_schema", false)?;
+    // What is overwritten or deleted, a cell's value or a whole charm, does not stay behind in the file.
+    connection.pragma_update(None, "secure_delete", true)?;
     // A service may write to its own folders only; SQLite's place for what a large sort or statement spills is in none of them.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // More than the number of different statements here, so that each is compiled once a connection.
@@ -166,7 +168,7 @@ mod tests {
             ("text.db", "text.db is not a database of bg-wasm-host: SQLite says"),
             ("folder.db", "it is a folder"),
             ("other.db", "a SQLite database of another program"),
-            ("newer.db", "was made by a newer bg-wasm-host: its format is 99, and this version knows formats up to 4"),
+            ("newer.db", &format!("its format is 99, and this version knows formats up to {}", schema::newest())),
             ("older.db", "its format is 0, which no bg-wasm-host has made"),
             ("odd.db", "its format is -1, which no bg-wasm-host has made"),
             ("cut.db", "cut.db is damaged: SQLite says"),
