@@ -203,8 +203,7 @@ pub struct SetAcl {
 /// A space to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewSpace {
-    /// Its name, which is the caller's own.
-    #[schemars(length(min = 1, max = 256))]
+    /// Its name, which is the caller's own: 1 to 256 bytes without control characters, and none that begins with `did:`.
     pub name: String,
 }
 

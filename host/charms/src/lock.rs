@@ -239,7 +239,8 @@ mod tests {
         let certificate = Some(CertificateDigest::of(b"a"));
         lock.set_url("http://127.0.0.1:8000".into(), certificate).unwrap();
         let url = Some("http://127.0.0.1:8000".into());
-        let holder = Holder { pid: std::process::id(), role: Role::Serve, url, certificate, shared: false, polls: None };
+        let holder =
+            Holder { pid: std::process::id(), role: Role::Serve, url, certificate, shared: false, polls: None };
         assert_eq!(DatabaseLock::holder(&db).unwrap(), Some(holder));
         let error = DatabaseLock::acquire(&db, Role::Run, None).unwrap_err().to_string();
         let expected =

@@ -14,9 +14,7 @@ use bg_charms::{
     Runtime, ServerTrust, SqlitePollStore, Tenancy, TraceContext,
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
-use bg_identity::{
-    DEFAULT_PASSPHRASE, Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity,
-};
+use bg_identity::{DEFAULT_PASSPHRASE, Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
 use bg_sandbox::{
     CallObserver, CharmComponent, Compiler, CompilerCommand, ComponentInfo, Limits, Sandbox, SandboxOptions, World,
 };

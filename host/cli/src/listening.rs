@@ -122,7 +122,11 @@ pub(crate) async fn warn_of_strangers(
     if is_public_key(&connect::operator(common)?.did()) {
         tracing::warn!("{}", public_key());
     }
-    let new = if open_spaces { "anybody may write in new spaces who signs requests (--open-spaces)" } else { "new spaces are their owner's and the service's alone" };
+    let new = if open_spaces {
+        "anybody may write in new spaces who signs requests (--open-spaces)"
+    } else {
+        "new spaces are their owner's and the service's alone"
+    };
     tracing::info!("others reach this server: {new}");
     if let Some((found, fix)) = open_spaces::told(&runtime.as_actor(Actor::Operator).spaces(None).await?) {
         tracing::warn!("{found}; to close it: {fix}");

@@ -9,15 +9,15 @@ const NAMED: usize = 3;
 
 /// Which of these spaces anyone may write to who signs requests, and the command that closes the first of them; none if none is open.
 pub(crate) fn told(spaces: &[SpaceSummary]) -> Option<(String, String)> {
-    let open: Vec<&SpaceSummary> =
-        spaces.iter().filter(|space| space.anyone >= Some(AccessLevel::Write)).collect();
+    let open: Vec<&SpaceSummary> = spaces.iter().filter(|space| space.anyone >= Some(AccessLevel::Write)).collect();
     let first = open.first()?;
     let named: Vec<String> = open.iter().take(NAMED).map(|space| shown(space)).collect();
     let more = match open.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let (count, lets) = if open.len() == 1 { ("one space".to_owned(), "lets") } else { (format!("{} spaces", open.len()), "let") };
+    let (count, lets) =
+        if open.len() == 1 { ("one space".to_owned(), "lets") } else { (format!("{} spaces", open.len()), "let") };
     let found = format!("{count} {lets} anybody write who signs requests, with any key: {}{more}", named.join(", "));
     Some((found, format!("bg-wasm-host charm acl {} --revoke '*'", first.space)))
 }
@@ -44,11 +44,15 @@ mod tests {
         let closed = [space("a", None), space("b", Some(AccessLevel::Read))];
         assert_eq!(told(&closed), None);
         let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| space(name, Some(AccessLevel::Write)));
-        let named = SpaceSummary { name: Some("notes\u{1b}".to_owned()), anyone: Some(AccessLevel::Owner), ..a.clone() };
+        let named =
+            SpaceSummary { name: Some("notes\u{1b}".to_owned()), anyone: Some(AccessLevel::Owner), ..a.clone() };
         let (found, fix) = told(&[named]).unwrap();
         assert_eq!(
             found,
-            format!("one space lets anybody write who signs requests, with any key: {} (notes\\u{{1b}})", space_did("a"))
+            format!(
+                "one space lets anybody write who signs requests, with any key: {} (notes\\u{{1b}})",
+                space_did("a")
+            )
         );
         assert_eq!(fix, format!("bg-wasm-host charm acl {} --revoke '*'", space_did("a")));
         let (found, _) = told(&[closed[0].clone(), a, b, c, d]).unwrap();

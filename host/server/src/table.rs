@@ -74,7 +74,8 @@ fn open() -> Vec<Row> {
                  `{\"error\": \"…\"}`, which its clients look for; only a request to a host name that is not the server's gets a problem.",
             )
             .reads::<RegistrationForm>(REGISTRATION_BODY)
-            .answers::<button::Registered>(),
+            .answers::<button::Registered>()
+            .fails([Quota]),
         Row::new(Method::GET, UPDATER, Access::Pages, button::script)
             .does("getUpdater", "The script of the button, for pages of every origin.")
             .answers_text(button::SCRIPT_TYPE),

@@ -104,7 +104,7 @@ impl LocalRuntime {
             }
         })?;
         let is_shared = options.tenancy.is_shared();
-        let tenants = tenants::Tenants::new(&options.database, options.tenancy.quotas, options.owner.clone());
+        let tenants = tenants::Tenants::new(&options.database, &options.tenancy, options.owner.clone());
         let watch = watch::Watch::new(&database)
             .map_err(|error| OpenError::Unusable { path: options.database.clone(), problem: error.to_string() })?;
         Ok(Self {

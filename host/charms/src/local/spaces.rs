@@ -9,8 +9,8 @@ use super::access;
 use super::handle::LocalHandle;
 use crate::store::{self, Touch};
 use crate::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, SpaceSummary, Spaces,
-    Subject,
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, SpaceSummary,
+    Spaces, Subject,
 };
 
 #[async_trait]

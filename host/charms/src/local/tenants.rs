@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bg_identity::{Did, Identity, SYSTEM_SPACE_NAME, SpaceDid, is_public_key, system_space};
-use bg_poller::RuntimeError;
+use bg_poller::{LogLevel, LogLine, Run, RuntimeError};
 use rusqlite::Transaction;
 
 use super::handle::LocalHandle;
 use super::{LocalRuntime, access};
 use crate::store::tenants::{self, Holding, Listed};
 use crate::store::{self, Failure, Touch, growth};
-use crate::{AccessLevel, Acl, Actor, Quotas, SpaceSummary};
+use crate::{AccessLevel, Acl, Actor, Quotas, SpaceSummary, Subject, Tenancy};
 
 /// The longest name of a space, bytes.
 const NAME_BYTES: usize = 256;
@@ -25,7 +25,11 @@ pub(super) struct Tenants {
     database: PathBuf,
     quotas: Quotas,
     owner: Option<Did>,
+    is_shared: bool,
 }
+
+/// How much is kept of what a failed handler said where its charm's maker may keep no more, bytes.
+const SAID_BYTES: usize = 300;
 
 /// How much room there is for all together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +42,9 @@ enum Room {
 }
 
 impl Tenants {
-    pub(super) fn new(database: &Path, quotas: Quotas, owner: Option<Did>) -> Self {
-        Self { database: database.to_owned(), quotas, owner }
+    pub(super) fn new(database: &Path, tenancy: &Tenancy, owner: Option<Did>) -> Self {
+        let is_shared = tenancy.is_shared();
+        Self { database: database.to_owned(), quotas: tenancy.quotas.clone(), owner, is_shared }
     }
 
     /// The operator, by whichever way, is bounded by the disk alone.
@@ -103,12 +108,7 @@ impl Tenants {
     }
 
     /// Makes a space for the actor, if it is not there.
-    pub(super) fn make_space(
-        &self,
-        tx: &Transaction<'_>,
-        actor: &Actor,
-        space: &SpaceDid,
-    ) -> Result<(), Failure> {
+    pub(super) fn make_space(&self, tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
         if store::spaces::exists(tx, space)? {
             return Ok(());
         }
@@ -170,8 +170,13 @@ impl Tenants {
         }
     }
 
+    /// Whether strangers may have charms in a space, whoever made it.
+    fn is_open_to_others(&self, tx: &Transaction<'_>, space: &SpaceDid) -> Result<bool, Failure> {
+        Ok(self.is_shared && store::spaces::acl(tx, space)?.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
+    }
+
     /// What would be too much if a handler of the charm in that row wrote this, for people. Charms of the operator's spaces are bounded by
-    /// the disk alone; and what does not grow is kept as long as the disk takes it.
+    /// the disk alone, unless others may have charms there; and what does not grow is kept as long as the disk takes it.
     pub(super) fn excess(
         &self,
         tx: &Transaction<'_>,
@@ -179,19 +184,66 @@ impl Tenants {
         space: &SpaceDid,
         writes: &BTreeMap<String, String>,
     ) -> Result<Option<String>, Failure> {
-        let Some(creator) = tenants::holding(tx, space)?.creator else { return Ok(None) };
+        let creator = tenants::holding(tx, space)?.creator;
+        if creator.is_none() && !self.is_open_to_others(tx, space)? {
+            return Ok(None);
+        }
         let grows = growth(tx, row, writes)?;
         if grows <= 0 {
             return Ok(None);
         }
-        let (_, bytes) = tenants::kept_by(tx, &creator)?;
-        if let Some(excess) = self.excess_of(&creator, bytes.saturating_add_signed(grows)) {
-            return Ok(Some(excess));
+        if let Some(creator) = creator {
+            let (_, bytes) = tenants::kept_by(tx, &creator)?;
+            if let Some(excess) = self.excess_of(&creator, bytes.saturating_add_signed(grows)) {
+                return Ok(Some(excess));
+            }
         }
         Ok(match self.room(tx)? {
             Room::Exhausted(why) if grows > SLACK => Some(format!("a charm may not grow now: {why}")),
             _ => None,
         })
+    }
+
+    /// Leaves out what a handler said where its charm's maker may keep no more: logs and histories are bounded for each charm, and there may be
+    /// many charms.
+    pub(super) fn trim(
+        &self,
+        tx: &Transaction<'_>,
+        space: &SpaceDid,
+        run: &mut Run,
+        log: &mut Vec<LogLine>,
+    ) -> Result<(), Failure> {
+        let creator = tenants::holding(tx, space)?.creator;
+        if creator.is_none() && !self.is_open_to_others(tx, space)? {
+            return Ok(());
+        }
+        let texts =
+            log.iter().map(|line| line.text.len()).chain([&run.outcome.message, &run.outcome.stack].map(length));
+        let said = texts.fold(0_u64, |sum, len| sum.saturating_add(len as u64));
+        let excess = match creator {
+            Some(creator) => {
+                let (_, bytes) = tenants::kept_by(tx, &creator)?;
+                self.excess_of(&creator, bytes.saturating_add(said))
+            }
+            None => None,
+        };
+        let full = match excess {
+            Some(excess) => Some(excess),
+            None => match self.room(tx)? {
+                Room::Exhausted(why) => Some(why),
+                Room::Plenty | Room::Low(_) => None,
+            },
+        };
+        let Some(why) = full else { return Ok(()) };
+        if let Some(last) = log.last().map(|line| line.at) {
+            let text = format!("{} lines were not kept: {why}", log.len());
+            *log = vec![LogLine { at: last, level: LogLevel::Warn, text }];
+        }
+        run.outcome.stack = None;
+        if let Some(message) = &mut run.outcome.message {
+            message.truncate(message.floor_char_boundary(SAID_BYTES));
+        }
+        Ok(())
     }
 
     fn excess_of(&self, creator: &str, bytes: u64) -> Option<String> {
@@ -218,6 +270,10 @@ impl Tenants {
         }
         refused(format!("{maker} would have made {spaces} spaces, and one key may make {most} (--max-spaces)"))
     }
+}
+
+fn length(text: &Option<String>) -> usize {
+    text.as_ref().map_or(0, String::len)
 }
 
 fn refused<T>(what: String) -> Result<T, Failure> {

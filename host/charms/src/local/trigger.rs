@@ -134,7 +134,7 @@ fn keep(
     finished: Finished,
     runs_kept: u32,
 ) -> Result<Option<Outcome>, Failure> {
-    let Finished { mut run, writes, log } = finished;
+    let Finished { mut run, writes, mut log } = finished;
     if !store::charms::is_there(tx, charm.row)? {
         // It was deleted while the handler ran; one that was deployed since is another.
         return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
@@ -156,6 +156,7 @@ fn keep(
     if !run.outcome.is_success() {
         run.outcome = redact(run.outcome, &cells.secrets()?);
     }
+    tenants.trim(tx, &charm.summary.charm.space, &mut run, &mut log)?;
     store::runs::add(tx, charm.row, &run, runs_kept)?;
     logs::keep(tx, &cells, charm.row, log)?;
     store::registrations::note_run(tx, charm.row, &run)?;
@@ -176,14 +177,22 @@ mod tests {
         for writes in [CellWrites::new(), CellWrites::from([("log".to_owned(), "\"late\"".to_owned())])] {
             let home = Home::new().await;
             let charm = home.deploy(json!({})).await;
-            let attempt = bg_abuse::Attempt::begin("deleted", format!("a handler that ends later and writes {} cells", writes.len()));
+            let attempt = bg_abuse::Attempt::begin(
+                "deleted",
+                format!("a handler that ends later and writes {} cells", writes.len()),
+            );
             let begun = home.runtime.begin(&Actor::Operator, &charm, "append").await.unwrap();
             home.operator().delete(&charm).await.unwrap();
             // The very same charm once more, and another in its place.
             assert_eq!(home.deploy(json!({})).await, charm);
             let other = home.deploy(json!({"other": 1})).await;
             let outcome = Outcome::success();
-            let run = Run { charm: charm.clone(), started_at: UnixMillis::now(), duration: std::time::Duration::ZERO, outcome };
+            let run = Run {
+                charm: charm.clone(),
+                started_at: UnixMillis::now(),
+                duration: std::time::Duration::ZERO,
+                outcome,
+            };
             let finished = Finished { run, writes, log: Vec::new() };
             let kept = home.runtime.keep(&begun.charm, finished).await;
             assert_eq!(kept, Err(RuntimeError::NotFound(charm.clone())));

@@ -11,7 +11,7 @@ use super::error::is_full;
 use super::schema::{self, Found};
 
 /// How long a statement waits for another process to finish a transaction. Ours take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connection that writes; creates and migrates the file if need be.
 pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {

@@ -361,6 +361,11 @@ mod tests {
             .unwrap();
         let texts = ["Success", "Trapped: unreachable"].map(str::to_owned);
         assert_eq!(counted, (texts, [2, 2, 1, i64::from(u32::MAX) + 2]));
+        let holding = migrated.query_row("SELECT creator, charms, bytes FROM holdings", [], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, [row.get::<_, i64>(1)?, row.get(2)?]))
+        });
+        // The texts of the charm, of two cells, two runs and a line, and 64 for each of the six.
+        assert_eq!(holding.unwrap(), (None, [1, 26 + 7 + 6 + 11 + 1 + 6 * 64]));
         drop(migrated);
         // Once more, and nothing is done again.
         assert_eq!(content(&open::writer(&path).unwrap()), before);

@@ -129,8 +129,12 @@ pub(crate) fn name(
 ) -> Result<(), Failure> {
     let space = SpaceDid::from(key.did());
     let sealed = sealer.seal(tx, &place_of_key(&space), KEY, &key.to_pem())?;
-    tx.prepare_cached("INSERT INTO space_names (owner, name, space, key) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((owner, name, space.as_str(), sealed))?;
+    tx.prepare_cached("INSERT INTO space_names (owner, name, space, key) VALUES (?1, ?2, ?3, ?4)")?.execute((
+        owner,
+        name,
+        space.as_str(),
+        sealed,
+    ))?;
     Ok(())
 }
 
@@ -182,7 +186,8 @@ mod tests {
         all
     }
 
-    const CHARM: &str = "INSERT INTO charms (row, space, id, file_name, source, module, name, streams, secrets, created_at, updated_at)
+    const CHARM: &str =
+        "INSERT INTO charms (row, space, id, file_name, source, module, name, streams, secrets, created_at, updated_at)
         VALUES (?1, ?2, ?3, 'é.tsx', 'source é', 'module', ?4, '[]', '[]', 0, 0)";
 
     #[test]
@@ -217,7 +222,9 @@ mod tests {
         connection.execute("DELETE FROM charms WHERE row = 3", []).unwrap();
         check(&connection);
         let left = |table: &str| -> i64 {
-            connection.query_row(&format!("SELECT count(*) FROM {table} WHERE charm = 3"), [], |row| row.get(0)).unwrap()
+            connection
+                .query_row(&format!("SELECT count(*) FROM {table} WHERE charm = 3"), [], |row| row.get(0))
+                .unwrap()
         };
         assert_eq!(["cells", "logs", "runs", "registrations"].map(left), [0; 4]);
         connection.execute("DELETE FROM charms", []).unwrap();

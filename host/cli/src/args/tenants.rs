@@ -12,7 +12,7 @@ use super::ServerArgs;
 /// What others may keep.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(crate) struct TenantArgs {
-    /// Let anyone who signs requests write in new spaces, also where others reach the server; as it is, on loopback, in any case
+    /// Let anyone who signs requests write in new spaces, even on a server that others reach; on loopback, this is always so
     #[arg(long)]
     pub(crate) open_spaces: bool,
 
@@ -96,7 +96,9 @@ impl FromStr for Size {
         let (number, unit) = text.split_at(split);
         let shift = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, shift)| shift);
         let size = number.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
-        size.map(Self).ok_or_else(|| format!("`{text}` is not a number of bytes: a number, or one with KiB, MiB, GiB or TiB, such as 64MiB"))
+        size.map(Self).ok_or_else(|| {
+            format!("`{text}` is not a number of bytes: a number, or one with KiB, MiB, GiB or TiB, such as 64MiB")
+        })
     }
 }
 
@@ -120,7 +122,8 @@ mod tests {
     fn a_server_is_reached_by_others_at_an_address_by_a_proxy_or_by_a_name() {
         let of = |listen: &str, hosts: &[&str], behind_proxy| {
             let allow_host = hosts.iter().map(|&host| host.to_owned()).collect();
-            ServerArgs { allow_host, behind_proxy, ..ServerArgs::default() }.is_reached_by_others(listen.parse().unwrap())
+            ServerArgs { allow_host, behind_proxy, ..ServerArgs::default() }
+                .is_reached_by_others(listen.parse().unwrap())
         };
         for (listen, hosts, behind_proxy, reached) in [
             ("127.0.0.1:8000", &[][..], false, false),
@@ -155,7 +158,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_they_are_written() {
-        for (text, bytes) in [("0", 0), ("1000", 1000), ("4KiB", 4096), ("64MiB", 64 << 20), ("3GiB", 3 << 30), ("2TiB", 2 << 40)] {
+        for (text, bytes) in
+            [("0", 0), ("1000", 1000), ("4KiB", 4096), ("64MiB", 64 << 20), ("3GiB", 3 << 30), ("2TiB", 2 << 40)]
+        {
             let size: Size = text.parse().unwrap();
             assert_eq!((size.0, size.to_string().as_str()), (bytes, text));
         }

@@ -1,8 +1,8 @@
 //! `space …`: spaces whose key is random, and the list of all.
 
+use anyhow::Context as _;
 use bg_charms::{AccessLevel, Runtime};
 use bg_identity::{SpaceDid, space_did};
-use anyhow::Context as _;
 
 use crate::args::{Common, SpaceCommand};
 use crate::{connect, output};
@@ -21,7 +21,10 @@ async fn new(common: &Common, name: &str) -> anyhow::Result<()> {
     output::line(&made.space)?;
     let mut lines = vec![format!("deploy into it: bg-wasm-host charm deploy FILE --space {}", made.space)];
     if made.anyone >= Some(AccessLevel::Write) {
-        lines.push(format!("anybody who signs requests may write in it; to close it: bg-wasm-host charm acl {} --revoke '*'", made.space));
+        lines.push(format!(
+            "anybody who signs requests may write in it; to close it: bg-wasm-host charm acl {} --revoke '*'",
+            made.space
+        ));
     }
     output::note(&lines);
     Ok(())

@@ -131,7 +131,10 @@ async fn ask<T: Template>(charm: &CharmRef, operator: &Operator, of: impl FnOnce
     match operator.handle.overview_of(charm).await {
         Ok(Some(row)) => {
             let name = row.name.unwrap_or_else(|| bg_identity::short(charm.charm.as_str()));
-            page::html(StatusCode::OK, &of([name, link::charm(charm), charm.space.to_string(), charm.charm.to_string()]))
+            page::html(
+                StatusCode::OK,
+                &of([name, link::charm(charm), charm.space.to_string(), charm.charm.to_string()]),
+            )
         }
         Ok(None) => not_registered(charm),
         Err(error) => page::failed(&error),

@@ -37,13 +37,16 @@ async fn nothing_of_a_deleted_charm_stays_and_all_of_its_neighbours() {
         home.operator().register(&charm, &gmail()).await.unwrap();
         charms.push(charm);
     }
-    let states: Vec<PollState> = charms.iter().map(|charm| PollState {
-        charm: charm.clone(),
-        next_due: UnixMillis(1),
-        failures: 1,
-        disabled_at: UnixMillis(0),
-        updated_at: UnixMillis(1),
-    }).collect();
+    let states: Vec<PollState> = charms
+        .iter()
+        .map(|charm| PollState {
+            charm: charm.clone(),
+            next_due: UnixMillis(1),
+            failures: 1,
+            disabled_at: UnixMillis(0),
+            updated_at: UnixMillis(1),
+        })
+        .collect();
     let poll_store = home.runtime.poll_store();
     poll_store.save(&states).await.unwrap();
     // Values that lie within pages, fill some, and are overwritten; of all charms by turns, so that they share pages.

@@ -57,7 +57,9 @@ async fn a_new_space_is_its_makers_and_the_services_where_others_reach_the_serve
     assert_eq!(home.operator().acl(&space()).await.unwrap(), expected);
 
     let space_key = home.runtime.as_actor(Actor::Did(space().did().clone()));
-    for (who, handle) in [("a stranger", home.signed("eve")), ("who knows its name", space_key), ("who watches", home.signed("watcher"))] {
+    for (who, handle) in
+        [("a stranger", home.signed("eve")), ("who knows its name", space_key), ("who watches", home.signed("watcher"))]
+    {
         let attempt = Attempt::begin("tenants", format!("{who} in a space of another's"));
         assert!(is_refused(handle.open(&charm).await) && is_refused(handle.show(&charm).await));
         assert!(is_refused(handle.trigger(&charm, "append", &json!({})).await));
@@ -176,8 +178,20 @@ async fn what_a_key_keeps_in_all_its_spaces_is_bounded_and_what_is_there_is_poll
     let mut large = source("2.js", json!({}));
     large.source = format!("// {}\n{}", "x".repeat(30_000), large.source);
     over(ann.deploy(&space_did("1"), &large).await, "--max-signer-bytes");
-    over(ann.deploy(&space_did("0"), &crate::DeployRequest { charm: Some(first.charm.clone()), ..large }).await, "--max-signer-bytes");
+    over(
+        ann.deploy(&space_did("0"), &crate::DeployRequest { charm: Some(first.charm.clone()), ..large }).await,
+        "--max-signer-bytes",
+    );
     attempt.ended("LimitExceeded, Quota");
+    // What it logs is not kept beyond that, and it is polled all the same.
+    for _ in 0..5 {
+        assert!(update(&home.operator(), &first, 10_000).await.is_success());
+    }
+    let kept: u64 = ann.spaces(None).await.unwrap().iter().map(|space| space.bytes).sum();
+    assert!(kept < 45_000, "{kept}");
+    let query = crate::LogQuery { after: None, limit: 1, wait: false };
+    let line = ann.logs(&first, query).await.unwrap().remove(0).line.text;
+    assert!(line.starts_with("1 lines were not kept: ") && line.contains("--max-signer-bytes"), "{line}");
     // What does not grow goes on: a poll, and a smaller value.
     assert!(update(&home.operator(), &first, 10_000).await.is_success());
     ann.set(&first, &set(100)).await.unwrap();
@@ -198,6 +212,17 @@ async fn strangers_together_fill_an_open_space_of_the_operators_as_far_as_one_co
     home.signed("eve").set(&charm, &set(10_000)).await.unwrap();
     over(home.signed("zoe").set(&charm, &set(20_000)).await, "--max-signer-bytes");
     home.operator().set(&charm, &set(20_000)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_charm_in_an_open_space_of_the_operators_does_not_take_the_rest_of_the_disk() {
+    let quotas = Quotas { free_disk: u64::MAX, ..Quotas::default() };
+    let home = home(Reach::Others { open_spaces: true }, quotas).await;
+    let charm = deploy(&home.operator(), &space(), 0).await.unwrap();
+    assert_eq!(update(&home.signed("eve"), &charm, 20_000).await.kind, OutcomeKind::LimitExceeded);
+    // Closed, it is the operator's alone.
+    home.operator().set_acl(&space(), &Subject::Anyone, None).await.unwrap();
+    assert!(update(&home.operator(), &charm, 20_000).await.is_success());
 }
 
 #[tokio::test]
@@ -262,7 +287,11 @@ async fn a_named_space_has_a_key_of_its_own_and_its_name_leads_only_its_maker_th
     assert_eq!(eve.spaces(Some("notes")).await.unwrap(), []);
     let theirs = eve.new_space("notes").await.unwrap();
     assert_ne!(theirs.space, made.space);
-    assert_eq!(home.operator().spaces(Some("notes")).await.unwrap(), [], "nobody leads the operator elsewhere by a name");
+    assert_eq!(
+        home.operator().spaces(Some("notes")).await.unwrap(),
+        [],
+        "nobody leads the operator elsewhere by a name"
+    );
     assert_eq!(home.runtime.as_actor(Actor::Anonymous).spaces(Some("notes")).await.unwrap(), []);
     attempt.ended("leads nowhere");
     let again = ann.new_space("notes").await.unwrap_err();

@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn only_a_yes_is_one() {
-        for (answer, expected) in [("y\n", true), ("yes\n", true), ("", false), ("\n", false), ("n\n", false), ("yep\n", false)] {
+        for (answer, expected) in
+            [("y\n", true), ("yes\n", true), ("", false), ("\n", false), ("n\n", false), ("yep\n", false)]
+        {
             let mut asked = Vec::new();
             assert_eq!(confirmed("Delete? ", &mut answer.as_bytes(), &mut asked).unwrap(), expected, "{answer:?}");
             assert_eq!(asked, b"Delete? ");
