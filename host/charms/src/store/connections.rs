@@ -211,6 +211,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_log_is_emptied_once_readers_let_it_and_writes_go_on_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&dir.path().join("a.db"), |_| Ok(())).unwrap());
+        database.write(insert).await.unwrap();
+        let reader = database.further_reader().unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        let seen: i64 = reader.query_row("SELECT count(*) FROM spaces", [], |row| row.get(0)).unwrap();
+        database.write(insert).await.unwrap();
+        let forgetting = tokio::spawn({
+            let database = Arc::clone(&database);
+            async move { database.forget_log().await }
+        });
+        database.write(insert).await.unwrap();
+        assert!(!forgetting.is_finished());
+        reader.execute_batch("COMMIT").unwrap();
+        forgetting.await.unwrap();
+        assert_eq!((seen, spaces(&database).await), (1, 3));
+        assert_eq!(dir.path().join("a.db-wal").metadata().unwrap().len(), 0);
+    }
+
+    #[tokio::test]
     async fn an_error_names_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let database = Database::open(&dir.path().join("a.db"), |_| Ok(())).unwrap();
