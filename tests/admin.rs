@@ -133,6 +133,13 @@ fn the_list_is_kept_up_to_date_and_a_registration_is_controlled_from_it() {
     browser.wait_for_text("Removed; it is polled no more.");
     browser.wait_for_text("No charm is registered yet.");
     assert_eq!(host.command(["list"]).unwrap().success().unwrap().stdout.lines().count(), 1);
+    register(host, &charm, "my-test");
+    browser.wait("the charm again", |browser| browser.text().contains("Counter"));
+    browser.go(&format!("{}/charms/{charm}/delete", desk.url));
+    browser.wait_for_text("Delete Counter?");
+    browser.click(".danger");
+    browser.wait_for_text("Deleted, with all that belonged to it.");
+    host.command(["charm", "show", &charm]).unwrap().failure().unwrap();
     // A page whose server is gone does not look as if it were up to date.
     let Desk { browser, service, .. } = desk;
     assert_eq!(browser.text_of("#live"), "Live");

@@ -144,7 +144,7 @@ fn a_service_goes_on_where_there_is_nothing_to_take_or_it_cannot_be_taken() {
 
 #[test]
 fn a_server_takes_its_configuration_anew_but_for_its_address() {
-    let host = host();
+    let host = host().env("OPERATOR_PASS", "the operator's own");
     let config = file(&host, "listen = \"127.0.0.1:0\"\n");
     let mut server = host.spawn(["serve", "--config", "etc/service.toml"]).unwrap();
     let pid = server.pid();

@@ -38,6 +38,7 @@ mod reloading;
 mod runtime;
 mod shell;
 mod status;
+mod tenants;
 mod terminal;
 mod tls;
 mod traces;

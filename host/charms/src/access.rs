@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use bg_identity::{Did, ParseDidError, SpaceDid, system_space};
+use bg_identity::{Did, ParseDidError, SpaceDid, is_public_key, system_space};
 use bg_poller::RuntimeError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -17,6 +17,9 @@ pub enum Actor {
     Operator,
     /// Whoever proved to hold this key.
     Did(Did),
+    /// Whoever proved to hold this key, on a server that others reach: it has what access lists give it, and nothing for being the key
+    /// of a space, which may be made from a name that others know, or of the public passphrase.
+    Remote(Did),
     /// Anybody. May register charms, as the original allows, and nothing else.
     Anonymous,
 }
@@ -126,6 +129,14 @@ impl JsonSchema for Subject {
 pub struct Acl(pub BTreeMap<Subject, AccessLevel>);
 
 impl Acl {
+    /// The list of a new space that is its creator's, and those keys' which may write to it: the service's.
+    pub fn of_private_space(creator: Option<&Did>, service: impl IntoIterator<Item = Did>) -> Self {
+        let service = service.into_iter().map(|did| (Subject::Did(did), AccessLevel::Write));
+        let creator = creator.map(|did| (Subject::Did(did.clone()), AccessLevel::Owner));
+        // The creator's comes last, and is what counts.
+        Self(service.chain(creator).collect())
+    }
+
     /// The list of a new space: its creator owns it, and anyone who signs requests may write.
     pub fn of_new_space(creator: Option<&Did>) -> Self {
         let creator = creator.map(|did| (Subject::Did(did.clone()), AccessLevel::Owner));
@@ -140,13 +151,22 @@ impl Acl {
         self.0.get(&Subject::Anyone).max(self.0.get(&Subject::Did(did.clone()))).copied()
     }
 
+    /// What an actor may do in `space`, whose list this is.
+    pub fn level_of(&self, space: &SpaceDid, actor: &Actor) -> Option<AccessLevel> {
+        match actor {
+            Actor::Operator => Some(AccessLevel::Owner),
+            Actor::Did(did) => self.level(space, did),
+            Actor::Remote(did) => {
+                let own = if is_public_key(did) { None } else { self.0.get(&Subject::Did(did.clone())) };
+                self.0.get(&Subject::Anyone).max(own).copied()
+            }
+            Actor::Anonymous => None,
+        }
+    }
+
     /// Fails unless `actor` has at least `needed` in `space`, whose list this is.
     pub(crate) fn check(&self, space: &SpaceDid, actor: &Actor, needed: AccessLevel) -> Result<(), RuntimeError> {
-        let level = match actor {
-            Actor::Operator => return Ok(()),
-            Actor::Did(did) => self.level(space, did),
-            Actor::Anonymous => None,
-        };
+        let level = self.level_of(space, actor);
         if level >= Some(needed) {
             return Ok(());
         }
@@ -166,10 +186,18 @@ fn refusal(space: &SpaceDid, actor: &Actor, level: Option<AccessLevel>, needed: 
         Actor::Operator | Actor::Anonymous => {
             format!("{space_text}: an unsigned request has no access; sign it with a key that has {needed} access")
         }
+        Actor::Remote(did) if is_public_key(did) => format!(
+            "{space_text}: {did} is the key of the public passphrase, which has no rights of its own on a server that others reach; give \
+             the server and this command a key of your own (`bg-wasm-host identity new FILE`, then --identity FILE)"
+        ),
+        Actor::Remote(did) if is_system => format!(
+            "{space_text}: {did} {lacks}; use the key that the server has (IDENTITY or OPERATOR_PASS), or have its operator grant it: \
+             bg-wasm-host charm acl {space} --grant {did}=WRITE"
+        ),
         Actor::Did(did) if is_system => format!(
             "{space_text}: {did} {lacks}; run `bg-wasm-host add-admin-charm` with the same IDENTITY or OPERATOR_PASS to grant it"
         ),
-        Actor::Did(did) => {
+        Actor::Did(did) | Actor::Remote(did) => {
             format!("{space_text}: {did} {lacks}; an owner of the space can grant it in the space's access list")
         }
     }
@@ -192,6 +220,7 @@ mod tests {
         let entry = |name: &str, level| (Subject::Did(did(name)), level);
         let acl = Acl([entry("ann", Owner), entry("ben", Read), (Subject::Anyone, Write)].into());
         let private = Acl([entry("ann", Owner), entry("ben", Read)].into());
+        let public = Acl([entry("implicit trust", Owner), (Subject::Anyone, Read)].into());
         let signed = |name: &str| Actor::Did(did(name));
         let cases = [
             (&acl, Actor::Operator, Some(Owner)),
@@ -206,6 +235,11 @@ mod tests {
             (&private, Actor::Operator, Some(Owner)),
             (&private, Actor::Anonymous, None),
             (&private, Actor::Did(space.did().clone()), Some(Owner)),
+            (&acl, Actor::Remote(did("ann")), Some(Owner)),
+            (&acl, Actor::Remote(space.did().clone()), Some(Write)),
+            (&private, Actor::Remote(space.did().clone()), None),
+            (&public, Actor::Remote(did("implicit trust")), Some(Read)),
+            (&public, Actor::Did(did("implicit trust")), Some(Owner)),
         ];
         for (acl, actor, expected) in cases {
             for needed in AccessLevel::ALL {

@@ -200,6 +200,20 @@ pub struct SetAcl {
     pub level: Option<AccessLevel>,
 }
 
+/// A space to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewSpace {
+    /// Its name, which is the caller's own: 1 to 256 bytes without control characters, and none that begins with `did:`.
+    pub name: String,
+}
+
+/// Spaces, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceList {
+    /// The spaces.
+    pub spaces: Vec<crate::SpaceSummary>,
+}
+
 /// The charms of a space, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Charms {

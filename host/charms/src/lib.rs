@@ -18,6 +18,7 @@ mod secret_names;
 mod secret_rule;
 mod spaces;
 mod store;
+mod tenancy;
 mod trace_context;
 pub mod transpile;
 
@@ -27,6 +28,9 @@ pub use local::{CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRun
 pub use lock::{DatabaseLock, Holder, LockError, Role};
 pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount};
 pub use remote::{Probe, RemoteRuntime, ServerTrust, probe, tls_advice};
-pub use spaces::{CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, Spaces};
+pub use spaces::{
+    CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, SpaceSummary, Spaces,
+};
 pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database};
+pub use tenancy::{Quotas, Reach, Tenancy};
 pub use trace_context::{Propagator, TraceContext};

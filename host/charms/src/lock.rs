@@ -49,6 +49,9 @@ pub struct Holder {
     /// The certificate that its server has, if that speaks TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateDigest>,
+    /// Whether others than this machine reach its server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
     /// The charm runtime over HTTP whose charms it polls, if it is a `run` with a database for that alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polls: Option<String>,
@@ -117,7 +120,7 @@ impl DatabaseLock {
                 }
             }
         }
-        let holder = Holder { pid: std::process::id(), role, url, certificate: None, polls: None };
+        let holder = Holder { pid: std::process::id(), role, url, certificate: None, shared: false, polls: None };
         let mut lock = Self { file, path: path.clone(), holder };
         lock.write().map_err(failed)?;
         Ok(lock)
@@ -127,6 +130,12 @@ impl DatabaseLock {
     pub fn set_url(&mut self, url: String, certificate: Option<CertificateDigest>) -> Result<(), LockError> {
         self.holder.url = Some(url);
         self.holder.certificate = certificate;
+        self.write().map_err(|error| unusable(&self.path, &error))
+    }
+
+    /// Says whether others than this machine reach the server.
+    pub fn set_shared(&mut self, shared: bool) -> Result<(), LockError> {
+        self.holder.shared = shared;
         self.write().map_err(|error| unusable(&self.path, &error))
     }
 
@@ -230,7 +239,8 @@ mod tests {
         let certificate = Some(CertificateDigest::of(b"a"));
         lock.set_url("http://127.0.0.1:8000".into(), certificate).unwrap();
         let url = Some("http://127.0.0.1:8000".into());
-        let holder = Holder { pid: std::process::id(), role: Role::Serve, url, certificate, polls: None };
+        let holder =
+            Holder { pid: std::process::id(), role: Role::Serve, url, certificate, shared: false, polls: None };
         assert_eq!(DatabaseLock::holder(&db).unwrap(), Some(holder));
         let error = DatabaseLock::acquire(&db, Role::Run, None).unwrap_err().to_string();
         let expected =

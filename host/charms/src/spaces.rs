@@ -134,6 +134,22 @@ pub struct LogQuery {
     pub wait: bool,
 }
 
+/// A space, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpaceSummary {
+    /// Which space.
+    pub space: SpaceDid,
+    /// The name that its maker gave it, if its key is random.
+    pub name: Option<String>,
+    /// How many charms it has.
+    pub charms: u64,
+    /// The bytes of their programs, cells, logs and runs, and 64 for each of these.
+    pub bytes: u64,
+    /// What anyone who signs requests may do there; nothing if null.
+    pub anyone: Option<AccessLevel>,
+}
+
 /// Spaces, their access lists and their charms.
 #[async_trait]
 pub trait Spaces: Send + Sync {
@@ -141,6 +157,19 @@ pub trait Spaces: Send + Sync {
     /// caller as its owner. The charm's ID is made from the space, the file's name, the source and the inputs: deploying the
     /// same again is the same charm, which keeps its cells. With [`DeployRequest::charm`], the program of that charm is replaced.
     async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError>;
+
+    /// Deletes a charm with all that belongs to it: its registration, cells, secrets, log and runs. Nothing of it stays in the database's
+    /// file. A handler that runs for it meanwhile ends with [`RuntimeError::NotFound`], and nothing that it wrote is kept. It takes the
+    /// owner of the space, or the service.
+    async fn delete(&self, charm: &CharmRef) -> Result<(), RuntimeError>;
+
+    /// Makes a space whose key is random, so that who knows its name does not own it. Its name is the caller's own: others may have
+    /// spaces of the same name.
+    async fn new_space(&self, name: &str) -> Result<SpaceSummary, RuntimeError>;
+
+    /// The spaces that the caller has made or owns, oldest first; all of them, for the service. With a name, the space to which the
+    /// caller gave it, if there is one.
+    async fn spaces(&self, name: Option<&str>) -> Result<Vec<SpaceSummary>, RuntimeError>;
 
     /// Who may do what in a space.
     async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError>;

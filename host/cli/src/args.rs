@@ -4,6 +4,7 @@ mod charm;
 mod new;
 mod operator;
 mod server;
+mod tenants;
 mod values;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,11 +21,12 @@ use url::Url;
 use crate::limits::{self, LimitSetting, OperatorLimits};
 use crate::pins::Pin;
 pub(crate) use charm::{
-    AclArgs, AclGrant, CharmCommand, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
+    AclArgs, AclGrant, CharmCommand, DeleteArgs, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
 pub(crate) use new::{Language, NewArgs};
 pub(crate) use operator::{ConfigCommand, DoctorArgs, ListArgs, Shell, StatusArgs};
 pub(crate) use server::{Registration, ServerArgs};
+pub(crate) use tenants::{Size, TenantArgs};
 pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
 use values::{parse_api_url, parse_interval, parse_secret};
 
@@ -175,6 +177,9 @@ pub(crate) enum Command {
         /// The name of the space
         name: String,
     },
+    /// Make spaces that are yours alone, and list the spaces of the charm runtime
+    #[command(subcommand)]
+    Space(SpaceCommand),
     /// Make keys, and tell who the operator is
     #[command(subcommand)]
     Identity(IdentityCommand),
@@ -257,6 +262,21 @@ pub(crate) struct EgressCheckArgs {
 
     #[command(flatten)]
     pub(crate) json: JsonArg,
+}
+
+/// Commands about spaces.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SpaceCommand {
+    /// Make a space whose key is random, so that who knows its name does not own it, and print its DID
+    New {
+        /// Its name, by which --space finds it for the same operator
+        name: String,
+    },
+    /// List the spaces that you have made or own; all of them, where you are the operator
+    List {
+        #[command(flatten)]
+        json: JsonArg,
+    },
 }
 
 /// Commands about keys.

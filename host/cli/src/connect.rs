@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use bg_charms::{
     Actor, CredentialOrigins, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RUNS_KEPT,
-    RemoteRuntime, Role, Runtime, ServerTrust, SqlitePollStore, TraceContext,
+    RemoteRuntime, Role, Runtime, ServerTrust, SqlitePollStore, Tenancy, TraceContext,
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
-use bg_identity::{Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
+use bg_identity::{DEFAULT_PASSPHRASE, Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
 use bg_sandbox::{
     CallObserver, CharmComponent, Compiler, CompilerCommand, ComponentInfo, Limits, Sandbox, SandboxOptions, World,
 };
@@ -26,9 +26,6 @@ use crate::args::{Common, HandlerArgs};
 use crate::confine::Confinement;
 use crate::paths::{self, DataDir};
 use crate::{progress, telemetry};
-
-/// The original's passphrase, for a first try without any set-up.
-const DEFAULT_PASSPHRASE: &str = "implicit trust";
 
 /// A charm runtime, as a command uses it.
 pub(crate) type AnyRuntime = Arc<dyn Runtime>;
@@ -167,6 +164,18 @@ pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
     }
 }
 
+/// The same, for a command that makes something which is to be the operator's.
+pub(crate) async fn with_owner(common: &Common) -> anyhow::Result<AnyRuntime> {
+    match place(common).await? {
+        Place::Remote { .. } => client(common).await,
+        Place::Local(data_dir) => {
+            let owner = Some(operator(common)?.did());
+            let options = LocalOptions { owner, ..LocalOptions::new(data_dir.runtime_database()) };
+            Ok(Arc::new(open(options).await?.as_actor(Actor::Operator)))
+        }
+    }
+}
+
 /// The charm runtime, as the system space's own key: for `add-admin-charm`.
 pub(crate) async fn as_system_space(common: &Common) -> anyhow::Result<AnyRuntime> {
     match place(common).await? {
@@ -197,7 +206,8 @@ pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> an
         Place::Local(data_dir) => {
             let gate = gate(handlers, Vec::new(), None);
             let sandbox = sandbox(common, &handlers.limits().sandbox)?;
-            let runtime = open_with_handlers(common, &data_dir, handlers, &sandbox, &gate).await?;
+            let tenancy = Tenancy::default();
+            let runtime = open_with_handlers(common, &data_dir, handlers, &sandbox, &gate, tenancy).await?;
             Ok(Runner { runtime: Arc::new(runtime.as_actor(Actor::Operator)), elsewhere: false })
         }
     }
@@ -222,6 +232,7 @@ pub(crate) async fn service(
     handlers: &HandlerArgs,
     sandbox: &Sandbox,
     gate: &Gate,
+    tenancy: Tenancy,
 ) -> anyhow::Result<Service> {
     match place(common).await? {
         Place::Remote { url, trust } => {
@@ -240,7 +251,7 @@ pub(crate) async fn service(
         }
         Place::Local(data_dir) => {
             let lock = lock(&data_dir.runtime_database(), Role::Run)?;
-            let runtime = open_with_handlers(common, &data_dir, handlers, sandbox, gate).await?;
+            let runtime = open_with_handlers(common, &data_dir, handlers, sandbox, gate, tenancy).await?;
             let shown = format!("the local charm runtime in {}", data_dir.path().display());
             let (store, local) = (runtime.poll_store(), Some(runtime.clone()));
             Ok(Service {
@@ -330,6 +341,7 @@ pub(crate) async fn open_with_handlers(
     handlers: &HandlerArgs,
     sandbox: &Sandbox,
     gate: &Gate,
+    tenancy: Tenancy,
 ) -> anyhow::Result<Arc<LocalRuntime>> {
     let path: PathBuf = paths::script_component()?;
     let load = sandbox.load(paths::read_component(&path, sandbox.limits().component_bytes)?, World::Charm);
@@ -346,6 +358,7 @@ pub(crate) async fn open_with_handlers(
         owner: Some(operator(common)?.did()),
         oauth_refresh_url: handlers.oauth_refresh_url.clone().map(|url| url.0),
         runs_kept: handlers.keep_runs.unwrap_or(RUNS_KEPT),
+        tenancy,
         ..LocalOptions::new(data_dir.runtime_database())
     };
     open(options).await

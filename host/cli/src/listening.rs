@@ -3,13 +3,17 @@
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
+use bg_charms::{Actor, LocalRuntime, Reach, Spaces as _, Tenancy};
+use bg_identity::is_public_key;
 use bg_server::{LoginToken, Server, ServerOptions, Tls};
 use serde_json::json;
 
 use crate::args::{Common, LogFormat, ServerArgs};
 use crate::confine::Confinement;
-use crate::connect;
+use crate::{connect, open_spaces};
 
 /// What a server needs to open.
 pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &ServerArgs) -> Confinement {
@@ -63,6 +67,12 @@ pub(crate) fn changed(before: &ServerArgs, now: &ServerArgs) -> Vec<&'static str
         ("tls-cert", before.tls_cert != now.tls_cert),
         ("tls-key", before.tls_key != now.tls_key),
         ("behind-proxy", before.behind_proxy != now.behind_proxy),
+        ("open-spaces", before.tenants.open_spaces != now.tenants.open_spaces),
+        ("max-charms", before.tenants.max_charms != now.tenants.max_charms),
+        ("max-spaces", before.tenants.max_spaces != now.tenants.max_spaces),
+        ("max-signer-bytes", before.tenants.max_signer_bytes != now.tenants.max_signer_bytes),
+        ("max-bytes", before.tenants.max_bytes != now.tenants.max_bytes),
+        ("min-free", before.tenants.min_free != now.tenants.min_free),
     ];
     is_other.into_iter().filter_map(|(name, is_other)| is_other.then_some(name)).collect()
 }
@@ -100,6 +110,34 @@ pub(crate) fn announce(common: &Common, server: &Server, args: &ServerArgs) {
     };
     // Where standard error is gone, nobody is left to be told.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Tells the operator of a server that others reach what they may do there.
+pub(crate) async fn warn_of_strangers(
+    common: &Common,
+    runtime: &Arc<LocalRuntime>,
+    tenancy: &Tenancy,
+) -> anyhow::Result<()> {
+    let Some(Reach::Others { open_spaces }) = tenancy.reach else { return Ok(()) };
+    if is_public_key(&connect::operator(common)?.did()) {
+        tracing::warn!("{}", public_key());
+    }
+    let new = if open_spaces {
+        "anybody may write in new spaces who signs requests (--open-spaces)"
+    } else {
+        "new spaces are their owner's and the service's alone"
+    };
+    tracing::info!("others reach this server: {new}");
+    if let Some((found, fix)) = open_spaces::told(&runtime.as_actor(Actor::Operator).spaces(None).await?) {
+        tracing::warn!("{found}; to close it: {fix}");
+    }
+    Ok(())
+}
+
+/// What is wrong with a server that others reach, whose operator has the key that everybody has, and what fixes it.
+pub(crate) fn public_key() -> &'static str {
+    "the operator's key is made from the public passphrase, so it has no rights over HTTP on a server that others reach; to use commands and a \
+     `run` with it: bg-wasm-host identity new FILE, then --identity FILE"
 }
 
 /// How this machine reaches what listens there: "any address" is no address to call.

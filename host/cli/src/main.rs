@@ -11,6 +11,7 @@ mod limits;
 mod listening;
 mod logging;
 mod open_files;
+mod open_spaces;
 mod output;
 mod paths;
 mod pins;
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use args::{Cli, Command};
 use commands::{
     backup, charm, compile, config as config_check, doctor, egress, identity, inspect, new, registrations, run, serve,
-    shell, status,
+    shell, space, status,
 };
 use confine::Confined;
 use reload::Watcher;
@@ -141,6 +142,7 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
         Command::Egress(command) => return Ok(egress::run(&command).await),
         Command::Config(command) => config_check::run(&command).await?,
         Command::SpaceDid { name } => identity::print_space_did(&name)?,
+        Command::Space(command) => space::run(&common, &command).await?,
         Command::Identity(command) => identity::run(&common, &command)?,
         // Were done first, see `main`.
         Command::CompileComponent { .. } | Command::WatchComponents { .. } => {}

@@ -133,7 +133,14 @@ mod tests {
     #[test]
     fn what_brings_a_server_back_has_its_address() {
         let of = |url: &str, server: Option<&str>| {
-            let holder = Holder { pid: 5, role: Role::Run, url: None, certificate: None, polls: Some(url.to_owned()) };
+            let holder = Holder {
+                pid: 5,
+                role: Role::Run,
+                url: None,
+                certificate: None,
+                shared: false,
+                polls: Some(url.to_owned()),
+            };
             let (problem, server) = (Some("Connection refused".to_owned()), server.map(str::to_owned));
             Elsewhere { holder, url: url.parse().unwrap(), problem, server }.mend()
         };

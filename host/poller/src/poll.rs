@@ -86,6 +86,7 @@ impl Stop {
             RuntimeError::Authorization { .. } => OutcomeKind::Denied,
             RuntimeError::NotFound(_) => OutcomeKind::NotFound,
             RuntimeError::Unfit(_) | RuntimeError::Invalid(_) => OutcomeKind::Invalid,
+            RuntimeError::Quota(_) => OutcomeKind::LimitExceeded,
             RuntimeError::Unavailable(_) => OutcomeKind::Unavailable,
         };
         // An authorization error starts with that word, which people look for.

@@ -29,6 +29,9 @@ pub enum RuntimeError {
     /// The request is wrong in itself; asking again won't help.
     #[error("{0}")]
     Invalid(String),
+    /// Something new would be more than its owner, its space or the server may keep. The text ends with what raises the limit.
+    #[error("{0}")]
+    Quota(String),
     /// The runtime did not answer, or failed; it may do so later.
     #[error("the charm runtime is unavailable: {0}")]
     Unavailable(String),

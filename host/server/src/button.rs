@@ -97,7 +97,7 @@ async fn try_register(app: &Arc<App>, request: Request) -> Result<(), Failure> {
 fn who(actor: &Actor) -> String {
     match actor {
         Actor::Operator => "the operator".to_owned(),
-        Actor::Did(did) => did.to_string(),
+        Actor::Did(did) | Actor::Remote(did) => did.to_string(),
         Actor::Anonymous => "somebody who did not sign it".to_owned(),
     }
 }

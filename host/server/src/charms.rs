@@ -23,6 +23,17 @@ pub(crate) async fn shape(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) 
     Ok(Json(signed.caller.shape(&charm).await?))
 }
 
+/// `DELETE /api/v1/charms/{space}/{charm}`
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    CharmPath(charm): CharmPath,
+    signed: Signed<NO_BODY>,
+) -> Result<StatusCode, Failure> {
+    signed.caller.delete(&charm).await?;
+    app.counts.forget().await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `GET /api/v1/charms/{space}/{charm}/value?path=["key",…]`
 pub(crate) async fn value(
     CharmPath(charm): CharmPath,

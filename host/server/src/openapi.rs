@@ -221,6 +221,9 @@ fn meaning(status: StatusCode) -> &'static str {
         StatusCode::MISDIRECTED_REQUEST => "The request is addressed to a host name that is not this server's.",
         StatusCode::UNPROCESSABLE_ENTITY => "The charm cannot be used so.",
         StatusCode::TOO_MANY_REQUESTS => "The client does too much; the header says how long to wait.",
+        StatusCode::INSUFFICIENT_STORAGE => {
+            "It would be more than the space, the caller or the server may keep; the text says what raises that."
+        }
         StatusCode::SERVICE_UNAVAILABLE => "The charm runtime failed; the same request may work later.",
         _ => "The request was not done.",
     }

@@ -49,7 +49,7 @@ pub(crate) async fn registration(
 async fn has(app: &App, caller: &LocalHandle, space: &SpaceDid, level: AccessLevel) -> Result<bool, Failure> {
     Ok(match caller.actor() {
         Actor::Operator => true,
-        Actor::Did(did) => app.runtime.as_actor(Actor::Operator).acl(space).await?.level(space, did) >= Some(level),
         Actor::Anonymous => false,
+        actor => app.runtime.as_actor(Actor::Operator).acl(space).await?.level_of(space, actor) >= Some(level),
     })
 }

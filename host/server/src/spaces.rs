@@ -2,13 +2,14 @@
 
 use axum::Json;
 use bg_charms::api::Problem;
-use bg_charms::{Acl, DeployRequest, Deployed, Spaces, api};
+use bg_charms::{Acl, DeployRequest, Deployed, SpaceSummary, Spaces, api};
 use bg_identity::SpaceDid;
 use bg_poller::RuntimeError;
+use http::Uri;
 
 use crate::answer::Failure;
 use crate::options::{BODY, DEPLOY_BODY, NO_BODY};
-use crate::query::SpacePath;
+use crate::query::{SpacePath, parameter};
 use crate::signed::Signed;
 
 /// Why something is not told or changed about a space. All that can be wrong with a request for one, once it is read, is that there is no such
@@ -19,6 +20,18 @@ fn refused(space: &SpaceDid) -> impl FnOnce(RuntimeError) -> Failure {
         RuntimeError::Invalid(detail) => Problem::no_space(space, detail).into(),
         other => other.into(),
     }
+}
+
+/// `GET /api/v1/spaces?name=NAME`
+pub(crate) async fn list(uri: Uri, signed: Signed<NO_BODY>) -> Result<Json<api::SpaceList>, Failure> {
+    let name: Option<String> = parameter(&uri, "name")?;
+    Ok(Json(api::SpaceList { spaces: signed.caller.spaces(name.as_deref()).await? }))
+}
+
+/// `POST /api/v1/spaces`
+pub(crate) async fn new(signed: Signed<BODY>) -> Result<Json<SpaceSummary>, Failure> {
+    let api::NewSpace { name } = signed.json()?;
+    Ok(Json(signed.caller.new_space(&name).await?))
 }
 
 /// `POST /api/v1/spaces/{space}/charms`

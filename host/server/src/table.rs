@@ -8,9 +8,9 @@ use axum::handler::Handler;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bg_charms::api::ErrorCode::{Authorization, NotFound, Unfit};
+use bg_charms::api::ErrorCode::{Authorization, NotFound, Quota, Unfit};
 use bg_charms::api::{self, ErrorCode, path};
-use bg_charms::{Acl, CharmShow, DeployRequest, Deployed, SetRequest};
+use bg_charms::{Acl, CharmShow, DeployRequest, Deployed, SetRequest, SpaceSummary};
 use bg_poller::{Counters, Outcome, Registration};
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -74,7 +74,8 @@ fn open() -> Vec<Row> {
                  `{\"error\": \"…\"}`, which its clients look for; only a request to a host name that is not the server's gets a problem.",
             )
             .reads::<RegistrationForm>(REGISTRATION_BODY)
-            .answers::<button::Registered>(),
+            .answers::<button::Registered>()
+            .fails([Quota]),
         Row::new(Method::GET, UPDATER, Access::Pages, button::script)
             .does("getUpdater", "The script of the button, for pages of every origin.")
             .answers_text(button::SCRIPT_TYPE),
@@ -95,7 +96,7 @@ fn of_registrations() -> Vec<Row> {
             .more("The charm must have a stream that a poll can be sent to, such as `bgUpdater`.")
             .reads::<api::Register>(REGISTRATION_BODY)
             .answers::<Registration>()
-            .fails([Authorization, NotFound, Unfit]),
+            .fails([Authorization, NotFound, Unfit, Quota]),
         signed(Method::GET, path::CHANGES, registrations::changes)
             .does("waitForChanges", "The revision of the registrations, when it is another than `after`.")
             .more("If nothing changes, it is answered after 20 s all the same.")
@@ -141,6 +142,10 @@ fn of_charms() -> Vec<Row> {
             .does("getShape", "What a charm is made of: its name, its cells and its streams.")
             .answers::<api::Shape>()
             .fails([Authorization, NotFound]),
+        signed(Method::DELETE, "/api/v1/charms/{space}/{charm}", charms::delete)
+            .does("deleteCharm", "Deletes a charm with its registration, cells, secrets, log and runs.")
+            .more("It takes an owner of the space, or the service. A handler that runs meanwhile ends, and keeps nothing.")
+            .fails([Authorization, NotFound]),
         signed(Method::GET, VALUE, charms::value)
             .does("getValue", "What is at a path of a charm. A secret is answered as such, without its value.")
             .json_query::<Vec<String>>("path", "The name of a cell, then object keys or array indices.")
@@ -149,7 +154,7 @@ fn of_charms() -> Vec<Row> {
         signed(Method::PUT, VALUE, charms::set)
             .does("setValue", "Sets a value in a cell of a charm.")
             .reads::<SetRequest>(VALUE_BODY)
-            .fails([Authorization, NotFound, Unfit]),
+            .fails([Authorization, NotFound, Unfit, Quota]),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/runs", charms::runs)
             .does("listRuns", "The newest runs of a charm, newest first.")
             .query::<u64>("limit", "How many at most: 20 if it is left out, none if it is 0, never more than 1,000.")
@@ -200,16 +205,29 @@ fn of_charms() -> Vec<Row> {
 
 fn of_spaces() -> Vec<Row> {
     vec![
+        signed(Method::GET, path::SPACES, spaces::list)
+            .does("listSpaces", "The spaces that the caller has made or owns, oldest first; all of them, for the service.")
+            .query::<String>("name", "Only the space to which the caller gave this name.")
+            .answers::<api::SpaceList>(),
+        signed(Method::POST, path::SPACES, spaces::new)
+            .does("newSpace", "Makes a space whose key is random, so that who knows its name does not own it.")
+            .more("Its name is the caller's own: others may have spaces of the same name.")
+            .reads::<api::NewSpace>(BODY)
+            .answers::<SpaceSummary>()
+            .fails([Authorization, Quota]),
         signed(Method::GET, CHARMS, spaces::charms)
             .does("listCharms", "The charms of a space, oldest first.")
             .answers::<api::Charms>()
             .fails([Authorization, NotFound]),
         signed(Method::POST, CHARMS, spaces::deploy)
             .does("deploy", "Deploys a charm into a space, or replaces the program of one.")
-            .more("A space that is not there is made, with the caller as its owner. The same charm once more keeps its cells.")
+            .more(
+                "A space that is not there is made, with the caller as its owner; on a server that others reach, it is for the caller and the \
+                 service alone, unless the operator opens new spaces. The same charm once more keeps its cells.",
+            )
             .reads::<DeployRequest>(DEPLOY_BODY)
             .answers::<Deployed>()
-            .fails([Authorization, NotFound, Unfit]),
+            .fails([Authorization, NotFound, Unfit, Quota]),
         signed(Method::GET, ACL, spaces::acl)
             .does("getAcl", "The access list of a space: who may do what there.")
             .answers::<Acl>()

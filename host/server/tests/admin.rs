@@ -119,8 +119,9 @@ async fn a_session_changes_nothing_for_pages_of_other_origins() {
 async fn the_operator_does_everything_in_a_session_and_with_the_token() {
     let fixture = Fixture::start_with(options()).await;
     let mut requests = operator_requests(&fixture).await;
-    // What removes the registration comes last.
-    requests.sort_by_key(|(method, path)| (path.ends_with("/remove") && *method == Method::POST, path.clone()));
+    // What removes the registration comes last, and then what deletes the charm.
+    let last = |path: &str| ["/remove", "/delete"].iter().position(|end| path.ends_with(end));
+    requests.sort_by_key(|(method, path)| (last(path).filter(|_| *method == Method::POST), path.clone()));
     let (cookie, origin) = (log_in(&fixture), own(&fixture));
     let bearer = format!("Bearer {TOKEN}");
     for headers in [vec![("Cookie", cookie.as_str()), ("Origin", &origin)], vec![("Authorization", &bearer)]] {

@@ -164,6 +164,12 @@ pub const ROWS: &[Row] = &[
         "a 4xx that says what is wrong",
     ),
     service("browsers", "pages of another origin, rebinding host names", "refused"),
+    service(
+        "tenants",
+        "keys of strangers in others' spaces, names that they know, more data than they may keep",
+        "refused, with what raises it",
+    ),
+    service("deleted", "what a deleted charm leaves: in the file, its log, a handler that still runs", "nothing"),
     service("signatures", "unsigned, wrongly signed, replayed, expired requests", "refused"),
 ];
 

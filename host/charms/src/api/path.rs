@@ -29,7 +29,7 @@ pub fn interval(of: &CharmRef) -> String {
     format!("{}/interval", registration(of))
 }
 
-/// GET [`Shape`](super::Shape).
+/// GET [`Shape`](super::Shape), DELETE.
 pub fn charm(charm: &CharmRef) -> String {
     format!("/api/v1/charms/{}/{}", charm.space, charm.charm)
 }
@@ -38,6 +38,10 @@ pub fn charm(charm: &CharmRef) -> String {
 pub fn of_charm(of: &CharmRef, what: &str) -> String {
     format!("{}/{what}", charm(of))
 }
+
+/// GET with `?name=NAME`, or without: [`SpaceList`](super::SpaceList), POST [`NewSpace`](super::NewSpace) →
+/// [`SpaceSummary`](crate::SpaceSummary).
+pub const SPACES: &str = "/api/v1/spaces";
 
 /// GET [`Charms`](super::Charms), POST [`DeployRequest`](crate::DeployRequest) → [`Deployed`](crate::Deployed).
 pub fn charms(space: &SpaceDid) -> String {

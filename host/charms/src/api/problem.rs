@@ -23,6 +23,8 @@ pub enum ErrorCode {
     Unfit,
     /// 400: the request is wrong.
     Invalid,
+    /// 507: it would be more than a quota allows to keep.
+    Quota,
     /// 503: the runtime failed.
     Unavailable,
     /// 401: the request's signature is missing or wrong.
@@ -31,8 +33,15 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 6] =
-        [Self::Authorization, Self::NotFound, Self::Unfit, Self::Invalid, Self::Unavailable, Self::Signature];
+    pub const ALL: [Self; 7] = [
+        Self::Authorization,
+        Self::NotFound,
+        Self::Unfit,
+        Self::Invalid,
+        Self::Quota,
+        Self::Unavailable,
+        Self::Signature,
+    ];
 
     /// The name, as in JSON.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +50,7 @@ impl ErrorCode {
             Self::NotFound => "not-found",
             Self::Unfit => "unfit",
             Self::Invalid => "invalid",
+            Self::Quota => "quota",
             Self::Unavailable => "unavailable",
             Self::Signature => "signature",
         }
@@ -53,6 +63,7 @@ impl ErrorCode {
             Self::NotFound => "Not found",
             Self::Unfit => "The charm cannot be used so",
             Self::Invalid => "The request is wrong",
+            Self::Quota => "More than may be kept",
             Self::Unavailable => "The charm runtime is unavailable",
             Self::Signature => "The request is not authenticated",
         }
@@ -65,6 +76,7 @@ impl ErrorCode {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Unfit => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Quota => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Signature => StatusCode::UNAUTHORIZED,
         }
@@ -167,6 +179,7 @@ impl Problem {
             },
             (ErrorCode::NotFound, _, Some(charm)) => RuntimeError::NotFound(charm),
             (ErrorCode::Unfit, ..) => RuntimeError::Unfit(detail),
+            (ErrorCode::Quota, ..) => RuntimeError::Quota(detail),
             // What a local runtime says of a space that there is none of.
             (ErrorCode::Invalid, ..) | (ErrorCode::NotFound, Some(_), None) => RuntimeError::Invalid(detail),
             (ErrorCode::NotFound, ..) => RuntimeError::Unavailable(format!("{url}: {detail}")),
@@ -195,6 +208,7 @@ impl From<&RuntimeError> for Problem {
             }
             RuntimeError::Unfit(_) => Self::new(ErrorCode::Unfit, text),
             RuntimeError::Invalid(_) => Self::new(ErrorCode::Invalid, text),
+            RuntimeError::Quota(_) => Self::new(ErrorCode::Quota, text),
             RuntimeError::Unavailable(_) => Self::new(ErrorCode::Unavailable, text),
         }
     }
@@ -220,6 +234,7 @@ mod tests {
             RuntimeError::NotFound(CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") }),
             RuntimeError::Unfit("no stream".into()),
             RuntimeError::Invalid("not a DID".into()),
+            RuntimeError::Quota("too many charms".into()),
             RuntimeError::Unavailable("the disk is full".into()),
         ];
         for error in errors {
@@ -249,6 +264,7 @@ mod tests {
             ("not-found", 404),
             ("unfit", 422),
             ("invalid", 400),
+            ("quota", 507),
             ("unavailable", 503),
             ("signature", 401),
         ];

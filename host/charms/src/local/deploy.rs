@@ -11,11 +11,12 @@ use serde_json::Value;
 
 use super::handlers::input_secrets;
 use super::redact::redact;
+use super::tenants::Tenants;
 use super::{LocalRuntime, access, logs};
 use crate::paths::SecretPaths;
 use crate::store::{self, Cells, Failure, NewCharm, Sealer, SecretText, StoredCharm, excess};
 use crate::transpile::{Sources, TranspileError, Transpiled, transpile_files};
-use crate::{AccessLevel, Acl, Actor, DeployRequest, Deployed};
+use crate::{AccessLevel, Actor, DeployRequest, Deployed};
 
 /// How many of the lines that a failed `setup` logged are told.
 const LINES_TOLD: usize = 20;
@@ -70,6 +71,9 @@ impl LocalRuntime {
             None => {}
         }
 
+        let (tenants, named) = (Arc::clone(&self.tenants), actor.clone());
+        let into = space.clone();
+        self.database.read(move |tx| tenants.admit_charm(tx, &named, &into)).await?;
         let (inputs, secrets) = (&request.inputs, input_secrets(&request.inputs));
         let no_cells = Box::new(BTreeMap::new());
         let known = self.credential_origins.known(None, secrets.clone());
@@ -78,14 +82,8 @@ impl LocalRuntime {
         let (set_up, log) = set_up.await;
         let (shape, cells) = set_up.map_err(|failure| refusal(request, secrets, failure, &log))?;
         let new = new_charm(charm, request, program, shape);
-        let (actor, sealer) = (actor.clone(), Arc::clone(&self.sealer));
-        let creator = match &actor {
-            Actor::Did(did) => Some(did.clone()),
-            Actor::Operator => self.owner.clone(),
-            Actor::Anonymous => None,
-        };
-        let acl = Acl::of_new_space(creator.as_ref());
-        self.database.write(move |tx| store(tx, &sealer, &actor, &acl, &new, &cells, log)).await
+        let (actor, sealer, tenants) = (actor.clone(), Arc::clone(&self.sealer), Arc::clone(&self.tenants));
+        self.database.write(move |tx| store(tx, &sealer, &tenants, &actor, &new, &cells, log)).await
     }
 
     /// The charm's ID, made from what it is. Inputs may hold secrets, so they go into it by way of a keyed digest, from which
@@ -211,15 +209,16 @@ fn may_deploy(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(
 fn store(
     tx: &Transaction<'_>,
     sealer: &Sealer,
+    tenants: &Tenants,
     actor: &Actor,
-    acl: &Acl,
     new: &NewCharm,
     cells: &CellWrites,
     log: Vec<LogLine>,
 ) -> Result<Deployed, Failure> {
     // Once more: access may have been taken away, or the space been created by somebody else, while the setup ran.
     may_deploy(tx, actor, &new.charm.space)?;
-    store::spaces::create(tx, &new.charm.space, acl)?;
+    let before = store::tenants::holding(tx, &new.charm.space)?;
+    tenants.make_space(tx, actor, &new.charm.space)?;
     match store::charms::find(tx, &new.charm) {
         // Another process deployed the same meanwhile.
         Ok(stored) => return Ok(deployed(stored)),
@@ -233,6 +232,7 @@ fn store(
     let stored = Cells::new(tx, sealer, row, &new.charm, &new.secrets);
     stored.set(cells)?;
     logs::keep(tx, &stored, row, log)?;
+    tenants.admit(tx, actor, &new.charm.space, &before)?;
     let (name, streams) = (new.name.clone(), new.streams.clone());
     Ok(Deployed { charm: new.charm.clone(), created: true, updated: false, name, streams })
 }

@@ -98,7 +98,7 @@ impl LocalHandle {
         let caller = match &self.actor {
             Actor::Operator => None,
             Actor::Did(did) if self.runtime.owner.as_ref() == Some(did) => None,
-            Actor::Did(did) => Some(did.to_string()),
+            Actor::Did(did) | Actor::Remote(did) => Some(did.to_string()),
             Actor::Anonymous => Some("an unsigned request".to_owned()),
         };
         if let Some(caller) = caller {
@@ -196,8 +196,12 @@ impl CharmRuntime for LocalHandle {
     async fn register(&self, charm: &CharmRef, integration: &IntegrationId) -> Result<Registration, RuntimeError> {
         let (charm, integration) = (charm.clone(), integration.clone());
         // Anybody may, as the original allows: the button in a charm's page is not signed.
-        self.change_registrations(move |tx, _| {
+        let tenants = self.runtime.tenants.clone();
+        self.change_registrations(move |tx, actor| {
             let stored = store::charms::find(tx, &charm)?;
+            if store::registrations::of(tx, stored.row)?.is_none() {
+                tenants.admit_new(tx, actor)?;
+            }
             if !UPDATER_STREAMS.iter().any(|name| stored.has_stream(name)) {
                 let text = format!(
                     "{charm} cannot be polled: it has no stream with one of the names {}; its streams: {}",

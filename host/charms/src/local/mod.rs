@@ -2,6 +2,7 @@
 
 mod access;
 mod credentials;
+mod delete;
 mod deploy;
 mod handle;
 mod handlers;
@@ -13,6 +14,7 @@ mod renewals;
 mod set;
 mod snapshot;
 mod spaces;
+mod tenants;
 mod trigger;
 mod turns;
 mod update;
@@ -28,7 +30,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bg_identity::{Did, system_space};
+use bg_identity::{Did, is_public_key, system_space};
 use bg_poller::RuntimeError;
 use url::Url;
 
@@ -37,7 +39,7 @@ pub use handle::LocalHandle;
 pub use handlers::Handlers;
 
 use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore};
-use crate::{Acl, Actor};
+use crate::{Acl, Actor, Tenancy};
 
 /// How a local runtime is opened.
 pub struct LocalOptions {
@@ -55,6 +57,8 @@ pub struct LocalOptions {
     pub owner: Option<Did>,
     /// How many runs of each charm are kept. [`RUNS_KEPT`].
     pub runs_kept: u32,
+    /// What strangers may do and keep.
+    pub tenancy: Tenancy,
 }
 
 /// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
@@ -71,6 +75,7 @@ impl LocalOptions {
             credential_origins: Arc::default(),
             owner: None,
             runs_kept: RUNS_KEPT,
+            tenancy: Tenancy::default(),
         }
     }
 }
@@ -85,6 +90,8 @@ pub struct LocalRuntime {
     renewals: renewals::Renewals,
     owner: Option<Did>,
     runs_kept: u32,
+    is_shared: bool,
+    tenants: Arc<tenants::Tenants>,
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     watch: watch::Watch,
@@ -99,13 +106,19 @@ impl LocalRuntime {
             sealer.check(tx)?;
             forget = store::seal_by_todays_rules(tx, &sealer)?;
             // Nobody has access until `add-admin-charm` grants it.
-            store::spaces::create(tx, &system_space(), &Acl::default())
+            store::spaces::create(tx, &system_space(), &Acl::default())?;
+            match options.tenancy.opens_spaces() {
+                Some(opens) => store::tenants::set_opens_spaces(tx, opens),
+                None => Ok(()),
+            }
         })?;
         if forget && let Err(error) = database.forget_clear_texts() {
             tracing::warn!(
                 "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until the next start: {error}"
             );
         }
+        let is_shared = options.tenancy.is_shared();
+        let tenants = tenants::Tenants::new(&options.database, &options.tenancy, options.owner.clone());
         let watch = watch::Watch::new(&database)
             .map_err(|error| OpenError::Unusable { path: options.database.clone(), problem: error.to_string() })?;
         Ok(Self {
@@ -117,14 +130,23 @@ impl LocalRuntime {
             renewals: renewals::Renewals::default(),
             owner: options.owner,
             runs_kept: options.runs_kept.max(1),
+            is_shared,
+            tenants: Arc::new(tenants),
             turns: turns::Turns::default(),
             opened: Arc::default(),
             watch,
         })
     }
 
-    /// The runtime, as it is for one caller.
+    /// The runtime, as it is for one caller. On a server that others reach, a key has no rights for being that of a space, and the
+    /// operator's own key is the operator.
     pub fn as_actor(self: &Arc<Self>, actor: Actor) -> LocalHandle {
+        let actor = match actor {
+            Actor::Did(did) if !self.is_shared => Actor::Did(did),
+            Actor::Did(did) if self.owner.as_ref() == Some(&did) && !is_public_key(&did) => Actor::Operator,
+            Actor::Did(did) => Actor::Remote(did),
+            other => other,
+        };
         LocalHandle::new(Arc::clone(self), actor)
     }
 

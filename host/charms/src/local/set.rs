@@ -23,8 +23,14 @@ impl LocalRuntime {
     /// finds its cells changed and runs again.
     pub(super) async fn set(&self, actor: &Actor, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         let _turn = self.turns.take(charm).await;
-        let (sealer, actor, charm, request) = (self.sealer.clone(), actor.clone(), charm.clone(), request.clone());
-        self.database.write(move |tx| set(tx, &sealer, &actor, &charm, request)).await
+        let (sealer, tenants) = (self.sealer.clone(), self.tenants.clone());
+        let (actor, charm, request) = (actor.clone(), charm.clone(), request.clone());
+        let set = self.database.write(move |tx| {
+            let before = store::tenants::holding(tx, &charm.space)?;
+            set(tx, &sealer, &actor, &charm, request)?;
+            tenants.admit(tx, &actor, &charm.space, &before)
+        });
+        set.await
     }
 }
 

@@ -10,13 +10,26 @@ use super::handle::LocalHandle;
 use crate::document::data;
 use crate::store::{self, Touch};
 use crate::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, Spaces, Subject,
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, SpaceSummary,
+    Spaces, Subject,
 };
 
 #[async_trait]
 impl Spaces for LocalHandle {
     async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError> {
         self.runtime.deploy(&self.actor, space, request).await
+    }
+
+    async fn delete(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
+        self.delete_charm(charm).await
+    }
+
+    async fn new_space(&self, name: &str) -> Result<SpaceSummary, RuntimeError> {
+        self.make_space(name).await
+    }
+
+    async fn spaces(&self, name: Option<&str>) -> Result<Vec<SpaceSummary>, RuntimeError> {
+        self.list_spaces(name).await
     }
 
     async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError> {

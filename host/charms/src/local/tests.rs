@@ -1,6 +1,7 @@
 //! Tests of the local runtime as a whole: a real database, and a real component in the sandbox.
 
 mod access;
+mod deleting;
 mod deploying;
 mod logs;
 mod oauth;
@@ -9,5 +10,6 @@ mod processes;
 mod registrations;
 mod secrets;
 mod setting;
+mod tenants;
 mod triggering;
 mod views;

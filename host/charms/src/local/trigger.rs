@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::redact::redact;
 use super::snapshot::Snapshot;
+use super::tenants::Tenants;
 use super::view::Seen;
 use super::{Handlers, LocalRuntime, access, logs};
 use crate::store::{self, Cells, Failure, Sealer, StoredCharm, Touch, excess, secret_texts_in};
@@ -124,22 +125,31 @@ impl LocalRuntime {
     /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
     async fn keep(&self, charm: &Arc<StoredCharm>, finished: Finished) -> Result<Option<Outcome>, RuntimeError> {
         let (sealer, charm, runs_kept) = (self.sealer.clone(), charm.clone(), self.runs_kept);
-        let touch = Touch::Charm(charm.summary.charm.clone());
-        self.database.write_touching(touch, move |tx| keep(tx, &sealer, &charm, finished, runs_kept)).await
+        let (touch, tenants) = (Touch::Charm(charm.summary.charm.clone()), self.tenants.clone());
+        self.database.write_touching(touch, move |tx| keep(tx, &sealer, &tenants, &charm, finished, runs_kept)).await
     }
 }
 
 fn keep(
     tx: &Transaction<'_>,
     sealer: &Sealer,
+    tenants: &Tenants,
     charm: &StoredCharm,
     finished: Finished,
     runs_kept: u32,
 ) -> Result<Option<Outcome>, Failure> {
-    let Finished { mut run, writes, log } = finished;
+    let Finished { mut run, writes, mut log } = finished;
+    if !store::charms::is_there(tx, charm.row)? {
+        // It was deleted while the handler ran; one that was deployed since is another.
+        return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
+    }
     let cells = Cells::of(tx, sealer, charm);
     if !writes.is_empty() {
-        if let Some(excess) = excess(tx, charm.row, &writes)? {
+        let excess = match excess(tx, charm.row, &writes)? {
+            None => tenants.excess(tx, charm.row, &charm.summary.charm.space, &writes)?,
+            excess => excess,
+        };
+        if let Some(excess) = excess {
             run.outcome = Outcome::failure(OutcomeKind::LimitExceeded, excess);
         } else if store::charms::advance(tx, charm.row, charm.version)? {
             cells.set(&writes)?;
@@ -150,8 +160,51 @@ fn keep(
     if !run.outcome.is_success() {
         run.outcome = redact(run.outcome, &cells.secrets()?);
     }
+    tenants.trim(tx, &charm.summary.charm.space, &mut run, &mut log)?;
     store::runs::add(tx, charm.row, &run, runs_kept)?;
     logs::keep(tx, &cells, charm.row, log)?;
     store::registrations::note_run(tx, charm.row, &run)?;
     Ok(Some(run.outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use bg_poller::CharmRuntime as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Spaces;
+    use crate::local::testing::Home;
+
+    #[tokio::test]
+    async fn a_handler_whose_charm_is_deleted_meanwhile_ends_and_writes_nothing() {
+        for writes in [CellWrites::new(), CellWrites::from([("log".to_owned(), "\"late\"".to_owned())])] {
+            let home = Home::new().await;
+            let charm = home.deploy(json!({})).await;
+            let attempt = bg_abuse::Attempt::begin(
+                "deleted",
+                format!("a handler that ends later and writes {} cells", writes.len()),
+            );
+            let begun = home.runtime.begin(&Actor::Operator, &charm, "append").await.unwrap();
+            home.operator().delete(&charm).await.unwrap();
+            // The very same charm once more, and another in its place.
+            assert_eq!(home.deploy(json!({})).await, charm);
+            let other = home.deploy(json!({"other": 1})).await;
+            let outcome = Outcome::success();
+            let run = Run {
+                charm: charm.clone(),
+                started_at: UnixMillis::now(),
+                duration: std::time::Duration::ZERO,
+                outcome,
+            };
+            let finished = Finished { run, writes, log: Vec::new() };
+            let kept = home.runtime.keep(&begun.charm, finished).await;
+            assert_eq!(kept, Err(RuntimeError::NotFound(charm.clone())));
+            for charm in [&charm, &other] {
+                assert_eq!(home.cells(charm).await["log"], "");
+                assert_eq!(home.operator().runs(charm, 10).await.unwrap(), []);
+            }
+            attempt.ended("NotFound, nothing kept");
+        }
+    }
 }

@@ -56,8 +56,14 @@ impl LocalRuntime {
             let mut new = new_charm(charm.clone(), request, program.clone(), shape);
             new.secrets = new.secrets.with_kept(&stored.secrets, |cell| !writes.contains_key(cell));
             let (actor, sealer, known) = (actor.clone(), self.sealer.clone(), known.clone());
-            let replaced =
-                self.database.write(move |tx| replace(tx, &sealer, &actor, &stored, &known, &new, writes, log)).await?;
+            let tenants = self.tenants.clone();
+            let replaced = self.database.write(move |tx| {
+                let before = store::tenants::holding(tx, &new.charm.space)?;
+                let replaced = replace(tx, &sealer, &actor, &stored, &known, &new, writes, log)?;
+                tenants.admit(tx, &actor, &new.charm.space, &before)?;
+                Ok(replaced)
+            });
+            let replaced = replaced.await?;
             if let Some(deployed) = replaced {
                 self.database.forget_log().await;
                 return Ok(deployed);
@@ -133,10 +139,7 @@ fn replace(
     }
     texts.extend(writes);
     let cells = Cells::new(tx, sealer, stored.row, &new.charm, &new.secrets);
-    // What lies in the clear and becomes secret is not to stay behind in the file.
-    tx.pragma_update(None, "secure_delete", true)?;
     cells.set(&texts)?;
-    tx.pragma_update(None, "secure_delete", false)?;
     store::charms::replace(tx, stored.row, known, new)?;
     logs::keep(tx, &cells, stored.row, log)?;
     stored.summary.name.clone_from(&new.name);

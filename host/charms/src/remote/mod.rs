@@ -23,8 +23,8 @@ use url::Url;
 
 use crate::api::{self, path};
 use crate::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, Spaces,
-    Subject, TraceContext,
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, SpaceSummary,
+    Spaces, Subject, TraceContext,
 };
 use call::{Call, Caller};
 pub use http_client::tls_advice;
@@ -169,6 +169,21 @@ impl CharmRuntime for RemoteRuntime {
 impl Spaces for RemoteRuntime {
     async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError> {
         self.post(path::charms(space)).json(request)?.time(call::HANDLER_TIME).answer().await
+    }
+
+    async fn delete(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
+        self.call(Method::DELETE, path::charm(charm)).done().await
+    }
+
+    async fn new_space(&self, name: &str) -> Result<SpaceSummary, RuntimeError> {
+        self.post(path::SPACES).json(&api::NewSpace { name: name.to_owned() })?.answer().await
+    }
+
+    async fn spaces(&self, name: Option<&str>) -> Result<Vec<SpaceSummary>, RuntimeError> {
+        let call = self.get(path::SPACES).limit(call::LIST_BYTES);
+        let call = name.into_iter().fold(call, |call, name| call.query("name", name));
+        let api::SpaceList { spaces } = call.answer().await?;
+        Ok(spaces)
     }
 
     async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError> {

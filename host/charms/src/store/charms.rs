@@ -98,8 +98,11 @@ pub(crate) fn of_space(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Vec<Cha
 pub(crate) fn insert(tx: &Transaction<'_>, new: &NewCharm) -> Result<i64, Failure> {
     let now = UnixMillis::now().0;
     tx.prepare_cached(
-        "INSERT INTO charms (space, id, file_name, source, module, name, streams, secrets, further_sources, further_modules, \
-         created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
+        // The number of a charm that was deleted is not used again: a handler may still run for it.
+        "INSERT INTO charms (row, space, id, file_name, source, module, name, streams, secrets, further_sources, further_modules, \
+         created_at, updated_at) VALUES (1 + max((SELECT coalesce(max(row), 0) FROM charms), \
+         (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'last_charm_row')), \
+         ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
     )?
     .execute((
         new.charm.space.as_str(),
@@ -115,6 +118,17 @@ pub(crate) fn insert(tx: &Transaction<'_>, new: &NewCharm) -> Result<i64, Failur
         now,
     ))?;
     Ok(tx.last_insert_rowid())
+}
+
+/// Deletes a charm with all that belongs to it: its registration, cells, log, runs and poll state.
+pub(crate) fn delete(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
+    tx.prepare_cached("DELETE FROM charms WHERE row = ?1")?.execute([row])?;
+    Ok(())
+}
+
+/// Whether the charm of that row is still there.
+pub(crate) fn is_there(tx: &Transaction<'_>, row: i64) -> Result<bool, Failure> {
+    Ok(tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1")?.exists([row])?)
 }
 
 /// Replaces the modules of a charm, which this version of the host may make otherwise than the one that deployed it.

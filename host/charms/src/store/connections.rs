@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bg_poller::{CharmRef, RuntimeError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -12,6 +13,9 @@ use super::{Failure, OpenError, Sealer, open, reseal};
 
 /// SQLite readers run side by side; more than a few only compete for cores.
 const READERS: usize = 4;
+/// For how long, and how often, it is tried to empty the log.
+const FORGETTING: Duration = Duration::from_secs(10);
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// One SQLite file: a connection that writes, on a thread of its own, in the order in which it is asked to, and a few that read beside
 /// it, on threads where blocking is allowed.
@@ -113,13 +117,23 @@ impl Database {
         }
     }
 
-    /// Moves what is in the write-ahead log into the file, and empties the log, as far as others that read it let that happen:
-    /// what was overwritten should not stay in it.
+    /// Moves what is in the write-ahead log into the file, and empties the log: what was overwritten should not stay in it. Others that read it
+    /// keep it from that, such as a backup; it is tried again for some seconds, and writes go on meanwhile.
     pub(crate) async fn forget_log(&self) {
-        match self.writer.forget_log().await {
-            Some(Ok(true)) => {}
-            // It is done with the next one: nothing depends on it.
-            other => tracing::debug!(?other, "the write-ahead log was not emptied"),
+        let until = Instant::now() + FORGETTING;
+        loop {
+            match self.writer.forget_log().await {
+                Some(Ok(true)) => return,
+                Some(_) if Instant::now() < until => tokio::time::sleep(BETWEEN_TRIES).await,
+                // It is done with the next one, or when the database is closed.
+                other => {
+                    return tracing::warn!(
+                        ?other,
+                        "the write-ahead log of {} could not be emptied",
+                        self.path.display()
+                    );
+                }
+            }
         }
     }
 
@@ -199,6 +213,27 @@ mod tests {
             one.await.unwrap().unwrap();
         }
         assert_eq!(spaces(&database).await, 21);
+    }
+
+    #[tokio::test]
+    async fn the_log_is_emptied_once_readers_let_it_and_writes_go_on_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&dir.path().join("a.db"), |_| Ok(())).unwrap());
+        database.write(insert).await.unwrap();
+        let reader = database.further_reader().unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        let seen: i64 = reader.query_row("SELECT count(*) FROM spaces", [], |row| row.get(0)).unwrap();
+        database.write(insert).await.unwrap();
+        let forgetting = tokio::spawn({
+            let database = Arc::clone(&database);
+            async move { database.forget_log().await }
+        });
+        database.write(insert).await.unwrap();
+        assert!(!forgetting.is_finished());
+        reader.execute_batch("COMMIT").unwrap();
+        forgetting.await.unwrap();
+        assert_eq!((seen, spaces(&database).await), (1, 3));
+        assert_eq!(dir.path().join("a.db-wal").metadata().unwrap().len(), 0);
     }
 
     #[tokio::test]

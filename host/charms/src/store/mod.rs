@@ -22,6 +22,7 @@ mod schema;
 mod seal;
 pub(crate) mod spaces;
 mod state;
+pub(crate) mod tenants;
 mod writer;
 
 pub use backup::{BackupError, backup};
@@ -33,7 +34,7 @@ pub(crate) use error::Failure;
 pub use error::OpenError;
 pub use key::KeyError;
 pub use poll::SqlitePollStore;
-pub(crate) use quota::excess;
+pub(crate) use quota::{excess, growth};
 pub(crate) use reseal::seal_by_todays_rules;
 pub(crate) use seal::Sealer;
 pub(crate) use writer::Touch;

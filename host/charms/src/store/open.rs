@@ -11,7 +11,7 @@ use super::schema::{self, Found};
 use super::{Failure, OpenError, Sealer};
 
 /// How long a statement waits for another process to finish a transaction. Ours take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connection that writes; creates and migrates the file if need be, which may take the key of what is sealed in it.
 pub(super) fn writer_with(path: &Path, sealer: &Sealer) -> Result<Connection, OpenError> {
@@ -81,6 +81,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // A charm's source could otherwise make SQLite run what a damaged or planted schema says.
     connection.pragma_update(None, "trusted_schema", false)?;
+    // What is overwritten or deleted, a cell's value or a whole charm, does not stay behind in the file.
+    connection.pragma_update(None, "secure_delete", true)?;
     // A service may write to its own folders only; SQLite's place for what a large sort or statement spills is in none of them.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // More than the number of different statements here, so that each is compiled once a connection.

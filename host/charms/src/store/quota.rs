@@ -42,6 +42,17 @@ pub(crate) fn excess(
     }))
 }
 
+/// By how many bytes a charm's cells would grow with these writes.
+pub(crate) fn growth(tx: &Transaction<'_>, row: i64, writes: &BTreeMap<String, String>) -> Result<i64, Failure> {
+    let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
+    let mut growth = 0;
+    for (name, text) in writes {
+        let before: i64 = statement.query_row((row, name), |row| row.get(0)).optional()?.unwrap_or_default();
+        growth += i64::try_from(text.len()).unwrap_or(i64::MAX) - before;
+    }
+    Ok(growth)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

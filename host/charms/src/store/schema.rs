@@ -18,6 +18,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V4),
     Migration::Code(reseal),
     Migration::Code(tell_links_from_data),
+    Migration::Sql(TENANTS),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.
@@ -163,6 +164,108 @@ DROP INDEX registrations_by_integration;
 /// For looking through registrations by their charms' names: these lie behind the programs in their rows.
 const V4: &str = "CREATE INDEX charms_named ON charms (space, id, name);";
 
+/// Who keeps how much. `holdings` has what the charms of each space take: the bytes of their programs, cells, logs and runs, and 64 for each
+/// row. Triggers count, so that no statement can forget to, in the transaction that changes something; of documents they read the lengths only.
+/// `creator` is the key that made the space; none is the operator, or unknown: then nothing is charged to anybody. `space_names` are of spaces
+/// with a random key, which is sealed; `owner` is the key that made them, empty for the operator.
+///
+/// A row of `charms` that is deleted takes all that belongs to it along, and its number is not used again: a handler that still runs for it
+/// would write to another charm.
+const TENANTS: &str = "
+CREATE TABLE holdings (
+    space TEXT PRIMARY KEY REFERENCES spaces (did) ON DELETE CASCADE,
+    creator TEXT,
+    charms INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX holdings_by_creator ON holdings (creator) WHERE creator IS NOT NULL;
+
+CREATE TABLE space_names (
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    space TEXT NOT NULL UNIQUE REFERENCES spaces (did) ON DELETE CASCADE,
+    key BLOB NOT NULL,
+    PRIMARY KEY (owner, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX acl_by_subject ON acl (subject, level);
+
+INSERT INTO holdings (space) SELECT did FROM spaces;
+UPDATE holdings SET charms = counted.charms, bytes = counted.bytes FROM (
+    SELECT c.space AS space, count(*) AS charms, sum(
+        64 + octet_length(c.file_name) + octet_length(c.source) + octet_length(c.module) + coalesce(octet_length(c.name), 0)
+        + octet_length(c.streams) + octet_length(c.secrets) + octet_length(c.further_sources) + octet_length(c.further_modules)
+        + (SELECT coalesce(sum(64 + octet_length(name) + length(document)), 0) FROM cells WHERE charm = c.row)
+        + (SELECT coalesce(sum(64 + octet_length(text)), 0) FROM logs WHERE charm = c.row)
+        + (SELECT coalesce(sum(64 + coalesce(octet_length(message), 0) + coalesce(octet_length(stack), 0)), 0) FROM runs WHERE charm = c.row)
+    ) AS bytes FROM charms c GROUP BY c.space
+) AS counted WHERE counted.space = holdings.space;
+
+CREATE TRIGGER space_added AFTER INSERT ON spaces BEGIN
+    INSERT INTO holdings (space) VALUES (NEW.did);
+END;
+
+CREATE TRIGGER charm_added AFTER INSERT ON charms BEGIN
+    UPDATE holdings SET charms = charms + 1, bytes = bytes
+        + 64 + octet_length(NEW.file_name) + octet_length(NEW.source) + octet_length(NEW.module) + coalesce(octet_length(NEW.name), 0)
+        + octet_length(NEW.streams) + octet_length(NEW.secrets) + octet_length(NEW.further_sources) + octet_length(NEW.further_modules)
+    WHERE space = NEW.space;
+END;
+CREATE TRIGGER charm_changed
+AFTER UPDATE OF file_name, source, module, name, streams, secrets, further_sources, further_modules ON charms BEGIN
+    UPDATE holdings SET bytes = bytes
+        + octet_length(NEW.file_name) + octet_length(NEW.source) + octet_length(NEW.module) + coalesce(octet_length(NEW.name), 0)
+        + octet_length(NEW.streams) + octet_length(NEW.secrets) + octet_length(NEW.further_sources) + octet_length(NEW.further_modules)
+        - octet_length(OLD.file_name) - octet_length(OLD.source) - octet_length(OLD.module) - coalesce(octet_length(OLD.name), 0)
+        - octet_length(OLD.streams) - octet_length(OLD.secrets) - octet_length(OLD.further_sources) - octet_length(OLD.further_modules)
+    WHERE space = NEW.space;
+END;
+CREATE TRIGGER charm_removed BEFORE DELETE ON charms BEGIN
+    DELETE FROM registrations WHERE charm = OLD.row;
+    DELETE FROM cells WHERE charm = OLD.row;
+    DELETE FROM logs WHERE charm = OLD.row;
+    DELETE FROM runs WHERE charm = OLD.row;
+    DELETE FROM poll_states WHERE space = OLD.space AND charm = OLD.id;
+    UPDATE holdings SET charms = charms - 1, bytes = bytes
+        - 64 - octet_length(OLD.file_name) - octet_length(OLD.source) - octet_length(OLD.module) - coalesce(octet_length(OLD.name), 0)
+        - octet_length(OLD.streams) - octet_length(OLD.secrets) - octet_length(OLD.further_sources) - octet_length(OLD.further_modules)
+    WHERE space = OLD.space;
+    INSERT INTO meta (key, value) VALUES ('last_charm_row', OLD.row)
+        ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value);
+END;
+
+CREATE TRIGGER cell_added AFTER INSERT ON cells BEGIN
+    UPDATE holdings SET bytes = bytes + 64 + octet_length(NEW.name) + length(NEW.document)
+    WHERE space = (SELECT space FROM charms WHERE row = NEW.charm);
+END;
+CREATE TRIGGER cell_changed BEFORE UPDATE OF document ON cells BEGIN
+    UPDATE holdings SET bytes = bytes + length(NEW.document)
+        - (SELECT length(document) FROM cells WHERE charm = OLD.charm AND name = OLD.name)
+    WHERE space = (SELECT space FROM charms WHERE row = OLD.charm);
+END;
+CREATE TRIGGER cell_removed BEFORE DELETE ON cells BEGIN
+    UPDATE holdings SET bytes = bytes - 64 - octet_length(OLD.name)
+        - (SELECT length(document) FROM cells WHERE charm = OLD.charm AND name = OLD.name)
+    WHERE space = (SELECT space FROM charms WHERE row = OLD.charm);
+END;
+
+CREATE TRIGGER line_added AFTER INSERT ON logs BEGIN
+    UPDATE holdings SET bytes = bytes + 64 + octet_length(NEW.text) WHERE space = (SELECT space FROM charms WHERE row = NEW.charm);
+END;
+CREATE TRIGGER line_removed BEFORE DELETE ON logs BEGIN
+    UPDATE holdings SET bytes = bytes - 64 - octet_length(OLD.text) WHERE space = (SELECT space FROM charms WHERE row = OLD.charm);
+END;
+
+CREATE TRIGGER run_added AFTER INSERT ON runs BEGIN
+    UPDATE holdings SET bytes = bytes + 64 + coalesce(octet_length(NEW.message), 0) + coalesce(octet_length(NEW.stack), 0)
+    WHERE space = (SELECT space FROM charms WHERE row = NEW.charm);
+END;
+CREATE TRIGGER run_removed BEFORE DELETE ON runs BEGIN
+    UPDATE holdings SET bytes = bytes - 64 - coalesce(octet_length(OLD.message), 0) - coalesce(octet_length(OLD.stack), 0)
+    WHERE space = (SELECT space FROM charms WHERE row = OLD.charm);
+END;
+";
+
 /// What a file is, before anything is changed in it.
 pub(super) enum Found {
     /// Nothing yet.
@@ -283,6 +386,11 @@ mod tests {
             .unwrap();
         let texts = ["Success", "Trapped: unreachable"].map(str::to_owned);
         assert_eq!(counted, (texts, [2, 2, 1, i64::from(u32::MAX) + 2]));
+        let holding = migrated.query_row("SELECT creator, charms, bytes FROM holdings", [], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, [row.get::<_, i64>(1)?, row.get(2)?]))
+        });
+        // The texts of the charm, of two cells, two runs and a line, and 64 for each of the six.
+        assert_eq!(holding.unwrap(), (None, [1, 26 + 7 + 6 + 11 + 1 + 6 * 64]));
         drop(migrated);
         // Once more, and nothing is done again.
         assert_eq!(content(&open::writer(&path).unwrap()), before);

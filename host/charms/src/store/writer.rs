@@ -19,6 +19,8 @@ use super::{Failure, open};
 const MOST: usize = 256;
 /// After this, those who wait for their commit get it.
 const LONGEST: Duration = Duration::from_millis(20);
+/// How long readers are waited for before the log is emptied.
+const FOR_READERS: Duration = Duration::from_millis(50);
 /// How many numbers tell which charms were written: two charms that share one are read once more than need be.
 const GROUPS: usize = 256;
 
@@ -194,11 +196,19 @@ fn serve(mut connection: Connection, mut requests: mpsc::UnboundedReceiver<Reque
             match request {
                 Request::Write(job) => next = together(&mut connection, job, &mut requests, writes),
                 Request::ForgetLog(answer) => {
-                    let _ = answer.send(open::forget_log(&connection));
+                    let _ = answer.send(forget_log(&connection));
                 }
             }
         }
     }
+}
+
+/// Waits for readers only as long as other writes can bear.
+fn forget_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(FOR_READERS)?;
+    let forgotten = open::forget_log(connection);
+    connection.busy_timeout(open::BUSY_TIMEOUT)?;
+    forgotten
 }
 
 /// Does a write and all that wait behind it, and commits them. Answers a request that is none.

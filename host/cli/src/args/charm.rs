@@ -43,6 +43,8 @@ pub(crate) enum CharmCommand {
     Test(Box<TestArgs>),
     /// Show or change who may do what in a space
     Acl(AclArgs),
+    /// Delete a charm with its registration, cells, secrets, log and runs. Nothing brings them back
+    Delete(DeleteArgs),
 }
 
 /// Options of `charm deploy`.
@@ -159,6 +161,17 @@ pub(crate) struct TestArgs {
 
     #[command(flatten, next_help_heading = GUESTS)]
     pub(crate) handlers: HandlerArgs,
+}
+
+/// Options of `charm delete`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeleteArgs {
+    /// The charm, as <space DID>/<charm ID>
+    pub(crate) charm: CharmRef,
+
+    /// Do not ask first
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// Options of `charm acl`.

@@ -6,6 +6,7 @@ use bg_identity::{IntegrationId, Secret};
 use bg_server::{AllowedOrigin, RegistrationPolicy};
 use clap::{Args, ValueEnum};
 
+use super::tenants::TenantArgs;
 use super::values::parse_secret;
 
 /// Who may reach the server, and what they may do.
@@ -38,6 +39,9 @@ pub(crate) struct ServerArgs {
     /// A proxy in front speaks TLS; it is believed who the client is (X-Forwarded-For, X-Forwarded-Proto)
     #[arg(long)]
     pub(crate) behind_proxy: bool,
+
+    #[command(flatten)]
+    pub(crate) tenants: TenantArgs,
 
     /// What lets the operator into the admin page, instead of a new token at each start that is printed
     #[arg(long, env = "BG_WASM_HOST_LOGIN_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = parse_secret)]

@@ -1,6 +1,7 @@
 //! `charm …`: deploying charms, and looking at what they do.
 
 mod acl;
+mod delete;
 mod deploy;
 mod diff;
 mod folder;
@@ -14,10 +15,8 @@ mod watch;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use bg_identity::{SpaceDid, space_did};
-
 use crate::args::{CharmCommand, Common};
+use crate::commands::space;
 use crate::{connect, output};
 
 /// `charm …`
@@ -33,13 +32,15 @@ pub(crate) async fn run(common: &Common, command: &CharmCommand) -> anyhow::Resu
         CharmCommand::Set(args) => set::run(common, args).await?,
         CharmCommand::Test(args) => return trial::run(common, args, crate::shutdown_on_signal()?).await,
         CharmCommand::Acl(args) => acl::run(common, args).await?,
+        CharmCommand::Delete(args) => delete::run(common, args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Lists the charms of a space.
 async fn list(common: &Common, space: &str) -> anyhow::Result<()> {
-    let charms = connect::client(common).await?.charms(&parse_space(space)?).await?;
+    let runtime = connect::client(common).await?;
+    let charms = runtime.charms(&space::resolve(&*runtime, space).await?).await?;
     let rows: Vec<Vec<String>> = charms
         .iter()
         .map(|charm| {
@@ -53,12 +54,4 @@ async fn list(common: &Common, space: &str) -> anyhow::Result<()> {
         .collect();
     output::table(&["CHARM", "NAME", "SOURCE", "STREAMS"], &rows)?;
     Ok(())
-}
-
-/// A space by its DID or, as anything else is, by its name.
-fn parse_space(text: &str) -> anyhow::Result<SpaceDid> {
-    if text.starts_with("did:") {
-        return text.parse().with_context(|| format!("{text} is no space"));
-    }
-    Ok(space_did(text))
 }

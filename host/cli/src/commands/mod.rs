@@ -14,4 +14,5 @@ pub(crate) mod registrations;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod shell;
+pub(crate) mod space;
 pub(crate) mod status;

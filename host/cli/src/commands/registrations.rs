@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 use bg_charms::{AccessLevel, Subject};
 use bg_identity::{IntegrationId, system_space};
-use bg_poller::{CharmRef, Counters, Registration, RegistrationState, UnixMillis};
+use bg_poller::{CharmRef, Counters, Registration, RegistrationState, RuntimeError, UnixMillis};
 use serde::Serialize;
 
 use super::list;
@@ -13,12 +13,19 @@ use crate::args::{Common, ListArgs};
 use crate::states::States;
 use crate::{connect, layout, output, states};
 
-/// Grants the operator's key the system space, as that space's own key.
+/// Grants the operator's key the system space: as that space's own key, or, where others reach the server and that key gives nothing, as the
+/// operator of the server.
 pub(crate) async fn add_admin_charm(common: &Common) -> anyhow::Result<()> {
     let operator = connect::operator(common)?.did();
     let system = system_space();
-    let runtime = connect::as_system_space(common).await?;
-    let acl = runtime.acl(&system).await?;
+    let mut runtime = connect::as_system_space(common).await?;
+    let acl = match runtime.acl(&system).await {
+        Err(RuntimeError::Authorization { .. }) => {
+            runtime = connect::client(common).await?;
+            runtime.acl(&system).await?
+        }
+        acl => acl?,
+    };
     let subject = Subject::Did(operator.clone());
     if acl.level(&system, &operator) >= Some(AccessLevel::Write) {
         output::line(format_args!("{operator} has access to the system space {system} already"))?;

@@ -60,11 +60,12 @@ pub(crate) async fn run(
     };
     let activity = Activity::new();
     let sandbox = connect::observed_sandbox(common, &limits.sandbox, activity.call_observer())?;
+    let tenancy = args.server.tenancy(server.as_ref().map(Server::local_addr));
     let listeners = server.iter().map(Server::local_addr).collect();
     let gate = connect::gate(&args.handlers, listeners, Some(&activity));
     let starting = async {
         let loaded = integrations::load(&sandbox, &args.component, &args.grants, &args.sha256).await?;
-        anyhow::Ok((loaded, connect::service(common, &args.handlers, &sandbox, &gate).await?))
+        anyhow::Ok((loaded, connect::service(common, &args.handlers, &sandbox, &gate, tenancy.clone()).await?))
     };
     // Compiling takes a while, and nothing is under way that must come to an end.
     let (loaded, mut service) = tokio::select! {
@@ -135,9 +136,11 @@ pub(crate) async fn run(
     let mut serving = None;
     if let Some((server, site)) = server.zip(site) {
         let url = listening::url(&server, &args.server);
+        service.lock.set_shared(args.server.is_reached_by_others(server.local_addr()))?;
         service.lock.set_url(url.clone(), server.certificate())?;
         tracing::info!("listening on {url}");
         listening::announce(common, &server, &args.server);
+        listening::warn_of_strangers(common, &site.runtime, &tenancy).await?;
         serving = Some(tokio::spawn(server.serve(site, stopping.clone())));
     }
     let loop_ended = CancellationToken::new();

@@ -16,7 +16,8 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::args::{
-    EgressMode, GrantAll, HandlerArgs, RefreshUrl, Registration, RunArgs, ServeArgs, ServerArgs, Setting,
+    EgressMode, GrantAll, HandlerArgs, RefreshUrl, Registration, RunArgs, ServeArgs, ServerArgs, Setting, Size,
+    TenantArgs,
 };
 pub(crate) use document::{Document, Mistake};
 use values::{Interval, LimitTable, Parsed, PinTable, within};
@@ -72,6 +73,12 @@ struct ConfigFile {
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     behind_proxy: Option<bool>,
+    open_spaces: Option<bool>,
+    max_charms: Option<u64>,
+    max_spaces: Option<u64>,
+    max_signer_bytes: Option<Parsed<Size>>,
+    max_bytes: Option<Parsed<Size>>,
+    min_free: Option<Parsed<Size>>,
 }
 
 /// A configuration file that can't be used.
@@ -192,6 +199,13 @@ fn merge_server(args: &mut ServerArgs, file: &mut ConfigFile, base: &Path) {
         args.tls_key = file.tls_key.take().map(|path| base.join(path));
     }
     args.behind_proxy |= file.behind_proxy.unwrap_or_default();
+    let TenantArgs { open_spaces, max_charms, max_spaces, max_signer_bytes, max_bytes, min_free } = &mut args.tenants;
+    *open_spaces |= file.open_spaces.unwrap_or_default();
+    *max_charms = max_charms.or(file.max_charms);
+    *max_spaces = max_spaces.or(file.max_spaces);
+    *max_signer_bytes = max_signer_bytes.or(file.max_signer_bytes.take().map(|size| size.0));
+    *max_bytes = max_bytes.or(file.max_bytes.take().map(|size| size.0));
+    *min_free = min_free.or(file.min_free.take().map(|size| size.0));
 }
 
 /// The names of all keys, as they are told to who misspells one beyond recognition.

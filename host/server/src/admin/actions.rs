@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use bg_charms::LocalHandle;
+use bg_charms::{LocalHandle, Spaces};
 use bg_poller::{CharmRef, CharmRuntime, RuntimeError, UPDATER_STREAMS};
 use http::{StatusCode, Uri};
 use serde_json::json;
@@ -26,10 +26,11 @@ enum Said {
     Enabled,
     Disabled,
     Removed,
+    Deleted,
 }
 
 impl Said {
-    const ALL: [Self; 5] = [Self::Runs, Self::Sent, Self::Enabled, Self::Disabled, Self::Removed];
+    const ALL: [Self; 6] = [Self::Runs, Self::Sent, Self::Enabled, Self::Disabled, Self::Removed, Self::Deleted];
 
     fn name(self) -> &'static str {
         match self {
@@ -38,6 +39,7 @@ impl Said {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
             Self::Removed => "removed",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -48,6 +50,7 @@ impl Said {
             Self::Enabled => "Enabled; it is polled at once.",
             Self::Disabled => "Disabled; it is polled no more.",
             Self::Removed => "Removed; it is polled no more.",
+            Self::Deleted => "Deleted, with all that belonged to it.",
         }
     }
 }
@@ -104,19 +107,36 @@ struct AskToRemove {
     charm: String,
 }
 
+#[derive(Template)]
+#[template(path = "delete.html")]
+struct AskToDelete {
+    name: String,
+    page: String,
+    space: String,
+    charm: String,
+}
+
 /// `GET /admin/charms/{space}/{charm}/remove`
 pub(super) async fn ask_to_remove(CharmPath(charm): CharmPath, operator: Operator) -> Response {
-    match operator.handle.overview_of(&charm).await {
-        Ok(Some(row)) => page::html(
-            StatusCode::OK,
-            &AskToRemove {
-                name: row.name.unwrap_or_else(|| bg_identity::short(charm.charm.as_str())),
-                page: link::charm(&charm),
-                space: charm.space.to_string(),
-                charm: charm.charm.to_string(),
-            },
-        ),
-        Ok(None) => not_registered(&charm),
+    ask(&charm, &operator, |[name, page, space, charm]| AskToRemove { name, page, space, charm }).await
+}
+
+/// `GET /admin/charms/{space}/{charm}/delete`
+pub(super) async fn ask_to_delete(CharmPath(charm): CharmPath, operator: Operator) -> Response {
+    ask(&charm, &operator, |[name, page, space, charm]| AskToDelete { name, page, space, charm }).await
+}
+
+/// A page that asks before something is done to a charm, of which it has the name, the page, the space and the ID.
+async fn ask<T: Template>(charm: &CharmRef, operator: &Operator, of: impl FnOnce([String; 4]) -> T) -> Response {
+    match operator.handle.overview_of(charm).await {
+        Ok(Some(row)) => {
+            let name = row.name.unwrap_or_else(|| bg_identity::short(charm.charm.as_str()));
+            page::html(
+                StatusCode::OK,
+                &of([name, link::charm(charm), charm.space.to_string(), charm.charm.to_string()]),
+            )
+        }
+        Ok(None) => not_registered(charm),
         Err(error) => page::failed(&error),
     }
 }
@@ -136,6 +156,20 @@ pub(super) async fn remove(State(app): State<Arc<App>>, CharmPath(charm): CharmP
             done(&change, &charm, Said::Removed)
         }
         Ok(false) => not_registered(&charm),
+        Err(error) => page::failed(&error),
+    }
+}
+
+/// `POST /admin/charms/{space}/{charm}/delete`
+pub(super) async fn delete(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
+    match change.handle.delete(&charm).await {
+        Ok(()) => {
+            log(&charm, "deleted");
+            app.counts.forget().await;
+            // The page of the charm itself is gone.
+            let change = Change { form: super::access::Form::parse(b"back=/admin"), ..change };
+            done(&change, &charm, Said::Deleted)
+        }
         Err(error) => page::failed(&error),
     }
 }

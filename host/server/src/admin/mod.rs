@@ -42,6 +42,8 @@ pub(crate) fn table() -> Vec<Row> {
         Row::new(Method::POST, "/admin/charms/{space}/{charm}/disable", operator, actions::disable),
         Row::new(Method::GET, "/admin/charms/{space}/{charm}/remove", operator, actions::ask_to_remove),
         Row::new(Method::POST, "/admin/charms/{space}/{charm}/remove", operator, actions::remove),
+        Row::new(Method::GET, "/admin/charms/{space}/{charm}/delete", operator, actions::ask_to_delete),
+        Row::new(Method::POST, "/admin/charms/{space}/{charm}/delete", operator, actions::delete),
         Row::new(Method::GET, "/admin/integrations", operator, integrations::all),
         Row::new(Method::GET, "/admin/all-integrations/events", operator, integrations::all_events),
         Row::new(Method::GET, "/admin/integrations/{id}", operator, integrations::page),

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bg_charms::api::{self, path};
-use bg_charms::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, SetRequest, Spaces, Subject};
+use bg_charms::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, SetRequest, SpaceSummary, Spaces, Subject};
 use bg_identity::{Identity, IntegrationId, space_identity, system_space};
 use bg_poller::{CharmRef, CharmRuntime, Outcome, OutcomeKind, PollState, PollStore, Registration, Run, UnixMillis};
 use bg_server::{Access, Endpoint, endpoints};
@@ -37,7 +37,8 @@ pub struct Request {
 pub struct State {
     registrations: Vec<Registration>,
     list: Option<Vec<CharmRef>>,
-    charm: CharmShow,
+    charm: Option<CharmShow>,
+    spaces: Vec<SpaceSummary>,
     charms: Vec<CharmSummary>,
     runs: Vec<Run>,
     poll_states: Vec<PollState>,
@@ -59,8 +60,9 @@ impl Scene {
         scene
     }
 
-    /// Registers the charm, again if some request has removed or disabled it.
+    /// Registers the charm, again if some request has removed or disabled it, and deploys it again if one has deleted it.
     pub async fn register(&self) {
+        self.fixture.deploy(&my_space()).await;
         self.fixture.operator().register(&self.charm, &gmail()).await.unwrap();
     }
 
@@ -69,9 +71,10 @@ impl Scene {
         State {
             registrations: operator.registrations().await.unwrap(),
             list: operator.integration_list(&gmail()).await.unwrap(),
-            charm: operator.show(&self.charm).await.unwrap(),
+            charm: operator.show(&self.charm).await.ok(),
+            spaces: operator.spaces(None).await.unwrap(),
             charms: operator.charms(&my_space()).await.unwrap(),
-            runs: operator.runs(&self.charm, 100).await.unwrap(),
+            runs: operator.runs(&self.charm, 100).await.unwrap_or_default(),
             poll_states: self.fixture.poll_store().load().await.unwrap(),
             acls: [operator.acl(&my_space()).await.unwrap(), operator.acl(&system_space()).await.unwrap()],
         }
@@ -136,6 +139,7 @@ impl Scene {
             ("POST", "/api/v1/charms/{space}/{charm}/secret") => {
                 to_value(api::SecretPath { path: ["auth", "token"].map(str::to_owned).to_vec() })
             }
+            ("POST", path::SPACES) => to_value(api::NewSpace { name: "notes".to_owned() }),
             ("POST", "/api/v1/spaces/{space}/charms") => {
                 to_value(DeployRequest { file_name: "other.ts".to_owned(), ..counter() })
             }

@@ -63,6 +63,8 @@ impl Scene {
     /// Puts back what requests may have changed.
     pub async fn restore(&self) {
         let operator = self.fixture.operator();
+        // If one has deleted it.
+        self.fixture.deploy(&my_space()).await;
         let owner = Subject::Did(self.owner.did());
         operator.set_acl(&system_space(), &owner, Some(AccessLevel::Write)).await.unwrap();
         for nobody in [Subject::Anyone, Subject::Did(self.stranger.did())] {

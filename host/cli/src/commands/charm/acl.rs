@@ -1,12 +1,13 @@
 //! `charm acl`.
 
 use crate::args::{AclArgs, AclGrant, Common};
+use crate::commands::space;
 use crate::{connect, output};
 
 /// Changes the access list of a space, if that is asked for, and prints it.
 pub(super) async fn run(common: &Common, args: &AclArgs) -> anyhow::Result<()> {
-    let space = super::parse_space(&args.space)?;
     let runtime = connect::client(common).await?;
+    let space = space::resolve(&*runtime, &args.space).await?;
     for AclGrant { subject, level } in &args.grant {
         runtime.set_acl(&space, subject, Some(*level)).await?;
     }

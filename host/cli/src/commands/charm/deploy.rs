@@ -7,8 +7,9 @@ use bg_poller::CharmRef;
 use serde_json::{Map, Value, json};
 
 use super::source::{self, Source};
-use super::{parse_space, trigger};
+use super::trigger;
 use crate::args::{Common, DeployArgs, EventArgs};
+use crate::commands::space;
 use crate::connect::{self, Runner};
 use crate::output;
 
@@ -20,20 +21,20 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn of(args: &DeployArgs) -> anyhow::Result<Self> {
+    pub(super) async fn of(args: &DeployArgs, runner: &Runner) -> anyhow::Result<Self> {
         if let Some(charm) = &args.update {
             return Ok(Self { space: charm.space.clone(), charm: Some(charm.clone()) });
         }
         let space = args.space.as_deref().context("name a space with --space NAME, or a charm with --update CHARM")?;
-        Ok(Self { space: parse_space(space)?, charm: None })
+        Ok(Self { space: space::resolve(&*runner.runtime, space).await?, charm: None })
     }
 }
 
 /// Deploys once.
 pub(super) async fn run(common: &Common, args: &DeployArgs) -> anyhow::Result<()> {
     let (source, inputs) = (source::read(&args.file)?, source::inputs(args.inputs.as_deref())?);
-    let target = Target::of(args)?;
     let runner = connect::with_handlers(common, &args.handlers).await?;
+    let target = Target::of(args, &runner).await?;
     let deployed = deploy(&runner, &target, &source, &inputs).await?;
     output::line(&deployed.charm.charm)?;
     if args.trigger && !poll(&runner, &deployed.charm).await? {

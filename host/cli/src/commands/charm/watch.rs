@@ -27,8 +27,8 @@ type Stamp = Option<(SystemTime, u64, u64)>;
 /// Deploys, and again whenever the source changes, until `shutdown`. What goes wrong is printed, and waits for the next change.
 pub(super) async fn run(common: &Common, args: &DeployArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     let inputs = source::inputs(args.inputs.as_deref())?;
-    let target = Target::of(args)?;
     let runner = connect::with_handlers(common, &args.handlers).await?;
+    let target = Target::of(args, &runner).await?;
     tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         ended = watch(args, &runner, target, &inputs) => ended,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum as _;
 
 use super::components::Seen;
-use crate::args::{EgressMode, GrantAll, RunArgs, ServeArgs};
+use crate::args::{EgressMode, GrantAll, RunArgs, ServeArgs, Size};
 use crate::commands::run;
 
 /// A key, and its values.
@@ -37,6 +37,7 @@ pub(super) fn of(run: &RunArgs, serve: &ServeArgs, seen: &[Seen]) -> [(&'static 
         ("charms", if run.charms.is_empty() { vec!["all that are registered".into()] } else { listed(&run.charms) }),
     ];
     let server = &serve.server;
+    let quotas = server.tenants.quotas();
     let path = |path: &Option<PathBuf>| one(path.as_ref().map(|path| path.display()), "none");
     let serving = vec![
         ("listen", vec![serve.listen().to_string()]),
@@ -56,6 +57,12 @@ pub(super) fn of(run: &RunArgs, serve: &ServeArgs, seen: &[Seen]) -> [(&'static 
         ("tls-cert", path(&server.tls_cert)),
         ("tls-key", path(&server.tls_key)),
         ("behind-proxy", vec![server.behind_proxy.to_string()]),
+        ("open-spaces", vec![server.tenants.open_spaces.to_string()]),
+        ("max-charms", vec![quotas.charms_per_space.to_string()]),
+        ("max-spaces", vec![quotas.spaces_per_signer.to_string()]),
+        ("max-signer-bytes", vec![Size(quotas.bytes_per_signer).to_string()]),
+        ("max-bytes", vec![Size(quotas.bytes).to_string()]),
+        ("min-free", vec![Size(quotas.free_disk).to_string()]),
     ];
     let handlers = &run.handlers;
     let egress = if handlers.egress == Some(EgressMode::Report) { "report" } else { "enforce" };

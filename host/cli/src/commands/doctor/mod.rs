@@ -6,6 +6,7 @@ mod machine;
 mod port;
 mod row;
 mod runtime;
+mod strangers;
 
 use std::process::ExitCode;
 
@@ -73,6 +74,7 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
         rows.push(runtime::buttons(probe.as_ref()));
     }
     rows.extend(port::listen(common, &serve, &services));
+    rows.extend(strangers::rows(common, &serve, &services).await);
     rows.push(machine::confinement());
     rows
 }

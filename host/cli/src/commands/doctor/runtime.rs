@@ -156,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn an_admin_page_that_does_not_answer_is_told() {
         let url = Some("http://127.0.0.1:9".to_owned());
-        let of = |role| Some(Holder { pid: 5, role, url: url.clone(), certificate: None, polls: None });
+        let of = |role| Some(Holder { pid: 5, role, url: url.clone(), certificate: None, shared: false, polls: None });
         let services = Services { polls: of(Role::Run), ..Services::default() };
         let (row, probe) = admin_page(&services).await.unwrap();
         let row = row.to_string();

@@ -1,0 +1,191 @@
+//! What others than the operator may do and keep on a server.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use bg_charms::{Quotas, Reach, Tenancy};
+use clap::Args;
+
+use super::ServerArgs;
+
+/// What others may keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct TenantArgs {
+    /// Let anyone who signs requests write in new spaces, even on a server that others reach; on loopback, this is always so
+    #[arg(long)]
+    pub(crate) open_spaces: bool,
+
+    /// How many charms a space may have; none of these limits is for the operator [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_charms: Option<u64>,
+
+    /// How many spaces one key may make [default: 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_spaces: Option<u64>,
+
+    /// How many bytes the charms in all spaces of one key may take: programs, cells, logs and runs [default: 1GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_signer_bytes: Option<Size>,
+
+    /// At which size of the database nothing new is kept; what is there is polled [default: 16GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_bytes: Option<Size>,
+
+    /// How much of the disk stays free: below that, nothing new is kept; what is there is polled [default: 256MiB]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) min_free: Option<Size>,
+}
+
+impl TenantArgs {
+    /// The quotas.
+    pub(crate) fn quotas(&self) -> Quotas {
+        let defaults = Quotas::default();
+        Quotas {
+            charms_per_space: self.max_charms.unwrap_or(defaults.charms_per_space),
+            spaces_per_signer: self.max_spaces.unwrap_or(defaults.spaces_per_signer),
+            bytes_per_signer: self.max_signer_bytes.map_or(defaults.bytes_per_signer, |size| size.0),
+            bytes: self.max_bytes.map_or(defaults.bytes, |size| size.0),
+            free_disk: self.min_free.map_or(defaults.free_disk, |size| size.0),
+        }
+    }
+}
+
+impl ServerArgs {
+    /// What strangers may do on a server that listens there, if one does.
+    pub(crate) fn tenancy(&self, listen: Option<SocketAddr>) -> Tenancy {
+        let reach = listen.map(|listen| {
+            if self.is_reached_by_others(listen) {
+                Reach::Others { open_spaces: self.tenants.open_spaces }
+            } else {
+                Reach::Loopback
+            }
+        });
+        Tenancy { reach, quotas: self.tenants.quotas() }
+    }
+
+    /// Whether requests may come from beyond this machine: at the address itself, or by a proxy or a name of another machine.
+    pub(crate) fn is_reached_by_others(&self, listen: SocketAddr) -> bool {
+        !listen.ip().to_canonical().is_loopback()
+            || self.behind_proxy
+            || self.allow_host.iter().any(|name| !is_loopback(name))
+    }
+}
+
+/// Whether a host name is one of this machine, whoever resolves it.
+fn is_loopback(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);
+    match literal.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+    }
+}
+
+/// A number of bytes: `4096`, `64KiB`, `64MiB`, `1GiB`, `2TiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) u64);
+
+const UNITS: [(&str, u32); 5] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("", 0)];
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(split);
+        let shift = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, shift)| shift);
+        let size = number.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
+        size.map(Self).ok_or_else(|| {
+            format!("`{text}` is not a number of bytes: a number, or one with KiB, MiB, GiB or TiB, such as 64MiB")
+        })
+    }
+}
+
+/// As it is read.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |(_, shift): &&(&str, u32)| self.0 != 0 && self.0.is_multiple_of(1 << shift);
+        let (unit, shift) = UNITS.iter().find(fits).copied().unwrap_or(("", 0));
+        write!(f, "{}{unit}", self.0 >> shift)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::args::Cli;
+
+    #[test]
+    fn a_server_is_reached_by_others_at_an_address_by_a_proxy_or_by_a_name() {
+        let of = |listen: &str, hosts: &[&str], behind_proxy| {
+            let allow_host = hosts.iter().map(|&host| host.to_owned()).collect();
+            ServerArgs { allow_host, behind_proxy, ..ServerArgs::default() }
+                .is_reached_by_others(listen.parse().unwrap())
+        };
+        for (listen, hosts, behind_proxy, reached) in [
+            ("127.0.0.1:8000", &[][..], false, false),
+            ("[::1]:0", &[], false, false),
+            ("[::ffff:127.0.0.1]:0", &[], false, false),
+            ("127.0.0.1:8000", &["admin.localhost", "LOCALHOST.", "127.0.0.2", "[::1]"], false, false),
+            ("127.0.0.1:8000", &["admin.localhost", "charms.example"], false, true),
+            ("127.0.0.1:8000", &["192.168.0.5"], false, true),
+            ("127.0.0.1:8000", &["localhost.example"], false, true),
+            ("127.0.0.1:8000", &[], true, true),
+            ("0.0.0.0:8000", &[], false, true),
+            ("[::]:8000", &[], false, true),
+            ("192.168.0.5:8000", &[], false, true),
+        ] {
+            assert_eq!(of(listen, hosts, behind_proxy), reached, "{listen} {hosts:?} {behind_proxy}");
+        }
+    }
+
+    #[test]
+    fn spaces_are_open_on_loopback_or_if_the_operator_opens_them() {
+        let reach = |listen: Option<&str>, open_spaces| {
+            let tenants = TenantArgs { open_spaces, ..TenantArgs::default() };
+            let args = ServerArgs { tenants, ..ServerArgs::default() };
+            args.tenancy(listen.map(|listen| listen.parse().unwrap())).reach
+        };
+        assert_eq!(reach(None, true), None);
+        assert_eq!(reach(Some("127.0.0.1:1"), false), Some(Reach::Loopback));
+        for open_spaces in [false, true] {
+            assert_eq!(reach(Some("0.0.0.0:1"), open_spaces), Some(Reach::Others { open_spaces }));
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        for (text, bytes) in
+            [("0", 0), ("1000", 1000), ("4KiB", 4096), ("64MiB", 64 << 20), ("3GiB", 3 << 30), ("2TiB", 2 << 40)]
+        {
+            let size: Size = text.parse().unwrap();
+            assert_eq!((size.0, size.to_string().as_str()), (bytes, text));
+        }
+        for text in ["", "MiB", "-1", "1.5GiB", "64MB", "1 MiB", "99999999999999999999", "99999999999TiB"] {
+            let error = text.parse::<Size>().unwrap_err();
+            assert!(error.contains("such as 64MiB"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_help_has_the_defaults() {
+        let mut all = Cli::command();
+        all.build();
+        let serve = all.find_subcommand("serve").unwrap();
+        let Quotas { charms_per_space, spaces_per_signer, bytes_per_signer, bytes, free_disk } = Quotas::default();
+        for (option, default) in [
+            ("max-charms", charms_per_space.to_string()),
+            ("max-spaces", spaces_per_signer.to_string()),
+            ("max-signer-bytes", Size(bytes_per_signer).to_string()),
+            ("max-bytes", Size(bytes).to_string()),
+            ("min-free", Size(free_disk).to_string()),
+        ] {
+            let arg = serve.get_arguments().find(|arg| arg.get_long() == Some(option)).unwrap();
+            let help = arg.get_help().unwrap().to_string();
+            assert!(help.ends_with(&format!("[default: {default}]")), "{option}: {help}");
+        }
+    }
+}
