@@ -15,11 +15,33 @@ const LATENESS_MS: f64 = 1_000.0;
 const PAGE_MS: f64 = 100.0;
 const PEAK_MIB: f64 = 512.0;
 
+/// What is shown of many values.
+const SHARES: [(&str, f64); 3] = [("median", 0.5), ("p99", 0.99), ("longest", 1.0)];
+
 /// Processor time of each process.
 pub(crate) struct Used {
     pub(crate) server: Duration,
     pub(crate) service: Duration,
     pub(crate) attackers: Duration,
+}
+
+/// What the server logged.
+#[derive(Default)]
+pub(crate) struct Logged {
+    lines: usize,
+    bytes: usize,
+    panics: Vec<String>,
+}
+
+impl Logged {
+    /// Takes a line.
+    pub(crate) fn take(&mut self, line: &str) {
+        self.lines += 1;
+        self.bytes += line.len() + 1;
+        if line.contains("panicked") {
+            self.panics.push(line.to_owned());
+        }
+    }
 }
 
 /// All of it.
@@ -33,8 +55,7 @@ pub(crate) struct Findings {
     pub(crate) polls: Polls,
     pub(crate) pages: Vec<Page>,
     pub(crate) watch: Watch,
-    /// Lines that the server logged.
-    pub(crate) logged: usize,
+    pub(crate) logged: Logged,
     pub(crate) renewals: usize,
 }
 
@@ -56,7 +77,11 @@ impl Findings {
         f64::from(self.plan.charms) * self.lasted.as_secs_f64() / self.plan.interval.as_secs_f64()
     }
 
-    /// How late each poll was, ms.
+    fn behind(&self) -> Vec<f64> {
+        self.polls.behind(self.plan.interval, self.plan.charms as usize)
+    }
+
+    /// How late each poll was, ms, as the service counts it.
     fn lateness(&self) -> Vec<f64> {
         self.polls.since().iter().map(|poll| poll.late_ms).collect()
     }
@@ -83,9 +108,11 @@ impl Findings {
         }
         add("    dropped", "", self.polls.dropped());
         add("    longest time without a success", "s", self.polls.longest_pause().as_secs_f64());
-        for (what, share) in [("median", 0.5), ("p99", 0.99), ("longest", 1.0)] {
-            if let Some(value) = quantile(&mut self.lateness(), share) {
-                add(&format!("  lateness, {what}"), "ms", value);
+        for (what, mut values) in [("lateness", self.lateness()), ("behind the clock", self.behind())] {
+            for (name, share) in SHARES {
+                if let Some(value) = quantile(&mut values, share) {
+                    add(&format!("  {what}, {name}"), "ms", value);
+                }
             }
         }
         for page in [None, Some("list"), Some("charm"), Some("metrics")] {
@@ -93,7 +120,7 @@ impl Findings {
             let came = times.iter().filter(|time| time.is_finite()).count();
             add(&format!("  operator, {}: asked for", page.unwrap_or("all pages")), "", number(times.len()));
             add("    came", "", number(came));
-            for (what, share) in [("median", 0.5), ("p99", 0.99), ("longest", 1.0)] {
+            for (what, share) in SHARES {
                 if let Some(value) = quantile(&mut times, share) {
                     add(&format!("    {what}"), "ms", value);
                 }
@@ -105,7 +132,8 @@ impl Findings {
             add("      the data directory has grown by", "MiB", grown);
         }
         add("  data directory has grown by", "MiB", self.watch.grown());
-        add("  server, lines logged", "", number(self.logged));
+        add("  server, lines logged", "", number(self.logged.lines));
+        add("    of", "MiB", number(self.logged.bytes) / 1024.0 / 1024.0);
         let lasted = self.lasted.as_secs_f64();
         add("  server, processors used", "", self.used.server.as_secs_f64() / lasted);
         add("  service, processors used", "", self.used.service.as_secs_f64() / lasted);
@@ -122,7 +150,8 @@ impl Findings {
     }
 
     fn goals(&self) -> Vec<(String, bool)> {
-        let (late, page) = (quantile(&mut self.lateness(), 0.99), quantile(&mut self.page_times(None), 0.99));
+        let p99 = |mut values: Vec<f64>| quantile(&mut values, 0.99);
+        let (late, behind, page) = (p99(self.lateness()), p99(self.behind()), p99(self.page_times(None)));
         let peak = self.watch.peak;
         let breaches: BTreeMap<_, _> = self.tallies.breaches();
         let shown = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.0}"));
@@ -137,11 +166,16 @@ impl Findings {
                 late.is_some_and(|late| late < LATENESS_MS),
             ),
             (
+                format!("p99 of the time behind the clock under {LATENESS_MS} ms: {}", shown(behind)),
+                behind.is_some_and(|behind| behind < LATENESS_MS),
+            ),
+            (
                 format!("operator's pages under {PAGE_MS} ms at p99: {}", shown(page)),
                 page.is_some_and(|page| page < PAGE_MS),
             ),
             (format!("VmHWM under {PEAK_MIB} MiB: {peak:.0}"), peak < PEAK_MIB),
             (format!("nothing done that should be refused: {breaches:?}"), breaches.is_empty()),
+            (format!("no panic: {:?}", self.logged.panics), self.logged.panics.is_empty()),
             (format!("lasted to its end: {}", self.cut_short.as_deref().unwrap_or("yes")), self.cut_short.is_none()),
         ]
     }
@@ -155,6 +189,7 @@ impl Findings {
         }
         let breaches = self.tallies.breaches();
         anyhow::ensure!(breaches.is_empty(), "this was done, and should have been refused: {breaches:?}");
+        anyhow::ensure!(self.logged.panics.is_empty(), "{:?}", self.logged.panics);
         let polled = self.polls.different();
         anyhow::ensure!(polled == self.plan.charms as usize, "{polled} of {} charms were polled", self.plan.charms);
         anyhow::ensure!(self.page_times(None).iter().any(|time| time.is_finite()), "the operator saw no page");

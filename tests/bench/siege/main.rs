@@ -100,7 +100,9 @@ fn main() -> anyhow::Result<()> {
     let stage = stage::Stage::build(&args.plan())?;
     let mut report = Report::new(args.json);
     for attacks in attacks.chunks(at_once) {
-        let name = if args.each { format!("{:?} alone", attacks[0]).to_lowercase() } else { "all at once".to_owned() };
+        let names: Vec<String> = attacks.iter().map(|attack| attack.name()).collect();
+        let is_all = attacks.len() == Attack::value_variants().len();
+        let name = if is_all { "all at once".to_owned() } else { format!("{} alone", names.join(" and ")) };
         siege::lay(&stage, &args.plan(), attacks)?.report(&name, &mut report);
     }
     report.end();

@@ -1,6 +1,6 @@
 //! What the service says of its polls.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -115,6 +115,24 @@ impl Polls {
         let good = self.within().filter(|poll| poll.outcome == "Success").map(|poll| poll.at);
         let times: Vec<Instant> = self.began.into_iter().chain(good).chain(self.ended).collect();
         times.windows(2).map(|pair| pair[1].saturating_duration_since(pair[0])).max().unwrap_or_default()
+    }
+
+    /// How far behind the clock each charm was, ms: by how much longer than an interval it waited from one success to its next, or waits still at
+    /// the end. The service's own lateness leaves out the time in which its server did not answer; this does not.
+    pub(crate) fn behind(&self, interval: Duration, charms: usize) -> Vec<f64> {
+        let (Some(began), Some(ended)) = (self.began, self.ended) else { return Vec::new() };
+        let over = |from: Instant, to: Instant| {
+            to.saturating_duration_since(from).saturating_sub(interval).as_secs_f64() * 1_000.0
+        };
+        let (mut last, mut behind) = (HashMap::new(), Vec::new());
+        for poll in self.within().filter(|poll| poll.outcome == "Success") {
+            let before = last.insert(&poll.charm, poll.at).unwrap_or(began);
+            behind.push(over(before, poll.at));
+        }
+        let never = std::iter::repeat_n(began, charms.saturating_sub(last.len()));
+        let waiting = last.into_values().chain(never).map(|from| over(from, ended));
+        behind.extend(waiting.filter(|over| *over > 0.0));
+        behind
     }
 
     /// Polls that the service gave up for others of the same charm, since the siege began.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bg_test_support::{TestHost, processor_time};
 
 use crate::attack::{Attack, Orders, Tallies};
-use crate::findings::{Findings, Used};
+use crate::findings::{Findings, Logged, Used};
 use crate::operator::Operator;
 use crate::polls::Polls;
 use crate::stage::Stage;
@@ -64,7 +64,7 @@ pub(crate) fn lay(stage: &Stage, plan: &Plan, attacks: &[Attack]) -> anyhow::Res
     operator.begin();
     polls.begin();
     let mut attackers = host.spawn([std::ffi::OsStr::new("--attackers"), orders.as_os_str()])?;
-    let (began, mut tallies, mut logged) = (Instant::now(), Tallies::default(), 0);
+    let (began, mut tallies, mut logged) = (Instant::now(), Tallies::default(), Logged::default());
     let over = match plan.until {
         Until::Over(time) => time,
         Until::AllDone => LONGEST,
@@ -75,8 +75,8 @@ pub(crate) fn lay(stage: &Stage, plan: &Plan, attacks: &[Attack]) -> anyhow::Res
         while let Some(line) = attackers.next_line(Duration::ZERO) {
             tallies.read(&line.text);
         }
-        while server.next_line(Duration::ZERO).is_some() {
-            logged += 1;
+        while let Some(line) = server.next_line(Duration::ZERO) {
+            logged.take(&line.text);
         }
         cut_short = watch.look(stage, &mut server, plan);
         if !attackers.is_running() {

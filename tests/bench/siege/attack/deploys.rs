@@ -38,6 +38,8 @@ pub(super) async fn run(field: Arc<Field>) {
                     field.client.signed(number / 2, (who, &identity), &Method::POST, &target, body.clone()).await;
                 if answer.is_success() {
                     field.tally().breach("a program that is none was deployed");
+                } else if who == "stranger" && matches!(answer.status, Ok(400 | 422)) {
+                    field.tally().breach("a stranger's program was read before its rights were known");
                 }
             }
         }

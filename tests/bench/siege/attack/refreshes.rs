@@ -23,7 +23,10 @@ pub(super) async fn run(field: Arc<Field>) {
             let mut every = interval(EVERY);
             loop {
                 every.tick().await;
-                field.client.signed(worker, (who, &identity), &Method::POST, &target, Bytes::new()).await;
+                let sent = field.client.signed(worker, (who, &identity), &Method::POST, &target, Bytes::new());
+                if sent.await.is_success() && who == "writer" {
+                    field.tally().breach("a token was renewed for one who does not own it");
+                }
             }
         }
     })
