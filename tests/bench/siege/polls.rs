@@ -18,7 +18,7 @@ pub(crate) struct Poll {
 /// All polls, and those of the siege among them.
 #[derive(Default)]
 pub(crate) struct Polls {
-    polls: Vec<Poll>,
+    all: Vec<Poll>,
     totals: Value,
     before: Value,
     first: usize,
@@ -63,14 +63,14 @@ impl Polls {
             };
             let (charm, outcome) = (text("charm_id")?, text("outcome")?);
             let late_ms = said["late_ms"].as_f64().unwrap_or_default();
-            self.polls.push(Poll { charm, at: Instant::now(), late_ms, outcome });
+            self.all.push(Poll { charm, at: Instant::now(), late_ms, outcome });
         }
         Ok(())
     }
 
     /// The siege begins.
     pub(crate) fn begin(&mut self) {
-        self.first = self.polls.len();
+        self.first = self.all.len();
         self.before = self.totals.clone();
         self.began = Some(Instant::now());
     }
@@ -81,18 +81,18 @@ impl Polls {
     }
 
     pub(crate) fn successes(&self) -> usize {
-        self.polls.iter().filter(|poll| poll.outcome == "Success").count()
+        self.all.iter().filter(|poll| poll.outcome == "Success").count()
     }
 
     /// How many charms were polled with success since the siege began.
     pub(crate) fn different(&self) -> usize {
-        let good = self.polls[self.first..].iter().filter(|poll| poll.outcome == "Success");
+        let good = self.all[self.first..].iter().filter(|poll| poll.outcome == "Success");
         good.map(|poll| &poll.charm).collect::<HashSet<_>>().len()
     }
 
     /// Those that ended since the siege began, in it or soon after.
     pub(crate) fn since(&self) -> &[Poll] {
-        &self.polls[self.first..]
+        &self.all[self.first..]
     }
 
     /// Those that ended in it.

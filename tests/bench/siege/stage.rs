@@ -220,9 +220,11 @@ async fn patiently<T>(request: impl AsyncFn() -> Result<T, RuntimeError>) -> any
 
 /// A charm whose page takes little, and whose source takes long to read.
 fn large() -> String {
-    let functions: String = (0..FUNCTIONS)
-        .map(|number| format!("const f{number} = (x: number): number => (x + {number}) * ({number} - x) + {number};\n"))
-        .collect();
+    let mut functions = String::new();
+    for number in 0..FUNCTIONS {
+        let line = format!("const f{number} = (x: number): number => (x + {number}) * ({number} - x) + {number};\n");
+        functions.push_str(&line);
+    }
     format!(
         "/// <cts-enable />\nimport {{ Default, h, NAME, pattern, UI }} from \"commontools\";\n{functions}\
          export default pattern<{{ n: Default<number, 1> }}>(({{ n }}) => ({{ [NAME]: \"Large\", [UI]: <div>{{n}}</div>, n }}));\n"

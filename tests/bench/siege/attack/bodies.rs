@@ -89,6 +89,6 @@ async fn slowly(stream: &mut TcpStream, head: &[u8], body: &[u8]) -> String {
     tokio::select! {
         biased;
         answer = first_answer(&mut reader) => answer,
-        sent = send => if sent.is_ok() { "taken".to_owned() } else { "closed".to_owned() },
+        ended = send => if ended.is_ok() { "taken".to_owned() } else { "closed".to_owned() },
     }
 }

@@ -23,7 +23,7 @@ pub(super) async fn run(field: Arc<Field>) {
 }
 
 async fn hold(field: Arc<Field>, number: usize) {
-    let (who, is_slow) = if number % SLOW == 0 { ("slow head", true) } else { ("silent", false) };
+    let (who, is_slow) = if number.is_multiple_of(SLOW) { ("slow head", true) } else { ("silent", false) };
     loop {
         match field.client.connect(number).await {
             Ok(mut stream) => {
