@@ -59,3 +59,7 @@ bench *args:
 # Fuzz every target for 20 s, or as said: `just fuzz [seconds [target…]]`.
 fuzz *args:
     tests/fuzz/run {{args}}
+
+# Besiege the server with every attack at once, for five minutes, and measure what polls and the operator get meanwhile.
+siege *args:
+    cargo bench --bench siege -- {{args}}
