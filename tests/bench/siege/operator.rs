@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use crate::stage::{LOGIN_TOKEN, Stage};
 
@@ -17,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A page that was asked for.
 pub(crate) struct Page {
     pub(crate) name: &'static str,
+    asked: Instant,
     pub(crate) took: Duration,
     /// The status; none if there was no answer.
     pub(crate) status: Option<u16>,
@@ -25,6 +27,8 @@ pub(crate) struct Page {
 /// Looks on, until it is ended.
 pub(crate) struct Operator {
     pages: Arc<Mutex<Vec<Page>>>,
+    began: Instant,
+    goes: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -39,48 +43,57 @@ impl Operator {
             ("metrics", format!("http://{server}/metrics")),
         ];
         let pages = Arc::new(Mutex::new(Vec::new()));
-        let noted = pages.clone();
-        let task = stage.runtime.spawn(async move {
-            let mut every = interval(EVERY);
-            every.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            loop {
-                every.tick().await;
-                for (name, address) in addresses.clone() {
-                    let (client, noted) = (client.clone(), noted.clone());
-                    tokio::spawn(async move {
-                        let began = Instant::now();
-                        let status = fetch(&client, &address).await.ok();
-                        let page = Page { name, took: began.elapsed(), status };
-                        noted.lock().unwrap_or_else(PoisonError::into_inner).push(page);
-                    });
-                }
-            }
-        });
-        Ok(Self { pages, task })
+        let (noted, goes) = (pages.clone(), CancellationToken::new());
+        let task = stage.runtime.spawn(look(client, addresses, noted, goes.clone()));
+        Ok(Self { pages, began: Instant::now(), goes, task })
     }
 
     fn pages(&self) -> std::sync::MutexGuard<'_, Vec<Page>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The siege begins: what was before does not count.
-    pub(crate) fn begin(&self) {
-        self.pages().clear();
+    /// The siege begins: what was asked for before does not count.
+    pub(crate) fn begin(&mut self) {
+        self.began = Instant::now();
     }
 
     /// Whether each page was seen.
     pub(crate) fn has_seen_all(&self) -> bool {
         let pages = self.pages();
-        ["list", "charm", "metrics"]
-            .iter()
-            .all(|name| pages.iter().any(|page| page.name == *name && page.status == Some(200)))
+        ["list", "charm", "metrics"].iter().all(|name| {
+            pages.iter().any(|page| page.asked >= self.began && page.name == *name && page.status == Some(200))
+        })
     }
 
-    /// Ends; all pages that were asked for, as far as their answer or the end of patience came.
-    pub(crate) fn end(self) -> Vec<Page> {
-        self.task.abort();
-        std::mem::take(&mut *self.pages())
+    /// Ends, once each page that was asked for has come or the patience for it is over.
+    pub(crate) fn end(self, stage: &Stage) -> anyhow::Result<Vec<Page>> {
+        self.goes.cancel();
+        stage.runtime.block_on(self.task)?;
+        let pages = std::mem::take(&mut *self.pages.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(pages.into_iter().filter(|page| page.asked >= self.began).collect())
     }
+}
+
+async fn look(
+    client: reqwest::Client,
+    addresses: [(&'static str, String); 3],
+    noted: Arc<Mutex<Vec<Page>>>,
+    goes: CancellationToken,
+) {
+    let (mut every, mut asked) = (interval(EVERY), JoinSet::new());
+    every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    while goes.run_until_cancelled(every.tick()).await.is_some() {
+        for (name, address) in addresses.clone() {
+            let (client, noted) = (client.clone(), noted.clone());
+            asked.spawn(async move {
+                let asked = Instant::now();
+                let status = fetch(&client, &address).await.ok();
+                let page = Page { name, asked, took: asked.elapsed(), status };
+                noted.lock().unwrap_or_else(PoisonError::into_inner).push(page);
+            });
+        }
+    }
+    while asked.join_next().await.is_some() {}
 }
 
 /// The whole page.

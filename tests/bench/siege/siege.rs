@@ -47,7 +47,7 @@ pub(crate) fn lay(stage: &Stage, plan: &Plan, attacks: &[Attack]) -> anyhow::Res
     let mut polls = Polls::default();
     // One poll shows that all is well before.
     polls.read_until(&mut service, crate::stage::SOON, |polls| polls.successes() > 0)?;
-    let operator = Operator::watch(stage, address)?;
+    let mut operator = Operator::watch(stage, address)?;
 
     let orders = Orders {
         server: address,
@@ -96,7 +96,7 @@ pub(crate) fn lay(stage: &Stage, plan: &Plan, attacks: &[Attack]) -> anyhow::Res
     };
     attackers.kill()?;
     polls.end();
-    let pages = operator.end();
+    let pages = operator.end(stage)?;
     let in_time = if matches!(plan.until, Until::AllDone) || cut_short.is_some() { LOOK } else { AFTERMATH };
     polls.read(&mut service, in_time)?;
     watch.look(stage, &mut server, plan);
