@@ -218,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn the_log_is_emptied_once_readers_let_it_and_writes_go_on_meanwhile() {
         let dir = tempfile::tempdir().unwrap();
-        let database = Arc::new(Database::open(&dir.path().join("a.db"), |_| Ok(())).unwrap());
+        let database = Arc::new(database(dir.path()));
         database.write(insert).await.unwrap();
         let reader = database.further_reader().unwrap();
         reader.execute_batch("BEGIN").unwrap();
