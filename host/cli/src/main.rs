@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use args::{Cli, Command};
 use commands::{
     backup, charm, compile, config as config_check, doctor, egress, identity, inspect, new, registrations, run, serve,
-    shell, status,
+    shell, status, transpile,
 };
 use confine::Confined;
 use reload::Watcher;
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     let mut cli = Cli::parse();
     match &cli.command {
         Command::CompileComponent { options } => return compile::run(options),
+        Command::TranspileCharm { options } => return transpile::run(options),
         Command::WatchComponents { most, components } => return reload::watch(components, *most),
         _ => {}
     }
@@ -143,7 +144,7 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
         Command::SpaceDid { name } => identity::print_space_did(&name)?,
         Command::Identity(command) => identity::run(&common, &command)?,
         // Were done first, see `main`.
-        Command::CompileComponent { .. } | Command::WatchComponents { .. } => {}
+        Command::CompileComponent { .. } | Command::TranspileCharm { .. } | Command::WatchComponents { .. } => {}
         Command::Backup { file } => backup::run(&common, &file).await?,
         Command::Completions { shell } => shell::completions(shell)?,
         Command::Man { folder } => shell::man(folder.as_deref())?,

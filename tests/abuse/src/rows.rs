@@ -136,6 +136,11 @@ pub const ROWS: &[Row] = &[
         "a 4xx that says what is wrong",
     ),
     service("browsers", "pages of another origin, rebinding host names", "refused"),
+    service(
+        "strangers",
+        "one client, or many keys, that take all places: connections, slow bodies, calls, nonces, transpilations, requests without end",
+        "a 4xx or 503 that says when to try again; the operator and others are served meanwhile",
+    ),
     service("signatures", "unsigned, wrongly signed, replayed, expired requests", "refused"),
 ];
 

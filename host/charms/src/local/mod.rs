@@ -1,6 +1,7 @@
 //! The local charm runtime: everything in one SQLite file, handlers in the sandbox.
 
 mod access;
+mod admission;
 mod deploy;
 mod handle;
 mod handlers;
@@ -11,6 +12,7 @@ mod redact;
 mod set;
 mod snapshot;
 mod spaces;
+mod transpiler;
 mod trigger;
 mod turns;
 mod update;
@@ -28,10 +30,13 @@ use std::sync::Arc;
 
 use bg_identity::{Did, system_space};
 use bg_poller::RuntimeError;
+use bg_sandbox::ChildCommand;
 use url::Url;
 
+pub use admission::Needed;
 pub use handle::LocalHandle;
 pub use handlers::Handlers;
+pub use transpiler::TRANSPILATIONS;
 
 use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore};
 use crate::{Acl, Actor};
@@ -50,6 +55,11 @@ pub struct LocalOptions {
     pub owner: Option<Did>,
     /// How many runs of each charm are kept. [`RUNS_KEPT`].
     pub runs_kept: u32,
+    /// The program that transpiles charms in a process of its own, whose time and memory are limited. This process does it if there is none: for
+    /// tests, and for charms that one made oneself.
+    pub transpiler: Option<ChildCommand>,
+    /// How many charms are transpiled at one time. [`TRANSPILATIONS`].
+    pub transpilations: usize,
 }
 
 /// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
@@ -58,7 +68,16 @@ pub const RUNS_KEPT: u32 = 100;
 impl LocalOptions {
     /// The database alone: nothing runs.
     pub fn new(database: PathBuf) -> Self {
-        Self { database, secrets_key: None, handlers: None, oauth_refresh_url: None, owner: None, runs_kept: RUNS_KEPT }
+        Self {
+            database,
+            secrets_key: None,
+            handlers: None,
+            oauth_refresh_url: None,
+            owner: None,
+            runs_kept: RUNS_KEPT,
+            transpiler: None,
+            transpilations: TRANSPILATIONS,
+        }
     }
 }
 
@@ -70,6 +89,7 @@ pub struct LocalRuntime {
     oauth: Option<oauth::Refresher>,
     owner: Option<Did>,
     runs_kept: u32,
+    transpiler: transpiler::Transpiler,
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     watch: watch::Watch,
@@ -94,6 +114,7 @@ impl LocalRuntime {
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
             owner: options.owner,
             runs_kept: options.runs_kept.max(1),
+            transpiler: transpiler::Transpiler::new(options.transpiler, options.transpilations),
             turns: turns::Turns::default(),
             opened: Arc::default(),
             watch,

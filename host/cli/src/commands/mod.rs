@@ -15,3 +15,4 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod shell;
 pub(crate) mod status;
+pub(crate) mod transpile;
