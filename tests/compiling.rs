@@ -100,7 +100,7 @@ fn the_process_that_compiles_has_no_environment_no_files_and_its_limits() {
     // As a service would start it that was itself started by somebody who left a file open.
     let mut child = Command::new("/bin/sh")
         .args(["-c", "exec 9</etc/passwd; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_bg-wasm-host")])
-        .args(["compile-component", "compile", "7", "300000000", "1000", "on-demand"])
+        .args(["compile-component", "compile", "on-demand", "7", "300000000", "1000"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -38,6 +38,7 @@ mod reloading;
 mod runtime;
 mod shell;
 mod status;
+mod strangers;
 mod tenants;
 mod terminal;
 mod tls;

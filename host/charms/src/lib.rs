@@ -24,7 +24,9 @@ pub mod transpile;
 
 pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
 pub use certificate::{CertificateDigest, ParseCertificateDigestError};
-pub use local::{CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT};
+pub use local::{
+    CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, Needed, RUNS_KEPT, TRANSPILATIONS,
+};
 pub use lock::{DatabaseLock, Holder, LockError, Role};
 pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount};
 pub use remote::{Probe, RemoteRuntime, ServerTrust, probe, tls_advice};

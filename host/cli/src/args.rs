@@ -217,6 +217,12 @@ pub(crate) enum Command {
         /// Its limits
         options: Vec<String>,
     },
+    /// Transpile a charm, sent by the service that starts this
+    #[command(hide = true)]
+    TranspileCharm {
+        /// Its limits
+        options: Vec<String>,
+    },
 }
 
 /// Commands about the gate.
@@ -360,7 +366,7 @@ pub(crate) struct HandlerArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) keep_runs: Option<u32>,
 
-    /// Another limit of the sandbox or of HTTP, such as charm-time=2m; the names are below. May be repeated
+    /// Another limit of the sandbox, of HTTP or of the server, such as charm-time=2m; the names are below. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) limit: Vec<LimitSetting>,
 }

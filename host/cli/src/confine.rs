@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bg_sandbox::CompilerCommand;
+use bg_sandbox::ChildCommand;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, NetPort,
     PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
@@ -110,7 +110,7 @@ impl Confinement {
             .add_rules(beneath(&self.read, read))?
             .add_rules(beneath(&self.write, AccessFs::from_all(RULES) & !BitFlags::from(AccessFs::Execute)))?;
         if self.starts_itself {
-            let program = CompilerCommand::this_program([""; 0]).program;
+            let program = ChildCommand::this_program([""; 0]).program;
             rules = rules
                 .add_rules(beneath(LIBRARIES, run))?
                 .add_rules(beneath([program], AccessFs::ReadFile | AccessFs::Execute))?
@@ -244,7 +244,7 @@ mod tests {
             TcpListener::bind("127.0.0.1:0").unwrap();
             assert!(std::thread::available_parallelism().unwrap().get() >= 1);
             // The program of this test, which lists its tests.
-            let itself = Command::new(CompilerCommand::this_program([""; 0]).program).arg("--list").output().unwrap();
+            let itself = Command::new(ChildCommand::this_program([""; 0]).program).arg("--list").output().unwrap();
             assert!(itself.status.success());
         });
     }

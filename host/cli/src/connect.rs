@@ -17,7 +17,7 @@ use bg_charms::{
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
 use bg_identity::{DEFAULT_PASSPHRASE, Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
 use bg_sandbox::{
-    CallObserver, CharmComponent, Compiler, CompilerCommand, ComponentInfo, Limits, Sandbox, SandboxOptions, World,
+    CallObserver, CharmComponent, ChildCommand, Compiler, ComponentInfo, Limits, Sandbox, SandboxOptions, World,
 };
 use bg_server::Activity;
 use url::Url;
@@ -300,15 +300,15 @@ pub(crate) fn observed_sandbox(common: &Common, limits: &Limits, observer: CallO
 }
 
 /// Who checks and compiles components: this program itself, in a process of its own.
-fn compiler() -> CompilerCommand {
-    CompilerCommand::this_program(["compile-component"])
+fn compiler() -> ChildCommand {
+    ChildCommand::this_program(["compile-component"])
 }
 
 /// What a component's file says of itself. Nothing of it runs.
 pub(crate) async fn inspect(path: &Path) -> anyhow::Result<ComponentInfo> {
     let (compiler, limits) = (compiler(), Limits::default());
     let bytes = paths::read_component(path, limits.component_bytes)?;
-    let inspected = progress::show("checking", path, compiler.inspect(&limits, bytes)).await;
+    let inspected = progress::show("checking", path, bg_sandbox::inspect_by(compiler, &limits, bytes)).await;
     inspected.with_context(|| format!("cannot inspect {}", path.display()))
 }
 
@@ -359,6 +359,8 @@ pub(crate) async fn open_with_handlers(
         oauth_refresh_url: handlers.oauth_refresh_url.clone().map(|url| url.0),
         runs_kept: handlers.keep_runs.unwrap_or(RUNS_KEPT),
         tenancy,
+        transpiler: Some(ChildCommand::this_program(["transpile-charm"])),
+        transpilations: handlers.limits().transpilations,
         ..LocalOptions::new(data_dir.runtime_database())
     };
     open(options).await

@@ -1,20 +1,37 @@
-//! Limits as an operator sets them: those of the sandbox and those of HTTP, by their names.
+//! Limits as an operator sets them: those of the sandbox, of HTTP and of the server, by their names.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use bg_charms::TRANSPILATIONS;
 use bg_egress::HttpLimits;
 use bg_sandbox::{LimitValue, Limits, NamedLimit};
+use bg_server::AdmissionLimits;
 
 use crate::suggest::nearest;
 
 /// All limits that an operator may set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OperatorLimits {
     /// What a call may take.
     pub(crate) sandbox: Limits,
     /// What of the network.
     pub(crate) http: HttpLimits,
+    /// How many charms are transpiled at one time.
+    pub(crate) transpilations: usize,
+    /// What clients of the server may take.
+    pub(crate) server: AdmissionLimits,
+}
+
+impl Default for OperatorLimits {
+    fn default() -> Self {
+        Self {
+            sandbox: Limits::default(),
+            http: HttpLimits::default(),
+            transpilations: TRANSPILATIONS,
+            server: AdmissionLimits::default(),
+        }
+    }
 }
 
 /// One of them, `charm-time=2m`: known, and within its bounds.
@@ -72,9 +89,11 @@ impl OperatorLimits {
 
     /// Every limit by its name.
     fn by_name(&mut self) -> Vec<NamedLimit<'_>> {
-        let Self { sandbox, http } = self;
+        let Self { sandbox, http, transpilations, server } = self;
         let mut all = sandbox.by_name();
         all.extend(http_by_name(http));
+        all.push(NamedLimit { name: "transpilations", value: LimitValue::Count(transpilations) });
+        all.extend(server.by_name());
         all
     }
 }
@@ -127,7 +146,7 @@ pub(crate) fn help() -> String {
         }
         text.truncate(text.trim_end().len());
     }
-    text.push_str("\nTimes, memory and requests are those of one call, http-requests-at-once-in-all those of one integration, or of all charms together; http-request-time, -bytes and -headers those of one request.");
+    text.push_str("\nTimes, memory and requests are those of one call, http-requests-at-once-in-all those of one integration, or of all charms together; http-request-time, -bytes and -headers those of one request. What begins with server- is what clients of the server may take, in a second or at one time.");
     text
 }
 

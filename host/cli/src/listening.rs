@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bg_charms::{Actor, LocalRuntime, Reach, Spaces as _, Tenancy};
 use bg_identity::is_public_key;
-use bg_server::{LoginToken, Server, ServerOptions, Tls};
+use bg_server::{AdmissionLimits, LoginToken, Server, ServerOptions, Tls};
 use serde_json::json;
 
 use crate::args::{Common, LogFormat, ServerArgs};
@@ -21,7 +21,12 @@ pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &Serve
 }
 
 /// Listens, as the options say.
-pub(crate) async fn bind(common: &Common, listen: SocketAddr, args: &ServerArgs) -> anyhow::Result<Server> {
+pub(crate) async fn bind(
+    common: &Common,
+    listen: SocketAddr,
+    args: &ServerArgs,
+    limits: AdmissionLimits,
+) -> anyhow::Result<Server> {
     let tls = tls(args)?;
     if let Some(found) = args.tls_key.as_deref().and_then(connect::readable_tls_key) {
         tracing::warn!("{found}");
@@ -36,6 +41,7 @@ pub(crate) async fn bind(common: &Common, listen: SocketAddr, args: &ServerArgs)
         behind_proxy: args.behind_proxy,
         trace_context: connect::trace_context(common),
         login_token: chosen.context("--login-token (BG_WASM_HOST_LOGIN_TOKEN)")?,
+        limits,
         ..ServerOptions::default()
     };
     Ok(Server::bind_with(listen, options).await?)

@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use args::{Cli, Command};
 use commands::{
     backup, charm, compile, config as config_check, doctor, egress, identity, inspect, new, registrations, run, serve,
-    shell, space, status,
+    shell, space, status, transpile,
 };
 use confine::Confined;
 use reload::Watcher;
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     let mut cli = Cli::try_parse().unwrap_or_else(|error| output::exit(&error));
     match &cli.command {
         Command::CompileComponent { options } => return compile::run(options),
+        Command::TranspileCharm { options } => return transpile::run(options),
         Command::WatchComponents { most, components } => return reload::watch(components, *most),
         _ => {}
     }
@@ -145,7 +146,7 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
         Command::Space(command) => space::run(&common, &command).await?,
         Command::Identity(command) => identity::run(&common, &command)?,
         // Were done first, see `main`.
-        Command::CompileComponent { .. } | Command::WatchComponents { .. } => {}
+        Command::CompileComponent { .. } | Command::TranspileCharm { .. } | Command::WatchComponents { .. } => {}
         Command::Backup { file } => backup::run(&common, &file).await?,
         Command::Completions { shell } => shell::completions(shell)?,
         Command::Man { folder } => shell::man(folder.as_deref())?,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bg_egress::{Gate, HttpLimits};
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRuntime, IntegrationState, Replacement};
-use bg_sandbox::{CompilerCommand, Sandbox};
+use bg_sandbox::{ChildCommand, Sandbox};
 use bg_server::Polling;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
@@ -48,7 +48,7 @@ impl Watcher {
     pub(crate) fn start(components: &[PathBuf], most: usize) -> Option<Self> {
         use std::os::unix::process::CommandExt as _;
 
-        let CompilerCommand { program, .. } = CompilerCommand::this_program([""; 0]);
+        let ChildCommand { program, .. } = ChildCommand::this_program([""; 0]);
         let mut command = Command::new(program);
         command.arg("watch-components").arg(most.to_string()).arg("--").args(components);
         // It needs nothing of the service's environment, where keys may be; and Ctrl-C is for the service, with which it ends.

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use bg_sandbox::CompilerCommand;
+use bg_sandbox::ChildCommand;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -121,7 +121,7 @@ pub(crate) fn hold_hangup_if_anew() {
 pub(crate) fn exec(confined: &Confined) -> anyhow::Error {
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| OsString::from("bg-wasm-host"));
-    let program = CompilerCommand::this_program([""; 0]).program;
+    let program = ChildCommand::this_program([""; 0]).program;
     let error = Command::new(&program)
         .arg0(name)
         .args(arguments)

@@ -2,7 +2,8 @@
 //!
 //! A signature covers `@method`, `@authority`, `@path`, `@query` and `content-digest` (also of an empty body), with the
 //! parameters `created`, `expires`, `nonce`, `keyid` (the signer's DID), `alg` (`ed25519`) and `tag` (`bg-wasm-host`). Who
-//! receives requests calls [`verify`], decides by the DID whether the signer may do this, and then [`NonceCache::accept`].
+//! receives requests calls [`verify_head`] when the head is there, decides by the DID whether the signer may do this, then
+//! calls [`NonceCache::accept`], and only then reads the body, for [`Head::check_body`].
 //!
 //! Other headers are not covered: nothing may depend on them.
 
@@ -15,9 +16,9 @@ mod verify;
 
 use std::time::Duration;
 
-pub use nonce::NonceCache;
+pub use nonce::{FastClock, NonceCache, Room, Sender};
 pub use sign::{SignError, sign};
-pub use verify::{SignatureError, Verified, verify};
+pub use verify::{Head, SignatureError, Verified, claimed_signer, verify, verify_head};
 
 /// The `tag` of our signatures: it tells them from those that a proxy may add.
 pub const TAG: &str = "bg-wasm-host";

@@ -9,6 +9,7 @@ mod bindings;
 mod call;
 mod cells;
 mod charm;
+mod child;
 mod credentials;
 mod engine;
 mod failure;
@@ -37,6 +38,7 @@ mod text;
 
 pub use cells::{CellReadError, CellReader, CellWrites};
 pub use charm::{CharmCall, CharmComponent, Shape};
+pub use child::{ChildCommand, ChildError, ChildLimits, work_as_child};
 pub use credentials::CharmCredentials;
 pub use engine::Allocation;
 pub use failure::CallFailure;
@@ -44,8 +46,8 @@ pub use host::CallLines;
 pub use integration::{IntegrationComponent, IntegrationSetup};
 pub use limits::Limits;
 pub use load::{
-    ChildOptions, Compiler, CompilerCommand, ComponentInfo, Item, ItemKind, LoadError, LoadedComponent, Metadata,
-    Origin, World, WorldError, compile_as_child, inspect,
+    ChildOptions, Compiler, ComponentInfo, Item, ItemKind, LoadError, LoadedComponent, Metadata, Origin, World,
+    WorldError, compile_as_child, inspect, inspect_by,
 };
 pub use named_limits::{LimitError, LimitValue, NamedLimit, Number};
 pub use observer::{CallObserver, CallRecord};

@@ -10,10 +10,9 @@ use bg_poller::RuntimeError;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
-use crate::body::BodyError;
+use crate::admission::{BodyError, Full, TooMany};
 use crate::hosts::HostError;
 use crate::origins::OriginRefused;
-use crate::rates::TooMany;
 
 /// Why a request is not answered as its client hoped.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,16 +72,42 @@ impl From<SignatureError> for Failure {
     fn from(error: SignatureError) -> Self {
         let code = match error {
             // Not the client's fault, and better in a while.
-            SignatureError::Busy => ErrorCode::Unavailable,
+            SignatureError::Busy | SignatureError::Starting(_) => ErrorCode::Unavailable,
+            SignatureError::BusySigner => {
+                let failure = Self::invalid(&error).with_status(StatusCode::TOO_MANY_REQUESTS);
+                return Self { retry_after: Some(MINUTE), ..failure };
+            }
             _ => ErrorCode::Signature,
         };
-        Self::of(code, error)
+        let retry_after = match error {
+            SignatureError::Busy => Some(MINUTE),
+            SignatureError::Starting(seconds) => Some(seconds),
+            _ => None,
+        };
+        Self { retry_after, ..Self::of(code, error) }
+    }
+}
+
+/// When nonces are full, some have expired by then.
+const MINUTE: u64 = 60;
+
+/// When places are full, one may be free by then.
+const MOMENT: u64 = 2;
+
+impl From<Full> for Failure {
+    fn from(error: Full) -> Self {
+        let failure = match error {
+            Full::Share => Self::invalid(error).with_status(StatusCode::TOO_MANY_REQUESTS),
+            Full::All => Self::of(ErrorCode::Unavailable, error),
+        };
+        Self { retry_after: Some(MOMENT), ..failure }
     }
 }
 
 impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         let status = match error {
+            BodyError::Full(full) => return full.into(),
             BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             BodyError::Unexpected | BodyError::Broken(_) => StatusCode::BAD_REQUEST,

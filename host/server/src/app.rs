@@ -11,14 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
 use crate::admin::Counts;
-use crate::body::Bodies;
+use crate::admission::{Admission, Client, LOGINS, REGISTRATIONS, Rate};
 use crate::hosts::Hosts;
 use crate::login::{LoginToken, Logins};
 use crate::options::{RegistrationPolicy, ServerOptions};
 use crate::origins::Origins;
 use crate::peer::{self, Peer};
 use crate::pollers::Pollers;
-use crate::rates::{self, Rate};
 use crate::server::Site;
 
 pub(crate) struct App {
@@ -33,11 +32,10 @@ pub(crate) struct App {
     pub(crate) behind_proxy: bool,
     pub(crate) trace_context: TraceContext,
     pub(crate) tls: bool,
-    pub(crate) registration_rate: Rate,
-    pub(crate) login_rate: Rate,
+    pub(crate) registration_rate: Rate<IpAddr>,
+    pub(crate) login_rate: Rate<IpAddr>,
     pub(crate) hosts: Hosts,
-    pub(crate) bodies: Bodies,
-    pub(crate) nonces: NonceCache,
+    pub(crate) admission: Admission,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -51,6 +49,7 @@ impl App {
         shutdown: CancellationToken,
     ) -> Self {
         let Site { runtime, activity, polling } = site;
+        let admission = Admission::new(Arc::clone(&runtime), options, nonces);
         Self {
             runtime,
             activity,
@@ -63,21 +62,20 @@ impl App {
             behind_proxy: options.behind_proxy,
             trace_context: options.trace_context.clone(),
             tls: options.tls.is_some(),
-            registration_rate: Rate::per_minute(rates::REGISTRATIONS),
-            login_rate: Rate::per_minute(rates::LOGINS),
+            registration_rate: Rate::per_minute(REGISTRATIONS),
+            login_rate: Rate::per_minute(LOGINS),
             hosts: Hosts::new(address.ip(), &options.allowed_hosts),
-            bodies: Bodies::new(options.body_timeout),
-            nonces,
+            admission,
             shutdown,
         }
     }
 
     /// Who sends a request.
-    pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Client {
         let peer = extensions.get().copied();
         // Every connection has one.
         let peer = peer.unwrap_or(Peer(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)));
-        peer.client(headers, self.behind_proxy)
+        Client::new(peer.client(headers, self.behind_proxy))
     }
 
     /// Whether the client's browser speaks TLS, with us or with a proxy in front.

@@ -18,15 +18,13 @@ use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::admission::{Refused, Signed, Ticket, Unsigned, discard};
 use crate::answer::Failure;
 use crate::app::App;
-use crate::body::discard;
 use crate::form::RegistrationForm;
 use crate::options::REGISTRATION_BODY;
 use crate::origins::Source;
 use crate::permit;
-use crate::signed::Signed;
-use crate::unsigned::{Refused, Unsigned};
 
 /// A page on the open network asks for this before it may talk to a server on a private one, such as loopback.
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
@@ -76,13 +74,14 @@ async fn try_register(app: &Arc<App>, request: Request) -> Result<(), Failure> {
         let (parts, body) = request.into_parts();
         let actor = if in_session { Actor::Operator } else { Actor::Anonymous };
         if actor == Actor::Anonymous {
-            let taken = app.registration_rate.take(app.client(&parts.extensions, &parts.headers));
-            if let Err(too_many) = taken {
+            let in_time = parts.extensions.get().map_or(Ok(()), Ticket::check_rate);
+            let network = app.client(&parts.extensions, &parts.headers).network();
+            if let Err(too_many) = in_time.and_then(|()| app.registration_rate.take(&network)) {
                 discard(body).await;
                 return Err(too_many.into());
             }
         }
-        let body = app.bodies.receive(&parts.headers, body, REGISTRATION_BODY).await?;
+        let body = app.admission.bodies.receive_small::<REGISTRATION_BODY>(&parts.headers, body).await?;
         (app.runtime.as_actor(actor), body)
     };
     let RegistrationForm { charm, integration } = RegistrationForm::parse(&body).map_err(Failure::invalid)?;

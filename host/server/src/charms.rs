@@ -8,11 +8,11 @@ use bg_charms::{CharmShow, LogQuery, SetRequest, Spaces, api};
 use bg_poller::{CharmRuntime, Counters, Outcome};
 use http::{StatusCode, Uri};
 
+use crate::admission::Signed;
 use crate::answer::Failure;
 use crate::app::App;
 use crate::options::{BODY, NO_BODY, VALUE_BODY};
 use crate::query::{CharmPath, KeyPath, parameter};
-use crate::signed::Signed;
 
 /// How many runs are answered if the client does not say, and at most.
 const RUNS: usize = 20;

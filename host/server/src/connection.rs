@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt as _};
 
+use crate::admission::Place;
 use crate::options::{HEADER, ServerOptions};
 use crate::peer::Peer;
 
@@ -28,6 +29,7 @@ use crate::peer::Peer;
 pub(crate) async fn serve(
     stream: TcpStream,
     peer: Peer,
+    place: Place,
     router: Router,
     options: Arc<ServerOptions>,
     shutdown: CancellationToken,
@@ -35,15 +37,36 @@ pub(crate) async fn serve(
     // Answers are small and whole; waiting for more to send would only delay them. Without it, all works all the same.
     let _ = stream.set_nodelay(true);
     let stream = WriteTimeout::new(stream, options.write_timeout);
+    let occupant = place.occupant();
     let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(occupant.clone());
         request
     });
-    let Some(tls) = &options.tls else { return answer(stream, router, &options, shutdown).await };
-    match timeout(options.header_timeout, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => answer(stream, router, &options, shutdown).await,
-        Ok(Err(error)) => tracing::debug!(error = %error, "a client did not come to speak TLS"),
-        Err(_) => tracing::debug!("a client took too long to speak TLS"),
+    let serving = async {
+        let Some(tls) = &options.tls else { return answer(stream, router, &options, shutdown).await };
+        match timeout(options.header_timeout, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => answer(stream, router, &options, shutdown).await,
+            Ok(Err(error)) => tracing::debug!(error = %error, "a client did not come to speak TLS"),
+            Err(_) => tracing::debug!("a client took too long to speak TLS"),
+        }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = place.closing.cancelled() => tracing::debug!("a connection that waited was closed for another"),
+    }
+}
+
+/// What a client reads whose connection is not taken, if it speaks no TLS.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Closes a connection for which there is no place.
+pub(crate) fn refuse(stream: &TcpStream, options: &ServerOptions) {
+    tracing::debug!("a connection was refused: its client has as many as it may, or all are at work");
+    if options.tls.is_none() {
+        // Into the system's buffer, or not at all: nothing waits for such a client.
+        let _ = stream.try_write(NO_PLACE);
     }
 }
 

@@ -174,19 +174,21 @@ impl Row {
 impl Endpoint {
     /// The statuses of the answers that are no success. None of them is about the method, or about what cannot be read as HTTP.
     pub(crate) fn errors(&self, operation: &Operation) -> Vec<StatusCode> {
-        // Every request may be addressed wrongly, and have a body that is wrong or does not come.
-        let mut all = vec![StatusCode::BAD_REQUEST, StatusCode::REQUEST_TIMEOUT, StatusCode::MISDIRECTED_REQUEST];
+        // Every request may be addressed wrongly, have a body that is wrong or does not come, and be one of too many.
+        let mut all = vec![
+            StatusCode::BAD_REQUEST,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::MISDIRECTED_REQUEST,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
         match self.access {
             Access::Open => {}
             Access::Pages if !self.json => {}
-            Access::Pages => all.extend([
-                StatusCode::UNAUTHORIZED,
-                StatusCode::FORBIDDEN,
-                StatusCode::TOO_MANY_REQUESTS,
-                StatusCode::SERVICE_UNAVAILABLE,
-            ]),
+            Access::Pages => {
+                all.extend([StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE])
+            }
             Access::Signed => {
-                all.extend([StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]);
+                all.extend([StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE]);
             }
             Access::Operator => {
                 // Nothing reads a body there.

@@ -9,13 +9,13 @@
 //!
 //! Every endpoint is a row of one table, of which the router, the [OpenAPI document](openapi()) and the tests are made. It speaks HTTP/1.1, so it
 //! belongs on a loopback address, behind a proxy, or has a certificate. Whatever a client sends, it gets an answer of the 4xx kind that says what is
-//! wrong, and slow or many clients meet [limits](ServerOptions).
+//! wrong, and slow or many clients meet [limits](AdmissionLimits), in an order that `admission` draws.
 
 mod activity;
 mod admin;
+mod admission;
 mod answer;
 mod app;
-mod body;
 mod button;
 mod charms;
 mod connection;
@@ -32,17 +32,15 @@ mod permit;
 mod pollers;
 mod polling;
 mod query;
-mod rates;
 mod registrations;
 mod router;
 mod server;
-mod signed;
 mod spaces;
 mod table;
 mod tls;
-mod unsigned;
 
 pub use activity::Activity;
+pub use admission::AdmissionLimits;
 pub use endpoint::{Access, Endpoint};
 pub use login::{LoginToken, LoginTokenError, RandomError};
 pub use openapi::openapi;

@@ -16,10 +16,10 @@ use http::{Method, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
+use crate::admission::Unsigned;
 use crate::button;
 use crate::endpoint::{Access, Answer, Endpoint, Form, Operation, Parameter};
 use crate::table::endpoints;
-use crate::unsigned::Unsigned;
 use schemas::Schemas;
 
 const JSON: &str = "application/json";
@@ -202,7 +202,7 @@ fn refusal(endpoint: &Endpoint, status: StatusCode, schemas: &mut Schemas) -> Va
     if status != StatusCode::MISDIRECTED_REQUEST {
         content[JSON] = json!({ "schema": schemas.written(SchemaGenerator::subschema_for::<button::Refusal>) });
     }
-    if [StatusCode::BAD_REQUEST, StatusCode::MISDIRECTED_REQUEST].contains(&status) {
+    if [StatusCode::BAD_REQUEST, StatusCode::MISDIRECTED_REQUEST, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
         content[Problem::MEDIA_TYPE] = problem;
     }
     json!({ "description": description, "content": content })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bg_charms::TraceContext;
 use bg_identity::IntegrationId;
 
+use crate::admission::AdmissionLimits;
 use crate::login::LoginToken;
 use crate::origins::AllowedOrigin;
 use crate::tls::Tls;
@@ -44,12 +45,14 @@ pub struct ServerOptions {
     pub trace_context: TraceContext,
     /// What lets the operator in; a random one, if none is given.
     pub login_token: Option<LoginToken>,
-    /// Open connections; further ones wait in the system's queue. Each service that watches registrations holds one or two.
-    pub max_connections: usize,
+    /// How much clients may take.
+    pub limits: AdmissionLimits,
     /// How long a client may take to send a request's header, and how long a connection may be idle between requests.
     pub header_timeout: Duration,
     /// How long a client may take to send a request's body.
     pub body_timeout: Duration,
+    /// How long a request waits for a place, if all that its client may have are taken.
+    pub place_timeout: Duration,
     /// How long a client may take to accept the next part of an answer.
     pub write_timeout: Duration,
     /// How long a shutdown waits for requests that are being answered.
@@ -57,7 +60,7 @@ pub struct ServerOptions {
 }
 
 impl Default for ServerOptions {
-    /// Anybody registers, from this machine's pages; no TLS. 256 connections; 30 s for a header, a body and each write; 10 s to drain.
+    /// Anybody registers, from this machine's pages; no TLS. 30 s for a header, a body and each write; 10 s for a place and to drain.
     fn default() -> Self {
         Self {
             allowed_hosts: Vec::new(),
@@ -68,9 +71,10 @@ impl Default for ServerOptions {
             behind_proxy: false,
             trace_context: TraceContext::default(),
             login_token: None,
-            max_connections: 256,
+            limits: AdmissionLimits::default(),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            place_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
         }
@@ -100,9 +104,6 @@ pub(crate) const NO_BODY: usize = 0;
 
 /// A body up to this size is received whatever others there are: 16 MiB, if all 256 connections send one.
 pub(crate) const SMALL_BODY: usize = 64 * 1024;
-
-/// All larger bodies that are being received at one time, together; a request waits, within its body timeout, for its part of it.
-pub(crate) const LARGE_BODIES: usize = 64 * 1024 * 1024;
 
 /// A request's header, together with what of its body came along.
 pub(crate) const HEADER: usize = 64 * 1024;

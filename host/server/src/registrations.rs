@@ -9,12 +9,12 @@ use bg_charms::api;
 use bg_poller::{CharmRuntime, Registration};
 use http::{StatusCode, Uri};
 
+use crate::admission::Signed;
 use crate::answer::Failure;
 use crate::app::App;
 use crate::options::{BODY, NO_BODY, REGISTRATION_BODY, REPORT_BODY};
 use crate::permit;
 use crate::query::{CharmPath, IntegrationPath, parameter};
-use crate::signed::Signed;
 
 type SignedForm = Signed<REGISTRATION_BODY>;
 

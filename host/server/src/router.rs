@@ -14,11 +14,10 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use tracing::Instrument as _;
 
 use crate::admin;
+use crate::admission::{Occupant, Refused, Ticket, discard};
 use crate::answer::Failure;
 use crate::app::App;
-use crate::body::discard;
 use crate::table::table;
-use crate::unsigned::Refused;
 
 /// For answers that are no pages: should a browser show one all the same, it can neither load nor do anything.
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -36,22 +35,26 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 ///
 /// Before anything else of a request is looked at, it must be addressed to this server by a name of its own: a page whose name
 /// was pointed here (DNS rebinding) learns nothing, neither what there is nor what is wrong with what it sends.
-async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!(
         target: "span", "request", otel.kind = "server", http.request.method = %method, url.path = path,
         http.response.status_code = tracing::field::Empty,
     );
-    let mut response = match app.hosts.check(request.uri(), request.headers()) {
-        Ok(_) => {
+    let (mut response, ticket) = match first_steps(&app, &request) {
+        Ok(ticket) => {
             app.trace_context.extract(request.headers(), &span);
-            next.run(request).instrument(span.clone()).await
+            request.extensions_mut().insert(ticket.clone());
+            (next.run(request).instrument(span.clone()).await, Some(ticket))
         }
-        Err(error) => {
+        Err(failure) => {
             discard(request.into_body()).await;
-            Failure::from(error).into_response()
+            (failure.into_response(), None)
         }
     };
+    if let Some(ticket) = ticket {
+        response = ticket.until_sent(response);
+    }
     span.record("http.response.status_code", response.status().as_u16());
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
     let headers = response.headers_mut();
@@ -62,6 +65,21 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     headers.entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     response
+}
+
+/// What is looked at before it is known where a request leads.
+fn first_steps(app: &App, request: &Request) -> Result<Ticket, Failure> {
+    app.hosts.check(request.uri(), request.headers())?;
+    let occupant: Option<&Occupant> = request.extensions().get();
+    let Some(occupant) = occupant.cloned() else {
+        // No connection of ours is without.
+        return Err(Failure::of(
+            ErrorCode::Unavailable,
+            "the request came by no connection: that is a fault of the server",
+        ));
+    };
+    let client = app.client(request.extensions(), request.headers());
+    Ok(app.admission.address(client, occupant, request.headers())?)
 }
 
 async fn not_found(method: Method, uri: Uri, headers: HeaderMap, _: Refused) -> Response {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bg_charms::{CertificateDigest, LocalRuntime};
 use bg_identity::http_signature::NonceCache;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
+use crate::admission::Connections;
 use crate::app::App;
 use crate::login::{LoginToken, RandomError};
 use crate::options::ServerOptions;
@@ -123,7 +123,7 @@ impl Server {
             Some(token) => token.clone(),
             None => LoginToken::random()?,
         };
-        let nonces = NonceCache::new();
+        let nonces = NonceCache::new(options.limits.nonces);
         let listener = TcpListener::bind(address).await.map_err(explain)?;
         let address = listener.local_addr().map_err(explain)?;
         Ok(Self { listener, address, options, login_token, nonces })
@@ -150,19 +150,20 @@ impl Server {
         let Self { listener, address, options, login_token, nonces } = self;
         let options = Arc::new(options);
         let app = App::new(site.into(), address, &options, &login_token, nonces, shutdown.clone());
+        app.admission.resume().await;
         let router = router::router(Arc::new(app));
-        let places = Arc::new(Semaphore::new(options.max_connections));
+        let places = Connections::new(&options.limits, options.behind_proxy);
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                (stream, peer, place) = accept(&listener, &places) => {
-                    let serving = connection::serve(stream, peer, router.clone(), options.clone(), shutdown.clone());
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(place);
-                    });
-                }
+                (stream, peer) = accept(&listener) => match places.enter(peer.0.ip()) {
+                    Some(place) => {
+                        let (router, options, shutdown) = (router.clone(), options.clone(), shutdown.clone());
+                        connections.spawn(connection::serve(stream, peer, place, router, options, shutdown));
+                    }
+                    None => connection::refuse(&stream, &options),
+                },
                 Some(ended) = connections.join_next() => note(ended),
             }
         }
@@ -188,12 +189,11 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 /// How long to wait after an accept that failed for want of memory or file descriptors: until some connection is closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Waits for a free place, then for a connection.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Peer, OwnedSemaphorePermit) {
-    let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+/// Waits for a connection.
+async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, Peer(peer), place),
+            Ok((stream, peer)) => return (stream, Peer(peer)),
             // The client was gone before it was its turn.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }

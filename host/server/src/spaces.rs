@@ -7,10 +7,10 @@ use bg_identity::SpaceDid;
 use bg_poller::RuntimeError;
 use http::Uri;
 
+use crate::admission::Signed;
 use crate::answer::Failure;
 use crate::options::{BODY, DEPLOY_BODY, NO_BODY};
 use crate::query::{SpacePath, parameter};
-use crate::signed::Signed;
 
 /// Why something is not told or changed about a space. All that can be wrong with a request for one, once it is read, is that there is no such
 /// space.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::handler::Handler;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Extension, Json};
+use bg_charms::AccessLevel::{Owner, Read, Write};
 use bg_charms::api::ErrorCode::{Authorization, NotFound, Quota, Unfit};
 use bg_charms::api::{self, ErrorCode, path};
 use bg_charms::{Acl, CharmShow, DeployRequest, Deployed, SetRequest, SpaceSummary};
@@ -16,13 +17,13 @@ use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::admin::Operator;
+use crate::admission::{Right, RunsGuest, Unsigned};
 use crate::answer::Failure;
 use crate::app::App;
 use crate::endpoint::{Access, Endpoint, Row};
 use crate::form::RegistrationForm;
 use crate::metrics::Measured;
 use crate::options::{BODY, DEPLOY_BODY, REGISTRATION_BODY, REPORT_BODY, VALUE_BODY};
-use crate::unsigned::Unsigned;
 use crate::{admin, button, charms, metrics, openapi, registrations, spaces};
 
 /// The script of the button, for pages of every origin; the path that its users write.
@@ -45,12 +46,22 @@ pub(crate) fn table() -> Vec<Row> {
     [open(), of_registrations(), of_charms(), of_spaces(), admin::table()].into_iter().flatten().collect()
 }
 
-fn signed<H, T>(method: Method, path: &'static str, handler: H) -> Row
+/// `right` is what its requests need, as far as their method and path say it: it is looked at before their body is.
+fn signed<H, T>(method: Method, path: &'static str, right: Right, handler: H) -> Row
 where
     H: Handler<T, Arc<App>>,
     T: 'static,
 {
-    Row::new(method, path, Access::Signed, handler)
+    Row::new(method, path, Access::Signed, handler.layer(Extension(right)))
+}
+
+/// The same for one that runs a charm's program.
+fn runs_guest<H, T>(method: Method, path: &'static str, right: Right, handler: H) -> Row
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    Row::new(method, path, Access::Signed, handler.layer((Extension(right), Extension(RunsGuest))))
 }
 
 /// For everybody, or for the operator; without a signature.
@@ -58,7 +69,7 @@ fn open() -> Vec<Row> {
     let button = post(button::register)
         .options(button::preflight)
         .fallback(button::wrong_method)
-        .layer(map_response(button::allow_every_origin));
+        .layer((map_response(button::allow_every_origin), Extension(Right::Register)));
     vec![
         Row::new(Method::GET, path::HEALTH, Access::Open, health)
             .does("getHealth", "Whether the server is up.")
@@ -87,41 +98,41 @@ fn open() -> Vec<Row> {
 
 fn of_registrations() -> Vec<Row> {
     vec![
-        signed(Method::GET, path::REGISTRATIONS, registrations::list)
+        signed(Method::GET, path::REGISTRATIONS, Right::System(Read), registrations::list)
             .does("listRegistrations", "All registrations, with the revision from which to wait for changes.")
             .answers::<api::Registrations>()
             .fails([Authorization]),
-        signed(Method::POST, path::REGISTRATIONS, registrations::register)
+        signed(Method::POST, path::REGISTRATIONS, Right::Register, registrations::register)
             .does("register", "Registers a charm, or enables it again.")
             .more("The charm must have a stream that a poll can be sent to, such as `bgUpdater`.")
             .reads::<api::Register>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit, Quota]),
-        signed(Method::GET, path::CHANGES, registrations::changes)
+        signed(Method::GET, path::CHANGES, Right::System(Read), registrations::changes)
             .does("waitForChanges", "The revision of the registrations, when it is another than `after`.")
             .more("If nothing changes, it is answered after 20 s all the same.")
             .query::<u64>("after", "The revision that is known; 0 if it is left out.")
             .answers::<api::Revision>()
             .fails([Authorization]),
-        signed(Method::PATCH, REGISTRATION, registrations::set_disabled)
+        signed(Method::PATCH, REGISTRATION, Right::System(Write), registrations::set_disabled)
             .does("setDisabled", "Disables a registration, or enables it again.")
             .reads::<api::SetDisabled>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit]),
-        signed(Method::DELETE, REGISTRATION, registrations::remove)
+        signed(Method::DELETE, REGISTRATION, Right::System(Write), registrations::remove)
             .does("removeRegistration", "Removes a registration. The charm itself stays.")
             .answers::<api::Removed>()
             .fails([Authorization]),
-        signed(Method::PUT, "/api/v1/registrations/{space}/{charm}/interval", registrations::set_interval)
+        signed(Method::PUT, "/api/v1/registrations/{space}/{charm}/interval", Right::System(Write), registrations::set_interval)
             .does("setInterval", "Sets the interval at which a charm asks to be polled.")
             .reads::<api::SetInterval>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit]),
-        signed(Method::POST, path::RUNS, registrations::record)
+        signed(Method::POST, path::RUNS, Right::System(Write), registrations::record)
             .does("recordRuns", "Notes polls that ended before anything was sent to the charm.")
             .reads::<api::Runs>(BODY)
             .fails([Authorization]),
-        signed(Method::POST, path::POLLERS, registrations::report)
+        signed(Method::POST, path::POLLERS, Right::OwnKey, registrations::report)
             .does("reportPoller", "Tells how a poll loop in another process stands, for the operator's pages.")
             .more(
                 "Only the operator's own key may. A loop that is not heard of for 10 s is taken for gone. What the answer names is to be \
@@ -130,7 +141,7 @@ fn of_registrations() -> Vec<Row> {
             .reads::<api::PollerReport>(REPORT_BODY)
             .answers::<api::PollerAnswer>()
             .fails([Authorization]),
-        signed(Method::PUT, "/api/v1/integrations/{id}/list", registrations::prepare_list)
+        signed(Method::PUT, "/api/v1/integrations/{id}/list", Right::System(Write), registrations::prepare_list)
             .does("prepareList", "Makes the list of an integration's charms in the system space, if there is none.")
             .fails([Authorization]),
     ]
@@ -138,33 +149,33 @@ fn of_registrations() -> Vec<Row> {
 
 fn of_charms() -> Vec<Row> {
     vec![
-        signed(Method::GET, "/api/v1/charms/{space}/{charm}", charms::shape)
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}", Right::Charm(Read), charms::shape)
             .does("getShape", "What a charm is made of: its name, its cells and its streams.")
             .answers::<api::Shape>()
             .fails([Authorization, NotFound]),
-        signed(Method::DELETE, "/api/v1/charms/{space}/{charm}", charms::delete)
+        signed(Method::DELETE, "/api/v1/charms/{space}/{charm}", Right::OwnerOrService, charms::delete)
             .does("deleteCharm", "Deletes a charm with its registration, cells, secrets, log and runs.")
             .more("It takes an owner of the space, or the service. A handler that runs meanwhile ends, and keeps nothing.")
             .fails([Authorization, NotFound]),
-        signed(Method::GET, VALUE, charms::value)
+        signed(Method::GET, VALUE, Right::Charm(Read), charms::value)
             .does("getValue", "What is at a path of a charm. A secret is answered as such, without its value.")
             .json_query::<Vec<String>>("path", "The name of a cell, then object keys or array indices.")
             .answers::<api::Value>()
             .fails([Authorization, NotFound]),
-        signed(Method::PUT, VALUE, charms::set)
+        signed(Method::PUT, VALUE, Right::Charm(Write), charms::set)
             .does("setValue", "Sets a value in a cell of a charm.")
             .reads::<SetRequest>(VALUE_BODY)
             .fails([Authorization, NotFound, Unfit, Quota]),
-        signed(Method::GET, "/api/v1/charms/{space}/{charm}/runs", charms::runs)
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/runs", Right::Observe, charms::runs)
             .does("listRuns", "The newest runs of a charm, newest first.")
             .query::<u64>("limit", "How many at most: 20 if it is left out, none if it is 0, never more than 1,000.")
             .answers::<api::Runs>()
             .fails([Authorization, NotFound]),
-        signed(Method::GET, "/api/v1/charms/{space}/{charm}/counters", charms::counters)
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/counters", Right::Observe, charms::counters)
             .does("getCounters", "What all runs of a charm came to since it was registered.")
             .answers::<Counters>()
             .fails([Authorization, NotFound]),
-        signed(Method::GET, "/api/v1/charms/{space}/{charm}/logs", charms::logs)
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/logs", Right::Observe, charms::logs)
             .does("listLogs", "What a charm has logged, oldest lines first.")
             .query::<u64>("after", "Lines after this place in the log; the newest ones if it is left out.")
             .query::<u64>("limit", "How many at most: 100 if it is left out, none if it is 0.")
@@ -174,28 +185,28 @@ fn of_charms() -> Vec<Row> {
             )
             .answers::<api::Logs>()
             .fails([Authorization, NotFound]),
-        signed(Method::GET, "/api/v1/charms/{space}/{charm}/page", charms::page)
+        runs_guest(Method::GET, "/api/v1/charms/{space}/{charm}/page", Right::Charm(Read), charms::page)
             .does("getPage", "A charm's page as its cells are now, without secrets.")
             .answers::<api::Page>()
             .fails([Authorization, NotFound, Unfit]),
-        signed(Method::GET, "/api/v1/charms/{space}/{charm}/show", charms::show)
+        signed(Method::GET, "/api/v1/charms/{space}/{charm}/show", Right::Charm(Read), charms::show)
             .does("showCharm", "A whole charm, with a mask in place of each secret.")
             .answers::<CharmShow>()
             .fails([Authorization, NotFound]),
-        signed(Method::POST, "/api/v1/charms/{space}/{charm}/trigger", charms::trigger)
+        runs_guest(Method::POST, "/api/v1/charms/{space}/{charm}/trigger", Right::Charm(Write), charms::trigger)
             .does("trigger", "Sends an event to a stream of a charm, and answers when its handler is done.")
             .more("What the handler came to is in the outcome: one that failed is a success of this request.")
             .reads::<api::Trigger>(BODY)
             .answers::<Outcome>()
             .fails([Authorization, NotFound, Unfit]),
-        signed(Method::POST, "/api/v1/charms/{space}/{charm}/refresh", charms::refresh)
+        runs_guest(Method::POST, "/api/v1/charms/{space}/{charm}/refresh", Right::OwnerOrService, charms::refresh)
             .does(
                 "refreshToken",
                 "Renews the OAuth token in a charm's cell `auth`, for the owner of its space or the service, at most once a minute; an earlier \
                  call gets the last result.",
             )
             .fails([Authorization, NotFound, Unfit]),
-        signed(Method::POST, "/api/v1/charms/{space}/{charm}/secret", charms::secret)
+        signed(Method::POST, "/api/v1/charms/{space}/{charm}/secret", Right::Secret, charms::secret)
             .does("getSecret", "A secret of a charm, for the egress gate of a service with access to its space.")
             .reads::<api::SecretPath>(BODY)
             .answers::<api::SecretText>()
@@ -205,21 +216,21 @@ fn of_charms() -> Vec<Row> {
 
 fn of_spaces() -> Vec<Row> {
     vec![
-        signed(Method::GET, path::SPACES, spaces::list)
+        signed(Method::GET, path::SPACES, Right::Any, spaces::list)
             .does("listSpaces", "The spaces that the caller has made or owns, oldest first; all of them, for the service.")
             .query::<String>("name", "Only the space to which the caller gave this name.")
             .answers::<api::SpaceList>(),
-        signed(Method::POST, path::SPACES, spaces::new)
+        signed(Method::POST, path::SPACES, Right::Any, spaces::new)
             .does("newSpace", "Makes a space whose key is random, so that who knows its name does not own it.")
             .more("Its name is the caller's own: others may have spaces of the same name.")
             .reads::<api::NewSpace>(BODY)
             .answers::<SpaceSummary>()
             .fails([Authorization, Quota]),
-        signed(Method::GET, CHARMS, spaces::charms)
+        signed(Method::GET, CHARMS, Right::Space(Read), spaces::charms)
             .does("listCharms", "The charms of a space, oldest first.")
             .answers::<api::Charms>()
             .fails([Authorization, NotFound]),
-        signed(Method::POST, CHARMS, spaces::deploy)
+        runs_guest(Method::POST, CHARMS, Right::Deploy, spaces::deploy)
             .does("deploy", "Deploys a charm into a space, or replaces the program of one.")
             .more(
                 "A space that is not there is made, with the caller as its owner; on a server that others reach, it is for the caller and the \
@@ -228,11 +239,11 @@ fn of_spaces() -> Vec<Row> {
             .reads::<DeployRequest>(DEPLOY_BODY)
             .answers::<Deployed>()
             .fails([Authorization, NotFound, Unfit, Quota]),
-        signed(Method::GET, ACL, spaces::acl)
+        signed(Method::GET, ACL, Right::Space(Read), spaces::acl)
             .does("getAcl", "The access list of a space: who may do what there.")
             .answers::<Acl>()
             .fails([Authorization, NotFound]),
-        signed(Method::PUT, ACL, spaces::set_acl)
+        signed(Method::PUT, ACL, Right::Space(Owner), spaces::set_acl)
             .does("setAcl", "Sets what one subject may do in a space, and answers the whole list.")
             .reads::<api::SetAcl>(BODY)
             .answers::<Acl>()

@@ -97,29 +97,6 @@ async fn what_is_no_http_closes_one_connection_and_harms_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_over_the_limit_wait_for_their_turn() {
-    let fixture = Fixture::start_with(ServerOptions { max_connections: 2, ..ServerOptions::default() }).await;
-    let idle: Vec<TcpStream> = (0..2)
-        .map(|_| {
-            let mut stream = TcpStream::connect(fixture.address).unwrap();
-            stream.write_all(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-            let mut start = [0; 12];
-            stream.read_exact(&mut start).unwrap();
-            assert_eq!(&start, b"HTTP/1.1 200");
-            stream
-        })
-        .collect();
-    // The system takes the connection, the server does not yet.
-    let mut third = TcpStream::connect(fixture.address).unwrap();
-    third.write_all(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    third.set_read_timeout(Some(SHORT)).unwrap();
-    assert!(third.read(&mut [0]).is_err());
-    drop(idle);
-    assert!(until_closed(&mut third, b"").starts_with("HTTP/1.1 200"));
-    fixture.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_closes_idle_connections_and_cuts_off_the_rest_when_its_time_is_up() {
     let fixture = Fixture::start().await;
     let _silent = TcpStream::connect(fixture.address).unwrap();

@@ -3,7 +3,8 @@
 
 mod common;
 
-use bg_identity::{CharmId, Identity, space_did};
+use bg_charms::{AccessLevel, Spaces, Subject};
+use bg_identity::{CharmId, Identity, space_did, space_identity, system_space};
 use bg_test_support::HttpReply;
 use common::{Fixture, borrowed, code, error, my_space};
 use serde_json::json;
@@ -32,12 +33,14 @@ fn send_as(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signature_is_good_for_one_request_as_it_was_made() {
     let fixture = Fixture::start().await;
+    fixture.deploy(&my_space()).await;
+    let owner = space_identity("my-space");
     let host = fixture.address.to_string();
     let space = format!("/api/v1/spaces/{}/acl", my_space());
     let good = json!({ "subject": "*", "level": "READ" }).to_string();
     let other = json!({ "subject": "*", "level": "OWNER" }).to_string();
-    let signed = || fixture.sign(&ann(), "PUT", &space, &good);
-    let for_another_method = fixture.sign(&ann(), "POST", &space, &good);
+    let signed = || fixture.sign(&owner, "PUT", &space, &good);
+    let for_another_method = fixture.sign(&owner, "POST", &space, &good);
     let with_query = format!("{space}?x=1");
 
     for (what, reply) in [
@@ -71,6 +74,10 @@ async fn a_signed_request_to_a_host_name_that_is_not_ours_is_refused() {
 async fn bad_input_is_answered_with_what_is_wrong() {
     let fixture = Fixture::start().await;
     let charm = fixture.deploy(&my_space()).await;
+    // Rights come first: who has none hears of that, and nothing of the input.
+    let owner = space_identity("my-space");
+    let subject = Subject::Did(owner.did());
+    fixture.operator().set_acl(&system_space(), &subject, Some(AccessLevel::Write)).await.unwrap();
     let of_charm = format!("/api/v1/charms/{}/{}", charm.space, charm.charm);
     let acl = format!("/api/v1/spaces/{}/acl", charm.space);
     let deploy = format!("/api/v1/spaces/{}/charms", charm.space);
@@ -98,7 +105,7 @@ async fn bad_input_is_answered_with_what_is_wrong() {
         ("POST", LIST.to_owned(), "[]", 400, "not the expected JSON"),
         ("POST", "/api/v1/runs".to_owned(), &run, 400, "startedAt"),
     ] {
-        let reply = fixture.send_signed(&ann(), method, &target, body);
+        let reply = fixture.send_signed(&owner, method, &target, body);
         assert_eq!(reply.status, status, "{method} {target}: {}", reply.text());
         assert_eq!(code(&reply), "invalid", "{method} {target}");
         assert!(error(&reply).contains(expected), "{method} {target}: {}", error(&reply));

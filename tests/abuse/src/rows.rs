@@ -170,6 +170,11 @@ pub const ROWS: &[Row] = &[
         "refused, with what raises it",
     ),
     service("deleted", "what a deleted charm leaves: in the file, its log, a handler that still runs", "nothing"),
+    service(
+        "strangers",
+        "one client, or many keys, that take all places: connections, slow bodies, calls, nonces, transpilations, requests without end",
+        "a 4xx or 503 that says when to try again; the operator and others are served meanwhile",
+    ),
     service("signatures", "unsigned, wrongly signed, replayed, expired requests", "refused"),
 ];
 

@@ -171,7 +171,11 @@ impl Problem {
 
     /// The error that a client sees; `url` is where it came from.
     pub fn into_error(self, url: &url::Url) -> RuntimeError {
-        let Self { code, detail, space, charm, .. } = self;
+        let Self { code, status, detail, space, charm } = self;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            // Nothing that was said of a charm, either.
+            return RuntimeError::Unavailable(format!("{url} asks for fewer requests: {detail}"));
+        }
         match (code, space, charm) {
             (ErrorCode::Authorization, space, _) => RuntimeError::Authorization {
                 space: space.unwrap_or_else(bg_identity::system_space),
@@ -237,6 +241,8 @@ mod tests {
             RuntimeError::Quota("too many charms".into()),
             RuntimeError::Unavailable("the disk is full".into()),
         ];
+        let too_many = Problem { status: StatusCode::TOO_MANY_REQUESTS, ..Problem::new(ErrorCode::Invalid, "wait") };
+        assert!(too_many.into_error(&"http://localhost:8000".parse().unwrap()).is_unavailable());
         for error in errors {
             let body = serde_json::to_string(&Problem::from(&error)).unwrap();
             let read: Problem = serde_json::from_str(&body).unwrap();

@@ -12,10 +12,11 @@ use serde_json::Value;
 use super::handlers::input_secrets;
 use super::redact::redact;
 use super::tenants::Tenants;
+use super::transpiler::OwnedSources;
 use super::{LocalRuntime, access, logs};
 use crate::paths::SecretPaths;
 use crate::store::{self, Cells, Failure, NewCharm, Sealer, SecretText, StoredCharm, excess};
-use crate::transpile::{Sources, TranspileError, Transpiled, transpile_files};
+use crate::transpile::Transpiled;
 use crate::{AccessLevel, Actor, DeployRequest, Deployed};
 
 /// How many of the lines that a failed `setup` logged are told.
@@ -48,16 +49,21 @@ impl LocalRuntime {
         request: &DeployRequest,
     ) -> Result<Deployed, RuntimeError> {
         let handlers = self.handlers()?;
-        let (source, files) = (request.source.clone(), request.files.clone());
-        let program = transpiled(request.file_name.clone(), move |file_name| {
-            transpile_files(&Sources { file_name, source: &source, files: &files })
-        });
-        let program = program.await?;
+        // First whether the caller may do that at all: to transpile is the most that a stranger can have done here.
         let named = self.name(actor, space, request).await?;
         let charm = match &request.charm {
             Some(id) => CharmRef { charm: id.clone(), ..named.charm.clone() },
             None => named.charm.clone(),
         };
+        if request.charm.is_some() {
+            self.check_update(actor, &charm).await?;
+        }
+        let sources = OwnedSources {
+            file_name: request.file_name.clone(),
+            source: request.source.clone(),
+            files: request.files.clone(),
+        };
+        let program = self.transpiler.program(sources, self.is_trusted(actor)).await?;
         // Two that deploy the same at once would both run its setup, for nothing.
         let _turn = self.turns.take(&charm).await;
         let Names { id, first_id, .. } = named;
@@ -184,21 +190,8 @@ pub(super) fn refusal(
     RuntimeError::Unfit(format!("{} cannot be set up: {kind}: {message}{stack}{said}", request.file_name))
 }
 
-/// The modules made from the sources, on a thread where that may take its time.
-pub(super) async fn transpiled(
-    file_name: String,
-    transpile: impl FnOnce(&str) -> Result<Transpiled, TranspileError> + Send + 'static,
-) -> Result<Transpiled, RuntimeError> {
-    let name = file_name.clone();
-    match tokio::task::spawn_blocking(move || transpile(&name)).await {
-        Ok(Ok(transpiled)) => Ok(transpiled),
-        Ok(Err(error)) => Err(RuntimeError::Invalid(error.to_string())),
-        Err(error) => Err(RuntimeError::Unavailable(format!("the transpiler of {file_name} ended early: {error}"))),
-    }
-}
-
 /// A new space is anybody's to create who has a name.
-fn may_deploy(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
+pub(super) fn may_deploy(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
     if store::spaces::exists(tx, space)? || *actor == Actor::Anonymous {
         access::space(tx, actor, space, AccessLevel::Write)?;
     }

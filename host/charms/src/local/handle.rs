@@ -95,20 +95,7 @@ impl LocalHandle {
     /// Notes which charms fail, as a poll loop in another process remembers it. Only the operator's own key may say so, since the operator goes
     /// by it; access to the system space, which many may have, is not enough. Charms that are not there are passed over.
     pub async fn note_failing(&self, failing: Vec<PollState>, recovered: Vec<CharmRef>) -> Result<(), RuntimeError> {
-        let caller = match &self.actor {
-            Actor::Operator => None,
-            Actor::Did(did) if self.runtime.owner.as_ref() == Some(did) => None,
-            Actor::Did(did) | Actor::Remote(did) => Some(did.to_string()),
-            Actor::Anonymous => Some("an unsigned request".to_owned()),
-        };
-        if let Some(caller) = caller {
-            let space = system_space();
-            let message = format!(
-                "{space} (the system space): {caller} is not the operator of the server, whose poll loops alone it shows; start `bg-wasm-host run` \
-                 with the IDENTITY or OPERATOR_PASS that the server has"
-            );
-            return Err(RuntimeError::Authorization { space, message });
-        }
+        self.check_own_key()?;
         let times = failing.iter().flat_map(|state| [state.next_due, state.disabled_at, state.updated_at]);
         if let Some(time) = times.into_iter().find(|time| i64::try_from(time.0).is_err()) {
             return Err(RuntimeError::Invalid(format!("{} is no time; expected milliseconds since 1970", time.0)));

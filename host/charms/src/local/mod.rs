@@ -1,6 +1,7 @@
 //! The local charm runtime: everything in one SQLite file, handlers in the sandbox.
 
 mod access;
+mod admission;
 mod credentials;
 mod delete;
 mod deploy;
@@ -15,6 +16,7 @@ mod set;
 mod snapshot;
 mod spaces;
 mod tenants;
+mod transpiler;
 mod trigger;
 mod turns;
 mod update;
@@ -32,11 +34,14 @@ use std::sync::Arc;
 
 use bg_identity::{Did, is_public_key, system_space};
 use bg_poller::RuntimeError;
+use bg_sandbox::ChildCommand;
 use url::Url;
 
+pub use admission::Needed;
 pub use credentials::CredentialOrigins;
 pub use handle::LocalHandle;
 pub use handlers::Handlers;
+pub use transpiler::TRANSPILATIONS;
 
 use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore};
 use crate::{Acl, Actor, Tenancy};
@@ -59,6 +64,11 @@ pub struct LocalOptions {
     pub runs_kept: u32,
     /// What strangers may do and keep.
     pub tenancy: Tenancy,
+    /// The program that transpiles charms in a process of its own, whose time and memory are limited. This process does it if there is none: for
+    /// tests, and for charms that one made oneself.
+    pub transpiler: Option<ChildCommand>,
+    /// How many charms are transpiled at one time. [`TRANSPILATIONS`].
+    pub transpilations: usize,
 }
 
 /// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
@@ -76,6 +86,8 @@ impl LocalOptions {
             owner: None,
             runs_kept: RUNS_KEPT,
             tenancy: Tenancy::default(),
+            transpiler: None,
+            transpilations: TRANSPILATIONS,
         }
     }
 }
@@ -92,6 +104,7 @@ pub struct LocalRuntime {
     runs_kept: u32,
     is_shared: bool,
     tenants: Arc<tenants::Tenants>,
+    transpiler: transpiler::Transpiler,
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     watch: watch::Watch,
@@ -132,6 +145,7 @@ impl LocalRuntime {
             runs_kept: options.runs_kept.max(1),
             is_shared,
             tenants: Arc::new(tenants),
+            transpiler: transpiler::Transpiler::new(options.transpiler, options.transpilations),
             turns: turns::Turns::default(),
             opened: Arc::default(),
             watch,

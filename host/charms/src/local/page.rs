@@ -8,22 +8,21 @@ use bg_poller::{CharmRef, Outcome, OutcomeKind, RuntimeError};
 use bg_sandbox::{CellReadError, CellReader};
 use serde_json::Value;
 
-use super::deploy::transpiled;
 use super::redact::redact;
 use super::snapshot::Snapshot;
+use super::transpiler::OwnedSources;
 use super::{LocalRuntime, access};
 use crate::document::Document;
 use crate::store::{self, Cells, StoredCharm};
-use crate::transpile::{Sources, transpile_pages};
 use crate::{AccessLevel, Actor};
 
 impl LocalRuntime {
     /// Makes the charm's page for the actor.
     pub(super) async fn page(&self, actor: &Actor, charm: &CharmRef) -> Result<Option<Value>, RuntimeError> {
         let handlers = self.handlers()?;
-        let (actor, name, sealer) = (actor.clone(), charm.clone(), Arc::clone(&self.sealer));
+        let (reader, name, sealer) = (actor.clone(), charm.clone(), Arc::clone(&self.sealer));
         let found = self.database.read(move |tx| {
-            let stored = access::charm(tx, &actor, &name, AccessLevel::Read)?;
+            let stored = access::charm(tx, &reader, &name, AccessLevel::Read)?;
             let sources = store::charms::sources(tx, stored.row)?;
             let secrets = Cells::of(tx, &sealer, &stored).secret_texts()?;
             Ok((Arc::new(stored), sources, secrets))
@@ -31,10 +30,8 @@ impl LocalRuntime {
         let (stored, (source, files), secrets) = found.await?;
         // What is polled has no pages in it.
         let file_name = stored.summary.file_name.clone();
-        let program = transpiled(file_name, move |file_name| {
-            transpile_pages(&Sources { file_name, source: &source, files: &files })
-        });
-        let program = program.await?;
+        let sources = OwnedSources { file_name, source, files };
+        let program = self.transpiler.page(sources, self.is_trusted(actor)).await?;
         let snapshot = Snapshot::new(Arc::clone(&self.database), Arc::clone(&self.sealer), Arc::clone(&stored), None);
         let trouble = snapshot.trouble();
         let cells = Box::new(Veiled { snapshot, charm: Arc::clone(&stored) });

@@ -48,7 +48,7 @@ impl Tenants {
     }
 
     /// The operator, by whichever way, is bounded by the disk alone.
-    fn is_operator(&self, actor: &Actor) -> bool {
+    pub(super) fn is_operator(&self, actor: &Actor) -> bool {
         match actor {
             Actor::Operator => true,
             Actor::Did(did) => self.owner.as_ref() == Some(did),

@@ -75,6 +75,12 @@ impl LocalRuntime {
         )))
     }
 
+    /// Fails unless the actor may replace the charm's program.
+    pub(super) async fn check_update(&self, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError> {
+        let (actor, charm, sealer) = (actor.clone(), charm.clone(), self.sealer.clone());
+        self.database.read(move |tx| may_update(tx, &sealer, &actor, &charm).map(drop)).await
+    }
+
     async fn present(&self, actor: &Actor, charm: &CharmRef) -> Result<Present, RuntimeError> {
         let (actor, charm, sealer) = (actor.clone(), charm.clone(), self.sealer.clone());
         let read = self.database.read(move |tx| {

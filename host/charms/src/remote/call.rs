@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::http_client::{self, BodyError};
-use super::rest::Rest;
+use super::rest::{self, Rest};
 use super::trust::ServerTrust;
 use crate::TraceContext;
 use crate::api::{CHANGES_WAIT_SECONDS, Problem};
@@ -24,6 +24,11 @@ pub(super) const HANDLER_TIME: Duration = Duration::from_secs(150);
 
 /// The wait itself, and as much as any request.
 pub(super) const CHANGES_TIME: Duration = Duration::from_secs(CHANGES_WAIT_SECONDS + TIME.as_secs());
+
+/// How often a request is sent again that the server asks to be sent in a moment, and how long that is at most: rather than to wait longer, who
+/// asks hears of it.
+const RETRIES: usize = 2;
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 /// Most answers: names, an outcome with its stack, a token.
 const ANSWER_BYTES: usize = 1024 * 1024;
@@ -97,6 +102,18 @@ impl Caller {
     }
 }
 
+/// What came of one request.
+struct Attempt {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    answer: Vec<u8>,
+}
+
+/// Whether an answer is our own server's, which has done nothing if it asks to be asked again.
+fn is_problem(answer: &[u8]) -> bool {
+    serde_json::from_slice::<Problem>(answer).is_ok()
+}
+
 /// A request to be sent.
 pub(super) struct Call<'a> {
     caller: &'a Caller,
@@ -149,8 +166,27 @@ impl<'a> Call<'a> {
         self.send().await.map(drop)
     }
 
+    /// Sends it; and again, if the server says that it did nothing yet and is to be asked in a moment.
     async fn send(self) -> Result<Vec<u8>, RuntimeError> {
+        let mut left = RETRIES;
+        loop {
+            let Attempt { status, retry_after, answer } = self.attempt().await?;
+            if status.is_success() {
+                return Ok(answer);
+            }
+            let wait = retry_after.filter(|wait| *wait <= LONGEST_RETRY && left > 0 && is_problem(&answer));
+            let Some(wait) = wait else {
+                self.caller.rest.note(retry_after);
+                return Err(self.caller.refusal(status, &answer));
+            };
+            left -= 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Attempt, RuntimeError> {
         let Self { caller, method, url, body, time, limit } = self;
+        let (method, body, time, limit) = (method.clone(), body.clone(), *time, *limit);
         if let Some(left) = caller.rest.left() {
             let seconds = left.as_secs() + 1;
             return Err(RuntimeError::Unavailable(format!(
@@ -158,7 +194,7 @@ impl<'a> Call<'a> {
                 caller.url
             )));
         }
-        let signature = http_signature::sign(&caller.identity, &method, &url, &body, SystemTime::now())
+        let signature = http_signature::sign(&caller.identity, &method, url, &body, SystemTime::now())
             .map_err(|error| RuntimeError::Invalid(error.to_string()))?;
         let mut request = caller.client.request(method, url.clone()).timeout(time);
         for (name, value) in signature {
@@ -177,7 +213,7 @@ impl<'a> Call<'a> {
                 response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or("somewhere");
             return Err(caller.unlike_a_runtime(&format!("{status}, it redirects to {target:?}")));
         }
-        caller.rest.heed(status, response.headers());
+        let retry_after = rest::retry_after(status, response.headers());
         let answer = match http_client::body(&mut response, limit).await {
             Ok(answer) => answer,
             Err(BodyError::TooLong) => {
@@ -187,6 +223,6 @@ impl<'a> Call<'a> {
                 return Err(caller.unreachable(&format!("its answer broke off: {problem}")));
             }
         };
-        if status.is_success() { Ok(answer) } else { Err(caller.refusal(status, &answer)) }
+        Ok(Attempt { status, retry_after, answer })
     }
 }

@@ -6,10 +6,12 @@ use bg_abuse::Attempt;
 use bg_identity::{CharmId, Identity, space_did};
 use bg_poller::{CharmRef, CharmRuntime, RuntimeError};
 use bg_test_support::{RawAnswer, RawServer};
+use http::StatusCode;
 use serde_json::json;
 
 use super::RemoteRuntime;
 use crate::Spaces;
+use crate::api::{ErrorCode, Problem};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -165,5 +167,34 @@ async fn a_runtime_that_asks_for_a_rest_gets_none_of_the_requests_meanwhile() {
         }
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         attempt.ended("Unavailable, until then nothing is sent");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_has_not_done_yet_is_sent_again_with_a_new_signature() {
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+    let problem = |status: StatusCode| {
+        let code = if status == StatusCode::TOO_MANY_REQUESTS { ErrorCode::Invalid } else { ErrorCode::Unavailable };
+        serde_json::to_string(&Problem { status, ..Problem::new(code, "in a moment") }).unwrap()
+    };
+    for (status, refusals, is_done) in [(429, 1, true), (503, 2, true), (503, 3, false)] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let signatures = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&signatures);
+        let refusal = RawAnswer::new(&status.to_string(), "Retry-After: 0\r\n", problem(status));
+        let server = RawServer::start(move |request| {
+            let mut seen = seen.lock().unwrap();
+            let head = String::from_utf8_lossy(&request.bytes).to_ascii_lowercase();
+            seen.insert(head.lines().find(|line| line.starts_with("signature:")).unwrap().to_owned());
+            let done = RawAnswer::new("200 OK", "Content-Type: application/json\r\n", r#"{"revision":7}"#);
+            if seen.len() <= refusals { refusal.clone() } else { done }
+        });
+        let server = server.unwrap();
+        let url = format!("http://{}", server.address()).parse().unwrap();
+        let answer = RemoteRuntime::new(url, Identity::from_passphrase("implicit trust")).changed(0).await;
+        assert_eq!(answer.as_ref().ok(), is_done.then_some(&7), "{status}: {answer:?}");
+        assert!(is_done || answer.unwrap_err().is_unavailable());
+        assert_eq!(signatures.lock().unwrap().len(), if is_done { refusals + 1 } else { refusals });
     }
 }

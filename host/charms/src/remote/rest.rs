@@ -15,16 +15,10 @@ const LONGEST: Duration = Duration::from_mins(5);
 pub(super) struct Rest(Mutex<Option<Instant>>);
 
 impl Rest {
-    /// Heeds a `Retry-After` in seconds, of an answer that may have one (RFC 9110, section 10.2.3; RFC 6585, section 4). Without
-    /// one, or with a date, whoever asks decides when to ask again.
-    pub(super) fn heed(&self, status: StatusCode, headers: &HeaderMap) {
-        if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            return;
-        }
-        let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-        if let Some(seconds) = seconds {
-            let until = Instant::now() + Duration::from_secs(seconds).min(LONGEST);
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    /// Heeds what was asked for.
+    pub(super) fn note(&self, asked: Option<Duration>) {
+        if let Some(asked) = asked {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + asked.min(LONGEST));
         }
     }
 
@@ -33,6 +27,15 @@ impl Rest {
         let until = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
         Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
+}
+
+/// The `Retry-After` in seconds of an answer that may have one (RFC 9110, section 10.2.3; RFC 6585, section 4). Without one, or with a
+/// date, whoever asks decides when to ask again.
+pub(super) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -54,7 +57,7 @@ mod tests {
         ] {
             let rest = Rest::default();
             let headers = asked.iter().map(|text| (RETRY_AFTER, text.parse().unwrap())).collect();
-            rest.heed(StatusCode::from_u16(status).unwrap(), &headers);
+            rest.note(retry_after(StatusCode::from_u16(status).unwrap(), &headers));
             assert_eq!(rest.left().map(|left| left.as_secs()), expected, "{status} {asked:?}");
             tokio::time::advance(Duration::from_secs(expected.unwrap_or(0))).await;
             assert_eq!(rest.left(), None);

@@ -10,6 +10,7 @@ mod connections;
 mod error;
 mod key;
 pub(crate) mod logs;
+pub(crate) mod meta;
 mod old_links;
 mod open;
 pub(crate) mod overview;

@@ -6,6 +6,7 @@
 //! mapped back.
 
 mod captures;
+mod child;
 mod edits;
 mod exports;
 mod files;
@@ -28,8 +29,11 @@ use oxc::semantic::SemanticBuilder;
 use oxc::span::{GetSpan, SourceType};
 use oxc::str::Str;
 use oxc::transformer::{JsxRuntime, TransformOptions, Transformer};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use child::transpile_as_child;
+pub(crate) use child::{ChildFailure, transpile_by};
 use edits::{Back, Edits, Place, place};
 use exports::Exports;
 pub use files::{Import, MAX_FILES, Sources, gather};
@@ -45,9 +49,15 @@ pub const MAX_SOURCE: usize = 128 * 1024;
 const MAX_ANGLES: usize = 4_000;
 
 /// The parser calls itself for each level of nesting, and the shortest level is one byte: a source of [`MAX_SOURCE`] is the deepest
-/// there is. Of all syntax, unclosed parentheses take most: measured 1,600 bytes of memory a level, stack and tree together. A
-/// page of the stack is memory only when it is touched.
+/// there is. Of all syntax, unclosed parentheses take most: measured 1,100 bytes of memory a level, stack and tree together, which is
+/// why [`nesting::brackets_too_deep`] looks for them before. A page of the stack is memory only when it is touched.
+///
+/// For sources that one wrote oneself. Those of others are read by a [process](child) with a smaller stack, where to run out of it harms nobody.
 const STACK: usize = 512 * 1024 * 1024;
+
+/// What is said where reading takes more than a process may have.
+const TOO_MUCH_MEMORY: &str =
+    "the file takes too much memory to read; write what nests deeply, or has many `(`, in another way";
 
 /// How many findings are told. To tell each one's place takes a walk through the source.
 const MAX_FINDINGS: usize = 20;
@@ -83,7 +93,7 @@ pub const EXPORTS: &[&str] = &[
 const INSERTED: [&str; 2] = ["__page", "__value"];
 
 /// Modules that are ready to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transpiled {
     /// The module of the file with the default export: plain JavaScript, an ES module. Its last line is a source map (`//#
     /// sourceMappingURL=data:…`), from which the script guest tells an error's place in the author's file.
@@ -98,7 +108,7 @@ pub struct Transpiled {
 pub struct TranspileError(pub Vec<Finding>);
 
 /// One thing that is wrong with a source: `gmail.tsx:3:1: …`.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("{file}:{line}:{column}: {message}")]
 pub struct Finding {
     /// The name of the file, as it was handed in.
@@ -128,18 +138,29 @@ pub fn transpile(file_name: &str, source: &str) -> Result<Transpiled, TranspileE
 ///
 /// Pages are left out: a poll needs none of them, and they are most of many charms. See [`transpile_pages`].
 pub fn transpile_files(sources: &Sources<'_>) -> Result<Transpiled, TranspileError> {
-    transpile_for(sources, false)
+    transpile_for(sources, false, STACK)
 }
 
 /// The same with the charm's pages, to make one.
 pub fn transpile_pages(sources: &Sources<'_>) -> Result<Transpiled, TranspileError> {
-    transpile_for(sources, true)
+    transpile_for(sources, true, STACK)
 }
 
-fn transpile_for(sources: &Sources<'_>, pages: bool) -> Result<Transpiled, TranspileError> {
-    let refuse = |file: &str, message: String| {
-        Err(TranspileError(vec![Finding::new(file, Place { line: 0, column: 0 }, message)]))
-    };
+fn transpile_for(sources: &Sources<'_>, pages: bool, stack: usize) -> Result<Transpiled, TranspileError> {
+    let inputs = check_sources(sources)?;
+    match on_stack(stack, || emit_all(&inputs, pages)) {
+        Ok(result) => result.map_err(TranspileError),
+        Err(why) => Err(refusal(sources.file_name, Place { line: 0, column: 0 }, why)),
+    }
+}
+
+fn refusal(file: &str, place: Place, message: String) -> TranspileError {
+    TranspileError(vec![Finding::new(file, place, message)])
+}
+
+/// What can be told of sources before they are parsed: it takes a walk through them, and no memory.
+fn check_sources<'s>(sources: &Sources<'s>) -> Result<Vec<Input<'s>>, TranspileError> {
+    let refuse = |file: &str, message: String| Err(refusal(file, Place { line: 0, column: 0 }, message));
     let first = sources.file_name;
     if sources.files.len() >= MAX_FILES {
         return refuse(first, format!("the charm has {} files; it may have {MAX_FILES}", sources.files.len() + 1));
@@ -150,41 +171,52 @@ fn transpile_for(sources: &Sources<'_>, pages: bool) -> Result<Transpiled, Trans
     if bytes > MAX_SOURCES {
         return refuse(first, format!("the charm's files have {bytes} bytes; they may have {MAX_SOURCES}"));
     }
-    let mut parsed = Vec::with_capacity(files.len());
+    let mut inputs = Vec::with_capacity(files.len());
     for (name, source) in files {
         if source.len() > MAX_SOURCE {
             return refuse(name, format!("the file has {} bytes; a charm's file may have {MAX_SOURCE}", source.len()));
         }
-        if !is_acceptable(source) {
+        if has_too_many_angles(source) {
             return refuse(name, format!("the file has more than {MAX_ANGLES} `<`"));
+        }
+        if let Some((offset, message)) = nesting::brackets_too_deep(source) {
+            return Err(refusal(name, place(source, offset), message));
         }
         let Some(language) = language(name) else {
             return refuse(name, "a charm's file ends in .ts, .tsx, .js, .jsx, .mts or .mjs".into());
         };
-        parsed.push(Input { name, source: source.strip_prefix('\u{feff}').unwrap_or(source), language });
+        inputs.push(Input { name, source: source.strip_prefix('\u{feff}').unwrap_or(source), language });
     }
-    match on_large_stack(|| emit_all(&parsed, pages)) {
-        Ok(result) => result.map_err(TranspileError),
-        Err(why) => refuse(first, why),
-    }
+    Ok(inputs)
+}
+
+fn has_too_many_angles(source: &str) -> bool {
+    source.bytes().filter(|byte| *byte == b'<').count() > MAX_ANGLES
 }
 
 /// Whether the parser may be let loose on a source.
 fn is_acceptable(source: &str) -> bool {
-    source.len() <= MAX_SOURCE && source.bytes().filter(|byte| *byte == b'<').count() <= MAX_ANGLES
+    source.len() <= MAX_SOURCE && !has_too_many_angles(source) && nesting::brackets_too_deep(source).is_none()
 }
 
 /// Does the work where there is room for the deepest source. An error says why it could not.
 fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    on_stack(STACK, work)
+}
+
+/// The same where there is that much.
+fn on_stack<T: Send>(stack: usize, work: impl FnOnce() -> T + Send) -> Result<T, String> {
     let done = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("transpile".into())
-            .stack_size(STACK)
+            .stack_size(stack)
             .spawn_scoped(scope, work)
             .map(std::thread::ScopedJoinHandle::join)
     });
     match done {
         Ok(Ok(result)) => Ok(result),
+        // As the parser's memory ends.
+        Ok(Err(panic)) if panic.downcast_ref::<&str>() == Some(&"out of memory") => Err(TOO_MUCH_MEMORY.into()),
         Ok(Err(_)) => {
             Err("the transpiler failed on this file; that is a fault of the service, not of the charm".into())
         }

@@ -16,3 +16,4 @@ pub(crate) mod serve;
 pub(crate) mod shell;
 pub(crate) mod space;
 pub(crate) mod status;
+pub(crate) mod transpile;

@@ -55,7 +55,7 @@ pub(crate) async fn run(
     let limits = args.handlers.limits();
     // Before anything that takes a while: a mistake there is told at once.
     let server = match listens(common, &args).await? {
-        Some(listen) => Some(listening::bind(common, listen, &args.server).await?),
+        Some(listen) => Some(listening::bind(common, listen, &args.server, args.handlers.limits().server).await?),
         None => None,
     };
     let activity = Activity::new();

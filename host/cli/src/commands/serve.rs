@@ -47,7 +47,7 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     connect::operator(common)?;
     let data_dir = DataDir::open(common.data_dir.as_deref())?;
     let mut lock = connect::lock(&data_dir.runtime_database(), Role::Serve)?;
-    let server = listening::bind(common, args.listen(), &args.server).await?;
+    let server = listening::bind(common, args.listen(), &args.server, args.handlers.limits().server).await?;
     let address = server.local_addr();
     let activity = Activity::new();
     let gate = connect::gate(&args.handlers, vec![address], Some(&activity));

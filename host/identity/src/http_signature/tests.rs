@@ -235,10 +235,12 @@ fn a_signature_is_valid_for_a_minute() {
     assert_eq!(usual.verify(SystemTime::UNIX_EPOCH - seconds(1)), Err(SignatureError::Future));
 }
 
-/// A cache of that capacity, whose server started a day before the requests of these tests; and a moment of its clock.
+const OPERATOR: Sender = Sender { room: Room::Operator, network: None };
+
+/// A cache of that capacity for the operator, whose server started a day before the requests of these tests; and a moment of its clock.
 fn cache(capacity: usize) -> (NonceCache, Instant) {
     let start = Instant::now();
-    (NonceCache::starting(start, now() - seconds(86_400), capacity), start + seconds(86_400))
+    (NonceCache::starting(start, now() - seconds(86_400), 4 * capacity), start + seconds(86_400))
 }
 
 fn verified(nonce: &str, created: u64) -> Verified {
@@ -250,18 +252,18 @@ fn a_replay_is_refused_as_long_as_it_would_verify() {
     let (cache, at) = cache(10);
     let attempt = bg_abuse::Attempt::begin("signatures", "replayed, also after the clock was set back");
     let verified = usual().verify(now()).unwrap();
-    assert_eq!(cache.accept(&verified, at), Ok(()));
-    assert_eq!(cache.accept(&verified, at), Err(SignatureError::Replayed));
-    assert_eq!(cache.accept(&verified, at + LIFETIME), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&verified, OPERATOR, at), Ok(()));
+    assert_eq!(cache.accept(&verified, OPERATOR, at), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&verified, OPERATOR, at + LIFETIME), Err(SignatureError::Replayed));
     // The wall clock goes forward and back again: the signature verifies once more.
     assert_eq!(usual().verify(now() + seconds(3_000)), Err(SignatureError::Expired));
-    assert_eq!(cache.accept(&usual().verify(now()).unwrap(), at + seconds(3_000)), Ok(()));
-    assert_eq!(cache.accept(&verified, at + seconds(3_001)), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&usual().verify(now()).unwrap(), OPERATOR, at + seconds(3_000)), Ok(()));
+    assert_eq!(cache.accept(&verified, OPERATOR, at + seconds(3_001)), Err(SignatureError::Replayed));
     attempt.ended(SignatureError::Replayed);
     // Another request, and the same nonce of another signer, are no replays.
-    assert_eq!(cache.accept(&usual().verify(now()).unwrap(), at), Ok(()));
+    assert_eq!(cache.accept(&usual().verify(now()).unwrap(), OPERATOR, at), Ok(()));
     let other = Verified { did: Identity::from_passphrase("another").did(), ..verified };
-    assert_eq!(cache.accept(&other, at), Ok(()));
+    assert_eq!(cache.accept(&other, OPERATOR, at), Ok(()));
 }
 
 #[test]
@@ -270,25 +272,98 @@ fn what_an_earlier_process_may_have_accepted_is_refused() {
     let cache = NonceCache::starting(start, now(), 10);
     let at = unix(now());
     let attempt = bg_abuse::Attempt::begin("signatures", "replayed after a restart of the server");
-    assert_eq!(cache.accept(&verified("a", at - 1), start), Err(SignatureError::BeforeStart));
-    assert_eq!(cache.accept(&verified("a", at - 1), start + seconds(89)), Err(SignatureError::BeforeStart));
+    assert_eq!(cache.accept(&verified("a", at - 1), OPERATOR, start), Err(SignatureError::BeforeStart));
+    assert_eq!(cache.accept(&verified("a", at - 1), OPERATOR, start + seconds(89)), Err(SignatureError::BeforeStart));
     attempt.ended(SignatureError::BeforeStart);
-    assert_eq!(cache.accept(&verified("a", at), start), Ok(()));
+    assert_eq!(cache.accept(&verified("a", at), OPERATOR, start), Ok(()));
     // By now it would have expired, unless the clock was wrong when the server started.
-    assert_eq!(cache.accept(&verified("b", at - 1), start + seconds(90)), Ok(()));
+    assert_eq!(cache.accept(&verified("b", at - 1), OPERATOR, start + seconds(90)), Ok(()));
 }
 
 #[test]
 fn a_full_cache_refuses_until_the_oldest_have_expired() {
     let (cache, at) = cache(2);
     let created = unix(now());
-    assert_eq!(cache.accept(&verified("a", created), at), Ok(()));
-    assert_eq!(cache.accept(&verified("b", created), at + seconds(10)), Ok(()));
-    assert_eq!(cache.accept(&verified("c", created), at + seconds(90)), Err(SignatureError::Busy));
-    assert_eq!(cache.accept(&verified("a", created), at + seconds(90)), Err(SignatureError::Replayed));
-    assert_eq!(cache.accept(&verified("c", created), at + seconds(91)), Ok(()));
-    assert_eq!(cache.accept(&verified("d", created), at + seconds(92)), Err(SignatureError::Busy));
-    assert_eq!(cache.accept(&verified("b", created), at + seconds(92)), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&verified("a", created), OPERATOR, at), Ok(()));
+    assert_eq!(cache.accept(&verified("b", created), OPERATOR, at + seconds(10)), Ok(()));
+    assert_eq!(cache.accept(&verified("c", created), OPERATOR, at + seconds(90)), Err(SignatureError::Busy));
+    assert_eq!(cache.accept(&verified("a", created), OPERATOR, at + seconds(90)), Err(SignatureError::Replayed));
+    assert_eq!(cache.accept(&verified("c", created), OPERATOR, at + seconds(91)), Ok(()));
+    assert_eq!(cache.accept(&verified("d", created), OPERATOR, at + seconds(92)), Err(SignatureError::Busy));
+    assert_eq!(cache.accept(&verified("b", created), OPERATOR, at + seconds(92)), Err(SignatureError::Replayed));
+}
+
+fn by(name: &str, nonce: usize) -> Verified {
+    let did = Identity::from_passphrase(name).did();
+    Verified { did, ..verified(&format!("{nonce}"), unix(now())) }
+}
+
+#[test]
+fn a_signer_and_a_network_have_a_share_and_no_stranger_uses_the_operators_room() {
+    let start = Instant::now();
+    // Places for 64 strangers, of which a signer has 8 and a network 16; 32 for clients here, and 32 for the operator.
+    let cache = NonceCache::starting(start, now() - seconds(86_400), 128);
+    let at = start + seconds(86_400);
+    let of = |network: u8| Sender { room: Room::Strangers, network: Some([192, 0, 2, network].into()) };
+    for nonce in 0..8 {
+        assert_eq!(cache.accept(&by("eve", nonce), of(1), at), Ok(()));
+    }
+    assert_eq!(cache.accept(&by("eve", 8), of(2), at), Err(SignatureError::BusySigner));
+    for nonce in 0..8 {
+        assert_eq!(cache.accept(&by("mallory", nonce), of(1), at), Ok(()));
+    }
+    assert_eq!(cache.accept(&by("trudy", 0), of(1), at), Err(SignatureError::BusySigner));
+    for number in 0..48_u8 {
+        assert_eq!(cache.accept(&by(&number.to_string(), 0), of(2 + number / 16), at), Ok(()));
+    }
+    assert_eq!(cache.accept(&by("ann", 0), of(9), at), Err(SignatureError::Busy));
+    // What is full is the strangers' room alone.
+    assert_eq!(cache.accept(&by("ann", 0), Sender { room: Room::Local, network: None }, at), Ok(()));
+    for nonce in 0..32 {
+        assert_eq!(cache.accept(&by("operator", nonce), OPERATOR, at), Ok(()));
+    }
+    // A nonce is good once, whichever room it was accepted in.
+    assert_eq!(cache.accept(&by("eve", 0), OPERATOR, at), Err(SignatureError::Replayed));
+    let later = at + seconds(91);
+    assert_eq!(cache.accept(&by("eve", 8), of(1), later), Ok(()));
+    // It took the place of the oldest.
+    assert_eq!(cache.accept(&by("eve", 1), of(1), later), Err(SignatureError::Replayed));
+}
+
+#[test]
+fn a_signature_of_a_fast_clock_is_not_good_again_after_a_restart() {
+    let attempt = bg_abuse::Attempt::begin("signatures", "of a fast clock, replayed after a restart of the server");
+    let at = unix(now());
+    let sender = |room| Sender { room, network: None };
+    for room in [Room::Strangers, Room::Local, Room::Operator] {
+        let before = NonceCache::starting(Instant::now(), now() - seconds(86_400), 64);
+        let later = Instant::now() + seconds(86_400);
+        // A good clock moves nothing.
+        assert_eq!(before.to_write(&verified("a", at), room, now()), None);
+        let fast = verified("b", at + 30);
+        let until = before.to_write(&fast, room, now()).unwrap();
+        assert!((at + 30..=at + 35).contains(&until), "{until}");
+        before.written(room, until);
+        assert_eq!(before.accept(&fast, sender(room), later), Ok(()));
+        // Once in a while, not for each request.
+        assert_eq!(before.to_write(&verified("c", at + 31), room, now()), None);
+
+        let (start, restarted) = (Instant::now(), now() + seconds(2));
+        let mut left = FastClock::default();
+        *(if room == Room::Operator { &mut left.operator } else { &mut left.others }) = until;
+        let after = NonceCache::starting(start, restarted, 64);
+        after.resume(left);
+        for (waited, created) in [(0, at + 30), (20, at + 30), (31, at + 30), (0, at + 2)] {
+            let wait = (until - at - 2).saturating_sub(waited) + 1;
+            let expected = Err(SignatureError::Starting(wait));
+            assert_eq!(after.accept(&verified("b", created), sender(room), start + seconds(waited)), expected);
+        }
+        assert_eq!(after.accept(&verified("b", until + 1), sender(room), start + seconds(34)), Ok(()));
+        // Strangers make nobody wait but strangers.
+        let other = if room == Room::Operator { Room::Strangers } else { Room::Operator };
+        assert_eq!(after.accept(&verified("d", at + 2), sender(other), start), Ok(()));
+    }
+    attempt.ended(SignatureError::Starting(30));
 }
 
 fn unix(time: SystemTime) -> u64 {

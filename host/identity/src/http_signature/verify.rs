@@ -14,6 +14,22 @@ use crate::{Did, ParseDidError};
 /// A nonce has at least 96 bits in base64, and is not worth keeping if it is long.
 const NONCE_CHARS: std::ops::RangeInclusive<usize> = 16..=128;
 
+/// A request's head whose signature is good: who signed it, and the digest of the body that belongs to it. Who receives requests can decide by it
+/// before a byte of the body is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Who signed it, and when.
+    pub verified: Verified,
+    digest: [u8; 32],
+}
+
+impl Head {
+    /// Fails unless `body` is the one that was signed.
+    pub fn check_body(&self, body: &[u8]) -> Result<(), SignatureError> {
+        if self.digest[..] == Sha256::digest(body)[..] { Ok(()) } else { Err(SignatureError::Digest) }
+    }
+}
+
 /// A request whose signature is good: who signed it. Whether it was seen before is [`NonceCache`](super::NonceCache)'s to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -70,21 +86,28 @@ pub enum SignatureError {
     /// The request was accepted before.
     #[error("the request was received before; each one needs a new nonce")]
     Replayed,
+    /// An earlier process may have accepted it, from a signer whose clock was fast.
+    #[error(
+        "the server has just started, and cannot tell yet whether it received this request before; send a new one in {0} s"
+    )]
+    Starting(u64),
+    /// This signer, or this client's address, has sent more requests than are remembered for one.
+    #[error("too many signed requests by you; try again in a minute")]
+    BusySigner,
     /// Too many requests to remember.
     #[error("too many signed requests at once; try again in a minute")]
     Busy,
 }
 
-/// Who signed a request. `authority` is its `Host` header (HTTP/1) or `:authority` (HTTP/2); `path_and_query` is as it was
-/// received.
-pub fn verify(
+/// Who signed a request, of which only the head was read. `authority` is its `Host` header (HTTP/1) or `:authority` (HTTP/2); `path_and_query` is as
+/// it was received. [`Head::check_body`] does the rest.
+pub fn verify_head(
     method: &Method,
     authority: &str,
     path_and_query: &str,
     headers: &HeaderMap,
-    body: &[u8],
     now: SystemTime,
-) -> Result<Verified, SignatureError> {
+) -> Result<Head, SignatureError> {
     let digest = joined(headers, "content-digest")?;
     let (label, list) = our_signature(&dictionary("signature-input", &joined(headers, "signature-input")?)?)?;
     let signature = signature(&label, &dictionary("signature", &joined(headers, "signature")?)?)?;
@@ -102,12 +125,31 @@ pub fn verify(
     let base = components.signature_base(&list).ok_or(SignatureError::Components)?;
     verified.did.verifying_key().verify_strict(base.as_bytes(), &signature).map_err(|_| SignatureError::Wrong)?;
 
-    match dictionary("content-digest", &digest)?.get("sha-256") {
-        Some(ListEntry::Item(item)) if item.bare_item.as_byte_sequence() == Some(&*Sha256::digest(body)) => {
-            Ok(verified)
-        }
-        _ => Err(SignatureError::Digest),
-    }
+    let digests = dictionary("content-digest", &digest)?;
+    let Some(ListEntry::Item(item)) = digests.get("sha-256") else { return Err(SignatureError::Digest) };
+    let bytes = item.bare_item.as_byte_sequence().and_then(|bytes| bytes.try_into().ok());
+    Ok(Head { verified, digest: bytes.ok_or(SignatureError::Digest)? })
+}
+
+/// Who signed a request that was read as a whole; see [`verify_head`].
+pub fn verify(
+    method: &Method,
+    authority: &str,
+    path_and_query: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<Verified, SignatureError> {
+    let head = verify_head(method, authority, path_and_query, headers, now)?;
+    head.check_body(body)?;
+    Ok(head.verified)
+}
+
+/// The DID that a request says it is signed by. Nothing is verified: it is good for deciding what to look at first, and for nothing else.
+pub fn claimed_signer(headers: &HeaderMap) -> Option<Did> {
+    let inputs = dictionary("signature-input", &joined(headers, "signature-input").ok()?).ok()?;
+    let (_, list) = our_signature(&inputs).ok()?;
+    text_of(&list, "keyid")?.parse().ok()
 }
 
 /// The value of a header; several lines of it are one value.

@@ -104,7 +104,7 @@ pub(crate) struct Structure {
 }
 
 /// Reads and validates `bytes`, in this process. Hostile ones take minutes and gigabytes: components of others are inspected in
-/// a process of its own, by [`CompilerCommand::inspect`](super::CompilerCommand::inspect).
+/// a process of its own, by [`inspect_by`](super::inspect_by).
 pub fn inspect(bytes: &[u8]) -> Result<ComponentInfo, LoadError> {
     inspect_with(bytes, crate::limits::COMPONENT_BYTES, crate::engine::features())
 }

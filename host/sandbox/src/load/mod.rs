@@ -4,7 +4,6 @@ mod cache;
 mod compiler;
 mod inspect;
 mod protocol;
-mod worker;
 mod world;
 
 use std::sync::Arc;
@@ -16,11 +15,10 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use self::cache::Cache;
 pub(crate) use self::compiler::ChildCompiler;
-pub use self::compiler::{Compiler, CompilerCommand};
+pub use self::compiler::{Compiler, compile_as_child, inspect_by};
 pub(crate) use self::inspect::inspect_with;
 pub use self::inspect::{ComponentInfo, Item, ItemKind, Metadata, inspect};
 pub use self::protocol::ChildOptions;
-pub use self::worker::compile_as_child;
 pub use self::world::{World, WorldError};
 
 use crate::text;

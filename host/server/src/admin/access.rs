@@ -7,11 +7,11 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use bg_charms::{Actor, LocalHandle};
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 
 use super::{login, page};
+use crate::admission::{Ticket, discard};
 use crate::app::App;
-use crate::body::discard;
 use crate::login::Login;
 use crate::options::FORM_BODY;
 use crate::origins::Source;
@@ -27,6 +27,7 @@ impl FromRequestParts<Arc<App>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         if app.logins.of(&parts.headers, Instant::now()).is_some() {
+            admit(&parts.extensions);
             let handle = app.runtime.as_actor(Actor::Operator);
             return Ok(Self { handle, headers: parts.headers.clone() });
         }
@@ -38,6 +39,13 @@ impl FromRequestParts<Arc<App>> for Operator {
             StatusCode::UNAUTHORIZED,
             "only the operator may do this; log in at /admin/login, or send the login token as a bearer token",
         ))
+    }
+}
+
+/// The operator keeps the connection, whoever else wants one.
+fn admit(extensions: &Extensions) {
+    if let Some(ticket) = extensions.get::<Ticket>() {
+        ticket.admit_operator();
     }
 }
 
@@ -76,7 +84,8 @@ impl FromRequest<Arc<App>> for Change {
             discard(body).await;
             return Err(refused);
         }
-        let body = app.bodies.receive(&parts.headers, body, FORM_BODY).await;
+        admit(&parts.extensions);
+        let body = app.admission.bodies.receive_small::<FORM_BODY>(&parts.headers, body).await;
         let body = body.map_err(|error| page::text(StatusCode::BAD_REQUEST, &error.to_string()))?;
         Ok(Self { handle: app.runtime.as_actor(Actor::Operator), form: Form::parse(&body) })
     }

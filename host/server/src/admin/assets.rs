@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
 
-use crate::unsigned::Unsigned;
+use crate::admission::Unsigned;
 
 fn asset(media_type: &'static str, text: &'static str) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(media_type))], text).into_response()

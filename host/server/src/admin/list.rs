@@ -14,8 +14,8 @@ use super::filter::Filter;
 use super::live::{self, Part};
 use super::row::Row;
 use super::{actions, counts, page};
+use crate::admission::Unsigned;
 use crate::app::App;
-use crate::unsigned::Unsigned;
 
 /// `GET /` and `GET /admin/`: where people look first.
 pub(super) async fn lead(_: Unsigned) -> Response {

@@ -11,12 +11,10 @@ use http::{StatusCode, Uri};
 
 use super::access::{self, FOREIGN, Form};
 use super::{link, page};
+use crate::admission::{TooMany, Unsigned, discard};
 use crate::app::App;
-use crate::body::discard;
 use crate::options::FORM_BODY;
 use crate::origins::Source;
-use crate::rates::TooMany;
-use crate::unsigned::Unsigned;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -57,16 +55,17 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
         discard(body).await;
         return page::text(StatusCode::FORBIDDEN, FOREIGN);
     }
-    let body = match app.bodies.receive(&parts.headers, body, FORM_BODY).await {
+    let body = match app.admission.bodies.receive_small::<FORM_BODY>(&parts.headers, body).await {
         Ok(body) => body,
         Err(error) => return page::text(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let form = Form::parse(&body);
     let client = app.client(&parts.extensions, &parts.headers);
+    let address = client.address();
     let refused = |status, problem: &str| page::html(status, &LoginPage { problem: Some(problem), next: next(&form) });
     if !app.logins.is_token(form.get("token").unwrap_or_default().trim()) {
-        tracing::warn!(target: "admin", %client, "somebody tried to log in with a wrong token");
-        return match app.login_rate.take(client) {
+        tracing::warn!(target: "admin", client = %address, "somebody tried to log in with a wrong token");
+        return match app.login_rate.take(&client.network()) {
             // So that to reload the page does not send the form again.
             Ok(()) if access::accepts_html(&parts.headers) => page::see(&address_that_says(WRONG_NAME, next(&form))),
             Ok(()) => refused(StatusCode::FORBIDDEN, WRONG),
@@ -79,7 +78,7 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
     }
     match app.logins.begin(Instant::now(), app.is_secure(&parts.headers)) {
         Ok(cookie) => {
-            tracing::info!(target: "admin", %client, "the operator has logged in");
+            tracing::info!(target: "admin", client = %address, "the operator has logged in");
             ([(SET_COOKIE, cookie)], Redirect::to(next(&form))).into_response()
         }
         Err(error) => {

@@ -1,4 +1,4 @@
-//! The process's side of [`super::compiler`]: it limits itself, works on the one component that it is sent, and answers.
+//! The process's side: it limits itself, works on the one input that it is sent, and answers.
 
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
@@ -7,9 +7,8 @@ use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 
-use super::inspect::look;
-use super::protocol::{ChildOptions, Task, head};
-use crate::engine;
+use super::ChildLimits;
+use super::protocol::head;
 
 /// What it ends with when there is no answer, with the reason on its standard error.
 pub(super) const REFUSED: u8 = 3;
@@ -23,17 +22,21 @@ const NICENESS: i32 = 10;
 const GRACE: u64 = 5;
 
 /// The whole of such a process. Call it first, before the process has other threads or files; `confine` is to take from it all
-/// rights that it needs no more, as far as the system can do that.
-pub fn compile_as_child(options: ChildOptions, confine: impl FnOnce()) -> ExitCode {
+/// rights that it needs no more, as far as the system can do that; `work` makes the answer of the input, or says why it can't.
+pub fn work_as_child(
+    limits: ChildLimits,
+    confine: impl FnOnce(),
+    work: impl FnOnce(Vec<u8>) -> io::Result<Vec<u8>>,
+) -> ExitCode {
     close_inherited();
-    let ended = limit(options).and_then(|()| {
+    let ended = limit(limits).and_then(|()| {
         confine();
-        work(options)
+        answer(limits, work)
     });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to be told that nobody can be told.
+            // The parent is gone; there is nowhere to report this.
             let _ = writeln!(io::stderr(), "{error}");
             ExitCode::from(REFUSED)
         }
@@ -56,7 +59,7 @@ fn close_inherited() {
 }
 
 /// Gives up what the process does not need, for good.
-fn limit(options: ChildOptions) -> io::Result<()> {
+fn limit(options: ChildLimits) -> io::Result<()> {
     let to = |value| Rlimit { current: Some(value), maximum: Some(value) };
     let cpu = options.cpu.as_secs().max(1);
     // At the soft limit comes SIGXCPU, which tells the service what it was.
@@ -71,22 +74,15 @@ fn limit(options: ChildOptions) -> io::Result<()> {
     Ok(())
 }
 
-fn work(options: ChildOptions) -> io::Result<()> {
-    let component = receive(options.component_bytes)?;
+fn answer(limits: ChildLimits, work: impl FnOnce(Vec<u8>) -> io::Result<Vec<u8>>) -> io::Result<()> {
+    let input = receive(limits.input_bytes)?;
     // Ends with whoever waits for the answer, however that comes about.
     thread::Builder::new().name("parent".into()).spawn(|| {
         let mut byte = [0];
         while io::stdin().read(&mut byte).is_ok_and(|read| read > 0) {}
         std::process::exit(i32::from(REFUSED));
     })?;
-    let answer = match options.task {
-        Task::Inspect => serde_json::to_vec(&look(&component, engine::features()))?,
-        Task::Compile => {
-            let engine = engine::for_compiling(options.allocation).map_err(io::Error::other)?;
-            super::compile(&engine, &component).map_err(io::Error::other)?
-        }
-    };
-    drop(component);
+    let answer = work(input)?;
     let mut stdout = io::stdout().lock();
     stdout.write_all(&head(&answer))?;
     stdout.write_all(&answer)?;
@@ -98,8 +94,8 @@ fn receive(limit: usize) -> io::Result<Vec<u8>> {
     let mut length = [0; 8];
     stdin.read_exact(&mut length)?;
     let length = usize::try_from(u64::from_le_bytes(length)).ok().filter(|length| *length <= limit);
-    let Some(length) = length else { return Err(io::Error::other("the component is too large")) };
-    let mut component = vec![0; length];
-    stdin.read_exact(&mut component)?;
-    Ok(component)
+    let Some(length) = length else { return Err(io::Error::other("the input is too large")) };
+    let mut input = vec![0; length];
+    stdin.read_exact(&mut input)?;
+    Ok(input)
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 
+use super::{Ticket, discard};
 use crate::answer::Failure;
 use crate::app::App;
-use crate::body::discard;
 use crate::options::NO_BODY;
 
 /// A request without a body.
@@ -18,7 +18,12 @@ impl FromRequest<Arc<App>> for Unsigned {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        app.bodies.receive(&parts.headers, body, NO_BODY).await?;
+        let ticket: Option<&Ticket> = parts.extensions.get();
+        if let Some(Err(too_many)) = ticket.map(Ticket::check_rate) {
+            discard(body).await;
+            return Err(too_many.into());
+        }
+        app.admission.bodies.receive_small::<NO_BODY>(&parts.headers, body).await?;
         Ok(Self)
     }
 }

@@ -1,0 +1,89 @@
+//! Step `rights`: what a request needs, as far as its method and path say it.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use bg_charms::api::Problem;
+use bg_charms::{AccessLevel, Actor, LocalRuntime, Needed};
+use bg_identity::{SpaceDid, system_space};
+use bg_poller::{CharmRef, RuntimeError};
+use http::request::Parts;
+
+use crate::answer::Failure;
+use crate::app::App;
+use crate::options::RegistrationPolicy;
+use crate::query::{CharmPath, SpacePath};
+
+/// What the signer of a request must be allowed, by the table of endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// Nothing but a signature.
+    Any,
+    /// What is registered is in the body: who may is known here only if the operator alone may.
+    Register,
+    /// Access to the system space.
+    System(AccessLevel),
+    /// To be the operator.
+    OwnKey,
+    /// Access to the charm in the path.
+    Charm(AccessLevel),
+    /// The same; or to see all that the service polls.
+    Observe,
+    /// To own the space of the charm in the path, or to be the service.
+    OwnerOrService,
+    /// To have a secret of the charm in the path.
+    Secret,
+    /// Access to the space in the path, which must be there.
+    Space(AccessLevel),
+    /// To deploy a charm to the space in the path, which may have to be made.
+    Deploy,
+}
+
+impl Right {
+    /// What that is for this request.
+    pub(super) async fn of(self, parts: &mut Parts, app: &Arc<App>) -> Result<Vec<Needed>, Failure> {
+        Ok(match self {
+            Self::Register if app.registration == RegistrationPolicy::Closed => {
+                vec![Needed::Space(system_space(), AccessLevel::Write)]
+            }
+            Self::Register => Vec::new(),
+            Self::System(level) => vec![Needed::Space(system_space(), level)],
+            Self::OwnKey => vec![Needed::OwnKey],
+            Self::Charm(level) => vec![Needed::Charm(charm(parts, app).await?, level)],
+            Self::Observe => vec![Needed::Observe(charm(parts, app).await?)],
+            Self::OwnerOrService => vec![Needed::OwnerOrService(charm(parts, app).await?)],
+            Self::Any => Vec::new(),
+            Self::Secret => vec![
+                Needed::Charm(charm(parts, app).await?, AccessLevel::Write),
+                Needed::Space(system_space(), AccessLevel::Write),
+            ],
+            Self::Space(level) => vec![Needed::Space(space(parts, app).await?, level)],
+            Self::Deploy => vec![Needed::Deploy(space(parts, app).await?)],
+        })
+    }
+}
+
+async fn charm(parts: &mut Parts, app: &Arc<App>) -> Result<CharmRef, Failure> {
+    CharmPath::from_request_parts(parts, app).await.map(|CharmPath(charm)| charm)
+}
+
+async fn space(parts: &mut Parts, app: &Arc<App>) -> Result<SpaceDid, Failure> {
+    SpacePath::from_request_parts(parts, app).await.map(|SpacePath(space)| space)
+}
+
+/// Fails unless the actor may do all of that.
+pub(super) async fn check(runtime: &Arc<LocalRuntime>, actor: &Actor, needed: Vec<Needed>) -> Result<(), Failure> {
+    let handle = runtime.as_actor(actor.clone());
+    for one in needed {
+        let space = match &one {
+            Needed::Space(space, _) => Some(space.clone()),
+            _ => None,
+        };
+        handle.needs(one).await.map_err(|error| match (error, space) {
+            // All that can be wrong with a space, once its name is read, is that it is not there.
+            (RuntimeError::Invalid(detail), Some(space)) => Failure::from(Problem::no_space(space, detail)),
+            (other, _) => other.into(),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The steps `signature` to `body` of requests that are signed, or have the operator's token.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use bg_charms::api::ErrorCode;
+use bg_charms::{Actor, LocalHandle};
+use bg_identity::http_signature::{SignatureError, verify_head};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::{Permit, Right, Sender, Ticket, discard};
+use crate::answer::Failure;
+use crate::app::App;
+use crate::login::bearer;
+
+const SIGNATURE_HEADERS: [&str; 3] = ["signature-input", "signature", "content-digest"];
+
+/// An endpoint whose requests run a charm's program. Beside [`Right`] an extension of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunsGuest;
+
+/// A request that may be done, as far as its method and path say: the runtime on the signer's behalf, and the body, which has at
+/// most `LIMIT` bytes: none with `NO_BODY`.
+pub(crate) struct Signed<const LIMIT: usize> {
+    pub(crate) caller: LocalHandle,
+    pub(crate) body: Bytes,
+    /// The place that its guest runs in.
+    _call: Option<Permit>,
+}
+
+impl<const LIMIT: usize> Signed<LIMIT> {
+    /// Reads the body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Failure::invalid(format!("the body is not the expected JSON: {error}")))
+    }
+}
+
+impl<const LIMIT: usize> FromRequest<Arc<App>> for Signed<LIMIT> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        match Admitted::new(&mut parts, app, LIMIT).await {
+            Ok(admitted) => admitted.receive(&parts.headers, body, app).await,
+            Err(failure) => {
+                // What is refused is not kept, but read to some length, so that its client gets to read why.
+                discard(body).await;
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// A request of which everything was looked at but the body.
+struct Admitted {
+    actor: Actor,
+    sender: Sender,
+    /// What the body is to be, if it is signed.
+    head: Option<bg_identity::http_signature::Head>,
+    call: Option<Permit>,
+    limit: usize,
+}
+
+impl Admitted {
+    async fn new(parts: &mut Parts, app: &Arc<App>, limit: usize) -> Result<Self, Failure> {
+        let ticket: Ticket = parts.extensions.get().cloned().ok_or_else(|| outside("a ticket"))?;
+        // The router has refused other names; this one is part of what is signed.
+        let authority = app.hosts.check(&parts.uri, &parts.headers)?;
+        if let Some(token) = bearer(&parts.headers) {
+            if !app.logins.is_token(token) {
+                ticket.check_rate()?;
+                app.login_rate.take(&app.client(&parts.extensions, &parts.headers).network())?;
+                let message = "the Authorization header has another token than the operator's";
+                return Err(Failure::of(ErrorCode::Signature, message));
+            }
+            ticket.admit_operator();
+            app.admission.bodies.check_announced(&parts.headers, limit)?;
+            return Ok(Self { actor: Actor::Operator, sender: Sender::operator(), head: None, call: None, limit });
+        }
+        if let Some(missing) = SIGNATURE_HEADERS.into_iter().find(|name| !parts.headers.contains_key(*name)) {
+            ticket.check_rate()?;
+            return Err(SignatureError::Missing(missing).into());
+        }
+
+        let path_and_query = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let verified =
+            verify_head(&parts.method, authority.as_str(), path_and_query, &parts.headers, SystemTime::now());
+        let head = match verified {
+            Ok(head) => head,
+            Err(error) => {
+                ticket.check_rate()?;
+                return Err(error.into());
+            }
+        };
+        let did = head.verified.did.clone();
+        let client = app.client(&parts.extensions, &parts.headers);
+        let sender = app.admission.signer(&did, client)?;
+        if !sender.is_operator() {
+            ticket.check_rate()?;
+        }
+
+        let right: Right = parts.extensions.get().copied().ok_or_else(|| outside("a right"))?;
+        let actor = Actor::Did(did);
+        app.admission.rights(&actor, right.of(parts, app).await?).await?;
+        app.admission.bodies.check_announced(&parts.headers, limit)?;
+
+        let runs_guest = parts.extensions.get::<RunsGuest>().is_some();
+        let call = if runs_guest { Some(app.admission.call(&sender).await?) } else { None };
+        let place = app.admission.place(&sender).await?;
+        if sender.is_operator() {
+            ticket.admit_operator();
+        }
+        app.admission.nonce(&head.verified, &sender).await?;
+        ticket.admit(place);
+        Ok(Self { actor, sender, head: Some(head), call, limit })
+    }
+
+    /// Step `body`.
+    async fn receive<const LIMIT: usize>(
+        self,
+        headers: &HeaderMap,
+        body: Body,
+        app: &Arc<App>,
+    ) -> Result<Signed<LIMIT>, Failure> {
+        let Self { actor, sender, head, call, limit } = self;
+        let body = app.admission.bodies.receive(headers, body, limit, &sender).await?;
+        if let Some(head) = head {
+            head.check_body(&body)?;
+        }
+        if !body.is_empty() {
+            check_type(headers)?;
+        }
+        Ok(Signed { caller: app.runtime.as_actor(actor), body, _call: call })
+    }
+}
+
+/// No router of ours leads here without it.
+fn outside(what: &str) -> Failure {
+    Failure::of(ErrorCode::Unavailable, format!("the request came without {what}: that is a fault of the server"))
+}
+
+/// A body is JSON, and may say so. (What it says is not signed, so it only helps to find mistakes.)
+fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(said) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let essence = said.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let message = format!("the body must be JSON, and its Content-Type application/json; it is {said:?}");
+    Err(Failure::invalid(message).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
+}

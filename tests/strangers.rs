@@ -1,0 +1,74 @@
+//! A server to which strangers send what is costly to read.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::SystemTime;
+
+use bg_abuse::Attempt;
+use bg_identity::{Identity, http_signature, space_did};
+use bg_test_support::{HttpReply, request};
+use serde_json::json;
+
+use crate::common::{SOON, cell, deploy, fixture, host};
+
+/// How much more memory a server may have had than before, MiB: that of the requests themselves, many times over.
+const MORE_MIB: u64 = 128;
+/// As many as there are at once.
+const AT_ONCE: usize = 64;
+
+/// A deployment of a program by somebody, to a space of theirs.
+fn deploy_as(number: usize, address: SocketAddr, source: &str) -> HttpReply {
+    let identity = Identity::from_passphrase(&format!("stranger {number}"));
+    let target = format!("/api/v1/spaces/{}/charms", space_did(&format!("space of {number}")));
+    let body = json!({ "fileName": "charm.ts", "source": source }).to_string();
+    let (url, method) = (format!("http://{address}{target}").parse().unwrap(), http::Method::POST);
+    let signed = http_signature::sign(&identity, &method, &url, body.as_bytes(), SystemTime::now()).unwrap();
+    let headers: Vec<_> = signed.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    request(address, "POST", &target, &headers, body.as_bytes()).unwrap()
+}
+
+/// What is answered to a request that is refused.
+fn detail(reply: &HttpReply) -> String {
+    reply.json().unwrap()["detail"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn sources_that_are_costly_to_read_take_bounded_memory_and_the_operator_deploys_meanwhile() {
+    let host = host();
+    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
+    let line = server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    let address = line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    // So that what the first charm takes is not counted.
+    let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
+    let before = server.peak_kib().unwrap();
+    for (what, source, many, expected) in [
+        ("64 sources of 60,000 brackets at once", "(".repeat(60_000), AT_ONCE, "more than 1000 brackets are open here"),
+        // Where a function may begin, the parser reads to the end and goes back: to read that takes the square of its length, gigabytes here. The
+        // comments hide the brackets from whoever counts them.
+        (
+            "sources that are read over and over",
+            format!("x = {}1", "(a=/*)*/".repeat(16_000)),
+            3,
+            "to read; write what nests deeply",
+        ),
+        ("sources that nest deeply, hidden in comments", format!("x = {}1", "(/*)*/".repeat(21_000)), 3, "charm.ts:1:"),
+    ] {
+        let attempt = Attempt::begin("strangers", what).of_process(server.pid());
+        thread::scope(|scope| {
+            let source = &source;
+            let strangers: Vec<_> =
+                (0..many).map(|number| scope.spawn(move || deploy_as(number, address, source))).collect();
+            let updated = deploy(&host, &fixture("counter.tsx"), "another-space", &json!({}));
+            assert_eq!(cell(&host, &updated, "count"), cell(&host, &charm, "count"));
+            for stranger in strangers {
+                let reply = stranger.join().unwrap();
+                assert_eq!(reply.status, 400, "{what}: {}", reply.text());
+                assert!(detail(&reply).contains(expected), "{what}: {}", detail(&reply));
+            }
+        });
+        let more = (server.peak_kib().unwrap() - before) / 1024;
+        assert!(more < MORE_MIB, "{what}: {more} MiB more");
+        attempt.ended(format!("400, with {more} MiB more"));
+    }
+    server.terminate().unwrap().success().unwrap();
+}
