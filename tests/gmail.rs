@@ -102,7 +102,6 @@ fn a_token_does_not_follow_a_charm_to_another_origin_that_is_granted() {
     let Setup { host, google, token, refresh_token, charm } = setup("gmail.tsx", "gmail");
     let other = FakeGoogle::start().unwrap();
     let (base, elsewhere) = (google.base_url(), other.base_url());
-    google.deliver("Hello", "someone@example.com");
     let (set, component) = (format!("gmail.api-base-url={base}"), component("gmail"));
     let origins = ["--allow-private", &base, "--allow-private", &elsewhere, "--allow-charm-http", &base];
     let granted = [&origins[..], &["--allow-charm-http", &elsewhere]].concat();
@@ -115,6 +114,8 @@ fn a_token_does_not_follow_a_charm_to_another_origin_that_is_granted() {
 
     // Bound by the manifest of its integration, by the operator's mark, and by both.
     for bound in [&loaded[..], &marked, &[&loaded[..], &marked].concat()] {
+        // So that the integration names it.
+        google.deliver("Hello", "someone@example.com");
         move_to(&elsewhere);
         let args = [&["run", "--once", "--log", "trace"], &granted[..], bound].concat();
         let denied = host.command(&args).unwrap().failure().unwrap();

@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn percent(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("%{byte:02X}")).collect()
+        bytes.iter().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
     }
 
     proptest! {

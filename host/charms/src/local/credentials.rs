@@ -95,12 +95,10 @@ mod tests {
     use super::*;
 
     fn asked(id: &str, entries: &[(&str, &str)]) -> (IntegrationId, Vec<AskedHttp>) {
-        let http: String = entries
-            .iter()
-            .map(|(credential, url)| {
-                format!("[[http]]\nurl = \"{url}\"\ncredential = \"charm.{credential}\"\nreason = \"r\"\n")
-            })
-            .collect();
+        let entry = |(credential, url): &(&str, &str)| {
+            format!("[[http]]\nurl = \"{url}\"\ncredential = \"charm.{credential}\"\nreason = \"r\"\n")
+        };
+        let http = entries.iter().map(entry).collect::<Vec<_>>().concat();
         let about = format!("[integration]\nid = \"{id}\"\nname = \"{id}\"\nversion = \"1\"\n");
         (id.parse().unwrap(), Manifest::parse(&(about + &http)).unwrap().asked(&BTreeMap::new()).unwrap())
     }

@@ -128,13 +128,12 @@ mod tests {
         let mut count = 0;
         for second in 0..time.as_secs() {
             let now = start + Duration::from_secs(second);
-            match renewals.paused(&charm, &token("r"), now) {
-                Some(last) => assert_eq!(last, *result),
-                None => {
-                    renewals.note(&charm, &token("r"), life, result, now);
-                    count += 1;
-                }
+            if let Some(last) = renewals.paused(&charm, &token("r"), now) {
+                assert_eq!(last, *result);
+                continue;
             }
+            renewals.note(&charm, &token("r"), life, result, now);
+            count += 1;
         }
         count
     }
@@ -157,15 +156,16 @@ mod tests {
         let (renewals, charm, start) = (Renewals::default(), charm(), Instant::now());
         renewals.note(&charm, &token("a"), Some(HOUR), &Ok(()), start);
         let near = start + HOUR.saturating_sub(BEFORE_END);
+        let nearly = start + HOUR.saturating_sub(BEFORE_END + Duration::from_secs(1));
         assert_eq!(
-            renewals.paused(&charm, &token("a"), start + AFTER_SUCCESS - Duration::from_millis(1)),
+            renewals.paused(&charm, &token("a"), start + AFTER_SUCCESS.saturating_sub(Duration::from_millis(1))),
             Some(Ok(()))
         );
         assert_eq!(renewals.paused(&charm, &token("a"), start + AFTER_SUCCESS), None, "a server may refuse it");
         for _ in 0..8 {
             renewals.note(&charm, &token("a"), Some(HOUR), &Ok(()), start);
         }
-        assert_eq!(renewals.paused(&charm, &token("a"), near - Duration::from_secs(1)), Some(Ok(())));
+        assert_eq!(renewals.paused(&charm, &token("a"), nearly), Some(Ok(())));
         assert_eq!(renewals.paused(&charm, &token("a"), near), None);
         let failed = Err(RuntimeError::Unfit("no".into()));
         renewals.note(&charm, &token("a"), None, &failed, near);

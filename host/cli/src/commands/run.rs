@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
+use bg_charms::LocalRuntime;
 use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
 use bg_server::{Activity, Polling, Server, Site};
 use clap::Parser as _;
@@ -17,6 +18,7 @@ use crate::args::{Cli, Command, Common, RunArgs};
 use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::connect::Place;
+use crate::integrations::Loaded;
 use crate::reload::{self, Reloader, Watcher};
 use crate::reporting::{Failing, Noting, Reporter, is_here};
 use crate::{connect, integrations, listening, restart};
@@ -87,12 +89,7 @@ pub(crate) async fn run(
     let polling = Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval);
     let polling = Arc::new(polling);
     for loaded in &loaded {
-        // As its grants are, these are of the start: a component that replaces it has no more said of where tokens may go.
-        if let Some(local) = &service.local {
-            local.credential_origins().set_asked(loaded.id().clone(), loaded.asked());
-        }
-        polling.set_integration(loaded.view());
-        activity.component_loaded(loaded.is_from_cache());
+        introduce(loaded, service.local.as_deref(), &polling, &activity);
     }
     // A server that this data directory names is of this machine, whatever its address is.
     let reporting = service.remote.filter(|remote| args.report || common.api_url.is_none() || is_here(remote.url()));
@@ -163,6 +160,16 @@ pub(crate) async fn run(
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
     let failed = args.once && (summary.failed() > 0 || summary.failed_lists > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Says what was loaded to whoever has to do with it. As its grants are, where tokens may go is of the start: a component that replaces this one
+/// has no say in that.
+fn introduce(loaded: &Loaded, local: Option<&LocalRuntime>, polling: &Polling, activity: &Activity) {
+    if let Some(local) = local {
+        local.credential_origins().set_asked(loaded.id().clone(), loaded.asked());
+    }
+    polling.set_integration(loaded.view());
+    activity.component_loaded(loaded.is_from_cache());
 }
 
 /// Where it is to listen. A configuration file may be for the `serve` as well that holds the charm runtime; then it is that which listens.

@@ -58,10 +58,15 @@ impl Bound {
     {
         client.send(request, &budget(client).with_secrets(known), RequestOptions::default()).await.map(drop)
     }
+}
 
-    fn post(&self, to: &Server, body: impl Into<Bytes>) -> http::Request<Full<Bytes>> {
-        http::Request::post(to.origin()).body(Full::new(body.into())).unwrap()
-    }
+fn post(to: &Server, body: impl Into<Bytes>) -> http::Request<Full<Bytes>> {
+    http::Request::post(to.origin()).body(Full::new(body.into())).unwrap()
+}
+
+/// What each byte is written as, one after the other.
+fn each(text: &str, written: impl Fn(u8) -> String) -> String {
+    text.bytes().map(written).collect::<Vec<_>>().concat()
 }
 
 fn denied(result: Result<(), EgressError>, path: &str) -> String {
@@ -79,7 +84,7 @@ async fn a_token_goes_to_the_origin_that_it_is_for_and_to_no_other_that_is_grant
     let attempt = Attempt::begin("bound-secrets", "a token to another granted origin: in a header, a URL, a body");
     let bound = Bound::new().await;
     let bearer = format!("Bearer {TOKEN}");
-    let encoded: String = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = each(TOKEN, |byte| format!("%{byte:02x}"));
     let basic = "Basic dXNlcjp5YTI5LmEwQWZINl9TRUNSRVQteDcvUSt6"; // user:TOKEN
     let parts = |to: &Server| {
         let origin = to.origin();
@@ -89,9 +94,9 @@ async fn a_token_goes_to_the_origin_that_it_is_for_and_to_no_other_that_is_grant
             request("GET", &origin, &[("x-other", &TOKEN.chars().rev().collect::<String>())]),
             request("GET", &format!("{origin}/?token={encoded}"), &[]),
             request("GET", &format!("{origin}/{}/x", encoded.replace('%', "%25")), &[]),
-            bound.post(to, format!("{{\"token\": \"{TOKEN}\"}}")),
-            bound.post(to, TOKEN.chars().map(|c| format!("{c},")).collect::<String>()),
-            bound.post(to, TOKEN.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
+            post(to, format!("{{\"token\": \"{TOKEN}\"}}")),
+            post(to, each(TOKEN, |byte| format!("{},", char::from(byte)))),
+            post(to, TOKEN.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
         ]
     };
     for request in parts(&bound.own) {
@@ -108,11 +113,11 @@ async fn a_token_goes_to_the_origin_that_it_is_for_and_to_no_other_that_is_grant
     attempt.ended("denied, and named by its path");
 
     // What carries no secret goes everywhere that is granted, and what is not bound, too.
-    bound.send(bound.post(&bound.other, "nothing")).await.unwrap();
-    bound.send(bound.post(&bound.other, "pin-SECRET-2")).await.unwrap();
+    bound.send(post(&bound.other, "nothing")).await.unwrap();
+    bound.send(post(&bound.other, "pin-SECRET-2")).await.unwrap();
     // A refresh token is for nobody whom a guest can ask.
     for to in [&bound.own, &bound.other] {
-        let shown = denied(bound.send(bound.post(to, "1//refresh-SECRET-3")).await, "auth.refreshToken");
+        let shown = denied(bound.send(post(to, "1//refresh-SECRET-3")).await, "auth.refreshToken");
         assert!(shown.contains("renews tokens alone"), "{shown}");
     }
 }
@@ -121,9 +126,9 @@ async fn a_token_goes_to_the_origin_that_it_is_for_and_to_no_other_that_is_grant
 async fn no_form_of_a_secret_is_in_the_record_of_a_request() {
     let attempt = Attempt::begin("bound-secrets", "a URL with a secret in its path, in the log");
     let bound = Bound::new().await;
-    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |text: &str| each(text, |byte| format!("{byte:02x}"));
     for text in [TOKEN, "pin-SECRET-2", "1//refresh-SECRET-3"] {
-        let plain: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let plain = each(text, |byte| format!("%{byte:02X}"));
         for written in [plain, hex(text), text.chars().rev().collect::<String>().replace('/', "-")] {
             for origin in [bound.own.origin(), bound.other.origin(), "https://ungranted.example".to_owned()] {
                 let url = format!("{origin}/bot{written}/send");
@@ -151,7 +156,7 @@ async fn a_body_is_looked_through_to_its_end_before_anything_is_sent() {
     denied(sent.await, "auth.token");
     let limit = usize::try_from(bg_egress::HttpLimits::default().request_body_bytes).unwrap();
     let long = [&vec![b'x'; limit - TOKEN.len()], TOKEN.as_bytes()].concat();
-    denied(bound.send(bound.post(&bound.other, long)).await, "auth.token");
+    denied(bound.send(post(&bound.other, long)).await, "auth.token");
     assert_eq!(bound.other.connections(), 0);
     attempt.ended("denied before a byte was sent");
     // To its own origin, nothing is held back.
@@ -168,7 +173,7 @@ async fn a_gate_that_only_reports_lets_no_bound_secret_through() {
     let mut bound = Bound::new().await;
     bound.setup.gate.mode = Mode::Report;
     bound.setup.grants.clear();
-    denied(bound.send(bound.post(&bound.other, TOKEN)).await, "auth.token");
+    denied(bound.send(post(&bound.other, TOKEN)).await, "auth.token");
     assert_eq!(bound.setup.records.one().decision, Decision::Denied);
     assert_eq!(bound.other.connections(), 0);
 }
@@ -177,9 +182,9 @@ async fn a_gate_that_only_reports_lets_no_bound_secret_through() {
 async fn short_secrets_are_not_looked_for_and_too_many_close_the_way() {
     let bound = Bound::new().await;
     let client = bound.setup.client();
-    let sent = bound.send_with(&client, bound.known("primary"), bound.post(&bound.other, "primary"));
+    let sent = bound.send_with(&client, bound.known("primary"), post(&bound.other, "primary"));
     sent.await.unwrap();
     let many = (0..65).flat_map(|number| bound.known(&format!("token-SECRET-{number}"))).collect();
-    let denied = bound.send_with(&client, many, bound.post(&bound.other, "nothing")).await.unwrap_err();
+    let denied = bound.send_with(&client, many, post(&bound.other, "nothing")).await.unwrap_err();
     assert!(denied.to_string().contains("at most 64"), "{denied}");
 }

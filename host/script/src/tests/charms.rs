@@ -125,7 +125,7 @@ fn every_label_that_is_not_public_marks_a_secret_wherever_a_schema_has_it() {
             assert_eq!(charm.setup("{}").expect("a good charm").secrets, [expected], "{schema}");
         }
     }
-    for mark in [r#"{ confidentiality: [] }"#, r#"{ confidentiality: ["public"] }"#, r#"{ integrity: ["x"] }"#, "{}"] {
+    for mark in ["{ confidentiality: [] }", r#"{ confidentiality: ["public"] }"#, r#"{ integrity: ["x"] }"#, "{}"] {
         let charm = Charm::new(&format!(
             "import {{ pattern }} from \"commontools\";\nexport default pattern(({{ c }}) => ({{ c }}), {{ properties: {{ c: {{ ifc: {mark} }} }} }});"
         ));
