@@ -38,7 +38,7 @@ fn bash_completes_commands_and_options_after_sourcing_what_is_printed() {
     let completed = complete("bg-wasm-host ''");
     assert!(all.iter().all(|command| completed.contains(command)), "{completed:?}");
     assert_eq!(complete("bg-wasm-host doc"), ["doctor"]);
-    assert_eq!(complete("bg-wasm-host run --max-c"), ["--max-concurrent"]);
+    assert_eq!(complete("bg-wasm-host run --max-co"), ["--max-concurrent"]);
     assert_eq!(complete("bg-wasm-host completions z"), ["zsh"]);
     assert!(!completed.iter().any(|command| command == "compile-component"), "{completed:?}");
 }

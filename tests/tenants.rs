@@ -64,10 +64,7 @@ fn on_a_server_that_others_reach_a_space_is_its_makers_and_the_services() {
         "{line}"
     );
     let found = host.command(["doctor"]).unwrap().stdout;
-    assert!(
-        found.contains(&format!("weak   strangers: one space lets anybody write")) && found.contains(&fix),
-        "{found}"
-    );
+    assert!(found.contains("weak   strangers: one space lets anybody write") && found.contains(&fix), "{found}");
 
     let (ann, eve) = (stranger(&url, "ann"), stranger(&url, "eve"));
     let charm = deploy(&ann, &fixture("counter.tsx"), "anns", &json!({}));

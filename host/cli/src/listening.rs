@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use bg_charms::{Actor, LocalRuntime, Reach, Spaces as _, Tenancy};
+use bg_charms::{Actor, DatabaseLock, LocalRuntime, LockError, Reach, Spaces as _, Tenancy};
 use bg_identity::is_public_key;
 use bg_server::{AdmissionLimits, LoginToken, Server, ServerOptions, Tls};
 use serde_json::json;
@@ -91,8 +91,16 @@ fn tls(args: &ServerArgs) -> anyhow::Result<Option<Tls>> {
     }
 }
 
+/// Writes down beside the database where the server is, and whether others reach it; answers its URL.
+pub(crate) fn note(lock: &mut DatabaseLock, server: &Server, args: &ServerArgs) -> Result<String, LockError> {
+    let url = url(server, args);
+    lock.set_shared(args.is_reached_by_others(server.local_addr()))?;
+    lock.set_url(url.clone(), server.certificate())?;
+    Ok(url)
+}
+
 /// Where this machine reaches the server.
-pub(crate) fn url(server: &Server, args: &ServerArgs) -> String {
+fn url(server: &Server, args: &ServerArgs) -> String {
     let address = reachable(server.local_addr());
     match (&args.tls_cert, args.allow_host.first()) {
         // A certificate is for a name.
@@ -103,8 +111,13 @@ pub(crate) fn url(server: &Server, args: &ServerArgs) -> String {
 }
 
 /// Tells the operator where the admin page is, and lets them in. This is not a line of the log, which may be kept, or sent elsewhere; what the
-/// operator has chosen is not said at all.
-pub(crate) fn announce(common: &Common, server: &Server, args: &ServerArgs) {
+/// operator has chosen is not said at all. What strangers may do is.
+pub(crate) async fn announce(
+    common: &Common,
+    server: &Server,
+    args: &ServerArgs,
+    runtime: &Arc<LocalRuntime>,
+) -> anyhow::Result<()> {
     let page = format!("{}/admin", url(server, args));
     let token = args.login_token.is_none().then(|| server.login_token().expose());
     let text = match (common.log_format, token) {
@@ -116,14 +129,11 @@ pub(crate) fn announce(common: &Common, server: &Server, args: &ServerArgs) {
     };
     // Where standard error is gone, nobody is left to be told.
     let _ = writeln!(io::stderr().lock(), "{text}");
+    warn_of_strangers(common, runtime, &args.tenancy(Some(server.local_addr()))).await
 }
 
 /// Tells the operator of a server that others reach what they may do there.
-pub(crate) async fn warn_of_strangers(
-    common: &Common,
-    runtime: &Arc<LocalRuntime>,
-    tenancy: &Tenancy,
-) -> anyhow::Result<()> {
+async fn warn_of_strangers(common: &Common, runtime: &Arc<LocalRuntime>, tenancy: &Tenancy) -> anyhow::Result<()> {
     let Some(Reach::Others { open_spaces }) = tenancy.reach else { return Ok(()) };
     if is_public_key(&connect::operator(common)?.did()) {
         tracing::warn!("{}", public_key());

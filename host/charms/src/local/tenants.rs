@@ -217,9 +217,8 @@ impl Tenants {
         if creator.is_none() && !self.is_open_to_others(tx, space)? {
             return Ok(());
         }
-        let texts =
-            log.iter().map(|line| line.text.len()).chain([&run.outcome.message, &run.outcome.stack].map(length));
-        let said = texts.fold(0_u64, |sum, len| sum.saturating_add(len as u64));
+        let said = [&run.outcome.message, &run.outcome.stack].into_iter().flatten();
+        let said: u64 = said.chain(log.iter().map(|line| &line.text)).map(|text| text.len() as u64).sum();
         let excess = match creator {
             Some(creator) => {
                 let (_, bytes) = tenants::kept_by(tx, &creator)?;
@@ -272,11 +271,7 @@ impl Tenants {
     }
 }
 
-fn length(text: &Option<String>) -> usize {
-    text.as_ref().map_or(0, String::len)
-}
-
-fn refused<T>(what: String) -> Result<T, Failure> {
+fn refused<T>(what: impl std::fmt::Display) -> Result<T, Failure> {
     Err(RuntimeError::Quota(format!("{what}; the operator of the server can raise that")).into())
 }
 

@@ -128,12 +128,12 @@ pub(crate) fn name(
     key: &Identity,
 ) -> Result<(), Failure> {
     let space = SpaceDid::from(key.did());
-    let sealed = sealer.seal(tx, &place_of_key(&space), KEY, &key.to_pem())?;
+    let document = sealer.seal(tx, &place_of_key(&space), KEY, &key.to_pem())?;
     tx.prepare_cached("INSERT INTO space_names (owner, name, space, key) VALUES (?1, ?2, ?3, ?4)")?.execute((
         owner,
         name,
         space.as_str(),
-        sealed,
+        document,
     ))?;
     Ok(())
 }
@@ -246,11 +246,11 @@ mod tests {
         let tx = connection.transaction().unwrap();
         spaces::create(&tx, &space, &Acl::default()).unwrap();
         name(&tx, &sealer, "", "notes", &key).unwrap();
-        let sealed: Vec<u8> = tx.query_row("SELECT key FROM space_names", [], |row| row.get(0)).unwrap();
+        let document: Vec<u8> = tx.query_row("SELECT key FROM space_names", [], |row| row.get(0)).unwrap();
         let body = key.to_pem().lines().nth(1).unwrap().to_owned();
-        assert!(!sealed.windows(16).any(|window| window == &body.as_bytes()[..16]));
-        let unsealed = sealer.unseal(&tx, &place_of_key(&space), KEY, &sealed).unwrap();
-        assert_eq!(unsealed, *key.to_pem());
+        assert!(!document.windows(16).any(|window| window == &body.as_bytes()[..16]));
+        let text = sealer.unseal(&tx, &place_of_key(&space), KEY, &document).unwrap();
+        assert_eq!(text, *key.to_pem());
         let found = list(&tx, &Listed::Named { owner: "", name: "notes" }).unwrap();
         assert_eq!(found.iter().map(|found| &found.space).collect::<Vec<_>>(), [&space]);
         assert!(list(&tx, &Listed::Named { owner: "somebody", name: "notes" }).unwrap().is_empty());

@@ -67,7 +67,7 @@ pub(crate) async fn run(
     let gate = connect::gate(&args.handlers, listeners, Some(&activity));
     let starting = async {
         let loaded = integrations::load(&sandbox, &args.component, &args.grants, &args.sha256).await?;
-        anyhow::Ok((loaded, connect::service(common, &args.handlers, &sandbox, &gate, tenancy.clone()).await?))
+        anyhow::Ok((loaded, connect::service(common, &args.handlers, &sandbox, &gate, tenancy).await?))
     };
     // Compiling takes a while, and nothing is under way that must come to an end.
     let (loaded, mut service) = tokio::select! {
@@ -132,12 +132,9 @@ pub(crate) async fn run(
     let stopping = shutdown.child_token();
     let mut serving = None;
     if let Some((server, site)) = server.zip(site) {
-        let url = listening::url(&server, &args.server);
-        service.lock.set_shared(args.server.is_reached_by_others(server.local_addr()))?;
-        service.lock.set_url(url.clone(), server.certificate())?;
+        let url = listening::note(&mut service.lock, &server, &args.server)?;
         tracing::info!("listening on {url}");
-        listening::announce(common, &server, &args.server);
-        listening::warn_of_strangers(common, &site.runtime, &tenancy).await?;
+        listening::announce(common, &server, &args.server, &site.runtime).await?;
         serving = Some(tokio::spawn(server.serve(site, stopping.clone())));
     }
     let loop_ended = CancellationToken::new();

@@ -58,15 +58,13 @@ pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: Cancellatio
     let sandbox = connect::observed_sandbox(common, &args.handlers.limits().sandbox, activity.call_observer())?;
     let tenancy = args.server.tenancy(Some(address));
     let runtime = tokio::select! {
-        runtime = connect::open_with_handlers(common, &data_dir, &args.handlers, &sandbox, &gate, tenancy.clone()) => runtime?,
+        runtime = connect::open_with_handlers(common, &data_dir, &args.handlers, &sandbox, &gate, tenancy) => runtime?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    lock.set_shared(args.server.is_reached_by_others(address))?;
-    lock.set_url(listening::url(&server, &args.server), server.certificate())?;
+    listening::note(&mut lock, &server, &args.server)?;
     let scheme = if args.server.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!("listening on {scheme}://{address} (charm runtime in {})", data_dir.path().display());
-    listening::announce(common, &server, &args.server);
-    listening::warn_of_strangers(common, &runtime, &tenancy).await?;
+    listening::announce(common, &server, &args.server, &runtime).await?;
     if let Err(error) = server.serve(Site { runtime, activity, polling: None }, shutdown).await {
         tracing::warn!("{error}");
     }

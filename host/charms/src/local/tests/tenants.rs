@@ -282,7 +282,7 @@ async fn a_named_space_has_a_key_of_its_own_and_its_name_leads_only_its_maker_th
     let made = ann.new_space("notes").await.unwrap();
     assert_ne!(made.space, space_did("notes"));
     assert_eq!((made.name.as_deref(), made.charms, made.anyone), (Some("notes"), 0, None));
-    assert_eq!(ann.spaces(Some("notes")).await.unwrap(), [made.clone()]);
+    assert_eq!(ann.spaces(Some("notes")).await.unwrap(), std::slice::from_ref(&made));
     let attempt = Attempt::begin("tenants", "the name of another's space");
     assert_eq!(eve.spaces(Some("notes")).await.unwrap(), []);
     let theirs = eve.new_space("notes").await.unwrap();
@@ -313,7 +313,7 @@ async fn a_named_space_has_a_key_of_its_own_and_its_name_leads_only_its_maker_th
     assert!(of(&made.space).bytes > 100 && all.iter().any(|found| found.space == system_space()));
     let seen = |spaces: Vec<crate::SpaceSummary>| spaces.into_iter().map(|found| found.space).collect::<Vec<_>>();
     assert_eq!(seen(ann.spaces(None).await.unwrap()), [made.space]);
-    assert_eq!(seen(eve.spaces(None).await.unwrap()), [theirs.space.clone()]);
+    assert_eq!(seen(eve.spaces(None).await.unwrap()), std::slice::from_ref(&theirs.space));
     eve.set_acl(&theirs.space, &Subject::Did(did("zoe")), Some(AccessLevel::Owner)).await.unwrap();
     assert_eq!(seen(home.signed("zoe").spaces(None).await.unwrap()), [theirs.space]);
 }
