@@ -185,7 +185,7 @@ impl Endpoint {
             Access::Open => {}
             Access::Pages if !self.json => {}
             Access::Pages => {
-                all.extend([StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE])
+                all.extend([StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE]);
             }
             Access::Signed => {
                 all.extend([StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE]);

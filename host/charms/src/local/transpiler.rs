@@ -145,19 +145,18 @@ impl Transpiler {
         pages: bool,
         turn: Vec<OwnedSemaphorePermit>,
     ) -> Result<Transpiled, RuntimeError> {
-        let done = match &self.command {
-            Some(command) => transpile_by(command, &sources.borrowed(), pages).await,
-            None => {
-                let work = move || {
-                    // Until it has ended, though nobody waits for it any more.
-                    let _turn = turn;
-                    let sources = sources.borrowed();
-                    if pages { transpile_pages(&sources) } else { transpile_files(&sources) }
-                };
-                let done = tokio::task::spawn_blocking(work).await;
-                done.map_err(|error| RuntimeError::Unavailable(format!("the transpiler ended early: {error}")))?
-                    .map_err(ChildFailure::from)
-            }
+        let done = if let Some(command) = &self.command {
+            transpile_by(command, &sources.borrowed(), pages).await
+        } else {
+            let work = move || {
+                // Until it has ended, though nobody waits for it any more.
+                let _turn = turn;
+                let sources = sources.borrowed();
+                if pages { transpile_pages(&sources) } else { transpile_files(&sources) }
+            };
+            let done = tokio::task::spawn_blocking(work).await;
+            done.map_err(|error| RuntimeError::Unavailable(format!("the transpiler ended early: {error}")))?
+                .map_err(ChildFailure::from)
         };
         done.map_err(|failure| match failure {
             ChildFailure::Source(error) => RuntimeError::Invalid(error.to_string()),

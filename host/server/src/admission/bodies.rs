@@ -57,7 +57,7 @@ impl Bodies {
     }
 
     /// Fails if the head says that the body is longer than `limit` bytes.
-    pub(super) fn check_announced(&self, headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
+    pub(super) fn check_announced(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
         if announced(headers).is_some_and(|length| length > limit) { Err(BodyError::over(limit)) } else { Ok(()) }
     }
 
@@ -86,7 +86,7 @@ impl Bodies {
     }
 
     async fn read(&self, headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
-        if let Err(error) = self.check_announced(headers, limit) {
+        if let Err(error) = Self::check_announced(headers, limit) {
             discard(body).await;
             return Err(error);
         }

@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
+use super::bodies::Bodies;
 use super::{Permit, Right, Sender, Ticket, discard};
 use crate::answer::Failure;
 use crate::app::App;
@@ -81,7 +82,7 @@ impl Admitted {
                 return Err(Failure::of(ErrorCode::Signature, message));
             }
             ticket.admit_operator();
-            app.admission.bodies.check_announced(&parts.headers, limit)?;
+            Bodies::check_announced(&parts.headers, limit)?;
             return Ok(Self { actor: Actor::Operator, sender: Sender::operator(), head: None, call: None, limit });
         }
         if let Some(missing) = SIGNATURE_HEADERS.into_iter().find(|name| !parts.headers.contains_key(*name)) {
@@ -109,7 +110,7 @@ impl Admitted {
         let right: Right = parts.extensions.get().copied().ok_or_else(|| outside("a right"))?;
         let actor = Actor::Did(did);
         app.admission.rights(&actor, right.of(parts, app).await?).await?;
-        app.admission.bodies.check_announced(&parts.headers, limit)?;
+        Bodies::check_announced(&parts.headers, limit)?;
 
         let runs_guest = parts.extensions.get::<RunsGuest>().is_some();
         let call = if runs_guest { Some(app.admission.call(&sender).await?) } else { None };

@@ -1,5 +1,6 @@
 //! Clients that take as much of the server as they can get.
 
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
@@ -86,7 +87,7 @@ fn is_closed(mut stream: &TcpStream) -> bool {
 fn long_poll(fixture: &Fixture, target: &str, headers: &Headers) -> TcpStream {
     let mut request = format!("GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", fixture.address);
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(request, "{name}: {value}\r\n");
     }
     begun(fixture, format!("{request}\r\n").as_bytes())
 }
@@ -107,7 +108,7 @@ fn refused(mut get: impl FnMut() -> HttpReply) -> HttpReply {
 fn head(fixture: &Fixture, target: &str, headers: &Headers, length: usize) -> Vec<u8> {
     let mut head = format!("POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n", fixture.address);
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     (head + "\r\n").into_bytes()
 }
