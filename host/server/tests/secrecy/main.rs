@@ -182,7 +182,7 @@ impl<'w> Trial<'w> {
     }
 
     /// All that leaves, and what lies on the disk.
-    async fn look(&self, random: &mut Random) -> Result<(), String> {
+    async fn look(&mut self, random: &mut Random) -> Result<(), String> {
         let at = format!("/api/v1/charms/{}", self.charm);
         for target in [format!("{at}/show"), format!("{at}/logs?limit=1000"), format!("{at}/runs?limit=100")] {
             let (_, answer) = self.scene.send(&self.scene.stranger, "GET", &target, &Value::Null);
@@ -217,7 +217,8 @@ impl<'w> Trial<'w> {
         }
         self.search("a log line or a trace", &self.world.logs.take())?;
         self.search("a request on the wire", &self.world.wire.take())?;
-        self.search("the disk", &self.scene.disk())
+        let disk = self.scene.disk();
+        self.search("the disk", &disk)
     }
 
     fn search(&self, place: &str, bytes: &[u8]) -> Result<(), String> {
@@ -257,7 +258,7 @@ async fn each_kind_of_leak_is_found(world: &World) {
     }
     let source = program::source(&mut Random::new(3), &world.host);
     let (mut figures, mut random) = (BTreeMap::new(), Random::new(2));
-    let trial = Trial::deploy(world, &mut random, &source, &mut figures).await.expect("a good charm");
+    let mut trial = Trial::deploy(world, &mut random, &source, &mut figures).await.expect("a good charm");
     trial.look(&mut random).await.unwrap();
     // A page of the log in which a secret lies in the clear, though no row has it any more.
     let secret = trial.secrets[0].clone();

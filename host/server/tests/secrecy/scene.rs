@@ -1,5 +1,6 @@
 //! A server with one generated charm, all that leaves it, and who looks at that.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,6 +111,14 @@ pub(crate) async fn handlers(host: &str) -> Handlers {
     Handlers { component: Arc::new(CharmComponent::new(&sandbox, &loaded).unwrap()), http, api_url: None }
 }
 
+/// A file as it was at a look.
+#[derive(Clone, PartialEq)]
+struct Seen {
+    length: usize,
+    changed: SystemTime,
+    header: Vec<u8>,
+}
+
 /// A charm runtime over HTTP, in a folder of its own.
 pub(crate) struct Scene {
     pub(crate) runtime: Arc<LocalRuntime>,
@@ -119,6 +128,7 @@ pub(crate) struct Scene {
     address: std::net::SocketAddr,
     shutdown: CancellationToken,
     dir: TempDir,
+    seen: HashMap<PathBuf, Seen>,
 }
 
 impl Drop for Scene {
@@ -143,7 +153,7 @@ impl Scene {
         let server = Server::bind_with("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
         let (address, shutdown) = (server.local_addr(), CancellationToken::new());
         tokio::spawn(server.serve(runtime.clone(), shutdown.clone()));
-        Self { runtime, owner, stranger, space: space_did("my-space"), address, shutdown, dir }
+        Self { runtime, owner, stranger, space: space_did("my-space"), address, shutdown, dir, seen: HashMap::new() }
     }
 
     pub(crate) fn operator(&self) -> LocalHandle {
@@ -164,11 +174,29 @@ impl Scene {
         answer(bg_test_support::request(self.address, "GET", target, &[("Authorization", &login)], b"").unwrap())
     }
 
-    /// The bytes of the database and what belongs to it.
-    pub(crate) fn disk(&self) -> Vec<u8> {
-        let files = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
-        let files: Vec<PathBuf> = files.filter(|path| !path.ends_with("secrets.key")).collect();
-        files.iter().flat_map(|path| std::fs::read(path).unwrap_or_default()).collect()
+    /// The bytes of the database and of what belongs to it, but for those that were there at the last look. The write-ahead log is only
+    /// added to until its header changes.
+    pub(crate) fn disk(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in std::fs::read_dir(self.dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let (Ok(file), Ok(meta)) = (std::fs::read(&path), std::fs::metadata(&path)) else { continue };
+            if path.ends_with("secrets.key") {
+                continue;
+            }
+            let header = file[..file.len().min(32)].to_vec();
+            let is_log = path.extension().is_some_and(|extension| extension == "db-wal");
+            let seen = Seen { length: file.len(), changed: meta.modified().unwrap(), header };
+            let before = self.seen.insert(path, seen.clone());
+            let known = match before {
+                Some(before) if before == seen => continue,
+                Some(before) if is_log && before.header == seen.header && before.length <= seen.length => before.length,
+                _ => 0,
+            };
+            // A page that was begun at the last look is searched as a whole.
+            bytes.extend_from_slice(&file[known.saturating_sub(8192)..]);
+        }
+        bytes
     }
 
     /// Where the database is.
