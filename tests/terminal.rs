@@ -36,7 +36,7 @@ fn hostile() -> String {
 }
 
 /// Checks both of a command's outputs, and answers them.
-fn checked(printed: Finished) -> String {
+fn checked(printed: &Finished) -> String {
     for (name, text) in [("stdout", &printed.stdout), ("stderr", &printed.stderr)] {
         let found = text.chars().find(|&c| c != '\n' && bg_identity::is_hidden(c));
         assert_eq!(found, None, "{} prints it on its {name}: {text:?}", printed.command);
@@ -48,7 +48,7 @@ fn checked(printed: Finished) -> String {
 
 /// Runs a command, and checks what it prints, which has the hostile text in it, escaped in one way or the other.
 fn shows(host: &TestHost, args: &[&str]) -> String {
-    let printed = checked(host.command(args).unwrap());
+    let printed = checked(&host.command(args).unwrap());
     assert!(printed.contains(r"\u{202e}") || printed.contains(r"\u202e"), "{args:?} does not show it: {printed}");
     printed
 }
@@ -62,7 +62,8 @@ fn no_command_prints_a_strangers_text_as_it_is() {
     let host = host();
     let name = format!("evil{}.tsx", hostile().replace(['/', '\0'], ""));
     let file = host.write(&name, charm()).unwrap().to_str().unwrap().to_owned();
-    let deployed = checked(host.command(["charm", "deploy", &file, "--space", "my-space"]).unwrap().success().unwrap());
+    let deployed =
+        checked(&host.command(["charm", "deploy", &file, "--space", "my-space"]).unwrap().success().unwrap());
     let id = deployed.lines().next().unwrap();
     let space = host.command(["space-did", "my-space"]).unwrap().stdout;
     let charm = format!("{}/{id}", space.trim());
@@ -86,7 +87,7 @@ fn no_command_prints_a_strangers_text_as_it_is() {
     shows(&["charm", "test", &file, "--stream", "fail"]);
     shows(&["charm", "test", &file, "--json"]);
     shows(&["charm", "set", &charm, &format!("/value/{}", hostile()), "1"]);
-    checked(host.command(["charm", "set", &charm, "value", &json!([hostile()]).to_string()]).unwrap());
+    checked(&host.command(["charm", "set", &charm, "value", &json!([hostile()]).to_string()]).unwrap());
     shows(&["egress", "check", &format!("https://example.com/{}", hostile())]);
     shows(&["register", &hostile(), "--integration", "my-test"]);
     shows(&["inspect", &file]);
@@ -118,7 +119,7 @@ fn no_command_prints_a_strangers_text_as_it_is() {
     shows(&["list", "--json"]);
     shows(&["status"]);
     shows(&["status", "--json"]);
-    checked(host.command(["doctor"]).unwrap());
+    checked(&host.command(["doctor"]).unwrap());
     attempt.ended(format!("escaped, by {tried} commands"));
 }
 

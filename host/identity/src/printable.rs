@@ -213,7 +213,7 @@ mod tests {
                 let befores = std::iter::once(' ').chain(shown.chars());
                 for (before, c) in befores.zip(shown.chars()) {
                     let is_fine = !is_hidden(c) || lines && c == '\n' || is_style((before, c));
-                    prop_assert!(is_fine && !c.is_control() | (lines && c == '\n'), "{c:?} of {text:?}");
+                    prop_assert!(is_fine && (!c.is_control() || lines && c == '\n'), "{c:?} of {text:?}");
                 }
             }
         }

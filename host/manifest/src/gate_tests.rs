@@ -164,6 +164,59 @@ impl Step {
     }
 }
 
+type Disguise = (fn(&str) -> String, Step);
+
+/// What hides a step up from one who compares paths, and what a server does that brings it out again.
+const DISGUISES: [Disguise; 7] = [
+    (percent_encoded, Step::Decode),
+    (
+        |text| text.chars().map(|c| if c == '.' { "%c0%ae".to_owned() } else { c.to_string() }).collect(),
+        Step::DecodeLeniently,
+    ),
+    (full_width, Step::Normalize),
+    (full_width, Step::BestFit),
+    (|text| text.replace('/', "\\"), Step::Backslashes),
+    (|text| text.split('/').map(|part| format!("{part};x")).collect::<Vec<_>>().join("/"), Step::DropParameters),
+    (|text| text.chars().flat_map(|c| ['\u{200b}', c]).collect(), Step::DropHidden),
+];
+
+fn percent_encoded(text: &str) -> String {
+    let encoded =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02x}") };
+    text.bytes().map(encoded).collect()
+}
+
+fn full_width(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_ascii_graphic() { char::from_u32(u32::from(c) + 0xfee0).unwrap() } else { c })
+        .collect()
+}
+
+/// Whether a server that undoes these disguises is led out of `/v1/`, and whether a grant for that refuses the path.
+fn disguised(climb: &str, disguises: &[Disguise]) -> (bool, bool, String) {
+    let grant: HttpGrant = "https://a.example/v1/".parse().unwrap();
+    let hidden = disguises.iter().fold(climb.to_owned(), |text, (disguise, _)| disguise(&text));
+    let url = Url::parse(&format!("https://a.example/v1/{hidden}")).unwrap();
+    // What is not ASCII, the URL parser has encoded.
+    let mut reading = if hidden.is_ascii() { url.path().to_owned() } else { Step::Decode.of(url.path()) };
+    for (_, step) in disguises.iter().rev() {
+        reading = step.of(&reading);
+    }
+    let leaves = !format!("{}/", resolved(&reading)).starts_with("/v1/");
+    (leaves, grant.matches(&Method::GET, &url).is_err(), format!("{url} may be read as {reading}"))
+}
+
+#[test]
+fn each_disguise_hides_a_step_up_that_a_server_finds_again() {
+    for (first, one) in DISGUISES.iter().enumerate() {
+        assert!(disguised("../admin", &[*one]).0, "disguise {first}");
+        for (second, other) in DISGUISES.iter().enumerate() {
+            let (_, refused, what) = disguised("../admin", &[*one, *other]);
+            assert!(refused, "disguises {first} and {second}: {what}");
+        }
+    }
+}
+
 /// Where a server that has done all it does to a path ends up: slashes merged, dots resolved.
 fn resolved(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
@@ -201,6 +254,15 @@ proptest! {
                 prop_assert!(within, "{} may be read as {end} after {steps:?}, granted {prefix}", url);
             }
         }
+    }
+
+    #[test]
+    fn no_disguise_of_a_step_up_passes(
+        disguises in prop::collection::vec(select(&DISGUISES[..]), 0..5),
+        climb in select(&["../admin", "a/../../admin", "..", ".././admin"][..]),
+    ) {
+        let (leaves, refused, what) = disguised(climb, &disguises);
+        prop_assert!(refused || !leaves, "{}", what);
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub(in super::super) fn reseal(tx: &Transaction<'_>, sealer: &Sealer) -> Result<
         let (charm, cell, document) = sealed_cell(tx, row, &mut spaces)?;
         match sealer.unseal(tx, &charm, &cell, &document) {
             Ok(text) => {
-                let sealed = sealer.seal(tx, &charm, &cell, &text)?;
-                tx.prepare_cached("UPDATE cells SET document = ?2 WHERE rowid = ?1")?.execute((row, sealed))?;
+                let again = sealer.seal(tx, &charm, &cell, &text)?;
+                tx.prepare_cached("UPDATE cells SET document = ?2 WHERE rowid = ?1")?.execute((row, again))?;
             }
             Err(Failure::Damaged(what)) => tracing::warn!("{what} is damaged, and was not sealed again"),
             Err(error) => return Err(error),
