@@ -189,7 +189,7 @@ async fn a_name_cannot_say_more_than_a_name() {
     // The names of fields in a manifest are quoted, too.
     let manifest = custom_section(bg_manifest::SECTION, br#"{"\u001b[2J\nerror: none": 1}"#);
     let error = inspect(&[&wat("(component)")[..], &manifest].concat()).unwrap_err().to_string();
-    assert!(error.contains("`\\u{1b}[2J\\u{a}error: none`"), "{error}");
+    assert!(error.contains("`\\u{1b}[2J\\nerror: none`"), "{error}");
 }
 
 #[test]
