@@ -2,6 +2,7 @@
 //! one, and goes back if it is none, without giving back the memory: 128 KiB of `(a=` take it minutes and more than 17 GB. Here, such a text
 //! is refused, and the service has taken no part in it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
@@ -27,9 +28,11 @@ const ANSWER_BYTES: usize = 32 * MAX_SOURCES;
 
 #[derive(Serialize, Deserialize)]
 struct Task<'t> {
-    file_name: &'t str,
+    // What JSON escapes cannot be borrowed from it.
     #[serde(borrow)]
-    source: std::borrow::Cow<'t, str>,
+    file_name: Cow<'t, str>,
+    #[serde(borrow)]
+    source: Cow<'t, str>,
     files: BTreeMap<String, String>,
     pages: bool,
 }
@@ -53,7 +56,7 @@ pub(crate) async fn transpile_by(
 ) -> Result<Transpiled, ChildFailure> {
     check_sources(sources)?;
     let Sources { file_name, source, files } = *sources;
-    let task = Task { file_name, source: source.into(), files: files.clone(), pages };
+    let task = Task { file_name: file_name.into(), source: source.into(), files: files.clone(), pages };
     let unusable = |error: &dyn std::fmt::Display| ChildFailure::Unusable(error.to_string());
     let input = serde_json::to_vec(&task).map_err(|error| unusable(&error))?;
     drop(task);
@@ -81,7 +84,7 @@ pub fn transpile_as_child(arguments: &[String], confine: impl FnOnce()) -> Optio
     let limits = ChildLimits::from_arguments(arguments)?;
     Some(work_as_child(limits, confine, |input| {
         let Task { file_name, source, files, pages } = serde_json::from_slice(&input)?;
-        let sources = Sources { file_name, source: &source, files: &files };
+        let sources = Sources { file_name: &file_name, source: &source, files: &files };
         let done = transpile_for(&sources, pages, STACK).map_err(|TranspileError(findings)| findings);
         serde_json::to_vec(&done).map_err(io::Error::other)
     }))
