@@ -175,6 +175,11 @@ pub const ROWS: &[Row] = &[
         "one client, or many keys, that take all places: connections, slow bodies, calls, nonces, transpilations, requests without end",
         "a 4xx or 503 that says when to try again; the operator and others are served meanwhile",
     ),
+    service(
+        "siege",
+        "all attacks on a server at once, beside a service that polls and an operator who looks",
+        "every poll is done; nothing that should be refused is",
+    ),
     service("signatures", "unsigned, wrongly signed, replayed, expired requests", "refused"),
 ];
 

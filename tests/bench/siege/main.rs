@@ -134,7 +134,10 @@ fn as_test(words: &[OsString]) -> anyhow::Result<()> {
         most_disk: 1_024.0,
     };
     let stage = stage::Stage::build(&plan)?;
+    let attempt = bg_abuse::Attempt::begin("siege", "eleven attacks at once, until each was answered");
     let findings = siege::lay(&stage, &plan, Attack::value_variants())?;
     findings.report("all at once", &mut Report::new(false));
-    findings.check()
+    findings.check()?;
+    attempt.ended("every charm polled, nothing done that should be refused");
+    Ok(())
 }
