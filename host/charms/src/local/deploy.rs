@@ -9,7 +9,7 @@ use bg_sandbox::{CallFailure, CellWrites, Shape};
 use rusqlite::Transaction;
 use serde_json::Value;
 
-use super::handlers::input_secrets;
+use super::handlers::{Before, input_secrets};
 use super::redact::redact;
 use super::tenants::Tenants;
 use super::transpiler::OwnedSources;
@@ -84,7 +84,8 @@ impl LocalRuntime {
         let no_cells = Box::new(BTreeMap::new());
         let known = self.credential_origins.known(None, secrets.clone());
         let paths = SecretPaths::default();
-        let set_up = handlers.set_up(&charm, &request.file_name, &program, inputs, no_cells, &paths, known);
+        let before = Before { cells: no_cells, paths: &paths, secrets: known };
+        let set_up = handlers.set_up(&charm, &request.file_name, &program, inputs, before);
         let (set_up, log) = set_up.await;
         let (shape, cells) = set_up.map_err(|failure| refusal(request, secrets, failure, &log))?;
         let new = new_charm(charm, request, program, shape);

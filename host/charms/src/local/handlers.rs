@@ -43,19 +43,27 @@ pub struct Handlers {
     pub api_url: Option<Url>,
 }
 
+/// What a charm has before its `setup` runs.
+pub(super) struct Before<'b> {
+    /// Its cells.
+    pub(super) cells: Box<dyn CellReader>,
+    /// What is secret in them.
+    pub(super) paths: &'b SecretPaths,
+    /// The texts of that, and those that are put in.
+    pub(super) secrets: Vec<KnownSecret>,
+}
+
 impl Handlers {
-    /// Runs a charm's `setup` over the cells that it has, of which `paths` say what is secret; answers what it logged, too, whatever came
-    /// of it.
+    /// Runs a charm's `setup` over what it has; answers what it logged, too, whatever came of it.
     pub(super) async fn set_up(
         &self,
         charm: &CharmRef,
         file_name: &str,
         program: &Transpiled,
         inputs: &Map<String, Value>,
-        cells: Box<dyn CellReader>,
-        paths: &SecretPaths,
-        secrets: Vec<KnownSecret>,
+        before: Before<'_>,
     ) -> (Result<(Shape, CellWrites), CallFailure>, Vec<LogLine>) {
+        let Before { cells, paths, secrets } = before;
         let log = CallLines::default();
         let mut config = self.config(file_name, program, paths);
         config.insert(key::INPUTS.to_owned(), Value::Object(inputs.clone()).to_string());

@@ -9,7 +9,7 @@ use bg_sandbox::CellWrites;
 use rusqlite::Transaction;
 
 use super::deploy::{deployed, new_charm, refusal};
-use super::handlers::input_secrets;
+use super::handlers::{Before, input_secrets};
 use super::snapshot::Snapshot;
 use super::{Handlers, LocalRuntime, access, logs};
 use crate::store::{self, Cells, Failure, NewCharm, Sealer, SecretText, StoredCharm, excess};
@@ -46,8 +46,8 @@ impl LocalRuntime {
             let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), Arc::clone(&stored), None);
             let trouble = snapshot.trouble();
             let may_know = self.credential_origins.known(stored.integration.as_deref(), secrets.clone());
-            let (file_name, cells) = (&request.file_name, Box::new(snapshot));
-            let set_up = handlers.set_up(charm, file_name, program, &inputs, cells, &stored.secrets, may_know);
+            let before = Before { cells: Box::new(snapshot), paths: &stored.secrets, secrets: may_know };
+            let set_up = handlers.set_up(charm, &request.file_name, program, &inputs, before);
             let (set_up, log) = set_up.await;
             if trouble.changed()? {
                 continue;

@@ -46,13 +46,12 @@ impl Right {
             Self::Register if app.registration == RegistrationPolicy::Closed => {
                 vec![Needed::Space(system_space(), AccessLevel::Write)]
             }
-            Self::Register => Vec::new(),
+            Self::Any | Self::Register => Vec::new(),
             Self::System(level) => vec![Needed::Space(system_space(), level)],
             Self::OwnKey => vec![Needed::OwnKey],
             Self::Charm(level) => vec![Needed::Charm(charm(parts, app).await?, level)],
             Self::Observe => vec![Needed::Observe(charm(parts, app).await?)],
             Self::OwnerOrService => vec![Needed::OwnerOrService(charm(parts, app).await?)],
-            Self::Any => Vec::new(),
             Self::Secret => vec![
                 Needed::Charm(charm(parts, app).await?, AccessLevel::Write),
                 Needed::Space(system_space(), AccessLevel::Write),

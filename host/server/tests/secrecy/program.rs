@@ -61,11 +61,11 @@ fn cell(random: &mut Random) -> String {
 }
 
 fn function(random: &mut Random) -> &'static str {
-    *random.pick(&FUNCTIONS)
+    random.pick::<&str>(&FUNCTIONS)
 }
 
 fn open(random: &mut Random) -> &'static str {
-    *random.pick(&OPEN)
+    random.pick::<&str>(&OPEN)
 }
 
 /// The source of a charm that talks to `host`.
@@ -91,7 +91,7 @@ pub(crate) fn source(random: &mut Random, host: &str) -> String {
     } else {
         String::new()
     };
-    let handlers: String = (0..HANDLERS).map(|number| handler(random, number, host)).collect();
+    let handlers: String = (0..HANDLERS).map(|number| handler(random, number)).collect();
     let bound = "{ auth, vault, keys, items, box, note, made, d0, d1, d2, d3 }";
     let streams: String = (0..HANDLERS).map(|number| format!("h{number}: h{number}({bound}), ")).collect();
     let (title, shown, text) = (function(random), cell(random), cell(random));
@@ -146,8 +146,7 @@ fn derived(random: &mut Random, number: usize, host: &str) -> String {
     }
 }
 
-fn handler(random: &mut Random, number: usize, host: &str) -> String {
-    let _ = host;
+fn handler(random: &mut Random, number: usize) -> String {
     let count = 1 + random.below(4);
     // With a schema, a part of the state is handed in as values, or as the cells that links lead to.
     if random.chance(25) {

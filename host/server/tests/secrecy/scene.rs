@@ -165,13 +165,13 @@ impl Scene {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let to = format!("{}{target}", self.address);
         let headers = sign_for(by, method, &to, &body, SystemTime::now());
-        answer(bg_test_support::request(self.address, method, target, &borrowed(&headers), body.as_bytes()).unwrap())
+        answer(&bg_test_support::request(self.address, method, target, &borrowed(&headers), body.as_bytes()).unwrap())
     }
 
     /// A page of the operator's.
     pub(crate) fn operators(&self, target: &str) -> (u16, Vec<u8>) {
         let login = format!("Bearer {LOGIN}");
-        answer(bg_test_support::request(self.address, "GET", target, &[("Authorization", &login)], b"").unwrap())
+        answer(&bg_test_support::request(self.address, "GET", target, &[("Authorization", &login)], b"").unwrap())
     }
 
     /// The bytes of the database and of what belongs to it, but for those that were there at the last look. The write-ahead log is only
@@ -205,7 +205,7 @@ impl Scene {
     }
 }
 
-fn answer(reply: HttpReply) -> (u16, Vec<u8>) {
+fn answer(reply: &HttpReply) -> (u16, Vec<u8>) {
     let mut bytes = format!("{:?}\n", reply.headers).into_bytes();
     bytes.extend_from_slice(&reply.body);
     (reply.status, bytes)

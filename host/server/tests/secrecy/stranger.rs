@@ -79,7 +79,7 @@ pub(crate) fn data(random: &mut Random, depth: usize) -> Value {
         3 => json!({"fail": true, "value": "y"}),
         4 => (0..random.below(3)).map(|_| data(random, depth + 1)).collect::<Vec<_>>().into(),
         _ => {
-            let members = (0..1 + random.below(3)).map(|_| ((*random.pick(&KEYS)).to_owned(), data(random, depth + 1)));
+            let members = (0..=random.below(3)).map(|_| ((*random.pick(&KEYS)).to_owned(), data(random, depth + 1)));
             Value::Object(members.collect::<Map<_, _>>())
         }
     }
