@@ -6,16 +6,26 @@
 
 #[path = "common/json.rs"]
 mod json;
-// Mounted, rather than reached through its crate, which brings SQLite and a TypeScript compiler.
+// Mounted, rather than reached through their crate, which brings SQLite and a TypeScript compiler.
+#[path = "../../../host/charms/src/document.rs"]
+#[allow(dead_code, reason = "the crate uses the rest")]
+mod document;
 #[path = "../../../host/charms/src/paths.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod paths;
+#[path = "../../../host/charms/src/secret_names.rs"]
+#[allow(dead_code, reason = "the crate uses the rest")]
+mod secret_names;
+#[path = "../../../host/charms/src/secret_rule.rs"]
+#[allow(dead_code, reason = "the crate uses the rest")]
+mod secret_rule;
 
 use bg_poller::Lookup;
 use bg_sandbox::fuzzing;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
+use document::{Document, data as data_of, target};
 use paths::{SecretPaths, at};
 
 /// The cell that holds the document.
@@ -30,9 +40,22 @@ fuzz_target!(|data: &[u8]| {
         declared.push(std::iter::once(CELL).chain(line.split('.')).map(str::to_owned).collect());
         text = rest;
     }
-    let Some(document) = read(text) else { return };
-    without_secrets(&SecretPaths::new(declared), &document);
+    let Some(value) = read(text) else { return };
+    let document = Document::of(value.clone());
+    assert_eq!(links(document.node()), 0, "{text:?} is data, and was taken for a link");
+    assert_eq!(data_of(document.clone().into_node()), value, "{text:?} does not come back");
+    without_secrets(&SecretPaths::new(declared), &value, document.node());
 });
+
+/// How many links there are in what is stored.
+fn links(node: &Value) -> usize {
+    match node {
+        _ if target(node).is_some() => 1,
+        Value::Object(members) => members.values().map(links).sum(),
+        Value::Array(items) => items.iter().map(links).sum(),
+        _ => 0,
+    }
+}
 
 /// The value of a text that a charm may write.
 fn read(text: &str) -> Option<Value> {
@@ -54,10 +77,10 @@ fn read(text: &str) -> Option<Value> {
     Some(value)
 }
 
-/// No answer holds what is secret.
-fn without_secrets(secrets: &SecretPaths, document: &Value) {
+/// No answer holds what is secret. Paths have the keys of the value; what they lead through is the document, in which it is stored.
+fn without_secrets(secrets: &SecretPaths, value: &Value, document: &Value) {
     let mut all = Vec::new();
-    collect_paths(document, &mut vec![CELL.to_owned()], &mut all);
+    collect_paths(value, &mut vec![CELL.to_owned()], &mut all);
     if all.len() >= PATHS {
         return;
     }
