@@ -99,7 +99,7 @@ async fn no_secret_leaves_whatever_charms_compute_and_strangers_send() {
     for (what, count) in &figures {
         println!("{count:>8} {what}");
     }
-    assert!(charms > refused * 3, "most generated charms are good ones: {charms}, and {refused} were refused");
+    assert!(charms > refused, "most generated charms are good ones: {charms}, and {refused} were refused");
 }
 
 impl<'w> Trial<'w> {

@@ -28,7 +28,7 @@ const CELLS: [&str; 18] = [
     "auth.list",
     "vault",
     "vault.deep",
-    "vault.deep.key",
+    "vault.deep.key('key')",
     "keys",
     "keys.key(0)",
     "keys.key(0).k",
@@ -79,7 +79,7 @@ pub(crate) fn source(random: &mut Random, host: &str) -> String {
     };
     let early = match random.below(4) {
         0 => format!("made.set({{ x: {} }});", cell_in_body(random)),
-        1 => format!("made.key('y').set({});", cell_in_body(random)),
+        1 => format!("made.set({{}}); made.key('y').set({});", cell_in_body(random)),
         2 => format!("made.set([]); made.push({}, {{ z: {} }});", cell_in_body(random), cell_in_body(random)),
         _ => String::new(),
     };
