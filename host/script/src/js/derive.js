@@ -30,12 +30,11 @@ function refresh(document) {
     derived.seen = clock;
     return;
   }
-  const outer = reading;
-  const reads = reading = [];
+  const reads = [];
   derived.computing = true;
   derived.seen = clock;
   try {
-    const value = derived.compute();
+    const value = noting(reads, derived.compute);
     if (typeof value?.then === "function") {
       throw new TypeError("a derived cell can't wait for a promise: do that in a handler, or with fetchData()");
     }
@@ -49,6 +48,16 @@ function refresh(document) {
     throw error;
   } finally {
     derived.computing = false;
+  }
+}
+
+// What `compute` returns; what it reads is added to `reads`.
+function noting(reads, compute) {
+  const outer = reading;
+  reading = reads;
+  try {
+    return compute();
+  } finally {
     reading = outer;
   }
 }

@@ -172,7 +172,7 @@ function copiedTo(to, cell) {
   const { document, path, linked } = cell[STATE];
   if (!charm.isMade) {
     copies.push({ from: { document, path }, to });
-    return cell.get();
+    return noting(undefined, () => cell.get());
   }
   return read(document, path, linked || secretsAt(to) !== undefined);
 }

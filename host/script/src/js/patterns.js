@@ -133,7 +133,7 @@ function instantiate(factory, given) {
         ? { value: view(charm.inputs.get(key), []), enumerable: true, configurable: true, writable: false }
         : undefined,
   });
-  const result = found.body(cells);
+  const result = noting(bodyReads, () => found.body(cells));
   if (!isObject(result) || typeof result.then === "function") {
     throw new TypeError("a pattern returns an object of its cells and streams");
   }
@@ -221,13 +221,14 @@ function finish() {
   // What is secret by its name alone, the host knows itself.
   const secrets = charm.secrets.map(({ document, path }) => [document.name, ...path]);
   for (const [key, value] of charm.derived) secretsShown(value, [key], (path) => secrets.push(path));
+  if (bodyReadsSecrets()) for (const key of charm.constants.keys()) secrets.push([key]);
   const unique = new Map(secrets.map((path) => [JSON.stringify(path), path.map(String)]));
   return JSON.stringify({ name: charmName(), streams: [...charm.streams.keys()], secrets: [...unique.values()] });
 }
 
 function charmName() {
   const shown = isCell(charm.name) ? charm.name.get() : charm.name;
-  let secret = false;
+  let secret = !isCell(charm.name) && bodyReadsSecrets();
   secretsShown(charm.name, [], () => secret = true);
   // The host keeps names of up to 256 bytes.
   const name = shown === undefined || shown === null || secret ? "" : String(shown).slice(0, 80);

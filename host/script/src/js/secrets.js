@@ -13,7 +13,15 @@ function noteAllSecrets() {
     const rests = secretsAt(from) ?? [[]];
     rests.forEach((rest) => charm.secrets.push({ document: to.document, path: [...to.path, ...rest] }));
   }
+  // Of what the body has computed, nobody can tell where it has put it.
+  if (!bodyReadsSecrets()) return;
+  const made = [...documents.filter((document) => document.unnamed !== undefined), ...fetches.map(({ document }) => document)];
+  made.forEach((document) => charm.secrets.push({ document, path: [] }));
 }
+
+// What the pattern's body has read by itself.
+const bodyReads = [];
+const bodyReadsSecrets = () => anySecret(bodyReads);
 
 // A handler's state may say more of a cell than the cell itself: what either calls secret is secret.
 function noteSecrets(bound, schema) {
@@ -86,8 +94,11 @@ function isTainted(document, seen = new Set()) {
   if (seen.has(document)) return false;
   seen.add(document);
   const { inputs = [], reads = [] } = document.derived;
-  const used = [...cellsIn(inputs).map((cell) => cell[STATE]), ...reads];
-  return used.some(({ document: from, path }) =>
-    from.derived !== undefined ? isTainted(from, seen) : shown(from, path).length > 0
+  return anySecret([...cellsIn(inputs).map((cell) => cell[STATE]), ...reads], seen);
+}
+
+function anySecret(places, seen) {
+  return places.some(({ document, path }) =>
+    document.derived !== undefined ? isTainted(document, seen) : shown(document, path).length > 0
   );
 }

@@ -123,6 +123,30 @@ export default pattern(({ auth }) => {
 }
 
 #[test]
+fn what_a_patterns_body_computes_from_a_secret_is_secret() {
+    let charm = |header: &str| {
+        Charm::new(&format!(
+            r#"
+import {{ pattern, Cell, NAME }} from "commontools";
+export default pattern(({{ auth }}) => {{
+  const header = `Bearer ${{{header}}}`, made = Cell.of(header);
+  return {{ [NAME]: `for ${{{header}}}`, auth, header, list: [header], made, inner: {{ made }} }};
+}}, {{ properties: {{ auth: {{ default: {{ token: "t0ken", user: "ann" }}, properties: {{ user: {{ type: "string" }}, token: {{ ifc: {{ classification: ["secret"] }} }} }} }} }} }});"#
+        ))
+    };
+    let secrets = |header: &str| {
+        let charm = charm(header);
+        let shape = charm.setup("{}").expect("a good charm");
+        let mut secrets: Vec<_> = shape.secrets.iter().map(|path| path.join("/")).collect();
+        secrets.sort();
+        (shape.name, secrets)
+    };
+    let all = ["auth/token", "header", "inner/made", "list", "made"].map(str::to_owned).to_vec();
+    assert_eq!(secrets("auth.token"), (None, all));
+    assert_eq!(secrets("auth.user"), (Some("for ann".to_owned()), vec!["auth/token".to_owned()]));
+}
+
+#[test]
 fn a_cell_that_is_copied_carries_its_secrets_to_secret_places_alone() {
     let charm = Charm::new(
         r#"

@@ -77,10 +77,11 @@ pub(crate) fn source(random: &mut Random, host: &str) -> String {
         3 => format!("[{}]", cell_in_body(random)),
         _ => "{}".to_owned(),
     };
-    let early = match random.below(4) {
+    let early = match random.below(5) {
         0 => format!("made.set({{ x: {} }});", cell_in_body(random)),
         1 => format!("made.set({{}}); made.key('y').set({});", cell_in_body(random)),
         2 => format!("made.set([]); made.push({}, {{ z: {} }});", cell_in_body(random), cell_in_body(random)),
+        3 => format!("made.set(({})({}.get()));", function(random), cell_in_body(random)),
         _ => String::new(),
     };
     let derived: String =
