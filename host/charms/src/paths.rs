@@ -33,9 +33,9 @@ impl SecretPaths {
         Self::new(declared.collect())
     }
 
-    /// These, and those of an earlier program in the cells that are kept: what is secret stays so until it is computed again.
-    pub(crate) fn with_kept(mut self, before: &Self, is_kept: impl Fn(&str) -> bool) -> Self {
-        self.0.extend(before.0.iter().filter(|rule| rule.cell().is_none_or(&is_kept)).cloned());
+    /// These, and those of an earlier program: what is secret stays so.
+    pub(crate) fn with_kept(mut self, before: &Self) -> Self {
+        self.0.extend(before.0.iter().cloned());
         self.0.sort();
         self.0.dedup();
         self

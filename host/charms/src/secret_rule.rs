@@ -85,14 +85,6 @@ impl Rule {
         Self(vec![Step::Any, Step::Deep, Step::Named])
     }
 
-    /// The one cell that it is about; none if it may be about others.
-    pub(crate) fn cell(&self) -> Option<&str> {
-        match self.0.first() {
-            Some(Step::Key(name)) => Some(name),
-            _ => None,
-        }
-    }
-
     /// Before the first key of a path.
     pub(crate) fn start(&self) -> Reached {
         self.past_deep(1)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bg_identity::printable;
 use bg_poller::{CharmRef, RuntimeError};
 use rusqlite::Transaction;
 use serde_json::{Map, Value};
@@ -61,7 +62,7 @@ fn set(
     let before = cells.value(name)?;
     if before.is_none() && !create {
         let names = cells.names()?;
-        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let names = if names.is_empty() { "none".to_owned() } else { printable(&names.join(", ")).into_owned() };
         return unfit(format!("{charm} has no cell {name:?}; its cells: {names}; --create makes a new one"));
     }
     let missing = before.is_none();

@@ -54,7 +54,7 @@ impl LocalRuntime {
             }
             let (shape, writes) = set_up.map_err(|failure| refusal(request, secrets, failure, &log))?;
             let mut new = new_charm(charm.clone(), request, program.clone(), shape);
-            new.secrets = new.secrets.with_kept(&stored.secrets, |cell| !writes.contains_key(cell));
+            new.secrets = new.secrets.with_kept(&stored.secrets);
             let (actor, sealer, known) = (actor.clone(), self.sealer.clone(), known.clone());
             let tenants = self.tenants.clone();
             let replaced = self.database.write(move |tx| {
@@ -77,14 +77,14 @@ impl LocalRuntime {
 
     /// Fails unless the actor may replace the charm's program.
     pub(super) async fn check_update(&self, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError> {
-        let (actor, charm, sealer) = (actor.clone(), charm.clone(), self.sealer.clone());
-        self.database.read(move |tx| may_update(tx, &sealer, &actor, &charm).map(drop)).await
+        let (actor, charm) = (actor.clone(), charm.clone());
+        self.database.read(move |tx| may_update(tx, &actor, &charm).map(drop)).await
     }
 
     async fn present(&self, actor: &Actor, charm: &CharmRef) -> Result<Present, RuntimeError> {
         let (actor, charm, sealer) = (actor.clone(), charm.clone(), self.sealer.clone());
         let read = self.database.read(move |tx| {
-            let stored = may_update(tx, &sealer, &actor, &charm)?;
+            let stored = may_update(tx, &actor, &charm)?;
             let cells = Cells::of(tx, &sealer, &stored);
             let (cells, secrets) = (cells.names()?, cells.secret_texts()?);
             Ok(Present { charm: Arc::new(stored), cells, secrets })
@@ -93,16 +93,12 @@ impl LocalRuntime {
     }
 }
 
-/// Finds a charm for an actor who may replace its program. The new program can read all that is in its cells, and most spaces
-/// let anyone write: where something is secret, it takes the owner of the space, or the service, which may have secrets anyway.
-fn may_update(tx: &Transaction<'_>, sealer: &Sealer, actor: &Actor, charm: &CharmRef) -> Result<StoredCharm, Failure> {
+/// Finds a charm for an actor who may replace its program: the owner of the space, or the service. A new program can read all that is in the
+/// charm's cells, and all that comes into them later, such as a token of somebody who signs in; and most spaces let anyone write.
+fn may_update(tx: &Transaction<'_>, actor: &Actor, charm: &CharmRef) -> Result<StoredCharm, Failure> {
     let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
-    let names = Cells::of(tx, sealer, &stored).names()?;
-    let is_secret = names.iter().any(|name| stored.secrets.touches_cell(name));
-    if is_secret {
-        let purpose = format!("to replace the program of {charm}, which has secrets that a new one could read");
-        access::owner_or_service(tx, actor, &charm.space, &purpose)?;
-    }
+    let purpose = format!("to replace the program of {charm}: a new one can read the secrets that the charm has, or is given later");
+    access::owner_or_service(tx, actor, &charm.space, &purpose)?;
     Ok(stored)
 }
 
@@ -120,7 +116,7 @@ fn replace(
     log: Vec<LogLine>,
 ) -> Result<Option<Deployed>, Failure> {
     // Once more: access may have been taken away while the setup ran.
-    let mut stored = may_update(tx, sealer, actor, &new.charm)?;
+    let mut stored = may_update(tx, actor, &new.charm)?;
     if !store::charms::advance(tx, before.row, before.version)? {
         return Ok(None);
     }

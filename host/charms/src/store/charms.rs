@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bg_identity::{CharmId, SpaceDid, SpaceReader};
+use bg_identity::{CharmId, SpaceDid, SpaceReader, printable};
 use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::de::DeserializeOwned;
@@ -47,7 +47,11 @@ impl StoredCharm {
 
     /// Its streams, for messages.
     pub(crate) fn stream_list(&self) -> String {
-        if self.summary.streams.is_empty() { "none".to_owned() } else { self.summary.streams.join(", ") }
+        if self.summary.streams.is_empty() {
+            "none".to_owned()
+        } else {
+            printable(&self.summary.streams.join(", ")).into_owned()
+        }
     }
 }
 

@@ -74,6 +74,7 @@ impl Charm {
         let mut config = charm.config.clone();
         config.insert("charm.inputs".into(), inputs.to_string());
         let (shape, writes) = component.setup(charm.call(config)).await?;
+        charm.config.insert("charm.secrets".into(), json!(shape.secrets).to_string());
         charm.shape = shape;
         charm.cells.extend(writes);
         Ok(charm)

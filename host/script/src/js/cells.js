@@ -38,7 +38,7 @@ class Cell {
   }
 
   push(...items) {
-    const { document, path } = locate(this[STATE].document, this[STATE].path, true);
+    const { document, path } = locateForWriting(this[STATE].document, this[STATE].path, true, this[STATE].linked);
     if (document.derived !== undefined) throw new TypeError("a derived cell can't be written: it follows from other cells");
     const current = read(document, path);
     if (current !== undefined && current !== null && !Array.isArray(current)) {
@@ -68,7 +68,8 @@ class Cell {
   }
 
   toJSON() {
-    return this.get();
+    const { document, path, linked } = this[STATE];
+    return read(document, path, linked || withholding);
   }
 
   [Symbol.toPrimitive]() {

@@ -171,10 +171,13 @@ function requestOf(parameters) {
 // Sends the requests that are due. Returns a promise of their ends, or nothing if none is.
 function sendDue() {
   const due = fetches.filter(({ document, request }) => read(document, ["request"]) !== JSON.stringify(request.get()));
-  return due.length === 0 ? undefined : Promise.all(due.map(({ document, request }) => send(document, request.get())));
+  return due.length === 0 ? undefined : Promise.all(due.map(({ document, request }) => send(document, request[STATE].document, request.get())));
 }
 
-async function send(document, request) {
+async function send(document, derived, request) {
+  if (!isSetup && isTainted(derived) && !toldSecrets().some((secret) => restsOf(secret, [document.name]).some((rest) => rest.length === 0))) {
+    throw new TypeError("a request of fetchData() follows from a secret, as it did not when the charm was deployed: deploy the charm again");
+  }
   const done = (state) => write(document, [], { pending: false, ...state, request: JSON.stringify(request) });
   if (request.url === "") return done({});
   try {

@@ -98,10 +98,10 @@ function readAt({ document, path }, hops) {
 }
 
 function write(document, path, value, linked = false) {
-  const place = locate(document, path, false, linked);
+  const place = locateForWriting(document, path, false, linked);
   const target = place.document;
   if (target.derived !== undefined) throw new TypeError("a derived cell can't be written: it follows from other cells");
-  if (place.linked && secretsAt(place)?.length > 0) {
+  if (place.linked && secretsAt(place)?.some((secret) => holds(rawAt(place), secret))) {
     throw new TypeError(`${JSON.stringify(target.name)} has secrets, which are not read through a link: write its parts, with cell.key(…).set(…)`);
   }
   const text = toText(value, target, place.path);

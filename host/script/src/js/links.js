@@ -41,11 +41,21 @@ function linkedIn(value) {
 
 const step = (key) => typeof key === "string" && /^(0|[1-9][0-9]{0,8})$/.test(key) ? Number(key) : key;
 
-// Where a path leads: links on the way are followed, and the one at its end if `whole`. `linked` says whether a link led there.
-function locate(document, path, whole, linked = false) {
+// Where what is written at a path goes. No link leads on from a place that is secret, or has secrets: it may stand there from before that was
+// known, and what is written there would come to lie in the open.
+function locateForWriting(document, path, whole, linked) {
+  return locate(document, path, whole, linked, (place) => {
+    if (secretsAt(place)?.length === 0) return;
+    throw new TypeError(`${JSON.stringify(place.document.name)} has secrets, and there is a link in it from before: set it as a whole first`);
+  });
+}
+
+// Where a path leads: links on the way are followed, and the one at its end if `whole`. `linked` says whether a link led there; `leave` is
+// called with the place of each link that is followed.
+function locate(document, path, whole, linked = false, leave = undefined) {
   let place = { document, path, linked };
   for (let hops = 0; ; hops++) {
-    const next = hop(place, whole);
+    const next = hop(place, whole, leave);
     if (next === undefined) return place;
     if (hops === MAX_HOPS) throw new TypeError("links between cells go round in a circle");
     // What follows from a link's target follows from the link, too.
@@ -54,7 +64,7 @@ function locate(document, path, whole, linked = false) {
   }
 }
 
-function hop({ document, path, linked }, whole) {
+function hop({ document, path, linked }, whole, leave) {
   if (document.derived !== undefined) {
     const [cell, rest] = derivedPlace(document, path);
     if (cell === undefined) return undefined;
@@ -66,6 +76,7 @@ function hop({ document, path, linked }, whole) {
   let value = treeOf(document);
   for (let index = 0; index < path.length + (whole ? 1 : 0); index++) {
     const link = linkOf(value);
+    if (link !== undefined) leave?.({ document, path: path.slice(0, index) });
     if (link !== undefined) return { document: link.document, path: [...link.path, ...path.slice(index)], linked: true };
     value = at(value, storedKey(path[index]));
     if (!isObject(value)) return undefined;
@@ -87,11 +98,24 @@ function resolved(value, hops = 0) {
   return own;
 }
 
+// Whether JSON is being made of a value for a place of which nobody knows that cells in the value end there: they carry no secrets then.
+let withholding = false;
+
+function withheldJson(value) {
+  const outer = withholding;
+  withholding = true;
+  try {
+    return JSON.stringify(value);
+  } finally {
+    withholding = outer;
+  }
+}
+
 // The JSON text of a value that is to be stored at a path of a document; without an owner, cells in it are what they hold.
 function toText(value, owner, path = []) {
   // JSON has no `undefined`; a cell that is set to it holds null.
   if (owner !== undefined) return JSON.stringify(toStored(value, { owner, path }, undefined)) ?? "null";
-  const text = JSON.stringify(value) ?? "null";
+  const text = withheldJson(value) ?? "null";
   return text.includes('/":') ? JSON.stringify(toStored(host.parse(text), { owner, path }, undefined)) : text;
 }
 
@@ -108,7 +132,7 @@ function toStored(value, top, up, key) {
   if (isCell(value)) return linkTo(value, top, up, key);
   if (value instanceof Stream) return undefined;
   // What it makes of itself may come from anywhere.
-  if (typeof value.toJSON === "function") return toStored(parsed(JSON.stringify(value)), top, up, key);
+  if (typeof value.toJSON === "function") return toStored(parsed(withheldJson(value)), top, up, key);
   const kind = NOT_JSON.find((kind) => value instanceof kind);
   if (kind !== undefined) throw new TypeError(`a cell can't hold a ${kind.name}: it holds JSON`);
   const here = { value, key, up };

@@ -38,7 +38,7 @@ class Stream {
   // Sends an event to a handler of the same charm; it runs when the present one lets it.
   send(event) {
     if (!running) throw new TypeError("send() belongs in a handler");
-    const sent = plain(event);
+    const sent = isObject(event) ? parsed(withheldJson(event)) : event;
     Promise.resolve().then(() => call(this, sent));
   }
 
@@ -190,9 +190,22 @@ function store(everything) {
     document.dirty = false;
   }
   for (const [key, value] of shown) {
-    const text = toText(value);
+    // It may have been made from a secret only now: nobody knows that it is one, so it is not stored.
+    const isNews = !isSetup && !isToldAll(key, value);
+    if (isNews) console.warn(`${key} follows from a secret, as it did not when the charm was deployed: it is not stored. Deploy the charm again.`);
+    const text = toText(isNews ? null : revealed(value));
     if (host.getCell(key) !== text) host.setCell(key, text);
   }
+}
+
+// A value with what its cells hold, secrets as well: what is stored of it is as secret as they are.
+function revealed(value) {
+  if (isCell(value)) return value.get();
+  if (!isPlain(value)) return value;
+  if (Array.isArray(value)) return value.map(revealed);
+  const own = {};
+  for (const [key, part] of Object.entries(value)) put(own, key, revealed(part));
+  return own;
 }
 
 // What kind of call it is going to be.

@@ -56,6 +56,19 @@ function secretsAt({ document, path }) {
   return rests.some((rest) => rest.length === 0) ? undefined : rests;
 }
 
+// What is stored at a place.
+const rawAt = ({ document, path }) => path.reduce((value, key) => at(value, storedKey(key)), treeOf(document));
+
+// Whether there is something in a value at a path of it, which has come to these places.
+function holds(value, secret, places = [0]) {
+  if (!isObject(value)) return false;
+  return Object.entries(value).some(([key, part]) => {
+    const next = new Set();
+    for (const place of places) advance(secret, place, key, next);
+    return isMet(secret, next) || holds(part, secret, next);
+  });
+}
+
 // Takes out of a value what is at a path of it, which has come to these places.
 function withhold(value, secret, places = [0]) {
   if (!isObject(value)) return;
@@ -71,11 +84,18 @@ function withhold(value, secret, places = [0]) {
 // What a value that is made from what is at a path may show of secrets, in the same form.
 function shown(document, path) {
   const rests = secretsBelow(document, path);
-  // Of what is secret by its name alone, a type that is spelled out says that it is not there.
+  // Of what is secret by its name alone, a type that is spelled out says that it is not there, unless it is there all the same.
   const isNamed = (rest) => rest[0] === DEEP && rest[1] === NAMED;
-  return rests.some(isNamed) && !mayHaveNamed(path.reduce((schema, key) => schemaAt(schema, key), document.schema))
-    ? rests.filter((rest) => !isNamed(rest))
-    : rests;
+  if (!rests.some(isNamed) || mayHaveNamed(path.reduce((schema, key) => schemaAt(schema, key), document.schema))) return rests;
+  return holds(rawAt({ document, path }), [DEEP, NAMED]) ? rests : rests.filter((rest) => !isNamed(rest));
+}
+
+// Whether the host knows everything secret that a value with cells in it shows when it is stored as `name`.
+function isToldAll(name, value) {
+  const known = toldSecrets();
+  let all = true;
+  secretsShown(value, [name], (path) => all &&= known.some((secret) => restsOf(secret, path).some((rest) => rest.length === 0)));
+  return all;
 }
 
 // Calls `found` with the path of each secret that a value with cells in it shows at `path`.
@@ -93,8 +113,8 @@ function secretsShown(value, path, found) {
 function isTainted(document, seen = new Set()) {
   if (seen.has(document)) return false;
   seen.add(document);
-  const { inputs = [], reads = [] } = document.derived;
-  return anySecret([...cellsIn(inputs).map((cell) => cell[STATE]), ...reads], seen);
+  const { inputs = [], reads = [], value } = document.derived;
+  return anySecret([...cellsIn([inputs, value]).map((cell) => cell[STATE]), ...reads], seen);
 }
 
 function anySecret(places, seen) {

@@ -16,7 +16,7 @@ fn stored(cell: &str, path: &[&str]) -> Value {
 
 /// A charm with a token, that writes back what it reads, keeps what it is sent and what a server answers, and derives from that.
 fn copier() -> Charm {
-    let charm = Charm::new(
+    Charm::new(
         r#"
 import { pattern, handler, computed, derive, Cell } from "commontools";
 const poll = handler((_, { items }) => items.set(items.get()));
@@ -33,9 +33,7 @@ export default pattern(({ auth, items }) => {
   const out = Cell.of(null), made = Cell.of(null), derived = derive(items, (items) => ({ copy: items }));
   return { auth, items, derived, made, out, poll: poll({ items }), keep: keep({ items, made }), ask: ask({ items }), show: show({ items, derived, made, out }) };
 }, { properties: { auth: { default: { token: "t0ken" }, properties: { token: { ifc: { classification: ["secret"] } } } }, items: { default: [] } } });"#,
-    );
-    charm.outside.secrets.replace(json!([["auth", "token"]]));
-    charm
+    )
 }
 
 fn texts(charm: &Charm) -> String {
@@ -170,7 +168,7 @@ export default pattern(({ auth, vault }) => {
     let shape = charm.setup("{}").expect("a good charm");
     let mut secrets: Vec<_> = shape.secrets.iter().map(|path| path.join("/")).collect();
     secrets.sort();
-    assert_eq!(secrets, ["auth/token", "box/auth/token", "box/list/0", "early", "vault/token"]);
+    assert_eq!(secrets, ["auth/token", "box/auth/**/<secret>", "box/auth/token", "box/list/0", "early", "vault/token"]);
     charm.handle("copy", "{}").expect("copies");
     assert_eq!(charm.cell("vault"), json!({"token": "t0ken", "user": "ann"}));
     assert_eq!(charm.cell("auth"), json!({"token": "t0ken", "user": "ann", "note": null, "list": [null]}));
@@ -182,4 +180,84 @@ export default pattern(({ auth, vault }) => {
     drop(cells);
     let failure = charm.handle("fresh", "{}").expect_err("nobody would know that it is secret");
     assert!(failure.message.contains("a cell that a handler makes can't hold secrets"), "{failure:?}");
+}
+
+#[test]
+fn what_a_derived_cell_follows_from_a_secret_only_later_is_not_stored() {
+    let charm = Charm::new(
+        r#"
+import { pattern, handler, derive, lift, computed, fetchData, Cell } from "commontools";
+const turn = handler((_, { flag, auth }) => { flag.set(true); });
+const set = handler((_, { googleAuth }) => googleAuth.set({ user: "ann", token: "g00gle" }));
+export default pattern(({ auth, flag, googleAuth }) => {
+  const late = () => flag.get() ? auth.get().token : "";
+  return {
+    auth, flag, googleAuth,
+    closure: derive(flag, (flag) => flag ? auth.get().token : ""), lifted: lift((flag) => flag ? `Bearer ${auth.token}` : "")(flag),
+    named: computed(late), cell: derive(flag, (flag) => flag ? auth : null), group: { list: [derive(flag, (flag) => flag ? auth.token : 0)] },
+    user: derive(googleAuth, (all) => JSON.stringify(all)), open: derive(flag, (flag) => String(flag)),
+    turn: turn({ flag, auth }), set: set({ googleAuth }),
+  };
+}, { properties: {
+  auth: { default: { token: "t0ken" }, properties: { token: { ifc: { classification: ["secret"] } } } }, flag: { default: false },
+  googleAuth: { type: "object", properties: { user: { type: "string", default: "" } } },
+} });"#,
+    );
+    charm.setup("{}").expect("a good charm");
+    charm.handle("turn", "{}").expect("turns");
+    charm.handle("set", "{}").expect("sets");
+    for name in ["closure", "lifted", "named", "cell", "group", "user"] {
+        assert_eq!(charm.cell(name), Value::Null, "{name}");
+    }
+    assert_eq!(charm.cell("open"), json!("true"));
+    let lines = charm.outside.lines.borrow();
+    assert!(lines.iter().any(|(_, line)| line.starts_with("closure follows from a secret")), "{lines:?}");
+}
+
+#[test]
+fn cells_that_other_objects_carry_leave_their_secrets_behind() {
+    let charm = Charm::new(
+        r#"
+import { pattern, handler, derive, Cell } from "commontools";
+class Info { constructor(cell) { this.cell = cell; } }
+class Given { constructor(cell) { this.cell = cell; } toJSON() { return { given: this.cell }; } }
+const keep = handler((event, { out }) => out.set(event));
+const send = handler((_, { auth, kept, out }) => { kept.send({ account: auth, list: [auth.token] }); });
+const give = handler((_, { auth, out }) => out.set([new Given(auth), new Info(auth)]));
+const deep = (cell, depth) => depth === 0 ? cell : { in: deep(cell, depth - 1) };
+export default pattern(({ auth, flag }) => {
+  const out = Cell.of(null), kept = keep({ out });
+  return { auth, out, flag, kept, info: new Info(auth), mixed: [new Info(auth), flag], deep: deep(auth, 30), send: send({ auth, kept, out }), give: give({ auth, out }) };
+}, { properties: { auth: { default: { token: "t0ken", user: "ann" }, properties: { token: { ifc: { classification: ["secret"] } } } }, flag: { default: 1 } } });"#,
+    );
+    charm.setup("{}").expect("a good charm");
+    charm.handle("send", "{}").expect("sends");
+    assert_eq!(charm.cell("out"), json!({"account": {"user": "ann"}, "list": [null]}));
+    charm.handle("give", "{}").expect("gives");
+    assert_eq!(charm.cell("out")[0], json!({"given": {"user": "ann"}}));
+    assert!(!texts(&charm).contains("t0ken"), "{}", texts(&charm));
+}
+
+#[test]
+fn nothing_is_written_through_a_link_that_stands_in_a_secret() {
+    let charm = Charm::new(
+        r#"
+import { pattern, handler, Cell } from "commontools";
+const key = handler((_, { vault }) => vault.key("k").set("s3cret"));
+const push = handler((_, { vault }) => vault.key("k").push("s3cret"));
+const whole = handler((_, { vault }) => { vault.set({}); vault.key("k").set("s3cret"); });
+export default pattern(({ vault, open }) => ({ vault, open, key: key({ vault }), push: push({ vault }), whole: whole({ vault }) }),
+  { properties: { vault: { properties: { k: { ifc: { classification: ["secret"] } } } }, open: { default: {} } } });"#,
+    );
+    charm.setup("{}").expect("a good charm");
+    for (stream, stored) in [("key", link("open", &[])), ("push", json!({"k": link("open", &["list"])}))] {
+        charm.outside.cells.borrow_mut().insert("vault".into(), stored.to_string());
+        let failure = charm.handle(stream, "{}");
+        assert!(!charm.cell("open").to_string().contains("s3cret"), "{stream}");
+        let failure = failure.expect_err("it would lie in the open");
+        assert!(failure.message.contains("there is a link in it from before"), "{failure:?}");
+    }
+    charm.outside.cells.borrow_mut().insert("vault".into(), link("open", &[]).to_string());
+    charm.handle("whole", "{}").expect("sets");
+    assert_eq!((charm.cell("vault"), charm.cell("open")), (json!({"k": "s3cret"}), json!({})));
 }

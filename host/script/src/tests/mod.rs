@@ -153,8 +153,11 @@ impl Charm {
         engine
     }
 
+    /// What the shape says to be secret, the host knows from then on.
     fn setup(&self, inputs: &str) -> Result<Shape, Failure> {
-        self.engine().setup(self.program(), inputs)
+        let shape = self.engine().setup(self.program(), inputs)?;
+        self.outside.secrets.replace(serde_json::json!(shape.secrets));
+        Ok(shape)
     }
 
     fn handle(&self, stream: &str, event: &str) -> Result<(), Failure> {
