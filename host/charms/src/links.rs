@@ -11,6 +11,10 @@ use crate::store::Failure;
 /// How many links one answer follows. More are a circle, or made to cost.
 const MAX_LINKS: usize = 1_000;
 
+/// How much one answer takes from where links lead, beside what it has itself; bytes. Many links may lead to one large cell. The last
+/// of them may go over it by what it leads to.
+const MAX_BYTES: usize = 16 << 20;
+
 /// How many links may follow one another on one way.
 const MAX_HOPS: usize = 16;
 
@@ -20,11 +24,13 @@ pub(crate) struct Reader<'r> {
     /// The value of a cell.
     cell: &'r dyn Fn(&str) -> Result<Option<Document>, Failure>,
     links: usize,
+    /// What is left of [`MAX_BYTES`].
+    bytes: usize,
 }
 
 impl<'r> Reader<'r> {
     pub(crate) fn new(secrets: &'r SecretPaths, cell: &'r dyn Fn(&str) -> Result<Option<Document>, Failure>) -> Self {
-        Self { secrets, cell, links: 0 }
+        Self { secrets, cell, links: 0, bytes: MAX_BYTES }
     }
 
     /// What is at a path: a cell's name, then keys.
@@ -45,7 +51,12 @@ impl<'r> Reader<'r> {
             return if self.spend(hops) { self.lookup_at(&way, hops + 1) } else { Ok(Lookup::Absent) };
         }
         Ok(match self.secrets.lookup(path, document.node()) {
-            Lookup::Value(value) => Lookup::Value(self.follow(value, hops)?),
+            Lookup::Value(value) => {
+                if hops > 0 {
+                    self.bytes = self.bytes.saturating_sub(weight(&value));
+                }
+                Lookup::Value(self.follow(value, hops)?)
+            }
             other => other,
         })
     }
@@ -77,8 +88,19 @@ impl<'r> Reader<'r> {
 
     fn spend(&mut self, hops: usize) -> bool {
         self.links += 1;
-        self.links <= MAX_LINKS && hops < MAX_HOPS
+        self.links <= MAX_LINKS && hops < MAX_HOPS && self.bytes > 0
     }
+}
+
+/// About how many bytes of memory a value takes.
+fn weight(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(members) => members.iter().map(|(key, member)| key.len() + weight(member)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + inside
 }
 
 #[cfg(test)]
@@ -156,5 +178,21 @@ mod tests {
         let cell = |name: &str| Ok(stored(cells.get(name)));
         let Lookup::Value(value) = Reader::new(&secrets, &cell).lookup(&path("c0")).unwrap() else { panic!("a value") };
         assert!(value.to_string().matches('x').count() <= MAX_LINKS);
+    }
+
+    #[test]
+    fn many_links_to_one_large_cell_make_no_answer_of_all_their_sizes() {
+        let large = json!(["x".repeat(1 << 20), 1]);
+        let links = vec![link("large", &[]); 300];
+        let cells = json!({"large": large, "list": links});
+        let secrets = SecretPaths::new(Vec::new());
+        let cell = |name: &str| Ok(stored(cells.get(name)));
+        let lookup = |text: &str| Reader::new(&secrets, &cell).lookup(&path(text)).unwrap();
+        let Lookup::Value(value) = lookup("list") else { panic!("a value") };
+        let items = value.as_array().unwrap();
+        assert_eq!((items.len(), &items[0], &items[299]), (300, &large, &Value::Null));
+        assert!(weight(&value) <= MAX_BYTES + weight(&large) + 300 * weight(&Value::Null));
+        // Each answer has its own.
+        assert_eq!(lookup("list.299"), Lookup::Value(large.clone()));
     }
 }

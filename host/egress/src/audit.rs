@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bg_identity::printable;
+use bg_identity::{SECRET_MASK, printable};
 use http::{Method, StatusCode};
 use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
 
 use crate::Owner;
 use crate::error::EgressError;
+use crate::secrets::Secrets;
 use crate::target::Target;
 
 /// Longest path in a record, in bytes; the rest is cut. Paths of real APIs are far shorter.
@@ -20,7 +21,8 @@ const PATH_BYTES: usize = 512;
 /// Longest method in a record, in bytes. `VERSION-CONTROL` is the longest one registered.
 const METHOD_BYTES: usize = 32;
 
-/// What became of a request. Holds no header, no query, no body and no credential.
+/// What became of a request. Holds no header, no query, no body and no credential. Where a text would hold a secret that the guest knows,
+/// there is a mask instead.
 #[derive(Clone, Debug)]
 pub struct AuditRecord {
     /// For whom.
@@ -82,17 +84,21 @@ pub(crate) struct Audit {
     record: AuditRecord,
     started: Instant,
     ended: bool,
+    /// What no text of the record may hold.
+    secrets: Arc<Secrets>,
     hook: Option<AuditHook>,
     /// What a trace shows of it.
     span: Span,
 }
 
 impl Audit {
-    pub(crate) fn start(owner: Owner, method: &Method, hook: Option<AuditHook>) -> Self {
+    pub(crate) fn start(owner: Owner, method: &Method, secrets: Arc<Secrets>, hook: Option<AuditHook>) -> Self {
+        let method = method.as_str();
         let record = AuditRecord {
             owner,
             charm: None,
-            method: cut(method.as_str(), METHOD_BYTES),
+            // Looked through before it is cut: what is left of a secret would not be found.
+            method: if secrets.are_told_by(method) { SECRET_MASK.to_owned() } else { cut(method, METHOD_BYTES) },
             origin: String::new(),
             path: String::new(),
             rule: String::new(),
@@ -109,15 +115,15 @@ impl Audit {
             target: "span", "egress", otel.kind = "client", owner = %record.owner, http.request.method = record.method,
             server.address = Empty, url.path = Empty, decision = Empty, http.response.status_code = Empty, error = Empty,
         );
-        Self { record, started: Instant::now(), ended: false, hook, span }
+        Self { record, started: Instant::now(), ended: false, secrets, hook, span }
     }
 
     pub(crate) fn charm(&mut self, charm: Option<&str>) {
-        self.record.charm = charm.map(str::to_owned);
+        self.record.charm = charm.map(|charm| self.secrets.veiled(charm.to_owned()));
     }
 
     pub(crate) fn target(&mut self, target: &Target) {
-        self.record.origin = target.origin().to_string();
+        self.record.origin = self.secrets.veiled(target.origin().to_string());
         self.record.path = target.shown_path().map_or_else(|| "/(secret)".to_owned(), |path| cut(path, PATH_BYTES));
     }
 
@@ -130,8 +136,8 @@ impl Audit {
     /// It may go out.
     pub(crate) fn decided(&mut self, decision: Decision, rule: String, option: Option<String>) {
         self.record.decision = decision;
-        self.record.rule = rule;
-        self.record.option = option;
+        self.record.rule = self.secrets.veiled(rule);
+        self.record.option = option.map(|option| self.secrets.veiled(option));
     }
 
     pub(crate) fn with_credential(&mut self) {
@@ -155,10 +161,10 @@ impl Audit {
     /// It ended so.
     pub(crate) fn fail(&mut self, error: &EgressError) {
         self.ended = true;
-        self.record.error = Some(error.to_string());
+        self.record.error = Some(self.secrets.veiled(error.to_string()));
         if error.is_refusal() {
             self.record.decision = Decision::Denied;
-            self.record.option = error.option().map(str::to_owned);
+            self.record.option = error.option().map(|option| self.secrets.veiled(option.to_owned()));
             self.record.rule = match error {
                 EgressError::Denied { rule, .. } => rule.to_string(),
                 EgressError::Address { what, .. } => (*what).to_owned(),
@@ -170,7 +176,7 @@ impl Audit {
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        let Self { record, started, ended, hook, span } = self;
+        let Self { record, started, ended, hook, span, .. } = self;
         record.elapsed = started.elapsed();
         if !*ended && record.error.is_none() {
             record.error = Some("ended early by the guest".to_owned());
@@ -245,10 +251,10 @@ mod tests {
         let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let kept = seen.clone();
         let hook: AuditHook = Arc::new(move |record| kept.lock().unwrap().push(record.error.clone()));
-        let mut audit = Audit::start(Owner::Charms, &Method::GET, Some(hook.clone()));
+        let mut audit = Audit::start(Owner::Charms, &Method::GET, Arc::default(), Some(hook.clone()));
         audit.end();
         drop(audit);
-        drop(Audit::start(Owner::Charms, &Method::GET, Some(hook)));
+        drop(Audit::start(Owner::Charms, &Method::GET, Arc::default(), Some(hook)));
         assert_eq!(*seen.lock().unwrap(), [None, Some("ended early by the guest".to_owned())]);
     }
 }

@@ -160,14 +160,16 @@ impl GateClient {
                 let error = EgressError::Budget { limit: over.limit };
                 // One line says it; a guest that goes on asking gets no more of the log.
                 if over.first {
-                    inner.audit(request.method()).fail(&error);
+                    inner.audit(request.method(), &budget).fail(&error);
                 }
                 return Err(error);
             }
-            let mut audit = inner.audit(request.method());
+            let method = request.method().clone();
+            let mut audit = inner.audit(&method, &budget);
             match inner.exchange(request, &budget, options, &mut audit).await {
                 Ok(exchanged) => exchanged.finish(audit, &inner.limits),
                 Err(error) => {
+                    let error = budget.secrets().veiled_error(error, &method);
                     audit.fail(&error);
                     Err(error)
                 }
@@ -179,8 +181,8 @@ impl GateClient {
 }
 
 impl Inner {
-    fn audit(&self, method: &Method) -> Audit {
-        Audit::start(self.granted.owner.clone(), method, self.gate.audit.clone())
+    fn audit(&self, method: &Method, budget: &CallBudget) -> Audit {
+        Audit::start(self.granted.owner.clone(), method, budget.secrets().clone(), self.gate.audit.clone())
     }
 }
 

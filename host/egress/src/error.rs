@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bg_identity::SECRET_MASK;
+
 use crate::CredentialError;
 
 /// Any error, as the bodies of guests have them.
@@ -128,6 +130,34 @@ impl EgressError {
     /// Whether the gate refused it, as against: tried it and failed.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Denied { .. } | Self::Address { .. } | Self::Request(_) | Self::Budget { .. })
+    }
+
+    /// The same, with a mask in place of its texts that are to be hidden, and without an option that is.
+    pub(crate) fn veiled(mut self, hides: impl Fn(&str) -> bool) -> Self {
+        let (texts, option) = match &mut self {
+            Self::Denied { message: text, option, .. } | Self::Address { origin: text, option, .. } => {
+                ([Some(text), None], Some(option))
+            }
+            Self::Request(text) | Self::RequestBody(text) | Self::Credential { origin: text, .. } => {
+                ([Some(text), None], None)
+            }
+            Self::Dns { host: place, message }
+            | Self::Connect { origin: place, message }
+            | Self::Tls { origin: place, message }
+            | Self::Protocol { origin: place, message } => ([Some(place), Some(message)], None),
+            Self::Timeout { .. } | Self::TooLarge { .. } | Self::Budget { .. } => ([None, None], None),
+        };
+        for text in texts.into_iter().flatten() {
+            if hides(text.as_str()) {
+                SECRET_MASK.clone_into(text);
+            }
+        }
+        if let Some(option) = option
+            && option.as_deref().is_some_and(&hides)
+        {
+            *option = None;
+        }
+        self
     }
 
     /// The command-line option that would allow what was refused, if one would.

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use bg_identity::Secret;
+use bg_identity::{SECRET_MASK, Secret};
 use bg_manifest::{HttpGrant, command_line_option};
 use http::{HeaderMap, Method};
 
@@ -85,6 +85,30 @@ impl Secrets {
     /// Whether a URL holds one, so that it is not to be shown.
     pub(crate) fn are_in(&self, text: &str) -> bool {
         self.known.len() > MOST || self.found_in(text.as_bytes(), |_| true).is_some()
+    }
+
+    /// Whether a text of a record, or of an error, holds one. Of more than are looked for in every form, the others are found as they are:
+    /// the operator has to read what was denied, and why, of such a charm as well.
+    pub(crate) fn are_told_by(&self, text: &str) -> bool {
+        let is_in = |secret: &KnownSecret| {
+            let secret = secret.text.expose().as_bytes();
+            text.as_bytes().windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret))
+        };
+        text.len() >= SHORTEST
+            && (self.found_in(text.as_bytes(), |_| true).is_some() || self.known.iter().skip(MOST).any(is_in))
+    }
+
+    /// The text, or a mask if it holds one.
+    pub(crate) fn veiled(&self, text: String) -> String {
+        if self.are_told_by(&text) { SECRET_MASK.to_owned() } else { text }
+    }
+
+    /// Why a request of that method came to nothing, without the texts that hold one.
+    pub(crate) fn veiled_error(&self, error: EgressError, method: &Method) -> EgressError {
+        let method = method.as_str();
+        // Messages cut a long method, and what is left of a secret is not found there any more.
+        let cut = self.are_told_by(method).then(|| method.get(..SHORTEST).unwrap_or(method));
+        error.veiled(|text| cut.is_some_and(|cut| text.contains(cut)) || self.are_told_by(text))
     }
 
     /// Whether one of them may not go to the target, so that what is sent there has to be looked through.

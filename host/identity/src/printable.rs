@@ -2,7 +2,8 @@
 //!
 //! Names and values of charms, answers of servers, and what components say can hold characters that move a terminal's cursor, turn the
 //! direction of the text around them, or cannot be seen. Whatever prints such a text prints it as this module writes it; there is no other
-//! place where that is done. What is escaped follows Unicode's own properties, and so needs no list here.
+//! place where that is done. What is escaped follows Unicode's own properties, and so needs no list here but of
+//! the one character that is invisible where no property says so.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,6 +13,9 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 
 /// Chooses the picture of the character before it. The one character without a form of its own that people's names do have.
 const EMOJI_STYLE: char = '\u{fe0f}';
+
+/// A pattern of Braille without a dot. Unicode counts it among the symbols, and it looks like nothing.
+const BLANK_BRAILLE: char = '\u{2800}';
 
 /// Whether a character does something other than show itself: controls (C0, DEL, C1), line and paragraph separators, all that turns the
 /// direction of text around, and what is invisible.
@@ -27,6 +31,7 @@ pub fn is_hidden(c: char) -> bool {
             | GeneralCategory::LineSeparator
             | GeneralCategory::ParagraphSeparator
     ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || c == BLANK_BRAILLE
 }
 
 /// A text on one line, with what is hidden in it escaped.
@@ -156,6 +161,7 @@ mod tests {
                 "\u{115f}\u{1160}\u{3164}\u{ffa0}\u{180e}\u{34f}",
                 "\\u{115f}\\u{1160}\\u{3164}\\u{ffa0}\\u{180e}\\u{34f}",
             ),
+            ("⠃\u{2800}⠗", "⠃\\u{2800}⠗"),
             ("\u{fff9}a\u{fffb}\u{1d173}", "\\u{fff9}a\\u{fffb}\\u{1d173}"),
             ("tag\u{e0041}\u{e007f} vs\u{fe00}\u{e0100}", "tag\\u{e0041}\\u{e007f} vs\\u{fe00}\\u{e0100}"),
             // As it is in names; and not as a place to hide something in.

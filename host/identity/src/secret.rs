@@ -59,9 +59,12 @@ pub const SECRET_MASK: &str = "(secret)";
 /// Shorter texts are no secrets that anybody would accept, and would be found all over a message; bytes.
 const SHORTEST: usize = 6;
 
-/// The text, with [`SECRET_MASK`] in place of each of these secrets. Those of less than 6 bytes are left alone.
+/// The text, with [`SECRET_MASK`] in place of each of these secrets, as they are and as JSON has them. Those of less than 6 bytes are
+/// left alone.
 pub fn mask<'a>(text: &'a str, secrets: &[Secret]) -> Cow<'a, str> {
-    let mut found: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+    let in_json: Vec<Zeroizing<String>> = secrets.iter().filter_map(in_json).collect();
+    let mut found: Vec<&str> =
+        secrets.iter().map(Secret::expose).chain(in_json.iter().map(|form| form.as_str())).collect();
     found.retain(|secret| secret.len() >= SHORTEST && text.contains(secret));
     // Longer ones first, so that none is left in part because another is part of it.
     found.sort_unstable_by_key(|secret| Reverse(secret.len()));
@@ -70,6 +73,17 @@ pub fn mask<'a>(text: &'a str, secrets: &[Secret]) -> Cow<'a, str> {
         masked = Cow::Owned(masked.replace(secret, SECRET_MASK));
     }
     masked
+}
+
+/// What JSON makes of a secret, where that is something else: of a key with line breaks, say, which is logged as a part of an object.
+fn in_json(secret: &Secret) -> Option<Zeroizing<String>> {
+    let text = secret.expose();
+    if text.len() < SHORTEST || !text.contains(|c: char| c.is_ascii_control() || c == '"' || c == '\\') {
+        return None;
+    }
+    let json = Zeroizing::new(serde_json::to_string(text).ok()?);
+    let inside = json.strip_prefix('"')?.strip_suffix('"')?;
+    Some(Zeroizing::new(inside.to_owned()))
 }
 
 #[cfg(test)]
@@ -113,5 +127,14 @@ mod tests {
         let masked = mask("401 for ya29.token-2 and ya29.token, no", &secrets);
         assert_eq!(masked, "401 for (secret) and (secret), no");
         assert!(matches!(mask("nothing", &secrets), Cow::Borrowed("nothing")));
+    }
+
+    #[test]
+    fn a_secret_is_masked_as_json_has_it_as_well() {
+        let key = "-----BEGIN KEY-----\nMIIE\"\\vQ\n-----END KEY-----\n";
+        let secrets = ["a\nb", key].map(|text| Secret::new(text.into()));
+        let json = serde_json::json!({"key": key, "user": "ann", "short": "a\nb"}).to_string();
+        assert_eq!(mask(&json, &secrets), r#"{"key":"(secret)","short":"a\nb","user":"ann"}"#);
+        assert_eq!(mask(&format!("as it is: {key}"), &secrets), "as it is: (secret)");
     }
 }

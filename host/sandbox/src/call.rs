@@ -100,8 +100,12 @@ impl<W: Send + 'static> Call<W> {
         let memory = end.as_ref().ok().map(|(store, _)| store.data().store_limits.memory());
         let result = match end {
             Ok((store, Ok(Ok(value)))) => Ok((value, store.into_data())),
-            Ok((store, Ok(Err(error)))) => Err(CallFailure::guest(error, store.data().outbound.denied())),
-            Ok((store, Err(error))) => Err(CallFailure::of_error(name, time, &error, &store.data().store_limits)),
+            Ok((store, Ok(Err(error)))) => {
+                Err(CallFailure::guest(error, store.data().outbound.denied(), log.secrets()))
+            }
+            Ok((store, Err(error))) => {
+                Err(CallFailure::of_error(name, time, &error, &store.data().store_limits, log.secrets()))
+            }
             Err(_) => Err(CallFailure::timeout(name, time)),
         };
         let outcome = result.as_ref().err().map_or(OutcomeKind::Success, |failure| failure.kind);

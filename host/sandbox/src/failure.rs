@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bg_identity::{Secret, mask};
 use bg_poller::{IntegrationError, OutcomeKind};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -67,21 +68,28 @@ impl CallFailure {
         Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))
     }
 
-    /// The guest answered with an error. If the gate denied it a request in this call, that is the reason to name.
-    pub(crate) fn guest(error: GuestError, denied: Option<String>) -> Self {
+    /// The guest answered with an error. If the gate denied it a request in this call, that is the reason to name. What it says is masked
+    /// before it is escaped and cut: of a secret that is cut, or escaped, too much would stay, and nobody would find it.
+    pub(crate) fn guest(error: GuestError, denied: Option<String>, secrets: &[Secret]) -> Self {
         let GuestError { mut kind, message, stack } = error;
-        let mut message = text::one_line(&message, MESSAGE_BYTES);
+        let mut message = text::one_line(&mask(&message, secrets), MESSAGE_BYTES);
         if let Some(denied) = denied {
             message = format!("{message} ({denied})");
             if kind == OutcomeKind::HandlerFailed {
                 kind = OutcomeKind::Denied;
             }
         }
-        Self { kind, message, stack: stack.map(|stack| text::lines(&stack, STACK_BYTES)) }
+        Self { kind, message, stack: stack.map(|stack| text::lines(&mask(&stack, secrets), STACK_BYTES)) }
     }
 
     /// The call did not get to an answer.
-    pub(crate) fn of_error(function: &str, limit: Duration, error: &wasmtime::Error, limits: &StoreLimits) -> Self {
+    pub(crate) fn of_error(
+        function: &str,
+        limit: Duration,
+        error: &wasmtime::Error,
+        limits: &StoreLimits,
+        secrets: &[Secret],
+    ) -> Self {
         if error.is::<OutOfTime>() {
             return Self::timeout(function, limit);
         }
@@ -93,7 +101,8 @@ impl CallFailure {
             let message = format!("{function} wanted tables of more than {limit} elements");
             return Self::new(OutcomeKind::LimitExceeded, message);
         }
-        let cause = text::one_line(&error.root_cause().to_string(), MESSAGE_BYTES);
+        // It may quote what the guest gave the host.
+        let cause = text::one_line(&mask(&error.root_cause().to_string(), secrets), MESSAGE_BYTES);
         let kind = if is_over_a_limit(error) {
             OutcomeKind::LimitExceeded
         } else if error.is::<PoolConcurrencyLimitError>() {
@@ -160,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_guests_own_words_are_escaped() {
-        let failure = CallFailure::guest(guest_error(), None);
+        let failure = CallFailure::guest(guest_error(), None, &[]);
         assert_eq!(failure.kind, OutcomeKind::HandlerFailed);
         assert_eq!(failure.to_string(), "HandlerFailed: fetch failed\\u{1b}");
         assert_eq!(failure.stack.as_deref(), Some("at a\nat b\\u{202e}"));
@@ -168,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_denied_request_is_named_as_the_reason() {
-        let failure = CallFailure::guest(guest_error(), Some("GET https://a.example/ is not granted".into()));
+        let failure = CallFailure::guest(guest_error(), Some("GET https://a.example/ is not granted".into()), &[]);
         assert_eq!(failure.kind, OutcomeKind::Denied);
         assert!(failure.message.ends_with("(GET https://a.example/ is not granted)"));
     }
@@ -176,7 +185,21 @@ mod tests {
     #[test]
     fn what_may_be_better_next_time_stays_so() {
         let error = GuestError { kind: OutcomeKind::Unavailable, ..guest_error() };
-        assert_eq!(CallFailure::guest(error, Some("not granted".into())).kind, OutcomeKind::Unavailable);
+        assert_eq!(CallFailure::guest(error, Some("not granted".into()), &[]).kind, OutcomeKind::Unavailable);
+    }
+
+    #[test]
+    fn a_secret_is_masked_before_the_text_around_it_is_escaped_and_cut() {
+        let token = "ya29.".repeat(10);
+        let key = "-----BEGIN KEY-----\nMIIE\n-----END KEY-----";
+        let secrets = [token.as_str(), key].map(|text| Secret::new(text.to_owned()));
+        let upto = |bytes: usize| format!("{key} {}{token}", "x".repeat(bytes - key.len() - token.len()));
+        let error =
+            GuestError { message: upto(MESSAGE_BYTES + 1), stack: Some(upto(STACK_BYTES + 1)), ..guest_error() };
+        let failure = CallFailure::guest(error, None, &secrets);
+        for text in [failure.message, failure.stack.unwrap()] {
+            assert!(text.starts_with("(secret) x") && text.ends_with("x(secret)"), "{text}");
+        }
     }
 
     #[test]

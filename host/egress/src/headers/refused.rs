@@ -96,6 +96,8 @@ const REFUSED: &[Row] = &[
 
     row(Method, &["x-http-method*", "x-method-override"],
         "Google's APIs, OData, Symfony's and Rack's method override, Spring's HiddenHttpMethodFilter, ASP.NET Core, Express's method-override"),
+    row(Method, &["x-http-verb", "method-override", "http-method-override"],
+        "method overrides of frameworks and gateways that use names of their own, among those that Express's method-override can be given"),
     row(Method, &["x-original-method"], "ingress-nginx and Traefik, for the service that authorizes a request"),
 
     row(Path, &["x-original-url", "x-rewrite-*"], "IIS's URL Rewrite and ISAPI_Rewrite; Symfony (CVE-2018-14773), Zend, Yii (Request::$secureHeaders)"),
@@ -109,6 +111,8 @@ const REFUSED: &[Row] = &[
     row(Path, &["x-accel-*", "x-sendfile*"], "Rack::Sendfile, Symfony: X-Accel-Mapping makes one path another (CVE-2025-61780)"),
     row(Path, &["x-ms-original-url", "x-ms-endpoint-absolute-path"], "Azure Static Web Apps; Microsoft's Web Application Proxy"),
     row(Path, &["x-cf-forwarded-url", "x-cf-proxy-*"], "Cloud Foundry's route services"),
+    row(Path, &["x-invoke-path", "x-matched-path", "x-middleware-subrequest"],
+        "Next.js: the page that its router has chosen; and that middleware, which authorizes, has run already (CVE-2025-29927)"),
     row(Path, &["destination"], "WebDAV (RFC 4918, section 10.3): where COPY and MOVE write"),
 
     row(Host, &["host"], "RFC 9110, section 7.2: it comes from the URL alone"),
@@ -130,6 +134,7 @@ const REFUSED: &[Row] = &[
     row(Client, &["client-ip", "x-client-ip", "x-client-addr", "x-client-host", "x-client-port", "http-client-ip", "x-remote-*", "remote-*"],
         "Rails (RemoteIp), mod_wsgi, request-ip, Azure; Kubernetes (X-Remote-User, -Group, -Extra-); Authelia (Remote-User); Akka (Remote-Address)"),
     row(Client, &["true-client-*", "x-true-*"], "Akamai, Cloudflare, chi"),
+    row(Client, &["z-forwarded-for"], "lists of headers that get past a limit on addresses: a name for X-Forwarded-For with another first letter"),
     row(Client, &["cluster-client-ip", "x-cluster-client-ip", "x-proxyuser-ip", "x-originating-*", "originating-ip", "x-original-for",
             "x-original-ip", "x-original-client-ip", "x-original-remote-*", "x-source-ip", "x-ip-trail", "x-device-ip"],
         "Rackspace, Riverbed and F5; Google's services, Yii; Exchange; ASP.NET Core; request-ip"),
@@ -163,8 +168,10 @@ const REFUSED: &[Row] = &[
     row(Identity, &["cf-access-jwt-*", "cf-access-authenticated-*"], "Cloudflare Access. What clients send of themselves (CF-Access-Client-Id) passes"),
     row(Identity, &["x-ms-client-principal*", "x-ms-token-*", "ms-aspnetcore-*"], "Azure App Service; ASP.NET Core's module for IIS"),
     row(Identity, &["x-auth-request-*", "x-authenticated-*", "x-webauth-*", "x-authentik-*", "x-pomerium-*", "x-vouch-*", "x-token-subject",
-            "tailscale-*"],
-        "oauth2-proxy, Kong, Grafana, authentik, Pomerium, Vouch, Tailscale"),
+            "tailscale-*", "x-tailscale-*"],
+        "oauth2-proxy, Kong, Grafana, authentik, Pomerium, Vouch, Tailscale (Tailscale-User-Login, -Name) and proxies that ask it"),
+    row(Identity, &["x-scope-orgid"], "Grafana's Cortex, Loki and Mimir: the tenant, whom they take from it without a check"),
+    row(Identity, &["auth-user", "eppn"], "CGI's AUTH_USER, as a header; Shibboleth's eduPersonPrincipalName"),
     row(Identity, &["x-consumer-*", "x-credential-identifier", "x-anonymous-consumer", "x-userinfo", "x-jwt-assertion", "x-identity-status"],
         "Kong, APISIX, WSO2, OpenStack's keystonemiddleware"),
     row(Identity, &["oidc-*", "mellon-*", "shib-*", "sm-user*", "sm-universalid", "sm-serversession*", "iv-user*", "iv-groups", "iv-creds",
@@ -201,6 +208,16 @@ mod tests {
             ("keep_alive", Connection),
             ("proxy_authorization", Connection),
             ("$WSRA", Client),
+            ("X-Matched-Path", Path),
+            ("x_middleware_subrequest", Path),
+            ("X-Scope-OrgID", Identity),
+            ("Z-Forwarded-For", Client),
+            ("Tailscale-User-Login", Identity),
+            ("X-Tailscale-User", Identity),
+            ("X-HTTP-Verb", Method),
+            ("Method_Override", Method),
+            ("AUTH_USER", Identity),
+            ("eppn", Identity),
         ] {
             assert_eq!(said(name), Some(expected), "{name}");
         }

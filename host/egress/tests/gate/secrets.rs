@@ -146,6 +146,37 @@ async fn no_form_of_a_secret_is_in_the_record_of_a_request() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_a_method_or_a_host_name_is_in_no_record_and_no_denial() {
+    let attempt = Attempt::begin("bound-secrets", "a token as the method or the host name of a request, in the log");
+    let bound = Bound::new().await;
+    // Longer than what is shown of a method.
+    let token = "ya29-a0AfH6-SECRET-x7-0123456789-0123456789-abcd";
+    let host = format!("http://{token}.example");
+    for (method, origin) in [
+        (token, bound.own.origin()),
+        (token, bound.other.origin()),
+        (token, "https://ungranted.example".to_owned()),
+        ("GET", host.clone()),
+        ("GET", format!("{host}:8080")),
+        ("GET", format!("http://user@{token}.example")),
+    ] {
+        let sent = bound.send_with(&bound.setup.client(), bound.known(token), request(method, &origin, &[])).await;
+        // What it is granted and may know, it may send.
+        let error = sent.err().map(|error| format!("{error:?} {error}")).unwrap_or_default();
+        assert!(!error.to_uppercase().contains("SECRET-X7") && !error.contains("ya29"), "{error}");
+    }
+    let records = bound.setup.records.all();
+    assert_eq!(records.len(), 6);
+    for record in &records {
+        let shown = format!("{record:?}");
+        assert!(!shown.to_uppercase().contains("SECRET-X7") && !shown.contains("ya29"), "{shown}");
+    }
+    assert_eq!((records[2].method.as_str(), records[2].origin.as_str()), ("(secret)", "https://ungranted.example"));
+    assert_eq!((records[3].method.as_str(), records[3].origin.as_str()), ("GET", "(secret)"));
+    attempt.ended("a mask stands in its place");
+}
+
+#[tokio::test]
 async fn a_body_is_looked_through_to_its_end_before_anything_is_sent() {
     let attempt = Attempt::begin("bound-secrets", "a token in pieces of a body, and behind a mebibyte of others");
     let bound = Bound::new().await;

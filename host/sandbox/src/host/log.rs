@@ -67,6 +67,11 @@ impl CallLog {
         }
     }
 
+    /// What must not be seen in any other text of the guest's either.
+    pub(crate) fn secrets(&self) -> &[Secret] {
+        &self.scope.secrets
+    }
+
     /// Takes what a guest prints, and writes each line once it is complete.
     pub(crate) fn print(&self, output: Output, mut bytes: &[u8]) {
         while !bytes.is_empty() {
