@@ -174,7 +174,8 @@ pub trait Spaces: Send + Sync {
     /// Who may do what in a space.
     async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError>;
 
-    /// Grants a subject a level, or nothing, in place of what it had. Answers the list as it is then.
+    /// Grants a subject a level, or nothing, in place of what it had. Answers the list as it is then. A list
+    /// names 100 subjects at most.
     async fn set_acl(
         &self,
         space: &SpaceDid,

@@ -245,9 +245,10 @@ fn of_spaces() -> Vec<Row> {
             .fails([Authorization, NotFound]),
         signed(Method::PUT, ACL, Right::Space(Owner), spaces::set_acl)
             .does("setAcl", "Sets what one subject may do in a space, and answers the whole list.")
+            .more("A list names 100 subjects at most.")
             .reads::<api::SetAcl>(BODY)
             .answers::<Acl>()
-            .fails([Authorization, NotFound, Unfit]),
+            .fails([Authorization, NotFound, Unfit, Quota]),
     ]
 }
 

@@ -16,6 +16,12 @@ use crate::{AccessLevel, Acl, Actor, Quotas, SpaceSummary, Subject, Tenancy};
 /// The longest name of a space, bytes.
 const NAME_BYTES: usize = 256;
 
+/// How many subjects the access list of a space may name.
+const SUBJECTS: u64 = 100;
+
+/// The same for the system space, whose writers are named in the list of every new space, with its maker and the operator's key.
+const SYSTEM_SUBJECTS: u64 = SUBJECTS - 2;
+
 /// By how much a handler's writes may let a charm grow where there is hardly any room left, bytes: a counter goes on counting.
 const SLACK: i64 = 1024;
 
@@ -107,6 +113,29 @@ impl Tenants {
         Ok(())
     }
 
+    /// Fails if there is no room for that subject in the access list of a space, which does not have it yet.
+    pub(super) fn admit_subject(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &Actor,
+        space: &SpaceDid,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
+        if store::spaces::has_subject(tx, space, subject)? {
+            return Ok(());
+        }
+        let most = if *space == system_space() { SYSTEM_SUBJECTS } else { SUBJECTS };
+        let there = store::spaces::subjects(tx, space)?;
+        if there >= most {
+            let text = format!(
+                "the access list of {space} names {there} subjects, and may name {most}; `bg-wasm-host charm acl {space} --revoke SUBJECT` \
+                 makes room"
+            );
+            return Err(RuntimeError::Quota(text).into());
+        }
+        self.admit_new(tx, actor)
+    }
+
     /// Makes a space for the actor, if it is not there.
     pub(super) fn make_space(&self, tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
         if store::spaces::exists(tx, space)? {
@@ -172,7 +201,8 @@ impl Tenants {
 
     /// Whether strangers may have charms in a space, whoever made it.
     fn is_open_to_others(&self, tx: &Transaction<'_>, space: &SpaceDid) -> Result<bool, Failure> {
-        Ok(self.is_shared && store::spaces::acl(tx, space)?.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
+        let acl = store::spaces::acl_for(tx, space, None)?;
+        Ok(self.is_shared && acl.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
     }
 
     /// What would be too much if a handler of the charm in that row wrote this, for people. Charms of the operator's spaces are bounded by
