@@ -154,7 +154,7 @@ pub struct SpaceSummary {
 #[async_trait]
 pub trait Spaces: Send + Sync {
     /// Deploys a charm: runs its `setup` and keeps the cells which that made. A space that is not there is created, with the
-    /// caller as its owner. The charm's ID is made from the space, the file's name, the source and the inputs: deploying the
+    /// caller as its owner; where others reach the server, only by its operator, unless that opens new spaces. The charm's ID is made from the space, the file's name, the source and the inputs: deploying the
     /// same again is the same charm, which keeps its cells. With [`DeployRequest::charm`], the program of that charm is replaced.
     async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError>;
 

@@ -233,8 +233,8 @@ fn of_spaces() -> Vec<Row> {
         runs_guest(Method::POST, CHARMS, Right::Deploy, spaces::deploy)
             .does("deploy", "Deploys a charm into a space, or replaces the program of one.")
             .more(
-                "A space that is not there is made, with the caller as its owner; on a server that others reach, it is for the caller and the \
-                 service alone, unless the operator opens new spaces. The same charm once more keeps its cells.",
+                "A space that is not there is made, with the caller as its owner; on a server that others reach, by the operator alone, unless \
+                 the operator opens new spaces: others make one by newSpace first. The same charm once more keeps its cells.",
             )
             .reads::<DeployRequest>(DEPLOY_BODY)
             .answers::<Deployed>()

@@ -24,7 +24,9 @@ pub(super) fn known_space(
     needed: AccessLevel,
 ) -> Result<(), Failure> {
     if !store::spaces::exists(tx, did)? {
-        let message = format!("there is no space {did}; deploying a charm to it creates it");
+        let message = format!(
+            "there is no space {did}; `bg-wasm-host space new NAME` makes one, and so does deploying a charm to it where the caller may"
+        );
         return Err(RuntimeError::Invalid(message).into());
     }
     space(tx, actor, did, needed)

@@ -32,6 +32,8 @@ pub(super) struct Tenants {
     quotas: Quotas,
     owner: Option<Did>,
     is_shared: bool,
+    /// Whether whoever signs makes the space of any DID that is not there by deploying into it.
+    makes_any: bool,
 }
 
 /// How much is kept of what a failed handler said where its charm's maker may keep no more, bytes.
@@ -49,8 +51,8 @@ enum Room {
 
 impl Tenants {
     pub(super) fn new(database: &Path, tenancy: &Tenancy, owner: Option<Did>) -> Self {
-        let is_shared = tenancy.is_shared();
-        Self { database: database.to_owned(), quotas: tenancy.quotas.clone(), owner, is_shared }
+        let (is_shared, makes_any) = (tenancy.is_shared(), tenancy.opens_spaces() != Some(false));
+        Self { database: database.to_owned(), quotas: tenancy.quotas.clone(), owner, is_shared, makes_any }
     }
 
     /// The operator, by whichever way, is bounded by the disk alone.
@@ -111,6 +113,20 @@ impl Tenants {
             self.check_spaces(maker, tenants::kept_by(tx, maker.as_str())?.0 + 1)?;
         }
         Ok(())
+    }
+
+    /// Fails unless the actor may make a space of that DID, which is not there, by deploying into it. Where others reach the server, the DID
+    /// of a name is nobody's but the operator's: whoever was there first would own what others then keep in it. That goes for the signer
+    /// whose DID it is as well, since the key of a name is known to whoever knows the name, and no DID tells what its key was made from.
+    pub(super) fn may_make(&self, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
+        if self.makes_any || self.is_operator(actor) {
+            return Ok(());
+        }
+        let message = format!(
+            "there is no space {space}, and on this server only its operator makes one by deploying into it; `bg-wasm-host space new NAME` \
+             makes one of your own"
+        );
+        Err(RuntimeError::Authorization { space: space.clone(), message }.into())
     }
 
     /// Fails if there is no room for that subject in the access list of a space, which does not have it yet.

@@ -90,6 +90,28 @@ async fn a_new_space_is_its_makers_and_the_services_where_others_reach_the_serve
 }
 
 #[tokio::test]
+async fn nobody_owns_the_space_of_a_name_for_deploying_there_first() {
+    let home = home(OTHERS, Quotas::default()).await;
+    let payroll = space_did("payroll");
+    let attempt = Attempt::begin("tenants", "to deploy into the space of a name before the victim does");
+    // The key of a name is known to whoever knows the name.
+    for handle in [home.signed("eve"), home.runtime.as_actor(Actor::Did(payroll.did().clone()))] {
+        let error = deploy(&handle, &payroll, 0).await.unwrap_err();
+        assert!(matches!(error, RuntimeError::Authorization { .. }), "{error:?}");
+        assert!(error.to_string().contains("`bg-wasm-host space new NAME` makes one"), "{error}");
+        // Before anything is read or transpiled.
+        assert!(is_refused(handle.needs(crate::Needed::Deploy(payroll.clone())).await));
+    }
+    assert!(is_refused(deploy(&home.runtime.as_actor(Actor::Anonymous), &payroll, 0).await));
+    attempt.ended("Authorization");
+    assert!(home.operator().acl(&payroll).await.is_err(), "what is refused leaves no space behind");
+    deploy(&home.signed("operator"), &payroll, 0).await.unwrap();
+    assert!(is_refused(deploy(&home.signed("eve"), &payroll, 1).await));
+    let eves = made(&home.signed("eve"), "payroll").await;
+    deploy(&home.signed("eve"), &eves, 1).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_access_list_of_a_space_is_bounded() {
     let home = home(OTHERS, Quotas::default()).await;
     let (ann, operator) = (home.signed("ann"), home.operator());
