@@ -67,12 +67,20 @@ fn on_a_server_that_others_reach_a_space_is_its_makers_and_the_services() {
     assert!(found.contains("weak   strangers: one space lets anybody write") && found.contains(&fix), "{found}");
 
     let (ann, eve) = (stranger(&url, "ann"), stranger(&url, "eve"));
-    let charm = deploy(&ann, &fixture("counter.tsx"), "anns", &json!({}));
-    let attempt = Attempt::begin("tenants", "commands of a stranger in another's space, of which it knows the name");
-    refused(&eve, &["charm", "list", "--space", "anns"], "has no access");
+    let attempt = Attempt::begin("tenants", "a deployment into the space of a name, before the victim's");
+    let first = ["charm", "deploy", &fixture("counter.tsx"), "--space", "anns"];
+    refused(&eve, &first, "`bg-wasm-host space new NAME` makes one");
+    attempt.ended("AuthorizationError");
+    refused(&ann, &first, "`bg-wasm-host space new NAME` makes one");
+    let anns = ok(&ann, &["space", "new", "anns"]).stdout.trim().to_owned();
+    // By the name as well as by the DID.
+    let id = ok(&ann, &first).stdout.trim().to_owned();
+    let charm = format!("{anns}/{id}");
+    let attempt = Attempt::begin("tenants", "commands of a stranger in another's space, of which it knows the DID");
+    refused(&eve, &["charm", "list", "--space", &anns], "has no access");
     refused(&eve, &["charm", "show", &charm], "has no access");
     refused(&eve, &["charm", "delete", &charm, "--yes"], "has no access");
-    refused(&eve, &["charm", "deploy", &fixture("counter.tsx"), "--space", "anns"], "has no access");
+    refused(&eve, &["charm", "deploy", &fixture("counter.tsx"), "--space", &anns], "has no access");
     refused(&eve, &["add-admin-charm"], "has no access");
     attempt.ended("AuthorizationError");
     // The operator has access as the operator, and may have it written down.

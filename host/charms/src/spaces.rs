@@ -154,7 +154,7 @@ pub struct SpaceSummary {
 #[async_trait]
 pub trait Spaces: Send + Sync {
     /// Deploys a charm: runs its `setup` and keeps the cells which that made. A space that is not there is created, with the
-    /// caller as its owner. The charm's ID is made from the space, the file's name, the source and the inputs: deploying the
+    /// caller as its owner; where others reach the server, only by its operator, unless that opens new spaces. The charm's ID is made from the space, the file's name, the source and the inputs: deploying the
     /// same again is the same charm, which keeps its cells. With [`DeployRequest::charm`], the program of that charm is replaced.
     async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError>;
 
@@ -174,7 +174,8 @@ pub trait Spaces: Send + Sync {
     /// Who may do what in a space.
     async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError>;
 
-    /// Grants a subject a level, or nothing, in place of what it had. Answers the list as it is then.
+    /// Grants a subject a level, or nothing, in place of what it had. Answers the list as it is then. A list
+    /// names 100 subjects at most.
     async fn set_acl(
         &self,
         space: &SpaceDid,

@@ -1,6 +1,6 @@
 //! Who is at the other end of a connection.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderMap;
 
@@ -10,26 +10,42 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 
 impl Peer {
     /// Who sent the request: the other end, or whom a proxy there names. A proxy adds the address that it saw at the end of the list; what
-    /// stands before it is the client's own word.
+    /// stands before it is the client's own word. Whom a proxy names in a way that cannot be read is a stranger: the other end is the
+    /// proxy, which may be on this machine.
     pub(crate) fn client(self, headers: &HeaderMap, behind_proxy: bool) -> IpAddr {
-        let named = || {
-            let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-            last.rsplit(',').next()?.trim().parse().ok()
-        };
-        let address = behind_proxy.then(named).flatten();
-        address.unwrap_or_else(|| self.0.ip()).to_canonical()
+        let named = behind_proxy.then(|| last(headers, "x-forwarded-for")).flatten();
+        let address = named.map_or_else(|| self.0.ip(), |named| address(named).unwrap_or(UNREADABLE));
+        address.to_canonical()
     }
+}
+
+/// Whoever a proxy names in a way that cannot be read, all of them as one. No client has that address, and it is not of this machine.
+const UNREADABLE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// The last element of a header that is a list. As bytes: what stands before it is the client's, and may be no text.
+fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let line = headers.get_all(name).iter().next_back()?.as_bytes();
+    Some(line.rsplit(|byte| *byte == b',').next().unwrap_or(line).trim_ascii())
+}
+
+/// An address, as proxies write it: some add the port.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    text.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip())).or_else(bracketed)
 }
 
 /// Whether a proxy in front says that the client came over TLS.
 pub(crate) fn came_over_tls(headers: &HeaderMap, behind_proxy: bool) -> bool {
-    let last = || headers.get_all("x-forwarded-proto").iter().next_back()?.to_str().ok()?.rsplit(',').next();
-    behind_proxy && last().is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+    behind_proxy && last(headers, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
+    use crate::admission::Client;
 
     #[test]
     fn a_proxy_is_believed_only_if_there_is_one_and_no_more_than_it_has_seen() {
@@ -42,15 +58,63 @@ mod tests {
             (&["1.1.1.1", "203.0.113.7"], true, "203.0.113.7"),
             (&["::ffff:203.0.113.7"], true, "203.0.113.7"),
             (&["2001:db8::7"], true, "2001:db8::7"),
-            (&["unknown"], true, "127.0.0.1"),
+            (&["203.0.113.9:4711"], true, "203.0.113.9"),
+            (&["[2001:db8::1]:443"], true, "2001:db8::1"),
+            (&["[2001:db8::1]"], true, "2001:db8::1"),
+            (&["\u{e9}, 203.0.113.8"], true, "203.0.113.8"),
+            (&["\u{e9}, 203.0.113.8"], false, "127.0.0.1"),
+            (&["\u{e9}", "1.1.1.1, [::ffff:203.0.113.8]:1"], true, "203.0.113.8"),
+            (&["127.0.0.1:80"], true, "127.0.0.1"),
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append("x-forwarded-for", line.parse().unwrap());
+                headers.append("x-forwarded-for", latin1(line));
             }
             assert_eq!(peer.client(&headers, behind_proxy), client.parse::<IpAddr>().unwrap(), "{lines:?}");
         }
-        let headers = [("x-forwarded-proto".parse().unwrap(), "http, https".parse().unwrap())].into_iter().collect();
-        assert!(came_over_tls(&headers, true) && !came_over_tls(&headers, false));
+        for (line, over_tls) in
+            [("http, https", true), ("\u{e9}, HTTPS ", true), ("https, http", false), ("https,", false)]
+        {
+            let headers = [("x-forwarded-proto".parse().unwrap(), latin1(line))].into_iter().collect();
+            assert_eq!(came_over_tls(&headers, true), over_tls, "{line}");
+            assert!(!came_over_tls(&headers, false));
+        }
+    }
+
+    #[test]
+    fn whom_a_proxy_names_in_a_way_that_cannot_be_read_is_one_stranger_and_never_this_machine() {
+        let unreadable = [
+            "unknown",
+            "",
+            ",",
+            "127.0.0.1,",
+            "\u{e9}",
+            "127.0.0.1, \u{e9}",
+            "203.0.113.9:",
+            "203.0.113.9:99999",
+            "[127.0.0.1]",
+            "[::1",
+            "::1]",
+            "[]",
+            "\"127.0.0.1\"",
+            "127.0.0.1 127.0.0.1",
+            "for=127.0.0.1",
+            "localhost",
+            "_hidden",
+        ];
+        for peer in ["127.0.0.1:5", "[::1]:5", "192.0.2.1:5"] {
+            let peer = Peer(peer.parse().unwrap());
+            for line in unreadable {
+                let headers = [("x-forwarded-for".parse().unwrap(), latin1(line))].into_iter().collect();
+                let client = Client::new(peer.client(&headers, true));
+                assert_eq!((client.network(), client.is_local()), (UNREADABLE, false), "{line:?}");
+            }
+        }
+    }
+
+    /// A line of a header, of which each character is one byte.
+    fn latin1(line: &str) -> HeaderValue {
+        let bytes: Vec<u8> = line.chars().map(|char| u8::try_from(char).unwrap()).collect();
+        HeaderValue::from_bytes(&bytes).unwrap()
     }
 }

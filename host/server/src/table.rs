@@ -233,8 +233,8 @@ fn of_spaces() -> Vec<Row> {
         runs_guest(Method::POST, CHARMS, Right::Deploy, spaces::deploy)
             .does("deploy", "Deploys a charm into a space, or replaces the program of one.")
             .more(
-                "A space that is not there is made, with the caller as its owner; on a server that others reach, it is for the caller and the \
-                 service alone, unless the operator opens new spaces. The same charm once more keeps its cells.",
+                "A space that is not there is made, with the caller as its owner; on a server that others reach, by the operator alone, unless \
+                 the operator opens new spaces: others make one by newSpace first. The same charm once more keeps its cells.",
             )
             .reads::<DeployRequest>(DEPLOY_BODY)
             .answers::<Deployed>()
@@ -245,9 +245,10 @@ fn of_spaces() -> Vec<Row> {
             .fails([Authorization, NotFound]),
         signed(Method::PUT, ACL, Right::Space(Owner), spaces::set_acl)
             .does("setAcl", "Sets what one subject may do in a space, and answers the whole list.")
+            .more("A list names 100 subjects at most.")
             .reads::<api::SetAcl>(BODY)
             .answers::<Acl>()
-            .fails([Authorization, NotFound, Unfit]),
+            .fails([Authorization, NotFound, Unfit, Quota]),
     ]
 }
 

@@ -9,7 +9,11 @@ use crate::{AccessLevel, Actor};
 
 /// Fails unless the actor has at least `needed` in the space.
 pub(super) fn space(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid, needed: AccessLevel) -> Result<(), Failure> {
-    Ok(store::spaces::acl(tx, space)?.check(space, actor, needed)?)
+    let caller = match actor {
+        Actor::Did(did) | Actor::Remote(did) => Some(did),
+        Actor::Operator | Actor::Anonymous => None,
+    };
+    Ok(store::spaces::acl_for(tx, space, caller)?.check(space, actor, needed)?)
 }
 
 /// The same for a space that must be there.
@@ -20,7 +24,9 @@ pub(super) fn known_space(
     needed: AccessLevel,
 ) -> Result<(), Failure> {
     if !store::spaces::exists(tx, did)? {
-        let message = format!("there is no space {did}; deploying a charm to it creates it");
+        let message = format!(
+            "there is no space {did}; `bg-wasm-host space new NAME` makes one, and so does deploying a charm to it where the caller may"
+        );
         return Err(RuntimeError::Invalid(message).into());
     }
     space(tx, actor, did, needed)

@@ -35,6 +35,7 @@ impl LocalHandle {
         if self.actor == Actor::Operator {
             return Ok(());
         }
+        let tenants = self.runtime.tenants.clone();
         self.read(move |tx, actor| match needed {
             Needed::Space(space, level) => access::known_space(tx, actor, &space, level),
             Needed::Charm(charm, level) => access::charm(tx, actor, &charm, level).map(drop),
@@ -43,7 +44,7 @@ impl LocalHandle {
                 access::owner_or_service(tx, actor, &charm.space, "to do that")
             }
             Needed::Observe(charm) => logs::observed(tx, actor, &charm).map(drop),
-            Needed::Deploy(space) => deploy::may_deploy(tx, actor, &space),
+            Needed::Deploy(space) => deploy::may_deploy(tx, &tenants, actor, &space),
             Needed::OwnKey => Ok(()),
         })
         .await

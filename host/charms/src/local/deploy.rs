@@ -97,8 +97,9 @@ impl LocalRuntime {
     /// nothing can be guessed. Fails if the actor may not deploy there.
     async fn name(&self, actor: &Actor, space: &SpaceDid, request: &DeployRequest) -> Result<Names, RuntimeError> {
         let (sealer, actor, space, request) = (self.sealer.clone(), actor.clone(), space.clone(), request.clone());
+        let tenants = Arc::clone(&self.tenants);
         let named = self.database.write(move |tx| {
-            may_deploy(tx, &actor, &space)?;
+            may_deploy(tx, &tenants, &actor, &space)?;
             if request.inputs.is_empty() {
                 let id = id_of(&space, &request, &[]);
                 return Ok(Names { charm: CharmRef { space, charm: id.clone() }, id, first_id: None });
@@ -191,12 +192,17 @@ pub(super) fn refusal(
     RuntimeError::Unfit(format!("{} cannot be set up: {kind}: {message}{stack}{said}", request.file_name))
 }
 
-/// A new space is anybody's to create who has a name.
-pub(super) fn may_deploy(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
+/// Fails unless the actor may deploy into a space, or may make it where it is not there.
+pub(super) fn may_deploy(
+    tx: &Transaction<'_>,
+    tenants: &Tenants,
+    actor: &Actor,
+    space: &SpaceDid,
+) -> Result<(), Failure> {
     if store::spaces::exists(tx, space)? || *actor == Actor::Anonymous {
-        access::space(tx, actor, space, AccessLevel::Write)?;
+        return access::space(tx, actor, space, AccessLevel::Write);
     }
-    Ok(())
+    tenants.may_make(actor, space)
 }
 
 /// Keeps the charm with all its cells, and the space if it is new.
@@ -210,7 +216,7 @@ fn store(
     log: Vec<LogLine>,
 ) -> Result<Deployed, Failure> {
     // Once more: access may have been taken away, or the space been created by somebody else, while the setup ran.
-    may_deploy(tx, actor, &new.charm.space)?;
+    may_deploy(tx, tenants, actor, &new.charm.space)?;
     let before = store::tenants::holding(tx, &new.charm.space)?;
     tenants.make_space(tx, actor, &new.charm.space)?;
     match store::charms::find(tx, &new.charm) {

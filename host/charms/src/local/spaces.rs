@@ -47,9 +47,12 @@ impl Spaces for LocalHandle {
         subject: &Subject,
         level: Option<AccessLevel>,
     ) -> Result<Acl, RuntimeError> {
-        let (space, subject) = (space.clone(), subject.clone());
+        let (space, subject, tenants) = (space.clone(), subject.clone(), self.runtime.tenants.clone());
         self.write(Touch::Any, move |tx, actor| {
             access::known_space(tx, actor, &space, AccessLevel::Owner)?;
+            if level.is_some() {
+                tenants.admit_subject(tx, actor, &space, &subject)?;
+            }
             store::spaces::set_acl(tx, &space, &subject, level)?;
             store::spaces::acl(tx, &space)
         })

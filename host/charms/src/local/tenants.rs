@@ -16,6 +16,12 @@ use crate::{AccessLevel, Acl, Actor, Quotas, SpaceSummary, Subject, Tenancy};
 /// The longest name of a space, bytes.
 const NAME_BYTES: usize = 256;
 
+/// How many subjects the access list of a space may name.
+const SUBJECTS: u64 = 100;
+
+/// The same for the system space, whose writers are named in the list of every new space, with its maker and the operator's key.
+const SYSTEM_SUBJECTS: u64 = SUBJECTS - 2;
+
 /// By how much a handler's writes may let a charm grow where there is hardly any room left, bytes: a counter goes on counting.
 const SLACK: i64 = 1024;
 
@@ -26,6 +32,8 @@ pub(super) struct Tenants {
     quotas: Quotas,
     owner: Option<Did>,
     is_shared: bool,
+    /// Whether whoever signs makes the space of any DID that is not there by deploying into it.
+    makes_any: bool,
 }
 
 /// How much is kept of what a failed handler said where its charm's maker may keep no more, bytes.
@@ -43,8 +51,8 @@ enum Room {
 
 impl Tenants {
     pub(super) fn new(database: &Path, tenancy: &Tenancy, owner: Option<Did>) -> Self {
-        let is_shared = tenancy.is_shared();
-        Self { database: database.to_owned(), quotas: tenancy.quotas.clone(), owner, is_shared }
+        let (is_shared, makes_any) = (tenancy.is_shared(), tenancy.opens_spaces() != Some(false));
+        Self { database: database.to_owned(), quotas: tenancy.quotas.clone(), owner, is_shared, makes_any }
     }
 
     /// The operator, by whichever way, is bounded by the disk alone.
@@ -105,6 +113,43 @@ impl Tenants {
             self.check_spaces(maker, tenants::kept_by(tx, maker.as_str())?.0 + 1)?;
         }
         Ok(())
+    }
+
+    /// Fails unless the actor may make a space of that DID, which is not there, by deploying into it. Where others reach the server, the DID
+    /// of a name is nobody's but the operator's: whoever was there first would own what others then keep in it. That goes for the signer
+    /// whose DID it is as well, since the key of a name is known to whoever knows the name, and no DID tells what its key was made from.
+    pub(super) fn may_make(&self, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
+        if self.makes_any || self.is_operator(actor) {
+            return Ok(());
+        }
+        let message = format!(
+            "there is no space {space}, and on this server only its operator makes one by deploying into it; `bg-wasm-host space new NAME` \
+             makes one of your own"
+        );
+        Err(RuntimeError::Authorization { space: space.clone(), message }.into())
+    }
+
+    /// Fails if there is no room for that subject in the access list of a space, which does not have it yet.
+    pub(super) fn admit_subject(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &Actor,
+        space: &SpaceDid,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
+        if store::spaces::has_subject(tx, space, subject)? {
+            return Ok(());
+        }
+        let most = if *space == system_space() { SYSTEM_SUBJECTS } else { SUBJECTS };
+        let there = store::spaces::subjects(tx, space)?;
+        if there >= most {
+            let text = format!(
+                "the access list of {space} names {there} subjects, and may name {most}; `bg-wasm-host charm acl {space} --revoke SUBJECT` \
+                 makes room"
+            );
+            return Err(RuntimeError::Quota(text).into());
+        }
+        self.admit_new(tx, actor)
     }
 
     /// Makes a space for the actor, if it is not there.
@@ -172,7 +217,8 @@ impl Tenants {
 
     /// Whether strangers may have charms in a space, whoever made it.
     fn is_open_to_others(&self, tx: &Transaction<'_>, space: &SpaceDid) -> Result<bool, Failure> {
-        Ok(self.is_shared && store::spaces::acl(tx, space)?.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
+        let acl = store::spaces::acl_for(tx, space, None)?;
+        Ok(self.is_shared && acl.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
     }
 
     /// What would be too much if a handler of the charm in that row wrote this, for people. Charms of the operator's spaces are bounded by

@@ -12,7 +12,7 @@ use super::ServerArgs;
 /// What others may keep.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(crate) struct TenantArgs {
-    /// Let anyone who signs requests write in new spaces, even on a server that others reach; on loopback, this is always so
+    /// Let anyone who signs requests make and write in new spaces, even on a server that others reach; on loopback, this is always so
     #[arg(long)]
     pub(crate) open_spaces: bool,
 

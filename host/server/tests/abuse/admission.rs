@@ -318,6 +318,10 @@ async fn requests_of_strangers_at_work_leave_places_for_this_machine_and_the_ope
     let refused = refused(|| get(from("203.0.113.99", fixture.sign(&name(99), "GET", &now, ""))));
     assert_eq!((refused.status, code(&refused)), (503, "unavailable".into()), "{}", refused.text());
     assert!(retry_after(&refused) > 0);
+    // Nobody is this machine for coming by way of a proxy there.
+    for address in ["203.0.113.99:4711", "[2001:db8::1]:443", "\u{e9}, 203.0.113.99", "unknown"] {
+        assert_eq!(get(from(address, fixture.sign(&name(97), "GET", &now, ""))).status, 503, "{address}");
+    }
     for (who, headers) in [("this machine", fixture.sign(&name(98), "GET", &now, "")), ("the operator", by_token())] {
         let reply = fixture.send("GET", &now, &borrowed(&headers), "");
         assert_eq!(reply.status, 200, "{who}: {}", reply.text());

@@ -42,6 +42,11 @@ async fn deploy(handle: &LocalHandle, space: &SpaceDid, number: usize) -> Result
     Ok(handle.deploy(space, &source(&format!("{number}.js"), json!({}))).await?.charm)
 }
 
+/// A space of its own that a caller makes.
+async fn made(handle: &LocalHandle, name: &str) -> SpaceDid {
+    handle.new_space(name).await.unwrap().space
+}
+
 async fn update(handle: &LocalHandle, charm: &bg_poller::CharmRef, size: usize) -> Outcome {
     handle.trigger(charm, "bgUpdater", &Value::from("x".repeat(size))).await.unwrap()
 }
@@ -52,19 +57,20 @@ async fn a_new_space_is_its_makers_and_the_services_where_others_reach_the_serve
     let home = home(OTHERS, Quotas::default()).await;
     home.operator().set_acl(&system_space(), &Subject::Did(did("loop")), Some(Write)).await.unwrap();
     home.operator().set_acl(&system_space(), &Subject::Did(did("watcher")), Some(AccessLevel::Read)).await.unwrap();
-    let charm = deploy(&home.signed("ann"), &space(), 0).await.unwrap();
+    let anns = made(&home.signed("ann"), "notes").await;
+    let charm = deploy(&home.signed("ann"), &anns, 0).await.unwrap();
     let expected = acl([("ann", Owner), ("operator", Write), ("loop", Write)]);
-    assert_eq!(home.operator().acl(&space()).await.unwrap(), expected);
+    assert_eq!(home.operator().acl(&anns).await.unwrap(), expected);
 
-    let space_key = home.runtime.as_actor(Actor::Did(space().did().clone()));
+    let space_key = home.runtime.as_actor(Actor::Did(anns.did().clone()));
     for (who, handle) in
-        [("a stranger", home.signed("eve")), ("who knows its name", space_key), ("who watches", home.signed("watcher"))]
+        [("a stranger", home.signed("eve")), ("who has its key", space_key), ("who watches", home.signed("watcher"))]
     {
         let attempt = Attempt::begin("tenants", format!("{who} in a space of another's"));
         assert!(is_refused(handle.open(&charm).await) && is_refused(handle.show(&charm).await));
         assert!(is_refused(handle.trigger(&charm, "append", &json!({})).await));
-        assert!(is_refused(deploy(&handle, &space(), 1).await) && is_refused(handle.delete(&charm).await));
-        assert!(is_refused(handle.set_acl(&space(), &Subject::Anyone, Some(Owner)).await));
+        assert!(is_refused(deploy(&handle, &anns, 1).await) && is_refused(handle.delete(&charm).await));
+        assert!(is_refused(handle.set_acl(&anns, &Subject::Anyone, Some(Owner)).await));
         attempt.ended("Authorization");
     }
     // The service polls it, with the operator's key or another that the operator gave access to the system space.
@@ -81,6 +87,75 @@ async fn a_new_space_is_its_makers_and_the_services_where_others_reach_the_serve
     deploy(&home.signed("operator"), &second, 0).await.unwrap();
     assert_eq!(home.operator().acl(&first).await.unwrap(), acl([("loop", Write)]));
     assert_eq!(home.operator().acl(&second).await.unwrap(), acl([("operator", Owner), ("loop", Write)]));
+}
+
+#[tokio::test]
+async fn nobody_owns_the_space_of_a_name_for_deploying_there_first() {
+    let home = home(OTHERS, Quotas::default()).await;
+    let payroll = space_did("payroll");
+    let attempt = Attempt::begin("tenants", "to deploy into the space of a name before the victim does");
+    // The key of a name is known to whoever knows the name.
+    for handle in [home.signed("eve"), home.runtime.as_actor(Actor::Did(payroll.did().clone()))] {
+        let error = deploy(&handle, &payroll, 0).await.unwrap_err();
+        assert!(matches!(error, RuntimeError::Authorization { .. }), "{error:?}");
+        assert!(error.to_string().contains("`bg-wasm-host space new NAME` makes one"), "{error}");
+        // Before anything is read or transpiled.
+        assert!(is_refused(handle.needs(crate::Needed::Deploy(payroll.clone())).await));
+    }
+    assert!(is_refused(deploy(&home.runtime.as_actor(Actor::Anonymous), &payroll, 0).await));
+    attempt.ended("Authorization");
+    assert!(home.operator().acl(&payroll).await.is_err(), "what is refused leaves no space behind");
+    deploy(&home.signed("operator"), &payroll, 0).await.unwrap();
+    assert!(is_refused(deploy(&home.signed("eve"), &payroll, 1).await));
+    let eves = made(&home.signed("eve"), "payroll").await;
+    deploy(&home.signed("eve"), &eves, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_access_list_of_a_space_is_bounded() {
+    let home = home(OTHERS, Quotas::default()).await;
+    let (ann, operator) = (home.signed("ann"), home.operator());
+    let space = made(&ann, "notes").await;
+    let read = Some(AccessLevel::Read);
+    let subject = |number: u64| Subject::Did(did(&format!("subject {number}")));
+    let named = ann.acl(&space).await.unwrap().0.len() as u64;
+    for number in named..100 {
+        ann.set_acl(&space, &subject(number), read).await.unwrap();
+    }
+    let attempt = Attempt::begin("tenants", "an access list that names more and more");
+    for (who, subject) in [(&ann, subject(100)), (&ann, Subject::Anyone), (&operator, subject(100))] {
+        over(who.set_acl(&space, &subject, read).await, "--revoke");
+    }
+    attempt.ended("Quota");
+    // Whom it names already may have more, or nothing.
+    ann.set_acl(&space, &subject(99), Some(AccessLevel::Write)).await.unwrap();
+    ann.set_acl(&space, &subject(98), None).await.unwrap();
+    ann.set_acl(&space, &subject(98), None).await.unwrap();
+    assert_eq!(ann.set_acl(&space, &Subject::Anyone, read).await.unwrap().0.len(), 100);
+
+    // The writers of the system space are in the list of every new one, with its maker and the operator.
+    for number in 0..98 {
+        operator.set_acl(&system_space(), &subject(number), Some(AccessLevel::Write)).await.unwrap();
+    }
+    over(operator.set_acl(&system_space(), &subject(98), read).await, "--revoke");
+    let full = made(&ann, "full").await;
+    assert_eq!(ann.acl(&full).await.unwrap().0.len(), 100);
+}
+
+#[tokio::test]
+async fn who_asks_for_access_does_not_wait_for_the_whole_access_list() {
+    let home = home(OTHERS, Quotas::default()).await;
+    let (ann, notes) = (home.signed("ann"), made(&home.signed("ann"), "notes").await);
+    let damaged = notes.clone();
+    // Whoever reads this entry fails.
+    let written = home.runtime.database.write(move |tx| {
+        Ok(tx.execute("INSERT INTO acl (space, subject, level) VALUES (?1, 'x', 'READ')", [damaged.as_str()])?)
+    });
+    written.await.unwrap();
+    assert!(ann.acl(&notes).await.is_err());
+    assert_eq!(ann.charms(&notes).await.unwrap(), []);
+    assert!(is_refused(home.signed("eve").charms(&notes).await));
+    deploy(&ann, &notes, 0).await.unwrap();
 }
 
 #[tokio::test]
@@ -130,22 +205,23 @@ async fn nobody_is_the_service_for_knowing_a_name_or_the_public_passphrase() {
 async fn a_space_has_as_many_charms_as_it_may_and_the_same_once_more_is_none() {
     let home = home(OTHERS, Quotas { charms_per_space: 2, ..Quotas::default() }).await;
     let ann = home.signed("ann");
-    let first = deploy(&ann, &space(), 0).await.unwrap();
-    deploy(&ann, &space(), 1).await.unwrap();
+    let notes = made(&ann, "notes").await;
+    let first = deploy(&ann, &notes, 0).await.unwrap();
+    deploy(&ann, &notes, 1).await.unwrap();
     let attempt = Attempt::begin("tenants", "more charms than a space may have");
-    over(deploy(&ann, &space(), 2).await, "--max-charms");
+    over(deploy(&ann, &notes, 2).await, "--max-charms");
     attempt.ended("Quota");
-    deploy(&ann, &space(), 1).await.unwrap();
-    deploy(&home.signed("operator"), &space(), 3).await.unwrap();
+    deploy(&ann, &notes, 1).await.unwrap();
+    deploy(&home.signed("operator"), &notes, 3).await.unwrap();
     ann.delete(&first).await.unwrap();
-    over(deploy(&ann, &space(), 2).await, "--max-charms");
-    ann.delete(&deploy(&ann, &space(), 1).await.unwrap()).await.unwrap();
-    deploy(&ann, &space(), 2).await.unwrap();
+    over(deploy(&ann, &notes, 2).await, "--max-charms");
+    ann.delete(&deploy(&ann, &notes, 1).await.unwrap()).await.unwrap();
+    deploy(&ann, &notes, 2).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_key_makes_as_many_spaces_as_it_may() {
-    let home = home(OTHERS, Quotas { spaces_per_signer: 2, ..Quotas::default() }).await;
+    let home = home(Reach::Others { open_spaces: true }, Quotas { spaces_per_signer: 2, ..Quotas::default() }).await;
     let ann = home.signed("ann");
     deploy(&ann, &space_did("0"), 0).await.unwrap();
     ann.new_space("notes").await.unwrap();
@@ -164,8 +240,9 @@ async fn a_key_makes_as_many_spaces_as_it_may() {
 async fn what_a_key_keeps_in_all_its_spaces_is_bounded_and_what_is_there_is_polled() {
     let home = home(OTHERS, Quotas { bytes_per_signer: 40_000, ..Quotas::default() }).await;
     let ann = home.signed("ann");
-    let first = deploy(&ann, &space_did("0"), 0).await.unwrap();
-    let second = deploy(&ann, &space_did("1"), 0).await.unwrap();
+    let (own, further) = (made(&ann, "0").await, made(&ann, "1").await);
+    let first = deploy(&ann, &own, 0).await.unwrap();
+    let second = deploy(&ann, &further, 0).await.unwrap();
     assert!(update(&ann, &first, 10_000).await.is_success());
     // Twice the size, since the charm logs it as well.
     let attempt = Attempt::begin("tenants", "more bytes than a key may keep: by a handler, a value, a program");
@@ -177,9 +254,9 @@ async fn what_a_key_keeps_in_all_its_spaces_is_bounded_and_what_is_there_is_poll
     over(ann.set(&second, &set(30_000)).await, "--max-signer-bytes");
     let mut large = source("2.js", json!({}));
     large.source = format!("// {}\n{}", "x".repeat(30_000), large.source);
-    over(ann.deploy(&space_did("1"), &large).await, "--max-signer-bytes");
+    over(ann.deploy(&further, &large).await, "--max-signer-bytes");
     over(
-        ann.deploy(&space_did("0"), &crate::DeployRequest { charm: Some(first.charm.clone()), ..large }).await,
+        ann.deploy(&own, &crate::DeployRequest { charm: Some(first.charm.clone()), ..large }).await,
         "--max-signer-bytes",
     );
     attempt.ended("LimitExceeded, Quota");
@@ -197,7 +274,8 @@ async fn what_a_key_keeps_in_all_its_spaces_is_bounded_and_what_is_there_is_poll
     ann.set(&first, &set(100)).await.unwrap();
     ann.set(&second, &set(5_000)).await.unwrap();
     // Others have their own.
-    let ben = deploy(&home.signed("ben"), &space_did("2"), 0).await.unwrap();
+    let bens = made(&home.signed("ben"), "0").await;
+    let ben = deploy(&home.signed("ben"), &bens, 0).await.unwrap();
     assert!(update(&home.operator(), &ben, 10_000).await.is_success());
     let operators = deploy(&home.operator(), &space_did("3"), 0).await.unwrap();
     assert!(update(&home.operator(), &operators, 100_000).await.is_success());
@@ -251,6 +329,8 @@ async fn nothing_new_is_kept_where_there_is_no_room_and_what_is_there_is_polled(
         over(ann.new_space("new").await, option);
         let set = |size: usize| SetRequest { path: vec!["event".into()], value: json!("x".repeat(size)), create: true };
         over(ann.set(&charm, &set(6_000)).await, option);
+        let (zoe, read) = (Subject::Did(did("zoe")), Some(AccessLevel::Read));
+        over(ann.set_acl(&space(), &zoe, read).await, option);
         over(ann.register(&other, &gmail()).await, option);
         over(runtime.as_actor(Actor::Anonymous).register(&other, &gmail()).await, option);
         let grown = update(&operator, &charm, 20_000).await;
@@ -271,6 +351,9 @@ async fn nothing_new_is_kept_where_there_is_no_room_and_what_is_there_is_polled(
         assert!(update(&operator, &own, 20_000).await.is_success());
         operator.register(&other, &gmail()).await.unwrap();
         runtime.as_actor(Actor::Did(did("operator"))).new_space("new").await.unwrap();
+        ann.set_acl(&space(), &Subject::Anyone, read).await.unwrap();
+        ann.set_acl(&space(), &Subject::Anyone, None).await.unwrap();
+        operator.set_acl(&space(), &zoe, read).await.unwrap();
         ann.delete(&charm).await.unwrap();
     }
 }
