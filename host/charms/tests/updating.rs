@@ -221,8 +221,7 @@ async fn what_is_secret_stays_so_under_a_program_that_does_not_say_it() {
     );
     assert!(home.update(&charm, &after, json!({})).await.unwrap().updated);
     let masked = "(secret)";
-    let expected =
-        json!({"vault": masked, "note": "n0te-text", "header": masked, "again": masked, "other": masked});
+    let expected = json!({"vault": masked, "note": "n0te-text", "header": masked, "again": masked, "other": masked});
     assert_eq!(home.cells(&charm).await, expected);
     assert!(!home.is_on_disk("v4ult-text") && home.is_on_disk("n0te-text"));
 }

@@ -97,7 +97,9 @@ impl LocalRuntime {
 /// charm's cells, and all that comes into them later, such as a token of somebody who signs in; and most spaces let anyone write.
 fn may_update(tx: &Transaction<'_>, actor: &Actor, charm: &CharmRef) -> Result<StoredCharm, Failure> {
     let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
-    let purpose = format!("to replace the program of {charm}: a new one can read the secrets that the charm has, or is given later");
+    let purpose = format!(
+        "to replace the program of {charm}: a new one can read the secrets that the charm has, or is given later"
+    );
     access::owner_or_service(tx, actor, &charm.space, &purpose)?;
     Ok(stored)
 }
