@@ -175,7 +175,7 @@ function sendDue() {
 }
 
 async function send(document, derived, request) {
-  if (!isSetup && isTainted(derived) && !toldSecrets().some((secret) => restsOf(secret, [document.name]).some((rest) => rest.length === 0))) {
+  if (!isSetup && isTainted(derived) && !isTold([document.name])) {
     throw new TypeError("a request of fetchData() follows from a secret, as it did not when the charm was deployed: deploy the charm again");
   }
   const done = (state) => write(document, [], { pending: false, ...state, request: JSON.stringify(request) });

@@ -111,7 +111,7 @@ function withheldJson(value) {
   }
 }
 
-// The JSON text of a value that is to be stored at a path of a document; without an owner, cells in it are what they hold.
+// The JSON text of a value that is to be stored at a path of a document; without an owner, cells in it are what they hold, without secrets.
 function toText(value, owner, path = []) {
   // JSON has no `undefined`; a cell that is set to it holds null.
   if (owner !== undefined) return JSON.stringify(toStored(value, { owner, path }, undefined)) ?? "null";

@@ -92,11 +92,13 @@ function shown(document, path) {
 
 // Whether the host knows everything secret that a value with cells in it shows when it is stored as `name`.
 function isToldAll(name, value) {
-  const known = toldSecrets();
   let all = true;
-  secretsShown(value, [name], (path) => all &&= known.some((secret) => restsOf(secret, path).some((rest) => rest.length === 0)));
+  secretsShown(value, [name], (path) => all &&= isTold(path));
   return all;
 }
+
+// Whether the host knows that what is at a path, which begins with the name of a document, is secret.
+const isTold = (path) => toldSecrets().some((secret) => restsOf(secret, path).some((rest) => rest.length === 0));
 
 // Calls `found` with the path of each secret that a value with cells in it shows at `path`.
 function secretsShown(value, path, found) {
