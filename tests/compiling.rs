@@ -133,15 +133,16 @@ fn the_process_that_compiles_has_no_environment_no_files_and_its_limits() {
     let service = host.spawn(["run", "--polls", "1", "--component", file.to_str().unwrap()]).unwrap();
     let service_is_confined = wait_for(|| {
         let status = fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
-        (!children(service.pid()).is_empty()).then(|| status.contains("NoNewPrivs:\t1"))
+        children(service.pid()).into_iter().any(is_compiling).then(|| status.contains("NoNewPrivs:\t1"))
     });
     wait_for(|| {
-        // The first process, which checks, is soon followed by the one that compiles; either may end while it is looked at.
-        let process = *children(service.pid()).first()?;
+        // The first process, which checks, is soon followed by the one that compiles; either may end while it is looked at. A child that
+        // has not become its program yet still shows what the service has: environment, folder, and command line, by which it is told.
+        let process = children(service.pid()).into_iter().find(|child| is_compiling(*child))?;
         let read = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}"));
         let (environment, status) = (read("environ").ok()?, read("status").ok()?);
         let folder = fs::read_link(format!("/proc/{process}/cwd")).ok()?;
-        if status.contains("State:\tZ") || read("cmdline").ok()?.is_empty() {
+        if status.contains("State:\tZ") || !is_compiling(process) {
             return None;
         }
         assert_eq!((environment.as_str(), folder.as_path()), ("", Path::new("/")));
