@@ -43,6 +43,9 @@ pub struct AuditRecord {
     pub option: Option<String>,
     /// Whether a credential went with it.
     pub credential: bool,
+    /// How often it was sent again: over a new connection, where the server closed the one before without an answer, and with a renewed
+    /// credential. To limits it is one request all the same.
+    pub resent: u32,
     /// The address that answered.
     pub address: Option<SocketAddr>,
     /// What it answered.
@@ -105,6 +108,7 @@ impl Audit {
             decision: Decision::Denied,
             option: None,
             credential: false,
+            resent: 0,
             address: None,
             status: None,
             bytes: 0,
@@ -113,7 +117,8 @@ impl Audit {
         };
         let span = info_span!(
             target: "span", "egress", otel.kind = "client", owner = %record.owner, http.request.method = record.method,
-            server.address = Empty, url.path = Empty, decision = Empty, http.response.status_code = Empty, error = Empty,
+            server.address = Empty, url.path = Empty, decision = Empty, http.response.status_code = Empty,
+            http.request.resend_count = Empty, error = Empty,
         );
         Self { record, started: Instant::now(), ended: false, secrets, hook, span }
     }
@@ -142,6 +147,11 @@ impl Audit {
 
     pub(crate) fn with_credential(&mut self) {
         self.record.credential = true;
+    }
+
+    /// It is sent once more.
+    pub(crate) fn resent(&mut self) {
+        self.record.resent += 1;
     }
 
     pub(crate) fn answered(&mut self, address: Option<SocketAddr>, status: StatusCode) {
@@ -186,6 +196,7 @@ impl Drop for Audit {
         span.record("url.path", &record.path);
         span.record("decision", display(&record.decision));
         span.record("http.response.status_code", record.status.map(|status| status.as_u16()));
+        span.record("http.request.resend_count", (record.resent > 0).then_some(record.resent));
         span.record("error", record.error.as_deref());
         if let Some(hook) = hook {
             hook(record);
@@ -208,6 +219,7 @@ fn write(record: &AuditRecord) {
                 decision = %record.decision,
                 option = record.option.as_deref(),
                 credential = record.credential,
+                resent = (record.resent > 0).then_some(record.resent),
                 address = record.address.map(tracing::field::display),
                 status = record.status.map(|status| status.as_u16()),
                 bytes = record.bytes,

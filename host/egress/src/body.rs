@@ -1,5 +1,6 @@
 //! Bodies, counted and timed.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -7,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
-use sync_wrapper::SyncWrapper;
-use tokio::time::{Instant, Sleep};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, timeout};
 
 use crate::audit::Audit;
 use crate::budget::Place;
@@ -18,6 +19,14 @@ use crate::error::{BoxError, EgressError, Part, Wait};
 use crate::failure;
 use crate::headers;
 use crate::limits::HttpLimits;
+
+/// How much of a body is waited for, so that its length can be said. More is a stream. All requests of a call together then hold no more than
+/// its guest may have in its own memory.
+const HELD_BYTES: u64 = 1024 * 1024;
+
+/// A body whose next piece takes longer is a stream: what is there is sent, and the rest as it comes. Guests that have their bodies ready hand
+/// them over in much less, also on a machine that is busy.
+const STREAM_PAUSE: Duration = Duration::from_secs(1);
 
 /// A response's body: [`EgressError::TooLarge`] once it is over its limit, [`EgressError::Timeout`] once it is out of time.
 /// At its end, and when it is dropped, the request's place in the call's budget is free again and its record is written.
@@ -28,7 +37,7 @@ pub struct ResponseBody {
 
 /// What a response's body holds for as long as it is under way.
 struct Open {
-    body: reqwest::Body,
+    body: Incoming,
     audit: Audit,
     origin: String,
     limits: HttpLimits,
@@ -61,7 +70,7 @@ impl Times {
 impl ResponseBody {
     /// Refuses at once what says of itself that it is too large.
     pub(crate) fn new(
-        body: reqwest::Body,
+        body: Incoming,
         mut audit: Audit,
         origin: String,
         limits: HttpLimits,
@@ -163,8 +172,10 @@ impl Body for ResponseBody {
 /// A guest's body on its way out: held to its limit, to the length that the guest said, and to the request's time. Trailers
 /// are left out: HTTP/1.1 would drop them unannounced, and they are headers that nobody checked.
 pub(crate) struct RequestBody {
-    /// reqwest wants bodies that are `Sync`; guests' are not. Nobody ever shares this one.
-    inner: SyncWrapper<UnsyncBoxBody<Bytes, BoxError>>,
+    /// What the guest has handed over already.
+    held: VecDeque<Bytes>,
+    /// What is still to come from the guest.
+    rest: UnsyncBoxBody<Bytes, BoxError>,
     left: u64,
     limit: u64,
     exact: bool,
@@ -185,9 +196,12 @@ struct Sent {
 
 impl Copied {
     /// All of it, if the guest has handed all of it over.
-    pub(crate) fn whole(&self) -> Option<Vec<u8>> {
+    pub(crate) fn whole(&self) -> Option<Bytes> {
         let sent = self.sent();
-        sent.whole.then(|| sent.pieces.concat())
+        sent.whole.then(|| match sent.pieces.as_slice() {
+            [piece] => piece.clone(),
+            pieces => pieces.concat().into(),
+        })
     }
 
     fn sent(&self) -> MutexGuard<'_, Sent> {
@@ -195,7 +209,7 @@ impl Copied {
     }
 }
 
-/// Why a guest's body was not sent to its end. Travels through reqwest as the cause of its error.
+/// Why a guest's body was not sent to its end. Travels through hyper as the cause of its error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestBodyError {
     #[error("it is larger than {0} bytes")]
@@ -233,8 +247,25 @@ impl RequestBody {
         }
         let ended = body.is_end_stream();
         let timer = Box::pin(tokio::time::sleep_until(deadline));
-        let inner = SyncWrapper::new(body.map_err(Into::into).boxed_unsync());
-        Ok(Self { inner, left: exact.unwrap_or(limit), limit, exact: exact.is_some(), ended, timer, copy: None })
+        let rest = body.map_err(Into::into).boxed_unsync();
+        let left = exact.unwrap_or(limit);
+        Ok(Self { held: VecDeque::new(), rest, left, limit, exact: exact.is_some(), ended, timer, copy: None })
+    }
+
+    /// A body that is here already, and was held to its limits.
+    pub(crate) fn whole(bytes: Bytes, deadline: Instant) -> Self {
+        let left = bytes.len() as u64;
+        let timer = Box::pin(tokio::time::sleep_until(deadline));
+        Self {
+            held: VecDeque::from([bytes]),
+            rest: nothing(),
+            left,
+            limit: left,
+            exact: true,
+            ended: left == 0,
+            timer,
+            copy: None,
+        }
     }
 
     /// All of it, once the guest has handed it over.
@@ -242,10 +273,36 @@ impl RequestBody {
         Ok(self.collect().await?.to_bytes())
     }
 
+    /// The same body with its length known, unless it is a stream: one that goes on for longer than [`HELD_BYTES`], or that pauses for as long
+    /// as [`STREAM_PAUSE`]. A length that the guest said is checked against all of a body that was waited for, before any of it is sent.
+    pub(crate) async fn gathered(mut self) -> Result<Self, RequestBodyError> {
+        let (mut held, mut bytes) = (VecDeque::new(), 0);
+        let (exact, left) = (self.exact, self.left);
+        while bytes <= HELD_BYTES {
+            let Ok(frame) = timeout(STREAM_PAUSE, self.frame()).await else { break };
+            let Some(frame) = frame else {
+                (self.exact, self.left, self.ended) = (true, bytes, bytes == 0);
+                (self.held, self.rest) = (held, nothing());
+                return Ok(self);
+            };
+            if let Ok(data) = frame?.into_data() {
+                bytes += data.len() as u64;
+                held.push_back(data);
+            }
+        }
+        (self.exact, self.left, self.held) = (exact, left, held);
+        Ok(self)
+    }
+
     /// Keeps a copy of what is sent from now on.
     pub(crate) fn copied(&mut self) -> Copied {
         let copy = Copied::default();
-        copy.sent().whole = self.ended || (self.exact && self.left == 0);
+        let held: u64 = self.held.iter().map(|piece| piece.len() as u64).sum();
+        if self.ended || (self.exact && self.left == held) {
+            // It is here to its end, so it can be sent again, however much of it the first try sent.
+            *copy.sent() = Sent { pieces: self.held.iter().cloned().collect(), whole: true };
+            return copy;
+        }
         self.copy.insert(copy).clone()
     }
 
@@ -253,10 +310,13 @@ impl RequestBody {
         if self.timer.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(RequestBodyError::Late)));
         }
-        let frame = match ready!(Pin::new(self.inner.get_mut()).poll_frame(cx)) {
-            Some(Err(error)) => return Poll::Ready(Some(Err(RequestBodyError::Guest(error)))),
-            Some(Ok(frame)) => frame.into_data().ok(),
-            None => None,
+        let frame = match self.held.pop_front() {
+            Some(piece) => Some(piece),
+            None => match ready!(Pin::new(&mut self.rest).poll_frame(cx)) {
+                Some(Err(error)) => return Poll::Ready(Some(Err(RequestBodyError::Guest(error)))),
+                Some(Ok(frame)) => frame.into_data().ok(),
+                None => None,
+            },
         };
         // Nothing follows trailers, so they are an end like any other.
         let Some(data) = frame else {
@@ -272,6 +332,10 @@ impl RequestBody {
             None => Err(RequestBodyError::TooLarge(self.limit)),
         }))
     }
+}
+
+fn nothing() -> UnsyncBoxBody<Bytes, BoxError> {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 impl Body for RequestBody {

@@ -9,20 +9,21 @@ use bg_manifest::{AskedHttp, CredentialPath, EffectiveGrant};
 use bytes::Bytes;
 use http::Method;
 use http_body::Body;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::audit::{Audit, Decision};
-use crate::body::ResponseBody;
+use crate::body::{RequestBody, ResponseBody};
 use crate::budget::CallBudget;
-use crate::connect::ConnectLayer;
+use crate::connect::Connector;
 use crate::credential::CredentialSource;
 use crate::error::{BoxError, EgressError};
 use crate::gate::{GateError, Shared};
 use crate::grants::{Admitted, Granted};
 use crate::limits::{HttpLimits, RequestOptions};
-use crate::resolve::PinnedResolver;
 use crate::target::Target;
 use crate::{Owner, budget, route, tls};
 
@@ -33,8 +34,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// Unused connections to one origin. More would hardly be used again.
 const IDLE_CONNECTIONS: usize = 4;
 
-/// What a server is told of us where the guest says nothing of itself. Some APIs refuse requests without.
-const USER_AGENT: &str = concat!("bg-wasm-host/", env!("CARGO_PKG_VERSION"));
+pub(crate) type HttpClient = Client<Connector, RequestBody>;
 
 /// Whose client it is and what it may do.
 pub struct ClientOptions {
@@ -70,10 +70,10 @@ pub(crate) struct Inner {
     /// For requests under way, in all calls.
     pub(crate) places: Arc<Semaphore>,
     /// For hosts that the operator named: keeps connections for the next request.
-    pub(crate) http: reqwest::Client,
-    /// For all others: closes each connection, since a guest may send to any number of hosts, and the process has only so many
-    /// sockets.
-    pub(crate) http_closing: reqwest::Client,
+    pub(crate) http: HttpClient,
+    /// For all others: makes a connection for each request, and closes it after that, since a guest may send to any number of hosts, and the
+    /// process has only so many sockets.
+    pub(crate) http_closing: HttpClient,
 }
 
 /// What the gate would do with a request.
@@ -103,9 +103,9 @@ impl GateClient {
     pub(crate) fn new(gate: Arc<Shared>, options: ClientOptions) -> Result<Self, GateError> {
         let ClientOptions { owner, grants, asked, credentials, limits } = options;
         let granted = Granted { owner, grants, asked };
-        let tls = tls::config(&gate.extra_roots)?;
-        let http = http_client(tls.clone(), &limits, IDLE_CONNECTIONS)?;
-        let http_closing = http_client(tls, &limits, 0)?;
+        let connector = Connector::new(Arc::new(tls::config(&gate.extra_roots)?));
+        let http = http_client(connector.clone(), &limits, IDLE_CONNECTIONS);
+        let http_closing = http_client(connector, &limits, 0);
         let places = budget::places(limits.concurrent_per_owner);
         Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, places, http, http_closing })))
     }
@@ -186,21 +186,18 @@ impl Inner {
     }
 }
 
-/// The HTTP client of one owner, which keeps so many unused connections to one origin.
-fn http_client(tls: rustls::ClientConfig, limits: &HttpLimits, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .dns_resolver(PinnedResolver)
-        .connector_layer(ConnectLayer)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        // What a guest asks for once is sent once.
-        .retry(reqwest::retry::never())
-        .http1_max_headers(limits.response_headers)
-        .http2_max_header_list_size(u32::try_from(limits.response_header_bytes).unwrap_or(u32::MAX))
+/// The HTTP client of one owner, which keeps at most `idle` unused connections to one origin. It follows no redirects, keeps no cookies, and
+/// knows of no proxies.
+fn http_client(connector: Connector, limits: &HttpLimits, idle: usize) -> HttpClient {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_CONNECTION)
         .pool_max_idle_per_host(idle)
-        .user_agent(USER_AGENT)
-        .build()
+        // Only what the connection that was lost has not seen; `exchange` decides of the rest.
+        .retry_canceled_requests(true)
+        .http1_max_headers(limits.response_headers)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http2_max_header_list_size(u32::try_from(limits.response_header_bytes).unwrap_or(u32::MAX))
+        .build(connector)
 }

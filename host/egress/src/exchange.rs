@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body::Body;
-use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::capture_connection;
 use tokio::time::{Instant, timeout};
 
 use crate::audit::Audit;
 use crate::bearer::Bearer;
-use crate::body::{RequestBody, ResponseBody, Times};
+use crate::body::{Copied, RequestBody, ResponseBody, Times};
 use crate::budget::{CallBudget, Place};
-use crate::client::Inner;
+use crate::client::{HttpClient, Inner};
+use crate::connect::LineState;
 use crate::error::{BoxError, EgressError, Rule, Wait};
 use crate::grants::Admitted;
 use crate::limits::{HttpLimits, RequestOptions};
@@ -28,7 +30,7 @@ pub(crate) struct Exchanged {
     status: StatusCode,
     version: http::Version,
     headers: HeaderMap,
-    body: reqwest::Body,
+    body: Incoming,
     origin: String,
     times: Times,
     place: Place,
@@ -87,10 +89,14 @@ impl Inner {
         let started = Instant::now();
         let deadline = budget.deadline().min(started + self.limits.request_time);
         let time = Time { started, deadline, options };
-        let mut body = RequestBody::new(body, checked.length, &self.limits, deadline)?;
-        if secrets.are_bound_elsewhere(&target) {
-            body = self.looked_through(body, &target, secrets, deadline).await?;
-        }
+        let body = RequestBody::new(body, checked.length, &self.limits, deadline)?;
+        let body = if secrets.are_bound_elsewhere(&target) {
+            self.looked_through(body, &target, secrets, deadline).await?
+        } else {
+            body.gathered().await.map_err(|error| failure::of_request_body(&error))?
+        };
+        let mut headers = checked.headers;
+        headers::complete(&mut headers, &parts.method, body.size_hint().exact(), checked.length);
 
         let addresses = route::find(&self.gate, &self.limits, &target, time.within(options.connect)).await?;
         let credential = match (&charm, &credential) {
@@ -98,29 +104,28 @@ impl Inner {
             _ => None,
         };
         let http = if is_named { &self.http } else { &self.http_closing };
-        let dispatch =
-            Dispatch { http, method: parts.method, headers: checked.headers, target: &target, addresses, time };
+        let dispatch = Dispatch { http, method: parts.method, headers, target: &target, addresses, time };
         let response = match credential {
-            None => self.send_once(&dispatch, None, reqwest::Body::wrap(body)).await?,
+            None => self.send(&dispatch, None, body, audit).await?.0,
             Some(credential) => {
                 let bearer = credential.bearer(time.within(None)).await?;
                 audit.with_credential();
-                let copy = body.copied();
-                let response = self.send_once(&dispatch, Some(&bearer), reqwest::Body::wrap(body)).await?;
+                let (response, copy) = self.send(&dispatch, Some(&bearer), body, audit).await?;
                 // What was refused was not done, so it may be sent once more.
                 if response.status() == StatusCode::UNAUTHORIZED
                     && let Some(body) = copy.whole()
                     && let Some(bearer) = credential.renewed(&bearer, time.within(None)).await
                 {
-                    self.send_once(&dispatch, Some(&bearer), body.into()).await?
+                    audit.resent();
+                    self.send(&dispatch, Some(&bearer), RequestBody::whole(body, deadline), audit).await?.0
                 } else {
                     response
                 }
             }
         };
 
-        audit.answered(response.remote_addr(), response.status());
-        let (mut parts, body) = http::Response::from(response).into_parts();
+        let (mut parts, body) = response.into_parts();
+        audit.answered(parts.extensions.get().and_then(|line: &LineState| line.peer), parts.status);
         let origin = target.origin().to_string();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(EgressError::Protocol { origin, message: "it switched protocols unasked".to_owned() });
@@ -147,38 +152,73 @@ impl Inner {
         checked.unwrap_or_else(|error| {
             Err(EgressError::RequestBody(format!("it could not be looked through: {error}")))
         })?;
-        let length = Some(whole.len() as u64);
-        RequestBody::new(Full::new(whole), length, &self.limits, deadline)
+        Ok(RequestBody::whole(whole, deadline))
+    }
+
+    /// Sends the request, and hands back a copy of its body beside the head of the response.
+    ///
+    /// A server may close a connection that it kept open at the very moment at which the next request is sent. Such a request is sent once
+    /// more, over a new connection, if not a byte of an answer came, and if doing it twice is doing it once: by what its method means
+    /// (RFC 9110, section 9.2.2), GET, HEAD, OPTIONS, TRACE, PUT and DELETE. Any other may have been done.
+    async fn send(
+        &self,
+        dispatch: &Dispatch<'_>,
+        bearer: Option<&Bearer>,
+        mut body: RequestBody,
+        audit: &mut Audit,
+    ) -> Result<(Response<Incoming>, Copied), EgressError> {
+        let copy = body.copied();
+        let error = match self.send_once(dispatch.http, dispatch, bearer, body).await {
+            Ok(response) => return Ok((response, copy)),
+            Err(Unanswered { error, connection_lost: false }) => return Err(error),
+            Err(Unanswered { error, connection_lost: true }) => error,
+        };
+        let Some(body) = copy.whole().filter(|_| dispatch.method.is_idempotent()) else { return Err(error) };
+        audit.resent();
+        let body = RequestBody::whole(body, dispatch.time.deadline);
+        let response =
+            self.send_once(&self.http_closing, dispatch, bearer, body).await.map_err(|failed| failed.error)?;
+        Ok((response, copy))
     }
 
     /// Sends the request, with this token, and waits for the head of the response.
     async fn send_once(
         &self,
+        http: &HttpClient,
         dispatch: &Dispatch<'_>,
         bearer: Option<&Bearer>,
-        body: reqwest::Body,
-    ) -> Result<reqwest::Response, EgressError> {
-        let Dispatch { http, method, headers, target, addresses, time } = dispatch;
-        let mut request = reqwest::Request::new(method.clone(), target.url().clone());
+        body: RequestBody,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let Dispatch { method, headers, target, addresses, time, .. } = dispatch;
+        let mut request = http::Request::new(body);
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = target.uri().clone();
         *request.headers_mut() = headers.clone();
         if let Some(bearer) = bearer {
             request.headers_mut().insert(header::AUTHORIZATION, bearer.header());
         }
-        *request.body_mut() = Some(body);
+        let connection = capture_connection(&mut request);
         let pinned = Pinned {
             host: target.host().into(),
             addresses: addresses.as_slice().into(),
             connect_within: time.within(time.options.connect),
         };
         let head_within = time.within(time.options.first_byte);
-        match timeout(head_within, PINNED.scope(pinned, http.execute(request))).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure::of(&error, &target.origin().to_string(), &self.limits)),
+        let error = match timeout(head_within, PINNED.scope(pinned, http.request(request))).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => failure::of(&error, &target.origin().to_string(), &self.limits),
             Err(_) if Instant::now() >= time.deadline => {
-                Err(EgressError::Timeout { what: Wait::Whole, after: time.deadline - time.started })
+                EgressError::Timeout { what: Wait::Whole, after: time.deadline - time.started }
             }
-            Err(_) => Err(EgressError::Timeout { what: Wait::Head, after: head_within }),
+            Err(_) => EgressError::Timeout { what: Wait::Head, after: head_within },
+        };
+        let mut line = http::Extensions::new();
+        if let Some(connected) = connection.connection_metadata().as_ref() {
+            connected.get_extras(&mut line);
         }
+        let went_silent = line.get().is_some_and(LineState::went_silent);
+        let connection_lost = matches!(error, EgressError::Protocol { .. }) && went_silent;
+        Err(Unanswered { error, connection_lost })
     }
 
     /// A guest may bring an authorization of its own, but not where the host attaches one: it could pass off its own account
@@ -196,9 +236,16 @@ impl Inner {
     }
 }
 
+/// Why there is no head of a response.
+struct Unanswered {
+    error: EgressError,
+    /// Whether the connection had carried other requests, and ended without a byte of an answer to this one.
+    connection_lost: bool,
+}
+
 /// A request that has passed every check.
 struct Dispatch<'a> {
-    http: &'a reqwest::Client,
+    http: &'a HttpClient,
     method: Method,
     headers: HeaderMap,
     target: &'a Target,

@@ -1,17 +1,19 @@
 //! What an error of the HTTP stack means.
 //!
-//! reqwest's own error texts hold the URL with its query, so none is ever shown: only what it was caused by.
+//! Only what lies at the bottom of one is ever shown: what wraps it may hold more than that.
 
 use std::error::Error;
 use std::io;
+
+use hyper_util::client::legacy;
 
 use crate::body::RequestBodyError;
 use crate::connect::ConnectTimeout;
 use crate::error::{EgressError, Part, Wait};
 use crate::limits::HttpLimits;
 
-/// Reads an error of reqwest, from sending a request or from a response's body.
-pub(crate) fn of(error: &reqwest::Error, origin: &str, limits: &HttpLimits) -> EgressError {
+/// Reads an error from sending a request, or from a response's body.
+pub(crate) fn of(error: &(dyn Error + 'static), origin: &str, limits: &HttpLimits) -> EgressError {
     let causes = causes(error);
     for cause in &causes {
         if let Some(body) = cause.downcast_ref::<RequestBodyError>() {
@@ -32,10 +34,10 @@ pub(crate) fn of(error: &reqwest::Error, origin: &str, limits: &HttpLimits) -> E
     let message = causes
         .iter()
         .rev()
-        .find(|cause| !cause.is::<reqwest::Error>())
+        .find(|cause| !cause.is::<legacy::Error>())
         .map_or_else(|| "it failed".to_owned(), ToString::to_string);
     let origin = origin.to_owned();
-    if error.is_connect() {
+    if error.downcast_ref().is_some_and(legacy::Error::is_connect) {
         EgressError::Connect { origin, message }
     } else {
         EgressError::Protocol { origin, message }
@@ -43,7 +45,7 @@ pub(crate) fn of(error: &reqwest::Error, origin: &str, limits: &HttpLimits) -> E
 }
 
 /// The error and what caused it, outermost first. An I/O error hides the error that it was made of from `source`.
-fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
     let mut found: Vec<&(dyn Error + 'static)> = vec![error];
     let mut next = error.source();
     while let Some(cause) = next {

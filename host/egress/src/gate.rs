@@ -57,9 +57,6 @@ pub enum GateError {
     /// One of the extra root certificates is none, or the TLS library is not fit for use.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// The HTTP client could not be made.
-    #[error("cannot set up the HTTP client: {0}")]
-    Http(#[from] reqwest::Error),
 }
 
 /// The one way out. There is one in a process; each integration, and the charms together, have a [`GateClient`] of it.

@@ -2,7 +2,8 @@
 
 mod refused;
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{EgressError, Part, Rule};
 use crate::limits::HttpLimits;
@@ -13,6 +14,9 @@ pub const CHARM_HEADER: HeaderName = HeaderName::from_static("bg-charm");
 
 /// Bytes of a charm's name: a space's DID (56), a slash, a charm ID (128 at most), and some room.
 const CHARM_BYTES: usize = 256;
+
+/// What a server is told of us where the guest says nothing of itself. Some APIs refuse requests without.
+const USER_AGENT: &str = concat!("bg-wasm-host/", env!("CARGO_PKG_VERSION"));
 
 /// A request's headers once they have passed.
 #[derive(Debug)]
@@ -87,6 +91,21 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, EgressError> {
             },
             _ => bad("a malformed"),
         },
+    }
+}
+
+/// Adds what a browser sends with each request, and a guest need not: what it accepts, who it is, and that there is no body where the method
+/// makes servers wait for one. Of what `length` the body is, `said` by the guest or found, hyper says itself, where there is one.
+pub(crate) fn complete(headers: &mut HeaderMap, method: &Method, length: Option<u64>, said: Option<u64>) {
+    for (name, value) in [(header::ACCEPT, "*/*"), (header::USER_AGENT, USER_AGENT)] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    // The Fetch standard, HTTP-network-or-cache fetch: of a POST and a PUT without a body, and of any body of no bytes, which a guest can tell
+    // from none only by its header. GET and HEAD have none.
+    let expects_a_body = matches!(*method, Method::POST | Method::PUT);
+    let has_a_body = said.is_some() && !matches!(*method, Method::GET | Method::HEAD);
+    if length == Some(0) && (expects_a_body || has_a_body) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 

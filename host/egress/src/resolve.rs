@@ -1,11 +1,15 @@
 //! From a name to addresses: once for each request, before anything is dialled.
 
+use std::future::{Ready, ready};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
+use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
+use tower::Service;
 
 /// Look-ups under way at once in the whole process. Each holds a thread for as long as the system takes (tokio keeps up to
 /// 512), also when nobody waits for it any more; slow names must not take them all.
@@ -49,7 +53,7 @@ tokio::task_local! {
     pub(crate) static PINNED: Pinned;
 }
 
-/// The checked addresses of one request. reqwest looks names up through [`PinnedResolver`], which knows no others, so what
+/// The checked addresses of one request. The connector looks names up through [`PinnedResolver`], which knows no others, so what
 /// was checked is what is dialled.
 ///
 /// Connections are reused between requests, without another look at this. That is no way round the check: hyper's pool is
@@ -64,16 +68,23 @@ pub(crate) struct Pinned {
 }
 
 /// Answers with the checked addresses of the request under way, and nothing else.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PinnedResolver;
 
-impl reqwest::dns::Resolve for PinnedResolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+impl Service<Name> for PinnedResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let pinned = PINNED.try_with(Pinned::clone).ok().filter(|pinned| *pinned.host == *name.as_str());
-        Box::pin(async move {
-            let pinned = pinned.ok_or("no checked addresses for this name")?;
-            let addresses: Vec<SocketAddr> = pinned.addresses.to_vec();
-            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
+        ready(match pinned {
+            Some(pinned) => Ok(pinned.addresses.to_vec().into_iter()),
+            None => Err(io::Error::other("no checked addresses for this name")),
         })
     }
 }
@@ -82,20 +93,18 @@ impl reqwest::dns::Resolve for PinnedResolver {
 mod tests {
     use std::time::Duration;
 
-    use reqwest::dns::Resolve as _;
-
     use super::*;
 
     #[tokio::test]
     async fn nothing_is_resolved_without_checked_addresses_for_that_very_name() {
         let addresses: Arc<[SocketAddr]> = Arc::new(["192.0.2.1:443".parse().unwrap()]);
         let pinned = Pinned { host: "a.example".into(), addresses, connect_within: Duration::from_secs(1) };
-        assert!(PinnedResolver.resolve("a.example".parse().unwrap()).await.is_err());
+        assert!(PinnedResolver.call("a.example".parse().unwrap()).await.is_err());
         PINNED
             .scope(pinned, async {
-                let found = PinnedResolver.resolve("a.example".parse().unwrap()).await.unwrap();
+                let found = PinnedResolver.call("a.example".parse().unwrap()).await.unwrap();
                 assert_eq!(found.collect::<Vec<_>>(), ["192.0.2.1:443".parse().unwrap()]);
-                assert!(PinnedResolver.resolve("b.example".parse().unwrap()).await.is_err());
+                assert!(PinnedResolver.call("b.example".parse().unwrap()).await.is_err());
             })
             .await;
     }

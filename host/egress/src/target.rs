@@ -13,6 +13,7 @@ use crate::limits::HttpLimits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     url: Url,
+    uri: Uri,
     origin: Origin,
     /// Whether its path is not to be shown: it holds a secret.
     hidden: bool,
@@ -33,14 +34,18 @@ impl Target {
             return Err(too_large());
         }
         let origin = Origin::of(&url).map_err(|error| EgressError::Request(error.to_string()))?;
-        if !hyper_agrees(&url, &origin) {
-            return Err(EgressError::Request("the URL can be read in two ways".to_owned()));
-        }
-        Ok(Self { url, origin, hidden: false })
+        let uri = hyper_agrees(&url, &origin)
+            .ok_or_else(|| EgressError::Request("the URL can be read in two ways".to_owned()))?;
+        Ok(Self { url, uri, origin, hidden: false })
     }
 
     pub(crate) fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// The URL as hyper reads it, which is [the same](hyper_agrees).
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -73,15 +78,17 @@ impl Target {
     }
 }
 
-/// Below reqwest, hyper reads the URL's text again, with a parser of its own, and dials what that one finds. It must find
+/// hyper reads the URL's text again, with a parser of its own, and dials what that one finds. It must find
 /// the same.
-fn hyper_agrees(url: &Url, origin: &Origin) -> bool {
-    let Ok(uri) = url.as_str().parse::<Uri>() else { return false };
-    uri.scheme_str() == Some(origin.scheme().as_str())
+fn hyper_agrees(url: &Url, origin: &Origin) -> Option<Uri> {
+    let uri = url.as_str().parse::<Uri>().ok()?;
+    let agrees = uri.scheme_str() == Some(origin.scheme().as_str())
         && uri.host().is_some()
         && uri.host() == url.host_str()
         && uri.port_u16().unwrap_or(origin.scheme().default_port()) == origin.port()
         && uri.path() == url.path()
+        && uri.query() == url.query();
+    agrees.then_some(uri)
 }
 
 #[cfg(test)]
@@ -168,7 +175,7 @@ mod tests {
         fn whatever_is_read_has_one_meaning(text in "https?://[ -~]{0,40}") {
             if let Ok(target) = parse(&text) {
                 prop_assert_eq!(&parse(target.url().as_str()).unwrap(), &target);
-                prop_assert!(hyper_agrees(target.url(), target.origin()));
+                prop_assert!(hyper_agrees(target.url(), target.origin()).is_some());
             }
         }
 

@@ -293,6 +293,7 @@ mod tests {
             decision: Decision::Denied,
             option: None,
             credential: false,
+            resent: 0,
             address: None,
             status: None,
             bytes: 7,

@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Server, Setup, budget, get};
 
@@ -65,14 +66,123 @@ async fn a_body_is_sent_as_it_is() {
     let setup = Setup::to(&[&server]);
     post(&setup, &server, None, Full::new(Bytes::from("whole"))).await.unwrap();
     post(&setup, &server, Some("6"), Pieces::of(&["one", "two"])).await.unwrap();
+    // Nobody said how long this one is; it is waited for, so that its length can be said.
     post(&setup, &server, None, Pieces::of(&["one", "two"])).await.unwrap();
-    post(&setup, &server, Some("0"), Pieces::of(&[])).await.unwrap();
-    let seen = server.seen();
-    assert!(seen[0].contains("content-length: 5\r\n") && seen[0].ends_with("\r\n\r\nwhole"), "{}", seen[0]);
-    assert!(seen[1].contains("content-length: 6\r\n") && seen[1].ends_with("\r\n\r\nonetwo"), "{}", seen[1]);
-    assert!(!seen[1].contains("transfer-encoding"), "{}", seen[1]);
-    assert!(seen[2].contains("transfer-encoding: chunked\r\n") && seen[2].ends_with("0\r\n\r\n"), "{}", seen[2]);
-    assert!(seen[3].contains("content-length: 0\r\n"), "{}", seen[3]);
+    for (seen, body) in server.seen().iter().zip(["whole", "onetwo", "onetwo"]) {
+        let length = format!("\r\ncontent-length: {}\r\n", body.len());
+        assert!(seen.contains(&length) && seen.ends_with(&format!("\r\n\r\n{body}")), "{seen}");
+        assert!(!seen.contains("transfer-encoding"), "{seen}");
+    }
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn what_has_no_body_says_so_where_servers_wait_for_one() {
+    // What a guest says, and what is sent: as browsers do for a body that is null, and one of no bytes.
+    for (method, said, sent) in [
+        ("POST", None, true),
+        ("PUT", None, true),
+        ("PATCH", None, false),
+        ("DELETE", None, false),
+        ("OPTIONS", None, false),
+        ("GET", None, false),
+        ("HEAD", None, false),
+        ("POST", Some("0"), true),
+        ("PATCH", Some("0"), true),
+        ("DELETE", Some("0"), true),
+        ("GET", Some("0"), false),
+        ("HEAD", Some("0"), false),
+    ] {
+        let server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+        let setup = Setup::to(&[&server]);
+        let client = setup.client();
+        for in_pieces in [false, true] {
+            let mut request = http::Request::builder().method(method).uri(server.origin());
+            if let Some(said) = said {
+                request = request.header("content-length", said);
+            }
+            let (call, options) = (budget(&client), RequestOptions::default());
+            if in_pieces {
+                client.send(request.body(Pieces::of(&[])).unwrap(), &call, options).await.unwrap();
+            } else {
+                client.send(request.body(Full::default()).unwrap(), &call, options).await.unwrap();
+            }
+        }
+        for seen in server.seen() {
+            assert_eq!(
+                seen.matches("\r\ncontent-length: 0\r\n").count(),
+                usize::from(sent),
+                "{method} {said:?}: {seen}"
+            );
+            assert!(!seen.contains("transfer-encoding") && seen.ends_with("\r\n\r\n"), "{method} {said:?}: {seen}");
+        }
+        assert_eq!(server.seen().len(), 2);
+    }
+}
+
+/// Pieces that come when the test sends them.
+struct Coming(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl Body for Coming {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_sent_as_it_comes() {
+    for said in [None, Some("6")] {
+        let (arrived, mut first) = tokio::sync::mpsc::channel(1);
+        let server = Server::raw(move |mut stream, seen| {
+            let arrived = arrived.clone();
+            async move {
+                let mut start = Vec::new();
+                while !start.windows(3).any(|bytes| bytes == b"one") {
+                    start.push(stream.read_u8().await.unwrap());
+                }
+                arrived.send(()).await.unwrap();
+                let mut rest = stream;
+                let mut bytes = start;
+                while !bytes.windows(3).any(|bytes| bytes == b"two") {
+                    bytes.push(rest.read_u8().await.unwrap());
+                }
+                seen.lock().unwrap().push(String::from_utf8(bytes).unwrap());
+                rest.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.unwrap();
+            }
+        })
+        .await;
+        let setup = Setup::to(&[&server]);
+        let (pieces, body) = tokio::sync::mpsc::channel(1);
+        pieces.send(Bytes::from("one")).await.unwrap();
+        let sending = post(&setup, &server, said, Coming(body));
+        let going_on = async {
+            // The end waits for the start to arrive: who waited for the end, would wait for ever.
+            first.recv().await.unwrap();
+            pieces.send(Bytes::from("two")).await.unwrap();
+            drop(pieces);
+        };
+        tokio::join!(async { sending.await.unwrap() }, going_on);
+        let seen = server.seen().remove(0);
+        assert_eq!(seen.contains("transfer-encoding: chunked\r\n"), said.is_none(), "{seen}");
+        assert_eq!(seen.contains("content-length: 6\r\n"), said.is_some(), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_of_unknown_length_is_a_stream() {
+    let server = Server::ok().await;
+    let mut setup = Setup::to(&[&server]);
+    setup.limits.request_body_bytes = 3_000_000;
+    const PIECE: &str = match std::str::from_utf8(&[b'x'; 400_000]) {
+        Ok(piece) => piece,
+        Err(_) => unreachable!(),
+    };
+    post(&setup, &server, None, Pieces::of(&[PIECE; 5])).await.unwrap();
+    let seen = server.seen().remove(0);
+    assert!(seen.contains("transfer-encoding: chunked\r\n") && seen.matches('x').count() >= 2_000_000);
 }
 
 #[tokio::test]
@@ -101,12 +211,55 @@ async fn a_body_must_be_as_long_as_its_header_says() {
     let setup = Setup::to(&[&server]);
     let error = post(&setup, &server, Some("4"), Full::new(Bytes::from("whole"))).await.unwrap_err();
     assert_eq!(error.to_string(), "the content-length header does not match the body");
-    let short = post(&setup, &server, Some("7"), Pieces::of(&["one", "two"])).await.unwrap_err();
-    assert!(matches!(short, EgressError::RequestBody(_)), "{short}");
-    let _ = post(&setup, &server, Some("4"), Pieces::of(&["one", "two"])).await;
-    // Whatever arrived of the last one, no byte followed that a server could take for the next request.
-    assert!(server.seen().iter().all(|seen| !seen.contains("onetwo")), "{:?}", server.seen());
+    for said in ["0", "3", "4", "7", "1000000"] {
+        let error = post(&setup, &server, Some(said), Pieces::of(&["one", "two"])).await.unwrap_err();
+        assert_eq!(error.to_string(), "the request's body failed: it is not as long as its content-length header says");
+    }
+    assert_eq!(server.connections(), 0);
     attempt.ended("Request, RequestBody");
+}
+
+#[tokio::test]
+async fn a_stream_that_lies_about_its_length_ends_its_connection_before_another_request() {
+    let attempt = Attempt::begin("headers", "a stream of which a part is to be read as the next request");
+    // Reads the first request's head, and then all that comes over the connection.
+    let server = Server::raw(|mut stream, seen| async move {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        seen.lock().unwrap().push(String::from_utf8(bytes).unwrap());
+    })
+    .await;
+    let setup = Setup::to(&[&server]);
+    let client = setup.client();
+    const NEXT: &str = "GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n";
+    for (connection, (said, more)) in [("3", NEXT), ("50", "two")].into_iter().enumerate() {
+        let (pieces, body) = tokio::sync::mpsc::channel(1);
+        pieces.send(Bytes::from("one")).await.unwrap();
+        let request = http::Request::post(server.origin()).header("content-length", said).body(Coming(body)).unwrap();
+        let sending = client.send(request, &budget(&client), RequestOptions::default());
+        let going_on = async {
+            // Until the gate has taken it for a stream.
+            while server.connections() == connection {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            let _ = pieces.send(Bytes::from(more)).await;
+            drop(pieces);
+        };
+        let (sent, ()) = tokio::join!(sending, going_on);
+        assert!(sent.is_err());
+    }
+    // Other requests come over other connections.
+    let _ = client
+        .send(
+            crate::support::request("GET", &server.origin(), &[]),
+            &budget(&client),
+            RequestOptions { first_byte: Some(std::time::Duration::from_millis(100)), ..RequestOptions::default() },
+        )
+        .await;
+    assert_eq!(server.connections(), 3);
+    let seen = server.seen();
+    assert!(seen.iter().all(|seen| !seen.contains("smuggled") && !seen.contains("onetwo")), "{seen:?}");
+    attempt.ended("RequestBody, and the connection with it");
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ mod tests {
             decision,
             option: Some(format!("--allow-charm-http https://{host}/")),
             credential: false,
+            resent: 0,
             address: None,
             status: None,
             bytes: 3,
