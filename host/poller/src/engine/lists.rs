@@ -58,7 +58,8 @@ impl Engine {
         let now = Instant::now();
         let group = &mut self.groups[id as usize];
         let pause = group.health.list_answered(now);
-        let had_list = group.list.is_usable(now) && pause.is_none();
+        let is_stale = std::mem::take(&mut group.is_stale);
+        let had_list = group.list.is_usable(now) && pause.is_none() && !is_stale;
         let change = group.list.succeed(now);
         let call = group.list.begun();
         let mut due: Vec<(i64, Slot)> = Vec::new();

@@ -29,6 +29,7 @@ use crate::{
 mod faults;
 mod lists;
 mod registrations;
+mod stalls;
 mod times;
 mod turns;
 
@@ -59,6 +60,10 @@ pub(crate) struct Engine {
     /// How often registrations were read.
     readings: u32,
     started_polls: u64,
+    /// Since when all places for polls are taken, others wait for one, and none has ended.
+    full_since: Option<Instant>,
+    /// How long it took to spread all charms.
+    spread_cost: Duration,
     /// When a poll was last logged that failed because something did not answer.
     unavailable_logged: Option<Instant>,
     /// Integrations without component that were told of.
@@ -90,6 +95,8 @@ struct Group {
     /// How often its component was replaced.
     replaced: u32,
     left_out: u64,
+    /// Whether its next list is the first after a stall.
+    is_stale: bool,
     /// Whether the last list named charms that are not registered.
     named_unregistered: bool,
 }
@@ -112,6 +119,7 @@ impl Engine {
             fetching: false,
             replaced: 0,
             left_out: 0,
+            is_stale: false,
             named_unregistered: false,
         };
         for integration in integrations {
@@ -139,6 +147,8 @@ impl Engine {
             chores: JoinSet::new(),
             readings: 0,
             started_polls: 0,
+            full_since: None,
+            spread_cost: Duration::ZERO,
             unavailable_logged: None,
             without_component: HashSet::new(),
             summary: Summary::default(),
@@ -241,6 +251,7 @@ impl Engine {
         if self.link != Link::Up {
             return;
         }
+        self.notice_stall();
         let now = self.elapsed();
         while let Some(slots) = self.wheel.expire(now) {
             for slot in slots {
@@ -249,6 +260,7 @@ impl Engine {
         }
         self.begin_fetches();
         self.start_polls();
+        self.note_full();
         self.options.gauges.set(self.ready.running(), self.ready.queued(), self.table.len());
     }
 
@@ -354,7 +366,7 @@ impl Engine {
         if let Link::Down(since) = std::mem::replace(&mut self.link, Link::Up) {
             let seconds = since.elapsed().as_secs();
             info!(target: "poller", "The charm runtime answers again after {seconds} s; polling goes on");
-            self.spread_all();
+            self.spread_all(since.elapsed());
         }
     }
 }

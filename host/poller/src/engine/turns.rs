@@ -79,6 +79,7 @@ impl Engine {
         entry.phase = Phase::Idle;
         let lane = entry.lane;
         self.ready.release(lane);
+        self.note_progress();
         self.summary.add(&turn);
         if turn.runtime_failed && self.link == Link::Up {
             self.link = Link::Suspected;
@@ -255,6 +256,6 @@ impl Engine {
 }
 
 /// How many polls fell into the time that one is late.
-fn missed(late: Duration, interval: Duration) -> u64 {
+pub(super) fn missed(late: Duration, interval: Duration) -> u64 {
     u64::try_from(late.as_millis() / interval.as_millis().max(1)).unwrap_or(u64::MAX)
 }
