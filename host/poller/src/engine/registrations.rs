@@ -80,8 +80,11 @@ impl Engine {
 
     fn place_added(&mut self, group: GroupId, added: Vec<(i64, Slot)>, at_start: bool) {
         if at_start && self.groups[group as usize].component.is_some() {
-            // They get their times when the first list is there; their due times are kept for that.
-            for (due, slot) in added {
+            // They get their times when the first list is there; their due times are kept for that. Those that are owed a poll wait for none.
+            let is_owed = |slot: Slot| self.table.get(slot).is_some_and(|entry| entry.owed);
+            let (owed, others): (Vec<_>, Vec<_>) = added.into_iter().partition(|(_, slot)| is_owed(*slot));
+            self.place(group, owed);
+            for (due, slot) in others {
                 if let Some(entry) = self.table.get_mut(slot) {
                     entry.phase = Phase::LeftOut;
                     entry.due = due;
@@ -106,7 +109,14 @@ impl Engine {
             entry.due = due;
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
+            entry.owed = stored.as_ref().is_some_and(|stored| is_owed(stored, registration));
+            entry.owed_stored = stored.as_ref().is_some_and(|stored| !stored.owed_since.is_never());
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
+        }
+        self.latest_start = self.latest_start.max(registration.last_run);
+        if let Some(stored) = &stored {
+            let written = &mut self.groups[group as usize].owed_written;
+            *written = stored.owed_since.max(*written);
         }
         let by_loop = registration.is_disabled_by_failures();
         let stored_as = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
@@ -333,6 +343,13 @@ impl Engine {
 /// Whether what was remembered of a charm is from after the last change of its registration.
 fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
     stored.is_some_and(|stored| stored.updated_at == registration.updated_at)
+}
+
+/// Whether it was owed a poll, and has had none since that succeeded.
+fn is_owed(stored: &PollState, registration: &Registration) -> bool {
+    let settled =
+        registration.last_outcome == Some(OutcomeKind::Success) && registration.last_run >= stored.owed_since;
+    !stored.owed_since.is_never() && !settled
 }
 
 /// Whether what came after it was not written before the process ended, so that its failures count no more: the registration has

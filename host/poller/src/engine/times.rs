@@ -94,9 +94,16 @@ impl Engine {
         let Some(entry) = self.table.get(slot) else { return };
         let failures = entry.failures - entry.faults;
         let (charm, disabled_at, updated_at) = (self.table.charm(entry), entry.disabled_at, entry.updated_at);
-        self.outbox.save(PollState { charm, next_due: self.wall_time(entry.due), failures, disabled_at, updated_at });
+        // A success that begins later settles it, by whatever clock the newest poll was noted.
+        let owed_since =
+            if entry.owed { self.options.clock.now().max(UnixMillis(self.latest_start.0 + 1)) } else { UnixMillis::NEVER };
+        let next_due = self.wall_time(entry.due);
+        self.outbox.save(PollState { charm, next_due, failures, disabled_at, updated_at, owed_since });
         if let Some(entry) = self.table.get_mut(slot) {
             entry.plain = failures == 0 && disabled_at.is_never();
+            entry.owed_stored = entry.owed;
+            let written = &mut self.groups[entry.group as usize].owed_written;
+            *written = owed_since.max(*written);
         }
     }
 
@@ -104,11 +111,21 @@ impl Engine {
     pub(super) fn save_news(&mut self, slot: Slot, turn: &Turn) {
         let says_nothing = |entry: &Entry| {
             let unharmed = entry.failures == entry.faults && entry.disabled_at.is_never();
+            // That it is owed a poll is settled by one that began since it was written.
+            let settled = !entry.owed && turn.started_at >= self.groups[entry.group as usize].owed_written;
             // By a clock that was set back, a poll may be older than the registration.
-            entry.plain && unharmed && entry.updated_at <= turn.started_at
+            entry.plain && unharmed && entry.updated_at <= turn.started_at && (settled || !entry.owed_stored)
         };
         if !(turn.noted && self.runtime.shares_clock() && self.table.get(slot).is_some_and(says_nothing)) {
             self.save(slot);
+        }
+    }
+
+    /// A poll has ended, with a success or not.
+    pub(super) fn note_owed(&mut self, slot: Slot, turn: &Turn) {
+        self.latest_start = self.latest_start.max(turn.started_at);
+        if let Some(entry) = self.table.get_mut(slot).filter(|_| turn.outcome.is_success()) {
+            entry.settle_owed();
         }
     }
 

@@ -88,6 +88,7 @@ impl Engine {
         let Some(entry) = self.table.get(slot) else { return };
         let (charm, integration) = (self.table.charm(entry), self.table.integration(entry).clone());
         let goes_on = entry.is_active();
+        self.note_owed(slot, &turn);
         let (failures, next) = self.judge(slot, &turn);
         let disabled = goes_on && next == Next::Disable;
         self.order_next(slot, &turn, next);

@@ -7,6 +7,7 @@ mod failures;
 mod fairness;
 mod health;
 mod lists;
+mod owed;
 mod restarts;
 mod rhythm;
 mod stalls;
