@@ -37,6 +37,7 @@ mod readme;
 mod reloading;
 mod runtime;
 mod shell;
+mod stalls;
 mod status;
 mod strangers;
 mod tenants;

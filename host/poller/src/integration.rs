@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bg_identity::IntegrationId;
 
-use crate::{Charm, CharmRef, OutcomeKind};
+use crate::{Charm, CharmRef, OutcomeKind, StateError};
 
 /// Why a call of an integration came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,21 @@ pub trait Integration: Send + Sync {
 
     /// The charms worth a poll now, as the integration answered: well-formed, at most 100,000, but not yet checked against
     /// its registrations.
+    ///
+    /// What it writes to its state meanwhile is not kept yet: see [`keep_state`](Self::keep_state).
     async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError>;
+
+    /// Whether the last `fetch_charms` that answered has written something to its state.
+    fn has_unkept_state(&self) -> bool {
+        false
+    }
+
+    /// Keeps what the last `fetch_charms` that answered has written to its state. Called when the loop has written down that all charms
+    /// that it named are owed a poll: otherwise an integration could remember for ever that it has told of a change that no charm was
+    /// polled for. What is not kept when `fetch_charms` is called again is dropped.
+    async fn keep_state(&self) -> Result<(), StateError> {
+        Ok(())
+    }
 
     /// Whether a charm is fit to be polled.
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError>;

@@ -46,5 +46,7 @@ pub use runtime::{Charm, CharmRuntime, Lookup, RuntimeError};
 pub use service::{PollRequest, Poller, PollerError, Replacement};
 pub use state::RegistrationState;
 pub use stats::Summary;
-pub use store::{Counters, IntegrationState, PollState, PollStore, Run, StateError, StoreError};
+pub use store::{
+    Counters, IntegrationState, PollState, PollStore, Run, StateChanges, StateError, StateLimits, StoreError,
+};
 pub use token::TokenLife;

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -31,12 +31,16 @@ pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
     filled: Notify,
     closing: CancellationToken,
+    /// How many poll states are written of all that were to be; see [`Waiting::saved`].
+    written: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct Waiting {
     states: HashMap<CharmRef, PollState>,
     forget: HashSet<CharmRef>,
+    /// How many states were to be written since the start.
+    saved: u64,
     runs: Vec<Run>,
     lost_runs: u64,
 }
@@ -50,7 +54,7 @@ impl Waiting {
 impl Outbox {
     pub(crate) fn new(store: Arc<dyn PollStore>, runtime: Arc<dyn CharmRuntime>) -> Self {
         let closing = CancellationToken::new();
-        Self { store, runtime, waiting: Mutex::default(), filled: Notify::new(), closing }
+        Self { store, runtime, waiting: Mutex::default(), filled: Notify::new(), closing, written: watch::Sender::new(0) }
     }
 
     /// Keeps the state of a charm.
@@ -58,7 +62,16 @@ impl Outbox {
         let mut waiting = self.lock();
         waiting.forget.remove(&state.charm);
         waiting.states.insert(state.charm.clone(), state);
+        waiting.saved += 1;
         self.filled.notify_one();
+    }
+
+    /// Waits until all states that were to be written by now are written; false if they could not be within 30 s.
+    pub(crate) async fn flushed(&self) -> bool {
+        let saved = self.lock().saved;
+        let mut written = self.written.subscribe();
+        let written = written.wait_for(|written| *written >= saved);
+        timeout(WRITE_LIMIT, written).await.is_ok_and(|written| written.is_ok())
     }
 
     /// Forgets a charm.
@@ -138,7 +151,7 @@ impl Outbox {
 
     async fn write_states(&self) -> Result<(), StoreError> {
         loop {
-            let (forget, states) = {
+            let (forget, states, saved) = {
                 let mut waiting = self.lock();
                 let forget: Vec<CharmRef> = waiting.forget.iter().take(GROUP).cloned().collect();
                 let keys: Vec<CharmRef> = waiting.states.keys().take(GROUP).cloned().collect();
@@ -146,9 +159,10 @@ impl Outbox {
                     waiting.forget.remove(charm);
                 }
                 let states: Vec<PollState> = keys.iter().filter_map(|charm| waiting.states.remove(charm)).collect();
-                (forget, states)
+                (forget, states, waiting.saved)
             };
             if forget.is_empty() && states.is_empty() {
+                self.written.send_replace(saved);
                 return Ok(());
             }
             let write = async {

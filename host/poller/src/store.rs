@@ -1,5 +1,6 @@
 //! What survives a restart of the poll loop, and of integrations.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +27,10 @@ pub struct PollState {
     /// The change of its registration that the loop knew of. One with another time, even an earlier one, is news: the wall clock
     /// that it goes by may be set back.
     pub updated_at: UnixMillis,
+    /// Since when it is owed a poll: its integration has named it, and no poll has succeeded yet. One that the runtime notes as begun at
+    /// this time or later, and as a success, settles that as well. Never, if it is owed none.
+    #[serde(default)]
+    pub owed_since: UnixMillis,
 }
 
 /// One finished poll.
@@ -113,7 +118,49 @@ pub enum StateError {
     Unavailable(String),
 }
 
-/// The small durable key-value store of each integration. Limits: 1,000 keys of 256 bytes, 64 KiB a value, 1 MiB in all.
+/// How much one integration may keep. As the contract with guests has them (`wit/integration.wit`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateLimits;
+
+impl StateLimits {
+    /// How many keys.
+    pub const KEYS: usize = 1_000;
+    /// Bytes of a key.
+    pub const KEY: usize = 256;
+    /// Bytes of a value.
+    pub const VALUE: usize = 64 * 1024;
+    /// Bytes of all keys and values together.
+    pub const TOTAL: usize = 1024 * 1024;
+
+    /// Whether a key and its value are small enough, each for itself.
+    pub fn check_one(key: &str, value: &[u8]) -> Result<(), StateError> {
+        if key.len() > Self::KEY {
+            return Err(StateError::TooLarge(format!("the key has {} bytes, and may have {}", key.len(), Self::KEY)));
+        }
+        if value.len() > Self::VALUE {
+            let len = value.len();
+            return Err(StateError::TooLarge(format!("the value has {len} bytes, and may have {}", Self::VALUE)));
+        }
+        Ok(())
+    }
+
+    /// Whether so many keys, which take so many bytes with their values, are not too many.
+    pub fn check_all(keys: usize, bytes: usize) -> Result<(), StateError> {
+        if keys > Self::KEYS {
+            return Err(StateError::TooLarge(format!("there may be at most {} keys", Self::KEYS)));
+        }
+        if bytes > Self::TOTAL {
+            let text = format!("keys and values would take {bytes} bytes, and may take {} in all", Self::TOTAL);
+            return Err(StateError::TooLarge(text));
+        }
+        Ok(())
+    }
+}
+
+/// Keys with their new values; none removes the key.
+pub type StateChanges = BTreeMap<String, Option<Vec<u8>>>;
+
+/// The small durable key-value store of each integration, within the limits of [`StateLimits`].
 #[async_trait]
 pub trait IntegrationState: Send + Sync {
     /// The value of `key`.
@@ -127,4 +174,10 @@ pub trait IntegrationState: Send + Sync {
 
     /// All keys, sorted.
     async fn keys(&self, integration: &IntegrationId) -> Result<Vec<String>, StateError>;
+
+    /// All keys, each with the size of its value in bytes.
+    async fn sizes(&self, integration: &IntegrationId) -> Result<BTreeMap<String, usize>, StateError>;
+
+    /// Sets these keys, and removes those that have no value; all or none.
+    async fn apply(&self, integration: &IntegrationId, changes: &StateChanges) -> Result<(), StateError>;
 }

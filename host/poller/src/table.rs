@@ -84,6 +84,10 @@ pub(crate) struct Entry {
     pub(crate) plain: bool,
     /// Whether it is to be polled at once, since it was registered or enabled after its last poll.
     pub(crate) wanted: bool,
+    /// Whether it is owed a poll: its integration has named it, and no poll has succeeded since.
+    pub(crate) owed: bool,
+    /// Whether that is what is written of it.
+    pub(crate) owed_stored: bool,
     /// Failed polls in a row.
     pub(crate) failures: u32,
     /// How many of them are failures of its integration's component. They are not remembered across restarts.
@@ -108,6 +112,11 @@ impl Entry {
     /// Whether it is to be polled at all.
     pub(crate) fn is_active(&self) -> bool {
         self.enabled && self.disabled_at.is_never() && !self.removed
+    }
+
+    /// A poll of it has succeeded: that was what it was owed, unless it was named meanwhile.
+    pub(crate) fn settle_owed(&mut self) {
+        self.owed &= self.named > self.served;
     }
 
     pub(crate) fn space(&self) -> SpaceId {
@@ -197,6 +206,8 @@ impl Table {
             removed: false,
             plain: true,
             wanted: false,
+            owed: false,
+            owed_stored: false,
             failures: 0,
             faults: 0,
             asks_ms: 0,

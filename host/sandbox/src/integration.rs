@@ -1,19 +1,22 @@
 //! Integrations that are components.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_egress::GateClient;
 use bg_identity::{IntegrationId, SpaceReader};
 use bg_manifest::Manifest;
-use bg_poller::{Charm, CharmRef, CharmRuntime, Integration, IntegrationError, IntegrationState, OutcomeKind};
+use bg_poller::{
+    Charm, CharmRef, CharmRuntime, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges, StateError,
+};
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use crate::bindings::integration::{self as contract, values};
 use crate::call::{Call, Function};
+use crate::draft::Draft;
 use crate::failure::{CallFailure, GuestError};
 use crate::host::log::Scope;
 use crate::host::{self, CallState, IntegrationWorld, OpenCharm, Surroundings};
@@ -47,6 +50,8 @@ pub struct IntegrationComponent {
     state: Arc<dyn IntegrationState>,
     http: GateClient,
     share: Share,
+    /// What the last `fetch-charms` that answered has written to its state, and is not kept yet.
+    unkept: Mutex<StateChanges>,
 }
 
 impl IntegrationComponent {
@@ -62,7 +67,7 @@ impl IntegrationComponent {
         config.extend(configured);
         let registrations = Arc::new(Registrations::new(id.clone(), runtime.clone()));
         let (sandbox, config, share) = (sandbox.clone(), Arc::new(config), Share::new());
-        Ok(Self { id, sandbox, pre, config, runtime, registrations, state, http, share })
+        Ok(Self { id, sandbox, pre, config, runtime, registrations, state, http, share, unkept: Mutex::default() })
     }
 
     async fn begin(
@@ -70,6 +75,7 @@ impl IntegrationComponent {
         name: &'static str,
         time: Duration,
         charm: Option<&CharmRef>,
+        draft: Option<Draft>,
     ) -> Result<Call<IntegrationWorld>, CallFailure> {
         let function = Function { name, time, memory: self.sandbox.limits().integration_memory };
         let around = Surroundings {
@@ -82,10 +88,15 @@ impl IntegrationComponent {
             id: self.id.clone(),
             runtime: self.runtime.clone(),
             state: self.state.clone(),
+            draft,
             registrations: self.registrations.clone(),
             registered: None,
         };
         Call::begin(&self.sandbox, function, around, world).await
+    }
+
+    fn unkept(&self) -> MutexGuard<'_, StateChanges> {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the references that are well-formed, each once, and says how many are not.
@@ -123,7 +134,7 @@ impl Integration for IntegrationComponent {
     }
 
     async fn initialize(&self) -> Result<(), IntegrationError> {
-        let call = self.begin("initialize", self.sandbox.limits().initialize_time, None).await?;
+        let call = self.begin("initialize", self.sandbox.limits().initialize_time, None, None).await?;
         let pre = self.pre.clone();
         let work = |mut store| async move {
             let end = async {
@@ -138,7 +149,8 @@ impl Integration for IntegrationComponent {
     }
 
     async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError> {
-        let call = self.begin("fetch-charms", self.sandbox.limits().fetch_charms_time, None).await?;
+        self.unkept().clear();
+        let call = self.begin("fetch-charms", self.sandbox.limits().fetch_charms_time, None, Some(Draft::default())).await?;
         let pre = self.pre.clone();
         let work = |mut store| async move {
             let end = async {
@@ -148,13 +160,24 @@ impl Integration for IntegrationComponent {
             let end = end.await;
             (store, end)
         };
-        let (answered, _) = call.run(&self.share, work).await?;
-        self.accept(&answered)
+        let (answered, state) = call.run(&self.share, work).await?;
+        let charms = self.accept(&answered)?;
+        *self.unkept() = state.world.draft.map(Draft::into_changes).unwrap_or_default();
+        Ok(charms)
+    }
+
+    fn has_unkept_state(&self) -> bool {
+        !self.unkept().is_empty()
+    }
+
+    async fn keep_state(&self) -> Result<(), StateError> {
+        let changes = std::mem::take(&mut *self.unkept());
+        self.state.apply(&self.id, &changes).await
     }
 
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
         let time = self.sandbox.limits().is_valid_charm_time;
-        let call = self.begin("is-valid-charm", time, Some(charm.charm_ref())).await?;
+        let call = self.begin("is-valid-charm", time, Some(charm.charm_ref()), None).await?;
         let pre = self.pre.clone();
         let work = |mut store: Store<CallState<IntegrationWorld>>| async move {
             let end = async {

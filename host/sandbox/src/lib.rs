@@ -11,6 +11,7 @@ mod cells;
 mod charm;
 mod child;
 mod credentials;
+mod draft;
 mod engine;
 mod failure;
 #[doc(hidden)]

@@ -40,6 +40,7 @@ async fn only_the_operator_reports_a_poll_loop() {
         failures: 3,
         disabled_at: UnixMillis(0),
         updated_at: UnixMillis(1),
+        owed_since: UnixMillis(6),
     };
     let elsewhere = PollState { charm: unknown_charm(), ..failing.clone() };
     let report =

@@ -39,14 +39,24 @@ fn failed(error: RuntimeError) -> StoreError {
 /// Keeps these states.
 pub(crate) fn save(tx: &Transaction<'_>, states: &[PollState]) -> Result<(), Failure> {
     let mut statement = tx.prepare_cached(
-        "INSERT INTO poll_states (space, charm, next_due, failures, disabled_at, updated_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (space, charm) DO UPDATE SET next_due = excluded.next_due, \
-         failures = excluded.failures, disabled_at = excluded.disabled_at, updated_at = excluded.updated_at",
+        "INSERT INTO poll_states (space, charm, next_due, failures, disabled_at, updated_at, owed_since) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (space, charm) DO UPDATE SET next_due = excluded.next_due, \
+         failures = excluded.failures, disabled_at = excluded.disabled_at, updated_at = excluded.updated_at, \
+         owed_since = excluded.owed_since",
     )?;
     for state in states {
         let CharmRef { space, charm } = &state.charm;
-        let [next_due, disabled_at, updated_at] = [state.next_due, state.disabled_at, state.updated_at].map(|at| at.0);
-        statement.execute((space.as_str(), charm.as_str(), next_due, state.failures, disabled_at, updated_at))?;
+        let times = [state.next_due, state.disabled_at, state.updated_at, state.owed_since];
+        let [next_due, disabled_at, updated_at, owed_since] = times.map(|at| at.0);
+        statement.execute((
+            space.as_str(),
+            charm.as_str(),
+            next_due,
+            state.failures,
+            disabled_at,
+            updated_at,
+            owed_since,
+        ))?;
     }
     Ok(())
 }
@@ -64,8 +74,9 @@ pub(crate) fn forget(tx: &Transaction<'_>, charms: &[CharmRef]) -> Result<(), Fa
 impl PollStore for SqlitePollStore {
     async fn load(&self) -> Result<Vec<PollState>, StoreError> {
         let states = self.database.read(|tx| {
-            let mut statement =
-                tx.prepare_cached("SELECT space, charm, next_due, failures, disabled_at, updated_at FROM poll_states")?;
+            let mut statement = tx.prepare_cached(
+                "SELECT space, charm, next_due, failures, disabled_at, updated_at, owed_since FROM poll_states",
+            )?;
             let mut rows = statement.query([])?;
             let (mut states, mut spaces) = (Vec::new(), SpaceReader::default());
             while let Some(row) = rows.next()? {
@@ -75,6 +86,7 @@ impl PollStore for SqlitePollStore {
                     failures: row.get(3)?,
                     disabled_at: UnixMillis(row.get(4)?),
                     updated_at: UnixMillis(row.get(5)?),
+                    owed_since: UnixMillis(row.get(6)?),
                 });
             }
             Ok::<_, Failure>(states)
@@ -115,6 +127,7 @@ mod tests {
             failures,
             disabled_at: UnixMillis(u64::from(failures)),
             updated_at: UnixMillis(7),
+            owed_since: UnixMillis(8 + u64::from(failures)),
         }
     }
 

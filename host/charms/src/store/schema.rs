@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Code(reseal),
     Migration::Code(tell_links_from_data),
     Migration::Sql(TENANTS),
+    Migration::Sql(OWED),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.
@@ -163,6 +164,14 @@ DROP INDEX registrations_by_integration;
 
 /// For looking through registrations by their charms' names: these lie behind the programs in their rows.
 const V4: &str = "CREATE INDEX charms_named ON charms (space, id, name);";
+
+/// Since when a charm is owed a poll; and when the last poll of a registration that succeeded started, which is looked up in the history once.
+const OWED: &str = "
+ALTER TABLE poll_states ADD COLUMN owed_since INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registrations ADD COLUMN last_success INTEGER NOT NULL DEFAULT 0;
+UPDATE registrations SET last_success = coalesce(
+    (SELECT max(started_at) FROM runs WHERE runs.charm = registrations.charm AND kind = 'Success'), 0);
+";
 
 /// Who keeps how much. `holdings` has what the charms of each space take: the bytes of their programs, cells, logs and runs, and 64 for each
 /// row. Triggers count, so that no statement can forget to, in the transaction that changes something; of documents they read the lengths only.

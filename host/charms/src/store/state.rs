@@ -1,18 +1,13 @@
 //! The small key-value store of each integration.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bg_identity::IntegrationId;
-use bg_poller::{IntegrationState, RuntimeError, StateError};
-use rusqlite::OptionalExtension;
+use bg_poller::{IntegrationState, RuntimeError, StateChanges, StateError, StateLimits};
+use rusqlite::{OptionalExtension, Transaction};
 
-use super::{SqlitePollStore, Touch};
-
-// As the contract with guests has them (`wit/integration.wit`).
-const MAX_KEYS: u64 = 1_000;
-const MAX_KEY_BYTES: usize = 256;
-const MAX_VALUE_BYTES: usize = 64 * 1024;
-/// Of an integration's keys and values together.
-const MAX_TOTAL_BYTES: u64 = 1024 * 1024;
+use super::{Failure, SqlitePollStore, Touch};
 
 fn failed(error: RuntimeError) -> StateError {
     match error {
@@ -22,15 +17,31 @@ fn failed(error: RuntimeError) -> StateError {
     }
 }
 
-fn check_sizes(key: &str, value: &[u8]) -> Result<(), StateError> {
-    if key.len() > MAX_KEY_BYTES {
-        return Err(StateError::TooLarge(format!("the key has {} bytes, and may have {MAX_KEY_BYTES}", key.len())));
-    }
-    if value.len() > MAX_VALUE_BYTES {
-        let len = value.len();
-        return Err(StateError::TooLarge(format!("the value has {len} bytes, and may have {MAX_VALUE_BYTES}")));
-    }
+/// Sets a key, or removes it.
+fn write(tx: &Transaction<'_>, integration: &str, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
+    match value {
+        Some(value) => tx
+            .prepare_cached(
+                "INSERT INTO integration_state (integration, key, value) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (integration, key) DO UPDATE SET value = excluded.value",
+            )?
+            .execute((integration, key, value))?,
+        None => tx
+            .prepare_cached("DELETE FROM integration_state WHERE integration = ?1 AND key = ?2")?
+            .execute((integration, key))?,
+    };
     Ok(())
+}
+
+/// An error rolls back what was written.
+fn check(tx: &Transaction<'_>, integration: &str) -> Result<(), Failure> {
+    let (keys, bytes) = tx
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(length(CAST(key AS BLOB)) + length(value)), 0) FROM integration_state \
+             WHERE integration = ?1",
+        )?
+        .query_row([integration], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    StateLimits::check_all(keys, bytes).map_err(|error| RuntimeError::Invalid(error.to_string()).into())
 }
 
 #[async_trait]
@@ -46,42 +57,11 @@ impl IntegrationState for SqlitePollStore {
     }
 
     async fn set(&self, integration: &IntegrationId, key: &str, value: &[u8]) -> Result<(), StateError> {
-        check_sizes(key, value)?;
-        let (integration, key, value) = (integration.clone(), key.to_owned(), value.to_owned());
-        let set = self.database.write_touching(Touch::None, move |tx| {
-            tx.prepare_cached(
-                "INSERT INTO integration_state (integration, key, value) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (integration, key) DO UPDATE SET value = excluded.value",
-            )?
-            .execute((integration.as_str(), key, value))?;
-            let (keys, bytes): (u64, u64) = tx
-                .prepare_cached(
-                    "SELECT count(*), coalesce(sum(length(CAST(key AS BLOB)) + length(value)), 0) FROM integration_state \
-                     WHERE integration = ?1",
-                )?
-                .query_row([integration.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            // An error rolls the insertion back.
-            if keys > MAX_KEYS {
-                return Err(RuntimeError::Invalid(format!("there may be at most {MAX_KEYS} keys")).into());
-            }
-            if bytes > MAX_TOTAL_BYTES {
-                let text = format!("keys and values would take {bytes} bytes, and may take {MAX_TOTAL_BYTES} in all");
-                return Err(RuntimeError::Invalid(text).into());
-            }
-            Ok(())
-        });
-        set.await.map_err(failed)
+        self.apply(integration, &[(key.to_owned(), Some(value.to_owned()))].into()).await
     }
 
     async fn delete(&self, integration: &IntegrationId, key: &str) -> Result<(), StateError> {
-        let (integration, key) = (integration.clone(), key.to_owned());
-        let deleted = self.database.write_touching(Touch::None, move |tx| {
-            let mut statement =
-                tx.prepare_cached("DELETE FROM integration_state WHERE integration = ?1 AND key = ?2")?;
-            statement.execute((integration.as_str(), key))?;
-            Ok(())
-        });
-        deleted.await.map_err(failed)
+        self.apply(integration, &[(key.to_owned(), None)].into()).await
     }
 
     async fn keys(&self, integration: &IntegrationId) -> Result<Vec<String>, StateError> {
@@ -93,6 +73,33 @@ impl IntegrationState for SqlitePollStore {
             Ok(keys.collect::<Result<_, _>>()?)
         });
         keys.await.map_err(failed)
+    }
+
+    async fn sizes(&self, integration: &IntegrationId) -> Result<BTreeMap<String, usize>, StateError> {
+        let integration = integration.clone();
+        let sizes = self.database.read(move |tx| {
+            let mut statement =
+                tx.prepare_cached("SELECT key, length(value) FROM integration_state WHERE integration = ?1")?;
+            let sizes = statement.query_map([integration.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(sizes.collect::<Result<_, _>>()?)
+        });
+        sizes.await.map_err(failed)
+    }
+
+    async fn apply(&self, integration: &IntegrationId, changes: &StateChanges) -> Result<(), StateError> {
+        for (key, value) in changes {
+            if let Some(value) = value {
+                StateLimits::check_one(key, value)?;
+            }
+        }
+        let (integration, changes) = (integration.clone(), changes.clone());
+        let applied = self.database.write_touching(Touch::None, move |tx| {
+            for (key, value) in &changes {
+                write(tx, integration.as_str(), key, value.as_deref())?;
+            }
+            check(tx, integration.as_str())
+        });
+        applied.await.map_err(failed)
     }
 }
 

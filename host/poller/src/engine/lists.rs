@@ -12,7 +12,7 @@ use crate::guard::guarded;
 use crate::membership::{Change, LIST_LIFE};
 use crate::report::one_line;
 use crate::table::{Entry, GroupId, Phase, Slot};
-use crate::{CharmRef, IntegrationError, OutcomeKind, Standing, policy};
+use crate::{CharmRef, IntegrationError, OutcomeKind, Standing, StateError, policy};
 
 /// An integration's own limit is 5 s. This is for one that does not keep to it.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -49,8 +49,51 @@ impl Engine {
             return;
         }
         match answer {
-            Ok(charms) => self.named(id, &charms),
+            Ok(charms) => {
+                self.named(id, &charms);
+                self.keep_state(id, &charms);
+            }
             Err(error) => self.fetch_failed(id, &error),
+        }
+    }
+
+    /// What a component has written to its state may say that it has told of a change. It is kept once it is written down that the charms
+    /// it named are owed a poll; until then the component is not asked again.
+    fn keep_state(&mut self, id: GroupId, charms: &[CharmRef]) {
+        let component = self.groups[id as usize].component.clone();
+        let Some(component) = component.filter(|component| component.has_unkept_state()) else { return };
+        for charm in charms {
+            let slot = self.table.slot(charm);
+            if let Some(slot) = slot.filter(|slot| self.table.get(*slot).is_some_and(|entry| entry.group == id)) {
+                self.save(slot);
+            }
+        }
+        self.groups[id as usize].fetching = true;
+        let outbox = Arc::clone(&self.outbox);
+        self.keeping.spawn(async move {
+            let unwritten = || StateError::Unavailable("the poll state cannot be written".to_owned());
+            let kept = if outbox.flushed().await {
+                let answer = guarded(component.keep_state(), FETCH_LIMIT).await;
+                answer.unwrap_or_else(|problem| Err(StateError::Unavailable(problem)))
+            } else {
+                Err(unwritten())
+            };
+            (id, kept)
+        });
+    }
+
+    pub(super) fn kept(&mut self, kept: Result<(GroupId, Result<(), StateError>), JoinError>) {
+        // A call that panics is answered as an error, and none is cancelled before the end.
+        let Ok((id, kept)) = kept else { return };
+        let group = &mut self.groups[id as usize];
+        group.fetching = false;
+        if let (Err(error), Some(component)) = (kept, &group.component) {
+            let integration = component.id();
+            warn!(
+                target: "poller", %integration,
+                "The integration {integration} goes on with the state from before its last fetch-charms, and may name charms again: {}",
+                one_line(&error.to_string())
+            );
         }
     }
 
@@ -58,7 +101,8 @@ impl Engine {
         let now = Instant::now();
         let group = &mut self.groups[id as usize];
         let pause = group.health.list_answered(now);
-        let had_list = group.list.is_usable(now) && pause.is_none();
+        let is_stale = std::mem::take(&mut group.is_stale);
+        let had_list = group.list.is_usable(now) && pause.is_none() && !is_stale;
         let change = group.list.succeed(now);
         let call = group.list.begun();
         let mut due: Vec<(i64, Slot)> = Vec::new();
@@ -68,6 +112,7 @@ impl Engine {
             match entry {
                 Some((slot, entry)) if entry.group == id => {
                     entry.named = call;
+                    entry.owed = true;
                     if entry.phase == Phase::LeftOut {
                         entry.phase = Phase::Waiting;
                         due.push((entry.due, slot));
@@ -81,7 +126,7 @@ impl Engine {
         let group = &self.groups[id as usize];
         let mut left_out = 0;
         for (slot, entry) in self.table.iter().filter(|(_, entry)| entry.group == id && entry.is_active()) {
-            if !group.list.names(entry.named) {
+            if !(entry.owed || group.list.names(entry.named)) {
                 left_out += 1;
             } else if !had_list && matches!(entry.phase, Phase::Waiting | Phase::LeftOut) {
                 // The first list in a while brings many charms back: all are spread anew.

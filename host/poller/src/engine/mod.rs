@@ -23,12 +23,13 @@ use crate::table::{Asked, Entry, GroupId, Phase, Slot, Table};
 use crate::wheel::{TICK_MS, Wheel};
 use crate::{
     CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollRequest, PollState, PollerOptions, Registration,
-    Replacement, RuntimeError, Summary, report,
+    Replacement, RuntimeError, StateError, Summary, UnixMillis, report,
 };
 
 mod faults;
 mod lists;
 mod registrations;
+mod stalls;
 mod times;
 mod turns;
 
@@ -53,12 +54,20 @@ pub(crate) struct Engine {
     ready: Ready,
     polls: JoinSet<(Slot, Turn)>,
     fetches: JoinSet<Fetched>,
+    /// Of integrations that have written to their state: until that is kept, or given up.
+    keeping: JoinSet<(GroupId, Result<(), StateError>)>,
+    /// The latest start of a poll by the wall clock, which may have been set back since.
+    latest_start: UnixMillis,
     chores: JoinSet<(CharmRef, Result<Registration, RuntimeError>)>,
     /// What was remembered from before the start, until the first registrations are there.
     stored: HashMap<CharmRef, PollState>,
     /// How often registrations were read.
     readings: u32,
     started_polls: u64,
+    /// Since when all places for polls are taken, others wait for one, and none has ended.
+    full_since: Option<Instant>,
+    /// How long it took to spread all charms.
+    spread_cost: Duration,
     /// When a poll was last logged that failed because something did not answer.
     unavailable_logged: Option<Instant>,
     /// Integrations without component that were told of.
@@ -90,6 +99,10 @@ struct Group {
     /// How often its component was replaced.
     replaced: u32,
     left_out: u64,
+    /// The latest time that was written as the one since when one of its charms is owed a poll.
+    owed_written: UnixMillis,
+    /// Whether its next list is the first after a stall.
+    is_stale: bool,
     /// Whether the last list named charms that are not registered.
     named_unregistered: bool,
 }
@@ -112,6 +125,8 @@ impl Engine {
             fetching: false,
             replaced: 0,
             left_out: 0,
+            owed_written: UnixMillis::NEVER,
+            is_stale: false,
             named_unregistered: false,
         };
         for integration in integrations {
@@ -136,9 +151,13 @@ impl Engine {
             wheel: Wheel::default(),
             polls: JoinSet::new(),
             fetches: JoinSet::new(),
+            keeping: JoinSet::new(),
+            latest_start: UnixMillis::NEVER,
             chores: JoinSet::new(),
             readings: 0,
             started_polls: 0,
+            full_since: None,
+            spread_cost: Duration::ZERO,
             unavailable_logged: None,
             without_component: HashSet::new(),
             summary: Summary::default(),
@@ -179,6 +198,7 @@ impl Engine {
                     let _ = answer.send(self.poll_soon(&charm));
                 }
                 Some(fetched) = self.fetches.join_next() => self.fetch_ended(fetched),
+                Some(kept) = self.keeping.join_next() => self.kept(kept),
                 Some(done) = self.chores.join_next() => self.chore_ended(done),
                 () = async { match &mut totals { Some(totals) => { totals.tick().await; } None => pending().await } } => {
                     report::totals(&self.summary(), self.ready.running(), self.ready.queued());
@@ -220,6 +240,8 @@ impl Engine {
         // What is cancelled ends at its next await; what has none is not waited for.
         self.polls.abort_all();
         self.fetches.abort_all();
+        // What is not kept is not known to be told of, and is named again.
+        self.keeping.abort_all();
         self.chores.abort_all();
     }
 
@@ -241,6 +263,7 @@ impl Engine {
         if self.link != Link::Up {
             return;
         }
+        self.notice_stall();
         let now = self.elapsed();
         while let Some(slots) = self.wheel.expire(now) {
             for slot in slots {
@@ -249,6 +272,7 @@ impl Engine {
         }
         self.begin_fetches();
         self.start_polls();
+        self.note_full();
         self.options.gauges.set(self.ready.running(), self.ready.queued(), self.table.len());
     }
 
@@ -270,11 +294,11 @@ impl Engine {
         }
     }
 
-    /// Whether its integration wants it polled now, and is not paused.
+    /// Whether its integration wants it polled now, or once did and no poll has succeeded since; and is not paused.
     fn may_poll(&self, entry: &Entry) -> bool {
         let Group { component, list, health, .. } = &self.groups[entry.group as usize];
         let named = || list.names(entry.named) && list.serves(entry.served) && list.is_usable(Instant::now());
-        component.is_none() || (!health.is_paused() && named())
+        component.is_none() || (!health.is_paused() && (entry.owed || named()))
     }
 
     /// When something is due next.
@@ -297,6 +321,7 @@ impl Engine {
                     && self.readings > 0
                     && self.polls.is_empty()
                     && self.chores.is_empty()
+                    && self.keeping.is_empty()
                     && self.ready.queued() == 0
                     && self.wheel.next().is_none()
                     && self.groups.iter().all(answered)
@@ -354,7 +379,7 @@ impl Engine {
         if let Link::Down(since) = std::mem::replace(&mut self.link, Link::Up) {
             let seconds = since.elapsed().as_secs();
             info!(target: "poller", "The charm runtime answers again after {seconds} s; polling goes on");
-            self.spread_all();
+            self.spread_all(since.elapsed());
         }
     }
 }

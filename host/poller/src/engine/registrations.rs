@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::Engine;
 use crate::policy::{self, RETURN_AFTER};
 use crate::state::IN_A_ROW;
-use crate::table::{Asked, GroupId, Phase, Slot};
+use crate::table::{Asked, Entry, GroupId, Phase, Slot};
 use crate::{CharmRef, Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// Integrations without component are told of up to this many: anybody may register a charm under any name.
@@ -19,6 +19,7 @@ impl Engine {
         self.readings += 1;
         let at_start = self.readings == 1;
         let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
+        let mut begun_anew: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
         let mut skipped = 0;
         for registration in registrations {
             if self.only.as_ref().is_some_and(|only| !only.contains(&registration.charm)) {
@@ -27,7 +28,11 @@ impl Engine {
                 continue;
             }
             match self.table.slot(&registration.charm) {
-                Some(slot) => self.update(slot, registration),
+                Some(slot) => {
+                    if let Some(entry) = self.update(slot, registration) {
+                        begun_anew[entry.group as usize].push((entry.due, slot));
+                    }
+                }
                 None => {
                     if let Some((group, due, slot)) = self.add(registration) {
                         added[group as usize].push((due, slot));
@@ -47,7 +52,12 @@ impl Engine {
         for (group, added) in (0..).zip(added) {
             self.place_added(group, added, at_start);
         }
+        // Enabled one by one they are polled at once; all together, they are spread like those that are new.
+        for (group, begun_anew) in (0..).zip(begun_anew) {
+            self.place_soon(group, begun_anew);
+        }
         if at_start {
+            self.spread_returning();
             self.begin(skipped);
         }
     }
@@ -70,8 +80,11 @@ impl Engine {
 
     fn place_added(&mut self, group: GroupId, added: Vec<(i64, Slot)>, at_start: bool) {
         if at_start && self.groups[group as usize].component.is_some() {
-            // They get their times when the first list is there; their due times are kept for that.
-            for (due, slot) in added {
+            // They get their times when the first list is there; their due times are kept for that. Those that are owed a poll wait for none.
+            let is_owed = |slot: Slot| self.table.get(slot).is_some_and(|entry| entry.owed);
+            let (owed, others): (Vec<_>, Vec<_>) = added.into_iter().partition(|(_, slot)| is_owed(*slot));
+            self.place(group, owed);
+            for (due, slot) in others {
                 if let Some(entry) = self.table.get_mut(slot) {
                     entry.phase = Phase::LeftOut;
                     entry.due = due;
@@ -96,7 +109,14 @@ impl Engine {
             entry.due = due;
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
+            entry.owed = stored.as_ref().is_some_and(|stored| is_owed(stored, registration));
+            entry.owed_stored = stored.as_ref().is_some_and(|stored| !stored.owed_since.is_never());
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
+        }
+        self.latest_start = self.latest_start.max(registration.last_run);
+        if let Some(stored) = &stored {
+            let written = &mut self.groups[group as usize].owed_written;
+            *written = stored.owed_since.max(*written);
         }
         let by_loop = registration.is_disabled_by_failures();
         let stored_as = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
@@ -156,10 +176,10 @@ impl Engine {
         }
     }
 
-    /// A registration seen before.
-    fn update(&mut self, slot: Slot, registration: &Registration) {
+    /// A registration seen before. Answers the charm if it begins anew, and waits for its poll.
+    fn update(&mut self, slot: Slot, registration: &Registration) -> Option<&Entry> {
         let readings = self.readings;
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        let entry = self.table.get_mut(slot)?;
         entry.seen = readings;
         let before = self.options.interval_for(&registration.integration, entry.asks());
         let asks_anew = entry.set_asks(registration.interval);
@@ -167,7 +187,7 @@ impl Engine {
         if asks_anew && !moved {
             self.another_interval(slot, before);
         }
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        let entry = self.table.get_mut(slot)?;
         let touched = registration.updated_at > entry.updated_at || entry.removed || moved;
         entry.removed = false;
         entry.updated_at = entry.updated_at.max(registration.updated_at);
@@ -177,13 +197,16 @@ impl Engine {
         if moved {
             self.sort_in(slot);
         }
+        let begins_anew = registration.is_enabled() && (touched || (!by_loop && !was_enabled));
+        if begins_anew {
+            self.begin_anew(slot, false);
+        }
         match (registration.is_enabled(), by_loop) {
-            (true, _) if touched => self.begin_anew(slot, false),
-            (true, false) if !was_enabled => self.begin_anew(slot, false),
             (false, true) if touched && asked != Asked::ToDisable => self.disabled_by_hand(slot),
             (false, false) if was_enabled => self.disabled_by_hand(slot),
             _ => {}
         }
+        self.table.get(slot).filter(|entry| begins_anew && entry.phase == Phase::Waiting)
     }
 
     /// A charm that waits for its next poll waits as long from the last one as it would have with its present interval. One that
@@ -320,6 +343,13 @@ impl Engine {
 /// Whether what was remembered of a charm is from after the last change of its registration.
 fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
     stored.is_some_and(|stored| stored.updated_at == registration.updated_at)
+}
+
+/// Whether it was owed a poll, and has had none since that succeeded.
+fn is_owed(stored: &PollState, registration: &Registration) -> bool {
+    let settled =
+        registration.last_outcome == Some(OutcomeKind::Success) && registration.last_run >= stored.owed_since;
+    !stored.owed_since.is_never() && !settled
 }
 
 /// Whether what came after it was not written before the process ended, so that its failures count no more: the registration has

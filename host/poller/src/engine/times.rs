@@ -1,5 +1,6 @@
 //! The times of charms, and where they wait for them.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,19 +16,41 @@ const AT_ONCE: usize = 100;
 
 impl Engine {
     /// Gives charms of one group their times, spread over the interval. They must be neither queued nor running.
-    pub(super) fn place(&mut self, group: GroupId, mut due: Vec<(i64, Slot)>) {
-        let now = self.now();
-        if self.options.limit == Limit::Once {
-            for (at, _) in &mut due {
-                *at = now;
-            }
-        } else {
-            let active = self.table.iter().filter(|(_, entry)| entry.group == group && entry.is_active()).count();
-            policy::smear(&mut due, now, self.groups[group as usize].interval, active);
+    pub(super) fn place(&mut self, group: GroupId, due: Vec<(i64, Slot)>) {
+        let mut active: HashMap<Duration, usize> = HashMap::new();
+        for (_, entry) in self.table.iter().filter(|(_, entry)| entry.group == group && entry.is_active()) {
+            *active.entry(self.window(entry)).or_default() += 1;
         }
+        self.spread(due, &active);
+    }
+
+    /// Gives charms their times: those of one interval are spread over it, as densely as if there were `of` of that interval. One that
+    /// the loop has disabled stays so until then, all others wait for a poll.
+    pub(super) fn spread(&mut self, due: Vec<(i64, Slot)>, of: &HashMap<Duration, usize>) {
+        let (now, once) = (self.now(), self.options.limit == Limit::Once);
+        let mut classes: BTreeMap<Duration, Vec<(i64, Slot)>> = BTreeMap::new();
         for (at, slot) in due {
-            self.arm(slot, Phase::Waiting, at);
+            let Some(entry) = self.table.get(slot) else { continue };
+            classes.entry(self.window(entry)).or_default().push((at, slot));
         }
+        for (window, mut class) in classes {
+            if once {
+                class.iter_mut().for_each(|(at, _)| *at = now);
+            } else {
+                policy::smear(&mut class, now, window, of.get(&window).copied().unwrap_or_default());
+            }
+            for (at, slot) in class {
+                let is_disabled = self.table.get(slot).is_some_and(|entry| entry.phase == Phase::Disabled);
+                self.arm(slot, if is_disabled { Phase::Disabled } else { Phase::Waiting }, at);
+            }
+        }
+    }
+
+    /// Over how much time charms like this one are spread: its interval. One that somebody has just registered or enabled waits no
+    /// longer for its first poll than others of its integration.
+    fn window(&self, entry: &Entry) -> Duration {
+        let interval = self.interval(entry);
+        if entry.wanted { interval.min(self.groups[entry.group as usize].interval) } else { interval }
     }
 
     /// The same for charms that come one by one: they get their poll at once, unless they are many.
@@ -37,20 +60,6 @@ impl Engine {
             self.arm(slot, Phase::Waiting, at.max(now));
         }
         if !due.is_empty() {
-            self.place(group, due);
-        }
-    }
-
-    /// Gives every charm that waits a new time: after a pause, all at once would be too much for a runtime that is just back.
-    pub(super) fn spread_all(&mut self) {
-        for group in 0..self.groups.len() {
-            let group = GroupId::try_from(group).expect("integrations are few");
-            let waiting = |entry: &Entry| entry.group == group && matches!(entry.phase, Phase::Waiting | Phase::Ready);
-            let due: Vec<(i64, Slot)> =
-                self.table.iter().filter(|(_, entry)| waiting(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
-            for (_, slot) in &due {
-                self.unqueue(*slot);
-            }
             self.place(group, due);
         }
     }
@@ -85,9 +94,16 @@ impl Engine {
         let Some(entry) = self.table.get(slot) else { return };
         let failures = entry.failures - entry.faults;
         let (charm, disabled_at, updated_at) = (self.table.charm(entry), entry.disabled_at, entry.updated_at);
-        self.outbox.save(PollState { charm, next_due: self.wall_time(entry.due), failures, disabled_at, updated_at });
+        // A success that begins later settles it, by whatever clock the newest poll was noted.
+        let owed_since =
+            if entry.owed { self.options.clock.now().max(UnixMillis(self.latest_start.0 + 1)) } else { UnixMillis::NEVER };
+        let next_due = self.wall_time(entry.due);
+        self.outbox.save(PollState { charm, next_due, failures, disabled_at, updated_at, owed_since });
         if let Some(entry) = self.table.get_mut(slot) {
             entry.plain = failures == 0 && disabled_at.is_never();
+            entry.owed_stored = entry.owed;
+            let written = &mut self.groups[entry.group as usize].owed_written;
+            *written = owed_since.max(*written);
         }
     }
 
@@ -95,11 +111,21 @@ impl Engine {
     pub(super) fn save_news(&mut self, slot: Slot, turn: &Turn) {
         let says_nothing = |entry: &Entry| {
             let unharmed = entry.failures == entry.faults && entry.disabled_at.is_never();
+            // That it is owed a poll is settled by one that began since it was written.
+            let settled = !entry.owed && turn.started_at >= self.groups[entry.group as usize].owed_written;
             // By a clock that was set back, a poll may be older than the registration.
-            entry.plain && unharmed && entry.updated_at <= turn.started_at
+            entry.plain && unharmed && entry.updated_at <= turn.started_at && (settled || !entry.owed_stored)
         };
         if !(turn.noted && self.runtime.shares_clock() && self.table.get(slot).is_some_and(says_nothing)) {
             self.save(slot);
+        }
+    }
+
+    /// A poll has ended, with a success or not.
+    pub(super) fn note_owed(&mut self, slot: Slot, turn: &Turn) {
+        self.latest_start = self.latest_start.max(turn.started_at);
+        if let Some(entry) = self.table.get_mut(slot).filter(|_| turn.outcome.is_success()) {
+            entry.settle_owed();
         }
     }
 

@@ -79,6 +79,7 @@ impl Engine {
         entry.phase = Phase::Idle;
         let lane = entry.lane;
         self.ready.release(lane);
+        self.note_progress();
         self.summary.add(&turn);
         if turn.runtime_failed && self.link == Link::Up {
             self.link = Link::Suspected;
@@ -87,6 +88,7 @@ impl Engine {
         let Some(entry) = self.table.get(slot) else { return };
         let (charm, integration) = (self.table.charm(entry), self.table.integration(entry).clone());
         let goes_on = entry.is_active();
+        self.note_owed(slot, &turn);
         let (failures, next) = self.judge(slot, &turn);
         let disabled = goes_on && next == Next::Disable;
         self.order_next(slot, &turn, next);
@@ -255,6 +257,6 @@ impl Engine {
 }
 
 /// How many polls fell into the time that one is late.
-fn missed(late: Duration, interval: Duration) -> u64 {
+pub(super) fn missed(late: Duration, interval: Duration) -> u64 {
     u64::try_from(late.as_millis() / interval.as_millis().max(1)).unwrap_or(u64::MAX)
 }

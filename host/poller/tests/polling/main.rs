@@ -7,6 +7,8 @@ mod failures;
 mod fairness;
 mod health;
 mod lists;
+mod owed;
 mod restarts;
 mod rhythm;
+mod stalls;
 mod world;

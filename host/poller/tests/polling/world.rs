@@ -491,6 +491,10 @@ pub struct Component {
     pub breaks: Mutex<HashMap<Option<CharmRef>, OutcomeKind>>,
     /// How often `is-valid-charm` was called.
     pub judged: AtomicUsize,
+    /// What it writes to its state in a call, what of it is not kept yet, and what is.
+    pub writes: Mutex<Option<String>>,
+    pub unkept: Mutex<Option<String>>,
+    pub kept: Mutex<Vec<String>>,
     made: Instant,
 }
 
@@ -506,6 +510,9 @@ impl Component {
             valid: AtomicBool::new(true),
             breaks: Mutex::default(),
             judged: AtomicUsize::default(),
+            writes: Mutex::default(),
+            unkept: Mutex::default(),
+            kept: Mutex::default(),
             made: Instant::now(),
         })
     }
@@ -549,7 +556,17 @@ impl Integration for Component {
         self.asked_at.lock().unwrap().push(self.made.elapsed().as_secs());
         let takes = *self.takes.lock().unwrap();
         sleep(takes).await;
+        self.unkept.lock().unwrap().clone_from(&self.writes.lock().unwrap());
         self.answer.lock().unwrap().clone()
+    }
+
+    fn has_unkept_state(&self) -> bool {
+        self.unkept.lock().unwrap().is_some()
+    }
+
+    async fn keep_state(&self) -> Result<(), StateError> {
+        self.kept.lock().unwrap().extend(self.unkept.lock().unwrap().take());
+        Ok(())
     }
 
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {

@@ -6,6 +6,7 @@
 //! - *early*: from the start of one poll to the next it is an interval at least, also over a restart;
 //! - *backoff too short*, and *late*: after failures it is what the policy says;
 //! - *late*, *forgotten*: every charm that is to be polled is, within a bound that its space and the places set;
+//! - *together*: after a stall, polls are no denser than half as much again as in the long run, in no part of the next intervals;
 //! - *polled though disabled*, *though not registered*, *back early*: nothing else is.
 //!
 //! The same seed makes the same run. `SIMULATION_SEED=7 cargo test --test simulation` runs one seed of each scene.
@@ -34,7 +35,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A few charms over days, so that some are disabled by the loop and come back; and many over hours.
-const SCENES: [Scene; 4] = [
+const SCENES: [Scene; 5] = [
     Scene {
         seed: 1,
         charms: 120,
@@ -46,6 +47,8 @@ const SCENES: [Scene; 4] = [
         failures: 5,
         shares_clock: true,
         clock_is_set: false,
+        stalls: true,
+        calm: false,
         quick: Duration::from_millis(1_500),
         slow: Duration::from_secs(8),
     },
@@ -60,6 +63,8 @@ const SCENES: [Scene; 4] = [
         failures: 3,
         shares_clock: false,
         clock_is_set: true,
+        stalls: true,
+        calm: false,
         quick: Duration::from_millis(1_500),
         slow: Duration::from_secs(15),
     },
@@ -74,6 +79,8 @@ const SCENES: [Scene; 4] = [
         failures: 5,
         shares_clock: true,
         clock_is_set: true,
+        stalls: true,
+        calm: false,
         quick: Duration::from_millis(500),
         slow: Duration::from_secs(10),
     },
@@ -88,8 +95,26 @@ const SCENES: [Scene; 4] = [
         failures: 4,
         shares_clock: true,
         clock_is_set: true,
+        stalls: true,
+        calm: false,
         quick: Duration::from_millis(800),
         slow: Duration::from_secs(30),
+    },
+    Scene {
+        seed: 5,
+        charms: 1_500,
+        spaces: 1_500,
+        polls: 200_000,
+        interval: MINUTE,
+        max_concurrent: 64,
+        per_space: 1,
+        failures: 1_000,
+        shares_clock: true,
+        clock_is_set: false,
+        stalls: true,
+        calm: true,
+        quick: Duration::from_millis(500),
+        slow: Duration::from_millis(500),
     },
 ];
 
@@ -111,6 +136,11 @@ fn many_charms_over_hours_keep_every_rule() {
 #[test]
 fn short_intervals_keep_every_rule() {
     run(SCENES[3]);
+}
+
+#[test]
+fn after_a_stall_polls_are_as_frequent_as_before_in_every_interval() {
+    run(SCENES[4]);
 }
 
 fn run(scene: Scene) {
@@ -139,6 +169,8 @@ struct Simulation {
     store_back: Option<Instant>,
     written_again: Option<Instant>,
     service_back: Option<Instant>,
+    /// When the last stall ended.
+    stalled: Option<Instant>,
     happened: Happened,
 }
 
@@ -150,6 +182,7 @@ struct Happened {
     outages: u32,
     full_disks: u32,
     clock_steps: u32,
+    stalls: u32,
     changes: u32,
     checks: u64,
 }
@@ -166,6 +199,7 @@ impl Simulation {
             store_back: None,
             written_again: None,
             service_back: None,
+            stalled: None,
             happened: Happened::default(),
         }
     }
@@ -174,6 +208,14 @@ impl Simulation {
         let began = Instant::now();
         for number in 0..self.scene.charms * 9 / 10 {
             self.world.want(number);
+        }
+        if self.scene.calm {
+            // Some ask for other intervals; a component names its charms once in its own.
+            for number in (0..self.scene.charms).filter(|number| number % 5 == 0) {
+                let alone = number % INTEGRATIONS == 0;
+                let interval = if alone { self.scene.interval / 2 } else { self.scene.interval * 3 };
+                self.world.another_interval(number, interval);
+            }
         }
         self.start();
         let mut next_check = Instant::now();
@@ -189,6 +231,7 @@ impl Simulation {
             self.something_happens().await;
             if Instant::now() >= next_check {
                 self.check_overdue();
+                self.check_together();
                 next_check = Instant::now() + self.scene.interval / 4;
             }
             let state = self.world.state();
@@ -302,6 +345,13 @@ impl Simulation {
     /// Something may happen now.
     async fn something_happens(&mut self) {
         let (now, number) = (Instant::now(), self.rng.index(self.scene.charms));
+        if self.scene.stalls && self.rng.once_in(if self.scene.calm { 200 } else { 1_000 }) {
+            self.stall().await;
+            return;
+        }
+        if self.scene.calm {
+            return;
+        }
         match self.rng.below(2_000) {
             0..2 if self.service.is_some() => {
                 self.happened.kills += 1;
@@ -376,6 +426,39 @@ impl Simulation {
                 if !state.poisoned.remove(&number) && state.poisoned.len() < self.scene.charms / 20 {
                     state.poisoned.insert(number);
                 }
+            }
+        }
+    }
+
+    /// The process stands still, for a second or for many intervals.
+    async fn stall(&mut self) {
+        self.check_together();
+        let most = if self.rng.once_in(2) { self.scene.interval } else { self.scene.interval * 5 };
+        let time = SECOND + self.rng.up_to(most);
+        self.note(&format!("stands still for {time:?}"));
+        self.happened.stalls += 1;
+        tokio::time::advance(time).await;
+        let now = Instant::now();
+        (self.good_since, self.stalled) = (self.good_since.max(now), Some(now));
+        self.world.state().starts.clear();
+    }
+
+    /// Whether polls came together after a stall, in the intervals since.
+    fn check_together(&mut self) {
+        if !self.scene.calm || self.stalled.is_none() {
+            return;
+        }
+        let window = self.scene.interval / 20;
+        let mut state = self.world.state();
+        let state = &mut *state;
+        let steady: f64 = state.models.iter().map(|model| model.rate(self.scene.interval)).sum();
+        let most = 1.5 * steady * window.as_secs_f64();
+        for (first, start) in state.starts.iter().enumerate() {
+            let together = state.starts[first..].iter().take_while(|other| **other < *start + window).count();
+            if together as f64 > most {
+                let after = *start - self.stalled.unwrap_or(*start);
+                state.broken.push(format!("together: {together} polls within {window:?}, {after:?} after a stall; {most:.0} are allowed"));
+                return;
             }
         }
     }

@@ -105,6 +105,19 @@ impl Model {
         self.registered && self.disabled == Disabled::No
     }
 
+    /// Whether somebody has wanted it polled since its last poll.
+    pub fn is_wanted(&self) -> bool {
+        self.anew
+    }
+
+    /// How often it is polled in a second, in the long run. With a component, as often as that names it at most.
+    pub fn rate(&self, listed: Duration) -> f64 {
+        if !self.is_enabled() {
+            return 0.0;
+        }
+        self.interval.max(if self.integration == 0 { Duration::ZERO } else { listed }).as_secs_f64().recip()
+    }
+
     /// What has happened to it lately.
     pub fn past(&self) -> String {
         self.past.iter().fold(String::new(), |all, one| all + "\n    " + one)

@@ -36,6 +36,9 @@ pub struct Scene {
     pub shares_clock: bool,
     /// Whether somebody sets the wall clock now and then.
     pub clock_is_set: bool,
+    /// Whether the process stands still now and then; whether nothing else happens.
+    pub stalls: bool,
+    pub calm: bool,
     /// A poll takes less than this, as a rule, …
     pub quick: Duration,
     /// … and in the first space, less than this.
@@ -78,6 +81,8 @@ pub struct State {
     pub unwritten_since: Option<Instant>,
     /// What has happened to all of them lately.
     pub past: VecDeque<String>,
+    /// When polls started that nobody asked for, since the last stall.
+    pub starts: Vec<Instant>,
 }
 
 impl State {
@@ -119,6 +124,7 @@ impl World {
             store_fails: false,
             unwritten_since: None,
             past: VecDeque::new(),
+            starts: Vec::new(),
         };
         let (revision, wall_ms) = (watch::Sender::new(1), AtomicI64::new(1_800_000_000_000));
         let (began, down) = (Instant::now(), AtomicBool::new(false));
@@ -352,6 +358,9 @@ impl CharmRuntime for Process {
             let mut state = self.world.state();
             let state = &mut *state;
             state.polls += 1;
+            if !state.models[number].is_wanted() {
+                state.starts.push(Instant::now());
+            }
             if let Err(broken) = state.models[number].starts() {
                 state.broken.push(broken + &state.models[number].past());
             }

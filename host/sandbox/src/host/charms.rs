@@ -9,6 +9,7 @@ use wasmtime::component::Resource;
 use super::CallState;
 use crate::bindings::integration::charms::{self, CharmError};
 use crate::bindings::integration::values;
+use crate::draft::Draft;
 use crate::registrations::{Own, Registrations};
 
 /// A charm that a guest has a handle of.
@@ -20,6 +21,8 @@ pub(crate) struct IntegrationWorld {
     pub(crate) id: IntegrationId,
     pub(crate) runtime: Arc<dyn CharmRuntime>,
     pub(crate) state: Arc<dyn IntegrationState>,
+    /// What it writes there, if that is not to be kept at once.
+    pub(crate) draft: Option<Draft>,
     pub(crate) registrations: Arc<Registrations>,
     /// Its registrations, once it has asked for them: they are the same during one call.
     pub(crate) registered: Option<Arc<Own>>,

@@ -4,27 +4,42 @@ use bg_poller::StateError;
 
 use super::{CallState, IntegrationWorld};
 use crate::bindings::integration::state;
+use crate::draft::Draft;
 
 impl state::Host for CallState<IntegrationWorld> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, state::StateError>> {
         let world = &self.world;
+        if let Some(value) = world.draft.as_ref().and_then(|draft| draft.get(&key)) {
+            return Ok(Ok(value));
+        }
         Ok(world.state.get(&world.id, &key).await.map_err(|error| for_guest(world, error)))
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), state::StateError>> {
-        let world = &self.world;
-        Ok(world.state.set(&world.id, &key, &value).await.map_err(|error| for_guest(world, error)))
+        Ok(write(&mut self.world, key, Some(value)).await)
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), state::StateError>> {
-        let world = &self.world;
-        Ok(world.state.delete(&world.id, &key).await.map_err(|error| for_guest(world, error)))
+        Ok(write(&mut self.world, key, None).await)
     }
 
     async fn keys(&mut self) -> wasmtime::Result<Result<Vec<String>, state::StateError>> {
         let world = &self.world;
+        if let Some(keys) = world.draft.as_ref().and_then(Draft::keys) {
+            return Ok(Ok(keys));
+        }
         Ok(world.state.keys(&world.id).await.map_err(|error| for_guest(world, error)))
     }
+}
+
+/// Sets or removes a key: for later, if what the call writes is kept later only.
+async fn write(world: &mut IntegrationWorld, key: String, value: Option<Vec<u8>>) -> Result<(), state::StateError> {
+    let written = match (&mut world.draft, value) {
+        (Some(draft), value) => draft.write(&*world.state, &world.id, key, value).await,
+        (None, Some(value)) => world.state.set(&world.id, &key, &value).await,
+        (None, None) => world.state.delete(&world.id, &key).await,
+    };
+    written.map_err(|error| for_guest(world, error))
 }
 
 /// What is wrong with the host's store is the operator's to know, not the guest's.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, SpaceDid, space_did};
 use bg_poller::{
     Charm, CharmRef, CharmRuntime, Counters, IntegrationState, Lookup, Outcome, PollState, PollStore, Registration,
-    Run, RuntimeError, StateError, StoreError, UnixMillis,
+    Run, RuntimeError, StateChanges, StateError, StoreError, UnixMillis,
 };
 use serde_json::{Value, json};
 
@@ -229,6 +229,22 @@ impl IntegrationState for MemoryRuntime {
     async fn keys(&self, id: &IntegrationId) -> Result<Vec<String>, StateError> {
         let state = self.state.lock().unwrap();
         Ok(state.keys().filter(|(owner, _)| owner == id).map(|(_, key)| key.clone()).collect())
+    }
+
+    async fn sizes(&self, id: &IntegrationId) -> Result<BTreeMap<String, usize>, StateError> {
+        let state = self.state.lock().unwrap();
+        let own = state.iter().filter(|((owner, _), _)| owner == id);
+        Ok(own.map(|((_, key), value)| (key.clone(), value.len())).collect())
+    }
+
+    async fn apply(&self, id: &IntegrationId, changes: &StateChanges) -> Result<(), StateError> {
+        for (key, value) in changes {
+            match value {
+                Some(value) => self.set(id, key, value).await?,
+                None => self.delete(id, key).await?,
+            }
+        }
+        Ok(())
     }
 }
 

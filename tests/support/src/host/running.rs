@@ -107,6 +107,16 @@ impl Running {
         self.wait_for_exit(TERMINATE_TIMEOUT)
     }
 
+    /// Stops it (SIGSTOP): it stands still until it may [go on](Self::go_on).
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn go_on(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
     /// Asks it to take its configuration anew (SIGHUP).
     pub fn hang_up(&self) -> anyhow::Result<()> {
         self.signal(Signal::HUP)

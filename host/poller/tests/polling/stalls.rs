@@ -1,0 +1,140 @@
+//! Whatever makes everything due at once: it is spread over the interval again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bg_poller::*;
+
+use crate::world::*;
+
+/// Each in a space of its own, polled once a minute: ten in a second.
+const CHARMS: usize = 600;
+/// Half as many again as in the long run.
+const MOST: usize = 15;
+
+fn register(world: &Arc<World>) -> Vec<CharmRef> {
+    let charms: Vec<CharmRef> = (0..CHARMS).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &charms {
+        world.register(charm, "gmail");
+    }
+    charms
+}
+
+/// The most polls that started within one second, of those that started since.
+fn most_in_a_second(world: &World, since: f64) -> usize {
+    let starts: Vec<f64> = world.state().starts.iter().map(|(_, at)| *at).filter(|at| *at >= since).collect();
+    let within = |first: usize| starts[first..].iter().take_while(|at| **at < starts[first] + 1.0).count();
+    (0..starts.len()).map(within).max().unwrap_or_default()
+}
+
+/// How many times each charm was polled in this time.
+fn polls(world: &World, charms: &[CharmRef], from: u64, to: u64) -> (usize, usize) {
+    let polls = |charm| world.starts(charm).iter().filter(|at| (from..to).contains(*at)).count();
+    let counts: Vec<usize> = charms.iter().map(polls).collect();
+    (*counts.iter().min().unwrap(), *counts.iter().max().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_process_stood_still_its_polls_are_as_frequent_as_before() {
+    for (stall, with_component) in [(1, false), (20, false), (20, true), (61, true), (3_600, false), (3_600, true)] {
+        let world = World::new();
+        let charms = register(&world);
+        let gmail = Component::new("gmail", &charms.iter().collect::<Vec<_>>());
+        let components: Vec<Arc<dyn Integration>> = if with_component { vec![gmail] } else { vec![] };
+        let service = world.start_with(&Store::new(), components, world.options());
+        seconds(150).await;
+        tokio::time::advance(Duration::from_secs(stall)).await;
+        seconds(300).await;
+        let most = most_in_a_second(&world, 150.0);
+        assert!(most <= MOST, "{stall} s, {with_component}: {most} polls within a second");
+        let (fewest, _) = polls(&world, &charms, 150 + stall, 150 + stall + 61);
+        assert!(fewest >= 1, "{stall} s, {with_component}: one was not polled in the interval after the stall");
+        if stall > 1 {
+            assert_eq!(world.logs.count("The poll loop stood still for"), 1);
+        }
+        service.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_that_were_all_stuck_are_not_made_up_for_at_once() {
+    let world = World::new();
+    let charms = register(&world);
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { max_concurrent: 4, ..world.options() });
+    seconds(150).await;
+    // The runtime does not answer for a while, and says nothing of it.
+    let stuck = Behaviour { takes: Duration::from_secs(45), ..Behaviour::default() };
+    for charm in &charms {
+        world.behave(charm, stuck.clone());
+    }
+    seconds(1).await;
+    for charm in &charms {
+        world.behave(charm, Behaviour::default());
+    }
+    seconds(300).await;
+    let most = most_in_a_second(&world, 152.0);
+    assert!(most <= MOST, "{most} polls within a second");
+    assert_eq!(world.logs.count("No poll ended for 4"), 1);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_that_only_some_polls_have_noticed_polls_are_as_frequent_as_before() {
+    let world = World::new();
+    let charms = register(&world);
+    let service = world.start_with(&Store::new(), vec![], world.options());
+    seconds(150).await;
+    world.down.store(true, Ordering::Relaxed);
+    seconds(45).await;
+    world.down.store(false, Ordering::Relaxed);
+    seconds(300).await;
+    let most = most_in_a_second(&world, 150.0);
+    assert!(most <= MOST, "{most} polls within a second");
+    assert!(polls(&world, &charms, 230, 291).0 >= 1);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_charms_that_are_enabled_together_are_not_polled_together() {
+    let world = World::new();
+    let charms = register(&world);
+    for charm in &charms {
+        world.set(charm, Some("by hand"));
+    }
+    let service = world.start_with(&Store::new(), vec![], world.options());
+    seconds(150).await;
+    for charm in &charms {
+        world.set(charm, None);
+    }
+    seconds(65).await;
+    assert!(polls(&world, &charms, 150, 216).0 >= 1);
+    let soon = world.state().starts.iter().filter(|(_, at)| *at < 152.0).count();
+    assert!((100..130).contains(&soon), "{soon} polls at once");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn charms_whose_day_is_over_when_the_service_starts_come_back_one_by_one() {
+    let world = World::new();
+    let charms = register(&world);
+    let store = Store::new();
+    for charm in &charms {
+        world.fail(charm);
+    }
+    let options = || PollerOptions { failures: 1, ..world.options() };
+    let service = world.start_with(&store, vec![], options());
+    seconds(90).await;
+    service.stop().await;
+    for charm in &charms {
+        world.behave(charm, Behaviour::default());
+    }
+    let since = world.state().starts.last().unwrap().1 + 1.0;
+    seconds(100_000).await;
+    let service = world.start_with(&store, vec![], options());
+    seconds(300).await;
+    let most = most_in_a_second(&world, since);
+    assert!(most <= MOST, "{most} polls within a second");
+    assert!(polls(&world, &charms, 100_000, 200_000).0 >= 4);
+    service.stop().await;
+}
