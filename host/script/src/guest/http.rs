@@ -19,6 +19,8 @@ const CHUNK: u64 = 64 * 1024;
 /// The most that a stream takes in one blocking write, as `wasi:io` says.
 const WRITE: usize = 4096;
 
+const CONTENT_LENGTH: &str = "content-length";
+
 type Outcome = Result<Response, String>;
 
 /// Requests whose responses have not been read to their ends.
@@ -129,13 +131,17 @@ fn fill(stream: &InputStream, read: &mut Response) -> Option<Outcome> {
 
 fn start(request: Request) -> Result<FutureIncomingResponse, String> {
     let (scheme, authority, path) = split(&request.url)?;
-    let entries: Vec<_> = request.headers.into_iter().map(|(name, value)| (name, bytes(&value))).collect();
+    let fields = request.headers.into_iter().map(|(name, value)| (name, bytes(&value)));
+    // The length is the body's, whatever the charm says, as in a browser.
+    let fields = fields.filter(|(name, _)| name != CONTENT_LENGTH);
+    let length = request.body.as_ref().map(|body| (CONTENT_LENGTH.to_owned(), body.len().to_string().into_bytes()));
+    let entries: Vec<_> = fields.chain(length).collect();
     let fields = Fields::from_list(&entries).map_err(|error| format!("a header is not allowed: {error:?}"))?;
     let outgoing = OutgoingRequest::new(fields);
     outgoing.set_method(&method(&request.method)).map_err(|()| "the method is not one")?;
     outgoing.set_scheme(Some(&scheme)).map_err(|()| "the URL's scheme is not one")?;
     outgoing.set_authority(Some(authority)).map_err(|()| "the URL's host is not one")?;
-    outgoing.set_path_with_query(Some(&path)).map_err(|()| "the URL's path is not one")?;
+    outgoing.set_path_with_query(Some(path)).map_err(|()| "the URL's path is not one")?;
     let body = outgoing.body().map_err(|()| "the request has no body")?;
     let response = outgoing_handler::handle(outgoing, None).map_err(|code| text(&code))?;
     send_body(body, request.body.as_deref().unwrap_or_default());
@@ -176,36 +182,19 @@ fn method(name: &str) -> Method {
     }
 }
 
-/// Scheme, host and port, path and query of a URL. It is taken apart only: what it means, the host's gate decides.
-fn split(url: &str) -> Result<(Scheme, &str, String), String> {
-    let (scheme, rest) = url.trim().split_once("://").ok_or("not an absolute URL")?;
-    let scheme = match scheme.to_ascii_lowercase().as_str() {
+/// Scheme, host and port, path and query of a URL, which the URL standard's parser wrote: all that needs encoding is encoded. It is taken apart
+/// only: what it means, the host's gate decides.
+fn split(url: &str) -> Result<(Scheme, &str, &str), String> {
+    let (scheme, rest) = url.split_once("://").ok_or("not an absolute URL")?;
+    let scheme = match scheme {
         "http" => Scheme::Http,
         "https" => Scheme::Https,
         other => Scheme::Other(other.into()),
     };
     let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
-    let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+    let (authority, path) = rest.split_at(rest.find('/').ok_or("the URL has no path")?);
     if authority.is_empty() || authority.contains('@') {
         return Err("the URL has no host, or has a user in it".into());
     }
-    let path = if path.starts_with('/') { encode(path) } else { encode(&format!("/{path}")) };
     Ok((scheme, authority, path))
-}
-
-/// A path as it travels: what is not printable ASCII is percent-encoded, as browsers do.
-fn encode(path: &str) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        match byte {
-            b' ' | b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | 0..=0x1f | 0x7f.. => {
-                // Writing to a string can't fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-            byte => encoded.push(char::from(byte)),
-        }
-    }
-    encoded
 }

@@ -255,9 +255,19 @@ fn moving(request: &Request) -> Response {
         "round" => (302, "/round"),
         "bad" => (302, "http://["),
         "nowhere" => (302, ""),
+        "utf8" => (302, "/l\u{c3}\u{a9} d%C3%A9/../a\\b?q=\u{c3}\u{a9}{'`|^\"<> #x"),
+        "latin1" => (302, "/caf\u{e9}"),
+        "schemeless" => (302, "//b.example:8443"),
+        "query" => (307, "?q"),
+        "fragment" => (302, "HTTPS://A.example/end#new"),
+        "file" => (302, "file:///etc/passwd"),
+        "two" => (302, "/one\n/two"),
+        "twins" => (302, "/end\n/end"),
+        "empty" => (302, "\n"),
         _ => return echo(request),
     };
-    let headers = if to.is_empty() { Vec::new() } else { vec![("location".into(), to.into())] };
+    let lines = to.split('\n').filter(|_| !to.is_empty());
+    let headers = lines.map(|to| ("Location".to_owned(), to.to_owned())).collect();
     Response { status, headers, body: Vec::new() }
 }
 
@@ -287,6 +297,7 @@ fn redirects_are_followed_as_the_standard_says() {
             ("ask('twice', 'GET')", json!(["GET", end, "a authorization", null, true, end])),
             ("ask('end', 'GET')", json!(["GET", end, "a authorization", null, false, end])),
             ("ask('nowhere', 'GET')", json!([302, null, false])),
+            ("ask('empty', 'GET')", json!([302, ", ", false])),
             ("ask('301', 'GET', { redirect: 'manual' })", json!([301, "/end", false])),
             (
                 "ask('301', 'GET', { redirect: 'error' })",
@@ -299,9 +310,40 @@ fn redirects_are_followed_as_the_standard_says() {
                 json!("TypeError: fetch failed: the server redirects too many times (https://a.example)"),
             ),
             (
+                "ask('file', 'GET')",
+                json!("TypeError: fetch failed: the server redirects to a URL of scheme file: (https://a.example)"),
+            ),
+            (
+                "ask('two', 'GET')",
+                json!("TypeError: fetch failed: the server redirects to several places at once (https://a.example)"),
+            ),
+            (
                 "ask('bad', 'GET')",
                 json!("TypeError: fetch failed: the server redirects to what is no URL (https://a.example)"),
             ),
+        ],
+    );
+}
+
+#[test]
+fn a_location_is_read_as_browsers_read_it() {
+    let charm = |body: &str| {
+        Charm::with_handler(&format!(
+            "const ask = async (path) => (await (await fetch(`https://a.example/x/${{path}}`)).json()).url;\n{body}"
+        ))
+        .answering(|request| Ok(moving(request)))
+    };
+    expect_each_of(
+        charm,
+        &[
+            // What is encoded already stays as it is, and nothing is encoded twice.
+            ("ask('utf8')", json!("https://a.example/a/b?q=%C3%A9{%27`|^%22%3C%3E%20")),
+            ("ask('latin1')", json!("https://a.example/caf%E9")),
+            ("ask('schemeless')", json!("https://b.example:8443/")),
+            ("ask('query')", json!("https://a.example/x/query?q")),
+            ("ask('fragment')", json!("https://a.example/end")),
+            ("ask('303')", json!("https://a.example/x/end?x")),
+            ("ask('twins')", json!("https://a.example/end")),
         ],
     );
 }

@@ -1,4 +1,4 @@
-// fetch, after the Fetch standard. Every request, one that a redirect leads to included, is asked of the host anew.
+// fetch, after the Fetch standard. The host is asked for every request, also one that a redirect leads to.
 
 const MOST_REDIRECTS = 20;
 
@@ -12,14 +12,25 @@ function exchange(method, url, headers, bytes, done, failed) {
   return () => id !== undefined && host.cancelFetch(id);
 }
 
+// Where a response leads, as it says; undefined if it does not. Servers send bytes that are no ASCII as they are; browsers encode each of
+// them before the URL standard's parser sees them.
+function locationOf(fields) {
+  const given = new Set();
+  for (let at = 0; at < fields.length; at += 2) if (fields[at].toLowerCase() === "location") given.add(fields[at + 1]);
+  given.delete("");
+  if (given.size > 1) throw "the server redirects to several places at once";
+  return [...given][0]?.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
 // Where a redirect leads, and with what; undefined if the response is none.
-function redirected(status, headers, { method, url, fields, bytes }) {
-  const location = headers.get("location");
-  if (!REDIRECT_STATUS.includes(status) || location === null) return undefined;
+function redirected(status, received, { method, url, fields, bytes }) {
+  const location = REDIRECT_STATUS.includes(status) ? locationOf(received) : undefined;
+  if (location === undefined) return undefined;
   const next = URL.parse(location, url);
-  if (next === null) throw `the server redirects to what is no URL`;
+  if (next === null) throw "the server redirects to what is no URL";
+  if (next.protocol !== "http:" && next.protocol !== "https:") throw `the server redirects to a URL of scheme ${next.protocol}`;
   const from = new URL(url);
-  if (next.hash === "") next.hash = from.hash;
+  if (!next.href.includes("#")) next.hash = from.hash;
   const kept = new Headers(fields);
   const becomesGet = (status === 303 && method !== "GET" && method !== "HEAD") || (status <= 302 && method === "POST");
   if (becomesGet) for (const name of BODY_HEADERS) kept.delete(name);
@@ -53,8 +64,7 @@ function fetch(input, init = undefined) {
     const send = (what, hops) => {
       cancel = exchange(what.method, what.url, what.fields, what.bytes, ([status, fields, body]) => {
         try {
-          const headers = receivedHeaders(fields);
-          const next = request.redirect === "manual" ? undefined : redirected(status, headers, what);
+          const next = request.redirect === "manual" ? undefined : redirected(status, fields, what);
           if (next !== undefined) {
             if (request.redirect === "error") throw "the server redirects, which the request does not allow";
             if (hops === MOST_REDIRECTS) throw "the server redirects too many times";
@@ -62,6 +72,7 @@ function fetch(input, init = undefined) {
           }
           signal[STATE].steps.delete(aborted);
           const bytes = NULL_BODY.includes(status) ? undefined : body;
+          const headers = receivedHeaders(fields);
           const known = { status, headers, url: what.url.replace(/#.*$/s, ""), redirected: hops > 0, type: "basic", bytes };
           resolve(new Response(null, { statusText: REASONS[status] ?? "", [RECEIVED]: known }));
         } catch (reason) {
