@@ -24,6 +24,7 @@ mod failing;
 mod gmail;
 mod guide;
 mod hangup;
+mod importers;
 mod inspect;
 mod install;
 mod integrations;

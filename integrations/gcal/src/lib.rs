@@ -2,11 +2,13 @@
 //!
 //! A calendar charm keeps in `settings.syncToken` up to where it has followed its calendar. One small request tells whether
 //! anything has changed since, and does not use the token up; charms whose calendar is quiet are left out, all others are
-//! polled.
+//! polled. A token is good only beside the parameters that it was made with: `singleEvents=true`, unless
+//! `settings.singleEvents` is false. A charm that keeps a window of its calendar says in `progress` of what, and when to look
+//! again: from then on, and when its settings ask for something else, it is polled whatever its calendar does.
 
 use bg_integration_sdk::http::{Request, Response, segment};
 use bg_integration_sdk::updates::{self, News, Source};
-use bg_integration_sdk::{Charm, CharmRef, CharmView, Error, Integration, charms, config, export};
+use bg_integration_sdk::{Charm, CharmRef, CharmView, Error, Integration, charms, config, export, time};
 use serde::Deserialize;
 
 /// The integration `gcal`.
@@ -14,13 +16,15 @@ use serde::Deserialize;
 pub struct Calendar {
     /// Where the API is, without a slash at the end.
     base_url: String,
+    /// Unix milliseconds.
+    now: u64,
 }
 
 impl Integration for Calendar {
     fn fetch_charms() -> Result<Vec<CharmRef>, Error> {
         let base_url = config::get("api-base-url")
             .ok_or_else(|| Error::Permanent("the config value api-base-url is missing".to_owned()))?;
-        updates::charms_with_news(&Self::at(&base_url))
+        updates::charms_with_news(&Self::at(&base_url, time::unix_millis()))
     }
 
     fn is_valid_charm(charm: &Charm) -> Result<bool, Error> {
@@ -45,8 +49,22 @@ struct Events {
 }
 
 impl Calendar {
-    fn at(base_url: &str) -> Self {
-        Self { base_url: base_url.trim_end_matches('/').to_owned() }
+    fn at(base_url: &str, now: u64) -> Self {
+        Self { base_url: base_url.trim_end_matches('/').to_owned(), now }
+    }
+
+    /// Whether the charm has more to do than to follow what changes: time has gone on, or what it keeps is of something else than
+    /// its settings ask for now.
+    fn is_behind(&self, charm: &impl CharmView) -> bool {
+        let again: Option<u64> = charm.get(&["progress", "again"]).ok().and_then(|again| again.json());
+        let of: [(&str, &[&str]); 5] = [
+            ("user", &["auth", "user", "email"]),
+            ("calendarId", &["settings", "calendarId"]),
+            ("limit", &["settings", "limit"]),
+            ("daysBack", &["settings", "daysBack"]),
+            ("daysAhead", &["settings", "daysAhead"]),
+        ];
+        again.is_some_and(|again| again <= self.now) || !charms::is_as_kept(charm, &["progress", "of"], &of)
     }
 }
 
@@ -54,13 +72,15 @@ impl Source for Calendar {
     fn question(&self, charm: &impl CharmView) -> Option<Request> {
         let since: String = charm.get(&["settings", "syncToken"]).ok()?.json()?;
         // Without a token the host has nothing to ask with.
-        if since.is_empty() || charm.get(&["auth", "token"]).ok()?.is_absent() {
+        if since.is_empty() || charm.get(&["auth", "token"]).ok()?.is_absent() || self.is_behind(charm) {
             return None;
         }
         let calendar: Option<String> = charm.get(&["settings", "calendarId"]).ok()?.json();
         let calendar = calendar.filter(|id| !id.is_empty()).unwrap_or_else(|| "primary".to_owned());
         let url = format!("{}/calendar/v3/calendars/{}/events", self.base_url, segment(&calendar));
-        Some(Request::get(url).query("syncToken", &since).query("maxResults", "1"))
+        let request = Request::get(url).query("syncToken", &since).query("maxResults", "1");
+        let single_events = charm.get(&["settings", "singleEvents"]).ok()?.json().unwrap_or(true);
+        Some(if single_events { request.query("singleEvents", "true") } else { request })
     }
 
     fn news(&self, response: &Response) -> News {
@@ -71,6 +91,11 @@ impl Source for Calendar {
             Ok(_) => News::Some,
             Err(_) => News::Unknown,
         }
+    }
+
+    fn next_page(&self, response: &Response) -> Option<String> {
+        let Events { items, next_page_token } = response.json().ok()?;
+        next_page_token.filter(|_| items.is_empty())
     }
 }
 
@@ -99,11 +124,43 @@ mod tests {
             (Value::Null, &auth, None),
         ] {
             let charm = FakeCharm::new(json!({"settings": settings, "auth": auth})).secret(&["auth", "token"]);
-            let asked = Calendar::at("https://www.googleapis.com").question(&charm);
-            let expected =
-                path.map(|path| format!("https://www.googleapis.com/calendar/v3/calendars/{path}&maxResults=1"));
+            let asked = Calendar::at("https://www.googleapis.com", 0).question(&charm);
+            let rest = "&maxResults=1&singleEvents=true";
+            let expected = path.map(|path| format!("https://www.googleapis.com/calendar/v3/calendars/{path}{rest}"));
             assert_eq!(asked.as_ref().map(Request::url), expected.as_deref(), "{settings} {auth}");
         }
+    }
+
+    #[test]
+    fn a_charm_is_polled_without_a_question_when_it_is_time_or_its_settings_ask_for_something_else() {
+        let of = json!({"calendarId": "primary", "user": "me", "limit": 250, "daysBack": 30, "daysAhead": 365});
+        let settings =
+            json!({"syncToken": "t", "calendarId": "primary", "limit": 250, "daysBack": 30, "daysAhead": 365});
+        let with = |key: &str, new: Value| {
+            let mut settings = settings.clone();
+            settings[key] = new;
+            settings
+        };
+        for (settings, progress, asked) in [
+            (settings.clone(), json!({"of": of, "again": 1001}), true),
+            (settings.clone(), json!({"of": of, "again": 1000}), false),
+            (with("calendarId", json!("team")), json!({"of": of, "again": 1001}), false),
+            (with("limit", json!(9)), json!({"of": of, "again": 1001}), false),
+            (with("daysBack", json!(9)), json!({"of": of, "again": 1001}), false),
+            (with("daysAhead", json!(9)), json!({"of": of, "again": 1001}), false),
+            (settings.clone(), json!({"of": {"user": "you"}, "again": 1001}), false),
+            (settings.clone(), Value::Null, true),
+        ] {
+            let auth = json!({"token": "t", "user": {"email": "me"}});
+            let charm = FakeCharm::new(json!({"settings": settings, "auth": auth, "progress": progress}));
+            let question = Calendar::at("https://x", 1000).question(&charm.secret(&["auth", "token"]));
+            assert_eq!(question.is_some(), asked, "{settings} {progress}");
+        }
+        // The token of a charm that takes series as they are.
+        let settings = json!({"syncToken": "t", "singleEvents": false});
+        let charm = FakeCharm::new(json!({"settings": settings, "auth": {"token": "t"}})).secret(&["auth", "token"]);
+        let asked = Calendar::at("https://x", 0).question(&charm);
+        assert!(!asked.unwrap().url().contains("singleEvents"));
     }
 
     #[test]
@@ -118,7 +175,9 @@ mod tests {
             ("<html>", News::Unknown),
         ] {
             let response = Response { status: 200, headers: vec![], body: body.into() };
-            assert_eq!(Calendar::at("https://x").news(&response), news, "{body}");
+            assert_eq!(Calendar::at("https://x", 0).news(&response), news, "{body}");
+            let next = (news == News::Unknown && body.contains('x')).then_some("x");
+            assert_eq!(Calendar::at("https://x", 0).next_page(&response).as_deref(), next, "{body}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! Names the Gmail charms whose mailbox has changed since they last looked.
 //!
 //! A Gmail charm keeps in `settings.historyId` up to where it has followed its mailbox. One small request tells whether
-//! anything has happened since; charms whose mailbox is quiet are left out, all others are polled.
+//! anything has happened since; charms whose mailbox is quiet are left out, all others are polled. A charm that imports in
+//! slices says in `progress` what is left, and what it imports: until it is through, and when its settings ask for something
+//! else, it is polled whatever its mailbox does.
 
 use bg_integration_sdk::http::{Request, Response};
 use bg_integration_sdk::updates::{self, News, Source};
@@ -71,7 +73,7 @@ impl Source for Gmail {
     fn question(&self, charm: &impl CharmView) -> Option<Request> {
         let since: HistoryId = charm.get(&["settings", "historyId"]).ok()?.json()?;
         // Without a token the host has nothing to ask with.
-        if charm.get(&["auth", "token"]).ok()?.is_absent() {
+        if charm.get(&["auth", "token"]).ok()?.is_absent() || is_behind(charm) {
             return None;
         }
         let url = format!("{}/gmail/v1/users/me/history", self.base_url);
@@ -89,6 +91,23 @@ impl Source for Gmail {
             Err(_) => News::Unknown,
         }
     }
+
+    fn next_page(&self, response: &Response) -> Option<String> {
+        let History { history, next_page_token } = response.json().ok()?;
+        next_page_token.filter(|_| history.is_empty())
+    }
+}
+
+/// Whether the charm has more to do than to follow what changes: an import is not through, or is of something else than its
+/// settings ask for now.
+fn is_behind(charm: &impl CharmView) -> bool {
+    let left: Option<u64> = charm.get(&["progress", "left"]).ok().and_then(|left| left.json());
+    let of: [(&str, &[&str]); 3] = [
+        ("user", &["auth", "user", "email"]),
+        ("query", &["settings", "gmailFilterQuery"]),
+        ("limit", &["settings", "limit"]),
+    ];
+    left.is_some_and(|left| left > 0) || !charms::is_as_kept(charm, &["progress", "of"], &of)
 }
 
 #[cfg(test)]
@@ -127,6 +146,33 @@ mod tests {
     }
 
     #[test]
+    fn a_charm_whose_import_is_not_through_or_of_something_else_is_polled_without_a_question() {
+        let of = json!({"mailbox": "me@example.com", "user": "me@example.com", "query": "in:INBOX", "limit": 100});
+        let settings = json!({"historyId": "1234", "gmailFilterQuery": "in:INBOX", "limit": 100});
+        let with = |value: &Value, key: &str, new: Value| {
+            let mut value = value.clone();
+            value[key] = new;
+            value
+        };
+        for (settings, progress, asked) in [
+            (settings.clone(), json!({"of": of, "left": 0}), true),
+            (settings.clone(), json!({"of": of, "left": 7}), false),
+            (with(&settings, "gmailFilterQuery", json!("is:starred")), json!({"of": of, "left": 0}), false),
+            (with(&settings, "limit", json!(101)), json!({"of": of, "left": 0}), false),
+            (settings.clone(), json!({"of": with(&of, "user", json!("you@example.com")), "left": 0}), false),
+            // A charm that says nothing of it.
+            (settings.clone(), Value::Null, true),
+            (settings.clone(), json!({"of": {}}), true),
+            (settings.clone(), json!({"of": {"mailbox": "", "user": "", "query": "", "limit": 0}, "left": 0}), true),
+        ] {
+            let auth = json!({"token": "t", "user": {"email": "me@example.com"}});
+            let charm = FakeCharm::new(json!({"settings": settings, "auth": auth, "progress": progress}));
+            let question = Gmail::at("https://gmail.googleapis.com").question(&charm.secret(&["auth", "token"]));
+            assert_eq!(question.is_some(), asked, "{settings} {progress}");
+        }
+    }
+
+    #[test]
     fn only_an_empty_history_is_quiet() {
         for (body, news) in [
             (r#"{"historyId": "1234"}"#, News::None),
@@ -140,6 +186,8 @@ mod tests {
         ] {
             let response = Response { status: 200, headers: vec![], body: body.into() };
             assert_eq!(Gmail::at("https://x").news(&response), news, "{body}");
+            let next = (body == r#"{"nextPageToken": "x"}"#).then_some("x");
+            assert_eq!(Gmail::at("https://x").next_page(&response).as_deref(), next, "{body}");
         }
     }
 

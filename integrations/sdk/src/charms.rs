@@ -121,6 +121,21 @@ pub trait CharmView {
     fn get(&self, path: &[&str]) -> Result<Lookup, CharmError>;
 }
 
+/// Whether an object that a charm keeps still says what the charm's cells say: for each of its keys that is named here, where its value
+/// comes from. What is missing on either side is not compared, and nothing is if all that the object has is empty: then the
+/// charm has not filled it yet.
+pub fn is_as_kept(charm: &impl CharmView, kept: &[&str], parts: &[(&str, &[&str])]) -> bool {
+    use serde_json::Value;
+    let value = |path: &[&str]| charm.get(path).ok()?.json::<Value>();
+    let Some(Value::Object(kept)) = value(kept) else { return true };
+    let is_empty = |value: &Value| value.is_null() || value.as_str() == Some("") || value.as_f64() == Some(0.0);
+    kept.values().all(is_empty)
+        || parts.iter().all(|(key, path)| match (kept.get(*key), value(path)) {
+            (Some(before), Some(now)) => *before == now,
+            _ => true,
+        })
+}
+
 impl CharmView for Charm {
     fn reference(&self) -> CharmRef {
         self.ref_().into()

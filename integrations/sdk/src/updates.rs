@@ -12,9 +12,11 @@ use crate::http::{HttpError, Request, Response, send_all};
 use crate::time::Instant;
 use crate::{CharmRef, CharmView, Error, charms, state, warn};
 
-/// So many charms are asked about in one call; the host allows 64 requests. Where there are more, the next call goes on from
+/// So many charms are asked about in one call; the host allows 64 requests, and some may be renewed or asked again. Where there are more, the next call goes on from
 /// there, and those not asked about are polled.
 const ASKED: usize = 48;
+/// And so many questions may be asked again for a next page.
+const ASKED_AGAIN: usize = 12;
 /// So many requests at once; the host allows 8.
 const AT_ONCE: usize = 6;
 /// No question is waited for longer than this after the call began. The host stops the call after 5 s, with nothing to show.
@@ -31,6 +33,12 @@ pub trait Source {
 
     /// What an answer with status 200 tells.
     fn news(&self, response: &Response) -> News;
+
+    /// The token of the next page, if an answer with status 200 says nothing yet but that there is one: a page without entries. The question
+    /// is asked again with it, as `pageToken`.
+    fn next_page(&self, _response: &Response) -> Option<String> {
+        None
+    }
 }
 
 /// What is known of one charm.
@@ -97,22 +105,52 @@ fn decide(
 fn ask(source: &impl Source, charms: &[CharmRef], until: Instant) -> Vec<News> {
     let mut news = vec![News::Unknown; charms.len()];
     let reached = Cell::new(0);
-    let questions = charms.iter().enumerate().filter_map(|(place, charm)| {
+    let question = |place: usize| {
+        // A charm that cannot be opened now is polled, which tells what is the matter with it.
+        let request = source.question(&charms::open(&charms[place]).ok()?)?;
+        Some(request.charm(&charms[place]).timeout(PATIENCE_FOR_ONE))
+    };
+    let questions = (0..charms.len()).filter_map(|place| {
         if until.has_passed() {
             return None;
         }
         reached.set(place + 1);
-        // A charm that cannot be opened now is polled, which tells what is the matter with it.
-        let request = source.question(&charms::open(charm).ok()?)?;
-        Some((place, request.charm(charm).timeout(PATIENCE_FOR_ONE)))
+        Some((place, question(place)?))
     });
-    send_all(questions, AT_ONCE, until, |place, answer| {
-        let (told, flow) = judge(source, answer);
-        news[place] = told;
-        flow
-    });
+    let mut pages = round(source, questions, until, &mut news);
+    // What is not asked for again, for want of requests, stays unknown.
+    let mut left = ASKED_AGAIN;
+    while !pages.is_empty() && left > 0 {
+        let asked = pages.into_iter().take(left).collect::<Vec<_>>();
+        left -= asked.len();
+        let again =
+            asked.into_iter().filter_map(|(place, token)| Some((place, question(place)?.query("pageToken", &token))));
+        pages = round(source, again, until, &mut news);
+    }
     news.truncate(reached.get());
     news
+}
+
+/// Sends some questions and notes what their answers tell. Returns the tokens of next pages; none if asking is pointless.
+fn round(
+    source: &impl Source,
+    questions: impl Iterator<Item = (usize, Request)>,
+    until: Instant,
+    news: &mut [News],
+) -> Vec<(usize, String)> {
+    let mut pages = Vec::new();
+    send_all(questions, AT_ONCE, until, |place, answer| {
+        let page =
+            answer.as_ref().ok().filter(|answer| answer.status == 200).and_then(|answer| source.next_page(answer));
+        let (told, flow) = judge(source, answer);
+        news[place] = told;
+        pages.extend(page.map(|token| (place, token)));
+        if flow.is_break() {
+            pages.clear();
+        }
+        flow
+    });
+    pages
 }
 
 /// What the outcome of a question tells, and whether to go on asking.
@@ -120,13 +158,24 @@ fn judge(source: &impl Source, answer: Result<Response, HttpError>) -> (News, Co
     match answer {
         Ok(response) if response.status == 200 => (source.news(&response), ControlFlow::Continue(())),
         // Too many requests: more of them would only make it worse.
-        Ok(response) if response.status == 429 => (News::Unknown, ControlFlow::Break(())),
+        Ok(response) if is_rate_limit(&response) => (News::Unknown, ControlFlow::Break(())),
         Err(error @ (HttpError::Denied(_) | HttpError::Limit(_))) => {
             crate::debug!("no more questions in this call: {error}");
             (News::Unknown, ControlFlow::Break(()))
         }
         Ok(_) | Err(_) => (News::Unknown, ControlFlow::Continue(())),
     }
+}
+
+/// Whether the service wants fewer requests. Google says so by 403, too, with one of these reasons.
+fn is_rate_limit(response: &Response) -> bool {
+    const REASONS: [&str; 4] =
+        ["rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "dailyLimitExceeded"];
+    let has_reason = || {
+        let body = String::from_utf8_lossy(&response.body);
+        REASONS.iter().any(|reason| body.contains(&format!("\"{reason}\"")))
+    };
+    response.status == 429 || response.status == 403 && has_reason()
 }
 
 #[cfg(test)]
@@ -198,6 +247,12 @@ mod tests {
     #[test]
     fn only_a_plain_answer_is_news_and_a_refusal_ends_the_asking() {
         let status = |status| Ok(Response { status, ..Response::default() });
+        let forbidden = |reason: &str| {
+            let body = format!(
+                r#"{{"error": {{"code": 403, "errors": [{{"domain": "usageLimits", "reason": "{reason}"}}]}}}}"#
+            );
+            Ok(Response { status: 403, body: body.into(), ..Response::default() })
+        };
         for (answer, news, goes_on) in [
             (status(200), News::None, true),
             (status(204), News::Unknown, true),
@@ -206,6 +261,11 @@ mod tests {
             (status(410), News::Unknown, true),
             (status(503), News::Unknown, true),
             (status(429), News::Unknown, false),
+            (status(403), News::Unknown, true),
+            (forbidden("accessNotConfigured"), News::Unknown, true),
+            (forbidden("rateLimitExceeded"), News::Unknown, false),
+            (forbidden("userRateLimitExceeded"), News::Unknown, false),
+            (forbidden("dailyLimitExceeded"), News::Unknown, false),
             (Err(HttpError::Timeout), News::Unknown, true),
             (Err(HttpError::Network("reset".into())), News::Unknown, true),
             (Err(HttpError::Malformed("url".into())), News::Unknown, true),

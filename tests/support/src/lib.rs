@@ -32,7 +32,7 @@ mod writes;
 pub use browser::{Browser, ELSEWHERE, Key, SOON};
 pub use clock::SteppedClock;
 pub use disk::SmallDisk;
-pub use google::{Authorization, FakeGoogle, SeenRequest};
+pub use google::{Authorization, Broken, FakeGoogle, Recurrence, Refusal, SeenRequest, When};
 pub use host::{Finished, Line, Output, Running, TestHost};
 pub use http::{HttpReply, exchange, request};
 pub use measured::{machine, memory, processor_time};

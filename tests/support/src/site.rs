@@ -28,7 +28,7 @@ pub struct SiteRequest {
 /// What there is at a path.
 #[derive(Clone)]
 enum Page {
-    Document { kind: &'static str, body: String, version: u64 },
+    Document { kind: &'static str, body: Vec<u8>, version: u64 },
     Status(u16),
     Redirect(String),
     Silence,
@@ -87,6 +87,11 @@ impl FakeSite {
 
     /// Puts a document at a path, or a new version of it.
     pub fn put(&self, path: &str, kind: &'static str, body: &str) {
+        self.put_bytes(path, kind, body.as_bytes());
+    }
+
+    /// Puts a document that need not be UTF-8 at a path, or a new version of it.
+    pub fn put_bytes(&self, path: &str, kind: &'static str, body: &[u8]) {
         let mut site = lock(&self.site);
         site.versions += 1;
         let page = Page::Document { kind, body: body.to_owned(), version: site.versions };
@@ -164,7 +169,7 @@ async fn answer(State(site): State<Shared>, method: Method, uri: Uri, headers: H
 }
 
 /// The document, or 304 if that version is known. As HTTP has it, the `ETag` counts where both are given.
-fn document(request: &SiteRequest, kind: &'static str, body: String, version: u64) -> Response {
+fn document(request: &SiteRequest, kind: &'static str, body: Vec<u8>, version: u64) -> Response {
     let etag = format!("\"v{version}\"");
     // Each version is of another day.
     let modified = format!("Thu, {:02} Jan 1970 00:00:00 GMT", version % 28 + 1);

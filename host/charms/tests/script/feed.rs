@@ -128,3 +128,122 @@ async fn one_feed_that_fails_does_not_lose_the_others_entries() {
     charm.poll().await;
     assert_eq!(charm.each("feeds", "title"), ["News"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_do_not_come_again_after_an_answer_without_them() {
+    let site = FakeSite::start().unwrap();
+    let full = rss(&[("1", "One", ""), ("2", "Two", "")]);
+    site.put("/rss", "text/xml", &full);
+    let mut charm = reader(&site, &["/rss"], 10).await;
+    charm.poll().await;
+    assert_eq!(charm.each("entries", "title"), ["One", "Two"]);
+    for gone in [rss(&[]), rss(&[("2", "Two", "")])] {
+        site.put("/rss", "text/xml", &gone);
+        charm.poll().await;
+        site.put("/rss", "text/xml", &full);
+        charm.poll().await;
+        assert_eq!(charm.each("entries", "title"), ["One", "Two"]);
+    }
+    // What a feed no longer has is remembered, but not without end.
+    for round in 0..3 {
+        let ids: Vec<String> = (0..700).map(|n| format!("{round}-{n}")).collect();
+        let items: Vec<_> = ids.iter().map(|id| (id.as_str(), id.as_str(), "")).collect();
+        site.put("/rss", "text/xml", &rss(&items));
+        charm.poll().await;
+    }
+    assert_eq!(charm.cell("feeds")[0]["seen"].as_array().unwrap().len(), 700 + 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feeds_are_read_in_their_encoding_or_say_which_one_is_not_known() {
+    let site = FakeSite::start().unwrap();
+    let declared = |encoding: &str| rss(&[("1", "TITLE", "")]).replace("?>", &format!(" encoding=\"{encoding}\"?>"));
+    let put = |path: &str, kind: &'static str, xml: &str, title: &[u8]| {
+        let (before, after) = xml.split_once("TITLE").unwrap();
+        site.put_bytes(path, kind, &[before.as_bytes(), title, after.as_bytes()].concat());
+    };
+    let plain = rss(&[("1", "TITLE", "")]);
+    put("/utf8", "text/xml", &plain, "Café €".as_bytes());
+    put("/latin", "application/rss+xml", &declared("ISO-8859-1"), b"Caf\xe9 \x80");
+    put("/header", "text/xml; charset=windows-1251", &plain, b"\xcf\xf0\xe8\xe2\xe5\xf2");
+    // What the server says counts, as the standard has it; and a mark before all.
+    put("/both", "text/xml; charset=\"iso-8859-15\"", &declared("utf-8"), b"Caf\xe9 \xa4");
+    put("/koi", "text/xml", &declared("KOI8-R"), b"\xf0\xd2\xc9\xd7\xc5\xd4");
+    let marked = format!("\u{feff}{}", declared("iso-8859-1"));
+    put("/mark", "text/xml; charset=iso-8859-1", &marked, "Café".as_bytes());
+    let utf16: Vec<u16> = declared("utf-16").replace("TITLE", "Café €").encode_utf16().collect();
+    let little: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16.iter().flat_map(|unit| unit.to_le_bytes())).collect();
+    let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(utf16.iter().flat_map(|unit| unit.to_be_bytes())).collect();
+    site.put_bytes("/little", "text/xml", &little);
+    site.put_bytes("/big", "text/xml", &big);
+    put("/unknown", "text/xml", &declared("x-klingon"), b"\x83\x65");
+
+    let expected = [
+        ("/utf8", "Café €"),
+        ("/latin", "Café €"),
+        ("/header", "Привет"),
+        ("/both", "Café €"),
+        ("/koi", "Привет"),
+        ("/mark", "Café"),
+        ("/little", "Café €"),
+        ("/big", "Café €"),
+    ];
+    for (path, title) in expected {
+        let mut charm = reader(&site, &[path], 10).await;
+        charm.poll().await;
+        assert_eq!(charm.each("entries", "title"), [title], "{path}: {}", charm.cell("feeds"));
+    }
+    let mut charm = reader(&site, &["/unknown"], 10).await;
+    charm.poll().await;
+    assert_eq!(charm.each("feeds", "error"), ["Error: the encoding x-klingon is not known here"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_of_five_megabytes_is_read_and_so_is_one_that_is_made_to_be_slow() {
+    let site = FakeSite::start().unwrap();
+    let body = format!("<description><![CDATA[<p>{}</p>]]></description>", "Some words of it. ".repeat(50));
+    let ids: Vec<String> = (0..5_000).map(|n| format!("https://a.example/{n}")).collect();
+    let items: Vec<_> = ids.iter().map(|id| (id.as_str(), "A &amp; B", body.as_str())).collect();
+    let large = rss(&items);
+    assert!(large.len() > 5_000_000, "{}", large.len());
+    site.put("/large", "text/xml", &large);
+    // Beginnings without ends; quotes; elements within elements.
+    let hostile = [
+        "<![CDATA[".repeat(50_000),
+        "<!--".repeat(100_000),
+        format!("<a {}", "b=\"c\" ".repeat(100_000)),
+        "<a b='>".repeat(100_000),
+        "</item>".repeat(100_000),
+        format!("<channel>{}</channel>", "text<br/>".repeat(50_000)),
+    ];
+    for (n, text) in hostile.iter().enumerate() {
+        site.put(&format!("/{n}"), "text/xml", &format!("<rss><channel><item><guid>{n}</guid></item>{text}"));
+    }
+    let mut charm = reader(&site, &["/large"], 10).await;
+    let began = std::time::Instant::now();
+    charm.poll().await;
+    println!("{} bytes: {:?}", large.len(), began.elapsed());
+    assert_eq!(charm.cell("feeds")[0]["seen"].as_array().unwrap().len(), 5_000);
+    let mut charm = reader(&site, &["/0", "/1", "/2", "/3", "/4", "/5"], 10).await;
+    let began = std::time::Instant::now();
+    charm.poll().await;
+    println!("hostile: {:?}", began.elapsed());
+    assert_eq!(charm.each("entries", "id").len(), 6, "{}", charm.cell("feeds"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_feeds_than_a_poll_may_ask_for_take_turns() {
+    let site = FakeSite::start().unwrap();
+    let paths: Vec<String> = (0..90).map(|n| format!("/{n}")).collect();
+    for path in &paths {
+        site.put(path, "text/xml", &rss(&[(path, path, "")]));
+    }
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let mut charm = reader(&site, &paths, 1_000).await;
+    for entries in [40, 80, 90] {
+        charm.poll().await;
+        assert_eq!(charm.each("entries", "id").len(), entries);
+        assert!(charm.each("feeds", "error").iter().all(String::is_empty), "{}", charm.cell("feeds"));
+        assert!(site.take_requests().len() <= 40);
+    }
+}

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bg_poller::OutcomeKind;
 use bg_sandbox::CharmComponent;
-use bg_test_support::{Authorization, FakeGoogle};
+use bg_test_support::{Authorization, Broken, FakeGoogle, Refusal};
 use serde_json::{Value, json};
 
 use crate::support::{Charm, client, component, workspace};
@@ -42,7 +42,29 @@ fn expected(paths: &[(&str, u16)]) -> Vec<(String, u16)> {
     paths.iter().map(|(path, status)| ((*path).to_owned(), *status)).collect()
 }
 
+const PROFILE: (&str, u16) = ("profile", 200);
 const BATCH: (&str, u16) = ("/batch/gmail/v1", 200);
+
+/// How many requests each batch held.
+fn batches(google: &FakeGoogle) -> Vec<usize> {
+    google.requests().iter().map(|seen| seen.parts.len()).filter(|parts| *parts > 0).collect()
+}
+
+/// A minute goes by, for the fake as for what the charm has noted of its quota.
+fn after_a_minute(google: &FakeGoogle, charm: &mut Charm) {
+    google.advance(Duration::from_mins(1));
+    let mut progress = charm.cell("progress");
+    progress["spent"] = json!([]);
+    charm.set("progress", &progress);
+}
+
+fn deliver(google: &FakeGoogle, count: usize) -> Vec<String> {
+    (0..count).map(|n| google.deliver(&format!("Mail {n}"), "a@example.com")).collect()
+}
+
+fn settings(limit: usize) -> Value {
+    json!({"settings": {"gmailFilterQuery": "in:INBOX", "limit": limit, "historyId": ""}})
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_that_is_gone() {
@@ -59,12 +81,12 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
     assert_eq!(subjects(&charm), set(&["First", "Second"]));
     assert_eq!(charm.cell("settings")["historyId"], json!(google.history_id().to_string()));
     assert_eq!(charm.cell("status"), json!("2 new, 0 gone, 2 in all"));
-    assert_eq!(asked(&google), expected(&[("profile", 200), ("messages", 200), BATCH]));
+    assert_eq!(asked(&google), expected(&[PROFILE, ("messages", 200), BATCH]));
 
-    // Nothing new: the history alone is asked for.
+    // Nothing new: the profile alone is asked for, which has the history ID.
     charm.poll().await;
     assert_eq!(charm.cell("status"), json!("0 new, 0 gone, 2 in all"));
-    assert_eq!(asked(&google), expected(&[("history", 200)]));
+    assert_eq!(asked(&google), expected(&[PROFILE]));
 
     google.deliver("Third", "c@example.com");
     google.delete(&first);
@@ -75,7 +97,7 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
     assert_eq!(charm.cell("status"), json!("1 new, 1 gone, 2 in all"));
     let parts: Vec<_> = google.requests().into_iter().flat_map(|seen| seen.parts).collect();
     assert_eq!(parts.len(), 1, "what is known is not asked for again: {parts:?}");
-    assert_eq!(asked(&google), expected(&[("history", 200), ("messages", 200), BATCH]));
+    assert_eq!(asked(&google), expected(&[PROFILE, ("history", 200), ("messages", 200), BATCH]));
     let emails = charm.cell("emails");
     let labels =
         emails.as_array().unwrap().iter().find(|email| email["subject"] == "Second").unwrap()["labelIds"].clone();
@@ -91,7 +113,7 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
     google.deliver("Fourth", "d@example.com");
     charm.poll().await;
     assert_eq!(subjects(&charm), set(&["Third", "Fourth"]));
-    assert_eq!(asked(&google), expected(&[("history", 404), ("profile", 200), ("messages", 200), BATCH]));
+    assert_eq!(asked(&google), expected(&[PROFILE, ("history", 404), ("messages", 200), BATCH]));
 
     google.expire_tokens();
     let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
@@ -99,41 +121,40 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
     assert!(failure.message.starts_with("GoogleError: Google refused the token (401)"), "{failure:?}");
     let stack = failure.stack.unwrap();
     let source = std::fs::read_to_string(workspace("tests/fixtures/google.ts")).unwrap();
-    let thrown = "const error = new GoogleError(";
+    let thrown = "return new GoogleError(status, what, reasons, help)";
     let line = 1 + source.lines().position(|line| line.contains(thrown)).unwrap();
     assert!(stack.contains(&format!("google.ts:{line}:")), "the author's line {line}:\n{stack}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_mailbox_is_imported_in_batches_and_pages_as_they_come() {
+async fn lists_and_histories_have_pages_and_batches_have_no_more_than_google_advises() {
     let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
     google.limit_pages(100);
-    for n in 0..250 {
-        google.deliver(&format!("Mail {n}"), "a@example.com");
-    }
-    let settings = json!({"settings": {"gmailFilterQuery": "in:INBOX", "limit": 240, "historyId": ""}});
-    let mut charm = importer(&component, &google, settings).await;
-    let began = Instant::now();
+    deliver(&google, 250);
+    let mut charm = importer(&component, &google, settings(240)).await;
     charm.poll().await;
-    println!("240 mails: {:?}", began.elapsed());
     assert_eq!(charm.cell("emails").as_array().unwrap().len(), 240);
     let sizes: Vec<usize> = google.requests().iter().map(|seen| seen.parts.len()).collect();
-    assert_eq!(sizes, [0, 0, 0, 0, 100, 100, 40]);
+    assert_eq!(sizes, [0, 0, 0, 0, 50, 50, 50, 50, 40]);
     asked(&google);
 
-    // The history has pages as well.
     google.limit_pages(2);
+    after_a_minute(&google, &mut charm);
     for n in 0..5 {
         google.deliver(&format!("More {n}"), "a@example.com");
     }
-    google.limit_pages(2);
-    let settings = json!({"settings": {"gmailFilterQuery": "subject:more", "limit": 3, "historyId": charm.cell("settings")["historyId"]}});
-    let mut charm = importer(&component, &google, settings).await;
+    charm.set("settings", &{
+        let mut settings = charm.cell("settings");
+        settings["gmailFilterQuery"] = json!("subject:more");
+        settings["limit"] = json!(3);
+        settings
+    });
     charm.poll().await;
     assert_eq!(subjects(&charm), set(&["More 2", "More 3", "More 4"]));
     let history = ("history", 200);
-    assert_eq!(asked(&google), expected(&[history, history, history, ("messages", 200), ("messages", 200), BATCH]));
+    let list = ("messages", 200);
+    assert_eq!(asked(&google), expected(&[PROFILE, history, history, history, list, list, BATCH]));
     assert_eq!(charm.cell("settings")["historyId"], json!(google.history_id().to_string()));
 }
 
@@ -147,10 +168,7 @@ async fn a_refused_token_is_renewed_once_and_kept() {
     let mut charm = importer(&component, &google, auth).await;
     charm.poll().await;
     assert_eq!(subjects(&charm), set(&["First"]));
-    assert_eq!(
-        asked(&google),
-        expected(&[("profile", 401), ("refresh", 200), ("profile", 200), ("messages", 200), BATCH])
-    );
+    assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 200), PROFILE, ("messages", 200), BATCH]));
     let auth = charm.cell("auth");
     assert!(auth["token"].as_str().unwrap().starts_with("ya29.") && auth["token"] != json!("ya29.old"), "{auth}");
     assert!(auth["expiresAt"].as_u64().unwrap() > 1_700_000_000_000, "{auth}");
@@ -172,59 +190,363 @@ async fn a_refused_token_is_renewed_once_and_kept() {
 async fn where_gmail_asks_for_patience_the_poll_goes_on_later_or_keeps_what_it_has() {
     let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
-    for n in 0..150 {
-        google.deliver(&format!("Mail {n}"), "a@example.com");
-    }
-    let settings = || json!({"settings": {"gmailFilterQuery": "in:INBOX", "limit": 150, "historyId": ""}, "patience": {"tries": 3, "firstWaitMs": 1, "totalMs": 40_000}});
+    deliver(&google, 150);
+    let inputs = || {
+        let mut inputs = settings(150);
+        inputs["patience"] = json!({"tries": 3, "firstWaitMs": 1, "totalMs": 40_000});
+        inputs
+    };
 
     // As long as Gmail says, and as short.
-    let mut charm = importer(&component, &google, settings()).await;
+    let mut charm = importer(&component, &google, inputs()).await;
     google.refuse_next(2, Some(0));
     google.refuse_next_parts(30);
     charm.poll().await;
     assert_eq!(charm.cell("status"), json!("150 new, 0 gone, 150 in all"));
-    let parts: Vec<usize> = google.requests().iter().map(|seen| seen.parts.len()).filter(|parts| *parts > 0).collect();
-    assert_eq!(parts, [100, 50, 30], "only what was refused is asked for again");
+    assert_eq!(batches(&google), [50, 25, 25, 25, 25, 25, 5], "what was refused is asked for again, with less at once");
     let profile = |status| ("profile", status);
     assert_eq!(asked(&google)[..3], expected(&[profile(429), profile(429), profile(200)]));
 
     // Not for longer than the poll has time, nor more often than it may.
-    let mut charm = importer(&component, &google, settings()).await;
+    google.advance(Duration::from_mins(1));
+    let mut charm = importer(&component, &google, inputs()).await;
     google.refuse_next(1, Some(3_600));
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("0 new, 0 gone, 0 in all; not all: Google answered 429 to 1 tries"));
+    let refused = "Google answered 429 rateLimitExceeded to";
+    let text = "Resource has been exhausted (e.g. check quota).";
+    assert_eq!(
+        charm.cell("status"),
+        json!(format!("0 new, 0 gone, 0 in all; not all: {refused} /gmail/v1/users/me/profile: {text}"))
+    );
     assert_eq!(asked(&google), expected(&[profile(429)]));
     google.refuse_next_parts(1_000);
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("0 new, 0 gone, 0 in all; not all: Google answered 429 to 3 tries"));
-    assert_eq!(asked(&google).len(), 2 + 3 * 2);
+    let status = charm.cell("status").as_str().unwrap().to_owned();
+    assert!(status.starts_with("0 new, 0 gone, 0 in all, 150 to come; not all: Google answered 429"), "{status}");
+    assert_eq!(batches(&google), [50, 25, 13]);
+    asked(&google);
 
-    // What came is kept, and the next poll asks for the rest.
-    google.refuse_next_parts(100 + 50 + 50);
-    charm.trigger("bgUpdater", json!({})).await.unwrap();
+    // What is missing is known: nothing is listed again.
     google.refuse_next_parts(0);
-    let kept = charm.cell("emails").as_array().unwrap().len();
-    assert_eq!(kept, 150, "the third try had them all: {}", charm.cell("status"));
+    charm.poll().await;
+    assert_eq!(charm.cell("status"), json!("150 new, 0 gone, 150 in all"));
+    assert_eq!(asked(&google), expected(&[PROFILE, BATCH, BATCH, BATCH]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_403_that_limits_the_rate_is_waited_for_as_a_429_is_alone_and_in_a_batch() {
+    let component = component(Duration::from_mins(1)).await;
+    for refusal in [Refusal::TooManyRequests, Refusal::RateLimit, Refusal::UserRateLimit, Refusal::Backend] {
+        let google = FakeGoogle::start().unwrap();
+        deliver(&google, 20);
+        let mut charm = importer(&component, &google, settings(20)).await;
+        google.refuse_next_as(1, refusal);
+        google.refuse_next_parts_as(12, refusal);
+        charm.poll().await;
+        assert_eq!(charm.cell("status"), json!("20 new, 0 gone, 20 in all"), "{refusal:?}");
+        assert_eq!(batches(&google), [20, 12], "{refusal:?}");
+
+        // If it lasts, the poll keeps what came, and does not fail.
+        google.deliver("Late", "a@example.com");
+        google.refuse_all(Some(refusal));
+        charm.poll().await;
+        let status = charm.cell("status").as_str().unwrap().to_owned();
+        assert!(status.starts_with("0 new, 0 gone, 20 in all; not all: Google answered"), "{refusal:?}: {status}");
+        google.refuse_all(None);
+        charm.poll().await;
+        assert_eq!(charm.cell("status"), json!("1 new, 1 gone, 20 in all"), "{refusal:?}");
+    }
+    // What is used up for the day is not asked for again in this poll, and does not fail it.
+    let google = FakeGoogle::start().unwrap();
+    let mut charm = importer(&component, &google, json!({})).await;
+    google.refuse_all(Some(Refusal::DailyLimit));
+    charm.poll().await;
+    assert_eq!(asked(&google), expected(&[("profile", 403)]));
+    assert!(charm.cell("status").as_str().unwrap().ends_with("Daily Limit Exceeded"), "{}", charm.cell("status"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_stays_says_what_google_says() {
+    let component = component(Duration::from_mins(1)).await;
+    let google = FakeGoogle::start().unwrap();
+    google.deliver("First", "a@example.com");
+    for (refusal, reason, text) in [
+        (
+            Refusal::NotConfigured,
+            "403 accessNotConfigured SERVICE_DISABLED",
+            "Enable it by visiting https://console.developers",
+        ),
+        (Refusal::DomainPolicy, "403 domainPolicy", "The domain administrators have disabled Gmail apps."),
+    ] {
+        let mut charm = importer(&component, &google, json!({})).await;
+        google.refuse_all(Some(refusal));
+        let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+        assert!(failure.message.contains(reason) && failure.message.contains(text), "{failure:?}");
+        google.refuse_all(None);
+    }
+    for scopes in [&["email"][..], &["https://www.googleapis.com/auth/gmail.metadata"]] {
+        let auth = json!({"auth": {"token": google.issue_token_for(scopes)}});
+        let mut charm = importer(&component, &google, auth).await;
+        let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+        let text = "ACCESS_TOKEN_SCOPE_INSUFFICIENT to /gmail/v1/users/me/";
+        assert!(failure.message.contains(text), "{failure:?}");
+        let text = "Request had insufficient authentication scopes. Sign in again and allow all that is asked for.";
+        assert!(failure.message.ends_with(text), "{failure:?}");
+    }
+    // One that comes in the middle keeps what came, and fails the next poll.
+    deliver(&google, 60);
+    let mut charm = importer(&component, &google, json!({})).await;
+    google.refuse_next_parts_as(11, Refusal::DomainPolicy);
+    charm.poll().await;
+    assert!(
+        charm.cell("status").as_str().unwrap().starts_with("39 new, 0 gone, 39 in all, 22 to come; not all"),
+        "{}",
+        charm.cell("status")
+    );
+    google.refuse_all(Some(Refusal::DomainPolicy));
+    charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_read_is_skipped_and_noted_and_the_others_come() {
+    let component = component(Duration::from_mins(1)).await;
+    let google = FakeGoogle::start().unwrap();
+    let ids = deliver(&google, 6);
+    google.break_message(&ids[0], Some(Broken::Date));
+    google.break_message(&ids[1], Some(Broken::Garbled));
+    google.break_message(&ids[2], Some(Broken::Status(400)));
+    google.break_message(&ids[3], Some(Broken::Status(404)));
+    let mut charm = importer(&component, &google, json!({})).await;
+    charm.poll().await;
+    assert_eq!(charm.cell("status"), json!("3 new, 0 gone, 3 in all, 2 unreadable"));
+    // The one whose date is none has the rest of what it says.
+    assert_eq!(charm.each("emails", "subject"), ["Mail 5", "Mail 4", "Mail 0"]);
+    assert_eq!(charm.each("emails", "date")[2], "");
+    let skipped = charm.cell("progress")["skipped"].clone();
+    assert_eq!((&skipped[0]["id"], &skipped[1]["id"]), (&json!(ids[2]), &json!(ids[1])), "{skipped}");
+    assert!(skipped[0]["why"].as_str().unwrap().contains("400 failedPrecondition"), "{skipped}");
+
+    // They are not asked for again at each poll.
+    google.take_requests();
+    google.deliver("Next", "a@example.com");
+    charm.poll().await;
+    assert_eq!(charm.cell("status"), json!("1 new, 0 gone, 4 in all, 2 unreadable"));
+    assert_eq!(batches(&google), [2], "the new one, and the one that was gone");
+
+    // One that Gmail cannot give out now holds up none of the others, and is asked for again.
+    let late = deliver(&google, 3);
+    google.break_message(&late[2], Some(Broken::Status(503)));
+    charm.poll().await;
+    let status = charm.cell("status").as_str().unwrap().to_owned();
+    assert!(
+        status.starts_with("2 new, 0 gone, 6 in all, 1 to come, 2 unreadable; not all: Google answered 503"),
+        "{status}"
+    );
+    google.break_message(&late[2], None);
+    charm.poll().await;
+    assert_eq!(charm.cell("status"), json!("1 new, 0 gone, 7 in all, 2 unreadable"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_with_empty_pages_records_of_several_changes_and_gaps_are_followed() {
+    let component = component(Duration::from_mins(1)).await;
+    let google = FakeGoogle::start().unwrap();
+    let ids = deliver(&google, 4);
+    let mut charm = importer(&component, &google, json!({})).await;
+    charm.poll().await;
+    google.begin_history_with_empty_pages(3);
+    google.put_changes_together(3);
+    google.limit_pages(3);
+    google.label(&ids[0], "STARRED", true);
+    google.label(&ids[1], "UNREAD", false);
+    google.delete(&ids[2]);
+    google.touch(&ids[3]);
+    google.label(&ids[0], "STARRED", false);
+    google.label(&ids[0], "IMPORTANT", true);
+    google.deliver("New", "a@example.com");
+    google.take_requests();
+    charm.poll().await;
+    assert_eq!(charm.cell("status"), json!("1 new, 1 gone, 4 in all"));
+    let histories = asked(&google).iter().filter(|(path, _)| path == "history").count();
+    assert_eq!(histories, 3 + 3);
+    let emails = charm.cell("emails");
+    let labels =
+        |id: &String| emails.as_array().unwrap().iter().find(|email| email["id"] == **id).unwrap()["labelIds"].clone();
+    assert_eq!(labels(&ids[0]), json!(["CATEGORY_PERSONAL", "IMPORTANT", "INBOX", "UNREAD"]));
+    assert_eq!(labels(&ids[1]), json!(["CATEGORY_PERSONAL", "INBOX"]));
     assert_eq!(charm.cell("settings")["historyId"], json!(google.history_id().to_string()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_that_goes_while_it_is_imported_is_left_out_and_what_came_before_trouble_is_kept() {
+async fn a_history_of_more_pages_than_a_poll_can_read_goes_on_in_the_next_one() {
     let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
-    for n in 0..150 {
-        google.deliver(&format!("Mail {n}"), "a@example.com");
+    let ids = deliver(&google, 5);
+    let mut charm = importer(&component, &google, json!({})).await;
+    charm.poll().await;
+    google.limit_pages(1);
+    for n in 0..14 {
+        google.label(&ids[n % 5], &format!("LABEL_{n}"), true);
     }
-    let more = json!({"settings": {"gmailFilterQuery": "in:INBOX", "limit": 150, "historyId": ""}, "patience": {"tries": 1, "firstWaitMs": 1, "totalMs": 40_000}});
-    let mut charm = importer(&component, &google, more).await;
-    google.refuse_next_parts(50);
-    google.vanish_next(1);
+    google.take_requests();
+    for pages in [10, 4, 0] {
+        charm.poll().await;
+        let asked = asked(&google);
+        assert_eq!(asked.iter().filter(|(path, _)| path == "history").count(), pages, "{asked:?}");
+        assert_eq!(charm.cell("emails").as_array().unwrap().len(), 5, "none is lost meanwhile");
+    }
+    let labels = charm.cell("emails").to_string();
+    assert!((0..14).all(|n| labels.contains(&format!("LABEL_{n}\""))), "{labels}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_filter_limit_or_mailbox_counts_at_the_next_poll() {
+    let component = component(Duration::from_mins(1)).await;
+    let google = FakeGoogle::start().unwrap();
+    let ids = deliver(&google, 3);
+    let mut charm = importer(&component, &google, json!({})).await;
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("99 new, 0 gone, 99 in all; not all: Google answered 429 to 1 tries"));
-    assert_eq!(charm.cell("settings")["historyId"], json!(""), "the next poll goes on from here");
-    asked(&google);
+    let change = |charm: &mut Charm, key: &str, value: Value| {
+        let mut settings = charm.cell("settings");
+        settings[key] = value;
+        charm.set("settings", &settings);
+    };
+    google.label(&ids[1], "STARRED", true);
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("50 new, 0 gone, 149 in all"));
-    let parts: Vec<usize> = google.requests().iter().map(|seen| seen.parts.len()).filter(|parts| *parts > 0).collect();
-    assert_eq!(parts, [50], "what is known is not asked for again");
+    google.take_requests();
+    change(&mut charm, "gmailFilterQuery", json!("is:starred"));
+    charm.poll().await;
+    assert_eq!(subjects(&charm), set(&["Mail 1"]));
+    assert_eq!(asked(&google), expected(&[PROFILE, ("messages", 200)]), "what is known is not fetched again");
+    change(&mut charm, "gmailFilterQuery", json!("in:INBOX"));
+    change(&mut charm, "limit", json!(2));
+    charm.poll().await;
+    assert_eq!(subjects(&charm), set(&["Mail 1", "Mail 2"]));
+    assert_eq!(batches(&google), [1]);
+
+    // Somebody else signs in. The history ID that is kept is one that the other mailbox has, too.
+    let other = FakeGoogle::start().unwrap();
+    other.be("other@example.com");
+    deliver(&other, 1);
+    other.deliver("Other", "b@example.com");
+    other.deliver("Another", "b@example.com");
+    other.label(&other.deliver("Last", "b@example.com"), "INBOX", false);
+    assert_eq!(other.history_id(), google.history_id() + 7, "it has all that the first one has");
+    let mut auth = charm.cell("auth");
+    auth["token"] = json!(other.issue_token());
+    let inputs = json!({
+        "auth": auth, "settings": charm.cell("settings"), "progress": charm.cell("progress"),
+        "emails": charm.cell("emails"),
+    });
+    let mut charm = importer(&component, &other, inputs).await;
+    charm.poll().await;
+    assert_eq!(subjects(&charm), set(&["Another", "Other"]), "nothing of the first account's mail");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_that_was_replaced_is_kept_whatever_the_poll_would_do_next() {
+    let component = component(Duration::from_mins(1)).await;
+    let google = FakeGoogle::start().unwrap();
+    google.deliver("First", "a@example.com");
+    let auth = || json!({"auth": {"token": "ya29.old", "refreshToken": google.issue_refresh_token()}});
+    for terse in [false, true] {
+        google.rotate_refresh_tokens(true);
+        google.terse_renewals(terse);
+        let mut charm = importer(&component, &google, auth()).await;
+        let first = charm.cell("auth")["refreshToken"].clone();
+        // What would come next fails for good.
+        google.refuse_all(Some(Refusal::DomainPolicy));
+        charm.poll().await;
+        assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 200)]));
+        let auth = charm.cell("auth");
+        assert_ne!(auth["refreshToken"], first);
+        assert!(auth["expiresAt"].as_u64().unwrap() > 1_700_000_000_000, "also where only a lifetime is told: {auth}");
+        google.refuse_all(None);
+        charm.poll().await;
+        assert_eq!(subjects(&charm), set(&["First"]));
+        google.take_requests();
+        // And it is good for another renewal.
+        google.expire_tokens();
+        charm.poll().await;
+        charm.poll().await;
+        assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 200), PROFILE]));
+    }
+    // One that stays is not replaced by nothing.
+    google.rotate_refresh_tokens(false);
+    let mut charm = importer(&component, &google, auth()).await;
+    let first = charm.cell("auth")["refreshToken"].clone();
+    charm.poll().await;
+    assert_eq!(charm.cell("auth")["refreshToken"], first);
+    assert_eq!(subjects(&charm), set(&["First"]), "and the poll goes on");
+
+    // A token service that is busy is no reason to fail, and a token that ends in the middle of a batch none either.
+    google.expire_tokens();
+    google.make_renewals_fail(4);
+    charm.poll().await;
+    assert!(
+        charm.cell("status").as_str().unwrap().contains("not all: Google answered 503 to the renewal"),
+        "{}",
+        charm.cell("status")
+    );
+    charm.poll().await;
+    google.refuse_next_parts_as(1, Refusal::Unauthorized);
+    google.deliver("Second", "a@example.com");
+    charm.poll().await;
+    assert_eq!(subjects(&charm), set(&["First", "Second"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_import_of_ten_thousand_messages_ends_newest_first_and_within_the_quota() {
+    const MESSAGES: usize = 10_000;
+    let component = component(Duration::from_mins(1)).await;
+    let google = FakeGoogle::start().unwrap();
+    let ids = deliver(&google, MESSAGES);
+    let mut charm = importer(&component, &google, settings(MESSAGES)).await;
+    let (mut polls, mut requests, mut most, mut refused) = (0_usize, 0, 0, 0);
+    loop {
+        charm.poll().await;
+        polls += 1;
+        let asked = google.take_requests();
+        most = most.max(asked.len());
+        requests += asked.len();
+        refused += asked
+            .iter()
+            .filter(|seen| seen.status != 200 || seen.parts.iter().any(|part| !part.ends_with("200")))
+            .count();
+        let progress = charm.cell("progress");
+        let left = usize::try_from(progress["left"].as_u64().unwrap()).unwrap();
+        // Kept slice by slice, the newest first.
+        if polls <= 3 {
+            let emails = charm.cell("emails");
+            let kept: BTreeSet<&str> =
+                emails.as_array().unwrap().iter().map(|email| email["id"].as_str().unwrap()).collect();
+            let newest: BTreeSet<&str> = ids[left..].iter().map(String::as_str).collect();
+            assert!(kept == newest && !kept.is_empty(), "{} kept, {left} to come", kept.len());
+        }
+        if left == 0 {
+            break;
+        }
+        assert!(polls < 100, "{progress}");
+        after_a_minute(&google, &mut charm);
+    }
+    assert_eq!(charm.cell("emails").as_array().unwrap().len(), MESSAGES);
+    let (units, most_a_minute) = google.units();
+    println!(
+        "10,000 messages: {polls} polls a minute apart, {requests} requests (at most {most} a poll), {refused} refused, {units} units, at most {most_a_minute} a minute"
+    );
+    assert_eq!(refused, 0);
+    assert!(most <= 64 && most_a_minute <= 6_000);
+
+    // A poll that comes sooner than the quota allows takes what is left, and asks for no more.
+    let more = deliver(&google, 300);
+    charm.set("settings", &settings(MESSAGES + 300)["settings"]);
+    let mut progress = charm.cell("progress");
+    progress["spent"] = json!([]);
+    charm.set("progress", &progress);
+    google.advance(Duration::from_mins(1));
+    charm.poll().await;
+    charm.poll().await;
+    let left = charm.cell("progress")["left"].as_u64().unwrap();
+    let (_, most_a_minute) = google.units();
+    assert!(left > 0 && most_a_minute <= 6_000, "{left} of {} are left, {most_a_minute} units a minute", more.len());
 }

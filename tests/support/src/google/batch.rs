@@ -4,13 +4,16 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Google;
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, Failure, Refusal};
 
 /// Where Gmail takes them.
 pub(crate) const PATH: &str = "/batch/gmail/v1";
 
 /// How many requests one may hold.
 const MOST: usize = 100;
+
+/// Google advises no more than that: what is over it is likely to be refused, and here it is.
+const ADVISED: usize = 50;
 
 /// What stands between the parts of an answer.
 const BOUNDARY: &str = "batch_dFaKe0123456789";
@@ -32,12 +35,15 @@ impl Google {
         };
         let (mut pieces, mut asked) = (Vec::new(), Vec::new());
         // Google promises no order.
-        for part in parts.iter().rev() {
-            let answer = self.part(part);
-            let (status, body) = match &answer {
+        for (place, part) in parts.iter().enumerate().rev() {
+            let answer = if place < ADVISED { self.part(part) } else { Err(Refusal::TooManyRequests.failure()) };
+            let (status, mut body) = match &answer {
                 Ok(value) => (StatusCode::OK, value.to_string()),
                 Err(failure) => (failure.status(), failure.json().to_string()),
             };
+            if self.mailbox.is_garbled(part.uri.path().rsplit('/').next().unwrap_or_default()) {
+                "<html>Service Unavailable</html>".clone_into(&mut body);
+            }
             asked.push(format!("{} {} {}", part.method, part.uri, status.as_u16()));
             let id = part.content_id.as_ref().map(|id| format!("Content-ID: <response-{id}>\r\n")).unwrap_or_default();
             pieces.push(format!(
@@ -53,9 +59,10 @@ impl Google {
     }
 
     fn part(&mut self, part: &Part) -> Answer {
-        if self.refused_parts > 0 {
-            self.refused_parts -= 1;
-            return Err(Failure::rate_limited());
+        let (left, refusal) = self.refused_parts;
+        if left > 0 {
+            self.refused_parts.0 -= 1;
+            return Err(refusal.failure());
         }
         if !part.uri.path().starts_with("/gmail/v1/") {
             return Err(Failure::not_found());

@@ -1,15 +1,51 @@
-//! Calendar API v3: the list of events, with paging and sync tokens.
+//! Calendar API v3: the list of events, with paging, windows of time, recurrence, and sync tokens that are bound to what was asked.
 
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
 use super::{Query, USER, clock};
 
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// How far ahead Google expands a series that has no end: to 2040, as has been seen.
+const EXPANSION_END_MS: u64 = 2_209_032_000_000;
+
+/// When an event takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// An hour from then on, written with an offset from UTC.
+    At {
+        /// Unix milliseconds.
+        start_ms: u64,
+        /// Minutes.
+        offset: i64,
+    },
+    /// All day, for so many days from that on which this moment is.
+    Days {
+        /// Unix milliseconds.
+        start_ms: u64,
+        /// One or more.
+        days: u64,
+    },
+}
+
+/// How an event recurs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recurrence {
+    /// In days.
+    pub every: u64,
+    /// How often; none is without end.
+    pub count: Option<u64>,
+}
+
 struct Event {
+    /// The calendar that it is in.
+    calendar: String,
     id: String,
     summary: String,
-    /// Unix milliseconds.
-    start: u64,
+    when: When,
+    recurrence: Option<Recurrence>,
     created: u64,
     updated: u64,
     cancelled: bool,
@@ -17,13 +53,24 @@ struct Event {
     change: u64,
 }
 
+/// What a sync token stands for.
+#[derive(Clone, PartialEq, Eq)]
+struct Asked {
+    calendar: String,
+    single_events: bool,
+    with_deleted: bool,
+}
+
 pub(crate) struct Calendar {
+    names: Vec<String>,
     events: Vec<Event>,
-    /// Counts the changes; it is what a sync token stands for.
+    /// Counts the changes; a sync token stands for one.
     changes: u64,
-    /// Sync tokens below this are too old.
+    /// Sync tokens of changes below this are too old.
     oldest_sync: u64,
     added: u64,
+    /// What was asked when each sync token was handed out, and the change it stands for.
+    syncs: Vec<(Asked, u64)>,
 }
 
 /// What may not stand beside a sync token.
@@ -38,20 +85,42 @@ const NOT_WITH_SYNC: [&str; 8] = [
     "updatedMin",
 ];
 
+/// One line of an answer: an event, or an instance of a series. Sorted by its change first, so that what changes while a reader
+/// turns the pages is on a later one.
+struct Line<'a> {
+    event: &'a Event,
+    /// The place within the series.
+    instance: u64,
+    when: When,
+}
+
+impl Line<'_> {
+    fn place(&self) -> (u64, &str, u64) {
+        (self.event.change, &self.event.id, self.instance)
+    }
+}
+
 impl Calendar {
     pub(crate) fn new() -> Self {
-        Self { events: Vec::new(), changes: 1, oldest_sync: 1, added: 0 }
+        let names = vec![USER.to_owned()];
+        Self { names, events: Vec::new(), changes: 1, oldest_sync: 1, added: 0, syncs: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, summary: &str, start: u64) -> String {
+    pub(crate) fn add_calendar(&mut self, name: &str) {
+        self.names.push(name.to_owned());
+    }
+
+    pub(crate) fn add(&mut self, name: &str, summary: &str, when: When, recurrence: Option<Recurrence>) -> String {
         self.added += 1;
         self.changes += 1;
         let id = format!("event{:08}", self.added);
         let now = clock::now_ms();
         self.events.push(Event {
+            calendar: name.to_owned(),
             id: id.clone(),
             summary: summary.to_owned(),
-            start,
+            when,
+            recurrence,
             created: now,
             updated: now,
             cancelled: false,
@@ -60,14 +129,22 @@ impl Calendar {
         id
     }
 
+    pub(crate) fn rename(&mut self, id: &str, summary: &str) -> bool {
+        self.change(id, |event| summary.clone_into(&mut event.summary))
+    }
+
     pub(crate) fn cancel(&mut self, id: &str) -> bool {
+        self.change(id, |event| event.cancelled = true)
+    }
+
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut Event)) -> bool {
         let Some(event) = self.events.iter_mut().find(|event| event.id == id && !event.cancelled) else {
             return false;
         };
         self.changes += 1;
-        event.cancelled = true;
         event.updated = clock::now_ms();
         event.change = self.changes;
+        change(event);
         true
     }
 
@@ -76,79 +153,173 @@ impl Calendar {
         self.oldest_sync = self.changes;
     }
 
-    /// `events.list`. Pages follow the order of changes, so what changes while a reader turns the pages is on a later one.
-    pub(crate) fn event_list(&self, calendar: &str, query: &Query) -> Answer {
-        if calendar != "primary" && calendar != USER {
+    /// The change that a sync token stands for.
+    fn since(&self, token: &str, asked: &Asked, query: &Query) -> Result<u64, Failure> {
+        if let Some(name) = NOT_WITH_SYNC.into_iter().find(|name| query.get(name).is_some()) {
+            return Err(Failure::invalid(&format!("Sync token cannot be used with {name}.")));
+        }
+        let place = token.strip_prefix("sync").and_then(|number| number.parse::<usize>().ok());
+        match place.and_then(|place| self.syncs.get(place)) {
+            Some((theirs, _)) if theirs != asked => Err(Failure::sync_token_mismatch()),
+            Some((_, since)) if *since < self.oldest_sync => Err(Failure::sync_token_expired()),
+            Some((_, since)) => Ok(*since),
+            None => Err(Failure::sync_token_mismatch()),
+        }
+    }
+
+    /// `events.list`.
+    pub(crate) fn event_list(&mut self, calendar: &str, query: &Query) -> Answer {
+        let calendar = if calendar == "primary" { USER } else { calendar };
+        if !self.names.iter().any(|name| name == calendar) {
             return Err(Failure::not_found());
         }
-        let since = match query.get("syncToken") {
-            None => None,
-            Some(token) => {
-                if let Some(name) = NOT_WITH_SYNC.into_iter().find(|name| query.get(name).is_some()) {
-                    return Err(Failure::invalid(&format!("Sync token cannot be used with {name}.")));
-                }
-                let since = token.strip_prefix("sync").and_then(|number| number.parse::<u64>().ok());
-                match since {
-                    Some(since) if since >= self.oldest_sync && since <= self.changes => Some(since),
-                    _ => return Err(Failure::sync_token_expired()),
-                }
+        let on = |name| query.get(name) == Some("true");
+        let (single_events, with_deleted) = (on("singleEvents"), on("showDeleted"));
+        let asked = Asked { calendar: calendar.to_owned(), single_events, with_deleted };
+        let since = query.get("syncToken").map(|token| self.since(token, &asked, query)).transpose()?;
+        let moment = |name: &str| match query.get(name) {
+            None => Ok(None),
+            Some(text) => {
+                clock::parse_rfc3339(text).map(Some).ok_or_else(|| Failure::invalid(&format!("Bad Request: {name}")))
             }
         };
-        let after = match query.get("pageToken") {
-            None => since.unwrap_or(0),
-            Some(token) => token.parse().map_err(|_| Failure::invalid("Invalid page token value."))?,
+        let (from, to) = (moment("timeMin")?, moment("timeMax")?);
+        let after: Option<(u64, String, u64)> = match query.get("pageToken") {
+            None => None,
+            Some(token) => Some(place(token).ok_or_else(|| Failure::invalid("Invalid page token value."))?),
         };
         let size = query.page_size(250, 2_500)?;
+
         // An incremental list always shows what was cancelled.
-        let with_cancelled = since.is_some() || query.get("showDeleted") == Some("true");
-        let mut fitting: Vec<&Event> =
-            self.events.iter().filter(|event| event.change > after && (with_cancelled || !event.cancelled)).collect();
-        fitting.sort_by_key(|event| event.change);
-        let page = &fitting[..fitting.len().min(size)];
+        let with_cancelled = since.is_some() || with_deleted;
+        let mut lines = Vec::new();
+        let ours = self.events.iter().filter(|event| event.calendar == calendar && event.change > since.unwrap_or(0));
+        for event in ours.filter(|event| with_cancelled || !event.cancelled) {
+            lines.extend(event.lines(single_events, to.unwrap_or(EXPANSION_END_MS)));
+        }
+        lines.retain(|line| {
+            from.is_none_or(|from| line.when.end() > from) && to.is_none_or(|to| line.when.start() < to)
+        });
+        lines.sort_by(|a, b| a.place().cmp(&b.place()));
+        if let Some((change, id, instance)) = &after {
+            lines.retain(|line| line.place() > (*change, id.as_str(), *instance));
+        }
+        let page = &lines[..lines.len().min(size)];
 
         let mut answer = json!({
             "kind": "calendar#events",
             "etag": format!("\"{}\"", self.changes),
-            "summary": USER,
+            "summary": calendar,
             "description": "",
             "updated": clock::rfc3339(self.events.iter().map(|event| event.updated).max().unwrap_or(0)),
             "timeZone": "UTC",
             "accessRole": "owner",
             "defaultReminders": [],
-            "items": page.iter().map(|event| event.json()).collect::<Vec<Value>>(),
+            "items": page.iter().map(|line| line.json(single_events)).collect::<Vec<Value>>(),
         });
-        match page.last() {
-            Some(last) if page.len() < fitting.len() => answer["nextPageToken"] = last.change.to_string().into(),
-            _ => answer["nextSyncToken"] = format!("sync{}", self.changes).into(),
+        match page.last().map(Line::place) {
+            Some((change, id, instance)) if page.len() < lines.len() => {
+                answer["nextPageToken"] = format!("{change}.{id}.{instance}").into();
+            }
+            // With an order, or a search, there is none.
+            _ if ["orderBy", "q"].iter().any(|name| query.get(name).is_some()) => {}
+            _ => {
+                answer["nextSyncToken"] = format!("sync{}", self.syncs.len()).into();
+                self.syncs.push((asked, self.changes));
+            }
         }
         Ok(answer)
     }
 }
 
-impl Event {
-    fn json(&self) -> Value {
-        let etag = format!("\"{}\"", self.change);
-        if self.cancelled {
-            return json!({ "kind": "calendar#event", "etag": etag, "id": self.id, "status": "cancelled" });
+/// Where a page token says that a page begins.
+fn place(token: &str) -> Option<(u64, String, u64)> {
+    let mut parts = token.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.to_owned(), parts.next()?.parse().ok()?))
+}
+
+impl When {
+    fn start(self) -> u64 {
+        match self {
+            Self::At { start_ms, .. } => start_ms,
+            Self::Days { start_ms, .. } => start_ms / DAY_MS * DAY_MS,
         }
-        let moment = |ms| json!({ "dateTime": clock::rfc3339(ms), "timeZone": "UTC" });
-        json!({
-            "kind": "calendar#event",
-            "etag": etag,
-            "id": self.id,
+    }
+
+    fn end(self) -> u64 {
+        match self {
+            Self::At { start_ms, .. } => start_ms + HOUR_MS,
+            Self::Days { days, .. } => self.start() + days * DAY_MS,
+        }
+    }
+
+    fn later(self, by: u64) -> Self {
+        match self {
+            Self::At { start_ms, offset } => Self::At { start_ms: start_ms + by, offset },
+            Self::Days { start_ms, days } => Self::Days { start_ms: start_ms + by, days },
+        }
+    }
+
+    fn json(self, moment: u64) -> Value {
+        match self {
+            Self::At { offset, .. } => json!({ "dateTime": clock::rfc3339_at(moment, offset), "timeZone": "UTC" }),
+            Self::Days { .. } => json!({ "date": clock::day(moment) }),
+        }
+    }
+}
+
+impl Event {
+    /// The event itself, or the instances of its series that begin before `until`.
+    fn lines(&self, single_events: bool, until: u64) -> Vec<Line<'_>> {
+        let line = |instance, when| Line { event: self, instance, when };
+        match self.recurrence {
+            Some(Recurrence { every, count }) if single_events => {
+                let instances = (0..count.unwrap_or(u64::MAX)).map(|n| line(n, self.when.later(n * every * DAY_MS)));
+                instances.take_while(|line| line.when.start() < until).collect()
+            }
+            _ => vec![line(0, self.when)],
+        }
+    }
+}
+
+impl Line<'_> {
+    fn json(&self, single_events: bool) -> Value {
+        let event = self.event;
+        let etag = format!("\"{}\"", event.change);
+        let series = event.recurrence.filter(|_| single_events).map(|_| event.id.clone());
+        let stamp = || clock::rfc3339_at(self.when.start(), 0).replace(['-', ':'], "");
+        let id = if series.is_some() { format!("{}_{}", event.id, stamp()) } else { event.id.clone() };
+        let (start, end) = (self.when.json(self.when.start()), self.when.json(self.when.end()));
+        let mut answer = json!({ "kind": "calendar#event", "etag": etag, "id": id, "status": "cancelled" });
+        if let Some(series) = series {
+            answer["recurringEventId"] = series.into();
+            answer["originalStartTime"] = start.clone();
+        }
+        if event.cancelled {
+            return answer;
+        }
+        if let (false, Some(Recurrence { every, count })) = (single_events, event.recurrence) {
+            let count = count.map_or(String::new(), |count| format!(";COUNT={count}"));
+            answer["recurrence"] = json!([format!("RRULE:FREQ=DAILY;INTERVAL={every}{count}")]);
+        }
+        let more = json!({
             "status": "confirmed",
-            "htmlLink": format!("https://www.google.com/calendar/event?eid={}", self.id),
-            "created": clock::rfc3339(self.created),
-            "updated": clock::rfc3339(self.updated),
-            "summary": self.summary,
+            "htmlLink": format!("https://www.google.com/calendar/event?eid={id}"),
+            "created": clock::rfc3339(event.created),
+            "updated": clock::rfc3339(event.updated),
+            "summary": event.summary,
             "creator": { "email": USER, "self": true },
             "organizer": { "email": USER, "self": true },
-            "start": moment(self.start),
-            "end": moment(self.start + 3_600_000),
-            "iCalUID": format!("{}@google.com", self.id),
+            "start": start,
+            "end": end,
+            "iCalUID": format!("{}@google.com", event.id),
             "sequence": 0,
             "reminders": { "useDefault": true },
             "eventType": "default",
-        })
+        });
+        if let (Value::Object(answer), Value::Object(more)) = (&mut answer, more) {
+            answer.extend(more);
+        }
+        answer
     }
 }

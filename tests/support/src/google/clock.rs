@@ -51,6 +51,47 @@ pub(crate) fn rfc3339(unix_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
+/// RFC 3339 with an offset from UTC in minutes: `2026-01-31T01:30:00-08:00`, or `…Z` for none.
+pub(crate) fn rfc3339_at(unix_ms: u64, offset: i64) -> String {
+    let Civil { year, month, day, hour, minute, second, .. } = civil(unix_ms.saturating_add_signed(offset * 60_000));
+    let zone = match offset {
+        0 => "Z".to_owned(),
+        _ => format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 60, offset.abs() % 60),
+    };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{zone}")
+}
+
+/// A day: `2026-01-31`.
+pub(crate) fn day(unix_ms: u64) -> String {
+    let Civil { year, month, day, .. } = civil(unix_ms);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// What [`rfc3339_at`] writes, and RFC 3339 with fractions, as Unix milliseconds.
+pub(crate) fn parse_rfc3339(text: &str) -> Option<u64> {
+    let (date, time) = text.split_once('T')?;
+    let mut date = date.split('-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (clock, zone) = time.split_at(time.find(['Z', '+', '-'])?);
+    let mut clock = clock.split([':', '.']).map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    let offset = match zone.split_at(1) {
+        ("Z", _) => 0,
+        (sign, rest) => {
+            let (hours, minutes) = rest.split_once(':')?;
+            let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
+            if sign == "-" { -minutes } else { minutes }
+        }
+    };
+    // The inverse of `civil`: years start in March.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let days =
+        year / 400 * 146_097 + (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + (153 * month + 2) / 5 + day
+            - 1;
+    let seconds = (days.checked_sub(719_468)?) * 86_400 + hour * 3600 + minute * 60 + second;
+    (seconds * 1000).checked_add_signed(-offset * 60_000)
+}
+
 /// The form of a mail's `Date`: `Sat, 31 Jan 2026 09:30:00 +0000`.
 pub(crate) fn mail_date(unix_ms: u64) -> String {
     const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
@@ -77,7 +118,20 @@ mod tests {
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z", "Mon, 1 Mar 2100 00:00:00 +0000"),
         ] {
             assert_eq!(rfc3339(unix_ms), internet);
+            assert_eq!(parse_rfc3339(internet), Some(unix_ms / 1000 * 1000), "{internet}");
             assert_eq!(mail_date(unix_ms), mail);
         }
+    }
+
+    #[test]
+    fn offsets_are_minutes_from_utc() {
+        for (offset, text) in
+            [(0, "2001-09-09T01:46:40Z"), (-480, "2001-09-08T17:46:40-08:00"), (90, "2001-09-09T03:16:40+01:30")]
+        {
+            assert_eq!(rfc3339_at(1_000_000_000_000, offset), text);
+            assert_eq!(parse_rfc3339(text), Some(1_000_000_000_000), "{text}");
+        }
+        assert_eq!(day(1_000_000_000_000), "2001-09-09");
+        assert_eq!(parse_rfc3339("tomorrow"), None);
     }
 }

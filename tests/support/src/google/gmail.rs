@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
-use super::mailbox::{Mailbox, Message};
+use super::mailbox::{Broken, Mailbox, Message};
 use super::search::Search;
 use super::{Query, USER, clock};
 
@@ -13,7 +13,7 @@ impl Mailbox {
     /// `users.getProfile`.
     pub(crate) fn profile(&self) -> Value {
         json!({
-            "emailAddress": USER,
+            "emailAddress": self.owner,
             "messagesTotal": self.len(),
             "threadsTotal": self.len(),
             "historyId": self.history_id().to_string(),
@@ -57,13 +57,19 @@ impl Mailbox {
     /// `users.messages.get`.
     pub(crate) fn message(&self, id: &str, query: &Query) -> Answer {
         let message = self.messages.iter().find(|message| message.id == id).ok_or_else(Failure::not_found)?;
+        let date = match message.broken {
+            Some(Broken::Status(status)) => return Err(Failure::of_status(status)),
+            // The 64 bits that Google's own field has hold more than dates.
+            Some(Broken::Date) => i64::MAX.to_string(),
+            Some(Broken::Garbled) | None => message.date.to_string(),
+        };
         let mut answer = json!({
             "id": message.id,
             "threadId": message.id,
             "labelIds": message.labels,
             "snippet": message.body(),
             "historyId": message.history_id.to_string(),
-            "internalDate": message.date.to_string(),
+            "internalDate": date,
             "sizeEstimate": message.raw().len(),
         });
         match query.get("format").unwrap_or("full") {

@@ -23,6 +23,8 @@ pub(crate) enum ChangeKind {
     Deleted,
     LabelAdded(String),
     LabelRemoved(String),
+    /// Something that no list of changes speaks of: the record has `messages` alone.
+    Other,
 }
 
 impl ChangeKind {
@@ -33,25 +35,42 @@ impl ChangeKind {
             Self::Deleted => "messageDeleted",
             Self::LabelAdded(_) => "labelAdded",
             Self::LabelRemoved(_) => "labelRemoved",
+            Self::Other => "",
         }
     }
 }
 
+/// A record of these changes, one or several.
+fn record(changes: &[&Change]) -> Value {
+    let mut record = json!({ "messages": [] });
+    for change in changes {
+        record["id"] = change.id.to_string().into();
+        push(&mut record, "messages", json!({ "id": change.message, "threadId": change.message }));
+        if let Some((list, entry)) = change.entry() {
+            push(&mut record, list, entry);
+        }
+    }
+    record
+}
+
+fn push(record: &mut Value, list: &str, entry: Value) {
+    match &mut record[list] {
+        Value::Array(entries) => entries.push(entry),
+        missing => *missing = json!([entry]),
+    }
+}
+
 impl Change {
-    fn json(&self) -> Value {
+    /// The list of a record that it belongs to, and what stands there.
+    fn entry(&self) -> Option<(&'static str, Value)> {
         let message = json!({ "id": self.message, "threadId": self.message, "labelIds": self.labels });
-        let mut record = json!({
-            "id": self.id.to_string(),
-            "messages": [{ "id": self.message, "threadId": self.message }],
-        });
-        let (list, entry) = match &self.kind {
+        Some(match &self.kind {
             ChangeKind::Added => ("messagesAdded", json!({ "message": message })),
             ChangeKind::Deleted => ("messagesDeleted", json!({ "message": message })),
             ChangeKind::LabelAdded(label) => ("labelsAdded", json!({ "message": message, "labelIds": [label] })),
             ChangeKind::LabelRemoved(label) => ("labelsRemoved", json!({ "message": message, "labelIds": [label] })),
-        };
-        record[list] = json!([entry]);
-        record
+            ChangeKind::Other => return None,
+        })
     }
 }
 
@@ -72,10 +91,20 @@ impl Mailbox {
             return Err(Failure::invalid(&format!("Invalid value at 'history_types': {kind}")));
         }
         // A page token is the history ID behind which the next page starts.
-        let after = match query.get("pageToken") {
-            None => start,
-            Some(token) => token.parse().map_err(|_| Failure::invalid("Invalid pageToken"))?,
+        let (empty, after) = match query.get("pageToken") {
+            None => (0, start),
+            // An empty page is followed by one more.
+            Some(token) => match token.split_once('-') {
+                Some(("empty", count)) => (count.parse().map_err(|_| Failure::invalid("Invalid pageToken"))?, start),
+                _ => (usize::MAX, token.parse().map_err(|_| Failure::invalid("Invalid pageToken"))?),
+            },
         };
+        if empty < self.empty_pages {
+            return Ok(json!({
+                "historyId": self.history_id().to_string(),
+                "nextPageToken": format!("empty-{}", empty + 1),
+            }));
+        }
         let label = query.get("labelId");
         let size = query.page_size(100, 500)?;
         let mut fitting = self
@@ -89,7 +118,7 @@ impl Mailbox {
         let mut answer = json!({ "historyId": self.history_id().to_string() });
         // Like Google: without changes there is no `history` at all.
         if let Some(last) = page.last() {
-            answer["history"] = page.iter().map(|change| change.json()).collect();
+            answer["history"] = page.chunks(self.changes_a_record).map(record).collect();
             if fitting.next().is_some() {
                 answer["nextPageToken"] = last.id.to_string().into();
             }

@@ -1,7 +1,7 @@
 //! The mailbox: messages, and what happened to them.
 
-use super::clock;
 use super::history::{Change, ChangeKind};
+use super::{USER, clock};
 
 /// One message; each is a thread of its own.
 pub(crate) struct Message {
@@ -13,15 +13,34 @@ pub(crate) struct Message {
     pub(crate) date: u64,
     /// The history ID of its last change.
     pub(crate) history_id: u64,
+    /// What is wrong with it, if anything.
+    pub(crate) broken: Option<Broken>,
+}
+
+/// What may be wrong with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// Its `internalDate` is no moment that a calendar has.
+    Date,
+    /// Within a batch, its part is not JSON.
+    Garbled,
+    /// It is answered with that status.
+    Status(u16),
 }
 
 pub(crate) struct Mailbox {
+    /// The address of the user.
+    pub(crate) owner: String,
     /// Oldest first.
     pub(crate) messages: Vec<Message>,
     /// Oldest first.
     pub(crate) changes: Vec<Change>,
     /// Earlier history IDs are too old to ask for.
     pub(crate) oldest_known: u64,
+    /// How many empty pages each list of changes begins with.
+    pub(crate) empty_pages: usize,
+    /// How many changes a record of the history holds.
+    pub(crate) changes_a_record: usize,
     history_id: u64,
     delivered: u64,
 }
@@ -35,9 +54,12 @@ const HISTORY_STEP: u64 = 7;
 impl Mailbox {
     pub(crate) fn new() -> Self {
         Self {
+            owner: USER.to_owned(),
             messages: Vec::new(),
             changes: Vec::new(),
             oldest_known: FIRST_HISTORY_ID,
+            empty_pages: 0,
+            changes_a_record: 1,
             history_id: FIRST_HISTORY_ID,
             delivered: 0,
         }
@@ -64,6 +86,7 @@ impl Mailbox {
             labels,
             date: clock::now_ms(),
             history_id,
+            broken: None,
         });
         id
     }
@@ -93,6 +116,25 @@ impl Mailbox {
             message.history_id = history_id;
         }
         true
+    }
+
+    /// Something happens to a message that its record in the history does not name; false if there is no such message.
+    pub(crate) fn touch(&mut self, id: &str) -> bool {
+        let Some(message) = self.messages.iter().find(|message| message.id == id) else { return false };
+        let labels = message.labels.clone();
+        self.note(ChangeKind::Other, id, labels);
+        true
+    }
+
+    pub(crate) fn break_message(&mut self, id: &str, broken: Option<Broken>) -> bool {
+        let Some(message) = self.messages.iter_mut().find(|message| message.id == id) else { return false };
+        message.broken = broken;
+        true
+    }
+
+    pub(crate) fn is_garbled(&self, id: &str) -> bool {
+        let id = id.split('?').next().unwrap_or_default();
+        self.messages.iter().any(|message| message.id == id && message.broken == Some(Broken::Garbled))
     }
 
     /// Notes a change and answers its history ID.

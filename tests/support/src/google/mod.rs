@@ -8,6 +8,7 @@ mod gmail;
 mod history;
 mod log;
 mod mailbox;
+mod quota;
 mod search;
 mod server;
 mod tokens;
@@ -21,18 +22,24 @@ use tokio_util::sync::CancellationToken;
 
 use calendar::Calendar;
 use mailbox::Mailbox;
+use quota::Quota;
 use tokens::Tokens;
 
+pub use answer::Refusal;
+pub use calendar::{Recurrence, When};
 pub use log::{Authorization, SeenRequest};
+pub use mailbox::Broken;
 
 /// A Google on loopback: one user with one mailbox and one calendar.
 ///
 /// | path | what |
 /// |---|---|
 /// | `/gmail/v1/users/me/messages`, `…/messages/{id}`, `…/profile`, `…/history` | Gmail API v1 |
-/// | `POST /batch/gmail/v1` | up to 100 requests of Gmail's in one |
-/// | `/calendar/v3/calendars/{id}/events` | Calendar API v3, with paging and `syncToken` |
+/// | `POST /batch/gmail/v1` | up to 100 requests of Gmail's in one; those after the fiftieth are refused |
+/// | `/calendar/v3/calendars/{id}/events` | Calendar API v3, with paging, `timeMin` and `timeMax`, recurrence, and sync tokens that are bound to the calendar and the parameters |
 /// | `POST /api/integrations/google-oauth/refresh` | what renews a token, as Common Tools offers it |
+///
+/// Gmail's quota is 6,000 units a minute: `messages.get` takes 20, a list 5, history 2, the profile 1. Tokens have scopes.
 ///
 /// It serves on a thread of its own until dropped. Its `Debug` shows no token.
 pub struct FakeGoogle {
@@ -47,12 +54,22 @@ pub(crate) struct Google {
     mailbox: Mailbox,
     calendar: Calendar,
     tokens: Tokens,
+    quota: Quota,
+    /// Of the token of the request that is being answered.
+    scopes: Option<Vec<String>>,
     requests: Vec<SeenRequest>,
-    rate_limited: bool,
-    /// How many of the next requests are too many, and the seconds that they are told to wait.
-    refused_requests: (usize, Option<u64>),
-    /// How many of the next requests within batches are too many.
-    refused_parts: usize,
+    /// How every request is refused, if at all.
+    refusal: Option<Refusal>,
+    /// After how many requests that begins, and how.
+    refusal_after: Option<(usize, Refusal)>,
+    /// How many of the next requests are refused, how, and the `Retry-After` of the answers.
+    refused_requests: (usize, Refusal, Option<u64>),
+    /// How many of the next requests within batches are refused, and how.
+    refused_parts: (usize, Refusal),
+    /// How many of the next renewals fail.
+    failing_renewals: usize,
+    /// By how much the clock of the quota is ahead.
+    advanced_ms: u64,
     /// How many of the newest messages are deleted right after the next list.
     short_lived: usize,
     /// The most that a page of a list holds, whatever is asked for.
@@ -70,10 +87,15 @@ impl FakeGoogle {
             mailbox: Mailbox::new(),
             calendar: Calendar::new(),
             tokens: Tokens::new(),
+            quota: Quota::new(),
+            scopes: None,
             requests: Vec::new(),
-            rate_limited: false,
-            refused_requests: (0, None),
-            refused_parts: 0,
+            refusal: None,
+            refusal_after: None,
+            refused_requests: (0, Refusal::TooManyRequests, None),
+            refused_parts: (0, Refusal::TooManyRequests),
+            failing_renewals: 0,
+            advanced_ms: 0,
             short_lived: 0,
             page_limit: usize::MAX,
             delay: Duration::ZERO,
@@ -108,6 +130,31 @@ impl FakeGoogle {
         self.google().tokens.issue()
     }
 
+    /// A new access token that has these scopes alone.
+    pub fn issue_token_for(&self, scopes: &[&str]) -> String {
+        self.google().tokens.issue_for(scopes)
+    }
+
+    /// While on, each renewal replaces the refresh token: the one before it is no longer good.
+    pub fn rotate_refresh_tokens(&self, on: bool) {
+        self.google().tokens.rotate = on;
+    }
+
+    /// While on, renewals have no `expiresAt`, and `null` for a refresh token that stays.
+    pub fn terse_renewals(&self, on: bool) {
+        self.google().tokens.terse = on;
+    }
+
+    /// The next `count` renewals are answered with 503.
+    pub fn make_renewals_fail(&self, count: usize) {
+        self.google().failing_renewals = count;
+    }
+
+    /// Whose mailbox this is from now on, as its profile says.
+    pub fn be(&self, address: &str) {
+        address.clone_into(&mut self.google().mailbox.owner);
+    }
+
     /// A new refresh token, which stays good.
     pub fn issue_refresh_token(&self) -> String {
         self.google().tokens.issue_refresh()
@@ -133,6 +180,26 @@ impl FakeGoogle {
         self.google().mailbox.label(id, label, on)
     }
 
+    /// Something happens to a message that its history record does not name; false if there is no such message.
+    pub fn touch(&self, id: &str) -> bool {
+        self.google().mailbox.touch(id)
+    }
+
+    /// Makes something wrong with a message, or right again; false if there is no such message.
+    pub fn break_message(&self, id: &str, broken: Option<Broken>) -> bool {
+        self.google().mailbox.break_message(id, broken)
+    }
+
+    /// From now on each list of changes begins with that many empty pages, as Gmail's at times do.
+    pub fn begin_history_with_empty_pages(&self, count: usize) {
+        self.google().mailbox.empty_pages = count;
+    }
+
+    /// From now on a record of the history holds up to that many changes.
+    pub fn put_changes_together(&self, changes_a_record: usize) {
+        self.google().mailbox.changes_a_record = changes_a_record;
+    }
+
     /// How many messages the mailbox holds.
     pub fn message_count(&self) -> usize {
         self.google().mailbox.len()
@@ -150,7 +217,22 @@ impl FakeGoogle {
 
     /// Puts an event of one hour into the primary calendar and answers its ID. `start_ms`: Unix milliseconds.
     pub fn add_event(&self, summary: &str, start_ms: u64) -> String {
-        self.google().calendar.add(summary, start_ms)
+        self.add_event_to(USER, summary, When::At { start_ms, offset: 0 }, None)
+    }
+
+    /// Puts an event, or a series of them, into a calendar and answers its ID.
+    pub fn add_event_to(&self, calendar: &str, summary: &str, when: When, recurrence: Option<Recurrence>) -> String {
+        self.google().calendar.add(calendar, summary, when, recurrence)
+    }
+
+    /// Another calendar of the user's.
+    pub fn add_calendar(&self, name: &str) {
+        self.google().calendar.add_calendar(name);
+    }
+
+    /// Gives an event another summary; false if there is none of that ID.
+    pub fn rename_event(&self, id: &str, summary: &str) -> bool {
+        self.google().calendar.rename(id, summary)
     }
 
     /// Cancels an event; false if there is none of that ID.
@@ -165,17 +247,55 @@ impl FakeGoogle {
 
     /// While on, every API request is answered with 429.
     pub fn rate_limit(&self, on: bool) {
-        self.google().rate_limited = on;
+        self.refuse_all(on.then_some(Refusal::TooManyRequests));
+    }
+
+    /// From now on every API request is refused so, or none is.
+    pub fn refuse_all(&self, refusal: Option<Refusal>) {
+        let mut google = self.google();
+        google.refusal = refusal;
+        google.refusal_after = None;
+    }
+
+    /// The next `count` API requests are answered, and all that follow are refused so.
+    pub fn refuse_after(&self, count: usize, refusal: Refusal) {
+        self.google().refusal_after = Some((count, refusal));
     }
 
     /// The next `count` API requests are answered with 429, and with a `Retry-After` of so many seconds, if any.
     pub fn refuse_next(&self, count: usize, retry_after: Option<u64>) {
-        self.google().refused_requests = (count, retry_after);
+        self.google().refused_requests = (count, Refusal::TooManyRequests, retry_after);
+    }
+
+    /// The next `count` API requests are refused so.
+    pub fn refuse_next_as(&self, count: usize, refusal: Refusal) {
+        self.google().refused_requests = (count, refusal, None);
     }
 
     /// The next `count` requests within batches are answered with 429, as Gmail does where a batch asks for much at once.
     pub fn refuse_next_parts(&self, count: usize) {
-        self.google().refused_parts = count;
+        self.refuse_next_parts_as(count, Refusal::TooManyRequests);
+    }
+
+    /// The next `count` requests within batches are refused so.
+    pub fn refuse_next_parts_as(&self, count: usize, refusal: Refusal) {
+        self.google().refused_parts = (count, refusal);
+    }
+
+    /// Moves the clock by which the quota is counted.
+    pub fn advance(&self, by: Duration) {
+        self.google().advanced_ms += u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// From now on Gmail gives that many units a minute.
+    pub fn set_units_a_minute(&self, units: u64) {
+        self.google().quota.units_a_minute = units;
+    }
+
+    /// The units of Gmail's quota that were spent, and the most of them in any minute.
+    pub fn units(&self) -> (u64, u64) {
+        let google = self.google();
+        (google.quota.total(), google.quota.most_a_minute())
     }
 
     /// The `count` newest messages are deleted right after messages are listed the next time, before anybody gets them.

@@ -95,6 +95,7 @@ mod tests {
             labels: vec!["INBOX".into(), "UNREAD".into()],
             date: 0,
             history_id: 1,
+            broken: None,
         };
         for (query, found) in [
             ("", true),

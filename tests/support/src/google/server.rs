@@ -13,9 +13,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Answer, Failure, body_of};
+use super::answer::{Answer, Failure, Refusal, body_of};
 use super::log::{Authorization, SeenRequest};
-use super::{Google, Query, USER, batch, lock};
+use super::{Google, Query, USER, batch, clock, lock, quota};
 
 pub(crate) const REFRESH_PATH: &str = "/api/integrations/google-oauth/refresh";
 
@@ -48,6 +48,7 @@ async fn answer(State(google): State<Shared>, method: Method, uri: Uri, headers:
     }
     let mut google = lock(&google);
     let authorization = google.authorization(&headers);
+    google.scopes = google.scopes_of(&headers);
     let (response, parts) = google.route(&method, &uri, &headers, authorization, &body);
     let note = google.note(&method, &uri, &headers, authorization, response.status(), &parts);
     google.requests.push(note);
@@ -55,21 +56,34 @@ async fn answer(State(google): State<Shared>, method: Method, uri: Uri, headers:
 }
 
 impl Google {
-    fn authorization(&self, headers: &HeaderMap) -> Authorization {
+    /// What the token of a request allows; none without one that is good.
+    fn scopes_of(&self, headers: &HeaderMap) -> Option<Vec<String>> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Authorization::Absent,
-            (Some(value), None) => {
-                let token = value.to_str().ok().and_then(|value| value.split_once(' '));
-                match token {
-                    Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && self.tokens.accepts(token) => {
-                        Authorization::Accepted
-                    }
-                    _ => Authorization::Refused,
-                }
-            }
-            (Some(_), Some(_)) => Authorization::Refused,
+        let (Some(value), None) = (values.next(), values.next()) else { return None };
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        self.tokens.scopes(token).filter(|_| scheme.eq_ignore_ascii_case("bearer")).map(<[String]>::to_vec)
+    }
+
+    fn authorization(&self, headers: &HeaderMap) -> Authorization {
+        match self.scopes_of(headers) {
+            Some(_) => Authorization::Accepted,
+            None if headers.contains_key(header::AUTHORIZATION) => Authorization::Refused,
+            None => Authorization::Absent,
         }
+    }
+
+    /// Whether the token of the request has a scope for this. `gmail.metadata` allows no search.
+    fn has_scope(&self, uri: &Uri, query: &Query) -> bool {
+        let has = |names: &[&str]| {
+            let scopes = self.scopes.iter().flatten();
+            scopes
+                .filter_map(|scope| scope.strip_prefix("https://www.googleapis.com/auth/"))
+                .any(|scope| names.contains(&scope))
+        };
+        if uri.path().starts_with("/calendar/") {
+            return has(&["calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly"]);
+        }
+        has(&["gmail.readonly", "gmail.modify"]) || query.get("q").is_none() && has(&["gmail.metadata"])
     }
 
     /// The answer, and what was asked within a batch.
@@ -85,6 +99,10 @@ impl Google {
         if uri.path() == REFRESH_PATH {
             if method != Method::POST {
                 return alone(Failure::wrong_method().into_response());
+            }
+            if self.failing_renewals > 0 {
+                self.failing_renewals -= 1;
+                return alone(body_of(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": "try again later" })));
             }
             // Common Tools' form of an error, not Google's.
             return alone(match self.tokens.renew(body) {
@@ -118,23 +136,35 @@ impl Google {
             Authorization::Absent => return Some(Failure::unauthenticated("Login Required.").into_response()),
             Authorization::Refused => return Some(Failure::unauthenticated("Invalid Credentials").into_response()),
         }
-        if self.rate_limited {
-            return Some(Failure::rate_limited().into_response());
+        match &mut self.refusal_after {
+            Some((0, refusal)) => self.refusal = Some(*refusal),
+            Some((left, _)) => *left -= 1,
+            None => {}
         }
-        let (left, retry_after) = self.refused_requests;
+        if let Some(refusal) = self.refusal {
+            return Some(refusal.failure().into_response());
+        }
+        let (left, refusal, retry_after) = self.refused_requests;
         if left == 0 {
             return None;
         }
         self.refused_requests.0 -= 1;
-        let mut response = Failure::rate_limited().into_response();
+        let mut response = refusal.failure().into_response();
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         Some(response)
     }
 
-    pub(super) fn api(&self, method: &Method, uri: &Uri) -> Answer {
+    pub(super) fn api(&mut self, method: &Method, uri: &Uri) -> Answer {
         let query = Query::parse(uri.query().unwrap_or_default(), self.page_limit);
+        if !self.has_scope(uri, &query) {
+            return Err(Refusal::MissingScope.failure());
+        }
+        let now = clock::now_ms() + self.advanced_ms;
+        if quota::cost(method, uri).is_some_and(|units| !self.quota.spend(units, now)) {
+            return Err(Refusal::RateLimit.failure());
+        }
         let segments: Vec<String> = uri.path().split('/').skip(1).map(decode).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let get = |answer: Answer| if method == Method::GET { answer } else { Err(Failure::wrong_method()) };

@@ -8,22 +8,53 @@ use super::clock;
 /// How long an access token is said to be good, seconds. Google says the same.
 const LIFETIME_S: u64 = 3_599;
 
+/// What a sign-in asks for, unless a test says otherwise.
+const SCOPES: [&str; 4] = [
+    "email",
+    "profile",
+    "https://www.googleapis.com/auth/gmail.readonly",
+    "https://www.googleapis.com/auth/calendar.readonly",
+];
+
+/// A token that is good, and for what.
+struct Token {
+    text: String,
+    scopes: Vec<String>,
+}
+
 /// What was handed out. Deliberately without `Debug`.
 pub(crate) struct Tokens {
-    accepted: Vec<String>,
+    accepted: Vec<Token>,
     expired: Vec<String>,
     refresh: Vec<String>,
+    /// Refresh tokens that another has replaced.
+    replaced: Vec<String>,
+    /// Whether each renewal replaces the refresh token.
+    pub(crate) rotate: bool,
+    /// Whether renewals leave out what they may: a moment of expiry, and a refresh token that stays.
+    pub(crate) terse: bool,
 }
 
 impl Tokens {
     pub(crate) fn new() -> Self {
-        Self { accepted: Vec::new(), expired: Vec::new(), refresh: Vec::new() }
+        Self {
+            accepted: Vec::new(),
+            expired: Vec::new(),
+            refresh: Vec::new(),
+            replaced: Vec::new(),
+            rotate: false,
+            terse: false,
+        }
     }
 
     pub(crate) fn issue(&mut self) -> String {
-        let token = format!("ya29.{}", random());
-        self.accepted.push(token.clone());
-        token
+        self.issue_for(&SCOPES)
+    }
+
+    pub(crate) fn issue_for(&mut self, scopes: &[&str]) -> String {
+        let text = format!("ya29.{}", random());
+        self.accepted.push(Token { text: text.clone(), scopes: scopes.iter().map(ToString::to_string).collect() });
+        text
     }
 
     pub(crate) fn issue_refresh(&mut self) -> String {
@@ -33,16 +64,19 @@ impl Tokens {
     }
 
     pub(crate) fn expire(&mut self) {
-        self.expired.append(&mut self.accepted);
+        self.expired.extend(self.accepted.drain(..).map(|token| token.text));
     }
 
-    pub(crate) fn accepts(&self, token: &str) -> bool {
-        self.accepted.iter().any(|good| good == token)
+    /// The scopes of a token, if it is good.
+    pub(crate) fn scopes(&self, token: &str) -> Option<&[String]> {
+        self.accepted.iter().find(|good| good.text == token).map(|good| good.scopes.as_slice())
     }
 
     /// Whether any token ever handed out, of either kind, stands in `text`.
     pub(crate) fn any_in(&self, text: &str) -> bool {
-        [&self.accepted, &self.expired, &self.refresh].into_iter().flatten().any(|token| text.contains(token.as_str()))
+        let accepted = self.accepted.iter().map(|token| &token.text);
+        let others = [&self.expired, &self.refresh, &self.replaced].into_iter().flatten();
+        accepted.chain(others).any(|token| text.contains(token.as_str()))
     }
 
     /// The answer to `{"refreshToken": "…"}`: a new access token.
@@ -51,18 +85,24 @@ impl Tokens {
         let Some(refresh) = body["refreshToken"].as_str() else {
             return Err(Failure::invalid("refreshToken is missing"));
         };
-        if !self.refresh.iter().any(|good| good == refresh) {
+        let Some(place) = self.refresh.iter().position(|good| good == refresh) else {
             return Err(Failure::unauthenticated("Token has been expired or revoked."));
+        };
+        let refresh = if self.rotate {
+            self.replaced.push(self.refresh.remove(place));
+            self.issue_refresh()
+        } else {
+            refresh.to_owned()
+        };
+        let token = self.issue();
+        let mut info = json!({ "token": token, "tokenType": "Bearer", "scope": SCOPES, "expiresIn": LIFETIME_S });
+        if self.terse {
+            info["refreshToken"] = if self.rotate { refresh.into() } else { Value::Null };
+        } else {
+            info["expiresAt"] = (clock::now_ms() + LIFETIME_S * 1000).into();
+            info["refreshToken"] = refresh.into();
         }
-        Ok(json!({ "success": true, "tokenInfo": {
-            "token": self.issue(),
-            "tokenType": "Bearer",
-            "scope": ["email", "profile", "https://www.googleapis.com/auth/gmail.readonly",
-                      "https://www.googleapis.com/auth/calendar.readonly"],
-            "expiresIn": LIFETIME_S,
-            "expiresAt": clock::now_ms() + LIFETIME_S * 1000,
-            "refreshToken": refresh,
-        }}))
+        Ok(json!({ "success": true, "tokenInfo": info }))
     }
 }
 
