@@ -37,6 +37,7 @@ mod operator;
 mod readme;
 mod reloading;
 mod runtime;
+mod seeing;
 mod shell;
 mod stalls;
 mod status;

@@ -27,6 +27,7 @@ mod report;
 mod runtime;
 mod service;
 mod slab;
+mod standing;
 mod state;
 mod stats;
 mod store;
@@ -35,7 +36,7 @@ mod token;
 mod wheel;
 
 pub use clock::{Clock, SystemClock};
-pub use gauges::{Gauges, Standing};
+pub use gauges::Gauges;
 pub use histogram::Histogram;
 pub use integration::{Integration, IntegrationError};
 pub use log::{LogLevel, LogLine};
@@ -44,6 +45,7 @@ pub use options::{Limit, PollEvent, PollHook, PollerOptions};
 pub use outcome::{Outcome, OutcomeKind};
 pub use runtime::{Charm, CharmRuntime, Lookup, RuntimeError};
 pub use service::{PollRequest, Poller, PollerError, Replacement};
+pub use standing::{ComponentFailure, Standing};
 pub use state::RegistrationState;
 pub use stats::Summary;
 pub use store::{

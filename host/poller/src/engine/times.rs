@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::info;
 
 use super::Engine;
 use crate::poll::Turn;
@@ -26,8 +27,11 @@ impl Engine {
 
     /// Gives charms their times: those of one interval are spread over it, as densely as if there were `of` of that interval. One that
     /// the loop has disabled stays so until then, all others wait for a poll.
-    pub(super) fn spread(&mut self, due: Vec<(i64, Slot)>, of: &HashMap<Duration, usize>) {
+    pub(super) fn spread(&mut self, mut due: Vec<(i64, Slot)>, of: &HashMap<Duration, usize>) {
         let (now, once) = (self.now(), self.options.limit == Limit::Once);
+        if once && self.options.patient {
+            self.leave_out_what_backs_off(&mut due, now);
+        }
         let mut classes: BTreeMap<Duration, Vec<(i64, Slot)>> = BTreeMap::new();
         for (at, slot) in due {
             let Some(entry) = self.table.get(slot) else { continue };
@@ -43,6 +47,17 @@ impl Engine {
                 let is_disabled = self.table.get(slot).is_some_and(|entry| entry.phase == Phase::Disabled);
                 self.arm(slot, if is_disabled { Phase::Disabled } else { Phase::Waiting }, at);
             }
+        }
+    }
+
+    /// With `--once`, and `patient`: charms that failed wait for their time.
+    fn leave_out_what_backs_off(&self, due: &mut Vec<(i64, Slot)>, now: i64) {
+        let backs_off = |slot| self.table.get(slot).is_some_and(|entry| entry.failures > 0);
+        let all = due.len();
+        due.retain(|(at, slot)| *at <= now || !backs_off(*slot));
+        let left = all - due.len();
+        if left > 0 {
+            info!(target: "poller", "Charms that back off after failures are not polled before their time: {left}");
         }
     }
 

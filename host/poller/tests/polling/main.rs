@@ -10,5 +10,6 @@ mod lists;
 mod owed;
 mod restarts;
 mod rhythm;
+mod seeing;
 mod stalls;
 mod world;
