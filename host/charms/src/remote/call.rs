@@ -47,6 +47,8 @@ pub(super) struct Caller {
     url: Url,
     identity: Identity,
     client: reqwest::Client,
+    /// Makes a connection for each request.
+    unpooled: reqwest::Client,
     rest: Rest,
     pub(super) trace_context: TraceContext,
 }
@@ -57,6 +59,7 @@ impl Caller {
             url,
             identity,
             client: http_client::new(TIME, &ServerTrust::default()),
+            unpooled: http_client::unpooled(TIME, &ServerTrust::default()),
             rest: Rest::default(),
             trace_context: TraceContext::default(),
         }
@@ -64,6 +67,7 @@ impl Caller {
 
     pub(super) fn set_trust(&mut self, trust: &ServerTrust) {
         self.client = http_client::new(TIME, trust);
+        self.unpooled = http_client::unpooled(TIME, trust);
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -122,6 +126,7 @@ pub(super) struct Call<'a> {
     body: Vec<u8>,
     time: Duration,
     limit: usize,
+    repeatable: bool,
 }
 
 impl<'a> Call<'a> {
@@ -130,7 +135,9 @@ impl<'a> Call<'a> {
         url.set_path(&format!("{}{path}", caller.url.path().trim_end_matches('/')));
         url.set_query(None);
         url.set_fragment(None);
-        Self { caller, method, url, body: Vec::new(), time: TIME, limit: ANSWER_BYTES }
+        // What deletes says whether there was anything: of a second request that is another answer.
+        let repeatable = method.is_safe() || method == Method::PUT;
+        Self { caller, method, url, body: Vec::new(), time: TIME, limit: ANSWER_BYTES, repeatable }
     }
 
     pub(super) fn query(mut self, name: &str, value: &str) -> Self {
@@ -151,6 +158,12 @@ impl<'a> Call<'a> {
     /// The longest answer, bytes; 1 MiB if not set.
     pub(super) fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Doing it twice is doing it once, whatever its method says.
+    pub(super) fn repeatable(mut self) -> Self {
+        self.repeatable = true;
         self
     }
 
@@ -185,8 +198,8 @@ impl<'a> Call<'a> {
     }
 
     async fn attempt(&self) -> Result<Attempt, RuntimeError> {
-        let Self { caller, method, url, body, time, limit } = self;
-        let (method, body, time, limit) = (method.clone(), body.clone(), *time, *limit);
+        let Self { caller, limit, .. } = self;
+        let limit = *limit;
         if let Some(left) = caller.rest.left() {
             let seconds = left.as_secs() + 1;
             return Err(RuntimeError::Unavailable(format!(
@@ -194,19 +207,18 @@ impl<'a> Call<'a> {
                 caller.url
             )));
         }
-        let signature = http_signature::sign(&caller.identity, &method, url, &body, SystemTime::now())
-            .map_err(|error| RuntimeError::Invalid(error.to_string()))?;
-        let mut request = caller.client.request(method, url.clone()).timeout(time);
-        for (name, value) in signature {
-            request = request.header(name, value);
+        let mut sent = self.signed(&caller.client)?.send().await;
+        if self.repeatable && sent.as_ref().is_err_and(http_client::is_lost) {
+            tracing::debug!(
+                "{} closed a connection without an answer to {} {}: asking again",
+                caller.url,
+                self.method,
+                self.url.path()
+            );
+            // Signed again: the runtime may have seen the first one, and takes each signature once.
+            sent = self.signed(&caller.unpooled)?.send().await;
         }
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
-        }
-        let mut carried = HeaderMap::new();
-        caller.trace_context.inject(&mut carried);
-        request = request.headers(carried);
-        let mut response = request.send().await.map_err(|error| caller.unreachable(&http_client::cause(&error)))?;
+        let mut response = sent.map_err(|error| caller.unreachable(&http_client::cause(&error)))?;
         let status = response.status();
         if status.is_redirection() {
             let target =
@@ -224,5 +236,21 @@ impl<'a> Call<'a> {
             }
         };
         Ok(Attempt { status, retry_after, answer })
+    }
+    /// The request, with a signature of its own.
+    fn signed(&self, client: &reqwest::Client) -> Result<reqwest::RequestBuilder, RuntimeError> {
+        let Self { caller, method, url, body, time, .. } = self;
+        let signature = http_signature::sign(&caller.identity, method, url, body, SystemTime::now())
+            .map_err(|error| RuntimeError::Invalid(error.to_string()))?;
+        let mut request = client.request(method.clone(), url.clone()).timeout(*time);
+        for (name, value) in signature {
+            request = request.header(name, value);
+        }
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let mut carried = HeaderMap::new();
+        caller.trace_context.inject(&mut carried);
+        Ok(request.headers(carried))
     }
 }

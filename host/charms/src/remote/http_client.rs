@@ -1,10 +1,11 @@
 //! HTTP clients for the operator's own services: no proxy, no redirects.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, retry};
+use reqwest::{Client, ClientBuilder, Response, retry};
 use url::Url;
 
 use super::trust::ServerTrust;
@@ -14,7 +15,16 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// A client of a server that is known by `trust`, whose requests may take `time`, if they don't say otherwise.
 pub(crate) fn new(time: Duration, trust: &ServerTrust) -> Client {
-    Client::builder()
+    build(Client::builder(), time, trust)
+}
+
+/// The same, but each request has a connection of its own.
+pub(crate) fn unpooled(time: Duration, trust: &ServerTrust) -> Client {
+    build(Client::builder().pool_max_idle_per_host(0), time, trust)
+}
+
+fn build(client: ClientBuilder, time: Duration, trust: &ServerTrust) -> Client {
+    client
         .tls_backend_preconfigured(trust.client_config())
         .no_proxy()
         .redirect(Policy::none())
@@ -24,6 +34,28 @@ pub(crate) fn new(time: Duration, trust: &ServerTrust) -> Client {
         .timeout(time)
         .build()
         .expect("a client with a finished TLS configuration, and without a proxy, has nothing to fail on")
+}
+
+/// Whether a connection that stood was lost before an answer to this request began. A server closes connections that it kept when it has too
+/// many, maybe at the very moment at which one is used.
+pub(crate) fn is_lost(error: &reqwest::Error) -> bool {
+    if !error.is_request() || error.is_connect() || error.is_timeout() {
+        return false;
+    }
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<hyper::Error>()
+            && (error.is_incomplete_message() || error.is_closed() || error.is_canceled())
+        {
+            return true;
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+            return matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset);
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// What lies at the bottom of an error: "connection refused" rather than "error sending request".

@@ -134,3 +134,73 @@ async fn what_is_no_charm_runtime_is_named_with_what_to_check() {
         assert!(text.contains(expected) && text.contains(remote.url().as_str()), "{text}");
     }
 }
+
+/// Keeps each connection for one answer, and closes it at the second request, with no answer; so as a server with too many connections may.
+async fn evicting(answer: &'static str) -> (RemoteRuntime, Arc<Mutex<Vec<String>>>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let log = log.clone();
+            tokio::spawn(async move {
+                for served in 0.. {
+                    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+                    loop {
+                        let text = String::from_utf8_lossy(&bytes);
+                        let head = text.split_once("\r\n\r\n");
+                        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                        if head.is_some_and(|(_, body)| body.len() >= length.unwrap_or(0usize)) {
+                            break;
+                        }
+                        match stream.read(&mut chunk).await {
+                            Ok(count @ 1..) => bytes.extend_from_slice(&chunk[..count]),
+                            _ => return,
+                        }
+                    }
+                    log.lock().unwrap().push(String::from_utf8(bytes).unwrap());
+                    if served > 0 {
+                        return;
+                    }
+                    let length = answer.len();
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{answer}");
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    (RemoteRuntime::new(url.parse().unwrap(), me()), seen)
+}
+
+#[tokio::test]
+async fn what_may_be_asked_twice_is_asked_again_when_a_kept_connection_ends_without_an_answer() {
+    let (remote, seen) = evicting(r#"{"revision": 7, "secret": "x", "kind": "Success"}"#).await;
+    // Each second one loses its connection.
+    for _ in 0..4 {
+        assert_eq!(remote.changed(3).await.unwrap(), 7);
+    }
+    remote.secret(&charm(), &["auth".into()]).await.unwrap();
+    remote.prepare_list(&"gmail".parse().unwrap()).await.unwrap();
+    let sent = seen.lock().unwrap().clone();
+    let line = |request: &String| request.lines().next().unwrap_or_default().to_owned();
+    let nonces: std::collections::BTreeSet<_> = sent
+        .iter()
+        .map(|request| request.lines().find(|line| line.starts_with("signature-input: ")).unwrap().to_owned())
+        .collect();
+    assert_eq!(nonces.len(), sent.len(), "no signature is used twice");
+    assert!(sent.len() > 6, "{:?}", sent.iter().map(line).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_asked_again() {
+    let (remote, seen) = evicting(r#"{"revision": 7}"#).await;
+    assert_eq!(remote.changed(3).await.unwrap(), 7);
+    let error = remote.trigger(&charm(), "bgUpdater", &json!({})).await.unwrap_err();
+    assert!(matches!(error, RuntimeError::Unavailable(_)), "{error:?}");
+    assert_eq!(remote.changed(3).await.unwrap(), 7);
+    assert!(remote.remove(&charm()).await.is_err());
+    assert_eq!(seen.lock().unwrap().len(), 4);
+}

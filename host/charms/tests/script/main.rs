@@ -17,3 +17,4 @@ mod old_databases;
 mod support;
 mod watchdog;
 mod web;
+mod wire;

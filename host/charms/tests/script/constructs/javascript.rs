@@ -159,6 +159,7 @@ fn web() -> Vec<Row> {
         test("… of a text, a `URL` or a `Request`; bodies, headers, JSON", "requests_are_built_copied_and_sent"),
         test("… several at once", "requests_of_one_call_are_in_flight_at_once"),
         test("… redirects: each step asks the gate anew", "redirects_are_followed_as_the_standard_says"),
+        test("… on the wire as a browser sends it", "a_fetch_of_a_charm_is_on_the_wire_what_a_browsers_is"),
         test(
             "… aborted: the host forgets the request",
             "an_aborted_fetch_rejects_at_once_and_the_host_forgets_the_request",
