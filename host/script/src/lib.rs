@@ -14,7 +14,9 @@ pub mod host;
 mod jobs;
 mod json;
 mod natives;
+mod regexps;
 mod source_map;
+mod strings;
 
 #[cfg(target_family = "wasm")]
 mod guest;

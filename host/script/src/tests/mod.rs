@@ -13,6 +13,7 @@ mod headers;
 mod links;
 mod locale;
 mod runtime;
+mod texts;
 mod timers;
 mod url;
 mod writes;
