@@ -17,9 +17,10 @@ pub(crate) type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsVa
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
-    const FUNCTIONS: [(&str, Native, usize); 14] = [
+    const FUNCTIONS: [(&str, Native, usize); 15] = [
         ("apiUrl", api_url, 0),
         ("secrets", secrets, 0),
+        ("changed", changed, 0),
         ("getCell", get_cell, 1),
         ("setCell", set_cell, 2),
         ("parse", parse, 1),
@@ -77,6 +78,10 @@ fn api_url(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValu
 
 fn secrets(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     Ok(JsString::from(jobs(context)?.host.secrets().as_str()).into())
+}
+
+fn changed(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    Ok(JsString::from(jobs(context)?.host.changed().as_str()).into())
 }
 
 fn parse(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
