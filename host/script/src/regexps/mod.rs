@@ -5,6 +5,7 @@
 //! converted once, see [`crate::strings`], and a match at one place looks nowhere else. The engine's other functions of regular expressions
 //! call `exec`; those that call it for all matches at once have their own loops here, which need no array for each match.
 
+mod lazy;
 mod methods;
 mod pattern;
 pub(crate) mod substitution;

@@ -6,6 +6,8 @@ use boa_engine::string::JsStrVariant;
 use boa_engine::{JsNativeError, JsResult, JsString};
 use regress::{Match, Regex};
 
+use super::lazy;
+
 const SLASH: u16 = b'/' as u16;
 const BACKSLASH: u16 = b'\\' as u16;
 
@@ -40,7 +42,14 @@ impl Pattern {
         let unicode = flags.contains(['u', 'v']);
         let units = original(source);
         let source = if unicode { code_points(&units) } else { units.into_iter().map(u32::from).collect() };
-        let regex = Regex::from_unicode(source.iter().copied(), flags).map_err(|error| {
+        let compile = |source: &[u32]| Regex::from_unicode(source.iter().copied(), flags);
+        // The flag `v` has classes within classes.
+        let bounded = if flags.contains('v') { Vec::new() } else { lazy::bounded(&source, unicode) };
+        let compiled = match compile(&bounded) {
+            Ok(regex) if !bounded.is_empty() => Ok((regex, bounded)),
+            _ => compile(&source).map(|regex| (regex, source)),
+        };
+        let (regex, source) = compiled.map_err(|error| {
             JsNativeError::syntax().with_message(format!("failed to create matcher: {}", error.text))
         })?;
         let [global, sticky, indices] = ['g', 'y', 'd'].map(|flag| flags.contains(flag));

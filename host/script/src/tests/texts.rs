@@ -120,6 +120,19 @@ fn regular_expressions_mean_what_they_mean_to_the_engine() {
         "(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)",
         "\\n",
         "(?:)",
+        "<b>[^]*?</b>",
+        ".*?b",
+        "[ab]+?b",
+        "a{2,}?",
+        "\\u{1F600}*?b",
+        "\\ud83d\\ude00+?a",
+        "\\18*?8",
+        ".*?$",
+        "(?:a.*?)+?b",
+        "[^]*?three$",
+        "(\\w+?)\\W",
+        "\\d+?(?=3)",
+        "(?<n>.+?)\\k<n>",
         "()",
     ];
     let mut both = Both::new();
@@ -238,6 +251,7 @@ for (const t of [text, wide]) {
   for (let at = 0; at < t.length;) for (const re of tokens) { re.lastIndex = at; const m = re.exec(t); if (m) { at = re.lastIndex; n++; break; } }
   for (let rest = t, m; (m = /^<\/?\w>|^[^<]+/.exec(rest)); rest = rest.slice(m[0].length)) n++;
   for (let rest = t, m; (m = /^(?:<\/?\w>|[^<]+)([^]*)$/.exec(rest)); rest = rest.length > 1e5 ? m[1] : "") n++;
+  for (const m of t.matchAll(/<a>([^]*?)<\/a>|[^]+?$/g)) n += m[0].length;
   n += t.split("<").length + t.split(/<\/?/).length + t.split(/(q)/).length + t.replaceAll("<a", "<b").length - t.replace(/<a/g, "$&").length;
   n += t.replace(/<(a)>/g, (all, name) => name + t.slice(1, 400).replace(/q/, "").length.toString().slice(3)).length - t.length;
   found.push(n);
