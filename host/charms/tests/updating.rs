@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bg_charms::{
-    AccessLevel, Actor, DeployRequest, Deployed, Handlers, LocalHandle, LocalOptions, LocalRuntime, LogQuery, Spaces,
-    Subject,
+    AccessLevel, Actor, DeployRequest, Deployed, Handlers, LocalHandle, LocalOptions, LocalRuntime, LogQuery,
+    SetRequest, Spaces, Subject,
 };
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_identity::{Identity, SpaceDid, space_did, system_space};
@@ -385,4 +385,47 @@ export default pattern<{ auth: Auth }>(({ auth }) => {
     request.files.insert("lib/first.ts".into(), "import x from 'left-pad';\nexport const first = x;".into());
     let refused = home.operator().deploy(&space_did("my-space"), &request).await.unwrap_err().to_string();
     assert!(refused.contains("lib/first.ts:1:1: the package \"left-pad\" is not available"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn derived_cells_follow_what_is_set_by_hand_at_the_next_call() {
+    let home = Home::new().await;
+    let charm = home
+        .deploy(
+            r#"import { Cell, Default, computed, handler, pattern, str } from "commontools";
+const poll = handler<{ fail?: boolean }, { n: Cell<number> }>((event, { n }) => { if (event.fail) throw new Error("no"); n.set(n.get() + 1); });
+const look = handler<unknown, { n: Cell<number> }>((_event, { n }) => { n.get(); });
+export default pattern<{ title: Default<string, "t">; a: Default<number, 1>; n: Default<number, 0> }>(({ title, a, n }) => ({
+  title, a, n, hello: str`hello ${title}`, twice: computed(() => a * 2), bgUpdater: poll({ n }), look: look({ n }),
+}));"#,
+        )
+        .await;
+    let set = async |handle: LocalHandle, name: &str, value: Value| {
+        let request = SetRequest { path: vec![name.to_owned()], value, create: false };
+        handle.set(&charm, &request).await.unwrap();
+    };
+    let derived = async || {
+        let cells = home.cells(&charm).await;
+        (cells["hello"].clone(), cells["twice"].clone())
+    };
+    set(home.operator(), "title", json!("world")).await;
+    home.poll(&charm).await;
+    assert_eq!(derived().await, (json!("hello world"), json!(2)));
+    // Another process sets one, and a handler that fails keeps nothing, so that the next one follows.
+    set(home.another(), "a", json!(5)).await;
+    let failed = home.operator().trigger(&charm, "bgUpdater", &json!({"fail": true})).await.unwrap();
+    assert!(!failed.is_success());
+    assert_eq!(derived().await, (json!("hello world"), json!(2)));
+    // One that writes nothing follows as well.
+    let looked = home.operator().trigger(&charm, "look", &json!({})).await.unwrap();
+    assert!(looked.is_success(), "{looked}");
+    assert_eq!(derived().await, (json!("hello world"), json!(10)));
+    // More than are named one by one.
+    for number in 0..70 {
+        let request = SetRequest { path: vec![format!("extra{number}")], value: json!(1), create: true };
+        home.operator().set(&charm, &request).await.unwrap();
+    }
+    set(home.operator(), "title", json!("again")).await;
+    home.poll(&charm).await;
+    assert_eq!(derived().await, (json!("hello again"), json!(10)));
 }

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
-use crate::natives;
 use crate::source_map::{SourceMap, without_map};
+use crate::{natives, regexps, strings};
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the guest's stack
 /// each, which has a mebibyte.
@@ -278,6 +278,8 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     for name in ["Atomics", "SharedArrayBuffer", "TypedArray"] {
         context.global_object().delete_property_or_throw(JsString::from(name), context)?;
     }
+    strings::install(context)?;
+    regexps::install(context)?;
     let object = |value: JsValue| value.as_object().ok_or_else(|| never("the runtime is not an object"));
     let source = Source::from_bytes(RUNTIME).with_path(Path::new(MODULE));
     let make = object(context.eval(source)?)?;

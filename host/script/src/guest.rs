@@ -156,6 +156,10 @@ impl Host for Outside {
         config::get("charm.secrets").unwrap_or_else(|| "[]".into())
     }
 
+    fn changed(&self) -> String {
+        config::get("charm.changed").unwrap_or_else(|| "[]".into())
+    }
+
     fn api_url(&self) -> String {
         config::get("charm.api-url").unwrap_or_else(|| DEFAULT_API_URL.into())
     }

@@ -50,6 +50,8 @@ pub trait Host {
     fn set_cell(&self, name: &str, json: &str) -> Result<(), String>;
     /// What is secret, as far as the host knows: a JSON array of paths, each the name of a cell, then keys; `*` is any of them.
     fn secrets(&self) -> String;
+    /// The cells that others have written since the charm's last call, a JSON array of names; `*` is any of them.
+    fn changed(&self) -> String;
     /// Where the charm runtime's API is: an absolute URL.
     fn api_url(&self) -> String;
     /// Writes one line to the log.

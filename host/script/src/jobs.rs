@@ -15,6 +15,8 @@ use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
 use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
 
 use crate::host::{Host, Request, RequestId, Response};
+use crate::regexps::Regexps;
+use crate::strings::Strings;
 
 /// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
@@ -48,6 +50,8 @@ pub(crate) struct Jobs {
     timers: RefCell<BTreeMap<(u64, u32), Timer>>,
     last_timer: Cell<u32>,
     requests: RefCell<HashMap<RequestId, Settle>>,
+    pub(crate) strings: Strings,
+    pub(crate) regexps: Regexps,
 }
 
 impl Jobs {
@@ -58,6 +62,8 @@ impl Jobs {
             timers: RefCell::default(),
             last_timer: Cell::new(0),
             requests: RefCell::default(),
+            strings: Strings::default(),
+            regexps: Regexps::default(),
         })
     }
 

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
-use boa_engine::object::{JsObject, ObjectInitializer};
+use boa_engine::object::{FunctionObjectBuilder, JsObject, ObjectInitializer};
+use boa_engine::property::{PropertyDescriptor, PropertyKey};
 use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsValue, NativeFunction};
 
 use crate::host::{Level, Request};
@@ -12,13 +13,14 @@ use crate::json;
 
 mod text;
 
-type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
+pub(crate) type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
-    const FUNCTIONS: [(&str, Native, usize); 14] = [
+    const FUNCTIONS: [(&str, Native, usize); 15] = [
         ("apiUrl", api_url, 0),
         ("secrets", secrets, 0),
+        ("changed", changed, 0),
         ("getCell", get_cell, 1),
         ("setCell", set_cell, 2),
         ("parse", parse, 1),
@@ -39,7 +41,7 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
     object.build()
 }
 
-fn jobs(context: &Context) -> JsResult<Rc<Jobs>> {
+pub(crate) fn jobs(context: &Context) -> JsResult<Rc<Jobs>> {
     let jobs = context.downcast_job_executor::<Jobs>();
     jobs.ok_or_else(|| JsNativeError::error().with_message("there is no host").into())
 }
@@ -54,7 +56,7 @@ fn text(value: &JsValue) -> JsResult<String> {
     Ok(text.to_std_string_lossy())
 }
 
-fn fault(message: impl Into<String>) -> boa_engine::JsError {
+pub(crate) fn fault(message: impl Into<String>) -> boa_engine::JsError {
     JsNativeError::error().with_message(message.into()).into()
 }
 
@@ -76,6 +78,10 @@ fn api_url(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValu
 
 fn secrets(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     Ok(JsString::from(jobs(context)?.host.secrets().as_str()).into())
+}
+
+fn changed(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    Ok(JsString::from(jobs(context)?.host.changed().as_str()).into())
 }
 
 fn parse(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
@@ -189,4 +195,51 @@ pub(crate) fn method(object: &JsObject, name: &str, context: &mut Context) -> Js
     let value = object.get(JsString::from(name), context)?;
     let function = value.as_object().and_then(JsFunction::from_object);
     function.ok_or_else(|| JsNativeError::typ().with_message(format!("{name} is not a function")).into())
+}
+
+/// Puts a function in the place of one of the engine's. Returns that.
+pub(crate) fn replace_method(
+    object: &JsObject,
+    key: impl Into<PropertyKey>,
+    name: &str,
+    function: Native,
+    length: usize,
+    context: &mut Context,
+) -> JsResult<JsFunction> {
+    let key = key.into();
+    let replaced = object.get(key.clone(), context)?.as_object().and_then(JsFunction::from_object);
+    let replaced = replaced.ok_or_else(|| fault(format!("the engine has no {name}")))?;
+    let function = build(name, function, length, context);
+    let property = PropertyDescriptor::builder().value(function).writable(true).enumerable(false).configurable(true);
+    object.define_property_or_throw(key, property, context)?;
+    Ok(replaced)
+}
+
+/// The same for a getter.
+pub(crate) fn replace_getter(
+    object: &JsObject,
+    name: &str,
+    function: Native,
+    context: &mut Context,
+) -> JsResult<JsFunction> {
+    let replaced = getter(object, name, context)?;
+    let function = build(&format!("get {name}"), function, 0, context);
+    let property = PropertyDescriptor::builder().get(function).enumerable(false).configurable(true);
+    object.define_property_or_throw(JsString::from(name), property, context)?;
+    Ok(replaced)
+}
+
+fn build(name: &str, function: Native, length: usize, context: &mut Context) -> JsFunction {
+    let function = NativeFunction::from_fn_ptr(function);
+    FunctionObjectBuilder::new(context.realm(), function).name(JsString::from(name)).length(length).build()
+}
+
+/// The getter of an object's own property.
+pub(crate) fn getter(object: &JsObject, name: &str, context: &mut Context) -> JsResult<JsFunction> {
+    let describe =
+        method(&context.intrinsics().constructors().object().constructor(), "getOwnPropertyDescriptor", context)?;
+    let described =
+        describe.call(&JsValue::undefined(), &[object.clone().into(), JsString::from(name).into()], context)?;
+    let described = described.as_object().ok_or_else(|| fault(format!("the engine has no {name}")))?;
+    method(&described, "get", context)
 }

@@ -28,6 +28,8 @@ mod key {
     /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of what is secret in
     /// every charm, or was in this one.
     pub(super) const SECRETS: &str = "charm.secrets";
+    /// A JSON array of the names of cells that others have written since the last call; `*` is any of them. Only if there are some.
+    pub(super) const CHANGED: &str = "charm.changed";
     /// A JSON object of initial values. At `setup` only.
     pub(super) const INPUTS: &str = "charm.inputs";
 }
@@ -91,7 +93,10 @@ impl Handlers {
         event: &str,
     ) -> (Result<CellWrites, CallFailure>, Vec<LogLine>) {
         let log = CallLines::default();
-        let call = self.call(charm, program, Box::new(cells), secrets, log.clone());
+        let mut call = self.call(charm, program, Box::new(cells), secrets, log.clone());
+        if !charm.changed.is_empty() {
+            Arc::make_mut(&mut call.config).insert(key::CHANGED.to_owned(), json!(charm.changed).to_string());
+        }
         let result = self.component.handle(call, stream, event).await;
         (result, log.take())
     }

@@ -127,7 +127,7 @@ impl LocalRuntime {
             let auth = cells.value(AUTH)?.unwrap_or_default().with_members(info);
             cells.set(&[(AUTH.to_owned(), auth.text())].into())?;
             store::charms::advance(tx, stored.row, stored.version)?;
-            Ok(())
+            store::charms::note_change(tx, &stored, AUTH)
         });
         merged.await
     }

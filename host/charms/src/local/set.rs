@@ -79,6 +79,7 @@ fn set(
         return unfit(format!("nothing was set: {excess}"));
     }
     store::charms::advance(tx, stored.row, stored.version)?;
+    store::charms::note_change(tx, &stored, name)?;
     cells.set(&writes)
 }
 

@@ -144,6 +144,7 @@ fn keep(
         return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
     }
     let cells = Cells::of(tx, sealer, charm);
+    let mut version = charm.version;
     if !writes.is_empty() {
         let excess = match excess(tx, charm.row, &writes)? {
             None => tenants.excess(tx, charm.row, &charm.summary.charm.space, &writes)?,
@@ -153,11 +154,16 @@ fn keep(
             run.outcome = Outcome::failure(OutcomeKind::LimitExceeded, excess);
         } else if store::charms::advance(tx, charm.row, charm.version)? {
             cells.set(&writes)?;
+            version += 1;
         } else {
             return Ok(None);
         }
     }
-    if !run.outcome.is_success() {
+    if run.outcome.is_success() {
+        if !charm.changed.is_empty() {
+            store::charms::followed(tx, charm.row, version)?;
+        }
+    } else {
         run.outcome = redact(run.outcome, &cells.secrets()?);
     }
     tenants.trim(tx, &charm.summary.charm.space, &mut run, &mut log)?;

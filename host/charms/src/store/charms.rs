@@ -37,7 +37,15 @@ pub(crate) struct StoredCharm {
     pub(crate) secrets: SecretPaths,
     /// The name of the integration that it is registered for, if it is.
     pub(crate) integration: Option<String>,
+    /// The cells that others than its handlers have written, and that nothing has followed yet; `*` is any of them.
+    pub(crate) changed: Vec<String>,
 }
+
+/// In [`StoredCharm::changed`], instead of names.
+const ANY_CELL: &str = "*";
+
+/// How many cells are named that were written by others. Of more it is no longer told which.
+const MAX_CHANGED: usize = 64;
 
 impl StoredCharm {
     /// Whether it has a stream of that name.
@@ -55,7 +63,7 @@ impl StoredCharm {
     }
 }
 
-const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, created_at, updated_at, \
+const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, changed, created_at, updated_at, \
                        (SELECT integration FROM registrations WHERE charm = charms.row) AS integration";
 
 /// Finds a charm, or fails with [`RuntimeError::NotFound`].
@@ -78,6 +86,13 @@ pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<Transpiled, Fail
     let mut statement = tx.prepare_cached("SELECT module, further_modules FROM charms WHERE row = ?1")?;
     let (module, further): (String, String) = statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Transpiled { module, files: parsed(&further)? })
+}
+
+/// What is secret in the charm of that row.
+pub(super) fn secrets(tx: &Transaction<'_>, row: i64) -> Result<SecretPaths, Failure> {
+    let mut statement = tx.prepare_cached("SELECT secrets FROM charms WHERE row = ?1")?;
+    let secrets: String = statement.query_row([row], |row| row.get(0))?;
+    parsed(&secrets)
 }
 
 /// What a charm was deployed from: the text of its first file, and those of its others by their paths.
@@ -154,7 +169,7 @@ pub(crate) fn known_by(tx: &Transaction<'_>, row: i64) -> Result<String, Failure
 pub(crate) fn replace(tx: &Transaction<'_>, row: i64, known: &CharmId, new: &NewCharm) -> Result<(), Failure> {
     tx.prepare_cached(
         "UPDATE charms SET file_name = ?2, source = ?3, module = ?4, name = ?5, streams = ?6, secrets = ?7, program = ?8, \
-         further_sources = ?9, further_modules = ?10 WHERE row = ?1",
+         further_sources = ?9, further_modules = ?10, changed = '[]' WHERE row = ?1",
     )?
     .execute((
         row,
@@ -179,6 +194,26 @@ pub(crate) fn advance(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bo
     Ok(changed > 0)
 }
 
+/// Notes that a cell was written by somebody else than a handler: the next call is to bring up to date what follows from it.
+pub(crate) fn note_change(tx: &Transaction<'_>, charm: &StoredCharm, cell: &str) -> Result<(), Failure> {
+    let mut changed = charm.changed.clone();
+    if changed.iter().any(|known| known == cell || known == ANY_CELL) {
+        return Ok(());
+    }
+    changed.push(cell.to_owned());
+    if changed.len() > MAX_CHANGED {
+        changed = vec![ANY_CELL.to_owned()];
+    }
+    tx.prepare_cached("UPDATE charms SET changed = ?2 WHERE row = ?1")?.execute((charm.row, json(&changed)?))?;
+    Ok(())
+}
+
+/// Notes that all that others have written up to `version` was followed.
+pub(crate) fn followed(tx: &Transaction<'_>, row: i64, version: i64) -> Result<(), Failure> {
+    tx.prepare_cached("UPDATE charms SET changed = '[]' WHERE row = ?1 AND version = ?2")?.execute((row, version))?;
+    Ok(())
+}
+
 /// Whether the cells are still those of `version`.
 pub(crate) fn is_at(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool, Failure> {
     Ok(tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1 AND version = ?2")?.exists((row, version))?)
@@ -190,12 +225,14 @@ fn stored(
     charm: impl FnOnce() -> Result<CharmRef, Failure>,
 ) -> rusqlite::Result<Result<StoredCharm, Failure>> {
     let (streams, secrets): (String, String) = (row.get("streams")?, row.get("secrets")?);
+    let changed: String = row.get("changed")?;
     let (number, version) = (row.get("row")?, row.get("version")?);
     let (name, file_name, integration) = (row.get("name")?, row.get("file_name")?, row.get("integration")?);
     let (created_at, updated_at) = (UnixMillis(row.get("created_at")?), UnixMillis(row.get("updated_at")?));
     Ok(charm().and_then(|charm| {
+        let changed = parsed(&changed)?;
         let summary = CharmSummary { charm, name, file_name, streams: parsed(&streams)?, created_at, updated_at };
-        Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)?, integration })
+        Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)?, integration, changed })
     }))
 }
 

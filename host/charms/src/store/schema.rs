@@ -20,6 +20,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Code(tell_links_from_data),
     Migration::Sql(TENANTS),
     Migration::Sql(OWED),
+    Migration::Sql(CHANGED),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.
@@ -274,6 +275,9 @@ CREATE TRIGGER run_removed BEFORE DELETE ON runs BEGIN
     WHERE space = (SELECT space FROM charms WHERE row = OLD.charm);
 END;
 ";
+
+/// `changed` has the names of cells that others than the charm's handlers have written, and that nothing has followed yet.
+const CHANGED: &str = "ALTER TABLE charms ADD COLUMN changed TEXT NOT NULL DEFAULT '[]';";
 
 /// What a file is, before anything is changed in it.
 pub(super) enum Found {

@@ -205,7 +205,15 @@ function settle(everything) {
   return sendDue();
 }
 
-// Whether something that a value shows, or that this links to, was written in this call.
+// The cells that others have written since the charm's last call: by hand, over the API, with a new token.
+let changedByOthers;
+
+function isChangedByOthers({ name }) {
+  changedByOthers ??= new Set(host.parse(host.changed()));
+  return name !== undefined && (changedByOthers.has(name) || changedByOthers.has(ANY));
+}
+
+// Whether something that a value shows, or that this links to, was written in this call, or by others before it.
 function touched(value, seen = new Set()) {
   return cellsIn(value).some((cell) => isTouched(cell[STATE].document, seen));
 }
@@ -214,7 +222,7 @@ function isTouched(document, seen) {
   if (seen.has(document)) return false;
   seen.add(document);
   if (document.derived !== undefined) return follows(document, seen);
-  return document.dirty || linksOf(document).some((target) => isTouched(target, seen));
+  return document.dirty || isChangedByOthers(document) || linksOf(document).some((target) => isTouched(target, seen));
 }
 
 function follows(document, seen = new Set()) {

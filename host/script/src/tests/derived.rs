@@ -35,6 +35,40 @@ export default pattern(({ items, name }) => {
 }
 
 #[test]
+fn what_others_have_written_is_followed_by_the_next_call() {
+    let charm = Charm::new(
+        r#"
+import { pattern, handler, derive, str, Cell } from "commontools";
+const run = handler((_, { n }) => n.set(n.get() + 1));
+const link = handler((_, { list, a }) => list.set([a]));
+export default pattern(({ a, auth }) => {
+  const n = Cell.of(0), list = Cell.of([]);
+  derive(n, (n) => console.log("n " + n));
+  return {
+    a, n, list, twice: derive(a, (a) => a * 2), deep: str`<${derive(a, (a) => a + 1)}>`, shown: { a }, listed: derive(list, (list) => list.map((one) => one)),
+    user: str`for ${auth.user}`, header: str`Bearer ${auth.token}`, run: run({ n }), link: link({ list, a }),
+  };
+}, { properties: { a: { default: 1 }, auth: { properties: { user: { default: "ann" }, token: { default: "t", ifc: { classification: ["secret"] } } } } } });"#,
+    );
+    charm.setup("{}").expect("a good charm");
+    charm.handle("link", "{}").expect("links");
+    let all = || ["twice", "deep", "shown", "listed", "user", "header"].map(|name| charm.cell(name));
+    assert_eq!(all(), [json!(2), json!("<2>"), json!({"a": 1}), json!([1]), json!("for ann"), json!("Bearer t")]);
+    for (name, value) in [("a", "5"), ("auth", r#"{"user": "ben", "token": "u"}"#)] {
+        charm.outside.cells.borrow_mut().insert(name.into(), value.into());
+    }
+    charm.outside.lines.borrow_mut().clear();
+    charm.outside.changed.replace(vec!["a", "auth"]);
+    charm.handle("link", "{}").expect("runs");
+    assert_eq!(all(), [json!(10), json!("<6>"), json!({"a": 5}), json!([5]), json!("for ben"), json!("Bearer u")]);
+    assert!(charm.outside.lines.borrow().is_empty(), "what follows from n is not made again");
+    charm.outside.cells.borrow_mut().insert("a".into(), "6".into());
+    charm.outside.changed.replace(vec!["*"]);
+    charm.handle("run", "{}").expect("runs");
+    assert_eq!((charm.cell("twice"), charm.cell("header")), (json!(12), json!("Bearer u")));
+}
+
+#[test]
 fn only_what_follows_from_what_was_written_is_made_anew() {
     let charm = Charm::new(
         r#"

@@ -13,6 +13,7 @@ mod headers;
 mod links;
 mod locale;
 mod runtime;
+mod texts;
 mod timers;
 mod url;
 mod writes;
@@ -47,6 +48,8 @@ struct Outside {
     forgotten: RefCell<Vec<RequestId>>,
     /// Paths of what is secret.
     secrets: RefCell<Value>,
+    /// Names of cells that others have written.
+    changed: RefCell<Vec<&'static str>>,
     /// How long an answer takes, in nanoseconds.
     slowness: Cell<u64>,
 }
@@ -68,6 +71,10 @@ impl Host for Outside {
     fn secrets(&self) -> String {
         let secrets = self.secrets.borrow();
         if secrets.is_null() { "[]".into() } else { secrets.to_string() }
+    }
+
+    fn changed(&self) -> String {
+        serde_json::json!(*self.changed.borrow()).to_string()
     }
 
     fn api_url(&self) -> String {

@@ -263,6 +263,10 @@ fn derived() -> Vec<Row> {
             "only_what_follows_from_what_was_written_is_made_anew",
         ),
         test(
+            "a derived cell follows what others have written",
+            "what_others_have_written_is_followed_by_the_next_call",
+        ),
+        test(
             "`fetchData({ url, mode, options })`: the poll waits; asked once for each request",
             "fetch_data_asks_once_for_each_request_and_the_poll_waits_for_it",
         ),
