@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, also where they are no #[test] functions")]
 
 mod model;
+mod news;
 mod rng;
 mod world;
 
