@@ -218,6 +218,7 @@ mod tests {
             disabled_at: UnixMillis(0),
             interval,
             status: String::new(),
+            last_success: UnixMillis::NEVER,
             last_outcome: None,
         }
     }

@@ -3,14 +3,26 @@
 //! An integration that can ask cheaply (one small request a charm) implements [`Source`] and answers
 //! [`charms_with_news`] from `fetch_charms`. A charm is left out only if the service said that there is nothing new; whenever
 //! that is not known, it is polled.
+//!
+//! A status 304 is "nothing new". A question that is asked [`if_changed`](crate::http::Request::if_changed) is sent with the `ETag` and the
+//! `Last-Modified` of an earlier answer: the last one after which a poll of that charm has succeeded. So a change that a poll failed to fetch
+//! is announced again.
+//!
+//! A service that wants to be left alone is: `Retry-After` of a status 429 or 503 counts for all questions to its origin, `X-Poll-Interval`
+//! for the charm that was asked about, for an hour at most. Charms are left out as long, and asked about afterwards.
 
-use std::cell::Cell;
+mod memory;
+
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use crate::charms::Polls;
 use crate::http::{HttpError, Request, Response, send_all};
-use crate::time::Instant;
+use crate::time::{self, Instant};
 use crate::{CharmRef, CharmView, Error, charms, state, warn};
+
+use self::memory::Memory;
 
 /// So many charms are asked about in one call; the host allows 64 requests. Where there are more, the next call goes on from
 /// there, and those not asked about are polled.
@@ -47,18 +59,21 @@ pub enum News {
 /// The registered charms that have something new, and those of which it can't be told.
 pub fn charms_with_news(source: &impl Source) -> Result<Vec<CharmRef>, Error> {
     let until = Instant::now() + PATIENCE;
-    let registered = charms::registered()?;
+    let polls = charms::registered_with_polls()?;
     // Without the cursor the turn starts again: some charms are asked about more often than others, and none is missed.
     let before = state::get(CURSOR).unwrap_or_else(|error| {
         warn!("{error}");
         None
     });
-    let decision = decide(registered, before.as_ref(), ASKED, |charms| ask(source, charms, until));
+    let mut memory = Memory::load(&polls, time::unix_millis());
+    let registered = polls.into_iter().map(|Polls { charm, .. }| charm).collect();
+    let decision = decide(registered, before.as_ref(), ASKED, |charms| ask(source, charms, until, &mut memory));
     if decision.cursor != before
         && let Err(error) = decision.cursor.as_ref().map_or_else(|| state::delete(CURSOR), |at| state::set(CURSOR, at))
     {
         warn!("{error}");
     }
+    memory.save();
     Ok(decision.named)
 }
 
@@ -94,8 +109,9 @@ fn decide(
 }
 
 /// Asks about charms in turn until all are asked about, the time is up, or asking is pointless.
-fn ask(source: &impl Source, charms: &[CharmRef], until: Instant) -> Vec<News> {
-    let mut news = vec![News::Unknown; charms.len()];
+fn ask(source: &impl Source, charms: &[CharmRef], until: Instant, memory: &mut Memory) -> Vec<News> {
+    let news = RefCell::new(vec![News::Unknown; charms.len()]);
+    let memory = RefCell::new(memory);
     let reached = Cell::new(0);
     let questions = charms.iter().enumerate().filter_map(|(place, charm)| {
         if until.has_passed() {
@@ -104,21 +120,35 @@ fn ask(source: &impl Source, charms: &[CharmRef], until: Instant) -> Vec<News> {
         reached.set(place + 1);
         // A charm that cannot be opened now is polled, which tells what is the matter with it.
         let request = source.question(&charms::open(charm).ok()?)?;
-        Some((place, request.charm(charm).timeout(PATIENCE_FOR_ONE)))
+        if memory.borrow().must_wait(charm, request.url()) {
+            news.borrow_mut()[place] = News::None;
+            return None;
+        }
+        let url = request.url().to_owned();
+        let request = memory.borrow().conditional(charm, request);
+        Some(((place, url), request.charm(charm).timeout(PATIENCE_FOR_ONE)))
     });
-    send_all(questions, AT_ONCE, until, |place, answer| {
-        let (told, flow) = judge(source, answer);
-        news[place] = told;
+    send_all(questions, AT_ONCE, until, |(place, url), answer| {
+        let waits = answer.as_ref().is_ok_and(|answer| memory.borrow_mut().heed(&charms[place], &url, answer));
+        let (told, flow) = judge(source, &answer);
+        // A service that is not to be asked now should not be asked by the charm either, nor about the others.
+        let (told, flow) = if waits { (News::None, ControlFlow::Continue(())) } else { (told, flow) };
+        if let Ok(response) = &answer {
+            memory.borrow_mut().answered(&charms[place], &url, response, told);
+        }
+        news.borrow_mut()[place] = told;
         flow
     });
+    let mut news = news.into_inner();
     news.truncate(reached.get());
     news
 }
 
 /// What the outcome of a question tells, and whether to go on asking.
-fn judge(source: &impl Source, answer: Result<Response, HttpError>) -> (News, ControlFlow<()>) {
+fn judge(source: &impl Source, answer: &Result<Response, HttpError>) -> (News, ControlFlow<()>) {
     match answer {
-        Ok(response) if response.status == 200 => (source.news(&response), ControlFlow::Continue(())),
+        Ok(response) if response.status == 200 => (source.news(response), ControlFlow::Continue(())),
+        Ok(response) if response.status == 304 => (News::None, ControlFlow::Continue(())),
         // Too many requests: more of them would only make it worse.
         Ok(response) if response.status == 429 => (News::Unknown, ControlFlow::Break(())),
         Err(error @ (HttpError::Denied(_) | HttpError::Limit(_))) => {
@@ -201,6 +231,7 @@ mod tests {
         for (answer, news, goes_on) in [
             (status(200), News::None, true),
             (status(204), News::Unknown, true),
+            (status(304), News::None, true),
             (status(401), News::Unknown, true),
             (status(404), News::Unknown, true),
             (status(410), News::Unknown, true),
@@ -213,7 +244,7 @@ mod tests {
             (Err(HttpError::Limit("64".into())), News::Unknown, false),
         ] {
             let case = format!("{answer:?}");
-            let (told, flow) = judge(&AlwaysQuiet, answer);
+            let (told, flow) = judge(&AlwaysQuiet, &answer);
             assert_eq!((told, flow.is_continue()), (news, goes_on), "{case}");
         }
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Clock, Counters, Integration, IntegrationError, Lookup, Outcome, OutcomeKind,
-    PollState, PollStore, Poller, PollerOptions, Registration, Replacement, Run, RuntimeError, StateError, StoreError,
-    UnixMillis,
+    Charm, CharmRef, CharmRuntime, Clock, Counters, Fitness, Integration, IntegrationError, Lookup, Outcome,
+    OutcomeKind, PollState, PollStore, Poller, PollerOptions, Registration, Replacement, Run, RuntimeError, StateError,
+    StoreError, UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -68,6 +68,7 @@ impl World {
             disabled_at: UnixMillis::NEVER,
             interval: None,
             status: String::new(),
+            last_success: UnixMillis::NEVER,
             last_outcome: None,
         };
         let registrations: Vec<Registration> = (0..CHARMS).map(registration).collect();
@@ -335,11 +336,11 @@ impl Integration for Component {
         Ok(())
     }
 
-    async fn is_valid_charm(&self, _: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
+    async fn is_valid_charm(&self, _: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {
         if self.world.outside().is_rough && self.world.outside().rng.once_in(20) {
             return Err(IntegrationError { kind: OutcomeKind::Trapped, message: "unreachable".into() });
         }
-        Ok(true)
+        Ok(Fitness::Fit)
     }
 }
 

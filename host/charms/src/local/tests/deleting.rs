@@ -45,6 +45,7 @@ async fn nothing_of_a_deleted_charm_stays_and_all_of_its_neighbours() {
             failures: 1,
             disabled_at: UnixMillis(0),
             updated_at: UnixMillis(1),
+            owed_since: UnixMillis::NEVER,
         })
         .collect();
     let poll_store = home.runtime.poll_store();
