@@ -15,7 +15,7 @@ fn inspect_tells_manifest_imports_exports_size_digest_and_what_it_asks_for() {
         "GET https://gmail.googleapis.com/gmail/v1/",
         "charm.auth.token",
         "--allow-http gmail=https://gmail.googleapis.com/gmail/v1/",
-        "commontools:background/charms@0.1.0",
+        "commontools:background/charms@0.1.1",
         "wasi:http/outgoing-handler@0.2.12",
         "fetch-charms",
         "is-valid-charm",

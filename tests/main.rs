@@ -32,6 +32,7 @@ mod intervals;
 mod kill;
 mod loading;
 mod new;
+mod news;
 mod operating;
 mod operator;
 mod readme;

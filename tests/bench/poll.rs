@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bg_charms::{Actor, Spaces as _};
-use bg_poller::{CharmRuntime as _, Integration, Limit, Poller, PollerOptions};
+use bg_poller::{CharmRuntime as _, Fitness, Integration, Limit, Poller, PollerOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +92,7 @@ async fn one_after_another(bench: &Bench) -> anyhow::Result<Vec<Duration>> {
     for time in 0..WARM_UP + TIMES {
         let started = Instant::now();
         let opened = handle.open(&charm).await?;
-        anyhow::ensure!(gmail.is_valid_charm(opened.clone()).await?, "it is fit");
+        anyhow::ensure!(gmail.is_valid_charm(opened.clone()).await? == Fitness::Fit, "it is fit");
         let outcome = handle.trigger(&charm, "bgUpdater", &json!({})).await?;
         anyhow::ensure!(outcome.is_success(), "{outcome}");
         if time >= WARM_UP {

@@ -241,7 +241,14 @@ mod tests {
 
     fn state(name: &str, failures: u32) -> PollState {
         let charm = CharmRef { space: space_did("my-space"), charm: CharmId::for_content(name.as_bytes()) };
-        PollState { charm, next_due: UnixMillis(9), failures, disabled_at: UnixMillis(0), updated_at: UnixMillis(7), owed_since: UnixMillis::NEVER }
+        PollState {
+            charm,
+            next_due: UnixMillis(9),
+            failures,
+            disabled_at: UnixMillis(0),
+            updated_at: UnixMillis(7),
+            owed_since: UnixMillis::NEVER,
+        }
     }
 
     /// The charms that are told, each with how often it failed, if it fails still.

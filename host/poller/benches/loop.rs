@@ -207,6 +207,7 @@ impl CharmRuntime for Idle {
             disabled_at: UnixMillis::NEVER,
             interval: None,
             status: String::new(),
+            last_success: UnixMillis::NEVER,
             last_outcome: None,
         };
         Ok((0..self.charms).map(registration).collect())

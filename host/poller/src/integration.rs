@@ -18,6 +18,15 @@ pub struct IntegrationError {
     pub message: String,
 }
 
+/// Whether a charm is fit to be polled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fitness {
+    /// It is.
+    Fit,
+    /// It is not; why, if the integration says.
+    Unfit(Option<String>),
+}
+
 /// Decides which charms to poll.
 #[async_trait]
 pub trait Integration: Send + Sync {
@@ -46,5 +55,5 @@ pub trait Integration: Send + Sync {
     }
 
     /// Whether a charm is fit to be polled.
-    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError>;
+    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError>;
 }

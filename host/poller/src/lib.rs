@@ -38,7 +38,7 @@ mod wheel;
 pub use clock::{Clock, SystemClock};
 pub use gauges::Gauges;
 pub use histogram::Histogram;
-pub use integration::{Integration, IntegrationError};
+pub use integration::{Fitness, Integration, IntegrationError};
 pub use log::{LogLevel, LogLine};
 pub use model::{CharmRef, ParseCharmRefError, Registration, UPDATER_STREAMS, UnixMillis};
 pub use options::{Limit, PollEvent, PollHook, PollerOptions};

@@ -110,6 +110,9 @@ pub struct Registration {
     pub interval: Option<Duration>,
     /// For people: `Initializing`, `Re-initializing`, `Success`, an error text, `Disabled: …`.
     pub status: String,
+    /// When its last poll started that succeeded; never, if none did.
+    #[serde(default)]
+    pub last_success: UnixMillis,
     /// What its newest run came to, for programs; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<OutcomeKind>,

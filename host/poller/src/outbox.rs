@@ -54,7 +54,14 @@ impl Waiting {
 impl Outbox {
     pub(crate) fn new(store: Arc<dyn PollStore>, runtime: Arc<dyn CharmRuntime>) -> Self {
         let closing = CancellationToken::new();
-        Self { store, runtime, waiting: Mutex::default(), filled: Notify::new(), closing, written: watch::Sender::new(0) }
+        Self {
+            store,
+            runtime,
+            waiting: Mutex::default(),
+            filled: Notify::new(),
+            closing,
+            written: watch::Sender::new(0),
+        }
     }
 
     /// Keeps the state of a charm.

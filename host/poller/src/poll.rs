@@ -12,8 +12,8 @@ use tracing::{Instrument as _, Span, warn};
 use crate::guard::panic_text;
 use crate::report::one_line;
 use crate::{
-    Charm, CharmRef, CharmRuntime, Clock, Integration, Outcome, OutcomeKind, RuntimeError, TokenLife, UPDATER_STREAMS,
-    UnixMillis,
+    Charm, CharmRef, CharmRuntime, Clock, Fitness, Integration, Outcome, OutcomeKind, RuntimeError, TokenLife,
+    UPDATER_STREAMS, UnixMillis,
 };
 
 /// How a turn ended.
@@ -166,11 +166,12 @@ impl Task {
         let answer = integration.is_valid_charm(charm.clone()).await;
         *validity = answer.as_ref().map_or_else(|error| Validity::Failed(error.kind), |_| Validity::Answered);
         match answer {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Stop::new(
-                OutcomeKind::Invalid,
-                format!("the integration {} finds the charm unfit for it", integration.id()),
-            )),
+            Ok(Fitness::Fit) => Ok(()),
+            Ok(Fitness::Unfit(reason)) => {
+                let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+                let text = format!("the integration {} finds the charm unfit for it{reason}", integration.id());
+                Err(Stop::new(OutcomeKind::Invalid, text))
+            }
             Err(error) => Err(Stop::new(
                 error.kind,
                 format!("is-valid-charm of the integration {}: {}", integration.id(), error.message),

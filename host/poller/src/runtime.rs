@@ -83,6 +83,12 @@ pub trait CharmRuntime: Send + Sync {
         Ok(all.filter(|one| one.is_enabled() && one.integration == *integration).map(|one| one.charm).collect())
     }
 
+    /// The enabled registrations of an integration, in the same order.
+    async fn enabled(&self, integration: &IntegrationId) -> Result<Vec<Registration>, RuntimeError> {
+        let all = self.registrations().await?.into_iter();
+        Ok(all.filter(|one| one.is_enabled() && one.integration == *integration).collect())
+    }
+
     /// A number that differs from `seen` once registrations have changed since `seen` was answered; waits for that, but
     /// may answer the same number after a while. Start with 0. Registering, enabling, disabling, removing and another interval are changes;
     /// polls (last run, status) are not.

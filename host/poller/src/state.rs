@@ -121,6 +121,7 @@ mod tests {
                 disabled_at: UnixMillis(disabled_at),
                 interval: None,
                 status: status.to_owned(),
+                last_success: UnixMillis::NEVER,
                 last_outcome,
             };
             assert_eq!(registration.state(failures), expected, "{status}");

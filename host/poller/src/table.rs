@@ -114,6 +114,19 @@ impl Entry {
         self.enabled && self.disabled_at.is_never() && !self.removed
     }
 
+    /// Its integration has named it.
+    pub(crate) fn owe(&mut self) {
+        if !self.owed {
+            // What is written is of an earlier time that it was named, and settled by the runtime's note of a success.
+            (self.owed, self.owed_stored) = (true, false);
+        }
+    }
+
+    /// Whether it is written that it is owed a poll that begins from now on.
+    pub(crate) fn is_owed_durably(&self) -> bool {
+        self.owed && self.owed_stored && self.phase != Phase::Running
+    }
+
     /// A poll of it has succeeded: that was what it was owed, unless it was named meanwhile.
     pub(crate) fn settle_owed(&mut self) {
         self.owed &= self.named > self.served;
@@ -279,6 +292,7 @@ mod tests {
             disabled_at: UnixMillis::NEVER,
             interval: None,
             status: String::new(),
+            last_success: UnixMillis::NEVER,
             last_outcome: None,
         }
     }

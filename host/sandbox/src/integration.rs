@@ -9,7 +9,8 @@ use bg_egress::GateClient;
 use bg_identity::{IntegrationId, SpaceReader};
 use bg_manifest::Manifest;
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges, StateError,
+    Charm, CharmRef, CharmRuntime, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges,
+    StateError,
 };
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -89,6 +90,7 @@ impl IntegrationComponent {
             runtime: self.runtime.clone(),
             state: self.state.clone(),
             draft,
+            unfit: None,
             registrations: self.registrations.clone(),
             registered: None,
         };
@@ -150,7 +152,8 @@ impl Integration for IntegrationComponent {
 
     async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError> {
         self.unkept().clear();
-        let call = self.begin("fetch-charms", self.sandbox.limits().fetch_charms_time, None, Some(Draft::default())).await?;
+        let call =
+            self.begin("fetch-charms", self.sandbox.limits().fetch_charms_time, None, Some(Draft::default())).await?;
         let pre = self.pre.clone();
         let work = |mut store| async move {
             let end = async {
@@ -175,7 +178,7 @@ impl Integration for IntegrationComponent {
         self.state.apply(&self.id, &changes).await
     }
 
-    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
+    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {
         let time = self.sandbox.limits().is_valid_charm_time;
         let call = self.begin("is-valid-charm", time, Some(charm.charm_ref()), None).await?;
         let pre = self.pre.clone();
@@ -190,8 +193,8 @@ impl Integration for IntegrationComponent {
             let end = end.await;
             (store, end)
         };
-        let (is_valid, _) = call.run(&self.share, work).await?;
-        Ok(is_valid)
+        let (is_valid, state) = call.run(&self.share, work).await?;
+        Ok(if is_valid { Fitness::Fit } else { Fitness::Unfit(state.world.unfit) })
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod web;
 pub(crate) use contract::{Contract, CoreGuest, WASI, owned};
 pub(crate) use guests::{CharmGuest, Guest, refs};
 pub(crate) use log::{Lines, capture_log};
-pub(crate) use runtime::{MemoryCharm, MemoryRuntime, charm, runtime_with};
+pub(crate) use runtime::{MemoryCharm, MemoryRuntime, charm, runtime_with, runtime_with_polls};
 pub(crate) use server::Server;
 
 use std::collections::{BTreeMap, BTreeSet};

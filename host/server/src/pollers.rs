@@ -225,6 +225,7 @@ mod tests {
             disabled_at: UnixMillis(0),
             interval,
             status: String::new(),
+            last_success: UnixMillis::NEVER,
             last_outcome: None,
         }
     }

@@ -100,6 +100,7 @@ mod tests {
             [
                 ("gcal", "bg_gcal".to_owned()),
                 ("gmail", "bg_gmail".to_owned()),
+                ("news", "bg_news".to_owned()),
                 ("script", "bg_script".to_owned()),
                 ("thief", "bg_thief".to_owned())
             ]

@@ -34,7 +34,7 @@ impl Integration for Calendar {
 
 /// A stream to be polled by, and a sign-in to poll with.
 fn is_fit(charm: &impl CharmView) -> Result<bool, Error> {
-    Ok(charms::updater_stream(charm)?.is_some() && charms::has_auth(charm)?)
+    Ok(charms::can_be_polled_signed_in(charm)?)
 }
 
 export!(Calendar);

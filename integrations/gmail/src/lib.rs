@@ -31,7 +31,7 @@ impl Integration for Gmail {
 
 /// A stream to be polled by, and a sign-in to poll with.
 fn is_fit(charm: &impl CharmView) -> Result<bool, Error> {
-    Ok(charms::updater_stream(charm)?.is_some() && charms::has_auth(charm)?)
+    Ok(charms::can_be_polled_signed_in(charm)?)
 }
 
 export!(Gmail);

@@ -119,6 +119,8 @@ pub trait CharmView {
     fn has_stream(&self, name: &str) -> Result<bool, CharmError>;
     /// What is at a path: a key, then object keys or array indices.
     fn get(&self, path: &[&str]) -> Result<Lookup, CharmError>;
+    /// Says why `is_valid_charm` is about to answer `false`: operators read it in the outcome of the poll.
+    fn explain(&self, reason: &str);
 }
 
 /// Whether an object that a charm keeps still says what the charm's cells say: for each of its keys that is named here, where its value
@@ -157,11 +159,41 @@ impl CharmView for Charm {
             host::Lookup::Absent => Lookup::Absent,
         })
     }
+
+    fn explain(&self, reason: &str) {
+        Self::explain(self, reason);
+    }
+}
+
+/// A registration, and how the polls of its charm have gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Polls {
+    /// Which charm.
+    pub charm: CharmRef,
+    /// When its last poll started that succeeded, milliseconds since the Unix epoch; none if none did.
+    pub last_success: Option<u64>,
+    /// When its last poll started; none if there was none.
+    pub last_poll: Option<u64>,
+    /// How that one ended: `Success`, `HandlerFailed` and so on; none if there was none.
+    pub last_outcome: Option<String>,
 }
 
 /// The enabled registrations of this integration.
 pub fn registered() -> Result<Vec<CharmRef>, CharmError> {
     Ok(host::registered()?.into_iter().map(Into::into).collect())
+}
+
+/// The same registrations, with how the polls of their charms have gone.
+pub fn registered_with_polls() -> Result<Vec<Polls>, CharmError> {
+    let polls = host::registered_with_polls()?.into_iter();
+    Ok(polls
+        .map(|host::Polls { charm, last_success, last_poll, last_outcome }| Polls {
+            charm: charm.into(),
+            last_success,
+            last_poll,
+            last_outcome,
+        })
+        .collect())
 }
 
 /// Opens one of them.
@@ -187,6 +219,24 @@ pub fn updater_stream(charm: &impl CharmView) -> Result<Option<&'static str>, Ch
         }
     }
     Ok(None)
+}
+
+/// Whether the charm can be polled: it has one of [`UPDATER_STREAMS`]. If not, the operator reads why.
+pub fn can_be_polled(charm: &impl CharmView) -> Result<bool, CharmError> {
+    let stream = updater_stream(charm)?;
+    if stream.is_none() {
+        charm.explain(&format!("it has no stream with one of the names {}", UPDATER_STREAMS.join(", ")));
+    }
+    Ok(stream.is_some())
+}
+
+/// Whether the charm can be polled, and has a cell for a [sign-in](has_auth). If not, the operator reads why.
+pub fn can_be_polled_signed_in(charm: &impl CharmView) -> Result<bool, CharmError> {
+    let signed_in = has_auth(charm)?;
+    if !signed_in {
+        charm.explain("it has no cell auth to sign in with");
+    }
+    Ok(signed_in && can_be_polled(charm)?)
 }
 
 /// Whether the charm has a cell `auth`, where the sign-in of a service such as Google is kept, also if it is all secret.

@@ -20,9 +20,9 @@ pub trait Integration {
     }
 
     /// Whether a charm is fit to be polled, asked right before it is. At most 1 s. By default it must have one of the streams
-    /// that a poll can be sent to.
+    /// that a poll can be sent to. Before answering `false`, say why by [`explain`](crate::CharmView::explain).
     fn is_valid_charm(charm: &Charm) -> Result<bool, Error> {
-        Ok(charms::updater_stream(charm)?.is_some())
+        Ok(charms::can_be_polled(charm)?)
     }
 }
 

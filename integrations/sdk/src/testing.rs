@@ -9,6 +9,8 @@
 //! assert_eq!(charm.get(&["auth", "token"]), Ok(Lookup::Secret));
 //! ```
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 
 use crate::charms::CharmError;
@@ -20,12 +22,18 @@ pub struct FakeCharm {
     cells: Value,
     streams: Vec<String>,
     secrets: Vec<Vec<String>>,
+    explained: RefCell<Option<String>>,
 }
 
 impl FakeCharm {
     /// A charm with these cells and no streams.
     pub fn new(cells: Value) -> Self {
-        Self { cells, streams: Vec::new(), secrets: Vec::new() }
+        Self { cells, streams: Vec::new(), secrets: Vec::new(), explained: RefCell::default() }
+    }
+
+    /// What was said last of why it is unfit.
+    pub fn explained(&self) -> Option<String> {
+        self.explained.borrow().clone()
     }
 
     /// Adds a stream.
@@ -77,6 +85,10 @@ impl CharmView for FakeCharm {
             }
         }
         Ok(Lookup::Value(shown.to_string()))
+    }
+
+    fn explain(&self, reason: &str) {
+        self.explained.replace(Some(reason.to_owned()));
     }
 }
 

@@ -3,17 +3,29 @@
 //! An integration that can ask cheaply (one small request a charm) implements [`Source`] and answers
 //! [`charms_with_news`] from `fetch_charms`. A charm is left out only if the service said that there is nothing new; whenever
 //! that is not known, it is polled.
+//!
+//! A status 304 is "nothing new". A question that is asked [`if_changed`](crate::http::Request::if_changed) is sent with the `ETag` and the
+//! `Last-Modified` of an earlier answer: the last one after which a poll of that charm has succeeded. So a change that a poll failed to fetch
+//! is announced again.
+//!
+//! A service that wants to be left alone is: `Retry-After` of a status 429 or 503 counts for all questions to its origin, `X-Poll-Interval`
+//! for the charm that was asked about, for an hour at most. Charms are left out as long, and asked about afterwards.
 
-use std::cell::Cell;
+mod memory;
+
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use crate::charms::Polls;
 use crate::http::{HttpError, Request, Response, send_all};
-use crate::time::Instant;
+use crate::time::{self, Instant};
 use crate::{CharmRef, CharmView, Error, charms, state, warn};
 
-/// So many charms are asked about in one call; the host allows 64 requests, and some may be renewed or asked again. Where there are more, the next call goes on from
-/// there, and those not asked about are polled.
+use self::memory::Memory;
+
+/// How many charms are asked about in one call; the host allows 64 requests, and some may be renewed or asked again. Where there are
+/// more, the next call goes on from there, and those not asked about are polled.
 const ASKED: usize = 48;
 /// And so many questions may be asked again for a next page.
 const ASKED_AGAIN: usize = 12;
@@ -55,18 +67,21 @@ pub enum News {
 /// The registered charms that have something new, and those of which it can't be told.
 pub fn charms_with_news(source: &impl Source) -> Result<Vec<CharmRef>, Error> {
     let until = Instant::now() + PATIENCE;
-    let registered = charms::registered()?;
+    let polls = charms::registered_with_polls()?;
     // Without the cursor the turn starts again: some charms are asked about more often than others, and none is missed.
     let before = state::get(CURSOR).unwrap_or_else(|error| {
         warn!("{error}");
         None
     });
-    let decision = decide(registered, before.as_ref(), ASKED, |charms| ask(source, charms, until));
+    let mut memory = Memory::load(&polls, time::unix_millis());
+    let registered = polls.into_iter().map(|Polls { charm, .. }| charm).collect();
+    let decision = decide(registered, before.as_ref(), ASKED, |charms| ask(source, charms, until, &mut memory));
     if decision.cursor != before
         && let Err(error) = decision.cursor.as_ref().map_or_else(|| state::delete(CURSOR), |at| state::set(CURSOR, at))
     {
         warn!("{error}");
     }
+    memory.save();
     Ok(decision.named)
 }
 
@@ -102,63 +117,106 @@ fn decide(
 }
 
 /// Asks about charms in turn until all are asked about, the time is up, or asking is pointless.
-fn ask(source: &impl Source, charms: &[CharmRef], until: Instant) -> Vec<News> {
-    let mut news = vec![News::Unknown; charms.len()];
-    let reached = Cell::new(0);
-    let question = |place: usize| {
-        // A charm that cannot be opened now is polled, which tells what is the matter with it.
-        let request = source.question(&charms::open(&charms[place]).ok()?)?;
-        Some(request.charm(&charms[place]).timeout(PATIENCE_FOR_ONE))
+fn ask(source: &impl Source, charms: &[CharmRef], until: Instant, memory: &mut Memory) -> Vec<News> {
+    let asking = Asking {
+        source,
+        charms,
+        until,
+        memory: RefCell::new(memory),
+        news: RefCell::new(vec![News::Unknown; charms.len()]),
     };
+    let reached = Cell::new(0);
     let questions = (0..charms.len()).filter_map(|place| {
         if until.has_passed() {
             return None;
         }
         reached.set(place + 1);
-        Some((place, question(place)?))
+        asking.question(place, None)
     });
-    let mut pages = round(source, questions, until, &mut news);
+    let mut pages = asking.round(questions);
     // What is not asked for again, for want of requests, stays unknown.
     let mut left = ASKED_AGAIN;
     while !pages.is_empty() && left > 0 {
         let asked = pages.into_iter().take(left).collect::<Vec<_>>();
         left -= asked.len();
-        let again =
-            asked.into_iter().filter_map(|(place, token)| Some((place, question(place)?.query("pageToken", &token))));
-        pages = round(source, again, until, &mut news);
+        pages = asking.round(asked.into_iter().filter_map(|(place, token)| asking.question(place, Some(&token))));
     }
+    let mut news = asking.news.into_inner();
     news.truncate(reached.get());
     news
 }
 
-/// Sends some questions and notes what their answers tell. Returns the tokens of next pages; none if asking is pointless.
-fn round(
-    source: &impl Source,
-    questions: impl Iterator<Item = (usize, Request)>,
+/// One call's questions about charms.
+struct Asking<'a, S> {
+    source: &'a S,
+    charms: &'a [CharmRef],
     until: Instant,
-    news: &mut [News],
-) -> Vec<(usize, String)> {
-    let mut pages = Vec::new();
-    send_all(questions, AT_ONCE, until, |place, answer| {
-        let page =
-            answer.as_ref().ok().filter(|answer| answer.status == 200).and_then(|answer| source.next_page(answer));
-        let (told, flow) = judge(source, answer);
-        news[place] = told;
-        pages.extend(page.map(|token| (place, token)));
-        if flow.is_break() {
-            pages.clear();
+    memory: RefCell<&'a mut Memory>,
+    news: RefCell<Vec<News>>,
+}
+
+/// What is sent about the charm at a place.
+struct Question {
+    place: usize,
+    url: String,
+    /// Whether it asks for a page behind the first.
+    is_next: bool,
+}
+
+impl<S: Source> Asking<'_, S> {
+    /// What to ask about a charm, for the page of this token; none if that is not known, or not to be asked yet.
+    fn question(&self, place: usize, page: Option<&str>) -> Option<(Question, Request)> {
+        let charm = &self.charms[place];
+        // A charm that cannot be opened now is polled, which tells what is the matter with it.
+        let mut request = self.source.question(&charms::open(charm).ok()?)?;
+        if self.memory.borrow().must_wait(charm, request.url()) {
+            self.news.borrow_mut()[place] = News::None;
+            return None;
         }
-        flow
-    });
-    pages
+        if let Some(token) = page {
+            request = request.query("pageToken", token);
+        }
+        let url = request.url().to_owned();
+        let request = self.memory.borrow().conditional(charm, request);
+        let question = Question { place, url, is_next: page.is_some() };
+        Some((question, request.charm(charm).timeout(PATIENCE_FOR_ONE)))
+    }
+
+    /// Sends some questions and notes what their answers tell. Returns the tokens of next pages; none if asking is pointless.
+    fn round(&self, questions: impl Iterator<Item = (Question, Request)>) -> Vec<(usize, String)> {
+        let mut pages = Vec::new();
+        send_all(questions, AT_ONCE, self.until, |question, answer| {
+            let Question { place, url, is_next } = question;
+            let charm = &self.charms[place];
+            let waits = answer.as_ref().is_ok_and(|answer| self.memory.borrow_mut().heed(charm, &url, answer));
+            let (told, flow) = judge(self.source, &answer);
+            // A service that is not to be asked now should not be asked by the charm either, nor about the others.
+            let (told, flow) = if waits { (News::None, ControlFlow::Continue(())) } else { (told, flow) };
+            if let Ok(response) = &answer {
+                // Validators of the first page are those of the question.
+                if !is_next {
+                    self.memory.borrow_mut().answered(charm, &url, response, told);
+                }
+                let next = (response.status == 200).then(|| self.source.next_page(response)).flatten();
+                pages.extend(next.map(|token| (place, token)));
+            }
+            self.news.borrow_mut()[place] = told;
+            if flow.is_break() {
+                pages.clear();
+            }
+            flow
+        });
+        pages
+    }
 }
 
 /// What the outcome of a question tells, and whether to go on asking.
-fn judge(source: &impl Source, answer: Result<Response, HttpError>) -> (News, ControlFlow<()>) {
+fn judge(source: &impl Source, answer: &Result<Response, HttpError>) -> (News, ControlFlow<()>) {
     match answer {
-        Ok(response) if response.status == 200 => (source.news(&response), ControlFlow::Continue(())),
+        Ok(response) if response.status == 200 => (source.news(response), ControlFlow::Continue(())),
+        Ok(response) if response.status == 304 => (News::None, ControlFlow::Continue(())),
         // Too many requests: more of them would only make it worse.
-        Ok(response) if is_rate_limit(&response) => (News::Unknown, ControlFlow::Break(())),
+        Ok(response) if is_rate_limit(response) => (News::Unknown, ControlFlow::Break(())),
         Err(error @ (HttpError::Denied(_) | HttpError::Limit(_))) => {
             crate::debug!("no more questions in this call: {error}");
             (News::Unknown, ControlFlow::Break(()))
@@ -256,6 +314,7 @@ mod tests {
         for (answer, news, goes_on) in [
             (status(200), News::None, true),
             (status(204), News::Unknown, true),
+            (status(304), News::None, true),
             (status(401), News::Unknown, true),
             (status(404), News::Unknown, true),
             (status(410), News::Unknown, true),
@@ -273,7 +332,7 @@ mod tests {
             (Err(HttpError::Limit("64".into())), News::Unknown, false),
         ] {
             let case = format!("{answer:?}");
-            let (told, flow) = judge(&AlwaysQuiet, answer);
+            let (told, flow) = judge(&AlwaysQuiet, &answer);
             assert_eq!((told, flow.is_continue()), (news, goes_on), "{case}");
         }
     }

@@ -171,6 +171,15 @@ impl CharmRuntime for LocalHandle {
         .await
     }
 
+    async fn enabled(&self, integration: &IntegrationId) -> Result<Vec<Registration>, RuntimeError> {
+        let integration = integration.clone();
+        self.read(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::registrations::enabled_with_polls(tx, &integration)
+        })
+        .await
+    }
+
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
         self.read(|tx, actor| access::system(tx, actor, AccessLevel::Read)).await?;
         self.runtime.watch.changed(&self.runtime.database, seen).await

@@ -24,7 +24,7 @@ const STATE: &str = "CASE WHEN r.disabled_at <> 0 THEN \
 
 /// The tables in this order: of those that are sorted by their names, only as much is read as a page needs.
 const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-     r.last_kind, r.interval_ms, r.charm, c.name, coalesce(p.failures, 0), coalesce(p.next_due, 0) \
+     r.last_kind, r.interval_ms, r.charm, c.name, coalesce(p.failures, 0), coalesce(p.next_due, 0), r.last_success \
      FROM charms c INDEXED BY charms_named CROSS JOIN registrations r ON r.charm = c.row \
      LEFT JOIN poll_states p ON p.space = c.space AND p.charm = c.id";
 

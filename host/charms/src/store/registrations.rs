@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bg_identity::{IntegrationId, SpaceReader};
 use bg_poller::{CharmRef, Counters, Registration, Run, UnixMillis};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction};
 
 use super::charms::charm_ref;
 use super::{Failure, runs};
@@ -12,7 +12,7 @@ use super::{Failure, runs};
 /// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading those of a
 /// hundred thousand charms takes seconds.
 const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-                      r.last_kind, r.interval_ms, r.charm \
+                      r.last_kind, r.interval_ms, r.charm, r.last_success \
                       FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row";
 
 /// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own
@@ -33,9 +33,22 @@ fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<()> {
 
 /// All registrations, oldest first.
 pub(crate) fn all(tx: &Transaction<'_>) -> Result<Vec<Registration>, Failure> {
+    selected(tx, SELECT, [])
+}
+
+/// The enabled registrations of an integration, oldest first.
+pub(crate) fn enabled_with_polls(
+    tx: &Transaction<'_>,
+    integration: &IntegrationId,
+) -> Result<Vec<Registration>, Failure> {
+    let select = format!("{SELECT} WHERE r.integration = ?1 AND r.disabled_at = 0");
+    selected(tx, &select, [integration.as_str()])
+}
+
+fn selected(tx: &Transaction<'_>, select: &str, parameters: impl Params) -> Result<Vec<Registration>, Failure> {
     let mut spaces = SpaceReader::default();
-    let mut statement = tx.prepare_cached(SELECT)?;
-    let mut rows = statement.query([])?;
+    let mut statement = tx.prepare_cached(select)?;
+    let mut rows = statement.query(parameters)?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         all.push((row.get::<_, i64>("charm")?, registration(row, &mut spaces)?));
@@ -70,7 +83,7 @@ fn named(tx: &Transaction<'_>, integration: &IntegrationId, condition: &str) -> 
 pub(crate) fn of(tx: &Transaction<'_>, row: i64) -> Result<Option<Registration>, Failure> {
     let mut statement = tx.prepare_cached(
         "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-         r.last_kind, r.interval_ms, r.charm FROM registrations r JOIN charms c ON c.row = r.charm WHERE r.charm = ?1",
+         r.last_kind, r.interval_ms, r.charm, r.last_success FROM registrations r JOIN charms c ON c.row = r.charm WHERE r.charm = ?1",
     )?;
     let mut rows = statement.query([row])?;
     rows.next()?.map(|row| registration(row, &mut SpaceReader::default())).transpose()
@@ -143,7 +156,8 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
              status = CASE disabled_at WHEN 0 THEN ?3 ELSE status END, last_kind = ?5, runs = runs + 1, \
              total_ms = total_ms + ?6, min_ms = CASE runs WHEN 0 THEN ?6 ELSE min(min_ms, ?6) END, max_ms = max(max_ms, ?6), \
              last_ms = ?6, failed = failed + ?7, failed_at = CASE ?7 WHEN 0 THEN failed_at ELSE ?2 END, \
-             failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END WHERE charm = ?1",
+             failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END, \
+             last_success = CASE ?7 WHEN 0 THEN ?2 ELSE last_success END WHERE charm = ?1",
         )?
         .execute((
             row,
@@ -215,6 +229,7 @@ pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Re
         disabled_at,
         interval: (interval_ms > 0).then(|| Duration::from_millis(interval_ms)),
         status: row.get(7)?,
+        last_success: UnixMillis(row.get("last_success")?),
         last_outcome,
     })
 }

@@ -6,9 +6,9 @@
 // Each call is made to a fresh instance: what a variable holds is gone at the next one. What is to stay goes into `state`, see
 // wit/integration.wit. The exported functions are those of that file, their names in camel case.
 
-import * as charms from "commontools:background/charms@0.1.0";
-import * as config from "commontools:background/config@0.1.0";
-import * as log from "commontools:background/log@0.1.0";
+import * as charms from "commontools:background/charms@0.1.1";
+import * as config from "commontools:background/config@0.1.1";
+import * as log from "commontools:background/log@0.1.1";
 
 // The stream to which polls are sent.
 const UPDATER_STREAM = "bgUpdater";
@@ -41,7 +41,11 @@ export async function fetchCharms() {
 
 // Whether a charm is fit to be polled; asked right before it is.
 export function isValidCharm(charm) {
-  return charm.hasStream(UPDATER_STREAM);
+  if (charm.hasStream(UPDATER_STREAM)) {
+    return true;
+  }
+  charm.explain(`it has no stream ${UPDATER_STREAM}`);
+  return false;
 }
 
 // The topics of which the API says that there is something new.

@@ -45,7 +45,10 @@ class WitWorld(wit_world.WitWorld):
 
     def is_valid_charm(self, charm: Charm) -> bool:
         """Whether a charm is fit to be polled; asked right before it is."""
-        return charm.has_stream(UPDATER_STREAM)
+        if charm.has_stream(UPDATER_STREAM):
+            return True
+        charm.explain(f"it has no stream {UPDATER_STREAM}")
+        return False
 
 
 def topics_with_news(base_url: str) -> list[str]:

@@ -1,5 +1,6 @@
 //! Asking integrations which charms to poll.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,13 +63,31 @@ impl Engine {
     fn keep_state(&mut self, id: GroupId, charms: &[CharmRef]) {
         let component = self.groups[id as usize].component.clone();
         let Some(component) = component.filter(|component| component.has_unkept_state()) else { return };
+        let (mut known, mut unknown) = (Vec::new(), HashSet::new());
         for charm in charms {
             let slot = self.table.slot(charm);
-            if let Some(slot) = slot.filter(|slot| self.table.get(*slot).is_some_and(|entry| entry.group == id)) {
-                self.save(slot);
+            match slot.filter(|slot| self.table.get(*slot).is_some_and(|entry| entry.group == id)) {
+                // Written already, and a poll that settles it has not begun.
+                Some(slot) if self.table.get(slot).is_some_and(Entry::is_owed_durably) => {}
+                Some(slot) => known.push(slot),
+                None => {
+                    unknown.insert(charm.clone());
+                }
             }
         }
-        self.groups[id as usize].fetching = true;
+        let group = &mut self.groups[id as usize];
+        // It may know of a charm that was registered a moment ago, before the loop does; and others may poll those that this loop does not.
+        // What is not registered at the next list either is its own mistake.
+        let is_its_mistake = self.only.is_none() && unknown.is_subset(&group.unknown);
+        let is_safe = unknown.is_empty() || is_its_mistake;
+        group.unknown = unknown;
+        if !is_safe {
+            return;
+        }
+        group.fetching = true;
+        for slot in known {
+            self.save(slot);
+        }
         let outbox = Arc::clone(&self.outbox);
         self.keeping.spawn(async move {
             let unwritten = || StateError::Unavailable("the poll state cannot be written".to_owned());
@@ -112,7 +131,7 @@ impl Engine {
             match entry {
                 Some((slot, entry)) if entry.group == id => {
                     entry.named = call;
-                    entry.owed = true;
+                    entry.owe();
                     if entry.phase == Phase::LeftOut {
                         entry.phase = Phase::Waiting;
                         due.push((entry.due, slot));

@@ -104,6 +104,8 @@ struct Group {
     left_out: u64,
     /// The latest time that was written as the one since when one of its charms is owed a poll.
     owed_written: UnixMillis,
+    /// Charms that it named when it last wrote to its state, and that are not known to be registered for it.
+    unknown: HashSet<CharmRef>,
     /// Whether its next list is the first after a stall.
     is_stale: bool,
     /// Whether the last list named charms that are not registered.
@@ -129,6 +131,7 @@ impl Engine {
             replaced: 0,
             left_out: 0,
             owed_written: UnixMillis::NEVER,
+            unknown: HashSet::new(),
             is_stale: false,
             named_unregistered: false,
         };

@@ -353,8 +353,7 @@ fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
 
 /// Whether it was owed a poll, and has had none since that succeeded.
 fn is_owed(stored: &PollState, registration: &Registration) -> bool {
-    let settled =
-        registration.last_outcome == Some(OutcomeKind::Success) && registration.last_run >= stored.owed_since;
+    let settled = registration.last_outcome == Some(OutcomeKind::Success) && registration.last_run >= stored.owed_since;
     !stored.owed_since.is_never() && !settled
 }
 

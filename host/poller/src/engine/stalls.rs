@@ -12,6 +12,7 @@ use tracing::info;
 use super::Engine;
 use super::turns::missed;
 use crate::table::{Entry, Phase, Slot};
+use crate::wheel::Wheel;
 use crate::{Limit, policy};
 
 /// How far the loop may be behind its times. What is due within this time starts at once, which is a quarter more than usual in one
@@ -81,6 +82,14 @@ impl Engine {
             let late = Duration::from_millis(u64::try_from(now.saturating_sub(entry.due)).unwrap_or(0));
             self.summary.dropped += missed(late, self.interval(entry));
         }
+        let later = |entry: &Entry| entry.phase == Phase::Disabled && entry.due > now;
+        let later: Vec<(i64, Slot)> =
+            self.table.iter().filter(|(_, entry)| later(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
+        // The times from before are of nobody any more; those that have passed would look like a stall.
+        self.wheel = Wheel::default();
+        for (at, slot) in later {
+            self.wheel.arm(at, slot);
+        }
         self.spread(due, &HashMap::new());
         for group in &mut self.groups {
             // Its next list may name many charms at once that had nothing new before.
@@ -93,7 +102,8 @@ impl Engine {
     pub(super) fn spread_returning(&mut self) {
         let now = self.now();
         let returns = |entry: &Entry| entry.phase == Phase::Disabled && entry.due <= now;
-        let due = self.table.iter().filter(|(_, entry)| returns(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
+        let due =
+            self.table.iter().filter(|(_, entry)| returns(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
         self.spread(due, &HashMap::new());
     }
 }

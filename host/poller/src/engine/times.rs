@@ -14,6 +14,8 @@ use crate::{Limit, PollState, UnixMillis, policy};
 /// Charms that are registered, or named again, while the loop runs are polled at once; if there are more than this many at a
 /// time, the others are spread over the interval as at the start.
 const AT_ONCE: usize = 100;
+/// The latest time that can be kept.
+const LATEST: u64 = i64::MAX.unsigned_abs();
 
 impl Engine {
     /// Gives charms of one group their times, spread over the interval. They must be neither queued nor running.
@@ -111,9 +113,13 @@ impl Engine {
         let Some(entry) = self.table.get(slot) else { return };
         let failures = entry.failures - entry.faults;
         let (charm, disabled_at, updated_at) = (self.table.charm(entry), entry.disabled_at, entry.updated_at);
-        // A success that begins later settles it, by whatever clock the newest poll was noted.
-        let owed_since =
-            if entry.owed { self.options.clock.now().max(UnixMillis(self.latest_start.0 + 1)) } else { UnixMillis::NEVER };
+        // A success that begins later settles it, by whatever clock the newest poll was noted; one that is under way does not.
+        let earliest = self.options.clock.now().0 + u64::from(entry.phase == Phase::Running);
+        let owed_since = if entry.owed {
+            UnixMillis(earliest.max(self.latest_start.0.saturating_add(1)).min(LATEST))
+        } else {
+            UnixMillis::NEVER
+        };
         let next_due = self.wall_time(entry.due);
         self.outbox.save(PollState { charm, next_due, failures, disabled_at, updated_at, owed_since });
         if let Some(entry) = self.table.get_mut(slot) {

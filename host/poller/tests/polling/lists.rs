@@ -95,8 +95,12 @@ async fn an_unfit_charm_fails_without_being_triggered() {
         world.state().recorded[1].outcome.to_string(),
         "Invalid: the integration gmail finds the charm unfit for it"
     );
-    gmail.valid.store(true, Ordering::Relaxed);
+    *gmail.reason.lock().unwrap() = Some("nobody has signed in".into());
     seconds(300).await;
+    let last = world.state().recorded.last().unwrap().outcome.to_string();
+    assert_eq!(last, "Invalid: the integration gmail finds the charm unfit for it: nobody has signed in");
+    gmail.valid.store(true, Ordering::Relaxed);
+    seconds(600).await;
     assert!(!world.starts(&one).is_empty());
     service.stop().await;
 }

@@ -163,3 +163,46 @@ async fn a_poll_that_succeeds_writes_nothing_more_also_if_it_was_owed() {
     assert_eq!(world.starts(&one).len(), 21);
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_component_keeps_no_state_by_which_charms_that_the_loop_does_not_poll_would_lose_a_change() {
+    let world = World::new();
+    let (one, two) = (charm("a", "1"), charm("b", "2"));
+    world.register(&one, "gmail");
+    world.register(&two, "gmail");
+    let gmail = Component::new("gmail", &[&one, &two]);
+    *gmail.writes.lock().unwrap() = Some("etag".into());
+    let options = PollerOptions { charms: Some(vec![one.clone()]), ..world.options() };
+    let service = world.start_with(&Store::new(), vec![gmail.clone()], options);
+    seconds(200).await;
+    assert!(gmail.kept.lock().unwrap().is_empty(), "another loop polls the other charm");
+    service.stop().await;
+
+    // One that the loop has not heard of yet, and one that nobody ever registers.
+    let (early, nobody) = (charm("c", "3"), charm("d", "4"));
+    gmail.answers(Ok(vec![early.clone(), nobody]));
+    let service = world.start_with(&Store::new(), vec![gmail.clone()], world.options());
+    seconds(30).await;
+    assert!(gmail.kept.lock().unwrap().is_empty());
+    world.register(&early, "gmail");
+    seconds(60).await;
+    assert_eq!(gmail.kept.lock().unwrap().len(), 1, "what is still not registered is the component's own mistake");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_already_is_not_written_again() {
+    let world = World::new();
+    let store = Store::new();
+    let one = charm("a", "1");
+    world.register(&one, "gmail");
+    fails(&world, &one, 10);
+    let gmail = Component::new("gmail", &[&one]);
+    *gmail.writes.lock().unwrap() = Some("etag".into());
+    let service = world.start_with(&store, vec![gmail.clone()], world.options());
+    seconds(30).await;
+    let writes = store.writes.load(Ordering::Relaxed);
+    seconds(40).await;
+    assert_eq!((gmail.kept.lock().unwrap().len(), store.writes.load(Ordering::Relaxed)), (2, writes));
+    service.stop().await;
+}

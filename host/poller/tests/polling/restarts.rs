@@ -180,8 +180,14 @@ async fn failures_from_before_a_charm_was_wanted_anew_are_forgotten_also_if_noth
     let polled = world.wall();
     world.state().registrations.get_mut(&one).unwrap().last_run = polled;
     let next_due = polled + Duration::from_mins(30);
-    let state =
-        PollState { charm: one.clone(), next_due, failures: 4, disabled_at: UnixMillis::NEVER, updated_at: old, owed_since: UnixMillis::NEVER };
+    let state = PollState {
+        charm: one.clone(),
+        next_due,
+        failures: 4,
+        disabled_at: UnixMillis::NEVER,
+        updated_at: old,
+        owed_since: UnixMillis::NEVER,
+    };
     store.save(&[state]).await.unwrap();
     let service = world.start_with(&store, vec![], world.options());
     seconds(65).await;
@@ -204,7 +210,14 @@ async fn a_success_that_the_runtime_noted_ends_the_failures_also_if_the_loop_cou
         (registration.last_run, registration.last_outcome) = (polled, Some(OutcomeKind::Success));
     }
     let next_due = polled + Duration::from_mins(30);
-    let state = PollState { charm: one.clone(), next_due, failures: 4, disabled_at: UnixMillis::NEVER, updated_at, owed_since: UnixMillis::NEVER };
+    let state = PollState {
+        charm: one.clone(),
+        next_due,
+        failures: 4,
+        disabled_at: UnixMillis::NEVER,
+        updated_at,
+        owed_since: UnixMillis::NEVER,
+    };
     store.save(&[state]).await.unwrap();
     let service = world.start_with(&store, vec![], world.options());
     seconds(65).await;

@@ -92,6 +92,8 @@ async fn after_an_outage_that_only_some_polls_have_noticed_polls_are_as_frequent
     let most = most_in_a_second(&world, 150.0);
     assert!(most <= MOST, "{most} polls within a second");
     assert!(polls(&world, &charms, 230, 291).0 >= 1);
+    assert_eq!(world.logs.count("answers again after"), 1);
+    assert_eq!(world.logs.count("The poll loop stood still"), 0, "they are spread once");
     service.stop().await;
 }
 

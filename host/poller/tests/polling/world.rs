@@ -127,6 +127,7 @@ impl World {
             disabled_at: UnixMillis::NEVER,
             interval: old.and_then(|old| old.interval),
             status: "Initializing".into(),
+            last_success: UnixMillis::NEVER,
             last_outcome: None,
         };
         state.registrations.insert(charm.clone(), registration);
@@ -499,6 +500,8 @@ pub struct Component {
     pub asked_at: Mutex<Vec<u64>>,
     pub initialized: AtomicUsize,
     pub valid: AtomicBool,
+    /// Why it is not, if it says.
+    pub reason: Mutex<Option<String>>,
     /// How `is-valid-charm` fails: for these charms, or (none) for all others.
     pub breaks: Mutex<HashMap<Option<CharmRef>, OutcomeKind>>,
     /// How often `is-valid-charm` was called.
@@ -520,6 +523,7 @@ impl Component {
             asked_at: Mutex::default(),
             initialized: AtomicUsize::default(),
             valid: AtomicBool::new(true),
+            reason: Mutex::default(),
             breaks: Mutex::default(),
             judged: AtomicUsize::default(),
             writes: Mutex::default(),
@@ -581,13 +585,16 @@ impl Integration for Component {
         Ok(())
     }
 
-    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
+    async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {
         self.judged.fetch_add(1, Ordering::Relaxed);
         let breaks = self.breaks.lock().unwrap();
         if let Some(kind) = breaks.get(&Some(charm.charm_ref().clone())).or_else(|| breaks.get(&None)) {
             return Err(IntegrationError { kind: *kind, message: "wasm trap: unreachable".into() });
         }
-        Ok(self.valid.load(Ordering::Relaxed))
+        if self.valid.load(Ordering::Relaxed) {
+            return Ok(Fitness::Fit);
+        }
+        Ok(Fitness::Unfit(self.reason.lock().unwrap().clone()))
     }
 }
 

@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, also where they are no #[test] functions")]
 
 mod model;
+mod news;
 mod rng;
 mod world;
 
@@ -457,7 +458,9 @@ impl Simulation {
             let together = state.starts[first..].iter().take_while(|other| **other < *start + window).count();
             if together as f64 > most {
                 let after = *start - self.stalled.unwrap_or(*start);
-                state.broken.push(format!("together: {together} polls within {window:?}, {after:?} after a stall; {most:.0} are allowed"));
+                state.broken.push(format!(
+                    "together: {together} polls within {window:?}, {after:?} after a stall; {most:.0} are allowed"
+                ));
                 return;
             }
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Clock, Counters, Integration, IntegrationError, Lookup, Outcome, OutcomeKind,
-    PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
+    Charm, CharmRef, CharmRuntime, Clock, Counters, Fitness, Integration, IntegrationError, Lookup, Outcome,
+    OutcomeKind, PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
@@ -168,6 +168,7 @@ impl World {
             disabled_at: UnixMillis::NEVER,
             interval: asks,
             status: String::new(),
+            last_success: UnixMillis::NEVER,
             last_outcome: None,
         };
         state.registrations.insert(number, registration);
@@ -466,7 +467,7 @@ impl Integration for Component {
         Ok(state.registrations.keys().filter(mine).map(|number| state.models[*number].charm.clone()).collect())
     }
 
-    async fn is_valid_charm(&self, _charm: Arc<dyn Charm>) -> Result<bool, IntegrationError> {
-        Ok(true)
+    async fn is_valid_charm(&self, _charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {
+        Ok(Fitness::Fit)
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bg_identity::{IntegrationId, SpaceReader};
-use bg_poller::{Charm, CharmRef, CharmRuntime, IntegrationState, Lookup, ParseCharmRefError, RuntimeError};
+use bg_poller::{
+    Charm, CharmRef, CharmRuntime, IntegrationState, Lookup, ParseCharmRefError, Registration, RuntimeError, UnixMillis,
+};
 use wasmtime::component::Resource;
 
 use super::CallState;
@@ -11,6 +13,10 @@ use crate::bindings::integration::charms::{self, CharmError};
 use crate::bindings::integration::values;
 use crate::draft::Draft;
 use crate::registrations::{Own, Registrations};
+use crate::text;
+
+/// How much a reason for which a charm is unfit may take, bytes.
+const REASON_BYTES: usize = 1024;
 
 /// A charm that a guest has a handle of.
 #[allow(unreachable_pub, reason = "the bindings name it as public")]
@@ -24,6 +30,8 @@ pub(crate) struct IntegrationWorld {
     /// What it writes there, if that is not to be kept at once.
     pub(crate) draft: Option<Draft>,
     pub(crate) registrations: Arc<Registrations>,
+    /// Why it finds the charm unfit that it was asked about.
+    pub(crate) unfit: Option<String>,
     /// Its registrations, once it has asked for them: they are the same during one call.
     pub(crate) registered: Option<Arc<Own>>,
 }
@@ -55,6 +63,12 @@ impl IntegrationWorld {
 impl charms::Host for CallState<IntegrationWorld> {
     async fn registered(&mut self) -> wasmtime::Result<Result<Vec<values::CharmRef>, CharmError>> {
         Ok(self.world.registered().await.map(|charms| charms.list().iter().map(to_guest).collect()))
+    }
+
+    async fn registered_with_polls(&mut self) -> wasmtime::Result<Result<Vec<charms::Polls>, CharmError>> {
+        let world = &self.world;
+        let registrations = world.runtime.enabled(&world.id).await.map_err(|error| world.for_guest(&error));
+        Ok(registrations.map(|registrations| registrations.iter().map(polls).collect()))
     }
 
     async fn open(&mut self, charm: values::CharmRef) -> wasmtime::Result<Result<Resource<OpenCharm>, CharmError>> {
@@ -112,6 +126,12 @@ impl charms::HostCharm for CallState<IntegrationWorld> {
         })
     }
 
+    async fn explain(&mut self, charm: Resource<OpenCharm>, reason: String) -> wasmtime::Result<()> {
+        self.charm(&charm)?;
+        self.world.unfit = Some(text::one_line(&reason, REASON_BYTES)).filter(|reason| !reason.is_empty());
+        Ok(())
+    }
+
     async fn drop(&mut self, charm: Resource<OpenCharm>) -> wasmtime::Result<()> {
         self.table.delete(charm)?;
         Ok(())
@@ -130,6 +150,16 @@ impl CallState<IntegrationWorld> {
             return Ok(text);
         }
         Err(CharmError::Unavailable(format!("the value has {} bytes of JSON; {limit} are the limit", text.len())))
+    }
+}
+
+fn polls(registration: &Registration) -> charms::Polls {
+    let time = |at: UnixMillis| (!at.is_never()).then_some(at.0);
+    charms::Polls {
+        charm: to_guest(&registration.charm),
+        last_success: time(registration.last_success),
+        last_poll: time(registration.last_run),
+        last_outcome: registration.last_outcome.map(|kind| kind.as_str().to_owned()),
     }
 }
 

@@ -16,6 +16,9 @@ pub enum World {
 /// How many problems a message lists. A component may have a hundred thousand.
 const SHOWN: usize = 50;
 
+/// The version of the contract, which has all that components of earlier ones of its line import.
+const CONTRACT: &str = "0.1.1";
+
 /// How a component does not fit its world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorldError {
@@ -29,7 +32,7 @@ impl std::error::Error for WorldError {}
 
 impl fmt::Display for WorldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the component does not fit the world commontools:background/{}@0.1.0:", self.world)?;
+        write!(f, "the component does not fit the world commontools:background/{}@{CONTRACT}:", self.world)?;
         self.problems.iter().take(SHOWN).try_for_each(|problem| write!(f, "\n  - {problem}"))?;
         match self.problems.len().saturating_sub(SHOWN) {
             0 => Ok(()),
@@ -60,7 +63,9 @@ const CHARMS: Interface = (
         "[method]charm.keys",
         "[method]charm.has-stream",
         "[method]charm.get",
+        "[method]charm.explain",
         "registered",
+        "registered-with-polls",
         "open",
         "prepare-list",
     ],
@@ -187,7 +192,8 @@ impl World {
             return;
         };
         if !is_compatible(version, "0.1.") {
-            problems.push(format!("unknown import: `{name}`: this host speaks version 0.1.0; build against its wit/"));
+            problems
+                .push(format!("unknown import: `{name}`: this host speaks version {CONTRACT}; build against its wit/"));
             return;
         }
         for function in import.functions.iter().filter(|function| !functions.contains(&function.as_str())) {

@@ -84,7 +84,7 @@ impl Contract {
             (resolve, package)
         };
         let (resolve, _) = read();
-        let mut world = String::from("package commontools:background@0.1.0;\nworld hostile {\ninclude integration;\n");
+        let mut world = String::from("package commontools:background@0.1.1;\nworld hostile {\ninclude integration;\n");
         for (interface, _) in wasi(&resolve) {
             writeln!(world, "import {interface}@{version};").unwrap();
         }
@@ -142,7 +142,7 @@ impl Contract {
     }
 
     fn import(&self, (interface, function, name): &(String, String, String)) -> String {
-        let version = if interface.starts_with("wasi:") { &self.version } else { "0.1.0" };
+        let version = if interface.starts_with("wasi:") { &self.version } else { "0.1.1" };
         let (params, results) = if function.starts_with("[resource-drop]") {
             ("i32".to_owned(), String::new())
         } else {

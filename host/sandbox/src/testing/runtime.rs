@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, SpaceDid, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, IntegrationState, Lookup, Outcome, PollState, PollStore, Registration,
-    Run, RuntimeError, StateChanges, StateError, StoreError, UnixMillis,
+    Charm, CharmRef, CharmRuntime, Counters, IntegrationState, Lookup, Outcome, OutcomeKind, PollState, PollStore,
+    Registration, Run, RuntimeError, StateChanges, StateError, StoreError, UnixMillis,
 };
 use serde_json::{Value, json};
 
@@ -47,16 +47,34 @@ pub(crate) fn charm(name: &str) -> CharmRef {
 }
 
 pub(crate) fn runtime_with(registrations: &[(CharmRef, &str, bool)]) -> Arc<MemoryRuntime> {
+    with(registrations, UnixMillis::NEVER, UnixMillis::NEVER)
+}
+
+/// Whose polls succeeded last at the first time, and failed at the second.
+pub(crate) fn runtime_with_polls(
+    registrations: &[(CharmRef, &str, bool)],
+    success: u64,
+    failure: u64,
+) -> Arc<MemoryRuntime> {
+    with(registrations, UnixMillis(success), UnixMillis(failure))
+}
+
+fn with(
+    registrations: &[(CharmRef, &str, bool)],
+    last_success: UnixMillis,
+    last_run: UnixMillis,
+) -> Arc<MemoryRuntime> {
     let registrations = registrations.iter().map(|(charm, integration, enabled)| Registration {
         charm: charm.clone(),
         integration: integration.parse().unwrap(),
         created_at: UnixMillis(1),
         updated_at: UnixMillis(1),
-        last_run: UnixMillis::NEVER,
+        last_run,
         interval: None,
         disabled_at: if *enabled { UnixMillis::NEVER } else { UnixMillis(1) },
         status: "Initializing".into(),
-        last_outcome: None,
+        last_success,
+        last_outcome: (!last_run.is_never()).then_some(OutcomeKind::HandlerFailed),
     });
     Arc::new(MemoryRuntime { registrations: registrations.collect(), ..MemoryRuntime::default() })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bg_poller::{Integration, OutcomeKind};
+use bg_poller::{Fitness, Integration, IntegrationState as _, OutcomeKind};
 
 use crate::testing::{self, Guest, MemoryCharm, capture_log, charm, refs, runtime_with};
 use crate::{IntegrationComponent, Limits, World};
@@ -76,7 +76,7 @@ async fn a_charm_is_lent_for_a_check() {
         ..Guest::default()
     };
     let integration = testing::integration(Limits::default(), &guest).await;
-    assert!(integration.is_valid_charm(Arc::new(MemoryCharm(charm("a")))).await.unwrap());
+    assert_eq!(integration.is_valid_charm(Arc::new(MemoryCharm(charm("a")))).await, Ok(Fitness::Fit));
 }
 
 #[tokio::test]

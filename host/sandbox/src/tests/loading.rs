@@ -86,13 +86,13 @@ async fn all_that_is_missing_or_unknown_is_listed_at_once() {
             (func (export "initialise") (canon lift (core func $m "f")))
             (func (export "initialize") (canon lift (core func $m "f"))))"#);
     let error = load(component, World::Integration).await.unwrap_err().to_string();
-    let expected = "the component does not fit the world commontools:background/integration@0.1.0:
+    let expected = "the component does not fit the world commontools:background/integration@0.1.1:
   - missing export: `fetch-charms`: implement it, as wit/ describes it
   - missing export: `is-valid-charm`: implement it, as wit/ describes it
   - unknown import: `commontools:other/thing` is not offered by this host; remove it, or compose the component with one that exports it
   - unknown import: `commontools:background/cells@0.1.0` is not offered to the world integration, which has config, log, values, charms, state; remove it
   - unknown import: `commontools:background/config@0.1.0` has no function `guess`; build against this host's wit/
-  - unknown import: `commontools:background/log@0.9.0`: this host speaks version 0.1.0; build against its wit/
+  - unknown import: `commontools:background/log@0.9.0`: this host speaks version 0.1.1; build against its wit/
   - unknown import: `wasi:clocks/system-clock@0.3.0`: this host offers WASI 0.2; build for it (wasm32-wasip2)
   - unknown import: `wasi:nn/graph@0.2.0` is not offered by this host, which has WASI 0.2's cli world and outgoing HTTP; remove it
   - unknown import: `loose` is not offered by this host; remove it, or get it from an interface of wit/

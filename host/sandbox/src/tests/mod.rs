@@ -1,6 +1,7 @@
 //! Components, run.
 
 mod charm;
+mod contract;
 mod credentials;
 mod hostile;
 mod integration;

@@ -126,7 +126,8 @@ impl Scene {
             }
             ("POST", path::POLLERS) => {
                 let [next_due, disabled_at, updated_at] = [UnixMillis::now(), UnixMillis::NEVER, UnixMillis(1)];
-                let state = PollState { charm, next_due, failures: 3, disabled_at, updated_at, owed_since: UnixMillis::NEVER };
+                let state =
+                    PollState { charm, next_due, failures: 3, disabled_at, updated_at, owed_since: UnixMillis::NEVER };
                 to_value(api::PollerReport { poller: "1".into(), failing: vec![state], ..api::PollerReport::default() })
             }
             ("POST", "/api/v1/charms/{space}/{charm}/trigger") => {

@@ -34,6 +34,7 @@ pub struct Request {
     pub(super) body: Vec<u8>,
     pub(super) timeout: Duration,
     pub(super) largest_body: usize,
+    pub(crate) if_changed: bool,
 }
 
 impl Request {
@@ -45,7 +46,15 @@ impl Request {
     /// A request with another method.
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         let url = url.into();
-        Self { method, url, headers: Vec::new(), body: Vec::new(), timeout: TIMEOUT, largest_body: LARGEST_BODY }
+        Self {
+            method,
+            url,
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: TIMEOUT,
+            largest_body: LARGEST_BODY,
+            if_changed: false,
+        }
     }
 
     /// Adds a parameter to the query.
@@ -69,6 +78,14 @@ impl Request {
     #[must_use]
     pub fn charm(self, charm: &CharmRef) -> Self {
         self.header("bg-charm", &charm.to_string())
+    }
+
+    /// Asks for an answer only if it is another than the one that the charm was last polled with: for a
+    /// [question](crate::updates::Source::question), with the `ETag` and the `Last-Modified` of that answer. See [`crate::updates`].
+    #[must_use]
+    pub fn if_changed(mut self) -> Self {
+        self.if_changed = true;
+        self
     }
 
     /// Sends a body, 1 MiB at most.

@@ -3,10 +3,10 @@
 // The three exported functions are those of the world `integration` in wit/, their names in camel case. Each call is made to a
 // fresh instance: nothing that a variable holds is kept from one to the next, but for what stands in `state`.
 
-import * as charms from "commontools:background/charms@0.1.0";
-import * as config from "commontools:background/config@0.1.0";
-import * as log from "commontools:background/log@0.1.0";
-import * as state from "commontools:background/state@0.1.0";
+import * as charms from "commontools:background/charms@0.1.1";
+import * as config from "commontools:background/config@0.1.1";
+import * as log from "commontools:background/log@0.1.1";
+import * as state from "commontools:background/state@0.1.1";
 
 import { probe } from "./probe.js";
 
@@ -52,6 +52,9 @@ export async function fetchCharms() {
 // Whether a charm is fit to be polled, asked right before it is.
 export function isValidCharm(charm) {
   const signedIn = charm.get(["auth", "token"]).tag !== "absent";
+  if (!signedIn) {
+    charm.explain("nobody has signed in to it");
+  }
   return signedIn && UPDATER_STREAMS.some((name) => charm.hasStream(name));
 }
 

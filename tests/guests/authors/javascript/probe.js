@@ -1,6 +1,6 @@
 // For tests: what an integration finds of the machine it runs on.
 
-import * as log from "commontools:background/log@0.1.0";
+import * as log from "commontools:background/log@0.1.1";
 
 // Looks for files, environment and sockets, and logs what is found. Nothing if no address is given.
 export function probe(address) {

@@ -37,8 +37,17 @@ async fn scene() -> (Home, LocalHandle) {
             3 | 5 => {
                 let next_due = UnixMillis::now() + Duration::from_mins(4);
                 let (disabled_at, updated_at) = (UnixMillis::NEVER, registered.updated_at);
-                let owed_since = UnixMillis::NEVER;
-                store.save(&[PollState { charm, next_due, failures: 2, disabled_at, updated_at, owed_since }]).await.unwrap();
+                store
+                    .save(&[PollState {
+                        charm,
+                        next_due,
+                        failures: 2,
+                        disabled_at,
+                        updated_at,
+                        owed_since: UnixMillis::NEVER,
+                    }])
+                    .await
+                    .unwrap();
             }
             6 => drop(operator.set_disabled(&charm, Some("5 failures in a row: NoStream: x")).await.unwrap()),
             7 => drop(operator.set_disabled(&charm, Some("5 failures in a rowing boat")).await.unwrap()),

@@ -211,6 +211,7 @@ pub(super) mod tests {
                 disabled_at: UnixMillis(disabled_at),
                 interval: None,
                 status: status.to_owned(),
+                last_success: UnixMillis::NEVER,
                 last_outcome: outcome,
             }
         };

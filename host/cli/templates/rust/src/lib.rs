@@ -42,7 +42,11 @@ impl Guest for Integration {
 
     /// Whether a charm is fit to be polled; asked right before it is.
     fn is_valid_charm(charm: &Charm) -> Result<bool, IntegrationError> {
-        Ok(charm.has_stream(UPDATER_STREAM)?)
+        let has_stream = charm.has_stream(UPDATER_STREAM)?;
+        if !has_stream {
+            charm.explain(&format!("it has no stream {UPDATER_STREAM}"));
+        }
+        Ok(has_stream)
     }
 }
 

@@ -41,6 +41,9 @@ impl Integration for News {
 
     fn is_valid_charm(charm: &Charm) -> Result<bool, Error> {
         let signed_in = !charms::get(charm, &["auth", "token"])?.is_absent();
+        if !signed_in {
+            charm.explain("nobody has signed in to it");
+        }
         Ok(signed_in && charms::updater_stream(charm)?.is_some())
     }
 }

@@ -1,0 +1,323 @@
+//! What is remembered of earlier answers: validators, and when not to ask.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::News;
+use crate::charms::Polls;
+use crate::http::{Request, Response};
+use crate::{CharmRef, state, warn};
+
+/// The keys of the state that it is spread over: a value has 64 KiB at most, and that is some 400 charms.
+const BUCKETS: u64 = 16;
+const BUCKET: &str = "answers-";
+/// Until when origins are not to be asked.
+const ORIGINS: &str = "origins";
+/// A service that wants to be left alone for longer is asked after an hour all the same.
+const LONGEST_WAIT_MS: u64 = 3_600_000;
+/// A longer validator is not kept.
+const LONGEST_VALIDATOR: usize = 256;
+
+/// What is remembered of one charm. Its names in the state are short.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    /// The answer after which a poll of the charm has succeeded.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    seen: Option<Validators>,
+    /// An answer for which the charm was named, and its last successful poll before that.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    named_for: Option<(Validators, Option<u64>)>,
+    /// It is not asked about before this time, milliseconds since 1970.
+    #[serde(rename = "b", default, skip_serializing_if = "is_zero")]
+    not_before: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// By what a service tells whether an answer has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Validators {
+    /// The hash of the URL that was asked: of another one they say nothing.
+    #[serde(rename = "u")]
+    url: u64,
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    modified: Option<String>,
+}
+
+impl Validators {
+    fn of(url: &str, response: &Response) -> Option<Self> {
+        let header = |name| response.header(name).filter(|value| value.len() <= LONGEST_VALIDATOR).map(str::to_owned);
+        let (etag, modified) = (header("etag"), header("last-modified"));
+        (etag.is_some() || modified.is_some()).then(|| Self { url: hash(url), etag, modified })
+    }
+}
+
+impl Entry {
+    /// A poll of the charm has succeeded since it was named for an answer: that one is seen.
+    fn settle(&mut self, last_success: Option<u64>) {
+        if let Some((validators, _)) = self.named_for.take_if(|(_, before)| *before != last_success) {
+            self.seen = Some(validators);
+        }
+    }
+
+    fn answered(&mut self, validators: Option<Validators>, status: u16, news: News, last_success: Option<u64>) {
+        match (status, news) {
+            // As it was when the charm was last polled.
+            (304, _) => self.named_for = None,
+            (200, News::None) => (self.seen, self.named_for) = (validators, None),
+            (200, News::Some | News::Unknown) => {
+                self.named_for = validators.map(|validators| (validators, last_success));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is remembered of all registered charms.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    now: u64,
+    last_success: HashMap<CharmRef, Option<u64>>,
+    kept: BTreeMap<u64, BTreeMap<String, Entry>>,
+    entries: BTreeMap<u64, BTreeMap<String, Entry>>,
+    origins_kept: BTreeMap<String, u64>,
+    origins: BTreeMap<String, u64>,
+}
+
+impl Memory {
+    /// Reads what is remembered. What cannot be read is asked again in full.
+    pub(super) fn load(polls: &[Polls], now: u64) -> Self {
+        let read = |number| state::get(&format!("{BUCKET}{number:02}")).unwrap_or_else(forgotten).unwrap_or_default();
+        let kept = (0..BUCKETS).map(|number| (number, read(number))).collect();
+        Self::new(polls, now, kept, state::get(ORIGINS).unwrap_or_else(forgotten).unwrap_or_default())
+    }
+
+    fn new(
+        polls: &[Polls],
+        now: u64,
+        kept: BTreeMap<u64, BTreeMap<String, Entry>>,
+        origins_kept: BTreeMap<String, u64>,
+    ) -> Self {
+        let last_success: HashMap<CharmRef, Option<u64>> =
+            polls.iter().map(|polls| (polls.charm.clone(), polls.last_success)).collect();
+        let mut entries: BTreeMap<u64, BTreeMap<String, Entry>> = BTreeMap::new();
+        for polls in polls {
+            let (bucket, key) = place(&polls.charm);
+            if let Some(entry) = kept.get(&bucket).and_then(|bucket| bucket.get(&key)) {
+                let mut entry = entry.clone();
+                entry.settle(polls.last_success);
+                entries.entry(bucket).or_default().insert(key, entry);
+            }
+        }
+        let mut origins = origins_kept.clone();
+        origins.retain(|_, not_before| waits(*not_before, now));
+        Self { now, last_success, kept, entries, origins_kept, origins }
+    }
+
+    /// Keeps what has changed.
+    pub(super) fn save(self) {
+        for number in 0..BUCKETS {
+            let (before, after) = (self.kept.get(&number), self.entries.get(&number));
+            if before.is_none_or(BTreeMap::is_empty) && after.is_none() || before == after {
+                continue;
+            }
+            let key = format!("{BUCKET}{number:02}");
+            let written = after.map_or_else(|| state::delete(&key), |bucket| state::set(&key, bucket));
+            if let Err(error) = written {
+                warn!("answers are not remembered, and asked for in full: {error}");
+                // Better none than one that is out of date.
+                let _ = state::delete(&key);
+            }
+        }
+        if self.origins != self.origins_kept
+            && let Err(error) = state::set(ORIGINS, &self.origins)
+        {
+            warn!("{error}");
+        }
+    }
+
+    /// Whether a charm, or the origin of its question, is not to be asked yet.
+    pub(super) fn must_wait(&self, charm: &CharmRef, url: &str) -> bool {
+        let asked = self.entry(charm).is_some_and(|entry| waits(entry.not_before, self.now));
+        asked || self.origins.get(origin(url)).is_some_and(|not_before| waits(*not_before, self.now))
+    }
+
+    /// A question with the validators of the answer that the charm has seen, if it is to be sent with them.
+    pub(super) fn conditional(&self, charm: &CharmRef, request: Request) -> Request {
+        let seen = self.entry(charm).and_then(|entry| entry.seen.as_ref());
+        let Some(seen) = seen.filter(|seen| request.if_changed && seen.url == hash(request.url())) else {
+            return request;
+        };
+        let headers = [("if-none-match", &seen.etag), ("if-modified-since", &seen.modified)];
+        headers.into_iter().fold(request, |request, (name, value)| match value {
+            Some(value) => request.header(name, value),
+            None => request,
+        })
+    }
+
+    /// Takes in when a service wants to be asked again; answers whether it said so in place of an answer.
+    pub(super) fn heed(&mut self, charm: &CharmRef, url: &str, response: &Response) -> bool {
+        let seconds = |name| response.header(name).and_then(|value| value.trim().parse::<u64>().ok());
+        let until = |seconds: u64| self.now + seconds.saturating_mul(1_000).min(LONGEST_WAIT_MS);
+        let interval = seconds("x-poll-interval").map(until);
+        let refused = matches!(response.status, 429 | 503);
+        let retry = refused.then(|| seconds("retry-after")).flatten().map(until);
+        if let Some(not_before) = interval {
+            self.entry_mut(charm).not_before = not_before;
+        }
+        if let Some(not_before) = retry {
+            self.origins.insert(origin(url).to_owned(), not_before);
+        }
+        retry.is_some()
+    }
+
+    /// A question has been answered, and this is what the answer tells.
+    pub(super) fn answered(&mut self, charm: &CharmRef, url: &str, response: &Response, news: News) {
+        let validators = Validators::of(url, response);
+        let last_success = self.last_success.get(charm).copied().flatten();
+        if validators.is_some() || self.entry(charm).is_some() {
+            self.entry_mut(charm).answered(validators, response.status, news, last_success);
+        }
+    }
+
+    fn entry(&self, charm: &CharmRef) -> Option<&Entry> {
+        let (bucket, key) = place(charm);
+        self.entries.get(&bucket)?.get(&key)
+    }
+
+    fn entry_mut(&mut self, charm: &CharmRef) -> &mut Entry {
+        let (bucket, key) = place(charm);
+        self.entries.entry(bucket).or_default().entry(key).or_default()
+    }
+}
+
+fn forgotten<T>(error: state::StateError) -> Option<T> {
+    warn!("{error}");
+    None
+}
+
+/// Whether a time is still to come, and not further than it can have been set: the clock may have been set back.
+fn waits(not_before: u64, now: u64) -> bool {
+    not_before > now && not_before <= now + LONGEST_WAIT_MS
+}
+
+/// Where a charm's entry is.
+fn place(charm: &CharmRef) -> (u64, String) {
+    let hash = hash(&charm.to_string());
+    (hash % BUCKETS, format!("{hash:016x}"))
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find(['/', '?']).map_or(url.len(), |at| host + at);
+    &url[..end]
+}
+
+/// FNV-1a: the same in every version of every component.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://api.example.com/v1/news?x=1";
+
+    fn charm() -> CharmRef {
+        CharmRef { space: "did:key:z6Mk".into(), charm_id: "a".into() }
+    }
+
+    fn polls(last_success: Option<u64>) -> [Polls; 1] {
+        [Polls { charm: charm(), last_success, last_poll: last_success, last_outcome: None }]
+    }
+
+    fn answer(status: u16, headers: &[(&str, &str)]) -> Response {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        Response { status, headers, body: Vec::new() }
+    }
+
+    /// What the next call finds, after a while, with what was kept of this one.
+    fn next(memory: Memory, after_ms: u64, last_success: Option<u64>) -> Memory {
+        Memory::new(&polls(last_success), memory.now + after_ms, memory.entries, memory.origins)
+    }
+
+    fn asked_with(memory: &Memory, url: &str) -> Option<String> {
+        let request = memory.conditional(&charm(), Request::get(url).if_changed());
+        request.headers_named("if-none-match").next().map(str::to_owned)
+    }
+
+    #[test]
+    fn a_validator_is_sent_only_after_a_poll_that_succeeded_since_its_answer() {
+        let mut memory = Memory::new(&polls(Some(5)), 1_000, BTreeMap::new(), BTreeMap::new());
+        assert_eq!(asked_with(&memory, URL), None);
+        memory.answered(&charm(), URL, &answer(200, &[("etag", "\"1\"")]), News::Some);
+        // The poll failed, or was not made yet.
+        let mut memory = next(memory, 60_000, Some(5));
+        assert_eq!(asked_with(&memory, URL), None, "the change is announced again");
+        memory.answered(&charm(), URL, &answer(200, &[("etag", "\"2\"")]), News::Some);
+        // It succeeded.
+        let mut memory = next(memory, 60_000, Some(61_000));
+        assert_eq!(asked_with(&memory, URL).as_deref(), Some("\"2\""));
+        assert_eq!(asked_with(&memory, "https://api.example.com/v1/news?x=2"), None, "of another URL it says nothing");
+        memory.answered(&charm(), URL, &answer(304, &[]), News::None);
+        let mut memory = next(memory, 60_000, Some(61_000));
+        assert_eq!(asked_with(&memory, URL).as_deref(), Some("\"2\""));
+        // An answer without validators.
+        memory.answered(&charm(), URL, &answer(200, &[]), News::Some);
+        let memory = next(memory, 60_000, Some(200_000));
+        assert_eq!(asked_with(&memory, URL).as_deref(), Some("\"2\""), "older than need be, never newer");
+    }
+
+    #[test]
+    fn a_question_is_conditional_only_where_it_says_so() {
+        let mut memory = Memory::new(&polls(None), 1_000, BTreeMap::new(), BTreeMap::new());
+        memory.answered(&charm(), URL, &answer(200, &[("last-modified", "yesterday")]), News::None);
+        let memory = next(memory, 1, None);
+        let header = |request: Request| {
+            memory.conditional(&charm(), request).headers_named("if-modified-since").next().map(str::to_owned)
+        };
+        assert_eq!(header(Request::get(URL)), None);
+        assert_eq!(header(Request::get(URL).if_changed()).as_deref(), Some("yesterday"));
+    }
+
+    #[test]
+    fn a_service_is_not_asked_before_it_wants_to_be_and_after_an_hour_all_the_same() {
+        let other = "https://other.example.com/";
+        for (status, header, value, refused, waits_here, waits_at_origin, until) in [
+            (200, "x-poll-interval", "60", false, true, false, 60_000),
+            (304, "x-poll-interval", "60", false, true, false, 60_000),
+            (429, "retry-after", "120", true, true, true, 120_000),
+            (503, "retry-after", "120", true, true, true, 120_000),
+            (503, "retry-after", "999999999999", true, true, true, LONGEST_WAIT_MS),
+            (200, "retry-after", "120", false, false, false, 0),
+            (503, "retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", false, false, false, 0),
+            (503, "x", "1", false, false, false, 0),
+        ] {
+            let case = format!("{status} {header}: {value}");
+            let mut memory = Memory::new(&polls(None), 1_000, BTreeMap::new(), BTreeMap::new());
+            assert_eq!(memory.heed(&charm(), URL, &answer(status, &[(header, value)])), refused, "{case}");
+            let stranger = CharmRef { charm_id: "b".into(), ..charm() };
+            let memory = next(memory, 1, None);
+            assert_eq!(memory.must_wait(&charm(), URL), waits_here, "{case}");
+            assert_eq!(memory.must_wait(&stranger, URL), waits_at_origin, "{case}");
+            assert!(!memory.must_wait(&stranger, other), "{case}");
+            assert!(!next(memory, until, None).must_wait(&charm(), URL), "{case}");
+        }
+    }
+
+    #[test]
+    fn charms_that_are_no_longer_registered_are_forgotten() {
+        let mut memory = Memory::new(&polls(None), 1_000, BTreeMap::new(), BTreeMap::new());
+        memory.answered(&charm(), URL, &answer(200, &[("etag", "1")]), News::None);
+        let memory = Memory::new(&[], 2_000, memory.entries, memory.origins);
+        assert!(memory.entries.is_empty());
+    }
+}
