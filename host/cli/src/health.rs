@@ -48,20 +48,16 @@ pub(crate) fn of<'a>(all: &'a [IntegrationHealth], integration: &IntegrationId) 
 
 /// In a line, for people: the state, until when it is paused, and why.
 pub(crate) fn line(health: &IntegrationHealth, now: UnixMillis) -> String {
-    let mut text = health.state.to_string();
-    if health.state == HealthState::Paused {
-        let seconds = health.paused_until.since(now).as_secs();
-        let until = output::time(health.paused_until);
-        text.push_str(&if seconds > 0 { format!(" until {until}, for {}", wait(seconds)) } else { String::new() });
-    }
-    if !health.reason.is_empty() {
-        text.push_str(": ");
-        text.push_str(&output::printable(&health.reason));
-    }
-    if let Some(failure) = health.failure.as_ref().filter(|_| health.state >= HealthState::Failing) {
-        text.push_str(&format!(" ({})", output::ago(now, failure.at)));
-    }
-    text
+    let IntegrationHealth { state, reason, paused_until, failure, .. } = health;
+    let left = paused_until.since(now).as_secs();
+    let until = match state {
+        HealthState::Paused if left > 0 => format!(" until {}, for {}", output::time(*paused_until), wait(left)),
+        _ => String::new(),
+    };
+    let why = if reason.is_empty() { String::new() } else { format!(": {}", output::printable(reason)) };
+    let failure = failure.as_ref().filter(|_| *state >= HealthState::Failing);
+    let ago = failure.map(|failure| format!(" ({})", output::ago(now, failure.at))).unwrap_or_default();
+    format!("{state}{until}{why}{ago}")
 }
 
 fn wait(seconds: u64) -> String {
@@ -100,7 +96,8 @@ mod tests {
             line(&paused, now),
             "paused until 2027-01-15T08:04:00.000Z, for 4 min: fetch-charms failed: \\u{1b}[2J (5 s ago)"
         );
-        let degraded = IntegrationHealth { state: HealthState::Degraded, reason: "all were denied".to_owned(), ..works };
+        let degraded =
+            IntegrationHealth { state: HealthState::Degraded, reason: "all were denied".to_owned(), ..works };
         assert_eq!(line(&degraded, now), "degraded: all were denied");
     }
 }

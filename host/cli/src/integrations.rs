@@ -90,7 +90,9 @@ impl Plan {
         }
         let (sender, answers) = oneshot::channel();
         // Standard error is not locked meanwhile: the log goes there as well.
-        std::thread::spawn(move || sender.send(Answers::ask(&id, withheld, &mut io::stdin().lock(), &mut io::stderr())));
+        std::thread::spawn(move || {
+            sender.send(Answers::ask(&id, withheld, &mut io::stdin().lock(), &mut io::stderr()))
+        });
         self.take_in(answers.await.context("nobody could be asked for grants")??);
         Ok(())
     }

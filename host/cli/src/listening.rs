@@ -162,8 +162,7 @@ async fn warn_of_strangers(common: &Common, runtime: &Arc<LocalRuntime>, tenancy
 }
 
 /// What gives the operator a key of their own.
-pub(crate) const PUBLIC_KEY_FIX: &str =
-    "bg-wasm-host identity new FILE, then start the server and use every command with --identity FILE, and once bg-wasm-host add-admin-charm";
+pub(crate) const PUBLIC_KEY_FIX: &str = "bg-wasm-host identity new FILE, then start the server and use every command with --identity FILE, and once bg-wasm-host add-admin-charm";
 
 /// What is wrong with a server that others reach, whose operator has the key that everybody has.
 pub(crate) fn public_key() -> &'static str {

@@ -3,8 +3,8 @@
 //! The program's own spans have the target `span`; where no endpoint is given, they are not even made. What comes to its end goes into a queue,
 //! from which a task sends it. (The SDK's own processor has a thread, which would have to start before this process confines itself.)
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;

@@ -114,9 +114,7 @@ impl<W: Send + 'static> Call<W> {
         span.record("memory", memory.map(|bytes| bytes as u64));
         let last_lines = if outcome == OutcomeKind::Success { Vec::new() } else { log.take_last() };
         let busy = busy.time();
-        sandbox
-            .observer()
-            .tell(|| CallRecord { owner, function: name, outcome, elapsed, busy, memory, last_lines });
+        sandbox.observer().tell(|| CallRecord { owner, function: name, outcome, elapsed, busy, memory, last_lines });
         result
     }
 }

@@ -1,7 +1,7 @@
 //! Who is the operator: whoever has the login token, or a session that was begun with it.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -113,12 +113,13 @@ impl LoginSessions {
     /// The token and all sessions, as text: digests, from which nobody gets the token or a cookie, and how long ago each was used.
     pub fn save(&self, token: &LoginToken) -> String {
         let now = Instant::now();
-        let sessions = self.lock();
-        let line = |(session, used): (&Fingerprint, &Instant)| {
-            format!("{} {}\n", HEXLOWER.encode(session), now.saturating_duration_since(*used).as_secs())
-        };
-        let lines: String = sessions.iter().map(line).collect();
-        format!("{}\n{lines}", HEXLOWER.encode(&token.digest))
+        let mut text = format!("{}\n", HEXLOWER.encode(&token.digest));
+        for (session, used) in self.lock().iter() {
+            let idle = now.saturating_duration_since(*used).as_secs();
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{} {idle}", HEXLOWER.encode(session));
+        }
+        text
     }
 
     /// What [`save`](Self::save) wrote; none if it is something else.

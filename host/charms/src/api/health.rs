@@ -140,11 +140,14 @@ impl IntegrationReport {
         let window = RECENT.max(standing.interval * 3);
         let since = UnixMillis(now.0.saturating_sub(u64::try_from(window.as_millis()).unwrap_or(u64::MAX)));
         let requests = RecentRequests::of(egress, since);
-        let state = match () {
-            () if standing.paused => HealthState::Paused,
-            () if standing.failing => HealthState::Failing,
-            () if requests.is_troubled() => HealthState::Degraded,
-            () => HealthState::Works,
+        let state = if standing.paused {
+            HealthState::Paused
+        } else if standing.failing {
+            HealthState::Failing
+        } else if requests.is_troubled() {
+            HealthState::Degraded
+        } else {
+            HealthState::Works
         };
         let failed = standing.failure.as_ref().map(|ComponentFailure { function, kind, reason, in_a_row, .. }| {
             let times = if *in_a_row > 1 { format!(" ({in_a_row} times in a row)") } else { String::new() };
@@ -256,10 +259,7 @@ mod tests {
     fn one_whose_every_request_is_denied_is_degraded_and_says_what_grants_them() {
         let health = with(&[(1, true, None), (2, true, None)]);
         assert_eq!(health.state, HealthState::Degraded);
-        assert_eq!(
-            health.reason,
-            "all 2 of its newest requests were denied, such as GET https://mail.example/v1"
-        );
+        assert_eq!(health.reason, "all 2 of its newest requests were denied, such as GET https://mail.example/v1");
         assert_eq!(health.fix.as_deref(), Some("--allow-http https://mail.example/"));
         assert_eq!(health.requests.troubled_percent(), 100);
     }

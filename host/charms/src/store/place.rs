@@ -25,7 +25,16 @@ pub(super) fn place(draft: &Path, to: &Path) -> io::Result<()> {
 /// Whether the file system, the kernel or a sandbox has no such operation.
 fn is_unsupported(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
-    let others = [Errno::PERM, Errno::ACCESS, Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::MLINK, Errno::XDEV];
+    let others = [
+        Errno::PERM,
+        Errno::ACCESS,
+        Errno::INVAL,
+        Errno::NOSYS,
+        Errno::OPNOTSUPP,
+        Errno::NOTSUP,
+        Errno::MLINK,
+        Errno::XDEV,
+    ];
     errno.is_some_and(|errno| others.contains(&errno))
 }
 

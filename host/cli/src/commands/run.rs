@@ -20,8 +20,8 @@ use crate::confine::Confinement;
 use crate::connect::Place;
 use crate::integrations::Loaded;
 use crate::reload::{self, Reloader, Watcher};
-use crate::restart::Restart;
 use crate::reporting::{Failing, Noting, Reporter, is_here, keep_health};
+use crate::restart::Restart;
 use crate::{connect, integrations, listening, restart, telemetry};
 
 /// How many polls may be asked for at once, before whoever asks waits.
@@ -79,31 +79,23 @@ pub(crate) async fn run(
     };
 
     let runtime: Arc<dyn CharmRuntime> = service.runtime.clone();
-    let health_store = service.store.clone();
     let store = Arc::new(service.store.clone());
     let state: Arc<dyn IntegrationState> = store.clone();
     let mut store: Arc<dyn PollStore> = store;
-    let mut options = options(&args);
-    if args.once && !loaded.is_empty() && args.charms.is_empty() && args.integration.is_empty() {
-        // To try out components is to poll what is theirs.
-        options.integrations = Some(loaded.iter().map(|loaded| loaded.id().clone()).collect());
-    }
-    if args.interval.is_none() {
-        options.intervals = reload::intervals(&loaded);
-    }
+    let mut options = options_with(&args, &loaded);
     let (requests, asked) = mpsc::channel(REQUESTS);
     let wanted = options.integrations.clone();
     let is_wanted = move |loaded: &Loaded| wanted.as_ref().is_none_or(|wanted| wanted.contains(loaded.id()));
     let known = loaded.iter().map(|loaded| loaded.id().clone()).collect();
     options.on_poll = Some(activity.poll_hook(known));
-    let polling = Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval);
-    let polling = Arc::new(polling);
+    let polling = Arc::new(Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval));
     for loaded in loaded.iter().filter(|loaded| is_wanted(loaded)) {
         introduce(loaded, service.local.as_deref(), &polling, &activity);
     }
+    let loop_ended = CancellationToken::new();
+    let keeping = keep_health(service.store.clone(), polling.clone(), activity.clone(), loop_ended.clone());
     // A server that this data directory names is of this machine, whatever its address is.
     let reporting = service.remote.filter(|remote| args.report || common.api_url.is_none() || is_here(remote.url()));
-    let (kept_polling, kept_activity) = (polling.clone(), activity.clone());
     let reporter = reporting.map(|remote| {
         let failing = Arc::<Failing>::default();
         store = Arc::new(Noting { store: store.clone(), failing: failing.clone() });
@@ -148,8 +140,7 @@ pub(crate) async fn run(
         listening::announce(common, &server, &args.server, &site.runtime).await?;
         serving = Some(tokio::spawn(server.serve(site, stopping.clone())));
     }
-    let loop_ended = CancellationToken::new();
-    let keeping = tokio::spawn(keep_health(health_store, kept_polling, kept_activity, loop_ended.clone()));
+    let keeping = tokio::spawn(keeping);
     let reporting = reporter.map(|reporter| tokio::spawn(reporter.run(loop_ended.clone())));
     let ended = poller.run(shutdown).await;
     loop_ended.cancel();
@@ -159,10 +150,9 @@ pub(crate) async fn run(
     {
         tracing::warn!("{error}");
     }
-    if let Some(reporting) = reporting {
-        reporting.await?;
+    for task in [Some(keeping), reporting].into_iter().flatten() {
+        task.await?;
     }
-    keeping.await?;
     let summary = ended?;
     if let Some(following) = following {
         following.await?;
@@ -214,6 +204,19 @@ pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Res
     }
     changed.extend(listening::changed(&before.server, &args.server));
     Ok(changed)
+}
+
+/// How the loop is set that these components are for.
+fn options_with(args: &RunArgs, loaded: &[Loaded]) -> PollerOptions {
+    let mut options = options(args);
+    if args.once && !loaded.is_empty() && args.charms.is_empty() && args.integration.is_empty() {
+        // To try out components is to poll what is theirs.
+        options.integrations = Some(loaded.iter().map(|loaded| loaded.id().clone()).collect());
+    }
+    if args.interval.is_none() {
+        options.intervals = reload::intervals(loaded);
+    }
+    options
 }
 
 /// How the loop is set.

@@ -185,8 +185,7 @@ async fn a_single_round_leaves_out_what_backs_off_if_it_is_to_be_patient() {
     let once = |patient| PollerOptions { limit: Limit::Once, patient, ..world.options() };
     let round = async |patient| {
         let before = (world.starts(&good).len(), world.starts(&bad).len());
-        let summary: Arc<Summary> =
-            Arc::new(world.start_with(&store, Vec::new(), once(patient)).end().await.unwrap());
+        let summary: Arc<Summary> = Arc::new(world.start_with(&store, Vec::new(), once(patient)).end().await.unwrap());
         seconds(1).await;
         assert_eq!(summary.registrations, 2);
         (world.starts(&good).len() - before.0, world.starts(&bad).len() - before.1)

@@ -46,7 +46,9 @@ pub(super) fn health(all: &[IntegrationHealth]) -> Vec<Row> {
         }
         let fix = one.fix.clone().unwrap_or_else(|| match one.state {
             HealthState::Degraded => "see its page, or the service's log: target `egress`".to_owned(),
-            _ => format!("see what it logged: bg-wasm-host status, or its page, /admin/integrations/{}", one.integration),
+            _ => {
+                format!("see what it logged: bg-wasm-host status, or its page, /admin/integrations/{}", one.integration)
+            }
         });
         Row::weak(what, found).mended_by(fix)
     };
