@@ -78,7 +78,6 @@ fn a_backup_that_is_made_while_a_service_polls_is_whole_and_can_be_gone_on_with(
         assert!(again.stderr.contains("is there already"), "{again}");
 
         let restored = self::host();
-        std::fs::create_dir(restored.data_dir()).unwrap();
         std::fs::copy(&file, restored.data_dir().join("runtime.db")).unwrap();
         let without_key = restored.command(["list"]).unwrap().failure().unwrap();
         assert!(without_key.stderr.contains("secrets.key"), "{without_key}");

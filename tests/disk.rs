@@ -11,7 +11,6 @@ use crate::common::{SOON, deploy, fixture, host, register, wait_for_success};
 /// A host whose data directory is a disk of its own; none where there are no mount namespaces.
 fn host_on_a_small_disk() -> Option<(SmallDisk, TestHost)> {
     let host = host();
-    std::fs::create_dir(host.data_dir()).unwrap();
     let disk = available(SmallDisk::mount(&host.data_dir(), "4m"))?;
     let prefix = disk.prefix(host.dir());
     Some((disk, host.prefix(prefix)))

@@ -247,7 +247,7 @@ fn charms_that_are_registered_and_not_polled_with_success_are_told_with_the_reas
     says(&idle, "mend", "bg-wasm-host run");
     says(&row(&found, "ok", "disabled charms"), "found", "none");
 
-    host.command(["run", "--once", "--failures", "1"]).unwrap().failure().unwrap();
+    host.command(["run", "--once", "--integration", "mine", "--failures", "1"]).unwrap().failure().unwrap();
     let found = doctor(&host, &[]).success().unwrap();
     let disabled = row(&found, "weak", "disabled charms");
     says(&disabled, "found", "2, such as ");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bg_test_support::{Running, TestHost};
+use bg_test_support::{Running, TestHost, request};
 use serde_json::json;
 
 use crate::common::{SOON, cell, component, deploy, fixture, host, register, wait_for_success};
@@ -140,6 +140,47 @@ fn a_service_goes_on_where_there_is_nothing_to_take_or_it_cannot_be_taken() {
     service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
     started(&mut service);
     service.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn who_is_logged_in_stays_so_over_a_reload() {
+    let host = host();
+    // A port of its own, which the server has before and after: cookies are of one port.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let config = file(&host, &format!("listen = \"{address}\"\n"));
+    let mut server = host.spawn(["serve", "--config", "etc/service.toml"]).unwrap();
+    let line = server.wait_for_line(|line| line.starts_with("The admin page: "), SOON).unwrap();
+    let token = line.split_once("/login#").unwrap().1.trim().to_owned();
+    let origin = format!("http://{address}");
+    let form = format!("token={token}&next=%2Fadmin");
+    let reply = request(
+        address,
+        "POST",
+        "/admin/login",
+        &[("Origin", &origin), ("Content-Type", "application/x-www-form-urlencoded")],
+        form.as_bytes(),
+    );
+    let cookie = reply.unwrap().header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let page = |headers: &[(&str, &str)]| request(address, "GET", "/admin/integrations", headers, b"").unwrap().status;
+    let bearer = format!("Bearer {token}");
+    for keep in 1..=3 {
+        assert_eq!((page(&[("Cookie", &cookie)]), page(&[("Authorization", &bearer)])), (200, 200));
+        assert_eq!(page(&[("Cookie", &format!("{cookie}x"))]), 401);
+        replace(&config, format!("listen = \"{address}\"\nkeep-runs = {keep}\n"));
+        server.hang_up().unwrap();
+        server.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+        // The token is not printed once more.
+        let line = server.wait_for_line(|line| line.starts_with("The admin page: "), SOON).unwrap();
+        assert_eq!(line.trim(), format!("The admin page: {origin}/admin"));
+    }
+    assert_eq!((page(&[("Cookie", &cookie)]), page(&[("Authorization", &bearer)])), (200, 200));
+    // Who logs out is out.
+    let out = request(address, "POST", "/admin/logout", &[("Origin", &origin), ("Cookie", &cookie)], b"");
+    assert_eq!(out.unwrap().status, 303);
+    assert_eq!(page(&[("Cookie", &cookie)]), 401);
+    server.terminate().unwrap().success().unwrap();
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn the_unit_is_one_that_systemd_takes_and_leaves_the_service_little() {
     let host = host();
     let unit = std::fs::read_to_string(install("bg-wasm-host.service")).unwrap();
     let reads = "ExecStart=/usr/bin/bg-wasm-host run --config /etc/bg-wasm-host/config.toml\n";
-    assert!(unit.contains(reads) && unit.contains("ExecReload=/bin/kill -HUP $MAINPID\n"), "{unit}");
+    assert!(unit.contains(reads) && unit.contains("ExecReload=/bin/sh -c 'kill -HUP $MAINPID'\n"), "{unit}");
     assert!(!unit.contains("\nMemoryDenyWriteExecute="), "components are compiled");
     let unit = unit.replace("/usr/bin/bg-wasm-host", env!("CARGO_BIN_EXE_bg-wasm-host"));
     let unit = host.write("bg-wasm-host.service", unit).unwrap();

@@ -36,6 +36,7 @@ mod operator;
 mod readme;
 mod reloading;
 mod runtime;
+mod seeing;
 mod shell;
 mod status;
 mod strangers;

@@ -60,7 +60,6 @@ fn doctor_tells_of_each_thing_whether_it_is_in_order() {
 #[test]
 fn a_data_directory_that_others_can_write_to_is_told() {
     let host = host();
-    fs::create_dir(host.data_dir()).unwrap();
     fs::set_permissions(host.data_dir(), Permissions::from_mode(0o777)).unwrap();
     let run = host.command(["run", "--once"]).unwrap().success().unwrap();
     assert!(run.stderr.contains("others can write to the data directory"), "{run}");

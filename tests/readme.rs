@@ -97,8 +97,8 @@ fn its_manifest_is_one_and_its_configuration_file_is_read() {
 #[test]
 fn its_options_are_those_of_the_program() {
     let host = host();
-    let charm =
-        ["deploy", "show", "list", "logs", "trigger", "set", "test", "acl"].map(|command| vec!["charm", command]);
+    let charm = ["deploy", "show", "list", "logs", "trigger", "set", "test", "acl", "delete"]
+        .map(|command| vec!["charm", command]);
     let commands = ["run", "serve", "list", "new"].map(|command| vec![command]).into_iter().chain(charm);
     let help: String = commands
         .map(|command| host.command([&command[..], &["--help"]].concat()).unwrap().success().unwrap().stdout)

@@ -109,7 +109,7 @@ fn no_command_prints_a_strangers_text_as_it_is() {
     let failing = format!("{}/{}", space.trim(), deployed.success().unwrap().stdout.trim());
     register(&host, &failing, "my-test");
     shows(&["run", "--once"]);
-    shows(&["run", "--once", "--log-format", "json"]);
+    shows(&["run", "--once", "--integration", "my-test", "--log-format", "json"]);
     shows(&["runs", &failing]);
     shows(&["runs", &failing, "--json"]);
     shows(&["show", &failing]);

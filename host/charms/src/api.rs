@@ -1,6 +1,7 @@
 //! The HTTP API of a charm runtime, as its server and [`RemoteRuntime`](crate::RemoteRuntime) both know it: paths, bodies,
 //! errors. All bodies are JSON; names are written in camel case.
 
+mod health;
 pub mod path;
 mod poller;
 mod problem;
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{AccessLevel, Subject};
+pub use health::{HealthState, IntegrationHealth, RecentRequests};
 pub use poller::{
     AskedView, CallTotals, Denial, FunctionCalls, IntegrationReport, IntegrationView, OwnerEgress, PollerAnswer,
     PollerReport, REPORT_EVERY, Sent,

@@ -47,6 +47,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, env = "BG_WASM_HOST_DATA", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
+    /// Whether that directory is made, if it is not there.
+    #[arg(skip)]
+    pub(crate) makes_data_dir: bool,
+
     /// Where compiled components are kept [default: bg-wasm-host in the user's cache directory]
     #[arg(long, global = true, env = "BG_WASM_HOST_CACHE", value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
@@ -450,6 +454,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "CHARM,…", value_delimiter = ',')]
     pub(crate) charms: Vec<CharmRef>,
 
+    /// Poll charms of this integration only. May be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) integration: Vec<IntegrationId>,
+
     /// Tell the admin page of a charm runtime on another machine, too, of components, their configuration, calls and requests
     #[arg(long)]
     pub(crate) report: bool,
@@ -458,7 +466,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) initialize: bool,
 
-    /// Poll every charm once, then end; status 1 if one failed
+    /// Poll every charm once, then end; status 1 if one failed. With --component, that is every charm of these integrations. Charms that
+    /// back off are polled as well, if --charms, --integration or --component names them
     #[arg(long, conflicts_with = "polls")]
     pub(crate) once: bool,
 
@@ -514,6 +523,11 @@ impl ServeArgs {
 }
 
 impl Command {
+    /// Whether work begins with this command, so that it makes the data directory.
+    pub(crate) fn makes_data_dir(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Serve(_) | Self::Register { .. } | Self::Charm(CharmCommand::Deploy(_)))
+    }
+
     /// How much of what charms log a command shows, unless its options say otherwise: all of it where that is what it is for.
     pub(crate) fn guest_log(&self) -> Option<&'static str> {
         match self {

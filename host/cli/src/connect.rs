@@ -115,7 +115,7 @@ pub(crate) async fn place(common: &Common) -> anyhow::Result<Place> {
     if let Some(url) = &common.api_url {
         return Ok(Place::Remote { url: url.clone(), trust: ServerTrust::PublicRoots });
     }
-    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let data_dir = DataDir::open(common)?;
     let database = data_dir.runtime_database();
     let until = Instant::now() + STARTING;
     loop {
@@ -237,7 +237,7 @@ pub(crate) async fn service(
     match place(common).await? {
         Place::Remote { url, trust } => {
             refuse_handler_options(handlers, &url)?;
-            let database = DataDir::open(common.data_dir.as_deref())?.poll_database(&url);
+            let database = DataDir::open(common)?.poll_database(&url);
             let mut lock = lock(&database, Role::Run)?;
             lock.set_polled(url.to_string())?;
             let store = blocking({
@@ -315,7 +315,7 @@ pub(crate) async fn inspect(path: &Path) -> anyhow::Result<ComponentInfo> {
 /// What a service needs to open, whatever else it does: its folders, which are made here, the key and the component in which
 /// charms run.
 pub(crate) fn confinement(common: &Common) -> anyhow::Result<Confinement> {
-    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let data_dir = DataDir::open(common)?;
     if paths::others_can_write(data_dir.path()) {
         tracing::warn!("{}", open_data_dir(data_dir.path()));
     }
@@ -344,8 +344,8 @@ pub(crate) async fn open_with_handlers(
     tenancy: Tenancy,
 ) -> anyhow::Result<Arc<LocalRuntime>> {
     let path: PathBuf = paths::script_component()?;
-    let load = sandbox.load(paths::read_component(&path, sandbox.limits().component_bytes)?, World::Charm);
-    let loaded = progress::show("loading", &path, load).await;
+    let bytes = paths::read_component(&path, sandbox.limits().component_bytes)?;
+    let loaded = progress::load(sandbox, &path, bytes, World::Charm).await;
     let loaded = loaded.with_context(|| format!("cannot load {}", path.display()))?;
     let component = CharmComponent::new(sandbox, &loaded).with_context(|| format!("cannot use {}", path.display()))?;
     let grants = handlers.allow_charm_http.iter().cloned().map(Into::into).collect();

@@ -14,6 +14,7 @@ use bg_poller::{CharmRuntime, Integration, IntegrationState, UnixMillis};
 use bg_sandbox::{
     CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Origin, Sandbox, World,
 };
+use tokio::sync::oneshot;
 
 use crate::args::{GrantAll, GrantArgs};
 use crate::pins::{self, Pin};
@@ -80,12 +81,47 @@ impl Plan {
         &self.manifest.integration.id
     }
 
-    /// Asks on the terminal for what is withheld.
-    fn ask(&mut self, input: &mut impl BufRead, terminal: &mut impl io::Write) -> io::Result<()> {
-        for withheld in std::mem::take(&mut self.withheld) {
+    /// Asks on the terminal for what is withheld: on a thread of its own, for which nobody waits. To read from a terminal cannot be given up,
+    /// and the program is to end at the first Ctrl-C all the same.
+    async fn ask(&mut self) -> anyhow::Result<()> {
+        let (id, withheld) = (self.id().clone(), std::mem::take(&mut self.withheld));
+        if withheld.is_empty() {
+            return Ok(());
+        }
+        let (sender, answers) = oneshot::channel();
+        // Standard error is not locked meanwhile: the log goes there as well.
+        std::thread::spawn(move || {
+            sender.send(Answers::ask(&id, withheld, &mut io::stdin().lock(), &mut io::stderr()))
+        });
+        self.take_in(answers.await.context("nobody could be asked for grants")??);
+        Ok(())
+    }
+
+    fn take_in(&mut self, answers: Answers) {
+        self.granted.extend(answers.granted);
+        self.withheld.extend(answers.withheld);
+    }
+}
+
+/// What somebody at a terminal has decided.
+#[derive(Default)]
+struct Answers {
+    granted: Vec<EffectiveGrant>,
+    withheld: Vec<Withheld>,
+}
+
+impl Answers {
+    fn ask(
+        id: &IntegrationId,
+        all: Vec<Withheld>,
+        input: &mut impl BufRead,
+        terminal: &mut impl io::Write,
+    ) -> io::Result<Self> {
+        let mut answers = Self::default();
+        for withheld in all {
             let asked = &withheld.asked;
             let reason = output::printable(&asked.reason);
-            writeln!(terminal, "{} asks for HTTP: {}", self.id(), output::printable(&asked.grant.to_string()))?;
+            writeln!(terminal, "{id} asks for HTTP: {}", output::printable(&asked.grant.to_string()))?;
             if !reason.is_empty() {
                 writeln!(terminal, "    {reason}")?;
             }
@@ -101,12 +137,12 @@ impl Plan {
             let mut answer = String::new();
             input.read_line(&mut answer)?;
             if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
-                self.granted.extend(granted_as_asked(std::slice::from_ref(asked)));
+                answers.granted.extend(granted_as_asked(std::slice::from_ref(asked)));
             } else {
-                self.withheld.push(withheld);
+                answers.withheld.push(withheld);
             }
         }
-        Ok(())
+        Ok(answers)
     }
 }
 
@@ -121,7 +157,7 @@ pub(crate) async fn load(
     let mut loaded = load_unsettled(sandbox, paths, grants, pins).await?;
     for Loaded { plan, .. } in &mut loaded {
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
-            plan.ask(&mut io::stdin().lock(), &mut io::stderr().lock())?;
+            plan.ask().await?;
         }
         for withheld in &plan.withheld {
             tracing::warn!(
@@ -167,8 +203,8 @@ pub(crate) async fn load_unsettled(
 
     let mut loaded: Vec<Loaded> = Vec::new();
     for (path, bytes, plan, _) in checked {
-        let load = sandbox.load(bytes, World::Integration);
-        let component = progress::show("loading", path, load).await.with_context(|| unusable(path))?;
+        let load = progress::load(sandbox, path, bytes, World::Integration);
+        let component = load.await.with_context(|| unusable(path))?;
         loaded.push(Loaded { path: path.clone(), component, plan });
     }
     Ok(loaded)
@@ -219,7 +255,7 @@ pub(crate) async fn load_anew(
             "{} asks for more than the one before, which it does not get before a restart: {grant}", integration.id
         );
     }
-    let component = sandbox.load(bytes, World::Integration).await?;
+    let component = progress::load(sandbox, path, bytes, World::Integration).await?;
     Ok(Loaded { path: path.clone(), component, plan })
 }
 
@@ -420,7 +456,8 @@ mod tests {
         {
             let mut plan = plan();
             let mut shown = Vec::new();
-            plan.ask(&mut answer.as_bytes(), &mut shown).unwrap();
+            let (id, withheld) = (plan.id().clone(), std::mem::take(&mut plan.withheld));
+            plan.take_in(Answers::ask(&id, withheld, &mut answer.as_bytes(), &mut shown).unwrap());
             assert_eq!((plan.granted.len(), plan.withheld.len()), if granted { (1, 0) } else { (0, 1) }, "{answer:?}");
             let shown = String::from_utf8(shown).unwrap();
             for part in ["https://mail.example/v1/", "To ask for mail.", "charm.auth.token", "--allow-http mail=https"]

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bg_charms::{Actor, DatabaseLock, LocalRuntime, LockError, Reach, Spaces as _, Tenancy};
 use bg_identity::is_public_key;
-use bg_server::{AdmissionLimits, LoginToken, Server, ServerOptions, Tls};
+use bg_server::{AdmissionLimits, LoginSessions, LoginToken, Server, ServerOptions, Tls};
 use serde_json::json;
 
 use crate::args::{Common, LogFormat, ServerArgs};
 use crate::confine::Confinement;
+use crate::restart::Restart;
 use crate::{connect, open_spaces};
 
 /// What a server needs to open.
@@ -26,12 +27,19 @@ pub(crate) async fn bind(
     listen: SocketAddr,
     args: &ServerArgs,
     limits: AdmissionLimits,
+    restart: &Restart,
 ) -> anyhow::Result<Server> {
     let tls = tls(args)?;
     if let Some(found) = args.tls_key.as_deref().and_then(connect::readable_tls_key) {
         tracing::warn!("{found}");
     }
     let chosen = args.login_token.clone().map(LoginToken::chosen).transpose();
+    let chosen = chosen.context("--login-token (BG_WASM_HOST_LOGIN_TOKEN)")?;
+    let (login_token, login_sessions) = match (chosen, restart.logins()) {
+        (None, Some((token, sessions))) => (Some(token), sessions),
+        (Some(chosen), Some((token, sessions))) if chosen == token => (Some(chosen), sessions),
+        (chosen, _) => (chosen, LoginSessions::default()),
+    };
     let options = ServerOptions {
         allowed_hosts: args.allow_host.clone(),
         allowed_origins: args.allow_origin.clone(),
@@ -40,11 +48,14 @@ pub(crate) async fn bind(
         tls,
         behind_proxy: args.behind_proxy,
         trace_context: connect::trace_context(common),
-        login_token: chosen.context("--login-token (BG_WASM_HOST_LOGIN_TOKEN)")?,
+        login_token,
+        login_sessions: login_sessions.clone(),
         limits,
         ..ServerOptions::default()
     };
-    Ok(Server::bind_with(listen, options).await?)
+    let server = Server::bind_with(listen, options).await?;
+    restart.hand_over(server.login_token().clone(), login_sessions);
+    Ok(server)
 }
 
 /// Whether a server with these options would listen, after one that listened at `before`.
@@ -111,7 +122,7 @@ fn url(server: &Server, args: &ServerArgs) -> String {
 }
 
 /// Tells the operator where the admin page is, and lets them in. This is not a line of the log, which may be kept, or sent elsewhere; what the
-/// operator has chosen is not said at all. What strangers may do is.
+/// operator has chosen, or was told before a reload, is not said at all. What strangers may do is.
 pub(crate) async fn announce(
     common: &Common,
     server: &Server,
@@ -119,7 +130,7 @@ pub(crate) async fn announce(
     runtime: &Arc<LocalRuntime>,
 ) -> anyhow::Result<()> {
     let page = format!("{}/admin", url(server, args));
-    let token = args.login_token.is_none().then(|| server.login_token().expose());
+    let token = server.login_token().expose().filter(|_| args.login_token.is_none());
     let text = match (common.log_format, token) {
         // The part behind `#` stays in the browser.
         (LogFormat::Text, Some(token)) => format!("The admin page: {page}/login#{token}"),
@@ -136,7 +147,7 @@ pub(crate) async fn announce(
 async fn warn_of_strangers(common: &Common, runtime: &Arc<LocalRuntime>, tenancy: &Tenancy) -> anyhow::Result<()> {
     let Some(Reach::Others { open_spaces }) = tenancy.reach else { return Ok(()) };
     if is_public_key(&connect::operator(common)?.did()) {
-        tracing::warn!("{}", public_key());
+        tracing::warn!("{}; to use them: {PUBLIC_KEY_FIX}", public_key());
     }
     let new = if open_spaces {
         "anybody may write in new spaces who signs requests (--open-spaces)"
@@ -150,10 +161,13 @@ async fn warn_of_strangers(common: &Common, runtime: &Arc<LocalRuntime>, tenancy
     Ok(())
 }
 
-/// What is wrong with a server that others reach, whose operator has the key that everybody has, and what fixes it.
+/// What gives the operator a key of their own.
+pub(crate) const PUBLIC_KEY_FIX: &str = "bg-wasm-host identity new FILE, then start the server and use every command with --identity FILE, and once bg-wasm-host add-admin-charm";
+
+/// What is wrong with a server that others reach, whose operator has the key that everybody has.
 pub(crate) fn public_key() -> &'static str {
-    "the operator's key is made from the public passphrase, so it has no rights over HTTP on a server that others reach; to use commands and a \
-     `run` with it: bg-wasm-host identity new FILE, then --identity FILE"
+    "the operator's key is made from the public passphrase, so it has no rights over HTTP on a server that others reach: commands and a `run` \
+     that use it are refused"
 }
 
 /// How this machine reaches what listens there: "any address" is no address to call.

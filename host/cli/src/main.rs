@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod confine;
 mod connect;
+mod health;
 mod integrations;
 mod layout;
 mod limits;
@@ -45,13 +46,14 @@ use telemetry::Telemetry;
 fn main() -> ExitCode {
     restart::hold_hangup_if_anew();
     let mut cli = Cli::try_parse().unwrap_or_else(|error| output::exit(&error));
+    cli.common.makes_data_dir = cli.command.makes_data_dir();
     match &cli.command {
         Command::CompileComponent { options } => return compile::run(options),
         Command::TranspileCharm { options } => return transpile::run(options),
         Command::WatchComponents { most, components } => return reload::watch(components, *most),
         _ => {}
     }
-    let restart = Restart::default();
+    let restart = Restart::inherit();
     let mut confined = None;
     let telemetry = Telemetry::new(&cli.common);
     let ended = logging::start(&cli.common, cli.command.guest_log(), telemetry.as_ref()).and_then(|()| {
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
         })
     });
     let ended = match (ended, confined) {
-        (Ok(_), Some(confined)) if restart.is_wanted() => Err(restart::exec(&confined)),
+        (Ok(_), Some(confined)) if restart.is_wanted() => Err(restart::exec(&confined, &restart)),
         (ended, _) => ended,
     };
     match ended {
@@ -117,13 +119,13 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
                 let started_with = started_with.clone();
                 async move { run::check_anew(&started_with.0, &started_with.1).await }
             })?;
-            return run::run(&common, *args, watcher, shutdown).await;
+            return run::run(&common, *args, watcher, shutdown, restart).await;
         }
         Command::Serve(args) => {
             let shutdown = shutdown_or_restart(restart.clone())?;
             let started_with = args.clone();
             restart.on_hangup(shutdown.clone(), move || std::future::ready(serve::check_anew(&started_with)))?;
-            serve::run(&common, &args, shutdown).await?;
+            serve::run(&common, &args, shutdown, restart).await?;
         }
         Command::AddAdminCharm => registrations::add_admin_charm(&common).await?,
         Command::Register { charm, integration, interval } => {
@@ -172,6 +174,7 @@ fn shutdown_or_restart(restart: Restart) -> anyhow::Result<CancellationToken> {
         let mut next = async || tokio::select! { _ = interrupt.recv() => 130, _ = terminate.recv() => 143 };
         next().await;
         tracing::info!("stopping; once more to stop at once");
+        restart::end_within(restart::STOP);
         restart.stop();
         cancelled.cancel();
         let status = next().await;

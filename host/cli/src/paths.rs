@@ -8,18 +8,31 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use bg_sandbox::LoadError;
 
+use crate::args::Common;
+
 /// The data directory: as given, or `bg-wasm-host` in the user's data directory (XDG Base Directory Specification).
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
-    /// Finds it, and creates it (for the user alone) if need be.
-    pub(crate) fn open(given: Option<&Path>) -> anyhow::Result<Self> {
-        let path = match given {
-            Some(path) => path.to_owned(),
+    /// Finds it. Commands with which work begins make it (for the user alone) if need be; to all others, one that is not there is a mistake.
+    pub(crate) fn open(common: &Common) -> anyhow::Result<Self> {
+        let path = match &common.data_dir {
+            Some(path) => path.clone(),
             None => user_dir("XDG_DATA_HOME", ".local/share")
                 .context("there is no home directory; name a data directory with --data-dir DIR")?,
         };
+        if !common.makes_data_dir && !path.try_exists().unwrap_or(true) {
+            // A remote runtime is elsewhere; a `run` for it has its own state here, and there is none.
+            if common.api_url.is_some() {
+                return Ok(Self(path));
+            }
+            bail!(
+                "the data directory {} is not there: name the one that your service has with --data-dir DIR (or BG_WASM_HOST_DATA); `run`, \
+                 `serve`, `charm deploy` and `register` make a new one",
+                path.display()
+            );
+        }
         create_private(&path).with_context(|| {
             format!("cannot create the data directory {}; name another with --data-dir DIR", path.display())
         })?;

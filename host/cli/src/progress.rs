@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bg_sandbox::{LoadError, LoadedComponent, Origin, Sandbox, World};
 use indicatif::ProgressBar;
 
 use crate::output;
@@ -13,6 +15,8 @@ use crate::output;
 const NOTICED: Duration = Duration::from_millis(300);
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
+/// How much of a component one processor compiles in a second, bytes: half a megabyte, for JavaScript and Python.
+const COMPILED_PER_SECOND: usize = 500_000;
 
 /// Waits for `work`, what is being done with that component. Should it take a while, a terminal shows a spinner, and a log a
 /// line.
@@ -30,4 +34,45 @@ pub(crate) async fn show<T>(doing: &str, path: &Path, work: impl Future<Output =
     let done = work.await;
     spinner.finish_and_clear();
     done
+}
+
+/// Loads a component. If it has to be compiled, the log says so at the beginning, with how long that takes as a rule, and at the end.
+pub(crate) async fn load(
+    sandbox: &Sandbox,
+    path: &Path,
+    bytes: impl Into<Arc<[u8]>>,
+    world: World,
+) -> Result<Arc<LoadedComponent>, LoadError> {
+    let bytes = bytes.into();
+    let (shown, seconds) = (path.display().to_string(), compile_seconds(bytes.len(), processors()));
+    let begins = || tracing::info!("compiling {shown}, which takes about {seconds} s the first time");
+    let loaded = show("loading", path, sandbox.load_reporting(bytes, world, begins)).await;
+    if let Ok(component) = &loaded
+        && let Origin::Compiled(time) = component.origin()
+    {
+        tracing::info!("compiled {shown} in {:.1} s", time.as_secs_f64());
+    }
+    loaded
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// About how long it takes to compile a component of so many bytes.
+fn compile_seconds(bytes: usize, processors: usize) -> usize {
+    bytes.div_ceil(COMPILED_PER_SECOND * processors.max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_compilation_takes_is_about_what_was_measured() {
+        // JavaScript and Rust on two processors, see docs/integrations.md.
+        assert_eq!(compile_seconds(13_000_000, 2), 13);
+        assert_eq!(compile_seconds(100_000, 2), 1);
+        assert_eq!(compile_seconds(22_000_000, 8), 6);
+    }
 }

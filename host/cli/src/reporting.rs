@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bg_charms::RemoteRuntime;
 use bg_charms::api::{IntegrationReport, PollerReport, REPORT_EVERY};
+use bg_charms::{RemoteRuntime, SqlitePollStore};
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMillis};
 use bg_server::{Activity, Polling};
@@ -117,6 +117,31 @@ impl Charms {
         if self.failing.remove(charm).is_some() {
             self.untold.insert(charm.clone(), None);
         }
+    }
+}
+
+/// Keeps how the integrations of this process are doing where commands look, until `ended`.
+pub(crate) async fn keep_health(
+    store: SqlitePollStore,
+    polling: Arc<Polling>,
+    activity: Arc<Activity>,
+    ended: CancellationToken,
+) {
+    let mut kept = None;
+    loop {
+        let now = UnixMillis::now();
+        let all: Vec<_> = polling.report(&activity).iter().map(|report| report.health(now)).collect();
+        if kept.as_ref() != Some(&all) {
+            match store.save_health(&all).await {
+                Ok(()) => kept = Some(all),
+                // It is tried again; that the database cannot be written is logged by the loop.
+                Err(error) => tracing::debug!(%error, "how integrations are doing could not be kept"),
+            }
+        }
+        if ended.is_cancelled() {
+            return;
+        }
+        let _ = ended.run_until_cancelled(tokio::time::sleep(REPORT_EVERY)).await;
     }
 }
 

@@ -13,10 +13,12 @@ use std::io::{ErrorKind, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bg_sandbox::ChildCommand;
+use bg_server::{LoginSessions, LoginToken};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -26,28 +28,54 @@ use crate::confine::{Confined, Confinement};
 /// means nothing.
 const CONFINED: &str = "BG_WASM_HOST_CONFINED";
 
+/// Tells it who is logged in on its pages: digests of the token and of sessions, which let nobody in.
+const LOGINS: &str = "BG_WASM_HOST_LOGINS";
+
+/// No stop takes longer, whatever hangs: those who supervise a service wait for 30 s, and end it less well.
+pub(crate) const STOP: Duration = Duration::from_secs(28);
+
 const RUNNING: u8 = 0;
 const RESTARTING: u8 = 1;
 const STOPPING: u8 = 2;
 
 /// Why a service ends: to stop, or to start anew.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Restart(Arc<AtomicU8>);
+pub(crate) struct Restart {
+    state: Arc<AtomicU8>,
+    /// Who is logged in, for the program that goes on.
+    logins: Arc<Mutex<Option<(LoginToken, LoginSessions)>>>,
+}
 
 impl Restart {
+    /// With what the program before this one has handed over, if this one was started again.
+    pub(crate) fn inherit() -> Self {
+        let logins = of_this_process(LOGINS).as_deref().and_then(LoginSessions::load);
+        Self { logins: Arc::new(Mutex::new(logins)), ..Self::default() }
+    }
+
+    /// Who was logged in before.
+    pub(crate) fn logins(&self) -> Option<(LoginToken, LoginSessions)> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who is logged in from now on.
+    pub(crate) fn hand_over(&self, token: LoginToken, sessions: LoginSessions) {
+        *self.logins.lock().unwrap_or_else(PoisonError::into_inner) = Some((token, sessions));
+    }
+
     /// The service is to stop, whatever was wanted before.
     pub(crate) fn stop(&self) {
-        self.0.store(STOPPING, Ordering::SeqCst);
+        self.state.store(STOPPING, Ordering::SeqCst);
     }
 
     /// The service is to start anew; false if it is stopping.
     fn restart(&self) -> bool {
-        self.0.compare_exchange(RUNNING, RESTARTING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        self.state.compare_exchange(RUNNING, RESTARTING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Whether it ended to start anew.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == RESTARTING
+        self.state.load(Ordering::SeqCst) == RESTARTING
     }
 
     /// Waits for SIGHUP in the background, and cancels `shutdown` once `check` finds the configuration in order: that answers the names of what
@@ -67,6 +95,7 @@ impl Restart {
             while hangup.recv().await.is_some() {
                 if on_terminal {
                     tracing::info!("the terminal is gone; stopping");
+                    end_within(STOP);
                     restart.stop();
                     shutdown.cancel();
                     return;
@@ -75,6 +104,7 @@ impl Restart {
                     Ok(changed) if restart.restart() => {
                         let changed = if changed.is_empty() { "no option".to_owned() } else { changed.join(", ") };
                         tracing::info!("starting anew with the configuration file as it is now; changed: {changed}");
+                        end_within(STOP);
                         shutdown.cancel();
                         return;
                     }
@@ -89,6 +119,22 @@ impl Restart {
     }
 }
 
+/// Ends this process after that time, unless it has ended by then, or goes on as another program.
+pub(crate) fn end_within(time: Duration) {
+    after(time, move || {
+        tracing::error!("not everything has stopped within {} s; ending all the same", time.as_secs());
+        std::process::exit(1);
+    });
+}
+
+/// Not a task: what hangs may be what runs tasks.
+fn after(time: Duration, then: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        then();
+    });
+}
+
 /// From now on SIGHUP does not end this process, which is not ready for it yet. Starts no thread.
 pub(crate) fn hold_hangup() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -100,33 +146,35 @@ pub(crate) fn hold_hangup() -> std::io::Result<()> {
 /// Confines this process, unless it is confined since before it was started anew: each time would add to what it goes through, up to
 /// the 16 that the kernel allows.
 pub(crate) fn confine(confinement: &Confinement) -> Confined {
-    confined_before().as_deref().and_then(Confined::parse).unwrap_or_else(|| confinement.enter())
+    of_this_process(CONFINED).as_deref().and_then(Confined::parse).unwrap_or_else(|| confinement.enter())
 }
 
-/// How this process was confined before it was started anew; none if it was not started so.
-fn confined_before() -> Option<String> {
-    let before = std::env::var(CONFINED).ok()?;
+/// What this process has left for itself before it was started anew; none if it was not started so.
+fn of_this_process(variable: &str) -> Option<String> {
+    let before = std::env::var(variable).ok()?;
     before.strip_prefix(&format!("{} ", std::process::id())).map(str::to_owned)
 }
 
 /// The same as [`hold_hangup`], at the very beginning of a program that was started anew: whoever sends SIGHUP cannot know that it is not ready yet.
 pub(crate) fn hold_hangup_if_anew() {
-    if confined_before().is_some() {
+    if of_this_process(CONFINED).is_some() {
         // What it is for comes later, and tells its errors.
         let _ = hold_hangup();
     }
 }
 
 /// Starts this program anew in the place of itself, with the same arguments. Returns only if that fails.
-pub(crate) fn exec(confined: &Confined) -> anyhow::Error {
+pub(crate) fn exec(confined: &Confined, restart: &Restart) -> anyhow::Error {
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| OsString::from("bg-wasm-host"));
     let program = ChildCommand::this_program([""; 0]).program;
-    let error = Command::new(&program)
-        .arg0(name)
-        .args(arguments)
-        .env(CONFINED, format!("{} {}", std::process::id(), confined.name()))
-        .exec();
+    let pid = std::process::id();
+    let mut command = Command::new(&program);
+    command.arg0(name).args(arguments).env(CONFINED, format!("{pid} {}", confined.name())).env_remove(LOGINS);
+    if let Some((token, sessions)) = restart.logins() {
+        command.env(LOGINS, format!("{pid} {}", sessions.save(&token)));
+    }
+    let error = command.exec();
     anyhow::Error::new(error).context(format!("cannot start {} anew; restart the service", program.display()))
 }
 
@@ -173,6 +221,19 @@ mod tests {
         assert!(restart.restart() && restart.is_wanted());
         restart.stop();
         assert!(!restart.is_wanted() && !restart.restart());
+    }
+
+    #[test]
+    fn a_stop_is_ended_also_where_nothing_runs_tasks_any_more() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let hangs = async move {
+            after(Duration::from_millis(10), move || sender.send(()).unwrap());
+            // As a guest or a disk would: the one thread that runs tasks is held.
+            receiver.recv().unwrap();
+        };
+        runtime.block_on(hangs);
+        assert!(STOP < Duration::from_secs(30));
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub(crate) fn loopback(url: &Url) -> Option<IpAddr> {
 
 /// Finds them by the locks that they hold.
 pub(crate) async fn find(common: &Common) -> anyhow::Result<Services> {
-    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let data_dir = DataDir::open(common)?;
     if let Some(url) = &common.api_url {
         let polls = DatabaseLock::holder(&data_dir.poll_database(url))?;
         return Ok(Services { polls, ..Services::default() });

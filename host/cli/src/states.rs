@@ -27,7 +27,7 @@ impl States {
 
     async fn try_read(common: &Common) -> anyhow::Result<Self> {
         let database = match connect::place(common).await? {
-            Place::Remote { url, .. } => DataDir::open(common.data_dir.as_deref())?.poll_database(&url),
+            Place::Remote { url, .. } => DataDir::open(common)?.poll_database(&url),
             Place::Local(data_dir) => data_dir.runtime_database(),
         };
         if !database.exists() {

@@ -3,8 +3,8 @@
 //! The program's own spans have the target `span`; where no endpoint is given, they are not even made. What comes to its end goes into a queue,
 //! from which a task sends it. (The SDK's own processor has a thread, which would have to start before this process confines itself.)
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -49,7 +49,7 @@ pub(crate) struct Telemetry {
     resource: Resource,
     provider: SdkTracerProvider,
     queue: mpsc::Receiver<SpanData>,
-    dropped: Arc<AtomicU64>,
+    lost: Arc<AtomicU64>,
 }
 
 /// Sends spans; [`finish`](Self::finish) it.
@@ -63,12 +63,12 @@ impl Telemetry {
     pub(crate) fn new(common: &Common) -> Option<Self> {
         let endpoint = common.otlp_endpoint.clone()?;
         let (sender, queue) = mpsc::channel(QUEUE);
-        let dropped = Arc::<AtomicU64>::default();
+        let lost = lost_spans();
         let resource = Resource::builder().with_service_name(service_name()).build();
-        let processor = Queue { sender, dropped: dropped.clone() };
+        let processor = Queue { sender, lost: lost.clone() };
         let provider =
             SdkTracerProvider::builder().with_resource(resource.clone()).with_span_processor(processor).build();
-        Some(Self { endpoint, resource, provider, queue, dropped })
+        Some(Self { endpoint, resource, provider, queue, lost })
     }
 
     pub(crate) fn tracer(&self) -> SdkTracer {
@@ -78,7 +78,7 @@ impl Telemetry {
     /// Begins to send. Must be called within a tokio runtime.
     pub(crate) fn start(self) -> anyhow::Result<Sending> {
         // The provider lives on in the tracer.
-        let Self { endpoint, resource, provider: _, queue, dropped } = self;
+        let Self { endpoint, resource, provider: _, queue, lost } = self;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls()?)
             .redirect(reqwest::redirect::Policy::none())
@@ -97,9 +97,15 @@ impl Telemetry {
         exporter.set_resource(&resource);
         tracing::info!("traces go to {traces}");
         let end = CancellationToken::new();
-        let task = tokio::spawn(send(exporter, queue, dropped, end.clone()));
+        let task = tokio::spawn(send(exporter, queue, lost, end.clone()));
         Ok(Sending { end, task })
     }
+}
+
+/// Counts the spans of this process that could not be sent, for whoever shows that.
+pub(crate) fn lost_spans() -> Arc<AtomicU64> {
+    static LOST: OnceLock<Arc<AtomicU64>> = OnceLock::new();
+    LOST.get_or_init(Arc::default).clone()
 }
 
 fn service_name() -> String {
@@ -132,10 +138,10 @@ impl Sending {
 async fn send(
     exporter: opentelemetry_otlp::SpanExporter,
     mut queue: mpsc::Receiver<SpanData>,
-    dropped: Arc<AtomicU64>,
+    lost: Arc<AtomicU64>,
     end: CancellationToken,
 ) {
-    let (mut failing, mut lost) = (false, 0);
+    let (mut failing, mut reported) = (false, 0);
     loop {
         let mut batch = Vec::with_capacity(BATCH);
         let filling = async {
@@ -157,15 +163,20 @@ async fn send(
             return;
         }
         let many = batch.len() as u64;
+        let all = lost.load(Ordering::Relaxed);
+        if !failing && all > reported {
+            tracing::warn!(lost = all - reported, "spans were lost: more came than could be sent");
+            reported = all;
+        }
         match exporter.export(batch).await {
             Ok(()) if failing => {
-                lost += dropped.swap(0, Ordering::Relaxed);
-                tracing::info!(lost, "traces can be sent again");
-                (failing, lost) = (false, 0);
+                let all = lost.load(Ordering::Relaxed);
+                tracing::info!(lost = all - reported, "traces can be sent again");
+                (failing, reported) = (false, all);
             }
             Ok(()) => {}
             Err(error) => {
-                lost += many;
+                lost.fetch_add(many, Ordering::Relaxed);
                 if !failing {
                     tracing::warn!(%error, "traces cannot be sent; those of this time are lost");
                 }
@@ -179,7 +190,7 @@ async fn send(
 #[derive(Debug)]
 struct Queue {
     sender: mpsc::Sender<SpanData>,
-    dropped: Arc<AtomicU64>,
+    lost: Arc<AtomicU64>,
 }
 
 impl SpanProcessor for Queue {
@@ -187,7 +198,7 @@ impl SpanProcessor for Queue {
 
     fn on_end(&self, span: SpanData) {
         if self.sender.try_send(span).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use bg_identity::IntegrationId;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+
+use crate::Standing;
 
 /// What a running loop shows of itself, at any time and to anybody: it writes, others read. The handle is given to it with
 /// [`PollerOptions::gauges`](crate::PollerOptions::gauges).
@@ -17,22 +16,6 @@ pub struct Gauges {
     queued: AtomicU64,
     registrations: AtomicU64,
     integrations: Mutex<BTreeMap<IntegrationId, Standing>>,
-}
-
-/// How an integration with a component stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Standing {
-    /// Whether it is paused, since its component keeps failing.
-    pub paused: bool,
-    /// How many of its charms its last list named.
-    pub named: u64,
-    /// How many of its enabled charms that list left out.
-    pub left_out: u64,
-    /// Its interval; in JSON, milliseconds.
-    #[serde(rename = "intervalMs", with = "crate::millis")]
-    #[schemars(with = "u64")]
-    pub interval: Duration,
 }
 
 impl Gauges {

@@ -37,6 +37,16 @@ pub(crate) struct Health {
     /// How many pauses there were in a row.
     pauses: u32,
     pause: Option<Pause>,
+    /// What either function did last, of whatever kind, for people.
+    fetching: Streak,
+    validating: Streak,
+}
+
+/// Failures of a function since it last answered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Streak {
+    count: u64,
+    kind: Option<OutcomeKind>,
 }
 
 /// Failures since the last answer: the first [`PAUSE_AFTER`] different ones, and when the first of them was.
@@ -84,6 +94,16 @@ struct Pause {
 pub(crate) enum Cause {
     FetchCharms,
     IsValidCharm,
+}
+
+impl Cause {
+    /// As the contract names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::FetchCharms => "fetch-charms",
+            Self::IsValidCharm => "is-valid-charm",
+        }
+    }
 }
 
 /// A pause that begins, or goes on after its probe.
@@ -185,6 +205,31 @@ impl Health {
     /// Whether `is-valid-charm` has answered in the `time` before now.
     pub(crate) fn answered_since(&self, time: Duration, now: Instant) -> bool {
         self.answered_at.is_some_and(|at| now <= at + time)
+    }
+
+    fn streak(&mut self, function: Cause) -> &mut Streak {
+        match function {
+            Cause::FetchCharms => &mut self.fetching,
+            Cause::IsValidCharm => &mut self.validating,
+        }
+    }
+
+    /// A function has failed, in whatever way: how often since its last answer, and the kind of the failure before this one.
+    pub(crate) fn fails(&mut self, function: Cause, kind: OutcomeKind) -> (u64, Option<OutcomeKind>) {
+        let streak = self.streak(function);
+        streak.count += 1;
+        (streak.count, streak.kind.replace(kind))
+    }
+
+    /// A function has answered: whether it had failed before.
+    pub(crate) fn answers(&mut self, function: Cause) -> bool {
+        std::mem::take(self.streak(function)).count > 0
+    }
+
+    /// Whether the component fails, as far as people see it: its last list failed, or `is-valid-charm` does, and has answered for no charm
+    /// in an interval.
+    pub(crate) fn is_failing(&self, now: Instant, interval: Duration) -> bool {
+        self.fetching.count > 0 || (self.validating.count > 0 && !self.answered_since(interval, now))
     }
 
     fn begin(&mut self, cause: Cause, now: Instant, interval: Duration, jitter: impl Fn(u32) -> f64) -> Paused {

@@ -1,6 +1,6 @@
 //! What the operator can set, and what the loop tells as it goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,10 @@ pub struct PollerOptions {
     pub poll_timeout: Duration,
     /// Only these charms are polled. All.
     pub charms: Option<Vec<CharmRef>>,
+    /// Only charms that are registered for these integrations are polled. All.
+    pub integrations: Option<BTreeSet<IntegrationId>>,
+    /// Whether charms that back off wait for their time also where all others are polled at once, by [`Limit::Once`]. No.
+    pub patient: bool,
     /// When the loop ends by itself. Never.
     pub limit: Limit,
     /// Whether integrations are initialized first. No.
@@ -84,6 +88,8 @@ impl Default for PollerOptions {
             log_interval: Duration::from_mins(5),
             poll_timeout: Duration::from_mins(3),
             charms: None,
+            integrations: None,
+            patient: false,
             limit: Limit::None,
             initialize: false,
             on_poll: None,
@@ -107,6 +113,8 @@ impl fmt::Debug for PollerOptions {
             .field("log_interval", &self.log_interval)
             .field("poll_timeout", &self.poll_timeout)
             .field("charms", &self.charms.as_ref().map(Vec::len))
+            .field("integrations", &self.integrations)
+            .field("patient", &self.patient)
             .field("limit", &self.limit)
             .field("initialize", &self.initialize)
             .finish_non_exhaustive()

@@ -17,6 +17,8 @@ use crate::{CharmRuntime, Limit, Registration, RuntimeError};
 const LIST_LIMIT: Duration = Duration::from_mins(1);
 /// A runtime answers after 20 s at the latest, changed or not.
 const CHANGED_LIMIT: Duration = Duration::from_mins(2);
+/// A runtime has a number for its registrations at once, as a rule.
+const NUMBER_LIMIT: Duration = Duration::from_secs(2);
 /// How soon to ask again where access is refused: somebody may be granting it right now.
 const REFUSED_RETRY: Duration = Duration::from_secs(2);
 /// How often a refusal is logged while it lasts.
@@ -65,24 +67,31 @@ async fn list(runtime: &dyn CharmRuntime) -> Result<Vec<Registration>, RuntimeEr
     answer.unwrap_or_else(|problem| Err(RuntimeError::Unavailable(format!("reading the registrations: {problem}"))))
 }
 
-/// The registrations at the start; none if it was shut down first. A refusal is waited out, unless the loop is to end by
-/// itself. A runtime that is not there at first is an error; one that goes away while access is waited for is not.
+/// The number first: what changes in between is then read once more, and not missed. Where it does not come, the list is read again.
+async fn numbered(runtime: &dyn CharmRuntime) -> Result<(u64, Vec<Registration>), RuntimeError> {
+    let number = guarded(runtime.changed(0), NUMBER_LIMIT).await;
+    Ok((number.ok().and_then(Result::ok).unwrap_or(0), list(runtime).await?))
+}
+
+/// The registrations at the start, and the number of the change that they are of; none if it was shut down first. A refusal is waited
+/// out, unless the loop is to end by itself. A runtime that is not there at first is an error; one that goes away while access is waited
+/// for is not.
 pub(crate) async fn first(
     runtime: &dyn CharmRuntime,
     limit: Limit,
     shutdown: &CancellationToken,
-) -> Result<Option<Vec<Registration>>, RuntimeError> {
+) -> Result<Option<(u64, Vec<Registration>)>, RuntimeError> {
     let mut refusal = Refusal::default();
     loop {
         let answer = tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(None),
-            answer = list(runtime) => answer,
+            answer = numbered(runtime) => answer,
         };
         match answer {
-            Ok(registrations) => {
+            Ok(numbered) => {
                 refusal.over();
-                return Ok(Some(registrations));
+                return Ok(Some(numbered));
             }
             Err(error @ RuntimeError::Authorization { .. }) if limit == Limit::None => refusal.log(&error),
             Err(error @ RuntimeError::Unavailable(_)) if refusal.logged_at.is_some() => refusal.log(&error),
@@ -98,8 +107,9 @@ pub(crate) async fn first(
 
 /// Tells the loop whenever registrations have changed, and (at once, when `probe` is notified) whether the runtime is there.
 /// Ends when nobody listens any more.
-pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, news: mpsc::Sender<News>) {
-    let mut seen = 0;
+///
+/// `seen`: the number of the change that the loop knows of.
+pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, news: mpsc::Sender<News>, mut seen: u64) {
     let mut not_before = Instant::now();
     let mut retry = FIRST_RETRY;
     let mut refusal = Refusal::default();

@@ -117,7 +117,7 @@ impl Poller {
             }
         }
         let stored = self.store.load().await?;
-        let Some(registrations) = registry::first(&*self.runtime, self.options.limit, &shutdown).await? else {
+        let Some((seen, registrations)) = registry::first(&*self.runtime, self.options.limit, &shutdown).await? else {
             return Ok(Summary::default());
         };
         if self.options.initialize {
@@ -136,7 +136,7 @@ impl Poller {
         };
         // Dropped at the end, also if this future is: then nothing goes on behind its back.
         let mut tasks = JoinSet::new();
-        let watching = tasks.spawn(registry::watch(self.runtime.clone(), engine.probe(), sender));
+        let watching = tasks.spawn(registry::watch(self.runtime.clone(), engine.probe(), sender, seen));
         tasks.spawn({
             let outbox = outbox.clone();
             async move { outbox.write().await }

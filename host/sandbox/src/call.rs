@@ -112,7 +112,9 @@ impl<W: Send + 'static> Call<W> {
         span.record("outcome", outcome.as_str());
         span.record("busy_ms", u64::try_from(busy.time().as_millis()).unwrap_or(u64::MAX));
         span.record("memory", memory.map(|bytes| bytes as u64));
-        sandbox.observer().tell(|| CallRecord { owner, function: name, outcome, elapsed, busy: busy.time(), memory });
+        let last_lines = if outcome == OutcomeKind::Success { Vec::new() } else { log.take_last() };
+        let busy = busy.time();
+        sandbox.observer().tell(|| CallRecord { owner, function: name, outcome, elapsed, busy, memory, last_lines });
         result
     }
 }

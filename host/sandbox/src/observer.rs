@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bg_egress::Owner;
-use bg_poller::OutcomeKind;
+use bg_poller::{LogLine, OutcomeKind};
 
 /// What one call of a component took.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct CallRecord {
     pub busy: Duration,
     /// The memory that it had at its end, bytes; none of a call that was cut off.
     pub memory: Option<usize>,
+    /// The last lines that an integration logged in it, if it failed; oldest first.
+    pub last_lines: Vec<LogLine>,
 }
 
 type Observe = dyn Fn(&CallRecord) + Send + Sync;

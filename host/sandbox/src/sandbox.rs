@@ -107,6 +107,16 @@ impl Sandbox {
     /// Checks a component's file and compiles it for `world`, or takes its code from the cache. Must be called within a tokio
     /// runtime.
     pub async fn load(&self, bytes: impl Into<Arc<[u8]>>, world: World) -> Result<Arc<LoadedComponent>, LoadError> {
+        self.load_reporting(bytes, world, || {}).await
+    }
+
+    /// The same; calls `compiles` before it compiles, which takes a while.
+    pub async fn load_reporting(
+        &self,
+        bytes: impl Into<Arc<[u8]>>,
+        world: World,
+        compiles: impl FnOnce(),
+    ) -> Result<Arc<LoadedComponent>, LoadError> {
         let bytes = bytes.into();
         let info = self.inspect(bytes.clone()).await?;
         world.check(&info)?;
@@ -119,6 +129,7 @@ impl Sandbox {
             return Ok(LoadedComponent::new(component, info, world, Origin::Cached));
         }
 
+        compiles();
         let started = Instant::now();
         let code = if let Some(compiler) = &self.0.compiler {
             compiler.compile(&self.0.limits, self.0.allocation, &bytes).await?

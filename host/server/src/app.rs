@@ -1,8 +1,9 @@
 //! What all handlers share.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bg_charms::api::IntegrationHealth;
 use bg_charms::{LocalRuntime, TraceContext};
 use bg_identity::IntegrationId;
 use bg_identity::http_signature::NonceCache;
@@ -37,6 +38,7 @@ pub(crate) struct App {
     pub(crate) hosts: Hosts,
     pub(crate) admission: Admission,
     pub(crate) shutdown: CancellationToken,
+    kept_health: Mutex<Vec<IntegrationHealth>>,
 }
 
 impl App {
@@ -55,7 +57,7 @@ impl App {
             activity,
             pollers: Pollers::new(polling),
             counts: Counts::default(),
-            logins: Logins::new(login_token, address.port()),
+            logins: Logins::new(login_token, address.port(), options.login_sessions.clone()),
             origins: Origins::new(options.allowed_origins.clone(), address.ip().to_canonical().is_loopback()),
             registration: options.registration,
             integrations: options.integrations.clone(),
@@ -67,6 +69,21 @@ impl App {
             hosts: Hosts::new(address.ip(), &options.allowed_hosts),
             admission,
             shutdown,
+            kept_health: Mutex::default(),
+        }
+    }
+
+    /// Keeps how integrations are doing where commands look that know nothing of the processes which poll.
+    pub(crate) async fn keep_health(&self) {
+        let now = self.pollers.health(&self.activity);
+        let is_news = {
+            let mut kept = self.kept_health.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_news = *kept != now;
+            kept.clone_from(&now);
+            is_news
+        };
+        if is_news && let Err(error) = self.runtime.poll_store().save_health(&now).await {
+            tracing::debug!(%error, "how integrations are doing could not be kept");
         }
     }
 

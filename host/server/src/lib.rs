@@ -42,7 +42,7 @@ mod tls;
 pub use activity::Activity;
 pub use admission::AdmissionLimits;
 pub use endpoint::{Access, Endpoint};
-pub use login::{LoginToken, LoginTokenError, RandomError};
+pub use login::{LoginSessions, LoginToken, LoginTokenError, RandomError};
 pub use openapi::openapi;
 pub use options::{RegistrationPolicy, ServerOptions};
 pub use origins::{AllowedOrigin, ParseAllowedOriginError};

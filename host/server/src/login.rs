@@ -1,12 +1,12 @@
 //! Who is the operator: whoever has the login token, or a session that was begun with it.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bg_identity::Secret;
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 use sha2::{Digest, Sha256};
@@ -25,8 +25,12 @@ const MOST_SESSIONS: usize = 200;
 const SECURE_PREFIX: &str = "__Host-";
 
 /// What the operator shows to be let in. It is never logged.
-#[derive(Clone, Debug)]
-pub struct LoginToken(Secret);
+#[derive(Clone)]
+pub struct LoginToken {
+    digest: Fingerprint,
+    /// Not known of one that was handed over.
+    text: Option<Secret>,
+}
 
 /// A text that cannot be a login token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +47,7 @@ pub struct RandomError(getrandom::Error);
 impl LoginToken {
     /// A new one, from the system's random bytes.
     pub fn random() -> Result<Self, RandomError> {
-        random_text().map(|text| Self(Secret::new(text))).map_err(RandomError)
+        random_text().map(|text| Self::of(Secret::new(text))).map_err(RandomError)
     }
 
     /// One that the operator has chosen.
@@ -51,15 +55,31 @@ impl LoginToken {
         let text = token.expose();
         let is_long_enough = (SHORTEST_TOKEN..=LONGEST_TOKEN).contains(&text.len());
         if is_long_enough && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self(token))
+            Ok(Self::of(token))
         } else {
             Err(LoginTokenError)
         }
     }
 
-    /// The text, to be told to the operator alone.
-    pub fn expose(&self) -> &str {
-        self.0.expose()
+    fn of(text: Secret) -> Self {
+        Self { digest: fingerprint(text.expose()), text: Some(text) }
+    }
+
+    /// The text, to be shown to the operator alone; none of one that was handed over by the program before.
+    pub fn expose(&self) -> Option<&str> {
+        self.text.as_ref().map(Secret::expose)
+    }
+}
+
+impl PartialEq for LoginToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl fmt::Debug for LoginToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginToken(…)")
     }
 }
 
@@ -85,18 +105,53 @@ pub(crate) enum Login {
     Session,
 }
 
+/// The sessions that were begun with a token. Clones are the same. A program that starts again in its own place hands them over.
+#[derive(Clone, Debug, Default)]
+pub struct LoginSessions(Arc<Mutex<HashMap<Fingerprint, Instant>>>);
+
+impl LoginSessions {
+    /// The token and all sessions, as text: digests, from which nobody gets the token or a cookie, and how long ago each was used.
+    pub fn save(&self, token: &LoginToken) -> String {
+        let now = Instant::now();
+        let mut text = format!("{}\n", HEXLOWER.encode(&token.digest));
+        for (session, used) in self.lock().iter() {
+            let idle = now.saturating_duration_since(*used).as_secs();
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{} {idle}", HEXLOWER.encode(session));
+        }
+        text
+    }
+
+    /// What [`save`](Self::save) wrote; none if it is something else.
+    pub fn load(text: &str) -> Option<(LoginToken, Self)> {
+        let now = Instant::now();
+        let digest = |text: &str| Fingerprint::try_from(HEXLOWER.decode(text.as_bytes()).ok()?).ok();
+        let session = |line: &str| {
+            let (session, idle) = line.split_once(' ')?;
+            Some((digest(session)?, now.checked_sub(Duration::from_secs(idle.parse().ok()?))?))
+        };
+        let (token, sessions) = text.split_once('\n')?;
+        let sessions: Option<HashMap<_, _>> = sessions.lines().map(session).take(MOST_SESSIONS).collect();
+        Some((LoginToken { digest: digest(token)?, text: None }, Self(Arc::new(Mutex::new(sessions?)))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Knows the token and the sessions that were begun with it. They end with the process.
 pub(crate) struct Logins {
     token: Fingerprint,
     cookie: String,
-    sessions: Mutex<HashMap<Fingerprint, Instant>>,
+    sessions: LoginSessions,
 }
 
 impl Logins {
     /// `port` makes the cookie's name this server's: browsers send the cookies of one host to all its ports.
-    pub(crate) fn new(token: &LoginToken, port: u16) -> Self {
+    pub(crate) fn new(token: &LoginToken, port: u16, sessions: LoginSessions) -> Self {
         let cookie = format!("bg-wasm-host-{port}");
-        Self { token: fingerprint(token.expose()), cookie, sessions: Mutex::default() }
+        Self { token: token.digest, cookie, sessions }
     }
 
     /// Whether a text is the token.
@@ -107,7 +162,7 @@ impl Logins {
     /// Begins a session: the cookie to be set for it. `secure`: whether the browser came over TLS; then the cookie stays there.
     pub(crate) fn begin(&self, now: Instant, secure: bool) -> Result<String, RandomError> {
         let session = random_text().map_err(RandomError)?;
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.lock();
         sessions.retain(|_, used| now.duration_since(*used) < SESSION);
         if sessions.len() >= MOST_SESSIONS
             && let Some(oldest) = sessions.iter().min_by_key(|(_, used)| **used).map(|(session, _)| *session)
@@ -120,7 +175,7 @@ impl Logins {
 
     /// Ends the session of a request: the cookie that forgets it.
     pub(crate) fn end(&self, headers: &HeaderMap, secure: bool) -> String {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.lock();
         for session in self.cookies(headers) {
             sessions.remove(&fingerprint(session));
         }
@@ -137,7 +192,7 @@ impl Logins {
         if bearer(headers).is_some_and(|token| self.is_token(token)) {
             return Some(Login::Token);
         }
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.lock();
         for session in self.cookies(headers) {
             if let Some(used) = sessions.get_mut(&fingerprint(session))
                 && now.duration_since(*used) < SESSION
@@ -175,7 +230,7 @@ mod tests {
 
     fn logins() -> (Logins, LoginToken) {
         let token = LoginToken::random().unwrap();
-        (Logins::new(&token, 8000), token)
+        (Logins::new(&token, 8000, LoginSessions::default()), token)
     }
 
     fn with(name: http::HeaderName, value: &str) -> HeaderMap {
@@ -190,7 +245,7 @@ mod tests {
     fn the_token_and_its_sessions_are_the_operators_and_nothing_else_is() {
         let (logins, token) = logins();
         let now = Instant::now();
-        let text = token.expose();
+        let text = token.expose().unwrap();
         assert_eq!(logins.of(&with(AUTHORIZATION, &format!("Bearer {text}")), now), Some(Login::Token));
         assert_eq!(logins.of(&with(AUTHORIZATION, &format!("bearer  {text}")), now), Some(Login::Token));
         for wrong in [format!("Bearer {}", &text[1..]), format!("Basic {text}"), text.to_owned(), "Bearer ".to_owned()]
@@ -223,6 +278,29 @@ mod tests {
         assert_eq!(logins.of(&other, now + SESSION), None);
         assert!(logins.end(&one, false).ends_with("Max-Age=0"));
         assert_eq!(logins.of(&one, later + SESSION / 2), None);
+    }
+
+    #[test]
+    fn what_is_handed_over_lets_the_same_sessions_in_and_is_no_secret() {
+        let token = LoginToken::random().unwrap();
+        let (sessions, now) = (LoginSessions::default(), Instant::now());
+        let before = Logins::new(&token, 8000, sessions.clone());
+        let session = value_of(&before.begin(now, false).unwrap());
+        let text = sessions.save(&token);
+        let (_, cookie) = session.split_once('=').unwrap();
+        assert!(!text.contains(token.expose().unwrap()) && !text.contains(cookie), "{text}");
+        let (same, sessions) = LoginSessions::load(&text).unwrap();
+        assert!(same == token && same.expose().is_none());
+        let after = Logins::new(&same, 8000, sessions);
+        assert_eq!(after.of(&with(COOKIE, &session), now), Some(Login::Session));
+        assert!(after.is_token(token.expose().unwrap()) && !after.is_token("another"));
+        // A digest is neither.
+        let digest = text.lines().next().unwrap();
+        assert!(!after.is_token(digest));
+        assert_eq!(after.of(&with(COOKIE, &format!("bg-wasm-host-8000={digest}")), now), None);
+        for broken in ["", "x", &text[1..], &text.replace(' ', "")] {
+            assert!(LoginSessions::load(broken).is_none(), "{broken}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
+use bg_charms::api::{HealthState, IntegrationHealth};
 use bg_egress::{AuditRecord, Decision, Owner};
 use bg_identity::IntegrationId;
 use bg_poller::{PollEvent, RegistrationState};
@@ -74,6 +75,12 @@ struct Integration {
     integration: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InHealth {
+    integration: String,
+    state: &'static str,
+}
+
 /// From 1 ms to 65 s, twice as long each.
 fn times() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 17))
@@ -122,6 +129,10 @@ pub(crate) struct Measured {
     pub(crate) registrations: Vec<(RegistrationState, u64)>,
     /// The database and its write-ahead log, bytes.
     pub(crate) database: u64,
+    /// How integrations are doing, whichever process polls them.
+    pub(crate) health: Vec<IntegrationHealth>,
+    /// Spans that were made and never sent.
+    pub(crate) lost_spans: u64,
 }
 
 impl Metrics {
@@ -178,6 +189,10 @@ impl Metrics {
             registrations.get_or_create(&State { state: state.slug() }).set(*count);
         }
         registry.register("registrations", "Registrations, by how their polling stands", registrations);
+        register_health(registry, &measured.health);
+        let lost_spans = Counter::<u64, AtomicU64>::default();
+        lost_spans.inc_by(measured.lost_spans);
+        registry.register("lost_spans", "Spans of traces that were made and could not be sent", lost_spans);
         registry.register("guest_calls", "Calls of components that ended, by outcome", self.calls.clone());
         registry.register_with_unit(
             "guest_call_duration",
@@ -244,6 +259,29 @@ impl Metrics {
     }
 }
 
+fn register_health(registry: &mut Registry, all: &[IntegrationHealth]) {
+    let health = Family::<InHealth, Gauge<u64, AtomicU64>>::default();
+    let failures = Family::<Integration, Gauge<f64, AtomicU64>>::default();
+    for one in all {
+        let integration = one.integration.to_string();
+        for state in HealthState::ALL {
+            let label = InHealth { integration: integration.clone(), state: state.as_str() };
+            health.get_or_create(&label).set(u64::from(one.state == state));
+        }
+        if let Some(failure) = &one.failure {
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^52")]
+            failures.get_or_create(&Integration { integration }).set(failure.at.0 as f64 / 1_000.0);
+        }
+    }
+    registry.register("integration_health", "1 for the state that an integration is in", health);
+    registry.register_with_unit(
+        "integration_last_failure_timestamp",
+        "When a component failed last, since 1970",
+        Unit::Seconds,
+        failures,
+    );
+}
+
 fn gauge(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>, value: u64) {
     let gauge = Gauge::<u64, AtomicU64>::default();
     gauge.set(value);
@@ -265,7 +303,7 @@ mod tests {
     use std::time::Duration;
 
     use bg_identity::{CharmId, space_did};
-    use bg_poller::{CharmRef, Gauges, Outcome, OutcomeKind, UnixMillis};
+    use bg_poller::{CharmRef, ComponentFailure, Gauges, Outcome, OutcomeKind, UnixMillis};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -281,6 +319,7 @@ mod tests {
             elapsed: Duration::from_millis(3),
             busy: Duration::from_millis(2),
             memory: Some(1 << 20),
+            last_lines: Vec::new(),
         });
         metrics.component_loaded(true);
         metrics.request(&AuditRecord {
@@ -318,7 +357,24 @@ mod tests {
     }
 
     fn encoded() -> String {
-        let measured = Measured { registrations: vec![(RegistrationState::Failing, 7)], database: 4096 };
+        let failure = ComponentFailure {
+            at: UnixMillis(1_800_000_000_500),
+            function: "fetch-charms".to_owned(),
+            kind: OutcomeKind::Trapped,
+            reason: String::new(),
+            in_a_row: 1,
+        };
+        let health = IntegrationHealth {
+            state: HealthState::Degraded,
+            failure: Some(failure),
+            ..IntegrationHealth::working("mail".parse().unwrap())
+        };
+        let measured = Measured {
+            registrations: vec![(RegistrationState::Failing, 7)],
+            database: 4096,
+            health: vec![health],
+            lost_spans: 3,
+        };
         let polling = Polling::new(Gauges::default().into(), mpsc::channel(1).0, Duration::from_mins(1), None);
         metrics().encode(&measured, Some(&polling)).unwrap()
     }
@@ -339,6 +395,10 @@ mod tests {
             "bg_wasm_host_registrations{state=\"failing\"} 7",
             "bg_wasm_host_component_loads_total{from=\"cache\"} 1",
             "bg_wasm_host_database_bytes 4096",
+            "bg_wasm_host_integration_health{integration=\"mail\",state=\"degraded\"} 1",
+            "bg_wasm_host_integration_health{integration=\"mail\",state=\"works\"} 0",
+            "bg_wasm_host_integration_last_failure_timestamp_seconds{integration=\"mail\"} 1800000000.5",
+            "bg_wasm_host_lost_spans_total 3",
         ] {
             assert!(text.lines().any(|found| found == line), "no {line} in:\n{text}");
         }

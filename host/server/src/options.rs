@@ -6,7 +6,7 @@ use bg_charms::TraceContext;
 use bg_identity::IntegrationId;
 
 use crate::admission::AdmissionLimits;
-use crate::login::LoginToken;
+use crate::login::{LoginSessions, LoginToken};
 use crate::origins::AllowedOrigin;
 use crate::tls::Tls;
 
@@ -45,6 +45,8 @@ pub struct ServerOptions {
     pub trace_context: TraceContext,
     /// What lets the operator in; a random one, if none is given.
     pub login_token: Option<LoginToken>,
+    /// Sessions that were begun with it before. None.
+    pub login_sessions: LoginSessions,
     /// How much clients may take.
     pub limits: AdmissionLimits,
     /// How long a client may take to send a request's header, and how long a connection may be idle between requests.
@@ -71,6 +73,7 @@ impl Default for ServerOptions {
             behind_proxy: false,
             trace_context: TraceContext::default(),
             login_token: None,
+            login_sessions: LoginSessions::default(),
             limits: AdmissionLimits::default(),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bg_charms::api::{IntegrationReport, PollerAnswer, PollerReport, REPORT_EVERY};
+use bg_charms::api::{IntegrationHealth, IntegrationReport, PollerAnswer, PollerReport, REPORT_EVERY};
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, Registration, UnixMillis};
 use tokio::time::Instant;
@@ -112,6 +112,13 @@ impl Pollers {
         by_id.into_values().collect()
     }
 
+    /// How those are doing that are polled.
+    pub(crate) fn health(&self, activity: &Activity) -> Vec<IntegrationHealth> {
+        let now = UnixMillis::now();
+        let polled = self.integrations(activity).into_iter().filter(|known| known.gone.is_none());
+        polled.map(|known| known.report.health(now)).collect()
+    }
+
     /// One of them.
     pub(crate) fn integration(&self, id: &IntegrationId, activity: &Activity) -> Option<KnownIntegration> {
         self.integrations(activity).into_iter().find(|known| known.report.view.id == *id)
@@ -121,13 +128,13 @@ impl Pollers {
     pub(crate) fn interval_of(&self, registration: &Registration) -> Option<Duration> {
         let Registration { integration, interval: asks, .. } = registration;
         let (standing, interval, min_interval) = if let Some(own) = &self.own {
-            (own.gauges().integrations().get(integration).copied(), own.interval(), own.min_interval())
+            (own.gauges().integrations().remove(integration), own.interval(), own.min_interval())
         } else {
             let all = self.elsewhere();
             let mut there = all.values().filter(|one| one.is_there());
             let of_it = there.clone().find(|one| one.integrations.contains_key(integration));
             let one = of_it.or_else(|| there.next())?;
-            let standing = one.integrations.get(integration).map(|report| report.standing);
+            let standing = one.integrations.get(integration).map(|report| report.standing.clone());
             (standing, one.interval, one.min_interval)
         };
         let usual = standing.map_or(interval, |standing| standing.interval);
@@ -179,7 +186,7 @@ mod tests {
             config: BTreeMap::new(),
         };
         let standing = Standing { interval: Duration::from_secs(7), ..Standing::default() };
-        IntegrationReport { view, standing, calls: Vec::new(), egress: OwnerEgress::default() }
+        IntegrationReport { view, standing, calls: Vec::new(), egress: OwnerEgress::default(), log: Vec::new() }
     }
 
     /// That a loop has these integrations, and what is new of some.

@@ -58,9 +58,10 @@ impl Polling {
             let owner = Owner::Integration(id.clone());
             IntegrationReport {
                 view: view.clone(),
-                standing: standings.get(id).copied().unwrap_or(at_first),
+                standing: standings.get(id).unwrap_or(&at_first).clone(),
                 calls: activity.calls_of(&owner),
                 egress: activity.egress_of(&owner),
+                log: activity.failed_log_of(&owner),
             }
         };
         views.iter().map(report).collect()

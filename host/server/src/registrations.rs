@@ -95,7 +95,9 @@ pub(crate) async fn report(
     }
     let failing = std::mem::take(&mut report.failing);
     signed.caller.note_failing(failing, std::mem::take(&mut report.recovered)).await?;
-    Ok(Json(app.pollers.note(report)))
+    let answer = app.pollers.note(report);
+    app.keep_health().await;
+    Ok(Json(answer))
 }
 
 /// `PUT /api/v1/integrations/{id}/list`

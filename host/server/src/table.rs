@@ -264,7 +264,9 @@ async fn metrics(State(app): State<Arc<App>>, operator: Operator) -> Response {
         Ok(counts) => admin::by_state(&counts),
         Err(error) => return Failure::from(error).into_response(),
     };
-    let measured = Measured { registrations, database: app.runtime.size() };
+    let health = app.pollers.health(&app.activity);
+    let (database, lost_spans) = (app.runtime.size(), app.activity.lost_spans());
+    let measured = Measured { registrations, database, health, lost_spans };
     match app.activity.metrics().encode(&measured, app.pollers.own()) {
         Ok(text) => ([(CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE))], text).into_response(),
         Err(error) => Failure::of(ErrorCode::Unavailable, error).into_response(),

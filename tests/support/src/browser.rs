@@ -199,6 +199,13 @@ impl Browser {
         self.runtime.block_on(self.client().issue_cmd(command)).unwrap();
     }
 
+    /// Makes the screen that large, as a phone's or a desk's is.
+    pub fn size(&self, width: u32, height: u32) {
+        let params = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = DevTools { cmd: "Emulation.setDeviceMetricsOverride", params };
+        self.runtime.block_on(self.client().issue_cmd(command)).unwrap();
+    }
+
     /// Keeps what a person sees as a picture, for people to look at.
     pub fn screenshot(&self, name: &str) {
         std::fs::create_dir_all(&self.pictures).unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bg_identity::IntegrationId;
-use bg_poller::{CharmRef, PollState, Standing, UnixMillis, millis};
+use bg_poller::{CharmRef, LogLine, PollState, Standing, UnixMillis, millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,9 @@ pub struct IntegrationReport {
     pub calls: Vec<FunctionCalls>,
     /// What it requested.
     pub egress: OwnerEgress,
+    /// The last lines that it logged in its last call that failed; oldest first.
+    #[serde(default)]
+    pub log: Vec<LogLine>,
 }
 
 /// An integration with a component, as the operator configured it.
@@ -216,6 +219,9 @@ pub struct Sent {
     pub decision: String,
     /// Whether it was allowed and nothing went wrong.
     pub ok: bool,
+    /// Whether it was denied, so that it was not sent.
+    #[serde(default)]
+    pub denied: bool,
     /// Whether a credential went with it.
     pub credential: bool,
     /// What was answered.

@@ -254,6 +254,10 @@ impl CharmRuntime for LocalHandle {
                     Err(Failure::Refused(RuntimeError::NotFound(_))) => continue,
                     Err(error) => return Err(error),
                 };
+                // A caller to whom the answer was lost sends them again.
+                if store::runs::has(tx, stored.row, run)? {
+                    continue;
+                }
                 if store::registrations::note_run(tx, stored.row, run)? {
                     store::runs::add(tx, stored.row, run, kept)?;
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bg_poller::RuntimeError;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::store::{self, Database};
 
@@ -22,6 +22,10 @@ pub(super) struct Watch {
     /// A number that rises when anything at all was found to be committed.
     commits: watch::Sender<u64>,
     looker: Arc<Mutex<Looker>>,
+    /// Held by the one of those that wait who looks again and again for all of them.
+    turn: Mutex<()>,
+    #[cfg(test)]
+    looks: std::sync::atomic::AtomicUsize,
 }
 
 /// Looks for changes. All that wait share it; a look takes microseconds.
@@ -54,6 +58,9 @@ impl Watch {
             revision: watch::Sender::new(revision),
             commits: watch::Sender::new(0),
             looker: Arc::new(Mutex::new(looker)),
+            turn: Mutex::default(),
+            #[cfg(test)]
+            looks: std::sync::atomic::AtomicUsize::new(0),
         })
     }
 
@@ -66,19 +73,34 @@ impl Watch {
     pub(super) async fn changed(&self, database: &Database, seen: u64) -> Result<u64, RuntimeError> {
         let until = Instant::now() + LONGEST_WAIT;
         let mut revision = self.revision.subscribe();
+        self.look(database).await?;
         loop {
-            self.look(database).await?;
             let now = *revision.borrow_and_update();
             if now != seen || Instant::now() >= until {
                 return Ok(now);
             }
-            let next = until.min(Instant::now() + LOOK_EVERY);
-            // The sender is this watch's own, so waiting ends with a change or with the time.
-            let _ = timeout_at(next, revision.changed()).await;
+            // The sender is this watch's own, so waiting ends with a change, with the time or with an error.
+            tokio::select! {
+                _ = timeout_at(until, revision.changed()) => {}
+                error = self.look_for_all(database) => return Err(error),
+            }
+        }
+    }
+
+    /// Looks again and again, if nobody else does, until there is an error or the caller is done; then another of those that wait goes on.
+    async fn look_for_all(&self, database: &Database) -> RuntimeError {
+        let _turn = self.turn.lock().await;
+        loop {
+            sleep(LOOK_EVERY).await;
+            if let Err(error) = self.look(database).await {
+                return error;
+            }
         }
     }
 
     async fn look(&self, database: &Database) -> Result<(), RuntimeError> {
+        #[cfg(test)]
+        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut held = Arc::clone(&self.looker).lock_owned().await;
         let looked = tokio::task::spawn_blocking(move || held.look()).await;
         let found = looked
@@ -103,10 +125,11 @@ impl Watch {
         until: Instant,
     ) -> Result<(), RuntimeError> {
         self.look(database).await?;
-        let next = until.min(Instant::now() + LOOK_EVERY);
-        // As above: it ends with a commit or with the time.
-        let _ = timeout_at(next, commits.changed()).await;
-        Ok(())
+        tokio::select! {
+            // As above.
+            _ = timeout_at(until, commits.changed()) => Ok(()),
+            error = self.look_for_all(database) => Err(error),
+        }
     }
 
     /// Revisions only rise, so that of two that looked at once the later one wins.
@@ -116,5 +139,39 @@ impl Watch {
             *known = revision.max(*known);
             newer
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::SqlitePollStore;
+
+    #[tokio::test]
+    async fn all_that_wait_share_the_looks_and_hear_of_another_process() {
+        const WAITERS: usize = 256;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runtime.db");
+        let database = SqlitePollStore::open(&path).unwrap().database;
+        let watch = Arc::new(Watch::new(&database).unwrap());
+        let seen = *watch.revision.borrow();
+        let waiting: Vec<_> = (0..WAITERS)
+            .map(|_| {
+                let (watch, database) = (watch.clone(), database.clone());
+                tokio::spawn(async move { watch.changed(&database, seen).await })
+            })
+            .collect();
+        while watch.looks.load(Ordering::Relaxed) < WAITERS + 3 {
+            sleep(LOOK_EVERY / 10).await;
+        }
+        // Each looked once at first; since then, one does for all of them.
+        assert!(watch.looks.load(Ordering::Relaxed) < WAITERS + 20, "{:?}", watch.looks);
+        let other = Connection::open(&path).unwrap();
+        other.execute("UPDATE meta SET value = value + 1 WHERE key = 'registrations_revision'", ()).unwrap();
+        for one in waiting {
+            assert_eq!(one.await.unwrap().unwrap(), seen + 1);
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! A copy of a database that others work on meanwhile.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::OpenError;
 use super::open;
+use super::place::{place, sync_folder};
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
@@ -98,21 +99,10 @@ fn check(path: &Path) -> Result<(), String> {
 
 /// Gives the copy its name, unless there is a file of that name by now.
 fn give_name(partial: &Path, to: &Path) -> Result<(), BackupError> {
-    match std::fs::hard_link(partial, to) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(BackupError::Exists(to.to_owned())),
-        // A file system without links, such as a USB stick's: the name is taken first, and then given to the copy.
-        Err(_) => match OpenOptions::new().write(true).create_new(true).open(to) {
-            Ok(_) => std::fs::rename(partial, to).map_err(|error| failed(to, &error)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(BackupError::Exists(to.to_owned())),
-            Err(error) => Err(failed(to, &error)),
-        },
-    }
-}
-
-fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    place(partial, to).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
+        _ => failed(to, &error),
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::place::{place, sync_folder};
+
 const KEY_BYTES: usize = 32;
 /// Keeps subkeys apart from those of any other program that may be given the same key.
 const SALT: &[u8] = b"bg-wasm-host secrets key";
@@ -90,10 +92,10 @@ impl SecretsKey {
             file.write_all(text.as_bytes())?;
             file.sync_all()
         });
-        // A link, unlike a renaming, never replaces a key that is there.
-        let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
+        // It never replaces a key that is there.
+        let placed = written.and_then(|()| place(&draft, path));
         let _ = std::fs::remove_file(&draft);
-        match linked {
+        match placed {
             Ok(()) => {
                 sync_folder(path).map_err(failed)?;
                 Ok(Self(key))
@@ -127,12 +129,6 @@ impl SecretsKey {
 
 fn unusable(path: &Path, error: &std::io::Error) -> KeyError {
     KeyError::File { path: path.to_owned(), problem: error.to_string() }
-}
-
-/// Makes the file's name durable as well.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(unix)]

@@ -15,7 +15,7 @@ use super::{Database, Failure, OpenError, Sealer, Touch};
 /// ([`LocalRuntime::poll_store`](crate::LocalRuntime::poll_store)), or one of its own beside a remote runtime.
 #[derive(Clone)]
 pub struct SqlitePollStore {
-    pub(super) database: Arc<Database>,
+    pub(crate) database: Arc<Database>,
 }
 
 impl SqlitePollStore {
@@ -29,7 +29,7 @@ impl SqlitePollStore {
     }
 }
 
-fn failed(error: RuntimeError) -> StoreError {
+pub(super) fn failed(error: RuntimeError) -> StoreError {
     match error {
         RuntimeError::Unavailable(problem) => StoreError(problem),
         other => StoreError(other.to_string()),

@@ -22,6 +22,15 @@ pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Resul
     Ok(())
 }
 
+/// Whether the history has this very run of the charm in that row.
+pub(crate) fn has(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
+    let mut statement = tx.prepare_cached(
+        "SELECT 1 FROM runs WHERE charm = ?1 AND started_at = ?2 AND duration_ms = ?3 AND kind = ?4 AND message IS ?5",
+    )?;
+    let Outcome { kind, message, .. } = &run.outcome;
+    Ok(statement.exists((row, run.started_at.0, millis(run.duration), kind.as_str(), message))?)
+}
+
 /// A duration in milliseconds, as it is kept: 49 days at most, so that the sum of all can be kept as well.
 pub(super) fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)

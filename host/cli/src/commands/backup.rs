@@ -15,7 +15,7 @@ pub(crate) async fn run(common: &Common, file: &Path) -> anyhow::Result<()> {
             "`backup` copies the local database; it can't be used with --api-url or API_URL ({url}): use it where that runtime runs"
         );
     }
-    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let data_dir = DataDir::open(common)?;
     let (database, to) = (data_dir.runtime_database(), file.to_owned());
     tokio::task::spawn_blocking(move || bg_charms::backup(&database, &to)).await.context("the copy ended early")??;
     output::line(format_args!("the database is copied to {}, complete and checked", file.display()))?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use bg_charms::api::{HealthState, IntegrationHealth};
 use bg_charms::{AccessLevel, Subject};
 use bg_identity::{IntegrationId, system_space};
 use bg_poller::{CharmRef, Counters, Registration, RegistrationState, RuntimeError, UnixMillis};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use super::list;
 use crate::args::{Common, ListArgs};
 use crate::states::States;
-use crate::{connect, layout, output, states};
+use crate::{connect, health, layout, output, states};
 
 /// Grants the operator's key the system space: as that space's own key, or, where others reach the server and that key gives nothing, as the
 /// operator of the server.
@@ -70,8 +71,9 @@ fn shown_interval(entry: &Registration) -> String {
 pub(crate) async fn list(common: &Common, args: ListArgs) -> anyhow::Result<()> {
     let registrations = connect::client(common).await?.registrations().await?;
     let known = States::read(common).await;
+    let health = health::read(common).await;
     if args.json.json {
-        let listed = registrations.iter().map(|registration| Listed { registration, state: known.of(registration) });
+        let listed = registrations.iter().map(|registration| Listed::new(registration, &known, &health));
         return output::json(&listed.collect::<Vec<_>>());
     }
     let rows: Vec<[String; 5]> = registrations
@@ -80,7 +82,7 @@ pub(crate) async fn list(common: &Common, args: ListArgs) -> anyhow::Result<()> 
             [
                 entry.charm.to_string(),
                 entry.integration.to_string(),
-                known.of(entry).to_string(),
+                shown_state(entry, known.of(entry), &health),
                 ago(entry.last_run),
                 output::printable(&entry.status),
             ]
@@ -91,16 +93,37 @@ pub(crate) async fn list(common: &Common, args: ListArgs) -> anyhow::Result<()> 
     if !is_whole {
         output::note(&["shortened for this terminal; `bg-wasm-host list --wide` has names to copy".to_owned()]);
     }
+    let (now, troubled) = (UnixMillis::now(), health.iter().filter(|one| one.state != HealthState::Works));
+    let notes: Vec<String> =
+        troubled.map(|one| format!("the integration {} is {}", one.integration, health::line(one, now))).collect();
+    output::note(&notes);
     Ok(())
+}
+
+/// The state of a registration; where its integration keeps it from being polled, that of the integration.
+fn shown_state(entry: &Registration, state: RegistrationState, health: &[IntegrationHealth]) -> String {
+    let of_it = health::of(health, &entry.integration).filter(|one| entry.is_enabled() && !one.polls());
+    of_it.map_or_else(|| state.to_string(), |one| format!("{} ({})", one.state, one.integration))
 }
 
 /// A registration with its state, as JSON.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Listed<'a> {
     #[serde(flatten)]
     registration: &'a Registration,
     #[serde(serialize_with = "states::named")]
     state: RegistrationState,
+    /// How its integration is doing, if it has a component and that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    integration_health: Option<HealthState>,
+}
+
+impl<'a> Listed<'a> {
+    fn new(registration: &'a Registration, states: &States, health: &[IntegrationHealth]) -> Self {
+        let of_it = health::of(health, &registration.integration);
+        Self { registration, state: states.of(registration), integration_health: of_it.map(|health| health.state) }
+    }
 }
 
 /// The same with what its runs came to.
@@ -119,10 +142,11 @@ pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyho
         bail!("{charm} is not registered; `bg-wasm-host list` shows what is");
     };
     let counters = runtime.counters(charm).await?;
-    let state = States::read(common).await.of(entry);
+    let (states, health) = (States::read(common).await, health::read(common).await);
     if json {
-        return output::json(&Shown { listed: Listed { registration: entry, state }, counters: &counters });
+        return output::json(&Shown { listed: Listed::new(entry, &states, &health), counters: &counters });
     }
+    let state = shown_state(entry, states.of(entry), &health);
     output::line(format_args!("charm        {}", entry.charm))?;
     output::line(format_args!("integration  {}", entry.integration))?;
     output::line(format_args!("state        {state}"))?;

@@ -20,8 +20,9 @@ use crate::confine::Confinement;
 use crate::connect::Place;
 use crate::integrations::Loaded;
 use crate::reload::{self, Reloader, Watcher};
-use crate::reporting::{Failing, Noting, Reporter, is_here};
-use crate::{connect, integrations, listening, restart};
+use crate::reporting::{Failing, Noting, Reporter, is_here, keep_health};
+use crate::restart::Restart;
+use crate::{connect, integrations, listening, restart, telemetry};
 
 /// How many polls may be asked for at once, before whoever asks waits.
 const REQUESTS: usize = 64;
@@ -53,14 +54,16 @@ pub(crate) async fn run(
     args: RunArgs,
     watcher: Option<Watcher>,
     shutdown: CancellationToken,
+    restart: &Restart,
 ) -> anyhow::Result<ExitCode> {
     let limits = args.handlers.limits();
     // Before anything that takes a while: a mistake there is told at once.
     let server = match listens(common, &args).await? {
-        Some(listen) => Some(listening::bind(common, listen, &args.server, args.handlers.limits().server).await?),
+        Some(listen) => Some(listening::bind(common, listen, &args.server, limits.server, restart).await?),
         None => None,
     };
     let activity = Activity::new();
+    activity.count_lost_spans(telemetry::lost_spans());
     let sandbox = connect::observed_sandbox(common, &limits.sandbox, activity.call_observer())?;
     let tenancy = args.server.tenancy(server.as_ref().map(Server::local_addr));
     let listeners = server.iter().map(Server::local_addr).collect();
@@ -79,18 +82,18 @@ pub(crate) async fn run(
     let store = Arc::new(service.store.clone());
     let state: Arc<dyn IntegrationState> = store.clone();
     let mut store: Arc<dyn PollStore> = store;
-    let mut options = options(&args);
-    if args.interval.is_none() {
-        options.intervals = reload::intervals(&loaded);
-    }
+    let mut options = options_with(&args, &loaded);
     let (requests, asked) = mpsc::channel(REQUESTS);
+    let wanted = options.integrations.clone();
+    let is_wanted = move |loaded: &Loaded| wanted.as_ref().is_none_or(|wanted| wanted.contains(loaded.id()));
     let known = loaded.iter().map(|loaded| loaded.id().clone()).collect();
     options.on_poll = Some(activity.poll_hook(known));
-    let polling = Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval);
-    let polling = Arc::new(polling);
-    for loaded in &loaded {
+    let polling = Arc::new(Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval));
+    for loaded in loaded.iter().filter(|loaded| is_wanted(loaded)) {
         introduce(loaded, service.local.as_deref(), &polling, &activity);
     }
+    let loop_ended = CancellationToken::new();
+    let keeping = keep_health(service.store.clone(), polling.clone(), activity.clone(), loop_ended.clone());
     // A server that this data directory names is of this machine, whatever its address is.
     let reporting = service.remote.filter(|remote| args.report || common.api_url.is_none() || is_here(remote.url()));
     let reporter = reporting.map(|remote| {
@@ -104,7 +107,7 @@ pub(crate) async fn run(
     };
     let components = loaded.iter().map(integrations::Loaded::followed).collect();
     let mut linked: Vec<Arc<dyn Integration>> = Vec::new();
-    for loaded in loaded {
+    for loaded in loaded.into_iter().filter(|loaded| is_wanted(loaded)) {
         linked.push(loaded.link(&sandbox, &gate, &limits.http, runtime.clone(), state.clone())?);
     }
 
@@ -137,7 +140,7 @@ pub(crate) async fn run(
         listening::announce(common, &server, &args.server, &site.runtime).await?;
         serving = Some(tokio::spawn(server.serve(site, stopping.clone())));
     }
-    let loop_ended = CancellationToken::new();
+    let keeping = tokio::spawn(keeping);
     let reporting = reporter.map(|reporter| tokio::spawn(reporter.run(loop_ended.clone())));
     let ended = poller.run(shutdown).await;
     loop_ended.cancel();
@@ -147,8 +150,8 @@ pub(crate) async fn run(
     {
         tracing::warn!("{error}");
     }
-    if let Some(reporting) = reporting {
-        reporting.await?;
+    for task in [Some(keeping), reporting].into_iter().flatten() {
+        task.await?;
     }
     let summary = ended?;
     if let Some(following) = following {
@@ -203,6 +206,19 @@ pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Res
     Ok(changed)
 }
 
+/// How the loop is set that these components are for.
+fn options_with(args: &RunArgs, loaded: &[Loaded]) -> PollerOptions {
+    let mut options = options(args);
+    if args.once && !loaded.is_empty() && args.charms.is_empty() && args.integration.is_empty() {
+        // To try out components is to poll what is theirs.
+        options.integrations = Some(loaded.iter().map(|loaded| loaded.id().clone()).collect());
+    }
+    if args.interval.is_none() {
+        options.intervals = reload::intervals(loaded);
+    }
+    options
+}
+
 /// How the loop is set.
 pub(crate) fn options(args: &RunArgs) -> PollerOptions {
     let defaults = PollerOptions::default();
@@ -220,6 +236,8 @@ pub(crate) fn options(args: &RunArgs) -> PollerOptions {
         failures: args.failures.unwrap_or(defaults.failures),
         log_interval: args.log_interval.unwrap_or(defaults.log_interval),
         charms: if args.charms.is_empty() { None } else { Some(args.charms.clone()) },
+        integrations: (!args.integration.is_empty()).then(|| args.integration.iter().cloned().collect()),
+        patient: args.charms.is_empty() && args.integration.is_empty() && args.component.is_empty(),
         limit: match args.polls {
             _ if args.once => Limit::Once,
             Some(polls) => Limit::Polls(polls),

@@ -13,7 +13,8 @@ use crate::args::{Cli, Command, Common, RunArgs, ServeArgs};
 use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::paths::DataDir;
-use crate::{connect, listening, restart};
+use crate::restart::Restart;
+use crate::{connect, listening, restart, telemetry};
 
 /// Adds what the configuration file says, and tells what the service needs to open.
 pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<Confinement> {
@@ -40,16 +41,23 @@ pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>
 }
 
 /// Serves until `shutdown`. [`prepare`] comes first.
-pub(crate) async fn run(common: &Common, args: &ServeArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    common: &Common,
+    args: &ServeArgs,
+    shutdown: CancellationToken,
+    restart: &Restart,
+) -> anyhow::Result<()> {
     if let Some(url) = &common.api_url {
         bail!("`serve` offers the local charm runtime; it can't be used with --api-url or API_URL ({url})");
     }
     connect::operator(common)?;
-    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let data_dir = DataDir::open(common)?;
     let mut lock = connect::lock(&data_dir.runtime_database(), Role::Serve)?;
-    let server = listening::bind(common, args.listen(), &args.server, args.handlers.limits().server).await?;
+    let limits = args.handlers.limits().server;
+    let server = listening::bind(common, args.listen(), &args.server, limits, restart).await?;
     let address = server.local_addr();
     let activity = Activity::new();
+    activity.count_lost_spans(telemetry::lost_spans());
     let gate = connect::gate(&args.handlers, vec![address], Some(&activity));
     if let Some(problem) = connect::unbound_tokens(&args.handlers) {
         tracing::warn!("{problem}; bind it with --charm-credential auth.token=https://…");

@@ -64,11 +64,10 @@ impl Engine {
     pub(super) fn paused(&mut self, id: GroupId, paused: Paused, outcome: OutcomeKind, reason: &str) {
         let now = Instant::now();
         let Paused { cause, wait, failing_since, again } = paused;
-        let group = &mut self.groups[id as usize];
-        group.next_fetch = now + wait;
-        let Some(component) = &group.component else { return };
+        self.groups[id as usize].next_fetch = now + wait;
+        let Some(component) = &self.groups[id as usize].component else { return };
         let (integration, reason) = (component.id(), one_line(reason));
-        self.options.gauges.change(integration, |standing| standing.paused = true);
+        self.show_pause(integration, &paused);
         let what = match cause {
             _ if again => "fetch-charms still fails".to_owned(),
             Cause::FetchCharms => format!("fetch-charms failed {PAUSE_AFTER} times in a row or more"),

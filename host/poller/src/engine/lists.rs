@@ -12,7 +12,7 @@ use crate::guard::guarded;
 use crate::membership::{Change, LIST_LIFE};
 use crate::report::one_line;
 use crate::table::{Entry, GroupId, Phase, Slot};
-use crate::{CharmRef, IntegrationError, OutcomeKind, Standing, policy};
+use crate::{CharmRef, IntegrationError, OutcomeKind, policy};
 
 /// An integration's own limit is 5 s. This is for one that does not keep to it.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -73,8 +73,8 @@ impl Engine {
                         due.push((entry.due, slot));
                     }
                 }
-                // With --charms, others may well be registered.
-                _ if self.only.is_some() => {}
+                // With --charms or --integration, others may well be registered.
+                _ if self.only.is_some() || self.options.integrations.is_some() => {}
                 _ => unregistered += 1,
             }
         }
@@ -116,14 +116,6 @@ impl Engine {
         let Some(component) = &group.component else { return };
         let integration = component.id();
         group.left_out = left_out;
-        self.options.gauges.change(integration, |standing| {
-            *standing = Standing {
-                paused: false,
-                named: (named as u64).saturating_sub(unregistered),
-                left_out,
-                interval: standing.interval,
-            };
-        });
         if unregistered > 0 && !group.named_unregistered {
             warn!(
                 target: "poller", %integration,
@@ -131,6 +123,7 @@ impl Engine {
             );
         }
         group.named_unregistered = unregistered > 0;
+        self.show_list(id, (named as u64).saturating_sub(unregistered), left_out);
     }
 
     /// Charms that wait for a list newer than their last poll need not do so once there is none to come.
@@ -154,6 +147,7 @@ impl Engine {
             .list_failed(kind, group.list.is_usable(now), now, interval, |pauses| policy::jitter(integration, pauses))
         {
             self.paused(id, paused, error.kind, &error.to_string());
+            self.show_failed_list(id, error, true);
             return;
         }
         let reason = one_line(&error.to_string());
@@ -169,6 +163,7 @@ impl Engine {
             ),
             Some(Change::Works) | None => {}
         }
+        self.show_failed_list(id, error, change.is_some());
         if change == Some(Change::Fails) {
             self.wake_served(id);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bg_identity::IntegrationId;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -23,12 +23,13 @@ use crate::table::{Asked, Entry, GroupId, Phase, Slot, Table};
 use crate::wheel::{TICK_MS, Wheel};
 use crate::{
     CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollRequest, PollState, PollerOptions, Registration,
-    Replacement, RuntimeError, Summary, report,
+    Replacement, RuntimeError, Standing, Summary, report,
 };
 
 mod faults;
 mod lists;
 mod registrations;
+mod standing;
 mod times;
 mod turns;
 
@@ -52,6 +53,8 @@ pub(crate) struct Engine {
     wheel: Wheel,
     ready: Ready,
     polls: JoinSet<(Slot, Turn)>,
+    /// Whose they are.
+    under_way: HashMap<Id, Slot>,
     fetches: JoinSet<Fetched>,
     chores: JoinSet<(CharmRef, Result<Registration, RuntimeError>)>,
     /// What was remembered from before the start, until the first registrations are there.
@@ -116,7 +119,7 @@ impl Engine {
         };
         for integration in integrations {
             let interval = options.interval_of(integration.id());
-            options.gauges.change(integration.id(), |standing| standing.interval = interval);
+            options.gauges.change(integration.id(), |standing| *standing = Standing::new(interval));
         }
         let groups: Vec<Group> =
             std::iter::once(None).chain(integrations.iter().cloned().map(Some)).map(group).collect();
@@ -135,6 +138,7 @@ impl Engine {
             table: Table::default(),
             wheel: Wheel::default(),
             polls: JoinSet::new(),
+            under_way: HashMap::new(),
             fetches: JoinSet::new(),
             chores: JoinSet::new(),
             readings: 0,
@@ -183,9 +187,9 @@ impl Engine {
                 () = async { match &mut totals { Some(totals) => { totals.tick().await; } None => pending().await } } => {
                     report::totals(&self.summary(), self.ready.running(), self.ready.queued());
                 }
-                Some(ended) = self.polls.join_next() => {
+                Some(ended) = self.polls.join_next_with_id() => {
                     self.poll_ended(ended);
-                    while let Some(ended) = self.polls.try_join_next() {
+                    while let Some(ended) = self.polls.try_join_next_with_id() {
                         self.poll_ended(ended);
                     }
                 }
@@ -201,7 +205,7 @@ impl Engine {
             let step = async {
                 tokio::select! {
                     biased;
-                    Some(ended) = self.polls.join_next() => (Some(ended), None),
+                    Some(ended) = self.polls.join_next_with_id() => (Some(ended), None),
                     Some(done) = self.chores.join_next() => (None, Some(done)),
                 }
             };
@@ -239,6 +243,7 @@ impl Engine {
     /// Does all that is due now.
     fn advance(&mut self) {
         if self.link != Link::Up {
+            self.show_load();
             return;
         }
         let now = self.elapsed();
@@ -249,7 +254,7 @@ impl Engine {
         }
         self.begin_fetches();
         self.start_polls();
-        self.options.gauges.set(self.ready.running(), self.ready.queued(), self.table.len());
+        self.show_load();
     }
 
     fn come_due(&mut self, slot: Slot, now: i64) {
@@ -322,7 +327,10 @@ impl Engine {
         group.interval = self.options.interval_of(&id);
         group.next_fetch = now;
         let interval = group.interval;
-        self.options.gauges.change(&id, |standing| (standing.paused, standing.interval) = (false, interval));
+        self.options.gauges.change(&id, |standing| {
+            let (named, left_out) = (standing.named, standing.left_out);
+            *standing = Standing { named, left_out, ..Standing::new(interval) };
+        });
         self.another_component(number, before);
         info!(target: "poller", integration = %id, "The integration {id} goes on with its new component");
     }

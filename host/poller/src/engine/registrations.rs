@@ -21,7 +21,7 @@ impl Engine {
         let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
         let mut skipped = 0;
         for registration in registrations {
-            if self.only.as_ref().is_some_and(|only| !only.contains(&registration.charm)) {
+            if !self.is_wanted(registration) {
                 self.stored.remove(&registration.charm);
                 skipped += 1;
                 continue;
@@ -50,6 +50,12 @@ impl Engine {
         if at_start {
             self.begin(skipped);
         }
+    }
+
+    /// Whether it is among those that the loop was started for.
+    fn is_wanted(&self, registration: &Registration) -> bool {
+        let of_it = self.options.integrations.as_ref().is_none_or(|only| only.contains(&registration.integration));
+        of_it && self.only.as_ref().is_none_or(|only| only.contains(&registration.charm))
     }
 
     fn begin(&mut self, skipped: usize) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::info;
 
 use super::Engine;
 use crate::poll::Turn;
@@ -18,8 +19,15 @@ impl Engine {
     pub(super) fn place(&mut self, group: GroupId, mut due: Vec<(i64, Slot)>) {
         let now = self.now();
         if self.options.limit == Limit::Once {
+            let backs_off = |slot| self.table.get(slot).is_some_and(|entry| entry.failures > 0);
+            let all = due.len();
+            due.retain(|(at, slot)| !(self.options.patient && *at > now && backs_off(*slot)));
             for (at, _) in &mut due {
                 *at = now;
+            }
+            if due.len() < all {
+                let left = all - due.len();
+                info!(target: "poller", "Charms that back off after failures are not polled before their time: {left}");
             }
         } else {
             let active = self.table.iter().filter(|(_, entry)| entry.group == group && entry.is_active()).count();

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use tokio::task::JoinError;
+use tokio::task::{Id, JoinError};
 use tokio::time::Instant;
 use tracing::{error, info, info_span, warn};
 
@@ -62,16 +62,19 @@ impl Engine {
                 entry.wanted = false;
                 entry.served = served;
             }
-            self.polls.spawn(async move { (slot, task.run().await) });
+            let poll = self.polls.spawn(async move { (slot, task.run().await) });
+            self.under_way.insert(poll.id(), slot);
         }
     }
 
-    pub(super) fn poll_ended(&mut self, ended: Result<(Slot, Turn), JoinError>) {
+    pub(super) fn poll_ended(&mut self, ended: Result<(Id, (Slot, Turn)), JoinError>) {
         let (slot, turn) = match ended {
-            Ok(ended) => ended,
-            // A turn catches its panics, and is cancelled only after the drain.
+            Ok((id, ended)) => {
+                self.under_way.remove(&id);
+                ended
+            }
             Err(problem) => {
-                error!(target: "poller", "A poll was lost: {problem}");
+                self.poll_lost(&problem);
                 return;
             }
         };
@@ -80,6 +83,7 @@ impl Engine {
         let lane = entry.lane;
         self.ready.release(lane);
         self.summary.add(&turn);
+        self.show_validity(slot, &turn);
         if turn.runtime_failed && self.link == Link::Up {
             self.link = Link::Suspected;
             self.probe.notify_one();
@@ -116,6 +120,22 @@ impl Engine {
             let text = event.outcome.to_string();
             let reason = format!("{failures} {IN_A_ROW}: {text}");
             self.ask(slot, Asked::ToDisable, Some(reason));
+        }
+        self.settle(slot);
+    }
+
+    /// A turn catches its panics, but what it leaves behind can panic as well. Its charm is polled again an interval later.
+    fn poll_lost(&mut self, problem: &JoinError) {
+        let Some(slot) = self.under_way.remove(&problem.id()) else { return };
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        entry.phase = Phase::Idle;
+        let (lane, goes_on) = (entry.lane, entry.is_active());
+        self.ready.release(lane);
+        let Some(entry) = self.table.get(slot) else { return };
+        let (charm, wait) = (self.table.charm(entry), policy::millis(self.interval(entry)));
+        error!(target: "poller", "A poll of charm {charm} was lost, which is a fault of this program: {}", one_line(&problem.to_string()));
+        if goes_on && self.options.limit != Limit::Once {
+            self.arm(slot, Phase::Waiting, self.now().saturating_add(wait));
         }
         self.settle(slot);
     }

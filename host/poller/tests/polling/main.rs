@@ -9,4 +9,5 @@ mod health;
 mod lists;
 mod restarts;
 mod rhythm;
+mod seeing;
 mod world;

@@ -33,6 +33,8 @@ pub struct Behaviour {
     pub streams: Vec<&'static str>,
     pub auth_expires: Option<Value>,
     pub panics: bool,
+    /// Whether what is left of it panics, once it is given up.
+    pub panics_late: bool,
 }
 
 impl Default for Behaviour {
@@ -43,6 +45,7 @@ impl Default for Behaviour {
             streams: vec!["bgUpdater"],
             auth_expires: None,
             panics: false,
+            panics_late: false,
         }
     }
 }
@@ -392,6 +395,7 @@ impl CharmRuntime for World {
         };
         // Also where the poll is given up.
         let _running = Running { world: self, charm };
+        let _late = PanicsLate(behaviour.panics_late);
         let started = self.wall();
         assert!(!behaviour.panics, "this charm panics");
         sleep(behaviour.takes).await;
@@ -421,6 +425,14 @@ impl CharmRuntime for World {
 struct Running<'world> {
     world: &'world World,
     charm: &'world CharmRef,
+}
+
+struct PanicsLate(bool);
+
+impl Drop for PanicsLate {
+    fn drop(&mut self) {
+        assert!(!self.0, "what is left of it panics");
+    }
 }
 
 impl Drop for Running<'_> {

@@ -1,5 +1,6 @@
 //! What a guest logs during one call, bounded and escaped.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bg_identity::{IntegrationId, Secret, mask};
@@ -12,6 +13,10 @@ pub(crate) use bg_poller::LogLevel as Level;
 
 /// The longest line that is logged, bytes.
 const LINE_BYTES: usize = 8 * 1024;
+
+/// How many of the last lines of an integration's call are kept for whoever looks why it failed, and how much of each, bytes.
+const LAST_LINES: usize = 10;
+const LAST_LINE_BYTES: usize = 512;
 
 /// Which of a guest's two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,7 @@ pub(crate) struct Scope {
 pub(crate) struct CallLog {
     scope: Scope,
     budget: Mutex<Budget>,
+    last: Mutex<VecDeque<LogLine>>,
 }
 
 #[derive(Debug)]
@@ -57,7 +63,7 @@ impl CallLog {
             stdout: Vec::new(),
             stderr: Vec::new(),
         };
-        Self { scope, budget: Mutex::new(budget) }
+        Self { scope, budget: Mutex::new(budget), last: Mutex::default() }
     }
 
     /// Writes one line.
@@ -65,6 +71,11 @@ impl CallLog {
         if let Some(line) = self.budget().admit(&mask(message, &self.scope.secrets)) {
             self.emit(level, &line);
         }
+    }
+
+    /// Takes the last lines of an integration's call. Those of charms are in their own logs.
+    pub(crate) fn take_last(&self) -> Vec<LogLine> {
+        std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
 
     /// What must not be seen in any other text of the guest's either.
@@ -117,6 +128,15 @@ impl CallLog {
             Level::Info => tracing::info!(target: "guest", integration, charm, "{line}"),
             Level::Warn => tracing::warn!(target: "guest", integration, charm, "{line}"),
             Level::Error => tracing::error!(target: "guest", integration, charm, "{line}"),
+        }
+        if integration.is_some() {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.len() == LAST_LINES {
+                last.pop_front();
+            }
+            // It was escaped when it was admitted.
+            let text = text::one_line(line, LAST_LINE_BYTES);
+            last.push_back(LogLine { at: UnixMillis::now(), level, text });
         }
         if let Some(lines) = &self.scope.lines {
             lines.add(LogLine { at: UnixMillis::now(), level, text: line.to_owned() });
@@ -230,6 +250,18 @@ mod tests {
         ];
         assert_eq!(lines, expected.map(|(level, text)| (level, text.to_owned())));
         assert!(kept.take().is_empty());
+    }
+
+    #[test]
+    fn the_last_lines_of_an_integration_are_kept() {
+        let log = log(1_000, 100_000);
+        (0..30).for_each(|number| log.write(Level::Warn, &format!("{number}")));
+        log.write(Level::Error, &"x".repeat(5_000));
+        let last = log.take_last();
+        let texts: Vec<&str> = last.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!((texts.len(), texts[0], texts[LAST_LINES - 2]), (LAST_LINES, "21", "29"));
+        assert!(texts[LAST_LINES - 1].len() <= LAST_LINE_BYTES + 3 && texts[LAST_LINES - 1].starts_with("xxx"));
+        assert!(log.take_last().is_empty());
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn note(owner: &mut OwnerEgress, record: &AuditRecord, at: UnixMillis) {
         path: path.clone(),
         decision: decision.to_string(),
         ok: *decision == Decision::Allowed && record.error.is_none(),
+        denied: *decision == Decision::Denied,
         credential: record.credential,
         status: record.status.map(|status| status.as_u16()),
         bytes: record.bytes,

@@ -5,12 +5,13 @@ mod egress;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bg_charms::api::{FunctionCalls, OwnerEgress};
 use bg_egress::{AuditHook, Owner};
 use bg_identity::IntegrationId;
-use bg_poller::{PollHook, UnixMillis};
+use bg_poller::{LogLine, PollHook, UnixMillis};
 use bg_sandbox::CallObserver;
 
 use calls::Calls;
@@ -24,6 +25,7 @@ pub struct Activity {
     calls: Mutex<Calls>,
     egress: Mutex<Egress>,
     metrics: Metrics,
+    lost_spans: OnceLock<Arc<AtomicU64>>,
 }
 
 impl Activity {
@@ -56,6 +58,15 @@ impl Activity {
         Arc::new(move |event| this.metrics.poll(event, &known))
     }
 
+    /// Who counts the spans of traces that could not be sent. The first one stays.
+    pub fn count_lost_spans(&self, counter: Arc<AtomicU64>) {
+        let _ = self.lost_spans.set(counter);
+    }
+
+    pub(crate) fn lost_spans(&self) -> u64 {
+        self.lost_spans.get().map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
     /// Counts a component that was loaded: compiled, or from the cache.
     pub fn component_loaded(&self, from_cache: bool) {
         self.metrics.component_loaded(from_cache);
@@ -67,6 +78,10 @@ impl Activity {
 
     pub(crate) fn calls_of(&self, owner: &Owner) -> Vec<FunctionCalls> {
         self.calls().of(owner)
+    }
+
+    pub(crate) fn failed_log_of(&self, owner: &Owner) -> Vec<LogLine> {
+        self.calls().failed_log(owner)
     }
 
     pub(crate) fn egress_of(&self, owner: &Owner) -> OwnerEgress {

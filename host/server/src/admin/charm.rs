@@ -99,7 +99,7 @@ async fn shown(app: &App, handle: &LocalHandle, charm: &CharmRef) -> Result<Opti
     let runs = handle.runs(charm, RUNS).await?;
     let mut lines = handle.logs(charm, LogQuery { after: None, limit: LINES, wait: false }).await?;
     lines.reverse();
-    let row = Row::new(&found, &app.pollers);
+    let row = Row::new(&found, &app.pollers, &app.pollers.health(&app.activity));
     let line = |entry: bg_charms::LogEntry| ShownLine {
         at: times::past(entry.line.at),
         level: entry.line.level.as_str(),

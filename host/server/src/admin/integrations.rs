@@ -7,10 +7,12 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use bg_charms::LocalHandle;
-use bg_charms::api::{Denial, FunctionCalls, IntegrationReport, IntegrationView, OwnerEgress, Sent};
+use bg_charms::api::{
+    Denial, FunctionCalls, HealthState, IntegrationHealth, IntegrationReport, IntegrationView, OwnerEgress, Sent,
+};
 use bg_egress::Owner;
 use bg_identity::IntegrationId;
-use bg_poller::{RuntimeError, Standing};
+use bg_poller::{LogLine, RuntimeError, Standing, UnixMillis};
 use http::StatusCode;
 
 use super::access::Operator;
@@ -42,7 +44,7 @@ struct TableRow {
     link: String,
     name: String,
     component: String,
-    paused: bool,
+    health: Option<ShownHealth>,
     standing: String,
     registrations: String,
     calls: u64,
@@ -74,17 +76,20 @@ async fn table(app: &App, handle: &LocalHandle) -> Result<String, RuntimeError> 
     };
     let count = |id: &IntegrationId| registered.get(id).copied().unwrap_or(0).to_string();
     let mut rows = Vec::new();
-    for KnownIntegration { report: IntegrationReport { view, standing, calls, egress }, gone } in &with_component {
+    let now = UnixMillis::now();
+    for KnownIntegration { report, gone } in &with_component {
+        let IntegrationReport { view, calls, egress, .. } = report;
         let file = Path::new(&view.file).file_name().unwrap_or_default();
         let component = format!("{} {}", file.display(), view.version);
         let withheld = view.asked.iter().filter(|asked| !asked.options.is_empty()).count();
         let says = match withheld {
             _ if gone.is_some() => "polls no more".to_owned(),
-            0 => "works".to_owned(),
-            _ => format!("works; {withheld} of {} that it asks for not granted", view.asked.len()),
+            0 => String::new(),
+            _ => format!("{withheld} of {} that it asks for not granted", view.asked.len()),
         };
+        let health = gone.is_none().then(|| ShownHealth::new(report.health(now)));
         let row = row(&Owner::Integration(view.id.clone()), view.id.to_string(), component, count(&view.id));
-        rows.push(TableRow { paused: standing.paused, standing: says, ..row.doing(calls, egress) });
+        rows.push(TableRow { health, standing: says, ..row.doing(calls, egress) });
     }
     let (calls, egress) = (app.activity.calls_of(&Owner::Charms), app.activity.egress_of(&Owner::Charms));
     let handlers = row(&Owner::Charms, CHARMS.to_owned(), "script.wasm".to_owned(), String::new());
@@ -130,6 +135,7 @@ pub(super) async fn all_events(State(app): State<Arc<App>>, operator: Operator) 
 struct OwnerPage {
     name: String,
     link: String,
+    health: String,
     activity: String,
     view: Option<IntegrationView>,
     loaded: String,
@@ -139,14 +145,78 @@ struct OwnerPage {
 #[template(path = "integration_activity.html")]
 struct Activity {
     standing: Option<Standing>,
-    /// When the loop that had it was heard of last, if it is gone.
-    gone: Option<String>,
     interval: String,
     registrations: Option<(String, u64)>,
     egress: OwnerEgress,
     denials: Vec<ShownDenial>,
     newest: Vec<ShownSent>,
     calls: Vec<ShownCalls>,
+}
+
+/// How an integration is doing, at the top of its page.
+#[derive(Template)]
+#[template(path = "integration_health.html")]
+struct HealthPart {
+    known: Option<ShownHealth>,
+    /// When the loop that had it was heard of last, if it is gone.
+    gone: Option<String>,
+}
+
+struct ShownHealth {
+    of: IntegrationHealth,
+    paused_until: String,
+    failed_at: String,
+    log: Vec<ShownLine>,
+}
+
+impl ShownHealth {
+    fn new(of: IntegrationHealth) -> Self {
+        let failed_at = of.failure.as_ref().map(|failure| times::past(failure.at)).unwrap_or_default();
+        let line = |line: &LogLine| ShownLine {
+            at: times::past(line.at),
+            level: line.level.as_str(),
+            text: line.text.clone(),
+        };
+        Self { paused_until: times::due(of.paused_until), failed_at, log: of.log.iter().map(line).collect(), of }
+    }
+
+    /// By which it is coloured.
+    fn class(&self) -> &'static str {
+        match self.of.state {
+            HealthState::Works => "running",
+            HealthState::Degraded => "backing-off",
+            HealthState::Failing | HealthState::Paused => "failing",
+        }
+    }
+}
+
+struct ShownLine {
+    at: String,
+    level: &'static str,
+    text: String,
+}
+
+/// What is wrong with integrations, for the list of registrations.
+#[derive(Template)]
+#[template(path = "troubles.html")]
+struct Troubles {
+    troubles: Vec<ShownHealth>,
+}
+
+/// The ID of that part.
+pub(super) const TROUBLES: &str = "troubles";
+
+/// The integrations that do not work.
+pub(super) fn troubles(all: &[IntegrationHealth]) -> String {
+    let troubled = all.iter().filter(|health| health.state != HealthState::Works);
+    page::part(&Troubles { troubles: troubled.cloned().map(ShownHealth::new).collect() })
+}
+
+/// Empty for charms' handlers, and what no component is known of.
+fn health(known: Option<&KnownIntegration>) -> String {
+    let gone = known.and_then(|known| known.gone).map(times::past);
+    let known = known.map(|known| ShownHealth::new(known.report.health(UnixMillis::now())));
+    page::part(&HealthPart { known, gone })
 }
 
 struct ShownDenial {
@@ -199,13 +269,12 @@ async fn activity(
     owner: &Owner,
     known: Option<KnownIntegration>,
 ) -> Result<String, RuntimeError> {
-    let (mut standing, mut registrations, mut gone) = (None, None, None);
+    let (mut standing, mut registrations) = (None, None);
     let (mut calls, mut egress) = (Vec::new(), OwnerEgress::default());
     match owner {
         Owner::Integration(id) => {
-            if let Some(KnownIntegration { report, gone: since }) = known {
+            if let Some(KnownIntegration { report, .. }) = known {
                 (standing, calls, egress) = (Some(report.standing), report.calls, report.egress);
-                gone = since.map(times::past);
             }
             let count = counts::by_integration(&app.counts.get(handle).await?).get(id).copied().unwrap_or(0);
             registrations = Some((super::link::with_query("/admin", &[("integration", id.as_str())]), count));
@@ -219,9 +288,8 @@ async fn activity(
     };
     let newest = std::mem::take(&mut egress.newest);
     Ok(page::part(&Activity {
+        interval: standing.as_ref().map(|standing| times::duration(standing.interval)).unwrap_or_default(),
         standing,
-        gone,
-        interval: standing.map(|standing| times::duration(standing.interval)).unwrap_or_default(),
         registrations,
         denials: denials.into_iter().map(denial).collect(),
         newest: newest.into_iter().map(|of| ShownSent { at: times::past(of.at), of }).collect(),
@@ -247,10 +315,11 @@ async fn owner_page(app: &App, operator: &Operator, owner: &Owner) -> Response {
     if !is_known {
         return page::not_found();
     }
+    let health = health(known.as_ref());
     match activity(app, &operator.handle, owner, known).await {
         Ok(activity) => {
             let loaded = view.as_ref().map(|view| times::past(view.loaded_at)).unwrap_or_default();
-            page::html(StatusCode::OK, &OwnerPage { name, link: link(owner), activity, view, loaded })
+            page::html(StatusCode::OK, &OwnerPage { name, link: link(owner), health, activity, view, loaded })
         }
         Err(error) => page::failed(&error),
     }
@@ -262,7 +331,8 @@ fn owner_events(app: &Arc<App>, operator: Operator, owner: Owner) -> Response {
         let (app, handle, owner) = (app.clone(), handle.clone(), owner.clone());
         async move {
             let known = known(&app, &owner);
-            Ok(Some(vec![Part::new("activity", activity(&app, &handle, &owner, known).await?)]))
+            let health = Part::new("health", health(known.as_ref()));
+            Ok(Some(vec![health, Part::new("activity", activity(&app, &handle, &owner, known).await?)]))
         }
     })
 }

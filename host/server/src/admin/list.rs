@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use bg_charms::api::IntegrationHealth;
 use bg_charms::{LocalHandle, Overview, OverviewQuery, Place};
 use bg_poller::{RegistrationState, RuntimeError};
 use http::{StatusCode, Uri};
@@ -13,7 +14,7 @@ use super::access::Operator;
 use super::filter::Filter;
 use super::live::{self, Part};
 use super::row::Row;
-use super::{actions, counts, page};
+use super::{actions, counts, integrations, page};
 use crate::admission::Unsigned;
 use crate::app::App;
 
@@ -32,6 +33,7 @@ struct ListPage {
     integrations: Vec<String>,
     counts: String,
     polled: String,
+    troubles: String,
     rows: String,
     events: String,
     here: String,
@@ -73,6 +75,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, uri: Uri, operator: Operat
         Err(error) => return page::failed(&error),
     };
     let (previous, next) = neighbours(&filter, &overview);
+    let health = app.pollers.health(&app.activity);
     let shown = ListPage {
         notice: actions::notice(&uri),
         problem,
@@ -80,7 +83,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, uri: Uri, operator: Operat
         integrations: counts::by_integration(&counts).keys().take(100).map(ToString::to_string).collect(),
         counts: counts::part(&counts),
         polled: page::polled(&app),
-        rows: rows_part(&filter, &shown_rows(&app, &overview)),
+        troubles: integrations::troubles(&health),
+        rows: rows_part(&filter, &shown_rows(&app, &overview, &health)),
         events: filter.address("/admin/events"),
         here: filter.address("/admin"),
         first: (!(filter.after.is_empty() && filter.before.is_empty())).then(|| filter.first().address("/admin")),
@@ -107,9 +111,9 @@ fn neighbours(filter: &Filter, overview: &Overview) -> (Option<String>, Option<S
     )
 }
 
-fn shown_rows(app: &App, overview: &Overview) -> Vec<ShownRow> {
+fn shown_rows(app: &App, overview: &Overview, health: &[IntegrationHealth]) -> Vec<ShownRow> {
     let row = |row| {
-        let row = Row::new(row, &app.pollers);
+        let row = Row::new(row, &app.pollers, health);
         ShownRow { html: row.html(), key: row.key }
     };
     overview.rows.iter().map(row).collect()
@@ -144,11 +148,13 @@ async fn parts(
         // Whatever was on this page is gone; the list has others.
         overview = handle.overview(OverviewQuery { place: None, ..query }).await?;
     }
-    let rows = shown_rows(&app, &overview);
+    let health = app.pollers.health(&app.activity);
+    let rows = shown_rows(&app, &overview, &health);
     // Rows one by one, as long as they are the same ones.
     let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     let all = Part::of_parts("rows", keys.join(" "), rows_part(&filter, &rows));
     let single = rows.into_iter().map(|row| Part::within("rows", row.key, row.html));
     let polled = Part::new(page::POLLED, page::polled(&app));
-    Ok(Some([Part::new("counts", counts::part(&counts)), polled, all].into_iter().chain(single).collect()))
+    let troubles = Part::new(integrations::TROUBLES, integrations::troubles(&health));
+    Ok(Some([Part::new("counts", counts::part(&counts)), polled, troubles, all].into_iter().chain(single).collect()))
 }

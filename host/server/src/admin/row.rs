@@ -2,6 +2,7 @@
 
 use askama::Template;
 use bg_charms::OverviewRow;
+use bg_charms::api::{HealthState, IntegrationHealth};
 use bg_poller::RegistrationState;
 
 use super::{link, page, spark, times};
@@ -23,6 +24,8 @@ pub(super) struct Row {
     pub(super) state: RegistrationState,
     pub(super) enabled: bool,
     pub(super) failures: u32,
+    /// Why it is not polled although it could be, if that is so.
+    pub(super) held: Option<&'static str>,
     pub(super) status: String,
     /// HTML, as the next two.
     pub(super) last_run: String,
@@ -31,11 +34,12 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(row: &OverviewRow, pollers: &Pollers) -> Self {
+    pub(super) fn new(row: &OverviewRow, pollers: &Pollers, health: &[IntegrationHealth]) -> Self {
         let OverviewRow { registration, name, state, failures, recent, .. } = row;
         let charm = &registration.charm;
         let integration = registration.integration.to_string();
         let short = bg_identity::short(charm.charm.as_str());
+        let held = if registration.is_enabled() { held(row, health) } else { None };
         Self {
             key: link::key(charm),
             page: link::charm(charm),
@@ -50,15 +54,26 @@ impl Row {
             state: *state,
             enabled: registration.is_enabled(),
             failures: *failures,
+            held,
             status: registration.status.clone(),
             last_run: times::past(registration.last_run),
-            next_run: next_run(row, pollers),
+            next_run: if held.is_some() { "–".to_owned() } else { next_run(row, pollers) },
             spark: spark::svg(recent),
         }
     }
 
     pub(super) fn html(&self) -> String {
         page::part(&Shown { row: self })
+    }
+}
+
+/// What is wrong with its integration, so that it is not polled.
+fn held(row: &OverviewRow, health: &[IntegrationHealth]) -> Option<&'static str> {
+    let of_it = health.iter().find(|health| health.integration == row.registration.integration)?;
+    match of_it.state {
+        HealthState::Paused => Some("integration paused"),
+        _ if !of_it.polls() => Some("integration failing"),
+        _ => None,
     }
 }
 

@@ -4,6 +4,8 @@ mod output;
 mod running;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -38,6 +40,7 @@ impl TestHost {
         ensure!(binary.is_file(), "there is no binary {}", binary.display());
         let dir = tempfile::Builder::new().prefix("bg-wasm-host-test-").tempdir()?;
         std::fs::create_dir(dir.path().join("tmp"))?;
+        DirBuilder::new().mode(0o700).create(dir.path().join("data"))?;
         Ok(Self { binary, dir, env: Vec::new(), prefix: Vec::new(), timeout: COMMAND_TIMEOUT })
     }
 
@@ -67,7 +70,7 @@ impl TestHost {
         self.dir.path()
     }
 
-    /// The commands' data directory (`BG_WASM_HOST_DATA`), which the binary creates.
+    /// The commands' data directory (`BG_WASM_HOST_DATA`).
     pub fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }

@@ -58,6 +58,24 @@ async fn a_status_shows_the_start_of_a_long_text_and_the_history_all_of_it() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_recorded_again_since_the_answer_was_lost_counts_once() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    let run = |started_at, message: &str| {
+        let outcome = Outcome::failure(OutcomeKind::Invalid, message);
+        Run { charm: charm.clone(), started_at: UnixMillis(started_at), duration: Duration::from_millis(3), outcome }
+    };
+    let runs = [run(1_700_000_000_000, "one"), run(1_700_000_000_001, "one")];
+    operator.record(&runs).await.unwrap();
+    operator.record(&runs).await.unwrap();
+    operator.record(&[run(1_700_000_000_001, "one"), run(1_700_000_000_001, "another")]).await.unwrap();
+    let kept: Vec<_> = operator.runs(&charm, 10).await.unwrap().into_iter().rev().collect();
+    assert_eq!(kept, [runs.as_slice(), &[run(1_700_000_000_001, "another")]].concat());
+    assert_eq!(operator.counters(&charm).await.unwrap().runs, 3);
+}
+
+#[tokio::test]
 async fn what_all_runs_came_to_is_counted_also_of_those_that_the_history_has_no_more() {
     let home = Home::with(|options| options.runs_kept = 2).await;
     let (operator, charm) = (home.operator(), home.deploy(json!({})).await);

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bg_charms::api::{HealthState, IntegrationHealth};
 use bg_identity::IntegrationId;
 use bg_poller::{OutcomeKind, Registration, RegistrationState, UnixMillis};
 
 use super::row::Row;
 use crate::args::Common;
+use crate::health;
 use crate::services::Services;
 
 /// A service that polls anything at all has done so within this, as a rule.
@@ -32,6 +34,25 @@ pub(super) fn polled(common: &Common, services: &Services, registrations: &[Regi
         return vec![Row::ok(WHAT, "none of this data directory, but somebody polls the charm runtime")];
     }
     vec![Row::weak(WHAT, "none polls, so nothing happens to charms that are registered").mended_by("bg-wasm-host run")]
+}
+
+/// How the integrations are doing that the service polls; nothing, where that is not known.
+pub(super) fn health(all: &[IntegrationHealth]) -> Vec<Row> {
+    let now = UnixMillis::now();
+    let row = |one: &IntegrationHealth| {
+        let (what, found) = (format!("integration {}", one.integration), health::line(one, now));
+        if one.state == HealthState::Works {
+            return Row::ok(what, found);
+        }
+        let fix = one.fix.clone().unwrap_or_else(|| match one.state {
+            HealthState::Degraded => "see its page, or the service's log: target `egress`".to_owned(),
+            _ => {
+                format!("see what it logged: bg-wasm-host status, or its page, /admin/integrations/{}", one.integration)
+            }
+        });
+        Row::weak(what, found).mended_by(fix)
+    };
+    all.iter().map(row).collect()
 }
 
 /// Charms that are polled without being asked for, since their integration has no component.

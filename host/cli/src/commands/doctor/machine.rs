@@ -44,11 +44,14 @@ pub(super) fn tls_key(path: Option<&Path>) -> Option<Row> {
 
 pub(super) fn data_directory(common: &Common) -> Row {
     const WHAT: &str = "data directory";
-    let data_dir = match DataDir::open(common.data_dir.as_deref()) {
+    let data_dir = match DataDir::open(common) {
         Ok(data_dir) => data_dir,
         Err(error) => return Row::error(WHAT, &error),
     };
     let path = data_dir.path();
+    if !path.exists() {
+        return Row::ok(WHAT, format!("none yet; `run` makes {}", path.display()));
+    }
     let written = try_writing(path).with_context(|| {
         format!("cannot write to {}; make room, or name another directory with --data-dir DIR", path.display())
     });
@@ -83,7 +86,7 @@ fn try_writing(folder: &Path) -> std::io::Result<()> {
 /// The database of the local runtime; or, where that is a remote one, that of the service that polls it.
 pub(super) async fn database(common: &Common) -> Row {
     const WHAT: &str = "database";
-    let path = match DataDir::open(common.data_dir.as_deref()) {
+    let path = match DataDir::open(common) {
         Ok(data_dir) => match &common.api_url {
             Some(url) => data_dir.poll_database(url),
             None => data_dir.runtime_database(),
@@ -104,11 +107,14 @@ pub(super) async fn database(common: &Common) -> Row {
 pub(super) fn room(common: &Common) -> Row {
     const WHAT: &str = "room on the disk";
     const MEND: &str = "free some space, or name a data directory on another disk with --data-dir DIR";
-    let data_dir = match DataDir::open(common.data_dir.as_deref()) {
+    let data_dir = match DataDir::open(common) {
         Ok(data_dir) => data_dir,
         Err(error) => return Row::error(WHAT, &error),
     };
     let path = data_dir.path();
+    if !path.exists() {
+        return Row::ok(WHAT, "there is no data directory yet");
+    }
     let room = match rustix::fs::statvfs(path) {
         Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
         Err(error) => return Row::weak(WHAT, format!("that of {} cannot be told: {error}", path.display())),

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use crate::args::{Common, DoctorArgs, RunArgs, ServeArgs};
 use crate::config::ReadFile;
-use crate::{connect, output, services};
+use crate::{connect, health, output, services};
 use row::{Row, State};
 
 /// Checks the keys, the configuration, the folders, the database, the charm runtime and its clock, access to the system space, what runs
@@ -61,6 +61,7 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
     rows.extend(checked);
     let services = services::find(common).await.unwrap_or_default();
     rows.extend(charms::polled(common, &services, registrations.unwrap_or_default()));
+    rows.extend(charms::health(&health::read(common).await));
     let (admin_page, listener) = runtime::admin_page(&services).await.unzip();
     rows.extend(admin_page);
     // Of what could not be read, nothing is known to be in order.

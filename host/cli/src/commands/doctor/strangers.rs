@@ -16,7 +16,7 @@ pub(super) async fn rows(common: &Common, serve: &ServeArgs, services: &Services
     }
     let mut rows = Vec::new();
     if connect::operator(common).is_ok_and(|key| is_public_key(&key.did())) {
-        rows.push(Row::weak(WHAT, listening::public_key()));
+        rows.push(Row::weak(WHAT, listening::public_key()).mended_by(listening::PUBLIC_KEY_FIX));
     }
     let read = async { anyhow::Ok(connect::client(common).await?.spaces(None).await?) };
     rows.push(match read.await {

@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
+use bg_charms::api::HealthState;
 use bg_poller::{RegistrationState, UnixMillis};
 
 use super::seen::{InState, Named, OfIntegration, Status};
-use crate::{layout, output};
+use crate::{health, layout, output};
 
 /// How far what was found is from the left.
 const INDENT: usize = 15;
 /// How far a reason is.
 const REASON_INDENT: usize = 6;
+/// How many of the last lines of an integration that fails are shown; its page has more.
+const LOG_LINES: usize = 3;
 /// How many lines of a terminal a reason has.
 const REASON_LINES: usize = 2;
 
@@ -55,6 +58,15 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
     for (number, one) in status.integrations.iter().enumerate() {
         let what = if number == 0 { "integrations" } else { "" };
         line(what, &of_integration(one));
+        if let Some(health) = one.health.as_ref().filter(|health| health.state != HealthState::Works) {
+            line("", &format!("  {}", health::line(health, status.at)));
+            if let Some(fix) = &health.fix {
+                line("", &output::printable(&format!("  to allow what was denied: {fix}")));
+            }
+            for logged in health.log.iter().rev().take(LOG_LINES).rev() {
+                line("", &output::printable(&format!("  it logged {}: {}", logged.level, logged.text)));
+            }
+        }
     }
     let failures = named(&mut text, "newest failures", status.at, &status.failures, width);
     let disabled = named(&mut text, "disabled", status.at, &status.disabled, width);
@@ -72,6 +84,7 @@ fn counted(states: &[InState]) -> String {
 
 fn of_integration(one: &OfIntegration) -> String {
     let count = match one.registrations {
+        0 => return format!("{}: no registrations", one.integration),
         1 => "1 registration".to_owned(),
         count => format!("{count} registrations"),
     };
@@ -119,8 +132,9 @@ mod tests {
             "service        none of this data directory polls",
             "registrations  104: 100 running, 2 failing, 1 disabled by hand, 1 disabled by failures\n",
             "charms polled  100 in 1 min, 0 of them failed\n               102 in 5 min, 2 of them failed",
-            "integrations   gmail: 60 registrations, all running\n",
-            "               feed: 4 registrations: 2 failing, 1 disabled by hand, 1 disabled by failures\n",
+            "integrations   feed: 4 registrations: 2 failing, 1 disabled by hand, 1 disabled by failures\n",
+            "                 failing: fetch-charms failed: Trapped: on\\u{1b}[31m purpose\n",
+            "               gmail: 60 registrations, all running\n",
             "(feed, failing, 100 s ago)\n      HandlerFailed: newer\\u{1b}[31m\n",
             "\ndisabled\n",
         ] {
@@ -134,7 +148,7 @@ mod tests {
         let of = |state| {
             let states = vec![InState { state, registrations: 1 }];
             let integration = "gmail".parse().unwrap();
-            of_integration(&OfIntegration { integration, registrations: 1, troubled: 0, states })
+            of_integration(&OfIntegration { integration, registrations: 1, troubled: 0, health: None, states })
         };
         assert_eq!(of(RegistrationState::Running), "gmail: 1 registration, running");
         assert_eq!(

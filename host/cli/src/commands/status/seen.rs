@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bg_charms::api::{HealthState, IntegrationHealth};
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, OutcomeKind, Registration, RegistrationState, UnixMillis};
 use serde::Serialize;
 
 use crate::args::Common;
 use crate::connect::{self, Place};
+use crate::health;
 use crate::services::{self, Services};
 use crate::states::{States, named};
 
@@ -81,6 +83,9 @@ pub(super) struct OfIntegration {
     pub(super) registrations: usize,
     /// Those of them that are in another state than running.
     pub(super) troubled: usize,
+    /// How its component is doing, if it has one and that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health: Option<IntegrationHealth>,
     /// How many are in each state.
     #[serde(skip)]
     pub(super) states: Vec<InState>,
@@ -95,10 +100,18 @@ impl Status {
         let services = services::find(common).await?;
         let registrations = connect::client(common).await?.registrations().await?;
         let states = States::read(common).await;
-        Ok(Self::of(UnixMillis::now(), runtime, services, &registrations, &states))
+        let health = health::read(common).await;
+        Ok(Self::of(UnixMillis::now(), runtime, services, &registrations, &states, &health))
     }
 
-    fn of(at: UnixMillis, runtime: String, services: Services, all: &[Registration], states: &States) -> Self {
+    fn of(
+        at: UnixMillis,
+        runtime: String,
+        services: Services,
+        all: &[Registration],
+        states: &States,
+        known: &[IntegrationHealth],
+    ) -> Self {
         let mut counted: BTreeMap<RegistrationState, usize> = BTreeMap::new();
         let mut integrations: BTreeMap<&IntegrationId, BTreeMap<RegistrationState, usize>> = BTreeMap::new();
         let (mut failures, mut disabled) = (Vec::new(), Vec::new());
@@ -116,16 +129,24 @@ impl Status {
                 }
             }
         }
+        // One that fails can have no charms at all.
+        for health in known {
+            integrations.entry(&health.integration).or_default();
+        }
         let mut integrations: Vec<OfIntegration> = integrations
             .into_iter()
             .map(|(integration, counted)| {
                 let registrations = counted.values().sum();
                 let running = counted.get(&RegistrationState::Running).copied().unwrap_or_default();
                 let troubled = registrations - running;
-                OfIntegration { integration: integration.clone(), registrations, troubled, states: in_states(&counted) }
+                let health = health::of(known, integration).cloned();
+                let states = in_states(&counted);
+                OfIntegration { integration: integration.clone(), registrations, troubled, health, states }
             })
             .collect();
-        integrations.sort_by_key(|one| std::cmp::Reverse(one.registrations));
+        // What does not work comes first, and then what there is most of.
+        let state = |one: &OfIntegration| one.health.as_ref().map_or(HealthState::Works, |health| health.state);
+        integrations.sort_by_key(|one| std::cmp::Reverse((state(one), one.registrations)));
         integrations.truncate(NAMED);
         Self {
             at,
@@ -204,7 +225,13 @@ pub(super) mod tests {
         all.push(entry(201, "feed", 9_900_000, 0, "HandlerFailed: newer\u{1b}[31m", failed));
         all.push(entry(202, "feed", 1_000, 9_000_000, "Disabled: 5 failures in a row: Trapped: x", failed));
         all.push(entry(203, "feed", 0, 9_500_000, "Disabled: by hand", None));
-        Status::of(now, "the local one".to_owned(), Services::default(), &all, &States::default())
+        let failing = IntegrationHealth {
+            state: HealthState::Failing,
+            reason: "fetch-charms failed: Trapped: on\u{1b}[31m purpose".to_owned(),
+            ..IntegrationHealth::working("feed".parse().unwrap())
+        };
+        let health = [IntegrationHealth::working("gmail".parse().unwrap()), failing];
+        Status::of(now, "the local one".to_owned(), Services::default(), &all, &States::default(), &health)
     }
 
     #[test]
@@ -220,6 +247,6 @@ pub(super) mod tests {
         assert_eq!(named(&status.disabled), ["Disabled: by hand", "Disabled: 5 failures in a row: Trapped: x"]);
         let integrations: Vec<_> =
             status.integrations.iter().map(|one| (one.integration.as_str(), one.registrations, one.troubled)).collect();
-        assert_eq!(integrations, [("gmail", 60, 0), ("gcal", 40, 0), ("feed", 4, 4)]);
+        assert_eq!(integrations, [("feed", 4, 4), ("gmail", 60, 0), ("gcal", 40, 0)], "what fails comes first");
     }
 }

@@ -1,0 +1,100 @@
+//! What the loop shows of how integrations stand.
+
+use bg_identity::IntegrationId;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{Engine, Link};
+use crate::health::{Cause, Paused};
+use crate::poll::{Turn, Validity};
+use crate::report::one_line;
+use crate::table::{GroupId, Slot};
+use crate::{ComponentFailure, IntegrationError, OutcomeKind, Standing};
+
+impl Engine {
+    /// Changes what is shown of an integration that has a component.
+    fn show(&self, id: GroupId, change: impl FnOnce(&mut Standing)) {
+        let group = &self.groups[id as usize];
+        let Some(component) = &group.component else { return };
+        let failing = group.health.is_failing(Instant::now(), group.interval);
+        self.options.gauges.change(component.id(), |standing| {
+            standing.failing = failing;
+            change(standing);
+        });
+    }
+
+    /// A list has come: nothing keeps the charms that it names from being polled.
+    pub(super) fn show_list(&mut self, id: GroupId, named: u64, left_out: u64) {
+        self.groups[id as usize].health.answers(Cause::FetchCharms);
+        self.show(id, |standing| {
+            (standing.paused, standing.paused_until) = (false, crate::UnixMillis::NEVER);
+            standing.without_list = false;
+            (standing.named, standing.left_out) = (named, left_out);
+        });
+    }
+
+    /// `fetch-charms` has failed. A failure of another kind than the one before is logged, if nothing else says so: `is_logged`.
+    pub(super) fn show_failed_list(&mut self, id: GroupId, error: &IntegrationError, is_logged: bool) {
+        // While the runtime is away, nothing is the component's fault.
+        if self.link != Link::Up {
+            return;
+        }
+        let reason = one_line(&error.message);
+        let before = self.show_failure(id, Cause::FetchCharms, error.kind, &reason);
+        let is_usable = self.groups[id as usize].list.is_usable(Instant::now());
+        self.show(id, |standing| standing.without_list = !is_usable);
+        if let Some(before) = before.filter(|before| !is_logged && *before != error.kind)
+            && let Some(component) = &self.groups[id as usize].component
+        {
+            let (integration, kind) = (component.id(), error.kind);
+            warn!(
+                target: "poller", %integration, outcome = %kind,
+                "fetch-charms of the integration {integration} still fails, with {kind} instead of {before}: {reason}"
+            );
+        }
+    }
+
+    /// What a turn says of `is-valid-charm`. A runtime that is away says nothing of it.
+    pub(super) fn show_validity(&mut self, slot: Slot, turn: &Turn) {
+        let Some(id) = self.table.get(slot).map(|entry| entry.group) else { return };
+        let group = &mut self.groups[id as usize];
+        if turn.component != group.replaced {
+            return;
+        }
+        match turn.validity {
+            Validity::NotAsked => {}
+            Validity::Answered => {
+                if group.health.answers(Cause::IsValidCharm) {
+                    self.show(id, |_| {});
+                }
+            }
+            Validity::Failed(_) if self.link != Link::Up || turn.runtime_failed => {}
+            Validity::Failed(kind) => {
+                let message = turn.outcome.message.as_deref().unwrap_or_default();
+                let reason = message.split_once(": ").map_or(message, |(_, reason)| reason);
+                self.show_failure(id, Cause::IsValidCharm, kind, &one_line(reason));
+            }
+        }
+    }
+
+    /// Answers the kind of the failure before, if the function has not answered in between.
+    fn show_failure(&mut self, id: GroupId, function: Cause, kind: OutcomeKind, reason: &str) -> Option<OutcomeKind> {
+        let at = self.options.clock.now();
+        let (in_a_row, before) = self.groups[id as usize].health.fails(function, kind);
+        let failure =
+            ComponentFailure { at, function: function.name().to_owned(), kind, reason: reason.to_owned(), in_a_row };
+        self.show(id, |standing| standing.failure = Some(failure));
+        before
+    }
+
+    /// An integration is paused from now on.
+    pub(super) fn show_pause(&self, integration: &IntegrationId, paused: &Paused) {
+        let until = self.options.clock.now() + paused.wait;
+        self.options.gauges.change(integration, |standing| (standing.paused, standing.paused_until) = (true, until));
+    }
+
+    /// How busy the loop is, which changes in an outage of the runtime as well.
+    pub(super) fn show_load(&self) {
+        self.options.gauges.set(self.ready.running(), self.ready.queued(), self.table.len());
+    }
+}

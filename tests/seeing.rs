@@ -1,0 +1,274 @@
+//! An operator sees how each integration is doing: in every command, on the pages and in the metrics, whichever process polls.
+
+use std::process::Command;
+use std::time::Instant;
+
+use bg_test_support::{Browser, Running, TestHost, available, request};
+use serde_json::{Value, json};
+
+use crate::common::{SOON, component, deploy, fixture, host, pictures, register};
+use crate::guest::guest;
+
+const TRAP: &str = "unreachable";
+/// `ok(true)`, at address 48.
+const VALID: &str =
+    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
+const TOKEN: &str = "the-operators-own-token";
+
+fn printed(host: &TestHost, args: &[&str]) -> Value {
+    let printed = host.command(args).unwrap().success().unwrap();
+    serde_json::from_str(&printed.stdout).unwrap_or_else(|error| panic!("{error}: {printed}"))
+}
+
+/// How an integration is doing, as `status` says it.
+fn health(host: &TestHost, integration: &str) -> Value {
+    let status = printed(host, &["status", "--json"]);
+    let all = status["integrations"].as_array().unwrap();
+    all.iter().find(|one| one["integration"] == integration).map(|one| one["health"].clone()).unwrap_or_default()
+}
+
+fn wait_for_state(host: &TestHost, integration: &str, state: &str) -> Value {
+    let until = Instant::now() + SOON;
+    loop {
+        let health = health(host, integration);
+        if health["state"] == state {
+            return health;
+        }
+        assert!(Instant::now() < until, "{integration} is not {state}: {health}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
+/// An address that a service says it listens on.
+fn address(service: &mut Running) -> std::net::SocketAddr {
+    let line = service.wait_for_line(|line| line.starts_with("The admin page: http://"), SOON).unwrap();
+    line.trim_start_matches("The admin page: http://").split('/').next().unwrap().parse().unwrap()
+}
+
+fn get(at: std::net::SocketAddr, path: &str) -> String {
+    let bearer = format!("Bearer {TOKEN}");
+    let reply = request(at, "GET", path, &[("Authorization", &bearer)], b"").unwrap();
+    assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+    reply.text()
+}
+
+/// A component that always traps, one without the grant that it needs, and one that works; each with a charm.
+fn three(host: &TestHost) -> (Vec<String>, [String; 3]) {
+    let inputs = json!({
+        "auth": {"token": "ya29.not-a-real-token", "refreshToken": "1//nor-this"},
+        "settings": {"gmailFilterQuery": "in:INBOX", "limit": 100, "historyId": "7"},
+    });
+    let mail = deploy(host, &fixture("gmail.tsx"), "mail", &inputs);
+    register(host, &mail, "gmail");
+    let [broken, fine] = ["broken", "fine"].map(|name| {
+        let charm = deploy(host, &fixture("counter.tsx"), name, &json!({}));
+        register(host, &charm, name);
+        charm
+    });
+    let files = [
+        guest(host, "broken", &[&broken], Some(TRAP), VALID),
+        guest(host, "fine", &[&fine], None, VALID),
+        component("gmail"),
+    ];
+    let mut args = vec!["run".to_owned(), "--interval".to_owned(), "300ms".to_owned()];
+    args.extend(files.into_iter().flat_map(|file| ["--component".to_owned(), file]));
+    (args, [mail, broken, fine])
+}
+
+fn are_seen(host: &TestHost, at: std::net::SocketAddr, [mail, broken, fine]: &[String; 3]) {
+    let paused = wait_for_state(host, "broken", "paused");
+    assert!(paused["pausedUntil"].as_u64().unwrap() > 0, "{paused}");
+    assert_eq!(paused["failure"]["kind"], "Trapped");
+    let reason = paused["reason"].as_str().unwrap();
+    assert!(reason.starts_with("fetch-charms failed (") && reason.contains("Trapped: "), "{reason}");
+    wait_for_state(host, "fine", "works");
+
+    // Nothing that it asks for is granted: not a green `works`, and the option that grants it.
+    let denied = wait_for_state(host, "gmail", "degraded");
+    assert!(denied["requests"]["denied"].as_u64().unwrap() > 0, "{denied}");
+    assert!(denied["fix"].as_str().unwrap().contains("--allow-http"), "{denied}");
+
+    let status = host.command(["status"]).unwrap().success().unwrap().stdout;
+    assert!(status.contains("paused until ") && status.contains("fetch-charms failed"), "{status}");
+    assert!(status.contains("to allow what was denied: --allow-http"), "{status}");
+    let list = host.command(["list"]).unwrap().success().unwrap();
+    let line = |charm: &String| list.stdout.lines().find(|line| line.starts_with(charm)).unwrap().to_owned();
+    assert!(line(broken).contains("  paused (broken)  "), "{list}");
+    assert!(line(fine).contains("  running  "), "{list}");
+    assert!(list.stderr.contains("the integration broken is paused until"), "{list}");
+    let listed = printed(host, &["list", "--json"]);
+    let of = |name: &str| listed.as_array().unwrap().iter().find(|one| one["integration"] == name).unwrap();
+    assert_eq!(
+        (&of("broken")["integrationHealth"], &of("fine")["integrationHealth"]),
+        (&json!("paused"), &json!("works"))
+    );
+    assert!(host.command(["show", broken]).unwrap().success().unwrap().stdout.contains("state        paused (broken)"));
+    assert!(line(mail).contains("gmail"), "{list}");
+    let doctor = host.command(["doctor"]).unwrap().stdout;
+    let row = |start: &str| assert!(doctor.lines().any(|line| line.starts_with(start)), "{start}: {doctor}");
+    row("weak   integration broken: paused until ");
+    row("weak   integration gmail: ");
+    row("ok     integration fine: works");
+
+    let page = get(at, "/admin/integrations/broken");
+    let top = page.split("<h2>").next().unwrap();
+    assert!(top.contains("id=\"health\"") && top.contains("paused") && top.contains("fetch-charms failed"), "{page}");
+    assert!(!get(at, "/admin/integrations/gmail").contains("class=\"state running\">works"));
+    let list = get(at, "/admin");
+    assert!(list.contains("integration paused") && list.contains("href=\"/admin/integrations/broken\""), "{list}");
+    let metrics = get(at, "/metrics");
+    for line in [
+        "bg_wasm_host_integration_health{integration=\"broken\",state=\"paused\"} 1",
+        "bg_wasm_host_integration_health{integration=\"fine\",state=\"works\"} 1",
+        "bg_wasm_host_integration_health{integration=\"fine\",state=\"paused\"} 0",
+        "bg_wasm_host_integration_health{integration=\"gmail\",state=\"works\"} 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
+    assert!(metrics.contains("bg_wasm_host_integration_last_failure_timestamp_seconds{integration=\"broken\"}"));
+}
+
+#[test]
+fn one_that_fails_and_one_that_is_denied_everything_are_seen_everywhere() {
+    let host = host().env("BG_WASM_HOST_LOGIN_TOKEN", TOKEN);
+    let (mut args, charms) = three(&host);
+    args.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+    let mut service = host.spawn(&args).unwrap();
+    let at = address(&mut service);
+    are_seen(&host, at, &charms);
+    service.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn they_are_seen_as_well_where_another_process_polls() {
+    let host = host().env("BG_WASM_HOST_LOGIN_TOKEN", TOKEN);
+    let (args, charms) = three(&host);
+    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
+    let at = address(&mut server);
+    host.command(["add-admin-charm"]).unwrap().success().unwrap();
+    let service = host.spawn(&args).unwrap();
+    are_seen(&host, at, &charms);
+    service.terminate().unwrap().success().unwrap();
+    server.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn on_a_narrow_screen_and_on_a_wide_one_nothing_is_out_of_sight() {
+    let Some(browser) = Browser::start(pictures()) else { return };
+    let host = host().env("BG_WASM_HOST_LOGIN_TOKEN", TOKEN);
+    let (mut args, _) = three(&host);
+    args.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+    let mut service = host.spawn(&args).unwrap();
+    let at = address(&mut service);
+    wait_for_state(&host, "broken", "paused");
+    browser.go(&format!("http://{at}/admin/login#{TOKEN}"));
+    browser.wait_for_text("Registrations");
+    for (page, path, shows) in [
+        ("list", "/admin", "integration paused"),
+        ("integrations", "/admin/integrations", "fetch-charms failed"),
+        ("paused", "/admin/integrations/broken", "fetch-charms failed"),
+        ("denied", "/admin/integrations/gmail", "--allow-http"),
+        ("works", "/admin/integrations/fine", "works"),
+    ] {
+        for width in [390, 1280] {
+            browser.size(width, 1_400);
+            browser.go(&format!("http://{at}{path}"));
+            browser.wait_for_text(shows);
+            browser.screenshot(&format!("seeing-{page}-{width}"));
+            let found = browser.js(
+                "const seen = (element) => { const { right, width } = element.getBoundingClientRect(); return width > 0 && right <= innerWidth; }; \
+                 return { page: document.documentElement.scrollWidth - innerWidth, \
+                          hidden: [...document.querySelectorAll('#main button, #main .button, #main .status, #main td:last-child')] \
+                                  .filter((element) => !seen(element)).map((element) => element.outerHTML.slice(0, 200)) };",
+            );
+            assert!(found["page"].as_i64().unwrap() <= 0, "{page} at {width}: {found:#}");
+            assert_eq!(found["hidden"], json!([]), "{page} at {width}");
+        }
+    }
+    drop(browser);
+    service.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_first_compilation_is_said_with_the_time_that_it_takes_and_its_end() {
+    let host = host().env("BG_WASM_HOST_CACHE", "no-cache-yet");
+    let charm = "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo/baedreiew6ioyvfnvp2bdyfsylltqnevcclj35ihsqnjqatgl4zbrq5c5ve";
+    let file = guest(&host, "mine", &[charm], None, VALID);
+    let first = host.command(["run", "--once", "--component", &file]).unwrap().success().unwrap().stderr;
+    assert!(first.contains(&format!("compiling {file}, which takes about 1 s the first time")), "{first}");
+    assert!(first.contains(&format!("compiled {file} in ")), "{first}");
+    assert!(first.contains("script.wasm, which takes about "), "{first}");
+    let second = host.command(["run", "--once", "--component", &file]).unwrap().success().unwrap().stderr;
+    assert!(!second.contains("compil"), "{second}");
+}
+
+#[test]
+fn a_run_polls_the_charms_of_the_integrations_that_it_is_for() {
+    let host = host();
+    let [mine, other] = ["mine", "other"].map(|name| {
+        let charm = deploy(&host, &fixture("counter.tsx"), name, &json!({}));
+        register(&host, &charm, name);
+        charm
+    });
+    let file = guest(&host, "mine", &[&mine], None, VALID);
+    let polled = |args: &[&str]| {
+        let log = host.command(["run", "--once"].iter().chain(args)).unwrap().success().unwrap().stderr;
+        [&mine, &other].map(|charm| log.contains(&format!("Successfully executed charm {charm}")))
+    };
+    assert_eq!(polled(&[]), [true, true]);
+    assert_eq!(polled(&["--component", &file]), [true, false], "a component is tried out with its own charms");
+    assert_eq!(polled(&["--integration", "other"]), [false, true]);
+    assert_eq!(polled(&["--integration", "other", "--component", &file]), [false, true]);
+    assert_eq!(polled(&["--integration", "mine", "--integration", "other"]), [true, true]);
+    assert_eq!(polled(&["--charms", &other, "--component", &file]), [false, true]);
+}
+
+#[test]
+fn a_data_directory_that_is_not_there_is_made_by_what_begins_work_alone() {
+    let host = host();
+    let typo = host.dir().join("typo");
+    let dir = typo.to_str().unwrap().to_owned();
+    for args in
+        [&["list"][..], &["status"], &["add-admin-charm"], &["space", "list"], &["backup", "copy.db"], &["doctor"]]
+    {
+        let refused = host.command(["--data-dir", &dir].iter().chain(args)).unwrap().failure().unwrap();
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(said.contains("typo is not there") && said.contains("--data-dir DIR"), "{args:?}: {said}");
+        assert!(!typo.exists(), "{args:?} made it");
+    }
+    let file = fixture("counter.tsx");
+    host.command(["--data-dir", &dir, "charm", "deploy", &file, "--space", "my-space"]).unwrap().success().unwrap();
+    host.command(["--data-dir", &dir, "list"]).unwrap().success().unwrap();
+    let another = host.dir().join("another/one");
+    host.command(["--data-dir", another.to_str().unwrap(), "run", "--once"]).unwrap().success().unwrap();
+    assert!(another.join("runtime.db").is_file());
+}
+
+/// Runs a program in a terminal of its own, presses Ctrl-C once it asks, and prints its status.
+const CTRL_C: &str = "
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+said = b''
+while b'[y/N]' not in said:
+    said += os.read(terminal, 4096)
+os.write(terminal, b'\\x03')
+try:
+    while os.read(terminal, 4096):
+        pass
+except OSError:
+    pass
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn the_first_ctrl_c_ends_a_program_that_asks_for_a_grant() {
+    let python = Command::new("python3").arg("--version").output().map_err(|error| error.to_string());
+    if available(python).is_none() {
+        return;
+    }
+    let host = host().prefix(["python3", "-c", CTRL_C].map(Into::into));
+    let ended = host.command(["run", "--component", &component("gmail")]).unwrap().success().unwrap();
+    assert_eq!(ended.stdout.trim(), "0", "{ended}");
+}
