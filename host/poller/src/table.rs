@@ -84,6 +84,10 @@ pub(crate) struct Entry {
     pub(crate) plain: bool,
     /// Whether it is to be polled at once, since it was registered or enabled after its last poll.
     pub(crate) wanted: bool,
+    /// Whether it waits for a change: its last poll lacked something that it cannot fix itself.
+    pub(crate) waits: bool,
+    /// Polls in a row that failed for reasons elsewhere.
+    pub(crate) tries: u8,
     /// Failed polls in a row.
     pub(crate) failures: u32,
     /// How many of them are failures of its integration's component. They are not remembered across restarts.
@@ -197,6 +201,8 @@ impl Table {
             removed: false,
             plain: true,
             wanted: false,
+            waits: false,
+            tries: 0,
             failures: 0,
             faults: 0,
             asks_ms: 0,
@@ -266,9 +272,11 @@ mod tests {
             updated_at: UnixMillis(1),
             last_run: UnixMillis::NEVER,
             disabled_at: UnixMillis::NEVER,
+            disabled_by: None,
             interval: None,
             status: String::new(),
             last_outcome: None,
+            last_blame: None,
         }
     }
 

@@ -219,6 +219,8 @@ mod tests {
             interval,
             status: String::new(),
             last_outcome: None,
+            last_blame: None,
+            disabled_by: None,
         }
     }
 

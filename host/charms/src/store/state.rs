@@ -17,7 +17,7 @@ const MAX_TOTAL_BYTES: u64 = 1024 * 1024;
 fn failed(error: RuntimeError) -> StateError {
     match error {
         RuntimeError::Invalid(limit) => StateError::TooLarge(limit),
-        RuntimeError::Unavailable(problem) => StateError::Unavailable(problem),
+        RuntimeError::Unavailable { message: problem, .. } => StateError::Unavailable(problem),
         other => StateError::Unavailable(other.to_string()),
     }
 }

@@ -57,6 +57,8 @@ pub(crate) fn runtime_with(registrations: &[(CharmRef, &str, bool)]) -> Arc<Memo
         disabled_at: if *enabled { UnixMillis::NEVER } else { UnixMillis(1) },
         status: "Initializing".into(),
         last_outcome: None,
+        last_blame: None,
+        disabled_by: (!*enabled).then_some(bg_poller::DisabledBy::Hand),
     });
     Arc::new(MemoryRuntime { registrations: registrations.collect(), ..MemoryRuntime::default() })
 }
@@ -127,7 +129,7 @@ impl MemoryRuntime {
 }
 
 fn unused<T>() -> Result<T, RuntimeError> {
-    Err(RuntimeError::Unavailable("not in this test".into()))
+    Err(RuntimeError::unavailable("not in this test"))
 }
 
 #[async_trait]
@@ -168,7 +170,11 @@ impl CharmRuntime for MemoryRuntime {
         unused()
     }
 
-    async fn set_disabled(&self, _: &CharmRef, _: Option<&str>) -> Result<Registration, RuntimeError> {
+    async fn set_disabled(
+        &self,
+        _: &CharmRef,
+        _: Option<(bg_poller::DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError> {
         unused()
     }
 
