@@ -97,7 +97,7 @@ async fn trigger_until_it_is_gone(url: &str, charm: &CharmRef, acknowledged: &At
                 assert!(outcome.is_success(), "{outcome}");
                 acknowledged.fetch_add(1, Ordering::SeqCst);
             }
-            Err(RuntimeError::Unavailable(_)) => return,
+            Err(RuntimeError::Unavailable { .. }) => return,
             Err(error) => panic!("{error}"),
         }
     }

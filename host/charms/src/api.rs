@@ -7,11 +7,11 @@ mod poller;
 mod problem;
 
 use bg_identity::{IntegrationId, Secret};
-use bg_poller::{CharmRef, Lookup, Registration, Run};
+use bg_poller::{CharmRef, DisabledBy, Lookup, Registration, Run};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{AccessLevel, Subject};
+use crate::{AccessLevel, RegistrationFilter, Subject};
 pub use health::{HealthState, IntegrationHealth, RecentRequests};
 pub use poller::{
     AskedView, CallTotals, Denial, FunctionCalls, IntegrationReport, IntegrationView, OwnerEgress, PollerAnswer,
@@ -65,6 +65,27 @@ pub struct SetDisabled {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who disables it; somebody, by hand, if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<DisabledBy>,
+}
+
+/// Registrations to be enabled: those that the filter lets through, or all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnableMany {
+    /// Which ones: at least one of its members, unless `all` is set. Without a state, all that do not run as they should.
+    #[serde(flatten)]
+    pub filter: RegistrationFilter,
+    /// Whether it is all of them.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// How many registrations were enabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Enabled {
+    /// How many.
+    pub enabled: u64,
 }
 
 /// The interval that a registration asks for.

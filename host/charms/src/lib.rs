@@ -28,7 +28,7 @@ pub use local::{
     CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, Needed, RUNS_KEPT, TRANSPILATIONS,
 };
 pub use lock::{DatabaseLock, Holder, LockError, Role};
-pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount};
+pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter};
 pub use remote::{Probe, RemoteRuntime, ServerTrust, probe, tls_advice};
 pub use spaces::{
     CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, SpaceSummary, Spaces,

@@ -4,18 +4,31 @@ use std::time::Duration;
 
 use bg_identity::{IntegrationId, SpaceDid};
 use bg_poller::{CharmRef, OutcomeKind, Registration, RegistrationState, UnixMillis};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which registrations: those for which all that is said holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationFilter {
+    /// Only those with this in the charm's name or ID, in the name of the integration, or in the status; ASCII letters match in either case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// Only those of this space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<SpaceDid>,
+    /// Only those of this integration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration: Option<IntegrationId>,
+    /// Only those in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RegistrationState>,
+}
 
 /// Which registrations, and which part of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OverviewQuery {
-    /// Only those with this in the charm's name or ID, in the name of the integration, or in the status; ASCII letters match in either case.
-    pub search: Option<String>,
-    /// Only those of this space.
-    pub space: Option<SpaceDid>,
-    /// Only those of this integration.
-    pub integration: Option<IntegrationId>,
-    /// Only those in this state.
-    pub state: Option<RegistrationState>,
+    /// Which ones.
+    pub filter: RegistrationFilter,
     /// Where the page begins, or ends; at the first one, if it is not said.
     pub place: Option<Place>,
     /// How many at most.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccessLevel, Acl, Subject};
+use crate::{AccessLevel, Acl, RegistrationFilter, Subject};
 
 /// A charm to be deployed.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -199,6 +199,9 @@ pub trait Spaces: Send + Sync {
 
     /// Lines that a charm logged, oldest first. They are kept with what came of the call, so they show when it has ended.
     async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError>;
+
+    /// Enables all registrations that the filter lets through; without a state, all that do not run as they should. Answers how many.
+    async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError>;
 }
 
 /// All that a charm runtime does.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bg_egress::Mode;
 use bg_identity::{IntegrationId, Secret};
 use bg_manifest::{CharmCredential, OperatorGrant, Origin};
-use bg_poller::CharmRef;
+use bg_poller::{CharmRef, RegistrationState};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
@@ -128,11 +128,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         json: JsonArg,
     },
-    /// Poll a charm again that was disabled
-    Enable {
-        /// The charm, as <space DID>/<charm ID>
-        charm: CharmRef,
-    },
+    /// Poll a charm again that was disabled, or many: of an integration, of a space, in a state, or all
+    Enable(EnableArgs),
     /// Stop polling a charm, and keep its registration
     Disable {
         /// The charm, as <space DID>/<charm ID>
@@ -537,6 +534,35 @@ impl Command {
             _ => None,
         }
     }
+}
+
+/// Options of `enable`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EnableArgs {
+    /// The charm, as <space DID>/<charm ID>
+    #[arg(required_unless_present_any = ["integration", "state", "space", "all"])]
+    pub(crate) charm: Option<CharmRef>,
+
+    /// All of this integration that do not run as they should
+    #[arg(long, value_name = "NAME", conflicts_with = "charm")]
+    pub(crate) integration: Option<IntegrationId>,
+
+    /// All in this state, such as `disabled-by-failures` or `waiting`
+    #[arg(long, value_name = "STATE", value_parser = parse_state, conflicts_with = "charm")]
+    pub(crate) state: Option<RegistrationState>,
+
+    /// All in this space that do not run as they should: a name, or a DID
+    #[arg(long, value_name = "NAME|DID", conflicts_with = "charm")]
+    pub(crate) space: Option<String>,
+
+    /// All that do not run as they should
+    #[arg(long, conflicts_with_all = ["charm", "integration", "state", "space"])]
+    pub(crate) all: bool,
+}
+
+fn parse_state(text: &str) -> Result<RegistrationState, String> {
+    let state = RegistrationState::ALL.into_iter().find(|state| state.slug() == text);
+    state.ok_or_else(|| format!("expected one of {}", RegistrationState::ALL.map(RegistrationState::slug).join(", ")))
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ pub enum CredentialError {
     /// The charm has no such secret, or its authorization has ended for good.
     #[error("{0}")]
     Missing(String),
-    /// The charm runtime could not be asked; later it may.
+    /// The operator's configuration does not allow it: the client of the token service, or access to the space.
+    #[error("{0}")]
+    Refused(String),
+    /// The charm runtime, or the token service, could not be asked; later it may.
     #[error("{0}")]
     Unavailable(String),
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, SpaceDid, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, Lookup, Outcome, PollState, PollStore, Poller, PollerOptions,
+    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Lookup, Outcome, PollState, PollStore, Poller, PollerOptions,
     Registration, Run, RuntimeError, StoreError, UnixMillis,
 };
 use bg_test_support::machine;
@@ -209,6 +209,8 @@ impl CharmRuntime for Idle {
             status: String::new(),
             last_success: UnixMillis::NEVER,
             last_outcome: None,
+            last_blame: None,
+            disabled_by: None,
         };
         Ok((0..self.charms).map(registration).collect())
     }
@@ -228,7 +230,7 @@ impl CharmRuntime for Idle {
         unused()
     }
 
-    async fn set_disabled(&self, _: &CharmRef, _: Option<&str>) -> Result<Registration, RuntimeError> {
+    async fn set_disabled(&self, _: &CharmRef, _: Option<(DisabledBy, &str)>) -> Result<Registration, RuntimeError> {
         unused()
     }
 

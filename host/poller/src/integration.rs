@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bg_identity::IntegrationId;
 
-use crate::{Charm, CharmRef, OutcomeKind, StateError};
+use crate::{Blame, Charm, CharmRef, OutcomeKind, StateError};
 
 /// Why a call of an integration came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,8 +14,26 @@ pub struct IntegrationError {
     /// What kind of end. Where the integration itself answered an error: [`OutcomeKind::Unavailable`] for a temporary one,
     /// which counts against no charm, and [`OutcomeKind::HandlerFailed`] for a permanent one.
     pub kind: OutcomeKind,
+    /// Who is to blame, if it is not who usually is: [`IntegrationError::blame`].
+    pub blame: Option<Blame>,
     /// What happened, for people.
     pub message: String,
+}
+
+impl IntegrationError {
+    /// To blame is who usually is.
+    pub fn new(kind: OutcomeKind, message: impl Into<String>) -> Self {
+        Self { kind, blame: None, message: message.into() }
+    }
+
+    /// Who is to blame: the component, unless it lacks something or says that it is temporary.
+    pub fn blame(&self) -> Blame {
+        self.blame.unwrap_or(match self.kind {
+            OutcomeKind::Denied => Blame::Configuration,
+            OutcomeKind::Unavailable => Blame::Upstream,
+            _ => Blame::Integration,
+        })
+    }
 }
 
 /// Whether a charm is fit to be polled.

@@ -4,6 +4,7 @@
 //! their handlers), [`Integration`] (what decides which charms to poll) and [`PollStore`] (where poll state survives a
 //! restart). [`Poller`] is the loop itself.
 
+mod blame;
 mod clock;
 mod engine;
 mod gauges;
@@ -25,6 +26,7 @@ mod ready;
 mod registry;
 mod report;
 mod runtime;
+mod scope;
 mod service;
 mod slab;
 mod standing;
@@ -35,15 +37,17 @@ mod table;
 mod token;
 mod wheel;
 
+pub use blame::{Blame, Consequence};
 pub use clock::{Clock, SystemClock};
 pub use gauges::Gauges;
 pub use histogram::Histogram;
 pub use integration::{Fitness, Integration, IntegrationError};
 pub use log::{LogLevel, LogLine};
-pub use model::{CharmRef, ParseCharmRefError, Registration, UPDATER_STREAMS, UnixMillis};
+pub use model::{CharmRef, DisabledBy, ParseCharmRefError, Registration, UPDATER_STREAMS, UnixMillis};
 pub use options::{Limit, PollEvent, PollHook, PollerOptions};
 pub use outcome::{Outcome, OutcomeKind};
 pub use runtime::{Charm, CharmRuntime, Lookup, RuntimeError};
+pub use scope::Scope;
 pub use service::{PollRequest, Poller, PollerError, Replacement};
 pub use standing::{ComponentFailure, Standing};
 pub use state::RegistrationState;

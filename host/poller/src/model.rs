@@ -8,7 +8,7 @@ use bg_identity::{CharmId, IntegrationId, ParseCharmIdError, ParseDidError, Spac
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::OutcomeKind;
+use crate::{Blame, Consequence, OutcomeKind};
 
 /// A moment as milliseconds since the Unix epoch, the unit of every stored and transmitted time here. Zero is "never".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -84,6 +84,34 @@ impl FromStr for CharmRef {
     }
 }
 
+/// Who disabled a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DisabledBy {
+    /// Somebody. It stays so until somebody enables it.
+    Hand,
+    /// The poll loop, for the charm's failures. It comes back after 24 hours.
+    Failures,
+}
+
+impl DisabledBy {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Self::Hand, Self::Failures];
+
+    /// The name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hand => "hand",
+            Self::Failures => "failures",
+        }
+    }
+
+    /// The one of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == name)
+    }
+}
+
 /// One charm to be polled, for one integration, as the charm runtime keeps it. There is one at most for each charm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -103,6 +131,9 @@ pub struct Registration {
     /// Since when it is disabled; never, if it is enabled.
     #[serde(default)]
     pub disabled_at: UnixMillis,
+    /// Who disabled it; none if it is enabled, or if an earlier version of this program did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_by: Option<DisabledBy>,
     /// From the start of one poll to the start of the next, if it asks for another interval than its integration's; in JSON
     /// `intervalMs`, milliseconds. The service's operator may set how short it can be.
     #[serde(default, rename = "intervalMs", skip_serializing_if = "Option::is_none", with = "crate::millis::option")]
@@ -116,12 +147,21 @@ pub struct Registration {
     /// What its newest run came to, for programs; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<OutcomeKind>,
+    /// Who was to blame for that; none if it was a success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_blame: Option<Blame>,
 }
 
 impl Registration {
     /// Whether it is to be polled.
     pub fn is_enabled(&self) -> bool {
         self.disabled_at.is_never()
+    }
+
+    /// Whether it waits until the cause of its last outcome is fixed: somebody must sign in, or the operator must allow something.
+    pub fn waits(&self) -> bool {
+        let waits = |kind| Consequence::of(kind, self.last_blame) == Consequence::Waits;
+        self.is_enabled() && self.last_run >= self.updated_at && self.last_outcome.is_some_and(waits)
     }
 }
 

@@ -216,9 +216,9 @@ impl Outbox {
                 return true;
             }
             let answer = guarded(self.runtime.record(&runs), WRITE_LIMIT).await;
-            match answer.unwrap_or_else(|problem| Err(RuntimeError::Unavailable(problem))) {
+            match answer.unwrap_or_else(|problem| Err(RuntimeError::unavailable(problem))) {
                 Ok(()) => *refused = false,
-                Err(RuntimeError::Unavailable(_)) => {
+                Err(RuntimeError::Unavailable { .. }) => {
                     let mut waiting = self.lock();
                     let newer = std::mem::replace(&mut waiting.runs, runs);
                     waiting.runs.extend(newer);

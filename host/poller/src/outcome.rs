@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{Blame, Consequence};
+
 /// The kinds of outcome, as they are named in logs, in the API and in the run history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum OutcomeKind {
@@ -26,9 +28,9 @@ pub enum OutcomeKind {
     LimitExceeded,
     /// Its component trapped.
     Trapped,
-    /// It may not do what it tried: access to a space, HTTP that is not granted, an expired authorization.
+    /// It may not do what it tried: access to a space, HTTP that is not granted, an authorization that is missing or has ended.
     Denied,
-    /// The charm runtime, or the integration, could not be reached. Counts against no charm.
+    /// Something that it needs did not answer: the charm runtime, a token service, the charm itself. Counts against no charm.
     Unavailable,
 }
 
@@ -64,11 +66,6 @@ impl OutcomeKind {
             Self::Unavailable => "Unavailable",
         }
     }
-
-    /// Whether this counts as a failure of the charm: it backs off, and is disabled after several in a row.
-    pub fn is_charm_failure(self) -> bool {
-        !matches!(self, Self::Success | Self::Unavailable)
-    }
 }
 
 impl fmt::Display for OutcomeKind {
@@ -82,6 +79,9 @@ impl fmt::Display for OutcomeKind {
 pub struct Outcome {
     /// Its kind.
     pub kind: OutcomeKind,
+    /// Who is to blame; none for a success. If an earlier version of this program did not say it, it is who usually is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
     /// What happened, for people; none for a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -93,12 +93,19 @@ pub struct Outcome {
 impl Outcome {
     /// A success.
     pub fn success() -> Self {
-        Self { kind: OutcomeKind::Success, message: None, stack: None }
+        Self { kind: OutcomeKind::Success, blame: None, message: None, stack: None }
     }
 
-    /// Anything else, with what happened.
+    /// Anything else, with what happened. To blame is who usually is.
     pub fn failure(kind: OutcomeKind, message: impl Into<String>) -> Self {
-        Self { kind, message: Some(message.into()), stack: None }
+        Self { kind, blame: kind.usual_blame(), message: Some(message.into()), stack: None }
+    }
+
+    /// The same, with who is to blame.
+    #[must_use]
+    pub fn blaming(mut self, blame: Blame) -> Self {
+        self.blame = Some(blame);
+        self
     }
 
     /// The same, with where in the source.
@@ -106,6 +113,16 @@ impl Outcome {
     pub fn with_stack(mut self, stack: Option<String>) -> Self {
         self.stack = stack;
         self
+    }
+
+    /// Who is to blame; none for a success.
+    pub fn blame(&self) -> Option<Blame> {
+        if self.is_success() { None } else { self.blame.or_else(|| self.kind.usual_blame()) }
+    }
+
+    /// What follows from it.
+    pub fn consequence(&self) -> Consequence {
+        Consequence::of(self.kind, self.blame())
     }
 
     /// Whether the poll succeeded.

@@ -3,10 +3,17 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use crate::{OutcomeKind, UnixMillis};
+use crate::{Consequence, UnixMillis};
 
 /// A charm that fails is polled at least this often (or once an interval, if that is longer), until it is disabled.
 pub(crate) const BACKOFF_CAP: Duration = Duration::from_hours(1);
+
+/// What fails for reasons elsewhere is tried again at least this often (or once an interval, if that is longer).
+pub(crate) const AGAIN_CAP: Duration = Duration::from_mins(15);
+
+/// A charm that waits for a change is looked at this often (or once an interval, if that is longer): the cause may be fixed where nobody here
+/// sees it, as at a token service.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 /// How long a charm stays disabled for its failures. The original's.
 pub(crate) const RETURN_AFTER: Duration = Duration::from_hours(24);
@@ -19,22 +26,47 @@ const JITTER: f64 = 0.1;
 pub(crate) enum Next {
     /// The next poll starts this long after the start of the one that ended.
     After(Duration),
+    /// The charm waits for a change; it is looked at again this long after the start of the poll that ended.
+    Wait(Duration),
     /// The charm is disabled.
     Disable,
 }
 
-/// Failures in a row after a poll, and what follows it. `disable_at` failures disable the charm; 0 is never.
-pub(crate) fn judge(kind: OutcomeKind, failures: u32, interval: Duration, disable_at: u32, jitter: f64) -> (u32, Next) {
-    let failures = match kind {
-        OutcomeKind::Success => 0,
-        kind if kind.is_charm_failure() => failures.saturating_add(1),
+/// What is counted of a charm's polls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Failures in a row, which count against it.
+    pub(crate) failures: u32,
+    /// Polls in a row that failed for reasons elsewhere, which do not.
+    pub(crate) tries: u8,
+}
+
+/// The counts after a poll, and what follows it. `disable_at` failures disable the charm; 0 is never.
+pub(crate) fn judge(
+    consequence: Consequence,
+    Count { failures, tries }: Count,
+    interval: Duration,
+    disable_at: u32,
+    jitter: f64,
+) -> (Count, Next) {
+    let wait = |failures| delay(interval, failures, jitter);
+    match consequence {
+        Consequence::Clears => (Count::default(), Next::After(interval)),
+        Consequence::Counts | Consequence::CountsForIntegration => {
+            let failures = failures.saturating_add(1);
+            let disables = disable_at > 0 && failures >= disable_at;
+            let next = if disables { Next::Disable } else { Next::After(wait(failures)) };
+            (Count { failures, tries: 0 }, next)
+        }
+        Consequence::Waits => (Count { failures, tries: 0 }, Next::Wait(LOOK_AGAIN.max(interval))),
+        Consequence::TriesAgain => {
+            let tries = tries.saturating_add(1);
+            let again = wait(u32::from(tries)).min(AGAIN_CAP.max(interval));
+            (Count { failures, tries }, Next::After(again.max(wait(failures))))
+        }
         // The runtime's failure is not the charm's: nothing about the charm changes.
-        _ => return (failures, Next::After(delay(interval, failures, jitter))),
-    };
-    if disable_at > 0 && failures >= disable_at {
-        return (failures, Next::Disable);
+        Consequence::AsksTheRuntime => (Count { failures, tries }, Next::After(wait(failures))),
     }
-    (failures, Next::After(delay(interval, failures, jitter)))
 }
 
 /// From the start of a poll to the start of the next, after `failures` in a row: the interval × 2ⁿ, less up to a tenth of it
@@ -101,6 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Blame, OutcomeKind};
 
     const MINUTE: Duration = Duration::from_mins(1);
 
@@ -122,18 +155,37 @@ mod tests {
         assert_eq!(delay(day, 4, 1.0), day);
     }
 
+    fn counted(failures: u32, tries: u8) -> Count {
+        Count { failures, tries }
+    }
+
     #[test]
-    fn a_success_clears_failures_and_the_runtimes_failures_change_nothing() {
-        assert_eq!(judge(OutcomeKind::Success, 4, MINUTE, 5, 0.0), (0, Next::After(MINUTE)));
-        assert_eq!(judge(OutcomeKind::Unavailable, 4, MINUTE, 5, 0.0), (4, Next::After(16 * MINUTE)));
-        assert_eq!(judge(OutcomeKind::Unavailable, 0, MINUTE, 1, 0.0), (0, Next::After(MINUTE)));
+    fn a_success_clears_failures_and_what_is_not_the_charms_fault_does_not_count() {
+        use Consequence::{AsksTheRuntime, Clears, TriesAgain, Waits};
+        let cases = [
+            (Clears, counted(4, 3), counted(0, 0), Next::After(MINUTE)),
+            (AsksTheRuntime, counted(4, 3), counted(4, 3), Next::After(16 * MINUTE)),
+            (AsksTheRuntime, counted(0, 0), counted(0, 0), Next::After(MINUTE)),
+            (Waits, counted(4, 3), counted(4, 0), Next::Wait(60 * MINUTE)),
+            (TriesAgain, counted(0, 0), counted(0, 1), Next::After(2 * MINUTE)),
+            (TriesAgain, counted(0, 2), counted(0, 3), Next::After(8 * MINUTE)),
+            (TriesAgain, counted(0, u8::MAX), counted(0, u8::MAX), Next::After(15 * MINUTE)),
+            (TriesAgain, counted(4, 0), counted(4, 1), Next::After(16 * MINUTE)),
+        ];
+        for (consequence, before, after, next) in cases {
+            assert_eq!(judge(consequence, before, MINUTE, 1, 0.0), (after, next), "{consequence:?}");
+        }
+        let day = Duration::from_hours(24);
+        assert_eq!(judge(Waits, counted(0, 0), day, 5, 0.0).1, Next::Wait(day));
+        assert_eq!(judge(TriesAgain, counted(0, 0), day, 5, 0.0).1, Next::After(day));
     }
 
     #[test]
     fn the_last_allowed_failure_disables() {
-        assert_eq!(judge(OutcomeKind::Timeout, 3, MINUTE, 5, 0.0), (4, Next::After(16 * MINUTE)));
-        assert_eq!(judge(OutcomeKind::Timeout, 4, MINUTE, 5, 0.0), (5, Next::Disable));
-        assert_eq!(judge(OutcomeKind::Timeout, 1_000, MINUTE, 0, 0.0), (1_001, Next::After(60 * MINUTE)));
+        let counts = |failures, disable_at| judge(Consequence::Counts, counted(failures, 2), MINUTE, disable_at, 0.0);
+        assert_eq!(counts(3, 5), (counted(4, 0), Next::After(16 * MINUTE)));
+        assert_eq!(counts(4, 5), (counted(5, 0), Next::Disable));
+        assert_eq!(counts(1_000, 0), (counted(1_001, 0), Next::After(60 * MINUTE)));
     }
 
     #[test]
@@ -183,15 +235,21 @@ mod tests {
         }
 
         #[test]
-        fn failures_are_counted_for_charm_failures_only(kind in proptest::sample::select(OutcomeKind::ALL.to_vec()), failures in 0_u32..10, disable_at in 0_u32..10) {
-            let (counted, next) = judge(kind, failures, MINUTE, disable_at, 0.5);
-            match kind {
-                OutcomeKind::Success => prop_assert_eq!(counted, 0),
-                OutcomeKind::Unavailable => prop_assert_eq!(counted, failures),
-                _ => prop_assert_eq!(counted, failures + 1),
+        fn failures_are_counted_only_where_they_count(
+            kind in proptest::sample::select(OutcomeKind::ALL.to_vec()),
+            blame in proptest::option::of(proptest::sample::select(Blame::ALL.to_vec())),
+            failures in 0_u32..10, tries: u8, disable_at in 0_u32..10,
+        ) {
+            let consequence = Consequence::of(kind, blame);
+            let (after, next) = judge(consequence, counted(failures, tries), MINUTE, disable_at, 0.5);
+            let counts = matches!(consequence, Consequence::Counts | Consequence::CountsForIntegration);
+            match consequence {
+                Consequence::Clears => prop_assert_eq!(after.failures, 0),
+                _ if counts => prop_assert_eq!(after.failures, failures + 1),
+                _ => prop_assert_eq!(after.failures, failures),
             }
-            let disables = kind.is_charm_failure() && disable_at > 0 && counted >= disable_at;
-            prop_assert_eq!(next == Next::Disable, disables);
+            prop_assert_eq!(next == Next::Disable, counts && disable_at > 0 && after.failures >= disable_at);
+            prop_assert_eq!(matches!(next, Next::Wait(_)), consequence == Consequence::Waits);
         }
 
         #[test]

@@ -12,8 +12,8 @@ use tracing::{Instrument as _, Span, warn};
 use crate::guard::panic_text;
 use crate::report::one_line;
 use crate::{
-    Charm, CharmRef, CharmRuntime, Clock, Fitness, Integration, Outcome, OutcomeKind, RuntimeError, TokenLife,
-    UPDATER_STREAMS, UnixMillis,
+    Blame, Charm, CharmRef, CharmRuntime, Clock, Consequence, Fitness, Integration, Outcome, OutcomeKind, RuntimeError,
+    TokenLife, UPDATER_STREAMS, UnixMillis,
 };
 
 /// How a turn ended.
@@ -31,8 +31,6 @@ pub(crate) struct Turn {
     pub(crate) outcome: Outcome,
     /// Whether the runtime has noted this run.
     pub(crate) noted: bool,
-    /// Whether the runtime itself did not answer.
-    pub(crate) runtime_failed: bool,
     /// What the integration said of the charm.
     pub(crate) validity: Validity,
 }
@@ -56,6 +54,14 @@ struct Progress {
     validity: Validity,
 }
 
+impl Progress {
+    /// Who is to blame for a turn that ends without any answer: the component, if it was its turn to answer. Else nobody knows, so it counts
+    /// against nobody: the limits of handlers are the runtime's to enforce.
+    fn without_answer(&self) -> Blame {
+        if matches!(self.validity, Validity::Failed(_)) { Blame::Integration } else { Blame::Service }
+    }
+}
+
 /// What a turn needs.
 pub(crate) struct Task {
     pub(crate) runtime: Arc<dyn CharmRuntime>,
@@ -69,30 +75,25 @@ pub(crate) struct Task {
     pub(crate) span: Span,
 }
 
-/// A turn that ended before its time.
-struct Stop {
-    outcome: Outcome,
-    runtime_failed: bool,
+impl Turn {
+    /// Whether the runtime itself did not answer.
+    pub(crate) fn runtime_failed(&self) -> bool {
+        self.outcome.consequence() == Consequence::AsksTheRuntime
+    }
+
+    /// Whether it shows that the runtime is there.
+    pub(crate) fn runtime_answered(&self) -> bool {
+        !matches!(self.outcome.blame(), Some(Blame::Runtime | Blame::Service))
+    }
 }
 
-impl Stop {
-    fn new(kind: OutcomeKind, message: impl Into<String>) -> Self {
-        Self { outcome: Outcome::failure(kind, message), runtime_failed: false }
-    }
-
-    /// The runtime answered an error while `doing` something.
-    fn runtime(error: &RuntimeError, doing: &str) -> Self {
-        let kind = match error {
-            RuntimeError::Authorization { .. } => OutcomeKind::Denied,
-            RuntimeError::NotFound(_) => OutcomeKind::NotFound,
-            RuntimeError::Unfit(_) | RuntimeError::Invalid(_) => OutcomeKind::Invalid,
-            RuntimeError::Quota(_) => OutcomeKind::LimitExceeded,
-            RuntimeError::Unavailable(_) => OutcomeKind::Unavailable,
-        };
-        // An authorization error starts with that word, which people look for.
-        let message = if kind == OutcomeKind::Denied { error.to_string() } else { format!("{doing}: {error}") };
-        Self { outcome: Outcome::failure(kind, message), runtime_failed: error.is_unavailable() }
-    }
+/// The outcome of a turn that ends since the runtime answered an error while `doing` something.
+fn refused(error: &RuntimeError, doing: &str) -> Outcome {
+    let (kind, blame) = error.verdict();
+    // An authorization error starts with that word, which people look for.
+    let is_authorization = matches!(error, RuntimeError::Authorization { .. });
+    let message = if is_authorization { error.to_string() } else { format!("{doing}: {error}") };
+    Outcome::failure(kind, message).blaming(blame)
 }
 
 impl Task {
@@ -103,44 +104,39 @@ impl Task {
         let mut progress = Progress::default();
         let polling = AssertUnwindSafe(self.poll(&mut progress)).catch_unwind().instrument(self.span.clone());
         let turn = timeout(self.timeout, polling).await;
-        let (result, noted) = match turn {
-            Ok(Ok(Ok(outcome))) => (Ok(outcome), true),
-            Ok(Ok(Err(stop))) => (Err(stop), false),
+        let (outcome, noted) = match turn {
+            Ok(Ok(Ok(outcome))) => (outcome, true),
+            Ok(Ok(Err(outcome))) => (outcome, false),
             Ok(Err(panic)) => {
                 let text = format!("the poll panicked, which is a fault of this program: {}", panic_text(&*panic));
-                (Err(Stop::new(OutcomeKind::Trapped, text)), false)
+                (Outcome::failure(OutcomeKind::Trapped, text).blaming(progress.without_answer()), false)
             }
             Err(_) => {
                 let text = format!("the poll did not end within {:?}", self.timeout);
-                (Err(Stop::new(OutcomeKind::Timeout, text)), false)
+                (Outcome::failure(OutcomeKind::Timeout, text).blaming(progress.without_answer()), false)
             }
         };
-        let (outcome, runtime_failed) =
-            result.map_or_else(|stop| (stop.outcome, stop.runtime_failed), |ok| (ok, false));
         let Progress { stream, validity } = progress;
         self.span.record("outcome", outcome.kind.as_str());
         let (late, component, duration) = (self.late, self.component, start.elapsed());
-        Turn { started_at, start, duration, late, component, stream, outcome, noted, runtime_failed, validity }
+        Turn { started_at, start, duration, late, component, stream, outcome, noted, validity }
     }
 
-    async fn poll(&self, progress: &mut Progress) -> Result<Outcome, Stop> {
-        let charm = self
-            .runtime
-            .open(&self.charm)
-            .await
-            .map_err(|error| Stop::runtime(&error, "the charm cannot be opened"))?;
+    async fn poll(&self, progress: &mut Progress) -> Result<Outcome, Outcome> {
+        let charm =
+            self.runtime.open(&self.charm).await.map_err(|error| refused(&error, "the charm cannot be opened"))?;
         self.refresh(&*charm).await?;
         self.validate(&charm, &mut progress.validity).await?;
         let stream = find_stream(&*charm).await?;
         progress.stream = Some(stream);
         let sent = self.runtime.trigger(&self.charm, stream, &json!({})).await;
-        sent.map_err(|error| Stop::runtime(&error, &format!("{stream} cannot be triggered")))
+        sent.map_err(|error| refused(&error, &format!("{stream} cannot be triggered")))
     }
 
     /// Renews the charm's OAuth token, if it has one whose time is up, or soon will be.
-    async fn refresh(&self, charm: &dyn Charm) -> Result<(), Stop> {
+    async fn refresh(&self, charm: &dyn Charm) -> Result<(), Outcome> {
         let life = TokenLife::of(charm, self.clock.now()).await;
-        let life = life.map_err(|error| Stop::runtime(&error, "auth.expiresAt cannot be read"))?;
+        let life = life.map_err(|error| refused(&error, "auth.expiresAt cannot be read"))?;
         if matches!(life, TokenLife::Unknown | TokenLife::Fresh(_)) {
             return Ok(());
         }
@@ -154,12 +150,10 @@ impl Task {
             );
             return Ok(());
         }
-        // The service that renews tokens may be away while the runtime is not; that pauses nobody else.
-        let kind = if error.is_unavailable() { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
-        Err(Stop::new(kind, format!("its OAuth token has expired and cannot be renewed: {error}")))
+        Err(refused(&error, "its OAuth token has expired and cannot be renewed"))
     }
 
-    async fn validate(&self, charm: &Arc<dyn Charm>, validity: &mut Validity) -> Result<(), Stop> {
+    async fn validate(&self, charm: &Arc<dyn Charm>, validity: &mut Validity) -> Result<(), Outcome> {
         let Some(integration) = &self.integration else { return Ok(()) };
         // So it stays if there is no answer at all: it panics, or takes longer than a turn may.
         *validity = Validity::Failed(OutcomeKind::Timeout);
@@ -170,23 +164,23 @@ impl Task {
             Ok(Fitness::Unfit(reason)) => {
                 let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
                 let text = format!("the integration {} finds the charm unfit for it{reason}", integration.id());
-                Err(Stop::new(OutcomeKind::Invalid, text))
+                Err(Outcome::failure(OutcomeKind::Invalid, text))
             }
-            Err(error) => Err(Stop::new(
-                error.kind,
-                format!("is-valid-charm of the integration {}: {}", integration.id(), error.message),
-            )),
+            Err(error) => {
+                let text = format!("is-valid-charm of the integration {}: {}", integration.id(), error.message);
+                Err(Outcome::failure(error.kind, text).blaming(error.blame()))
+            }
         }
     }
 }
 
-async fn find_stream(charm: &dyn Charm) -> Result<&'static str, Stop> {
+async fn find_stream(charm: &dyn Charm) -> Result<&'static str, Outcome> {
     for name in UPDATER_STREAMS {
         let found = charm.has_stream(name).await;
-        if found.map_err(|error| Stop::runtime(&error, "the charm's streams cannot be read"))? {
+        if found.map_err(|error| refused(&error, "the charm's streams cannot be read"))? {
             return Ok(name);
         }
     }
     let names = UPDATER_STREAMS.join(", ");
-    Err(Stop::new(OutcomeKind::NoStream, format!("the charm has no stream with one of the names {names}")))
+    Err(Outcome::failure(OutcomeKind::NoStream, format!("the charm has no stream with one of the names {names}")))
 }

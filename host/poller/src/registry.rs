@@ -64,7 +64,7 @@ impl Refusal {
 
 async fn list(runtime: &dyn CharmRuntime) -> Result<Vec<Registration>, RuntimeError> {
     let answer = guarded(runtime.registrations(), LIST_LIMIT).await;
-    answer.unwrap_or_else(|problem| Err(RuntimeError::Unavailable(format!("reading the registrations: {problem}"))))
+    answer.unwrap_or_else(|problem| Err(RuntimeError::unavailable(format!("reading the registrations: {problem}"))))
 }
 
 /// The number first: what changes in between is then read once more, and not missed. Where it does not come, the list is read again.
@@ -94,7 +94,7 @@ pub(crate) async fn first(
                 return Ok(Some(numbered));
             }
             Err(error @ RuntimeError::Authorization { .. }) if limit == Limit::None => refusal.log(&error),
-            Err(error @ RuntimeError::Unavailable(_)) if refusal.logged_at.is_some() => refusal.log(&error),
+            Err(error @ RuntimeError::Unavailable { .. }) if refusal.logged_at.is_some() => refusal.log(&error),
             Err(error) => return Err(error),
         }
         tokio::select! {
@@ -142,7 +142,7 @@ pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, ne
         let registrations = loop {
             match list(&*runtime).await {
                 Ok(registrations) => break registrations,
-                Err(RuntimeError::Unavailable(problem)) => {
+                Err(RuntimeError::Unavailable { message: problem, .. }) => {
                     was_away = true;
                     if news.send(News::Unavailable(problem)).await.is_err() {
                         return;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bg_identity::{Lines, pieces};
 use tracing::{info, warn};
 
-use crate::{OutcomeKind, PollEvent, Summary};
+use crate::{Blame, Consequence, OutcomeKind, PollEvent, Summary};
 
 /// More of a message than this many characters is not logged; the run history has all of it.
 const MAX_MESSAGE: usize = 2_000;
@@ -23,11 +23,16 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
         );
         return;
     }
+    let waits = match outcome.consequence() {
+        Consequence::Waits => "; it waits until that is fixed, which counts against nobody",
+        _ => "",
+    };
     let next_in = next_in.map(|next| format!("{} s", next.as_secs_f64().round()));
     warn!(
         target: "poller", space = %charm.space, charm_id = %charm.charm, %integration, stream = event.stream, ms, late_ms,
         outcome = %outcome.kind, stack = outcome.stack.as_deref().map(one_line), failures, next_in,
-        "Charm {charm} failed: {}", one_line(&outcome.to_string())
+        blame = outcome.blame().map(Blame::as_str),
+        "Charm {charm} failed: {}{waits}", one_line(&outcome.to_string())
     );
     if event.disabled {
         warn!(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bg_identity::{IntegrationId, Secret, SpaceDid};
 use serde_json::Value;
 
-use crate::{CharmRef, Counters, Outcome, Registration, Run};
+use crate::{Blame, CharmRef, Counters, DisabledBy, Outcome, OutcomeKind, Registration, Run, Scope};
 
 /// Why the charm runtime did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,15 +32,48 @@ pub enum RuntimeError {
     /// Something new would be more than its owner, its space or the server may keep. The text ends with what raises the limit.
     #[error("{0}")]
     Quota(String),
-    /// The runtime did not answer, or failed; it may do so later.
-    #[error("the charm runtime is unavailable: {0}")]
-    Unavailable(String),
+    /// The charm's credential is missing, or has ended for good. The text ends with what fixes it: to sign in.
+    #[error("{0}")]
+    Credential(String),
+    /// Something is missing, or wrong, that the operator decides. The text says what.
+    #[error("{0}")]
+    Configuration(String),
+    /// Something did not answer, or failed; it may do so later.
+    #[error("{}{message}", if *scope == Scope::Runtime { "the charm runtime is unavailable: " } else { "" })]
+    Unavailable {
+        /// What did not answer.
+        scope: Scope,
+        /// What happened.
+        message: String,
+    },
 }
 
 impl RuntimeError {
-    /// Whether the fault is the runtime's, not the charm's or the caller's.
+    /// The runtime as a whole did not answer, or failed.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::unavailable_in(Scope::Runtime, message)
+    }
+
+    /// A part of it did not answer, or failed, or something that it needs for this.
+    pub fn unavailable_in(scope: Scope, message: impl Into<String>) -> Self {
+        Self::Unavailable { scope, message: message.into() }
+    }
+
+    /// Whether it may well succeed later, as it is: the fault is not in what was asked.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    /// The outcome of a poll that ends with it, and who is to blame.
+    pub(crate) fn verdict(&self) -> (OutcomeKind, Blame) {
+        match self {
+            Self::Authorization { .. } | Self::Configuration(_) => (OutcomeKind::Denied, Blame::Configuration),
+            Self::Credential(_) => (OutcomeKind::Denied, Blame::Credential),
+            Self::NotFound(_) => (OutcomeKind::NotFound, Blame::Charm),
+            Self::Unfit(_) | Self::Invalid(_) => (OutcomeKind::Invalid, Blame::Charm),
+            Self::Quota(_) => (OutcomeKind::LimitExceeded, Blame::Charm),
+            Self::Unavailable { scope, .. } => (OutcomeKind::Unavailable, scope.blame()),
+        }
     }
 }
 
@@ -104,8 +137,12 @@ pub trait CharmRuntime: Send + Sync {
     /// of the [known names](crate::UPDATER_STREAMS).
     async fn register(&self, charm: &CharmRef, integration: &IntegrationId) -> Result<Registration, RuntimeError>;
 
-    /// Enables (`None`) or disables (with a reason, shown as `Disabled: …`) a registration.
-    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError>;
+    /// Enables (`None`) or disables a registration, by somebody and with a reason, which is shown as `Disabled: …`.
+    async fn set_disabled(
+        &self,
+        charm: &CharmRef,
+        disabled: Option<(DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError>;
 
     /// Sets the interval that a registration asks for; none is its integration's. Its failures are not forgotten for it.
     async fn set_interval(&self, charm: &CharmRef, interval: Option<Duration>) -> Result<Registration, RuntimeError>;

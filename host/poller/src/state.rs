@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use crate::{OutcomeKind, Registration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// In the reason for which the loop disables a registration, which is kept in its status.
-pub(crate) const IN_A_ROW: &str = "failures in a row";
+use crate::{DisabledBy, OutcomeKind, Registration};
 
 /// How the polling of a registered charm stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum RegistrationState {
     /// Its last poll succeeded, or it waits for its first one since it was registered or enabled.
     Running,
@@ -16,6 +17,8 @@ pub enum RegistrationState {
     BackingOff,
     /// Its last poll failed, and nothing is known of a longer wait.
     Failing,
+    /// It waits until somebody signs in, or the operator allows what it needs: its last outcome says what. That costs it nothing.
+    Waiting,
     /// Somebody has disabled it.
     DisabledByHand,
     /// The loop has disabled it for its failures. It comes back after 24 hours.
@@ -24,8 +27,8 @@ pub enum RegistrationState {
 
 impl RegistrationState {
     /// Every state.
-    pub const ALL: [Self; 5] =
-        [Self::Running, Self::BackingOff, Self::Failing, Self::DisabledByHand, Self::DisabledByFailures];
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::BackingOff, Self::Failing, Self::Waiting, Self::DisabledByHand, Self::DisabledByFailures];
 
     /// The name for people.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +36,7 @@ impl RegistrationState {
             Self::Running => "running",
             Self::BackingOff => "backing off",
             Self::Failing => "failing",
+            Self::Waiting => "waiting",
             Self::DisabledByHand => "disabled by hand",
             Self::DisabledByFailures => "disabled by failures",
         }
@@ -44,6 +48,7 @@ impl RegistrationState {
             Self::Running => "running",
             Self::BackingOff => "backing-off",
             Self::Failing => "failing",
+            Self::Waiting => "waiting",
             Self::DisabledByHand => "disabled-by-hand",
             Self::DisabledByFailures => "disabled-by-failures",
         }
@@ -70,6 +75,7 @@ impl Registration {
         match self.last_outcome {
             None | Some(OutcomeKind::Success) => RegistrationState::Running,
             Some(_) if waits_for_its_first => RegistrationState::Running,
+            Some(_) if self.waits() => RegistrationState::Waiting,
             Some(_) if failures > 0 => RegistrationState::BackingOff,
             Some(_) => RegistrationState::Failing,
         }
@@ -77,12 +83,7 @@ impl Registration {
 
     /// Whether it was the loop that disabled it.
     pub(crate) fn is_disabled_by_failures(&self) -> bool {
-        let reason = self.status.strip_prefix("Disabled: ").unwrap_or_default();
-        let after_the_number = reason.trim_start_matches(|character: char| character.is_ascii_digit());
-        let rest = after_the_number.strip_prefix(' ').and_then(|text| text.strip_prefix(IN_A_ROW));
-        !self.is_enabled()
-            && reason != after_the_number
-            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        !self.is_enabled() && self.disabled_by == Some(DisabledBy::Failures)
     }
 }
 
@@ -91,40 +92,54 @@ mod tests {
     use bg_identity::{CharmId, space_did};
 
     use super::*;
-    use crate::{CharmRef, UnixMillis};
+    use crate::{Blame, CharmRef, UnixMillis};
+
+    #[test]
+    fn the_name_for_programs_is_that_of_json() {
+        for state in RegistrationState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.slug());
+        }
+    }
 
     #[test]
     fn a_state_is_told_by_the_registration_and_the_failures_that_the_loop_remembers() {
-        use OutcomeKind::{HandlerFailed, Success, Unavailable};
-        use RegistrationState::{BackingOff, DisabledByFailures, DisabledByHand, Failing, Running};
+        use DisabledBy::{Failures, Hand};
+        use OutcomeKind::{Denied, HandlerFailed, Success, Unavailable};
+        use RegistrationState::{BackingOff, DisabledByFailures, DisabledByHand, Failing, Running, Waiting};
         let cases = [
-            (0, "Initializing", None, 5, 0, 0, Running),
-            (0, "Success", Some(Success), 5, 9, 0, Running),
-            (0, "HandlerFailed: x", Some(HandlerFailed), 5, 9, 2, BackingOff),
-            (0, "HandlerFailed: x", Some(HandlerFailed), 5, 9, 0, Failing),
-            (0, "Unavailable: x", Some(Unavailable), 5, 9, 0, Failing),
-            // Enabled again since.
-            (0, "Re-initializing", Some(HandlerFailed), 10, 9, 0, Running),
-            (7, "Disabled: by hand", Some(HandlerFailed), 5, 9, 2, DisabledByHand),
-            (7, "Disabled: failures in a row", None, 5, 9, 2, DisabledByHand),
-            (7, "Disabled: 5 failures in a rowing boat", None, 5, 9, 2, DisabledByHand),
-            (7, "Disabled: 5 failures in a row", Some(HandlerFailed), 5, 9, 5, DisabledByFailures),
-            (7, "Disabled: 5 failures in a row: NoStream: x", Some(HandlerFailed), 5, 9, 0, DisabledByFailures),
+            (None, None, None, 5, 0, 0, Running),
+            (None, Some(Success), None, 5, 9, 0, Running),
+            (None, Some(HandlerFailed), None, 5, 9, 2, BackingOff),
+            (None, Some(HandlerFailed), Some(Blame::Charm), 5, 9, 0, Failing),
+            (None, Some(Unavailable), Some(Blame::Upstream), 5, 9, 0, Failing),
+            (None, Some(Denied), Some(Blame::Configuration), 5, 9, 0, Waiting),
+            (None, Some(Denied), Some(Blame::Credential), 5, 9, 2, Waiting),
+            (None, Some(Denied), None, 5, 9, 0, Waiting),
+            (None, Some(Denied), Some(Blame::Charm), 5, 9, 2, BackingOff),
+            // Enabled again since, or its cause was fixed.
+            (None, Some(HandlerFailed), None, 10, 9, 0, Running),
+            (None, Some(Denied), Some(Blame::Credential), 10, 9, 0, Running),
+            (Some(Hand), Some(HandlerFailed), None, 5, 9, 2, DisabledByHand),
+            (Some(Hand), Some(Denied), Some(Blame::Credential), 5, 9, 2, DisabledByHand),
+            (Some(Failures), Some(HandlerFailed), None, 5, 9, 5, DisabledByFailures),
+            (Some(Failures), None, None, 5, 9, 0, DisabledByFailures),
         ];
-        for (disabled_at, status, last_outcome, updated_at, last_run, failures, expected) in cases {
+        for (disabled_by, last_outcome, last_blame, updated_at, last_run, failures, expected) in cases {
             let registration = Registration {
                 charm: CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") },
                 integration: "mail".parse().unwrap(),
                 created_at: UnixMillis(1),
                 updated_at: UnixMillis(updated_at),
                 last_run: UnixMillis(last_run),
-                disabled_at: UnixMillis(disabled_at),
+                disabled_at: UnixMillis(disabled_by.map_or(0, |_| 7)),
+                disabled_by,
                 interval: None,
-                status: status.to_owned(),
                 last_success: UnixMillis::NEVER,
+                status: "Disabled: 5 failures in a row".to_owned(),
                 last_outcome,
+                last_blame,
             };
-            assert_eq!(registration.state(failures), expected, "{status}");
+            assert_eq!(registration.state(failures), expected, "{registration:?}");
         }
     }
 }

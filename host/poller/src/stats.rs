@@ -50,9 +50,9 @@ impl Summary {
         self.outcomes[kind as usize]
     }
 
-    /// Polls that failed, for reasons of the charm's.
+    /// Polls that failed, though all that they need answered; whoever is to blame.
     pub fn failed(&self) -> u64 {
-        OutcomeKind::ALL.into_iter().filter(|kind| kind.is_charm_failure()).map(|kind| self.count(kind)).sum()
+        self.polls - self.count(OutcomeKind::Success) - self.count(OutcomeKind::Unavailable)
     }
 
     /// The mean time of a poll; zero if there was none.

@@ -88,6 +88,10 @@ pub(crate) struct Entry {
     pub(crate) owed: bool,
     /// Whether that is what is written of it.
     pub(crate) owed_stored: bool,
+    /// Whether it waits for a change: its last poll lacked something that it cannot fix itself.
+    pub(crate) waits: bool,
+    /// Polls in a row that failed for reasons elsewhere.
+    pub(crate) tries: u8,
     /// Failed polls in a row.
     pub(crate) failures: u32,
     /// How many of them are failures of its integration's component. They are not remembered across restarts.
@@ -221,6 +225,8 @@ impl Table {
             wanted: false,
             owed: false,
             owed_stored: false,
+            waits: false,
+            tries: 0,
             failures: 0,
             faults: 0,
             asks_ms: 0,
@@ -290,10 +296,12 @@ mod tests {
             updated_at: UnixMillis(1),
             last_run: UnixMillis::NEVER,
             disabled_at: UnixMillis::NEVER,
+            disabled_by: None,
             interval: None,
             status: String::new(),
             last_success: UnixMillis::NEVER,
             last_outcome: None,
+            last_blame: None,
         }
     }
 

@@ -67,7 +67,7 @@ impl CharmCredentials {
 
     /// The charm that a guest named, if it is one of the integration's.
     async fn own(&self, owner: &Owner, charm: &str) -> Result<CharmRef, CredentialError> {
-        let own = self.registrations.recent().await.map_err(|error| unavailable(&error))?;
+        let own = self.registrations.recent().await.map_err(|error| no_credential(&error))?;
         // One client per integration asks here, with its own source; another owner would be a mistake in the wiring.
         let is_its = *owner == Owner::Integration(self.id.clone());
         let named = charm.parse::<CharmRef>().ok().filter(|named| is_its && own.contains(named));
@@ -76,12 +76,10 @@ impl CharmCredentials {
 
     async fn secret(&self, owner: &Owner, charm: &CharmRef, path: &CredentialPath) -> Result<Secret, CredentialError> {
         self.runtime.secret(charm, path.path()).await.map_err(|error| match error {
-            RuntimeError::Unavailable(_) => unavailable(&error),
             RuntimeError::NotFound(_) => {
                 CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() }
             }
-            // What the runtime says names the charm and the path, never the secret.
-            error => CredentialError::Missing(error.to_string()),
+            error => no_credential(&error),
         })
     }
 
@@ -166,12 +164,17 @@ impl CredentialSource for CharmCredentials {
         token.fresh_until = None;
         match self.runtime.refresh_auth(&charm).await {
             Ok(()) => Ok(Some(self.secret(owner, &charm, path).await?)),
-            Err(error @ RuntimeError::Unavailable(_)) => Err(unavailable(&error)),
-            Err(error) => Err(CredentialError::Missing(error.to_string())),
+            Err(error) => Err(no_credential(&error)),
         }
     }
 }
 
-fn unavailable(error: &RuntimeError) -> CredentialError {
-    CredentialError::Unavailable(error.to_string())
+/// Why there is no credential. What the runtime says names the charm and the path, never the secret.
+fn no_credential(error: &RuntimeError) -> CredentialError {
+    let text = error.to_string();
+    match error {
+        RuntimeError::Unavailable { .. } => CredentialError::Unavailable(text),
+        RuntimeError::Authorization { .. } | RuntimeError::Configuration(_) => CredentialError::Refused(text),
+        _ => CredentialError::Missing(text),
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bg_identity::{Secret, mask};
-use bg_poller::{IntegrationError, OutcomeKind};
+use bg_poller::{Blame, IntegrationError, Outcome, OutcomeKind};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -34,6 +34,8 @@ const LIMIT_WORDS: [&str; 4] = [
 pub struct CallFailure {
     /// What kind of end.
     pub kind: OutcomeKind,
+    /// Who is to blame, if it is not the component.
+    pub blame: Option<Blame>,
     /// What happened, for people. Safe to show: what a guest wrote in it is escaped and cut.
     pub message: String,
     /// Where in the guest, one frame a line, innermost first.
@@ -50,6 +52,15 @@ pub(crate) struct LimitHit(pub(crate) String);
 #[error("out of time")]
 pub(crate) struct OutOfTime;
 
+/// A request that the gate refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Who can do something about it.
+    pub(crate) blame: Blame,
+    /// What was refused, and why.
+    pub(crate) text: String,
+}
+
 /// What a guest itself says went wrong.
 pub(crate) struct GuestError {
     /// [`OutcomeKind::HandlerFailed`], or [`OutcomeKind::Unavailable`] for what may be better next time.
@@ -60,7 +71,7 @@ pub(crate) struct GuestError {
 
 impl CallFailure {
     pub(crate) fn new(kind: OutcomeKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), stack: None }
+        Self { kind, blame: None, message: message.into(), stack: None }
     }
 
     /// Time was up after `limit`.
@@ -68,18 +79,20 @@ impl CallFailure {
         Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))
     }
 
-    /// The guest answered with an error. If the gate denied it a request in this call, that is the reason to name. What it says is masked
+    /// The guest answered with an error. If the gate refused it a request in this call, that is the reason to name. What it says is masked
     /// before it is escaped and cut: of a secret that is cut, or escaped, too much would stay, and nobody would find it.
-    pub(crate) fn guest(error: GuestError, denied: Option<String>, secrets: &[Secret]) -> Self {
+    pub(crate) fn guest(error: GuestError, refused: Option<Refusal>, secrets: &[Secret]) -> Self {
         let GuestError { mut kind, message, stack } = error;
         let mut message = text::one_line(&mask(&message, secrets), MESSAGE_BYTES);
-        if let Some(denied) = denied {
-            message = format!("{message} ({denied})");
+        let mut blame = None;
+        if let Some(refused) = refused {
+            message = format!("{message} ({})", refused.text);
             if kind == OutcomeKind::HandlerFailed {
-                kind = OutcomeKind::Denied;
+                kind = if refused.blame == Blame::Upstream { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
             }
+            blame = Some(refused.blame);
         }
-        Self { kind, message, stack: stack.map(|stack| text::lines(&mask(&stack, secrets), STACK_BYTES)) }
+        Self { kind, blame, message, stack: stack.map(|stack| text::lines(&mask(&stack, secrets), STACK_BYTES)) }
     }
 
     /// The call did not get to an answer.
@@ -114,7 +127,9 @@ impl CallFailure {
             Some(I32Exit(status)) => format!("{function} ended the program, with status {status}"),
             None => format!("{function}: {cause}"),
         };
-        Self { kind, message, stack: error.downcast_ref::<WasmBacktrace>().and_then(stack) }
+        // There is no room in the pool: the program is at its limits, not the component.
+        let blame = (kind == OutcomeKind::Unavailable).then_some(Blame::Service);
+        Self { kind, blame, message, stack: error.downcast_ref::<WasmBacktrace>().and_then(stack) }
     }
 }
 
@@ -142,7 +157,18 @@ fn stack(backtrace: &WasmBacktrace) -> Option<String> {
 
 impl From<CallFailure> for IntegrationError {
     fn from(failure: CallFailure) -> Self {
-        Self { kind: failure.kind, message: failure.message }
+        // What no guest may send, it was the component that sent it.
+        let blame = failure.blame.map(|blame| if blame == Blame::Charm { Blame::Integration } else { blame });
+        Self { kind: failure.kind, blame, message: failure.message }
+    }
+}
+
+/// For a charm's handler.
+impl From<CallFailure> for Outcome {
+    fn from(failure: CallFailure) -> Self {
+        let CallFailure { kind, blame, message, stack } = failure;
+        let outcome = Self::failure(kind, message).with_stack(stack);
+        blame.into_iter().fold(outcome, Self::blaming)
     }
 }
 
@@ -177,15 +203,19 @@ mod tests {
 
     #[test]
     fn a_denied_request_is_named_as_the_reason() {
-        let failure = CallFailure::guest(guest_error(), Some("GET https://a.example/ is not granted".into()), &[]);
-        assert_eq!(failure.kind, OutcomeKind::Denied);
+        let refused = Refusal { blame: Blame::Configuration, text: "GET https://a.example/ is not granted".into() };
+        let failure = CallFailure::guest(guest_error(), Some(refused), &[]);
+        assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(Blame::Configuration)));
         assert!(failure.message.ends_with("(GET https://a.example/ is not granted)"));
     }
 
     #[test]
     fn what_may_be_better_next_time_stays_so() {
         let error = GuestError { kind: OutcomeKind::Unavailable, ..guest_error() };
-        assert_eq!(CallFailure::guest(error, Some("not granted".into()), &[]).kind, OutcomeKind::Unavailable);
+        let refused = Refusal { blame: Blame::Configuration, text: "not granted".into() };
+        let failure = CallFailure::guest(error, Some(refused), &[]);
+        // And yet it waits for the grant.
+        assert_eq!((failure.kind, failure.blame), (OutcomeKind::Unavailable, Some(Blame::Configuration)));
     }
 
     #[test]

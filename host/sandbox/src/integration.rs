@@ -18,7 +18,7 @@ use wasmtime::component::Resource;
 use crate::bindings::integration::{self as contract, values};
 use crate::call::{Call, Function};
 use crate::draft::Draft;
-use crate::failure::{CallFailure, GuestError};
+use crate::failure::{CallFailure, GuestError, Refusal};
 use crate::host::log::Scope;
 use crate::host::{self, CallState, IntegrationWorld, OpenCharm, Surroundings};
 use crate::load::{LoadError, LoadedComponent, World};
@@ -106,7 +106,7 @@ impl IntegrationComponent {
         let limit = self.sandbox.limits().charm_refs;
         if answered.len() > limit {
             let message = format!("fetch-charms answered {} charms; {limit} are the limit", answered.len());
-            return Err(IntegrationError { kind: OutcomeKind::LimitExceeded, message });
+            return Err(IntegrationError::new(OutcomeKind::LimitExceeded, message));
         }
         let (mut seen, mut spaces) = (HashSet::with_capacity(answered.len()), SpaceReader::default());
         let mut charms = Vec::with_capacity(answered.len());
@@ -194,7 +194,15 @@ impl Integration for IntegrationComponent {
             (store, end)
         };
         let (is_valid, state) = call.run(&self.share, work).await?;
-        Ok(if is_valid { Fitness::Fit } else { Fitness::Unfit(state.world.unfit) })
+        match state.outbound.refused() {
+            // It could not find out: what it would have asked is not its to ask.
+            Some(Refusal { blame, text }) if !is_valid => {
+                let message = format!("it finds the charm unfit, but {text}");
+                Err(IntegrationError { kind: OutcomeKind::Denied, blame: Some(blame), message })
+            }
+            _ if is_valid => Ok(Fitness::Fit),
+            _ => Ok(Fitness::Unfit(state.world.unfit)),
+        }
     }
 }
 

@@ -227,6 +227,8 @@ mod tests {
             status: String::new(),
             last_success: UnixMillis::NEVER,
             last_outcome: None,
+            last_blame: None,
+            disabled_by: None,
         }
     }
 

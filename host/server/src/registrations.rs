@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use bg_charms::api;
-use bg_poller::{CharmRuntime, Registration};
+use bg_charms::{RegistrationFilter, Spaces, api};
+use bg_poller::{CharmRuntime, DisabledBy, Registration};
 use http::{StatusCode, Uri};
 
 use crate::admission::Signed;
@@ -55,9 +55,21 @@ pub(crate) async fn set_disabled(
     CharmPath(charm): CharmPath,
     signed: SignedForm,
 ) -> Result<Json<Registration>, Failure> {
-    let api::SetDisabled { disabled, reason } = signed.json()?;
-    let reason = disabled.then(|| reason.as_deref().unwrap_or(BY_HAND));
-    Ok(Json(signed.caller.set_disabled(&charm, reason).await?))
+    let api::SetDisabled { disabled, reason, by } = signed.json()?;
+    let reason = reason.as_deref().unwrap_or(BY_HAND);
+    let disabled = disabled.then_some((by.unwrap_or(DisabledBy::Hand), reason));
+    Ok(Json(signed.caller.set_disabled(&charm, disabled).await?))
+}
+
+/// `POST /api/v1/registrations/enable`
+pub(crate) async fn enable(signed: SignedForm) -> Result<Json<api::Enabled>, Failure> {
+    let api::EnableMany { filter, all } = signed.json()?;
+    if all == (filter != RegistrationFilter::default()) {
+        return Err(Failure::invalid(
+            "expected which registrations, by search, space, integration or state; or else all, as true",
+        ));
+    }
+    Ok(Json(api::Enabled { enabled: signed.caller.enable_all(&filter).await? }))
 }
 
 /// `PUT /api/v1/registrations/{space}/{charm}/interval`

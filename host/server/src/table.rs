@@ -119,6 +119,12 @@ fn of_registrations() -> Vec<Row> {
             .reads::<api::SetDisabled>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::ENABLE, Right::System(Write), registrations::enable)
+            .does("enableMany", "Enables all registrations of an integration, of a space, in a state, or that are found; or all.")
+            .more("What is said must all hold. Without a state, it is all that do not run as they should.")
+            .reads::<api::EnableMany>(REGISTRATION_BODY)
+            .answers::<api::Enabled>()
+            .fails([Authorization]),
         signed(Method::DELETE, REGISTRATION, Right::System(Write), registrations::remove)
             .does("removeRegistration", "Removes a registration. The charm itself stays.")
             .answers::<api::Removed>()

@@ -5,7 +5,7 @@ mod common;
 
 use bg_charms::{Actor, Spaces, Subject};
 use bg_identity::{Identity, Secret, space_identity, system_space};
-use bg_poller::CharmRuntime;
+use bg_poller::{CharmRuntime, DisabledBy};
 use bg_server::{Access, LoginToken, RegistrationPolicy, ServerOptions, endpoints};
 use bg_test_support::HttpReply;
 use common::{Fixture, borrowed, code, error, my_space};
@@ -138,6 +138,35 @@ async fn the_operator_does_everything_in_a_session_and_with_the_token() {
     assert_eq!((reply.status, reply.header("location")), (303, Some("/admin/login")));
     assert_eq!(fixture.send("GET", "/admin", &[("Cookie", &cookie)], "").status, 401);
     fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_registrations_are_enabled_at_once_after_a_page_that_says_how_many() {
+    let fixture = Fixture::start_with(options()).await;
+    let charm = fixture.deploy(&my_space()).await;
+    let operator = fixture.operator();
+    operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    operator.set_disabled(&charm, Some((DisabledBy::Failures, "5 failures in a row"))).await.unwrap();
+    let cookie = log_in(&fixture);
+    let own = own(&fixture);
+    let session = [("Cookie", cookie.as_str()), ("Origin", own.as_str())];
+    let list = fixture.send("GET", "/admin?state=disabled-by-failures&integration=gmail", &session, "");
+    let address = "/admin/enable?integration=gmail&state=disabled-by-failures";
+    let shown = list.text().replace("&#38;", "&").replace("&amp;", "&");
+    assert!(shown.contains(address), "{shown}");
+    for (address, many) in [(address, 1), ("/admin/enable", 1), ("/admin/enable?state=waiting", 0)] {
+        let page = fixture.send("GET", address, &session, "");
+        let question = format!("Enable {many} registration");
+        assert!(page.status == 200 && page.text().contains(&question), "{address}: {}", page.text());
+    }
+    let wrong = fixture.send("GET", "/admin/enable?state=asleep", &session, "");
+    assert_eq!(wrong.status, 400, "{}", wrong.text());
+    for (form, enabled) in [("state=waiting", false), ("integration=gmail&state=disabled-by-failures", true)] {
+        let reply = fixture.send("POST", "/admin/enable", &session, form);
+        assert_eq!(reply.status, 303, "{}", reply.text());
+        assert!(reply.header("location").unwrap().ends_with("said=all-enabled"), "{:?}", reply.header("location"));
+        assert_eq!(operator.registrations().await.unwrap()[0].is_enabled(), enabled, "{form}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

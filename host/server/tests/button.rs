@@ -50,7 +50,7 @@ async fn a_second_registration_enables_again_and_may_say_piece_id() {
     let charm = fixture.deploy(&my_space()).await;
     let operator = fixture.operator();
     operator.register(&charm, &"first".parse().unwrap()).await.unwrap();
-    operator.set_disabled(&charm, Some("by hand")).await.unwrap();
+    operator.set_disabled(&charm, Some((bg_poller::DisabledBy::Hand, "by hand"))).await.unwrap();
     let body = json!({ "pieceId": charm.charm, "space": charm.space, "integration": "second" }).to_string();
     assert_eq!(post(&fixture, &[], &body).status, 200);
     let registrations = operator.registrations().await.unwrap();

@@ -6,10 +6,11 @@ mod common;
 use std::time::Duration;
 
 use bg_charms::api::PollerReport;
-use bg_charms::{AccessLevel, DeployRequest, LogQuery, RemoteRuntime, SetRequest, Spaces, Subject};
+use bg_charms::{AccessLevel, DeployRequest, LogQuery, RegistrationFilter, RemoteRuntime, SetRequest, Spaces, Subject};
 use bg_identity::{CharmId, Identity, SYSTEM_SPACE_NAME, space_did, space_identity, system_space};
 use bg_poller::{
-    CharmRef, CharmRuntime, Lookup, Outcome, OutcomeKind, PollState, PollStore, Run, RuntimeError, UnixMillis,
+    CharmRef, CharmRuntime, DisabledBy, Lookup, Outcome, OutcomeKind, PollState, PollStore, RegistrationState, Run,
+    RuntimeError, UnixMillis,
 };
 use common::{Fixture, counter, my_space};
 use serde_json::json;
@@ -119,8 +120,19 @@ async fn registrations_go_there_and_back() {
     assert_eq!(remote.registrations().await.unwrap(), [registration]);
     assert_eq!(remote.registrations().await.unwrap(), fixture.operator().registrations().await.unwrap());
 
-    let disabled = remote.set_disabled(&charm, Some("no longer needed")).await.unwrap();
+    let disabled = remote.set_disabled(&charm, Some((DisabledBy::Hand, "no longer needed"))).await.unwrap();
     assert!(!disabled.is_enabled() && disabled.status.contains("no longer needed"), "{disabled:?}");
+    assert_eq!(disabled.disabled_by, Some(DisabledBy::Hand));
+    let by_loop = remote.set_disabled(&charm, Some((DisabledBy::Failures, "5 failures in a row"))).await.unwrap();
+    assert_eq!(by_loop.disabled_by, Some(DisabledBy::Failures));
+    let by_hand =
+        RegistrationFilter { state: Some(RegistrationState::DisabledByHand), ..RegistrationFilter::default() };
+    let of_gmail = RegistrationFilter { integration: Some(gmail.clone()), ..RegistrationFilter::default() };
+    assert_eq!(remote.enable_all(&by_hand).await.unwrap(), 0);
+    assert_eq!(remote.enable_all(&of_gmail).await.unwrap(), 1);
+    assert_eq!(remote.enable_all(&of_gmail).await.unwrap(), 0, "it runs already");
+    remote.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap();
+    assert_eq!(remote.enable_all(&RegistrationFilter::default()).await.unwrap(), 1);
     assert!(remote.set_disabled(&charm, None).await.unwrap().is_enabled());
 
     let interval = Some(Duration::from_mins(5));

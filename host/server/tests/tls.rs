@@ -100,7 +100,7 @@ async fn a_client_that_trusts_a_lock_takes_the_certificate_that_is_in_it_and_no_
     let trust = ServerTrust::LockOf(database.clone());
     // Made once, as that of a service is.
     let client = RemoteRuntime::new(url.clone(), Identity::from_passphrase("somebody")).with_trust(&trust);
-    let is_reached = async || !matches!(client.registrations().await, Err(RuntimeError::Unavailable(_)));
+    let is_reached = async || !matches!(client.registrations().await, Err(RuntimeError::Unavailable { .. }));
     let refused = async || {
         assert!(!is_reached().await);
         probe(&url, &trust).await.unwrap_err()

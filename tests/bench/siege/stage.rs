@@ -212,7 +212,9 @@ async fn patiently<T>(request: impl AsyncFn() -> Result<T, RuntimeError>) -> any
     let until = tokio::time::Instant::now() + SOON;
     loop {
         match request().await {
-            Err(RuntimeError::Unavailable(_)) if tokio::time::Instant::now() < until => tokio::time::sleep(PAUSE).await,
+            Err(RuntimeError::Unavailable { .. }) if tokio::time::Instant::now() < until => {
+                tokio::time::sleep(PAUSE).await
+            }
             done => return Ok(done?),
         }
     }

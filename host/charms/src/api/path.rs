@@ -19,6 +19,9 @@ pub const RUNS: &str = "/api/v1/runs";
 /// POST [`PollerReport`](super::PollerReport) → [`PollerAnswer`](super::PollerAnswer).
 pub const POLLERS: &str = "/api/v1/pollers";
 
+/// POST [`EnableMany`](super::EnableMany) → [`Enabled`](super::Enabled).
+pub const ENABLE: &str = "/api/v1/registrations/enable";
+
 /// PATCH [`SetDisabled`](super::SetDisabled), DELETE → [`Removed`](super::Removed).
 pub fn registration(charm: &CharmRef) -> String {
     format!("{REGISTRATIONS}/{}/{}", charm.space, charm.charm)

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use bg_identity::SpaceDid;
-use bg_poller::{CharmRef, RuntimeError};
+use bg_poller::{Blame, CharmRef, RuntimeError, Scope};
 use http::StatusCode;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What the type of each problem starts with.
 const TYPE: &str = "urn:bg-wasm-host:problem:";
@@ -25,7 +26,7 @@ pub enum ErrorCode {
     Invalid,
     /// 507: it would be more than a quota allows to keep.
     Quota,
-    /// 503: the runtime failed.
+    /// 503: the runtime, or a part of it, failed.
     Unavailable,
     /// 401: the request's signature is missing or wrong.
     Signature,
@@ -64,7 +65,7 @@ impl ErrorCode {
             Self::Unfit => "The charm cannot be used so",
             Self::Invalid => "The request is wrong",
             Self::Quota => "More than may be kept",
-            Self::Unavailable => "The charm runtime is unavailable",
+            Self::Unavailable => "Something is unavailable",
             Self::Signature => "The request is not authenticated",
         }
     }
@@ -98,6 +99,10 @@ pub struct Problem {
     pub space: Option<SpaceDid>,
     /// With `not-found`: which charm.
     pub charm: Option<CharmRef>,
+    /// With `unavailable`: what it is that did not answer; all of the runtime if none.
+    pub scope: Option<Scope>,
+    /// With `unfit`: who is to blame, if it is not the charm: its credential, or the operator's configuration.
+    pub blame: Option<Blame>,
 }
 
 /// The members of a problem, as they are sent.
@@ -123,6 +128,14 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "CharmRef")]
     charm: Option<CharmRef>,
+    /// With `unavailable`: what it is that did not answer. Left out, it is the runtime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Scope")]
+    scope: Option<Scope>,
+    /// With `unfit`: who is to blame, if it is not the charm: its credential, or the operator's configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Blame")]
+    blame: Option<Blame>,
 }
 
 /// The members that are read. Servers of before there were problem details say `error` in place of `detail`, and no status.
@@ -134,21 +147,31 @@ struct Read {
     detail: String,
     space: Option<SpaceDid>,
     charm: Option<CharmRef>,
+    #[serde(default, deserialize_with = "known")]
+    scope: Option<Scope>,
+    #[serde(default, deserialize_with = "known")]
+    blame: Option<Blame>,
+}
+
+/// A value that this version knows; none if it is one of a later version.
+fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 impl From<Problem> for Written {
     fn from(problem: Problem) -> Self {
-        let Problem { code, status, detail, space, charm } = problem;
+        let Problem { code, status, detail, space, charm, scope, blame } = problem;
         let kind = format!("{TYPE}{}", code.as_str());
-        Self { kind, title: code.title(), status: status.as_u16(), detail, code, space, charm }
+        Self { kind, title: code.title(), status: status.as_u16(), detail, code, space, charm, scope, blame }
     }
 }
 
 impl From<Read> for Problem {
     fn from(read: Read) -> Self {
-        let Read { code, status, detail, space, charm } = read;
+        let Read { code, status, detail, space, charm, scope, blame } = read;
         let status = status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(code.status());
-        Self { code, status, detail, space, charm }
+        Self { code, status, detail, space, charm, scope, blame }
     }
 }
 
@@ -166,15 +189,15 @@ impl Problem {
 
     /// An error that is about nothing in particular.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, status: code.status(), detail: detail.into(), space: None, charm: None }
+        Self { code, status: code.status(), detail: detail.into(), space: None, charm: None, scope: None, blame: None }
     }
 
     /// The error that a client sees; `url` is where it came from.
     pub fn into_error(self, url: &url::Url) -> RuntimeError {
-        let Self { code, status, detail, space, charm } = self;
+        let Self { code, status, detail, space, charm, scope, blame } = self;
         if status == StatusCode::TOO_MANY_REQUESTS {
             // Nothing that was said of a charm, either.
-            return RuntimeError::Unavailable(format!("{url} asks for fewer requests: {detail}"));
+            return RuntimeError::unavailable(format!("{url} asks for fewer requests: {detail}"));
         }
         match (code, space, charm) {
             (ErrorCode::Authorization, space, _) => RuntimeError::Authorization {
@@ -182,19 +205,23 @@ impl Problem {
                 message: detail.strip_prefix(AUTHORIZATION).map_or(detail.clone(), str::to_owned),
             },
             (ErrorCode::NotFound, _, Some(charm)) => RuntimeError::NotFound(charm),
-            (ErrorCode::Unfit, ..) => RuntimeError::Unfit(detail),
+            (ErrorCode::Unfit, ..) => match blame {
+                Some(Blame::Credential) => RuntimeError::Credential(detail),
+                Some(Blame::Configuration) => RuntimeError::Configuration(detail),
+                _ => RuntimeError::Unfit(detail),
+            },
             (ErrorCode::Quota, ..) => RuntimeError::Quota(detail),
             // What a local runtime says of a space that there is none of.
             (ErrorCode::Invalid, ..) | (ErrorCode::NotFound, Some(_), None) => RuntimeError::Invalid(detail),
-            (ErrorCode::NotFound, ..) => RuntimeError::Unavailable(format!("{url}: {detail}")),
+            (ErrorCode::NotFound, ..) => RuntimeError::unavailable(format!("{url}: {detail}")),
             // The text was made by this error's own display at the other side.
             (ErrorCode::Unavailable, ..) => {
                 let inner = detail.strip_prefix("the charm runtime is unavailable: ").unwrap_or(&detail);
-                RuntimeError::Unavailable(inner.to_owned())
+                RuntimeError::unavailable_in(scope.unwrap_or(Scope::Runtime), inner)
             }
             // It is the caller that is not accepted, not what it asks: nothing that was said of a charm.
             (ErrorCode::Signature, ..) => {
-                RuntimeError::Unavailable(format!("{url} does not accept the signature: {detail}"))
+                RuntimeError::unavailable(format!("{url} does not accept the signature: {detail}"))
             }
         }
     }
@@ -213,7 +240,13 @@ impl From<&RuntimeError> for Problem {
             RuntimeError::Unfit(_) => Self::new(ErrorCode::Unfit, text),
             RuntimeError::Invalid(_) => Self::new(ErrorCode::Invalid, text),
             RuntimeError::Quota(_) => Self::new(ErrorCode::Quota, text),
-            RuntimeError::Unavailable(_) => Self::new(ErrorCode::Unavailable, text),
+            RuntimeError::Credential(_) => Self { blame: Some(Blame::Credential), ..Self::new(ErrorCode::Unfit, text) },
+            RuntimeError::Configuration(_) => {
+                Self { blame: Some(Blame::Configuration), ..Self::new(ErrorCode::Unfit, text) }
+            }
+            RuntimeError::Unavailable { scope, .. } => {
+                Self { scope: Some(*scope), ..Self::new(ErrorCode::Unavailable, text) }
+            }
         }
     }
 }
@@ -239,7 +272,12 @@ mod tests {
             RuntimeError::Unfit("no stream".into()),
             RuntimeError::Invalid("not a DID".into()),
             RuntimeError::Quota("too many charms".into()),
-            RuntimeError::Unavailable("the disk is full".into()),
+            RuntimeError::Credential("authorize the charm again".into()),
+            RuntimeError::Configuration("--oauth-refresh-url".into()),
+            RuntimeError::unavailable("the disk is full"),
+            RuntimeError::unavailable_in(Scope::Charm, "its turn did not come"),
+            RuntimeError::unavailable_in(Scope::Space, "its access list is damaged"),
+            RuntimeError::unavailable_in(Scope::Upstream, "the token service is away"),
         ];
         let too_many = Problem { status: StatusCode::TOO_MANY_REQUESTS, ..Problem::new(ErrorCode::Invalid, "wait") };
         assert!(too_many.into_error(&"http://localhost:8000".parse().unwrap()).is_unavailable());
@@ -296,6 +334,10 @@ mod tests {
     fn an_error_of_an_older_server_is_read_as_well() {
         let read = |json| serde_json::from_value::<Problem>(json);
         assert_eq!(read(json!({"error": "no", "code": "unfit"})).unwrap(), Problem::new(ErrorCode::Unfit, "no"));
+        let later = json!({"detail": "no", "code": "unfit", "scope": "planet", "blame": 7});
+        assert_eq!(read(later).unwrap(), Problem::new(ErrorCode::Unfit, "no"));
+        let away = read(json!({"detail": "no", "code": "unavailable"})).unwrap();
+        assert_eq!(away.into_error(&"http://localhost:8000".parse().unwrap()), RuntimeError::unavailable("no"));
         let strange = json!({"detail": "no", "code": "unfit", "status": 7});
         assert_eq!(read(strange).unwrap(), Problem::new(ErrorCode::Unfit, "no"));
         for other in [json!({"error": "no"}), json!({"code": "unfit"}), json!({"detail": "no", "code": "other"})] {

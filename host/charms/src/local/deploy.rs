@@ -65,7 +65,7 @@ impl LocalRuntime {
         };
         let program = self.transpiler.program(sources, self.is_trusted(actor)).await?;
         // Two that deploy the same at once would both run its setup, for nothing.
-        let _turn = self.turns.take(&charm).await;
+        let _turn = self.turns.take(&charm).await?;
         let Names { id, first_id, .. } = named;
         let known = [Some(id.clone()), first_id];
         match self.find(&charm, known, &program).await? {
@@ -181,10 +181,10 @@ pub(super) fn refusal(
 ) -> RuntimeError {
     let outcome = Outcome::failure(failure.kind, failure.message).with_stack(failure.stack);
     let secrets: Vec<_> = secrets.into_iter().map(|secret| secret.text).collect();
-    let Outcome { kind, message, stack } = redact(outcome, &secrets);
+    let Outcome { kind, message, stack, .. } = redact(outcome, &secrets);
     let message = message.unwrap_or_default();
     if kind == OutcomeKind::Unavailable {
-        return RuntimeError::Unavailable(message);
+        return RuntimeError::unavailable(message);
     }
     let stack = stack.map_or(String::new(), |stack| format!("\n{stack}"));
     let last = log.iter().skip(log.len().saturating_sub(LINES_TOLD));

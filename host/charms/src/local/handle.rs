@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{IntegrationId, Secret, system_space};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, Outcome, PollState, Registration, Run, RuntimeError, UPDATER_STREAMS,
+    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration, Run, RuntimeError,
+    UPDATER_STREAMS,
 };
 use rusqlite::Transaction;
 use serde_json::Value;
@@ -17,7 +18,7 @@ use super::{LocalRuntime, access, logs};
 use crate::api::Shape;
 use crate::paths::at;
 use crate::store::{self, Cells, Failure, StoredCharm, Touch};
-use crate::{AccessLevel, Actor, Overview, OverviewQuery, OverviewRow, RegistrationCount};
+use crate::{AccessLevel, Actor, Overview, OverviewQuery, OverviewRow, RegistrationCount, RegistrationFilter};
 
 /// The intervals that a registration can have of its own, as the program's options take them.
 const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(7 * 24);
@@ -69,6 +70,23 @@ impl LocalHandle {
         self.read(move |tx, actor| {
             access::system(tx, actor, AccessLevel::Read)?;
             store::overview::page(tx, &query)
+        })
+        .await
+    }
+
+    /// How many registrations [`Spaces::enable_all`](crate::Spaces::enable_all) would enable.
+    pub async fn count_to_enable(&self, filter: RegistrationFilter) -> Result<u64, RuntimeError> {
+        self.read(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::overview::count_to_enable(tx, &filter)
+        })
+        .await
+    }
+
+    pub(super) async fn enable_many(&self, filter: RegistrationFilter) -> Result<u64, RuntimeError> {
+        self.change_registrations(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Write)?;
+            store::overview::enable(tx, &filter)
         })
         .await
     }
@@ -212,12 +230,17 @@ impl CharmRuntime for LocalHandle {
         .await
     }
 
-    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
-        let (charm, reason) = (charm.clone(), reason.map(str::to_owned));
+    async fn set_disabled(
+        &self,
+        charm: &CharmRef,
+        disabled: Option<(DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError> {
+        let (charm, disabled) = (charm.clone(), disabled.map(|(by, reason)| (by, reason.to_owned())));
         self.change_registrations(move |tx, actor| {
             access::system(tx, actor, AccessLevel::Write)?;
             let stored = store::charms::find(tx, &charm)?;
-            store::registrations::set_disabled(tx, stored.row, reason.as_deref())?;
+            let disabled = disabled.as_ref().map(|(by, reason)| (*by, reason.as_str()));
+            store::registrations::set_disabled(tx, stored.row, disabled)?;
             registration(tx, &stored)
         })
         .await
@@ -332,7 +355,8 @@ impl CharmRuntime for LocalHandle {
             match at(document.node(), &path[1..]) {
                 Some(Value::String(text)) if !text.is_empty() => Ok(Secret::new(text.clone())),
                 Some(Value::String(_) | Value::Null) | None => {
-                    unfit(format!("{shown} of {charm} is empty; authorize the charm first"))
+                    let text = format!("{shown} of {charm} is empty; authorize the charm first");
+                    Err(RuntimeError::Credential(text).into())
                 }
                 Some(_) => unfit(format!("{shown} of {charm} is not a text")),
             }

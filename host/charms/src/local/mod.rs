@@ -43,7 +43,7 @@ pub use handle::LocalHandle;
 pub use handlers::Handlers;
 pub use transpiler::TRANSPILATIONS;
 
-use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore};
+use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore, Touch};
 use crate::{Acl, Actor, Tenancy};
 
 /// How a local runtime is opened.
@@ -169,6 +169,12 @@ impl LocalRuntime {
         SqlitePollStore::new(Arc::clone(&self.database))
     }
 
+    /// Has the poll loops of other processes begin again with the charms that wait: what they wait for may be in the configuration that this
+    /// process has started with.
+    pub async fn wake_waiting(&self) -> Result<(), RuntimeError> {
+        self.database.write_touching(Touch::None, |tx| store::registrations::configuration_changed(tx)).await
+    }
+
     /// Where the secrets of charms may go.
     pub fn credential_origins(&self) -> &CredentialOrigins {
         &self.credential_origins
@@ -181,7 +187,7 @@ impl LocalRuntime {
 
     fn handlers(&self) -> Result<&Handlers, RuntimeError> {
         self.handlers.as_ref().ok_or_else(|| {
-            RuntimeError::Unavailable("it was opened without script.wasm, the component that runs charms".into())
+            RuntimeError::unavailable("it was opened without script.wasm, the component that runs charms")
         })
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bg_identity::Secret;
-use bg_poller::{CharmRef, RuntimeError, UnixMillis};
+use bg_poller::{CharmRef, RuntimeError, Scope, UnixMillis};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -34,34 +35,110 @@ impl Refresher {
         Self { url, client: http_client::new(TIME, &ServerTrust::PublicRoots) }
     }
 
-    /// What to put into the `auth` cell. That the service is away is no fault of the charm; that it refuses the token is.
-    /// Errors name neither the token nor what the service said beside an error code.
+    /// What to put into the `auth` cell. Errors name neither the token nor what the service said beside an error code.
     async fn refresh(&self, token: &Secret) -> Result<Map<String, Value>, RuntimeError> {
-        let away = |what: String| RuntimeError::Unavailable(format!("the token service {} {what}", self.url));
         let request = self.client.post(self.url.clone()).json(&json!({"refreshToken": token.expose()}));
-        let mut response =
-            request.send().await.map_err(|error| away(format!("does not answer: {}", http_client::cause(&error))))?;
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| self.fails(&format!("does not answer: {}", http_client::cause(&error))))?;
         let body = http_client::body(&mut response, MAX_ANSWER_BYTES)
             .await
-            .map_err(|problem| away(format!("broke off its answer: {problem}")))?;
-        let status = response.status();
-        let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_client_error() {
-            let code = answer["error"].as_str().filter(|code| is_code(code));
-            let code = code.map_or(String::new(), |code| format!(" ({code})"));
-            let url = &self.url;
-            return Err(RuntimeError::Unfit(format!(
-                "the token service {url} says {status}{code}; authorize the charm again"
-            )));
+            .map_err(|problem| self.fails(&format!("broke off its answer: {problem}")))?;
+        self.read(response.status(), &serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// What an answer means. Only a code that the standards of OAuth have for it says that it is the charm's credential that has ended, or the
+    /// operator's client that is wrong. All else may be better in a moment: the original's own server, for one, answers 400 without a code to
+    /// every trouble.
+    fn read(&self, status: StatusCode, answer: &Value) -> Result<Map<String, Value>, RuntimeError> {
+        let url = &self.url;
+        let is_passing = status.is_server_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
+        // Some services answer 200 to an error, too.
+        let code = answer.get("error").and_then(Value::as_str).filter(|code| is_code(code) && !is_passing);
+        match code {
+            Some(code) if ENDED.contains(&code) => {
+                return Err(RuntimeError::Credential(format!(
+                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm again"
+                )));
+            }
+            Some(code) if WRONG_CLIENT.contains(&code) => {
+                return Err(RuntimeError::Configuration(format!(
+                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the client that it is set \
+                     up with, and --oauth-refresh-url"
+                )));
+            }
+            Some(code) => return Err(self.fails(&format!("says {status} ({code})"))),
+            None if !status.is_success() => {
+                let hint = if is_passing { "" } else { ", without a reason; if that lasts, authorize the charm again" };
+                return Err(self.fails(&format!("says {status}{hint}")));
+            }
+            None => {}
         }
-        if !status.is_success() {
-            return Err(away(format!("says {status}")));
-        }
-        match answer["tokenInfo"].take() {
-            Value::Object(info) if info.get("token").is_some_and(Value::is_string) => Ok(info),
-            _ => Err(away("answers without a tokenInfo.token".to_owned())),
+        match answer.get("tokenInfo") {
+            Some(Value::Object(info)) if has_text(info, "token") => Ok(kept(info.clone(), UnixMillis::now())),
+            _ => Err(self.fails("answers without a tokenInfo.token")),
         }
     }
+
+    /// The service fails, which is no fault of the charm, nor of the operator.
+    fn fails(&self, how: &str) -> RuntimeError {
+        RuntimeError::unavailable_in(Scope::Upstream, format!("the token service {} {how}", self.url))
+    }
+}
+
+/// The codes of a credential that has ended: that of RFC 6749, those of OpenID Connect that ask for a person, and GitHub's.
+const ENDED: [&str; 9] = [
+    "access_denied",
+    "account_selection_required",
+    "bad_refresh_token",
+    "consent_required",
+    "interaction_required",
+    "invalid_grant",
+    "invalid_token",
+    "login_required",
+    "token_expired",
+];
+
+/// The codes of a client, or of its requests, that the service will never accept as they are.
+const WRONG_CLIENT: [&str; 7] = [
+    "incorrect_client_credentials",
+    "invalid_client",
+    "invalid_request",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_token_type",
+];
+
+/// The members of a renewal that are kept. What is null or, of tokens, empty says nothing of what the cell has: a service that does not rotate
+/// refresh tokens may well send such a one. A time to live is kept as the time when it ends; without either, that of the last token does not
+/// count any more.
+fn kept(mut info: Map<String, Value>, now: UnixMillis) -> Map<String, Value> {
+    let lives = lives(&info);
+    info.retain(|name, value| match name.as_str() {
+        "refreshToken" => value.as_str().is_some_and(|token| !token.is_empty()),
+        _ => !value.is_null(),
+    });
+    if !info.get("expiresAt").is_some_and(Value::is_number) {
+        let ends = lives.map_or(0, |life| (now + life).0);
+        info.insert("expiresAt".to_owned(), ends.into());
+    }
+    info
+}
+
+/// How many seconds a token says that it is good for: a number, or a text of one.
+fn lives(info: &Map<String, Value>) -> Option<Duration> {
+    let seconds = match info.get("expiresIn")? {
+        Value::String(text) => text.parse().ok()?,
+        value => value.as_f64()?,
+    };
+    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
+}
+
+fn has_text(info: &Map<String, Value>, name: &str) -> bool {
+    info.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
 }
 
 /// Whether a text is an error code such as `invalid_grant`, and not a message that may quote something.
@@ -75,11 +152,9 @@ fn refresh_token_of(info: &Map<String, Value>) -> Option<Secret> {
 
 /// How long a new token is good for.
 fn life_of(info: &Map<String, Value>) -> Option<Duration> {
-    let left = match info.get("expiresAt").and_then(Value::as_f64) {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for 285,000 years")]
-        Some(at) => (at - UnixMillis::now().0 as f64) / 1_000.0,
-        None => info.get("expiresIn").and_then(Value::as_f64)?,
-    };
+    let at = info.get("expiresAt").and_then(Value::as_f64).filter(|at| *at > 0.0)?;
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for 285,000 years")]
+    let left = (at - UnixMillis::now().0 as f64) / 1_000.0;
     Duration::try_from_secs_f64(left.max(0.0)).ok()
 }
 
@@ -90,18 +165,18 @@ impl LocalRuntime {
         let (runtime, actor, charm) = (Arc::clone(self), actor.clone(), charm.clone());
         let renewal = tokio::spawn(async move {
             // Held to the end: a handler that runs meanwhile would find its cells changed.
-            let _turn = runtime.turns.take(&charm).await;
+            let _turn = runtime.turns.take(&charm).await?;
             let token = runtime.refresh_token(&actor, &charm).await?;
             runtime.renew(&charm, &token).await
         });
-        renewal
-            .await
-            .unwrap_or_else(|error| Err(RuntimeError::Unavailable(format!("the renewal came to no end: {error}"))))
+        renewal.await.unwrap_or_else(|error| {
+            Err(RuntimeError::unavailable_in(Scope::Charm, format!("the renewal did not end: {error}")))
+        })
     }
 
     async fn renew(&self, charm: &CharmRef, token: &Secret) -> Result<(), RuntimeError> {
         let Some(refresher) = &self.oauth else {
-            return Err(RuntimeError::Unfit(format!(
+            return Err(RuntimeError::Configuration(format!(
                 "the OAuth token of {charm} cannot be renewed: say where with --oauth-refresh-url, such as \
                  http://localhost:8000/api/integrations/google-oauth/refresh"
             )));
@@ -127,7 +202,8 @@ impl LocalRuntime {
             let auth = cells.value(AUTH)?.unwrap_or_default().with_members(info);
             cells.set(&[(AUTH.to_owned(), auth.text())].into())?;
             store::charms::advance(tx, stored.row, stored.version)?;
-            store::charms::note_change(tx, &stored, AUTH)
+            store::charms::note_change(tx, &stored, AUTH)?;
+            store::registrations::cells_changed(tx, stored.row)
         });
         merged.await
     }
@@ -142,8 +218,10 @@ impl LocalRuntime {
             match at(auth.node(), &["refreshToken".to_owned()]) {
                 Some(Value::String(token)) if !token.is_empty() => Ok(Secret::new(token.clone())),
                 _ => {
-                    let text = format!("the OAuth token of {charm} cannot be renewed: it has no auth.refreshToken");
-                    Err(RuntimeError::Unfit(text).into())
+                    let text = format!(
+                        "the OAuth token of {charm} cannot be renewed: it has no auth.refreshToken; authorize it again"
+                    );
+                    Err(RuntimeError::Credential(text).into())
                 }
             }
         });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bg_identity::SECRET_MASK;
-use bg_poller::{CharmRef, Outcome, OutcomeKind, RuntimeError};
+use bg_poller::{CharmRef, Outcome, OutcomeKind, RuntimeError, Scope};
 use bg_sandbox::{CellReadError, CellReader};
 use serde_json::Value;
 
@@ -39,14 +39,14 @@ impl LocalRuntime {
         let made = handlers.page(&stored, &program, cells, known).await;
         if trouble.changed()? {
             let message = format!("the cells of {charm} changed while its page was made; ask again");
-            return Err(RuntimeError::Unavailable(message));
+            return Err(RuntimeError::unavailable_in(Scope::Charm, message));
         }
         let made = made.map_err(|failure| {
             let secrets: Vec<_> = secrets.into_iter().map(|secret| secret.text).collect();
             let failed = redact(Outcome::failure(failure.kind, failure.message).with_stack(failure.stack), &secrets);
             let message = failed.message.unwrap_or_default();
             if failed.kind == OutcomeKind::Unavailable {
-                return RuntimeError::Unavailable(message);
+                return RuntimeError::unavailable(message);
             }
             let stack = failed.stack.map_or(String::new(), |stack| format!("\n{stack}"));
             RuntimeError::Unfit(format!("the page of {charm} cannot be made: {}: {message}{stack}", failed.kind))

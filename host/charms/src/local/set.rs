@@ -23,7 +23,7 @@ impl LocalRuntime {
     /// Sets a value for the actor, in the charm's turn: a handler of this process is waited for, and one of another process
     /// finds its cells changed and runs again.
     pub(super) async fn set(&self, actor: &Actor, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
-        let _turn = self.turns.take(charm).await;
+        let _turn = self.turns.take(charm).await?;
         let (sealer, tenants) = (self.sealer.clone(), self.tenants.clone());
         let (actor, charm, request) = (actor.clone(), charm.clone(), request.clone());
         let set = self.database.write(move |tx| {
@@ -59,7 +59,11 @@ fn set(
         ));
     }
     let cells = Cells::of(tx, sealer, &stored);
-    let before = cells.value(name)?;
+    let before = match cells.value(name) {
+        // One that is damaged can be set as a whole.
+        Err(Failure::Damaged(_)) if path.len() == 1 => Some(Document::default()),
+        found => found?,
+    };
     if before.is_none() && !create {
         let names = cells.names()?;
         let names = if names.is_empty() { "none".to_owned() } else { printable(&names.join(", ")).into_owned() };
@@ -80,7 +84,8 @@ fn set(
     }
     store::charms::advance(tx, stored.row, stored.version)?;
     store::charms::note_change(tx, &stored, name)?;
-    cells.set(&writes)
+    cells.set(&writes)?;
+    store::registrations::cells_changed(tx, stored.row)
 }
 
 /// Puts a value where `path` leads in the document of the cell that it begins with; `missing` says that this is a new one. Its

@@ -10,8 +10,8 @@ use super::handle::LocalHandle;
 use crate::document::data;
 use crate::store::{self, Touch};
 use crate::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, SpaceSummary,
-    Spaces, Subject,
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, RegistrationFilter,
+    SetRequest, SpaceSummary, Spaces, Subject,
 };
 
 #[async_trait]
@@ -54,6 +54,7 @@ impl Spaces for LocalHandle {
                 tenants.admit_subject(tx, actor, &space, &subject)?;
             }
             store::spaces::set_acl(tx, &space, &subject, level)?;
+            store::registrations::access_changed(tx, &space)?;
             store::spaces::acl(tx, &space)
         })
         .await
@@ -90,6 +91,10 @@ impl Spaces for LocalHandle {
 
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         self.runtime.set(&self.actor, charm, request).await
+    }
+
+    async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError> {
+        self.enable_many(filter.clone()).await
     }
 
     async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError> {

@@ -10,7 +10,7 @@ use rusqlite::Transaction;
 use super::handle::LocalHandle;
 use super::{LocalRuntime, access};
 use crate::store::tenants::{self, Holding, Listed};
-use crate::store::{self, Failure, Touch, growth};
+use crate::store::{self, Failure, Touch, What, growth};
 use crate::{AccessLevel, Acl, Actor, Quotas, SpaceSummary, Subject, Tenancy};
 
 /// The longest name of a space, bytes.
@@ -344,11 +344,11 @@ impl LocalHandle {
                 let text = format!("there is a space {name:?} already: {}", known.space);
                 return Err(RuntimeError::Invalid(text).into());
             }
-            let key = Identity::generate().map_err(|error| RuntimeError::Unavailable(error.to_string()))?;
+            let key = Identity::generate().map_err(|error| RuntimeError::unavailable(error.to_string()))?;
             quotas.make_space(tx, actor, &key.did().into())?;
             tenants::name(tx, &sealer, owner, &name, &key)?;
             let made = tenants::list(tx, &Listed::Named { owner, name: &name })?.pop();
-            made.ok_or_else(|| Failure::Damaged(format!("the space {name:?}")))
+            made.ok_or_else(|| Failure::Damaged(What::OfSpace(format!("the space {name:?}"))))
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! Tests of the local runtime as a whole: a real database, and a real component in the sandbox.
 
 mod access;
+mod blame;
 mod deleting;
 mod deploying;
 mod logs;
@@ -13,3 +14,4 @@ mod setting;
 mod tenants;
 mod triggering;
 mod views;
+mod waiting;

@@ -127,12 +127,12 @@ impl Transpiler {
     async fn turn(&self, trusted: bool) -> Result<Vec<OwnedSemaphorePermit>, RuntimeError> {
         let waiting = Waiting(&self.waiting);
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING && !trusted {
-            return Err(RuntimeError::Unavailable(format!("{BUSY}; try again in a minute")));
+            return Err(RuntimeError::unavailable(format!("{BUSY}; try again in a minute")));
         }
         let mut permits = Vec::with_capacity(2);
         for places in [&self.strangers, &self.all].into_iter().skip(usize::from(trusted)) {
             let place = tokio::time::timeout(WAIT, places.clone().acquire_owned()).await;
-            let place = place.map_err(|_| RuntimeError::Unavailable(format!("{BUSY}; try again in a minute")))?;
+            let place = place.map_err(|_| RuntimeError::unavailable(format!("{BUSY}; try again in a minute")))?;
             permits.push(place.expect("nobody closes the semaphores"));
         }
         drop(waiting);
@@ -155,12 +155,12 @@ impl Transpiler {
                 if pages { transpile_pages(&sources) } else { transpile_files(&sources) }
             };
             let done = tokio::task::spawn_blocking(work).await;
-            done.map_err(|error| RuntimeError::Unavailable(format!("the transpiler ended early: {error}")))?
+            done.map_err(|error| RuntimeError::unavailable(format!("the transpiler ended early: {error}")))?
                 .map_err(ChildFailure::from)
         };
         done.map_err(|failure| match failure {
             ChildFailure::Source(error) => RuntimeError::Invalid(error.to_string()),
-            ChildFailure::Unusable(_) => RuntimeError::Unavailable(failure.to_string()),
+            ChildFailure::Unusable(_) => RuntimeError::unavailable(failure.to_string()),
         })
     }
 }

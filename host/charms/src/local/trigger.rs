@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bg_egress::KnownSecret;
-use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
-use bg_sandbox::{CallFailure, CellWrites};
+use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, Scope, UnixMillis};
+use bg_sandbox::CellWrites;
 use rusqlite::Transaction;
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ impl LocalRuntime {
     ) -> Result<Outcome, RuntimeError> {
         let handlers = self.handlers()?;
         let event = event.to_string();
-        let _turn = self.turns.take(charm).await;
+        let _turn = self.turns.take(charm).await?;
         for _ in 0..ATTEMPTS {
             let mut begun = self.begin(actor, charm, stream).await?;
             let Some(finished) = self.call(handlers, &mut begun, stream, &event).await? else { continue };
@@ -57,9 +57,10 @@ impl LocalRuntime {
                 return Ok(outcome);
             }
         }
-        Err(RuntimeError::Unavailable(format!(
+        let text = format!(
             "another process changed the cells of {charm} while its handler ran, {ATTEMPTS} times in a row; nothing was kept"
-        )))
+        );
+        Err(RuntimeError::unavailable_in(Scope::Charm, text))
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
@@ -111,12 +112,7 @@ impl LocalRuntime {
         }
         let (outcome, writes) = match result {
             Ok(writes) => (Outcome::success(), writes),
-            Err(CallFailure { kind: OutcomeKind::Unavailable, message, .. }) => {
-                return Err(RuntimeError::Unavailable(message));
-            }
-            Err(failure) => {
-                (Outcome::failure(failure.kind, failure.message).with_stack(failure.stack), CellWrites::new())
-            }
+            Err(failure) => (failure.into(), CellWrites::new()),
         };
         let charm = begun.charm.summary.charm.clone();
         Ok(Some(Finished { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes, log }))

@@ -2,9 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use bg_poller::CharmRef;
+use bg_poller::{CharmRef, RuntimeError, Scope};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::timeout;
+
+/// For how long a call waits for those before it. A handler may take 60 s; with this it has ended before a remote caller, who waits for 150 s,
+/// gives up.
+const LONGEST_WAIT: Duration = Duration::from_secs(80);
 
 /// Lets the calls of each charm run one after the other, in the order they came.
 #[derive(Default)]
@@ -23,10 +29,15 @@ type Lock = AsyncMutex<()>;
 pub(super) struct Turn(#[expect(dead_code, reason = "held")] OwnedMutexGuard<()>);
 
 impl Turns {
-    /// Waits for the charm's turn.
-    pub(super) async fn take(&self, charm: &CharmRef) -> Turn {
+    /// Waits for the charm's turn, though not for ever: others may have queued up before.
+    pub(super) async fn take(&self, charm: &CharmRef) -> Result<Turn, RuntimeError> {
         let lock = self.lock_of(charm);
-        Turn(lock.lock_owned().await)
+        let taken = timeout(LONGEST_WAIT, lock.lock_owned()).await;
+        taken.map(Turn).map_err(|_| {
+            let seconds = LONGEST_WAIT.as_secs();
+            let text = format!("other calls of {charm} have kept it busy for {seconds} s; try again later");
+            RuntimeError::unavailable_in(Scope::Charm, text)
+        })
     }
 
     fn lock_of(&self, charm: &CharmRef) -> Arc<Lock> {
@@ -68,22 +79,31 @@ mod tests {
     async fn a_charm_has_one_turn_at_a_time_and_others_do_not_wait_for_it() {
         let turns = Turns::default();
         let name = charm(0);
-        let first = turns.take(&name).await;
+        let first = turns.take(&name).await.unwrap();
         let mut second = Box::pin(turns.take(&name));
         assert!(poll_once(second.as_mut()).is_pending());
-        drop(turns.take(&charm(1)).await);
+        drop(turns.take(&charm(1)).await.unwrap());
         drop(first);
-        let second = second.await;
+        let second = second.await.unwrap();
         assert!(poll_once(std::pin::pin!(turns.take(&name))).is_pending());
         drop(second);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_does_not_come_is_the_charms_trouble_and_nobody_elses() {
+        let turns = Turns::default();
+        let _held = turns.take(&charm(0)).await.unwrap();
+        let error = turns.take(&charm(0)).await.err().unwrap();
+        assert!(matches!(error, RuntimeError::Unavailable { scope: Scope::Charm, .. }), "{error}");
+        assert!(turns.take(&charm(1)).await.is_ok());
     }
 
     #[tokio::test]
     async fn turns_that_nobody_takes_are_forgotten() {
         let turns = Turns::default();
-        let held = turns.take(&charm(usize::MAX)).await;
+        let held = turns.take(&charm(usize::MAX)).await.unwrap();
         for number in 0..1_000 {
-            drop(turns.take(&charm(number)).await);
+            drop(turns.take(&charm(number)).await.unwrap());
         }
         assert!(turns.0.lock().unwrap().locks.len() <= 65);
         assert!(poll_once(std::pin::pin!(turns.take(&charm(usize::MAX)))).is_pending());

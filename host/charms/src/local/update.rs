@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bg_identity::CharmId;
-use bg_poller::{CharmRef, LogLine, RuntimeError};
+use bg_poller::{CharmRef, LogLine, RuntimeError, Scope};
 use bg_sandbox::CellWrites;
 use rusqlite::Transaction;
 
@@ -69,10 +69,11 @@ impl LocalRuntime {
                 return Ok(deployed);
             }
         }
-        Err(RuntimeError::Unavailable(format!(
+        let text = format!(
             "another process changed the cells of {charm} while its new program was set up, {ATTEMPTS} times in a row; \
              nothing was changed"
-        )))
+        );
+        Err(RuntimeError::unavailable_in(Scope::Charm, text))
     }
 
     /// Fails unless the actor may replace the charm's program.
@@ -145,6 +146,7 @@ fn replace(
     let cells = Cells::new(tx, sealer, stored.row, &new.charm, &new.secrets);
     cells.set(&texts)?;
     store::charms::replace(tx, stored.row, known, new)?;
+    store::registrations::cells_changed(tx, stored.row)?;
     logs::keep(tx, &cells, stored.row, log)?;
     stored.summary.name.clone_from(&new.name);
     stored.summary.streams.clone_from(&new.streams);

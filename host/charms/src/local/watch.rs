@@ -104,7 +104,7 @@ impl Watch {
         let mut held = Arc::clone(&self.looker).lock_owned().await;
         let looked = tokio::task::spawn_blocking(move || held.look()).await;
         let found = looked
-            .map_err(|error| RuntimeError::Unavailable(format!("a look at the database ended early: {error}")))?;
+            .map_err(|error| RuntimeError::unavailable(format!("a look at the database ended early: {error}")))?;
         if let Some(revision) = found.map_err(|error| database.failed(error.into()))? {
             self.advance(revision);
             self.commits.send_modify(|commits| *commits += 1);

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bg_identity::{Identity, http_signature};
-use bg_poller::RuntimeError;
+use bg_poller::{RuntimeError, Scope};
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
@@ -15,6 +15,9 @@ use super::rest::{self, Rest};
 use super::trust::ServerTrust;
 use crate::TraceContext;
 use crate::api::{CHANGES_WAIT_SECONDS, Problem};
+
+/// What the paths of single charms start with.
+const CHARMS: &str = "/api/v1/charms/";
 
 /// What the runtime does by itself takes milliseconds; a slow network the rest.
 const TIME: Duration = Duration::from_secs(30);
@@ -76,14 +79,14 @@ impl Caller {
 
     fn unreachable(&self, problem: &str) -> RuntimeError {
         let url = &self.url;
-        RuntimeError::Unavailable(match http_client::tls_advice(url, problem) {
+        RuntimeError::unavailable(match http_client::tls_advice(url, problem) {
             Some(advice) => format!("{url} does not answer as it should: {problem}: {advice}"),
             None => format!("{url} does not answer: {problem}: is `bg-wasm-host serve` running? set API_URL"),
         })
     }
 
     fn unlike_a_runtime(&self, what: &str) -> RuntimeError {
-        RuntimeError::Unavailable(format!("{} answers unlike a charm runtime ({what}): check API_URL", self.url))
+        RuntimeError::unavailable(format!("{} answers unlike a charm runtime ({what}): check API_URL", self.url))
     }
 
     /// The error in an answer that is not a success. What is not the API's own error says nothing of any charm: then it is the
@@ -93,7 +96,7 @@ impl Caller {
             return problem.into_error(&self.url);
         }
         let url = &self.url;
-        RuntimeError::Unavailable(match status {
+        RuntimeError::unavailable(match status {
             StatusCode::TOO_MANY_REQUESTS => format!("{url} asks for fewer requests ({status})"),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 format!(
@@ -127,6 +130,8 @@ pub(super) struct Call<'a> {
     time: Duration,
     limit: usize,
     repeatable: bool,
+    /// Whether it is about one charm. What is wrong with the answer to it alone says nothing of the runtime.
+    of_charm: bool,
 }
 
 impl<'a> Call<'a> {
@@ -137,7 +142,8 @@ impl<'a> Call<'a> {
         url.set_fragment(None);
         // What deletes says whether there was anything: of a second request that is another answer.
         let repeatable = method.is_safe() || method == Method::PUT;
-        Self { caller, method, url, body: Vec::new(), time: TIME, limit: ANSWER_BYTES, repeatable }
+        let of_charm = path.starts_with(CHARMS);
+        Self { caller, method, url, body: Vec::new(), time: TIME, limit: ANSWER_BYTES, repeatable, of_charm }
     }
 
     pub(super) fn query(mut self, name: &str, value: &str) -> Self {
@@ -198,11 +204,11 @@ impl<'a> Call<'a> {
     }
 
     async fn attempt(&self) -> Result<Attempt, RuntimeError> {
-        let Self { caller, limit, .. } = self;
-        let limit = *limit;
+        let Self { caller, time, limit, of_charm, .. } = self;
+        let (time, limit) = (*time, *limit);
         if let Some(left) = caller.rest.left() {
             let seconds = left.as_secs() + 1;
-            return Err(RuntimeError::Unavailable(format!(
+            return Err(RuntimeError::unavailable(format!(
                 "{} asked for no requests for {seconds} s more",
                 caller.url
             )));
@@ -218,7 +224,14 @@ impl<'a> Call<'a> {
             // Signed again: the runtime may have seen the first one, and takes each signature once.
             sent = self.signed(&caller.unpooled)?.send().await;
         }
-        let mut response = sent.map_err(|error| caller.unreachable(&http_client::cause(&error)))?;
+        let mut response = sent.map_err(|error| {
+            // The server took the request, and is at it.
+            if *of_charm && error.is_timeout() && !error.is_connect() {
+                let text = format!("{} gave no answer about it within {} s", caller.url, time.as_secs());
+                return RuntimeError::unavailable_in(Scope::Charm, text);
+            }
+            caller.unreachable(&http_client::cause(&error))
+        })?;
         let status = response.status();
         if status.is_redirection() {
             let target =
@@ -228,6 +241,11 @@ impl<'a> Call<'a> {
         let retry_after = rest::retry_after(status, response.headers());
         let answer = match http_client::body(&mut response, limit).await {
             Ok(answer) => answer,
+            // Nothing is counted against the charm for it: whoever is between may have made it longer.
+            Err(BodyError::TooLong) if *of_charm && status.is_success() => {
+                let text = format!("what {} says of it is longer than {limit} bytes", caller.url);
+                return Err(RuntimeError::unavailable_in(Scope::Charm, text));
+            }
             Err(BodyError::TooLong) => {
                 return Err(caller.unlike_a_runtime(&format!("{status}, longer than {limit} bytes")));
             }

@@ -16,15 +16,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::{Identity, IntegrationId, Secret, SpaceDid};
-use bg_poller::{Charm, CharmRef, CharmRuntime, Counters, Lookup, Outcome, Registration, Run, RuntimeError};
+use bg_poller::{
+    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Lookup, Outcome, Registration, Run, RuntimeError,
+};
 use http::Method;
 use serde_json::Value;
 use url::Url;
 
 use crate::api::{self, path};
 use crate::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, SetRequest, SpaceSummary,
-    Spaces, Subject, TraceContext,
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, RegistrationFilter,
+    SetRequest, SpaceSummary, Spaces, Subject, TraceContext,
 };
 use call::{Call, Caller};
 pub use http_client::tls_advice;
@@ -111,8 +113,13 @@ impl CharmRuntime for RemoteRuntime {
         self.post(path::REGISTRATIONS).json(&body)?.answer().await
     }
 
-    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
-        let body = api::SetDisabled { disabled: reason.is_some(), reason: reason.map(str::to_owned) };
+    async fn set_disabled(
+        &self,
+        charm: &CharmRef,
+        disabled: Option<(DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError> {
+        let (by, reason) = disabled.map(|(by, reason)| (by, reason.to_owned())).unzip();
+        let body = api::SetDisabled { disabled: disabled.is_some(), reason, by };
         self.call(Method::PATCH, path::registration(charm)).json(&body)?.answer().await
     }
 
@@ -217,6 +224,13 @@ impl Spaces for RemoteRuntime {
 
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         self.call(Method::PUT, path::of_charm(charm, "value")).json(request)?.time(call::HANDLER_TIME).done().await
+    }
+
+    async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError> {
+        let is_empty = *filter == RegistrationFilter::default();
+        let body = api::EnableMany { filter: filter.clone(), all: is_empty };
+        let api::Enabled { enabled } = self.post(path::ENABLE).json(&body)?.answer().await?;
+        Ok(enabled)
     }
 
     async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError> {

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Json, Router};
 use bg_identity::{CharmId, Identity, http_signature, space_did, system_space};
-use bg_poller::{CharmRef, CharmRuntime, Lookup, RuntimeError};
+use bg_poller::{CharmRef, CharmRuntime, Lookup, RuntimeError, Scope};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -88,7 +88,11 @@ async fn refusals_arrive_as_they_were_meant() {
         RuntimeError::NotFound(charm()),
         RuntimeError::Unfit("no such stream".into()),
         RuntimeError::Invalid("no".into()),
-        RuntimeError::Unavailable("the disk is full".into()),
+        RuntimeError::Credential("authorize the charm again".into()),
+        RuntimeError::Configuration("no --oauth-refresh-url".into()),
+        RuntimeError::unavailable("the disk is full"),
+        RuntimeError::unavailable_in(Scope::Charm, "it is busy"),
+        RuntimeError::unavailable_in(Scope::Upstream, "the token service is away"),
     ];
     for error in errors {
         let problem = Problem::from(&error);
@@ -109,10 +113,29 @@ async fn refusals_arrive_as_they_were_meant() {
         .await;
         let error = remote.registrations().await.unwrap_err();
         assert!(
-            matches!(&error, RuntimeError::Unavailable(text) if text.contains("not accept the signature: the nonce")),
+            matches!(&error, RuntimeError::Unavailable { message: text, .. } if text.contains("not accept the signature: the nonce")),
             "{error:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_charm_of_which_too_much_is_answered_says_nothing_of_the_runtime() {
+    let keys: Vec<String> = (0..40_000).map(|number| format!("{number:0>30}")).collect();
+    let remote = server(move |request: Request| {
+        let keys = keys.clone();
+        async move {
+            if request.uri().path().ends_with("/changes") {
+                return Json(json!({"revision": 1})).into_response();
+            }
+            Json(json!({"keys": keys, "streams": [], "name": null})).into_response()
+        }
+    })
+    .await;
+    let error = remote.open(&charm()).await.err().unwrap();
+    assert!(matches!(error, RuntimeError::Unavailable { scope: Scope::Charm, .. }), "{error:?}");
+    assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
+    assert_eq!(remote.changed(0).await, Ok(1));
 }
 
 #[tokio::test]
@@ -199,7 +222,7 @@ async fn what_may_have_been_done_is_not_asked_again() {
     let (remote, seen) = evicting(r#"{"revision": 7}"#).await;
     assert_eq!(remote.changed(3).await.unwrap(), 7);
     let error = remote.trigger(&charm(), "bgUpdater", &json!({})).await.unwrap_err();
-    assert!(matches!(error, RuntimeError::Unavailable(_)), "{error:?}");
+    assert!(matches!(error, RuntimeError::Unavailable { .. }), "{error:?}");
     assert_eq!(remote.changed(3).await.unwrap(), 7);
     assert!(remote.remove(&charm()).await.is_err());
     assert_eq!(seen.lock().unwrap().len(), 4);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bg_identity::Secret;
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::{Failure, Sealer, StoredCharm};
+use super::{Failure, Sealer, StoredCharm, What};
 use crate::document::Document;
 use crate::paths::SecretPaths;
 use bg_poller::CharmRef;
@@ -153,5 +153,5 @@ fn found(charm: &CharmRef, paths: &SecretPaths, texts: &BTreeMap<String, String>
 }
 
 fn damaged(charm: &CharmRef, name: &str) -> Failure {
-    Failure::Damaged(format!("the cell {name} of {charm}"))
+    Failure::Damaged(What::OfCharm(format!("the cell {name} of {charm}")))
 }

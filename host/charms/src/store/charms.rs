@@ -7,7 +7,7 @@ use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::de::DeserializeOwned;
 
-use super::Failure;
+use super::{Failure, What};
 use crate::CharmSummary;
 use crate::paths::SecretPaths;
 use crate::transpile::Transpiled;
@@ -246,14 +246,16 @@ pub(crate) fn name(tx: &Transaction<'_>, row: i64) -> Result<CharmRef, Failure> 
 
 /// The charm that two columns name.
 pub(crate) fn charm_ref(space: &str, id: &str, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
-    let damaged = || Failure::Damaged(format!("the name of the charm {space}/{id}"));
+    let damaged = || Failure::Damaged(What::OfCharm(format!("the name of the charm {space}/{id}")));
     Ok(CharmRef { space: spaces.read(space).map_err(|_| damaged())?, charm: id.parse().map_err(|_| damaged())? })
 }
 
 fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    serde_json::from_str(text).map_err(|error| Failure::Damaged(format!("the shape of a charm ({error})")))
+    serde_json::from_str(text)
+        .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|error| Failure::Damaged(format!("the shape of a charm ({error})")))
+    serde_json::to_string(value)
+        .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
 }

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bg_poller::{CharmRef, RuntimeError};
+use bg_poller::{CharmRef, RuntimeError, Scope};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use super::writer::{NotKept, Touch, Writer, Writes};
-use super::{Failure, OpenError, Sealer, open, reseal};
+use super::{Failure, OpenError, Sealer, What, open, reseal};
 
 /// SQLite readers run side by side; more than a few only compete for cores.
 const READERS: usize = 4;
@@ -152,13 +152,25 @@ impl Database {
     pub(crate) fn failed(&self, failure: Failure) -> RuntimeError {
         match failure {
             Failure::Refused(error) => error,
-            Failure::Key(error) => RuntimeError::Unavailable(error.to_string()),
+            Failure::Key(error) => RuntimeError::unavailable(error.to_string()),
+            // Of one charm: others are as they were. It stays so until somebody does something about it.
+            Failure::Damaged(what @ What::OfCharm(_)) => RuntimeError::Unfit(format!(
+                "{what} is damaged, in the database {}: set it again, or put back a backup",
+                self.path.display()
+            )),
+            Failure::Damaged(what @ What::OfSpace(_)) => {
+                RuntimeError::unavailable_in(Scope::Space, self.problem(&format!("{what} is damaged")))
+            }
             other => self.unavailable(&format!("{other}{}", other.mend())),
         }
     }
 
     fn unavailable(&self, problem: &str) -> RuntimeError {
-        RuntimeError::Unavailable(format!("the database {}: {problem}", self.path.display()))
+        RuntimeError::unavailable(self.problem(problem))
+    }
+
+    fn problem(&self, problem: &str) -> String {
+        format!("the database {}: {problem}", self.path.display())
     }
 }
 

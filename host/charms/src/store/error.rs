@@ -1,5 +1,6 @@
 //! What can go wrong with a database.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use bg_poller::RuntimeError;
@@ -100,10 +101,28 @@ pub(crate) enum Failure {
     Key(#[from] KeyError),
     /// A stored value does not read as what was stored.
     #[error("{0} is damaged")]
-    Damaged(String),
+    Damaged(What),
     /// Not the store's fault: what was asked for is refused.
     #[error(transparent)]
     Refused(#[from] RuntimeError),
+}
+
+/// What is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A part of one charm.
+    OfCharm(String),
+    /// A part of one space.
+    OfSpace(String),
+    /// Something that is neither's.
+    Other(String),
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::OfCharm(what) | Self::OfSpace(what) | Self::Other(what)) = self;
+        f.write_str(what)
+    }
 }
 
 /// A column that is not of the type it should be.

@@ -3,7 +3,7 @@
 use bg_poller::{CharmRef, LogLevel, LogLine, UnixMillis};
 use rusqlite::{Row, Transaction};
 
-use super::Failure;
+use super::{Failure, What};
 use crate::LogEntry;
 
 /// Lines kept of each charm: of a chatty one, an hour of polls once a minute.
@@ -58,7 +58,7 @@ pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: us
 fn entry(row: &Row<'_>, charm: &CharmRef) -> rusqlite::Result<Result<LogEntry, Failure>> {
     let level: String = row.get(2)?;
     let Some(level) = LogLevel::ALL.into_iter().find(|known| known.as_str() == level) else {
-        return Ok(Err(Failure::Damaged(format!("the log of {charm}"))));
+        return Ok(Err(Failure::Damaged(What::OfCharm(format!("the log of {charm}")))));
     };
     let line = LogLine { at: UnixMillis(row.get(1)?), level, text: row.get(3)? };
     Ok(Ok(LogEntry { cursor: row.get(0)?, line }))

@@ -31,7 +31,7 @@ impl SqlitePollStore {
 
 pub(super) fn failed(error: RuntimeError) -> StoreError {
     match error {
-        RuntimeError::Unavailable(problem) => StoreError(problem),
+        RuntimeError::Unavailable { message: problem, .. } => StoreError(problem),
         other => StoreError(other.to_string()),
     }
 }

@@ -2,22 +2,25 @@
 
 use std::time::Duration;
 
-use bg_identity::{IntegrationId, SpaceReader};
-use bg_poller::{CharmRef, Counters, Registration, Run, UnixMillis};
-use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction};
+use bg_identity::{IntegrationId, SpaceDid, SpaceReader};
+use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, Registration, Run, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, Transaction};
 
 use super::charms::charm_ref;
-use super::{Failure, runs};
+use super::{Failure, What, runs};
 
 /// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading those of a
 /// hundred thousand charms takes seconds.
 const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-                      r.last_kind, r.interval_ms, r.charm, r.last_success \
+                      r.last_kind, r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success \
                       FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row";
 
 /// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own
 /// making. The run history has all of it.
 const STATUS_BYTES: usize = 300;
+
+/// Whether a registration waits for a change, unless it is disabled: what [`bg_poller::Consequence`] says of its last outcome.
+pub(super) const WAITS: &str = "coalesce(last_blame IN ('credential', 'configuration'), FALSE)";
 
 /// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls note.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
@@ -51,7 +54,14 @@ fn selected(tx: &Transaction<'_>, select: &str, parameters: impl Params) -> Resu
     let mut rows = statement.query(parameters)?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push((row.get::<_, i64>("charm")?, registration(row, &mut spaces)?));
+        match registration(row, &mut spaces) {
+            Ok(registration) => all.push((row.get::<_, i64>("charm")?, registration)),
+            // One that is damaged keeps nobody from the others.
+            Err(Failure::Damaged(what @ What::OfCharm(_))) => {
+                tracing::warn!("{what} is damaged, and passed over: put back a backup of the database, or remove it");
+            }
+            Err(error) => return Err(error),
+        }
     }
     all.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
     Ok(all.into_iter().map(|(_, registration)| registration).collect())
@@ -83,7 +93,8 @@ fn named(tx: &Transaction<'_>, integration: &IntegrationId, condition: &str) -> 
 pub(crate) fn of(tx: &Transaction<'_>, row: i64) -> Result<Option<Registration>, Failure> {
     let mut statement = tx.prepare_cached(
         "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-         r.last_kind, r.interval_ms, r.charm, r.last_success FROM registrations r JOIN charms c ON c.row = r.charm WHERE r.charm = ?1",
+         r.last_kind, r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success \
+         FROM registrations r JOIN charms c ON c.row = r.charm WHERE r.charm = ?1",
     )?;
     let mut rows = statement.query([row])?;
     rows.next()?.map(|row| registration(row, &mut SpaceReader::default())).transpose()
@@ -98,28 +109,61 @@ pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId
     tx.prepare_cached(&format!(
         "INSERT INTO registrations (charm, integration, created_at, updated_at, status) \
          VALUES (?1, ?2, ?3, ?3, 'Initializing') ON CONFLICT (charm) DO UPDATE SET \
-         integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, status = 'Re-initializing'"
+         integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, disabled_by = NULL, status = 'Re-initializing'"
     ))?
     .execute((row, integration.as_str(), UnixMillis::now().0))?;
     Ok(advance_revision(tx)?)
 }
 
-/// Disables (with a reason) or enables; false if there is no such registration.
-pub(crate) fn set_disabled(tx: &Transaction<'_>, row: i64, reason: Option<&str>) -> Result<bool, Failure> {
+/// Disables (by somebody, with a reason) or enables; false if there is no such registration.
+pub(crate) fn set_disabled(
+    tx: &Transaction<'_>,
+    row: i64,
+    disabled: Option<(DisabledBy, &str)>,
+) -> Result<bool, Failure> {
     let now = UnixMillis::now();
-    let (disabled_at, status) = match reason {
-        Some(reason) => (now, format!("Disabled: {}", shown(reason))),
-        None => (UnixMillis::NEVER, "Re-initializing".to_owned()),
+    let (disabled_at, by, status) = match disabled {
+        Some((by, reason)) => (now, Some(by.as_str()), format!("Disabled: {}", shown(reason))),
+        None => (UnixMillis::NEVER, None, "Re-initializing".to_owned()),
     };
     let changed = tx
         .prepare_cached(&format!(
-            "UPDATE registrations SET disabled_at = ?2, {CHANGED_AT}, status = ?4 WHERE charm = ?1"
+            "UPDATE registrations SET disabled_at = ?2, {CHANGED_AT}, status = ?4, disabled_by = ?5 WHERE charm = ?1"
         ))?
-        .execute((row, disabled_at.0, now.0, status))?;
+        .execute((row, disabled_at.0, now.0, status, by))?;
     if changed > 0 {
         advance_revision(tx)?;
     }
     Ok(changed > 0)
+}
+
+/// Something has changed that a charm may wait for: its cells, or access to its space. If one of these does wait, the poll loop begins with it
+/// again, as if somebody had enabled it. `whose` says which registrations, with `?1` in it.
+fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
+    let changed = tx
+        .prepare_cached(&format!(
+            "UPDATE registrations SET updated_at = max(?2, updated_at + 1) WHERE {whose} AND disabled_at = 0 AND {WAITS}"
+        ))?
+        .execute((which, UnixMillis::now().0))?;
+    if changed > 0 {
+        advance_revision(tx)?;
+    }
+    Ok(())
+}
+
+/// The cells of the charm in that row were changed from outside.
+pub(crate) fn cells_changed(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
+    cause_fixed(tx, "charm = ?1", row)
+}
+
+/// What charms are allowed may have changed: this process starts, with the configuration as it is now.
+pub(crate) fn configuration_changed(tx: &Transaction<'_>) -> Result<(), Failure> {
+    cause_fixed(tx, "?1", true)
+}
+
+/// The access list of a space was changed.
+pub(crate) fn access_changed(tx: &Transaction<'_>, space: &SpaceDid) -> Result<(), Failure> {
+    cause_fixed(tx, "charm IN (SELECT row FROM charms WHERE space = ?1)", space.as_str())
 }
 
 /// Removes a registration; false if there is none.
@@ -156,7 +200,7 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
              status = CASE disabled_at WHEN 0 THEN ?3 ELSE status END, last_kind = ?5, runs = runs + 1, \
              total_ms = total_ms + ?6, min_ms = CASE runs WHEN 0 THEN ?6 ELSE min(min_ms, ?6) END, max_ms = max(max_ms, ?6), \
              last_ms = ?6, failed = failed + ?7, failed_at = CASE ?7 WHEN 0 THEN failed_at ELSE ?2 END, \
-             failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END, \
+             failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END, last_blame = ?8, \
              last_success = CASE ?7 WHEN 0 THEN ?2 ELSE last_success END WHERE charm = ?1",
         )?
         .execute((
@@ -167,7 +211,17 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             run.outcome.kind.as_str(),
             runs::millis(run.duration),
             i64::from(!success),
+            run.outcome.blame().map(Blame::as_str),
         ))?;
+    if changed > 0 && run.outcome.consequence() == Consequence::Waits {
+        // What it waits for may have come while it ran: its cells were changed after it had read them.
+        let changed_at: u64 = tx
+            .prepare_cached("SELECT updated_at FROM charms WHERE row = ?1")?
+            .query_row([row], |charm| charm.get(0))?;
+        if changed_at >= run.started_at.0 {
+            cells_changed(tx, row)?;
+        }
+    }
     Ok(changed > 0)
 }
 
@@ -219,18 +273,23 @@ pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Re
         [row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?].map(UnixMillis);
     let interval_ms: u64 = row.get(9)?;
     // An outcome of a later version is none that this one knows.
+    let blame = row.get_ref(10)?.as_str_or_null()?.and_then(Blame::of_name);
+    let disabled_by = row.get_ref(11)?.as_str_or_null()?.and_then(DisabledBy::of_name);
     let last_outcome = row.get_ref(8)?.as_str_or_null()?.and_then(runs::known_kind);
     Ok(Registration {
-        integration: integration.map_err(|_| Failure::Damaged(format!("the registration of {charm}")))?,
+        integration: integration
+            .map_err(|_| Failure::Damaged(What::OfCharm(format!("the registration of {charm}"))))?,
         charm,
         created_at,
         updated_at,
         last_run,
         disabled_at,
+        disabled_by,
         interval: (interval_ms > 0).then(|| Duration::from_millis(interval_ms)),
         status: row.get(7)?,
         last_success: UnixMillis(row.get("last_success")?),
         last_outcome,
+        last_blame: blame,
     })
 }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde_json::Value;
 
 use super::charms::charm_ref;
-use super::{Cells, Failure, Sealer};
+use super::{Cells, Failure, Sealer, What};
 use crate::paths::SecretPaths;
 
 /// Shorter texts are found in too many places where they mean something else.
@@ -92,7 +92,7 @@ fn charms(tx: &Transaction<'_>) -> Result<Vec<(i64, CharmRef, SecretPaths)>, Fai
         let (space, id, secrets): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
         let charm = charm_ref(&space, &id, &mut spaces)?;
         let secrets = serde_json::from_str(&secrets)
-            .map_err(|error| Failure::Damaged(format!("what is secret in {charm} ({error})")))?;
+            .map_err(|error| Failure::Damaged(What::OfCharm(format!("what is secret in {charm} ({error})"))))?;
         charms.push((row.get(0)?, charm, secrets));
     }
     Ok(charms)
@@ -127,7 +127,7 @@ fn seal_charm(
     if !copies.is_empty() {
         secrets = secrets.with_cells(copies);
         let text = serde_json::to_string(&secrets)
-            .map_err(|error| Failure::Damaged(format!("what is secret in {charm} ({error})")))?;
+            .map_err(|error| Failure::Damaged(What::OfCharm(format!("what is secret in {charm} ({error})"))))?;
         tx.execute("UPDATE charms SET secrets = ?2 WHERE row = ?1", (row, text))?;
     }
     Cells::new(tx, sealer, row, charm, &secrets).set(&seal)?;
@@ -142,8 +142,8 @@ fn clear_cells(tx: &Transaction<'_>, row: i64, charm: &CharmRef) -> Result<BTree
     let mut cells = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
-        let text =
-            String::from_utf8(row.get(1)?).map_err(|_| Failure::Damaged(format!("the cell {name} of {charm}")))?;
+        let text = String::from_utf8(row.get(1)?)
+            .map_err(|_| Failure::Damaged(What::OfCharm(format!("the cell {name} of {charm}"))))?;
         cells.insert(name, text);
     }
     Ok(cells)
@@ -214,7 +214,8 @@ mod tests {
         connection
             .execute_batch(
                 "INSERT INTO logs (charm, at, level, text) VALUES (5, 1, 'info', 'sent access-SECRET-1 off');
-                 INSERT INTO runs VALUES (1, 5, 1, 1, 'HandlerFailed', '401 for access-SECRET-1', 'at access-SECRET-1');",
+                 INSERT INTO runs (row, charm, started_at, duration_ms, kind, message, stack)
+                 VALUES (1, 5, 1, 1, 'HandlerFailed', '401 for access-SECRET-1', 'at access-SECRET-1');",
             )
             .unwrap();
         assert!(texts_in(dir.path(), "SECRET") >= 5);

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use bg_poller::{CharmRef, Outcome, OutcomeKind, Run, UnixMillis};
+use bg_poller::{Blame, CharmRef, Outcome, OutcomeKind, Run, UnixMillis};
 use rusqlite::Transaction;
 
-use super::Failure;
+use super::{Failure, What};
 
 /// Adds a run of the charm in that row, and drops the oldest if there are more than `kept` then.
 pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {
     let (outcome, millis) = (&run.outcome, millis(run.duration));
     tx.prepare_cached(
-        "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack, blame) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute((row, run.started_at.0, millis, outcome.kind.as_str(), &outcome.message, &outcome.stack))?;
+    .execute((row, run.started_at.0, millis, outcome.kind.as_str(), &outcome.message, &outcome.stack, outcome.blame().map(Blame::as_str)))?;
     tx.prepare_cached(
         "DELETE FROM runs WHERE charm = ?1 AND row <= \
          (SELECT row FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)",
@@ -44,7 +44,7 @@ pub(super) fn known_kind(name: &str) -> Option<OutcomeKind> {
 /// The newest runs of the charm in that row, newest first.
 pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, Failure> {
     let mut statement = tx.prepare_cached(
-        "SELECT started_at, duration_ms, kind, message, stack FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT ?2",
+        "SELECT started_at, duration_ms, kind, message, stack, blame FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT ?2",
     )?;
     // There are never as many.
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -52,12 +52,13 @@ pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: us
     let mut runs = Vec::new();
     while let Some(row) = rows.next()? {
         let kind = known_kind(row.get_ref(2)?.as_str()?)
-            .ok_or_else(|| Failure::Damaged(format!("the run history of {charm}")))?;
+            .ok_or_else(|| Failure::Damaged(What::OfCharm(format!("the run history of {charm}"))))?;
+        let blame = row.get_ref(5)?.as_str_or_null()?.and_then(Blame::of_name);
         runs.push(Run {
             charm: charm.clone(),
             started_at: UnixMillis(row.get(0)?),
             duration: Duration::from_millis(row.get(1)?),
-            outcome: Outcome { kind, message: row.get(3)?, stack: row.get(4)? },
+            outcome: Outcome { kind, blame, message: row.get(3)?, stack: row.get(4)? },
         });
     }
     Ok(runs)

@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(TENANTS),
     Migration::Sql(OWED),
     Migration::Sql(CHANGED),
+    Migration::Sql(BLAME),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.
@@ -278,6 +279,19 @@ END;
 
 /// `changed` has the names of cells that others than the charm's handlers have written, and that nothing has followed yet.
 const CHANGED: &str = "ALTER TABLE charms ADD COLUMN changed TEXT NOT NULL DEFAULT '[]';";
+/// Who is to blame for what a run came to, and who disabled a registration. Until then, that it was the poll loop was told by the text of the
+/// reason alone.
+const BLAME: &str = "
+ALTER TABLE runs ADD COLUMN blame TEXT;
+ALTER TABLE registrations ADD COLUMN last_blame TEXT;
+ALTER TABLE registrations ADD COLUMN disabled_by TEXT CHECK (disabled_by IN ('hand', 'failures'));
+UPDATE registrations SET disabled_by = CASE
+    WHEN status GLOB 'Disabled: [0-9]*' AND (ltrim(substr(status, 11), '0123456789') = ' failures in a row'
+        OR ltrim(substr(status, 11), '0123456789') GLOB ' failures in a row:*')
+    THEN 'failures' ELSE 'hand' END WHERE disabled_at <> 0;
+UPDATE registrations SET last_blame = CASE last_kind WHEN 'Denied' THEN 'configuration' WHEN 'Unavailable' THEN 'upstream' ELSE 'charm' END
+    WHERE last_kind <> 'Success';
+";
 
 /// What a file is, before anything is changed in it.
 pub(super) enum Found {
@@ -354,7 +368,7 @@ mod tests {
             "cells",
             "(SELECT charm, integration, created_at, updated_at, last_run, disabled_at, status FROM registrations)",
             "integration_lists",
-            "runs",
+            "(SELECT row, charm, started_at, duration_ms, kind, message, stack FROM runs)",
             "(SELECT space, charm, next_due, failures, disabled_at FROM poll_states)",
             "integration_state",
             "(SELECT row, space, id, file_name, source, module, name, streams, secrets, version, created_at, updated_at \

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use sha2::Sha256;
 
 use super::key::SecretsKey;
-use super::{Failure, KeyError};
+use super::{Failure, KeyError, What};
 
 pub(super) use reseal::reseal;
 
@@ -74,7 +74,7 @@ impl Sealer {
         let payload = Payload { msg: document.as_bytes(), aad: &place(charm, cell) };
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| Failure::Damaged("a document to be sealed is too large and".into()))?;
+            .map_err(|_| Failure::Damaged(What::OfCharm("a document to be sealed is too large and".into())))?;
         Ok([&[FORMAT], nonce.as_slice(), &sealed].concat())
     }
 
@@ -87,7 +87,7 @@ impl Sealer {
         sealed: &[u8],
     ) -> Result<String, Failure> {
         let Ready { cipher, key } = self.existing(connection)?;
-        let damaged = || Failure::Damaged(format!("the sealed cell {cell} of {charm}"));
+        let damaged = || Failure::Damaged(What::OfCharm(format!("the sealed cell {cell} of {charm}")));
         let (format, rest) = sealed.split_first().ok_or_else(damaged)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
         let (nonce, payload) = (XNonce::from(*nonce), Payload { msg: text, aad: &place(charm, cell) });

@@ -4,7 +4,7 @@ use bg_identity::{Did, SpaceDid};
 use bg_poller::UnixMillis;
 use rusqlite::{Rows, Transaction};
 
-use super::Failure;
+use super::{Failure, What};
 use crate::{AccessLevel, Acl, Subject};
 
 /// Whether the space is there.
@@ -43,7 +43,7 @@ fn entries(mut rows: Rows<'_>, space: &SpaceDid) -> Result<Acl, Failure> {
     let mut acl = Acl::default();
     while let Some(row) = rows.next()? {
         let (subject, level): (String, String) = (row.get(0)?, row.get(1)?);
-        let damaged = || Failure::Damaged(format!("the access list of {space}"));
+        let damaged = || Failure::Damaged(What::OfSpace(format!("the access list of {space}")));
         acl.0.insert(subject.parse().map_err(|_| damaged())?, level.parse().map_err(|_| damaged())?);
     }
     Ok(acl)

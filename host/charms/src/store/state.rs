@@ -12,7 +12,7 @@ use super::{Failure, SqlitePollStore, Touch};
 fn failed(error: RuntimeError) -> StateError {
     match error {
         RuntimeError::Invalid(limit) => StateError::TooLarge(limit),
-        RuntimeError::Unavailable(problem) => StateError::Unavailable(problem),
+        RuntimeError::Unavailable { message: problem, .. } => StateError::Unavailable(problem),
         other => StateError::Unavailable(other.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use bg_identity::{CharmId, Did, Identity, SpaceDid, SpaceReader};
 use bg_poller::CharmRef;
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::{Failure, Sealer};
+use super::{Failure, Sealer, What};
 use crate::{AccessLevel, SpaceSummary, Subject};
 
 /// What is known of a space.
@@ -99,7 +99,7 @@ pub(crate) fn list(tx: &Transaction<'_>, listed: &Listed<'_>) -> Result<Vec<Spac
     let (mut spaces, mut reader) = (Vec::new(), SpaceReader::default());
     while let Some(row) = rows.next()? {
         let did: String = row.get(0)?;
-        let damaged = || Failure::Damaged(format!("the space {did}"));
+        let damaged = || Failure::Damaged(What::OfSpace(format!("the space {did}")));
         let anyone: Option<String> = row.get(4)?;
         spaces.push(SpaceSummary {
             space: reader.read(&did).map_err(|_| damaged())?,

@@ -286,12 +286,13 @@ fn run_one(tx: &Transaction<'_>, job: &mut dyn Write) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::What;
 
     fn insert(number: i64) -> impl FnOnce(&Transaction<'_>) -> Result<i64, Failure> + Send {
         move |tx| {
             tx.execute("INSERT INTO t VALUES (?1)", [number])?;
             match number % 5 {
-                3 => Err(Failure::Damaged(number.to_string())),
+                3 => Err(Failure::Damaged(What::Other(number.to_string()))),
                 4 => panic!("in a write"),
                 _ => Ok(tx.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?),
             }
@@ -336,7 +337,7 @@ mod tests {
         assert_eq!(numbers(&connection), kept);
         for (number, answer) in answers.into_iter().enumerate() {
             match (number % 5, answer.blocking_recv().unwrap()) {
-                (3, Err(NotKept::Failed(Failure::Damaged(text)))) => assert_eq!(text, number.to_string()),
+                (3, Err(NotKept::Failed(Failure::Damaged(text)))) => assert_eq!(text.to_string(), number.to_string()),
                 (4, Err(NotKept::Panicked)) => {}
                 (_, Ok(count)) => assert_eq!(usize::try_from(count).unwrap(), number / 5 * 3 + number % 5 + 1),
                 _ => panic!("{number} has another's answer"),
@@ -353,7 +354,7 @@ mod tests {
         // As SQLite itself does when the disk is full.
         let (second, undone) = job(|tx| {
             tx.execute_batch("ROLLBACK")?;
-            Err(Failure::Damaged("the disk".into()))
+            Err(Failure::Damaged(What::Other("the disk".into())))
         });
         let _ = requests.send(Request::Write(second));
         assert!(together(&mut connection, first, &mut waiting, &writes).is_none());

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::bail;
 use bg_charms::api::{HealthState, IntegrationHealth};
-use bg_charms::{AccessLevel, Subject};
+use bg_charms::{AccessLevel, RegistrationFilter, Subject};
 use bg_identity::{IntegrationId, system_space};
-use bg_poller::{CharmRef, Counters, Registration, RegistrationState, RuntimeError, UnixMillis};
+use bg_poller::{CharmRef, Counters, DisabledBy, Registration, RegistrationState, RuntimeError, UnixMillis};
 use serde::Serialize;
 
-use super::list;
-use crate::args::{Common, ListArgs};
+use super::{list, space};
+use crate::args::{Common, EnableArgs, ListArgs};
 use crate::states::States;
 use crate::{connect, health, layout, output, states};
 
@@ -169,11 +169,29 @@ pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyho
     Ok(())
 }
 
-/// Enables or disables a registration.
-pub(crate) async fn set_enabled(common: &Common, charm: &CharmRef, enabled: bool) -> anyhow::Result<()> {
+/// Enables a registration, or many.
+pub(crate) async fn enable(common: &Common, args: EnableArgs) -> anyhow::Result<()> {
     let runtime = connect::client(common).await?;
-    let reason = if enabled { None } else { Some("by hand") };
-    let entry: Registration = runtime.set_disabled(charm, reason).await?;
+    let EnableArgs { charm, integration, state, space, all: _ } = args;
+    if let Some(charm) = charm {
+        let entry = runtime.set_disabled(&charm, None).await?;
+        output::line(format_args!("{charm}: {}", output::printable(&entry.status)))?;
+        return Ok(());
+    }
+    let space = match space {
+        Some(space) => Some(space::resolve(&*runtime, &space).await?),
+        None => None,
+    };
+    let enabled = runtime.enable_all(&RegistrationFilter { search: None, space, integration, state }).await?;
+    let plural = if enabled == 1 { "registration" } else { "registrations" };
+    output::line(format_args!("{enabled} {plural} enabled"))?;
+    Ok(())
+}
+
+/// Disables a registration.
+pub(crate) async fn disable(common: &Common, charm: &CharmRef) -> anyhow::Result<()> {
+    let runtime = connect::client(common).await?;
+    let entry = runtime.set_disabled(charm, Some((DisabledBy::Hand, "by hand"))).await?;
     output::line(format_args!("{charm}: {}", output::printable(&entry.status)))?;
     Ok(())
 }

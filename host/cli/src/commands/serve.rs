@@ -69,6 +69,10 @@ pub(crate) async fn run(
         runtime = connect::open_with_handlers(common, &data_dir, &args.handlers, &sandbox, &gate, tenancy) => runtime?,
         () = shutdown.cancelled() => return Ok(()),
     };
+    // Their handlers run here, with the grants of here; the loop that polls them may run elsewhere.
+    if let Err(error) = runtime.wake_waiting().await {
+        tracing::warn!("charms that wait are not polled at once: {error}");
+    }
     listening::note(&mut lock, &server, &args.server)?;
     let scheme = if args.server.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!("listening on {scheme}://{address} (charm runtime in {})", data_dir.path().display());

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use bg_poller::OutcomeKind;
+use bg_poller::{Consequence, OutcomeKind};
 use clap::{Arg, Command, CommandFactory as _};
 
 use crate::args::Cli;
@@ -123,7 +123,7 @@ fn outcomes() -> String {
     for kind in OutcomeKind::ALL {
         let at = lines.iter().position(|line| line.trim() == format!("{kind},")).unwrap();
         let doc = lines[at - 1].trim().strip_prefix("/// ").unwrap();
-        let counts = if kind.is_charm_failure() { "yes" } else { "no" };
+        let counts = if Consequence::of(kind, None) == Consequence::Counts { "yes" } else { "no" };
         let _ = writeln!(text, "| `{kind}` | {} | {counts} |", cell(doc));
     }
     text

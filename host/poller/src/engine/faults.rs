@@ -6,12 +6,12 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Engine, Link};
-use crate::OutcomeKind;
 use crate::health::{Cause, PAUSE_AFTER, Paused};
-use crate::policy::{self, Next};
+use crate::policy::{self, Count, Next};
 use crate::poll::{Turn, Validity};
 use crate::report::one_line;
 use crate::table::{GroupId, Slot};
+use crate::{Consequence, OutcomeKind};
 
 impl Engine {
     /// Counts what a turn says of its charm, and of the component that was asked about it. Answers the charm's failed polls in
@@ -31,17 +31,20 @@ impl Engine {
             group.health.charm_answered(now);
             entry.failures -= std::mem::take(&mut entry.faults);
         }
+        let consequence = turn.outcome.consequence();
         let fault = match turn.validity {
-            Validity::Failed(kind) if kind != OutcomeKind::Unavailable => Some(kind),
+            Validity::Failed(kind) if consequence == Consequence::CountsForIntegration => Some(kind),
             _ => None,
         };
         // Nobody loses anything by a component that is paused already, or by a runtime that is away.
         let excused = fault.is_some() && (is_replaced || group.health.is_paused() || self.link != Link::Up);
-        let kind = if excused { OutcomeKind::Unavailable } else { turn.outcome.kind };
+        let consequence = if excused { Consequence::AsksTheRuntime } else { consequence };
         let before = entry.failures;
         let jitter = policy::jitter(&charm, before.saturating_add(1));
-        let (failures, mut next) = policy::judge(kind, before, interval, disable_at, jitter);
-        entry.failures = failures;
+        let count = Count { failures: before, tries: entry.tries };
+        let (Count { failures, tries }, mut next) = policy::judge(consequence, count, interval, disable_at, jitter);
+        (entry.failures, entry.tries) = (failures, tries);
+        entry.waits = matches!(next, Next::Wait(_));
         let faults = entry.faults + if fault.is_some() && !excused { failures - before } else { 0 };
         entry.faults = faults.min(failures);
         // Its last poll started at least this long ago, and was no success.

@@ -34,7 +34,7 @@ impl Engine {
             group.health.list_begun();
             self.fetches.spawn(async move {
                 let answer = guarded(component.fetch_charms(), FETCH_LIMIT).await;
-                let failed = |message| Err(IntegrationError { kind: OutcomeKind::Trapped, message });
+                let failed = |message: String| Err(IntegrationError::new(OutcomeKind::Trapped, message));
                 (id, replaced, answer.unwrap_or_else(failed))
             });
         }

@@ -45,6 +45,8 @@ pub(crate) struct Engine {
     /// Asks the registry whether the runtime is there.
     probe: Arc<Notify>,
     link: Link,
+    /// The charms whose last polls got no answer of the runtime, since it last answered.
+    suspects: Vec<Slot>,
     /// Zero of the loop's own time.
     start: Instant,
     groups: Vec<Group>,
@@ -85,7 +87,7 @@ type Fetched = (GroupId, u32, Result<Vec<CharmRef>, IntegrationError>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Up,
-    /// A poll got no answer; no others start until the registry has asked as well.
+    /// Polls of two charms got no answer; no others start until the registry has asked as well.
     Suspected,
     /// The registry got none either.
     Down(Instant),
@@ -151,6 +153,7 @@ impl Engine {
             outbox,
             probe: Arc::default(),
             link: Link::Up,
+            suspects: Vec::new(),
             start,
             groups,
             table: Table::default(),
@@ -374,7 +377,7 @@ impl Engine {
             News::Unavailable(problem) => {
                 if !matches!(self.link, Link::Down(_)) {
                     self.link = Link::Down(Instant::now());
-                    let error = RuntimeError::Unavailable(problem);
+                    let error = RuntimeError::unavailable(problem);
                     if self.options.limit == Limit::Once {
                         return Err(error);
                     }
@@ -387,6 +390,7 @@ impl Engine {
     }
 
     fn runtime_answers(&mut self) {
+        self.suspects.clear();
         if let Link::Down(since) = std::mem::replace(&mut self.link, Link::Up) {
             let seconds = since.elapsed().as_secs();
             info!(target: "poller", "The charm runtime answers again after {seconds} s; polling goes on");

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::Engine;
+use super::turns::in_a_row;
 use crate::policy::{self, RETURN_AFTER};
-use crate::state::IN_A_ROW;
-use crate::table::{Asked, Entry, GroupId, Phase, Slot};
+use crate::table::{Asked, GroupId, Phase, Slot};
 use crate::{CharmRef, Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// Integrations without component are told of up to this many: anybody may register a charm under any name.
@@ -19,7 +19,6 @@ impl Engine {
         self.readings += 1;
         let at_start = self.readings == 1;
         let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
-        let mut begun_anew: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
         let mut skipped = 0;
         for registration in registrations {
             if !self.is_wanted(registration) {
@@ -29,8 +28,8 @@ impl Engine {
             }
             match self.table.slot(&registration.charm) {
                 Some(slot) => {
-                    if let Some(entry) = self.update(slot, registration) {
-                        begun_anew[entry.group as usize].push((entry.due, slot));
+                    if let Some((group, due, slot)) = self.update(slot, registration) {
+                        added[group as usize].push((due, slot));
                     }
                 }
                 None => {
@@ -51,10 +50,6 @@ impl Engine {
         }
         for (group, added) in (0..).zip(added) {
             self.place_added(group, added, at_start);
-        }
-        // Enabled one by one they are polled at once; all together, they are spread like those that are new.
-        for (group, begun_anew) in (0..).zip(begun_anew) {
-            self.place_soon(group, begun_anew);
         }
         if at_start {
             self.spread_returning();
@@ -156,6 +151,14 @@ impl Engine {
             }
             return now;
         }
+        if registration.waits() {
+            // Its cause may have been fixed since: a grant is added by a restart. It is not polled at once, but spread like a start.
+            if let Some(entry) = self.table.get_mut(slot) {
+                entry.waits = true;
+                entry.failures = stored.map_or(0, |stored| stored.failures);
+            }
+            return now;
+        }
         let stored = stored.map(|stored| (stored.next_due, stored.failures));
         let interval = self.options.interval_for(&registration.integration, registration.interval);
         if let (Some(entry), Some((_, failures))) = (self.table.get_mut(slot), stored) {
@@ -175,15 +178,15 @@ impl Engine {
         }
         if still_marked_enabled {
             let failures = self.options.failures;
-            self.ask(slot, Asked::ToDisable, Some(format!("{failures} {IN_A_ROW}")));
+            self.ask(slot, Asked::ToDisable, Some(in_a_row(failures, None)));
         }
         if self.options.limit != Limit::Once {
             self.arm(slot, Phase::Disabled, due);
         }
     }
 
-    /// A registration seen before. Answers the charm if it begins anew, and waits for its poll.
-    fn update(&mut self, slot: Slot, registration: &Registration) -> Option<&Entry> {
+    /// A registration seen before; if it is to be polled soon for a change: its group, and when it is due.
+    fn update(&mut self, slot: Slot, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
         let readings = self.readings;
         let entry = self.table.get_mut(slot)?;
         entry.seen = readings;
@@ -203,16 +206,14 @@ impl Engine {
         if moved {
             self.sort_in(slot);
         }
-        let begins_anew = registration.is_enabled() && (touched || (!by_loop && !was_enabled));
-        if begins_anew {
-            self.begin_anew(slot, false);
-        }
         match (registration.is_enabled(), by_loop) {
+            (true, _) if touched => return self.forgive(slot, false),
+            (true, false) if !was_enabled => return self.forgive(slot, false),
             (false, true) if touched && asked != Asked::ToDisable => self.disabled_by_hand(slot),
             (false, false) if was_enabled => self.disabled_by_hand(slot),
             _ => {}
         }
-        self.table.get(slot).filter(|entry| begins_anew && entry.phase == Phase::Waiting)
+        None
     }
 
     /// A charm that waits for its next poll waits as long from the last one as it would have with its present interval. One that
@@ -246,7 +247,7 @@ impl Engine {
             let (phase, asks) = (entry.phase, entry.asks());
             let faults = std::mem::take(&mut entry.faults);
             entry.failures -= faults;
-            if faults > 0 && phase == Phase::Waiting {
+            if (faults > 0 || entry.waits) && phase == Phase::Waiting {
                 soon.push((now, slot));
             } else {
                 let before = asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)));
@@ -258,10 +259,19 @@ impl Engine {
 
     /// Forgets a charm's failures and polls it at once.
     pub(super) fn begin_anew(&mut self, slot: Slot, enabled: bool) {
+        if let Some((_, now, slot)) = self.forgive(slot, enabled) {
+            self.arm(slot, Phase::Waiting, now);
+        }
+    }
+
+    /// Forgets a charm's failures. Its group, and when it is due: now. None if it is being polled, or about to be.
+    fn forgive(&mut self, slot: Slot, enabled: bool) -> Option<(GroupId, i64, Slot)> {
         let now = self.now();
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        let entry = self.table.get_mut(slot)?;
         entry.failures = 0;
         entry.faults = 0;
+        entry.tries = 0;
+        entry.waits = false;
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         entry.enabled |= enabled;
@@ -269,10 +279,12 @@ impl Engine {
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
         // One that is being polled, or about to be, is no sooner polled for this.
-        if !matches!(entry.phase, Phase::Running | Phase::Ready) {
-            self.arm(slot, Phase::Waiting, now);
+        let (group, is_free) = (entry.group, !matches!(entry.phase, Phase::Running | Phase::Ready));
+        if is_free {
+            (entry.phase, entry.due) = (Phase::Waiting, now);
         }
         self.save(slot);
+        is_free.then_some((group, now, slot))
     }
 
     /// Makes a charm due now, with the failures that it has; false if it is not to be polled at all. One that is being polled, or about to be,

@@ -68,7 +68,7 @@ impl Engine {
                     self.show(id, |_| {});
                 }
             }
-            Validity::Failed(_) if self.link != Link::Up || turn.runtime_failed => {}
+            Validity::Failed(_) if self.link != Link::Up || turn.runtime_failed() => {}
             Validity::Failed(kind) => {
                 let message = turn.outcome.message.as_deref().unwrap_or_default();
                 let reason = message.split_once(": ").map_or(message, |(_, reason)| reason);

@@ -12,9 +12,8 @@ use crate::guard::guarded;
 use crate::policy::{self, Next, RETURN_AFTER};
 use crate::poll::{Task, Turn};
 use crate::report::one_line;
-use crate::state::IN_A_ROW;
 use crate::table::{Asked, Entry, Phase, Slot};
-use crate::{CharmRef, Limit, OutcomeKind, PollEvent, Registration, Run, RuntimeError, UnixMillis, report};
+use crate::{CharmRef, DisabledBy, Limit, OutcomeKind, PollEvent, Registration, Run, RuntimeError, UnixMillis, report};
 
 /// Of polls that fail because something does not answer, one is logged in this time.
 const UNAVAILABLE_LOG: Duration = Duration::from_mins(1);
@@ -85,10 +84,7 @@ impl Engine {
         self.note_progress();
         self.summary.add(&turn);
         self.show_validity(slot, &turn);
-        if turn.runtime_failed && self.link == Link::Up {
-            self.link = Link::Suspected;
-            self.probe.notify_one();
-        }
+        self.suspect(slot, &turn);
         let Some(entry) = self.table.get(slot) else { return };
         let (charm, integration) = (self.table.charm(entry), self.table.integration(entry).clone());
         let goes_on = entry.is_active();
@@ -96,7 +92,7 @@ impl Engine {
         let (failures, next) = self.judge(slot, &turn);
         let disabled = goes_on && next == Next::Disable;
         self.order_next(slot, &turn, next);
-        if !turn.noted && !turn.runtime_failed {
+        if !turn.noted && !turn.runtime_failed() {
             self.outbox.note(Run {
                 charm: charm.clone(),
                 started_at: turn.started_at,
@@ -120,8 +116,7 @@ impl Engine {
         self.tell(&event, next_due);
         if disabled {
             let text = event.outcome.to_string();
-            let reason = format!("{failures} {IN_A_ROW}: {text}");
-            self.ask(slot, Asked::ToDisable, Some(reason));
+            self.ask(slot, Asked::ToDisable, Some(in_a_row(failures, Some(&text))));
         }
         self.settle(slot);
     }
@@ -142,6 +137,26 @@ impl Engine {
         self.settle(slot);
     }
 
+    /// Takes notice of a turn that got no answer of the runtime. One charm's trouble stops nobody else: only once it happens to two different ones
+    /// (or to the only one) is the runtime asked whether it is there.
+    fn suspect(&mut self, slot: Slot, turn: &Turn) {
+        if turn.runtime_answered() {
+            self.suspects.clear();
+        }
+        if !turn.runtime_failed() || self.link != Link::Up {
+            return;
+        }
+        if !self.suspects.contains(&slot) {
+            self.suspects.push(slot);
+        }
+        let is_alone = self.table.iter().filter(|(_, entry)| entry.is_active()).take(2).count() < 2;
+        if self.suspects.len() > 1 || is_alone {
+            self.suspects.clear();
+            self.link = Link::Suspected;
+            self.probe.notify_one();
+        }
+    }
+
     /// When the charm is polled next, if it is. A poll that took longer than the wait is followed by one, at once.
     fn order_next(&mut self, slot: Slot, turn: &Turn, next: Next) {
         let (started, now, wall) = (self.ms(turn.start), self.now(), self.options.clock.now());
@@ -154,6 +169,9 @@ impl Engine {
                 self.summary.dropped += missed(Duration::from_millis(u64::try_from(now - due).unwrap_or(0)), wait);
                 (Phase::Waiting, due.max(now))
             }
+            // Its cause was fixed while it was being polled.
+            Next::Wait(_) if entry.wanted => (Phase::Waiting, now),
+            Next::Wait(wait) => (Phase::Waiting, started.saturating_add(policy::millis(wait)).max(now)),
             Next::Disable => (Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER))),
         };
         let Some(entry) = self.table.get_mut(slot) else { return };
@@ -223,8 +241,12 @@ impl Engine {
         let Some(charm) = self.table.get(slot).map(|entry| self.table.charm(entry)) else { return };
         let runtime = self.runtime.clone();
         self.chores.spawn(async move {
-            let answer = guarded(runtime.set_disabled(&charm, reason.as_deref()), CHORE_LIMIT).await;
-            let answer = answer.unwrap_or_else(|problem| Err(RuntimeError::Unavailable(problem)));
+            let answer = guarded(
+                runtime.set_disabled(&charm, reason.as_deref().map(|reason| (DisabledBy::Failures, reason))),
+                CHORE_LIMIT,
+            )
+            .await;
+            let answer = answer.unwrap_or_else(|problem| Err(RuntimeError::unavailable(problem)));
             (charm, answer)
         });
     }
@@ -274,6 +296,12 @@ impl Engine {
         }
         self.save(slot);
     }
+}
+
+/// Why the loop disables a charm, for people.
+pub(super) fn in_a_row(failures: u32, last: Option<&str>) -> String {
+    let last = last.map_or(String::new(), |last| format!(": {last}"));
+    format!("{failures} failures in a row{last}")
 }
 
 /// How many polls fell into the time that one is late.

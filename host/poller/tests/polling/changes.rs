@@ -61,7 +61,7 @@ async fn what_is_removed_or_disabled_is_polled_no_more_and_comes_back_when_regis
     seconds(70).await;
     assert!(store.get(&removed).is_some());
     world.unregister(&removed);
-    world.set(&disabled, Some("by hand"));
+    world.set(&disabled, Some((DisabledBy::Hand, "by hand")));
     let before = world.state().starts.len();
     seconds(300).await;
     assert_eq!(world.state().starts.len(), before);
@@ -90,7 +90,7 @@ async fn changes_during_a_poll_wait_for_its_end() {
     seconds(10).await;
     assert_eq!(world.state().running.len(), 4);
     world.unregister(&charms[0]);
-    world.set(&charms[1], Some("by hand"));
+    world.set(&charms[1], Some((DisabledBy::Hand, "by hand")));
     // Removed and registered again: the world checks that it is never polled twice at once.
     world.unregister(&charms[2]);
     seconds(5).await;
@@ -224,7 +224,7 @@ async fn a_poll_that_is_asked_for_comes_at_once_and_the_next_an_interval_later()
     assert_eq!(starts[before..], [100]);
     seconds(12).await;
     assert_eq!(world.starts(&one)[before..], [100, 160]);
-    world.set(&other, Some("by hand"));
+    world.set(&other, Some((DisabledBy::Hand, "by hand")));
     seconds(2).await;
     assert!(!service.request(&other).await, "it is disabled");
     assert!(!service.request(&charm("c", "3")).await, "it is not registered");

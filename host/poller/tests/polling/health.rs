@@ -24,7 +24,7 @@ fn component(name: &str, charms: &[CharmRef]) -> Arc<Component> {
 }
 
 fn traps() -> Answer {
-    Err(IntegrationError { kind: TRAP, message: "wasm trap: unreachable".into() })
+    Err(IntegrationError::new(TRAP, "wasm trap: unreachable"))
 }
 
 /// Times from each to the next.
@@ -203,7 +203,7 @@ async fn what_is_not_the_components_fault_does_not_pause_it() {
         let all = charms(&world, 20, "mail");
         let mail = component("mail", &all);
         mail.breaks(None, kind);
-        mail.answers(Err(IntegrationError { kind, message: "not now".into() }));
+        mail.answers(Err(IntegrationError::new(kind, "not now")));
         let service = world.start_with(&Store::new(), vec![mail.clone()], world.options());
         seconds(1_801).await;
         assert_eq!((mail.asked.load(Ordering::Relaxed), world.logs.count("is paused")), (31, 0), "{kind}");

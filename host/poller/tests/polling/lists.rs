@@ -53,7 +53,7 @@ async fn a_list_that_cannot_be_had_is_replaced_by_the_last_one_for_five_minutes(
     let service = world.start_with(&Store::new(), vec![gmail.clone()], world.options());
     seconds(70).await;
     // Temporary, as it says itself: that never pauses it.
-    gmail.answers(Err(IntegrationError { kind: OutcomeKind::Unavailable, message: "not now".into() }));
+    gmail.answers(Err(IntegrationError::new(OutcomeKind::Unavailable, "not now")));
     seconds(600).await;
     // Good lists came at 0 and 60 s.
     assert_eq!(world.starts(&one), [0, 60, 120, 180, 240, 300]);

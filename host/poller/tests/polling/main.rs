@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, clippy::wildcard_imports, reason = "one test program in several files")]
 #![allow(clippy::unwrap_used, reason = "tests, also where they are no #[test] functions")]
 
+mod blame;
 mod changes;
 mod failures;
 mod fairness;

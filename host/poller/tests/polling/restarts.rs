@@ -106,7 +106,7 @@ async fn what_happened_to_a_registration_meanwhile_counts() {
     seconds(10).await;
     let [enabled, kept, gone, again] = &charms[..] else { panic!() };
     world.set(enabled, None);
-    world.set(kept, Some("by hand"));
+    world.set(kept, Some((DisabledBy::Hand, "by hand")));
     world.unregister(gone);
     world.register(again, "test");
     let before = charms.iter().map(|charm| world.starts(charm).len()).collect::<Vec<_>>();
@@ -229,9 +229,10 @@ async fn a_success_that_the_runtime_noted_ends_the_failures_also_if_the_loop_cou
 async fn a_charm_that_the_loop_disabled_comes_back_also_if_that_was_not_written() {
     let world = World::new();
     let (by_loop, by_hand) = (charm("a", "1"), charm("b", "2"));
-    for (charm, reason) in [(&by_loop, "5 failures in a row: HandlerFailed: x"), (&by_hand, "by hand")] {
+    for (charm, by) in [(&by_loop, DisabledBy::Failures), (&by_hand, DisabledBy::Hand)] {
         world.register(charm, "test");
-        world.set(charm, Some(reason));
+        // The text says nothing.
+        world.set(charm, Some((by, "5 failures in a row")));
     }
     let service = world.start_with(&Store::new(), vec![], world.options());
     seconds(86_300).await;

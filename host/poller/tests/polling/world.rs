@@ -129,6 +129,8 @@ impl World {
             status: "Initializing".into(),
             last_success: UnixMillis::NEVER,
             last_outcome: None,
+            last_blame: None,
+            disabled_by: None,
         };
         state.registrations.insert(charm.clone(), registration);
         drop(state);
@@ -141,13 +143,14 @@ impl World {
     }
 
     /// Disables or enables a charm, as a person does.
-    pub fn set(&self, charm: &CharmRef, reason: Option<&str>) -> Option<Registration> {
+    pub fn set(&self, charm: &CharmRef, disabled: Option<(DisabledBy, &str)>) -> Option<Registration> {
         let now = self.wall();
         let mut state = self.state();
         let registration = state.registrations.get_mut(charm)?;
         registration.updated_at = now;
-        registration.disabled_at = reason.map_or(UnixMillis::NEVER, |_| now);
-        registration.status = reason.map_or("Re-initializing".into(), |reason| format!("Disabled: {reason}"));
+        registration.disabled_at = disabled.map_or(UnixMillis::NEVER, |_| now);
+        registration.disabled_by = disabled.map(|(by, _)| by);
+        registration.status = disabled.map_or("Re-initializing".into(), |(_, reason)| format!("Disabled: {reason}"));
         let registration = registration.clone();
         drop(state);
         self.bump();
@@ -221,7 +224,7 @@ impl World {
 
     fn reachable(&self) -> Result<(), RuntimeError> {
         if self.down.load(Ordering::Relaxed) {
-            return Err(RuntimeError::Unavailable("connection refused".into()));
+            return Err(RuntimeError::unavailable("connection refused"));
         }
         Ok(())
     }
@@ -327,9 +330,13 @@ impl CharmRuntime for World {
         Ok(self.state().registrations[charm].clone())
     }
 
-    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
+    async fn set_disabled(
+        &self,
+        charm: &CharmRef,
+        disabled: Option<(DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError> {
         self.reachable()?;
-        self.set(charm, reason).ok_or_else(|| RuntimeError::NotFound(charm.clone()))
+        self.set(charm, disabled).ok_or_else(|| RuntimeError::NotFound(charm.clone()))
     }
 
     async fn set_interval(&self, charm: &CharmRef, interval: Option<Duration>) -> Result<Registration, RuntimeError> {
@@ -357,6 +364,7 @@ impl CharmRuntime for World {
         for run in runs {
             if let Some(registration) = state.registrations.get_mut(&run.charm) {
                 registration.last_run = run.started_at;
+                (registration.last_outcome, registration.last_blame) = (Some(run.outcome.kind), run.outcome.blame());
             }
         }
         state.recorded.extend_from_slice(runs);
@@ -403,13 +411,16 @@ impl CharmRuntime for World {
         self.reachable()?;
         if let Some(registration) = self.state().registrations.get_mut(charm) {
             registration.last_run = started;
+            if let Ok(outcome) = &behaviour.outcomes[0] {
+                (registration.last_outcome, registration.last_blame) = (Some(outcome.kind), outcome.blame());
+            }
         }
         behaviour.outcomes[0].clone()
     }
 
     async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
         if self.oauth_down.load(Ordering::Relaxed) {
-            return Err(RuntimeError::Unavailable("no token service".into()));
+            return Err(RuntimeError::unavailable_in(Scope::Upstream, "no token service"));
         }
         let expires = self.wall() + Duration::from_hours(1);
         let mut state = self.state();
@@ -538,7 +549,7 @@ impl Component {
     }
 
     pub fn fails(&self) {
-        self.answers(Err(IntegrationError { kind: OutcomeKind::Timeout, message: "5 s are over".into() }));
+        self.answers(Err(IntegrationError::new(OutcomeKind::Timeout, "5 s are over")));
     }
 
     /// From now on `is-valid-charm` ends so: for that charm, or for all that are not named here.
@@ -589,7 +600,7 @@ impl Integration for Component {
         self.judged.fetch_add(1, Ordering::Relaxed);
         let breaks = self.breaks.lock().unwrap();
         if let Some(kind) = breaks.get(&Some(charm.charm_ref().clone())).or_else(|| breaks.get(&None)) {
-            return Err(IntegrationError { kind: *kind, message: "wasm trap: unreachable".into() });
+            return Err(IntegrationError::new(*kind, "wasm trap: unreachable"));
         }
         if self.valid.load(Ordering::Relaxed) {
             return Ok(Fitness::Fit);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Clock, Counters, Fitness, Integration, IntegrationError, Lookup, Outcome,
+    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Lookup, Outcome,
     OutcomeKind, PollState, PollStore, Poller, PollerOptions, Registration, Replacement, Run, RuntimeError, StateError,
     StoreError, UnixMillis,
 };
@@ -70,6 +70,8 @@ impl World {
             status: String::new(),
             last_success: UnixMillis::NEVER,
             last_outcome: None,
+            last_blame: None,
+            disabled_by: None,
         };
         let registrations: Vec<Registration> = (0..CHARMS).map(registration).collect();
         let outside = Outside {
@@ -95,7 +97,7 @@ impl World {
     }
 
     fn reachable(&self) -> Result<(), RuntimeError> {
-        if self.outside().is_down { Err(RuntimeError::Unavailable("connection refused".into())) } else { Ok(()) }
+        if self.outside().is_down { Err(RuntimeError::unavailable("connection refused")) } else { Ok(()) }
     }
 
     /// A while, in which the process may end.
@@ -157,7 +159,7 @@ impl CharmRuntime for World {
         unimplemented!()
     }
 
-    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
+    async fn set_disabled(&self, charm: &CharmRef, by: Option<(DisabledBy, &str)>) -> Result<Registration, RuntimeError> {
         self.a_while().await;
         self.reachable()?;
         let now = self.now();
@@ -166,8 +168,9 @@ impl CharmRuntime for World {
             let number = outside.numbers[charm];
             let registration = &mut outside.registrations[number];
             registration.updated_at = now;
-            registration.disabled_at = reason.map_or(UnixMillis::NEVER, |_| now);
-            registration.status = reason.map_or("Re-initializing".to_owned(), |reason| format!("Disabled: {reason}"));
+            registration.disabled_at = by.map_or(UnixMillis::NEVER, |_| now);
+            registration.disabled_by = by.map(|(by, _)| by);
+            registration.status = by.map_or("Re-initializing".to_owned(), |(_, reason)| format!("Disabled: {reason}"));
             registration.clone()
         };
         self.a_while().await;
@@ -311,7 +314,7 @@ impl Integration for Component {
         };
         self.world.a_while().await;
         if self.world.outside().rng.once_in(20) {
-            return Err(IntegrationError { kind: OutcomeKind::Trapped, message: "unreachable".into() });
+            return Err(IntegrationError::new(OutcomeKind::Trapped, "unreachable"));
         }
         *self.unkept.lock().unwrap() = Some(versions);
         Ok(charms)
@@ -338,7 +341,7 @@ impl Integration for Component {
 
     async fn is_valid_charm(&self, _: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {
         if self.world.outside().is_rough && self.world.outside().rng.once_in(20) {
-            return Err(IntegrationError { kind: OutcomeKind::Trapped, message: "unreachable".into() });
+            return Err(IntegrationError::new(OutcomeKind::Trapped, "unreachable"));
         }
         Ok(Fitness::Fit)
     }

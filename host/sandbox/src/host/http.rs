@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bg_egress::{CHARM_HEADER, CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Rule, Wait};
-use bg_poller::CharmRef;
+use bg_poller::{Blame, CharmRef};
 use http::HeaderValue;
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::failure::Refusal;
 use crate::text;
 
 /// What a guest may write at once into a request's body. Two such pieces are kept for each body, sent or not.
@@ -22,8 +23,8 @@ pub(crate) struct Outbound {
     budget: CallBudget,
     /// The charm whose handler sends: the gate's log shall name it, whatever the guest says.
     charm: Option<HeaderValue>,
-    /// What the gate said of the first request that it denied.
-    denied: Arc<Mutex<Option<String>>>,
+    /// What the gate said of the first request that it refused.
+    refused: Arc<Mutex<Option<Refusal>>>,
 }
 
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -37,12 +38,12 @@ impl Outbound {
     ) -> Self {
         let budget = client.budget(deadline).with_secrets(secrets);
         let charm = charm.and_then(|charm| HeaderValue::try_from(charm.to_string()).ok());
-        Self { client, budget, charm, denied: Arc::default() }
+        Self { client, budget, charm, refused: Arc::default() }
     }
 
-    /// Whether the gate denied a request of this call, and which.
-    pub(crate) fn denied(&self) -> Option<String> {
-        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Whether the gate refused a request of this call, and which.
+    pub(crate) fn refused(&self) -> Option<Refusal> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -72,12 +73,13 @@ impl WasiHttpHooks for Outbound {
             between_bytes: options.between_bytes_timeout,
         };
         let sending = self.client.send(request, &self.budget, options);
-        let denied = self.denied.clone();
+        let refused = self.refused.clone();
         Box::new(async move {
             let response = sending.await.map_err(|error| {
-                if matches!(error, EgressError::Denied { .. } | EgressError::Address { .. }) {
+                if let Some(blame) = to_blame(&error) {
                     let text = text::one_line(&error.to_string(), DENIED_BYTES);
-                    denied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+                    let refusal = Refusal { blame, text };
+                    refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(refusal);
                 }
                 for_guest(&error)
             })?;
@@ -85,6 +87,21 @@ impl WasiHttpHooks for Outbound {
             let done: Done = Box::new(async { Ok(()) });
             Ok((response, done))
         })
+    }
+}
+
+/// Who can do something about a request that was refused; none if it was not refused, but failed.
+fn to_blame(error: &EgressError) -> Option<Blame> {
+    match error {
+        EgressError::Denied { rule: Rule::Grant, .. }
+        | EgressError::Denied { option: Some(_), .. }
+        | EgressError::Address { .. } => Some(Blame::Configuration),
+        // No option helps there: the guest sent what no guest may send.
+        EgressError::Denied { .. } => Some(Blame::Charm),
+        EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Blame::Credential),
+        EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Blame::Configuration),
+        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Blame::Upstream),
+        _ => None,
     }
 }
 
@@ -121,7 +138,7 @@ fn for_guest(error: &EgressError) -> Error {
             Part::ResponseBody => Error::HttpResponseBodySize(Some(*limit)),
         },
         EgressError::Budget { .. } => Error::ConnectionLimitReached,
-        EgressError::Credential { source: CredentialError::Missing(_), .. } => {
+        EgressError::Credential { source: CredentialError::Missing(_) | CredentialError::Refused(_), .. } => {
             Error::InternalError(Some("the charm has no such credential".into()))
         }
         EgressError::Credential { source: CredentialError::Unavailable(_), .. } => {
@@ -195,7 +212,7 @@ mod tests {
         assert!(request.starts_with("GET /granted/x HTTP/1.1\r\n"), "{request}");
         assert!(!request.to_lowercase().contains("bg-charm"), "{request}");
         assert_eq!(records.lock().unwrap()[0].charm, Some(charm("a").to_string()));
-        assert_eq!(outbound.denied(), None);
+        assert_eq!(outbound.refused(), None);
     }
 
     #[tokio::test]
@@ -204,6 +221,35 @@ mod tests {
         let mut outbound = outbound(&origin, &Arc::default());
         let error = send(&mut outbound, format!("{origin}/other")).await.unwrap_err();
         assert!(matches!(error, Error::HttpRequestDenied), "{error}");
-        assert!(outbound.denied().unwrap().contains("/other"), "{:?}", outbound.denied());
+        let refused = outbound.refused().unwrap();
+        assert_eq!(refused.blame, Blame::Configuration);
+        assert!(refused.text.contains("/other"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_refused_request_is_the_fault_of_who_can_do_something_about_it() {
+        let denied = |rule, option: Option<&str>| EgressError::Denied {
+            rule,
+            message: "x".into(),
+            option: option.map(str::to_owned),
+        };
+        let credential = |source| EgressError::Credential { origin: "https://a.example".into(), source };
+        let connect = EgressError::Connect { origin: "https://a.example".into(), message: "x".into() };
+        let not_its = CredentialError::NotItsCharm { charm: "x".into(), owner: Owner::Charms };
+        for (error, blame) in [
+            (denied(Rule::Grant, Some("--allow-charm-http https://a.example")), Some(Blame::Configuration)),
+            (denied(Rule::Grant, None), Some(Blame::Configuration)),
+            (denied(Rule::BoundSecret, Some("--charm-credential x")), Some(Blame::Configuration)),
+            (denied(Rule::BoundSecret, None), Some(Blame::Charm)),
+            (denied(Rule::Header, None), Some(Blame::Charm)),
+            (denied(Rule::OwnAuthorization, None), Some(Blame::Charm)),
+            (credential(CredentialError::Missing("no token".into())), Some(Blame::Credential)),
+            (credential(CredentialError::Refused("invalid_client".into())), Some(Blame::Configuration)),
+            (credential(CredentialError::Unavailable("away".into())), Some(Blame::Upstream)),
+            (credential(not_its), None),
+            (connect, None),
+        ] {
+            assert_eq!(to_blame(&error), blame, "{error:?}");
+        }
     }
 }

@@ -75,6 +75,8 @@ fn with(
         status: "Initializing".into(),
         last_success,
         last_outcome: (!last_run.is_never()).then_some(OutcomeKind::HandlerFailed),
+        last_blame: None,
+        disabled_by: (!*enabled).then_some(bg_poller::DisabledBy::Hand),
     });
     Arc::new(MemoryRuntime { registrations: registrations.collect(), ..MemoryRuntime::default() })
 }
@@ -145,7 +147,7 @@ impl MemoryRuntime {
 }
 
 fn unused<T>() -> Result<T, RuntimeError> {
-    Err(RuntimeError::Unavailable("not in this test".into()))
+    Err(RuntimeError::unavailable("not in this test"))
 }
 
 #[async_trait]
@@ -186,7 +188,11 @@ impl CharmRuntime for MemoryRuntime {
         unused()
     }
 
-    async fn set_disabled(&self, _: &CharmRef, _: Option<&str>) -> Result<Registration, RuntimeError> {
+    async fn set_disabled(
+        &self,
+        _: &CharmRef,
+        _: Option<(bg_poller::DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError> {
         unused()
     }
 

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use bg_charms::{LocalHandle, Spaces};
-use bg_poller::{CharmRef, CharmRuntime, RuntimeError, UPDATER_STREAMS};
+use bg_poller::{CharmRef, CharmRuntime, DisabledBy, RuntimeError, UPDATER_STREAMS};
 use http::{StatusCode, Uri};
 use serde_json::json;
 
@@ -24,19 +24,22 @@ enum Said {
     Runs,
     Sent,
     Enabled,
+    AllEnabled,
     Disabled,
     Removed,
     Deleted,
 }
 
 impl Said {
-    const ALL: [Self; 6] = [Self::Runs, Self::Sent, Self::Enabled, Self::Disabled, Self::Removed, Self::Deleted];
+    const ALL: [Self; 7] =
+        [Self::Runs, Self::Sent, Self::Enabled, Self::AllEnabled, Self::Disabled, Self::Removed, Self::Deleted];
 
     fn name(self) -> &'static str {
         match self {
             Self::Runs => "runs",
             Self::Sent => "sent",
             Self::Enabled => "enabled",
+            Self::AllEnabled => "all-enabled",
             Self::Disabled => "disabled",
             Self::Removed => "removed",
             Self::Deleted => "deleted",
@@ -48,6 +51,7 @@ impl Said {
             Self::Runs => "It runs now; what comes of it shows here.",
             Self::Sent => "The event is sent. Nobody polls, so that it counts as no poll; what comes of it shows here.",
             Self::Enabled => "Enabled; it is polled at once.",
+            Self::AllEnabled => "Enabled; they are polled soon.",
             Self::Disabled => "Disabled; it is polled no more.",
             Self::Removed => "Removed; it is polled no more.",
             Self::Deleted => "Deleted, with all that belonged to it.",
@@ -88,7 +92,7 @@ pub(super) async fn enable(State(app): State<Arc<App>>, CharmPath(charm): CharmP
 
 /// `POST /admin/charms/{space}/{charm}/disable`
 pub(super) async fn disable(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
-    match change.handle.set_disabled(&charm, Some(BY_HAND)).await {
+    match change.handle.set_disabled(&charm, Some((DisabledBy::Hand, BY_HAND))).await {
         Ok(_) => {
             log(&charm, "disabled");
             app.counts.forget().await;

@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use bg_charms::{OverviewQuery, Place};
+use bg_charms::{OverviewQuery, Place, RegistrationFilter};
 use bg_poller::{CharmRef, RegistrationState};
 use http::Uri;
 
+use super::access::Form;
 use super::link;
 
 /// Rows of a page.
@@ -43,25 +44,35 @@ impl Filter {
         filter
     }
 
+    /// What a form sent.
+    pub(super) fn of_form(form: &Form) -> Self {
+        let field = |name: &str| form.get(name).unwrap_or_default().trim().to_owned();
+        let [search, space, integration, state] = ["search", "space", "integration", "state"].map(field);
+        Self { search, space, integration, state, ..Self::default() }
+    }
+
     /// What is asked for; or what is wrong with what was typed.
     pub(super) fn query(&self) -> Result<OverviewQuery, String> {
+        let after = read::<CharmRef>("after", &self.after)?.map(Place::After);
+        let before = read::<CharmRef>("before", &self.before)?.map(Place::Before);
+        Ok(OverviewQuery { filter: self.registrations()?, place: after.or(before), limit: ROWS })
+    }
+
+    /// Which registrations are asked for, on whatever page; or what is wrong with what was typed.
+    pub(super) fn registrations(&self) -> Result<RegistrationFilter, String> {
         let search = Some(self.search.clone()).filter(|search| !search.is_empty());
         if self.search.len() > SEARCH {
             return Err(format!("the text to look for is too long; it may have {SEARCH} bytes"));
         }
-        let after = read::<CharmRef>("after", &self.after)?.map(Place::After);
-        let before = read::<CharmRef>("before", &self.before)?.map(Place::Before);
         let state = RegistrationState::ALL.into_iter().find(|state| state.slug() == self.state);
         if state.is_none() && !self.state.is_empty() {
             return Err(format!("there is no state {:?}", self.state));
         }
-        Ok(OverviewQuery {
+        Ok(RegistrationFilter {
             search,
             space: read("the space", &self.space)?,
             integration: read("the integration", &self.integration)?,
             state,
-            place: after.or(before),
-            limit: ROWS,
         })
     }
 
@@ -110,7 +121,7 @@ mod tests {
     fn what_was_typed_is_read_and_written_again() {
         let uri: Uri = "/admin?search=%20a%26b&state=failing&integration=mail&other=x&after=".parse().unwrap();
         let filter = Filter::of(&uri);
-        let query = filter.query().unwrap();
+        let query = filter.query().unwrap().filter;
         assert_eq!(query.search.as_deref(), Some("a&b"));
         assert_eq!(query.state, Some(RegistrationState::Failing));
         assert_eq!(filter.address("/admin/events"), "/admin/events?search=a%26b&integration=mail&state=failing");

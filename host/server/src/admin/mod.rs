@@ -8,6 +8,7 @@ mod actions;
 mod assets;
 mod charm;
 mod counts;
+mod enable;
 mod filter;
 mod integrations;
 mod link;
@@ -35,6 +36,8 @@ pub(crate) fn table() -> Vec<Row> {
         Row::new(Method::GET, "/admin/", open, list::lead),
         Row::new(Method::GET, "/admin", operator, list::page),
         Row::new(Method::GET, "/admin/events", operator, list::events),
+        Row::new(Method::GET, "/admin/enable", operator, enable::ask),
+        Row::new(Method::POST, "/admin/enable", operator, enable::enable),
         Row::new(Method::GET, "/admin/charms/{space}/{charm}", operator, charm::page),
         Row::new(Method::GET, "/admin/charms/{space}/{charm}/events", operator, charm::events),
         Row::new(Method::POST, "/admin/charms/{space}/{charm}/run", operator, actions::run),

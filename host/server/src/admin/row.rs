@@ -83,6 +83,9 @@ fn next_run(row: &OverviewRow, pollers: &Pollers) -> String {
     if !registration.is_enabled() || !pollers.are_there() {
         return "–".to_owned();
     }
+    if row.state == RegistrationState::Waiting {
+        return "once that is fixed".to_owned();
+    }
     if let Some(until) = row.put_off_until {
         return times::due(until);
     }

@@ -3,9 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use bg_charms::api::{self, path};
-use bg_charms::{AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, SetRequest, SpaceSummary, Spaces, Subject};
+use bg_charms::{
+    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, RegistrationFilter, SetRequest, SpaceSummary, Spaces,
+    Subject,
+};
 use bg_identity::{Identity, IntegrationId, space_identity, system_space};
-use bg_poller::{CharmRef, CharmRuntime, Outcome, OutcomeKind, PollState, PollStore, Registration, Run, UnixMillis};
+use bg_poller::{
+    CharmRef, CharmRuntime, Outcome, OutcomeKind, PollState, PollStore, Registration, RegistrationState, Run,
+    UnixMillis,
+};
 use bg_server::{Access, Endpoint, endpoints};
 use bg_test_support::HttpReply;
 use http::Method;
@@ -114,7 +120,12 @@ impl Scene {
         let body = match (method.as_str(), path) {
             ("POST", path::BUTTON | path::REGISTRATIONS) => to_value(api::Register { charm, integration: gmail() }),
             ("PATCH", "/api/v1/registrations/{space}/{charm}") => {
-                to_value(api::SetDisabled { disabled: true, reason: Some("by a test".to_owned()) })
+                to_value(api::SetDisabled { disabled: true, reason: Some("by a test".to_owned()), by: None })
+            }
+            ("POST", path::ENABLE) => {
+                let state = Some(RegistrationState::Running);
+                let filter = RegistrationFilter { state, ..RegistrationFilter::default() };
+                to_value(api::EnableMany { filter, all: false })
             }
             ("PUT", "/api/v1/registrations/{space}/{charm}/interval") => {
                 to_value(api::SetInterval { interval_ms: Some(300_000) })

@@ -66,7 +66,7 @@ async fn what_keeps_a_token_from_being_renewed_is_said_without_the_token() {
             Some(base.clone() + "/refresh"),
             bad(),
             false,
-            "says 400 Bad Request (invalid_grant); authorize the charm again",
+            "says 400 Bad Request (invalid_grant): the authorization has ended; authorize the charm again",
         ),
         (Some(base.clone() + "/refresh"), json!({"token": "t"}), false, "has no auth.refreshToken"),
         (Some(base.clone() + "/moved"), bad(), true, "says 307 Temporary Redirect"),

@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use bg_identity::space_did;
 use bg_poller::{
-    CharmRef, CharmRuntime, Outcome, OutcomeKind, PollState, PollStore, RegistrationState, Run, UnixMillis,
+    CharmRef, CharmRuntime, DisabledBy, Outcome, OutcomeKind, PollState, PollStore, RegistrationState, Run, UnixMillis,
 };
 use serde_json::json;
 
 use crate::local::LocalHandle;
-use crate::local::testing::{Home, source};
-use crate::{OverviewQuery, OverviewRow, Place, Spaces};
+use crate::local::testing::{Home, did, source};
+use crate::{AccessLevel, OverviewQuery, OverviewRow, Place, RegistrationFilter, Spaces, Subject};
 
 /// Twelve charms in three spaces, for two integrations, in every state.
 async fn scene() -> (Home, LocalHandle) {
@@ -22,7 +22,11 @@ async fn scene() -> (Home, LocalHandle) {
         let charm = operator.deploy(&space, &request).await.unwrap().charm;
         let integration = if number < 5 { "mail" } else { "news" };
         let registered = operator.register(&charm, &integration.parse().unwrap()).await.unwrap();
-        let kind = if number % 4 == 0 { OutcomeKind::Success } else { OutcomeKind::NoStream };
+        let kind = match number {
+            11 => OutcomeKind::Denied,
+            number if number % 4 == 0 => OutcomeKind::Success,
+            _ => OutcomeKind::NoStream,
+        };
         if number > 0 {
             let outcome = if kind == OutcomeKind::Success {
                 Outcome::success()
@@ -49,13 +53,20 @@ async fn scene() -> (Home, LocalHandle) {
                     .await
                     .unwrap();
             }
-            6 => drop(operator.set_disabled(&charm, Some("5 failures in a row: NoStream: x")).await.unwrap()),
-            7 => drop(operator.set_disabled(&charm, Some("5 failures in a rowing boat")).await.unwrap()),
-            8 => drop(operator.set_disabled(&charm, Some("failures in a row")).await.unwrap()),
-            9 => drop(operator.set_disabled(&charm, Some("by hand")).await.unwrap()),
+            6 => drop(
+                operator
+                    .set_disabled(&charm, Some((DisabledBy::Failures, "5 failures in a row: NoStream: x")))
+                    .await
+                    .unwrap(),
+            ),
+            7 => drop(
+                operator.set_disabled(&charm, Some((DisabledBy::Hand, "5 failures in a rowing boat"))).await.unwrap(),
+            ),
+            8 => drop(operator.set_disabled(&charm, Some((DisabledBy::Hand, "failures in a row"))).await.unwrap()),
+            9 => drop(operator.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap()),
             // Enabled again since its last run, which failed.
             10 => {
-                operator.set_disabled(&charm, Some("12 failures in a row")).await.unwrap();
+                operator.set_disabled(&charm, Some((DisabledBy::Failures, "12 failures in a row"))).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(1_100)).await;
                 operator.set_disabled(&charm, None).await.unwrap();
             }
@@ -67,6 +78,10 @@ async fn scene() -> (Home, LocalHandle) {
 
 fn all() -> OverviewQuery {
     OverviewQuery { limit: 100, ..OverviewQuery::default() }
+}
+
+fn only(filter: RegistrationFilter) -> OverviewQuery {
+    OverviewQuery { filter, ..all() }
 }
 
 async fn rows(operator: &LocalHandle, query: OverviewQuery) -> Vec<OverviewRow> {
@@ -96,8 +111,9 @@ async fn a_page_is_found_and_counted_by_the_states_that_registrations_are_in() {
         *expected.entry((row.registration.integration.clone(), row.state)).or_default() += 1;
     }
     assert_eq!(counted, expected);
-    for (state, many) in RegistrationState::ALL.into_iter().zip([3, 2, 3, 3, 1]) {
-        let found = rows(&operator, OverviewQuery { state: Some(state), ..all() }).await;
+    for (state, many) in RegistrationState::ALL.into_iter().zip([3, 2, 2, 1, 3, 1]) {
+        let found =
+            rows(&operator, only(RegistrationFilter { state: Some(state), ..RegistrationFilter::default() })).await;
         let expected: Vec<_> = rows_of_all.iter().filter(|row| row.state == state).cloned().collect();
         assert_eq!(found, expected, "{state}");
         assert_eq!(found.len(), many, "{state}");
@@ -138,20 +154,83 @@ async fn registrations_are_found_by_space_integration_and_text() {
     let (_home, operator) = scene().await;
     let every = rows(&operator, all()).await;
     let space = space_did("space 1");
-    let found = rows(&operator, OverviewQuery { space: Some(space.clone()), ..all() }).await;
+    let found =
+        rows(&operator, only(RegistrationFilter { space: Some(space.clone()), ..RegistrationFilter::default() })).await;
     assert_eq!(found.len(), 4);
     assert!(found.iter().all(|row| row.registration.charm.space == space));
-    let found = rows(&operator, OverviewQuery { integration: Some("mail".parse().unwrap()), ..all() }).await;
+    let found = rows(
+        &operator,
+        only(RegistrationFilter { integration: Some("mail".parse().unwrap()), ..RegistrationFilter::default() }),
+    )
+    .await;
     assert_eq!(found.len(), 5);
     let id = every[3].registration.charm.charm.to_string();
     // "Number 10" is no status any more, since that one was enabled again.
     let searches = [(id.as_str(), 1), ("number 1", 2), ("NUMBER 3", 1), ("news", 7), ("%", 0), ("' OR 1 --", 0)];
     for (text, many) in searches {
-        let found = rows(&operator, OverviewQuery { search: Some(text.to_owned()), ..all() }).await;
+        let found = rows(
+            &operator,
+            only(RegistrationFilter { search: Some(text.to_owned()), ..RegistrationFilter::default() }),
+        )
+        .await;
         assert_eq!(found.len(), many, "{text}");
     }
     let one = operator.overview_of(&every[3].registration.charm).await.unwrap();
     assert_eq!(one.as_ref(), Some(&every[3]));
     operator.remove(&every[3].registration.charm).await.unwrap();
     assert_eq!(operator.overview_of(&every[3].registration.charm).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn many_are_enabled_at_once_those_that_a_filter_lets_through_and_no_others() {
+    let none = RegistrationFilter::default;
+    let by = |state| RegistrationFilter { state: Some(state), ..none() };
+    let mail = || RegistrationFilter { integration: Some("mail".parse().unwrap()), ..none() };
+    let space = || RegistrationFilter { space: Some(space_did("space 0")), ..none() };
+    let waiting_of_mail = RegistrationFilter { state: Some(RegistrationState::Waiting), ..mail() };
+    for (filter, many) in [
+        (none(), 9),
+        (by(RegistrationState::DisabledByFailures), 1),
+        (by(RegistrationState::DisabledByHand), 3),
+        (by(RegistrationState::Waiting), 1),
+        (by(RegistrationState::Running), 3),
+        (mail(), 3),
+        (space(), 3),
+        (RegistrationFilter { search: Some("nothing like it".into()), ..none() }, 0),
+        (waiting_of_mail, 0),
+    ] {
+        let (_home, operator) = scene().await;
+        let before = rows(&operator, all()).await;
+        let chosen = rows(&operator, only(filter.clone())).await;
+        let chosen: Vec<CharmRef> = chosen
+            .into_iter()
+            .filter(|row| filter.state.is_some() || row.state != RegistrationState::Running)
+            .map(|row| row.registration.charm)
+            .collect();
+        let seen = operator.revision().await.unwrap();
+        assert_eq!(operator.count_to_enable(filter.clone()).await.unwrap(), many, "{filter:?}");
+        assert_eq!(operator.enable_all(&filter).await.unwrap(), many, "{filter:?}");
+        assert_eq!(chosen.len() as u64, many, "{filter:?}");
+        assert_eq!(operator.revision().await.unwrap() != seen, many > 0);
+        for (before, after) in before.into_iter().zip(rows(&operator, all()).await) {
+            if chosen.contains(&before.registration.charm) {
+                assert!(
+                    after.registration.is_enabled() && after.registration.updated_at > before.registration.updated_at
+                );
+                assert_eq!(after.registration.disabled_by, None);
+            } else {
+                assert_eq!(before, after);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_who_may_write_to_the_system_space_enables_many() {
+    let (home, operator) = scene().await;
+    let reader = Subject::Did(did("reader"));
+    operator.set_acl(&bg_identity::system_space(), &reader, Some(AccessLevel::Read)).await.unwrap();
+    for name in ["stranger", "reader"] {
+        assert!(home.signed(name).enable_all(&RegistrationFilter::default()).await.is_err(), "{name}");
+    }
 }

@@ -33,7 +33,9 @@ async fn no_acknowledged_write_is_lost_between_them() {
             for _ in 0..15 {
                 match handle.trigger(&charm, "append", &json!({})).await {
                     Ok(outcome) => kept += usize::from(outcome.is_success()),
-                    Err(RuntimeError::Unavailable(text)) => assert!(text.contains("nothing was kept"), "{text}"),
+                    Err(RuntimeError::Unavailable { message: text, .. }) => {
+                        assert!(text.contains("nothing was kept"), "{text}")
+                    }
                     Err(error) => panic!("{error}"),
                 }
             }

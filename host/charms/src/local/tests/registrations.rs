@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bg_abuse::Attempt;
 use bg_identity::CharmId;
-use bg_poller::{CharmRuntime, Counters, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
+use bg_poller::{CharmRuntime, Counters, DisabledBy, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use serde_json::json;
 
 use crate::local::testing::{Home, handlers};
@@ -16,7 +16,7 @@ async fn registering_again_re_enables_and_re_labels() {
     assert_eq!((first.status.as_str(), first.is_enabled()), ("Initializing", true));
     assert!(!first.created_at.is_never());
 
-    let disabled = operator.set_disabled(&charm, Some("by hand")).await.unwrap();
+    let disabled = operator.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap();
     assert_eq!((disabled.status.as_str(), disabled.is_enabled()), ("Disabled: by hand", false));
     // A poll by hand is noted, and the reason stays.
     home.trigger(&charm, "append", json!({})).await.unwrap();
@@ -29,7 +29,7 @@ async fn registering_again_re_enables_and_re_labels() {
         (again.integration.as_str(), again.created_at, again.last_run),
         ("gcal", first.created_at, noted.last_run)
     );
-    operator.set_disabled(&charm, Some("")).await.unwrap();
+    operator.set_disabled(&charm, Some((DisabledBy::Hand, ""))).await.unwrap();
     assert!(operator.set_disabled(&charm, None).await.unwrap().is_enabled());
     assert_eq!(operator.registrations().await.unwrap().len(), 1);
 
@@ -51,7 +51,8 @@ async fn a_status_shows_the_start_of_a_long_text_and_the_history_all_of_it() {
     let [noted] = operator.registrations().await.unwrap().try_into().unwrap();
     assert!(noted.status.starts_with("HandlerFailed: ü") && noted.status.ends_with("ü…"), "{}", noted.status);
     assert!(noted.status.len() < 310, "{}", noted.status);
-    let disabled = operator.set_disabled(&charm, Some(&format!("{text}\nsecond line"))).await.unwrap();
+    let disabled =
+        operator.set_disabled(&charm, Some((DisabledBy::Hand, &format!("{text}\nsecond line")))).await.unwrap();
     assert!(disabled.status.starts_with("Disabled: ü") && disabled.status.ends_with("ü…"), "{}", disabled.status);
     assert!(disabled.status.len() < 320, "{}", disabled.status);
     assert_eq!(operator.runs(&charm, 1).await.unwrap(), [run]);
@@ -122,7 +123,7 @@ async fn another_interval_is_a_change_and_no_reason_to_begin_anew() {
     assert_eq!(operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap().interval, hour, "it keeps it");
     assert_eq!(operator.set_interval(&charm, None).await.unwrap().interval, None);
     assert_eq!(operator.registered(&"gmail".parse().unwrap()).await.unwrap(), std::slice::from_ref(&charm));
-    operator.set_disabled(&charm, Some("by hand")).await.unwrap();
+    operator.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap();
     assert_eq!(operator.registered(&"gmail".parse().unwrap()).await.unwrap(), []);
 }
 
@@ -220,7 +221,7 @@ async fn what_changes_after_the_clock_was_set_back_is_seen_as_a_change() {
     for _ in 0..2 {
         let changes = [
             operator.register(&charm, &gmail).await.unwrap(),
-            operator.set_disabled(&charm, Some("by hand")).await.unwrap(),
+            operator.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap(),
             operator.set_disabled(&charm, None).await.unwrap(),
         ];
         for change in changes {

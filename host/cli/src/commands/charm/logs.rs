@@ -33,7 +33,7 @@ pub(super) async fn run(common: &Common, args: &LogsArgs) -> anyhow::Result<()> 
                 query.after = entries.last().map(|entry| entry.cursor).or(query.after).or(Some(0));
             }
             // It may be starting again; what is logged meanwhile is not lost.
-            Err(RuntimeError::Unavailable(problem)) if args.follow && query.after.is_some() => {
+            Err(RuntimeError::Unavailable { message: problem, .. }) if args.follow && query.after.is_some() => {
                 if !away {
                     tracing::warn!("{problem}; trying again until it answers");
                 }

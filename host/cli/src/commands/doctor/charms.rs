@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bg_charms::api::{HealthState, IntegrationHealth};
 use bg_identity::IntegrationId;
-use bg_poller::{OutcomeKind, Registration, RegistrationState, UnixMillis};
+use bg_poller::{Blame, OutcomeKind, Registration, RegistrationState, UnixMillis};
 
 use super::row::Row;
 use crate::args::Common;
@@ -81,15 +81,17 @@ pub(super) fn without_component(registrations: &[Registration], components: &[In
 }
 
 /// What keeps charms from being polled with success, with one charm as an example each.
-pub(super) fn troubles(registrations: &[Registration]) -> [Row; 3] {
+pub(super) fn troubles(registrations: &[Registration]) -> [Row; 4] {
     let disabled = |entry: &&Registration| entry.state(0) == RegistrationState::DisabledByFailures;
     let unfit = |entry: &&Registration| {
         entry.is_enabled() && matches!(entry.last_outcome, Some(OutcomeKind::NoStream | OutcomeKind::NotFound))
     };
     let unauthorized = |entry: &&Registration| {
         let failed = matches!(entry.last_outcome, Some(OutcomeKind::Denied | OutcomeKind::Unavailable));
-        failed && entry.status.contains("OAuth token has expired and cannot be renewed")
+        let cannot_be_renewed = entry.status.contains("OAuth token has expired and cannot be renewed");
+        entry.is_enabled() && failed && (cannot_be_renewed || entry.last_blame == Some(Blame::Credential))
     };
+    let waiting = |entry: &&Registration| entry.waits() && !unauthorized(entry);
     let by_hand = registrations.iter().filter(|entry| entry.state(0) == RegistrationState::DisabledByHand);
     let healthy = match by_hand.count() {
         0 => "none".to_owned(),
@@ -98,6 +100,9 @@ pub(super) fn troubles(registrations: &[Registration]) -> [Row; 3] {
     [
         row("disabled charms", registrations.iter().filter(disabled), &healthy, |charm| {
             format!("bg-wasm-host enable {charm}, or wait: they come back after 24 hours")
+        }),
+        row("waiting charms", registrations.iter().filter(waiting), "none waits for a grant or for access", |charm| {
+            format!("grant what its status says, and send the service SIGHUP or restart it; bg-wasm-host show {charm}")
         }),
         row("updater streams", registrations.iter().filter(unfit), "none was missed", |charm| {
             format!("bg-wasm-host charm deploy FILE --update {charm}, with a stream such as `bgUpdater`")

@@ -121,7 +121,7 @@ impl Status {
             *integrations.entry(&entry.integration).or_default().entry(state).or_default() += 1;
             match state {
                 RegistrationState::Running => {}
-                RegistrationState::BackingOff | RegistrationState::Failing => {
+                RegistrationState::BackingOff | RegistrationState::Failing | RegistrationState::Waiting => {
                     failures.push((entry.last_run, state, entry));
                 }
                 RegistrationState::DisabledByHand | RegistrationState::DisabledByFailures => {
@@ -194,6 +194,7 @@ fn newest(mut found: Vec<(UnixMillis, RegistrationState, &Registration)>) -> Vec
 #[cfg(test)]
 pub(super) mod tests {
     use bg_identity::{CharmId, space_did};
+    use bg_poller::DisabledBy;
 
     use super::*;
 
@@ -212,7 +213,12 @@ pub(super) mod tests {
                 interval: None,
                 status: status.to_owned(),
                 last_success: UnixMillis::NEVER,
+                disabled_by: (disabled_at > 0).then_some(match status {
+                    "Disabled: by hand" => DisabledBy::Hand,
+                    _ => DisabledBy::Failures,
+                }),
                 last_outcome: outcome,
+                last_blame: None,
             }
         };
         let ok = Some(OutcomeKind::Success);
@@ -240,7 +246,7 @@ pub(super) mod tests {
         let status = status();
         assert_eq!(status.registrations, 104);
         let counts: Vec<usize> = status.states.iter().map(|one| one.registrations).collect();
-        assert_eq!(counts, [100, 0, 2, 1, 1]);
+        assert_eq!(counts, [100, 0, 2, 0, 1, 1]);
         let polled: Vec<_> = status.polled.iter().map(|one| (one.minutes, one.charms, one.failed)).collect();
         assert_eq!(polled, [(1, 100, 0), (5, 102, 2), (15, 102, 2)]);
         let named = |named: &[Named]| named.iter().map(|one| one.status.clone()).collect::<Vec<_>>();

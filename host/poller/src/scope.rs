@@ -1,0 +1,34 @@
+//! How far trouble reaches.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Blame;
+
+/// What did not answer. One charm's trouble says nothing of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// This charm alone, such as one whose turn did not come.
+    Charm,
+    /// All that is in its space.
+    Space,
+    /// Something elsewhere that is needed for it, such as the service that renews tokens.
+    Upstream,
+    /// The runtime as a whole.
+    Runtime,
+}
+
+impl Scope {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Charm, Self::Space, Self::Upstream, Self::Runtime];
+
+    /// Who is to blame for it.
+    pub(crate) fn blame(self) -> Blame {
+        match self {
+            Self::Charm | Self::Space => Blame::Charm,
+            Self::Upstream => Blame::Upstream,
+            Self::Runtime => Blame::Runtime,
+        }
+    }
+}

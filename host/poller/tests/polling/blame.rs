@@ -1,0 +1,188 @@
+//! Who is to blame, and what follows: the table of docs/polling.md, row by row.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bg_poller::*;
+
+use crate::world::*;
+
+const HOUR: u64 = 3_600;
+
+/// When a charm is polled within two hours that always ends so, and whether it is disabled then. A neighbour is polled as ever.
+async fn polls(ends: Result<Outcome, RuntimeError>) -> (Vec<u64>, bool) {
+    let world = World::new();
+    let (one, other) = (charm("a", "1"), charm("b", "2"));
+    world.register(&one, "test");
+    world.register(&other, "test");
+    world.behave(&one, Behaviour { takes: Duration::ZERO, outcomes: [ends].into(), ..Behaviour::default() });
+    let service = world.start();
+    seconds(2 * HOUR + 61).await;
+    assert!(world.starts(&other).len() >= 120, "one charm's trouble stops no other");
+    assert_eq!(world.logs.count("polling pauses"), 0);
+    let disabled = !world.state().registrations[&one].is_enabled();
+    let counted = world.state().events.iter().any(|event| event.charm == one && event.failures > 0);
+    assert_eq!(disabled, counted, "what does not count never disables");
+    service.stop().await;
+    (world.starts(&one), disabled)
+}
+
+fn waits_between(starts: &[u64]) -> Vec<u64> {
+    starts.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_the_charms_own_fault_counts_and_disables_it() {
+    use OutcomeKind::*;
+    let kinds = [HandlerFailed, Timeout, OutOfMemory, LimitExceeded, Trapped, Invalid, NoStream, NotFound];
+    let outcomes = kinds.map(|kind| Ok(Outcome::failure(kind, "x")));
+    let denied = Ok(Outcome::failure(Denied, "a header").blaming(Blame::Charm));
+    let of = CharmRef { space: charm("a", "1").space, charm: charm("a", "1").charm };
+    let errors = [
+        RuntimeError::Unfit("a damaged cell".into()),
+        RuntimeError::Invalid("x".into()),
+        RuntimeError::NotFound(of),
+        RuntimeError::Quota("x".into()),
+    ];
+    for ends in outcomes.into_iter().chain([denied]).chain(errors.map(Err)) {
+        let (starts, disabled) = polls(ends.clone()).await;
+        assert_eq!((starts.len(), disabled), (5, true), "{ends:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_change_is_looked_at_once_an_hour_and_costs_nothing() {
+    let space = charm("a", "1").space;
+    for ends in [
+        Ok(Outcome::failure(OutcomeKind::Denied, "not granted").blaming(Blame::Configuration)),
+        Ok(Outcome::failure(OutcomeKind::Denied, "from an earlier version")),
+        Ok(Outcome::failure(OutcomeKind::Denied, "no token").blaming(Blame::Credential)),
+        Err(RuntimeError::Credential("sign in".into())),
+        Err(RuntimeError::Configuration("--oauth-refresh-url".into())),
+        Err(RuntimeError::Authorization { space, message: "x".into() }),
+    ] {
+        let (starts, disabled) = polls(ends.clone()).await;
+        assert_eq!((waits_between(&starts), disabled), (vec![HOUR; 2], false), "{ends:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_for_reasons_elsewhere_is_tried_again_ever_more_rarely_and_costs_nothing() {
+    for ends in [
+        Err(RuntimeError::unavailable_in(Scope::Upstream, "the token service is away")),
+        Err(RuntimeError::unavailable_in(Scope::Charm, "its turn did not come")),
+        Err(RuntimeError::unavailable_in(Scope::Space, "its access list is damaged")),
+        Ok(Outcome::failure(OutcomeKind::Unavailable, "no room in the pool").blaming(Blame::Service)),
+        Ok(Outcome::failure(OutcomeKind::Trapped, "a fault of this program").blaming(Blame::Service)),
+    ] {
+        let (starts, disabled) = polls(ends.clone()).await;
+        let waits = waits_between(&starts);
+        assert!(!disabled && waits.is_sorted() && waits[0] >= 107, "{ends:?}: {waits:?}");
+        assert!(waits.last().is_some_and(|wait| (800..=900).contains(wait)), "{ends:?}: {waits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_charm_that_gets_no_answer_does_not_bring_the_runtime_under_suspicion_and_two_do() {
+    for charms in [1, 2] {
+        let world = World::new();
+        world.register(&charm("sound", "1"), "test");
+        for number in 0..charms {
+            let one = charm(&format!("space {number}"), "1");
+            world.register(&one, "test");
+            let away = Err(RuntimeError::unavailable("its shard is away"));
+            world.behave(&one, Behaviour { takes: Duration::ZERO, outcomes: [away].into(), ..Behaviour::default() });
+        }
+        let service = world.start();
+        seconds(1).await;
+        let listed = world.state().listed;
+        seconds(600).await;
+        let asked = world.state().listed > listed;
+        assert_eq!(asked, charms > 1, "{charms}");
+        assert!(world.starts(&charm("sound", "1")).len() >= 9);
+        assert!(world.state().events.iter().all(|event| event.failures == 0));
+        service.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_is_away_is_found_out_by_its_only_charm_too() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    let service = world.start();
+    seconds(30).await;
+    world.down.store(true, Ordering::Relaxed);
+    seconds(200).await;
+    assert_eq!(world.logs.count("polling pauses"), 1, "{}", world.logs.text());
+    world.down.store(false, Ordering::Relaxed);
+    seconds(120).await;
+    assert!(world.state().events.iter().all(|event| event.failures == 0));
+    assert_eq!(world.logs.count("The charm runtime answers again"), 1);
+    service.stop().await;
+}
+
+fn waits() -> Behaviour {
+    let outcome = Outcome::failure(OutcomeKind::Denied, "not granted").blaming(Blame::Configuration);
+    Behaviour { takes: Duration::ZERO, outcomes: [Ok(outcome)].into(), ..Behaviour::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_charm_is_polled_within_a_second_when_its_registration_says_that_something_changed() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    world.behave(&one, waits());
+    let service = world.start();
+    seconds(100).await;
+    assert_eq!(world.starts(&one), [0]);
+    world.behave(&one, Behaviour::default());
+    world.set(&one, None);
+    seconds(1).await;
+    assert_eq!(world.starts(&one), [0, 100]);
+    seconds(60).await;
+    assert_eq!(world.starts(&one), [0, 100, 160], "and goes on");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_comes_while_a_charm_is_polled_is_not_waited_for_an_hour() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    world.behave(&one, Behaviour { takes: Duration::from_secs(10), ..waits() });
+    let service = world.start();
+    seconds(5).await;
+    world.set(&one, None);
+    world.behave(&one, Behaviour::default());
+    seconds(6).await;
+    assert_eq!(world.starts(&one), [0, 10]);
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_a_start_waiting_charms_are_polled_within_an_interval_the_first_at_once() {
+    let world = World::new();
+    let store = Store::new();
+    let charms: Vec<CharmRef> = (0..1_000).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &charms {
+        world.register(charm, "test");
+        world.behave(charm, waits());
+    }
+    let service = world.start_with(&store, vec![], world.options());
+    seconds(90).await;
+    service.stop().await;
+    assert_eq!(world.state().starts.len(), charms.len());
+    // The grant.
+    for charm in &charms {
+        world.behave(charm, Behaviour { takes: Duration::ZERO, ..Behaviour::default() });
+    }
+    let service = world.start_with(&store, vec![], world.options());
+    seconds(1).await;
+    let soon = world.state().starts.len() - charms.len();
+    assert!((1..100).contains(&soon), "{soon}: spread over the interval");
+    seconds(60).await;
+    assert!(charms.iter().all(|charm| world.starts(charm).len() >= 2));
+    assert!(world.state().events.iter().all(|event| event.failures == 0));
+    service.stop().await;
+}
