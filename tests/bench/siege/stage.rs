@@ -213,7 +213,7 @@ async fn patiently<T>(request: impl AsyncFn() -> Result<T, RuntimeError>) -> any
     loop {
         match request().await {
             Err(RuntimeError::Unavailable { .. }) if tokio::time::Instant::now() < until => {
-                tokio::time::sleep(PAUSE).await
+                tokio::time::sleep(PAUSE).await;
             }
             done => return Ok(done?),
         }

@@ -172,7 +172,7 @@ impl LocalRuntime {
     /// Has the poll loops of other processes begin again with the charms that wait: what they wait for may be in the configuration that this
     /// process has started with.
     pub async fn wake_waiting(&self) -> Result<(), RuntimeError> {
-        self.database.write_touching(Touch::None, |tx| store::registrations::configuration_changed(tx)).await
+        self.database.write_touching(Touch::None, store::registrations::configuration_changed).await
     }
 
     /// Where the secrets of charms may go.

@@ -88,7 +88,7 @@ impl Refresher {
     }
 }
 
-/// The codes of a credential that has ended: that of RFC 6749, those of OpenID Connect that ask for a person, and GitHub's.
+/// The codes of a credential that has ended: that of RFC 6749, those of `OpenID` Connect that ask for a person, and GitHub's.
 const ENDED: [&str; 9] = [
     "access_denied",
     "account_selection_required",

@@ -9,7 +9,7 @@ use bg_poller::*;
 use crate::world::*;
 
 fn error(kind: OutcomeKind, message: &str) -> Answer {
-    Err(IntegrationError { kind, message: message.into() })
+    Err(IntegrationError::new(kind, message))
 }
 
 fn standing(options: &PollerOptions, name: &str) -> Standing {

@@ -102,7 +102,7 @@ async fn many_charms_that_are_enabled_together_are_not_polled_together() {
     let world = World::new();
     let charms = register(&world);
     for charm in &charms {
-        world.set(charm, Some("by hand"));
+        world.set(charm, Some((DisabledBy::Hand, "by hand")));
     }
     let service = world.start_with(&Store::new(), vec![], world.options());
     seconds(150).await;

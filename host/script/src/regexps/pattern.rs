@@ -12,6 +12,7 @@ const SLASH: u16 = b'/' as u16;
 const BACKSLASH: u16 = b'\\' as u16;
 
 /// The flags that make a difference outside of the matcher.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the standard")]
 pub(super) struct Flags {
     pub(super) global: bool,
     pub(super) sticky: bool,
@@ -108,7 +109,7 @@ impl Pattern {
 /// which means the same, unless an odd number of backslashes is before it, which nobody writes.)
 fn original(spelled: &JsString) -> Vec<u16> {
     let mut units = Vec::with_capacity(spelled.len());
-    for unit in spelled.iter() {
+    for unit in spelled {
         if unit == SLASH {
             units.pop();
         }

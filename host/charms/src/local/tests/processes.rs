@@ -34,7 +34,7 @@ async fn no_acknowledged_write_is_lost_between_them() {
                 match handle.trigger(&charm, "append", &json!({})).await {
                     Ok(outcome) => kept += usize::from(outcome.is_success()),
                     Err(RuntimeError::Unavailable { message: text, .. }) => {
-                        assert!(text.contains("nothing was kept"), "{text}")
+                        assert!(text.contains("nothing was kept"), "{text}");
                     }
                     Err(error) => panic!("{error}"),
                 }
