@@ -228,7 +228,31 @@ struct ShownDenial {
 
 struct ShownSent {
     at: String,
+    /// How often it was sent in a row, with the same end.
+    times: usize,
     of: Sent,
+}
+
+/// The newest requests; those that only repeat the one before are counted with it.
+fn shown_requests(newest: impl IntoIterator<Item = Sent>) -> Vec<ShownSent> {
+    let mut shown: Vec<ShownSent> = Vec::new();
+    let what = |sent: &Sent| {
+        (
+            sent.method.clone(),
+            sent.origin.clone(),
+            sent.path.clone(),
+            sent.decision.clone(),
+            sent.status,
+            sent.error.clone(),
+        )
+    };
+    for of in newest {
+        match shown.last_mut().filter(|last| what(&last.of) == what(&of)) {
+            Some(last) => last.times += 1,
+            None => shown.push(ShownSent { at: times::past(of.at), times: 1, of }),
+        }
+    }
+    shown
 }
 
 struct ShownCalls {
@@ -292,7 +316,7 @@ async fn activity(
         standing,
         registrations,
         denials: denials.into_iter().map(denial).collect(),
-        newest: newest.into_iter().map(|of| ShownSent { at: times::past(of.at), of }).collect(),
+        newest: shown_requests(newest),
         calls: calls.into_iter().map(ShownCalls::from).collect(),
         egress,
     }))
@@ -363,4 +387,38 @@ pub(super) async fn handlers(State(app): State<Arc<App>>, operator: Operator) ->
 /// `GET /admin/handlers/events`
 pub(super) async fn handler_events(State(app): State<Arc<App>>, operator: Operator) -> Response {
     owner_events(&app, operator, Owner::Charms)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_only_repeats_the_one_before_is_shown_once_with_its_count() {
+        let sent = |at: u64, path: &str, status| Sent {
+            at: UnixMillis(at),
+            method: "GET".to_owned(),
+            origin: "https://mail.example".to_owned(),
+            path: path.to_owned(),
+            decision: "allowed".to_owned(),
+            ok: true,
+            denied: false,
+            credential: false,
+            status,
+            bytes: at,
+            elapsed: Duration::from_millis(at),
+            error: None,
+        };
+        let newest = [
+            sent(9, "/a", Some(200)),
+            sent(8, "/a", Some(200)),
+            sent(7, "/a", Some(500)),
+            sent(6, "/b", Some(500)),
+            sent(5, "/a", Some(200)),
+        ];
+        let shown: Vec<_> = shown_requests(newest).into_iter().map(|shown| (shown.of.at.0, shown.times)).collect();
+        assert_eq!(shown, [(9, 2), (7, 1), (6, 1), (5, 1)]);
+    }
 }
