@@ -26,7 +26,8 @@ async fn answer(method: &str, bytes: &[u8]) -> Result<(u16, http::HeaderMap, Byt
     let server = once(bytes).await;
     let setup = Setup::to(&[&server]);
     let client = setup.client();
-    let response = client.send(request(method, &server.origin(), &[]), &budget(&client), RequestOptions::default()).await?;
+    let response =
+        client.send(request(method, &server.origin(), &[]), &budget(&client), RequestOptions::default()).await?;
     let (parts, body) = response.into_parts();
     Ok((parts.status.as_u16(), parts.headers, body.collect().await?.to_bytes()))
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Lookup, Outcome,
-    OutcomeKind, PollState, PollStore, Poller, PollerOptions, Registration, Replacement, Run, RuntimeError, StateError,
-    StoreError, UnixMillis,
+    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Lookup,
+    Outcome, OutcomeKind, PollState, PollStore, Poller, PollerOptions, Registration, Replacement, Run, RuntimeError,
+    StateError, StoreError, UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -159,7 +159,11 @@ impl CharmRuntime for World {
         unimplemented!()
     }
 
-    async fn set_disabled(&self, charm: &CharmRef, by: Option<(DisabledBy, &str)>) -> Result<Registration, RuntimeError> {
+    async fn set_disabled(
+        &self,
+        charm: &CharmRef,
+        by: Option<(DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError> {
         self.a_while().await;
         self.reachable()?;
         let now = self.now();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Lookup, Outcome,
-    OutcomeKind, PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
+    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Lookup,
+    Outcome, OutcomeKind, PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::{Notify, watch};

@@ -93,7 +93,9 @@ pub(super) struct Memory {
 impl Memory {
     /// Reads what is remembered. What cannot be read is asked again in full.
     pub(super) fn load(polls: &[Polls], now: u64) -> Self {
-        let read = |number| state::get(&format!("{BUCKET}{number:02}")).unwrap_or_else(|error| forgotten(&error)).unwrap_or_default();
+        let read = |number| {
+            state::get(&format!("{BUCKET}{number:02}")).unwrap_or_else(|error| forgotten(&error)).unwrap_or_default()
+        };
         let kept = (0..BUCKETS).map(|number| (number, read(number))).collect();
         Self::new(polls, now, kept, state::get(ORIGINS).unwrap_or_else(|error| forgotten(&error)).unwrap_or_default())
     }
