@@ -1,7 +1,7 @@
 //! Components that fail, each in its way: what it is called everywhere, and that those who keep failing are paused.
 
 use bg_abuse::Attempt;
-use bg_test_support::{Finished, TestHost};
+use bg_test_support::{Finished, RawAnswer, RawServer, TestHost};
 use serde_json::{Value, json};
 
 use crate::common::{SOON, component, deploy, fixture, host, register, wait_for_success};
@@ -202,4 +202,53 @@ fn limits_can_be_set_where_code_runs() {
     for part in ["fetch-charms-time=5s", "charm-memory=128MiB", "http-requests=64", "compile-time="] {
         assert!(help.contains(part), "{part}: {help}");
     }
+}
+
+/// Keeps what a server answers.
+const READER: &str = r#"/// <cts-enable />
+import { Cell, Default, handler, NAME, pattern } from "commontools";
+
+const read = handler<unknown, { url: string; body: Cell<string> }>(async (_event, { url, body }) => {
+  const response = await fetch(url);
+  body.set(await response.text());
+});
+
+export default pattern<{ url: Default<string, "">; body: Default<string, ""> }>(({ url, body }) => ({
+  [NAME]: "Reader",
+  body,
+  bgUpdater: read({ url, body }),
+}));
+"#;
+
+#[test]
+fn a_charm_that_lacks_a_grant_waits_and_goes_on_by_itself_once_it_is_granted_and_the_service_reloads() {
+    let host = host();
+    let server = RawServer::start(|_| RawAnswer::new("200 OK", "", "hello")).unwrap();
+    let origin = format!("http://{}", server.address());
+    std::fs::create_dir_all(host.dir().join("etc")).unwrap();
+    let source = host.write("reader.tsx", READER).unwrap();
+    let charm = deploy(&host, source.to_str().unwrap(), "my-space", &json!({"url": format!("{origin}/x")}));
+    register(&host, &charm, "mine");
+    let config = format!("interval = \"1h\"\nallow-private = [\"{origin}\"]\n");
+    let file = host.write("etc/service.toml", &config).unwrap();
+    let mut service = host.spawn(["run", "--config", "etc/service.toml"]).unwrap();
+    service.wait_for_line(|line| line.contains("it waits until that is fixed"), SOON).unwrap();
+    let listed = printed(&host, &["list", "--json"]);
+    assert_eq!(
+        (&listed[0]["state"], &listed[0]["lastBlame"]),
+        (&json!("waiting"), &json!("configuration")),
+        "{listed}"
+    );
+    assert!(listed[0]["status"].as_str().unwrap().starts_with("Denied: "), "{listed}");
+
+    let granted = format!("{config}allow-charm-http = [\"{origin}\"]\n");
+    let new = file.with_extension("new");
+    std::fs::write(&new, granted).unwrap();
+    std::fs::rename(new, &file).unwrap();
+    service.hang_up().unwrap();
+    // It would be an hour otherwise.
+    wait_for_success(&mut service, &charm);
+    let listed = printed(&host, &["list", "--json"]);
+    assert_eq!((&listed[0]["state"], &listed[0]["status"]), (&json!("running"), &json!("Success")), "{listed}");
+    service.terminate().unwrap().success().unwrap();
 }
