@@ -113,7 +113,7 @@ fn every_change_that_was_announced_reaches_its_charm_whatever_is_killed_and_fail
         "--interval",
         "200ms",
         "--failures",
-        "0",
+        "1000000",
     ];
 
     let attempt =

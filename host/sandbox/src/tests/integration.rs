@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bg_poller::{Fitness, Integration, IntegrationState as _, OutcomeKind};
+use bg_poller::{Fitness, Integration, OutcomeKind};
 
 use crate::testing::{self, Guest, MemoryCharm, capture_log, charm, refs, runtime_with};
 use crate::{IntegrationComponent, Limits, World};
