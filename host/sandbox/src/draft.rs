@@ -15,8 +15,8 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// What the call has made of a key, if it has written it: its value, or none if it was removed.
-    pub(crate) fn get(&self, key: &str) -> Option<Option<Vec<u8>>> {
-        self.changes.get(key).cloned()
+    pub(crate) fn get(&self, key: &str) -> Option<&Option<Vec<u8>>> {
+        self.changes.get(key)
     }
 
     /// Sets or removes a key, within the limits.

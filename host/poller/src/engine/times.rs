@@ -37,7 +37,9 @@ impl Engine {
         }
         for (window, mut class) in classes {
             if once {
-                class.iter_mut().for_each(|(at, _)| *at = now);
+                for (at, _) in &mut class {
+                    *at = now;
+                }
             } else {
                 policy::smear(&mut class, now, window, of.get(&window).copied().unwrap_or_default());
             }

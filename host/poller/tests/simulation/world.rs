@@ -21,6 +21,7 @@ use crate::rng::Rng;
 
 /// What is simulated.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is one thing that may happen")]
 pub struct Scene {
     pub seed: u64,
     /// At most; some of them are registered at first.

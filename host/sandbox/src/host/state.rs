@@ -10,7 +10,7 @@ impl state::Host for CallState<IntegrationWorld> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, state::StateError>> {
         let world = &self.world;
         if let Some(value) = world.draft.as_ref().and_then(|draft| draft.get(&key)) {
-            return Ok(Ok(value));
+            return Ok(Ok(value.clone()));
         }
         Ok(world.state.get(&world.id, &key).await.map_err(|error| for_guest(world, error)))
     }

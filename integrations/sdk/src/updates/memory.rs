@@ -93,9 +93,11 @@ pub(super) struct Memory {
 impl Memory {
     /// Reads what is remembered. What cannot be read is asked again in full.
     pub(super) fn load(polls: &[Polls], now: u64) -> Self {
-        let read = |number| state::get(&format!("{BUCKET}{number:02}")).unwrap_or_else(forgotten).unwrap_or_default();
+        let read = |number| {
+            state::get(&format!("{BUCKET}{number:02}")).unwrap_or_else(|error| forgotten(&error)).unwrap_or_default()
+        };
         let kept = (0..BUCKETS).map(|number| (number, read(number))).collect();
-        Self::new(polls, now, kept, state::get(ORIGINS).unwrap_or_else(forgotten).unwrap_or_default())
+        Self::new(polls, now, kept, state::get(ORIGINS).unwrap_or_else(|error| forgotten(&error)).unwrap_or_default())
     }
 
     fn new(
@@ -197,7 +199,7 @@ impl Memory {
     }
 }
 
-fn forgotten<T>(error: state::StateError) -> Option<T> {
+fn forgotten<T>(error: &state::StateError) -> Option<T> {
     warn!("{error}");
     None
 }
