@@ -453,11 +453,11 @@ impl Simulation {
         let mut state = self.world.state();
         let state = &mut *state;
         let steady: f64 = state.models.iter().map(|model| model.rate(self.scene.interval)).sum();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand at most")]
-        let most = (1.5 * steady * window.as_secs_f64()) as usize;
+        // In whole polls.
+        let most = Duration::from_secs_f64(1.5 * steady * window.as_secs_f64()).as_secs();
         for (first, start) in state.starts.iter().enumerate() {
             let together = state.starts[first..].iter().take_while(|other| **other < *start + window).count();
-            if together > most {
+            if together as u64 > most {
                 let after = *start - self.stalled.unwrap_or(*start);
                 state.broken.push(format!(
                     "together: {together} polls within {window:?}, {after:?} after a stall; {most} are allowed"
