@@ -33,6 +33,14 @@ pub struct PollState {
     pub owed_since: UnixMillis,
 }
 
+impl PollState {
+    /// All times in it.
+    pub fn times(&self) -> [UnixMillis; 4] {
+        let Self { charm: _, next_due, failures: _, disabled_at, updated_at, owed_since } = self;
+        [*next_due, *disabled_at, *updated_at, *owed_since]
+    }
+}
+
 /// One finished poll.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -94,8 +94,8 @@ pub(crate) struct Entry {
     pub(crate) tries: u8,
     /// Failed polls in a row.
     pub(crate) failures: u32,
-    /// How many of them are failures of its integration's component. They are not remembered across restarts.
-    pub(crate) faults: u32,
+    /// How many of them are failures of its integration's component, as far as this number goes. They are not remembered across restarts.
+    pub(crate) faults: u16,
     /// The interval that its registration asks for, milliseconds; 0 if it asks for none.
     asks_ms: u32,
     /// Milliseconds from the start of the loop.
@@ -116,6 +116,11 @@ impl Entry {
     /// Whether it is to be polled at all.
     pub(crate) fn is_active(&self) -> bool {
         self.enabled && self.disabled_at.is_never() && !self.removed
+    }
+
+    /// Failed polls in a row that are not its component's.
+    pub(crate) fn own_failures(&self) -> u32 {
+        self.failures.saturating_sub(self.faults.into())
     }
 
     /// Its integration has named it.

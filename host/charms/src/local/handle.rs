@@ -114,7 +114,7 @@ impl LocalHandle {
     /// by it; access to the system space, which many may have, is not enough. Charms that are not there are passed over.
     pub async fn note_failing(&self, failing: Vec<PollState>, recovered: Vec<CharmRef>) -> Result<(), RuntimeError> {
         self.check_own_key()?;
-        let times = failing.iter().flat_map(|state| [state.next_due, state.disabled_at, state.updated_at]);
+        let times = failing.iter().flat_map(PollState::times);
         if let Some(time) = times.into_iter().find(|time| i64::try_from(time.0).is_err()) {
             return Err(RuntimeError::Invalid(format!("{} is no time; expected milliseconds since 1970", time.0)));
         }

@@ -29,7 +29,7 @@ impl Engine {
         let is_replaced = turn.component != group.replaced;
         if turn.validity == Validity::Answered && !is_replaced {
             group.health.charm_answered(now);
-            entry.failures -= std::mem::take(&mut entry.faults);
+            entry.failures -= u32::from(std::mem::take(&mut entry.faults));
         }
         let consequence = turn.outcome.consequence();
         let fault = match turn.validity {
@@ -45,11 +45,11 @@ impl Engine {
         let (Count { failures, tries }, mut next) = policy::judge(consequence, count, interval, disable_at, jitter);
         (entry.failures, entry.tries) = (failures, tries);
         entry.waits = matches!(next, Next::Wait(_));
-        let faults = entry.faults + if fault.is_some() && !excused { failures - before } else { 0 };
-        entry.faults = faults.min(failures);
+        let faults = u32::from(entry.faults) + if fault.is_some() && !excused { failures - before } else { 0 };
+        entry.faults = u16::try_from(faults.min(failures)).unwrap_or(u16::MAX);
         // Its last poll started at least this long ago, and was no success.
         let since = policy::delay(interval, before, 1.0);
-        let own = failures - entry.faults >= disable_at || (fault.is_some() && group.health.answered_since(since, now));
+        let own = entry.own_failures() >= disable_at || (fault.is_some() && group.health.answered_since(since, now));
         if next == Next::Disable && !own {
             next = Next::After(policy::delay(interval, failures, jitter));
         }

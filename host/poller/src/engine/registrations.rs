@@ -246,7 +246,7 @@ impl Engine {
             let Some(entry) = self.table.get_mut(slot) else { continue };
             let (phase, asks) = (entry.phase, entry.asks());
             let faults = std::mem::take(&mut entry.faults);
-            entry.failures -= faults;
+            entry.failures -= u32::from(faults);
             if (faults > 0 || entry.waits) && phase == Phase::Waiting {
                 soon.push((now, slot));
             } else {

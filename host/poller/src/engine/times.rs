@@ -111,7 +111,7 @@ impl Engine {
     /// Writes down what is known of a charm. A component's failures are not the charm's: a new start begins without them.
     pub(super) fn save(&mut self, slot: Slot) {
         let Some(entry) = self.table.get(slot) else { return };
-        let failures = entry.failures - entry.faults;
+        let failures = entry.own_failures();
         let (charm, disabled_at, updated_at) = (self.table.charm(entry), entry.disabled_at, entry.updated_at);
         // A success that begins later settles it, by whatever clock the newest poll was noted; one that is under way does not.
         let earliest = self.options.clock.now().0 + u64::from(entry.phase == Phase::Running);
@@ -133,7 +133,7 @@ impl Engine {
     /// The same after a poll, unless the registration's last run says as much.
     pub(super) fn save_news(&mut self, slot: Slot, turn: &Turn) {
         let says_nothing = |entry: &Entry| {
-            let unharmed = entry.failures == entry.faults && entry.disabled_at.is_never();
+            let unharmed = entry.own_failures() == 0 && entry.disabled_at.is_never();
             // That it is owed a poll is settled by one that began since it was written.
             let settled = !entry.owed && turn.started_at >= self.groups[entry.group as usize].owed_written;
             // By a clock that was set back, a poll may be older than the registration.

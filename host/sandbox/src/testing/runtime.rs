@@ -180,8 +180,8 @@ impl CharmRuntime for MemoryRuntime {
         }
     }
 
-    async fn changed(&self, _: u64) -> Result<u64, RuntimeError> {
-        pending().await
+    async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
+        if seen == 0 { Ok(1) } else { pending().await }
     }
 
     async fn register(&self, _: &CharmRef, _: &IntegrationId) -> Result<Registration, RuntimeError> {

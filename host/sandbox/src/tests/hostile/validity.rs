@@ -123,6 +123,6 @@ async fn an_integration_gets_no_charm_polled_that_is_not_registered_for_it() {
     });
     let summary = poller.run(shutdown).await.unwrap();
     assert!(runtime.triggered.lock().unwrap().is_empty());
-    assert!(summary.named_unregistered > 0);
+    assert!(summary.named_unregistered > 0, "{summary:?}");
     attempt.ended("not polled");
 }
