@@ -95,11 +95,11 @@ fn to_blame(error: &EgressError) -> Option<Blame> {
     match error {
         EgressError::Denied { rule: Rule::Grant, .. }
         | EgressError::Denied { option: Some(_), .. }
-        | EgressError::Address { .. } => Some(Blame::Configuration),
+        | EgressError::Address { .. }
+        | EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Blame::Configuration),
         // No option helps there: the guest sent what no guest may send.
         EgressError::Denied { .. } => Some(Blame::Charm),
         EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Blame::Credential),
-        EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Blame::Configuration),
         EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Blame::Upstream),
         _ => None,
     }
