@@ -141,7 +141,9 @@ fn assert_nobody_is_blamed(host: &TestHost, charms: &[String], log: &str) {
     }
     for charm in charms {
         let runs = printed(&["runs", charm, "--json", "--limit", "100"]);
-        assert!(runs.iter().all(|run| run["outcome"]["kind"] == "Success"), "{runs:?}");
+        // What was answered of one charm alone may be in its history; it counts against nobody.
+        let harmless = |run: &Value| ["Success", "Unavailable"].iter().any(|kind| run["outcome"]["kind"] == *kind);
+        assert!(runs.iter().all(harmless), "{runs:?}");
         assert_eq!(cell(host, charm, "first"), cell(host, charm, "second"), "{charm}");
     }
 }

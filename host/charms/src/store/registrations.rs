@@ -190,19 +190,25 @@ pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Dura
     Ok(changed > 0)
 }
 
+/// Whether a run that is noted is the newest: one that could not be noted at once, while the runtime was away, hides none that came after it.
+/// A last run that is still to come says nothing: the clock was set back since.
+const IS_NEWEST: &str = "(last_run > ?4 OR ?2 >= last_run)";
+
 /// Notes a run; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that are
 /// noted the later one counts, unless its time is still to come: then the clock has been set back since.
 pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
     let (text, success) = (run.outcome.to_string(), run.outcome.is_success());
     let changed = tx
-        .prepare_cached(
+        .prepare_cached(&format!(
             "UPDATE registrations SET last_run = CASE WHEN last_run > ?4 THEN ?2 ELSE max(last_run, ?2) END, \
-             status = CASE disabled_at WHEN 0 THEN ?3 ELSE status END, last_kind = ?5, runs = runs + 1, \
+             status = CASE WHEN disabled_at = 0 AND {IS_NEWEST} THEN ?3 ELSE status END, \
+             last_kind = CASE WHEN {IS_NEWEST} THEN ?5 ELSE last_kind END, \
+             last_blame = CASE WHEN {IS_NEWEST} THEN ?8 ELSE last_blame END, runs = runs + 1, \
              total_ms = total_ms + ?6, min_ms = CASE runs WHEN 0 THEN ?6 ELSE min(min_ms, ?6) END, max_ms = max(max_ms, ?6), \
              last_ms = ?6, failed = failed + ?7, failed_at = CASE ?7 WHEN 0 THEN failed_at ELSE ?2 END, \
-             failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END, last_blame = ?8, \
-             last_success = CASE ?7 WHEN 0 THEN ?2 ELSE last_success END WHERE charm = ?1",
-        )?
+             failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END, \
+             last_success = CASE ?7 WHEN 0 THEN ?2 ELSE last_success END WHERE charm = ?1"
+        ))?
         .execute((
             row,
             run.started_at.0,

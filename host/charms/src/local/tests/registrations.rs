@@ -111,6 +111,25 @@ async fn what_all_runs_came_to_is_counted_also_of_those_that_the_history_has_no_
 }
 
 #[tokio::test]
+async fn a_run_that_is_noted_late_hides_none_that_came_after_it() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    let now = UnixMillis::now().0;
+    let late = Outcome::failure(OutcomeKind::Denied, "no token");
+    for (started_at, outcome) in [(now - 10, Outcome::success()), (now - 20, late)] {
+        let run = Run { charm: charm.clone(), started_at: UnixMillis(started_at), duration: Duration::ZERO, outcome };
+        operator.record(&[run]).await.unwrap();
+    }
+    let [noted] = operator.registrations().await.unwrap().try_into().unwrap();
+    assert_eq!(
+        (noted.status.as_str(), noted.last_outcome, noted.last_blame),
+        ("Success", Some(OutcomeKind::Success), None)
+    );
+    assert_eq!(operator.counters(&charm).await.unwrap().failed, 1);
+}
+
+#[tokio::test]
 async fn another_interval_is_a_change_and_no_reason_to_begin_anew() {
     let home = Home::new().await;
     let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
