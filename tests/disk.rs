@@ -192,6 +192,7 @@ fn a_disk_that_fails_under_the_service_is_said_so_and_survived() {
 #[test]
 fn a_data_directory_that_is_a_file_is_named() {
     let host = host();
+    std::fs::remove_dir(host.data_dir()).unwrap();
     let file: PathBuf = host.write("data", "").unwrap();
     for command in [&["run"][..], &["serve", "--listen", "127.0.0.1:0"], &["list"]] {
         refused(&host, command, &["cannot create the data directory", file.to_str().unwrap(), "--data-dir DIR"]);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Clock, Counters, Fitness, Integration, IntegrationError, Lookup, Outcome,
-    OutcomeKind, PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
+    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Lookup,
+    Outcome, OutcomeKind, PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
@@ -21,7 +21,7 @@ use crate::rng::Rng;
 
 /// What is simulated.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each of them is one thing that may happen")]
+#[expect(clippy::struct_excessive_bools, reason = "a scene is a list of what happens in it")]
 pub struct Scene {
     pub seed: u64,
     /// At most; some of them are registered at first.
@@ -147,7 +147,7 @@ impl World {
 
     fn reachable(&self) -> Result<(), RuntimeError> {
         if self.down.load(Ordering::Relaxed) {
-            return Err(RuntimeError::Unavailable("connection refused".into()));
+            return Err(RuntimeError::unavailable("connection refused"));
         }
         Ok(())
     }
@@ -171,6 +171,8 @@ impl World {
             status: String::new(),
             last_success: UnixMillis::NEVER,
             last_outcome: None,
+            last_blame: None,
+            disabled_by: None,
         };
         state.registrations.insert(number, registration);
         model.wanted();
@@ -183,6 +185,7 @@ impl World {
         let mut state = self.state();
         let Some(registration) = state.registrations.get_mut(&number) else { return };
         registration.disabled_at = now;
+        registration.disabled_by = Some(DisabledBy::Hand);
         "Disabled: by hand".clone_into(&mut registration.status);
         registration.updated_at = now.max(UnixMillis(registration.updated_at.0 + 1));
         state.models[number].disabled_by_hand();
@@ -268,16 +271,22 @@ impl Process {
 }
 
 impl Process {
-    fn set_disabled_now(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
+    fn set_disabled_now(
+        &self,
+        charm: &CharmRef,
+        disabled: Option<(DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError> {
         let (now, number) = (self.world.now(), self.world.number(charm));
         let mut state = self.world.state();
         let state = &mut *state;
         let not_found = || RuntimeError::NotFound(charm.clone());
         let registration = state.registrations.get_mut(&number).ok_or_else(not_found)?;
         registration.updated_at = now.max(UnixMillis(registration.updated_at.0 + 1));
-        registration.disabled_at = reason.map_or(UnixMillis::NEVER, |_| now);
-        registration.status = reason.map_or("Re-initializing".to_owned(), |reason| format!("Disabled: {reason}"));
-        if reason.is_none()
+        registration.disabled_at = disabled.map_or(UnixMillis::NEVER, |_| now);
+        registration.disabled_by = disabled.map(|(by, _)| by);
+        registration.status =
+            disabled.map_or("Re-initializing".to_owned(), |(_, reason)| format!("Disabled: {reason}"));
+        if disabled.is_none()
             && let Err(broken) = state.models[number].returns()
         {
             state.broken.push(broken);
@@ -312,12 +321,16 @@ impl CharmRuntime for Process {
     }
 
     /// The loop enables or disables a registration.
-    async fn set_disabled(&self, charm: &CharmRef, reason: Option<&str>) -> Result<Registration, RuntimeError> {
+    async fn set_disabled(
+        &self,
+        charm: &CharmRef,
+        disabled: Option<(DisabledBy, &str)>,
+    ) -> Result<Registration, RuntimeError> {
         let take = || self.world.state().rng.up_to(Duration::from_millis(100));
         let (before, after) = (take(), take());
         sleep(before).await;
         self.world.reachable()?;
-        let registration = self.set_disabled_now(charm, reason)?;
+        let registration = self.set_disabled_now(charm, disabled)?;
         sleep(after).await;
         Ok(registration)
     }
@@ -397,7 +410,7 @@ impl CharmRuntime for Process {
             // As the store does: a time that is still to come is one of a clock that was set back since.
             let to_come = registration.last_run > self.world.now();
             registration.last_run = if to_come { started_at } else { registration.last_run.max(started_at) };
-            registration.last_outcome = Some(kind);
+            (registration.last_outcome, registration.last_blame) = (Some(kind), kind.usual_blame());
         }
         self.ended(number, kind);
         Ok(if kind == OutcomeKind::Success { Outcome::success() } else { Outcome::failure(kind, "it throws") })
@@ -461,7 +474,7 @@ impl Integration for Component {
         let state = &mut *state;
         if state.rng.once_in(100) {
             state.note(self.world.began, &format!("the list of {} fails", self.number));
-            return Err(IntegrationError { kind: OutcomeKind::Trapped, message: "unreachable".into() });
+            return Err(IntegrationError::new(OutcomeKind::Trapped, "unreachable"));
         }
         let mine =
             |number: &&usize| state.models[**number].integration == self.number && !state.left_out.contains(number);
