@@ -83,7 +83,10 @@ impl Service<Name> for PinnedResolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let pinned = PINNED.try_with(Pinned::clone).ok().filter(|pinned| *pinned.host == *name.as_str());
         ready(match pinned {
-            Some(pinned) => Ok(pinned.addresses.to_vec().into_iter()),
+            Some(pinned) => {
+                let addresses: Vec<SocketAddr> = pinned.addresses.to_vec();
+                Ok(addresses.into_iter())
+            }
             None => Err(io::Error::other("no checked addresses for this name")),
         })
     }

@@ -252,7 +252,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Sent> {
         let (name, value) = line.split_once(':')?;
         headers
             .entry(name.to_ascii_lowercase())
-            .and_modify(|known: &mut String| *known += &format!(", {}", value.trim()))
+            .and_modify(|known: &mut String| known.extend([", ", value.trim()]))
             .or_insert_with(|| value.trim().to_owned());
     }
     let mut body = Vec::new();

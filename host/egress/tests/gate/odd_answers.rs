@@ -1,6 +1,6 @@
 //! Answers that servers give although no server should, and what browsers make of them.
 
-use bg_egress::EgressError;
+use bg_egress::{EgressError, RequestOptions};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncWriteExt as _;
@@ -26,7 +26,8 @@ async fn answer(method: &str, bytes: &[u8]) -> Result<(u16, http::HeaderMap, Byt
     let server = once(bytes).await;
     let setup = Setup::to(&[&server]);
     let client = setup.client();
-    let response = client.send(request(method, &server.origin(), &[]), &budget(&client), Default::default()).await?;
+    let response =
+        client.send(request(method, &server.origin(), &[]), &budget(&client), RequestOptions::default()).await?;
     let (parts, body) = response.into_parts();
     Ok((parts.status.as_u16(), parts.headers, body.collect().await?.to_bytes()))
 }
@@ -77,7 +78,7 @@ async fn answers_that_have_no_body_have_none_whatever_their_headers_say() {
             let client = setup.client();
             for _ in 0..2 {
                 let response = client
-                    .send(request(method, &server.origin(), &[]), &budget(&client), Default::default())
+                    .send(request(method, &server.origin(), &[]), &budget(&client), RequestOptions::default())
                     .await
                     .unwrap_or_else(|error| panic!("{method} {status} {header}: {error}"));
                 assert_eq!(response.status().as_u16(), status);
