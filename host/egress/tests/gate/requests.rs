@@ -171,12 +171,14 @@ async fn a_stream_is_sent_as_it_comes() {
     }
 }
 
+/// A piece of a large body.
+const PIECE: &str = match std::str::from_utf8(&[b'x'; 400_000]) {
+    Ok(piece) => piece,
+    Err(_) => unreachable!(),
+};
+
 #[tokio::test]
 async fn a_large_body_of_unknown_length_is_a_stream() {
-    const PIECE: &str = match std::str::from_utf8(&[b'x'; 400_000]) {
-        Ok(piece) => piece,
-        Err(_) => unreachable!(),
-    };
     let server = Server::ok().await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.request_body_bytes = 3_000_000;
@@ -219,9 +221,11 @@ async fn a_body_must_be_as_long_as_its_header_says() {
     attempt.ended("Request, RequestBody");
 }
 
+/// What a guest would have read as a request of its own.
+const NEXT: &str = "GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n";
+
 #[tokio::test]
 async fn a_stream_that_lies_about_its_length_ends_its_connection_before_another_request() {
-    const NEXT: &str = "GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n";
     let attempt = Attempt::begin("headers", "a stream of which a part is to be read as the next request");
     // Keeps all that comes over a connection, and answers what ends with `one`, and a GET.
     let (arrived, mut first) = tokio::sync::mpsc::channel(9);
