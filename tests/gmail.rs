@@ -136,7 +136,7 @@ fn a_token_does_not_follow_a_charm_to_another_origin_that_is_granted() {
     // Registered anew, for an integration that names no secret, it gains nothing.
     register(&host, &charm, "rss");
     move_to(&elsewhere);
-    let args = [&["run", "--once"], &granted[..], &loaded].concat();
+    let args = [&["run", "--once", "--integration", "rss"], &granted[..], &loaded].concat();
     let denied = host.command(&args).unwrap().failure().unwrap();
     assert!(denied.stderr.contains("auth.token"), "{denied}");
     assert!(other.take_requests().is_empty());

@@ -89,13 +89,13 @@ fn are_seen(host: &TestHost, at: std::net::SocketAddr, [mail, broken, fine]: &[S
     assert!(denied["fix"].as_str().unwrap().contains("--allow-http"), "{denied}");
 
     let status = host.command(["status"]).unwrap().success().unwrap().stdout;
-    assert!(status.contains("paused until ") && status.contains("fetch-charms failed"), "{status}");
+    assert!(status.contains("paused") && status.contains("fetch-charms failed"), "{status}");
     assert!(status.contains("to allow what was denied: --allow-http"), "{status}");
     let list = host.command(["list"]).unwrap().success().unwrap();
     let line = |charm: &String| list.stdout.lines().find(|line| line.starts_with(charm)).unwrap().to_owned();
     assert!(line(broken).contains("  paused (broken)  "), "{list}");
     assert!(line(fine).contains("  running  "), "{list}");
-    assert!(list.stderr.contains("the integration broken is paused until"), "{list}");
+    assert!(list.stderr.contains("the integration broken is paused"), "{list}");
     let listed = printed(host, &["list", "--json"]);
     let of = |name: &str| listed.as_array().unwrap().iter().find(|one| one["integration"] == name).unwrap();
     assert_eq!(
@@ -106,7 +106,7 @@ fn are_seen(host: &TestHost, at: std::net::SocketAddr, [mail, broken, fine]: &[S
     assert!(line(mail).contains("gmail"), "{list}");
     let doctor = host.command(["doctor"]).unwrap().stdout;
     let row = |start: &str| assert!(doctor.lines().any(|line| line.starts_with(start)), "{start}: {doctor}");
-    row("weak   integration broken: paused until ");
+    row("weak   integration broken: paused");
     row("weak   integration gmail: ");
     row("ok     integration fine: works");
 
