@@ -160,7 +160,8 @@ impl CharmRuntime for RemoteRuntime {
 
     async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {
         let body = api::SecretPath { path: path.to_vec() };
-        let api::SecretText { secret } = self.post(path::of_charm(charm, "secret")).json(&body)?.repeatable().answer().await?;
+        let api::SecretText { secret } =
+            self.post(path::of_charm(charm, "secret")).json(&body)?.repeatable().answer().await?;
         Ok(secret)
     }
 }
