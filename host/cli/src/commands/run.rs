@@ -89,8 +89,8 @@ pub(crate) async fn run(
     let known = loaded.iter().map(|loaded| loaded.id().clone()).collect();
     options.on_poll = Some(activity.poll_hook(known));
     let polling = Arc::new(Polling::new(options.gauges.clone(), requests, options.interval, options.min_interval));
-    for loaded in loaded.iter().filter(|loaded| is_wanted(loaded)) {
-        introduce(loaded, service.local.as_deref(), &polling, &activity);
+    for loaded in &loaded {
+        introduce(loaded, is_wanted(loaded), service.local.as_deref(), &polling, &activity);
     }
     let loop_ended = CancellationToken::new();
     let keeping = keep_health(service.store.clone(), polling.clone(), activity.clone(), loop_ended.clone());
@@ -163,10 +163,13 @@ pub(crate) async fn run(
 }
 
 /// Says what was loaded to whoever has to do with it. As its grants are, where tokens may go is of the start: a component that replaces this one
-/// has no say in that.
-fn introduce(loaded: &Loaded, local: Option<&LocalRuntime>, polling: &Polling, activity: &Activity) {
+/// has no say in that. It binds tokens also where its own charms are not polled: another integration's may have the same.
+fn introduce(loaded: &Loaded, is_wanted: bool, local: Option<&LocalRuntime>, polling: &Polling, activity: &Activity) {
     if let Some(local) = local {
         local.credential_origins().set_asked(loaded.id().clone(), loaded.asked());
+    }
+    if !is_wanted {
+        return;
     }
     polling.set_integration(loaded.view());
     activity.component_loaded(loaded.is_from_cache());
