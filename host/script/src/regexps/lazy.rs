@@ -8,6 +8,10 @@ const STEP: usize = 256;
 
 /// The same pattern, in code points or UTF-16 units. What is not understood stays as it is.
 pub(super) fn bounded(source: &[u32], unicode: bool) -> Vec<u32> {
+    // Backwards, the two loops would be tried in another order.
+    if source.windows(4).any(|four| four == text("(?<=") || four == text("(?<!")) {
+        return source.to_vec();
+    }
     let mut bounded = Vec::with_capacity(source.len());
     // Where the last character, class or escape begins, if a quantifier would be its own.
     let mut atom = None;
@@ -107,7 +111,8 @@ fn escape(rest: &[u32], unicode: bool) -> (usize, bool) {
     };
     match rest.get(1).copied().and_then(char::from_u32) {
         None => (rest.len().min(2), false),
-        Some('u') if unicode && is(rest.get(2), '{') => (until(rest, '}'), true),
+        // Without the flag, the matcher and the standard read it differently.
+        Some('u') if is(rest.get(2), '{') => (until(rest, '}'), unicode),
         Some('u') => match (hex(2, 4), hex(8, 4)) {
             (Some(0xd800..0xdc00), Some(0xdc00..0xe000))
                 if unicode && is(rest.get(6), '\\') && is(rest.get(7), 'u') =>
@@ -171,6 +176,9 @@ mod tests {
             "a{",
             r"\b+?",
             r"\cA*?",
+            r"\u{61}*?",
+            r"(?<=(a)[^]*?)b",
+            r"(?<!a)b*?",
         ] {
             assert_eq!(bounded(same, false), same);
         }

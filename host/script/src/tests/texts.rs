@@ -1,5 +1,6 @@
 //! Functions of texts and regular expressions, beside the engine's own, which they have taken the place of.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use boa_engine::{Context, Source};
@@ -81,8 +82,9 @@ fn agree(both: &mut Both, pattern: &str, flags: &str, texts: &[&str]) -> Result<
 
 #[test]
 fn regular_expressions_mean_what_they_mean_to_the_engine() {
-    let long = "word, ünd <b>😀</b>\n".repeat(60);
-    let latin = "one <b>two</b>, three\n".repeat(60);
+    // Longer than two steps of a lazy loop.
+    let long = "word, ünd <b>😀</b>\n".repeat(30);
+    let latin = "one <b>two</b>, three\n".repeat(30);
     let patterns = [
         "",
         "a",
@@ -132,6 +134,7 @@ fn regular_expressions_mean_what_they_mean_to_the_engine() {
         "[^]*?three$",
         "(\\w+?)\\W",
         "\\d+?(?=3)",
+        "(?<=([abc])[^]*?)$",
         "(?<n>.+?)\\k<n>",
         "()",
     ];
@@ -152,22 +155,29 @@ fn regular_expressions_mean_what_they_mean_to_the_engine() {
                 &long,
                 &latin,
             ];
-            agree(&mut both, pattern, flags, &texts).unwrap_or_else(|difference| panic!("{difference}"));
+            let is_lazy = ["*?", "+?", "}?"].iter().any(|lazy| pattern.contains(lazy));
+            let texts = if is_lazy && matches!(flags, "" | "gu") { &texts[..] } else { &texts[..texts.len() - 2] };
+            agree(&mut both, pattern, flags, texts).unwrap_or_else(|difference| panic!("{difference}"));
         }
     }
 }
 
+thread_local! {
+    /// Takes longer to make than a case does.
+    static BOTH: RefCell<Both> = RefCell::new(Both::new());
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn any_regular_expression_means_what_it_means_to_the_engine(
         pattern in r"([ab.]|\(a\||\(|\)|\[\^|\]|\*|\+|\?|\$|\^|\\b|\\1|(\(\?<n>)|(\(\?=)|(\(\?:)|😀|ü|\||\{2\}){0,8}",
         flags in "d?g?i?m?s?u?y?",
         text in "([ab ü\n]|😀){0,12}",
-        times in prop_oneof![Just(1_usize), Just(90)],
+        times in prop_oneof![4 => Just(1_usize), 1 => Just(45)],
     ) {
-        if let Err(difference) = agree(&mut Both::new(), &pattern, &flags, &[&text.repeat(times)]) {
+        if let Err(difference) = BOTH.with_borrow_mut(|both| agree(both, &pattern, &flags, &[&text.repeat(times)])) {
             prop_assert!(false, "{}", difference);
         }
     }
@@ -190,7 +200,7 @@ proptest! {
               t.split(o), t.split(o, a), t.split(), t.split(undefined, 0), t.split(''), t.split(o).length, t.split({{ [Symbol.split]: (...all) => all }}),
               t.replaceAll(o, '<$&$`$\\'$1$$>'), t.replaceAll(o, (...all) => JSON.stringify(all)), t.replaceAll('', '-'), e(() => t.replaceAll(/a/, '')), t.replaceAll(/a/g, 'x'),
             ]))", quoted(&text), quoted(&other));
-        let (ours, theirs) = Both::new().run(&script);
+        let (ours, theirs) = BOTH.with_borrow_mut(|both| both.run(&script));
         prop_assert_eq!(ours, theirs, "{}", script);
     }
 }
