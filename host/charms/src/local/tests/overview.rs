@@ -195,7 +195,7 @@ async fn many_are_enabled_at_once_those_that_a_filter_lets_through_and_no_others
         (by(RegistrationState::Waiting), 1),
         (by(RegistrationState::Running), 3),
         (mail(), 3),
-        (space(), 3),
+        (space(), 2),
         (RegistrationFilter { search: Some("nothing like it".into()), ..none() }, 0),
         (waiting_of_mail, 0),
     ] {
