@@ -344,7 +344,8 @@ fn all_is_done_by_the_keyboard_alone() {
     });
     assert_eq!(browser.js("return document.activeElement.id"), focused);
     browser.press([Key::Enter]);
-    browser.wait_for_text("disabled by hand");
+    // The name of the state is on the page before, too.
+    browser.wait_for_text("it is polled no more");
     browser.tab_to(&format!("{row} a[href$='/remove']"));
     browser.press([Key::Enter]);
     browser.wait_for_text("Remove the registration of Counter?");

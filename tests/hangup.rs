@@ -1,6 +1,7 @@
 //! SIGHUP: services take their configuration file anew, as the same process, or go on with what they have.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bg_test_support::{Running, TestHost, request};
 use serde_json::json;
@@ -33,6 +34,22 @@ fn started(service: &mut Running) {
 fn zombies(pid: u32) -> usize {
     let status = |child: &u32| std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
     children(pid).iter().filter(|child| status(child).contains("State:\tZ")).count()
+}
+
+#[test]
+fn signals_that_follow_each_other_at_once_end_no_service() {
+    let host = host();
+    file(&host, "interval = \"1h\"\n");
+    let mut service = host.spawn(["run", "--config", "etc/service.toml"]).unwrap();
+    started(&mut service);
+    // Some of them come while one program has ended and the next has not begun.
+    for pause in (0..100).map(|number| 5 + number % 17) {
+        service.hang_up().unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+    }
+    service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    started(&mut service);
+    service.terminate().unwrap().success().unwrap();
 }
 
 #[test]

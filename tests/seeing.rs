@@ -221,6 +221,9 @@ fn a_run_polls_the_charms_of_the_integrations_that_it_is_for() {
     assert_eq!(polled(&["--integration", "other", "--component", &file]), [false, true]);
     assert_eq!(polled(&["--integration", "mine", "--integration", "other"]), [true, true]);
     assert_eq!(polled(&["--charms", &other, "--component", &file]), [false, true]);
+    // What a configuration file names is what the service always has.
+    host.write("run.toml", format!("components = ['{file}']\n")).unwrap();
+    assert_eq!(polled(&["--config", "run.toml"]), [true, true]);
 }
 
 #[test]

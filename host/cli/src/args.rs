@@ -480,6 +480,10 @@ pub(crate) struct RunArgs {
     #[arg(skip)]
     pub(crate) may_listen: bool,
 
+    /// How many of the components the configuration file names: they come last.
+    #[arg(skip)]
+    pub(crate) configured_components: usize,
+
     // A heading holds for all that follows it.
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) server: ServerArgs,

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bg_sandbox::ChildCommand;
 use bg_server::{LoginSessions, LoginToken};
+use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -157,10 +158,15 @@ fn of_this_process(variable: &str) -> Option<String> {
 
 /// The same as [`hold_hangup`], at the very beginning of a program that was started anew: whoever sends SIGHUP cannot know that it is not ready yet.
 pub(crate) fn hold_hangup_if_anew() {
-    if of_this_process(CONFINED).is_some() {
-        // What it is for comes later, and tells its errors.
-        let _ = hold_hangup();
+    // What it is for comes later, and tells its errors.
+    if of_this_process(CONFINED).is_some() && hold_hangup().is_ok() {
+        // What came meanwhile comes now. The program has not read its configuration yet, so there is nothing to do for it.
+        let _ = hangup().thread_unblock();
     }
+}
+
+fn hangup() -> SigSet {
+    SigSet::from(Signal::SIGHUP)
 }
 
 /// Starts this program anew in the place of itself, with the same arguments. Returns only if that fails.
@@ -174,7 +180,12 @@ pub(crate) fn exec(confined: &Confined, restart: &Restart) -> anyhow::Error {
     if let Some((token, sessions)) = restart.logins() {
         command.env(LOGINS, format!("{pid} {}", sessions.save(&token)));
     }
+    // A new program has no handlers, and SIGHUP would end it. One that is blocked waits for the handler: which signals are blocked is inherited.
+    let is_blocked = hangup().thread_block().is_ok();
     let error = command.exec();
+    if is_blocked {
+        let _ = hangup().thread_unblock();
+    }
     anyhow::Error::new(error).context(format!("cannot start {} anew; restart the service", program.display()))
 }
 

@@ -1,12 +1,11 @@
 //! Bodies, counted and timed.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty};
@@ -22,7 +21,7 @@ use crate::limits::HttpLimits;
 
 /// How much of a body is waited for, so that its length can be said. More is a stream. All requests of a call together then hold no more than
 /// its guest may have in its own memory.
-const HELD_BYTES: u64 = 1024 * 1024;
+const HELD_BYTES: usize = 1024 * 1024;
 
 /// A body whose next piece takes longer is a stream: what is there is sent, and the rest as it comes. Guests that have their bodies ready hand
 /// them over in much less, also on a machine that is busy.
@@ -173,7 +172,7 @@ impl Body for ResponseBody {
 /// are left out: HTTP/1.1 would drop them unannounced, and they are headers that nobody checked.
 pub(crate) struct RequestBody {
     /// What the guest has handed over already.
-    held: VecDeque<Bytes>,
+    held: Bytes,
     /// What is still to come from the guest.
     rest: UnsyncBoxBody<Bytes, BoxError>,
     left: u64,
@@ -249,58 +248,55 @@ impl RequestBody {
         let timer = Box::pin(tokio::time::sleep_until(deadline));
         let rest = body.map_err(Into::into).boxed_unsync();
         let left = exact.unwrap_or(limit);
-        Ok(Self { held: VecDeque::new(), rest, left, limit, exact: exact.is_some(), ended, timer, copy: None })
+        Ok(Self { held: Bytes::new(), rest, left, limit, exact: exact.is_some(), ended, timer, copy: None })
     }
 
     /// A body that is here already, and was held to its limits.
     pub(crate) fn whole(bytes: Bytes, deadline: Instant) -> Self {
         let left = bytes.len() as u64;
         let timer = Box::pin(tokio::time::sleep_until(deadline));
-        Self {
-            held: VecDeque::from([bytes]),
-            rest: nothing(),
-            left,
-            limit: left,
-            exact: true,
-            ended: left == 0,
-            timer,
-            copy: None,
-        }
+        Self { held: bytes, rest: nothing(), left, limit: left, exact: true, ended: left == 0, timer, copy: None }
     }
 
     /// All of it, once the guest has handed it over.
     pub(crate) async fn collected(self) -> Result<Bytes, RequestBodyError> {
-        Ok(self.collect().await?.to_bytes())
+        let mut this = self;
+        let mut all = BytesMut::new();
+        while let Some(frame) = this.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                all.extend_from_slice(&data);
+            }
+        }
+        Ok(all.freeze())
     }
 
     /// The same body with its length known, unless it is a stream: one that goes on for longer than [`HELD_BYTES`], or that pauses for as long
     /// as [`STREAM_PAUSE`]. A length that the guest said is checked against all of a body that was waited for, before any of it is sent.
     pub(crate) async fn gathered(mut self) -> Result<Self, RequestBodyError> {
-        let (mut held, mut bytes) = (VecDeque::new(), 0);
+        // One piece: a guest may hand over as many as it likes, of no bytes or one.
+        let mut held = BytesMut::new();
         let (exact, left) = (self.exact, self.left);
-        while bytes <= HELD_BYTES {
+        while held.len() <= HELD_BYTES {
             let Ok(frame) = timeout(STREAM_PAUSE, self.frame()).await else { break };
             let Some(frame) = frame else {
-                (self.exact, self.left, self.ended) = (true, bytes, bytes == 0);
-                (self.held, self.rest) = (held, nothing());
+                (self.exact, self.left, self.ended) = (true, held.len() as u64, held.is_empty());
+                (self.held, self.rest) = (held.freeze(), nothing());
                 return Ok(self);
             };
             if let Ok(data) = frame?.into_data() {
-                bytes += data.len() as u64;
-                held.push_back(data);
+                held.extend_from_slice(&data);
             }
         }
-        (self.exact, self.left, self.held) = (exact, left, held);
+        (self.exact, self.left, self.held) = (exact, left, held.freeze());
         Ok(self)
     }
 
     /// Keeps a copy of what is sent from now on.
     pub(crate) fn copied(&mut self) -> Copied {
         let copy = Copied::default();
-        let held: u64 = self.held.iter().map(|piece| piece.len() as u64).sum();
-        if self.ended || (self.exact && self.left == held) {
+        if self.ended || (self.exact && self.left == self.held.len() as u64) {
             // It is here to its end, so it can be sent again, however much of it the first try sent.
-            *copy.sent() = Sent { pieces: self.held.iter().cloned().collect(), whole: true };
+            *copy.sent() = Sent { pieces: vec![self.held.clone()], whole: true };
             return copy;
         }
         self.copy.insert(copy).clone()
@@ -310,13 +306,14 @@ impl RequestBody {
         if self.timer.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(RequestBodyError::Late)));
         }
-        let frame = match self.held.pop_front() {
-            Some(piece) => Some(piece),
-            None => match ready!(Pin::new(&mut self.rest).poll_frame(cx)) {
+        let frame = if self.held.is_empty() {
+            match ready!(Pin::new(&mut self.rest).poll_frame(cx)) {
                 Some(Err(error)) => return Poll::Ready(Some(Err(RequestBodyError::Guest(error)))),
                 Some(Ok(frame)) => frame.into_data().ok(),
                 None => None,
-            },
+            }
+        } else {
+            Some(std::mem::take(&mut self.held))
         };
         // Nothing follows trailers, so they are an end like any other.
         let Some(data) = frame else {

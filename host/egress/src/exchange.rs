@@ -113,7 +113,7 @@ impl Inner {
                 let (response, copy) = self.send(&dispatch, Some(&bearer), body, audit).await?;
                 // What was refused was not done, so it may be sent once more.
                 if response.status() == StatusCode::UNAUTHORIZED
-                    && let Some(body) = copy.whole()
+                    && let Some(body) = copy.as_ref().and_then(Copied::whole)
                     && let Some(bearer) = credential.renewed(&bearer, time.within(None)).await
                 {
                     audit.resent();
@@ -166,14 +166,16 @@ impl Inner {
         bearer: Option<&Bearer>,
         mut body: RequestBody,
         audit: &mut Audit,
-    ) -> Result<(Response<Incoming>, Copied), EgressError> {
-        let copy = body.copied();
+    ) -> Result<(Response<Incoming>, Option<Copied>), EgressError> {
+        let may_be_resent = bearer.is_some() || dispatch.method.is_idempotent();
+        let copy = may_be_resent.then(|| body.copied());
         let error = match self.send_once(dispatch.http, dispatch, bearer, body).await {
             Ok(response) => return Ok((response, copy)),
             Err(Unanswered { error, connection_lost: false }) => return Err(error),
             Err(Unanswered { error, connection_lost: true }) => error,
         };
-        let Some(body) = copy.whole().filter(|_| dispatch.method.is_idempotent()) else { return Err(error) };
+        let whole = copy.as_ref().filter(|_| dispatch.method.is_idempotent()).and_then(Copied::whole);
+        let Some(body) = whole else { return Err(error) };
         audit.resent();
         let body = RequestBody::whole(body, dispatch.time.deadline);
         let response =

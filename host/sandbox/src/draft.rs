@@ -1,6 +1,6 @@
 //! What an integration writes to its state during `fetch-charms`, until it may be kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bg_identity::IntegrationId;
 use bg_poller::{IntegrationState, StateChanges, StateError, StateLimits};
@@ -11,6 +11,8 @@ pub(crate) struct Draft {
     changes: StateChanges,
     /// All keys with the sizes of their values, once something was written.
     sizes: Option<BTreeMap<String, usize>>,
+    /// Those of them that are kept: only of these it is a change that they are removed.
+    kept: BTreeSet<String>,
 }
 
 impl Draft {
@@ -27,9 +29,12 @@ impl Draft {
         key: String,
         value: Option<Vec<u8>>,
     ) -> Result<(), StateError> {
-        let mut sizes = match self.sizes.take() {
-            Some(sizes) => sizes,
-            None => state.sizes(integration).await?,
+        let mut sizes = if let Some(sizes) = self.sizes.take() {
+            sizes
+        } else {
+            let sizes = state.sizes(integration).await?;
+            self.kept = sizes.keys().cloned().collect();
+            sizes
         };
         let written = self.change(&mut sizes, key, value);
         self.sizes = Some(sizes);
@@ -43,9 +48,13 @@ impl Draft {
         value: Option<Vec<u8>>,
     ) -> Result<(), StateError> {
         let Some(bytes) = value else {
-            // Any number of keys that are not there can be removed.
+            // Any number of keys can be set and removed in a call: only as many are remembered as may be kept.
             if sizes.remove(&key).is_some() {
-                self.changes.insert(key, None);
+                if self.kept.contains(&key) {
+                    self.changes.insert(key, None);
+                } else {
+                    self.changes.remove(&key);
+                }
             }
             return Ok(());
         };
@@ -71,5 +80,26 @@ impl Draft {
     /// What is to be kept.
     pub(crate) fn into_changes(self) -> StateChanges {
         self.changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_a_call_sets_and_removes_again_leave_nothing_behind() {
+        let mut draft = Draft { kept: ["old".to_owned()].into(), ..Draft::default() };
+        let mut sizes = BTreeMap::from([("old".to_owned(), 3)]);
+        for number in 0..3_000 {
+            draft.change(&mut sizes, number.to_string(), Some(Vec::new())).unwrap();
+            draft.change(&mut sizes, number.to_string(), None).unwrap();
+            draft.change(&mut sizes, "never there".to_owned(), None).unwrap();
+        }
+        assert_eq!(draft.get("1"), None);
+        draft.change(&mut sizes, "old".to_owned(), None).unwrap();
+        assert_eq!(draft.get("old"), Some(&None), "that it is gone is to be kept");
+        draft.change(&mut sizes, "old".to_owned(), Some(vec![1])).unwrap();
+        assert_eq!(draft.into_changes(), [("old".to_owned(), Some(vec![1]))].into());
     }
 }

@@ -9,8 +9,8 @@ use bg_egress::GateClient;
 use bg_identity::{IntegrationId, SpaceReader};
 use bg_manifest::Manifest;
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges,
-    StateError,
+    Blame, Charm, CharmRef, CharmRuntime, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind,
+    StateChanges, StateError,
 };
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -197,8 +197,10 @@ impl Integration for IntegrationComponent {
         match state.outbound.refused() {
             // It could not find out: what it would have asked is not its to ask.
             Some(Refusal { blame, text }) if !is_valid => {
-                let message = format!("it finds the charm unfit, but {text}");
-                Err(IntegrationError { kind: OutcomeKind::Denied, blame: Some(blame), message })
+                let reason = state.world.unfit.map_or_else(String::new, |reason| format!(" ({reason})"));
+                let message = format!("it finds the charm unfit{reason}, but {text}");
+                let kind = if blame == Blame::Upstream { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+                Err(CallFailure { kind, blame: Some(blame), message, stack: None }.into())
             }
             _ if is_valid => Ok(Fitness::Fit),
             _ => Ok(Fitness::Unfit(state.world.unfit)),

@@ -132,7 +132,8 @@ async fn registrations_go_there_and_back() {
     assert_eq!(remote.enable_all(&of_gmail).await.unwrap(), 1);
     assert_eq!(remote.enable_all(&of_gmail).await.unwrap(), 0, "it runs already");
     remote.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap();
-    assert_eq!(remote.enable_all(&RegistrationFilter::default()).await.unwrap(), 1);
+    assert_eq!(remote.enable_all(&RegistrationFilter::default()).await.unwrap(), 0, "that is as somebody wants it");
+    assert_eq!(remote.enable_all(&by_hand).await.unwrap(), 1);
     assert!(remote.set_disabled(&charm, None).await.unwrap().is_enabled());
 
     let interval = Some(Duration::from_mins(5));

@@ -8,8 +8,8 @@
 //! `Last-Modified` of an earlier answer: the last one after which a poll of that charm has succeeded. So a change that a poll failed to fetch
 //! is announced again.
 //!
-//! A service that wants to be left alone is: `Retry-After` of a status 429 or 503 counts for all questions to its origin, `X-Poll-Interval`
-//! for the charm that was asked about, for an hour at most. Charms are left out as long, and asked about afterwards.
+//! A service that wants to be left alone is: `Retry-After` of a status 503 counts for all questions to its origin, that of a 429 and
+//! `X-Poll-Interval` for the charm that was asked about, for an hour at most. Charms are left out as long, and asked about afterwards.
 
 mod memory;
 

@@ -80,11 +80,14 @@ fn parts<'a>(asked: &'a [(&'static str, String, String)]) -> (Vec<(&'static str,
 }
 
 /// The rows of those charms whose registrations a filter lets through and that have something to gain by being enabled: if it says no state, all
-/// that do not run as they should.
+/// that do not run as they should. What somebody has disabled by hand does.
 fn to_enable(filter: &RegistrationFilter) -> (Vec<(&'static str, String, String)>, String) {
     let mut asked = conditions(filter);
     if filter.state.is_none() {
-        asked.push((":running", RegistrationState::Running.slug().to_owned(), format!("{STATE} <> :running")));
+        for (name, state) in [(":running", RegistrationState::Running), (":by_hand", RegistrationState::DisabledByHand)]
+        {
+            asked.push((name, state.slug().to_owned(), format!("{STATE} <> {name}")));
+        }
     }
     let (_, all) = parts(&asked);
     (asked, format!("FROM charms c CROSS JOIN registrations r ON r.charm = c.row WHERE {all}"))

@@ -221,10 +221,14 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
         ))?;
     if changed > 0 && run.outcome.consequence() == Consequence::Waits {
         // What it waits for may have come while it ran: its cells were changed after it had read them.
-        let changed_at: u64 = tx
-            .prepare_cached("SELECT updated_at FROM charms WHERE row = ?1")?
-            .query_row([row], |charm| charm.get(0))?;
-        if changed_at >= run.started_at.0 {
+        // Each change counts once, and none that is still to come: then the clock has been set back since.
+        let has_changed: bool = tx
+            .prepare_cached(
+                "SELECT c.updated_at BETWEEN ?2 AND ?3 AND r.updated_at < c.updated_at \
+                 FROM charms c JOIN registrations r ON r.charm = c.row WHERE c.row = ?1",
+            )?
+            .query_row((row, run.started_at.0, UnixMillis::now().0), |charm| charm.get(0))?;
+        if has_changed {
             cells_changed(tx, row)?;
         }
     }

@@ -212,14 +212,20 @@ pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Res
 /// How the loop is set that these components are for.
 fn options_with(args: &RunArgs, loaded: &[Loaded]) -> PollerOptions {
     let mut options = options(args);
-    if args.once && !loaded.is_empty() && args.charms.is_empty() && args.integration.is_empty() {
+    let named = named_components(args);
+    if args.once && named > 0 && args.charms.is_empty() && args.integration.is_empty() {
         // To try out components is to poll what is theirs.
-        options.integrations = Some(loaded.iter().map(|loaded| loaded.id().clone()).collect());
+        options.integrations = Some(loaded.iter().take(named).map(|loaded| loaded.id().clone()).collect());
     }
     if args.interval.is_none() {
         options.intervals = reload::intervals(loaded);
     }
     options
+}
+
+/// How many components the command line names; those of the configuration file are what a service always has.
+fn named_components(args: &RunArgs) -> usize {
+    args.component.len().saturating_sub(args.configured_components)
 }
 
 /// How the loop is set.
@@ -240,7 +246,7 @@ pub(crate) fn options(args: &RunArgs) -> PollerOptions {
         log_interval: args.log_interval.unwrap_or(defaults.log_interval),
         charms: if args.charms.is_empty() { None } else { Some(args.charms.clone()) },
         integrations: (!args.integration.is_empty()).then(|| args.integration.iter().cloned().collect()),
-        patient: args.charms.is_empty() && args.integration.is_empty() && args.component.is_empty(),
+        patient: args.charms.is_empty() && args.integration.is_empty() && named_components(args) == 0,
         limit: match args.polls {
             _ if args.once => Limit::Once,
             Some(polls) => Limit::Polls(polls),

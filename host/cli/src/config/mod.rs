@@ -143,6 +143,7 @@ fn merge(args: &mut RunArgs, mut file: ConfigFile, base: &Path) {
         args.listen = file.listen.map(|address| address.0);
         args.may_listen = args.listen.is_some();
     }
+    args.configured_components = file.components.len();
     args.component.extend(file.components.into_iter().map(|component| base.join(component)));
     args.grants.allow_http.extend(file.allow_http.into_iter().map(|parsed| parsed.0));
     args.grants.grant = args.grants.grant.or(file.grant);

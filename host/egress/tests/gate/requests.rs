@@ -178,6 +178,16 @@ const PIECE: &str = match std::str::from_utf8(&[b'x'; 400_000]) {
 };
 
 #[tokio::test]
+async fn a_body_of_very_many_pieces_of_no_bytes_or_one_is_sent_whole() {
+    let server = Server::ok().await;
+    let setup = Setup::to(&[&server]);
+    let pieces: Vec<&'static str> = (0..100_000).map(|number| if number % 100 == 0 { "x" } else { "" }).collect();
+    post(&setup, &server, None, Pieces::of(&pieces)).await.unwrap();
+    let seen = server.seen().remove(0);
+    assert!(seen.contains("content-length: 1000\r\n") && seen.ends_with(&"x".repeat(1000)), "{seen}");
+}
+
+#[tokio::test]
 async fn a_large_body_of_unknown_length_is_a_stream() {
     let server = Server::ok().await;
     let mut setup = Setup::to(&[&server]);

@@ -45,6 +45,10 @@ impl Engine {
         let (Count { failures, tries }, mut next) = policy::judge(consequence, count, interval, disable_at, jitter);
         (entry.failures, entry.tries) = (failures, tries);
         entry.waits = matches!(next, Next::Wait(_));
+        if entry.waits {
+            // It is looked at again whatever the next list says.
+            entry.owe();
+        }
         let faults = u32::from(entry.faults) + if fault.is_some() && !excused { failures - before } else { 0 };
         entry.faults = u16::try_from(faults.min(failures)).unwrap_or(u16::MAX);
         // Its last poll started at least this long ago, and was no success.

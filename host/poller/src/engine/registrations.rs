@@ -110,7 +110,10 @@ impl Engine {
             entry.due = due;
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
-            entry.owed = stored.as_ref().is_some_and(|stored| is_owed(stored, registration));
+            let shares_clock = self.runtime.shares_clock();
+            // One that waits is polled at the start, whatever the first list says.
+            entry.owed = registration.waits()
+                || stored.as_ref().is_some_and(|stored| is_owed(stored, registration, shares_clock));
             entry.owed_stored = stored.as_ref().is_some_and(|stored| !stored.owed_since.is_never());
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
         }
@@ -247,8 +250,10 @@ impl Engine {
             let (phase, asks) = (entry.phase, entry.asks());
             let faults = std::mem::take(&mut entry.faults);
             entry.failures -= u32::from(faults);
-            if (faults > 0 || entry.waits) && phase == Phase::Waiting {
-                soon.push((now, slot));
+            // A pause has left out also those that are owed a poll.
+            let is_left_out = phase == Phase::LeftOut && entry.owed;
+            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.waits)) {
+                soon.push((if is_left_out { entry.due } else { now }, slot));
             } else {
                 let before = asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)));
                 self.another_interval(slot, before);
@@ -331,6 +336,8 @@ impl Engine {
 
     /// Takes a charm out of everything, at once or when its poll ends.
     pub(super) fn forget(&mut self, slot: Slot) {
+        // The slot may soon be another charm's.
+        self.suspects.retain(|suspect| *suspect != slot);
         self.unqueue(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
         if entry.phase == Phase::Running {
@@ -363,9 +370,11 @@ fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
     stored.is_some_and(|stored| stored.updated_at == registration.updated_at)
 }
 
-/// Whether it was owed a poll, and has had none since that succeeded.
-fn is_owed(stored: &PollState, registration: &Registration) -> bool {
-    let settled = registration.last_outcome == Some(OutcomeKind::Success) && registration.last_run >= stored.owed_since;
+/// Whether it was owed a poll, and has had none since that succeeded. What a runtime with a clock of its own has noted cannot be compared; there
+/// the loop writes itself that a poll has settled it.
+fn is_owed(stored: &PollState, registration: &Registration, shares_clock: bool) -> bool {
+    let has_succeeded = registration.last_outcome == Some(OutcomeKind::Success);
+    let settled = shares_clock && has_succeeded && registration.last_run >= stored.owed_since;
     !stored.owed_since.is_never() && !settled
 }
 

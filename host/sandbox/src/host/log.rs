@@ -129,7 +129,8 @@ impl CallLog {
             Level::Warn => tracing::warn!(target: "guest", integration, charm, "{line}"),
             Level::Error => tracing::error!(target: "guest", integration, charm, "{line}"),
         }
-        if integration.is_some() {
+        // What is kept may be seen by others than who set the level of the log.
+        if integration.is_some() && matches!(level, Level::Info | Level::Warn | Level::Error) {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             if last.len() == LAST_LINES {
                 last.pop_front();

@@ -173,8 +173,11 @@ impl Memory {
         if let Some(not_before) = interval {
             self.entry_mut(charm).not_before = not_before;
         }
-        if let Some(not_before) = retry {
-            self.origins.insert(origin(url).to_owned(), not_before);
+        match retry {
+            // It is asked with the charm's own credential, and may count for each.
+            Some(not_before) if response.status == 429 => self.entry_mut(charm).not_before = not_before,
+            Some(not_before) => drop(self.origins.insert(origin(url).to_owned(), not_before)),
+            None => {}
         }
         retry.is_some()
     }
@@ -296,7 +299,7 @@ mod tests {
         for (status, header, value, refused, waits_here, waits_at_origin, until) in [
             (200, "x-poll-interval", "60", false, true, false, 60_000),
             (304, "x-poll-interval", "60", false, true, false, 60_000),
-            (429, "retry-after", "120", true, true, true, 120_000),
+            (429, "retry-after", "120", true, true, false, 120_000),
             (503, "retry-after", "120", true, true, true, 120_000),
             (503, "retry-after", "999999999999", true, true, true, LONGEST_WAIT_MS),
             (200, "retry-after", "120", false, false, false, 0),

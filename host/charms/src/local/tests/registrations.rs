@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bg_abuse::Attempt;
 use bg_identity::CharmId;
-use bg_poller::{CharmRuntime, Counters, DisabledBy, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
+use bg_poller::{Blame, CharmRuntime, Counters, DisabledBy, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 use serde_json::json;
 
 use crate::local::testing::{Home, handlers};
@@ -127,6 +127,31 @@ async fn a_run_that_is_noted_late_hides_none_that_came_after_it() {
         ("Success", Some(OutcomeKind::Success), None)
     );
     assert_eq!(operator.counters(&charm).await.unwrap().failed, 1);
+}
+
+#[tokio::test]
+async fn a_charm_that_waits_begins_again_once_for_each_change_and_for_none_that_is_still_to_come() {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();
+    let database = rusqlite::Connection::open(home.database()).unwrap();
+    let note = async |started_at: u64, changed_at: u64| {
+        database.execute("UPDATE charms SET updated_at = ?1", [changed_at]).unwrap();
+        database.execute("UPDATE registrations SET updated_at = ?1", [started_at - 1]).unwrap();
+        let mut begun = Vec::new();
+        for _ in 0..2 {
+            let before = operator.registrations().await.unwrap()[0].updated_at;
+            let outcome = Outcome::failure(OutcomeKind::Denied, "no grant").blaming(Blame::Configuration);
+            let (charm, started_at) = (charm.clone(), UnixMillis(started_at));
+            operator.record(&[Run { charm, started_at, duration: Duration::ZERO, outcome }]).await.unwrap();
+            begun.push(operator.registrations().await.unwrap()[0].updated_at > before);
+        }
+        begun
+    };
+    let now = UnixMillis::now().0;
+    assert_eq!(note(now - 20_000, now - 30_000).await, [false, false], "it has seen that one");
+    assert_eq!(note(now - 10_000, now - 9_000).await, [true, false]);
+    assert_eq!(note(now - 5_000, now + 3_600_000).await, [false, false], "the clock was set back since");
 }
 
 #[tokio::test]
