@@ -112,8 +112,7 @@ pub trait CharmRuntime: Send + Sync {
 
     /// The charms of the enabled registrations of an integration, oldest first.
     async fn registered(&self, integration: &IntegrationId) -> Result<Vec<CharmRef>, RuntimeError> {
-        let all = self.registrations().await?.into_iter();
-        Ok(all.filter(|one| one.is_enabled() && one.integration == *integration).map(|one| one.charm).collect())
+        Ok(self.enabled(integration).await?.into_iter().map(|one| one.charm).collect())
     }
 
     /// The enabled registrations of an integration, in the same order.

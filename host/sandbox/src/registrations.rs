@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bg_identity::IntegrationId;
-use bg_poller::{CharmRef, CharmRuntime, RuntimeError};
+use bg_poller::{CharmRef, CharmRuntime, Registration, RuntimeError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -60,6 +60,16 @@ impl Registrations {
             Some((at, charms)) if at.elapsed() < RECENT => Ok(charms.clone()),
             _ => self.fetch(&mut recent).await,
         }
+    }
+
+    /// As the runtime has them now, with how their polls went.
+    pub(crate) async fn with_polls(&self) -> Result<(Arc<Own>, Vec<Registration>), RuntimeError> {
+        let mut recent = self.recent.lock().await;
+        let at = Instant::now();
+        let registrations = self.runtime.enabled(&self.id).await?;
+        let charms = Arc::new(Own::new(registrations.iter().map(|one| one.charm.clone()).collect()));
+        *recent = Some((at, charms.clone()));
+        Ok((charms, registrations))
     }
 
     async fn fetch(&self, recent: &mut Option<(Instant, Arc<Own>)>) -> Result<Arc<Own>, RuntimeError> {

@@ -140,7 +140,8 @@ impl LoginSessions {
     }
 }
 
-/// Knows the token and the sessions that were begun with it. They end with the process.
+/// Knows the token and the sessions that were begun with it. They outlive the process only as [`LoginSessions`] that
+/// are handed over.
 pub(crate) struct Logins {
     token: Fingerprint,
     cookie: String,

@@ -14,12 +14,15 @@ const RECENT: u32 = 20;
 
 /// How the polling of a registration `r` stands: what [`bg_poller::Registration::state`] says, by its slug. So that a state can be looked for,
 /// and counted, without reading all registrations; and the poll states of those alone that fail.
-const STATE: &str = "CASE WHEN r.disabled_at <> 0 THEN \
+const STATE: &str = concat!(
+    "CASE WHEN r.disabled_at <> 0 THEN \
      CASE r.disabled_by WHEN 'failures' THEN 'disabled-by-failures' ELSE 'disabled-by-hand' END \
-     WHEN r.last_kind IS NULL OR r.last_kind = 'Success' OR r.last_run < r.updated_at THEN 'running' \
-     WHEN r.last_blame IN ('credential', 'configuration') THEN 'waiting' \
+     WHEN r.last_kind IS NULL OR r.last_kind = 'Success' OR r.last_run < r.updated_at THEN 'running' WHEN ",
+    registrations::waits!(),
+    " THEN 'waiting' \
      WHEN (SELECT p.failures FROM charms c JOIN poll_states p ON p.space = c.space AND p.charm = c.id WHERE c.row = r.charm) > 0 \
-     THEN 'backing-off' ELSE 'failing' END";
+     THEN 'backing-off' ELSE 'failing' END"
+);
 
 /// The tables in this order: of those that are sorted by their names, only as much is read as a page needs.
 const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \

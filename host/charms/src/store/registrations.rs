@@ -19,8 +19,14 @@ const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updat
 /// making. The run history has all of it.
 const STATUS_BYTES: usize = 300;
 
-/// Whether a registration waits for a change, unless it is disabled: what [`bg_poller::Consequence`] says of its last outcome.
-pub(super) const WAITS: &str = "coalesce(last_blame IN ('credential', 'configuration'), FALSE)";
+/// Whether a registration waits for a change, unless it is disabled: what [`bg_poller::Consequence`] says of its last outcome. A macro, so that
+/// other constants can have it in them.
+macro_rules! waits {
+    () => {
+        "coalesce(last_blame IN ('credential', 'configuration'), FALSE)"
+    };
+}
+pub(super) use waits;
 
 /// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls note.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
@@ -142,7 +148,8 @@ pub(crate) fn set_disabled(
 fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
     let changed = tx
         .prepare_cached(&format!(
-            "UPDATE registrations SET updated_at = max(?2, updated_at + 1) WHERE {whose} AND disabled_at = 0 AND {WAITS}"
+            "UPDATE registrations SET updated_at = max(?2, updated_at + 1) WHERE {whose} AND disabled_at = 0 AND {}",
+            waits!()
         ))?
         .execute((which, UnixMillis::now().0))?;
     if changed > 0 {

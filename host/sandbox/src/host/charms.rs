@@ -66,9 +66,15 @@ impl charms::Host for CallState<IntegrationWorld> {
     }
 
     async fn registered_with_polls(&mut self) -> wasmtime::Result<Result<Vec<charms::Polls>, CharmError>> {
-        let world = &self.world;
-        let registrations = world.runtime.enabled(&world.id).await.map_err(|error| world.for_guest(&error));
-        Ok(registrations.map(|registrations| registrations.iter().map(polls).collect()))
+        let world = &mut self.world;
+        Ok(match world.registrations.with_polls().await {
+            Ok((charms, registrations)) => {
+                // What it opens now need not be looked up once more.
+                world.registered.get_or_insert(charms);
+                Ok(registrations.iter().map(polls).collect())
+            }
+            Err(error) => Err(world.for_guest(&error)),
+        })
     }
 
     async fn open(&mut self, charm: values::CharmRef) -> wasmtime::Result<Result<Resource<OpenCharm>, CharmError>> {

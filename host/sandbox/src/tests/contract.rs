@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bg_poller::{Fitness, Integration, IntegrationState};
 use wit_parser::{Resolve, TypeDefKind};
@@ -128,9 +129,11 @@ async fn an_integration_sees_how_the_polls_of_its_own_charms_have_gone() {
         (if (i64.ne (i64.load offset=40 (local.get $at)) (i64.const 9)) (then unreachable))
         (if (i32.ne (i32.load8_u offset=48 (local.get $at)) (i32.const 1)) (then unreachable))
         (if (i32.ne (i32.load offset=56 (local.get $at)) (i32.const 13)) (then unreachable))
+        (call $registered (i32.const 96))
+        (if (i32.ne (i32.load (i32.const 104)) (i32.const 1)) (then unreachable))
         (i32.const 16)";
     let guest = CoreGuest {
-        imports: owned(&[(CHARMS, "registered-with-polls", "polls")]),
+        imports: owned(&[(CHARMS, "registered-with-polls", "polls"), (CHARMS, "registered", "registered")]),
         fetch_charms: body.into(),
         ..CoreGuest::default()
     };
@@ -138,6 +141,7 @@ async fn an_integration_sees_how_the_polls_of_its_own_charms_have_gone() {
     let sandbox = testing::sandbox(Limits::default());
     let integration = testing::load_integration(&sandbox, guest.build(), &runtime).await.unwrap();
     assert_eq!(integration.fetch_charms().await, Ok(Vec::new()));
+    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "fetched once in one call");
 }
 
 /// Writes `1` to `etag` in `fetch-charms`, reads it, and answers as `end` says.
