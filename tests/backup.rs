@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bg_charms::{Actor, LocalOptions, LocalRuntime, LogQuery, Spaces};
+use bg_charm_api::{Actor, LogQuery, Spaces};
+use bg_charm_runtime::{LocalOptions, LocalRuntime};
 use bg_poller::{CharmRef, CharmRuntime};
 use serde_json::json;
 

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bg_abuse::Attempt;
-use bg_charms::{Actor, LocalHandle, LocalOptions, LocalRuntime, LogQuery, RemoteRuntime, Spaces};
+use bg_charm_api::{Actor, LogQuery, Spaces};
+use bg_charm_client::RemoteRuntime;
+use bg_charm_runtime::{LocalHandle, LocalOptions, LocalRuntime};
 use bg_identity::Identity;
 use bg_poller::{CharmRef, CharmRuntime, RuntimeError};
 use serde_json::{Value, json};

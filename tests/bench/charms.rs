@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bg_charms::{Actor, DeployRequest, Handlers, LocalOptions, LocalRuntime, Spaces as _};
+use bg_charm_api::{Actor, DeployRequest, Spaces as _};
+use bg_charm_runtime::{Handlers, LocalOptions, LocalRuntime};
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_poller::{CharmRef, CharmRuntime};
 use bg_sandbox::{

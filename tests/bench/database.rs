@@ -51,7 +51,7 @@ pub(crate) async fn filled(bench: &Bench, size: Size) -> anyhow::Result<Filled> 
 }
 
 /// A charm is known by its source and its space, so each of a space has other initial values.
-async fn one(runtime: &Arc<bg_charms::LocalRuntime>, number: u32, spaces: u32) -> anyhow::Result<()> {
+async fn one(runtime: &Arc<bg_charm_runtime::LocalRuntime>, number: u32, spaces: u32) -> anyhow::Result<()> {
     let space = format!("bench-{}", number % spaces);
     deploy(runtime, "counter.tsx", &space, GMAIL, number / spaces).await.map(drop)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bg_charms::{Actor, Spaces as _};
+use bg_charm_api::{Actor, Spaces as _};
 use bg_poller::{CharmRuntime as _, Fitness, Integration, Limit, Poller, PollerOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;

@@ -10,16 +10,16 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use bg_charms::{
-    Actor, CredentialOrigins, DatabaseLock, Handlers, Holder, LocalOptions, LocalRuntime, LockError, RUNS_KEPT,
-    RemoteRuntime, Role, Runtime, ServerTrust, SqlitePollStore, Tenancy, TraceContext,
-};
+use bg_charm_api::{Actor, Runtime, TraceContext};
+use bg_charm_client::RemoteRuntime;
+use bg_charm_runtime::{CredentialOrigins, Handlers, LocalOptions, LocalRuntime, RUNS_KEPT, SqlitePollStore, Tenancy};
 use bg_egress::{ClientOptions, Gate, GateOptions, Mode, Owner};
 use bg_identity::{DEFAULT_PASSPHRASE, Identity, KeyFileReaders, SYSTEM_SPACE_NAME, key_file_readers, space_identity};
 use bg_sandbox::{
     CallObserver, CharmComponent, ChildCommand, Compiler, ComponentInfo, Limits, Sandbox, SandboxOptions, World,
 };
 use bg_server::Activity;
+use bg_server_trust::{DatabaseLock, Holder, LockError, Role, ServerTrust};
 use url::Url;
 
 use crate::args::{Common, HandlerArgs};

@@ -1,7 +1,7 @@
 //! How integrations are doing, as far as it can be told from here: the service that polls them keeps that beside its other state.
 
-use bg_charms::SqlitePollStore;
-use bg_charms::api::{HealthState, IntegrationHealth};
+use bg_charm_api::wire::{HealthState, IntegrationHealth};
+use bg_charm_runtime::SqlitePollStore;
 use bg_identity::IntegrationId;
 use bg_poller::UnixMillis;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use bg_charms::api::{AskedView, IntegrationView};
+use bg_charm_api::wire::{AskedView, IntegrationView};
 use bg_egress::{ClientOptions, Gate, HttpLimits, Owner};
 use bg_identity::IntegrationId;
 use bg_manifest::{About, AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};

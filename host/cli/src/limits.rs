@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use bg_charms::TRANSPILATIONS;
+use bg_charm_runtime::TRANSPILATIONS;
 use bg_egress::HttpLimits;
 use bg_sandbox::{LimitValue, Limits, NamedLimit};
 use bg_server::AdmissionLimits;

@@ -6,9 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use bg_charms::{Actor, DatabaseLock, LocalRuntime, LockError, Reach, Spaces as _, Tenancy};
+use bg_charm_api::{Actor, Spaces as _};
+use bg_charm_runtime::{LocalRuntime, Reach, Tenancy};
 use bg_identity::is_public_key;
 use bg_server::{AdmissionLimits, LoginSessions, LoginToken, Server, ServerOptions, Tls};
+use bg_server_trust::{DatabaseLock, LockError};
 use serde_json::json;
 
 use crate::args::{Common, LogFormat, ServerArgs};

@@ -1,6 +1,6 @@
 //! Spaces in which anybody may write, for the operator of a server that others reach.
 
-use bg_charms::{AccessLevel, SpaceSummary};
+use bg_charm_api::{AccessLevel, SpaceSummary};
 
 use crate::output;
 

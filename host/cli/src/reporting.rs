@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bg_charms::api::{IntegrationReport, PollerReport, REPORT_EVERY};
-use bg_charms::{RemoteRuntime, SqlitePollStore};
+use bg_charm_api::wire::{IntegrationReport, PollerReport, REPORT_EVERY};
+use bg_charm_client::RemoteRuntime;
+use bg_charm_runtime::SqlitePollStore;
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMillis};
 use bg_server::{Activity, Polling};

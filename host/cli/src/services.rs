@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use bg_charms::{DatabaseLock, Holder, Role, ServerTrust, tls_advice};
+use bg_server_trust::{DatabaseLock, Holder, Role, ServerTrust, tls_advice};
 use serde::Serialize;
 use url::{Host, Url};
 
@@ -122,7 +122,7 @@ pub(crate) async fn find(common: &Common) -> anyhow::Result<Services> {
 async fn elsewhere(database: &Path, server: Option<String>) -> anyhow::Result<Option<Elsewhere>> {
     let Some(holder) = DatabaseLock::holder(database)? else { return Ok(None) };
     let Some(url) = holder.polls.as_deref().and_then(|url| url.parse::<Url>().ok()) else { return Ok(None) };
-    let problem = bg_charms::probe(&url, &ServerTrust::PublicRoots).await.err();
+    let problem = bg_charm_client::probe(&url, &ServerTrust::PublicRoots).await.err();
     Ok(Some(Elsewhere { holder, url, problem, server }))
 }
 

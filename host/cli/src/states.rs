@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bg_charms::SqlitePollStore;
+use bg_charm_runtime::SqlitePollStore;
 use bg_poller::{CharmRef, PollStore as _, Registration, RegistrationState};
 
 use crate::args::Common;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use bg_charms::api::{ErrorCode, Problem};
+use bg_charm_api::wire::{ErrorCode, Problem};
 use bg_identity::http_signature::SignatureError;
 use bg_poller::RuntimeError;
 use http::StatusCode;

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bg_charms::api::IntegrationHealth;
-use bg_charms::{LocalRuntime, TraceContext};
+use bg_charm_api::TraceContext;
+use bg_charm_api::wire::IntegrationHealth;
+use bg_charm_runtime::LocalRuntime;
 use bg_identity::IntegrationId;
 use bg_identity::http_signature::NonceCache;
 use http::{Extensions, HeaderMap};

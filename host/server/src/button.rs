@@ -11,7 +11,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::response::{IntoResponse, Response};
-use bg_charms::Actor;
+use bg_charm_api::Actor;
 use bg_poller::CharmRuntime;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use bg_charms::{CharmShow, LogQuery, SetRequest, Spaces, api};
+use bg_charm_api::{CharmShow, LogQuery, SetRequest, Spaces, wire};
 use bg_poller::{CharmRuntime, Counters, Outcome};
 use http::{StatusCode, Uri};
 
@@ -19,7 +19,7 @@ const RUNS: usize = 20;
 const MOST_RUNS: usize = 1_000;
 
 /// `GET /api/v1/charms/{space}/{charm}`
-pub(crate) async fn shape(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<api::Shape>, Failure> {
+pub(crate) async fn shape(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<wire::Shape>, Failure> {
     Ok(Json(signed.caller.shape(&charm).await?))
 }
 
@@ -39,7 +39,7 @@ pub(crate) async fn value(
     CharmPath(charm): CharmPath,
     uri: Uri,
     signed: Signed<NO_BODY>,
-) -> Result<Json<api::Value>, Failure> {
+) -> Result<Json<wire::Value>, Failure> {
     let KeyPath(path) = parameter(&uri, "path")?
         .ok_or_else(|| Failure::invalid("the query parameter path is missing; expected a JSON array of strings"))?;
     let found = signed.caller.open(&charm).await?.get(&path).await?;
@@ -58,9 +58,9 @@ pub(crate) async fn runs(
     CharmPath(charm): CharmPath,
     uri: Uri,
     signed: Signed<NO_BODY>,
-) -> Result<Json<api::Runs>, Failure> {
+) -> Result<Json<wire::Runs>, Failure> {
     let limit = parameter(&uri, "limit")?.unwrap_or(RUNS).min(MOST_RUNS);
-    Ok(Json(api::Runs { runs: signed.caller.runs(&charm, limit).await? }))
+    Ok(Json(wire::Runs { runs: signed.caller.runs(&charm, limit).await? }))
 }
 
 /// `GET /api/v1/charms/{space}/{charm}/counters`
@@ -71,13 +71,13 @@ pub(crate) async fn counters(CharmPath(charm): CharmPath, signed: Signed<NO_BODY
 /// How many lines of a log are answered if the client does not say.
 const LINES: usize = 100;
 
-/// `GET /api/v1/charms/{space}/{charm}/logs?after=N&limit=N&wait=true`; waits at most [`api::CHANGES_WAIT_SECONDS`].
+/// `GET /api/v1/charms/{space}/{charm}/logs?after=N&limit=N&wait=true`; waits at most [`wire::CHANGES_WAIT_SECONDS`].
 pub(crate) async fn logs(
     State(app): State<Arc<App>>,
     CharmPath(charm): CharmPath,
     uri: Uri,
     signed: Signed<NO_BODY>,
-) -> Result<Json<api::Logs>, Failure> {
+) -> Result<Json<wire::Logs>, Failure> {
     let query = LogQuery {
         after: parameter(&uri, "after")?,
         limit: parameter(&uri, "limit")?.unwrap_or(LINES),
@@ -87,7 +87,7 @@ pub(crate) async fn logs(
         lines = signed.caller.logs(&charm, query) => lines?,
         () = app.shutdown.cancelled() => Vec::new(),
     };
-    Ok(Json(api::Logs { lines }))
+    Ok(Json(wire::Logs { lines }))
 }
 
 /// `GET /api/v1/charms/{space}/{charm}/show`
@@ -96,13 +96,13 @@ pub(crate) async fn show(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -
 }
 
 /// `GET /api/v1/charms/{space}/{charm}/page`
-pub(crate) async fn page(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<api::Page>, Failure> {
-    Ok(Json(api::Page { page: signed.caller.page(&charm).await? }))
+pub(crate) async fn page(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<Json<wire::Page>, Failure> {
+    Ok(Json(wire::Page { page: signed.caller.page(&charm).await? }))
 }
 
 /// `POST /api/v1/charms/{space}/{charm}/trigger`; answered when the handler is done.
 pub(crate) async fn trigger(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<Json<Outcome>, Failure> {
-    let api::Trigger { stream, event } = signed.json()?;
+    let wire::Trigger { stream, event } = signed.json()?;
     Ok(Json(signed.caller.trigger(&charm, &stream, &event).await?))
 }
 
@@ -116,7 +116,7 @@ pub(crate) async fn refresh(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>
 pub(crate) async fn secret(
     CharmPath(charm): CharmPath,
     signed: Signed<BODY>,
-) -> Result<Json<api::SecretText>, Failure> {
-    let api::SecretPath { path } = signed.json()?;
-    Ok(Json(api::SecretText { secret: signed.caller.secret(&charm, &path).await? }))
+) -> Result<Json<wire::SecretText>, Failure> {
+    let wire::SecretPath { path } = signed.json()?;
+    Ok(Json(wire::SecretText { secret: signed.caller.secret(&charm, &path).await? }))
 }

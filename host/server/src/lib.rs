@@ -4,7 +4,7 @@
 //! | who may | endpoints |
 //! |---|---|
 //! | anybody | `GET /api/health`, `GET /api/openapi.json`, `GET /ct-updater.js`, the login page; `POST /api/integrations/bg`, also from pages of origins that the operator allows, unless the [policy](RegistrationPolicy) says otherwise |
-//! | whoever signs, within the access lists of spaces; the operator, with the login token | everything under `/api/v1/`; the wire types are `bg_charms::api` |
+//! | whoever signs, within the access lists of spaces; the operator, with the login token | everything under `/api/v1/`; the wire types are `bg_charm_api::wire` |
 //! | the operator, with the login token or in a session | everything under `/admin`, `GET /metrics` |
 //!
 //! Every endpoint is a row of one table, of which the router, the [OpenAPI document](openapi()) and the tests are made. It speaks HTTP/1.1, so it

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
-use bg_charms::api::{HealthState, IntegrationHealth};
+use bg_charm_api::wire::{HealthState, IntegrationHealth};
 use bg_egress::{AuditRecord, Decision, Owner};
 use bg_identity::IntegrationId;
 use bg_poller::{PollEvent, RegistrationState};

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
-use bg_charms::api::{Problem, path};
+use bg_charm_api::wire::{Problem, path};
 use bg_identity::{CharmId, IntegrationId, SpaceDid};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};

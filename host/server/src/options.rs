@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bg_charms::TraceContext;
+use bg_charm_api::TraceContext;
 use bg_identity::IntegrationId;
 
 use crate::admission::AdmissionLimits;

@@ -1,7 +1,8 @@
 //! Who may register charms, and for which integrations.
 
-use bg_charms::api::ErrorCode;
-use bg_charms::{AccessLevel, Actor, LocalHandle, Spaces};
+use bg_charm_api::wire::ErrorCode;
+use bg_charm_api::{AccessLevel, Actor, Spaces};
+use bg_charm_runtime::LocalHandle;
 use bg_identity::{IntegrationId, SpaceDid, system_space};
 use bg_poller::CharmRef;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bg_charms::api::{IntegrationHealth, IntegrationReport, PollerAnswer, PollerReport, REPORT_EVERY};
+use bg_charm_api::wire::{IntegrationHealth, IntegrationReport, PollerAnswer, PollerReport, REPORT_EVERY};
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, Registration, UnixMillis};
 use tokio::time::Instant;
@@ -165,7 +165,7 @@ impl Pollers {
 
 #[cfg(test)]
 mod tests {
-    use bg_charms::api::{IntegrationView, OwnerEgress};
+    use bg_charm_api::wire::{IntegrationView, OwnerEgress};
     use bg_identity::{CharmId, space_did};
     use bg_poller::Standing;
 

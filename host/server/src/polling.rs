@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use bg_charms::api::{IntegrationReport, IntegrationView};
+use bg_charm_api::wire::{IntegrationReport, IntegrationView};
 use bg_egress::Owner;
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, Gauges, PollRequest, Standing};

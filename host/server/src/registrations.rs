@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use bg_charms::{RegistrationFilter, Spaces, api};
+use bg_charm_api::{RegistrationFilter, Spaces, wire};
 use bg_poller::{CharmRuntime, DisabledBy, Registration};
 use http::{StatusCode, Uri};
 
@@ -22,30 +22,30 @@ type SignedForm = Signed<REGISTRATION_BODY>;
 const BY_HAND: &str = "by hand";
 
 /// `GET /api/v1/registrations`
-pub(crate) async fn list(signed: Signed<NO_BODY>) -> Result<Json<api::Registrations>, Failure> {
+pub(crate) async fn list(signed: Signed<NO_BODY>) -> Result<Json<wire::Registrations>, Failure> {
     // The number first: what changes in between is then reported once too often, not once too few.
     let revision = signed.caller.revision().await?;
     let registrations = signed.caller.registrations().await?;
-    Ok(Json(api::Registrations { revision, registrations }))
+    Ok(Json(wire::Registrations { revision, registrations }))
 }
 
-/// `GET /api/v1/registrations/changes?after=N`; waits at most [`api::CHANGES_WAIT_SECONDS`].
+/// `GET /api/v1/registrations/changes?after=N`; waits at most [`wire::CHANGES_WAIT_SECONDS`].
 pub(crate) async fn changes(
     State(app): State<Arc<App>>,
     uri: Uri,
     signed: Signed<NO_BODY>,
-) -> Result<Json<api::Revision>, Failure> {
+) -> Result<Json<wire::Revision>, Failure> {
     let after = parameter(&uri, "after")?.unwrap_or(0);
     let revision = tokio::select! {
         changed = signed.caller.changed(after) => changed?,
         () = app.shutdown.cancelled() => after,
     };
-    Ok(Json(api::Revision { revision }))
+    Ok(Json(wire::Revision { revision }))
 }
 
 /// `POST /api/v1/registrations`
 pub(crate) async fn register(State(app): State<Arc<App>>, signed: SignedForm) -> Result<Json<Registration>, Failure> {
-    let api::Register { charm, integration } = signed.json()?;
+    let wire::Register { charm, integration } = signed.json()?;
     permit::registration(&app, &signed.caller, &charm, &integration).await?;
     Ok(Json(signed.caller.register(&charm, &integration).await?))
 }
@@ -55,21 +55,21 @@ pub(crate) async fn set_disabled(
     CharmPath(charm): CharmPath,
     signed: SignedForm,
 ) -> Result<Json<Registration>, Failure> {
-    let api::SetDisabled { disabled, reason, by } = signed.json()?;
+    let wire::SetDisabled { disabled, reason, by } = signed.json()?;
     let reason = reason.as_deref().unwrap_or(BY_HAND);
     let disabled = disabled.then_some((by.unwrap_or(DisabledBy::Hand), reason));
     Ok(Json(signed.caller.set_disabled(&charm, disabled).await?))
 }
 
 /// `POST /api/v1/registrations/enable`
-pub(crate) async fn enable(signed: SignedForm) -> Result<Json<api::Enabled>, Failure> {
-    let api::EnableMany { filter, all } = signed.json()?;
+pub(crate) async fn enable(signed: SignedForm) -> Result<Json<wire::Enabled>, Failure> {
+    let wire::EnableMany { filter, all } = signed.json()?;
     if all == (filter != RegistrationFilter::default()) {
         return Err(Failure::invalid(
             "expected which registrations, by search, space, integration or state; or else all, as true",
         ));
     }
-    Ok(Json(api::Enabled { enabled: signed.caller.enable_all(&filter).await? }))
+    Ok(Json(wire::Enabled { enabled: signed.caller.enable_all(&filter).await? }))
 }
 
 /// `PUT /api/v1/registrations/{space}/{charm}/interval`
@@ -77,7 +77,7 @@ pub(crate) async fn set_interval(
     CharmPath(charm): CharmPath,
     signed: SignedForm,
 ) -> Result<Json<Registration>, Failure> {
-    let api::SetInterval { interval_ms } = signed.json()?;
+    let wire::SetInterval { interval_ms } = signed.json()?;
     Ok(Json(signed.caller.set_interval(&charm, interval_ms.map(Duration::from_millis)).await?))
 }
 
@@ -85,13 +85,13 @@ pub(crate) async fn set_interval(
 pub(crate) async fn remove(
     CharmPath(charm): CharmPath,
     signed: Signed<NO_BODY>,
-) -> Result<Json<api::Removed>, Failure> {
-    Ok(Json(api::Removed { removed: signed.caller.remove(&charm).await? }))
+) -> Result<Json<wire::Removed>, Failure> {
+    Ok(Json(wire::Removed { removed: signed.caller.remove(&charm).await? }))
 }
 
 /// `POST /api/v1/runs`
 pub(crate) async fn record(signed: Signed<BODY>) -> Result<StatusCode, Failure> {
-    let api::Runs { runs } = signed.json()?;
+    let wire::Runs { runs } = signed.json()?;
     signed.caller.record(&runs).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -100,8 +100,8 @@ pub(crate) async fn record(signed: Signed<BODY>) -> Result<StatusCode, Failure> 
 pub(crate) async fn report(
     State(app): State<Arc<App>>,
     signed: Signed<REPORT_BODY>,
-) -> Result<Json<api::PollerAnswer>, Failure> {
-    let mut report: api::PollerReport = signed.json()?;
+) -> Result<Json<wire::PollerAnswer>, Failure> {
+    let mut report: wire::PollerReport = signed.json()?;
     if !(1..=64).contains(&report.poller.chars().count()) {
         return Err(Failure::invalid("the name of a poll loop has 1 to 64 characters"));
     }

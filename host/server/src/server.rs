@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_charms::{CertificateDigest, LocalRuntime};
+use bg_charm_runtime::LocalRuntime;
 use bg_identity::http_signature::NonceCache;
+use bg_server_trust::CertificateDigest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -1,8 +1,8 @@
 //! Spaces: their charms and their access lists.
 
 use axum::Json;
-use bg_charms::api::Problem;
-use bg_charms::{Acl, DeployRequest, Deployed, SpaceSummary, Spaces, api};
+use bg_charm_api::wire::Problem;
+use bg_charm_api::{Acl, DeployRequest, Deployed, SpaceSummary, Spaces, wire};
 use bg_identity::SpaceDid;
 use bg_poller::RuntimeError;
 use http::Uri;
@@ -23,14 +23,14 @@ fn refused(space: &SpaceDid) -> impl FnOnce(RuntimeError) -> Failure {
 }
 
 /// `GET /api/v1/spaces?name=NAME`
-pub(crate) async fn list(uri: Uri, signed: Signed<NO_BODY>) -> Result<Json<api::SpaceList>, Failure> {
+pub(crate) async fn list(uri: Uri, signed: Signed<NO_BODY>) -> Result<Json<wire::SpaceList>, Failure> {
     let name: Option<String> = parameter(&uri, "name")?;
-    Ok(Json(api::SpaceList { spaces: signed.caller.spaces(name.as_deref()).await? }))
+    Ok(Json(wire::SpaceList { spaces: signed.caller.spaces(name.as_deref()).await? }))
 }
 
 /// `POST /api/v1/spaces`
 pub(crate) async fn new(signed: Signed<BODY>) -> Result<Json<SpaceSummary>, Failure> {
-    let api::NewSpace { name } = signed.json()?;
+    let wire::NewSpace { name } = signed.json()?;
     Ok(Json(signed.caller.new_space(&name).await?))
 }
 
@@ -44,8 +44,11 @@ pub(crate) async fn deploy(
 }
 
 /// `GET /api/v1/spaces/{space}/charms`
-pub(crate) async fn charms(SpacePath(space): SpacePath, signed: Signed<NO_BODY>) -> Result<Json<api::Charms>, Failure> {
-    Ok(Json(api::Charms { charms: signed.caller.charms(&space).await.map_err(refused(&space))? }))
+pub(crate) async fn charms(
+    SpacePath(space): SpacePath,
+    signed: Signed<NO_BODY>,
+) -> Result<Json<wire::Charms>, Failure> {
+    Ok(Json(wire::Charms { charms: signed.caller.charms(&space).await.map_err(refused(&space))? }))
 }
 
 /// `GET /api/v1/spaces/{space}/acl`
@@ -55,6 +58,6 @@ pub(crate) async fn acl(SpacePath(space): SpacePath, signed: Signed<NO_BODY>) ->
 
 /// `PUT /api/v1/spaces/{space}/acl`
 pub(crate) async fn set_acl(SpacePath(space): SpacePath, signed: Signed<BODY>) -> Result<Json<Acl>, Failure> {
-    let api::SetAcl { subject, level } = signed.json()?;
+    let wire::SetAcl { subject, level } = signed.json()?;
     Ok(Json(signed.caller.set_acl(&space, &subject, level).await.map_err(refused(&space))?))
 }

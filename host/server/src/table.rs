@@ -8,10 +8,10 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json};
-use bg_charms::AccessLevel::{Owner, Read, Write};
-use bg_charms::api::ErrorCode::{Authorization, NotFound, Quota, Unfit};
-use bg_charms::api::{self, ErrorCode, path};
-use bg_charms::{Acl, CharmShow, DeployRequest, Deployed, SetRequest, SpaceSummary};
+use bg_charm_api::AccessLevel::{Owner, Read, Write};
+use bg_charm_api::wire::ErrorCode::{Authorization, NotFound, Quota, Unfit};
+use bg_charm_api::wire::{self, ErrorCode, path};
+use bg_charm_api::{Acl, CharmShow, DeployRequest, Deployed, SetRequest, SpaceSummary};
 use bg_poller::{Counters, Outcome, Registration};
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -73,7 +73,7 @@ fn open() -> Vec<Row> {
     vec![
         Row::new(Method::GET, path::HEALTH, Access::Open, health)
             .does("getHealth", "Whether the server is up.")
-            .answers::<api::Health>(),
+            .answers::<wire::Health>(),
         Row::new(Method::GET, path::OPENAPI, Access::Open, openapi::answer)
             .does("getOpenApi", "What this API is, as an OpenAPI document.")
             .answers::<openapi::Document>(),
@@ -100,43 +100,43 @@ fn of_registrations() -> Vec<Row> {
     vec![
         signed(Method::GET, path::REGISTRATIONS, Right::System(Read), registrations::list)
             .does("listRegistrations", "All registrations, with the revision from which to wait for changes.")
-            .answers::<api::Registrations>()
+            .answers::<wire::Registrations>()
             .fails([Authorization]),
         signed(Method::POST, path::REGISTRATIONS, Right::Register, registrations::register)
             .does("register", "Registers a charm, or enables it again.")
             .more("The charm must have a stream that a poll can be sent to, such as `bgUpdater`.")
-            .reads::<api::Register>(REGISTRATION_BODY)
+            .reads::<wire::Register>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit, Quota]),
         signed(Method::GET, path::CHANGES, Right::System(Read), registrations::changes)
             .does("waitForChanges", "The revision of the registrations, when it is another than `after`.")
             .more("If nothing changes, it is answered after 20 s all the same.")
             .query::<u64>("after", "The revision that is known; 0 if it is left out.")
-            .answers::<api::Revision>()
+            .answers::<wire::Revision>()
             .fails([Authorization]),
         signed(Method::PATCH, REGISTRATION, Right::System(Write), registrations::set_disabled)
             .does("setDisabled", "Disables a registration, or enables it again.")
-            .reads::<api::SetDisabled>(REGISTRATION_BODY)
+            .reads::<wire::SetDisabled>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::POST, path::ENABLE, Right::System(Write), registrations::enable)
             .does("enableMany", "Enables all registrations of an integration, of a space, in a state, or that are found; or all.")
             .more("What is said must all hold. Without a state, it is all that do not run as they should.")
-            .reads::<api::EnableMany>(REGISTRATION_BODY)
-            .answers::<api::Enabled>()
+            .reads::<wire::EnableMany>(REGISTRATION_BODY)
+            .answers::<wire::Enabled>()
             .fails([Authorization]),
         signed(Method::DELETE, REGISTRATION, Right::System(Write), registrations::remove)
             .does("removeRegistration", "Removes a registration. The charm itself stays.")
-            .answers::<api::Removed>()
+            .answers::<wire::Removed>()
             .fails([Authorization]),
         signed(Method::PUT, "/api/v1/registrations/{space}/{charm}/interval", Right::System(Write), registrations::set_interval)
             .does("setInterval", "Sets the interval at which a charm asks to be polled.")
-            .reads::<api::SetInterval>(REGISTRATION_BODY)
+            .reads::<wire::SetInterval>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::POST, path::RUNS, Right::System(Write), registrations::record)
             .does("recordRuns", "Notes polls that ended before anything was sent to the charm.")
-            .reads::<api::Runs>(BODY)
+            .reads::<wire::Runs>(BODY)
             .fails([Authorization]),
         signed(Method::POST, path::POLLERS, Right::OwnKey, registrations::report)
             .does("reportPoller", "Tells how a poll loop in another process stands, for the operator's pages.")
@@ -144,8 +144,8 @@ fn of_registrations() -> Vec<Row> {
                 "Only the operator's own key may. A loop that is not heard of for 10 s is taken for gone. What the answer names is to be \
                  polled at once.",
             )
-            .reads::<api::PollerReport>(REPORT_BODY)
-            .answers::<api::PollerAnswer>()
+            .reads::<wire::PollerReport>(REPORT_BODY)
+            .answers::<wire::PollerAnswer>()
             .fails([Authorization]),
         signed(Method::PUT, "/api/v1/integrations/{id}/list", Right::System(Write), registrations::prepare_list)
             .does("prepareList", "Makes the list of an integration's charms in the system space, if there is none.")
@@ -157,7 +157,7 @@ fn of_charms() -> Vec<Row> {
     vec![
         signed(Method::GET, "/api/v1/charms/{space}/{charm}", Right::Charm(Read), charms::shape)
             .does("getShape", "What a charm is made of: its name, its cells and its streams.")
-            .answers::<api::Shape>()
+            .answers::<wire::Shape>()
             .fails([Authorization, NotFound]),
         signed(Method::DELETE, "/api/v1/charms/{space}/{charm}", Right::OwnerOrService, charms::delete)
             .does("deleteCharm", "Deletes a charm with its registration, cells, secrets, log and runs.")
@@ -166,7 +166,7 @@ fn of_charms() -> Vec<Row> {
         signed(Method::GET, VALUE, Right::Charm(Read), charms::value)
             .does("getValue", "What is at a path of a charm. A secret is answered as such, without its value.")
             .json_query::<Vec<String>>("path", "The name of a cell, then object keys or array indices.")
-            .answers::<api::Value>()
+            .answers::<wire::Value>()
             .fails([Authorization, NotFound]),
         signed(Method::PUT, VALUE, Right::Charm(Write), charms::set)
             .does("setValue", "Sets a value in a cell of a charm.")
@@ -175,7 +175,7 @@ fn of_charms() -> Vec<Row> {
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/runs", Right::Observe, charms::runs)
             .does("listRuns", "The newest runs of a charm, newest first.")
             .query::<u64>("limit", "How many at most: 20 if it is left out, none if it is 0, never more than 1,000.")
-            .answers::<api::Runs>()
+            .answers::<wire::Runs>()
             .fails([Authorization, NotFound]),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/counters", Right::Observe, charms::counters)
             .does("getCounters", "What all runs of a charm came to since it was registered.")
@@ -189,11 +189,11 @@ fn of_charms() -> Vec<Row> {
                 "wait",
                 "Whether to wait for lines, up to 20 s, if there are none; nothing waits where `limit` is 0.",
             )
-            .answers::<api::Logs>()
+            .answers::<wire::Logs>()
             .fails([Authorization, NotFound]),
         runs_guest(Method::GET, "/api/v1/charms/{space}/{charm}/page", Right::Charm(Read), charms::page)
             .does("getPage", "A charm's page as its cells are now, without secrets.")
-            .answers::<api::Page>()
+            .answers::<wire::Page>()
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::GET, "/api/v1/charms/{space}/{charm}/show", Right::Charm(Read), charms::show)
             .does("showCharm", "A whole charm, with a mask in place of each secret.")
@@ -202,7 +202,7 @@ fn of_charms() -> Vec<Row> {
         runs_guest(Method::POST, "/api/v1/charms/{space}/{charm}/trigger", Right::Charm(Write), charms::trigger)
             .does("trigger", "Sends an event to a stream of a charm, and answers when its handler is done.")
             .more("What the handler came to is in the outcome: one that failed is a success of this request.")
-            .reads::<api::Trigger>(BODY)
+            .reads::<wire::Trigger>(BODY)
             .answers::<Outcome>()
             .fails([Authorization, NotFound, Unfit]),
         runs_guest(Method::POST, "/api/v1/charms/{space}/{charm}/refresh", Right::OwnerOrService, charms::refresh)
@@ -214,8 +214,8 @@ fn of_charms() -> Vec<Row> {
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::POST, "/api/v1/charms/{space}/{charm}/secret", Right::Secret, charms::secret)
             .does("getSecret", "A secret of a charm, for the egress gate of a service with access to its space.")
-            .reads::<api::SecretPath>(BODY)
-            .answers::<api::SecretText>()
+            .reads::<wire::SecretPath>(BODY)
+            .answers::<wire::SecretText>()
             .fails([Authorization, NotFound, Unfit]),
     ]
 }
@@ -225,16 +225,16 @@ fn of_spaces() -> Vec<Row> {
         signed(Method::GET, path::SPACES, Right::Any, spaces::list)
             .does("listSpaces", "The spaces that the caller has made or owns, oldest first; all of them, for the service.")
             .query::<String>("name", "Only the space to which the caller gave this name.")
-            .answers::<api::SpaceList>(),
+            .answers::<wire::SpaceList>(),
         signed(Method::POST, path::SPACES, Right::Any, spaces::new)
             .does("newSpace", "Makes a space whose key is random, so that who knows its name does not own it.")
             .more("Its name is the caller's own: others may have spaces of the same name.")
-            .reads::<api::NewSpace>(BODY)
+            .reads::<wire::NewSpace>(BODY)
             .answers::<SpaceSummary>()
             .fails([Authorization, Quota]),
         signed(Method::GET, CHARMS, Right::Space(Read), spaces::charms)
             .does("listCharms", "The charms of a space, oldest first.")
-            .answers::<api::Charms>()
+            .answers::<wire::Charms>()
             .fails([Authorization, NotFound]),
         runs_guest(Method::POST, CHARMS, Right::Deploy, spaces::deploy)
             .does("deploy", "Deploys a charm into a space, or replaces the program of one.")
@@ -252,7 +252,7 @@ fn of_spaces() -> Vec<Row> {
         signed(Method::PUT, ACL, Right::Space(Owner), spaces::set_acl)
             .does("setAcl", "Sets what one subject may do in a space, and answers the whole list.")
             .more("A list names 100 subjects at most.")
-            .reads::<api::SetAcl>(BODY)
+            .reads::<wire::SetAcl>(BODY)
             .answers::<Acl>()
             .fails([Authorization, NotFound, Unfit, Quota]),
     ]
@@ -260,7 +260,7 @@ fn of_spaces() -> Vec<Row> {
 
 /// `GET /api/health`
 async fn health(_: Unsigned) -> Response {
-    let health = api::Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    let health = wire::Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
     Json(health).into_response()
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use bg_charms::{Actor, Spaces, Subject};
+use bg_charm_api::{Actor, Spaces, Subject};
 use bg_identity::{Identity, Secret, space_identity, system_space};
 use bg_poller::{CharmRuntime, DisabledBy};
 use bg_server::{Access, LoginToken, RegistrationPolicy, ServerOptions, endpoints};
@@ -339,7 +339,7 @@ async fn registrations_are_for_whom_the_operator_lets_register() {
     ] {
         let integrations: Vec<_> = integrations.into_iter().map(|name| name.parse().unwrap()).collect();
         let fixture = Fixture::start_with(ServerOptions { registration: policy, integrations, ..options() }).await;
-        let level = Some(bg_charms::AccessLevel::Write);
+        let level = Some(bg_charm_api::AccessLevel::Write);
         let subject = Subject::Did(operator.did());
         fixture.operator().set_acl(&system_space(), &subject, level).await.unwrap();
         for (by, expected) in [&stranger, &owner, &operator].into_iter().zip(expected) {

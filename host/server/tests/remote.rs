@@ -5,8 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use bg_charms::api::PollerReport;
-use bg_charms::{AccessLevel, DeployRequest, LogQuery, RegistrationFilter, RemoteRuntime, SetRequest, Spaces, Subject};
+use bg_charm_api::wire::PollerReport;
+use bg_charm_api::{AccessLevel, DeployRequest, LogQuery, RegistrationFilter, SetRequest, Spaces, Subject};
+use bg_charm_client::RemoteRuntime;
 use bg_identity::{CharmId, Identity, SYSTEM_SPACE_NAME, space_did, space_identity, system_space};
 use bg_poller::{
     CharmRef, CharmRuntime, DisabledBy, Lookup, Outcome, OutcomeKind, PollState, PollStore, RegistrationState, Run,

@@ -3,7 +3,7 @@
 
 mod common;
 
-use bg_charms::{AccessLevel, Spaces, Subject};
+use bg_charm_api::{AccessLevel, Spaces, Subject};
 use bg_identity::{CharmId, Identity, space_did, space_identity, system_space};
 use bg_test_support::HttpReply;
 use common::{Fixture, borrowed, code, error, my_space};

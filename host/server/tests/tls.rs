@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bg_charms::{CertificateDigest, DatabaseLock, RemoteRuntime, Role, ServerTrust, probe};
+use bg_charm_client::{RemoteRuntime, probe};
 use bg_identity::{Identity, Secret};
 use bg_poller::{CharmRuntime as _, RuntimeError};
 use bg_server::{LoginToken, ServerOptions, Tls};
+use bg_server_trust::{CertificateDigest, DatabaseLock, Role, ServerTrust};
 use common::Fixture;
 use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};

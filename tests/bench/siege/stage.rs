@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bg_charms::{AccessLevel, DeployRequest, RemoteRuntime, Spaces as _, Subject};
+use bg_charm_api::{AccessLevel, DeployRequest, Spaces as _, Subject};
+use bg_charm_client::RemoteRuntime;
 use bg_identity::{Identity, SpaceDid, space_did};
 use bg_poller::{CharmRef, CharmRuntime as _, RuntimeError};
 use bg_test_support::{FakeGoogle, Running, TestHost};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use bg_charms::{AccessLevel, Subject};
+use bg_charm_api::{AccessLevel, Subject};
 use bg_poller::CharmRef;
 use clap::{Args, Subcommand};
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use bg_charms::{Quotas, Reach, Tenancy};
+use bg_charm_runtime::{Quotas, Reach, Tenancy};
 use clap::Args;
 
 use super::ServerArgs;

@@ -17,7 +17,9 @@ pub(crate) async fn run(common: &Common, file: &Path) -> anyhow::Result<()> {
     }
     let data_dir = DataDir::open(common)?;
     let (database, to) = (data_dir.runtime_database(), file.to_owned());
-    tokio::task::spawn_blocking(move || bg_charms::backup(&database, &to)).await.context("the copy ended early")??;
+    tokio::task::spawn_blocking(move || bg_charm_runtime::backup(&database, &to))
+        .await
+        .context("the copy ended early")??;
     output::line(format_args!("the database is copied to {}, complete and checked", file.display()))?;
     let key = data_dir.secrets_key();
     if key.exists() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use bg_charms::api::{HealthState, IntegrationHealth};
-use bg_charms::{AccessLevel, RegistrationFilter, Subject};
+use bg_charm_api::wire::{HealthState, IntegrationHealth};
+use bg_charm_api::{AccessLevel, RegistrationFilter, Subject};
 use bg_identity::{IntegrationId, system_space};
 use bg_poller::{CharmRef, Counters, DisabledBy, Registration, RegistrationState, RuntimeError, UnixMillis};
 use serde::Serialize;

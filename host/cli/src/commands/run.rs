@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use bg_charms::LocalRuntime;
+use bg_charm_runtime::LocalRuntime;
 use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
 use bg_server::{Activity, Polling, Server, Site};
 use clap::Parser as _;

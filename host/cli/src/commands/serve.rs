@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use bg_charms::Role;
 use bg_server::{Activity, Site};
+use bg_server_trust::Role;
 use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 

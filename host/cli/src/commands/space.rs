@@ -1,7 +1,7 @@
 //! `space …`: spaces whose key is random, and the list of all.
 
 use anyhow::Context as _;
-use bg_charms::{AccessLevel, Runtime};
+use bg_charm_api::{AccessLevel, Runtime};
 use bg_identity::{SpaceDid, space_did};
 
 use crate::args::{Common, SpaceCommand};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bg_charms::transpile::transpile_as_child;
+use bg_transpile::transpile_as_child;
 
 use crate::confine::Confinement;
 use crate::output;

@@ -4,7 +4,7 @@
 const PUBLIC = ["public", "unclassified"];
 
 // What is secret by its name below a cell of a sign-in, at any depth: keys, without `_`, `-` and capitals. The host has the same table, in
-// `host/charms/src/secret_names.rs`, where the rule is written out.
+// `host/charm-runtime/src/secret_names.rs`, where the rule is written out.
 const SECRET_KEYS = [
   "accesskey", "accesstoken", "apikey", "apisecret", "apitoken", "authorization", "authtoken", "bearertoken", "clientsecret",
   "codeverifier", "cookie", "devicecode", "idtoken", "jwt", "oauthtoken", "passphrase", "passwd", "password", "privatekey",

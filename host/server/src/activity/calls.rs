@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bg_charms::api::{CallTotals, FunctionCalls};
+use bg_charm_api::wire::{CallTotals, FunctionCalls};
 use bg_egress::Owner;
 use bg_poller::{LogLine, OutcomeKind};
 use bg_sandbox::CallRecord;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bg_charms::api::{Denial, OwnerEgress, Sent};
+use bg_charm_api::wire::{Denial, OwnerEgress, Sent};
 use bg_egress::{AuditRecord, Decision, Owner};
 use bg_poller::UnixMillis;
 

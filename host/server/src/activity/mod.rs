@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bg_charms::api::{FunctionCalls, OwnerEgress};
+use bg_charm_api::wire::{FunctionCalls, OwnerEgress};
 use bg_egress::{AuditHook, Owner};
 use bg_identity::IntegrationId;
 use bg_poller::{LogLine, PollHook, UnixMillis};

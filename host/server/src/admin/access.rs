@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Redirect, Response};
-use bg_charms::{Actor, LocalHandle};
+use bg_charm_api::Actor;
+use bg_charm_runtime::LocalHandle;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, StatusCode};
 

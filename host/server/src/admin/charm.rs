@@ -5,7 +5,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use bg_charms::{LocalHandle, LogQuery, OverviewRow, Spaces};
+use bg_charm_api::{LogQuery, OverviewRow, Spaces};
+use bg_charm_runtime::LocalHandle;
 use bg_poller::{CharmRef, CharmRuntime, Counters, Run, RuntimeError};
 use http::{StatusCode, Uri};
 
@@ -100,7 +101,7 @@ async fn shown(app: &App, handle: &LocalHandle, charm: &CharmRef) -> Result<Opti
     let mut lines = handle.logs(charm, LogQuery { after: None, limit: LINES, wait: false }).await?;
     lines.reverse();
     let row = Row::new(&found, &app.pollers, &app.pollers.health(&app.activity));
-    let line = |entry: bg_charms::LogEntry| ShownLine {
+    let line = |entry: bg_charm_api::LogEntry| ShownLine {
         at: times::past(entry.line.at),
         level: entry.line.level.as_str(),
         text: entry.line.text,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use askama::Template;
-use bg_charms::{LocalHandle, RegistrationCount};
+use bg_charm_api::RegistrationCount;
+use bg_charm_runtime::LocalHandle;
 use bg_identity::IntegrationId;
 use bg_poller::{RegistrationState, RuntimeError};
 use tokio::sync::Mutex;

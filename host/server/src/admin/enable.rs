@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use bg_charms::Spaces;
+use bg_charm_api::Spaces;
 use http::{StatusCode, Uri};
 
 use super::access::{Change, Operator};

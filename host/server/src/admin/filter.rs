@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use bg_charms::{OverviewQuery, Place, RegistrationFilter};
+use bg_charm_api::{OverviewQuery, Place, RegistrationFilter};
 use bg_poller::{CharmRef, RegistrationState};
 use http::Uri;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use bg_charms::LocalHandle;
-use bg_charms::api::{
+use bg_charm_api::wire::{
     Denial, FunctionCalls, HealthState, IntegrationHealth, IntegrationReport, IntegrationView, OwnerEgress, Sent,
 };
+use bg_charm_runtime::LocalHandle;
 use bg_egress::Owner;
 use bg_identity::IntegrationId;
 use bg_poller::{LogLine, RuntimeError, Standing, UnixMillis};

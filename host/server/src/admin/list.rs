@@ -5,8 +5,9 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use bg_charms::api::IntegrationHealth;
-use bg_charms::{LocalHandle, Overview, OverviewQuery, Place};
+use bg_charm_api::wire::IntegrationHealth;
+use bg_charm_api::{Overview, OverviewQuery, Place};
+use bg_charm_runtime::LocalHandle;
 use bg_poller::{RegistrationState, RuntimeError};
 use http::{StatusCode, Uri};
 
@@ -102,7 +103,7 @@ fn neighbours(filter: &Filter, overview: &Overview) -> (Option<String>, Option<S
     let Overview { rows, more } = overview;
     let backwards = !filter.before.is_empty() && filter.after.is_empty();
     let is_first = filter.after.is_empty() && filter.before.is_empty();
-    let charm = |row: Option<&bg_charms::OverviewRow>| row.map(|row| row.registration.charm.to_string());
+    let charm = |row: Option<&bg_charm_api::OverviewRow>| row.map(|row| row.registration.charm.to_string());
     let has_previous = if backwards { *more } else { !is_first };
     let has_next = if backwards { true } else { *more };
     let previous = charm(rows.first()).filter(|_| has_previous);

@@ -71,7 +71,7 @@ struct Polled {
 
 /// What the charm runtime could not do.
 pub(super) fn failed(error: &bg_poller::RuntimeError) -> Response {
-    let status = bg_charms::api::Problem::from(error).code.status();
+    let status = bg_charm_api::wire::Problem::from(error).code.status();
     problem(status, "That did not work", &error.to_string())
 }
 

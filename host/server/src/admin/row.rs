@@ -1,8 +1,8 @@
 //! A registration as a row of the list.
 
 use askama::Template;
-use bg_charms::OverviewRow;
-use bg_charms::api::{HealthState, IntegrationHealth};
+use bg_charm_api::OverviewRow;
+use bg_charm_api::wire::{HealthState, IntegrationHealth};
 use bg_poller::RegistrationState;
 
 use super::{link, page, spark, times};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bg_charms::RecentRun;
+use bg_charm_api::RecentRun;
 use bg_poller::OutcomeKind;
 
 /// How wide a bar and the space behind it are, and how high the highest is.

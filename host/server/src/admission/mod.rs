@@ -49,7 +49,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bg_charms::{Actor, LocalRuntime, Needed};
+use bg_charm_api::Actor;
+use bg_charm_runtime::{LocalRuntime, Needed};
 use bg_identity::Did;
 use bg_identity::http_signature::{
     FastClock, NonceCache, Room, Sender as NonceSender, SignatureError, Verified, claimed_signer,

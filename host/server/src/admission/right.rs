@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use bg_charms::api::Problem;
-use bg_charms::{AccessLevel, Actor, LocalRuntime, Needed};
+use bg_charm_api::wire::Problem;
+use bg_charm_api::{AccessLevel, Actor};
+use bg_charm_runtime::{LocalRuntime, Needed};
 use bg_identity::{SpaceDid, system_space};
 use bg_poller::{CharmRef, RuntimeError};
 use http::request::Parts;

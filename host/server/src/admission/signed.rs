@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use bg_charms::api::ErrorCode;
-use bg_charms::{Actor, LocalHandle};
+use bg_charm_api::Actor;
+use bg_charm_api::wire::ErrorCode;
+use bg_charm_runtime::LocalHandle;
 use bg_identity::http_signature::{SignatureError, verify_head};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
 
 use bg_abuse::Attempt;
-use bg_charms::Spaces;
+use bg_charm_api::Spaces;
 use bg_identity::{Identity, Secret, space_identity};
 use bg_server::{AdmissionLimits, LoginToken, Server, ServerOptions};
 use bg_test_support::HttpReply;
@@ -378,7 +378,7 @@ async fn a_request_of_a_fast_clock_is_not_done_again_after_a_restart_and_others_
 async fn no_program_is_transpiled_for_who_may_not_deploy_it() {
     let fixture = Fixture::start_with(options(AdmissionLimits::default())).await;
     let charm = fixture.deploy(&my_space()).await;
-    fixture.operator().set_acl(&my_space(), &bg_charms::Subject::Anyone, None).await.unwrap();
+    fixture.operator().set_acl(&my_space(), &bg_charm_api::Subject::Anyone, None).await.unwrap();
     let target = format!("/api/v1/spaces/{}/charms", my_space());
     let attempt = Attempt::begin("strangers", "sources that are costly to read, by a key without rights");
     // Whoever reads it fails, so that it is seen whether anybody did.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use bg_charms::api::{self, path};
-use bg_charms::{
+use bg_charm_api::wire::{self, path};
+use bg_charm_api::{
     AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, RegistrationFilter, SetRequest, SpaceSummary, Spaces,
     Subject,
 };
@@ -118,45 +118,49 @@ impl Scene {
     fn good_body(&self, method: &Method, path: &str) -> Value {
         let charm = self.charm.clone();
         let body = match (method.as_str(), path) {
-            ("POST", path::BUTTON | path::REGISTRATIONS) => to_value(api::Register { charm, integration: gmail() }),
+            ("POST", path::BUTTON | path::REGISTRATIONS) => to_value(wire::Register { charm, integration: gmail() }),
             ("PATCH", "/api/v1/registrations/{space}/{charm}") => {
-                to_value(api::SetDisabled { disabled: true, reason: Some("by a test".to_owned()), by: None })
+                to_value(wire::SetDisabled { disabled: true, reason: Some("by a test".to_owned()), by: None })
             }
             ("POST", path::ENABLE) => {
                 let state = Some(RegistrationState::Running);
                 let filter = RegistrationFilter { state, ..RegistrationFilter::default() };
-                to_value(api::EnableMany { filter, all: false })
+                to_value(wire::EnableMany { filter, all: false })
             }
             ("PUT", "/api/v1/registrations/{space}/{charm}/interval") => {
-                to_value(api::SetInterval { interval_ms: Some(300_000) })
+                to_value(wire::SetInterval { interval_ms: Some(300_000) })
             }
             ("POST", path::RUNS) => {
                 let outcome = Outcome::failure(OutcomeKind::Invalid, "by a test");
                 let (started_at, duration) = (UnixMillis::now(), Duration::from_millis(7));
-                to_value(api::Runs { runs: vec![Run { charm, started_at, duration, outcome }] })
+                to_value(wire::Runs { runs: vec![Run { charm, started_at, duration, outcome }] })
             }
             ("POST", path::POLLERS) => {
                 let [next_due, disabled_at, updated_at] = [UnixMillis::now(), UnixMillis::NEVER, UnixMillis(1)];
                 let state =
                     PollState { charm, next_due, failures: 3, disabled_at, updated_at, owed_since: UnixMillis::NEVER };
-                to_value(api::PollerReport { poller: "1".into(), failing: vec![state], ..api::PollerReport::default() })
+                to_value(wire::PollerReport {
+                    poller: "1".into(),
+                    failing: vec![state],
+                    ..wire::PollerReport::default()
+                })
             }
             ("POST", "/api/v1/charms/{space}/{charm}/trigger") => {
-                to_value(api::Trigger { stream: "bgUpdater".to_owned(), event: json!({}) })
+                to_value(wire::Trigger { stream: "bgUpdater".to_owned(), event: json!({}) })
             }
             ("PUT", "/api/v1/charms/{space}/{charm}/value") => {
                 let path = vec!["count".to_owned()];
                 to_value(SetRequest { path, value: json!(41), create: false })
             }
             ("POST", "/api/v1/charms/{space}/{charm}/secret") => {
-                to_value(api::SecretPath { path: ["auth", "token"].map(str::to_owned).to_vec() })
+                to_value(wire::SecretPath { path: ["auth", "token"].map(str::to_owned).to_vec() })
             }
-            ("POST", path::SPACES) => to_value(api::NewSpace { name: "notes".to_owned() }),
+            ("POST", path::SPACES) => to_value(wire::NewSpace { name: "notes".to_owned() }),
             ("POST", "/api/v1/spaces/{space}/charms") => {
                 to_value(DeployRequest { file_name: "other.ts".to_owned(), ..counter() })
             }
             ("PUT", "/api/v1/spaces/{space}/acl") => {
-                to_value(api::SetAcl { subject: Subject::Anyone, level: Some(AccessLevel::Read) })
+                to_value(wire::SetAcl { subject: Subject::Anyone, level: Some(AccessLevel::Read) })
             }
             _ => panic!("{method} {path} needs a good body here"),
         };

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bg_abuse::Attempt;
-use bg_charms::api::path;
+use bg_charm_api::wire::path;
 use bg_identity::Identity;
 use bg_identity::http_signature::{LIFETIME, MAX_CLOCK_SKEW};
 use bg_server::Access;

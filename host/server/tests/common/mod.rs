@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bg_charms::{
-    Actor, DeployRequest, Handlers, LocalHandle, LocalOptions, LocalRuntime, RemoteRuntime, Spaces, SqlitePollStore,
-};
+use bg_charm_api::{Actor, DeployRequest, Spaces};
+use bg_charm_client::RemoteRuntime;
+use bg_charm_runtime::{Handlers, LocalHandle, LocalOptions, LocalRuntime, SqlitePollStore};
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_identity::{Identity, SpaceDid, http_signature, space_did, space_identity};
 use bg_poller::CharmRef;

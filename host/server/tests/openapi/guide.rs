@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bg_charms::api::ErrorCode;
-use bg_charms::{AccessLevel, Spaces, Subject};
+use bg_charm_api::wire::ErrorCode;
+use bg_charm_api::{AccessLevel, Spaces, Subject};
 use bg_identity::{Identity, Secret, system_space};
 use bg_server::{LoginToken, ServerOptions, openapi};
 use bg_test_support::available;

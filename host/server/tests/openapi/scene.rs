@@ -1,6 +1,6 @@
 //! A server with something to lose, and requests to it.
 
-use bg_charms::{AccessLevel, SetRequest, Spaces, Subject};
+use bg_charm_api::{AccessLevel, SetRequest, Spaces, Subject};
 use bg_identity::{CharmId, Identity, Secret, space_did, space_identity, system_space};
 use bg_poller::{CharmRef, CharmRuntime};
 use bg_server::{LoginToken, ServerOptions};

@@ -20,7 +20,8 @@ mod stranger;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use bg_charms::{Handlers, Spaces as _};
+use bg_charm_api::Spaces as _;
+use bg_charm_runtime::Handlers;
 use bg_poller::{CharmRef, CharmRuntime as _, RuntimeError};
 use bg_test_support::Random;
 use serde_json::{Map, Value, json};

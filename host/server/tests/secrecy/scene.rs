@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use bg_charms::{Actor, DeployRequest, Handlers, LocalHandle, LocalOptions, LocalRuntime};
+use bg_charm_api::{Actor, DeployRequest};
+use bg_charm_runtime::{Handlers, LocalHandle, LocalOptions, LocalRuntime};
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_identity::{Identity, Secret, SpaceDid, space_did};
 use bg_manifest::EffectiveGrant;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_charms::DeployRequest;
-use bg_charms::api::path;
+use bg_charm_api::DeployRequest;
+use bg_charm_api::wire::path;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use tokio::io::AsyncWriteExt as _;

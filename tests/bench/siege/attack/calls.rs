@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bg_charms::api::{Trigger, path};
+use bg_charm_api::wire::{Trigger, path};
 use http::Method;
 use serde_json::{Value, json};
 

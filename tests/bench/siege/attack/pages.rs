@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bg_charms::api::path;
+use bg_charm_api::wire::path;
 use bytes::Bytes;
 use http::Method;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bg_charms::api::path;
+use bg_charm_api::wire::path;
 use bg_identity::CharmId;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bg_charms::api::path;
+use bg_charm_api::wire::path;
 use bytes::Bytes;
 use http::Method;
 

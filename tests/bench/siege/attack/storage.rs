@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bg_charms::api::path;
-use bg_charms::{DeployRequest, SetRequest};
+use bg_charm_api::wire::path;
+use bg_charm_api::{DeployRequest, SetRequest};
 use bg_identity::{Identity, space_did};
 use bg_poller::CharmRef;
 use http::Method;

@@ -1,7 +1,7 @@
 //! `charm deploy`.
 
 use anyhow::Context as _;
-use bg_charms::Deployed;
+use bg_charm_api::Deployed;
 use bg_identity::SpaceDid;
 use bg_poller::CharmRef;
 use serde_json::{Map, Value, json};

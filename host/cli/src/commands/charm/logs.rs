@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bg_charms::{LogEntry, LogQuery};
+use bg_charm_api::{LogEntry, LogQuery};
 use bg_poller::RuntimeError;
 
 use crate::args::{Common, LogsArgs};

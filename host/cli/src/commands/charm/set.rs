@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use anyhow::Context as _;
-use bg_charms::SetRequest;
+use bg_charm_api::SetRequest;
 use serde_json::Value;
 
 use crate::args::{Common, SetArgs};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use bg_charms::DeployRequest;
-use bg_charms::transpile::gather;
+use bg_charm_api::DeployRequest;
 use bg_identity::CharmId;
+use bg_transpile::gather;
 use serde_json::{Map, Value};
 
 use super::folder::Folder;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bg_charms::{LogQuery, Runtime};
+use bg_charm_api::{LogQuery, Runtime};
 use bg_identity::space_did;
 use bg_poller::{CharmRef, LogLine, Outcome};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! `charm trigger`, which is `trigger`: one event, and what comes of it.
 
 use anyhow::{Context as _, bail};
-use bg_charms::{LogQuery, Runtime};
+use bg_charm_api::{LogQuery, Runtime};
 use bg_poller::{CharmRef, LogLevel, LogLine, Outcome, RuntimeError, UPDATER_STREAMS};
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use bg_charms::Deployed;
+use bg_charm_api::Deployed;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 

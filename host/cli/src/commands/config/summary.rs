@@ -76,7 +76,7 @@ pub(super) fn of(run: &RunArgs, serve: &ServeArgs, seen: &[Seen]) -> [(&'static 
         ),
         ("charm-api-url", one(handlers.charm_api_url.as_ref(), "http://localhost:8000/")),
         ("egress", vec![egress.to_owned()]),
-        ("keep-runs", vec![handlers.keep_runs.unwrap_or(bg_charms::RUNS_KEPT).to_string()]),
+        ("keep-runs", vec![handlers.keep_runs.unwrap_or(bg_charm_runtime::RUNS_KEPT).to_string()]),
         ("limits", if handlers.limit.is_empty() { vec!["as in `run --help`".into()] } else { listed(&handlers.limit) }),
     ];
     [

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bg_charms::api::{HealthState, IntegrationHealth};
+use bg_charm_api::wire::{HealthState, IntegrationHealth};
 use bg_identity::IntegrationId;
 use bg_poller::{Blame, OutcomeKind, Registration, RegistrationState, UnixMillis};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use bg_charms::check_database;
+use bg_charm_runtime::check_database;
 use bg_identity::key_file_readers;
 
 use super::row::Row;

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use bg_charms::{Probe, Role, probe, tls_advice};
+use bg_charm_client::{Probe, probe};
 use bg_identity::http_signature::MAX_CLOCK_SKEW;
 use bg_identity::system_space;
 use bg_poller::{Registration, RuntimeError, UnixMillis};
 use bg_sandbox::{Limits, World};
+use bg_server_trust::{Role, tls_advice};
 use url::Url;
 
 use super::row::Row;
@@ -149,7 +150,7 @@ pub(super) fn buttons(probe: Option<&Probe>) -> Row {
 
 #[cfg(test)]
 mod tests {
-    use bg_charms::Holder;
+    use bg_server_trust::Holder;
 
     use super::*;
 

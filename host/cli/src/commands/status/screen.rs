@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bg_charms::api::HealthState;
+use bg_charm_api::wire::HealthState;
 use bg_poller::{RegistrationState, UnixMillis};
 
 use super::seen::{InState, Named, OfIntegration, Status};

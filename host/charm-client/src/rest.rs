@@ -1,0 +1,66 @@
+//! A runtime that asks for fewer requests gets none for a while.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+/// The longest rest that is heeded: a proxy that says "tomorrow" should not stop polling for a day.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// Until when the runtime wants no requests.
+#[derive(Debug, Default)]
+pub(crate) struct Rest(Mutex<Option<Instant>>);
+
+impl Rest {
+    /// Heeds what was asked for.
+    pub(crate) fn note(&self, asked: Option<Duration>) {
+        if let Some(asked) = asked {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + asked.min(LONGEST));
+        }
+    }
+
+    /// How much of it is left, if it is not over.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        let until = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+}
+
+/// The `Retry-After` in seconds of an answer that may have one (RFC 9110, section 10.2.3; RFC 6585, section 4). Without one, or with a
+/// date, whoever asks decides when to ask again.
+pub(crate) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_is_as_long_as_it_was_asked_for_and_five_minutes_at_most() {
+        for (status, asked, expected) in [
+            (429, Some("7"), Some(7)),
+            (503, Some("0"), None),
+            (503, Some("3"), Some(3)),
+            (429, Some("18446744073709551615"), Some(300)),
+            (429, Some("-1"), None),
+            (429, Some("Wed, 21 Oct 2099 07:28:00 GMT"), None),
+            (429, None, None),
+            (200, Some("7"), None),
+            (500, Some("7"), None),
+        ] {
+            let rest = Rest::default();
+            let headers = asked.iter().map(|text| (RETRY_AFTER, text.parse().unwrap())).collect();
+            rest.note(retry_after(StatusCode::from_u16(status).unwrap(), &headers));
+            assert_eq!(rest.left().map(|left| left.as_secs()), expected, "{status} {asked:?}");
+            tokio::time::advance(Duration::from_secs(expected.unwrap_or(0))).await;
+            assert_eq!(rest.left(), None);
+        }
+    }
+}

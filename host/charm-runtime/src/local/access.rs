@@ -1,0 +1,70 @@
+//! Checks of access, as part of the transactions that need it.
+
+use bg_charm_api::{AccessLevel, Actor};
+use bg_identity::{SpaceDid, system_space};
+use bg_poller::{CharmRef, RuntimeError};
+use rusqlite::Transaction;
+
+use crate::store::{self, Failure, StoredCharm};
+
+/// Fails unless the actor has at least `needed` in the space.
+pub(super) fn space(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid, needed: AccessLevel) -> Result<(), Failure> {
+    let caller = match actor {
+        Actor::Did(did) | Actor::Remote(did) => Some(did),
+        Actor::Operator | Actor::Anonymous => None,
+    };
+    Ok(store::spaces::acl_for(tx, space, caller)?.check(space, actor, needed)?)
+}
+
+/// The same for a space that must be there.
+pub(super) fn known_space(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    did: &SpaceDid,
+    needed: AccessLevel,
+) -> Result<(), Failure> {
+    if !store::spaces::exists(tx, did)? {
+        let message = format!(
+            "there is no space {did}; `bg-wasm-host space new NAME` makes one, and so does deploying a charm to it where the caller may"
+        );
+        return Err(RuntimeError::Invalid(message).into());
+    }
+    space(tx, actor, did, needed)
+}
+
+/// The same for the system space, where registrations are.
+pub(super) fn system(tx: &Transaction<'_>, actor: &Actor, needed: AccessLevel) -> Result<(), Failure> {
+    space(tx, actor, &system_space(), needed)
+}
+
+/// Fails unless the actor owns the space, or is the service, which may have the secrets of charms anyway: most spaces let anyone write.
+/// `purpose` says what that is for, and begins with "to".
+pub(super) fn owner_or_service(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    space: &SpaceDid,
+    purpose: &str,
+) -> Result<(), Failure> {
+    if system(tx, actor, AccessLevel::Write).is_ok() {
+        return Ok(());
+    }
+    self::space(tx, actor, space, AccessLevel::Owner).map_err(|error| match error {
+        Failure::Refused(RuntimeError::Authorization { space, message }) => {
+            RuntimeError::Authorization { space, message: format!("{message} {purpose}") }.into()
+        }
+        other => other,
+    })
+}
+
+/// Finds a charm for an actor who needs access to its space. Who asks in a space that is not there hears that the charm is not.
+pub(super) fn charm(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    charm: &CharmRef,
+    needed: AccessLevel,
+) -> Result<StoredCharm, Failure> {
+    if store::spaces::exists(tx, &charm.space)? {
+        space(tx, actor, &charm.space, needed)?;
+    }
+    store::charms::find(tx, charm)
+}

@@ -1,0 +1,153 @@
+//! Charms' programs, in the sandbox.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bg_egress::{GateClient, KnownSecret};
+use bg_identity::Secret;
+use bg_poller::{CharmRef, LogLine};
+use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Shape};
+use bg_transpile::Transpiled;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::snapshot::Snapshot;
+use crate::paths::SecretPaths;
+use crate::store::{SecretText, StoredCharm};
+
+/// What a component of world `charm` finds under these keys of its `config`.
+mod key {
+    /// The charm's module, as [`transpile`](bg_transpile::transpile) made it.
+    pub(super) const MODULE: &str = "charm.module";
+    /// The name of its source file, for stacks.
+    pub(super) const FILE: &str = "charm.file";
+    /// A JSON object of the modules of its further files, by their paths. Only if there are some.
+    pub(super) const FILES: &str = "charm.files";
+    /// Where the charm runtime's API is.
+    pub(super) const API_URL: &str = "charm.api-url";
+    /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of what is secret in
+    /// every charm, or was in this one.
+    pub(super) const SECRETS: &str = "charm.secrets";
+    /// A JSON array of the names of cells that others have written since the last call; `*` is any of them. Only if there are some.
+    pub(super) const CHANGED: &str = "charm.changed";
+    /// A JSON object of initial values. At `setup` only.
+    pub(super) const INPUTS: &str = "charm.inputs";
+}
+
+/// What runs charms' handlers.
+#[derive(Clone)]
+pub struct Handlers {
+    /// The component that evaluates charms' modules.
+    pub component: Arc<CharmComponent>,
+    /// The charms' way out to HTTP.
+    pub http: GateClient,
+    /// What charms are told of where the charm runtime's API is, for `getRecipeEnvironment()`; the original's default if none.
+    pub api_url: Option<Url>,
+}
+
+/// What a charm has before its `setup` runs.
+pub(super) struct Before<'b> {
+    /// Its cells.
+    pub(super) cells: Box<dyn CellReader>,
+    /// What is secret in them.
+    pub(super) paths: &'b SecretPaths,
+    /// The texts of that, and those that are put in.
+    pub(super) secrets: Vec<KnownSecret>,
+}
+
+impl Handlers {
+    /// Runs a charm's `setup` over what it has; answers what it logged, too, whatever came of it.
+    pub(super) async fn set_up(
+        &self,
+        charm: &CharmRef,
+        file_name: &str,
+        program: &Transpiled,
+        inputs: &Map<String, Value>,
+        before: Before<'_>,
+    ) -> (Result<(Shape, CellWrites), CallFailure>, Vec<LogLine>) {
+        let Before { cells, paths, secrets } = before;
+        let log = CallLines::default();
+        let mut config = self.config(file_name, program, paths);
+        config.insert(key::INPUTS.to_owned(), Value::Object(inputs.clone()).to_string());
+        let call = CharmCall {
+            charm: charm.clone(),
+            cells,
+            streams: BTreeSet::new(),
+            config: Arc::new(config),
+            http: self.http.clone(),
+            secrets,
+            log: log.clone(),
+        };
+        let result = self.component.setup(call).await;
+        (result, log.take())
+    }
+
+    /// Runs the handler of a stream; answers what it logged, too, whatever came of it.
+    pub(super) async fn handle(
+        &self,
+        charm: &StoredCharm,
+        program: &Transpiled,
+        cells: Snapshot,
+        secrets: Vec<KnownSecret>,
+        stream: &str,
+        event: &str,
+    ) -> (Result<CellWrites, CallFailure>, Vec<LogLine>) {
+        let log = CallLines::default();
+        let mut call = self.call(charm, program, Box::new(cells), secrets, log.clone());
+        if !charm.changed.is_empty() {
+            Arc::make_mut(&mut call.config).insert(key::CHANGED.to_owned(), json!(charm.changed).to_string());
+        }
+        let result = self.component.handle(call, stream, event).await;
+        (result, log.take())
+    }
+
+    /// Makes a charm's page, as JSON.
+    pub(super) async fn page(
+        &self,
+        charm: &StoredCharm,
+        program: &Transpiled,
+        cells: Box<dyn CellReader>,
+        secrets: Vec<KnownSecret>,
+    ) -> Result<Option<String>, CallFailure> {
+        self.component.page(self.call(charm, program, cells, secrets, CallLines::default())).await
+    }
+
+    fn call(
+        &self,
+        charm: &StoredCharm,
+        program: &Transpiled,
+        cells: Box<dyn CellReader>,
+        secrets: Vec<KnownSecret>,
+        log: CallLines,
+    ) -> CharmCall {
+        CharmCall {
+            charm: charm.summary.charm.clone(),
+            cells,
+            streams: charm.summary.streams.iter().cloned().collect(),
+            config: Arc::new(self.config(&charm.summary.file_name, program, &charm.secrets)),
+            http: self.http.clone(),
+            secrets,
+            log,
+        }
+    }
+
+    fn config(&self, file_name: &str, program: &Transpiled, secrets: &SecretPaths) -> BTreeMap<String, String> {
+        let mut config = BTreeMap::from([
+            (key::SECRETS.to_owned(), json!(secrets).to_string()),
+            (key::MODULE.to_owned(), program.module.clone()),
+            (key::FILE.to_owned(), file_name.to_owned()),
+        ]);
+        if !program.files.is_empty() {
+            config.insert(key::FILES.to_owned(), json!(program.files).to_string());
+        }
+        config.extend(self.api_url.as_ref().map(|url| (key::API_URL.to_owned(), url.to_string())));
+        config
+    }
+}
+
+/// Every text in the inputs of a charm. Which of them are secret is known only once it is set up.
+pub(super) fn input_secrets(inputs: &Map<String, Value>) -> Vec<SecretText> {
+    let every_cell = SecretPaths::new(vec![vec!["*".to_owned()]]);
+    let located = inputs.iter().flat_map(|(name, value)| every_cell.located(name, value.clone()));
+    located.map(|(path, text)| SecretText { path, text: Secret::new(text) }).collect()
+}

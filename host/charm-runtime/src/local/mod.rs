@@ -1,0 +1,200 @@
+//! The local charm runtime: everything in one SQLite file, handlers in the sandbox.
+
+mod access;
+mod admission;
+mod credentials;
+mod delete;
+mod deploy;
+mod handle;
+mod handlers;
+mod logs;
+mod oauth;
+mod page;
+mod redact;
+mod renewals;
+mod set;
+mod snapshot;
+mod spaces;
+mod tenants;
+mod transpiler;
+mod trigger;
+mod turns;
+mod update;
+mod view;
+mod watch;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bg_charm_api::{Acl, Actor};
+use bg_identity::{Did, is_public_key, system_space};
+use bg_poller::RuntimeError;
+use bg_sandbox::ChildCommand;
+use url::Url;
+
+pub use admission::Needed;
+pub use credentials::CredentialOrigins;
+pub use handle::LocalHandle;
+pub use handlers::Handlers;
+pub use transpiler::TRANSPILATIONS;
+
+use crate::Tenancy;
+use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore, Touch};
+
+/// How a local runtime is opened.
+pub struct LocalOptions {
+    /// The SQLite file; created if need be, in a folder that is there.
+    pub database: PathBuf,
+    /// The file with the key that secrets are sealed with; `secrets.key` beside the database if none. Created on first use.
+    pub secrets_key: Option<PathBuf>,
+    /// What runs handlers. Without it, charms can be looked at and registered, but neither deployed nor triggered.
+    pub handlers: Option<Handlers>,
+    /// Where OAuth tokens are renewed: takes `{"refreshToken"}` by POST, answers `{"tokenInfo"}`.
+    pub oauth_refresh_url: Option<Url>,
+    /// Where the secrets of charms may go; anywhere that is granted, if it knows of none.
+    pub credential_origins: Arc<CredentialOrigins>,
+    /// Who owns the spaces that the operator creates here, beside their own keys; nobody if none.
+    pub owner: Option<Did>,
+    /// How many runs of each charm are kept. [`RUNS_KEPT`].
+    pub runs_kept: u32,
+    /// What strangers may do and keep.
+    pub tenancy: Tenancy,
+    /// The program that transpiles charms in a process of its own, whose time and memory are limited. This process does it if there is none: for
+    /// tests, and for charms that one made oneself.
+    pub transpiler: Option<ChildCommand>,
+    /// How many charms are transpiled at one time. [`TRANSPILATIONS`].
+    pub transpilations: usize,
+}
+
+/// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
+pub const RUNS_KEPT: u32 = 100;
+
+impl LocalOptions {
+    /// The database alone: nothing runs.
+    pub fn new(database: PathBuf) -> Self {
+        Self {
+            database,
+            secrets_key: None,
+            handlers: None,
+            oauth_refresh_url: None,
+            credential_origins: Arc::default(),
+            owner: None,
+            runs_kept: RUNS_KEPT,
+            tenancy: Tenancy::default(),
+            transpiler: None,
+            transpilations: TRANSPILATIONS,
+        }
+    }
+}
+
+/// Spaces, charms, cells, registrations and runs in one SQLite file, which other processes may use at the same time.
+pub struct LocalRuntime {
+    database: Arc<Database>,
+    sealer: Arc<Sealer>,
+    handlers: Option<Handlers>,
+    oauth: Option<oauth::Refresher>,
+    credential_origins: Arc<CredentialOrigins>,
+    renewals: renewals::Renewals,
+    owner: Option<Did>,
+    runs_kept: u32,
+    is_shared: bool,
+    tenants: Arc<tenants::Tenants>,
+    transpiler: transpiler::Transpiler,
+    turns: turns::Turns,
+    opened: Arc<view::Opened>,
+    watch: watch::Watch,
+}
+
+impl LocalRuntime {
+    /// Opens the database. Blocks.
+    pub fn open(options: LocalOptions) -> Result<Self, OpenError> {
+        let sealer = options.secrets_key.map_or_else(|| Sealer::beside(&options.database), Sealer::new);
+        let mut forget = false;
+        let database = Database::open(&options.database, &sealer, |tx| {
+            sealer.check(tx)?;
+            forget = store::seal_by_todays_rules(tx, &sealer)?;
+            // Nobody has access until `add-admin-charm` grants it.
+            store::spaces::create(tx, &system_space(), &Acl::default())?;
+            match options.tenancy.opens_spaces() {
+                Some(opens) => store::tenants::set_opens_spaces(tx, opens),
+                None => Ok(()),
+            }
+        })?;
+        if forget && let Err(error) = database.forget_clear_texts() {
+            tracing::warn!(
+                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until the next start: {error}"
+            );
+        }
+        let is_shared = options.tenancy.is_shared();
+        let tenants = tenants::Tenants::new(&options.database, &options.tenancy, options.owner.clone());
+        let watch = watch::Watch::new(&database)
+            .map_err(|error| OpenError::Unusable { path: options.database.clone(), problem: error.to_string() })?;
+        Ok(Self {
+            database: Arc::new(database),
+            sealer: Arc::new(sealer),
+            handlers: options.handlers,
+            oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
+            credential_origins: options.credential_origins,
+            renewals: renewals::Renewals::default(),
+            owner: options.owner,
+            runs_kept: options.runs_kept.max(1),
+            is_shared,
+            tenants: Arc::new(tenants),
+            transpiler: transpiler::Transpiler::new(options.transpiler, options.transpilations),
+            turns: turns::Turns::default(),
+            opened: Arc::default(),
+            watch,
+        })
+    }
+
+    /// The runtime, as it is for one caller. On a server that others reach, a key has no rights for being that of a space, and the
+    /// operator's own key is the operator.
+    pub fn as_actor(self: &Arc<Self>, actor: Actor) -> LocalHandle {
+        let actor = match actor {
+            Actor::Did(did) if !self.is_shared => Actor::Did(did),
+            Actor::Did(did) if self.owner.as_ref() == Some(&did) && !is_public_key(&did) => Actor::Operator,
+            Actor::Did(did) => Actor::Remote(did),
+            other => other,
+        };
+        LocalHandle::new(Arc::clone(self), actor)
+    }
+
+    /// Poll state and integrations' state, in the same file.
+    pub fn poll_store(&self) -> SqlitePollStore {
+        SqlitePollStore::new(Arc::clone(&self.database))
+    }
+
+    /// Has the poll loops of other processes begin again with the charms that wait: what they wait for may be in the configuration that this
+    /// process has started with.
+    pub async fn wake_waiting(&self) -> Result<(), RuntimeError> {
+        self.database.write_touching(Touch::None, store::registrations::configuration_changed).await
+    }
+
+    /// Where the secrets of charms may go.
+    pub fn credential_origins(&self) -> &CredentialOrigins {
+        &self.credential_origins
+    }
+
+    /// How large the database and its write-ahead log are, bytes.
+    pub fn size(&self) -> u64 {
+        self.database.size()
+    }
+
+    fn handlers(&self) -> Result<&Handlers, RuntimeError> {
+        self.handlers.as_ref().ok_or_else(|| {
+            RuntimeError::unavailable("it was opened without script.wasm, the component that runs charms")
+        })
+    }
+}
+
+impl fmt::Debug for LocalRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalRuntime").finish_non_exhaustive()
+    }
+}

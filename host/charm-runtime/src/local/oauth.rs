@@ -1,0 +1,230 @@
+//! Renewing a charm's OAuth token.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bg_charm_api::{AccessLevel, Actor};
+use bg_identity::Secret;
+use bg_poller::{CharmRef, RuntimeError, Scope, UnixMillis};
+use bg_server_trust::{ServerTrust, http_client};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::{LocalRuntime, access};
+use crate::paths::at;
+use crate::store::{self, Cells};
+
+/// The cell that Common Tools' OAuth button fills.
+const AUTH: &str = "auth";
+
+/// For the whole exchange. Google's takes some hundred milliseconds.
+const TIME: Duration = Duration::from_secs(10);
+
+/// Tokens take a few kilobytes at most.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// The client of the service that renews tokens.
+pub(super) struct Refresher {
+    url: Url,
+    client: reqwest::Client,
+}
+
+impl Refresher {
+    pub(super) fn new(url: Url) -> Self {
+        Self { url, client: http_client::new(TIME, &ServerTrust::PublicRoots) }
+    }
+
+    /// What to put into the `auth` cell. Errors name neither the token nor what the service said beside an error code.
+    async fn refresh(&self, token: &Secret) -> Result<Map<String, Value>, RuntimeError> {
+        let request = self.client.post(self.url.clone()).json(&json!({"refreshToken": token.expose()}));
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| self.fails(&format!("does not answer: {}", http_client::cause(&error))))?;
+        let body = http_client::body(&mut response, MAX_ANSWER_BYTES)
+            .await
+            .map_err(|problem| self.fails(&format!("broke off its answer: {problem}")))?;
+        self.read(response.status(), &serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// What an answer means. Only a code that the standards of OAuth have for it says that it is the charm's credential that has ended, or the
+    /// operator's client that is wrong. All else may be better in a moment: the original's own server, for one, answers 400 without a code to
+    /// every trouble.
+    fn read(&self, status: StatusCode, answer: &Value) -> Result<Map<String, Value>, RuntimeError> {
+        let url = &self.url;
+        let is_passing = status.is_server_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
+        // Some services answer 200 to an error, too.
+        let code = answer.get("error").and_then(Value::as_str).filter(|code| is_code(code) && !is_passing);
+        match code {
+            Some(code) if ENDED.contains(&code) => {
+                return Err(RuntimeError::Credential(format!(
+                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm again"
+                )));
+            }
+            Some(code) if WRONG_CLIENT.contains(&code) => {
+                return Err(RuntimeError::Configuration(format!(
+                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the client that it is set \
+                     up with, and --oauth-refresh-url"
+                )));
+            }
+            Some(code) => return Err(self.fails(&format!("says {status} ({code})"))),
+            None if !status.is_success() => {
+                let hint = if is_passing { "" } else { ", without a reason; if that lasts, authorize the charm again" };
+                return Err(self.fails(&format!("says {status}{hint}")));
+            }
+            None => {}
+        }
+        match answer.get("tokenInfo") {
+            Some(Value::Object(info)) if has_text(info, "token") => Ok(kept(info.clone(), UnixMillis::now())),
+            _ => Err(self.fails("answers without a tokenInfo.token")),
+        }
+    }
+
+    /// The service fails, which is no fault of the charm, nor of the operator.
+    fn fails(&self, how: &str) -> RuntimeError {
+        RuntimeError::unavailable_in(Scope::Upstream, format!("the token service {} {how}", self.url))
+    }
+}
+
+/// The codes of a credential that has ended: that of RFC 6749, those of `OpenID` Connect that ask for a person, and GitHub's.
+const ENDED: [&str; 9] = [
+    "access_denied",
+    "account_selection_required",
+    "bad_refresh_token",
+    "consent_required",
+    "interaction_required",
+    "invalid_grant",
+    "invalid_token",
+    "login_required",
+    "token_expired",
+];
+
+/// The codes of a client, or of its requests, that the service will never accept as they are.
+const WRONG_CLIENT: [&str; 7] = [
+    "incorrect_client_credentials",
+    "invalid_client",
+    "invalid_request",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_token_type",
+];
+
+/// The members of a renewal that are kept. What is null or, of tokens, empty says nothing of what the cell has: a service that does not rotate
+/// refresh tokens may well send such a one. A time to live is kept as the time when it ends; without either, that of the last token does not
+/// count any more.
+fn kept(mut info: Map<String, Value>, now: UnixMillis) -> Map<String, Value> {
+    let lives = lives(&info);
+    info.retain(|name, value| match name.as_str() {
+        "refreshToken" => value.as_str().is_some_and(|token| !token.is_empty()),
+        _ => !value.is_null(),
+    });
+    if !info.get("expiresAt").is_some_and(Value::is_number) {
+        let ends = lives.map_or(0, |life| (now + life).0);
+        info.insert("expiresAt".to_owned(), ends.into());
+    }
+    info
+}
+
+/// How many seconds a token says that it is good for: a number, or a text of one.
+fn lives(info: &Map<String, Value>) -> Option<Duration> {
+    let seconds = match info.get("expiresIn")? {
+        Value::String(text) => text.parse().ok()?,
+        value => value.as_f64()?,
+    };
+    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
+}
+
+fn has_text(info: &Map<String, Value>, name: &str) -> bool {
+    info.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+}
+
+/// Whether a text is an error code such as `invalid_grant`, and not a message that may quote something.
+fn is_code(text: &str) -> bool {
+    text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+fn refresh_token_of(info: &Map<String, Value>) -> Option<Secret> {
+    Some(Secret::new(info.get("refreshToken")?.as_str()?.to_owned()))
+}
+
+/// How long a new token is good for.
+fn life_of(info: &Map<String, Value>) -> Option<Duration> {
+    let at = info.get("expiresAt").and_then(Value::as_f64).filter(|at| *at > 0.0)?;
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for 285,000 years")]
+    let left = (at - UnixMillis::now().0 as f64) / 1_000.0;
+    Duration::try_from_secs_f64(left.max(0.0)).ok()
+}
+
+impl LocalRuntime {
+    /// Renews the token of a charm, in its turn, unless that was [done or tried](super::renewals) a moment ago: then the answer is what came of
+    /// that. It goes on when the caller no longer waits for it, since the service may have replaced the refresh token by then.
+    pub(super) async fn refresh_auth(self: &Arc<Self>, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError> {
+        let (runtime, actor, charm) = (Arc::clone(self), actor.clone(), charm.clone());
+        let renewal = tokio::spawn(async move {
+            // Held to the end: a handler that runs meanwhile would find its cells changed.
+            let _turn = runtime.turns.take(&charm).await?;
+            let token = runtime.refresh_token(&actor, &charm).await?;
+            runtime.renew(&charm, &token).await
+        });
+        renewal.await.unwrap_or_else(|error| {
+            Err(RuntimeError::unavailable_in(Scope::Charm, format!("the renewal did not end: {error}")))
+        })
+    }
+
+    async fn renew(&self, charm: &CharmRef, token: &Secret) -> Result<(), RuntimeError> {
+        let Some(refresher) = &self.oauth else {
+            return Err(RuntimeError::Configuration(format!(
+                "the OAuth token of {charm} cannot be renewed: say where with --oauth-refresh-url, such as \
+                 http://localhost:8000/api/integrations/google-oauth/refresh"
+            )));
+        };
+        if let Some(last) = self.renewals.paused(charm, token, Instant::now()) {
+            return last;
+        }
+        let answer = refresher.refresh(token).await;
+        let (next, life) = answer.as_ref().map_or((None, None), |info| (refresh_token_of(info), life_of(info)));
+        let result = match answer {
+            Ok(info) => self.keep_token(charm, info).await,
+            Err(error) => Err(error),
+        };
+        self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
+        result
+    }
+
+    async fn keep_token(&self, charm: &CharmRef, info: Map<String, Value>) -> Result<(), RuntimeError> {
+        let (sealer, charm) = (self.sealer.clone(), charm.clone());
+        let merged = self.database.write(move |tx| {
+            let stored = store::charms::find(tx, &charm)?;
+            let cells = Cells::of(tx, &sealer, &stored);
+            let auth = cells.value(AUTH)?.unwrap_or_default().with_members(info);
+            cells.set(&[(AUTH.to_owned(), auth.text())].into())?;
+            store::charms::advance(tx, stored.row, stored.version)?;
+            store::charms::note_change(tx, &stored, AUTH)?;
+            store::registrations::cells_changed(tx, stored.row)
+        });
+        merged.await
+    }
+
+    async fn refresh_token(&self, actor: &Actor, charm: &CharmRef) -> Result<Secret, RuntimeError> {
+        let (sealer, actor, charm) = (self.sealer.clone(), actor.clone(), charm.clone());
+        let read = self.database.read(move |tx| {
+            let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
+            let purpose = format!("to renew the OAuth token of {charm}, which sends its refresh token");
+            access::owner_or_service(tx, &actor, &charm.space, &purpose)?;
+            let auth = Cells::of(tx, &sealer, &stored).value(AUTH)?.unwrap_or_default();
+            match at(auth.node(), &["refreshToken".to_owned()]) {
+                Some(Value::String(token)) if !token.is_empty() => Ok(Secret::new(token.clone())),
+                _ => {
+                    let text = format!(
+                        "the OAuth token of {charm} cannot be renewed: it has no auth.refreshToken; authorize it again"
+                    );
+                    Err(RuntimeError::Credential(text).into())
+                }
+            }
+        });
+        read.await
+    }
+}

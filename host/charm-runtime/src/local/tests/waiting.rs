@@ -1,0 +1,197 @@
+//! Charms that wait for a change go on when it comes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bg_charm_api::{AccessLevel, SetRequest, Spaces, Subject};
+use bg_identity::{CharmId, space_did};
+use bg_poller::{
+    Blame, CharmRef, CharmRuntime, DisabledBy, Outcome, OutcomeKind, PollEvent, Poller, PollerOptions, Registration,
+    RegistrationState, Run, UnixMillis,
+};
+use rusqlite::Connection;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::LocalHandle;
+use crate::local::testing::{Home, did, space};
+
+/// Notes a poll of the charm that ended so.
+async fn polled(operator: &LocalHandle, charm: &CharmRef, outcome: Outcome) -> Registration {
+    // Later than whatever changed before.
+    let started_at = UnixMillis::now() + Duration::from_millis(2);
+    let run = Run { charm: charm.clone(), started_at, duration: Duration::ZERO, outcome };
+    operator.record(&[run]).await.unwrap();
+    of(operator, charm).await
+}
+
+async fn of(operator: &LocalHandle, charm: &CharmRef) -> Registration {
+    operator.registrations().await.unwrap().into_iter().find(|one| one.charm == *charm).unwrap()
+}
+
+async fn set(operator: &LocalHandle, charm: &CharmRef) {
+    let request = SetRequest { path: vec!["log".into()], value: json!("x"), create: true };
+    operator.set(charm, &request).await.unwrap();
+}
+
+async fn grant(operator: &LocalHandle) {
+    operator.set_acl(&space(), &Subject::Did(did("ann")), Some(AccessLevel::Write)).await.unwrap();
+}
+
+async fn scene() -> (Home, LocalHandle, CharmRef) {
+    let home = Home::new().await;
+    let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
+    operator.register(&charm, &"mail".parse().unwrap()).await.unwrap();
+    (home, operator, charm)
+}
+
+/// What makes a charm go on.
+#[derive(Clone, Copy, Debug)]
+enum Fix {
+    Access,
+    Cells,
+    Configuration,
+}
+
+fn denied(blame: Blame) -> Outcome {
+    Outcome::failure(OutcomeKind::Denied, "no").blaming(blame)
+}
+
+#[tokio::test]
+async fn a_change_of_its_cells_of_access_to_its_space_or_of_the_configuration_makes_a_waiting_charm_begin_again() {
+    let (home, operator, charm) = scene().await;
+    for blame in [Blame::Credential, Blame::Configuration] {
+        for fix in [Fix::Access, Fix::Cells, Fix::Configuration] {
+            let waiting = polled(&operator, &charm, denied(blame)).await;
+            assert_eq!(waiting.state(0), RegistrationState::Waiting, "{waiting:?}");
+            let seen = operator.changed(0).await.unwrap();
+            match fix {
+                Fix::Access => grant(&operator).await,
+                Fix::Cells => set(&operator, &charm).await,
+                Fix::Configuration => home.runtime.wake_waiting().await.unwrap(),
+            }
+            assert_ne!(operator.changed(seen).await.unwrap(), seen, "{blame} {fix:?}");
+            let after = of(&operator, &charm).await;
+            assert!(after.updated_at > waiting.updated_at, "{after:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_no_news_of_a_charm_that_does_not_wait() {
+    let (home, operator, charm) = scene().await;
+    let failed = Outcome::failure(OutcomeKind::HandlerFailed, "no");
+    let away = Outcome::failure(OutcomeKind::Unavailable, "no").blaming(Blame::Upstream);
+    for outcome in [Outcome::success(), failed, away, denied(Blame::Charm)] {
+        let before = polled(&operator, &charm, outcome).await;
+        set(&operator, &charm).await;
+        grant(&operator).await;
+        home.runtime.wake_waiting().await.unwrap();
+        assert_eq!(of(&operator, &charm).await.updated_at, before.updated_at, "{before:?}");
+    }
+    // Nor of one that somebody has disabled.
+    polled(&operator, &charm, denied(Blame::Credential)).await;
+    let disabled = operator.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap();
+    set(&operator, &charm).await;
+    assert_eq!(of(&operator, &charm).await.updated_at, disabled.updated_at);
+}
+
+#[tokio::test]
+async fn a_change_that_came_while_the_charm_was_polled_is_not_lost() {
+    let (_home, operator, charm) = scene().await;
+    let before = of(&operator, &charm).await;
+    let started_at = UnixMillis::now();
+    set(&operator, &charm).await;
+    let outcome = denied(Blame::Credential);
+    let run = Run { charm: charm.clone(), started_at, duration: Duration::ZERO, outcome };
+    operator.record(&[run]).await.unwrap();
+    assert!(of(&operator, &charm).await.updated_at > before.updated_at);
+}
+
+/// A poll loop over the runtime, with the intervals that it usually has, and what it reports.
+fn polling(home: &Home) -> (mpsc::UnboundedReceiver<PollEvent>, CancellationToken) {
+    let (sender, events) = mpsc::unbounded_channel();
+    let on_poll = Arc::new(move |event: &PollEvent| drop(sender.send(event.clone())));
+    let options = PollerOptions { on_poll: Some(on_poll), ..PollerOptions::default() };
+    let poller = Poller::new(Arc::new(home.operator()), Arc::new(home.runtime.poll_store()), vec![], options);
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    tokio::spawn(async move { poller.run(stop).await });
+    (events, shutdown)
+}
+
+#[tokio::test]
+async fn a_charm_that_waits_for_a_sign_in_is_polled_at_once_after_it() {
+    let home = Home::with(|options| options.oauth_refresh_url = Some("http://127.0.0.1:1/".parse().unwrap())).await;
+    let charm = home.deploy(json!({"token": "old", "expiresAt": 1000})).await;
+    let operator = home.operator();
+    operator.register(&charm, &"mail".parse().unwrap()).await.unwrap();
+    let (mut events, shutdown) = polling(&home);
+    let first = events.recv().await.unwrap();
+    assert_eq!(first.outcome.blame(), Some(Blame::Credential), "{:?}", first.outcome);
+    while of(&operator, &charm).await.state(0) != RegistrationState::Waiting {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let auth = json!({"token": "new", "expiresAt": u64::MAX >> 12});
+    let request = SetRequest { path: vec!["auth".into()], value: auth, create: false };
+    operator.set(&charm, &request).await.unwrap();
+    // It would be an hour otherwise.
+    let next = tokio::time::timeout(Duration::from_mins(1), events.recv()).await;
+    let next = next.expect("it is polled again").unwrap();
+    assert!(next.outcome.is_success(), "{:?}", next.outcome);
+    shutdown.cancel();
+}
+
+/// Charms that wait, as many as that, in a hundred spaces: copies of one.
+async fn waiting_charms(home: &Home, many: usize) {
+    let model = home.deploy(json!({})).await;
+    let mut database = Connection::open(home.database()).unwrap();
+    let tx = database.transaction().unwrap();
+    let now = UnixMillis::now().0;
+    for number in 0..100 {
+        tx.execute("INSERT INTO spaces (did, created_at) VALUES (?1, 1)", [space_did(&format!("s{number}")).as_str()])
+            .unwrap();
+    }
+    for number in 0..many {
+        let (space, id) = (space_did(&format!("s{}", number % 100)), CharmId::for_content(&number.to_be_bytes()));
+        tx.execute(
+            "INSERT INTO charms (space, id, file_name, source, module, name, streams, secrets, created_at, updated_at) \
+             SELECT ?1, ?2, file_name, source, module, name, streams, secrets, created_at, updated_at FROM charms WHERE id = ?3",
+            [space.as_str(), id.as_str(), model.charm.as_str()],
+        )
+        .unwrap();
+        let row = tx.last_insert_rowid();
+        tx.execute("INSERT INTO cells (charm, name, sealed, document) VALUES (?1, 'log', 0, x'2222')", [row]).unwrap();
+        tx.execute(
+            "INSERT INTO registrations (charm, integration, created_at, updated_at, last_run, status, last_kind, last_blame) \
+             VALUES (?1, 'mail', 1, 1, ?2, 'Denied: not granted', 'Denied', 'configuration')",
+            [row, i64::try_from(now).unwrap()],
+        )
+        .unwrap();
+    }
+    tx.commit().unwrap();
+}
+
+/// How long it takes until charms go on that waited for a grant: the loop starts again with it, as SIGHUP has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures for a minute: cargo test --lib -- --ignored --nocapture ten_thousand_waiting"]
+async fn ten_thousand_waiting_charms_go_on_after_a_grant() {
+    const MANY: usize = 10_000;
+    let home = Home::new().await;
+    waiting_charms(&home, MANY).await;
+    let counts = home.operator().registration_counts().await.unwrap();
+    assert_eq!((counts.len(), counts[0].state, counts[0].count), (1, RegistrationState::Waiting, MANY as u64));
+    let began = Instant::now();
+    let (mut events, shutdown) = polling(&home);
+    let mut first = None;
+    for _ in 0..MANY {
+        let event = events.recv().await.unwrap();
+        assert!(event.outcome.is_success(), "{:?}", event.outcome);
+        first.get_or_insert_with(|| began.elapsed());
+    }
+    println!("{MANY} waiting charms: the first ran after {:?}, all after {:?}", first.unwrap(), began.elapsed());
+    shutdown.cancel();
+    let counts = home.operator().registration_counts().await.unwrap();
+    assert!(counts.iter().all(|count| count.state == RegistrationState::Running), "{counts:?}");
+}

@@ -1,0 +1,178 @@
+//! Registrations page by page, and how many there are.
+
+use std::time::Duration;
+
+use bg_charm_api::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter};
+use bg_identity::SpaceReader;
+use bg_poller::{CharmRef, RegistrationState, UnixMillis};
+use rusqlite::{ToSql, Transaction};
+
+use super::{Failure, What, registrations, runs};
+
+/// How many runs a row shows.
+const RECENT: u32 = 20;
+
+/// How the polling of a registration `r` stands: what [`bg_poller::Registration::state`] says, by its slug. So that a state can be looked for,
+/// and counted, without reading all registrations; and the poll states of those alone that fail.
+const STATE: &str = concat!(
+    "CASE WHEN r.disabled_at <> 0 THEN \
+     CASE r.disabled_by WHEN 'failures' THEN 'disabled-by-failures' ELSE 'disabled-by-hand' END \
+     WHEN r.last_kind IS NULL OR r.last_kind = 'Success' OR r.last_run < r.updated_at THEN 'running' WHEN ",
+    registrations::waits!(),
+    " THEN 'waiting' \
+     WHEN (SELECT p.failures FROM charms c JOIN poll_states p ON p.space = c.space AND p.charm = c.id WHERE c.row = r.charm) > 0 \
+     THEN 'backing-off' ELSE 'failing' END"
+);
+
+/// The tables in this order: of those that are sorted by their names, only as much is read as a page needs.
+const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
+     r.last_kind, r.interval_ms, r.last_blame, r.disabled_by, r.charm, c.name, coalesce(p.failures, 0), coalesce(p.next_due, 0), r.last_success \
+     FROM charms c INDEXED BY charms_named CROSS JOIN registrations r ON r.charm = c.row \
+     LEFT JOIN poll_states p ON p.space = c.space AND p.charm = c.id";
+
+/// What holds of the registrations `r`, of charms `c`, that a filter lets through: parameters by name, with their values, and conditions.
+fn conditions(filter: &RegistrationFilter) -> Vec<(&'static str, String, String)> {
+    let RegistrationFilter { search, space, integration, state } = filter;
+    let all = [
+        (":space", space.as_ref().map(ToString::to_string), "c.space = :space".to_owned()),
+        (":integration", integration.as_ref().map(ToString::to_string), "r.integration = :integration".to_owned()),
+        (":state", state.map(|state| state.slug().to_owned()), format!("{STATE} = :state")),
+        (
+            ":search",
+            search.as_deref().map(str::to_lowercase),
+            "(instr(lower(coalesce(c.name, '')), :search) OR instr(lower(c.id), :search) OR instr(r.integration, :search) \
+             OR instr(lower(r.status), :search))"
+                .to_owned(),
+        ),
+    ];
+    all.into_iter().filter_map(|(name, value, condition)| Some((name, value?, condition))).collect()
+}
+
+/// The registrations that a query asks for.
+pub(crate) fn page(tx: &Transaction<'_>, query: &OverviewQuery) -> Result<Overview, Failure> {
+    let OverviewQuery { filter, place, limit } = query;
+    let (order, place) = match place {
+        None => ("ASC", None),
+        Some(Place::After(charm)) => ("ASC", Some(("(c.space, c.id) > (:at_space, :at_charm)", charm))),
+        Some(Place::Before(charm)) => ("DESC", Some(("(c.space, c.id) < (:at_space, :at_charm)", charm))),
+    };
+    let mut asked = conditions(filter);
+    if let Some((condition, charm)) = place {
+        asked.push((":at_space", charm.space.to_string(), condition.to_owned()));
+        asked.push((":at_charm", charm.charm.to_string(), "TRUE".to_owned()));
+    }
+    // One more, to know whether there are more.
+    let one_more = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let (mut parameters, all) = parts(&asked);
+    parameters.push((":limit", &one_more));
+    let text = format!("{SELECT} WHERE {all} ORDER BY c.space {order}, c.id {order} LIMIT :limit");
+    let mut found = read(tx, &text, &parameters)?;
+    let more = found.len() > *limit;
+    found.truncate(*limit);
+    if order == "DESC" {
+        found.reverse();
+    }
+    Ok(Overview { rows: found, more })
+}
+
+/// The parameters of conditions, and all of these as one.
+fn parts<'a>(asked: &'a [(&'static str, String, String)]) -> (Vec<(&'static str, &'a dyn ToSql)>, String) {
+    let parameters = asked.iter().map(|(name, value, _)| (*name, value as &dyn ToSql)).collect();
+    let all = asked.iter().fold("TRUE".to_owned(), |all, (.., condition)| all + " AND " + condition);
+    (parameters, all)
+}
+
+/// The rows of those charms whose registrations a filter lets through and that have something to gain by being enabled: if it says no state, all
+/// that do not run as they should. What somebody has disabled by hand does.
+fn to_enable(filter: &RegistrationFilter) -> (Vec<(&'static str, String, String)>, String) {
+    let mut asked = conditions(filter);
+    if filter.state.is_none() {
+        for (name, state) in [(":running", RegistrationState::Running), (":by_hand", RegistrationState::DisabledByHand)]
+        {
+            asked.push((name, state.slug().to_owned(), format!("{STATE} <> {name}")));
+        }
+    }
+    let (_, all) = parts(&asked);
+    (asked, format!("FROM charms c CROSS JOIN registrations r ON r.charm = c.row WHERE {all}"))
+}
+
+/// How many [`enable`] would enable.
+pub(crate) fn count_to_enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<u64, Failure> {
+    let (asked, from) = to_enable(filter);
+    let (parameters, _) = parts(&asked);
+    Ok(tx.prepare_cached(&format!("SELECT count(*) {from}"))?.query_row(parameters.as_slice(), |row| row.get(0))?)
+}
+
+/// Enables all that a filter lets through; answers how many.
+pub(crate) fn enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<u64, Failure> {
+    let (asked, from) = to_enable(filter);
+    let (parameters, _) = parts(&asked);
+    let mut statement = tx.prepare_cached(&format!("SELECT r.charm {from}"))?;
+    let rows = statement.query_map(parameters.as_slice(), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    for row in &rows {
+        registrations::set_disabled(tx, *row, None)?;
+    }
+    Ok(rows.len() as u64)
+}
+
+/// The registration of one charm; none if it has none.
+pub(crate) fn of(tx: &Transaction<'_>, charm: &CharmRef) -> Result<Option<OverviewRow>, Failure> {
+    let text = format!("{SELECT} WHERE c.space = :space AND c.id = :charm");
+    let parameters: [(&str, &dyn ToSql); 2] = [(":space", &charm.space.as_str()), (":charm", &charm.charm.as_str())];
+    Ok(read(tx, &text, &parameters)?.pop())
+}
+
+fn read(tx: &Transaction<'_>, text: &str, parameters: &[(&str, &dyn ToSql)]) -> Result<Vec<OverviewRow>, Failure> {
+    let mut statement = tx.prepare_cached(text)?;
+    let (mut rows, mut spaces, mut found) = (statement.query(parameters)?, SpaceReader::default(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let registration = registrations::registration(row, &mut spaces)?;
+        let failures: u32 = row.get(14)?;
+        found.push(OverviewRow {
+            name: row.get(13)?,
+            state: registration.state(failures),
+            failures,
+            put_off_until: Some(UnixMillis(row.get(15)?)).filter(|due| failures > 0 && !due.is_never()),
+            recent: recent(tx, row.get(12)?)?,
+            registration,
+        });
+    }
+    Ok(found)
+}
+
+/// The newest runs of the charm in that row, oldest first.
+fn recent(tx: &Transaction<'_>, charm: i64) -> Result<Vec<RecentRun>, Failure> {
+    let mut statement = tx
+        .prepare_cached("SELECT started_at, duration_ms, kind FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT ?2")?;
+    let mut rows = statement.query((charm, RECENT))?;
+    let mut recent = Vec::new();
+    while let Some(row) = rows.next()? {
+        recent.push(RecentRun {
+            started_at: UnixMillis(row.get(0)?),
+            duration: Duration::from_millis(row.get(1)?),
+            kind: runs::known_kind(row.get_ref(2)?.as_str()?),
+        });
+    }
+    recent.reverse();
+    Ok(recent)
+}
+
+/// How many registrations there are in each state, for each integration.
+pub(crate) fn counts(tx: &Transaction<'_>) -> Result<Vec<RegistrationCount>, Failure> {
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT r.integration, {STATE} AS state, count(*) FROM registrations r GROUP BY r.integration, state"
+    ))?;
+    let mut rows = statement.query([])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (integration, slug) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        let damaged = || Failure::Damaged(What::Other(format!("the registrations of {integration}")));
+        let state = RegistrationState::ALL.into_iter().find(|state| state.slug() == slug);
+        counts.push(RegistrationCount {
+            integration: integration.parse().map_err(|_| damaged())?,
+            state: state.ok_or_else(damaged)?,
+            count: row.get(2)?,
+        });
+    }
+    Ok(counts)
+}

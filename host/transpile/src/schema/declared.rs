@@ -1,0 +1,200 @@
+//! Which types the files of a charm declare, import and export.
+
+use std::collections::{HashMap, HashSet};
+
+use oxc::ast::AstKind;
+use oxc::ast::ast::{
+    ImportDeclarationSpecifier, Program, Statement, TSEnumDeclaration, TSInterfaceDeclaration, TSTypeAliasDeclaration,
+};
+use oxc::ast_visit::Visit;
+
+use crate::files::is_module;
+
+/// How many files one name may lead through.
+const MAX_HOPS: usize = 32;
+
+/// A named type of a file.
+#[derive(Clone, Copy)]
+pub(super) enum Named<'a> {
+    Alias(&'a TSTypeAliasDeclaration<'a>),
+    Interface(&'a TSInterfaceDeclaration<'a>),
+    Enum(&'a TSEnumDeclaration<'a>),
+}
+
+impl<'a> Named<'a> {
+    /// The name that its own file gives it.
+    pub(super) fn name(&self) -> &'a str {
+        match self {
+            Self::Alias(alias) => alias.id.name.as_str(),
+            Self::Interface(interface) => interface.id.name.as_str(),
+            Self::Enum(declaration) => declaration.id.name.as_str(),
+        }
+    }
+}
+
+/// What a name stands for.
+pub(super) enum Meaning<'t, 'a> {
+    /// A type of that file.
+    Declared(usize, &'t [Named<'a>]),
+    /// What the module that charms import from calls so.
+    Imported(&'a str),
+    /// Neither: a type of the language, or nobody's.
+    Global(&'a str),
+}
+
+/// Where an imported name comes from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// The module that charms import from.
+    Module(&'a str),
+    /// What another file calls so.
+    File(usize, &'a str),
+}
+
+/// The names of one file.
+#[derive(Default)]
+pub(super) struct Declared<'a> {
+    named: HashMap<&'a str, Vec<Named<'a>>>,
+    imports: HashMap<&'a str, Source<'a>>,
+    exports: HashMap<&'a str, Export<'a>>,
+    /// Files of which everything is exported.
+    stars: Vec<usize>,
+    /// Classes: types whose values JSON can't hold.
+    classes: HashSet<&'a str>,
+}
+
+#[derive(Clone, Copy)]
+enum Export<'a> {
+    Local(&'a str),
+    From(usize, &'a str),
+}
+
+impl<'a> Declared<'a> {
+    /// The names in `program`; `index` tells the number of the file that an import names.
+    pub(super) fn of(program: &Program<'a>, index: impl Fn(&str) -> Option<usize>) -> Self {
+        let mut declared = Self::default();
+        for statement in &program.body {
+            declared.statement(statement, &index);
+        }
+        let mut collector = Collector::default();
+        collector.visit_program(program);
+        for (name, named, outer) in collector.found {
+            let known = declared.named.entry(name).or_default();
+            // What a block declares is known by its name unless the file itself has one of that name.
+            if outer || known.is_empty() {
+                known.push(named);
+            }
+        }
+        declared.classes = collector.classes;
+        declared
+    }
+
+    fn statement(&mut self, statement: &Statement<'a>, index: &impl Fn(&str) -> Option<usize>) {
+        match statement {
+            Statement::ImportDeclaration(import) => {
+                for specifier in import.specifiers.iter().flatten() {
+                    let name = match specifier {
+                        ImportDeclarationSpecifier::ImportSpecifier(one) => one.imported.name().as_str(),
+                        ImportDeclarationSpecifier::ImportDefaultSpecifier(_) => "default",
+                        ImportDeclarationSpecifier::ImportNamespaceSpecifier(_) => continue,
+                    };
+                    let source = import.source.value.as_str();
+                    let source = if is_module(source) {
+                        Some(Source::Module(name))
+                    } else {
+                        index(source).map(|file| Source::File(file, name))
+                    };
+                    self.imports.extend(source.map(|source| (specifier.local().name.as_str(), source)));
+                }
+            }
+            Statement::ExportNamedDeclaration(export) => {
+                for one in &export.specifiers {
+                    self.exports.insert(one.exported.name().as_str(), Export::Local(one.local.name().as_str()));
+                }
+            }
+            Statement::ExportFromDeclaration(export) => {
+                let Some(file) = index(&export.source.value) else { return };
+                for one in &export.specifiers {
+                    self.exports.insert(one.exported.name().as_str(), Export::From(file, one.local.name().as_str()));
+                }
+            }
+            Statement::ExportAllDeclaration(export) if export.exported.is_none() => {
+                self.stars.extend(index(&export.source.value));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the file declares a class of that name.
+    pub(super) fn has_class(&self, name: &str) -> bool {
+        self.classes.contains(name)
+    }
+}
+
+/// Collects types wherever they are declared, those of the file itself first.
+#[derive(Default)]
+struct Collector<'a> {
+    depth: usize,
+    found: Vec<(&'a str, Named<'a>, bool)>,
+    classes: HashSet<&'a str>,
+}
+
+/// How deep the declarations of a file itself are: below the program, and below an `export`.
+const OUTER: usize = 3;
+
+impl<'a> Visit<'a> for Collector<'a> {
+    fn enter_node(&mut self, kind: AstKind<'a>) {
+        self.depth += 1;
+        let (name, named) = match kind {
+            AstKind::TSTypeAliasDeclaration(alias) => (alias.id.name.as_str(), Named::Alias(alias)),
+            AstKind::TSInterfaceDeclaration(interface) => (interface.id.name.as_str(), Named::Interface(interface)),
+            AstKind::TSEnumDeclaration(one) => (one.id.name.as_str(), Named::Enum(one)),
+            AstKind::Class(class) => {
+                self.classes.extend(class.id.as_ref().map(|id| id.name.as_str()));
+                return;
+            }
+            _ => return,
+        };
+        let outer = self.depth <= OUTER;
+        let place = if outer { self.found.iter().take_while(|one| one.2).count() } else { self.found.len() };
+        self.found.insert(place, (name, named, outer));
+    }
+
+    fn leave_node(&mut self, _: AstKind<'a>) {
+        self.depth -= 1;
+    }
+}
+
+/// What a name of one file stands for.
+pub(super) fn meaning<'t, 'a>(files: &'t [Declared<'a>], file: usize, name: &'a str) -> Meaning<'t, 'a> {
+    let (mut file, mut name) = (file, name);
+    for _ in 0..MAX_HOPS {
+        let Some(declared) = files.get(file) else { break };
+        if let Some(found) = declared.named.get(name) {
+            return Meaning::Declared(file, found);
+        }
+        match declared.imports.get(name) {
+            Some(Source::Module(imported)) => return Meaning::Imported(imported),
+            Some(Source::File(target, imported)) => match exported(files, *target, imported, 0) {
+                Some((target, local)) => (file, name) = (target, local),
+                None => break,
+            },
+            None => break,
+        }
+    }
+    Meaning::Global(name)
+}
+
+/// The file and the name there of what a file exports.
+fn exported<'a>(files: &[Declared<'a>], file: usize, name: &'a str, hops: usize) -> Option<(usize, &'a str)> {
+    let declared = files.get(file).filter(|_| hops < MAX_HOPS)?;
+    match declared.exports.get(name) {
+        Some(Export::Local(local)) => return Some((file, local)),
+        Some(Export::From(target, there)) => return exported(files, *target, there, hops + 1),
+        None => {}
+    }
+    if declared.named.contains_key(name) || declared.classes.contains(name) {
+        return Some((file, name));
+    }
+    declared.stars.iter().find_map(|star| exported(files, *star, name, hops + 1))
+}
