@@ -5,11 +5,11 @@ use std::rc::Rc;
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
 use boa_engine::object::{FunctionObjectBuilder, JsObject, ObjectInitializer};
 use boa_engine::property::{PropertyDescriptor, PropertyKey};
-use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsValue, NativeFunction};
+use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsSymbol, JsValue, NativeFunction};
 
 use crate::host::{Level, Request};
 use crate::jobs::{Jobs, MILLISECOND, Settle, buffer};
-use crate::json;
+use crate::{json, tasks};
 
 mod text;
 
@@ -17,13 +17,14 @@ pub(crate) type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsVa
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
-    const FUNCTIONS: [(&str, Native, usize); 15] = [
+    const FUNCTIONS: [(&str, Native, usize); 16] = [
         ("apiUrl", api_url, 0),
         ("secrets", secrets, 0),
         ("changed", changed, 0),
         ("getCell", get_cell, 1),
         ("setCell", set_cell, 2),
         ("parse", parse, 1),
+        ("items", items, 2),
         ("log", log, 2),
         ("now", now, 0),
         ("random", random, 1),
@@ -35,7 +36,7 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
         ("cancelFetch", cancel_fetch, 1),
     ];
     let mut object = ObjectInitializer::new(context);
-    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS) {
+    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS).chain(tasks::FUNCTIONS) {
         object.function(NativeFunction::from_fn_ptr(function), JsString::from(name), length);
     }
     object.build()
@@ -86,6 +87,20 @@ fn changed(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValu
 
 fn parse(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     json::parse(&text(args.get_or_undefined(0))?, context)
+}
+
+/// What is iterated, which the first argument names, unless it can't be.
+fn items(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let value = args.get_or_undefined(1);
+    let is_iterable = match value.as_object() {
+        Some(object) => object.is_array() || object.get(JsSymbol::iterator(), context)?.is_callable(),
+        None => value.is_string(),
+    };
+    if is_iterable {
+        return Ok(value.clone());
+    }
+    let name = text(args.get_or_undefined(0))?;
+    Err(JsNativeError::typ().with_message(format!("{name} is not iterable")).into())
 }
 
 fn log(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

