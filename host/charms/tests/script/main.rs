@@ -14,6 +14,7 @@ mod depth;
 mod feed;
 mod gmail;
 mod old_databases;
+mod regexps;
 mod support;
 mod watchdog;
 mod web;
