@@ -17,6 +17,7 @@ use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
 use crate::host::{Host, Request, RequestId, Response};
 use crate::regexps::Regexps;
 use crate::strings::Strings;
+use crate::types::Type;
 
 /// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
@@ -52,6 +53,8 @@ pub(crate) struct Jobs {
     requests: RefCell<HashMap<RequestId, Settle>>,
     pub(crate) strings: Strings,
     pub(crate) regexps: Regexps,
+    /// Of cells that are written, by their numbers.
+    pub(crate) types: RefCell<Vec<Type>>,
 }
 
 impl Jobs {
@@ -64,6 +67,7 @@ impl Jobs {
             requests: RefCell::default(),
             strings: Strings::default(),
             regexps: Regexps::default(),
+            types: RefCell::default(),
         })
     }
 

@@ -18,6 +18,7 @@ mod natives;
 mod regexps;
 mod source_map;
 mod strings;
+mod types;
 
 #[cfg(target_family = "wasm")]
 mod guest;
