@@ -28,6 +28,7 @@ for (const [re, of] of [
   const match = re.exec(of);
   found[String(re) + of.length] = match && [match.index, match[0].length, match.length];
 }
+found.nested = /^((?:a?){0,16}|(?:(?:b?){0,2}?){2}){2,3}$/.test("ab".repeat(20));
 found.split = words.split(/(?: )+/).length;
 found.replaced = csv.replace(/(?:[a-z]+,)+?/g, "x").length;
 out.set(found);"#;
@@ -42,7 +43,7 @@ out.set(found);"#;
             "/([^,]*,)*/1020000": [0, 1_020_000, 2], "/((?:a|b)+)*d/1048576": null,
             "/((a)|(b))*(?:c|a)/1048576": [0, 1_048_575, 4], "/(?:ab(?<=b))*$/s1048576": [0, 1_048_576, 1],
             r"/(a)(?:b\1)*b/u1048576": [0, 1_048_576, 2], r"/(?:\w|é)*$/iu1048577": [0, 1_048_577, 1],
-            "split": 200_001, "replaced": 170_000,
+            "nested": false, "split": 200_001, "replaced": 170_000,
         })
     );
 }

@@ -190,14 +190,13 @@ impl<'a> Writes<'_, 'a> {
             Expression::UnaryExpression(unary) => match unary.operator {
                 UnaryOperator::LogicalNot | UnaryOperator::Delete => Shape::is(Kind::Boolean),
                 UnaryOperator::Typeof => Shape::is(Kind::String),
-                UnaryOperator::UnaryPlus => Shape::is(Kind::Number),
                 UnaryOperator::UnaryNegation => match self.shape(&unary.argument) {
                     Shape::Is { kind: Kind::Number, value: Some(value), .. } => {
                         Shape::exactly(json!(-value.as_f64().unwrap_or_default()))
                     }
                     _ => Shape::is(Kind::Number),
                 },
-                UnaryOperator::BitwiseNot => Shape::is(Kind::Number),
+                UnaryOperator::UnaryPlus | UnaryOperator::BitwiseNot => Shape::is(Kind::Number),
                 UnaryOperator::Void => Shape::Unknown,
             },
             Expression::UpdateExpression(_) => Shape::is(Kind::Number),

@@ -20,8 +20,9 @@ use std::ops::Range;
 use program::Program;
 use syntax::Syntax;
 
-/// Loops of groups that may go round no more often than this are left to regress.
-const FEW: usize = 16;
+/// Groups that may be repeated no more often than this are left to regress. It takes all memory even for a few turns, where loops that may
+/// match nothing are in one another.
+const FEW: usize = 1;
 
 /// It needs more memory than there is.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::atoms::{Alike, Test};
 use super::syntax::{Node, Syntax};
 
 /// How many instructions a pattern may become.
-const MAX_LENGTH: usize = 20_000;
+const MAX_LENGTH: usize = 100_000;
 /// How many loops that may match nothing may be around a fork of which it is remembered where it failed.
 const MAX_AROUND: usize = 3;
 /// How many characters' tests are tried before a way is tried.

@@ -266,7 +266,7 @@ fn patterns_that_repeat_no_group_and_those_that_are_not_understood_are_left_alon
         ("a*", ""),
         ("(ab)", ""),
         ("(?:ab)?", ""),
-        ("(ab){3}", ""),
+        ("(a(b)?c)?", ""),
         ("(?:a)+", ""),
         (r"(?:\c1b)*", ""),
         (r"(?:[\q{ab}]x)*", "v"),
