@@ -806,7 +806,7 @@ fn charms_in(folder: &std::path::Path) -> Vec<(std::path::PathBuf, String, Strin
         else {
             continue;
         };
-        let is_text = name.ends_with(".md");
+        let is_text = path.extension().is_some_and(|end| end == "md");
         let examples = text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
         let sources: Vec<_> = if is_text { examples.map(|(_, code)| code).collect() } else { vec![text.as_str()] };
         for source in sources {

@@ -211,7 +211,8 @@ fn spell_one(text: &mut String, schema: &Map<String, Value>, depth: usize) {
             let mut items = String::new();
             spell_into(&mut items, schema.get("items").unwrap_or(&Value::Null), depth + 1);
             let is_union = items.contains(" | ") && !items.starts_with('{');
-            *text += &if is_union { format!("({items})[]") } else { format!("{items}[]") };
+            let [open, close] = if is_union { ["(", ")[]"] } else { ["", "[]"] };
+            text.extend([open, &items, close]);
         }
         Some(Value::String(of)) if of == "object" && depth < 4 => spell_object(text, schema, depth),
         Some(Value::Array(names)) => {

@@ -169,24 +169,23 @@ impl<'a> Writes<'_, 'a> {
             return None;
         }
         let Shape::Cell(schema) = self.shape(&member.object) else { return None };
-        let (cell, first) = (member.object.span(), call.arguments.first().and_then(Argument::as_expression));
+        let (place, first) = (member.object.span(), call.arguments.first().and_then(Argument::as_expression));
         match method {
-            "push" => match items_of(&schema) {
-                Some(items) => {
-                    for item in call.arguments.iter().map_while(Argument::as_expression) {
-                        self.check(item, &items, cell, "[…]");
-                    }
-                }
-                None => {
-                    let (cell, declared) = (self.name(cell), spell(&schema));
+            "push" => {
+                let Some(items) = items_of(&schema) else {
+                    let (name, declared) = (self.name(place), spell(&schema));
                     let message = format!(
-                        "`push` is for cells of arrays, and `{cell}` is declared as `{declared}`: write `{cell}.set(…)`"
+                        "`push` is for cells of arrays, and `{name}` is declared as `{declared}`: write `{name}.set(…)`"
                     );
                     self.warn(call.span, message);
+                    return None;
+                };
+                for item in call.arguments.iter().map_while(Argument::as_expression) {
+                    self.check(item, &items, place, "[…]");
                 }
-            },
-            "update" => self.updated(first?, &schema, cell)?,
-            _ => self.check(first?, &schema, cell, ""),
+            }
+            "update" => self.updated(first?, &schema, place)?,
+            _ => self.check(first?, &schema, place, ""),
         }
         Some(())
     }

@@ -202,7 +202,7 @@ impl<'a> Writes<'_, 'a> {
             Expression::UpdateExpression(_) => Shape::is(Kind::Number),
             Expression::BinaryExpression(binary) => self.binary(binary),
             Expression::CallExpression(call) => self.call(call),
-            Expression::NewExpression(new) => self.new(new),
+            Expression::NewExpression(new) => self.instance(new),
             Expression::ChainExpression(chain) => match &chain.expression {
                 // Where something on the way is not there, nothing is written.
                 ChainElement::CallExpression(call) => self.call(call),
@@ -308,10 +308,7 @@ impl<'a> Writes<'_, 'a> {
             Expression::NumericLiteral(literal) => object.part(&literal.value.to_string()),
             // Of an array, or of an object of which every part has the same type.
             key => {
-                let schema = match object {
-                    Shape::Of(schema) | Shape::Cell(schema) => schema,
-                    _ => return Shape::Unknown,
-                };
+                let (Shape::Of(schema) | Shape::Cell(schema)) = object else { return Shape::Unknown };
                 let is_list = schema.get("prefixItems").is_none() && schema.get("items").is_some();
                 let is_record = schema.get("properties").is_none() && schema.get("additionalProperties").is_some();
                 if is_list && self.shape(key).kind() != Some(Kind::String) || is_record {
@@ -350,7 +347,7 @@ impl<'a> Writes<'_, 'a> {
                 }
                 match (self.shape(&member.object), method) {
                     (Shape::Cell(schema), "get") => Shape::of(schema),
-                    (cell @ Shape::Cell(_), "key") => first.map_or(Shape::Unknown, |key| self.at(&cell, key)),
+                    (whole @ Shape::Cell(_), "key") => first.map_or(Shape::Unknown, |key| self.at(&whole, key)),
                     (Shape::Cell(_), _) => Shape::Unknown,
                     (object, method) => {
                         if method == "toISOString" && is_date(&member.object) {
@@ -364,7 +361,7 @@ impl<'a> Writes<'_, 'a> {
         }
     }
 
-    fn new(&self, new: &NewExpression<'a>) -> Shape {
+    fn instance(&self, new: &NewExpression<'a>) -> Shape {
         match self.callee(&new.callee) {
             Some("Cell" | "Writable") => self.made_cell(new.type_arguments.as_deref()),
             _ => Shape::Unknown,
