@@ -81,6 +81,9 @@ pub struct Deployed {
     pub name: Option<String>,
     /// The names of its streams, sorted.
     pub streams: Vec<String>,
+    /// What its author should look at, each with its place in a file: what a handler writes contradicts the type of a cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// One charm of a space, in short.

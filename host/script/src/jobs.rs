@@ -19,6 +19,7 @@ use crate::host::{Host, Request, RequestId, Response};
 use crate::regexps::Regexps;
 use crate::strings::Strings;
 use crate::tasks::Tasks;
+use crate::types::Type;
 
 /// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
@@ -57,6 +58,8 @@ pub(crate) struct Jobs {
     pub(crate) dropped: RefCell<Option<String>>,
     pub(crate) strings: Strings,
     pub(crate) regexps: Regexps,
+    /// Of cells that are written, by their numbers.
+    pub(crate) types: RefCell<Vec<Type>>,
 }
 
 impl Jobs {
@@ -71,6 +74,7 @@ impl Jobs {
             dropped: RefCell::default(),
             strings: Strings::default(),
             regexps: Regexps::default(),
+            types: RefCell::default(),
         })
     }
 

@@ -21,6 +21,7 @@ mod regexps;
 mod source_map;
 mod strings;
 mod tasks;
+mod types;
 
 #[cfg(target_family = "wasm")]
 mod guest;

@@ -9,6 +9,7 @@ use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsSymb
 
 use crate::host::{Level, Request};
 use crate::jobs::{Jobs, MILLISECOND, Settle, buffer};
+use crate::types::{Type, short};
 use crate::{json, tasks};
 
 mod text;
@@ -17,7 +18,7 @@ pub(crate) type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsVa
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
-    const FUNCTIONS: [(&str, Native, usize); 16] = [
+    const FUNCTIONS: [(&str, Native, usize); 18] = [
         ("apiUrl", api_url, 0),
         ("secrets", secrets, 0),
         ("changed", changed, 0),
@@ -25,6 +26,8 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
         ("setCell", set_cell, 2),
         ("parse", parse, 1),
         ("items", items, 2),
+        ("typeOf", type_of, 1),
+        ("contradiction", contradiction, 3),
         ("log", log, 2),
         ("now", now, 0),
         ("random", random, 1),
@@ -101,6 +104,31 @@ fn items(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
     }
     let name = text(args.get_or_undefined(0))?;
     Err(JsNativeError::typ().with_message(format!("{name} is not iterable")).into())
+}
+
+/// The number of the type that a schema describes, unless that takes everything.
+fn type_of(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let schema = serde_json::from_str(&text(args.get_or_undefined(0))?).unwrap_or_default();
+    let Some(ty) = Type::of(&schema) else { return Ok(JsValue::undefined()) };
+    let jobs = jobs(context)?;
+    let mut types = jobs.types.borrow_mut();
+    types.push(ty);
+    Ok((types.len() - 1).into())
+}
+
+/// What of a JSON text contradicts a type at a path: where, where for all items of an array, and how.
+fn contradiction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let number = usize::try_from(args.get_or_undefined(0).to_u32(context)?).unwrap_or(usize::MAX);
+    let path: Vec<serde_json::Value> = serde_json::from_str(&text(args.get_or_undefined(1))?).unwrap_or_default();
+    let written = text(args.get_or_undefined(2))?;
+    let jobs = jobs(context)?;
+    let types = jobs.types.borrow();
+    let Some(ty) = types.get(number) else { return Ok(JsValue::undefined()) };
+    let Some(found) = ty.contradiction(&path, &written) else { return Ok(JsValue::undefined()) };
+    let ([above, above_every], [way, every]) = (ty.spelled(&path), found.ways());
+    let parts = [short(&format!("{above}{way}")), short(&format!("{above_every}{every}")), found.words()]
+        .map(|part| JsString::from(part.as_str()).into());
+    Ok(JsArray::from_iter(parts, context).into())
 }
 
 fn log(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

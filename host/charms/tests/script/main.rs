@@ -15,6 +15,7 @@ mod errors;
 mod feed;
 mod gmail;
 mod old_databases;
+mod regexps;
 mod support;
 mod watchdog;
 mod web;

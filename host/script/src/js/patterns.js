@@ -63,7 +63,7 @@ function call(stream, event) {
 
 // What a function sees of what was bound to it. Without a schema, cells are cells; with one, only where it says so.
 function present(bound, schema) {
-  if (schema?.asCell === true) return isCell(bound) ? target(bound) : new Cell(bound, withoutCell(schema));
+  if (schema?.asCell === true) return isCell(bound) ? declared(target(bound), schema) : new Cell(bound, withoutCell(schema));
   if (schema?.asStream === true || bound instanceof Stream) return bound;
   if (isCell(bound)) {
     if (schema === undefined) return bound;
@@ -87,6 +87,13 @@ function target(cell) {
   const { document, path, linked } = cell[STATE];
   const place = locate(document, path, true, linked);
   return place.document === document && place.path === path ? cell : view(place.document, place.path, place.linked);
+}
+
+// A cell of which only the handler says the type.
+function declared(cell, schema) {
+  const { document, path } = cell[STATE];
+  if (path.length === 0 && document.declared === undefined) document.declared = withoutCell(schema);
+  return cell;
 }
 
 function withoutCell({ asCell, ...schema }) {
