@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bg_identity::{CharmId, space_did};
+use bg_identity::{CharmId, space_did, system_space};
 use bg_poller::{
     Blame, CharmRef, CharmRuntime, DisabledBy, Outcome, OutcomeKind, PollEvent, Poller, PollerOptions, Registration,
     RegistrationState, Run, UnixMillis,
 };
+use bg_test_support::{RawAnswer, RawServer};
 use rusqlite::Connection;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -77,12 +78,88 @@ async fn a_change_of_its_cells_of_access_to_its_space_or_of_the_configuration_ma
     }
 }
 
+/// The database knows the rule as well.
+#[tokio::test]
+async fn a_change_is_news_of_exactly_those_charms_whose_cause_it_may_fix() {
+    let (_home, operator, charm) = scene().await;
+    for kind in OutcomeKind::ALL {
+        for blame in Blame::ALL {
+            let outcome = Outcome::failure(kind, blame.as_str()).blaming(blame);
+            let awaits = outcome.consequence().awaits_a_fix();
+            let before = polled(&operator, &charm, outcome).await;
+            set(&operator, &charm).await;
+            let after = of(&operator, &charm).await;
+            assert_eq!(after.updated_at > before.updated_at, awaits, "{kind} {blame}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn access_to_the_system_space_is_a_change_for_all_charms() {
+    let (_home, operator, charm) = scene().await;
+    let before = polled(&operator, &charm, denied(Blame::Configuration)).await;
+    operator.set_acl(&system_space(), &Subject::Did(did("ann")), Some(AccessLevel::Write)).await.unwrap();
+    assert!(of(&operator, &charm).await.updated_at > before.updated_at);
+}
+
+/// A charm whose token has ended, with a service that renews it, and its registration.
+async fn renewable() -> (Home, RawServer, CharmRef) {
+    let server = RawServer::start(|_| {
+        RawAnswer::new("200 OK", "Content-Type: application/json\r\n", r#"{"tokenInfo": {"token": "new"}}"#)
+    })
+    .unwrap();
+    let url = format!("http://{}/", server.address());
+    let home = Home::with(|options| options.oauth_refresh_url = Some(url.parse().unwrap())).await;
+    let charm = home.deploy(json!({"token": "old", "refreshToken": "good", "expiresAt": 1000})).await;
+    home.operator().register(&charm, &"mail".parse().unwrap()).await.unwrap();
+    (home, server, charm)
+}
+
+#[tokio::test]
+async fn a_charm_is_not_woken_by_what_its_own_poll_renews_and_is_by_what_others_renew_or_set_at_that_moment() {
+    let upstream = || Outcome::failure(OutcomeKind::Unavailable, "no").blaming(Blame::Upstream);
+    for by_poll in [true, false] {
+        let (home, _server, charm) = renewable().await;
+        let operator = home.operator();
+        let before = polled(&operator, &charm, upstream()).await;
+        operator.clone().polling(by_poll).refresh_auth(&charm).await.unwrap();
+        let path = ["auth".to_owned(), "token".to_owned()];
+        assert_eq!(operator.secret(&charm, &path).await.unwrap().expose(), "new");
+        assert_eq!(of(&operator, &charm).await.updated_at > before.updated_at, !by_poll);
+    }
+    // Nor by the end of that poll; unless somebody has changed something meanwhile.
+    for others in [false, true] {
+        let (home, _server, charm) = renewable().await;
+        let operator = home.operator();
+        let before = polled(&operator, &charm, Outcome::success()).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let started_at = UnixMillis::now();
+        if others {
+            set(&operator, &charm).await;
+        }
+        operator.clone().polling(true).refresh_auth(&charm).await.unwrap();
+        let run = Run { charm: charm.clone(), started_at, duration: Duration::ZERO, outcome: upstream() };
+        operator.record(&[run]).await.unwrap();
+        assert_eq!(of(&operator, &charm).await.updated_at > before.updated_at, others);
+    }
+}
+
+#[tokio::test]
+async fn a_charm_is_woken_by_an_event_that_others_send_it_with_success_and_not_by_its_poll() {
+    let (_home, operator, charm) = scene().await;
+    for by_poll in [true, false] {
+        let before = polled(&operator, &charm, denied(Blame::Credential)).await;
+        let outcome = operator.clone().polling(by_poll).trigger(&charm, "append", &json!({})).await.unwrap();
+        assert!(outcome.is_success(), "{outcome}");
+        assert_eq!(of(&operator, &charm).await.updated_at > before.updated_at, !by_poll);
+    }
+}
+
 #[tokio::test]
 async fn a_change_is_no_news_of_a_charm_that_does_not_wait() {
     let (home, operator, charm) = scene().await;
     let failed = Outcome::failure(OutcomeKind::HandlerFailed, "no");
-    let away = Outcome::failure(OutcomeKind::Unavailable, "no").blaming(Blame::Upstream);
-    for outcome in [Outcome::success(), failed, away, denied(Blame::Charm)] {
+    for outcome in [Outcome::success(), failed, denied(Blame::Charm), denied(Blame::Integration)] {
         let before = polled(&operator, &charm, outcome).await;
         set(&operator, &charm).await;
         grant(&operator).await;
