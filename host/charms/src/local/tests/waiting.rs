@@ -1,15 +1,14 @@
 //! Charms that wait for a change go on when it comes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bg_identity::{CharmId, space_did, system_space};
+use bg_identity::system_space;
 use bg_poller::{
     Blame, CharmRef, CharmRuntime, DisabledBy, Outcome, OutcomeKind, PollEvent, Poller, PollerOptions, Registration,
     RegistrationState, Run, UnixMillis,
 };
 use bg_test_support::{RawAnswer, RawServer};
-use rusqlite::Connection;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -217,57 +216,4 @@ async fn a_charm_that_waits_for_a_sign_in_is_polled_at_once_after_it() {
     let next = next.expect("it is polled again").unwrap();
     assert!(next.outcome.is_success(), "{:?}", next.outcome);
     shutdown.cancel();
-}
-
-/// Charms that wait, as many as that, in a hundred spaces: copies of one.
-async fn waiting_charms(home: &Home, many: usize) {
-    let model = home.deploy(json!({})).await;
-    let mut database = Connection::open(home.database()).unwrap();
-    let tx = database.transaction().unwrap();
-    let now = UnixMillis::now().0;
-    for number in 0..100 {
-        tx.execute("INSERT INTO spaces (did, created_at) VALUES (?1, 1)", [space_did(&format!("s{number}")).as_str()])
-            .unwrap();
-    }
-    for number in 0..many {
-        let (space, id) = (space_did(&format!("s{}", number % 100)), CharmId::for_content(&number.to_be_bytes()));
-        tx.execute(
-            "INSERT INTO charms (space, id, file_name, source, module, name, streams, secrets, created_at, updated_at) \
-             SELECT ?1, ?2, file_name, source, module, name, streams, secrets, created_at, updated_at FROM charms WHERE id = ?3",
-            [space.as_str(), id.as_str(), model.charm.as_str()],
-        )
-        .unwrap();
-        let row = tx.last_insert_rowid();
-        tx.execute("INSERT INTO cells (charm, name, sealed, document) VALUES (?1, 'log', 0, x'2222')", [row]).unwrap();
-        tx.execute(
-            "INSERT INTO registrations (charm, integration, created_at, updated_at, last_run, status, last_kind, last_blame) \
-             VALUES (?1, 'mail', 1, 1, ?2, 'Denied: not granted', 'Denied', 'configuration')",
-            [row, i64::try_from(now).unwrap()],
-        )
-        .unwrap();
-    }
-    tx.commit().unwrap();
-}
-
-/// How long it takes until charms go on that waited for a grant: the loop starts again with it, as SIGHUP has it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures for a minute: cargo test --lib -- --ignored --nocapture ten_thousand_waiting"]
-async fn ten_thousand_waiting_charms_go_on_after_a_grant() {
-    const MANY: usize = 10_000;
-    let home = Home::new().await;
-    waiting_charms(&home, MANY).await;
-    let counts = home.operator().registration_counts().await.unwrap();
-    assert_eq!((counts.len(), counts[0].state, counts[0].count), (1, RegistrationState::Waiting, MANY as u64));
-    let began = Instant::now();
-    let (mut events, shutdown) = polling(&home);
-    let mut first = None;
-    for _ in 0..MANY {
-        let event = events.recv().await.unwrap();
-        assert!(event.outcome.is_success(), "{:?}", event.outcome);
-        first.get_or_insert_with(|| began.elapsed());
-    }
-    println!("{MANY} waiting charms: the first ran after {:?}, all after {:?}", first.unwrap(), began.elapsed());
-    shutdown.cancel();
-    let counts = home.operator().registration_counts().await.unwrap();
-    assert!(counts.iter().all(|count| count.state == RegistrationState::Running), "{counts:?}");
 }
