@@ -221,7 +221,9 @@ async fn at_a_start_waiting_charms_are_polled_as_fast_as_places_allow_and_stay_t
     service.stop().await;
     assert_eq!(world.state().starts.len(), MANY);
     let ok = Behaviour { takes: Duration::from_millis(10), ..Behaviour::default() };
-    charms.iter().for_each(|charm| world.behave(charm, ok.clone()));
+    for charm in &charms {
+        world.behave(charm, ok.clone());
+    }
     let (from, service) = (90.0, world.start_with(&store, vec![], world.options()));
     seconds(300).await;
     let polls = per_second(&world, from);
@@ -245,13 +247,17 @@ async fn waiting_charms_that_go_on_take_no_place_that_another_charm_wants() {
     for charm in charms.iter().chain(&neighbours) {
         world.register(charm, "test");
     }
-    charms.iter().for_each(|charm| world.behave(charm, waits()));
+    for charm in &charms {
+        world.behave(charm, waits());
+    }
     let service = world.start_with(&store, vec![], world.options());
     seconds(90).await;
     service.stop().await;
     // Each takes a second now: 600 of them take a good half of a minute in 16 places.
     let slow = Behaviour { takes: Duration::from_secs(1), ..Behaviour::default() };
-    charms.iter().for_each(|charm| world.behave(charm, slow.clone()));
+    for charm in &charms {
+        world.behave(charm, slow.clone());
+    }
     let (from, service) = (90, world.start_with(&store, vec![], world.options()));
     seconds(60).await;
     let first = |charm: &CharmRef| world.starts(charm).into_iter().find(|at| *at >= from);
