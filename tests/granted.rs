@@ -7,7 +7,7 @@ use bg_test_support::{RawAnswer, RawServer, Running, TestHost};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::common::{SOON, deploy, host};
+use crate::common::{SOON, deploy, fixture, host, register, wait_for_success};
 use crate::failing::READER;
 
 /// Makes copies of a charm, in a hundred spaces, all registered and denied what it asks for when they were last polled.
@@ -83,6 +83,45 @@ fn all_charms_that_wait_for_a_grant_go_on_when_it_is_there_and_not_by_their_inte
     // Spread over the interval, the second one would come after more than half a minute.
     let (_server, service, times) = granted(&host, 150, "1h");
     assert_eq!(times.len(), 150);
+    service.terminate().unwrap().success().unwrap();
+}
+
+/// Its answer says nothing of a cause, as that of the original's server to whatever is wrong.
+#[test]
+fn a_charm_whose_token_was_sent_to_the_wrong_service_goes_on_when_another_url_is_there_or_somebody_signs_in() {
+    let answers = |status: &'static str, body: &'static str| {
+        RawServer::start(move |_| RawAnswer::new(status, "Content-Type: application/json\r\n", body)).unwrap()
+    };
+    let wrong = answers("400 Bad Request", r#"{"error": "Failed to refresh token"}"#);
+    let right = answers("200 OK", r#"{"tokenInfo": {"token": "a-new-token", "expiresIn": 3600}}"#);
+    let [wrong_at, right_at] =
+        [&wrong, &right].map(|server| format!("oauth-refresh-url = \"http://{}/\"\n", server.address()));
+    let host = host();
+    std::fs::create_dir_all(host.dir().join("etc")).unwrap();
+    let file = host.write("etc/service.toml", format!("interval = \"1h\"\n{wrong_at}")).unwrap();
+    let mut service = host.spawn(["run", "--config", "etc/service.toml"]).unwrap();
+    service.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
+    let auth = json!({"auth": {"token": "an-old-token", "refreshToken": "a-refresh-token", "expiresAt": 1}});
+    let [renewed, signed_in] = ["renewed", "signed-in"].map(|space| {
+        let charm = deploy(&host, &fixture("mailbox.tsx"), space, &auth);
+        register(&host, &charm, "mine");
+        charm
+    });
+    let until = Instant::now() + SOON;
+    for charm in [&renewed, &signed_in] {
+        while !host.command(["show", charm]).unwrap().stdout.contains("without a reason") {
+            assert!(Instant::now() < until, "{charm}");
+        }
+    }
+    let new = r#"{"token": "a-newer-token", "refreshToken": "another", "expiresAt": 99999999999999}"#;
+    host.command(["charm", "set", &signed_in, "auth", new]).unwrap().success().unwrap();
+    wait_for_success(&mut service, &signed_in);
+    let new = file.with_extension("new");
+    std::fs::write(&new, format!("interval = \"1h\"\n{right_at}")).unwrap();
+    std::fs::rename(new, &file).unwrap();
+    service.hang_up().unwrap();
+    // It would be two hours otherwise.
+    wait_for_success(&mut service, &renewed);
     service.terminate().unwrap().success().unwrap();
 }
 
