@@ -181,6 +181,9 @@ pub struct Trigger {
     pub stream: String,
     /// The event.
     pub event: serde_json::Value,
+    /// Whether this is part of a poll of the charm. If it is not, and succeeds, a charm that waits for a change is polled soon.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub poll: bool,
 }
 
 /// Where a secret is.

@@ -20,6 +20,7 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod reload;
+mod remedies;
 mod reporting;
 mod restart;
 mod services;

@@ -102,13 +102,18 @@ pub(crate) async fn page(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -
 
 /// `POST /api/v1/charms/{space}/{charm}/trigger`; answered when the handler is done.
 pub(crate) async fn trigger(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<Json<Outcome>, Failure> {
-    let api::Trigger { stream, event } = signed.json()?;
-    Ok(Json(signed.caller.trigger(&charm, &stream, &event).await?))
+    let api::Trigger { stream, event, poll } = signed.json()?;
+    Ok(Json(signed.caller.polling(poll).trigger(&charm, &stream, &event).await?))
 }
 
-/// `POST /api/v1/charms/{space}/{charm}/refresh`
-pub(crate) async fn refresh(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<StatusCode, Failure> {
-    signed.caller.refresh_auth(&charm).await?;
+/// `POST /api/v1/charms/{space}/{charm}/refresh?poll=true`
+pub(crate) async fn refresh(
+    CharmPath(charm): CharmPath,
+    uri: Uri,
+    signed: Signed<NO_BODY>,
+) -> Result<StatusCode, Failure> {
+    let polls = parameter(&uri, "poll")?.unwrap_or(false);
+    signed.caller.polling(polls).refresh_auth(&charm).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -211,6 +211,10 @@ fn of_charms() -> Vec<Row> {
                 "Renews the OAuth token in a charm's cell `auth`, for the owner of its space or the service, at most once a minute; an earlier \
                  call gets the last result.",
             )
+            .query::<bool>(
+                "poll",
+                "Whether this is part of a poll of the charm, false if it is left out. If it is not, a charm that waits for a change is polled soon.",
+            )
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::POST, "/api/v1/charms/{space}/{charm}/secret", Right::Secret, charms::secret)
             .does("getSecret", "A secret of a charm, for the egress gate of a service with access to its space.")

@@ -14,7 +14,7 @@ use rusqlite::Transaction;
 use serde_json::Value;
 
 use super::view::LocalCharm;
-use super::{LocalRuntime, access, logs};
+use super::{Cause, LocalRuntime, access, logs};
 use crate::api::Shape;
 use crate::paths::at;
 use crate::store::{self, Cells, Failure, StoredCharm, Touch};
@@ -28,11 +28,18 @@ const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duratio
 pub struct LocalHandle {
     pub(super) runtime: Arc<LocalRuntime>,
     pub(super) actor: Actor,
+    cause: Cause,
 }
 
 impl LocalHandle {
     pub(super) fn new(runtime: Arc<LocalRuntime>, actor: Actor) -> Self {
-        Self { runtime, actor }
+        Self { runtime, actor, cause: Cause::Somebody }
+    }
+
+    /// The same for a poll loop: what is done with charms is part of their polls, if `polls`.
+    #[must_use]
+    pub fn polling(self, polls: bool) -> Self {
+        Self { cause: if polls { Cause::Poll } else { Cause::Somebody }, ..self }
     }
 
     /// On whose behalf it acts.
@@ -333,11 +340,11 @@ impl CharmRuntime for LocalHandle {
     }
 
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
-        self.runtime.trigger(&self.actor, charm, stream, event).await
+        self.runtime.trigger(&self.actor, charm, stream, event, self.cause).await
     }
 
     async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
-        self.runtime.refresh_auth(&self.actor, charm).await
+        self.runtime.refresh_auth(&self.actor, charm, self.cause).await
     }
 
     async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {

@@ -38,13 +38,14 @@ pub use trust::ServerTrust;
 #[derive(Clone)]
 pub struct RemoteRuntime {
     caller: Arc<Caller>,
+    polls: bool,
 }
 
 impl RemoteRuntime {
     /// The runtime at `api_url` (its origin, and a path if the API is below one), for whoever `identity` is. Over TLS, it is known by
     /// [`ServerTrust::PublicRoots`].
     pub fn new(api_url: Url, identity: Identity) -> Self {
-        Self { caller: Arc::new(Caller::new(api_url, identity)) }
+        Self { caller: Arc::new(Caller::new(api_url, identity)), polls: false }
     }
 
     /// The same, known by something else.
@@ -63,6 +64,12 @@ impl RemoteRuntime {
             caller.trace_context = trace_context;
         }
         self
+    }
+
+    /// The same for a poll loop: what is done with charms is part of their polls.
+    #[must_use]
+    pub fn polling(self) -> Self {
+        Self { polls: true, ..self }
     }
 
     /// Where it is.
@@ -157,12 +164,13 @@ impl CharmRuntime for RemoteRuntime {
     }
 
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
-        let body = api::Trigger { stream: stream.to_owned(), event: event.clone() };
+        let body = api::Trigger { stream: stream.to_owned(), event: event.clone(), poll: self.polls };
         self.post(path::of_charm(charm, "trigger")).json(&body)?.time(call::HANDLER_TIME).answer().await
     }
 
     async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
-        self.post(path::of_charm(charm, "refresh")).time(call::HANDLER_TIME).done().await
+        let call = self.post(path::of_charm(charm, "refresh")).time(call::HANDLER_TIME);
+        if self.polls { call.query("poll", "true").done().await } else { call.done().await }
     }
 
     async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {

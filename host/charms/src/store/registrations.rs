@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bg_identity::{IntegrationId, SpaceDid, SpaceReader};
-use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, Registration, Run, UnixMillis};
+use bg_identity::{IntegrationId, SpaceDid, SpaceReader, system_space};
+use bg_poller::{Blame, CharmRef, Counters, DisabledBy, Registration, Run, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, Transaction};
 
 use super::charms::charm_ref;
@@ -27,6 +27,9 @@ macro_rules! waits {
     };
 }
 pub(super) use waits;
+
+/// Whether the cause of the last outcome is elsewhere, where somebody may fix it: [`bg_poller::Consequence::awaits_a_fix`].
+const AWAITS_A_FIX: &str = "coalesce(last_kind = 'Unavailable' OR last_blame NOT IN ('charm', 'integration'), FALSE)";
 
 /// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls note.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
@@ -143,13 +146,12 @@ pub(crate) fn set_disabled(
     Ok(changed > 0)
 }
 
-/// Something has changed that a charm may wait for: its cells, or access to its space. If one of these does wait, the poll loop begins with it
-/// again, as if somebody had enabled it. `whose` says which registrations, with `?1` in it.
+/// Something has changed that a charm may wait for: its cells, or access to its space. If its last poll failed for a reason that may have been
+/// just that, the poll loop begins with it again, as if somebody had enabled it. `whose` says which registrations, with `?1` in it.
 fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
     let changed = tx
         .prepare_cached(&format!(
-            "UPDATE registrations SET updated_at = max(?2, updated_at + 1) WHERE {whose} AND disabled_at = 0 AND {}",
-            waits!()
+            "UPDATE registrations SET updated_at = max(?2, updated_at + 1) WHERE {whose} AND disabled_at = 0 AND {AWAITS_A_FIX}"
         ))?
         .execute((which, UnixMillis::now().0))?;
     if changed > 0 {
@@ -158,7 +160,7 @@ fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(
     Ok(())
 }
 
-/// The cells of the charm in that row were changed from outside.
+/// The cells of the charm in that row were changed, by somebody else than its own poll.
 pub(crate) fn cells_changed(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
     cause_fixed(tx, "charm = ?1", row)
 }
@@ -168,8 +170,11 @@ pub(crate) fn configuration_changed(tx: &Transaction<'_>) -> Result<(), Failure>
     cause_fixed(tx, "?1", true)
 }
 
-/// The access list of a space was changed.
+/// The access list of a space was changed. That of the system space says who is the service, for all charms.
 pub(crate) fn access_changed(tx: &Transaction<'_>, space: &SpaceDid) -> Result<(), Failure> {
+    if *space == system_space() {
+        return configuration_changed(tx);
+    }
     cause_fixed(tx, "charm IN (SELECT row FROM charms WHERE space = ?1)", space.as_str())
 }
 
@@ -226,8 +231,8 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             i64::from(!success),
             run.outcome.blame().map(Blame::as_str),
         ))?;
-    if changed > 0 && run.outcome.consequence() == Consequence::Waits {
-        // What it waits for may have come while it ran: its cells were changed after it had read them.
+    if changed > 0 && run.outcome.consequence().awaits_a_fix() {
+        // What it waits for may have come while it ran: somebody changed its cells after it had read them.
         // Each change counts once, and none that is still to come: then the clock has been set back since.
         let has_changed: bool = tx
             .prepare_cached(

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{list, space};
 use crate::args::{Common, EnableArgs, ListArgs};
 use crate::states::States;
-use crate::{connect, health, layout, output, states};
+use crate::{connect, health, layout, output, remedies, states};
 
 /// Grants the operator's key the system space: as that space's own key, or, where others reach the server and that key gives nothing, as the
 /// operator of the server.
@@ -117,12 +117,20 @@ struct Listed<'a> {
     /// How its integration is doing, if it has a component and that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     integration_health: Option<HealthState>,
+    /// What helps, if it is not polled with success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
 }
 
 impl<'a> Listed<'a> {
     fn new(registration: &'a Registration, states: &States, health: &[IntegrationHealth]) -> Self {
         let of_it = health::of(health, &registration.integration);
-        Self { registration, state: states.of(registration), integration_health: of_it.map(|health| health.state) }
+        Self {
+            registration,
+            state: states.of(registration),
+            integration_health: of_it.map(|health| health.state),
+            fix: remedies::of(registration),
+        }
     }
 }
 
@@ -154,6 +162,9 @@ pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyho
     output::line(format_args!("polled       {}", shown_interval(entry)))?;
     output::line(format_args!("last run     {}", ago(entry.last_run)))?;
     output::line(format_args!("status       {}", output::printable(&entry.status)))?;
+    if let Some(fix) = remedies::of(entry) {
+        output::line(format_args!("to fix it    {fix}"))?;
+    }
     let Counters { runs, failed, shortest, longest, last, .. } = &counters;
     output::line(format_args!("runs         {runs}, of which {failed} failed"))?;
     if *runs > 0 {

@@ -1,6 +1,6 @@
 //! The loop's state, and its steps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use crate::{
     Replacement, RuntimeError, Standing, StateError, Summary, UnixMillis, report,
 };
 
+mod early;
 mod faults;
 mod lists;
 mod registrations;
@@ -66,6 +67,10 @@ pub(crate) struct Engine {
     chores: JoinSet<(CharmRef, Result<Registration, RuntimeError>)>,
     /// What was remembered from before the start, until the first registrations are there.
     stored: HashMap<CharmRef, PollState>,
+    /// Charms whose cause may just have been fixed, and which have no time yet.
+    hurried: Vec<Slot>,
+    /// The same with their times: until then, each is polled as soon as there is a place that nobody else wants.
+    early: VecDeque<(Slot, i64)>,
     /// How often registrations were read.
     readings: u32,
     started_polls: u64,
@@ -164,6 +169,8 @@ impl Engine {
             keeping: JoinSet::new(),
             latest_start: UnixMillis::NEVER,
             chores: JoinSet::new(),
+            hurried: Vec::new(),
+            early: VecDeque::new(),
             readings: 0,
             started_polls: 0,
             full_since: None,
@@ -283,6 +290,9 @@ impl Engine {
         }
         self.begin_fetches();
         self.start_polls();
+        while self.bring_forward() {
+            self.start_polls();
+        }
         self.note_full();
         self.show_load();
     }

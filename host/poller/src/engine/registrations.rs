@@ -8,7 +8,7 @@ use super::Engine;
 use super::turns::in_a_row;
 use crate::policy::{self, RETURN_AFTER};
 use crate::table::{Asked, GroupId, Phase, Slot};
-use crate::{CharmRef, Limit, OutcomeKind, PollState, Registration, UnixMillis};
+use crate::{CharmRef, Consequence, Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// Integrations without component are told of up to this many: anybody may register a charm under any name.
 const MAX_TOLD: usize = 20;
@@ -51,6 +51,7 @@ impl Engine {
         for (group, added) in (0..).zip(added) {
             self.place_added(group, added, at_start);
         }
+        self.hurry();
         if at_start {
             self.spread_returning();
             self.begin(skipped);
@@ -111,8 +112,8 @@ impl Engine {
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
             let shares_clock = self.runtime.shares_clock();
-            // One that waits is polled at the start, whatever the first list says.
-            entry.owed = registration.waits()
+            // One whose cause may have been fixed is polled at the start, whatever the first list says.
+            entry.owed = registration.consequence().is_some_and(Consequence::awaits_a_fix)
                 || stored.as_ref().is_some_and(|stored| is_owed(stored, registration, shares_clock));
             entry.owed_stored = stored.as_ref().is_some_and(|stored| !stored.owed_since.is_never());
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
@@ -154,11 +155,16 @@ impl Engine {
             }
             return now;
         }
-        if registration.waits() {
-            // Its cause may have been fixed since: a grant is added by a restart. It is not polled at once, but spread like a start.
+        let consequence = registration.consequence();
+        let may_be_fixed = consequence.is_some_and(Consequence::awaits_a_fix);
+        if may_be_fixed || consequence == Some(Consequence::CountsForIntegration) {
+            // Its cause may have been fixed since: a grant is added, and another component taken, by a restart.
             if let Some(entry) = self.table.get_mut(slot) {
-                entry.waits = true;
+                entry.waits = registration.waits();
                 entry.failures = stored.map_or(0, |stored| stored.failures);
+            }
+            if may_be_fixed {
+                self.hurried.push(slot);
             }
             return now;
         }
@@ -206,6 +212,9 @@ impl Engine {
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
         let by_loop = !entry.disabled_at.is_never();
         let asked = entry.asked;
+        if touched && (entry.waits || entry.tries > 0) {
+            self.hurried.push(slot);
+        }
         if moved {
             self.sort_in(slot);
         }
@@ -252,7 +261,10 @@ impl Engine {
             entry.failures -= u32::from(faults);
             // A pause has left out also those that are owed a poll.
             let is_left_out = phase == Phase::LeftOut && entry.owed;
-            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.waits)) {
+            if entry.waits || entry.tries > 0 {
+                self.hurried.push(slot);
+            }
+            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.waits || entry.tries > 0)) {
                 soon.push((if is_left_out { entry.due } else { now }, slot));
             } else {
                 let before = asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)));
@@ -260,6 +272,7 @@ impl Engine {
             }
         }
         self.place_soon(group, soon);
+        self.hurry();
     }
 
     /// Forgets a charm's failures and polls it at once.

@@ -163,14 +163,16 @@ impl Engine {
         let once = self.options.limit == Limit::Once;
         let Some(entry) = self.table.get(slot).filter(|entry| !entry.removed) else { return };
         let (phase, due) = match next {
+            // Its cause was fixed while it was being polled.
+            _ if entry.wanted && turn.outcome.consequence().awaits_a_fix() => (Phase::Waiting, now),
             Next::After(wait) => {
                 let wait = if entry.failures == 0 { self.jittered(entry, wait, turn) } else { wait };
-                let due = started.saturating_add(policy::millis(wait));
+                // One that was polled before its turn keeps that for the next poll.
+                let turn = if turn.outcome.is_success() { entry.due } else { started };
+                let due = started.max(turn).saturating_add(policy::millis(wait));
                 self.summary.dropped += missed(Duration::from_millis(u64::try_from(now - due).unwrap_or(0)), wait);
                 (Phase::Waiting, due.max(now))
             }
-            // Its cause was fixed while it was being polled.
-            Next::Wait(_) if entry.wanted => (Phase::Waiting, now),
             Next::Wait(wait) => (Phase::Waiting, started.saturating_add(policy::millis(wait)).max(now)),
             Next::Disable => (Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER))),
         };

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use crate::args::Common;
 use crate::connect::{self, Place};
-use crate::health;
 use crate::services::{self, Services};
 use crate::states::{States, named};
+use crate::{health, remedies};
 
 /// How many charms and integrations are named: what fits on a screen.
 const NAMED: usize = 8;
@@ -74,6 +74,9 @@ pub(super) struct Named {
     pub(super) at: UnixMillis,
     /// Why.
     pub(super) status: String,
+    /// What helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fix: Option<String>,
 }
 
 /// An integration, and how its charms are.
@@ -187,6 +190,7 @@ fn newest(mut found: Vec<(UnixMillis, RegistrationState, &Registration)>) -> Vec
         state,
         at,
         status: entry.status.clone(),
+        fix: remedies::of(entry),
     });
     named.collect()
 }
