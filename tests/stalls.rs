@@ -40,12 +40,15 @@ fn starts_since(host: &TestHost, charms: &[String], since: UnixMillis) -> Vec<u6
         .filter(|at| *at >= since.0)
         .collect();
     starts.sort_unstable();
-    let mut seconds = BTreeMap::new();
-    for at in &starts {
-        *seconds.entry((at - since.0) / 1_000).or_insert(0) += 1;
-    }
-    println!("polls in each second after the stall: {seconds:?}");
     starts
+}
+
+/// How many of them started in each second since.
+fn in_each_second(starts: &[u64], since: UnixMillis) -> BTreeMap<u64, usize> {
+    starts.iter().fold(BTreeMap::new(), |mut seconds, at| {
+        *seconds.entry((at - since.0) / 1_000).or_default() += 1;
+        seconds
+    })
 }
 
 #[test]
@@ -64,6 +67,7 @@ fn a_service_that_was_stopped_spreads_its_polls_over_the_interval_when_it_goes_o
     service.terminate().unwrap().success().unwrap();
 
     let starts = starts_since(&host, &charms, goes_on);
+    println!("polls in each second after the stall: {:?}", in_each_second(&starts, goes_on));
     // None is due before its turn, however slow the machine is: all of them once take almost an interval, each time.
     for (round, starts) in starts.chunks_exact(CHARMS).take(3).enumerate() {
         let took = Duration::from_millis(starts[CHARMS - 1] - starts[0]);
@@ -90,7 +94,9 @@ fn polls_that_were_stuck_in_a_server_that_stood_still_do_not_stay_together() {
     service.terminate().unwrap().success().unwrap();
     server.terminate().unwrap().success().unwrap();
 
-    let starts = starts_since(&host, &charms, goes_on);
+    // The first are those that were stuck: one for each place.
+    let starts = starts_since(&host, &charms, goes_on).split_off(16);
+    println!("polls in each second after the stall: {:?}", in_each_second(&starts, goes_on));
     // As many as there are places would start within some milliseconds, each time. A slow machine brings few together, and those that are
     // late are spread.
     for (first, together) in starts.windows(16).enumerate() {

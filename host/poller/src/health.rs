@@ -236,13 +236,18 @@ impl Health {
         std::mem::take(self.streak(function)).count > 0
     }
 
-    /// The log tells now that `is-valid-charm` fails so, unless it fails for single charms only, or the log has told of that already. Answers
-    /// the kind that the log told of before, if it told of one.
-    pub(crate) fn tells(&mut self, kind: OutcomeKind, now: Instant, interval: Duration) -> Option<Option<OutcomeKind>> {
-        if self.told == Some(kind) || self.answered_since(interval, now) {
-            return None;
+    /// The kind of the failures of `is-valid-charm` that the log has told of, since it last answered.
+    pub(crate) fn told(&self) -> Option<OutcomeKind> {
+        self.told
+    }
+
+    /// Whether the log is to tell that `is-valid-charm` fails so, and does: not if it fails for single charms only, nor a second time.
+    pub(crate) fn tells(&mut self, kind: OutcomeKind, now: Instant, interval: Duration) -> bool {
+        let is_news = self.told != Some(kind) && !self.answered_since(interval, now);
+        if is_news {
+            self.told = Some(kind);
         }
-        Some(self.told.replace(kind))
+        is_news
     }
 
     /// `is-valid-charm` has answered: whether the log has told that it fails.

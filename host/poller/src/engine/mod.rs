@@ -151,7 +151,10 @@ impl Engine {
             std::iter::once(None).chain(integrations.iter().cloned().map(Some)).map(group).collect();
         Self {
             ready: Ready::new(groups.len(), options.max_concurrent, options.per_integration, options.per_space),
-            group_ids: (1..=GroupId::MAX).zip(integrations).map(|(group, component)| (component.id().clone(), group)).collect(),
+            group_ids: (1..=GroupId::MAX)
+                .zip(integrations)
+                .map(|(group, component)| (component.id().clone(), group))
+                .collect(),
             only: options.charms.as_ref().map(|charms| charms.iter().cloned().collect()),
             stored: stored.into_iter().map(|state| (state.charm.clone(), state)).collect(),
             runtime,

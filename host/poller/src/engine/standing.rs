@@ -88,7 +88,10 @@ impl Engine {
     /// Logs that `is-valid-charm` fails, once for each kind; not if it fails for single charms and answers for others.
     fn tell_failing_validity(&mut self, id: GroupId, kind: OutcomeKind, reason: &str) {
         let group = &mut self.groups[id as usize];
-        let Some(before) = group.health.tells(kind, Instant::now(), group.interval) else { return };
+        let before = group.health.told();
+        if !group.health.tells(kind, Instant::now(), group.interval) {
+            return;
+        }
         let Some(component) = &group.component else { return };
         let integration = component.id();
         let fails = match before {

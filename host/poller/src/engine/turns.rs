@@ -31,17 +31,17 @@ impl Engine {
             }
             let Some(slot) = self.ready.take() else { return };
             let entry = self.table.get(slot).expect("a charm leaves the queue before it leaves the table");
-            let lane = entry.lane;
+            let place = entry.lane;
             if !self.may_poll(entry) {
                 // A list or a pause has come since it was queued.
                 self.set_phase(slot, Phase::LeftOut);
-                self.ready.release(lane);
+                self.ready.release(place);
                 continue;
             }
             let late = Duration::from_millis(u64::try_from(self.elapsed() - entry.due).unwrap_or(0));
             if !(self.leaves_places(slot) && self.keeps_pace(slot, late)) {
                 self.set_phase(slot, Phase::Held);
-                self.ready.release(lane);
+                self.ready.release(place);
                 continue;
             }
             self.slow_started(slot);
