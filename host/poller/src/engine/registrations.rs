@@ -233,17 +233,19 @@ impl Engine {
     fn another_interval(&mut self, slot: Slot, before: Duration) {
         let (now, Some(entry)) = (self.now(), self.table.get(slot)) else { return };
         let (phase, interval) = (entry.phase, self.interval(entry));
-        let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::LeftOut);
+        let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::Held | Phase::LeftOut);
         if interval == before || entry.wanted || entry.failures > 0 || !waits {
             return;
         }
         let last = entry.due.saturating_sub(policy::millis(before));
-        let due = last.saturating_add(policy::millis(interval)).max(now);
+        let due = last.saturating_add(policy::millis(interval));
         self.unqueue(slot);
-        if phase != Phase::LeftOut {
+        if phase != Phase::LeftOut && due < now {
+            self.arm_off_beat(slot, now);
+        } else if phase != Phase::LeftOut {
             self.arm(slot, Phase::Waiting, due);
         } else if let Some(entry) = self.table.get_mut(slot) {
-            entry.due = due;
+            entry.due = due.max(now);
         }
     }
 
@@ -275,10 +277,10 @@ impl Engine {
         self.hurry();
     }
 
-    /// Forgets a charm's failures and polls it at once.
+    /// Forgets a charm's failures and polls it soon: nobody has asked for it.
     pub(super) fn begin_anew(&mut self, slot: Slot, enabled: bool) {
         if let Some((_, now, slot)) = self.forgive(slot, enabled) {
-            self.arm(slot, Phase::Waiting, now);
+            self.arm_off_beat(slot, now);
         }
     }
 
@@ -293,7 +295,7 @@ impl Engine {
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         entry.enabled |= enabled;
-        entry.wanted = true;
+        (entry.wanted, entry.off_beat) = (true, false);
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
         // One that is being polled, or about to be, is no sooner polled for this.
@@ -311,7 +313,7 @@ impl Engine {
         let now = self.now();
         let Some(slot) = self.table.slot(charm) else { return false };
         let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is_active()) else { return false };
-        entry.wanted = true;
+        (entry.wanted, entry.off_beat) = (true, false);
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
         if !matches!(entry.phase, Phase::Running | Phase::Ready) {
