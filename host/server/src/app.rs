@@ -21,6 +21,7 @@ use crate::peer::{self, Peer};
 use crate::pollers::Pollers;
 use crate::server::Site;
 
+use crate::triggers::Triggers;
 pub(crate) struct App {
     pub(crate) runtime: Arc<LocalRuntime>,
     pub(crate) activity: Arc<Activity>,
@@ -38,6 +39,7 @@ pub(crate) struct App {
     pub(crate) hosts: Hosts,
     pub(crate) admission: Admission,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) triggers: Arc<Triggers>,
     kept_health: Mutex<Vec<IntegrationHealth>>,
 }
 
@@ -69,6 +71,7 @@ impl App {
             hosts: Hosts::new(address.ip(), &options.allowed_hosts),
             admission,
             shutdown,
+            triggers: Arc::default(),
             kept_health: Mutex::default(),
         }
     }

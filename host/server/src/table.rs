@@ -12,7 +12,7 @@ use bg_charms::AccessLevel::{Owner, Read, Write};
 use bg_charms::api::ErrorCode::{Authorization, NotFound, Quota, Unfit};
 use bg_charms::api::{self, ErrorCode, path};
 use bg_charms::{Acl, CharmShow, DeployRequest, Deployed, SetRequest, SpaceSummary};
-use bg_poller::{Counters, Outcome, Registration};
+use bg_poller::{Counters, Registration};
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
@@ -201,9 +201,13 @@ fn of_charms() -> Vec<Row> {
             .fails([Authorization, NotFound]),
         runs_guest(Method::POST, "/api/v1/charms/{space}/{charm}/trigger", Right::Charm(Write), charms::trigger)
             .does("trigger", "Sends an event to a stream of a charm, and answers when its handler is done.")
-            .more("What the handler came to is in the outcome: one that failed is a success of this request.")
+            .more(
+                "What the handler came to is in the outcome: one that failed is a success of this request. If an answer is lost, the request may \
+                 be sent again, with the same `key`, and with `server` of an earlier answer as `again`: the event is handled once. Answers are \
+                 kept for three minutes, as long as those of one signer take no more than 1 MiB.",
+            )
             .reads::<api::Trigger>(BODY)
-            .answers::<Outcome>()
+            .answers::<api::Triggered>()
             .fails([Authorization, NotFound, Unfit]),
         runs_guest(Method::POST, "/api/v1/charms/{space}/{charm}/refresh", Right::OwnerOrService, charms::refresh)
             .does(

@@ -88,6 +88,14 @@ impl RemoteRuntime {
     }
 }
 
+/// A name for one event that nobody else gives.
+fn random_key() -> Result<String, RuntimeError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| RuntimeError::unavailable(format!("the system gives no random bytes: {error}")))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
 impl fmt::Debug for RemoteRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RemoteRuntime({})", self.url())
@@ -157,8 +165,17 @@ impl CharmRuntime for RemoteRuntime {
     }
 
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
-        let body = api::Trigger { stream: stream.to_owned(), event: event.clone() };
-        self.post(path::of_charm(charm, "trigger")).json(&body)?.time(call::HANDLER_TIME).answer().await
+        let (stream, event) = (stream.to_owned(), event.clone());
+        let mut body = api::Trigger { stream, event, key: Some(random_key()?), again: None };
+        let mut call = self.post(path::of_charm(charm, "trigger")).json(&body)?.time(call::HANDLER_TIME);
+        // One that knows keys answers which one it is. To an earlier version, or before the first answer, nothing is sent a second time.
+        body.again = self.caller.server();
+        if body.again.is_some() {
+            call = call.again(&body)?;
+        }
+        let api::Triggered { outcome, server } = call.answer().await?;
+        self.caller.set_server(server);
+        Ok(outcome)
     }
 
     async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
