@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{AccessLevel, RegistrationFilter, Subject};
-pub use health::{HealthState, IntegrationHealth, RecentRequests};
+pub use health::{HealthState, IntegrationHealth, KeptHealth, RecentRequests};
 pub use poller::{
     AskedView, CallTotals, Denial, FunctionCalls, IntegrationReport, IntegrationView, OwnerEgress, PollerAnswer,
     PollerReport, REPORT_EVERY, Sent,
@@ -38,6 +38,13 @@ pub struct Registrations {
     pub revision: u64,
     /// The registrations.
     pub registrations: Vec<Registration>,
+}
+
+/// Registrations that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Damaged {
+    /// Each of them.
+    pub damaged: Vec<crate::DamagedRegistration>,
 }
 
 /// The revision of the registrations.
@@ -181,13 +188,6 @@ pub struct Trigger {
     pub stream: String,
     /// The event.
     pub event: serde_json::Value,
-}
-
-/// Where a secret is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SecretPath {
-    /// A cell's name, then object keys or array indices.
-    pub path: Vec<String>,
     /// A name for this one event, of the client's own making and not used for another: a request that is sent again with it, since its answer
     /// was lost, has the answer of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,6 +209,13 @@ pub struct Triggered {
     /// The server that knows the keys of events which were sent to it, until it stops: for a request that is to be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretPath {
+    /// A cell's name, then object keys or array indices.
+    pub path: Vec<String>,
 }
 
 /// A secret, for who may have it.

@@ -108,6 +108,10 @@ fn of_registrations() -> Vec<Row> {
             .reads::<api::Register>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit, Quota]),
+        signed(Method::GET, path::DAMAGED, Right::System(Read), registrations::damaged)
+            .does("listDamaged", "The registrations that are left out of the list, since their rows in the database are damaged.")
+            .answers::<api::Damaged>()
+            .fails([Authorization]),
         signed(Method::GET, path::CHANGES, Right::System(Read), registrations::changes)
             .does("waitForChanges", "The revision of the registrations, when it is another than `after`.")
             .more("If nothing changes, it is answered after 20 s all the same.")

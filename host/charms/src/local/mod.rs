@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod credentials;
+mod damage;
 mod delete;
 mod deploy;
 mod handle;
@@ -108,6 +109,7 @@ pub struct LocalRuntime {
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     watch: watch::Watch,
+    damage: damage::Damage,
 }
 
 impl LocalRuntime {
@@ -149,6 +151,7 @@ impl LocalRuntime {
             turns: turns::Turns::default(),
             opened: Arc::default(),
             watch,
+            damage: damage::Damage::default(),
         })
     }
 

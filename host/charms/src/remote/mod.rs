@@ -25,8 +25,8 @@ use url::Url;
 
 use crate::api::{self, path};
 use crate::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, RegistrationFilter,
-    SetRequest, SpaceSummary, Spaces, Subject, TraceContext,
+    AccessLevel, Acl, CharmShow, CharmSummary, DamagedRegistration, DeployRequest, Deployed, LogEntry, LogQuery,
+    RegistrationFilter, SetRequest, SpaceSummary, Spaces, Subject, TraceContext,
 };
 use call::{Call, Caller};
 pub use http_client::tls_advice;
@@ -242,6 +242,11 @@ impl Spaces for RemoteRuntime {
 
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         self.call(Method::PUT, path::of_charm(charm, "value")).json(request)?.time(call::HANDLER_TIME).done().await
+    }
+
+    async fn damaged(&self) -> Result<Vec<DamagedRegistration>, RuntimeError> {
+        let api::Damaged { damaged } = self.get(path::DAMAGED).limit(call::LIST_BYTES).answer().await?;
+        Ok(damaged)
     }
 
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError> {
