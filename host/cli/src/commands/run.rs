@@ -120,8 +120,7 @@ pub(crate) async fn run(
         linked.push(loaded.link(&sandbox, &gate, &limits.http, runtime.clone(), state.clone())?);
     }
 
-    check_names(&args, &*runtime, &linked).await?;
-    tracing::info!("polling the charms of {}", service.shown);
+    announce(&args, &*runtime, &linked, &service.shown).await?;
     let mut poller = Poller::new(runtime.clone(), store, linked, options).with_requests(asked);
     let mut following = None;
     if let Some(watcher) = watcher {
@@ -170,6 +169,18 @@ pub(crate) async fn run(
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
     let failed = args.once && (summary.failed() > 0 || summary.failed_lists > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Logs what is polled, unless there is nothing of that name.
+async fn announce(
+    args: &RunArgs,
+    runtime: &dyn CharmRuntime,
+    linked: &[Arc<dyn Integration>],
+    shown: &str,
+) -> anyhow::Result<()> {
+    check_names(args, runtime, linked).await?;
+    tracing::info!("polling the charms of {shown}");
+    Ok(())
 }
 
 /// Reports names that nothing has among those that the service is for. One that goes on waits for them to be registered; one that would end

@@ -223,11 +223,14 @@ async fn whatever_is_damaged_in_rows_of_some_charms_all_others_are_listed_and_po
 
         let registrations = operator.registrations().await.unwrap_or_else(|error| panic!("{case}: {error}"));
         let listed: BTreeSet<CharmRef> = registrations.iter().map(|one| one.charm.clone()).collect();
-        let seen = operator.damaged().await.unwrap();
+        let reported = operator.damaged().await.unwrap();
         for charm in &charms {
-            let is_reported = seen.iter().any(|one| one.charm == charm.to_string());
-            let by_another_name = seen.len() >= charms.len() - listed.len();
-            assert!(listed.contains(charm) || is_reported || by_another_name, "{charm} is nowhere: {case}: {seen:?}");
+            let is_reported = reported.iter().any(|one| one.charm == charm.to_string());
+            let by_another_name = reported.len() >= charms.len() - listed.len();
+            assert!(
+                listed.contains(charm) || is_reported || by_another_name,
+                "{charm} is nowhere: {case}: {reported:?}"
+            );
         }
         assert!(listed.is_superset(&expected), "{case}");
         assert!(in_pages(&operator).await.is_superset(&expected), "{case}");
