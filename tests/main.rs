@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
+mod damaged;
 mod guest;
 
 mod admin;
@@ -33,6 +34,7 @@ mod integrations;
 mod intervals;
 mod kill;
 mod loading;
+mod mistyped;
 mod new;
 mod news;
 mod operating;

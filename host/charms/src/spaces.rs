@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccessLevel, Acl, RegistrationFilter, Subject};
+use crate::{AccessLevel, Acl, DamagedRegistration, RegistrationFilter, Subject};
 
 /// A charm to be deployed.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -205,6 +205,9 @@ pub trait Spaces: Send + Sync {
 
     /// Enables all registrations that the filter lets through; without a state, all that do not run as they should. Answers how many.
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError>;
+
+    /// The registrations that cannot be read, which [`registrations`](bg_poller::CharmRuntime::registrations) passes over. Reads all.
+    async fn damaged(&self) -> Result<Vec<DamagedRegistration>, RuntimeError>;
 }
 
 /// All that a charm runtime does.

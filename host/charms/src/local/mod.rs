@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod credentials;
+mod damage;
 mod delete;
 mod deploy;
 mod handle;
@@ -117,6 +118,7 @@ pub struct LocalRuntime {
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     watch: watch::Watch,
+    damage: damage::Damage,
 }
 
 impl LocalRuntime {
@@ -158,6 +160,7 @@ impl LocalRuntime {
             turns: turns::Turns::default(),
             opened: Arc::default(),
             watch,
+            damage: damage::Damage::default(),
         })
     }
 

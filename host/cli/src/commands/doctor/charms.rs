@@ -9,8 +9,9 @@ use bg_poller::{Blame, Consequence, OutcomeKind, Registration, RegistrationState
 
 use super::row::Row;
 use crate::args::Common;
+use crate::health::Known;
+use crate::remedies;
 use crate::services::Services;
-use crate::{health, remedies};
 
 /// A service that polls anything at all has done so within this, as a rule.
 const RECENT: Duration = Duration::from_mins(5);
@@ -37,10 +38,10 @@ pub(super) fn polled(common: &Common, services: &Services, registrations: &[Regi
 }
 
 /// How the integrations are doing that the service polls; nothing, where that is not known.
-pub(super) fn health(all: &[IntegrationHealth]) -> Vec<Row> {
+pub(super) fn health(known: &Known) -> Vec<Row> {
     let now = UnixMillis::now();
     let row = |one: &IntegrationHealth| {
-        let (what, found) = (format!("integration {}", one.integration), health::line(one, now));
+        let (what, found) = (format!("integration {}", one.integration), known.line(one, now));
         if one.state == HealthState::Works {
             return Row::ok(what, found);
         }
@@ -52,7 +53,7 @@ pub(super) fn health(all: &[IntegrationHealth]) -> Vec<Row> {
         });
         Row::weak(what, found).mended_by(fix)
     };
-    all.iter().map(row).collect()
+    known.iter().map(row).collect()
 }
 
 /// Charms that are polled without being asked for, since their integration has no component.
