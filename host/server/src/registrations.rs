@@ -29,6 +29,11 @@ pub(crate) async fn list(signed: Signed<NO_BODY>) -> Result<Json<wire::Registrat
     Ok(Json(wire::Registrations { revision, registrations }))
 }
 
+/// `GET /api/v1/registrations/damaged`
+pub(crate) async fn damaged(signed: Signed<NO_BODY>) -> Result<Json<wire::Damaged>, Failure> {
+    Ok(Json(wire::Damaged { damaged: signed.caller.damaged().await? }))
+}
+
 /// `GET /api/v1/registrations/changes?after=N`; waits at most [`wire::CHANGES_WAIT_SECONDS`].
 pub(crate) async fn changes(
     State(app): State<Arc<App>>,
