@@ -16,8 +16,8 @@ use bg_sandbox::{
 };
 use tokio::sync::oneshot;
 
-use crate::args::{GrantAll, GrantArgs};
-use crate::pins::{self, Pin};
+use crate::args::{GrantAll, GrantArgs, Pin};
+use crate::pins;
 use crate::{output, paths, progress};
 
 /// A component that is loaded, and what the operator decided about it.

@@ -13,6 +13,7 @@ mod listening;
 mod logging;
 mod open_files;
 mod open_spaces;
+mod options;
 mod output;
 mod paths;
 mod pins;
@@ -26,6 +27,7 @@ mod services;
 mod states;
 mod suggest;
 mod telemetry;
+mod units;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -8,12 +8,14 @@ use bg_charm_runtime::{Quotas, Reach, Tenancy};
 use clap::Args;
 
 use super::ServerArgs;
+use crate::options::Options;
 
 /// What others may keep.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Options)]
 pub(crate) struct TenantArgs {
     /// Let anyone who signs requests make and write in new spaces, even on a server that others reach; on loopback, this is always so
     #[arg(long)]
+    #[option(example = "true")]
     pub(crate) open_spaces: bool,
 
     /// How many charms a space may have; none of these limits is for the operator [default: 1000]
