@@ -198,7 +198,7 @@ pub(crate) async fn load_unsettled(
     let plans: Vec<(&Path, &Plan)> = checked.iter().map(|(path, _, plan, _)| (path.as_path(), plan)).collect();
     refuse_mistakes(&plans, grants)?;
     let digests: Vec<_> =
-        checked.iter().map(|(path, _, plan, sha256)| (path.as_path(), plan, sha256.as_str())).collect();
+        checked.iter().map(|(path, _, plan, sha256)| (path.as_path(), plan.id(), sha256.as_str())).collect();
     pins::check(pins, &digests)?;
 
     let mut loaded: Vec<Loaded> = Vec::new();

@@ -6,17 +6,16 @@ use anyhow::bail;
 use bg_identity::IntegrationId;
 
 use crate::args::Pin;
-use crate::integrations::Plan;
 
 /// Refuses a component that is not the one its integration is pinned to, and a pin of an integration that has no component: a
 /// file under another name would get around its pin.
-pub(crate) fn check(pins: &[Pin], components: &[(&Path, &Plan, &str)]) -> anyhow::Result<()> {
+pub(crate) fn check(pins: &[Pin], components: &[(&Path, &IntegrationId, &str)]) -> anyhow::Result<()> {
     for pin in pins {
-        if !components.iter().any(|(_, plan, _)| plan.id() == pin.integration()) {
+        if !components.iter().any(|(_, id, _)| *id == pin.integration()) {
             bail!("--sha256 {pin}: there is no component of that name");
         }
     }
-    components.iter().try_for_each(|(path, plan, found)| check_one(pins, path, plan.id(), found))
+    components.iter().try_for_each(|(path, id, found)| check_one(pins, path, id, found))
 }
 
 /// Refuses a component that is none of those that its integration is pinned to. Several pins of one are several versions of it.

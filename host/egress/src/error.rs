@@ -11,6 +11,19 @@ use crate::CredentialError;
 /// Any error, as the bodies of guests have them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Why a guest's body was not sent to its end. Travels through hyper as the cause of its error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestBodyError {
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+    #[error("it is not as long as its content-length header says")]
+    Length,
+    #[error("it was not there in time")]
+    Late,
+    #[error("the guest gave it up")]
+    Guest(#[source] BoxError),
+}
+
 /// Why a request came to nothing, or its response's body ended early. Never holds a credential, a query or a body.
 ///
 /// The texts are for the operator: they name addresses and options. What a guest is told is the caller's choice.

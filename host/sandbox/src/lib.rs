@@ -9,10 +9,12 @@ mod bindings;
 mod call;
 mod cells;
 mod charm;
+mod charm_call;
 mod child;
 mod credentials;
 mod draft;
 mod engine;
+mod error;
 mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -38,10 +40,12 @@ mod tests;
 mod text;
 
 pub use cells::{CellReadError, CellReader, CellWrites};
-pub use charm::{CharmCall, CharmComponent, Shape};
+pub use charm::{CharmComponent, Shape};
+pub use charm_call::CharmCall;
 pub use child::{ChildCommand, ChildError, ChildLimits, work_as_child};
 pub use credentials::CharmCredentials;
 pub use engine::Allocation;
+pub use error::SandboxError;
 pub use failure::CallFailure;
 pub use host::CallLines;
 pub use integration::{IntegrationComponent, IntegrationSetup};
@@ -52,4 +56,4 @@ pub use load::{
 };
 pub use named_limits::{LimitError, LimitValue, NamedLimit, Number};
 pub use observer::{CallObserver, CallRecord};
-pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
+pub use sandbox::{Sandbox, SandboxOptions};

@@ -16,7 +16,7 @@ use rusqlite::Transaction;
 use serde_json::Value;
 
 use super::view::LocalCharm;
-use super::{LocalRuntime, access, logs};
+use super::{LocalRuntime, access};
 use crate::paths::at;
 use crate::store::{self, Cells, Failure, StoredCharm, Touch};
 
@@ -302,7 +302,7 @@ impl CharmRuntime for LocalHandle {
     async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError> {
         let charm = charm.clone();
         self.read(move |tx, actor| {
-            let stored = logs::observed(tx, actor, &charm)?;
+            let stored = access::observed(tx, actor, &charm)?;
             store::runs::newest(tx, stored.row, &charm, limit)
         })
         .await
@@ -311,7 +311,7 @@ impl CharmRuntime for LocalHandle {
     async fn counters(&self, charm: &CharmRef) -> Result<Counters, RuntimeError> {
         let charm = charm.clone();
         self.read(move |tx, actor| {
-            let stored = logs::observed(tx, actor, &charm)?;
+            let stored = access::observed(tx, actor, &charm)?;
             store::registrations::counters(tx, stored.row)?.ok_or_else(|| not_registered(&charm))
         })
         .await

@@ -1,7 +1,9 @@
 //! Options of whatever listens: `serve`, and `run --listen`.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use bg_charm_runtime::{Reach, Tenancy};
 use bg_identity::{IntegrationId, Secret};
 use bg_server::{AllowedOrigin, RegistrationPolicy};
 use clap::{Args, ValueEnum};
@@ -81,6 +83,80 @@ impl From<Registration> for RegistrationPolicy {
             Registration::Open => Self::Open,
             Registration::Signed => Self::Signed,
             Registration::Closed => Self::Closed,
+        }
+    }
+}
+
+impl ServerArgs {
+    /// What strangers may do on a server that listens there, if one does.
+    pub(crate) fn tenancy(&self, listen: Option<SocketAddr>) -> Tenancy {
+        let reach = listen.map(|listen| {
+            if self.is_reached_by_others(listen) {
+                Reach::Others { open_spaces: self.tenants.open_spaces }
+            } else {
+                Reach::Loopback
+            }
+        });
+        Tenancy { reach, quotas: self.tenants.quotas() }
+    }
+
+    /// Whether requests may come from beyond this machine: at the address itself, or by a proxy or a name of another machine.
+    pub(crate) fn is_reached_by_others(&self, listen: SocketAddr) -> bool {
+        !listen.ip().to_canonical().is_loopback()
+            || self.behind_proxy
+            || self.allow_host.iter().any(|name| !is_loopback(name))
+    }
+}
+
+/// Whether a host name is one of this machine, whoever resolves it.
+fn is_loopback(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);
+    match literal.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_reached_by_others_at_an_address_by_a_proxy_or_by_a_name() {
+        let of = |listen: &str, hosts: &[&str], behind_proxy| {
+            let allow_host = hosts.iter().map(|&host| host.to_owned()).collect();
+            ServerArgs { allow_host, behind_proxy, ..ServerArgs::default() }
+                .is_reached_by_others(listen.parse().unwrap())
+        };
+        for (listen, hosts, behind_proxy, reached) in [
+            ("127.0.0.1:8000", &[][..], false, false),
+            ("[::1]:0", &[], false, false),
+            ("[::ffff:127.0.0.1]:0", &[], false, false),
+            ("127.0.0.1:8000", &["admin.localhost", "LOCALHOST.", "127.0.0.2", "[::1]"], false, false),
+            ("127.0.0.1:8000", &["admin.localhost", "charms.example"], false, true),
+            ("127.0.0.1:8000", &["192.168.0.5"], false, true),
+            ("127.0.0.1:8000", &["localhost.example"], false, true),
+            ("127.0.0.1:8000", &[], true, true),
+            ("0.0.0.0:8000", &[], false, true),
+            ("[::]:8000", &[], false, true),
+            ("192.168.0.5:8000", &[], false, true),
+        ] {
+            assert_eq!(of(listen, hosts, behind_proxy), reached, "{listen} {hosts:?} {behind_proxy}");
+        }
+    }
+
+    #[test]
+    fn spaces_are_open_on_loopback_or_if_the_operator_opens_them() {
+        let reach = |listen: Option<&str>, open_spaces| {
+            let tenants = TenantArgs { open_spaces, ..TenantArgs::default() };
+            let args = ServerArgs { tenants, ..ServerArgs::default() };
+            args.tenancy(listen.map(|listen| listen.parse().unwrap())).reach
+        };
+        assert_eq!(reach(None, true), None);
+        assert_eq!(reach(Some("127.0.0.1:1"), false), Some(Reach::Loopback));
+        for open_spaces in [false, true] {
+            assert_eq!(reach(Some("0.0.0.0:1"), open_spaces), Some(Reach::Others { open_spaces }));
         }
     }
 }

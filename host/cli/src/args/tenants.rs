@@ -1,13 +1,11 @@
 //! What others than the operator may do and keep on a server.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use bg_charm_runtime::{Quotas, Reach, Tenancy};
+use bg_charm_runtime::Quotas;
 use clap::Args;
 
-use super::ServerArgs;
 use crate::options::Options;
 
 /// What others may keep.
@@ -53,37 +51,6 @@ impl TenantArgs {
     }
 }
 
-impl ServerArgs {
-    /// What strangers may do on a server that listens there, if one does.
-    pub(crate) fn tenancy(&self, listen: Option<SocketAddr>) -> Tenancy {
-        let reach = listen.map(|listen| {
-            if self.is_reached_by_others(listen) {
-                Reach::Others { open_spaces: self.tenants.open_spaces }
-            } else {
-                Reach::Loopback
-            }
-        });
-        Tenancy { reach, quotas: self.tenants.quotas() }
-    }
-
-    /// Whether requests may come from beyond this machine: at the address itself, or by a proxy or a name of another machine.
-    pub(crate) fn is_reached_by_others(&self, listen: SocketAddr) -> bool {
-        !listen.ip().to_canonical().is_loopback()
-            || self.behind_proxy
-            || self.allow_host.iter().any(|name| !is_loopback(name))
-    }
-}
-
-/// Whether a host name is one of this machine, whoever resolves it.
-fn is_loopback(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);
-    match literal.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => name == "localhost" || name.ends_with(".localhost"),
-    }
-}
-
 /// A number of bytes: `4096`, `64KiB`, `64MiB`, `1GiB`, `2TiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
@@ -119,44 +86,6 @@ mod tests {
 
     use super::*;
     use crate::args::Cli;
-
-    #[test]
-    fn a_server_is_reached_by_others_at_an_address_by_a_proxy_or_by_a_name() {
-        let of = |listen: &str, hosts: &[&str], behind_proxy| {
-            let allow_host = hosts.iter().map(|&host| host.to_owned()).collect();
-            ServerArgs { allow_host, behind_proxy, ..ServerArgs::default() }
-                .is_reached_by_others(listen.parse().unwrap())
-        };
-        for (listen, hosts, behind_proxy, reached) in [
-            ("127.0.0.1:8000", &[][..], false, false),
-            ("[::1]:0", &[], false, false),
-            ("[::ffff:127.0.0.1]:0", &[], false, false),
-            ("127.0.0.1:8000", &["admin.localhost", "LOCALHOST.", "127.0.0.2", "[::1]"], false, false),
-            ("127.0.0.1:8000", &["admin.localhost", "charms.example"], false, true),
-            ("127.0.0.1:8000", &["192.168.0.5"], false, true),
-            ("127.0.0.1:8000", &["localhost.example"], false, true),
-            ("127.0.0.1:8000", &[], true, true),
-            ("0.0.0.0:8000", &[], false, true),
-            ("[::]:8000", &[], false, true),
-            ("192.168.0.5:8000", &[], false, true),
-        ] {
-            assert_eq!(of(listen, hosts, behind_proxy), reached, "{listen} {hosts:?} {behind_proxy}");
-        }
-    }
-
-    #[test]
-    fn spaces_are_open_on_loopback_or_if_the_operator_opens_them() {
-        let reach = |listen: Option<&str>, open_spaces| {
-            let tenants = TenantArgs { open_spaces, ..TenantArgs::default() };
-            let args = ServerArgs { tenants, ..ServerArgs::default() };
-            args.tenancy(listen.map(|listen| listen.parse().unwrap())).reach
-        };
-        assert_eq!(reach(None, true), None);
-        assert_eq!(reach(Some("127.0.0.1:1"), false), Some(Reach::Loopback));
-        for open_spaces in [false, true] {
-            assert_eq!(reach(Some("0.0.0.0:1"), open_spaces), Some(Reach::Others { open_spaces }));
-        }
-    }
 
     #[test]
     fn sizes_are_read_as_they_are_written() {

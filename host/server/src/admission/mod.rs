@@ -41,6 +41,7 @@ mod limits;
 mod pool;
 mod rates;
 mod right;
+mod sender;
 mod signed;
 mod ticket;
 mod unsigned;
@@ -52,9 +53,7 @@ use std::time::{Duration, SystemTime};
 use bg_charm_api::Actor;
 use bg_charm_runtime::{LocalRuntime, Needed};
 use bg_identity::Did;
-use bg_identity::http_signature::{
-    FastClock, NonceCache, Room, Sender as NonceSender, SignatureError, Verified, claimed_signer,
-};
+use bg_identity::http_signature::{FastClock, NonceCache, Room, SignatureError, Verified, claimed_signer};
 use http::HeaderMap;
 
 use bodies::Bodies;
@@ -66,58 +65,13 @@ pub(crate) use pool::Full;
 use pool::{Permit, Pool, Shares};
 pub(crate) use rates::{LOGINS, REGISTRATIONS, Rate, TooMany};
 pub(crate) use right::Right;
+pub(crate) use sender::{Sender, Standing};
 pub(crate) use signed::{RunsGuest, Signed};
 pub(crate) use ticket::Ticket;
 pub(crate) use unsigned::{Refused, Unsigned};
 
 use crate::answer::Failure;
 use crate::options::ServerOptions;
-
-/// How much a client may take, by what it has shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Standing {
-    /// Nothing.
-    Stranger,
-    /// That it is on this machine.
-    Local,
-    /// That it is the operator's.
-    Operator,
-}
-
-/// Who uses a limit: a standing, and who has a share of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Sender {
-    pub(crate) standing: Standing,
-    /// None has a share that is the operator's.
-    pub(crate) signer: Option<Did>,
-    /// None on this machine.
-    pub(crate) network: Option<IpAddr>,
-}
-
-impl Sender {
-    fn new(standing: Standing, signer: Option<Did>, client: Client) -> Self {
-        let network = (standing == Standing::Stranger).then(|| client.network());
-        Self { standing, signer, network }
-    }
-
-    /// The operator, who has shown it by the login token or a session.
-    pub(crate) fn operator() -> Self {
-        Self { standing: Standing::Operator, signer: None, network: None }
-    }
-
-    fn is_operator(&self) -> bool {
-        self.standing == Standing::Operator
-    }
-
-    fn nonces(&self) -> NonceSender {
-        let room = match self.standing {
-            Standing::Stranger => Room::Strangers,
-            Standing::Local => Room::Local,
-            Standing::Operator => Room::Operator,
-        };
-        NonceSender { room, network: self.network }
-    }
-}
 
 /// All that is limited, but for the connections themselves.
 pub(crate) struct Admission {
