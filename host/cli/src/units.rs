@@ -2,22 +2,15 @@
 
 use std::time::Duration;
 
+use bg_identity::units::parse_millis;
+
 /// Seconds, as the original counts, or a number with `ms`, `s`, `m` or `h`; between 100 ms and 7 days.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "a time is a number of seconds, or a number with ms, s, m or h, such as 60, 500ms, 2s or 5m";
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| FORM)?;
-    let millis = match unit {
-        "ms" => Some(number),
-        "" | "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => return Err(FORM.into()),
-    };
-    match millis {
+    match parse_millis(text) {
         Some(millis @ 100..=604_800_000) => Ok(Duration::from_millis(millis)),
-        _ => Err("a time is at least 100ms and at most 7 days".into()),
+        Some(_) => Err("a time is at least 100ms and at most 7 days".into()),
+        None => Err(FORM.into()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bg_identity::SECRET_MASK;
+use bg_identity::units::Seconds;
 
 use crate::CredentialError;
 
@@ -294,17 +295,6 @@ impl fmt::Display for Hint<'_> {
         match self.0 {
             Some(option) => write!(f, "; {option} would allow it"),
             None => Ok(()),
-        }
-    }
-}
-
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            millis if millis % 1000 == 0 => write!(f, "{} s", millis / 1000),
-            millis => write!(f, "{millis} ms"),
         }
     }
 }

@@ -17,6 +17,7 @@ mod short;
 mod shown;
 mod space;
 mod text;
+pub mod units;
 
 pub use charm_id::{CharmId, ParseCharmIdError};
 pub use did::{Did, ParseDidError};

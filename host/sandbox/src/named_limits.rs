@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::Limits;
+use bg_identity::units::{self, Millis, parse_bytes, parse_millis};
 
 const KIB: u64 = 1024;
 
@@ -80,90 +80,17 @@ pub enum LimitError {
     },
 }
 
-impl Limits {
-    /// Every limit by its name.
-    pub fn by_name(&mut self) -> Vec<NamedLimit<'_>> {
-        use LimitValue::{Bytes, Count, Time};
-        // Without `..`: a new field has no name until it stands here.
-        let Self {
-            fetch_charms_time,
-            is_valid_charm_time,
-            initialize_time,
-            charm_time,
-            preload_time,
-            image_bytes,
-            integration_memory,
-            charm_memory,
-            memories,
-            tables,
-            table_elements,
-            instances,
-            resources,
-            hostcall_bytes,
-            random_bytes,
-            http_field_bytes,
-            charm_refs,
-            json_bytes,
-            log_lines,
-            log_bytes,
-            cell_bytes,
-            cells_bytes,
-            cells,
-            component_bytes,
-            compile_time,
-            compile_cpu,
-            compile_memory,
-            compiled_bytes,
-            calls,
-        } = self;
-        let named = |(name, value)| NamedLimit { name, value };
-        [
-            ("fetch-charms-time", Time(fetch_charms_time)),
-            ("is-valid-charm-time", Time(is_valid_charm_time)),
-            ("initialize-time", Time(initialize_time)),
-            ("charm-time", Time(charm_time)),
-            ("preload-time", Time(preload_time)),
-            ("image-bytes", Bytes(image_bytes)),
-            ("integration-memory", Bytes(integration_memory)),
-            ("charm-memory", Bytes(charm_memory)),
-            ("memories", Count(memories)),
-            ("tables", Count(tables)),
-            ("table-elements", Count(table_elements)),
-            ("instances", Count(instances)),
-            ("resources", Count(resources)),
-            ("hostcall-bytes", Bytes(hostcall_bytes)),
-            ("random-bytes", Bytes(random_bytes)),
-            ("http-field-bytes", Bytes(http_field_bytes)),
-            ("charm-refs", Count(charm_refs)),
-            ("json-bytes", Bytes(json_bytes)),
-            ("log-lines", Count(log_lines)),
-            ("log-bytes", Bytes(log_bytes)),
-            ("cell-bytes", Bytes(cell_bytes)),
-            ("cells-bytes", Bytes(cells_bytes)),
-            ("cells", Count(cells)),
-            ("component-bytes", Bytes(component_bytes)),
-            ("compile-time", Time(compile_time)),
-            ("compile-cpu", Time(compile_cpu)),
-            ("compile-memory", Bytes(compile_memory)),
-            ("compiled-bytes", Bytes(compiled_bytes)),
-            ("calls", Count(calls)),
-        ]
-        .map(named)
-        .into()
-    }
-}
-
 impl LimitValue<'_> {
     /// Sets it to what a person wrote: `500ms`, `5s` (or `5`), `2m`, `1h`; `4096`, `64KiB`, `64MiB`, `1GiB`; `200`.
     pub fn set(&mut self, text: &str) -> Result<(), LimitError> {
-        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let factor = self.factor(unit).filter(|_| !number.is_empty());
-        let Some(factor) = factor else {
+        let read = match self {
+            Self::Time(_) => parse_millis(text),
+            Self::Bytes(_) => parse_bytes(text),
+            Self::Count(_) => parse_bytes(text).filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())),
+        };
+        let Some(value) = read else {
             return Err(LimitError::Form { text: text.into(), expected: self.expected() });
         };
-        // Whatever does not fit into it is out of range anyway.
-        let value = number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(factor);
         match self {
             Self::Time(time) => {
                 let wanted = Duration::from_millis(value);
@@ -199,36 +126,14 @@ impl LimitValue<'_> {
             Self::Count(_) => "a whole number",
         }
     }
-
-    /// What a unit stands for: milliseconds, bytes, or one.
-    fn factor(&self, unit: &str) -> Option<u64> {
-        Some(match (self, unit) {
-            (Self::Time(_), "ms") | (Self::Bytes(_) | Self::Count(_), "") => 1,
-            (Self::Time(_), "" | "s") => 1_000,
-            (Self::Time(_), "m") => 60_000,
-            (Self::Time(_), "h") => 3_600_000,
-            (Self::Bytes(_), "KiB") => KIB,
-            (Self::Bytes(_), "MiB") => KIB * KIB,
-            (Self::Bytes(_), "GiB") => KIB * KIB * KIB,
-            _ => return None,
-        })
-    }
 }
 
 /// As [`set`](LimitValue::set) takes it.
 impl fmt::Display for LimitValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |f: &mut fmt::Formatter<'_>, value: u64, units: &[(u64, &str)]| {
-            let unit = units.iter().find(|(factor, _)| value.is_multiple_of(*factor));
-            let (factor, unit) = unit.copied().unwrap_or((1, ""));
-            write!(f, "{}{unit}", value / factor)
-        };
         match self {
-            Self::Time(time) => {
-                let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                shown(f, millis, &[(60_000, "m"), (1_000, "s"), (1, "ms")])
-            }
-            Self::Bytes(bytes) => shown(f, bytes.get(), &[(KIB * KIB * KIB, "GiB"), (KIB * KIB, "MiB"), (KIB, "KiB")]),
+            Self::Time(time) => Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).fmt(f),
+            Self::Bytes(bytes) => units::Bytes(bytes.get()).fmt(f),
             Self::Count(count) => write!(f, "{}", count.get()),
         }
     }
@@ -236,7 +141,7 @@ impl fmt::Display for LimitValue<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::Limits;
 
     #[test]
     fn every_field_has_its_name_and_can_be_set_to_what_it_shows() {

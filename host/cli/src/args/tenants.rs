@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bg_charm_runtime::Quotas;
+use bg_identity::units::{Bytes, parse_bytes};
 use clap::Args;
 
 use crate::options::Options;
@@ -55,16 +56,12 @@ impl TenantArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
 
-const UNITS: [(&str, u32); 5] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("", 0)];
-
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let shift = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, shift)| shift);
-        let size = number.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
+        // What fits into no number is no size.
+        let size = parse_bytes(text).filter(|size| *size < u64::MAX);
         size.map(Self).ok_or_else(|| {
             format!("`{text}` is not a number of bytes: a number, or one with KiB, MiB, GiB or TiB, such as 64MiB")
         })
@@ -74,9 +71,7 @@ impl FromStr for Size {
 /// As it is read.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |(_, shift): &&(&str, u32)| self.0 != 0 && self.0.is_multiple_of(1 << shift);
-        let (unit, shift) = UNITS.iter().find(fits).copied().unwrap_or(("", 0));
-        write!(f, "{}{unit}", self.0 >> shift)
+        Bytes(self.0).fmt(f)
     }
 }
 
