@@ -34,13 +34,15 @@
 //! Behind a proxy (`--behind-proxy`), all connections come from the proxy: they have no share by address, and none counts as of this machine by it.
 //! Requests do, by the last address in `X-Forwarded-For`. Limiting connections is the proxy's to do then.
 
+mod answers;
 mod bodies;
 mod client;
 mod connections;
-mod limits;
+pub(crate) mod limits;
 mod pool;
 mod rates;
 mod right;
+mod rights;
 mod sender;
 mod signed;
 mod ticket;
@@ -57,7 +59,7 @@ use bg_identity::http_signature::{FastClock, NonceCache, Room, SignatureError, V
 use http::HeaderMap;
 
 use bodies::Bodies;
-pub(crate) use bodies::{BodyError, discard};
+pub(crate) use bodies::discard;
 pub(crate) use client::Client;
 pub(crate) use connections::{Connections, Occupant, Place};
 pub use limits::AdmissionLimits;
@@ -166,7 +168,7 @@ impl Admission {
 
     /// Step `rights`.
     async fn rights(&self, actor: &Actor, needed: Vec<Needed>) -> Result<(), Failure> {
-        right::check(&self.runtime, actor, needed).await
+        rights::check(&self.runtime, actor, needed).await
     }
 
     /// After step `rights`: a place for the request, for as long as it is answered.
