@@ -26,7 +26,6 @@ mod json;
 mod lane;
 pub mod limits;
 mod load;
-mod named_limits;
 mod observer;
 mod preload;
 mod registrations;
@@ -54,6 +53,5 @@ pub use load::{
     ChildOptions, Compiler, ComponentInfo, Item, ItemKind, LoadError, LoadedComponent, Metadata, Origin, World,
     WorldError, compile_as_child, inspect, inspect_by,
 };
-pub use named_limits::{LimitError, LimitValue, NamedLimit, Number};
 pub use observer::{CallObserver, CallRecord};
 pub use sandbox::{Sandbox, SandboxOptions};

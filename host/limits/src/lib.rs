@@ -1,4 +1,5 @@
-//! Limits by name, as an operator sets them.
+//! Limits that an operator sets by their names. A crate writes each of its limits as one row of [`limits!`]: the constant, the field, the
+//! default and the name are made of it.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +14,43 @@ const TIMES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_h
 const BYTES: (u64, u64) = (KIB, 4 * KIB * KIB * KIB);
 /// Counts that can be set.
 const COUNTS: (u64, u64) = (1, 10_000_000);
+
+/// Makes a struct of limits, with their defaults and their names.
+///
+/// A row is `"name" => field [CONSTANT]: Kind(type) = default;`, where the kind is one of [`LimitValue`]'s, and the constant, which is the
+/// default, may be left out.
+#[macro_export]
+macro_rules! limits {
+    (
+        $(#[$about:meta])*
+        $Limits:ident
+        $($(#[$doc:meta])* $name:literal => $field:ident $([$constant:ident])?: $kind:ident($type:ty) = $value:expr;)*
+    ) => {
+        $($(
+            #[doc = concat!("The default of [`", stringify!($Limits), "::", stringify!($field), "`].")]
+            pub const $constant: $type = $value;
+        )?)*
+
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $Limits {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+
+        impl Default for $Limits {
+            fn default() -> Self {
+                Self { $($field: $value),* }
+            }
+        }
+
+        impl $Limits {
+            /// Every limit by its name.
+            pub fn by_name(&mut self) -> Vec<$crate::NamedLimit<'_>> {
+                vec![$($crate::NamedLimit { name: $name, value: $crate::LimitValue::$kind(&mut self.$field) }),*]
+            }
+        }
+    };
+}
 
 /// One limit, to be read or set.
 pub struct NamedLimit<'a> {
@@ -135,82 +173,6 @@ impl fmt::Display for LimitValue<'_> {
             Self::Time(time) => Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).fmt(f),
             Self::Bytes(bytes) => units::Bytes(bytes.get()).fmt(f),
             Self::Count(count) => write!(f, "{}", count.get()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::Limits;
-
-    #[test]
-    fn every_field_has_its_name_and_can_be_set_to_what_it_shows() {
-        let mut limits = Limits::default();
-        let debug = format!("{limits:#?}");
-        let fields: Vec<String> = debug
-            .lines()
-            .filter_map(|line| line.strip_prefix("    ")?.split_once(':'))
-            .map(|(field, _)| field.replace('_', "-"))
-            .collect();
-        let names: Vec<&str> = limits.by_name().iter().map(|limit| limit.name).collect();
-        assert_eq!(names, fields);
-        for mut limit in limits.by_name() {
-            let shown = limit.value.to_string();
-            limit.value.set(&shown).unwrap_or_else(|error| panic!("{}: {error}", limit.name));
-        }
-        assert_eq!(limits, Limits::default());
-    }
-
-    #[test]
-    fn setting_one_sets_that_one() {
-        let names: Vec<&str> = Limits::default().by_name().iter().map(|limit| limit.name).collect();
-        for (place, name) in names.iter().enumerate() {
-            let mut limits = Limits::default();
-            limits.by_name()[place].value.set("7777").unwrap();
-            let (changed, before) = (format!("{limits:#?}"), format!("{:#?}", Limits::default()));
-            let differing: Vec<&str> =
-                changed.lines().zip(before.lines()).filter(|(new, old)| new != old).map(|(new, _)| new).collect();
-            let [line] = differing.as_slice() else { panic!("{name}: {differing:?}") };
-            assert!(line.trim().starts_with(&name.replace('-', "_")) && line.contains("7777"), "{name}: {line}");
-        }
-    }
-
-    #[test]
-    fn values_have_units_and_bounds() {
-        let set = |name: &str, text: &str| {
-            let mut limits = Limits::default();
-            let mut named = limits.by_name();
-            let limit = named.iter_mut().find(|limit| limit.name == name).unwrap();
-            limit.value.set(text).map(|()| limit.value.to_string()).map_err(|error| error.to_string())
-        };
-        for (name, text, shown) in [
-            ("charm-time", "90", "90s"),
-            ("charm-time", "2m", "2m"),
-            ("charm-time", "1500ms", "1500ms"),
-            ("charm-memory", "256MiB", "256MiB"),
-            ("charm-memory", "1048577", "1048577"),
-            ("charm-memory", "2GiB", "2GiB"),
-            ("log-lines", "10", "10"),
-        ] {
-            assert_eq!(set(name, text).as_deref(), Ok(shown), "{name}={text}");
-        }
-        for (name, text, said) in [
-            ("charm-time", "0", "10ms to 24h"),
-            ("charm-time", "25h", "10ms to 24h"),
-            ("charm-time", "99999999999999999999", "10ms to 24h"),
-            ("charm-time", "5MiB", "is not a time"),
-            ("charm-time", "", "is not a time"),
-            ("charm-time", "-1", "is not a time"),
-            ("charm-memory", "0", "1KiB to 4GiB"),
-            ("charm-memory", "5GiB", "1KiB to 4GiB"),
-            ("charm-memory", "64MB", "64MiB"),
-            ("charm-memory", "64 MiB", "64MiB"),
-            ("log-lines", "0", "1 to 10000000"),
-            ("log-lines", "10KiB", "is not a whole number"),
-            ("log-lines", "1.5", "is not a whole number"),
-        ] {
-            let error = set(name, text).unwrap_err();
-            assert!(error.contains(said), "{name}={text}: {error}");
         }
     }
 }
