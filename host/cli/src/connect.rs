@@ -364,7 +364,7 @@ pub(crate) async fn open_with_handlers(
         handlers: Some(Handlers { component: Arc::new(component), http, api_url: handlers.charm_api_url.clone() }),
         owner: Some(operator(common)?.did()),
         oauth_refresh_url: handlers.oauth_refresh_url.clone().map(|url| url.0),
-        runs_kept: handlers.keep_runs.unwrap_or(RUNS_KEPT),
+        runs_kept: handlers.keep_runs.map_or(RUNS_KEPT, |count| count.0),
         tenancy,
         transpiler: Some(ChildCommand::this_program(["transpile-charm"])),
         transpilations: handlers.limits().transpilations,

@@ -91,26 +91,6 @@ pub(crate) fn check_anew(
     tls(args).map(drop)
 }
 
-/// The options that have other values in the one than in the other, by their keys.
-pub(crate) fn changed(before: &ServerArgs, now: &ServerArgs) -> Vec<&'static str> {
-    let is_other = [
-        ("allow-host", before.allow_host != now.allow_host),
-        ("allow-origin", before.allow_origin != now.allow_origin),
-        ("registration", before.registration != now.registration),
-        ("allow-integration", before.allow_integration != now.allow_integration),
-        ("tls-cert", before.tls_cert != now.tls_cert),
-        ("tls-key", before.tls_key != now.tls_key),
-        ("behind-proxy", before.behind_proxy != now.behind_proxy),
-        ("open-spaces", before.tenants.open_spaces != now.tenants.open_spaces),
-        ("max-charms", before.tenants.max_charms != now.tenants.max_charms),
-        ("max-spaces", before.tenants.max_spaces != now.tenants.max_spaces),
-        ("max-signer-bytes", before.tenants.max_signer_bytes != now.tenants.max_signer_bytes),
-        ("max-bytes", before.tenants.max_bytes != now.tenants.max_bytes),
-        ("min-free", before.tenants.min_free != now.tenants.min_free),
-    ];
-    is_other.into_iter().filter_map(|(name, is_other)| is_other.then_some(name)).collect()
-}
-
 fn tls(args: &ServerArgs) -> anyhow::Result<Option<Tls>> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Ok(Some(Tls::read(certificate, key)?)),

@@ -15,6 +15,7 @@ mod logging;
 mod names;
 mod open_files;
 mod open_spaces;
+mod options;
 mod output;
 mod paths;
 mod pins;
@@ -29,6 +30,7 @@ mod services;
 mod states;
 mod suggest;
 mod telemetry;
+mod units;
 
 use std::process::ExitCode;
 use std::sync::Arc;

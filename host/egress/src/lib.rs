@@ -37,6 +37,7 @@ mod owner;
 mod resolve;
 mod route;
 mod secrets;
+mod shared;
 mod target;
 mod tls;
 
@@ -47,7 +48,7 @@ pub use budget::CallBudget;
 pub use client::{ClientOptions, GateClient, Verdict};
 pub use credential::{CredentialError, CredentialSource};
 pub use error::{BoxError, EgressError, Part, Rule, Wait};
-pub use gate::{Gate, GateError, GateOptions, Mode};
+pub use gate::{Gate, GateOptions};
 pub use headers::CHARM_HEADER;
 pub use limits::{HttpLimits, RequestOptions};
 pub use owner::Owner;
@@ -55,3 +56,4 @@ pub use resolve::{Resolver, SystemResolver};
 /// A certificate, for [`GateOptions::extra_roots`].
 pub use rustls::pki_types::CertificateDer;
 pub use secrets::KnownSecret;
+pub use shared::{GateError, Mode};

@@ -1,8 +1,8 @@
 //! Why a call came to nothing, as one of the kinds of outcome.
 
-use std::fmt;
 use std::time::Duration;
 
+use bg_identity::units::Seconds;
 use bg_identity::{Secret, mask};
 use bg_poller::{Blame, IntegrationError, Outcome, OutcomeKind};
 use wasmtime::component::ResourceTableError;
@@ -179,18 +179,6 @@ impl From<CallFailure> for Outcome {
         let CallFailure { kind, blame, message, stack } = failure;
         let outcome = Self::failure(kind, message).with_stack(stack);
         blame.into_iter().fold(outcome, Self::blaming)
-    }
-}
-
-/// A time as people write it.
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            millis if millis % 1000 == 0 => write!(f, "{} s", millis / 1000),
-            millis => write!(f, "{millis} ms"),
-        }
     }
 }
 

@@ -9,10 +9,12 @@ mod bindings;
 mod call;
 mod cells;
 mod charm;
+mod charm_call;
 mod child;
 mod credentials;
 mod draft;
 mod engine;
+mod error;
 mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -24,7 +26,6 @@ mod json;
 mod lane;
 pub mod limits;
 mod load;
-mod named_limits;
 mod observer;
 mod preload;
 mod registrations;
@@ -38,10 +39,12 @@ mod tests;
 mod text;
 
 pub use cells::{CellReadError, CellReader, CellWrites};
-pub use charm::{CharmCall, CharmComponent, Shape};
+pub use charm::{CharmComponent, Shape};
+pub use charm_call::CharmCall;
 pub use child::{ChildCommand, ChildError, ChildLimits, work_as_child};
 pub use credentials::CharmCredentials;
 pub use engine::Allocation;
+pub use error::SandboxError;
 pub use failure::CallFailure;
 pub use host::CallLines;
 pub use integration::{IntegrationComponent, IntegrationSetup};
@@ -50,6 +53,5 @@ pub use load::{
     ChildOptions, Compiler, ComponentInfo, Item, ItemKind, LoadError, LoadedComponent, Metadata, Origin, World,
     WorldError, compile_as_child, inspect, inspect_by,
 };
-pub use named_limits::{LimitError, LimitValue, NamedLimit, Number};
 pub use observer::{CallObserver, CallRecord};
-pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
+pub use sandbox::{Sandbox, SandboxOptions};

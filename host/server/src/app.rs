@@ -13,15 +13,15 @@ use http::{Extensions, HeaderMap};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
-use crate::admin::Counts;
 use crate::admission::{Admission, Client, LOGINS, REGISTRATIONS, Rate};
+use crate::counts::Counts;
 use crate::hosts::Hosts;
 use crate::login::{LoginToken, Logins};
 use crate::options::{RegistrationPolicy, ServerOptions};
 use crate::origins::Origins;
 use crate::peer::{self, Peer};
 use crate::pollers::Pollers;
-use crate::server::Site;
+use crate::site::Site;
 use crate::triggers::Triggers;
 
 pub(crate) struct App {

@@ -24,7 +24,7 @@ use crate::endpoint::{Access, Endpoint, Row};
 use crate::form::RegistrationForm;
 use crate::metrics::Measured;
 use crate::options::{BODY, DEPLOY_BODY, REGISTRATION_BODY, REPORT_BODY, VALUE_BODY};
-use crate::{admin, button, charms, metrics, openapi, registrations, spaces};
+use crate::{admin, button, charms, counts, metrics, openapi, registrations, spaces};
 
 /// The script of the button, for pages of every origin; the path that its users write.
 const UPDATER: &str = "/ct-updater.js";
@@ -279,7 +279,7 @@ async fn health(_: Unsigned) -> Response {
 /// `GET /metrics`
 async fn metrics(State(app): State<Arc<App>>, operator: Operator) -> Response {
     let registrations = match app.counts.get(&operator.handle).await {
-        Ok(counts) => admin::by_state(&counts),
+        Ok(counts) => counts::by_state(&counts),
         Err(error) => return Failure::from(error).into_response(),
     };
     let health = app.pollers.health(&app.activity);

@@ -16,7 +16,7 @@ use rusqlite::Transaction;
 use serde_json::Value;
 
 use super::view::LocalCharm;
-use super::{Cause, LocalRuntime, access, logs};
+use super::{Cause, LocalRuntime, access};
 use crate::paths::at;
 use crate::store::registrations::Found;
 use crate::store::{self, Cells, Failure, LAST_TIME, StoredCharm, Touch};
@@ -314,7 +314,7 @@ impl CharmRuntime for LocalHandle {
     async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError> {
         let charm = charm.clone();
         self.read(move |tx, actor| {
-            let stored = logs::observed(tx, actor, &charm)?;
+            let stored = access::observed(tx, actor, &charm)?;
             store::runs::newest(tx, stored.row, &charm, limit)
         })
         .await
@@ -323,7 +323,7 @@ impl CharmRuntime for LocalHandle {
     async fn counters(&self, charm: &CharmRef) -> Result<Counters, RuntimeError> {
         let charm = charm.clone();
         self.read(move |tx, actor| {
-            let stored = logs::observed(tx, actor, &charm)?;
+            let stored = access::observed(tx, actor, &charm)?;
             let counters = store::registrations::counters(tx, stored.row);
             let counters = counters.map_err(|failure| failure.of("the counters", &charm))?;
             counters.ok_or_else(|| not_registered(&charm))

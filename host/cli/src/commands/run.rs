@@ -1,6 +1,7 @@
 //! `run`: the service.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,13 +15,13 @@ use clap::Parser as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::config::changed;
 use crate::args::{Cli, Command, Common, RunArgs};
 use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::connect::Place;
 use crate::integrations::Loaded;
 use crate::names::{self, Names};
+use crate::options::{Count, Options as _, Percent};
 use crate::reload::{self, Reloader, Watcher};
 use crate::reporting::{Failing, Noting, Reporter, is_here, keep_health};
 use crate::restart::Restart;
@@ -249,12 +250,7 @@ pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Res
     let loaded = integrations::load_unsettled(&sandbox, &args.component, &args.grants, &args.sha256).await;
     loaded.map_err(restart::explain)?;
     listening::check_anew(before.listen, args.listen, &args.server)?;
-    let mut changed = changed(before, &args);
-    if before.component != args.component {
-        changed.insert(0, "components");
-    }
-    changed.extend(listening::changed(&before.server, &args.server));
-    Ok(changed)
+    Ok(before.changed(&args))
 }
 
 /// How the loop is set that these components are for.
@@ -277,20 +273,16 @@ fn named_components(args: &RunArgs) -> usize {
 }
 
 /// How the loop is set.
-pub(crate) fn options(args: &RunArgs) -> PollerOptions {
+fn options(args: &RunArgs) -> PollerOptions {
     let defaults = PollerOptions::default();
     PollerOptions {
         interval: args.interval.unwrap_or(defaults.interval),
-        max_concurrent: args
-            .max_concurrent
-            .map_or(defaults.max_concurrent, |n| usize::try_from(n).unwrap_or(usize::MAX)),
-        per_integration: args
-            .per_integration
-            .map_or(defaults.per_integration, |n| usize::try_from(n).unwrap_or(usize::MAX)),
-        per_space: args.per_space.unwrap_or(defaults.per_space),
+        max_concurrent: args.max_concurrent.map_or(defaults.max_concurrent, Count::size),
+        per_integration: args.per_integration.map_or(defaults.per_integration, Count::size),
+        per_space: args.per_space.map_or(defaults.per_space, |count| count.0),
         min_interval: args.min_interval,
-        jitter: args.jitter.map_or(defaults.jitter, |percent| f64::from(percent) / 100.0),
-        failures: args.failures.unwrap_or(defaults.failures),
+        jitter: args.jitter.map_or(defaults.jitter, Percent::fraction),
+        failures: args.failures.map_or(defaults.failures, NonZeroU32::get),
         log_interval: args.log_interval.unwrap_or(defaults.log_interval),
         charms: if args.charms.is_empty() { None } else { Some(args.charms.clone()) },
         integrations: (!args.integration.is_empty()).then(|| args.integration.iter().cloned().collect()),
