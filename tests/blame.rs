@@ -182,6 +182,12 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
         "a_service_whose_disk_becomes_full_says_so_and_goes_on_when_there_is_room",
     ),
     (
+        "a row of the database that is damaged",
+        "",
+        "tests/damaged.rs",
+        "a_damaged_registration_is_seen_wherever_the_operator_looks_and_the_others_are_polled",
+    ),
+    (
         "the database at the start",
         "",
         "host/charm-runtime/src/store/open.rs",
