@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
+mod damaged;
 mod guest;
 
 mod admin;
 mod authors;
 mod backup;
 mod bad_input;
+mod blame;
 mod bombs;
 mod button;
 mod clock;
@@ -23,6 +25,7 @@ mod documents;
 mod egress;
 mod failing;
 mod gmail;
+mod granted;
 mod guide;
 mod hangup;
 mod importers;
@@ -32,6 +35,7 @@ mod integrations;
 mod intervals;
 mod kill;
 mod loading;
+mod mistyped;
 mod new;
 mod news;
 mod operating;

@@ -28,11 +28,13 @@ pub use local::{
     CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, Needed, RUNS_KEPT, TRANSPILATIONS,
 };
 pub use lock::{DatabaseLock, Holder, LockError, Role};
-pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter};
+pub use overview::{
+    DamagedRegistration, Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter,
+};
 pub use remote::{Probe, RemoteRuntime, ServerTrust, probe, tls_advice};
 pub use spaces::{
     CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, SpaceSummary, Spaces,
 };
-pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database};
+pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database, is_unused};
 pub use tenancy::{Quotas, Reach, Tenancy};
 pub use trace_context::{Propagator, TraceContext};

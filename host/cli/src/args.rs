@@ -524,9 +524,13 @@ impl ServeArgs {
 }
 
 impl Command {
-    /// Whether work begins with this command, so that it makes the data directory.
+    /// Whether work begins with this command, so that it makes the data directory. In one that is new there is no charm to register, or to update.
     pub(crate) fn makes_data_dir(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Serve(_) | Self::Register { .. } | Self::Charm(CharmCommand::Deploy(_)))
+        match self {
+            Self::Run(_) | Self::Serve(_) => true,
+            Self::Charm(CharmCommand::Deploy(args)) => args.update.is_none(),
+            _ => false,
+        }
     }
 
     /// How much of what charms log a command shows, unless its options say otherwise: all of it where that is what it is for.
@@ -547,17 +551,17 @@ pub(crate) struct EnableArgs {
     #[arg(required_unless_present_any = ["integration", "state", "space", "all"])]
     pub(crate) charm: Option<CharmRef>,
 
-    /// All of this integration that do not run as they should
+    /// All of this integration that do not run as they should. May be repeated
     #[arg(long, value_name = "NAME", conflicts_with = "charm")]
-    pub(crate) integration: Option<IntegrationId>,
+    pub(crate) integration: Vec<IntegrationId>,
 
-    /// All in this state, such as `disabled-by-failures` or `waiting`
+    /// All in this state, such as `disabled-by-failures` or `waiting`. May be repeated
     #[arg(long, value_name = "STATE", value_parser = parse_state, conflicts_with = "charm")]
-    pub(crate) state: Option<RegistrationState>,
+    pub(crate) state: Vec<RegistrationState>,
 
-    /// All in this space that do not run as they should: a name, or a DID
+    /// All in this space that do not run as they should: a name, or a DID. May be repeated
     #[arg(long, value_name = "NAME|DID", conflicts_with = "charm")]
-    pub(crate) space: Option<String>,
+    pub(crate) space: Vec<String>,
 
     /// All that do not run as they should
     #[arg(long, conflicts_with_all = ["charm", "integration", "state", "space"])]

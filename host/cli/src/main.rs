@@ -5,12 +5,14 @@ mod commands;
 mod config;
 mod confine;
 mod connect;
+mod damaged;
 mod health;
 mod integrations;
 mod layout;
 mod limits;
 mod listening;
 mod logging;
+mod names;
 mod open_files;
 mod open_spaces;
 mod output;
@@ -20,6 +22,7 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod reload;
+mod remedies;
 mod reporting;
 mod restart;
 mod services;
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(code) => code,
         Err(error) => {
+            paths::remove_made();
             output::error(&error);
             ExitCode::FAILURE
         }

@@ -158,10 +158,15 @@ impl Registration {
         self.disabled_at.is_never()
     }
 
+    /// What followed from its last poll; none if there was none since it was registered, enabled or changed, or if it is disabled.
+    pub fn consequence(&self) -> Option<Consequence> {
+        let counts = self.is_enabled() && self.last_run >= self.updated_at;
+        self.last_outcome.filter(|_| counts).map(|kind| Consequence::of(kind, self.last_blame))
+    }
+
     /// Whether it waits until the cause of its last outcome is fixed: somebody must sign in, or the operator must allow something.
     pub fn waits(&self) -> bool {
-        let waits = |kind| Consequence::of(kind, self.last_blame) == Consequence::Waits;
-        self.is_enabled() && self.last_run >= self.updated_at && self.last_outcome.is_some_and(waits)
+        self.consequence() == Some(Consequence::Waits)
     }
 }
 

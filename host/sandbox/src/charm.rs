@@ -84,7 +84,7 @@ impl CharmComponent {
             let end = end.await;
             (store, end)
         };
-        let (shape, state) = call.run(&Share::new(), work).await?;
+        let (shape, state) = call.run(&Share::new(), work).await.map_err(CallFailure::of_charm)?;
         let writes = state.world.cells.into_writes();
         Ok((check(shape, &writes)?, writes))
     }
@@ -101,7 +101,7 @@ impl CharmComponent {
             let end = end.await;
             (store, end)
         };
-        let (page, _) = call.run(&Share::new(), work).await?;
+        let (page, _) = call.run(&Share::new(), work).await.map_err(CallFailure::of_charm)?;
         Ok(page)
     }
 
@@ -129,7 +129,7 @@ impl CharmComponent {
             let end = end.await;
             (store, end)
         };
-        let ((), state) = call.run(&Share::new(), work).await?;
+        let ((), state) = call.run(&Share::new(), work).await.map_err(CallFailure::of_charm)?;
         Ok(state.world.cells.into_writes())
     }
 

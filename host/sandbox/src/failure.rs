@@ -74,6 +74,16 @@ impl CallFailure {
         Self { kind, blame: None, message: message.into(), stack: None }
     }
 
+    /// For a call of a charm: what nests without end in its program fills the stack of the engine that runs it, and is no fault of that.
+    pub(crate) fn of_charm(self) -> Self {
+        if self.kind != OutcomeKind::Trapped || !self.message.ends_with(&Trap::StackOverflow.to_string()) {
+            return self;
+        }
+        let (function, _) = self.message.split_once(':').unwrap_or_default();
+        let message = format!("{function} nested calls, or went through nested values, deeper than its stack allows");
+        Self { kind: OutcomeKind::LimitExceeded, message, blame: self.blame, stack: None }
+    }
+
     /// Time was up after `limit`.
     pub(crate) fn timeout(function: &str, limit: Duration) -> Self {
         Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))

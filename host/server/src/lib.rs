@@ -38,6 +38,7 @@ mod server;
 mod spaces;
 mod table;
 mod tls;
+mod triggers;
 
 pub use activity::Activity;
 pub use admission::AdmissionLimits;

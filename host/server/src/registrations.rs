@@ -29,6 +29,11 @@ pub(crate) async fn list(signed: Signed<NO_BODY>) -> Result<Json<api::Registrati
     Ok(Json(api::Registrations { revision, registrations }))
 }
 
+/// `GET /api/v1/registrations/damaged`
+pub(crate) async fn damaged(signed: Signed<NO_BODY>) -> Result<Json<api::Damaged>, Failure> {
+    Ok(Json(api::Damaged { damaged: signed.caller.damaged().await? }))
+}
+
 /// `GET /api/v1/registrations/changes?after=N`; waits at most [`api::CHANGES_WAIT_SECONDS`].
 pub(crate) async fn changes(
     State(app): State<Arc<App>>,

@@ -14,10 +14,11 @@ use rusqlite::Transaction;
 use serde_json::Value;
 
 use super::view::LocalCharm;
-use super::{LocalRuntime, access, logs};
+use super::{Cause, LocalRuntime, access, logs};
 use crate::api::Shape;
 use crate::paths::at;
-use crate::store::{self, Cells, Failure, StoredCharm, Touch};
+use crate::store::registrations::Found;
+use crate::store::{self, Cells, Failure, LAST_TIME, StoredCharm, Touch};
 use crate::{AccessLevel, Actor, Overview, OverviewQuery, OverviewRow, RegistrationCount, RegistrationFilter};
 
 /// The intervals that a registration can have of its own, as the program's options take them.
@@ -28,11 +29,18 @@ const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duratio
 pub struct LocalHandle {
     pub(super) runtime: Arc<LocalRuntime>,
     pub(super) actor: Actor,
+    cause: Cause,
 }
 
 impl LocalHandle {
     pub(super) fn new(runtime: Arc<LocalRuntime>, actor: Actor) -> Self {
-        Self { runtime, actor }
+        Self { runtime, actor, cause: Cause::Somebody }
+    }
+
+    /// The same for a poll loop: what is done with charms is part of their polls, if `polls`.
+    #[must_use]
+    pub fn polling(self, polls: bool) -> Self {
+        Self { cause: if polls { Cause::Poll } else { Cause::Somebody }, ..self }
     }
 
     /// On whose behalf it acts.
@@ -115,7 +123,7 @@ impl LocalHandle {
     pub async fn note_failing(&self, failing: Vec<PollState>, recovered: Vec<CharmRef>) -> Result<(), RuntimeError> {
         self.check_own_key()?;
         let times = failing.iter().flat_map(PollState::times);
-        if let Some(time) = times.into_iter().find(|time| i64::try_from(time.0).is_err()) {
+        if let Some(time) = times.into_iter().find(|time| *time > LAST_TIME) {
             return Err(RuntimeError::Invalid(format!("{} is no time; expected milliseconds since 1970", time.0)));
         }
         let work = move |tx: &Transaction<'_>, _: &Actor| {
@@ -123,7 +131,8 @@ impl LocalHandle {
             for state in failing {
                 match store::charms::find(tx, &state.charm) {
                     Ok(_) => known.push(state),
-                    Err(Failure::Refused(RuntimeError::NotFound(_))) => {}
+                    // What concerns one charm keeps nothing from the others.
+                    Err(Failure::Refused(RuntimeError::NotFound(_)) | Failure::Damaged(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -131,6 +140,17 @@ impl LocalHandle {
             store::poll::forget(tx, &recovered)
         };
         self.write(Touch::None, work).await
+    }
+
+    /// All registrations; those that cannot be read are reported once.
+    pub(super) async fn found_registrations(&self) -> Result<Found, RuntimeError> {
+        let found = self.read(|tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::registrations::all(tx)
+        });
+        let found = found.await?;
+        self.runtime.damage.report(&found.damaged);
+        Ok(found)
     }
 
     pub(super) async fn read<T: Send + 'static>(
@@ -173,11 +193,7 @@ impl LocalHandle {
 #[async_trait]
 impl CharmRuntime for LocalHandle {
     async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
-        self.read(|tx, actor| {
-            access::system(tx, actor, AccessLevel::Read)?;
-            store::registrations::all(tx)
-        })
-        .await
+        Ok(self.found_registrations().await?.registrations)
     }
 
     async fn registered(&self, integration: &IntegrationId) -> Result<Vec<CharmRef>, RuntimeError> {
@@ -213,7 +229,7 @@ impl CharmRuntime for LocalHandle {
         let tenants = self.runtime.tenants.clone();
         self.change_registrations(move |tx, actor| {
             let stored = store::charms::find(tx, &charm)?;
-            if store::registrations::of(tx, stored.row)?.is_none() {
+            if !store::registrations::is_there(tx, stored.row)? {
                 tenants.admit_new(tx, actor)?;
             }
             if !UPDATER_STREAMS.iter().any(|name| stored.has_stream(name)) {
@@ -273,7 +289,7 @@ impl CharmRuntime for LocalHandle {
         if runs.is_empty() {
             return Ok(());
         }
-        if let Some(run) = runs.iter().find(|run| i64::try_from(run.started_at.0).is_err()) {
+        if let Some(run) = runs.iter().find(|run| run.started_at > LAST_TIME) {
             let text = format!("startedAt is {}; expected milliseconds since 1970", run.started_at.0);
             return Err(RuntimeError::Invalid(text));
         }
@@ -281,17 +297,13 @@ impl CharmRuntime for LocalHandle {
         self.write(Touch::None, move |tx, actor| {
             access::system(tx, actor, AccessLevel::Write)?;
             for run in &runs {
-                let stored = match store::charms::find(tx, &run.charm) {
-                    Ok(stored) => stored,
-                    Err(Failure::Refused(RuntimeError::NotFound(_))) => continue,
+                match record(tx, run, kept) {
+                    // What concerns one charm keeps nothing from the others.
+                    Ok(()) | Err(Failure::Refused(RuntimeError::NotFound(_))) => {}
+                    Err(Failure::Damaged(what)) => {
+                        tracing::warn!("a run of {} is not noted: {what} is damaged", run.charm);
+                    }
                     Err(error) => return Err(error),
-                };
-                // A caller to whom the answer was lost sends them again.
-                if store::runs::has(tx, stored.row, run)? {
-                    continue;
-                }
-                if store::registrations::note_run(tx, stored.row, run)? {
-                    store::runs::add(tx, stored.row, run, kept)?;
                 }
             }
             Ok(())
@@ -312,7 +324,9 @@ impl CharmRuntime for LocalHandle {
         let charm = charm.clone();
         self.read(move |tx, actor| {
             let stored = logs::observed(tx, actor, &charm)?;
-            store::registrations::counters(tx, stored.row)?.ok_or_else(|| not_registered(&charm))
+            let counters = store::registrations::counters(tx, stored.row);
+            let counters = counters.map_err(|failure| failure.of("the counters", &charm))?;
+            counters.ok_or_else(|| not_registered(&charm))
         })
         .await
     }
@@ -333,11 +347,11 @@ impl CharmRuntime for LocalHandle {
     }
 
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
-        self.runtime.trigger(&self.actor, charm, stream, event).await
+        self.runtime.trigger(&self.actor, charm, stream, event, self.cause).await
     }
 
     async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
-        self.runtime.refresh_auth(&self.actor, charm).await
+        self.runtime.refresh_auth(&self.actor, charm, self.cause).await
     }
 
     async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {
@@ -366,7 +380,18 @@ impl CharmRuntime for LocalHandle {
 }
 
 fn registration(tx: &Transaction<'_>, stored: &StoredCharm) -> Result<Registration, Failure> {
-    store::registrations::of(tx, stored.row)?.ok_or_else(|| not_registered(&stored.summary.charm))
+    let charm = &stored.summary.charm;
+    let found = store::registrations::of(tx, stored.row).map_err(|failure| failure.of("the registration", charm))?;
+    found.ok_or_else(|| not_registered(charm))
+}
+
+/// Notes one run, unless it is noted already: a caller to whom the answer was lost sends it again.
+fn record(tx: &Transaction<'_>, run: &Run, kept: u32) -> Result<(), Failure> {
+    let row = store::charms::find(tx, &run.charm)?.row;
+    if !store::runs::has(tx, row, run)? && store::registrations::note_run(tx, row, run)? {
+        store::runs::add(tx, row, run, kept)?;
+    }
+    Ok(())
 }
 
 fn not_registered(charm: &CharmRef) -> Failure {

@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod credentials;
+mod damage;
 mod delete;
 mod deploy;
 mod handle;
@@ -74,6 +75,15 @@ pub struct LocalOptions {
 /// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
 pub const RUNS_KEPT: u32 = 100;
 
+/// On whose account something is done with a charm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// It is part of a poll of the charm, which goes on with what comes of it.
+    Poll,
+    /// Somebody wants it: a charm whose last poll failed for reasons elsewhere may go on with what comes of it.
+    Somebody,
+}
+
 impl LocalOptions {
     /// The database alone: nothing runs.
     pub fn new(database: PathBuf) -> Self {
@@ -108,6 +118,7 @@ pub struct LocalRuntime {
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     watch: watch::Watch,
+    damage: damage::Damage,
 }
 
 impl LocalRuntime {
@@ -149,6 +160,7 @@ impl LocalRuntime {
             turns: turns::Turns::default(),
             opened: Arc::default(),
             watch,
+            damage: damage::Damage::default(),
         })
     }
 

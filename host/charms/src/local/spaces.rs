@@ -10,8 +10,8 @@ use super::handle::LocalHandle;
 use crate::document::data;
 use crate::store::{self, Touch};
 use crate::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, RegistrationFilter,
-    SetRequest, SpaceSummary, Spaces, Subject,
+    AccessLevel, Acl, CharmShow, CharmSummary, DamagedRegistration, DeployRequest, Deployed, LogEntry, LogQuery,
+    RegistrationFilter, SetRequest, SpaceSummary, Spaces, Subject,
 };
 
 #[async_trait]
@@ -91,6 +91,10 @@ impl Spaces for LocalHandle {
 
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         self.runtime.set(&self.actor, charm, request).await
+    }
+
+    async fn damaged(&self) -> Result<Vec<DamagedRegistration>, RuntimeError> {
+        Ok(self.found_registrations().await?.damaged)
     }
 
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError> {

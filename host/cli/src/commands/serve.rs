@@ -18,9 +18,13 @@ use crate::{connect, listening, restart, telemetry};
 
 /// Adds what the configuration file says, and tells what the service needs to open.
 pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<Confinement> {
+    // First what may be wrong: nothing is made for a service that does not start.
+    if let Some(path) = &args.config.clone() {
+        ReadFile::open(path)?.merge_served(args);
+    }
+    args.listen = Some(listening::with_port(args.listen())?);
     let mut confinement = connect::confinement(common)?;
     if let Some(path) = args.config.clone() {
-        ReadFile::open(&path)?.merge_served(args);
         let files = [&path].into_iter().chain(args.server.files()).map(PathBuf::as_path);
         confinement = restart::open_folders(confinement.read(&path), files);
     }

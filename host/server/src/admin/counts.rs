@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use askama::Template;
-use bg_charms::{LocalHandle, RegistrationCount};
+use bg_charms::{DamagedRegistration, LocalHandle, RegistrationCount, Spaces};
 use bg_identity::IntegrationId;
 use bg_poller::{RegistrationState, RuntimeError};
 use tokio::sync::Mutex;
@@ -16,28 +16,51 @@ const REST: u32 = 20;
 /// Nor for less than this.
 const LEAST_REST: Duration = Duration::from_millis(500);
 
-/// The counts, and until when they are good.
+/// What takes a reading of all registrations.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(Mutex<Option<(Vec<RegistrationCount>, Instant)>>);
+pub(crate) struct Counts {
+    counts: Kept<Vec<RegistrationCount>>,
+    damaged: Kept<Vec<DamagedRegistration>>,
+}
 
 impl Counts {
     /// The counts of a moment ago.
     pub(crate) async fn get(&self, handle: &LocalHandle) -> Result<Vec<RegistrationCount>, RuntimeError> {
-        let mut kept = self.0.lock().await;
-        if let Some((counts, until)) = &*kept
-            && Instant::now() < *until
-        {
-            return Ok(counts.clone());
-        }
-        let started = Instant::now();
-        let counts = handle.registration_counts().await?;
-        let rest = (started.elapsed() * REST).max(LEAST_REST);
-        *kept = Some((counts.clone(), Instant::now() + rest));
-        Ok(counts)
+        self.counts.get(handle.registration_counts()).await
+    }
+
+    /// The registrations that could not be read a moment ago.
+    pub(crate) async fn damaged(&self, handle: &LocalHandle) -> Result<Vec<DamagedRegistration>, RuntimeError> {
+        self.damaged.get(handle.damaged()).await
     }
 
     /// Whoever has changed something sees it at once.
     pub(crate) async fn forget(&self) {
+        self.counts.forget().await;
+        self.damaged.forget().await;
+    }
+}
+
+/// What was read, and until when it is good.
+#[derive(Debug, Default)]
+struct Kept<T>(Mutex<Option<(T, Instant)>>);
+
+impl<T: Clone> Kept<T> {
+    async fn get(&self, read: impl Future<Output = Result<T, RuntimeError>>) -> Result<T, RuntimeError> {
+        let mut kept = self.0.lock().await;
+        if let Some((value, until)) = &*kept
+            && Instant::now() < *until
+        {
+            return Ok(value.clone());
+        }
+        let started = Instant::now();
+        let value = read.await?;
+        let rest = (started.elapsed() * REST).max(LEAST_REST);
+        *kept = Some((value.clone(), Instant::now() + rest));
+        Ok(value)
+    }
+
+    async fn forget(&self) {
         *self.0.lock().await = None;
     }
 }
@@ -67,4 +90,23 @@ struct Shown {
 /// The part of the page that shows them.
 pub(super) fn part(counts: &[RegistrationCount]) -> String {
     page::part(&Shown { total: counts.iter().map(|one| one.count).sum(), states: by_state(counts) })
+}
+
+/// The ID of the part with what is damaged.
+pub(super) const DAMAGED: &str = "damaged";
+
+/// How many of the damaged registrations are named.
+const NAMED: usize = 8;
+
+#[derive(Template)]
+#[template(path = "damaged.html")]
+struct Damaged<'a> {
+    named: &'a [DamagedRegistration],
+    further: usize,
+}
+
+/// The part of the page that says which registrations cannot be read.
+pub(super) fn damaged_part(all: &[DamagedRegistration]) -> String {
+    let named = &all[..all.len().min(NAMED)];
+    page::part(&Damaged { named, further: all.len() - named.len() })
 }

@@ -142,7 +142,7 @@ impl Scene {
                 to_value(api::PollerReport { poller: "1".into(), failing: vec![state], ..api::PollerReport::default() })
             }
             ("POST", "/api/v1/charms/{space}/{charm}/trigger") => {
-                to_value(api::Trigger { stream: "bgUpdater".to_owned(), event: json!({}) })
+                to_value(api::Trigger { stream: "bgUpdater".to_owned(), event: json!({}), ..Default::default() })
             }
             ("PUT", "/api/v1/charms/{space}/{charm}/value") => {
                 let path = vec!["count".to_owned()];
