@@ -48,6 +48,10 @@ fmt:
 lint:
     cargo clippy --workspace --all-targets -- -D warnings
 
+# Hold dependencies to deny.toml.
+deny:
+    .ci/deny
+
 # Type-check everything.
 check:
     cargo check --workspace --all-targets

@@ -30,10 +30,9 @@ pub(crate) fn component(name: &str) -> String {
     guests().path(name).unwrap().to_str().unwrap().to_owned()
 }
 
-/// A file of `tests/fixtures`.
+/// The source of a charm: an example, or a file of `tests/fixtures`.
 pub(crate) fn fixture(name: &str) -> String {
-    let fixtures: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "tests", "fixtures", name].iter().collect();
-    fixtures.to_str().unwrap().to_owned()
+    bg_test_support::charm_source(name).to_str().unwrap().to_owned()
 }
 
 /// Deploys a charm into a space and answers its name, `<space DID>/<charm ID>`.

@@ -21,6 +21,7 @@ mod crowd;
 mod developer;
 mod disk;
 mod doctor;
+mod documents;
 mod egress;
 mod failing;
 mod gmail;

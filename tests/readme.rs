@@ -1,4 +1,4 @@
-//! What the README shows is what is tested: its commands are those that the other tests here run, its examples those that are
+//! What the README and the guides show is what is tested: commands are those that the other tests here run, examples those that are
 //! built; and what SECURITY.md promises.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ const COMMANDS: [(&str, &str); 14] = [
     ("cargo test", "CI runs it"),
     ("cargo build && cargo guests && export PATH=\"$PWD/target/debug:$PATH\"", "what `common::host` does"),
     ("bg-wasm-host serve", "walkthrough"),
-    ("bg-wasm-host charm deploy tests/fixtures/counter.tsx --space my-space", "walkthrough"),
+    ("bg-wasm-host charm deploy examples/charms/counter.tsx --space my-space", "walkthrough"),
     ("bg-wasm-host run", "walkthrough"),
     ("bg-wasm-host add-admin-charm", "walkthrough"),
     ("curl -X POST http://localhost:8000/api/integrations/bg -H 'Content-Type: application/json' \\", "walkthrough"),
@@ -19,8 +19,8 @@ const COMMANDS: [(&str, &str); 14] = [
         "  -d '{\"charmId\": \"baedrei…\", \"space\": \"did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo\", \"integration\": \"my-test\"}'",
         "walkthrough",
     ),
-    ("bg-wasm-host charm test tests/fixtures/counter.tsx --polls 2", "developer"),
-    ("bg-wasm-host charm deploy tests/fixtures/counter.tsx --space my-space --watch --trigger", "developer"),
+    ("bg-wasm-host charm test examples/charms/counter.tsx --polls 2", "developer"),
+    ("bg-wasm-host charm deploy examples/charms/counter.tsx --space my-space --watch --trigger", "developer"),
     ("bg-wasm-host inspect dist/gmail.wasm", "inspect"),
     ("bg-wasm-host run --component dist/gmail.wasm", "walkthrough"),
     ("bg-wasm-host run --component dist/gmail.wasm --listen 127.0.0.1:8000", "admin, on another port"),
@@ -30,8 +30,12 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
+fn document(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap()
+}
+
 fn readme() -> String {
-    std::fs::read_to_string(root().join("README.md")).unwrap()
+    document("README.md")
 }
 
 /// The texts of all blocks in that language.
@@ -68,25 +72,24 @@ fn every_test_that_security_md_names_is_there() {
 }
 
 #[test]
-fn its_charm_is_the_fixture() {
+fn the_charm_of_the_guide_is_the_example() {
     let counter = std::fs::read_to_string(fixture("counter.tsx")).unwrap();
-    assert_eq!(blocks(&readme(), "tsx"), [counter]);
+    assert_eq!(blocks(&document("docs/charms.md"), "tsx"), [counter]);
 }
 
 #[test]
-fn its_integration_is_the_documented_example_of_the_sdk() {
+fn the_integration_of_the_guide_is_the_documented_example_of_the_sdk() {
     let sdk = std::fs::read_to_string(root().join("integrations/sdk/src/lib.rs")).unwrap();
-    for line in blocks(&readme(), "rust").concat().lines().filter(|line| !line.is_empty()) {
+    let [example] = &blocks(&document("docs/integrations.md"), "rust")[..] else { panic!("one example") };
+    for line in example.lines().filter(|line| !line.is_empty()) {
         assert!(sdk.contains(&format!("//! {line}\n")), "{line}");
     }
 }
 
 #[test]
-fn its_manifest_is_one_and_its_configuration_file_is_read() {
-    let toml = blocks(&readme(), "toml");
-    let [config, manifest] = toml.as_slice() else { panic!("two TOML blocks: {toml:?}") };
-    bg_manifest::Manifest::parse(manifest).unwrap();
-
+fn the_configuration_file_of_the_guide_is_read() {
+    let toml = blocks(&document("docs/operating.md"), "toml");
+    let [config] = toml.as_slice() else { panic!("one TOML block: {toml:?}") };
     let host = host();
     std::fs::copy(crate::common::component("gmail"), host.dir().join("gmail.wasm")).unwrap();
     host.write("service.toml", config).unwrap();
@@ -95,21 +98,26 @@ fn its_manifest_is_one_and_its_configuration_file_is_read() {
 }
 
 #[test]
-fn its_options_are_those_of_the_program() {
+fn the_options_of_the_readme_and_the_guides_are_those_of_the_program() {
     let host = host();
     let charm = ["deploy", "show", "list", "logs", "trigger", "set", "test", "acl", "delete"]
         .map(|command| vec!["charm", command]);
-    let commands = ["run", "serve", "list", "new"].map(|command| vec![command]).into_iter().chain(charm);
+    let single = ["run", "serve", "list", "new", "register", "runs", "status", "enable", "doctor", "inspect"];
+    let two = [["egress", "check"], ["config", "check"], ["space", "new"], ["identity", "new"]].map(|two| two.to_vec());
+    let commands = single.map(|command| vec![command]).into_iter().chain(two).chain(charm);
     let help: String = commands
         .map(|command| host.command([&command[..], &["--help"]].concat()).unwrap().success().unwrap().stdout)
         .collect();
-    let readme = readme();
-    let options = readme
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
-        .filter(|word| word.starts_with("--") && !word.starts_with("---"));
-    let foreign = ["--list", "--release", "--target"];
-    for option in options.filter(|option| !foreign.contains(option)) {
-        assert!(help.contains(option), "{option}");
+    // Of cargo, systemctl and tests.
+    let foreign = ["--list", "--release", "--target", "--bin", "--test", "--now", "--nocapture"];
+    for name in ["README.md", "docs/charms.md", "docs/operating.md", "docs/polling.md"] {
+        let text = document(name).replace("<!--", "").replace("-->", "");
+        let options = text
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+            .filter(|word| word.starts_with("--") && !word.starts_with("---"));
+        for option in options.filter(|option| !foreign.contains(option)) {
+            assert!(help.contains(option), "{name}: {option}");
+        }
     }
     for command in [
         "list",

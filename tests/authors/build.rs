@@ -1,5 +1,5 @@
-//! Builds the integrations of `tests/guests/authors`: what `new` writes, with their files in place of its own. What is built
-//! already is not built again.
+//! Builds the integrations of `examples/integrations` as authors do: in a folder that `new` made, with the example's files and the
+//! probe of `tests/guests/authors`. What is up to date is not built again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,25 +8,71 @@ use crate::common::host;
 use crate::integrations::blocks;
 use crate::workshop::{JAVASCRIPT, Language, PYTHON, RUST, Workshop, files, root, run};
 
-/// An integration of `tests/guests/authors`.
+/// An integration of `examples/integrations`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
-    /// Its folder there.
+    /// The name of its folder there, and of its probe's folder.
     pub(crate) folder: &'static str,
     pub(crate) language: Language,
     /// Its ID.
     pub(crate) id: &'static str,
+    probe: Probe,
 }
 
+/// How a test makes an example try what lies outside the sandbox.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    /// The last statement of `initialize`.
+    after: &'static str,
+    /// What follows it then.
+    call: &'static str,
+    /// The last line of the file.
+    import: &'static str,
+}
+
+/// The probe's value in the manifest.
+const PROBE: &str = "
+[config.probe]
+description = \"An address to try to reach past the gate, HOST:PORT; nothing is tried if empty.\"
+default = \"\"
+";
+
 pub(super) const WAYS: [Way; 3] = [
-    Way { folder: "rust", language: RUST, id: "news-rust" },
-    Way { folder: "javascript", language: JAVASCRIPT, id: "news-javascript" },
-    Way { folder: "python", language: PYTHON, id: "news-python" },
+    Way {
+        folder: "rust",
+        language: RUST,
+        id: "news-rust",
+        probe: Probe {
+            after: "charms::prepare_list()?;\n",
+            call: "probe::probe(&config::get(\"probe\").unwrap_or_default());\n",
+            import: "mod probe;\n",
+        },
+    },
+    Way {
+        folder: "javascript",
+        language: JAVASCRIPT,
+        id: "news-javascript",
+        probe: Probe {
+            after: "  charms.prepareList();\n",
+            call: "  probe(config.get(\"probe\"));\n",
+            import: "import { probe } from \"./probe.js\";\n",
+        },
+    },
+    Way {
+        folder: "python",
+        language: PYTHON,
+        id: "news-python",
+        probe: Probe {
+            after: "        charms.prepare_list()\n",
+            call: "        probe(config.get(\"probe\"))\n",
+            import: "from probe import probe\n",
+        },
+    },
 ];
 
 impl Way {
     pub(super) fn sources(&self) -> PathBuf {
-        root().join("tests/guests/authors").join(self.folder)
+        root().join("examples/integrations").join(self.folder)
     }
 
     /// The component, built first if need be; its manifest lies beside it. None where its tools cannot be had. Safe to call from
@@ -45,18 +91,27 @@ impl Way {
         Some(workshop.build(self.id, &digest))
     }
 
-    /// What `new` writes, and over it the integration's own files.
+    /// What `new` writes, and over it the example's files with the probe.
     fn write(&self, workshop: &Workshop) {
         workshop.clear();
         let project = workshop.project();
         let folder = project.to_str().unwrap();
         let new = ["new", self.id, "--lang", self.language.lang, "--dir", folder];
         host().command(new).unwrap().success().unwrap();
-        for (name, bytes) in files(&self.sources()) {
+        let probe = root().join("tests/guests/authors").join(self.folder);
+        for (name, bytes) in files(&self.sources()).into_iter().chain(files(&probe)) {
             let path = project.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
+        let Probe { after, call, import } = self.probe;
+        let main = project.join(self.language.source);
+        let source = fs::read_to_string(&main).unwrap();
+        assert_eq!(source.matches(after).count(), 1, "{source}");
+        fs::write(main, source.replace(after, &format!("{after}{call}")) + "\n" + import).unwrap();
+        let manifest = project.join("integration.toml");
+        let asked = fs::read_to_string(&manifest).unwrap() + PROBE;
+        fs::write(manifest, asked).unwrap();
         workshop.bring_tools();
     }
 

@@ -10,6 +10,7 @@ use bg_poller::{CharmRef, CharmRuntime};
 use bg_sandbox::{
     CharmComponent, IntegrationComponent, IntegrationSetup, LoadedComponent, Sandbox, SandboxOptions, World,
 };
+use bg_test_support::charm_source;
 use serde_json::{Value, json};
 
 /// A charm that takes 50 s for each poll; it is of no use to anybody else.
@@ -65,7 +66,7 @@ impl Bench {
     }
 }
 
-/// Deploys a charm of `tests/fixtures`, or the slow one, into a space, with a token, and registers it. `number` tells charms of one space and source apart.
+/// Deploys a charm of the examples or of the tests, or the slow one, into a space, with a token, and registers it. `number` tells charms of one space and source apart.
 pub(crate) async fn deploy(
     runtime: &Arc<LocalRuntime>,
     file: &str,
@@ -73,8 +74,11 @@ pub(crate) async fn deploy(
     integration: &str,
     number: u32,
 ) -> anyhow::Result<CharmRef> {
-    let folder = if file == SLOW { "tests/bench" } else { "tests/fixtures" };
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder).join(file);
+    let source = if file == SLOW {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/bench").join(file)
+    } else {
+        charm_source(file)
+    };
     let token = format!("not a token, but number {number}");
     let Value::Object(inputs) = json!({"auth": {"token": token, "refreshToken": ""}}) else { unreachable!() };
     let source = std::fs::read_to_string(source)?;

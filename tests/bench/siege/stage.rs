@@ -133,7 +133,7 @@ async fn fill(
     google: &FakeGoogle,
 ) -> anyhow::Result<Targets> {
     let spaces: Vec<SpaceDid> = (0..plan.spaces).map(|number| space_did(&format!("healthy-{number}"))).collect();
-    let source = include_str!("../../fixtures/counter.tsx");
+    let source = include_str!("../../../examples/charms/counter.tsx");
     let deployed = (0..plan.charms).map(|number| {
         let space = &spaces[number as usize % spaces.len()];
         // A charm is known by its source, its inputs and its space.

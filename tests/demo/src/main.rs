@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, ensure};
-use bg_test_support::{FakeGoogle, TestHost};
+use bg_test_support::{FakeGoogle, TestHost, charm_source};
 use clap::Parser;
 use serde_json::json;
 
@@ -122,9 +122,9 @@ fn build_service() -> anyhow::Result<PathBuf> {
     Ok(this.with_file_name("bg-wasm-host"))
 }
 
-/// Deploys a fixture and answers the charm's name.
+/// Deploys a charm of the examples or of the tests, and answers the charm's name.
 fn deploy(host: &TestHost, source: &str, space: &str, inputs: &serde_json::Value) -> anyhow::Result<String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(source);
+    let source = charm_source(source);
     let source = source.to_str().context("the path of the charm is not UTF-8")?;
     let file = host.write("inputs.json", inputs.to_string())?;
     let inputs = format!("@{}", file.display());

@@ -7,6 +7,7 @@
 //! - [`TestHost`]: the real binary, in a folder and an environment of its own.
 //! - [`HttpReply`] and [`exchange`]: a plain HTTP/1.1 client for requests that a proper client would not send.
 //! - [`RawServer`]: a server, and a proxy, that answer as no server should.
+//! - [`charm_source`]: the sources of charms.
 //! - [`Random`]: choices that a failed test can repeat.
 //! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files on
 //!   it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`].
@@ -16,6 +17,7 @@
 //! runtime.
 
 mod browser;
+mod charms;
 mod clock;
 mod disk;
 mod google;
@@ -31,6 +33,7 @@ pub mod wat;
 mod writes;
 
 pub use browser::{Browser, ELSEWHERE, Key, SOON};
+pub use charms::charm_source;
 pub use clock::SteppedClock;
 pub use disk::SmallDisk;
 pub use google::{Authorization, Broken, FakeGoogle, Recurrence, Refusal, SeenRequest, When};

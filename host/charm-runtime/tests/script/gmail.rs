@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bg_poller::OutcomeKind;
 use bg_sandbox::CharmComponent;
-use bg_test_support::{Authorization, Broken, FakeGoogle, Refusal};
+use bg_test_support::{Authorization, Broken, FakeGoogle, Refusal, charm_source};
 use serde_json::{Value, json};
 
-use crate::support::{Charm, client, component, workspace};
+use crate::support::{Charm, client, component};
 
 /// The importer of that Google's mail, with a token and `more` inputs. It waits for nobody.
 async fn importer(component: &Arc<CharmComponent>, google: &FakeGoogle, more: Value) -> Charm {
@@ -120,7 +120,7 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
     assert_eq!(failure.kind, OutcomeKind::HandlerFailed);
     assert!(failure.message.starts_with("GoogleError: Google refused the token (401)"), "{failure:?}");
     let stack = failure.stack.unwrap();
-    let source = std::fs::read_to_string(workspace("tests/fixtures/google.ts")).unwrap();
+    let source = std::fs::read_to_string(charm_source("google.ts")).unwrap();
     let thrown = "return new GoogleError(status, what, reasons, help)";
     let line = 1 + source.lines().position(|line| line.contains(thrown)).unwrap();
     assert!(stack.contains(&format!("google.ts:{line}:")), "the author's line {line}:\n{stack}");

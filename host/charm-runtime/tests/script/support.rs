@@ -10,6 +10,7 @@ use bg_manifest::EffectiveGrant;
 use bg_poller::CharmRef;
 use bg_sandbox::{CallFailure, CallLines, CharmCall, CharmComponent, Limits, Sandbox, SandboxOptions, Shape, World};
 use bg_transpile::{Sources, Transpiled, gather, transpile, transpile_files};
+use bg_test_support::charm_source;
 use serde_json::{Value, json};
 
 /// Where things of the workspace are.
@@ -81,8 +82,9 @@ impl Charm {
     }
 
     pub(crate) async fn fixture(component: &Arc<CharmComponent>, file: &str, inputs: Value, http: GateClient) -> Self {
-        let folder = workspace("tests/fixtures");
-        let source = std::fs::read_to_string(folder.join(file)).unwrap();
+        let path = charm_source(file);
+        let folder = path.parent().unwrap();
+        let source = std::fs::read_to_string(&path).unwrap();
         let files = gather(file, &source, |import| Ok::<_, ()>(std::fs::read_to_string(folder.join(import.path)).ok()))
             .unwrap();
         let program = transpile_files(&Sources { file_name: file, source: &source, files: &files });

@@ -1,9 +1,8 @@
 //! The tables of `docs/reference.md`, made from the documentation of the manifest's fields and of the contract.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use super::put;
+use super::{docs, put};
 
 const MANIFEST: &str = include_str!("../../../manifest/src/manifest.rs");
 const CONTRACT: [&str; 2] =
@@ -104,7 +103,6 @@ fn contract() -> String {
 
 #[test]
 fn the_reference_has_every_field_of_the_manifest_and_all_of_the_contract() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference.md");
     let (manifest, contract) = (manifest(), contract());
     assert!(manifest.matches("must be there").count() >= 4 && manifest.contains("`interval`"), "{manifest}");
     for part in
@@ -112,5 +110,5 @@ fn the_reference_has_every_field_of_the_manifest_and_all_of_the_contract() {
     {
         assert!(contract.contains(part), "{contract}");
     }
-    put(&path, &[("manifest", manifest), ("contract", contract)]);
+    put(&docs("reference.md"), &[("manifest", manifest), ("contract", contract)]);
 }

@@ -1,12 +1,13 @@
-//! The tables of `docs/operating.md` and `docs/reference.md`, made from the program's own arguments, keys, limits and outcomes: `UPDATE_DOCS=1 cargo test --bins
-//! reference` writes them, and without that the test compares.
+//! The tables of `docs/operating.md` and `docs/reference.md`, made from the program's own arguments, keys, limits and outcomes:
+//! `UPDATE_DOCS=1 cargo test --bins reference` writes them; without that, the tests compare.
 
 mod authors;
 mod sample;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bg_poller::{Consequence, OutcomeKind};
 use clap::{Arg, Command, CommandFactory as _};
@@ -125,8 +126,17 @@ fn outcomes() -> String {
     text
 }
 
+/// A document.
+fn docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)
+}
+
+/// Two tests write tables of one document.
+static DOCUMENTS: Mutex<()> = Mutex::new(());
+
 /// Puts tables between their marks, with `UPDATE_DOCS`; else they must be there already.
 fn put(path: &Path, tables: &[(&str, String)]) {
+    let _writing = DOCUMENTS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut whole = std::fs::read_to_string(path).unwrap();
     for (name, table) in tables {
         let marks = [format!("<!-- {name}: made by a test -->\n"), format!("<!-- end of {name} -->")];
@@ -148,16 +158,15 @@ fn put_whole(path: &Path, whole: &str) {
 }
 
 #[test]
-fn the_operators_guide_has_every_command_option_key_limit_and_outcome() {
+fn the_documents_have_every_command_option_key_limit_and_outcome() {
     let mut all = Cli::command();
     all.build();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operating.md");
+    put(&docs("operating.md"), &[("outcomes", outcomes())]);
     let tables = [
         ("options of every command", of_every_command(&all)),
         ("options of services", of_services(&all)),
         ("limits", limits()),
         ("commands", commands(&all)),
-        ("outcomes", outcomes()),
     ];
-    put(&path, &tables);
+    put(&docs("reference.md"), &tables);
 }

@@ -9,12 +9,12 @@ use crate::commands::config::sections;
 
 const WIDTH: usize = 120;
 
-const START: &str = "A configuration file for `bg-wasm-host run --config FILE` and `bg-wasm-host serve --config FILE`. One file may be for both: each \
-     takes what it has an option for. Every key is optional, and has the name of its option. What the command line says wins over the file; lists \
+const START: &str = "A configuration file for `bg-wasm-host run --config FILE` and `bg-wasm-host serve --config FILE`. One file may serve both: each \
+     command reads the keys of its own options. Every key is optional and has the name of its option. The command line wins over the file; lists \
      add up. Paths are relative to the file.";
 
-const CHECK: &str = "tells all that is wrong in a file, with the line, or what it amounts to. `kill -HUP` makes a service that was started with \
-     --config read its file anew. A line here that begins with `# ` and a key shows what is so anyway, or what you may want.";
+const CHECK: &str = "reports every problem with its line, or prints the resulting configuration. `kill -HUP` makes a service that was \
+     started with --config read its file again. A comment that begins with a key shows its default, or an example.";
 
 /// Writes a text as a comment.
 fn comment(out: &mut String, text: &str) {

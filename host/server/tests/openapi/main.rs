@@ -7,6 +7,7 @@
 mod common;
 mod document;
 mod guide;
+mod published;
 mod random;
 mod scene;
 mod tally;

@@ -1,9 +1,6 @@
-//! An integration in Rust for `wasm32-wasip2`: names the charms whose mailbox has changed since they last looked.
+//! An integration in Rust for `wasm32-wasip2`: polls the charms whose mailbox has changed since their last poll.
 //!
-//! Each call is made to a fresh instance: nothing that a static holds is kept from one to the next, but for what stands in
-//! `state`.
-
-mod probe;
+//! Each call gets a fresh instance. Statics do not survive a call; `state` does.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -13,9 +10,10 @@ use bg_integration_sdk::time::Instant;
 use bg_integration_sdk::{Charm, CharmRef, Error, Integration, charms, config, export, info, state, warn};
 use serde_json::Value;
 
-/// So many charms are asked about in one call, at once; the host allows 8 requests at a time. The others are polled unasked.
+/// The number of charms to ask about in one call, concurrently; the host allows 8 requests at a time. All others are
+/// polled without asking.
 const ASKED: usize = 8;
-/// No answer is waited for longer. The host ends the call after 5 s, with nothing to show.
+/// The time to wait for an answer. The host ends the call after 5 s.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The integration.
@@ -24,7 +22,6 @@ pub struct News;
 impl Integration for News {
     fn initialize() -> Result<(), Error> {
         charms::prepare_list()?;
-        probe::probe(&config::get("probe").unwrap_or_default());
         Ok(())
     }
 
@@ -50,7 +47,7 @@ impl Integration for News {
 
 export!(News);
 
-/// Those of `asked` of which the service says that there is nothing new. A charm of which that is not known is polled.
+/// The charms of `asked` for which the service has nothing new. If that is unknown, the charm is polled.
 fn quiet(base_url: &str, asked: &[CharmRef]) -> Vec<CharmRef> {
     let questions = asked.iter().filter_map(|charm| Some((charm, question(base_url, charm)?)));
     let mut quiet = Vec::new();
@@ -65,11 +62,11 @@ fn quiet(base_url: &str, asked: &[CharmRef]) -> Vec<CharmRef> {
     quiet
 }
 
-/// What to ask for a charm; none if it does not say up to where it has followed its mailbox.
+/// The request for a charm, or `None` if the charm does not say how far it has followed its mailbox.
 fn question(base_url: &str, charm: &CharmRef) -> Option<Request> {
     let opened = charms::open(charm).ok()?;
     let since: String = charms::get(&opened, &["settings", "historyId"]).ok()?.json()?;
-    // The host adds the token of this charm: no code here ever sees it.
+    // The host adds this charm's token; the integration never sees it.
     let request = Request::get(format!("{base_url}/gmail/v1/users/me/history")).charm(charm);
     Some(request.query("startHistoryId", &since).query("maxResults", "1"))
 }
@@ -82,7 +79,7 @@ fn is_quiet(answer: &Response) -> Result<bool, HttpError> {
     Ok(said["history"].as_array().is_none_or(Vec::is_empty) && said["nextPageToken"].is_null())
 }
 
-/// How many calls there were, with this one.
+/// Counts this call and returns the number of calls so far.
 fn count_call() -> Result<u64, Error> {
     let calls = state::get::<u64>("calls")?.unwrap_or_default() + 1;
     state::set("calls", &calls)?;

@@ -1,16 +1,14 @@
-// An integration in JavaScript: names the charms whose mailbox has changed since they last looked.
+// An integration in JavaScript: polls the charms whose mailbox has changed since their last poll.
 //
-// The three exported functions are those of the world `integration` in wit/, their names in camel case. Each call is made to a
-// fresh instance: nothing that a variable holds is kept from one to the next, but for what stands in `state`.
+// The three exported functions are those of the world `integration` in wit/, in camel case. Each call gets a fresh instance.
+// Variables do not survive a call; `state` does.
 
 import * as charms from "commontools:background/charms@0.1.1";
 import * as config from "commontools:background/config@0.1.1";
 import * as log from "commontools:background/log@0.1.1";
 import * as state from "commontools:background/state@0.1.1";
 
-import { probe } from "./probe.js";
-
-// The names under which a charm may offer the stream that a poll is sent to.
+// The possible names of the stream that a poll is sent to.
 const UPDATER_STREAMS = [
   "bgUpdater",
   "integrationUpdater",
@@ -22,16 +20,16 @@ const UPDATER_STREAMS = [
   "discordUpdater",
 ];
 
-// So many charms are asked about in one call, at once; the host allows 8 requests at a time. The others are polled unasked.
+// The number of charms to ask about in one call, concurrently; the host allows 8 requests at a time. All others are polled
+// without asking.
 const ASKED = 8;
 
-// No answer is waited for longer, milliseconds. The host ends the call after 5 s, with nothing to show.
+// The time to wait for an answer, in milliseconds. The host ends the call after 5 s.
 const PATIENCE = 3_000;
 
 // Called by `run --initialize`.
 export function initialize() {
   charms.prepareList();
-  probe(config.get("probe"));
 }
 
 // The charms worth a poll now.
@@ -39,7 +37,7 @@ export async function fetchCharms() {
   const registered = charms.registered();
   const baseUrl = config.get("api-base-url");
   if (!baseUrl) {
-    // What is thrown is the call's error, if it has the shape of one.
+    // A thrown object of this shape is the call's error.
     throw { tag: "permanent", val: "the config value api-base-url is missing" };
   }
   const asked = registered.slice(0, ASKED);
@@ -49,7 +47,7 @@ export async function fetchCharms() {
   return named;
 }
 
-// Whether a charm is fit to be polled, asked right before it is.
+// Whether a charm is fit to be polled; called right before the poll.
 export function isValidCharm(charm) {
   const signedIn = charm.get(["auth", "token"]).tag !== "absent";
   if (!signedIn) {
@@ -58,7 +56,7 @@ export function isValidCharm(charm) {
   return signedIn && UPDATER_STREAMS.some((name) => charm.hasStream(name));
 }
 
-// Whether the service says that there is nothing new. A charm of which that is not known is polled.
+// Whether the service has nothing new. If that is unknown, the charm is polled.
 async function isQuiet(baseUrl, charm) {
   try {
     const found = charms.open(charm).get(["settings", "historyId"]);
@@ -67,7 +65,7 @@ async function isQuiet(baseUrl, charm) {
       return false;
     }
     const query = new URLSearchParams({ startHistoryId: since, maxResults: "1" });
-    // The host adds the token of this charm: no code here ever sees it.
+    // The host adds this charm's token; the integration never sees it.
     const headers = { "bg-charm": `${charm.space}/${charm.charmId}` };
     const response = await inTime(fetch(`${baseUrl}/gmail/v1/users/me/history?${query}`, { headers }));
     if (response.status !== 200) {
@@ -81,13 +79,13 @@ async function isQuiet(baseUrl, charm) {
   }
 }
 
-// What a promise comes to, or an error if that takes too long.
+// The promise's result, or an error if that takes too long.
 function inTime(promise) {
   const late = new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), PATIENCE));
   return Promise.race([promise, late]);
 }
 
-// How many calls there were, with this one. State holds bytes, of one's own making.
+// Counts this call and returns the number of calls so far. State holds bytes in any format.
 function countCall() {
   const before = state.get("calls");
   const calls = before === undefined ? 1 : JSON.parse(new TextDecoder().decode(before)) + 1;
@@ -95,7 +93,7 @@ function countCall() {
   return calls;
 }
 
-// An error of the host's is an Error with the variant of wit/ as its payload.
+// An error from the host is an Error with the variant of wit/ as its payload.
 function describe(error) {
   return error?.payload === undefined ? String(error) : JSON.stringify(error.payload);
 }

@@ -18,10 +18,10 @@ from wit_world.imports.types import (
     Scheme_Https,
 )
 
-# No part of an answer is waited for longer, nanoseconds. The host ends the call after 5 s, with nothing to show.
+# The time to wait for each part of an answer, in nanoseconds. The host ends the call after 5 s.
 PATIENCE = 3_000_000_000
 
-# The largest answer that is read, bytes.
+# The size limit of an answer, in bytes.
 LARGEST = 1 << 20
 
 

@@ -1,7 +1,7 @@
-"""An integration in Python: names the charms whose mailbox has changed since they last looked.
+"""An integration in Python: polls the charms whose mailbox has changed since their last poll.
 
-The methods of `WitWorld` are the exports of the world `integration` in wit/. Each call is made to a fresh instance: nothing that
-a variable holds is kept from one to the next, but for what stands in `state`.
+The methods of `WitWorld` are the exports of the world `integration` in wit/. Each call gets a fresh instance. Variables do not
+survive a call; `state` does.
 """
 
 import asyncio
@@ -18,9 +18,8 @@ from wit_world.imports.log import Level
 from wit_world.imports.values import CharmRef
 
 from gate import get
-from probe import probe
 
-# The names under which a charm may offer the stream that a poll is sent to.
+# The possible names of the stream that a poll is sent to.
 UPDATER_STREAMS = [
     "bgUpdater",
     "integrationUpdater",
@@ -32,7 +31,8 @@ UPDATER_STREAMS = [
     "discordUpdater",
 ]
 
-# So many charms are asked about in one call, at once; the host allows 8 requests at a time. The others are polled unasked.
+# The number of charms to ask about in one call, concurrently; the host allows 8 requests at a time. All others are polled
+# without asking.
 ASKED = 8
 
 
@@ -40,14 +40,13 @@ class WitWorld(wit_world.WitWorld):
     def initialize(self) -> None:
         """Called by `run --initialize`."""
         charms.prepare_list()
-        probe(config.get("probe"))
 
     def fetch_charms(self) -> list[CharmRef]:
         """The charms worth a poll now."""
         registered = charms.registered()
         base_url = config.get("api-base-url")
         if not base_url:
-            # What is raised as an `Err` is the call's error. Any other exception ends the instance, and its text is lost.
+            # An `Err` is the call's error. Any other exception ends the instance, and its text is lost.
             raise Err(IntegrationError_Permanent("the config value api-base-url is missing"))
         quiet = run(are_quiet(base_url.rstrip("/"), registered[:ASKED]))
         named = [charm for place, charm in enumerate(registered) if place >= ASKED or not quiet[place]]
@@ -55,7 +54,7 @@ class WitWorld(wit_world.WitWorld):
         return named
 
     def is_valid_charm(self, charm: Charm) -> bool:
-        """Whether a charm is fit to be polled, asked right before it is."""
+        """Whether a charm is fit to be polled; called right before the poll."""
         signed_in = not isinstance(charm.get(["auth", "token"]), Lookup_Absent)
         return signed_in and any(charm.has_stream(name) for name in UPDATER_STREAMS)
 
@@ -65,7 +64,7 @@ async def are_quiet(base_url: str, asked: list[CharmRef]) -> list[bool]:
 
 
 async def is_quiet(base_url: str, charm: CharmRef) -> bool:
-    """Whether the service says that there is nothing new. A charm of which that is not known is polled."""
+    """Whether the service has nothing new. If that is unknown, the charm is polled."""
     try:
         with charms.open(charm) as opened:
             found = opened.get(["settings", "historyId"])
@@ -73,7 +72,7 @@ async def is_quiet(base_url: str, charm: CharmRef) -> bool:
         if not (since.isascii() and since.isdigit()):
             return False
         query = urlencode({"startHistoryId": since, "maxResults": 1})
-        # The host adds the token of this charm: no code here ever sees it.
+        # The host adds this charm's token; the integration never sees it.
         headers = {"bg-charm": f"{charm.space}/{charm.charm_id}"}
         status, body = await get(f"{base_url}/gmail/v1/users/me/history?{query}", headers)
         if status != 200:
@@ -81,13 +80,13 @@ async def is_quiet(base_url: str, charm: CharmRef) -> bool:
         answer = json.loads(body)
         return not answer.get("history") and "nextPageToken" not in answer
     except (Err, ValueError, TypeError, AttributeError) as error:
-        # An `Err` of the host's holds the variant of wit/ as its value.
+        # An `Err` from the host holds the variant of wit/ as its value.
         log.write(Level.WARN, f"{charm.charm_id} is polled unasked: {error!r}")
         return False
 
 
 def count_call() -> int:
-    """How many calls there were, with this one. State holds bytes, of one's own making."""
+    """Counts this call and returns the number of calls so far. State holds bytes in any format."""
     before = state.get("calls")
     calls = 1 if before is None else json.loads(before) + 1
     state.set("calls", json.dumps(calls).encode())
@@ -95,7 +94,7 @@ def count_call() -> int:
 
 
 def run(work):
-    """Runs a coroutine on a loop that waits by `wasi:io/poll`, the only one there is."""
+    """Runs a coroutine on a loop that waits by `wasi:io/poll`, the only one available."""
     loop = PollLoop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(work)
