@@ -31,7 +31,7 @@ const MAX_VALUES: usize = 128 * 1024;
 const MAX_FRAMES: usize = 2 * MAX_CALLS;
 
 /// The module that charms import from, and its name in stacks, where it is left out.
-const MODULE: &str = "commontools";
+pub(crate) const MODULE: &str = "commontools";
 
 /// The files in `js/`, as the body of one function.
 const RUNTIME: &str = concat!(
@@ -170,10 +170,8 @@ impl Engine {
         let files = program.files.iter().map(|(file, module)| (file.as_str(), module.as_str()));
         let maps = std::iter::once((program.file, program.module)).chain(files);
         let maps: Vec<_> = maps.map(|(file, module)| SourceMap::of(file, module)).collect();
-        let failure = Failure::of(error, &self.runtime, &maps, &mut self.context);
-        // It is the author's place already.
-        let dropped = self.jobs.dropped.take();
-        Failure { stack: failure.stack.or(dropped), ..failure }
+        let dropped = self.jobs.dropped.take().unwrap_or_default();
+        Failure::of(error, &dropped, &self.runtime, &maps, &mut self.context)
     }
 
     fn try_setup(&mut self, program: Program<'_>, inputs: &str) -> JsResult<String> {
@@ -247,6 +245,7 @@ impl Engine {
     }
 
     fn parse(&mut self, file: &str, module: &str) -> JsResult<Module> {
+        self.jobs.tasks.loaded(module);
         let source = Source::from_bytes(without_map(module)).with_path(Path::new(file));
         Module::parse(source, None, &mut self.context)
     }

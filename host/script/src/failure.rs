@@ -26,8 +26,14 @@ impl Failure {
         Self { message: message.into(), stack: None }
     }
 
-    /// What `error` says; `runtime` is the object that the files in `js/` make.
-    pub(crate) fn of(error: &JsError, runtime: &JsObject, maps: &[SourceMap<'_>], context: &mut Context) -> Self {
+    /// What `error` says; `runtime` is the object that the files in `js/` make. If the error has no frames, `place` has one.
+    pub(crate) fn of(
+        error: &JsError,
+        place: &str,
+        runtime: &JsObject,
+        maps: &[SourceMap<'_>],
+        context: &mut Context,
+    ) -> Self {
         // A limit of the engine's can't be caught by the charm, and is no JavaScript value. It prints its frames after its message.
         let printed = error.to_string();
         let frames = printed.find("\n    at ").map_or("", |at| &printed[at..]);
@@ -46,6 +52,7 @@ impl Failure {
         let stack = ask(runtime, "stackOf", &value, context).unwrap_or_default();
         let message = name(maps, if stack.is_empty() { frames } else { &stack }, &message).unwrap_or(message);
         let stack = stack_of(maps, &stack, MAX_FRAMES).or_else(|| stack_of(maps, frames, MAX_FRAMES));
+        let stack = stack.or_else(|| stack_of(maps, place, 1));
         Self { message, stack }
     }
 }

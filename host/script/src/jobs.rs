@@ -54,7 +54,7 @@ pub(crate) struct Jobs {
     last_timer: Cell<u32>,
     requests: RefCell<HashMap<RequestId, Settle>>,
     pub(crate) tasks: Tasks,
-    /// Where a function went on that the engine has dropped since.
+    /// Where a function waited that the engine has dropped, as a frame of a stack.
     pub(crate) dropped: RefCell<Option<String>>,
     pub(crate) strings: Strings,
     pub(crate) regexps: Regexps,
@@ -124,7 +124,6 @@ impl Jobs {
     pub(crate) fn run(&self, waiting: impl Fn() -> bool, context: &mut Context) -> JsResult<()> {
         loop {
             while let Some(job) = self.next_ready() {
-                self.tasks.start();
                 match job {
                     Next::Promise(job) => job.call(context)?,
                     Next::Generic(job) => job.call(context)?,
@@ -216,6 +215,7 @@ fn finish(job: NativeAsyncJob, context: &mut Context) -> JsResult<JsValue> {
 
 impl JobExecutor for Jobs {
     fn enqueue_job(self: Rc<Self>, job: Job, _: &mut Context) {
+        self.tasks.queued();
         let next = match job {
             Job::PromiseJob(job) => Next::Promise(job),
             Job::GenericJob(job) => Next::Generic(job),
@@ -251,10 +251,23 @@ impl Hooks {
 
 impl HostHooks for Hooks {
     fn make_job_callback(&self, callback: JsFunction, context: &mut Context) -> JobCallback {
-        if let Some(jobs) = self.jobs.upgrade() {
-            jobs.tasks.wait(&callback, context);
+        match self.jobs.upgrade() {
+            Some(jobs) => jobs.tasks.callback(callback, context),
+            None => JobCallback::new(callback, ()),
         }
-        JobCallback::new(callback, ())
+    }
+
+    fn call_job_callback(
+        &self,
+        job: &JobCallback,
+        this: &JsValue,
+        args: &[JsValue],
+        context: &mut Context,
+    ) -> JsResult<JsValue> {
+        if let Some(jobs) = self.jobs.upgrade() {
+            jobs.tasks.call(job, args);
+        }
+        job.callback().call(this, args, context)
     }
 
     /// Texts are not transpiled: nobody would learn that calls nest too deeply in a function that waits.

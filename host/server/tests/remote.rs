@@ -362,8 +362,8 @@ async fn an_event_whose_answer_is_lost_is_sent_again_and_handled_once() {
     let attempt = bg_abuse::Attempt::begin("connections", "an answer to a trigger is lost on the way");
     // It is not known yet whether the server keeps keys: then nothing is sent a second time.
     lose.store(true, Ordering::SeqCst);
-    let lost = remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap_err();
-    assert!(lost.is_unavailable(), "{lost:?}");
+    let error = remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
     let before = runs().await;
     assert!(remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap().is_success());
     assert_eq!(runs().await, before + 1);

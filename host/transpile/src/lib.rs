@@ -37,7 +37,7 @@ use thiserror::Error;
 
 pub use child::transpile_as_child;
 pub use child::{ChildFailure, transpile_by};
-use edits::{Back, Edits, Lines, Place, place};
+use edits::{Back, Edits, Place, place};
 use exports::Exports;
 pub use files::{Import, MAX_FILES, Sources, gather};
 pub use globals::GLOBALS;
@@ -367,12 +367,8 @@ fn emit<'s>(
         return Err(unknown);
     }
     name_sources(&allocator, &mut program, leads);
-    let lines = Lines::of(&edited);
     let mut inserted = names::name(&allocator, &mut program, &transformed.scoping, &edited);
-    inserted.extend(awaits::mark(&allocator, &mut program, &|offset| {
-        let Place { line, column } = back.place(lines.place(&edited, offset as usize));
-        format!("{file}:{}:{}", line + 1, column + 1)
-    }));
+    inserted.extend(awaits::mark(&allocator, &mut program));
     if !inserted.is_empty() {
         program.body.insert(0, awaits::import(&allocator, &inserted));
     }

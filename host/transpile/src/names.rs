@@ -7,13 +7,13 @@
 use oxc::allocator::{Allocator, ArenaVec, CloneIn, TakeIn};
 use oxc::ast::ast::{
     Argument, AssignmentExpression, AssignmentOperator, AssignmentTarget, AssignmentTargetProperty, BindingPattern,
-    ChainExpression, ComputedMemberExpression, Expression, ForOfStatement, LogicalOperator, ObjectPropertyKind,
-    PrivateFieldExpression, Program, PropertyKey, SpreadElement, Statement, StaticMemberExpression,
-    VariableDeclarationKind, VariableDeclarator,
+    CallExpression, ChainExpression, ComputedMemberExpression, DoWhileStatement, Expression, ForInStatement,
+    ForOfStatement, ForStatement, LogicalOperator, ObjectPropertyKind, PrivateFieldExpression, Program, PropertyKey,
+    SpreadElement, Statement, StaticMemberExpression, VariableDeclarationKind, VariableDeclarator, WhileStatement,
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{VisitMut, walk_mut};
-use oxc::semantic::{Scoping, SymbolFlags};
+use oxc::semantic::{Reference, Scoping, SymbolFlags};
 use oxc::span::{GetSpan, SPAN, Span};
 use oxc::str::Str;
 
@@ -43,6 +43,8 @@ pub(super) fn name<'a>(
         source,
         chains: 0,
         nesting: 0,
+        loops: 0,
+        callee: None,
         writes: None,
         none: false,
         items: false,
@@ -68,6 +70,10 @@ struct Names<'p, 'a> {
     chains: usize,
     /// How many changed expressions are around.
     nesting: usize,
+    /// How many loops are around: what is read in one, but not called, is named when an error is made, without its value.
+    loops: usize,
+    /// The member that is called.
+    callee: Option<Span>,
     /// The member that is written, not read.
     writes: Option<Span>,
     none: bool,
@@ -103,7 +109,7 @@ impl<'a> Names<'_, 'a> {
         match expression.get_inner_expression() {
             Expression::Identifier(identifier) => {
                 let reference = identifier.reference_id.get().map(|id| self.scoping.get_reference(id));
-                let symbol = reference.and_then(|reference| reference.symbol_id());
+                let symbol = reference.and_then(Reference::symbol_id);
                 let there = SymbolFlags::Import | SymbolFlags::Function | SymbolFlags::Class | SymbolFlags::Enum;
                 symbol.is_some_and(|symbol| !self.scoping.symbol_flags(symbol).intersects(there))
             }
@@ -147,15 +153,14 @@ impl<'a> Names<'_, 'a> {
         key: Expression<'a>,
     ) {
         let taken = object.take_in(&self.build);
-        let (left, value) = match original {
-            Some(plain) => (taken, plain),
-            None => {
-                self.nil = true;
-                let target = AssignmentTarget::new_assignment_target_identifier(SPAN, NIL, &self.build);
-                let kept =
-                    Expression::new_assignment_expression(SPAN, AssignmentOperator::Assign, target, taken, &self.build);
-                (kept, Expression::new_identifier(SPAN, NIL, &self.build))
-            }
+        let (left, value) = if let Some(plain) = original {
+            (taken, plain)
+        } else {
+            self.nil = true;
+            let target = AssignmentTarget::new_assignment_target_identifier(SPAN, NIL, &self.build);
+            let kept =
+                Expression::new_assignment_expression(SPAN, AssignmentOperator::Assign, target, taken, &self.build);
+            (kept, Expression::new_identifier(SPAN, NIL, &self.build))
         };
         self.none = true;
         let arguments = [self.string(what), key, self.string(text), value];
@@ -171,8 +176,10 @@ impl<'a> Names<'_, 'a> {
         span: Span,
         key: impl FnOnce(&Self) -> Expression<'a>,
     ) {
+        let is_called = self.callee.take().is_some_and(|called| called == member);
         let what = if self.writes.take().is_some_and(|written| written == member) { "setting" } else { "reading" };
-        let is_changed = self.chains == 0
+        let is_changed = (self.loops == 0 || is_called || what == "setting")
+            && self.chains == 0
             && self.nesting < MAX_NESTING
             && !span.is_empty()
             && !object.span().is_empty()
@@ -294,7 +301,40 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
     fn visit_for_of_statement(&mut self, statement: &mut ForOfStatement<'a>) {
         self.visit_for_statement_left(&mut statement.left);
         self.iterate(&mut statement.right);
+        self.loops += 1;
         self.visit_statement(&mut statement.body);
+        self.loops -= 1;
+    }
+
+    fn visit_for_statement(&mut self, statement: &mut ForStatement<'a>) {
+        self.loops += 1;
+        walk_mut::walk_for_statement(self, statement);
+        self.loops -= 1;
+    }
+
+    fn visit_for_in_statement(&mut self, statement: &mut ForInStatement<'a>) {
+        self.loops += 1;
+        walk_mut::walk_for_in_statement(self, statement);
+        self.loops -= 1;
+    }
+
+    fn visit_while_statement(&mut self, statement: &mut WhileStatement<'a>) {
+        self.loops += 1;
+        walk_mut::walk_while_statement(self, statement);
+        self.loops -= 1;
+    }
+
+    fn visit_do_while_statement(&mut self, statement: &mut DoWhileStatement<'a>) {
+        self.loops += 1;
+        walk_mut::walk_do_while_statement(self, statement);
+        self.loops -= 1;
+    }
+
+    fn visit_call_expression(&mut self, call: &mut CallExpression<'a>) {
+        self.callee = Some(call.callee.span()).filter(|span| !span.is_empty());
+        self.visit_expression(&mut call.callee);
+        self.callee = None;
+        self.visit_arguments(&mut call.arguments);
     }
 
     /// Of an array, or of arguments.
@@ -306,7 +346,7 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
         match property {
             // Nothing may be spread into an object.
             ObjectPropertyKind::SpreadProperty(spread) => self.visit_expression(&mut spread.argument),
-            property => walk_mut::walk_object_property_kind(self, property),
+            property @ ObjectPropertyKind::ObjectProperty(_) => walk_mut::walk_object_property_kind(self, property),
         }
     }
 }

@@ -857,3 +857,47 @@ fn warnings_about_other_charms() {
     }
     println!("{count} warnings about {looked_at} charms");
 }
+
+#[test]
+fn what_may_be_missing_is_named_and_nothing_else_changes() {
+    let source = "import { pattern } from 'commontools';
+const o = { a: () => [1] }, k = 'x'
+function f(x) { return x.y }
+const { p } = o.a()
+for (const x of o.list) o?.b.c(x)
+o.a().push(...o.list); o.b[k] = 1
+new f().x; JSON.parse('1').a; [1].map(f); ({ ...o })
+export default pattern(() => ({}));";
+    let code: String = code("charm.js", source).split_whitespace().collect();
+    for expected in [
+        "(x??__none(\"reading\",\"y\",\"x\",x)).y",
+        "const{p}=(__nil=(o??__none(\"reading\",\"a\",\"o\",o)).a())??__none(\"destructure\",\"p\",\"o.a()\",__nil);",
+        "forofx",
+        "o?.b.c(x)",
+        "(...__items(\"o.list\",",
+        "((o??__none(\"reading\",\"b\",\"o\",o)).b??__none(\"setting\",k,\"o.b\",o.b))[k]=1",
+        "newf().x;",
+        "[1].map(f);",
+        "({...o});",
+    ] {
+        let expected = expected.replace("forofx", "for(constxof__items(\"o.list\",");
+        assert!(code.contains(&expected), "{expected}\n{code}");
+    }
+}
+
+#[test]
+fn functions_that_wait_say_when_they_end() {
+    let source = "import { pattern } from 'commontools';
+const a = async () => await 1;
+async function b() { try { await a(); } catch { a(); } finally { a(); } }
+async function c() { return () => 1; }
+export default pattern(() => ({}));";
+    let code: String = code("charm.js", source).split_whitespace().collect();
+    for expected in [
+        "consta=async()=>{var__waited;try{return__waited=await1;}finally{__end();}};",
+        "asyncfunctionb(){var__waited;try{try{__waited=awaita();}catch{a();}finally{a();}}finally{__end();}}",
+        "asyncfunctionc(){return()=>1;}",
+    ] {
+        assert!(code.contains(expected), "{expected}\n{code}");
+    }
+}

@@ -286,6 +286,11 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("u['a-b']", "Cannot read properties of undefined (reading 'a-b')", ": u is undefined"),
     ("o[k][0].b", "Cannot read properties of undefined (reading '0')", ": o[k] is undefined"),
     (
+        "for (const x of [1]) o.missing.part",
+        "Cannot read properties of null or undefined (reading 'part')",
+        ": o.missing is null or undefined",
+    ),
+    (
         "for (const x of [1]) o.list.map(f)",
         "Cannot read properties of undefined (reading 'map')",
         ": o.list is undefined",
@@ -315,6 +320,7 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("o[k]()", "o[k] is not a function", ""),
     ("out.get().x.y", "Cannot read properties of null (reading 'x')", ": out.get() is null"),
     ("new Y()", "Y is not a constructor", ""),
+    ("new o.y()", "o.y is not a constructor", ""),
     ("Object.entries(o.nothing)", "Cannot convert undefined or null to object", ": Object.entries(o.nothing)"),
     ("const { x } = u", "Cannot destructure property 'x' of 'u' as it is undefined.", ""),
     ("const { x } = o.missing", "Cannot destructure property 'x' of 'o.missing' as it is undefined.", ""),

@@ -9,8 +9,8 @@ use bg_egress::{ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::EffectiveGrant;
 use bg_poller::CharmRef;
 use bg_sandbox::{CallFailure, CallLines, CharmCall, CharmComponent, Limits, Sandbox, SandboxOptions, Shape, World};
-use bg_transpile::{Sources, Transpiled, gather, transpile, transpile_files};
 use bg_test_support::charm_source;
+use bg_transpile::{Sources, Transpiled, gather, transpile, transpile_files};
 use serde_json::{Value, json};
 
 /// Where things of the workspace are.

@@ -56,7 +56,7 @@ async fn charms_that_take_long_leave_places_to_quick_ones_beside_them() {
     assert!(most - fewest <= 2 && turns.iter().sum::<usize>() >= 12 * 33, "{turns:?}");
     assert_eq!(world.state().most_running, 16);
     let late = world.state().events.iter().filter(|event| slow.contains(&event.charm)).map(|event| event.late).max();
-    assert!(late.unwrap() > Duration::from_secs(60), "that they wait is not hidden: {late:?}");
+    assert!(late.unwrap() > Duration::from_mins(1), "that they wait is not hidden: {late:?}");
     service.stop().await;
 }
 
