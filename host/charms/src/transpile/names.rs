@@ -14,7 +14,7 @@ use oxc::ast::ast::{
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{VisitMut, walk_mut};
-use oxc::semantic::{Scoping, SymbolFlags};
+use oxc::semantic::{Reference, Scoping, SymbolFlags};
 use oxc::span::{GetSpan, SPAN, Span};
 use oxc::str::Str;
 
@@ -110,7 +110,7 @@ impl<'a> Names<'_, 'a> {
         match expression.get_inner_expression() {
             Expression::Identifier(identifier) => {
                 let reference = identifier.reference_id.get().map(|id| self.scoping.get_reference(id));
-                let symbol = reference.and_then(|reference| reference.symbol_id());
+                let symbol = reference.and_then(Reference::symbol_id);
                 let there = SymbolFlags::Import | SymbolFlags::Function | SymbolFlags::Class | SymbolFlags::Enum;
                 symbol.is_some_and(|symbol| !self.scoping.symbol_flags(symbol).intersects(there))
             }
@@ -154,15 +154,14 @@ impl<'a> Names<'_, 'a> {
         key: Expression<'a>,
     ) {
         let taken = object.take_in(&self.build);
-        let (left, value) = match original {
-            Some(plain) => (taken, plain),
-            None => {
-                self.nil = true;
-                let target = AssignmentTarget::new_assignment_target_identifier(SPAN, NIL, &self.build);
-                let kept =
-                    Expression::new_assignment_expression(SPAN, AssignmentOperator::Assign, target, taken, &self.build);
-                (kept, Expression::new_identifier(SPAN, NIL, &self.build))
-            }
+        let (left, value) = if let Some(plain) = original {
+            (taken, plain)
+        } else {
+            self.nil = true;
+            let target = AssignmentTarget::new_assignment_target_identifier(SPAN, NIL, &self.build);
+            let kept =
+                Expression::new_assignment_expression(SPAN, AssignmentOperator::Assign, target, taken, &self.build);
+            (kept, Expression::new_identifier(SPAN, NIL, &self.build))
         };
         self.none = true;
         let arguments = [self.string(what), key, self.string(text), value];
@@ -378,7 +377,7 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
         match property {
             // Nothing may be spread into an object.
             ObjectPropertyKind::SpreadProperty(spread) => self.visit_expression(&mut spread.argument),
-            property => walk_mut::walk_object_property_kind(self, property),
+            property @ ObjectPropertyKind::ObjectProperty(_) => walk_mut::walk_object_property_kind(self, property),
         }
     }
 }
