@@ -8,6 +8,14 @@ const MAX_TEXT: usize = 80;
 
 /// A message that names what is at a line and column of a module, both counted from 1, if that is known.
 pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Option<String> {
+    if message == "ReferenceError: access of uninitialized binding" {
+        return Some("ReferenceError: Cannot access a variable before initialization".to_owned());
+    }
+    // What a module does not declare, it can't name; the engine says so of what it declares further down.
+    if let Some(name) = message.strip_prefix("ReferenceError: ").and_then(|error| error.strip_suffix(" is not defined"))
+    {
+        return declares(module, name).then(|| format!("ReferenceError: Cannot access '{name}' before initialization"));
+    }
     let text = module.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
     let chars: Vec<char> = text.chars().collect();
     // Columns count UTF-16 units or characters; they are the same in what this is about.
@@ -54,6 +62,14 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
         }
         _ => None,
     }
+}
+
+/// Whether a module has a variable or class of that name.
+fn declares(module: &str, name: &str) -> bool {
+    ["const", "let", "class"].iter().any(|kind| {
+        let declaration = format!("{kind} {name}");
+        module.split(&declaration).skip(1).any(|rest| !rest.starts_with(is_name))
+    })
 }
 
 fn is_name(char: char) -> bool {
@@ -178,6 +194,14 @@ mod tests {
         ] {
             let named = named(message, module, 1, column);
             assert_eq!(named.as_deref(), Some(&*format!("TypeError: {expected}")), "{module}");
+        }
+        for (error, module, expected) in [
+            ("x is not defined", "f(x); const x = 1", Some("Cannot access 'x' before initialization")),
+            ("x is not defined", "f(x); const xs = 1", None),
+            ("access of uninitialized binding", "f(x)", Some("Cannot access a variable before initialization")),
+        ] {
+            let expected = expected.map(|expected| format!("ReferenceError: {expected}"));
+            assert_eq!(named(&format!("ReferenceError: {error}"), module, 1, 3), expected, "{module}");
         }
         for (message, module, column) in [
             (convert, "x = [...y]", 1),

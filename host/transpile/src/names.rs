@@ -6,10 +6,11 @@
 
 use oxc::allocator::{Allocator, ArenaVec, CloneIn, TakeIn};
 use oxc::ast::ast::{
-    Argument, AssignmentExpression, AssignmentOperator, AssignmentTarget, AssignmentTargetProperty, BindingPattern,
-    CallExpression, ChainExpression, ComputedMemberExpression, DoWhileStatement, Expression, ForInStatement,
-    ForOfStatement, ForStatement, LogicalOperator, ObjectPropertyKind, PrivateFieldExpression, Program, PropertyKey,
-    SpreadElement, Statement, StaticMemberExpression, VariableDeclarationKind, VariableDeclarator, WhileStatement,
+    Argument, AssignmentExpression, AssignmentOperator, AssignmentTarget, AssignmentTargetProperty, BinaryExpression,
+    BinaryOperator, BindingPattern, CallExpression, ChainExpression, ComputedMemberExpression, DoWhileStatement,
+    Expression, ForInStatement, ForOfStatement, ForStatement, LogicalOperator, ObjectPropertyKind,
+    PrivateFieldExpression, Program, PropertyKey, SpreadElement, Statement, StaticMemberExpression,
+    VariableDeclarationKind, VariableDeclarator, WhileStatement,
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{VisitMut, walk_mut};
@@ -253,6 +254,36 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
     fn visit_private_field_expression(&mut self, member: &mut PrivateFieldExpression<'a>) {
         let (whole, name, span) = (member.span, format!("#{}", member.field.name), member.field.span);
         self.member(&mut member.object, whole, span, |names| names.string(&name));
+    }
+
+    /// What is right of `in` or `instanceof`.
+    fn visit_binary_expression(&mut self, binary: &mut BinaryExpression<'a>) {
+        let span = binary.right.span();
+        let what = match binary.operator {
+            BinaryOperator::In => "in",
+            BinaryOperator::Instanceof => "instanceof",
+            _ => "",
+        };
+        let is_changed = !what.is_empty()
+            && self.chains == 0
+            && self.nesting < MAX_NESTING
+            && !span.is_empty()
+            && self.may_be_missing(&binary.right);
+        if !is_changed {
+            return walk_mut::walk_binary_expression(self, binary);
+        }
+        let key = if Self::is_plain(&binary.left) {
+            binary.left.clone_in(self.allocator)
+        } else {
+            self.string(&format!("[{}]", self.text(binary.left.span())))
+        };
+        let text = self.text(span);
+        let original = Self::is_plain(&binary.right).then(|| binary.right.clone_in(self.allocator));
+        self.visit_expression(&mut binary.left);
+        self.nesting += 1;
+        self.visit_expression(&mut binary.right);
+        self.nesting -= 1;
+        self.check(&mut binary.right, original, &text, span, what, key);
     }
 
     fn visit_chain_expression(&mut self, chain: &mut ChainExpression<'a>) {

@@ -268,12 +268,14 @@ function handle(streamName, event) {
   return call(stream, host.parse(event));
 }
 
-// What is called where nothing is there to read, write or take apart.
+// What is called where nothing is there to read, write, take apart or look into.
 function none(what, key, expression, value) {
   // A getter may answer otherwise when it is asked again.
   const nothing = value === undefined || value === null ? String(value) : "null or undefined";
   const property = key === "" ? "" : `property '${String(key)}' of `;
   if (what === "destructure") throw new TypeError(`Cannot destructure ${property}'${expression}' as it is ${nothing}.`);
+  if (what === "in") throw new TypeError(`Cannot use 'in' operator to search for '${String(key)}' in ${nothing}: ${expression} is ${nothing}`);
+  if (what === "instanceof") throw new TypeError(`Right-hand side of 'instanceof' is not an object: ${expression} is ${nothing}`);
   const verb = what === "setting" ? "set" : "read";
   throw new TypeError(`Cannot ${verb} properties of ${nothing} (${what} '${String(key)}'): ${expression} is ${nothing}`);
 }
@@ -287,11 +289,15 @@ const getRecipeEnvironment = () => ({ apiUrl: new URL(host.apiUrl()) });
 const toSchema = (more, schema) => ({ ...schema, ...more });
 const schema = (given) => given;
 
+// How many causes of an error are in its message: a charm may nest them without end.
+const MAX_CAUSES = 8;
+
 // The message of whatever was thrown.
-function describe(thrown) {
+function describe(thrown, causes = 0) {
   try {
     if (thrown instanceof Error) {
-      const cause = thrown.cause instanceof Error ? ` (cause: ${describe(thrown.cause)})` : "";
+      const more = thrown.cause instanceof Error && causes < MAX_CAUSES;
+      const cause = more ? ` (cause: ${describe(thrown.cause, causes + 1)})` : "";
       return Error.prototype.toString.call(thrown) + cause;
     }
     if (thrown === null || typeof thrown !== "object") return String(thrown);
