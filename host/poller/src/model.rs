@@ -191,8 +191,8 @@ mod tests {
     fn guests_look_for_the_same_updater_streams() {
         for file in [
             "integrations/sdk/src/charms.rs",
-            "tests/guests/authors/javascript/integration.js",
-            "tests/guests/authors/python/integration.py",
+            "examples/integrations/javascript/integration.js",
+            "examples/integrations/python/integration.py",
         ] {
             let path = format!("{}/../../{file}", env!("CARGO_MANIFEST_DIR"));
             let source = std::fs::read_to_string(path).unwrap();
