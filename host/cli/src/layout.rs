@@ -69,6 +69,11 @@ pub(crate) fn beginning(text: &str, width: usize, most: usize) -> (Vec<String>, 
     (lines, is_all)
 }
 
+/// A cell with blanks up to a width. (`{:<width$}` panics above 65,535.)
+fn padded(cell: &str, width: usize) -> String {
+    format!("{cell}{}", " ".repeat(width.saturating_sub(length(cell))))
+}
+
 /// The lines of a table, with columns padded to their widest cell.
 pub(crate) fn table<R: AsRef<[String]>>(head: &[&str], rows: &[R]) -> Vec<String> {
     let width = |column: usize| {
@@ -77,7 +82,7 @@ pub(crate) fn table<R: AsRef<[String]>>(head: &[&str], rows: &[R]) -> Vec<String
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let laid_out = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| padded(cell, *width)).collect();
         padded.join(BETWEEN).trim_end().to_owned()
     };
     let mut lines = vec![laid_out(&mut head.iter().copied())];
@@ -88,6 +93,14 @@ pub(crate) fn table<R: AsRef<[String]>>(head: &[&str], rows: &[R]) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_of_any_length_is_padded() {
+        let long = "x".repeat(70_000);
+        let lines = table(&["a", "b"], &[[long.clone(), "1".to_owned()], ["y".to_owned(), "2".to_owned()]]);
+        assert_eq!(lines[1], format!("{long}{BETWEEN}1"));
+        assert_eq!(lines[2].len(), lines[1].len());
+    }
 
     #[test]
     fn words_go_to_the_next_line_and_stay_whole() {

@@ -81,8 +81,17 @@ pub const RUNS_KEPT: u32 = 100;
 enum Cause {
     /// It is part of a poll of the charm, which goes on with what comes of it.
     Poll,
+    /// Somebody wants it, and sends what polls send.
+    Update,
     /// Somebody wants it: a charm whose last poll failed for reasons elsewhere may go on with what comes of it.
     Somebody,
+}
+
+impl Cause {
+    /// The cause of an event to a stream that polls use.
+    fn or_update(self) -> Self {
+        if self == Self::Poll { Self::Poll } else { Self::Update }
+    }
 }
 
 impl LocalOptions {

@@ -210,7 +210,7 @@ impl LocalRuntime {
             match cause {
                 // It goes on with that token.
                 Cause::Poll => store::charms::advance_by_poll(tx, stored.row),
-                Cause::Somebody => {
+                Cause::Update | Cause::Somebody => {
                     store::charms::advance(tx, stored.row, stored.version)?;
                     store::registrations::cells_changed(tx, stored.row)
                 }

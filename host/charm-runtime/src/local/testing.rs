@@ -80,7 +80,7 @@ impl Home {
     }
 
     pub(crate) async fn trigger(&self, charm: &CharmRef, stream: &str, event: Value) -> Result<Outcome, RuntimeError> {
-        self.operator().trigger(charm, stream, &event).await
+        self.operator().polling(true).trigger(charm, stream, &event).await
     }
 }
 

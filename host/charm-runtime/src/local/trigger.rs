@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bg_charm_api::{AccessLevel, Actor};
 use bg_egress::KnownSecret;
-use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, Scope, UnixMillis};
+use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, Scope, UPDATER_STREAMS, UnixMillis};
 use bg_sandbox::CellWrites;
 use bg_transpile::Transpiled;
 use rusqlite::Transaction;
@@ -49,6 +49,8 @@ impl LocalRuntime {
         cause: Cause,
     ) -> Result<Outcome, RuntimeError> {
         let handlers = self.handlers()?;
+        // What polls send, somebody may send as well: what came of it is what a poll would have found.
+        let cause = if UPDATER_STREAMS.contains(&stream) { cause.or_update() } else { cause };
         let event = event.to_string();
         let _turn = self.turns.take(charm).await?;
         for _ in 0..ATTEMPTS {
@@ -173,11 +175,15 @@ fn keep(
     tenants.trim(tx, &charm.summary.charm.space, &mut run, &mut log)?;
     store::runs::add(tx, charm.row, &run, runs_kept)?;
     logs::keep(tx, &cells, charm.row, log)?;
-    if cause == Cause::Somebody && run.outcome.is_success() {
+    if cause != Cause::Poll && run.outcome.is_success() {
         // What its polls wait for may be there now.
         store::registrations::cells_changed(tx, charm.row)?;
     }
-    store::registrations::note_run(tx, charm.row, &run)?;
+    match cause {
+        Cause::Poll | Cause::Update => store::registrations::note_run(tx, charm.row, &run)?,
+        // It says nothing of the charm's polls: one that is owed stays owed, and one that waits goes on waiting.
+        Cause::Somebody => store::registrations::count_run(tx, charm.row, &run)?,
+    };
     Ok(Some(run.outcome))
 }
 

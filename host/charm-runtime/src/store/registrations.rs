@@ -289,6 +289,27 @@ pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Dura
 /// A last run that is still to come says nothing: the clock was set back since.
 const IS_NEWEST: &str = "(last_run > ?4 OR ?2 >= last_run)";
 
+/// How a run counts: it started at `?2`, its outcome is `?3`, it took `?6`, and `?7` is 1 if it failed.
+const COUNTED: &str = "runs = runs + 1, total_ms = total_ms + ?6, \
+     min_ms = CASE runs WHEN 0 THEN ?6 ELSE min(min_ms, ?6) END, max_ms = max(max_ms, ?6), last_ms = ?6, failed = failed + ?7, \
+     failed_at = CASE ?7 WHEN 0 THEN failed_at ELSE ?2 END, failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END";
+
+/// Counts a run that is not one of a poll; false if there is no such registration.
+pub(crate) fn count_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
+    let mut statement = tx.prepare_cached(&format!("UPDATE registrations SET {COUNTED} WHERE charm = ?1"))?;
+    let failed = i64::from(!run.outcome.is_success());
+    for (at, value) in [
+        (1, &row as &dyn ToSql),
+        (2, &run.started_at.0),
+        (3, &shown(&run.outcome.to_string())),
+        (6, &runs::millis(run.duration)),
+        (7, &failed),
+    ] {
+        statement.raw_bind_parameter(at, value)?;
+    }
+    Ok(statement.raw_execute()? > 0)
+}
+
 /// Notes a run; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that are
 /// noted the later one counts, unless its time is still to come: then the clock has been set back since.
 pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
@@ -298,10 +319,7 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             "UPDATE registrations SET last_run = CASE WHEN last_run > ?4 THEN ?2 ELSE max(last_run, ?2) END, \
              status = CASE WHEN disabled_at = 0 AND {IS_NEWEST} THEN ?3 ELSE status END, \
              last_kind = CASE WHEN {IS_NEWEST} THEN ?5 ELSE last_kind END, \
-             last_blame = CASE WHEN {IS_NEWEST} THEN ?8 ELSE last_blame END, runs = runs + 1, \
-             total_ms = total_ms + ?6, min_ms = CASE runs WHEN 0 THEN ?6 ELSE min(min_ms, ?6) END, max_ms = max(max_ms, ?6), \
-             last_ms = ?6, failed = failed + ?7, failed_at = CASE ?7 WHEN 0 THEN failed_at ELSE ?2 END, \
-             failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END, \
+             last_blame = CASE WHEN {IS_NEWEST} THEN ?8 ELSE last_blame END, {COUNTED}, \
              last_success = CASE ?7 WHEN 0 THEN ?2 ELSE last_success END WHERE charm = ?1"
         ))?
         .execute((

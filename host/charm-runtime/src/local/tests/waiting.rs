@@ -156,6 +156,20 @@ async fn a_charm_is_woken_by_an_event_that_others_send_it_with_success_and_not_b
 }
 
 #[tokio::test]
+async fn an_event_that_polls_do_not_send_says_nothing_of_the_polls_and_is_counted() {
+    let (_home, operator, charm) = scene().await;
+    for outcome in [Outcome::failure(OutcomeKind::HandlerFailed, "no"), denied(Blame::Configuration)] {
+        let polled = polled(&operator, &charm, outcome).await;
+        let runs = operator.counters(&charm).await.unwrap().runs;
+        assert!(operator.trigger(&charm, "append", &json!({})).await.unwrap().is_success());
+        let after = of(&operator, &charm).await;
+        assert_eq!((after.last_run, &after.status), (polled.last_run, &polled.status));
+        assert_eq!((after.last_success, after.last_outcome), (polled.last_success, polled.last_outcome));
+        assert_eq!(operator.counters(&charm).await.unwrap().runs, runs + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_no_news_of_a_charm_that_does_not_wait() {
     let (home, operator, charm) = scene().await;
     let failed = Outcome::failure(OutcomeKind::HandlerFailed, "no");
