@@ -213,7 +213,8 @@ impl Engine {
                 return Ok(());
             }
             let wake = self.wake();
-            self.expected = wake;
+            // What is due already is not late yet.
+            self.expected = wake.map(|at| at.max(Instant::now()));
             // What is rare comes before polls, of which there is always one that has just ended if there are many. In a fixed order,
             // so that the same events lead to the same run.
             tokio::select! {
