@@ -341,6 +341,7 @@ impl Engine {
             return;
         }
         self.unqueue(slot);
+        self.no_longer_early(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
         self.ready.leave(entry.lane);
         entry.lane = self.ready.join(group, entry.space());
@@ -354,6 +355,7 @@ impl Engine {
         // The slot may soon be another charm's.
         self.suspects.retain(|suspect| *suspect != slot);
         self.unqueue(slot);
+        self.no_longer_early(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
         if entry.phase == Phase::Running {
             entry.removed = true;

@@ -29,7 +29,7 @@ impl Engine {
             if matches!(self.options.limit, Limit::Polls(count) if self.started_polls >= count) {
                 return;
             }
-            let Some(slot) = self.ready.take() else { return };
+            let Some(slot) = self.ready.take().or_else(|| self.take_early()) else { return };
             let entry = self.table.get(slot).expect("a charm leaves the queue before it leaves the table");
             let place = entry.lane;
             if !self.may_poll(entry) {
