@@ -148,6 +148,11 @@ impl Engine {
     fn due_at_start(&mut self, slot: Slot, stored: Option<PollState>, registration: &Registration) -> i64 {
         let now = self.now();
         let last_run = registration.last_run;
+        // Also if the registration has changed since: that may have been the fix.
+        let last = registration.last_outcome.map(|kind| Consequence::of(kind, registration.last_blame));
+        if last.is_some_and(Consequence::awaits_a_fix) {
+            self.hurried.push(slot);
+        }
         if registration.updated_at > last_run && !is_known(stored.as_ref(), registration) {
             // Registered or enabled since its last poll.
             if let Some(entry) = self.table.get_mut(slot) {
@@ -162,9 +167,6 @@ impl Engine {
             if let Some(entry) = self.table.get_mut(slot) {
                 entry.waits = registration.waits();
                 entry.failures = stored.map_or(0, |stored| stored.failures);
-            }
-            if may_be_fixed {
-                self.hurried.push(slot);
             }
             return now;
         }

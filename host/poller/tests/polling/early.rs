@@ -118,3 +118,20 @@ async fn charms_of_a_component_go_on_before_their_turn_also_after_its_first_list
     assert!((1..5).contains(&polled(&world, healthy)), "these have their turns");
     service.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn charms_that_were_enabled_right_before_a_start_go_on_before_their_turn_as_well() {
+    let world = World::new();
+    let charms: Vec<CharmRef> = (0..200).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &charms {
+        register_waiting(&world, charm, "mail");
+    }
+    seconds(60).await;
+    for charm in &charms {
+        world.set(charm, None);
+    }
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { interval: HOUR, ..world.options() });
+    seconds(10).await;
+    assert_eq!(polled(&world, &charms), charms.len());
+    service.stop().await;
+}
