@@ -165,7 +165,7 @@ impl Engine {
         if may_be_fixed || consequence == Some(Consequence::CountsForIntegration) {
             // Its cause may have been fixed since: a grant is added, and another component taken, by a restart.
             if let Some(entry) = self.table.get_mut(slot) {
-                entry.waits = registration.waits();
+                entry.awaits_fix = may_be_fixed;
                 entry.failures = stored.map_or(0, |stored| stored.failures);
             }
             return now;
@@ -214,7 +214,7 @@ impl Engine {
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
         let by_loop = !entry.disabled_at.is_never();
         let asked = entry.asked;
-        if touched && (entry.waits || entry.tries > 0) {
+        if touched && entry.awaits_fix {
             self.hurried.push(slot);
         }
         if moved {
@@ -265,10 +265,10 @@ impl Engine {
             entry.failures -= u32::from(faults);
             // A pause has left out also those that are owed a poll.
             let is_left_out = phase == Phase::LeftOut && entry.owed;
-            if entry.waits || entry.tries > 0 {
+            if entry.awaits_fix {
                 self.hurried.push(slot);
             }
-            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.waits || entry.tries > 0)) {
+            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.awaits_fix)) {
                 soon.push((if is_left_out { entry.due } else { now }, slot));
             } else {
                 let before = asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)));
@@ -293,7 +293,7 @@ impl Engine {
         entry.failures = 0;
         entry.faults = 0;
         entry.tries = 0;
-        entry.waits = false;
+        entry.awaits_fix = false;
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         entry.enabled |= enabled;

@@ -1,6 +1,7 @@
 //! Charms whose cause may have been fixed are polled before their turn, in places that nobody else wants.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bg_identity::space_did;
@@ -133,5 +134,27 @@ async fn charms_that_were_enabled_right_before_a_start_go_on_before_their_turn_a
     let service = world.start_with(&Store::new(), vec![], PollerOptions { interval: HOUR, ..world.options() });
     seconds(10).await;
     assert_eq!(polled(&world, &charms), charms.len());
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_component_has_those_polled_soon_that_got_no_answer_of_the_runtime() {
+    let world = World::new();
+    let (one, healthy) = (charm("a", "1"), charm("b", "2"));
+    for charm in [&one, &healthy] {
+        world.register(charm, "mail");
+    }
+    let outcome = Ok(Outcome::failure(OutcomeKind::Unavailable, "no answer").blaming(Blame::Runtime));
+    world.behave(&one, Behaviour { outcomes: [outcome].into(), ..Behaviour::default() });
+    let (old, new) = (Component::new("mail", &[&one, &healthy]), Component::new("mail", &[&one, &healthy]));
+    let (replaced, replacements) = tokio::sync::mpsc::channel(1);
+    let options = PollerOptions { interval: HOUR, ..world.options() };
+    let service = world.start_with_replacements(&Store::new(), vec![old], options, replacements);
+    seconds(2_000).await;
+    let before = world.starts(&one).len();
+    world.behave(&one, Behaviour::default());
+    assert!(replaced.send(Replacement { integration: new as Arc<dyn Integration>, interval: None }).await.is_ok());
+    seconds(2).await;
+    assert_eq!((world.starts(&one).len() - before, world.starts(&healthy).len()), (1, 1));
     service.stop().await;
 }
