@@ -57,7 +57,7 @@ impl Engine {
     pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
         let Some(entry) = self.table.get_mut(slot) else { return };
         let is_slow = took.is_some_and(|took| took > SLOW);
-        if !is_slow {
+        if took.is_some() && !is_slow {
             self.quick_at = Some(Instant::now());
         }
         let group = entry.group;

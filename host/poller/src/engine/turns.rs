@@ -191,6 +191,8 @@ impl Engine {
         };
         let Some(entry) = self.table.get_mut(slot) else { return };
         entry.due = due;
+        // Who wanted it polled while it was being polled has that poll.
+        entry.wanted &= !turn.outcome.is_success();
         if entry.is_active() {
             if next == Next::Disable {
                 entry.disabled_at = wall;

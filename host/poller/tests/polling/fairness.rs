@@ -160,3 +160,26 @@ async fn one_integration_has_so_many_charms_polled_at_once() {
     world.start_with(&Store::new(), vec![gmail], options).end().await.unwrap();
     assert_eq!(world.state().most_running, 3);
 }
+
+/// A poll that was lost says nothing of how long the charm's polls take.
+#[tokio::test(start_paused = true)]
+async fn polls_that_are_lost_take_no_places_from_slow_charms() {
+    let world = World::new();
+    for number in 0..42 {
+        let charm = charm(&format!("space {number}"), "1");
+        world.register(&charm, "mail");
+        let (takes, panics_late) = if number < 2 { (300, true) } else { (100, false) };
+        world.behave(&charm, Behaviour { takes: Duration::from_secs(takes), panics_late, ..Behaviour::default() });
+    }
+    let options = PollerOptions { poll_timeout: Duration::from_secs(110), ..world.options() };
+    let service = world.start_with(&Store::new(), vec![], options);
+    seconds(900).await;
+    let mut places = 0;
+    for _ in 0..600 {
+        seconds(1).await;
+        places += world.state().running.len();
+    }
+    assert!(world.logs.count("was lost, which is a fault of this program") > 4);
+    assert!(places >= 600 * 15, "{places}");
+    service.stop().await;
+}

@@ -209,3 +209,26 @@ async fn charms_that_wait_for_a_place_after_a_stall_are_not_taken_for_another_st
     assert!(polls(&world, &charms, 320, 920).0 >= 4, "each has its turns");
     service.stop().await;
 }
+
+/// A registration that is changed while its charm is polled has had that poll; the next one keeps its pace.
+#[tokio::test(start_paused = true)]
+async fn charms_that_are_enabled_while_they_are_polled_are_spread_after_a_stall_like_others() {
+    let world = World::new();
+    register(&world);
+    let options = PollerOptions { max_concurrent: 500, ..world.options() };
+    let service = world.start_with(&Store::new(), vec![], options);
+    seconds(150).await;
+    world.hold_up(Duration::from_secs(8));
+    seconds(7).await;
+    let running = world.state().running.clone();
+    assert!(running.len() > 4 * MOST, "{}", running.len());
+    for charm in &running {
+        world.register(charm, "gmail");
+    }
+    seconds(52).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    seconds(120).await;
+    let most = most_in_a_second(&world, 209.0);
+    assert!(most <= MOST, "{most} polls within a second");
+    service.stop().await;
+}
