@@ -1,6 +1,6 @@
 //! Which of the due charms is polled next.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use crate::slab::Slab;
 use crate::table::{GroupId, LaneId, Slot, SpaceId};
@@ -11,6 +11,8 @@ use crate::table::{GroupId, LaneId, Slot, SpaceId};
 ///
 /// One space has at most `per_space` charms polled at once, one group at most `per_group`. Of all `max` places, one is kept free
 /// for each group that is not using any (half of all places at most), so that long polls of one integration cannot hold up another.
+///
+/// Charms may also be [parked](Self::park): they are not due yet, and each is polled early as soon as there is a place that no due charm can take.
 #[derive(Debug)]
 pub(crate) struct Ready {
     max: usize,
@@ -21,6 +23,10 @@ pub(crate) struct Ready {
     groups: Vec<Group>,
     /// Groups with lanes in their ring, next first.
     turn: VecDeque<GroupId>,
+    /// The charms that are parked.
+    parked: HashSet<Slot>,
+    /// The group whose parked charms come next.
+    next_early: GroupId,
     lanes: Slab<Lane>,
     /// By their numbers.
     spaces: Vec<Space>,
@@ -29,6 +35,8 @@ pub(crate) struct Ready {
 #[derive(Debug, Default)]
 struct Group {
     ring: VecDeque<LaneId>,
+    /// Lanes that have parked charms, and in whose spaces there may be a place.
+    early_ring: VecDeque<LaneId>,
     in_turn: bool,
     running: usize,
     members: usize,
@@ -40,7 +48,16 @@ struct Lane {
     space: SpaceId,
     queue: VecDeque<Slot>,
     in_ring: bool,
+    parked: VecDeque<Slot>,
+    in_early_ring: bool,
     members: usize,
+}
+
+impl Lane {
+    fn new(group: GroupId, space: SpaceId) -> Self {
+        let (queue, parked) = (VecDeque::new(), VecDeque::new());
+        Self { group, space, queue, in_ring: false, parked, in_early_ring: false, members: 0 }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +78,8 @@ impl Ready {
             queued: 0,
             groups: (0..groups).map(|_| Group::default()).collect(),
             turn: VecDeque::new(),
+            parked: HashSet::new(),
+            next_early: 0,
             lanes: Slab::default(),
             spaces: Vec::new(),
         }
@@ -83,7 +102,7 @@ impl Ready {
         }
         let found = self.spaces[space as usize].lanes.iter().copied().find(|lane| self.lanes[*lane].group == group);
         let lane = found.unwrap_or_else(|| {
-            let lane = self.lanes.insert(Lane { group, space, queue: VecDeque::new(), in_ring: false, members: 0 });
+            let lane = self.lanes.insert(Lane::new(group, space));
             self.spaces[space as usize].lanes.push(lane);
             lane
         });
@@ -92,7 +111,7 @@ impl Ready {
         lane
     }
 
-    /// Takes out a member, which must be neither queued nor running.
+    /// Takes out a member, which must be neither queued nor parked nor running.
     pub(crate) fn leave(&mut self, lane: LaneId) {
         let (group, space) = (self.lanes[lane].group, self.lanes[lane].space);
         self.groups[group as usize].members -= 1;
@@ -102,6 +121,9 @@ impl Ready {
         }
         if self.lanes[lane].in_ring {
             self.groups[group as usize].ring.retain(|other| *other != lane);
+        }
+        if self.lanes[lane].in_early_ring {
+            self.groups[group as usize].early_ring.retain(|other| *other != lane);
         }
         self.lanes.remove(lane);
         self.spaces[space as usize].lanes.retain(|other| *other != lane);
@@ -120,6 +142,24 @@ impl Ready {
         let before = queue.len();
         queue.retain(|other| *other != slot);
         self.queued -= before - queue.len();
+    }
+
+    /// Parks a charm, unless it is parked already.
+    pub(crate) fn park(&mut self, lane: LaneId, slot: Slot) {
+        if self.parked.insert(slot) {
+            self.lanes[lane].parked.push_back(slot);
+            self.enlist_early(lane);
+        }
+    }
+
+    /// Takes out a charm that may be parked. Usually it comes first in its lane.
+    pub(crate) fn unpark(&mut self, lane: LaneId, slot: Slot) {
+        if self.parked.remove(&slot) {
+            let parked = &mut self.lanes[lane].parked;
+            if let Some(place) = parked.iter().position(|other| *other == slot) {
+                parked.remove(place);
+            }
+        }
     }
 
     /// Whether all places are taken.
@@ -150,6 +190,63 @@ impl Ready {
         None
     }
 
+    /// The next parked charm, with its lane, if there is a place for it. To be asked once [`take`](Self::take) has found nothing: then no due
+    /// charm can have that place. [`release`](Self::release) gives it back.
+    pub(crate) fn take_early(&mut self) -> Option<(LaneId, Slot)> {
+        if self.parked.is_empty() || self.is_full() {
+            return None;
+        }
+        // As many groups as there are numbers at most.
+        let groups = GroupId::try_from(self.groups.len()).unwrap_or(GroupId::MAX);
+        for group in (self.next_early..groups).chain(0..self.next_early.min(groups)) {
+            if self.groups[group as usize].early_ring.is_empty() || !self.may_start(group) {
+                continue;
+            }
+            if let Some(found) = self.take_early_from(group) {
+                self.next_early = group + 1;
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    fn take_early_from(&mut self, group: GroupId) -> Option<(LaneId, Slot)> {
+        while let Some(lane) = self.groups[group as usize].early_ring.pop_front() {
+            self.lanes[lane].in_early_ring = false;
+            if self.is_busy(lane) || !self.lanes[lane].queue.is_empty() {
+                // Comes back when a poll of its space ends.
+                continue;
+            }
+            let Some(slot) = self.lanes[lane].parked.pop_front() else { continue };
+            self.parked.remove(&slot);
+            self.occupy(lane);
+            self.enlist_early(lane);
+            return Some((lane, slot));
+        }
+        None
+    }
+
+    /// Whether its space has no place left.
+    fn is_busy(&self, lane: LaneId) -> bool {
+        self.spaces[self.lanes[lane].space as usize].running >= self.per_space
+    }
+
+    fn occupy(&mut self, lane: LaneId) {
+        let (group, space) = (self.lanes[lane].group, self.lanes[lane].space);
+        self.running += 1;
+        self.groups[group as usize].running += 1;
+        self.spaces[space as usize].running += 1;
+    }
+
+    fn enlist_early(&mut self, lane: LaneId) {
+        if self.lanes[lane].in_early_ring || self.lanes[lane].parked.is_empty() || self.is_busy(lane) {
+            return;
+        }
+        self.lanes[lane].in_early_ring = true;
+        let group = self.lanes[lane].group;
+        self.groups[group as usize].early_ring.push_back(lane);
+    }
+
     /// Gives back the place of a charm of this lane.
     pub(crate) fn release(&mut self, lane: LaneId) {
         let (group, space) = (self.lanes[lane].group, self.lanes[lane].space);
@@ -162,23 +259,22 @@ impl Ready {
             lanes.rotate_left(place + 1);
         }
         for index in 0..self.spaces[space as usize].lanes.len() {
-            self.enlist(self.spaces[space as usize].lanes[index]);
+            let lane = self.spaces[space as usize].lanes[index];
+            self.enlist(lane);
+            self.enlist_early(lane);
         }
     }
 
     fn take_from(&mut self, group: GroupId) -> Option<Slot> {
         while let Some(lane) = self.groups[group as usize].ring.pop_front() {
             self.lanes[lane].in_ring = false;
-            let space = self.lanes[lane].space;
-            if self.spaces[space as usize].running >= self.per_space {
+            if self.is_busy(lane) {
                 // Comes back when a poll of its space ends.
                 continue;
             }
             let Some(slot) = self.lanes[lane].queue.pop_front() else { continue };
             self.queued -= 1;
-            self.running += 1;
-            self.groups[group as usize].running += 1;
-            self.spaces[space as usize].running += 1;
+            self.occupy(lane);
             self.enlist(lane);
             return Some(slot);
         }

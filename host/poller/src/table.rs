@@ -94,8 +94,8 @@ pub(crate) struct Entry {
     pub(crate) owed: bool,
     /// Whether that is what is written of it.
     pub(crate) owed_stored: bool,
-    /// Whether it waits for a change: its last poll lacked something that it cannot fix itself.
-    pub(crate) waits: bool,
+    /// Whether the cause of its last outcome is elsewhere, and may be fixed there.
+    pub(crate) awaits_fix: bool,
     /// Polls in a row that failed for reasons elsewhere.
     pub(crate) tries: u8,
     /// Failed polls in a row.
@@ -238,7 +238,7 @@ impl Table {
             slow: false,
             owed: false,
             owed_stored: false,
-            waits: false,
+            awaits_fix: false,
             tries: 0,
             failures: 0,
             faults: 0,

@@ -44,8 +44,8 @@ impl Engine {
         let count = Count { failures: before, tries: entry.tries };
         let (Count { failures, tries }, mut next) = policy::judge(consequence, count, interval, disable_at, jitter);
         (entry.failures, entry.tries) = (failures, tries);
-        entry.waits = matches!(next, Next::Wait(_));
-        if entry.waits {
+        entry.awaits_fix = consequence.awaits_a_fix();
+        if matches!(next, Next::Wait(_)) {
             // It is looked at again whatever the next list says.
             entry.owe();
         }

@@ -1,6 +1,6 @@
 //! The loop's state, and its steps.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,8 +75,6 @@ pub(crate) struct Engine {
     stored: HashMap<CharmRef, PollState>,
     /// Charms whose cause may just have been fixed, and which have no time yet.
     hurried: Vec<Slot>,
-    /// The same with their times: until then, each is polled as soon as there is a place that nobody else wants.
-    early: VecDeque<(Slot, i64)>,
     /// How often registrations were read.
     readings: u32,
     started_polls: u64,
@@ -179,7 +177,6 @@ impl Engine {
             latest_start: UnixMillis::NEVER,
             chores: JoinSet::new(),
             hurried: Vec::new(),
-            early: VecDeque::new(),
             readings: 0,
             started_polls: 0,
             paces: Paces::default(),
@@ -213,7 +210,8 @@ impl Engine {
                 return Ok(());
             }
             let wake = self.wake();
-            self.expected = wake;
+            // What is due already is not late yet.
+            self.expected = wake.map(|at| at.max(Instant::now()));
             // What is rare comes before polls, of which there is always one that has just ended if there are many. In a fixed order,
             // so that the same events lead to the same run.
             tokio::select! {
@@ -302,9 +300,6 @@ impl Engine {
         self.begin_fetches();
         self.release_held();
         self.start_polls();
-        while self.bring_forward() {
-            self.start_polls();
-        }
         self.show_load();
     }
 
@@ -314,6 +309,8 @@ impl Engine {
             // Put off since.
             return;
         }
+        self.no_longer_early(slot);
+        let Some(entry) = self.table.get(slot) else { return };
         match entry.phase {
             Phase::Waiting if self.may_poll(entry) => {
                 let lane = entry.lane;

@@ -47,13 +47,16 @@ struct Pace {
     gap: i64,
     /// From when on the next may start.
     next: i64,
+    /// From when on the next may be released. One that was released and finds no place does not start, and still uses its turn: otherwise
+    /// the loop would release the others at once, one step after the other.
+    release_at: i64,
     /// Charms that wait, and since when they do. Nothing is ever taken out before its turn: see [`Engine::release_held`].
     held: BinaryHeap<Reverse<(i64, u64, Slot)>>,
 }
 
 impl Pace {
     fn new(gap: i64) -> Self {
-        Self { gap, next: i64::MIN, held: BinaryHeap::new() }
+        Self { gap, next: i64::MIN, release_at: i64::MIN, held: BinaryHeap::new() }
     }
 
     /// From one start to the next of so many charms.
@@ -65,6 +68,11 @@ impl Pace {
     /// From when on the next may start, with what was not used lately.
     fn open(&self, now: i64) -> i64 {
         self.next.max(now - micros(CREDIT))
+    }
+
+    /// When the next of those that wait is released.
+    fn next_release(&self) -> i64 {
+        self.next.max(self.release_at)
     }
 
     fn started(&mut self, now: i64, interval: Duration) {
@@ -79,12 +87,12 @@ impl Paces {
         self.held
     }
 
-    /// When the next of them may start, if there is one.
+    /// When the next of them is released, if there is one.
     fn next(&self) -> Option<i64> {
         if self.held == 0 {
             return None;
         }
-        self.classes.values().filter(|pace| !pace.held.is_empty()).map(|pace| pace.next).min()
+        self.classes.values().filter(|pace| !pace.held.is_empty()).map(Pace::next_release).min()
     }
 
     /// A charm of this class starts.
@@ -111,12 +119,13 @@ impl Paces {
     fn release(&mut self, now: i64) -> Vec<(i64, Slot)> {
         let mut released = Vec::new();
         for pace in self.classes.values_mut() {
-            let mut next = pace.open(now);
+            let mut next = pace.open(now).max(pace.release_at);
             while next <= now
                 && let Some(Reverse((since, _, slot))) = pace.held.pop()
             {
                 released.push((since, slot));
                 next += pace.gap;
+                pace.release_at = next;
             }
         }
         self.held -= released.len();
@@ -163,8 +172,8 @@ impl Engine {
         true
     }
 
-    /// Queues those held charms whose turn it is. One that is not started then, since its space has no place for it, leaves its turn to
-    /// others.
+    /// Queues those held charms whose turn it is. One that is not started then, since its space has no place for it, waits in the
+    /// queue, and the next one is released a gap later.
     pub(super) fn release_held(&mut self) {
         if self.ready.is_full() || self.paces.next().is_none_or(|next| next > self.now_micros()) {
             return;

@@ -148,6 +148,11 @@ impl Engine {
     fn due_at_start(&mut self, slot: Slot, stored: Option<PollState>, registration: &Registration) -> i64 {
         let now = self.now();
         let last_run = registration.last_run;
+        // Also if the registration has changed since: that may have been the fix.
+        let last = registration.last_outcome.map(|kind| Consequence::of(kind, registration.last_blame));
+        if last.is_some_and(Consequence::awaits_a_fix) {
+            self.hurried.push(slot);
+        }
         if registration.updated_at > last_run && !is_known(stored.as_ref(), registration) {
             // Registered or enabled since its last poll.
             if let Some(entry) = self.table.get_mut(slot) {
@@ -160,11 +165,8 @@ impl Engine {
         if may_be_fixed || consequence == Some(Consequence::CountsForIntegration) {
             // Its cause may have been fixed since: a grant is added, and another component taken, by a restart.
             if let Some(entry) = self.table.get_mut(slot) {
-                entry.waits = registration.waits();
+                entry.awaits_fix = may_be_fixed;
                 entry.failures = stored.map_or(0, |stored| stored.failures);
-            }
-            if may_be_fixed {
-                self.hurried.push(slot);
             }
             return now;
         }
@@ -212,7 +214,7 @@ impl Engine {
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
         let by_loop = !entry.disabled_at.is_never();
         let asked = entry.asked;
-        if touched && (entry.waits || entry.tries > 0) {
+        if touched && entry.awaits_fix {
             self.hurried.push(slot);
         }
         if moved {
@@ -263,10 +265,10 @@ impl Engine {
             entry.failures -= u32::from(faults);
             // A pause has left out also those that are owed a poll.
             let is_left_out = phase == Phase::LeftOut && entry.owed;
-            if entry.waits || entry.tries > 0 {
+            if entry.awaits_fix {
                 self.hurried.push(slot);
             }
-            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.waits || entry.tries > 0)) {
+            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.awaits_fix)) {
                 soon.push((if is_left_out { entry.due } else { now }, slot));
             } else {
                 let before = asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)));
@@ -291,7 +293,7 @@ impl Engine {
         entry.failures = 0;
         entry.faults = 0;
         entry.tries = 0;
-        entry.waits = false;
+        entry.awaits_fix = false;
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         entry.enabled |= enabled;
@@ -341,6 +343,7 @@ impl Engine {
             return;
         }
         self.unqueue(slot);
+        self.no_longer_early(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
         self.ready.leave(entry.lane);
         entry.lane = self.ready.join(group, entry.space());
@@ -354,6 +357,7 @@ impl Engine {
         // The slot may soon be another charm's.
         self.suspects.retain(|suspect| *suspect != slot);
         self.unqueue(slot);
+        self.no_longer_early(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
         if entry.phase == Phase::Running {
             entry.removed = true;

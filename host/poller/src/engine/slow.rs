@@ -1,11 +1,11 @@
 //! Charms whose polls take long leave places to those that are quick.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Engine;
+use super::{Engine, Group};
 use crate::Limit;
 use crate::table::{Entry, GroupId, Phase, Slot};
 
@@ -17,8 +17,9 @@ const SLOW: Duration = Duration::from_secs(10);
 pub(super) struct SlowCharms {
     /// How many of them are being polled.
     running: usize,
-    /// Those that wait until another slow one has been polled, the longest first. One that waits no more is not taken out: its phase says so.
-    aside: VecDeque<Slot>,
+    /// Those that wait until another slow one has been polled, and since when they do, the longest first. One that waits no more is not taken
+    /// out: its phase and its time say so.
+    aside: BTreeSet<(i64, Slot)>,
 }
 
 /// How many slow charms are polled at once where quick ones are polled as well: three quarters of all places.
@@ -26,11 +27,17 @@ fn slow_places(of: usize) -> usize {
     of.saturating_sub((of / 4).max(1)).max(1)
 }
 
+/// The same with those of integrations that would have none polled otherwise: they may take half of the places that are left to quick ones.
+fn all_slow_places(of: usize) -> usize {
+    let slow = slow_places(of);
+    slow + (of - slow.min(of)) / 2
+}
+
 impl Engine {
     /// A charm is about to be polled: whether it is. A slow one waits for another slow one to end if quick ones would find no place otherwise.
     pub(super) fn leaves_places(&mut self, slot: Slot) -> bool {
         let Some(entry) = self.table.get(slot).filter(|entry| entry.slow) else { return true };
-        let (id, max) = (entry.group, self.options.max_concurrent);
+        let (id, due, max) = (entry.group, entry.due, self.options.max_concurrent);
         let window = self.interval(entry);
         let no_quick = self.quick_at.is_none_or(|at| at.elapsed() > window);
         if self.options.limit == Limit::Once || no_quick {
@@ -39,11 +46,12 @@ impl Engine {
         let all: usize = self.groups.iter().map(|group| group.slow.running).sum();
         let group = &self.groups[id as usize].slow;
         let has_room = group.running < slow_places(self.options.per_integration.min(max));
-        // An integration may always have one charm polled.
-        if group.running == 0 || (has_room && all < slow_places(max)) {
+        // An integration that has none polled comes before others.
+        let places = if group.running == 0 { all_slow_places(max) } else { slow_places(max) };
+        if has_room && all < places {
             return true;
         }
-        self.groups[id as usize].slow.aside.push_back(slot);
+        self.groups[id as usize].slow.aside.insert((due, slot));
         false
     }
 
@@ -57,7 +65,7 @@ impl Engine {
     pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
         let Some(entry) = self.table.get_mut(slot) else { return };
         let is_slow = took.is_some_and(|took| took > SLOW);
-        if !is_slow {
+        if took.is_some() && !is_slow {
             self.quick_at = Some(Instant::now());
         }
         let group = entry.group;
@@ -66,7 +74,11 @@ impl Engine {
         }
         self.groups[group as usize].slow.running -= 1;
         let is_last = self.groups.iter().all(|group| group.slow.running == 0);
-        for id in (0..).take(self.groups.len()) {
+        // The integration whose charm waits longest comes first.
+        let first = |(id, group): (GroupId, &Group)| Some((group.slow.aside.first()?.0, id));
+        let mut waiting: Vec<(i64, GroupId)> = (0..).zip(&self.groups).filter_map(first).collect();
+        waiting.sort_unstable();
+        for (_, id) in waiting {
             // Who is taken out may not be polled after all; after the last poll nobody would take out another.
             while self.release_aside(id) && is_last {}
         }
@@ -74,8 +86,8 @@ impl Engine {
 
     /// Queues the slow charm of a group that waits longest. Whether there was one.
     fn release_aside(&mut self, id: GroupId) -> bool {
-        while let Some(slot) = self.groups[id as usize].slow.aside.pop_front() {
-            let waits = |entry: &&Entry| entry.phase == Phase::Held && entry.group == id;
+        while let Some((since, slot)) = self.groups[id as usize].slow.aside.pop_first() {
+            let waits = |entry: &&Entry| entry.phase == Phase::Held && entry.group == id && entry.due == since;
             let Some(lane) = self.table.get(slot).filter(waits).map(|entry| entry.lane) else { continue };
             self.set_phase(slot, Phase::Ready);
             self.ready.push(lane, slot);

@@ -29,7 +29,7 @@ impl Engine {
             if matches!(self.options.limit, Limit::Polls(count) if self.started_polls >= count) {
                 return;
             }
-            let Some(slot) = self.ready.take() else { return };
+            let Some(slot) = self.ready.take().or_else(|| self.take_early()) else { return };
             let entry = self.table.get(slot).expect("a charm leaves the queue before it leaves the table");
             let place = entry.lane;
             if !self.may_poll(entry) {
@@ -191,6 +191,8 @@ impl Engine {
         };
         let Some(entry) = self.table.get_mut(slot) else { return };
         entry.due = due;
+        // Who wanted it polled while it was being polled has that poll.
+        entry.wanted &= !turn.outcome.is_success();
         if entry.is_active() {
             if next == Next::Disable {
                 entry.disabled_at = wall;

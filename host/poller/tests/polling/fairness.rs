@@ -160,3 +160,92 @@ async fn one_integration_has_so_many_charms_polled_at_once() {
     world.start_with(&Store::new(), vec![gmail], options).end().await.unwrap();
     assert_eq!(world.state().most_running, 3);
 }
+
+/// However many integrations have slow charms, and none of them polled.
+#[tokio::test(start_paused = true)]
+async fn slow_charms_of_many_integrations_leave_places_to_quick_ones() {
+    let world = World::new();
+    let mut integrations: Vec<Arc<dyn Integration>> = Vec::new();
+    let mut slow: Vec<CharmRef> = Vec::new();
+    for number in 0..20 {
+        let name = format!("mail-{number}");
+        let charms: Vec<CharmRef> = (0..3).map(|which| charm(&format!("space {number} {which}"), "1")).collect();
+        for charm in &charms {
+            world.register(charm, &name);
+        }
+        for charm in &charms[1..] {
+            world.behave(charm, Behaviour { takes: Duration::from_secs(100), ..Behaviour::default() });
+        }
+        integrations.push(Component::new(&name, &charms.iter().collect::<Vec<_>>()));
+        slow.extend_from_slice(&charms[1..]);
+    }
+    let service = world.start_with(&Store::new(), integrations, world.options());
+    seconds(900).await;
+    let mut most = 0;
+    for _ in 0..600 {
+        seconds(1).await;
+        most = most.max(world.state().running.iter().filter(|charm| slow.contains(charm)).count());
+    }
+    assert!((12..=14).contains(&most), "{most} of 16 places");
+    let turns: Vec<usize> = slow.iter().map(|charm| world.starts(charm).len()).collect();
+    let (fewest, most) = (turns.iter().min().unwrap(), turns.iter().max().unwrap());
+    assert!(most - fewest <= 2, "{turns:?}");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_charms_of_each_integration_have_their_turns_in_the_order_in_which_they_wait() {
+    let world = World::new();
+    let mut integrations: Vec<Arc<dyn Integration>> = Vec::new();
+    let mut slow: Vec<Vec<CharmRef>> = Vec::new();
+    for number in 0..3 {
+        let name = format!("mail-{number}");
+        let charms: Vec<CharmRef> = (0..9).map(|which| charm(&format!("space {number} {which}"), "1")).collect();
+        for charm in &charms {
+            world.register(charm, &name);
+        }
+        for charm in &charms[1..] {
+            world.behave(charm, Behaviour { takes: Duration::from_secs(50), ..Behaviour::default() });
+        }
+        integrations.push(Component::new(&name, &charms.iter().collect::<Vec<_>>()));
+        slow.push(charms[1..].to_vec());
+    }
+    let options = PollerOptions { max_concurrent: 9, ..world.options() };
+    let service = world.start_with(&Store::new(), integrations, options);
+    seconds(7_200).await;
+    let starts = world.state().starts.clone();
+    for charms in &slow {
+        let turns: Vec<usize> = starts
+            .iter()
+            .filter(|(_, at)| *at > 600.0)
+            .filter_map(|(charm, _)| charms.iter().position(|other| other == charm))
+            .collect();
+        for round in turns.windows(charms.len() - 1) {
+            assert!(!round[1..].contains(&round[0]), "one comes again before the others: {turns:?}");
+        }
+    }
+    service.stop().await;
+}
+
+/// A poll that was lost says nothing of how long the charm's polls take.
+#[tokio::test(start_paused = true)]
+async fn polls_that_are_lost_take_no_places_from_slow_charms() {
+    let world = World::new();
+    for number in 0..42 {
+        let charm = charm(&format!("space {number}"), "1");
+        world.register(&charm, "mail");
+        let (takes, panics_late) = if number < 2 { (300, true) } else { (100, false) };
+        world.behave(&charm, Behaviour { takes: Duration::from_secs(takes), panics_late, ..Behaviour::default() });
+    }
+    let options = PollerOptions { poll_timeout: Duration::from_secs(110), ..world.options() };
+    let service = world.start_with(&Store::new(), vec![], options);
+    seconds(900).await;
+    let mut places = 0;
+    for _ in 0..600 {
+        seconds(1).await;
+        places += world.state().running.len();
+    }
+    assert!(world.logs.count("was lost, which is a fault of this program") > 4);
+    assert!(places >= 600 * 15, "{places}");
+    service.stop().await;
+}

@@ -4,6 +4,7 @@
 
 mod blame;
 mod changes;
+mod early;
 mod failures;
 mod fairness;
 mod health;

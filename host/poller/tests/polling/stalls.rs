@@ -189,3 +189,46 @@ async fn charms_whose_day_is_over_when_the_service_starts_come_back_one_by_one()
     assert!(polls(&world, &charms, 100_000, 200_000).0 >= 4);
     service.stop().await;
 }
+
+/// Those whose turn has come may find their spaces busy.
+#[tokio::test(start_paused = true)]
+async fn charms_that_wait_for_a_place_after_a_stall_are_not_taken_for_another_stall() {
+    let world = World::new();
+    let charms: Vec<CharmRef> =
+        (0..50).map(|number| charm(&format!("space {}", number % 10), &number.to_string())).collect();
+    for charm in &charms {
+        world.register(charm, "gmail");
+        world.behave(charm, Behaviour { takes: Duration::from_secs(9), ..Behaviour::default() });
+    }
+    let options = PollerOptions { max_concurrent: 8, ..world.options() };
+    let service = world.start_with(&Store::new(), vec![], options);
+    seconds(300).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    seconds(600).await;
+    assert_eq!(world.logs.count("The poll loop stood still for"), 1, "{}", world.logs.text());
+    assert!(polls(&world, &charms, 320, 920).0 >= 4, "each has its turns");
+    service.stop().await;
+}
+
+/// A registration that is changed while its charm is polled has had that poll; the next one keeps its pace.
+#[tokio::test(start_paused = true)]
+async fn charms_that_are_enabled_while_they_are_polled_are_spread_after_a_stall_like_others() {
+    let world = World::new();
+    register(&world);
+    let options = PollerOptions { max_concurrent: 500, ..world.options() };
+    let service = world.start_with(&Store::new(), vec![], options);
+    seconds(150).await;
+    world.hold_up(Duration::from_secs(8));
+    seconds(7).await;
+    let running = world.state().running.clone();
+    assert!(running.len() > 4 * MOST, "{}", running.len());
+    for charm in &running {
+        world.register(charm, "gmail");
+    }
+    seconds(52).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    seconds(120).await;
+    let most = most_in_a_second(&world, 209.0);
+    assert!(most <= MOST, "{most} polls within a second");
+    service.stop().await;
+}

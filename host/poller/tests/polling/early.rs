@@ -1,0 +1,160 @@
+//! Charms whose cause may have been fixed are polled before their turn, in places that nobody else wants.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bg_identity::space_did;
+use bg_poller::*;
+
+use crate::world::*;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Registers a charm whose last poll lacked a sign-in.
+fn register_waiting(world: &World, charm: &CharmRef, name: &str) {
+    world.register(charm, name);
+    let mut state = world.state();
+    let registration = state.registrations.get_mut(charm).unwrap();
+    registration.last_run = registration.updated_at;
+    (registration.last_outcome, registration.last_blame) = (Some(OutcomeKind::Denied), Some(Blame::Credential));
+}
+
+fn takes(world: &World, charm: &CharmRef, seconds: u64) {
+    world.behave(charm, Behaviour { takes: Duration::from_secs(seconds), ..Behaviour::default() });
+}
+
+/// How many of them were polled at all.
+fn polled(world: &World, charms: &[CharmRef]) -> usize {
+    let polled: HashSet<CharmRef> = world.state().starts.iter().map(|(charm, _)| charm.clone()).collect();
+    charms.iter().filter(|charm| polled.contains(charm)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn charms_of_many_spaces_go_on_in_parallel_however_many_each_space_has() {
+    let world = World::new();
+    let charms: Vec<CharmRef> =
+        (0..10_000).map(|number| charm(&format!("space {}", number / 100), &number.to_string())).collect();
+    for charm in &charms {
+        register_waiting(&world, charm, "mail");
+        takes(&world, charm, 1);
+    }
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { interval: HOUR, ..world.options() });
+    // Sixteen at a time.
+    seconds(660).await;
+    let polled = polled(&world, &charms);
+    assert!(polled >= 9_500, "{polled}");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_space_that_is_busy_holds_up_no_other() {
+    let world = World::new();
+    let mut spaces: Vec<String> = (0..20).map(|number| format!("space {number}")).collect();
+    spaces.sort_unstable_by_key(|space| space_did(space));
+    let busy: Vec<CharmRef> = (0..50).map(|number| charm(&spaces[0], &number.to_string())).collect();
+    let others: Vec<CharmRef> =
+        spaces[1..].iter().flat_map(|space| (0..5).map(|number| charm(space, &number.to_string()))).collect();
+    for charm in busy.iter().chain(&others) {
+        register_waiting(&world, charm, "mail");
+    }
+    for charm in &busy {
+        takes(&world, charm, 150);
+    }
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { interval: HOUR, ..world.options() });
+    seconds(5).await;
+    assert_eq!(polled(&world, &others), others.len());
+    seconds(595).await;
+    assert!(polled(&world, &busy) >= 4, "its own go on one after the other");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_is_due_comes_before_those_that_are_early() {
+    let world = World::new();
+    let early: Vec<CharmRef> = (0..20).map(|number| charm("a", &number.to_string())).collect();
+    for charm in &early {
+        register_waiting(&world, charm, "mail");
+        takes(&world, charm, 3);
+    }
+    let due = charm("a", "due");
+    world.register(&due, "mail");
+    let now = world.wall();
+    world.state().registrations.get_mut(&due).unwrap().last_run = now;
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { interval: HOUR, ..world.options() });
+    seconds(10).await;
+    assert!(world.starts(&due).is_empty());
+    assert!(service.request(&due).await);
+    seconds(4).await;
+    assert_eq!(world.starts(&due).len(), 1);
+    seconds(60).await;
+    assert_eq!(polled(&world, &early), early.len());
+    service.stop().await;
+}
+
+/// The first list gives all charms of its component other times.
+#[tokio::test(start_paused = true)]
+async fn charms_of_a_component_go_on_before_their_turn_also_after_its_first_list() {
+    let world = World::new();
+    let charms: Vec<CharmRef> = (0..200).map(|number| charm(&format!("space {number}"), "1")).collect();
+    let (waiting, healthy) = charms.split_at(100);
+    for charm in waiting {
+        register_waiting(&world, charm, "mail");
+        takes(&world, charm, 1);
+    }
+    for charm in healthy {
+        world.register(charm, "mail");
+        let now = world.wall();
+        let mut state = world.state();
+        let registration = state.registrations.get_mut(charm).unwrap();
+        (registration.last_run, registration.last_outcome) = (now, Some(OutcomeKind::Success));
+    }
+    // The others are overdue, and come first.
+    seconds(7_200).await;
+    let mail = Component::new("mail", &charms.iter().collect::<Vec<_>>());
+    let options = PollerOptions { interval: HOUR, ..world.options() };
+    let service = world.start_with(&Store::new(), vec![mail], options);
+    seconds(30).await;
+    assert_eq!(polled(&world, waiting), waiting.len());
+    assert!((1..5).contains(&polled(&world, healthy)), "these have their turns");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn charms_that_were_enabled_right_before_a_start_go_on_before_their_turn_as_well() {
+    let world = World::new();
+    let charms: Vec<CharmRef> = (0..200).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &charms {
+        register_waiting(&world, charm, "mail");
+    }
+    seconds(60).await;
+    for charm in &charms {
+        world.set(charm, None);
+    }
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { interval: HOUR, ..world.options() });
+    seconds(10).await;
+    assert_eq!(polled(&world, &charms), charms.len());
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_component_has_those_polled_soon_that_got_no_answer_of_the_runtime() {
+    let world = World::new();
+    let (one, healthy) = (charm("a", "1"), charm("b", "2"));
+    for charm in [&one, &healthy] {
+        world.register(charm, "mail");
+    }
+    let outcome = Ok(Outcome::failure(OutcomeKind::Unavailable, "no answer").blaming(Blame::Runtime));
+    world.behave(&one, Behaviour { outcomes: [outcome].into(), ..Behaviour::default() });
+    let (old, new) = (Component::new("mail", &[&one, &healthy]), Component::new("mail", &[&one, &healthy]));
+    let (replaced, replacements) = tokio::sync::mpsc::channel(1);
+    let options = PollerOptions { interval: HOUR, ..world.options() };
+    let service = world.start_with_replacements(&Store::new(), vec![old], options, replacements);
+    seconds(2_000).await;
+    let before = world.starts(&one).len();
+    world.behave(&one, Behaviour::default());
+    assert!(replaced.send(Replacement { integration: new as Arc<dyn Integration>, interval: None }).await.is_ok());
+    seconds(2).await;
+    assert_eq!((world.starts(&one).len() - before, world.starts(&healthy).len()), (1, 1));
+    service.stop().await;
+}
