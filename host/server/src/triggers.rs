@@ -12,6 +12,7 @@ use bg_poller::{CharmRef, Outcome, RuntimeError, Scope};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::admission::Full;
 use crate::answer::Failure;
 
 /// How long an answer is kept. Whoever has lost it asks again at once.
@@ -21,6 +22,8 @@ const SHARE: usize = 1 << 20;
 const ALL: usize = 16 << 20;
 /// What one takes beside its texts.
 const ENTRY: usize = 512;
+/// How many events of one signer may be under way. A client's permits allow far fewer; the operator's requests need none.
+const UNFINISHED: usize = 1_024;
 /// The longest key, characters.
 const KEY: usize = 64;
 
@@ -58,6 +61,8 @@ pub(crate) struct Triggers {
 #[derive(Debug, Default)]
 struct All {
     events: HashMap<EventKey, Event>,
+    /// How many are under way, by their signers.
+    unfinished: HashMap<String, usize>,
     /// Those that have ended, by their signers, oldest first.
     ended: HashMap<String, Ended>,
     bytes: usize,
@@ -117,6 +122,11 @@ impl Triggers {
                             event was handled is not known";
                 return Err(Failure::invalid(text));
             } else {
+                let unfinished = all.unfinished.entry(key.signer.clone()).or_default();
+                if *unfinished >= UNFINISHED {
+                    return Err(Full::Share.into());
+                }
+                *unfinished += 1;
                 let (sender, answer) = watch::channel(None);
                 all.events.insert(key.clone(), Event { sent, answer: answer.clone() });
                 let this = Arc::clone(self);
@@ -159,6 +169,12 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         let mut all = self.triggers.lock();
+        if let Some(unfinished) = all.unfinished.get_mut(&self.key.signer) {
+            *unfinished -= 1;
+            if *unfinished == 0 {
+                all.unfinished.remove(&self.key.signer);
+            }
+        }
         if !all.is_kept(&self.key) {
             all.events.remove(&self.key);
         }
@@ -282,6 +298,30 @@ mod tests {
         let second = counted(&count, Ok(Outcome::failure(OutcomeKind::Trapped, "a second time")));
         assert_eq!(triggers.once(key("ann", "k"), "", None, second).await.unwrap(), Outcome::success());
         assert_eq!(count.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn the_events_of_one_signer_that_are_under_way_are_limited_and_leave_others_theirs() {
+        let triggers = Arc::new(Triggers::default());
+        let attempt = bg_abuse::Attempt::begin("memory", "one signer with a new key for each of endless events");
+        let begin = async |signer: &str, number: usize| {
+            let mut waiting = Box::pin(triggers.once(key(signer, &number.to_string()), "", None, std::future::pending()));
+            match futures_util::poll!(&mut waiting) {
+                std::task::Poll::Ready(ended) => Some(ended.unwrap_err()),
+                std::task::Poll::Pending => None,
+            }
+        };
+        for number in 0..UNFINISHED {
+            assert_eq!(begin("ann", number).await, None, "{number}");
+        }
+        let refused = begin("ann", UNFINISHED).await.unwrap();
+        assert_eq!((refused.problem.status.as_u16(), refused.retry_after.is_some()), (429, true));
+        assert_eq!(begin("ann", 0).await, None, "it is under way");
+        assert_eq!(begin("ben", 0).await, None);
+        attempt.ended("refused those over its number");
+        let work = async { Ok(Outcome::success()) };
+        triggers.once(key("cid", "k"), "", None, work).await.unwrap();
+        assert!(!triggers.lock().unfinished.contains_key(&key("cid", "k").signer));
     }
 
     #[tokio::test]
