@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bg_charm_api::Actor;
+use bg_charm_api::wire::ErrorCode;
 use bg_poller::{CharmRef, Outcome, RuntimeError, Scope};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -116,7 +117,7 @@ impl Triggers {
             } else if again.is_some_and(|server| server != self.server) {
                 let text = "this server has no such key, and had none of what was sent to another one, or before it started: whether the \
                             event was handled is not known";
-                return Err(Failure::invalid(text));
+                return Err(Failure::of(ErrorCode::UnknownEvent, text));
             } else {
                 let unfinished = all.unfinished.entry(key.signer.clone()).or_default();
                 if *unfinished >= UNFINISHED {
