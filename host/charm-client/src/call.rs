@@ -245,7 +245,6 @@ impl<'a> Call<'a> {
             )));
         }
         let mut sent = self.signed(&caller.client, &self.body)?.send().await;
-        let mut is_second = false;
         if (self.repeatable || self.again.is_some()) && sent.as_ref().is_err_and(http_client::is_lost) {
             tracing::debug!(
                 "{} closed a connection without an answer to {} {}: asking again",
@@ -255,7 +254,6 @@ impl<'a> Call<'a> {
             );
             // Signed again: the runtime may have seen the first one, and takes each signature once.
             sent = self.signed(&caller.unpooled, self.again.as_ref().unwrap_or(&self.body))?.send().await;
-            is_second = self.again.is_some();
         }
         let mut response = sent.map_err(|error| {
             // The server took the request, and is at it.
@@ -270,11 +268,6 @@ impl<'a> Call<'a> {
             let target =
                 response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or("somewhere");
             return Err(caller.unlike_a_runtime(&format!("{status}, it redirects to {target:?}")));
-        }
-        if is_second && status == StatusCode::BAD_REQUEST {
-            let text =
-                format!("{} closed a connection without an answer, and does not know what became of it", caller.url);
-            return Err(RuntimeError::unavailable_in(Scope::Charm, text));
         }
         let retry_after = rest::retry_after(status, response.headers());
         let answer = match http_client::body(&mut response, limit).await {

@@ -103,6 +103,12 @@ async fn refusals_arrive_as_they_were_meant() {
         .await;
         assert_eq!(remote.trigger(&charm(), "bgUpdater", &json!({})).await, Err(error));
     }
+    let unknown = server(|_| async {
+        (StatusCode::BAD_REQUEST, Json(Problem::new(ErrorCode::UnknownEvent, "it is not known"))).into_response()
+    })
+    .await;
+    let error = unknown.trigger(&charm(), "bgUpdater", &json!({})).await.unwrap_err();
+    assert!(matches!(error, RuntimeError::Unavailable { scope: Scope::Charm, .. }), "{error:?}");
     let problem = Problem::new(ErrorCode::Signature, "the nonce was used before");
     // As a server of before there were problem details writes it, too.
     for signature in [json!(problem), json!({"error": "the nonce was used before", "code": "signature"})] {

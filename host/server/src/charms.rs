@@ -118,7 +118,11 @@ pub(crate) async fn trigger(
     };
     let event_key = EventKey::new(signed.caller.actor(), &charm, key)?;
     let sent = format!("{stream} {event}");
-    let work = async move { signed.caller.polling(poll).trigger(&charm, &stream, &event).await };
+    let work = async move {
+        // The whole of it, with the places that the request holds: the work goes on if its client hangs up.
+        let signed = signed;
+        signed.caller.polling(poll).trigger(&charm, &stream, &event).await
+    };
     let outcome = app.triggers.once(event_key, &sent, again.as_deref(), work).await?;
     Ok(Json(wire::Triggered { outcome, server }))
 }

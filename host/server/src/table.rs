@@ -207,8 +207,9 @@ fn of_charms() -> Vec<Row> {
             .does("trigger", "Sends an event to a stream of a charm, and answers when its handler is done.")
             .more(
                 "What the handler came to is in the outcome: one that failed is a success of this request. If an answer is lost, the request may \
-                 be sent again, with the same `key`, and with `server` of an earlier answer as `again`: the event is handled once. Answers are \
-                 kept for three minutes, as long as those of one signer take no more than 1 MiB.",
+                 be sent again, with the same `key`, and with `server` of an earlier answer as `again`: the event is handled once. Answers, \
+                 also those that are errors, are kept for three minutes, as long as those of one signer take no more than 1 MiB; after that, \
+                 the event may be handled again.",
             )
             .reads::<wire::Trigger>(BODY)
             .answers::<wire::Triggered>()

@@ -2,25 +2,30 @@
 //!
 //! The key is in the body, and not in a header: what is signed covers the one, and not the other.
 
-use std::collections::{HashMap, VecDeque};
+mod kept;
+
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bg_charm_api::Actor;
+use bg_charm_api::wire::ErrorCode;
 use bg_poller::{CharmRef, Outcome, RuntimeError, Scope};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::kept::{Kept, Room};
+use crate::admission::Full;
 use crate::answer::Failure;
 
-/// How long an answer is kept. Whoever has lost it asks again at once.
-const KEPT: Duration = Duration::from_mins(3);
-/// What the kept answers of one signer may take, and those of all, bytes: of 1,000 polls a second, some seconds.
-const SHARE: usize = 1 << 20;
-const ALL: usize = 16 << 20;
+/// How long an answer is kept: whoever has lost it asks again at once. And what those of one signer may take, and those of all: of 1,000
+/// polls a second, some seconds.
+const ROOM: Room = Room { time: Duration::from_mins(3), share: 1 << 20, all: 16 << 20 };
 /// What one takes beside its texts.
 const ENTRY: usize = 512;
+/// How many events of one signer may be under way. A client's permits allow far fewer; the operator's requests need none.
+const UNFINISHED: usize = 1_024;
 /// The longest key, characters.
 const KEY: usize = 64;
 
@@ -55,12 +60,13 @@ pub(crate) struct Triggers {
     all: Mutex<All>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct All {
     events: HashMap<EventKey, Event>,
-    /// Those that have ended, by their signers, oldest first.
-    ended: HashMap<String, Ended>,
-    bytes: usize,
+    /// How many are under way, by their signers.
+    unfinished: HashMap<String, usize>,
+    /// Those that have ended.
+    kept: Kept,
 }
 
 #[derive(Debug)]
@@ -70,17 +76,12 @@ struct Event {
     answer: watch::Receiver<Option<Answer>>,
 }
 
-#[derive(Debug, Default)]
-struct Ended {
-    order: VecDeque<(Instant, EventKey, usize)>,
-    bytes: usize,
-}
-
 impl Default for Triggers {
     fn default() -> Self {
         let random = |_| std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
         let [first, second] = [0, 1].map(random);
-        Self { server: format!("{first:016x}{second:016x}"), all: Mutex::default() }
+        let all = All { events: HashMap::new(), unfinished: HashMap::new(), kept: Kept::new(ROOM) };
+        Self { server: format!("{first:016x}{second:016x}"), all: Mutex::new(all) }
     }
 }
 
@@ -91,7 +92,7 @@ impl Triggers {
     }
 
     /// Does the `work` of an event, unless it is done or under way; answers what came of it. It goes on if nobody waits for it any more: its
-    /// client may ask again. What fails is not kept: nothing of it was done.
+    /// client may ask again. An error is an answer as any other: what failed may have had effects before, such as a request that its handler sent.
     ///
     /// `again`: the server that had the first, if the client asks a second time.
     pub(crate) async fn once(
@@ -106,7 +107,8 @@ impl Triggers {
         let sent = hasher.finish();
         let mut answer = {
             let mut all = self.lock();
-            all.forget(Instant::now());
+            let gone = all.kept.expire(Instant::now());
+            all.forget(gone);
             if let Some(event) = all.events.get(&key) {
                 if event.sent != sent {
                     return Err(Failure::invalid("this key is that of another event"));
@@ -115,16 +117,19 @@ impl Triggers {
             } else if again.is_some_and(|server| server != self.server) {
                 let text = "this server has no such key, and had none of what was sent to another one, or before it started: whether the \
                             event was handled is not known";
-                return Err(Failure::invalid(text));
+                return Err(Failure::of(ErrorCode::UnknownEvent, text));
             } else {
+                let unfinished = all.unfinished.entry(key.signer.clone()).or_default();
+                if *unfinished >= UNFINISHED {
+                    return Err(Full::Share.into());
+                }
+                *unfinished += 1;
                 let (sender, answer) = watch::channel(None);
                 all.events.insert(key.clone(), Event { sent, answer: answer.clone() });
                 let this = Arc::clone(self);
                 tokio::spawn(async move {
-                    let end = Ending { triggers: this, key };
-                    let answer = work.await;
-                    end.with(&answer);
-                    sender.send_replace(Some(answer));
+                    let mut end = Ending { triggers: this, key, sender, answer: None };
+                    end.answer = Some(work.await);
                 });
                 answer
             }
@@ -132,7 +137,7 @@ impl Triggers {
         let ended = answer.wait_for(Option::is_some).await;
         match ended.ok().and_then(|answer| answer.clone()) {
             Some(answer) => Ok(answer?),
-            None => Err(RuntimeError::unavailable_in(Scope::Charm, "its handler ended early; the log says why").into()),
+            None => Err(RuntimeError::unavailable_in(Scope::Charm, "its handler was ended with the server").into()),
         }
     }
 
@@ -141,71 +146,45 @@ impl Triggers {
     }
 }
 
-/// The end of an event, also by a panic.
+/// The end of an event, also by a panic: whoever waits gets the answer, and so does whoever asks again.
 struct Ending {
     triggers: Arc<Triggers>,
     key: EventKey,
-}
-
-impl Ending {
-    fn with(self, answer: &Answer) {
-        if let Ok(Outcome { message, stack, .. }) = answer {
-            let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-            self.triggers.lock().keep(self.key.clone(), ENTRY + length(message) + length(stack));
-        }
-    }
+    sender: watch::Sender<Option<Answer>>,
+    answer: Option<Answer>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let mut all = self.triggers.lock();
-        if !all.is_kept(&self.key) {
-            all.events.remove(&self.key);
-        }
+        let early = || Err(RuntimeError::unavailable_in(Scope::Charm, "its handler ended early; the log says why"));
+        let answer = self.answer.take().unwrap_or_else(early);
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let bytes = ENTRY
+            + match &answer {
+                Ok(Outcome { message, stack, .. }) => length(message) + length(stack),
+                Err(error) => error.to_string().len(),
+            };
+        self.triggers.lock().end(&self.key, bytes);
+        self.sender.send_replace(Some(answer));
     }
 }
 
 impl All {
-    fn is_kept(&self, key: &EventKey) -> bool {
-        let ended = self.ended.get(&key.signer);
-        // It is among the newest.
-        ended.is_some_and(|ended| ended.order.iter().rev().any(|(_, kept, _)| kept == key))
+    /// The event is under way no more: its answer is kept, in place of older ones if there is no room.
+    fn end(&mut self, key: &EventKey, bytes: usize) {
+        if let Some(unfinished) = self.unfinished.get_mut(&key.signer) {
+            *unfinished -= 1;
+            if *unfinished == 0 {
+                self.unfinished.remove(&key.signer);
+            }
+        }
+        let gone = self.kept.add(key.clone(), bytes);
+        self.forget(gone);
     }
 
-    /// Keeps the answer of an event that has ended, in place of the oldest if there is no room.
-    fn keep(&mut self, key: EventKey, bytes: usize) {
-        let signer = key.signer.clone();
-        let ended = self.ended.entry(signer.clone()).or_default();
-        ended.order.push_back((Instant::now(), key, bytes));
-        ended.bytes += bytes;
-        self.bytes += bytes;
-        while self.ended.get(&signer).is_some_and(|ended| ended.bytes > SHARE) {
-            self.forget_oldest(&signer);
-        }
-        while self.bytes > ALL {
-            let most = self.ended.iter().max_by_key(|(_, ended)| ended.bytes).map(|(signer, _)| signer.clone());
-            let Some(most) = most else { return };
-            self.forget_oldest(&most);
-        }
-    }
-
-    /// Forgets what was kept long enough.
-    fn forget(&mut self, now: Instant) {
-        let is_old = |ended: &Ended| ended.order.front().is_some_and(|(at, ..)| now.duration_since(*at) >= KEPT);
-        while let Some(signer) = self.ended.iter().find(|(_, ended)| is_old(ended)).map(|(signer, _)| signer.clone()) {
-            self.forget_oldest(&signer);
-        }
-    }
-
-    fn forget_oldest(&mut self, signer: &str) {
-        let Some(ended) = self.ended.get_mut(signer) else { return };
-        if let Some((_, key, bytes)) = ended.order.pop_front() {
-            ended.bytes -= bytes;
-            self.bytes -= bytes;
+    fn forget(&mut self, gone: Vec<EventKey>) {
+        for key in gone {
             self.events.remove(&key);
-        }
-        if ended.order.is_empty() {
-            self.ended.remove(signer);
         }
     }
 }
@@ -257,23 +236,28 @@ mod tests {
         assert!(refused.await.is_err());
         assert_eq!(count.load(Ordering::SeqCst), 2);
         // Not for ever.
-        tokio::time::advance(KEPT).await;
+        tokio::time::advance(ROOM.time).await;
         once("ann", None).await.unwrap();
         assert_eq!(count.load(Ordering::SeqCst), 3);
         assert_eq!(triggers.lock().events.len(), 1);
     }
 
     #[tokio::test]
-    async fn what_failed_is_not_kept_and_what_nobody_waits_for_goes_on() {
+    async fn an_error_is_the_answer_to_the_same_event_and_what_nobody_waits_for_goes_on() {
         let (triggers, count) = (Arc::new(Triggers::default()), Arc::new(AtomicUsize::new(0)));
+        // What it did before may not be done twice.
+        let error = RuntimeError::Quota("its writes are more than may be kept".into());
         for _ in 0..2 {
-            let failing = counted(&count, Err(RuntimeError::unavailable("away")));
-            assert!(triggers.once(key("ann", "k"), "", None, failing).await.is_err());
+            let failing = counted(&count, Err(error.clone()));
+            assert_eq!(triggers.once(key("ann", "fails"), "", None, failing).await, Err(error.clone().into()));
         }
-        assert_eq!(count.load(Ordering::SeqCst), 2);
+        assert_eq!(count.load(Ordering::SeqCst), 1);
         let panicking = async { panic!("on purpose") };
-        assert!(triggers.once(key("ann", "k"), "", None, panicking).await.is_err());
-        assert!(triggers.lock().events.is_empty());
+        let ended = triggers.once(key("ann", "panics"), "", None, panicking).await.unwrap_err();
+        let again = counted(&count, Ok(Outcome::success()));
+        assert_eq!(triggers.once(key("ann", "panics"), "", None, again).await, Err(ended));
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        triggers.lock().kept.check(2);
         {
             let work = counted(&count, Ok(Outcome::success()));
             let mut left = Box::pin(triggers.once(key("ann", "k"), "", None, work));
@@ -281,23 +265,46 @@ mod tests {
         }
         let second = counted(&count, Ok(Outcome::failure(OutcomeKind::Trapped, "a second time")));
         assert_eq!(triggers.once(key("ann", "k"), "", None, second).await.unwrap(), Outcome::success());
-        assert_eq!(count.load(Ordering::SeqCst), 3);
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn the_events_of_one_signer_that_are_under_way_are_limited_and_leave_others_theirs() {
+        let triggers = Arc::new(Triggers::default());
+        let attempt = bg_abuse::Attempt::begin("memory", "one signer with a new key for each of endless events");
+        let begin = async |signer: &str, number: usize| {
+            let mut waiting =
+                Box::pin(triggers.once(key(signer, &number.to_string()), "", None, std::future::pending()));
+            match futures_util::poll!(&mut waiting) {
+                std::task::Poll::Ready(ended) => Some(ended.unwrap_err()),
+                std::task::Poll::Pending => None,
+            }
+        };
+        for number in 0..UNFINISHED {
+            assert_eq!(begin("ann", number).await, None, "{number}");
+        }
+        let refused = begin("ann", UNFINISHED).await.unwrap();
+        assert_eq!((refused.problem.status.as_u16(), refused.retry_after.is_some()), (429, true));
+        assert_eq!(begin("ann", 0).await, None, "it is under way");
+        assert_eq!(begin("ben", 0).await, None);
+        attempt.ended("refused those over its number");
+        let work = async { Ok(Outcome::success()) };
+        triggers.once(key("cid", "k"), "", None, work).await.unwrap();
+        assert!(!triggers.lock().unfinished.contains_key(&key("cid", "k").signer));
     }
 
     #[tokio::test]
     async fn no_signer_keeps_more_than_a_share_and_all_together_have_an_end() {
         let triggers = Arc::new(Triggers::default());
         let attempt = bg_abuse::Attempt::begin("memory", "20 signers with keys for events with long outcomes");
-        let message = "x".repeat(SHARE / 8);
+        let message = "x".repeat(ROOM.share / 8);
         for signer in 0..20 {
             for number in 0..20 {
                 let outcome = Outcome::failure(OutcomeKind::HandlerFailed, message.clone());
                 let key = key(&signer.to_string(), &number.to_string());
                 triggers.once(key, "", None, async move { Ok(outcome) }).await.unwrap();
                 let all = triggers.lock();
-                assert!(all.bytes <= ALL && all.ended.values().all(|ended| ended.bytes <= SHARE));
-                let counted: usize = all.ended.values().map(|ended| ended.order.len()).sum();
-                assert_eq!(counted, all.events.len());
+                all.kept.check(all.events.len());
             }
         }
         attempt.ended("forgot the oldest");

@@ -30,11 +30,13 @@ pub enum ErrorCode {
     Unavailable,
     /// 401: the request's signature is missing or wrong.
     Signature,
+    /// 400: an event is sent again that the server does not know, so whether it was handled is not known.
+    UnknownEvent,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Authorization,
         Self::NotFound,
         Self::Unfit,
@@ -42,6 +44,7 @@ impl ErrorCode {
         Self::Quota,
         Self::Unavailable,
         Self::Signature,
+        Self::UnknownEvent,
     ];
 
     /// The name, as in JSON.
@@ -54,6 +57,7 @@ impl ErrorCode {
             Self::Quota => "quota",
             Self::Unavailable => "unavailable",
             Self::Signature => "signature",
+            Self::UnknownEvent => "unknown-event",
         }
     }
 
@@ -67,6 +71,7 @@ impl ErrorCode {
             Self::Quota => "More than may be kept",
             Self::Unavailable => "Something is unavailable",
             Self::Signature => "The request is not authenticated",
+            Self::UnknownEvent => "Not known whether the event was handled",
         }
     }
 
@@ -76,7 +81,7 @@ impl ErrorCode {
             Self::Authorization => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Unfit => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Invalid | Self::UnknownEvent => StatusCode::BAD_REQUEST,
             Self::Quota => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Signature => StatusCode::UNAUTHORIZED,
@@ -219,6 +224,7 @@ impl Problem {
                 let inner = detail.strip_prefix("the charm runtime is unavailable: ").unwrap_or(&detail);
                 RuntimeError::unavailable_in(scope.unwrap_or(Scope::Runtime), inner)
             }
+            (ErrorCode::UnknownEvent, ..) => RuntimeError::unavailable_in(Scope::Charm, format!("{url}: {detail}")),
             // It is the caller that is not accepted, not what it asks: nothing that was said of a charm.
             (ErrorCode::Signature, ..) => {
                 RuntimeError::unavailable(format!("{url} does not accept the signature: {detail}"))
@@ -311,6 +317,7 @@ mod tests {
             ("quota", 507),
             ("unavailable", 503),
             ("signature", 401),
+            ("unknown-event", 400),
         ];
         assert_eq!(codes, expected);
     }

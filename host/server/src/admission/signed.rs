@@ -34,6 +34,8 @@ pub(crate) struct Signed<const LIMIT: usize> {
     pub(crate) body: Bytes,
     /// The place that its guest runs in.
     _call: Option<Permit>,
+    /// Its connection and its place among the requests: what outlives the request, and owns this, keeps them.
+    _ticket: Ticket,
 }
 
 impl<const LIMIT: usize> Signed<LIMIT> {
@@ -67,6 +69,7 @@ struct Admitted {
     /// What the body is to be, if it is signed.
     head: Option<bg_identity::http_signature::Head>,
     call: Option<Permit>,
+    ticket: Ticket,
     limit: usize,
 }
 
@@ -84,7 +87,8 @@ impl Admitted {
             }
             ticket.admit_operator();
             Bodies::check_announced(&parts.headers, limit)?;
-            return Ok(Self { actor: Actor::Operator, sender: Sender::operator(), head: None, call: None, limit });
+            let (actor, sender) = (Actor::Operator, Sender::operator());
+            return Ok(Self { actor, sender, head: None, call: None, ticket, limit });
         }
         if let Some(missing) = SIGNATURE_HEADERS.into_iter().find(|name| !parts.headers.contains_key(*name)) {
             ticket.check_rate()?;
@@ -121,7 +125,7 @@ impl Admitted {
         }
         app.admission.nonce(&head.verified, &sender).await?;
         ticket.admit(place);
-        Ok(Self { actor, sender, head: Some(head), call, limit })
+        Ok(Self { actor, sender, head: Some(head), call, ticket, limit })
     }
 
     /// Step `body`.
@@ -131,7 +135,7 @@ impl Admitted {
         body: Body,
         app: &Arc<App>,
     ) -> Result<Signed<LIMIT>, Failure> {
-        let Self { actor, sender, head, call, limit } = self;
+        let Self { actor, sender, head, call, ticket, limit } = self;
         let body = app.admission.bodies.receive(headers, body, limit, &sender).await?;
         if let Some(head) = head {
             head.check_body(&body)?;
@@ -139,7 +143,7 @@ impl Admitted {
         if !body.is_empty() {
             check_type(headers)?;
         }
-        Ok(Signed { caller: app.runtime.as_actor(actor), body, _call: call })
+        Ok(Signed { caller: app.runtime.as_actor(actor), body, _call: call, _ticket: ticket })
     }
 }
 

@@ -6,14 +6,14 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
 
 use bg_abuse::Attempt;
-use bg_charm_api::Spaces;
+use bg_charm_api::{AccessLevel, Spaces, Subject};
 use bg_identity::{Identity, Secret, space_identity};
 use bg_server::{AdmissionLimits, LoginToken, Server, ServerOptions};
 use bg_test_support::HttpReply;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{Fixture, Headers, borrowed, code, counter, error, my_space, sign_for};
+use crate::common::{CHARM, Fixture, Headers, borrowed, code, counter, error, my_space, sign_for};
 
 const TOKEN: &str = "a-token-of-the-operator";
 /// Nothing here ends because its time is up.
@@ -327,6 +327,37 @@ async fn requests_of_strangers_at_work_leave_places_for_this_machine_and_the_ope
         assert_eq!(reply.status, 200, "{who}: {}", reply.text());
     }
     attempt.ended("503 with Retry-After; this machine and the operator are answered");
+    stop(fixture).await;
+}
+
+/// A client that hangs up may ask again for what came of its event, so the handler goes on; and holds what its request was given.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_on_its_events_has_no_more_handlers_under_way_than_one_that_waits() {
+    let fails = "(if (i32.eq (local.get $length) (i32.const 6)) (then (return (i32.const 768))))";
+    assert!(CHARM.contains(fails));
+    let endless = CHARM.replace(fails, "(loop $forever (br $forever))");
+    let limits = AdmissionLimits { calls_by_signer: 1, ..AdmissionLimits::default() };
+    let fixture = Fixture::start_with_charm(&endless, options(limits)).await;
+    let charm = fixture.deploy(&my_space()).await;
+    let of_charm = |what: &str| format!("/api/v1/charms/{}/{}/{what}", charm.space, charm.charm);
+    let (ann, trigger, page) = (name(1), of_charm("trigger"), of_charm("page"));
+    let subject = Subject::Did(ann.did());
+    fixture.operator().set_acl(&my_space(), &subject, Some(AccessLevel::Write)).await.unwrap();
+    let event = |key: usize| json!({ "stream": "bgUpdater", "event": {}, "key": key.to_string() }).to_string();
+    let attempt = Attempt::begin("strangers", "20 events with a key each, and a client that hangs up at once");
+    let first = event(0);
+    let headers = fixture.sign(&ann, "POST", &trigger, &first);
+    let held = begun(&fixture, &[head(&fixture, &trigger, &headers, first.len()), first.into_bytes()].concat());
+    // Until the handler has the only place, pages are made in it.
+    let full = refused(|| fixture.send_signed(&ann, "GET", &page, ""));
+    assert_eq!(full.status, 429, "{}", full.text());
+    drop(held);
+    for number in 1..20 {
+        let reply = fixture.send_signed(&ann, "POST", &trigger, event(number));
+        assert_eq!(reply.status, 429, "event {number}: {}", reply.text());
+        assert!(retry_after(&reply) > 0);
+    }
+    attempt.ended("429 with Retry-After while the first handler is under way");
     stop(fixture).await;
 }
 
