@@ -58,6 +58,7 @@ mod tests {
             interval: None,
             status: "x".to_owned(),
             last_success: UnixMillis::NEVER,
+            woken_at: UnixMillis::NEVER,
             last_outcome: Some(kind),
             last_blame: Some(blame),
         }

@@ -208,6 +208,7 @@ impl CharmRuntime for Idle {
             interval: None,
             status: String::new(),
             last_success: UnixMillis::NEVER,
+            woken_at: UnixMillis::NEVER,
             last_outcome: None,
             last_blame: None,
             disabled_by: None,

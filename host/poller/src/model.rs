@@ -144,6 +144,10 @@ pub struct Registration {
     /// When its last poll started that succeeded; never, if none did.
     #[serde(default)]
     pub last_success: UnixMillis,
+    /// When something last changed that its last poll lacked (a sign-in, a grant, access); never, if nothing has. If it is later than the last
+    /// poll, the charm waits no longer. Unlike a later `updatedAt`, this clears none of the charm's failures.
+    #[serde(default)]
+    pub woken_at: UnixMillis,
     /// What its newest run came to, for programs; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<OutcomeKind>,
@@ -158,9 +162,14 @@ impl Registration {
         self.disabled_at.is_never()
     }
 
-    /// What followed from its last poll; none if there was none since it was registered, enabled or changed, or if it is disabled.
+    /// When its last change was, whatever it was: no two changes have the same time.
+    pub fn changed_at(&self) -> UnixMillis {
+        self.updated_at.max(self.woken_at)
+    }
+
+    /// What followed from its last poll; none if there was none since it was registered, enabled or woken, or if it is disabled.
     pub fn consequence(&self) -> Option<Consequence> {
-        let counts = self.is_enabled() && self.last_run >= self.updated_at;
+        let counts = self.is_enabled() && self.last_run >= self.changed_at();
         self.last_outcome.filter(|_| counts).map(|kind| Consequence::of(kind, self.last_blame))
     }
 

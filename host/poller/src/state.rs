@@ -71,7 +71,7 @@ impl Registration {
                 RegistrationState::DisabledByHand
             };
         }
-        let waits_for_its_first = self.last_run < self.updated_at;
+        let waits_for_its_first = self.last_run < self.changed_at();
         match self.last_outcome {
             None | Some(OutcomeKind::Success) => RegistrationState::Running,
             Some(_) if waits_for_its_first => RegistrationState::Running,
@@ -135,6 +135,7 @@ mod tests {
                 disabled_by,
                 interval: None,
                 last_success: UnixMillis::NEVER,
+                woken_at: UnixMillis::NEVER,
                 status: "Disabled: 5 failures in a row".to_owned(),
                 last_outcome,
                 last_blame,

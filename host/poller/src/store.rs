@@ -24,7 +24,7 @@ pub struct PollState {
     pub failures: u32,
     /// When the loop disabled it for its failures; never, if it did not.
     pub disabled_at: UnixMillis,
-    /// The change of its registration that the loop knew of. One with another time, even an earlier one, is news: the wall clock
+    /// The change of its registration that the loop knew of: its `updatedAt` or, if that is later, its `wokenAt`. One with another time, even an earlier one, is news: the wall clock
     /// that it goes by may be set back.
     pub updated_at: UnixMillis,
     /// Since when it is owed a poll: its integration has named it, and no poll has succeeded yet. One that the runtime notes as begun at

@@ -112,8 +112,8 @@ pub(crate) struct Entry {
     pub(crate) served: u32,
     /// The reading of the registrations that it was last found in.
     pub(crate) seen: u32,
-    /// When its registration last changed.
-    pub(crate) updated_at: UnixMillis,
+    /// When its registration last changed, whatever it was.
+    pub(crate) changed_at: UnixMillis,
     /// When the loop disabled it.
     pub(crate) disabled_at: UnixMillis,
 }
@@ -220,7 +220,7 @@ impl Table {
         group: GroupId,
         join: impl FnOnce(SpaceId) -> LaneId,
     ) -> Slot {
-        let Registration { charm, integration, interval, updated_at, .. } = registration;
+        let Registration { charm, integration, interval, .. } = registration;
         let space = self.spaces.take(&charm.space);
         let mut entry = Entry {
             id: CompactId::new(&charm.charm),
@@ -247,7 +247,7 @@ impl Table {
             named: 0,
             served: 0,
             seen: 0,
-            updated_at: *updated_at,
+            changed_at: registration.changed_at(),
             disabled_at: UnixMillis::NEVER,
         };
         entry.set_asks(*interval);
@@ -313,6 +313,7 @@ mod tests {
             interval: None,
             status: String::new(),
             last_success: UnixMillis::NEVER,
+            woken_at: UnixMillis::NEVER,
             last_outcome: None,
             last_blame: None,
         }

@@ -226,6 +226,7 @@ mod tests {
             interval,
             status: String::new(),
             last_success: UnixMillis::NEVER,
+            woken_at: UnixMillis::NEVER,
             last_outcome: None,
             last_blame: None,
             disabled_by: None,

@@ -1,5 +1,6 @@
 //! Registrations page by page, and how many there are.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bg_charm_api::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter};
@@ -15,15 +16,18 @@ const RECENT: u32 = 20;
 
 /// How the polling of a registration `r` stands: what [`bg_poller::Registration::state`] says, by its slug. So that a state can be looked for,
 /// and counted, without reading all registrations; and the poll states of those alone that fail.
-const STATE: &str = concat!(
-    "CASE WHEN r.disabled_at <> 0 THEN \
+static STATE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "CASE WHEN r.disabled_at <> 0 THEN \
      CASE r.disabled_by WHEN 'failures' THEN 'disabled-by-failures' ELSE 'disabled-by-hand' END \
-     WHEN r.last_kind IS NULL OR r.last_kind = 'Success' OR r.last_run < r.updated_at THEN 'running' WHEN ",
-    registrations::waits!(),
-    " THEN 'waiting' \
+     WHEN NOT {} OR r.last_run < max(r.updated_at, r.woken_at) \
+     THEN 'running' WHEN {} THEN 'waiting' \
      WHEN (SELECT p.failures FROM charms c JOIN poll_states p ON p.space = c.space AND p.charm = c.id WHERE c.row = r.charm) > 0 \
-     THEN 'backing-off' ELSE 'failing' END"
-);
+     THEN 'backing-off' ELSE 'failing' END",
+        *registrations::FAILED,
+        *registrations::WAITS
+    )
+});
 
 /// The tables in this order: of those that are sorted by their names, only as much is read as a page needs.
 const SELECT: &str = concat!(
@@ -40,7 +44,7 @@ fn conditions(filter: &RegistrationFilter) -> Vec<(&'static str, String, String)
     let all = [
         (":space", space.as_ref().map(ToString::to_string), "c.space = :space".to_owned()),
         (":integration", integration.as_ref().map(ToString::to_string), "r.integration = :integration".to_owned()),
-        (":state", state.map(|state| state.slug().to_owned()), format!("{STATE} = :state")),
+        (":state", state.map(|state| state.slug().to_owned()), format!("{} = :state", *STATE)),
         (
             ":search",
             search.as_deref().map(str::to_lowercase),
@@ -91,7 +95,7 @@ fn to_enable(filter: &RegistrationFilter) -> (Vec<(&'static str, String, String)
     if filter.state.is_none() {
         for (name, state) in [(":running", RegistrationState::Running), (":by_hand", RegistrationState::DisabledByHand)]
         {
-            asked.push((name, state.slug().to_owned(), format!("{STATE} <> {name}")));
+            asked.push((name, state.slug().to_owned(), format!("{} <> {name}", *STATE)));
         }
     }
     let (_, all) = parts(&asked);
@@ -151,10 +155,10 @@ fn read(
 /// A row of [`SELECT`]. What the loop remembers may be damaged, too: it starts again from nothing then.
 fn shown(tx: &Transaction<'_>, row: &Row<'_>, spaces: &mut SpaceReader) -> Result<OverviewRow, Failure> {
     let registration = registrations::registration(row, spaces)?;
-    let failures: u32 = row.column(15).unwrap_or_default();
-    let due = row.time(16).unwrap_or_default();
+    let failures: u32 = row.column(16).unwrap_or_default();
+    let due = row.time(17).unwrap_or_default();
     Ok(OverviewRow {
-        name: row.column(14)?,
+        name: row.column(15)?,
         state: registration.state(failures),
         failures,
         put_off_until: Some(due).filter(|due| failures > 0 && !due.is_never()),
@@ -184,7 +188,8 @@ fn recent(tx: &Transaction<'_>, charm: i64) -> Result<Vec<RecentRun>, Failure> {
 /// How many registrations there are in each state, for each integration.
 pub(crate) fn counts(tx: &Transaction<'_>) -> Result<Vec<RegistrationCount>, Failure> {
     let mut statement = tx.prepare_cached(&format!(
-        "SELECT r.integration, {STATE} AS state, count(*) FROM registrations r GROUP BY r.integration, state"
+        "SELECT r.integration, {} AS state, count(*) FROM registrations r GROUP BY r.integration, state",
+        *STATE
     ))?;
     let mut rows = statement.query([])?;
     let mut counts = Vec::new();

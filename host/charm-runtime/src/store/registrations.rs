@@ -1,10 +1,11 @@
 //! Registrations, the number of their revision, and the integrations' lists of them.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bg_charm_api::DamagedRegistration;
 use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
-use bg_poller::{Blame, CharmRef, Counters, DisabledBy, Registration, Run, UnixMillis};
+use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, Run, UnixMillis};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, ToSql, Transaction};
 
@@ -15,7 +16,7 @@ use super::{Failure, What, runs};
 macro_rules! columns {
     () => {
         "c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, r.interval_ms, \
-         r.last_blame, r.disabled_by, r.charm, r.last_success"
+         r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
     };
 }
 pub(super) use columns;
@@ -32,17 +33,37 @@ const SELECT: &str = concat!(
 /// making. The run history has all of it.
 const STATUS_BYTES: usize = 300;
 
-/// Whether a registration waits for a change, unless it is disabled: what [`bg_poller::Consequence`] says of its last outcome. A macro, so that
-/// other constants can have it in them.
-macro_rules! waits {
-    () => {
-        "coalesce(last_blame IN ('credential', 'configuration'), FALSE)"
-    };
-}
-pub(super) use waits;
+/// Whether the last outcome of a registration was no success.
+pub(super) static FAILED: LazyLock<String> =
+    LazyLock::new(|| last_outcome_that(|consequence| consequence != Consequence::Clears));
 
-/// Whether the cause of the last outcome is elsewhere, where somebody may fix it: [`bg_poller::Consequence::awaits_a_fix`].
-const AWAITS_A_FIX: &str = "coalesce(last_kind = 'Unavailable' OR last_blame NOT IN ('charm', 'integration'), FALSE)";
+/// Whether a registration waits for a change, unless it is disabled or has changed since.
+pub(super) static WAITS: LazyLock<String> =
+    LazyLock::new(|| last_outcome_that(|consequence| consequence == Consequence::Waits));
+
+/// Whether the cause of the last outcome is elsewhere, where somebody may fix it.
+static AWAITS_A_FIX: LazyLock<String> = LazyLock::new(|| last_outcome_that(Consequence::awaits_a_fix));
+
+/// A condition of registrations whose last outcome has such a consequence, made of what [`Consequence::of`] says, so that the two cannot differ.
+/// As where a row is read, a kind that is not known is none, and a blame that is not known is not said.
+fn last_outcome_that(is_so: impl Fn(Consequence) -> bool) -> String {
+    let quoted = |words: Vec<&str>| words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+    let known = quoted(Blame::ALL.map(Blame::as_str).to_vec());
+    let conditions = OutcomeKind::ALL.into_iter().filter_map(|kind| {
+        let blames = Blame::ALL.into_iter().filter(|blame| is_so(Consequence::of(kind, Some(*blame))));
+        let blames: Vec<&str> = blames.map(Blame::as_str).collect();
+        let unsaid = is_so(Consequence::of(kind, None));
+        let is_one = match (blames.is_empty(), unsaid) {
+            (true, false) => return None,
+            (false, false) => format!("last_blame IN ({})", quoted(blames)),
+            (_, true) => {
+                format!("(last_blame IN ({}) OR last_blame IS NULL OR last_blame NOT IN ({known}))", quoted(blames))
+            }
+        };
+        Some(format!("last_kind = '{kind}' AND {is_one}"))
+    });
+    format!("coalesce({}, FALSE)", conditions.collect::<Vec<_>>().join(" OR "))
+}
 
 /// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls note.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
@@ -187,7 +208,8 @@ pub(crate) fn of(tx: &Transaction<'_>, row: i64) -> Result<Option<Registration>,
 /// The time after that of a registration's last change, if that is one.
 macro_rules! next {
     () => {
-        "CASE WHEN registrations.updated_at BETWEEN 0 AND 253402300799998 THEN registrations.updated_at + 1 ELSE 0 END"
+        "CASE WHEN registrations.updated_at BETWEEN 0 AND 253402300799998 AND registrations.woken_at BETWEEN 0 AND 253402300799998 \
+         THEN max(registrations.updated_at, registrations.woken_at) + 1 ELSE 0 END"
     };
 }
 
@@ -229,12 +251,13 @@ pub(crate) fn set_disabled(
 }
 
 /// Something has changed that a charm may wait for: its cells, or access to its space. If its last poll failed for a reason that may have been
-/// just that, the poll loop begins with it again, as if somebody had enabled it. `whose` says which registrations, with `?1` in it.
+/// just that, the poll loop polls it soon. Its failures stay: those are its own. `whose` says which registrations, with `?1` in it.
 fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
     let changed = tx
         .prepare_cached(&format!(
-            "UPDATE registrations SET updated_at = max(?2, {}) WHERE {whose} AND disabled_at = 0 AND {AWAITS_A_FIX}",
-            next!()
+            "UPDATE registrations SET woken_at = max(?2, {}) WHERE {whose} AND disabled_at = 0 AND {}",
+            next!(),
+            *AWAITS_A_FIX
         ))?
         .execute((which, UnixMillis::now().0))?;
     if changed > 0 {
@@ -337,7 +360,7 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
         // Each change counts once, and none that is still to come: then the clock has been set back since.
         let has_changed: bool = tx
             .prepare_cached(
-                "SELECT c.updated_at BETWEEN ?2 AND ?3 AND r.updated_at < c.updated_at \
+                "SELECT c.updated_at BETWEEN ?2 AND ?3 AND max(r.updated_at, r.woken_at) < c.updated_at \
                  FROM charms c JOIN registrations r ON r.charm = c.row WHERE c.row = ?1",
             )?
             .query_row((row, run.started_at.0, UnixMillis::now().0), |charm| charm.get(0))?;
@@ -407,6 +430,7 @@ pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Re
         interval: (interval_ms > 0).then(|| Duration::from_millis(interval_ms.into())),
         status: row.column(7)?,
         last_success: row.time(13)?,
+        woken_at: row.time(14)?,
         last_outcome: word(row, 8, runs::known_kind)?,
         last_blame: word(row, 10, Blame::of_name)?,
     })

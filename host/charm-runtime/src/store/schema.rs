@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(OWED),
     Migration::Sql(CHANGED),
     Migration::Sql(BLAME),
+    Migration::Sql(WOKEN),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.
@@ -292,6 +293,10 @@ UPDATE registrations SET disabled_by = CASE
 UPDATE registrations SET last_blame = CASE last_kind WHEN 'Denied' THEN 'configuration' WHEN 'Unavailable' THEN 'upstream' ELSE 'charm' END
     WHERE last_kind <> 'Success';
 ";
+
+/// `woken_at` is when something last changed that the charm may have waited for. Until then that was noted as a change of `updated_at`, which
+/// also clears the charm's failures.
+const WOKEN: &str = "ALTER TABLE registrations ADD COLUMN woken_at INTEGER NOT NULL DEFAULT 0;";
 
 /// What a file is, before anything is changed in it.
 pub(super) enum Found {

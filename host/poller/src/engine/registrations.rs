@@ -113,7 +113,7 @@ impl Engine {
             entry.seen = self.readings;
             let shares_clock = self.runtime.shares_clock();
             // One whose cause may have been fixed is polled at the start, whatever the first list says.
-            entry.owed = registration.consequence().is_some_and(Consequence::awaits_a_fix)
+            entry.owed = may_be_fixed(stored.as_ref(), registration)
                 || stored.as_ref().is_some_and(|stored| is_owed(stored, registration, shares_clock));
             entry.owed_stored = stored.as_ref().is_some_and(|stored| !stored.owed_since.is_never());
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
@@ -160,8 +160,7 @@ impl Engine {
             }
             return now;
         }
-        let consequence = registration.consequence();
-        let may_be_fixed = consequence.is_some_and(Consequence::awaits_a_fix);
+        let (may_be_fixed, consequence) = (may_be_fixed(stored.as_ref(), registration), registration.consequence());
         if may_be_fixed || consequence == Some(Consequence::CountsForIntegration) {
             // Its cause may have been fixed since: a grant is added, and another component taken, by a restart.
             if let Some(entry) = self.table.get_mut(slot) {
@@ -208,13 +207,14 @@ impl Engine {
             self.another_interval(slot, before);
         }
         let entry = self.table.get_mut(slot)?;
-        let touched = registration.updated_at > entry.updated_at || entry.removed || moved;
+        let touched = registration.updated_at > entry.changed_at || entry.removed || moved;
+        let woken = registration.woken_at > entry.changed_at;
         entry.removed = false;
-        entry.updated_at = entry.updated_at.max(registration.updated_at);
+        entry.changed_at = entry.changed_at.max(registration.changed_at());
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
         let by_loop = !entry.disabled_at.is_never();
         let asked = entry.asked;
-        if touched && entry.awaits_fix {
+        if (touched || woken) && entry.awaits_fix {
             self.hurried.push(slot);
         }
         if moved {
@@ -223,6 +223,7 @@ impl Engine {
         match (registration.is_enabled(), by_loop) {
             (true, _) if touched => return self.forgive(slot, false),
             (true, false) if !was_enabled => return self.forgive(slot, false),
+            (true, false) if woken => return self.end_wait(slot),
             (false, true) if touched && asked != Asked::ToDisable => self.disabled_by_hand(slot),
             (false, false) if was_enabled => self.disabled_by_hand(slot),
             _ => {}
@@ -288,15 +289,21 @@ impl Engine {
 
     /// Forgets a charm's failures. Its group, and when it is due: now. None if it is being polled, or about to be.
     fn forgive(&mut self, slot: Slot, enabled: bool) -> Option<(GroupId, i64, Slot)> {
-        let now = self.now();
         let entry = self.table.get_mut(slot)?;
         entry.failures = 0;
         entry.faults = 0;
-        entry.tries = 0;
-        entry.awaits_fix = false;
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         entry.enabled |= enabled;
+        self.end_wait(slot)
+    }
+
+    /// Ends a charm's wait for a change, and keeps its failures: those are its own. Answers as [`forgive`](Self::forgive) does.
+    fn end_wait(&mut self, slot: Slot) -> Option<(GroupId, i64, Slot)> {
+        let now = self.now();
+        let entry = self.table.get_mut(slot)?;
+        entry.tries = 0;
+        entry.awaits_fix = false;
         (entry.wanted, entry.off_beat) = (true, false);
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
@@ -384,9 +391,21 @@ impl Engine {
     }
 }
 
-/// Whether what was remembered of a charm is from after the last change of its registration.
+/// Whether what a charm's last poll lacked may be there by now. That it was woken is no news if that was remembered: the clock may have been set
+/// back, so that every poll seems to be older.
+fn may_be_fixed(stored: Option<&PollState>, registration: &Registration) -> bool {
+    let Registration { woken_at, last_run, .. } = registration;
+    let woken = woken_at > last_run && stored.is_none_or(|stored| stored.updated_at < *woken_at);
+    woken || registration.consequence().is_some_and(Consequence::awaits_a_fix)
+}
+
+/// Whether what was remembered of a charm is from after the last time that somebody registered, enabled or disabled it. That it was woken since
+/// does not count: all changes of a registration have times that rise.
 fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
-    stored.is_some_and(|stored| stored.updated_at == registration.updated_at)
+    let Registration { updated_at, woken_at, .. } = registration;
+    stored.is_some_and(|stored| {
+        stored.updated_at == *updated_at || (stored.updated_at > *updated_at && stored.updated_at <= *woken_at)
+    })
 }
 
 /// Whether it was owed a poll, and has had none since that succeeded. What a runtime with a clock of its own has noted cannot be compared; there
@@ -401,6 +420,6 @@ fn is_owed(stored: &PollState, registration: &Registration, shares_clock: bool) 
 /// changed, or its newest run, which the runtime noted, was a success. A state that was written by an earlier version of this program
 /// does not say of which change it is.
 fn is_outdated(stored: &PollState, registration: &Registration) -> bool {
-    let is_older = !stored.updated_at.is_never() && stored.updated_at != registration.updated_at;
+    let is_older = !stored.updated_at.is_never() && !is_known(Some(stored), registration);
     is_older || (stored.failures > 0 && registration.last_outcome == Some(OutcomeKind::Success))
 }

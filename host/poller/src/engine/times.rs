@@ -126,7 +126,7 @@ impl Engine {
     pub(super) fn save(&mut self, slot: Slot) {
         let Some(entry) = self.table.get(slot) else { return };
         let failures = entry.own_failures();
-        let (charm, disabled_at, updated_at) = (self.table.charm(entry), entry.disabled_at, entry.updated_at);
+        let (charm, disabled_at, updated_at) = (self.table.charm(entry), entry.disabled_at, entry.changed_at);
         // A success that begins later settles it, by whatever clock the newest poll was noted; one that is under way does not.
         let earliest = self.options.clock.now().0 + u64::from(entry.phase == Phase::Running);
         let owed_since = if entry.owed {
@@ -151,7 +151,7 @@ impl Engine {
             // That it is owed a poll is settled by one that began since it was written.
             let settled = !entry.owed && turn.started_at >= self.groups[entry.group as usize].owed_written;
             // By a clock that was set back, a poll may be older than the registration.
-            entry.plain && unharmed && entry.updated_at <= turn.started_at && (settled || !entry.owed_stored)
+            entry.plain && unharmed && entry.changed_at <= turn.started_at && (settled || !entry.owed_stored)
         };
         if !(turn.noted && self.runtime.shares_clock() && self.table.get(slot).is_some_and(says_nothing)) {
             self.save(slot);

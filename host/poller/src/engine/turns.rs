@@ -277,9 +277,9 @@ impl Engine {
         let asked = std::mem::replace(&mut entry.asked, Asked::Nothing);
         match answer {
             // Somebody has registered, enabled or disabled the charm since.
-            Ok(registration) if registration.updated_at < entry.updated_at => {}
+            Ok(registration) if registration.updated_at < entry.changed_at => {}
             Ok(registration) if registration.is_enabled() => {
-                entry.updated_at = registration.updated_at;
+                entry.changed_at = registration.updated_at;
                 if asked == Asked::ToEnable {
                     info!(target: "poller", "Charm {charm} is polled again after 24 hours");
                     self.begin_anew(slot, true);
@@ -305,7 +305,7 @@ impl Engine {
         let returns = self.now().saturating_add(policy::millis(RETURN_AFTER));
         let Some(entry) = self.table.get_mut(slot) else { return };
         let Entry { phase, disabled_at, .. } = entry;
-        entry.updated_at = registration.updated_at;
+        entry.changed_at = registration.updated_at;
         entry.enabled = false;
         // By the runtime's clock, so that a later change of the registration is told from this one.
         *disabled_at = registration.updated_at.max(if disabled_at.is_never() { wall } else { *disabled_at });

@@ -137,7 +137,7 @@ async fn a_waiting_charm_is_polled_within_a_second_when_its_registration_says_th
     seconds(100).await;
     assert_eq!(world.starts(&one), [0]);
     world.behave(&one, Behaviour::default());
-    world.set(&one, None);
+    world.wake(&one);
     seconds(1).await;
     assert_eq!(world.starts(&one), [0, 100]);
     seconds(60).await;
@@ -153,7 +153,7 @@ async fn a_change_that_comes_while_a_charm_is_polled_is_not_waited_for_an_hour()
     world.behave(&one, Behaviour { takes: Duration::from_secs(10), ..waits() });
     let service = world.start();
     seconds(5).await;
-    world.set(&one, None);
+    world.wake(&one);
     world.behave(&one, Behaviour::default());
     seconds(6).await;
     assert_eq!(world.starts(&one), [0, 10]);
@@ -178,17 +178,94 @@ async fn what_is_tried_again_goes_on_within_a_second_when_its_registration_says_
         seconds(HOUR).await;
         // It waits for a quarter of an hour by now.
         let before = world.starts(&one).len();
-        world.set(&one, None);
+        world.wake(&one);
         seconds(1).await;
         assert_eq!(world.starts(&one).len(), before + 1, "{ends:?}");
         // What is changed while it is polled counts as well.
-        world.set(&one, None);
+        world.wake(&one);
         seconds(10).await;
         assert_eq!(world.starts(&one).len(), before + 2, "{ends:?}");
         world.behave(&one, Behaviour::default());
-        world.set(&one, None);
+        world.wake(&one);
         seconds(10 + 61).await;
         assert_eq!(world.starts(&one).len(), before + 4, "{ends:?}: and goes on");
+        service.stop().await;
+    }
+}
+
+/// Four failures of its own, then one that is not its fault and is fixed, then a fifth.
+async fn fails_on_both_sides_of_a_fix(restarts: bool) {
+    for elsewhere in [Blame::Configuration, Blame::Upstream, Blame::Runtime] {
+        let world = World::new();
+        let store = Store::new();
+        let one = charm("a", "1");
+        world.register(&one, "test");
+        let failed = || Ok(Outcome::failure(OutcomeKind::HandlerFailed, "x"));
+        let kind = if elsewhere == Blame::Configuration { OutcomeKind::Denied } else { OutcomeKind::Unavailable };
+        let not_its_fault = Ok(Outcome::failure(kind, "x").blaming(elsewhere));
+        let outcomes = [failed(), failed(), failed(), failed(), not_its_fault, failed()].into();
+        world.behave(&one, Behaviour { takes: Duration::ZERO, outcomes, ..Behaviour::default() });
+        let service = world.start_with(&store, vec![], world.options());
+        while world.starts(&one).len() < 5 {
+            seconds(10).await;
+        }
+        assert!(world.state().registrations[&one].is_enabled());
+        let service = if restarts {
+            service.stop().await;
+            world.wake(&one);
+            world.start_with(&store, vec![], world.options())
+        } else {
+            world.wake(&one);
+            service
+        };
+        seconds(2).await;
+        assert_eq!(world.starts(&one).len(), 6, "{elsewhere}: it is polled soon");
+        let failures: Vec<u32> = world.state().events.iter().map(|event| event.failures).collect();
+        assert_eq!(failures, [1, 2, 3, 4, 4, 5], "{elsewhere}");
+        assert!(!world.state().registrations[&one].is_enabled(), "{elsewhere}: the fifth disables it");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fixed_cause_clears_no_failures_of_the_charms_own() {
+    fails_on_both_sides_of_a_fix(false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fixed_cause_clears_no_failures_of_the_charms_own_over_a_restart() {
+    fails_on_both_sides_of_a_fix(true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_enabled_before_it_was_woken_begins_again_without_failures() {
+    for restarts in [false, true] {
+        let world = World::new();
+        let store = Store::new();
+        let one = charm("a", "1");
+        world.register(&one, "test");
+        world.fail(&one);
+        let service = world.start_with(&store, vec![], world.options());
+        while world.starts(&one).len() < 4 {
+            seconds(10).await;
+        }
+        seconds(1).await;
+        // Both before the loop reads it.
+        let enabled_and_woken = || {
+            let enabled = world.set(&one, None).unwrap();
+            world.state().registrations.get_mut(&one).unwrap().woken_at = enabled.updated_at + Duration::from_millis(1);
+        };
+        let service = if restarts {
+            service.stop().await;
+            enabled_and_woken();
+            world.start_with(&store, vec![], world.options())
+        } else {
+            enabled_and_woken();
+            service
+        };
+        seconds(10).await;
+        let last = world.state().events.last().map(|event| event.failures);
+        assert_eq!(last, Some(1), "restarts: {restarts}");
         service.stop().await;
     }
 }

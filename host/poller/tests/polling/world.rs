@@ -131,6 +131,7 @@ impl World {
             interval: old.and_then(|old| old.interval),
             status: "Initializing".into(),
             last_success: UnixMillis::NEVER,
+            woken_at: UnixMillis::NEVER,
             last_outcome: None,
             last_blame: None,
             disabled_by: None,
@@ -158,6 +159,13 @@ impl World {
         drop(state);
         self.bump();
         Some(registration)
+    }
+
+    /// What the charm's last poll lacked may be there now.
+    pub fn wake(&self, charm: &CharmRef) {
+        let now = self.wall();
+        self.state().registrations.get_mut(charm).unwrap().woken_at = now;
+        self.bump();
     }
 
     /// Sets the interval of its own that a registration asks for.

@@ -1,6 +1,6 @@
 //! The loop in a world where everything happens that can: a million polls in simulated time, of charms that fail, spaces that are
 //! slow, a runtime that goes away, a store that fails, clocks that are set, processes that are killed, and people who register,
-//! disable, enable, remove and change. An observer checks every poll against the [rules](model::Model):
+//! disable, enable, remove, change and fix. An observer checks every poll against the [rules](model::Model):
 //!
 //! - *twice at once*: no charm is polled twice at once;
 //! - *early*: from the start of one poll to the next it is an interval at least, also over a restart;
@@ -407,7 +407,9 @@ impl Simulation {
             return;
         }
         match chance {
-            12..80 => self.world.want(number),
+            12..50 => self.world.want(number),
+            // Most wait for nothing: whatever is there is fixed.
+            50..80 => (0..self.scene.charms).for_each(|number| self.world.fix(number)),
             80..110 => self.world.disable(number),
             110..130 => self.world.unregister(number),
             130..150 => {

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 /// A failing charm is polled at least this often, or once an interval.
 const BACKOFF_CAP: Duration = Duration::from_hours(1);
+/// A charm that waits for a change is looked at this often, or once an interval.
+const LOOK_AGAIN: Duration = Duration::from_hours(1);
 /// How long the loop itself disables a charm.
 const RETURN_AFTER: Duration = Duration::from_hours(24);
 /// How soon the loop tries again to enable a charm.
@@ -57,6 +59,11 @@ pub struct Model {
     wanted_at: Option<Instant>,
     /// Whether the last poll reached nothing.
     unavailable: bool,
+    /// Whether the last poll lacked something that only others can change, and whether they have changed it since.
+    waiting: bool,
+    woken: bool,
+    /// Whether that is the last that the runtime knows of it: it has no note of polls that did not reach it.
+    denied: bool,
     /// Whether somebody has wanted it polled at once since the last poll.
     anew: bool,
     /// Whether what is known of its last poll may be lost, or is by a clock that was set before this process began.
@@ -90,6 +97,9 @@ impl Model {
             failures: 0,
             fewest: 0,
             unavailable: false,
+            waiting: false,
+            woken: false,
+            denied: false,
             wanted_at: None,
             anew: true,
             excused: false,
@@ -140,6 +150,17 @@ impl Model {
         }
         (self.registered, self.disabled, self.failures, self.anew, self.settled) = (true, Disabled::No, 0, true, now);
         (self.fewest, self.wanted_at) = (0, Some(now));
+        (self.waiting, self.woken, self.denied) = (false, false, false);
+    }
+
+    /// What its last poll lacked is there: it is polled soon, and keeps the failures that are its own.
+    pub fn woken(&mut self) {
+        self.note("woken");
+        let is_first = !self.woken || self.running.is_some();
+        (self.waiting, self.woken, self.anew) = (false, true, true);
+        if is_first {
+            self.settled = Instant::now();
+        }
     }
 
     pub fn disabled_by_hand(&mut self) {
@@ -167,6 +188,9 @@ impl Model {
 
     /// From one start to the next after so many failures: the shortest and the longest that the rules allow.
     fn waits(&self, interval: Duration) -> (Duration, Duration) {
+        if self.waiting {
+            return (LOOK_AGAIN.max(interval), LOOK_AGAIN.max(interval));
+        }
         let full = |failures: u32| interval.saturating_mul(1 << failures.min(20)).min(BACKOFF_CAP.max(interval));
         let shortest = if self.fewest == 0 { interval } else { full(self.fewest).mul_f64(0.9).max(interval) };
         (shortest, full(self.failures))
@@ -191,7 +215,7 @@ impl Model {
             }
             _ => {}
         }
-        let counts_from = if self.failures > 0 { self.ended } else { self.last };
+        let counts_from = if self.failures > 0 || self.waiting { self.ended } else { self.last };
         if let Some(last) = counts_from.filter(|_| !self.anew && !self.excused) {
             let mut shortest = self.waits(self.interval).0;
             // One that failed goes on waiting as long as it was to wait, and a poll that reached nothing was none.
@@ -231,13 +255,17 @@ impl Model {
         (self.last, self.ended) = (Some(start), Some(now));
         self.settled = self.settled.max(now);
         self.unavailable = kind == OutcomeKind::Unavailable;
+        // Whoever has woken it while it was polled wants that after a poll that waits as well.
+        self.waiting = kind == OutcomeKind::Denied && !self.anew;
+        self.denied = kind == OutcomeKind::Denied || (self.denied && self.unavailable);
+        self.woken &= self.anew && kind == OutcomeKind::Denied;
         if !self.is_enabled() {
             // Its failures begin anew when it is enabled.
             return Ok(());
         }
         match kind {
             OutcomeKind::Success => (self.failures, self.fewest) = (0, 0),
-            OutcomeKind::Unavailable => {}
+            OutcomeKind::Unavailable | OutcomeKind::Denied => {}
             _ => {
                 self.failures += 1;
                 let perhaps_before = self.wanted_at.is_some_and(|at| now <= at + HEARD);
@@ -274,6 +302,8 @@ impl Model {
             self.anew = true;
             [self.excused, self.clock_set, self.other_clock] = self.excuses;
         }
+        // What it waits for may be there at the next start.
+        self.anew |= self.denied;
         let lost_since = unwritten_since.unwrap_or(now).min(now - UNWRITTEN);
         self.other_clock |= self.clock_set;
         if self.clock_set || self.ended.is_some_and(|ended| ended >= lost_since) {
@@ -308,7 +338,10 @@ impl Model {
         // Spread over the interval anew after a start, a pause or a registration. One that failed has lost its time: it may have to wait for
         // all others of its kind.
         let by_itself = match (self.last, self.ended) {
-            (_, Some(ended)) if self.failures > 0 || self.unavailable => ended + longest + self.interval,
+            _ if self.woken => self.settled,
+            (_, Some(ended)) if self.failures > 0 || self.unavailable || self.waiting => {
+                ended + longest + self.interval
+            }
             (Some(last), _) => last + longest,
             (None, _) => self.settled + self.interval,
         };

@@ -69,6 +69,7 @@ impl World {
             interval: None,
             status: String::new(),
             last_success: UnixMillis::NEVER,
+            woken_at: UnixMillis::NEVER,
             last_outcome: None,
             last_blame: None,
             disabled_by: None,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Lookup,
-    Outcome, OutcomeKind, PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
+    Charm, CharmRef, CharmRuntime, Clock, Consequence, Counters, DisabledBy, Fitness, Integration, IntegrationError,
+    Lookup, Outcome, OutcomeKind, PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
@@ -164,12 +164,13 @@ impl World {
             charm: model.charm.clone(),
             integration: integration(model.integration),
             created_at: old.map_or(now, |old| old.created_at),
-            updated_at: old.map_or(now, |old| now.max(UnixMillis(old.updated_at.0 + 1))),
+            updated_at: old.map_or(now, |old| next(now, old)),
             last_run: old.map_or(UnixMillis::NEVER, |old| old.last_run),
             disabled_at: UnixMillis::NEVER,
             interval: asks,
             status: String::new(),
             last_success: UnixMillis::NEVER,
+            woken_at: old.map_or(UnixMillis::NEVER, |old| old.woken_at),
             last_outcome: None,
             last_blame: None,
             disabled_by: None,
@@ -187,9 +188,23 @@ impl World {
         registration.disabled_at = now;
         registration.disabled_by = Some(DisabledBy::Hand);
         "Disabled: by hand".clone_into(&mut registration.status);
-        registration.updated_at = now.max(UnixMillis(registration.updated_at.0 + 1));
+        registration.updated_at = next(now, registration);
         state.models[number].disabled_by_hand();
         self.bump();
+    }
+
+    /// What the last poll of a charm lacked is there now, if it was that: what somebody changes is looked at as the runtime does.
+    pub fn fix(&self, number: usize) {
+        let now = self.now();
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(registration) = state.registrations.get_mut(&number) else { return };
+        let kind = registration.last_outcome;
+        if registration.is_enabled() && kind.is_some_and(|kind| Consequence::of(kind, None).awaits_a_fix()) {
+            registration.woken_at = next(now, registration);
+            state.models[number].woken();
+            self.bump();
+        }
     }
 
     pub fn unregister(&self, number: usize) {
@@ -218,6 +233,11 @@ impl Clock for World {
         let millis = self.wall_ms.load(Ordering::Relaxed) + i64::try_from(self.began.elapsed().as_millis()).unwrap();
         UnixMillis(millis.unsigned_abs())
     }
+}
+
+/// The time of a change of a registration: later than its last one, wherever the clock was set.
+fn next(now: UnixMillis, registration: &Registration) -> UnixMillis {
+    now.max(UnixMillis(registration.changed_at().0 + 1))
 }
 
 /// The runtime as one process of the service sees it.
@@ -281,7 +301,7 @@ impl Process {
         let state = &mut *state;
         let not_found = || RuntimeError::NotFound(charm.clone());
         let registration = state.registrations.get_mut(&number).ok_or_else(not_found)?;
-        registration.updated_at = now.max(UnixMillis(registration.updated_at.0 + 1));
+        registration.updated_at = next(now, registration);
         registration.disabled_at = disabled.map_or(UnixMillis::NEVER, |_| now);
         registration.disabled_by = disabled.map(|(by, _)| by);
         registration.status =
@@ -395,8 +415,13 @@ impl CharmRuntime for Process {
             let poisoned = state.poisoned.contains(&number);
             let scene = &self.world.scene;
             let takes = state.rng.up_to(if space == 0 { scene.slow } else { scene.quick });
-            let kind =
-                if poisoned || state.rng.once_in(50) { OutcomeKind::HandlerFailed } else { OutcomeKind::Success };
+            let kind = if !scene.calm && state.rng.once_in(if poisoned { 6 } else { 200 }) {
+                OutcomeKind::Denied
+            } else if poisoned || state.rng.once_in(50) {
+                OutcomeKind::HandlerFailed
+            } else {
+                OutcomeKind::Success
+            };
             (takes, kind)
         };
         if !takes.is_zero() {

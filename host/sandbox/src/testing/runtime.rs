@@ -76,6 +76,7 @@ fn with(
         disabled_at: if *enabled { UnixMillis::NEVER } else { UnixMillis(1) },
         status: "Initializing".into(),
         last_success,
+        woken_at: UnixMillis::NEVER,
         last_outcome: (!last_run.is_never()).then_some(OutcomeKind::HandlerFailed),
         last_blame: None,
         disabled_by: (!*enabled).then_some(bg_poller::DisabledBy::Hand),

@@ -90,7 +90,7 @@ fn next_run(row: &OverviewRow, pollers: &Pollers) -> String {
         return times::due(until);
     }
     match pollers.interval_of(registration) {
-        _ if registration.last_run < registration.updated_at => "soon".to_owned(),
+        _ if registration.last_run < registration.changed_at() => "soon".to_owned(),
         Some(interval) => times::due(registration.last_run + interval),
         None => "–".to_owned(),
     }

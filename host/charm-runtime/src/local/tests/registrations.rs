@@ -137,14 +137,14 @@ async fn a_charm_that_waits_begins_again_once_for_each_change_and_for_none_that_
     let database = rusqlite::Connection::open(home.database()).unwrap();
     let note = async |started_at: u64, changed_at: u64| {
         database.execute("UPDATE charms SET updated_at = ?1", [changed_at]).unwrap();
-        database.execute("UPDATE registrations SET updated_at = ?1", [started_at - 1]).unwrap();
+        database.execute("UPDATE registrations SET updated_at = ?1, woken_at = 0", [started_at - 1]).unwrap();
         let mut begun = Vec::new();
         for _ in 0..2 {
-            let before = operator.registrations().await.unwrap()[0].updated_at;
+            let before = operator.registrations().await.unwrap()[0].woken_at;
             let outcome = Outcome::failure(OutcomeKind::Denied, "no grant").blaming(Blame::Configuration);
             let (charm, started_at) = (charm.clone(), UnixMillis(started_at));
             operator.record(&[Run { charm, started_at, duration: Duration::ZERO, outcome }]).await.unwrap();
-            begun.push(operator.registrations().await.unwrap()[0].updated_at > before);
+            begun.push(operator.registrations().await.unwrap()[0].woken_at > before);
         }
         begun
     };

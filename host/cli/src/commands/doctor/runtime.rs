@@ -84,7 +84,7 @@ pub(super) fn clock(probe: Option<&Probe>, registrations: Option<&[Registration]
     if now < WRITTEN {
         return Some(Row::wrong(WHAT, "it is set to a time before this program was made").mended_by(MEND));
     }
-    let newest = registrations?.iter().map(|entry| entry.updated_at.max(entry.last_run)).max();
+    let newest = registrations?.iter().map(|entry| entry.changed_at().max(entry.last_run)).max();
     let newest = newest.unwrap_or(UnixMillis::NEVER);
     Some(if newest > now + ALIKE {
         let ahead = newest.since(now).as_secs();

@@ -237,6 +237,7 @@ pub(super) mod tests {
                 interval: None,
                 status: status.to_owned(),
                 last_success: UnixMillis::NEVER,
+                woken_at: UnixMillis::NEVER,
                 disabled_by: (disabled_at > 0).then_some(match status {
                     "Disabled: by hand" => DisabledBy::Hand,
                     _ => DisabledBy::Failures,
