@@ -925,3 +925,14 @@ export default pattern(() => ({}));";
         assert!(code.contains(expected), "{expected}\n{code}");
     }
 }
+
+#[test]
+fn functions_that_functions_declare_which_wait_may_share_their_names() {
+    let source = "import { pattern } from 'commontools';
+async function a() { g(); await 1; function g() {} async function g() { await 2 } var g; }
+export default pattern(() => ({}));";
+    let code: String = code("charm.js", source).split_whitespace().collect();
+    let expected = "asyncfunctiona(){var__waited;try{varg=function(){};varg=asyncfunction(){var__waited;try{__waited=await2;}\
+                    finally{__end();}};g();__waited=await1;varg;}finally{__end();}}";
+    assert!(code.contains(expected), "{code}");
+}
