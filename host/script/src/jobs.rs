@@ -20,6 +20,7 @@ use crate::regexps::Regexps;
 use crate::strings::Strings;
 use crate::tasks::Tasks;
 use crate::types::Type;
+use crate::waits::may_wait;
 
 /// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
@@ -279,11 +280,9 @@ impl HostHooks for Hooks {
         _: bool,
         _: &mut Context,
     ) -> JsResult<()> {
-        let waits = |text: &JsString| {
-            let text = text.to_std_string_lossy();
-            ["async", "await"].iter().any(|word| text.contains(word))
-        };
-        if waits(body) || parameters.iter().any(waits) {
+        // As the engine puts it together: a string may begin in one parameter and end in the next.
+        let parameters: Vec<_> = parameters.iter().map(JsString::to_std_string_lossy).collect();
+        if may_wait(&format!("{}\n{}", parameters.join(","), body.to_std_string_lossy())) {
             let message = "code that is made of a text can't be async here: write it in the charm's file";
             return Err(JsNativeError::typ().with_message(message).into());
         }

@@ -22,6 +22,7 @@ mod source_map;
 mod strings;
 mod tasks;
 mod types;
+mod waits;
 
 #[cfg(target_family = "wasm")]
 mod guest;

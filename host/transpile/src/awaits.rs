@@ -11,8 +11,9 @@
 use oxc::allocator::{Allocator, ArenaBox, ArenaVec, TakeIn};
 use oxc::ast::ast::{
     ArrowFunctionBody, ArrowFunctionExpression, AssignmentOperator, AssignmentTarget, BindingIdentifier,
-    BindingPattern, BlockStatement, Expression, Function, FunctionBody, ImportDeclarationSpecifier, ImportOrExportKind,
-    ImportSpecifier, ModuleExportName, Program, Statement, StringLiteral, VariableDeclarationKind, VariableDeclarator,
+    BindingPattern, BlockStatement, Expression, Function, FunctionBody, FunctionType, ImportDeclarationSpecifier,
+    ImportOrExportKind, ImportSpecifier, ModuleExportName, Program, Statement, StringLiteral, VariableDeclarationKind,
+    VariableDeclarator,
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{VisitMut, walk_mut};
@@ -124,9 +125,32 @@ impl<'a> Marks<'a> {
         self.awaits.pop().is_some_and(|awaits| awaits > 0)
     }
 
-    /// `var __waited; try { statements } finally { __end(); }`
-    fn ended(&self, statements: ArenaVec<'a, Statement<'a>>) -> ArenaVec<'a, Statement<'a>> {
+    /// `function f() {}` becomes `var f = function() {};`: at the top of a function, another of that name or a `var` may stand beside it,
+    /// but not in a block of strict code.
+    fn hoisted(&self, statement: &mut Statement<'a>) -> Option<Statement<'a>> {
+        let Statement::FunctionDeclaration(function) = statement else { return None };
         let build = &self.build;
+        let span = function.span;
+        let id = BindingPattern::BindingIdentifier(ArenaBox::new_in(function.id.take()?, build));
+        function.r#type = FunctionType::FunctionExpression;
+        let value = Expression::FunctionExpression(function.take_in_box(build));
+        let variable = VariableDeclarator::new(span, id, None, Some(value), false, build);
+        Some(Statement::new_variable_declaration(span, VariableDeclarationKind::Var, [variable], false, build))
+    }
+
+    /// `var __waited; try { functions statements } finally { __end(); }`
+    fn ended(&self, mut statements: ArenaVec<'a, Statement<'a>>) -> ArenaVec<'a, Statement<'a>> {
+        let build = &self.build;
+        let mut hoisted = ArenaVec::new_in(build);
+        statements.retain_mut(|statement| match self.hoisted(statement) {
+            Some(function) => {
+                hoisted.push(function);
+                false
+            }
+            None => true,
+        });
+        hoisted.append(&mut statements);
+        let statements = hoisted;
         let block = BlockStatement::boxed(SPAN, statements, build);
         let end = BlockStatement::boxed(SPAN, [self.end()], build);
         let attempt = Statement::new_try_statement(SPAN, block, None, Some(end), build);

@@ -794,6 +794,30 @@ fn writes_that_may_be_right_are_not_warned_about() {
     }
 }
 
+#[test]
+fn names_that_stand_for_one_of_several_values_take_no_more_memory_with_each_line() {
+    let doubled = |first: &str, line: &dyn Fn(usize) -> String| {
+        let lines: String = (1..=64).map(line).collect();
+        warnings(&format!("const a0 = {first}; {lines} n.set(a64);"))
+    };
+    let is_not_a_number = |found: &[String], written: &str| {
+        let expected = format!("this stores {written} in `n`, which is declared as `number`");
+        assert!(matches!(found, [one] if one.contains(&expected)), "{found:#?}");
+    };
+    let same = |n: usize| format!("const a{n} = event ? a{0} : a{0};", n - 1);
+    is_not_a_number(&doubled("'x'", &same), "a string");
+    is_not_a_number(&doubled("event ? 'x' : 5", &same), "a string");
+    is_not_a_number(&doubled("['x']", &|n| format!("const a{n} = a{0} || (a{0} && a{0});", n - 1)), "an array");
+    // More than are kept, in one line and in several.
+    let several: String = (0..16).map(|n| format!("event ? '{n}' : ")).collect();
+    assert_eq!(warnings(&format!("n.set({several} 5);")), [] as [&str; 0]);
+    is_not_a_number(&doubled("'x'", &|n| format!("const a{n} = event ? a{0} : '{n}';", n - 1)), "a string");
+    // Arrays in arrays, by names and without.
+    is_not_a_number(&doubled("'x'", &|n| format!("const a{n} = [a{0}, a{0}];", n - 1)), "an array");
+    let deep = format!("n.set({}'x'{});", "[".repeat(24), "]".repeat(24));
+    is_not_a_number(&warnings(&deep), "an array");
+}
+
 /// The charms in a folder, and in what is written about charms there.
 fn charms_in(folder: &std::path::Path) -> Vec<(std::path::PathBuf, String, String)> {
     let (mut open, mut charms) = (vec![folder.to_owned()], Vec::new());
@@ -900,4 +924,15 @@ export default pattern(() => ({}));";
     ] {
         assert!(code.contains(expected), "{expected}\n{code}");
     }
+}
+
+#[test]
+fn functions_that_functions_declare_which_wait_may_share_their_names() {
+    let source = "import { pattern } from 'commontools';
+async function a() { g(); await 1; function g() {} async function g() { await 2 } var g; }
+export default pattern(() => ({}));";
+    let code: String = code("charm.js", source).split_whitespace().collect();
+    let expected = "asyncfunctiona(){var__waited;try{varg=function(){};varg=asyncfunction(){var__waited;try{__waited=await2;}\
+                    finally{__end();}};g();__waited=await1;varg;}finally{__end();}}";
+    assert!(code.contains(expected), "{code}");
 }

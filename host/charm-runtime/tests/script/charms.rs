@@ -92,3 +92,28 @@ async fn the_engine_has_the_names_that_the_transpiler_lets_through_and_no_others
     let charm = Charm::deploy(&component, "names.ts", source, &json!({}), client(None)).await.unwrap();
     assert_eq!(charm.cell("names"), json!(GLOBALS));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_wait_declare_functions_as_any_function_may() {
+    let component = component(Duration::from_secs(20)).await;
+    let source = "import { Cell, handler, pattern } from 'commontools';\n\
+        async function twice() { const early = g(), kept = 3; await null; return [early, g.name, typeof h];\n\
+            function g() { return 1 } function g() { return h() } function h() { try { return kept } catch { return 2 } } }\n\
+        const beside = async () => { const early = typeof x; var x = 1; await null; { var y = 2; } return [early, x, y];\n\
+            function x() {} function y() {} };\n\
+        const object = { async strict() { 'use strict'; await null; return this === undefined; function a() {} var a; } };\n\
+        const { strict } = object;\n\
+        async function defaults(a, b = a + 1, [c] = [b]) { await null; return [d(), a];\n\
+            function d() { return 0 } function d() { return b + c } }\n\
+        const run = handler(async (_, { out }) => {\n\
+            const text = new Function('a', `return 'awaiting reply' + a`)(' async');\n\
+            out.set([await twice(), await beside(), await strict(), await defaults(5), text]);\n\
+        });\n\
+        export default pattern(() => { const out = Cell.of(null); return { out, run: run({ out }) }; });";
+    let mut charm = Charm::deploy(&component, "twice.js", source, &json!({}), client(None)).await.unwrap();
+    charm.trigger("run", json!({})).await.unwrap();
+    assert_eq!(
+        charm.cell("out"),
+        json!([[2, "g", "function"], ["function", 1, 2], true, [12, 5], "awaiting reply async"])
+    );
+}

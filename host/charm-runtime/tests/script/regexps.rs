@@ -49,6 +49,19 @@ out.set(found);"#;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_with_more_places_than_32_bits_count_matches_without_remembering_them() {
+    let component = component(Duration::from_mins(1)).await;
+    let body = r#"
+const pattern = new RegExp(("(?:" + "b|".repeat(255) + "a)*").repeat(64) + "c"), found: unknown[] = [];
+for (const length of [(1 << 18) - 2, (1 << 18) - 1, 1 << 18]) found.push(pattern.exec("a".repeat(length) + "c")?.[0].length);
+out.set(found);"#;
+    let mut charm =
+        Charm::deploy(&component, "charm.ts", &source(body), &json!({}), client(None)).await.expect("a good charm");
+    let outcome = charm.poll().await;
+    assert_eq!(charm.cell("out"), json!([(1 << 18) - 1, 1 << 18, (1 << 18) + 1]), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_takes_too_long_or_too_much_is_the_charms_own_failure() {
     let component = component(Duration::from_secs(3)).await;
     for (body, kind, message) in [

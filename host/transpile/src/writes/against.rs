@@ -50,7 +50,7 @@ pub(super) fn against(shape: &Shape, schema: &Value, at: Span) -> Option<Contrad
         Shape::Unknown | Shape::Cell(_) => None,
         Shape::Either(parts) => parts.iter().find_map(|(at, part)| against(part, schema, *at)),
         Shape::Is { kind, value, by } => {
-            if alternatives.iter().any(|one| accepts(one, *kind, value.as_ref())) {
+            if alternatives.iter().any(|one| accepts(one, *kind, value.as_deref())) {
                 return None;
             }
             let other = if refuses(*kind) { kind.article() } else { format!("another {}", kind.name()) };

@@ -6,7 +6,7 @@
 mod against;
 mod shapes;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -40,6 +40,7 @@ pub(super) fn contradictions(file: &File<'_, '_>) -> Vec<Fault> {
         known: HashMap::new(),
         types: RefCell::default(),
         generics: 0,
+        depth: Cell::new(0),
         found: Vec::new(),
     };
     writes.visit_program(file.program);
@@ -71,6 +72,8 @@ struct Writes<'f, 'a> {
     types: RefCell<HashMap<&'a str, Rc<Value>>>,
     /// How many functions and classes with type parameters are around: what a type's name means there is not known.
     generics: usize,
+    /// How many arrays and objects are around what is looked at.
+    depth: Cell<usize>,
     found: Vec<Fault>,
 }
 

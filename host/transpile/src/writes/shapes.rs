@@ -66,14 +66,19 @@ impl Kind {
     }
 }
 
+/// How many alternatives a value may have before nothing is known of it: names stand for copies of what is known.
+const MAX_PARTS: usize = 16;
+/// How deep arrays and objects nest of which the parts are known.
+const MAX_DEPTH: usize = 16;
+
 /// What is known of a value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Shape {
     Unknown,
     /// One that has no parts, which may be known, as may the method that returned it.
     Is {
         kind: Kind,
-        value: Option<Value>,
+        value: Option<Rc<Value>>,
         by: Option<&'static str>,
     },
     /// An array, with the first of its items.
@@ -98,7 +103,29 @@ impl Shape {
     }
 
     fn exactly(value: Value) -> Self {
-        Self::Is { kind: Kind::of(&value), value: Some(value), by: None }
+        Self::Is { kind: Kind::of(&value), value: Some(Rc::new(value)), by: None }
+    }
+
+    /// One of these, as far as they are known: no two are the same, and none is one of several itself.
+    fn either(parts: impl IntoIterator<Item = (Span, Self)>) -> Self {
+        let mut flat: Vec<(Span, Self)> = Vec::new();
+        for (at, part) in parts {
+            let parts = match part {
+                Self::Unknown => continue,
+                Self::Either(parts) => parts,
+                part => vec![(at, part)],
+            };
+            for (at, part) in parts {
+                if flat.iter().any(|(_, other)| *other == part) {
+                    continue;
+                }
+                if flat.len() == MAX_PARTS {
+                    return Self::Unknown;
+                }
+                flat.push((at, part));
+            }
+        }
+        if flat.is_empty() { Self::Unknown } else { Self::Either(flat) }
     }
 
     /// What a method returned.
@@ -127,7 +154,7 @@ impl Shape {
         match self {
             Self::Array(_) => Self::is(Kind::Array),
             Self::Object(_) => Self::is(Kind::Object),
-            Self::Either(parts) => Self::Either(parts.iter().map(|(at, part)| (*at, part.kept())).collect()),
+            Self::Either(parts) => Self::either(parts.iter().map(|(at, part)| (*at, part.kept()))),
             other => other.clone(),
         }
     }
@@ -169,8 +196,8 @@ impl<'a> Writes<'_, 'a> {
             Expression::BooleanLiteral(literal) => Shape::exactly(literal.value.into()),
             Expression::NullLiteral(_) => Shape::exactly(Value::Null),
             Expression::Identifier(identifier) => self.named(identifier),
-            Expression::ArrayExpression(array) => self.array(array),
-            Expression::ObjectExpression(object) => self.object(object),
+            Expression::ArrayExpression(array) => self.nested(Kind::Array, || self.array(array)),
+            Expression::ObjectExpression(object) => self.nested(Kind::Object, || self.object(object)),
             Expression::ParenthesizedExpression(inner) => self.shape(&inner.expression),
             Expression::TSNonNullExpression(inner) => self.shape(&inner.expression),
             Expression::TSSatisfiesExpression(inner) => self.shape(&inner.expression),
@@ -181,11 +208,11 @@ impl<'a> Writes<'_, 'a> {
             }
             Expression::ConditionalExpression(conditional) => {
                 let parts = [&conditional.consequent, &conditional.alternate];
-                Shape::Either(parts.map(|part| (part.span(), self.shape(part))).into())
+                Shape::either(parts.map(|part| (part.span(), self.shape(part))))
             }
             // What is on the left may be there only where it fits.
             Expression::LogicalExpression(logical) => {
-                Shape::Either(vec![(logical.right.span(), self.shape(&logical.right))])
+                Shape::either([(logical.right.span(), self.shape(&logical.right))])
             }
             Expression::UnaryExpression(unary) => match unary.operator {
                 UnaryOperator::LogicalNot | UnaryOperator::Delete => Shape::is(Kind::Boolean),
@@ -211,6 +238,18 @@ impl<'a> Writes<'_, 'a> {
             },
             expression => expression.as_member_expression().map_or(Shape::Unknown, |member| self.member(member)),
         }
+    }
+
+    /// An array or an object with its parts, unless too many are around it.
+    fn nested(&self, kind: Kind, parts: impl FnOnce() -> Shape) -> Shape {
+        let depth = self.depth.get();
+        if depth == MAX_DEPTH {
+            return Shape::is(kind);
+        }
+        self.depth.set(depth + 1);
+        let shape = parts();
+        self.depth.set(depth);
+        shape
     }
 
     /// Whether a name is the language's own.

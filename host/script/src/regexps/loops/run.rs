@@ -148,11 +148,10 @@ impl Run<'_> {
     /// Whether a fork was tried at that place before.
     fn remembers(&mut self, (number, around): &(usize, Vec<usize>), at: usize) -> bool {
         self.steps += 1;
-        let bits = self.program.memories * (self.units.len() + 1);
         if self.memory.is_empty() {
-            if bits > MAX_MEMORY || self.steps < STEPS + bits / 64 {
-                return false;
-            }
+            // The guest's `usize` has 32 bits. What is below the limit is so for each place in it, too.
+            let bits = self.program.memories.checked_mul(self.units.len() + 1).filter(|bits| *bits <= MAX_MEMORY);
+            let Some(bits) = bits.filter(|bits| self.steps >= STEPS + bits / 64) else { return false };
             let words = bits / 64 + 1;
             // It goes on without where there is no room.
             if self.memory.try_reserve_exact(words).is_err() {
