@@ -31,8 +31,8 @@ impl Engine {
         loop {
             let (lane, slot) = self.ready.take_early()?;
             // Somebody may have disabled it, or its integration is paused.
-            let still = |entry: &&Entry| entry.phase == Phase::Waiting && self.may_poll(entry);
-            if self.table.get(slot).filter(still).is_some() {
+            let still = |entry: &Entry| entry.phase == Phase::Waiting && self.may_poll(entry);
+            if self.table.get(slot).is_some_and(still) {
                 self.set_phase(slot, Phase::Ready);
                 return Some(slot);
             }
