@@ -115,20 +115,24 @@ impl Paces {
         }
     }
 
-    /// Takes out those whose turn it is: since when each waits.
-    fn release(&mut self, now: i64) -> Vec<(i64, Slot)> {
-        let mut released = Vec::new();
+    /// Takes out those whose turn it is. What another change has put elsewhere (`is_held` says so) is gone, and uses up no turn.
+    fn release(&mut self, now: i64, is_held: impl Fn(i64, Slot) -> bool) -> Vec<Slot> {
+        let (mut released, mut gone) = (Vec::new(), 0);
         for pace in self.classes.values_mut() {
             let mut next = pace.open(now).max(pace.release_at);
             while next <= now
                 && let Some(Reverse((since, _, slot))) = pace.held.pop()
             {
-                released.push((since, slot));
+                if !is_held(since, slot) {
+                    gone += 1;
+                    continue;
+                }
+                released.push(slot);
                 next += pace.gap;
                 pace.release_at = next;
             }
         }
-        self.held -= released.len();
+        self.held -= released.len() + gone;
         released
     }
 
@@ -151,8 +155,11 @@ impl Engine {
     /// A charm is about to be polled, so late: whether it is. Otherwise it waits for its turn among those that have lost their times.
     pub(super) fn keeps_pace(&mut self, slot: Slot, late: Duration) -> bool {
         let Some(entry) = self.table.get(slot).filter(|_| self.options.limit != Limit::Once) else { return true };
-        // One that somebody waits for does not wait for others.
-        let waits = entry.off_beat || (late > IN_TIME && !entry.wanted);
+        if entry.wanted {
+            // Somebody waits for it: it does not wait for others, nor do they for it, however often somebody asks.
+            return true;
+        }
+        let waits = entry.off_beat || late > IN_TIME;
         if !waits && self.paces.classes.is_empty() {
             return true;
         }
@@ -178,10 +185,12 @@ impl Engine {
         if self.ready.is_full() || self.paces.next().is_none_or(|next| next > self.now_micros()) {
             return;
         }
-        for (since, slot) in self.paces.release(self.now_micros()) {
-            let is_held = |entry: &&Entry| entry.phase == Phase::Held && entry.due == since;
-            // Another change has put it elsewhere, or it is gone.
-            let Some(lane) = self.table.get(slot).filter(is_held).map(|entry| entry.lane) else { continue };
+        let (now, table) = (self.now_micros(), &self.table);
+        let is_held = |since: i64, slot: Slot| {
+            table.get(slot).is_some_and(|entry| entry.phase == Phase::Held && entry.due == since)
+        };
+        for slot in self.paces.release(now, is_held) {
+            let Some(lane) = self.table.get(slot).map(|entry| entry.lane) else { continue };
             self.set_phase(slot, Phase::Ready);
             self.ready.push(lane, slot);
         }

@@ -342,7 +342,8 @@ impl Model {
             (_, Some(ended)) if self.failures > 0 || self.unavailable || self.waiting => {
                 ended + longest + self.interval
             }
-            (Some(last), _) => last + longest,
+            // So has one that could not start in time, since all places were taken.
+            (Some(last), _) => last + longest + self.interval,
             (None, _) => self.settled + self.interval,
         };
         // By a clock that was set back, it waits once more. What then becomes due at the same moment is spread over an interval, and so is what is in
