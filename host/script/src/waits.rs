@@ -72,8 +72,9 @@ fn string(code: &str, quote: char) -> Option<&str> {
         match chars.next()? {
             '\n' | '\r' => return None,
             '\\' => {
+                let escaped = chars.next()?;
                 // A line may go on behind a return and a new line.
-                if chars.next()? == '\r' && chars.as_str().starts_with('\n') {
+                if escaped == '\r' && chars.as_str().starts_with('\n') {
                     chars.next();
                 }
             }

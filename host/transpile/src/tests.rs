@@ -809,7 +809,7 @@ fn names_that_stand_for_one_of_several_values_take_no_more_memory_with_each_line
     is_not_a_number(&doubled("event ? 'x' : 5", &same), "a string");
     is_not_a_number(&doubled("['x']", &|n| format!("const a{n} = a{0} || (a{0} && a{0});", n - 1)), "an array");
     // More than are kept, in one line and in several.
-    let several: String = (0..16).map(|n| format!("event ? '{n}' : ")).collect();
+    let several = (0..16).map(|n| format!("event ? '{n}' : ")).collect::<Vec<_>>().concat();
     assert_eq!(warnings(&format!("n.set({several} 5);")), [] as [&str; 0]);
     is_not_a_number(&doubled("'x'", &|n| format!("const a{n} = event ? a{0} : '{n}';", n - 1)), "a string");
     // Arrays in arrays, by names and without.

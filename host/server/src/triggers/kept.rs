@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    const ROOM: Room = Room { time: Duration::from_secs(60), share: 40, all: 100 };
+    const ROOM: Room = Room { time: Duration::from_mins(1), share: 40, all: 100 };
 
     fn key(signer: &str, key: u64) -> EventKey {
         let charm = CharmRef { space: space_did("mine"), charm: CharmId::for_content(b"a") };
