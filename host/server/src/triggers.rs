@@ -14,6 +14,7 @@ use bg_charm_api::wire::ErrorCode;
 use bg_poller::{CharmRef, Outcome, RuntimeError, Scope};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use self::kept::{Kept, Room};
 use crate::admission::Full;
@@ -127,10 +128,12 @@ impl Triggers {
                 let (sender, answer) = watch::channel(None);
                 all.events.insert(key.clone(), Event { sent, answer: answer.clone() });
                 let this = Arc::clone(self);
-                tokio::spawn(async move {
+                let work = async move {
                     let mut end = Ending { triggers: this, key, sender, answer: None };
                     end.answer = Some(work.await);
-                });
+                };
+                // A part of the request's trace, like the work of an event without a key.
+                tokio::spawn(work.in_current_span());
                 answer
             }
         };
