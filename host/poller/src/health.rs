@@ -192,11 +192,12 @@ impl Health {
         }
     }
 
-    /// `is-valid-charm` has failed for a charm. `charms`: how many the integration has that are polled, or at least [`PAUSE_AFTER`].
+    /// `is-valid-charm` has failed for a charm. `charms`: how many the integration has that are polled, or at least [`PAUSE_AFTER`]. To count
+    /// them takes a look at all charms, so that is done last.
     pub(crate) fn charm_failed(
         &mut self,
         charm: &CharmRef,
-        charms: usize,
+        charms: impl FnOnce() -> usize,
         kind: OutcomeKind,
         now: Instant,
         interval: Duration,
@@ -206,9 +207,10 @@ impl Health {
             return None;
         }
         self.charms.add(charm.clone(), now);
-        let is_for_all = self.charms.witnesses.len() >= charms.clamp(1, PAUSE_AFTER);
         let often = self.charms.count >= PAUSE_AFTER || self.pauses > 0;
-        let broken = is_for_all && often && self.charms.has_lasted(interval, now);
+        let witnesses = self.charms.witnesses.len();
+        let is_for_all = || witnesses >= PAUSE_AFTER || witnesses >= charms().clamp(1, PAUSE_AFTER);
+        let broken = often && self.charms.has_lasted(interval, now) && is_for_all();
         broken.then(|| self.begin(Cause::IsValidCharm, now, interval, jitter))
     }
 
@@ -291,7 +293,7 @@ mod tests {
     }
 
     fn charm_fails(health: &mut Health, number: u32, charms: usize, now: Instant) -> Option<u64> {
-        minutes(health.charm_failed(&charm(number), charms, TRAP, now, MINUTE, none))
+        minutes(health.charm_failed(&charm(number), || charms, TRAP, now, MINUTE, none))
     }
 
     fn none(_: u32) -> f64 {

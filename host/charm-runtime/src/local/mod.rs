@@ -87,13 +87,6 @@ enum Cause {
     Somebody,
 }
 
-impl Cause {
-    /// The cause of an event to a stream that polls use.
-    fn or_update(self) -> Self {
-        if self == Self::Poll { Self::Poll } else { Self::Update }
-    }
-}
-
 impl LocalOptions {
     /// The database alone: nothing runs.
     pub fn new(database: PathBuf) -> Self {

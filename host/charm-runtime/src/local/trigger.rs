@@ -50,7 +50,10 @@ impl LocalRuntime {
     ) -> Result<Outcome, RuntimeError> {
         let handlers = self.handlers()?;
         // What polls send, somebody may send as well: what came of it is what a poll would have found.
-        let cause = if UPDATER_STREAMS.contains(&stream) { cause.or_update() } else { cause };
+        let cause = match cause {
+            Cause::Somebody if UPDATER_STREAMS.contains(&stream) => Cause::Update,
+            cause => cause,
+        };
         let event = event.to_string();
         let _turn = self.turns.take(charm).await?;
         for _ in 0..ATTEMPTS {

@@ -71,6 +71,7 @@ impl<'a> Cells<'a> {
         while let Some(row) = rows.next()? {
             let name: String = row.get(0)?;
             let text = self.opened(&name, row.get(1)?, row.get(2)?)?;
+            let text = self.sound(&name, text)?;
             texts.insert(name, text);
         }
         Ok(Some(texts))
@@ -78,6 +79,11 @@ impl<'a> Cells<'a> {
 
     /// The JSON text of a cell.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Failure> {
+        self.unchecked(name)?.map(|text| self.sound(name, text)).transpose()
+    }
+
+    /// The text of a cell, for a caller that parses it.
+    fn unchecked(&self, name: &str) -> Result<Option<String>, Failure> {
         let found: Option<(bool, Vec<u8>)> = self
             .tx
             .prepare_cached("SELECT sealed, document FROM cells WHERE charm = ?1 AND name = ?2")?
@@ -87,12 +93,16 @@ impl<'a> Cells<'a> {
     }
 
     fn opened(&self, name: &str, sealed: bool, document: Vec<u8>) -> Result<String, Failure> {
-        let text = if sealed {
-            self.sealer.unseal(self.tx, self.charm, name, &document)?
+        if sealed {
+            self.sealer.unseal(self.tx, self.charm, name, &document)
         } else {
-            String::from_utf8(document).map_err(|_| damaged(self.charm, name))?
-        };
-        // Here, and not where a handler reads it: what is damaged is no fault of the program, which would be blamed for it.
+            String::from_utf8(document).map_err(|_| damaged(self.charm, name))
+        }
+    }
+
+    /// A text, if it is JSON. To be asked here, and not where a handler reads it: damage is not the fault of the program, which would be
+    /// blamed for it.
+    fn sound(&self, name: &str, text: String) -> Result<String, Failure> {
         match serde_json::from_str::<IgnoredAny>(&text) {
             Ok(IgnoredAny) => Ok(text),
             Err(_) => Err(damaged(self.charm, name)),
@@ -101,7 +111,7 @@ impl<'a> Cells<'a> {
 
     /// The value of a cell.
     pub(crate) fn value(&self, name: &str) -> Result<Option<Document>, Failure> {
-        self.text(name)?.map(|text| Self::parsed(self.charm, name, &text)).transpose()
+        self.unchecked(name)?.map(|text| Self::parsed(self.charm, name, &text)).transpose()
     }
 
     /// The value that the text of a cell is.
@@ -135,7 +145,7 @@ impl<'a> Cells<'a> {
     pub(crate) fn secret_texts(&self) -> Result<Vec<SecretText>, Failure> {
         let mut texts = BTreeMap::new();
         for name in self.names()?.into_iter().filter(|name| self.secrets.touches_cell(name)) {
-            texts.extend(self.text(&name)?.map(|text| (name, text)));
+            texts.extend(self.unchecked(&name)?.map(|text| (name, text)));
         }
         found(self.charm, self.secrets, &texts)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bg_charm_api::DamagedRegistration;
 use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
 use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, Run, UnixMillis};
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Connection, Params, Row, ToSql, Transaction};
 
 use super::column::{BadColumn, Columns, said};
@@ -319,18 +319,16 @@ const COUNTED: &str = "runs = runs + 1, total_ms = total_ms + ?6, \
 
 /// Counts a run that is not one of a poll; false if there is no such registration.
 pub(crate) fn count_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
-    let mut statement = tx.prepare_cached(&format!("UPDATE registrations SET {COUNTED} WHERE charm = ?1"))?;
-    let failed = i64::from(!run.outcome.is_success());
-    for (at, value) in [
-        (1, &row as &dyn ToSql),
-        (2, &run.started_at.0),
-        (3, &shown(&run.outcome.to_string())),
-        (6, &runs::millis(run.duration)),
-        (7, &failed),
-    ] {
-        statement.raw_bind_parameter(at, value)?;
-    }
-    Ok(statement.raw_execute()? > 0)
+    let changed = tx.prepare_cached(&format!("UPDATE registrations SET {COUNTED} WHERE charm = ?1"))?.execute((
+        row,
+        run.started_at.0,
+        shown(&run.outcome.to_string()),
+        Null,
+        Null,
+        runs::millis(run.duration),
+        i64::from(!run.outcome.is_success()),
+    ))?;
+    Ok(changed > 0)
 }
 
 /// Notes a run; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that are

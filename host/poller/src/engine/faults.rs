@@ -59,8 +59,9 @@ impl Engine {
         }
         if let (Some(kind), Some(component), false) = (fault, &group.component, excused) {
             let jitter = |pauses| policy::jitter(component.id(), pauses);
+            let table = &self.table;
             let is_its = |(_, entry): &(Slot, &Entry)| entry.group == id && entry.is_active();
-            let charms = self.table.iter().filter(is_its).take(PAUSE_AFTER).count();
+            let charms = || table.iter().filter(is_its).take(PAUSE_AFTER).count();
             let paused = group.health.charm_failed(&charm, charms, kind, now, group.interval, jitter);
             if let Some(paused) = paused {
                 self.paused(id, paused, kind, &turn.outcome.to_string());

@@ -155,16 +155,13 @@ impl Engine {
     /// A charm is about to be polled, so late: whether it is. Otherwise it waits for its turn among those that have lost their times.
     pub(super) fn keeps_pace(&mut self, slot: Slot, late: Duration) -> bool {
         let Some(entry) = self.table.get(slot).filter(|_| self.options.limit != Limit::Once) else { return true };
-        if entry.wanted {
-            // Somebody waits for it: it does not wait for others, nor do they for it, however often somebody asks.
+        // One that somebody waits for does not wait for others, nor do they for it, however often somebody asks. One that is polled early has a
+        // place that nobody else wants. Neither takes another charm's turn.
+        if entry.wanted || entry.due > self.now() {
             return true;
         }
         let waits = entry.off_beat || late > IN_TIME;
         if !waits && self.paces.classes.is_empty() {
-            return true;
-        }
-        if entry.due > self.now() {
-            // Polled early, in a place that nobody else wants: it takes no other charm's turn.
             return true;
         }
         let (class, due, now) = (self.class(entry), entry.due, self.now_micros());
@@ -182,10 +179,10 @@ impl Engine {
     /// Queues those held charms whose turn it is. One that is not started then, since its space has no place for it, waits in the
     /// queue, and the next one is released a gap later.
     pub(super) fn release_held(&mut self) {
-        if self.ready.is_full() || self.paces.next().is_none_or(|next| next > self.now_micros()) {
+        let (now, table) = (self.now_micros(), &self.table);
+        if self.ready.is_full() || self.paces.next().is_none_or(|next| next > now) {
             return;
         }
-        let (now, table) = (self.now_micros(), &self.table);
         let is_held = |since: i64, slot: Slot| {
             table.get(slot).is_some_and(|entry| entry.phase == Phase::Held && entry.due == since)
         };
