@@ -197,7 +197,7 @@ pub(crate) enum Command {
     },
     /// Show the service at a glance: who polls, how many charms are in which state, and the newest failures
     Status(StatusArgs),
-    /// Check that everything the service needs is in order; each row tells what mends what is not
+    /// Check the installation and print a fix for each problem
     Doctor(Box<DoctorArgs>),
     /// Print what a shell needs to complete this program's arguments
     Completions {
@@ -374,7 +374,7 @@ pub(crate) struct HandlerArgs {
     )]
     pub(crate) oauth_refresh_url: Option<RefreshUrl>,
 
-    /// What charms are told of where the charm runtime's API is: `getRecipeEnvironment().apiUrl` [default: `http://localhost:8000/`]
+    /// The URL of the charm runtime's API that charms see: `getRecipeEnvironment().apiUrl` [default: `http://localhost:8000/`]
     #[arg(long, value_name = "URL", value_parser = parse_api_url)]
     pub(crate) charm_api_url: Option<Url>,
 
@@ -452,7 +452,7 @@ pub(crate) struct RunArgs {
     #[option(example = r#""10s""#)]
     pub(crate) min_interval: Option<Duration>,
 
-    /// Make each interval longer by up to so many percent, at random, so that polls do not gather [default: 0]
+    /// Make each interval longer, at random, by up to this percentage, so that polls do not gather [default: 0]
     #[arg(long, value_name = "PERCENT")]
     pub(crate) jitter: Option<Percent>,
 

@@ -108,7 +108,7 @@ impl ServerArgs {
     }
 }
 
-/// Whether a host name is one of this machine, whoever resolves it.
+/// Whether a host name is one of this machine for every resolver.
 fn is_loopback(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);

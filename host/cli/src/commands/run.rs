@@ -195,7 +195,7 @@ async fn check_names(
     if charms.is_empty() && integration.is_empty() {
         return Ok(());
     }
-    // Whoever cannot read them hears of that from the loop.
+    // The loop reports it if they cannot be read.
     let Ok(registrations) = runtime.registrations().await else { return Ok(()) };
     let names = Names::of(&registrations);
     let has_component = |id: &IntegrationId| linked.iter().any(|linked| linked.id() == id);
