@@ -37,7 +37,7 @@ use thiserror::Error;
 
 pub use child::transpile_as_child;
 pub use child::{ChildFailure, transpile_by};
-use edits::{Back, Edits, Place, place};
+use edits::{Back, Edits, Place, place, places};
 use exports::Exports;
 pub use files::{Import, MAX_FILES, Sources, gather};
 pub use globals::GLOBALS;
@@ -372,7 +372,13 @@ fn emit<'s>(
     if !inserted.is_empty() {
         program.body.insert(0, awaits::import(&allocator, &inserted));
     }
-    let exports = Exports::of(&program, |span| back.place(place(&edited, span.start as usize)));
+    let exports = Exports::of(&program, |spans| {
+        let mut sorted: Vec<usize> = spans.iter().map(|span| span.start as usize).collect();
+        sorted.sort_unstable();
+        let places: HashMap<usize, Place> =
+            sorted.iter().copied().zip(places(&edited, sorted.iter().copied())).collect();
+        spans.iter().map(|span| back.place(places[&(span.start as usize)])).collect()
+    });
     let options = CodegenOptions {
         source_map_path: Some(file.into()),
         comments: CommentOptions::disabled(),
@@ -453,6 +459,9 @@ fn unknown_imports(file: &str, program: &Program<'_>, edited: &str, back: &Back)
                 let message =
                     format!("{:?} has no {:?} here; it has {}", inspect::MODULE, name.as_str(), EXPORTS.join(", "));
                 findings.push(Finding::new(file, back.place(place(edited, one.span().start as usize)), message));
+            }
+            if findings.len() == MAX_FINDINGS {
+                return findings;
             }
         }
     }

@@ -70,7 +70,7 @@ pub(super) fn has_secret(schema: &Value) -> bool {
 }
 
 /// What a value costs of [`MAX_NODES`](super::MAX_NODES).
-pub(super) fn cost(value: &Value) -> usize {
+pub(crate) fn cost(value: &Value) -> usize {
     match value {
         Value::String(text) => 1 + text.len() / 32,
         Value::Array(items) => 1 + items.iter().map(cost).sum::<usize>(),
