@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
 use crate::source_map::{SourceMap, without_map};
-use crate::{natives, primitives, regexps, strings, tasks};
+use crate::{natives, pressure, primitives, regexps, strings, tasks};
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the guest's stack
 /// each, which has a mebibyte.
@@ -130,6 +130,7 @@ impl Engine {
         limits.set_stack_size_limit(MAX_VALUES);
         limits.set_backtrace_limit(MAX_FRAMES);
         context.set_runtime_limits(limits);
+        pressure::install();
         let runtime = start(&loader, &mut context).map_err(failed)?;
         Ok(Self { context, jobs, hooks, loader, runtime })
     }

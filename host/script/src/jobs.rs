@@ -16,6 +16,7 @@ use boa_engine::realm::Realm;
 use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
 
 use crate::host::{Host, Request, RequestId, Response};
+use crate::pressure;
 use crate::regexps::Regexps;
 use crate::strings::Strings;
 use crate::tasks::Tasks;
@@ -303,6 +304,8 @@ impl HostHooks for Hooks {
     }
 
     fn max_buffer_size(&self, _: &mut Context) -> u64 {
+        // The engine asks before each buffer, which may be larger than all that was allocated since the last collection.
+        pressure::relieve();
         MAX_BUFFER
     }
 }

@@ -16,6 +16,7 @@ mod jobs;
 mod json;
 mod naming;
 mod natives;
+mod pressure;
 mod primitives;
 mod regexps;
 mod source_map;

@@ -23,6 +23,8 @@ mod key {
     pub(super) const FILE: &str = "charm.file";
     /// A JSON object of the modules of its further files, by their paths. Only if there are some.
     pub(super) const FILES: &str = "charm.files";
+    /// How much memory a call may take, in bytes.
+    pub(super) const MEMORY: &str = "charm.memory";
     /// Where the charm runtime's API is.
     pub(super) const API_URL: &str = "charm.api-url";
     /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of what is secret in
@@ -136,6 +138,7 @@ impl Handlers {
             (key::SECRETS.to_owned(), json!(secrets).to_string()),
             (key::MODULE.to_owned(), program.module.clone()),
             (key::FILE.to_owned(), file_name.to_owned()),
+            (key::MEMORY.to_owned(), self.component.memory().to_string()),
         ]);
         if !program.files.is_empty() {
             config.insert(key::FILES.to_owned(), json!(program.files).to_string());

@@ -13,6 +13,7 @@ use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::bindings::commontools::background::image;
+use crate::pressure;
 
 /// What memory grows by, bytes.
 const PAGE: usize = 64 * 1024;
@@ -42,6 +43,8 @@ static ASIDE: AtomicBool = AtomicBool::new(false);
 unsafe extern "C" {
     /// The linker's: its address is where the stack ends and all else begins.
     static __global_base: u8;
+    /// The same: where all that is allocated begins.
+    static __heap_base: u8;
 }
 
 /// A place for `bytes` that nothing is put over: deep in the stack, where nobody is yet, or else beyond all the memory that there is. It
@@ -144,7 +147,20 @@ pub(super) fn tidy() {
     }
 }
 
-/// The system's allocator, which clears what is given back while a program is loaded ahead, so that less is to be kept.
+/// Counts an allocation, unless there was no room for it.
+fn counted(bytes: usize, memory: *mut u8) -> *mut u8 {
+    if !memory.is_null() {
+        pressure::allocated(bytes);
+    }
+    memory
+}
+
+/// How much memory is left for values of so much memory in all: what is not stack, nor the program's own.
+pub(super) fn room(bytes: usize) -> usize {
+    bytes.saturating_sub((&raw const __heap_base).addr())
+}
+
+/// The system's allocator, which counts, and clears what is given back while a program is loaded ahead, so that less is to be kept.
 struct Allocator;
 
 #[global_allocator]
@@ -157,15 +173,16 @@ unsafe impl GlobalAlloc for Allocator {
             return aside(layout.size());
         }
         // SAFETY: as the caller says.
-        unsafe { System.alloc(layout) }
+        counted(layout.size(), unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller says.
-        unsafe { System.alloc_zeroed(layout) }
+        counted(layout.size(), unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        pressure::freed(layout.size());
         // SAFETY: as the caller says, who owns it until then.
         unsafe {
             if LOADING.load(Relaxed) {
@@ -178,7 +195,11 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !LOADING.load(Relaxed) {
             // SAFETY: as the caller says.
-            return unsafe { System.realloc(memory, layout, size) };
+            let moved = counted(size, unsafe { System.realloc(memory, layout, size) });
+            if !moved.is_null() {
+                pressure::freed(layout.size());
+            }
+            return moved;
         }
         // SAFETY: as the caller says: the size is one that a layout may have.
         unsafe {
