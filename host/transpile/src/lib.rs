@@ -16,6 +16,7 @@ mod inspect;
 mod names;
 mod nesting;
 mod pages;
+mod parameters;
 mod schema;
 mod source_map;
 mod writes;
@@ -309,6 +310,7 @@ fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> 
         let leads = |source: &str| index(number, source).is_some();
         let file = inspect::File { index: number, program, scoping, types: &types, leads: &leads };
         warnings.append(&mut writes::contradictions(&file));
+        warnings.append(&mut parameters::declared_again(&file));
         let mut found = inspect::inspect(file);
         faults.append(&mut found.faults);
         all.push(found);

@@ -938,6 +938,69 @@ export default pattern(() => ({}));";
 }
 
 #[test]
+fn what_is_assigned_is_evaluated_before_its_object_is_looked_at() {
+    let source = "import { pattern } from 'commontools';
+export function f(a, o, k) {
+  a.b = f();
+  a[k] = f();
+  a[f()] = f();
+  o.a.b = f();
+  o.a[f()] = f();
+  a.b = 1;
+  [a.b, ...a[k]] = f();
+  ({ x: a.b = f() } = f());
+  a.b += f();
+  f().b = f();
+  this.b = f();
+  let c = {}; c.next = c = f();
+}
+export default pattern(() => ({}));";
+    let code: String = code("charm.js", source).split_whitespace().collect();
+    for expected in [
+        "a.b=(__nil=f(),a??__none(\"setting\",\"b\",\"a\",a),__nil);",
+        "a[k]=(__nil=f(),a??__none(\"setting\",k,\"a\",a),__nil);",
+        "a[f()]=(__nil=f(),a??__none(\"setting\",\"[f()]\",\"a\",a),__nil);",
+        "__put((o??__none(\"reading\",\"a\",\"o\",o)).a,\"b\",f(),\"o.a\");",
+        "__put((o??__none(\"reading\",\"a\",\"o\",o)).a,f(),f(),\"o.a\");",
+        "(a??__none(\"setting\",\"b\",\"a\",a)).b=1;",
+        "[a.b,...a[k]]=__items(\"f()\",f());",
+        "({x:a.b=f()}=",
+        "(a??__none(\"reading\",\"b\",\"a\",a)).b+=f();",
+        "__put(f(),\"b\",f(),\"f()\");",
+        "this.b=f();",
+        "__put(c,\"next\",c=f(),\"c\");",
+    ] {
+        assert!(code.contains(expected), "{expected}\n{code}");
+    }
+}
+
+#[test]
+fn a_parameter_that_its_function_declares_again_is_warned_of_where_defaults_are() {
+    let warnings = |code: &str| {
+        let source = format!("import {{ pattern }} from 'commontools';\n{code}\nexport default pattern(() => ({{}}));");
+        let transpiled = transpile("charm.js", &source).unwrap_or_else(|error| panic!("{code}: {error}"));
+        transpiled.warnings.into_iter().map(|one| (one.column, one.message)).collect::<Vec<_>>()
+    };
+    for (code, column) in [
+        ("function f(a, b = 1) { var a; }", 28),
+        ("function f(a, b = () => a, [c] = [a]) { function a() {} function a() {} }", 50),
+        ("function f({ [g]: a }) { if (a) { var a = 1; } } var g;", 39),
+        ("const f = (a, b = 1) => { var a; };", 31),
+    ] {
+        let found = warnings(code);
+        assert_eq!(found.iter().map(|one| one.0).collect::<Vec<_>>(), [column], "{code}: {found:?}");
+        assert!(found[0].1.contains("the parameter `a` is declared again"), "{found:?}");
+    }
+    for code in [
+        "function f(a, b) { var a; function b() {} }",
+        "function f(a, b = () => { var a; }) { let c = a; { let a; } }",
+        "function f(a, b = (a) => a) { var c; }",
+    ] {
+        assert_eq!(warnings(code), [], "{code}");
+    }
+}
+
+#[test]
 fn what_a_file_does_with_types_beyond_a_budget_is_not_checked() {
     let parts: String = (0..900).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect();
     let warnings = |reads: usize| {
