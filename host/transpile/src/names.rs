@@ -456,6 +456,16 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
                 self.visit_assignment_target(&mut assignment.left);
                 return self.iterate(&mut assignment.right);
             }
+            AssignmentTarget::AssignmentTargetIdentifier(target) if self.is_early(target) => {
+                let (name, span) = (self.string(target.name.as_str()), target.span);
+                self.visit_expression(&mut assignment.right);
+                self.none = true;
+                let early = self.call(span, NONE, [self.string("early"), name]);
+                let value = assignment.right.take_in(&self.build);
+                let sequence = ArenaVec::from_array_in([value, early], &self.build);
+                assignment.right = Expression::new_sequence_expression(SPAN, sequence, &self.build);
+                return;
+            }
             target if is_plain && !Self::is_inert(&assignment.right) => {
                 let late = match target {
                     AssignmentTarget::StaticMemberExpression(member) => {

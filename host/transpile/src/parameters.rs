@@ -1,7 +1,8 @@
 //! Parameters whose names the function's body declares again.
 //!
-//! Where parameters have defaults, the language gives the body a variable of its own, which begins with the parameter's value. In the
-//! engine it begins as undefined, and defaults that use the parameter may not find it. So the author is warned.
+//! Where parameters have defaults, the language gives the body a variable of its own, which begins with the parameter's
+//! value. In the engine it begins as undefined, or can't be read by the defaults. So the author is warned. Functions that
+//! are declared again are variables only where a function waits, see [`super::awaits`].
 
 use oxc::ast::ast::{
     ArrowFunctionBody, ArrowFunctionExpression, BindingIdentifier, Expression, FormalParameters, Function,
@@ -10,7 +11,7 @@ use oxc::ast::ast::{
 use oxc::ast_visit::{Visit, walk};
 use oxc::span::Span;
 use oxc::syntax::scope::ScopeFlags;
-use oxc::syntax::symbol::SymbolId;
+use oxc::syntax::symbol::{SymbolFlags, SymbolId};
 
 use super::inspect::{Fault, File};
 
@@ -27,7 +28,7 @@ struct Functions<'f, 'a> {
 }
 
 impl<'a> Functions<'_, 'a> {
-    fn function(&mut self, parameters: &FormalParameters<'a>, body: Span) {
+    fn function(&mut self, parameters: &FormalParameters<'a>, body: Span, waits: bool) {
         let mut names = Names::default();
         names.visit_formal_parameters(parameters);
         if !names.has_expressions {
@@ -35,11 +36,13 @@ impl<'a> Functions<'_, 'a> {
         }
         for (symbol, name) in names.symbols {
             let again = self.file.scoping.symbol_redeclarations(symbol);
-            let again = again.iter().find(|one| body.start <= one.span.start && one.span.end <= body.end);
+            let is_within = |span: Span| body.start <= span.start && span.end <= body.end;
+            let again =
+                again.iter().find(|one| is_within(one.span) && (waits || !one.flags.contains(SymbolFlags::Function)));
             if let Some(again) = again {
                 let message = format!(
-                    "the parameter `{name}` is declared again in its function, where it begins as undefined because parameters have \
-                     defaults: use another name"
+                    "the parameter `{name}` is declared again in its function, which does not work where parameters have defaults: \
+                     use another name"
                 );
                 self.found.push((self.file.index, again.span, message));
             }
@@ -50,14 +53,14 @@ impl<'a> Functions<'_, 'a> {
 impl<'a> Visit<'a> for Functions<'_, 'a> {
     fn visit_function(&mut self, function: &Function<'a>, flags: ScopeFlags) {
         if let Some(body) = &function.body {
-            self.function(&function.params, body.span);
+            self.function(&function.params, body.span, function.r#async);
         }
         walk::walk_function(self, function, flags);
     }
 
     fn visit_arrow_function_expression(&mut self, arrow: &ArrowFunctionExpression<'a>) {
         if let ArrowFunctionBody::FunctionBody(body) = &arrow.body {
-            self.function(&arrow.params, body.span);
+            self.function(&arrow.params, body.span, arrow.r#async);
         }
         walk::walk_arrow_function_expression(self, arrow);
     }

@@ -983,7 +983,7 @@ fn a_parameter_that_its_function_declares_again_is_warned_of_where_defaults_are(
     };
     for (code, column) in [
         ("function f(a, b = 1) { var a; }", 28),
-        ("function f(a, b = () => a, [c] = [a]) { function a() {} function a() {} }", 50),
+        ("async function f(a, b = () => a, [c] = [a]) { function a() {} function a() {} }", 56),
         ("function f({ [g]: a }) { if (a) { var a = 1; } } var g;", 39),
         ("const f = (a, b = 1) => { var a; };", 31),
     ] {
@@ -993,6 +993,7 @@ fn a_parameter_that_its_function_declares_again_is_warned_of_where_defaults_are(
     }
     for code in [
         "function f(a, b) { var a; function b() {} }",
+        "function f(a, b = () => a, [c] = [a]) { function a() {} function a() {} }",
         "function f(a, b = () => { var a; }) { let c = a; { let a; } }",
         "function f(a, b = (a) => a) { var c; }",
     ] {
