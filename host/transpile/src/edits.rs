@@ -92,7 +92,7 @@ impl Edits {
         edited
     }
 
-    /// Tells where places of the edited text are in `source`.
+    /// Where places of the edited text are in `source`.
     pub(super) fn back(&self, source: &str) -> Back {
         let sorted = self.sorted();
         let places = places(source, sorted.iter().map(|(offset, _)| *offset));

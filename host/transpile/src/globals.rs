@@ -10,7 +10,7 @@ use oxc::span::Span;
 /// What the script guest's engine has under `globalThis`. A test compares the two.
 pub const GLOBALS: &[&str] = &include!("globals.in");
 
-/// What is said of a name that nobody declares: what there is in its place.
+/// The message about a name that is not declared: what to use in its place.
 pub(super) fn missing(name: &str) -> String {
     let instead = match name {
         "window"

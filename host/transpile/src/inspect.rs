@@ -22,7 +22,8 @@ use super::schema::{Refusal, Types, Use, spell};
 /// The module that charms import from.
 pub(super) const MODULE: &str = "commontools";
 
-/// How many schemas the types of a file may unfold to, all together: each use of a type has a schema of its own in the module.
+/// How many schemas the types of a file may unfold to, all together: each use of a type has a schema of its own in the
+/// module.
 const MAX_SCHEMAS: usize = 400_000;
 
 /// One thing that is wrong: the number of the file, where in it, and what.

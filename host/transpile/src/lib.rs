@@ -1,9 +1,9 @@
 //! From a charm's sources, TypeScript or JavaScript, to the modules that the script guest evaluates.
 //!
-//! Types and JSX go, and what cells need of the types stays as schemas: `handler<E, S>(f)` becomes `handler(schema of E, schema of S,
-//! f)`, and `pattern<I>(f)` becomes `pattern(f, schema of I)`. Where a page or a computed cell uses cells, it is handed their values. All of
-//! this is inserted into the source, on the lines that it belongs to, before it is parsed for good; so lines never move, and columns are
-//! mapped back.
+//! Types and JSX go, and what cells need of the types stays as schemas: `handler<E, S>(f)` becomes
+//! `handler(schema of E, schema of S, f)`, and `pattern<I>(f)` becomes `pattern(f, schema of I)`. Where a page or a
+//! computed cell uses cells, it is handed their values. All of this is inserted into the source, on the lines that it
+//! belongs to, before it is parsed for good; so lines never move, and columns are mapped back.
 
 mod awaits;
 mod captures;
@@ -48,28 +48,31 @@ use source_map::Mapping;
 /// The longest source, in bytes. The longest importers that people write have half of it.
 pub const MAX_SOURCE: usize = 128 * 1024;
 
-/// How often `<` may stand in a source. At each, the parser may have to try whether type arguments follow, up to the end of the
-/// expression: thousands of them in one expression take minutes. 60 KiB of JSX have some 2,000.
+/// How often `<` may stand in a source. At each, the parser may have to try whether type arguments follow, up to the
+/// end of the expression: thousands of them in one expression take minutes. 60 KiB of JSX have some 2,000.
 const MAX_ANGLES: usize = 4_000;
 
-/// The parser calls itself for each level of nesting, and the shortest level is one byte: a source of [`MAX_SOURCE`] is the deepest
-/// there is. Of all syntax, unclosed parentheses take most: measured 1,100 bytes of memory a level, stack and tree together, which is
-/// why [`nesting::brackets_too_deep`] looks for them before. A page of the stack is memory only when it is touched.
+/// The parser calls itself for each level of nesting, and the shortest level is one byte: a source of [`MAX_SOURCE`] is
+/// the deepest there is. Of all syntax, unclosed parentheses take most: measured 1,100 bytes of memory a level, stack
+/// and tree together, which is why [`nesting::brackets_too_deep`] looks for them before. A page of the stack is memory
+/// only when it is touched.
 ///
-/// For sources that one wrote oneself. Those of others are read by a [process](child) with a smaller stack, where to run out of it harms nobody.
+/// For sources that one wrote oneself. Those of others are read by a [process](child) with a smaller stack, where to
+/// run out of it harms nobody.
 const STACK: usize = 512 * 1024 * 1024;
 
 /// What is said where reading takes more than a process may have.
 const TOO_MUCH_MEMORY: &str =
     "the file takes too much memory to read; write what nests deeply, or has many `(`, in another way";
 
-/// How many findings are told. To tell each one's place takes a walk through the source.
+/// How many findings are reported. To find the place of each takes a walk through the source.
 const MAX_FINDINGS: usize = 20;
 
 /// The longest sources of a charm, all its files together, in bytes.
 pub const MAX_SOURCES: usize = 1024 * 1024;
 
-/// What `commontools` offers to charms at run time; the script guest's module has the same names, and some more for what is inserted.
+/// What `commontools` offers to charms at run time; the script guest's module has the same names, and some more for
+/// what is inserted.
 pub const EXPORTS: &[&str] = &[
     "Cell",
     "ID",
@@ -99,8 +102,8 @@ const INSERTED: [&str; 2] = ["__page", "__value"];
 /// Modules that are ready to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transpiled {
-    /// The module of the file with the default export: plain JavaScript, an ES module. Its last line is a source map (`//#
-    /// sourceMappingURL=data:…`), from which the script guest tells an error's place in the author's file.
+    /// The module of the file with the default export: plain JavaScript, an ES module. Its last line is a source map
+    /// (`//# sourceMappingURL=data:…`), from which the script guest finds an error's place in the author's file.
     pub module: String,
     /// The modules of the other files, by the paths under which they import one another.
     pub files: BTreeMap<String, String>,
@@ -139,7 +142,8 @@ pub fn transpile(file_name: &str, source: &str) -> Result<Transpiled, TranspileE
     transpile_files(&Sources { file_name, source, files: &BTreeMap::new() })
 }
 
-/// Turns the texts of a charm into modules. The files' names decide their languages: `.ts`, `.tsx`, `.js`, `.jsx`, `.mts` or `.mjs`.
+/// Turns the texts of a charm into modules. The files' names decide their languages: `.ts`, `.tsx`, `.js`, `.jsx`,
+/// `.mts` or `.mjs`.
 ///
 /// The time it takes is about that of reading the sources (a millisecond for 4 KiB).
 ///
@@ -165,7 +169,7 @@ fn refusal(file: &str, place: Place, message: String) -> TranspileError {
     TranspileError(vec![Finding::new(file, place, message)])
 }
 
-/// What can be told of sources before they are parsed: it takes a walk through them, and no memory.
+/// What can be checked in sources before they are parsed, without memory.
 fn check_sources<'s>(sources: &Sources<'s>) -> Result<Vec<Input<'s>>, TranspileError> {
     let refuse = |file: &str, message: String| Err(refusal(file, Place { line: 0, column: 0 }, message));
     let first = sources.file_name;
@@ -335,7 +339,8 @@ impl Input<'_> {
     }
 }
 
-/// The module of one file, and its names that cross its borders; `leads` tells the name of the file that an import means.
+/// The module of one file, and its names that cross its borders; `leads` returns the name of the file that an import
+/// means.
 fn emit<'s>(
     input: &Input<'_>,
     edits: &Edits,

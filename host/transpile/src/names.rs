@@ -1,11 +1,13 @@
 //! Names for what errors are about.
 //!
-//! Where nothing is there to read a property of, the engine names neither the property nor the expression, and often not even the line. So
-//! `a.b.map(f)` becomes `(a.b ?? __none("reading", "map", "a.b", a.b)).map(f)`, of which only `??` runs where something is there. What is
-//! iterated goes through `__items`, which is once for each loop. What has effects is not evaluated again: `__nil` keeps its value.
+//! Where nothing is there to read a property of, the engine names neither the property nor the expression, and often
+//! not even the line. So `a.b.map(f)` becomes `(a.b ?? __none("reading", "map", "a.b", a.b)).map(f)`, of which only
+//! `??` runs where something is there. What is iterated goes through `__items`, which is once for each loop. What has
+//! effects is not evaluated again: `__nil` keeps its value.
 //!
-//! What is assigned is evaluated before the object that it is assigned to is looked at. Where that makes a difference, `a.b = f()` becomes
-//! `a.b = (__nil = f(), a ?? __none("setting", "b", "a", a), __nil)`, or `__put(a.c, "b", f(), "a.c")` if `f` could change what the object is.
+//! What is assigned is evaluated before the object that it is assigned to is looked at. Where that makes a difference,
+//! `a.b = f()` becomes `a.b = (__nil = f(), a ?? __none("setting", "b", "a", a), __nil)`, or
+//! `__put(a.c, "b", f(), "a.c")` if `f` could change what the object is.
 
 use oxc::allocator::{Allocator, ArenaVec, CloneIn, TakeIn};
 use oxc::ast::ast::{
@@ -34,7 +36,8 @@ const MAX_NESTING: usize = 24;
 /// The longest expression in an error, in characters.
 const MAX_TEXT: usize = 80;
 
-/// Names what a program uses; answers which of `commontools`' functions it calls now. `source` is what the program was parsed from.
+/// Names what a program uses; answers which of `commontools`' functions it calls now. `source` is what the program was
+/// parsed from.
 pub(super) fn name<'a>(
     allocator: &'a Allocator,
     program: &mut Program<'a>,
@@ -84,7 +87,8 @@ struct Names<'p, 'a> {
     classes: usize,
     /// How many changed expressions are around.
     nesting: usize,
-    /// How many loops are around: what is read in one, but not called, is named when an error is made, without its value.
+    /// How many loops are around: what is read in one, but not called, is named when an error is made, without its
+    /// value.
     loops: usize,
     /// The member that is called.
     callee: Option<Span>,
@@ -102,7 +106,7 @@ impl<'a> Names<'_, 'a> {
     /// An expression as its author wrote it, on one line.
     fn text(&self, span: Span) -> String {
         let text = self.source.get(span.start as usize..span.end as usize).unwrap_or_default();
-        // A chain of calls has as many texts as calls, each of which has all the ones before in it.
+        // Each call of a chain has a text, which contains those of all calls before it.
         let start = &text[..text.floor_char_boundary(8 * MAX_TEXT)];
         let is_whole = start.len() == text.len();
         let mut text = start.split_whitespace().collect::<Vec<_>>().join(" ").replace(" .", ".");
@@ -241,8 +245,8 @@ impl<'a> Names<'_, 'a> {
         }
     }
 
-    /// Whether a variable is used before its declaration in the same function, where it never has a value. In a class, fields are
-    /// evaluated later than what is around them.
+    /// Whether a variable is used before its declaration in the same function, where it never has a value. In a class,
+    /// fields are evaluated later than what is around them.
     fn is_early(&self, identifier: &IdentifierReference<'a>) -> bool {
         let reference = identifier.reference_id.get().map(|id| self.scoping.get_reference(id));
         let Some((reference, symbol)) = reference.and_then(|one| Some((one, one.symbol_id()?))) else { return false };
@@ -258,7 +262,7 @@ impl<'a> Names<'_, 'a> {
             && function(reference.scope_id()) == function(self.scoping.symbol_scope_id(symbol))
     }
 
-    /// Whether nobody can tell when an expression is evaluated.
+    /// Whether it makes no difference when an expression is evaluated.
     fn is_inert(expression: &Expression<'a>) -> bool {
         match expression.get_inner_expression() {
             Expression::StringLiteral(_)

@@ -1,8 +1,8 @@
 //! Parameters whose names the function's body declares again.
 //!
 //! Where parameters have defaults, the language gives the body a variable of its own, which begins with the parameter's
-//! value. In the engine it begins as undefined, or can't be read by the defaults. So the author is warned. Functions that
-//! are declared again are variables only where a function waits, see [`super::awaits`].
+//! value. In the engine it begins as undefined, or can't be read by the defaults. So the author is warned. Functions
+//! that are declared again are variables only where a function waits, see [`super::awaits`].
 
 use oxc::ast::ast::{
     ArrowFunctionBody, ArrowFunctionExpression, BindingIdentifier, Expression, FormalParameters, Function,

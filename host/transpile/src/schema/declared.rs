@@ -38,7 +38,7 @@ pub(super) enum Meaning<'t, 'a> {
     Declared(usize, &'t [Named<'a>]),
     /// What the module that charms import from calls so.
     Imported(&'a str),
-    /// Neither: a type of the language, or nobody's.
+    /// Neither: a type of the language, or an unknown one.
     Global(&'a str),
 }
 
@@ -70,7 +70,7 @@ enum Export<'a> {
 }
 
 impl<'a> Declared<'a> {
-    /// The names in `program`; `index` tells the number of the file that an import names.
+    /// The names in `program`; `index` returns the number of the file that an import names.
     pub(super) fn of(program: &Program<'a>, index: impl Fn(&str) -> Option<usize>) -> Self {
         let mut declared = Self::default();
         for statement in &program.body {

@@ -1,9 +1,10 @@
 //! From the TypeScript types of a charm's files to JSON Schema, as far as its cells need it.
 //!
-//! What is understood: primitives, literals, arrays, tuples, objects, records, unions, intersections of objects, `keyof`, parts of
-//! types (`T["key"]`), aliases, interfaces and enums of the charm's files (also generic ones), `Partial`, `Required`, `Readonly`,
-//! `Pick`, `Omit`, and the types of `commontools`. Anything else is refused by name: cells are made from these types, and
-//! what is not understood could hide a secret or a default. Only of events everything is taken, since they come from outside.
+//! What is understood: primitives, literals, arrays, tuples, objects, records, unions, intersections of objects,
+//! `keyof`, parts of types (`T["key"]`), aliases, interfaces and enums of the charm's files (also generic ones),
+//! `Partial`, `Required`, `Readonly`, `Pick`, `Omit`, and the types of `commontools`. Anything else is refused by name:
+//! cells are made from these types, and what is not understood could hide a secret or a default. Only of events
+//! everything is taken, since they come from outside.
 
 mod builtin;
 mod declared;
@@ -24,8 +25,8 @@ pub(super) use spell::spell;
 pub(super) use values::cost;
 use values::{has_secret, key_name, literal_value, merge_objects};
 
-/// How much one type may unfold to, in schemas and in 32 bytes of text. Aliases that name one another can describe far more than
-/// they spell out.
+/// How much one type may unfold to, in schemas and in 32 bytes of text. Aliases that name one another can describe far
+/// more than they spell out.
 const MAX_NODES: usize = 10_000;
 /// How deep schemas nest.
 const MAX_DEPTH: usize = 64;
@@ -112,7 +113,7 @@ impl Unfolding<'_> {
 }
 
 impl<'a> Types<'a> {
-    /// Collects the types of `programs`; `index` tells the number of the file that an import of another names.
+    /// Collects the types of `programs`; `index` returns the number of the file that an import of another names.
     pub(super) fn of(programs: &[&Program<'a>], index: impl Fn(usize, &str) -> Option<usize>) -> Self {
         let files = programs.iter().enumerate();
         Self { files: files.map(|(file, program)| Declared::of(program, |source| index(file, source))).collect() }

@@ -30,7 +30,7 @@ const UNDERSTOOD: [&str; 13] = [
 /// How much of a type a warning repeats, in characters.
 const MAX_TYPE: usize = 80;
 
-/// A part of a value that is none of what its type allows.
+/// A part of a value that its type does not allow.
 #[derive(Debug)]
 pub(super) struct Contradiction {
     pub(super) at: Span,
@@ -42,7 +42,8 @@ pub(super) struct Contradiction {
     pub(super) by: Option<&'static str>,
 }
 
-/// The part of a value that contradicts a schema, if it is known that one does. The value is at that place of the source.
+/// The part of a value that contradicts a schema, if it is known that one does. The value is at that place of the
+/// source.
 pub(super) fn against(shape: &Shape, schema: &Value, at: Span, budget: &Budget) -> Option<Contradiction> {
     let alternatives = within(schema, budget)?;
     let contradiction =
@@ -149,7 +150,7 @@ pub(super) fn at_key(schema: &Value, key: &str, budget: &Budget) -> Rc<Value> {
     })
 }
 
-/// The schema of an array's items: null if it is not known, none if the value is no array.
+/// The schema of an array's items: null if it is not known, `None` if the value is not an array.
 pub(super) fn items_of(schema: &Value, budget: &Budget) -> Option<Rc<Value>> {
     if kinds(schema, budget).is_some_and(|kinds| !kinds.contains(&Kind::Array)) {
         return None;

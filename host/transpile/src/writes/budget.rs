@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-/// A number of schemas that may still be unfolded, copied or compared. A type may have thousands of parts, and each of thousands
-/// of expressions may be a copy of most of them.
+/// A number of schemas that may still be unfolded, copied or compared. A type may have thousands of parts, and each of
+/// thousands of expressions may be a copy of most of them.
 #[derive(Debug)]
 pub(super) struct Budget(Cell<usize>);
 

@@ -1,7 +1,8 @@
 //! Writes to cells that contradict the cells' types: `list.set(list.get().push(x))` stores how long the list is.
 //!
-//! A charm may do that all the same, so these are warnings. What is not known for certain is taken to be right: a warning that is wrong
-//! would have people overlook those that are not. What this does not see, the script guest sees when it happens.
+//! A charm may do that all the same, so these are warnings. What is not known for certain is taken to be right: a
+//! warning that is wrong would have people overlook those that are not. What this does not see, the script guest sees
+//! when it happens.
 
 mod against;
 mod budget;
