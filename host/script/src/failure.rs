@@ -80,9 +80,12 @@ fn ask(runtime: &JsObject, function: &str, value: &JsValue, context: &mut Contex
 /// The message with the name of what it is about, if the innermost frame is the charm's, or a function of the engine's that it called.
 fn name(maps: &[SourceMap<'_>], stack: &str, message: &str) -> Option<String> {
     let mut frames = stack.lines().filter(|frame| frame.trim_start().starts_with("at "));
-    let frame = frames.find(|frame| !frame.ends_with(" (native)"))?;
-    let (map, (_, line, column)) = maps.iter().find_map(|map| Some((map, map.frame(frame)?)))?;
-    naming::named(message, map.module(), line, column)
+    let frame = frames.find(|frame| !frame.ends_with(" (native)"));
+    let place = frame.and_then(|frame| maps.iter().find_map(|map| Some((map, map.frame(frame)?))));
+    match place {
+        Some((map, (_, line, column))) => naming::named(message, map.module(), line, column),
+        None => naming::reworded(message),
+    }
 }
 
 /// The frames of the charm's own files in a stack of the engine's, at the author's lines; none if there are none.

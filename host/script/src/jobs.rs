@@ -22,7 +22,7 @@ use crate::stringify::Stringify;
 use crate::strings::Strings;
 use crate::tasks::Tasks;
 use crate::types::Type;
-use crate::waits::may_wait;
+use crate::waits::{may_wait, nests_too_deeply};
 
 /// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
@@ -286,7 +286,11 @@ impl HostHooks for Hooks {
     ) -> JsResult<()> {
         // As the engine puts it together: a string may begin in one parameter and end in the next.
         let parameters: Vec<_> = parameters.iter().map(JsString::to_std_string_lossy).collect();
-        if may_wait(&format!("{}\n{}", parameters.join(","), body.to_std_string_lossy())) {
+        let code = format!("{}\n{}", parameters.join(","), body.to_std_string_lossy());
+        if nests_too_deeply(&code) {
+            return Err(JsNativeError::range().with_message("the code nests too deeply").into());
+        }
+        if may_wait(&code) {
             let message = "code that is made of a text can't be async here: write it in the charm's file";
             return Err(JsNativeError::typ().with_message(message).into());
         }

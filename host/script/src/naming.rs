@@ -11,9 +11,6 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
     if let Some(message) = reworded(message) {
         return Some(message);
     }
-    if message == "ReferenceError: access of uninitialized binding" {
-        return Some("ReferenceError: Cannot access a variable before initialization".to_owned());
-    }
     // What a module does not declare, it can't name; the engine says so of what it declares further down.
     if let Some(name) = message.strip_prefix("ReferenceError: ").and_then(|error| error.strip_suffix(" is not defined"))
     {
@@ -75,10 +72,11 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
 }
 
 /// The words of V8 for what the engine says without a place or a name.
-fn reworded(message: &str) -> Option<String> {
+pub(crate) fn reworded(message: &str) -> Option<String> {
     let (kind, error) = message.split_once(": ")?;
     let quoted = |before: &str, after: &str| error.strip_prefix(before)?.strip_suffix(after);
     let reworded = match error {
+        "access of uninitialized binding" => "Cannot access a variable before initialization".to_owned(),
         "right-hand side of 'instanceof' is not callable" => {
             "Right-hand side of 'instanceof' is not callable".to_owned()
         }
