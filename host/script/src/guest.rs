@@ -79,8 +79,9 @@ thread_local! {
     static READY: Cell<Option<Ready>> = const { Cell::new(None) };
 }
 
-/// Makes the engine ahead. `integrations/build` calls this once and keeps the memory as it is then, so that no call has to
-/// wait for it. Nothing outside answers meanwhile: an engine that asked for the time or a random number would fail here.
+/// Makes the engine ahead. `integrations/build` calls this once and keeps the memory as it is then, so that no call has
+/// to wait for it. Nothing outside answers meanwhile: an engine that asked for the time or a random number would fail
+/// here.
 #[allow(unsafe_code, reason = "the builder calls it by its name")]
 #[unsafe(no_mangle)]
 extern "C" fn prepare() {

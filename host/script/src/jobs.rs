@@ -83,8 +83,8 @@ impl Jobs {
         })
     }
 
-    /// Calls `function` when `milliseconds` have passed; if it is `weak`, only if something else keeps the call going until then.
-    /// Returns the timer's number.
+    /// Calls `function` when `milliseconds` have passed; if it is `weak`, only if something else keeps the call going
+    /// until then. Returns the timer's number.
     pub(crate) fn set_timer(&self, function: JsFunction, milliseconds: f64, weak: bool) -> u32 {
         let id = self.last_timer.get().wrapping_add(1);
         self.last_timer.set(id);
@@ -124,8 +124,8 @@ impl Jobs {
         }
     }
 
-    /// Runs until nothing is left to run. Weak timers count only as long as somebody is `waiting`. An error is one that no promise
-    /// took: a throw in a timer, or a limit of the engine's.
+    /// Runs until nothing is left to run. Weak timers count only as long as somebody is `waiting`. An error is one that
+    /// no promise took: a throw in a timer, or a limit of the engine's.
     pub(crate) fn run(&self, waiting: impl Fn() -> bool, context: &mut Context) -> JsResult<()> {
         loop {
             while let Some(job) = self.next_ready() {
@@ -311,7 +311,8 @@ impl HostHooks for Hooks {
     }
 
     fn max_buffer_size(&self, _: &mut Context) -> u64 {
-        // The engine asks before each buffer, which may be larger than all that was allocated since the last collection.
+        // The engine asks before each buffer, which may be larger than all that was allocated since the last
+        // collection.
         pressure::relieve();
         MAX_BUFFER
     }

@@ -1,7 +1,7 @@
 //! Says what an error of the engine is about, from the place in the module where it was thrown.
 //!
-//! The engine says that something can't be converted, called or constructed, and where. What it was is in the module. The transpiler names most of
-//! what is read (`__none`), which is left out here.
+//! The engine says that something can't be converted, called or constructed, and where. What it was is in the module.
+//! The transpiler names most of what is read (`__none`), which is left out here.
 
 /// The longest expression in a message, characters.
 const MAX_TEXT: usize = 80;
@@ -162,8 +162,8 @@ fn closing(chars: &[char], open: usize) -> usize {
     chars.len() - 1
 }
 
-/// An expression as its author wrote it, without what the transpiler has put in: `(a.b ?? __none("reading", "c", "a.b", a.b))`, and
-/// `((__nil = f()) ?? __none("reading", "c", "f()", __nil))`.
+/// An expression as its author wrote it, without what the transpiler has put in:
+/// `(a.b ?? __none("reading", "c", "a.b", a.b))`, and `((__nil = f()) ?? __none("reading", "c", "f()", __nil))`.
 fn written(expression: &str) -> String {
     let mut text = expression.to_owned();
     while let Some(inserted) = text.find("__none(") {

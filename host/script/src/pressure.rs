@@ -1,8 +1,8 @@
 //! When the engine collects garbage because the guest's memory gets short.
 //!
-//! By itself the engine collects after a number of values, whatever these own: a long array counts as much as a short one. So
-//! the guest's allocator counts bytes, and the engine collects once a part of the memory that was free after the last
-//! collection is in use.
+//! By itself the engine collects after a number of values, whatever these own: a long array counts as much as a short
+//! one. So the guest's allocator counts bytes, and the engine collects once a part of the memory that was free after
+//! the last collection is in use.
 
 #![cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "only the guest's allocator counts"))]
 
@@ -12,14 +12,15 @@ use boa_engine::gc;
 
 const MIB: usize = 1024 * 1024;
 
-/// The memory that a call has, unless the host says otherwise: the default of its limit `charm-memory`, without the stack.
+/// The memory that a call has, unless the host says otherwise: the default of its limit `charm-memory`, without the
+/// stack.
 const DEFAULT_ROOM: usize = 124 * MIB;
 
 /// The part of the free memory that fills before a collection. The other parts stay for a single large allocation.
 const PART: usize = 4;
 
-/// How many bytes are allocated between two collections: at least, so that a call with little memory left does more than
-/// collect, and at most, so that it uses the same memory again.
+/// How many bytes are allocated between two collections: at least, so that a call with little memory left does more
+/// than collect, and at most, so that it uses the same memory again.
 const STEP: (usize, usize) = (4 * MIB, 32 * MIB);
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);

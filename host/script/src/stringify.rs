@@ -1,7 +1,7 @@
 //! JavaScript values to JSON.
 //!
-//! The engine's `JSON.stringify` calls itself for each level of a value, until the guest's stack ends, and with it the call. This one
-//! ends with an error of the charm's, which has a line.
+//! The engine's `JSON.stringify` calls itself for each level of a value, until the guest's stack ends, and with it the
+//! call. This one ends with an error of the charm's, which has a line.
 
 use std::cell::OnceCell;
 

@@ -3,7 +3,8 @@
 /// What ends a line.
 const LINE_ENDS: [char; 4] = ['\n', '\r', '\u{2028}', '\u{2029}'];
 
-/// How many brackets may be open in code: the parser takes some 18 KiB of the guest's stack for each, and the stack ends the call.
+/// How many brackets may be open in code: the parser takes some 18 KiB of the guest's stack for each, and the stack
+/// ends the call.
 const MAX_BRACKETS: usize = 128;
 
 /// Whether more brackets are open at once than the parser has room for. Those in strings count as well.
@@ -19,8 +20,8 @@ pub(crate) fn nests_too_deeply(code: &str) -> bool {
     })
 }
 
-/// Whether code has the word `async` or `await`. Those in strings and comments count only where it takes a parser to find out that they
-/// are there.
+/// Whether code has the word `async` or `await`. Those in strings and comments count only where it takes a parser to
+/// find out that they are there.
 pub(crate) fn may_wait(code: &str) -> bool {
     words(code).any(waits) && has_word(code).unwrap_or(true)
 }

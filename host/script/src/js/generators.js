@@ -1,4 +1,5 @@
-// Async generators, which the transpiler makes of generators: the engine stops the whole program where calls nest too deeply in one of its own.
+// Async generators, which the transpiler makes of generators: the engine stops the whole program where calls nest too
+// deeply in one of its own.
 
 // What a generator yields to wait for it. A step of `yield*` goes on as it came: with `return` after `return`.
 class Awaited {

@@ -75,7 +75,7 @@ function present(bound, schema) {
     }
     return Array.isArray(value) ? inner.map(([, item]) => item) : Object.fromEntries(inner);
   }
-  // What is no cell is as it was bound; cells within it are looked for in plain objects and arrays.
+  // What is not a cell is as it was bound; cells within it are looked for in plain objects and arrays.
   if (!isPlain(bound) || (schema !== undefined && isOpen(schema) && cellsIn(bound).length === 0)) return bound;
   const open = schema === undefined;
   const entries = Object.entries(bound).map(([key, value]) => [key, present(value, open ? undefined : schemaAt(schema, key) ?? {})]);
@@ -119,7 +119,8 @@ function input(name, schema, given) {
   return document;
 }
 
-// Runs the pattern's body, which makes the charm's cells and streams anew, the same at each call. Returns what the body returned.
+// Runs the pattern's body, which makes the charm's cells and streams again, the same at each call. Returns what the
+// body returned.
 function instantiate(factory, given) {
   const found = bodies.get(factory);
   if (found === undefined) throw new TypeError("the default export is not a pattern: write `export default pattern(…)`");
