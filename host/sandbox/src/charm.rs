@@ -10,6 +10,7 @@ use crate::Sandbox;
 use crate::bindings::{charm as contract, preloaded};
 use crate::call::{Call, Function};
 use crate::cells::{CellReader, CellWrites, Cells};
+use crate::config::{Config, Program};
 use crate::failure::{CallFailure, GuestError};
 use crate::host::log::Scope;
 use crate::host::{self, CallLines, CallState, CharmWorld, Surroundings};
@@ -33,7 +34,9 @@ pub struct CharmCall {
     pub cells: Box<dyn CellReader>,
     /// The names of its streams, which no cell may have. Empty while it is set up.
     pub streams: BTreeSet<String>,
-    /// What the program may ask for by `config`.
+    /// The program, which finds itself by `config`.
+    pub program: Arc<Program>,
+    /// What else it may ask for by `config`.
     pub config: Arc<BTreeMap<String, String>>,
     /// Its way to the network.
     pub http: GateClient,
@@ -107,7 +110,7 @@ impl CharmComponent {
 
     /// Has a charm handle an event, a JSON text, sent to one of its streams. The writes are answered only if it succeeds. What the
     /// program makes of the memory before it sees anything of the charm is kept for later calls with the same
-    /// [`CharmCall::config`].
+    /// [`CharmCall::program`] and [`CharmCall::config`].
     pub async fn handle(&self, context: CharmCall, stream: &str, event_json: &str) -> Result<CellWrites, CallFailure> {
         let ahead = match &self.preloader {
             Some(preloader) => preloader.image_for(&context).await.map(|image| (preloader.pre().clone(), image)),
@@ -161,7 +164,8 @@ impl CharmCall {
         function: Function,
         memory: Memory,
     ) -> Result<Call<CharmWorld>, CallFailure> {
-        let Self { charm, cells, streams, config, http, secrets, log } = self;
+        let Self { charm, cells, streams, program, config, http, secrets, log } = self;
+        let config = Config { program, own: config };
         let texts = secrets.iter().map(|secret| secret.text.clone()).collect();
         let scope = Scope { integration: None, charm: Some(charm), secrets: texts, lines: Some(log) };
         let around = Surroundings { scope, config, http, secrets };

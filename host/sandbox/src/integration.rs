@@ -17,6 +17,7 @@ use wasmtime::component::Resource;
 
 use crate::bindings::integration::{self as contract, values};
 use crate::call::{Call, Function};
+use crate::config::Config;
 use crate::draft::Draft;
 use crate::failure::{CallFailure, GuestError, Refusal};
 use crate::host::log::Scope;
@@ -81,7 +82,7 @@ impl IntegrationComponent {
         let function = Function { name, time, memory: self.sandbox.limits().integration_memory };
         let around = Surroundings {
             scope: Scope { integration: Some(self.id.clone()), charm: charm.cloned(), ..Scope::default() },
-            config: self.config.clone(),
+            config: Config::plain(self.config.clone()),
             http: self.http.clone(),
             secrets: Vec::new(),
         };

@@ -86,6 +86,7 @@ pub(crate) fn charm_call(cells: &[(&str, &str)]) -> CharmCall {
         charm: charm("a"),
         cells: Box::new(cells),
         streams: BTreeSet::from(["bgUpdater".to_owned()]),
+        program: Arc::default(),
         config: Arc::default(),
         http: no_http(Owner::Charms),
         secrets: Vec::new(),

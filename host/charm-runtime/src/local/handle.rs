@@ -165,8 +165,8 @@ impl LocalHandle {
     }
 
     pub(super) fn view(&self, charm: &CharmRef) -> LocalCharm {
-        let LocalRuntime { database, sealer, .. } = &*self.runtime;
-        LocalCharm::new(database.clone(), sealer.clone(), self.actor.clone(), charm.clone())
+        let LocalRuntime { database, sealer, programs, .. } = &*self.runtime;
+        LocalCharm::new(database.clone(), sealer.clone(), programs.clone(), self.actor.clone(), charm.clone())
     }
 }
 

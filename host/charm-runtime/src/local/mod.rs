@@ -10,6 +10,7 @@ mod handlers;
 mod logs;
 mod oauth;
 mod page;
+mod programs;
 mod redact;
 mod renewals;
 mod set;
@@ -108,6 +109,7 @@ pub struct LocalRuntime {
     transpiler: transpiler::Transpiler,
     turns: turns::Turns,
     opened: Arc<view::Opened>,
+    programs: Arc<programs::Programs>,
     watch: watch::Watch,
 }
 
@@ -149,6 +151,7 @@ impl LocalRuntime {
             transpiler: transpiler::Transpiler::new(options.transpiler, options.transpilations),
             turns: turns::Turns::default(),
             opened: Arc::default(),
+            programs: Arc::default(),
             watch,
         })
     }

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::old_links::tell_links_from_data;
+use super::programs::digest_all;
 use super::seal::reseal;
 use super::{Failure, Sealer};
 
@@ -22,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(OWED),
     Migration::Sql(CHANGED),
     Migration::Sql(BLAME),
+    Migration::Code(digest_all),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.

@@ -12,6 +12,7 @@ mod charms;
 mod constructs;
 mod depth;
 mod feed;
+mod figures;
 mod gmail;
 mod old_databases;
 mod support;
