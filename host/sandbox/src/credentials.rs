@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bg_egress::{CredentialError, CredentialSource, Owner};
+use bg_egress::{CredentialError, CredentialSource, Owner, RequestCharm};
 use bg_identity::{IntegrationId, Secret};
 use bg_manifest::CredentialPath;
 use bg_poller::{CharmRef, CharmRuntime, RuntimeError, TokenLife, UnixMillis};
@@ -21,7 +21,7 @@ const OAUTH_TOKEN: [&str; 2] = ["auth", "token"];
 /// for another with every request. Also for how long a charm is not asked again that does not say when its token ends.
 const RENEWAL_PAUSE: Duration = Duration::from_mins(1);
 
-/// Where the gate finds the credentials of an integration's charms: the guest names a charm, which must be one of its enabled
+/// Where the gate finds the credentials of an integration's charms: a request is for a charm, which must be one of its enabled
 /// registrations; the secret comes from the charm runtime. An OAuth token that ends soon, or that a server refused, is renewed
 /// there, once for all who wait for it.
 pub struct CharmCredentials {
@@ -65,13 +65,13 @@ impl CharmCredentials {
         Self { id, runtime, registrations, tokens: std::sync::Mutex::default() }
     }
 
-    /// The charm that a guest named, if it is one of the integration's.
-    async fn own(&self, owner: &Owner, charm: &str) -> Result<CharmRef, CredentialError> {
+    /// The charm that a request is for, if it is one of the integration's.
+    async fn own(&self, owner: &Owner, charm: &RequestCharm) -> Result<CharmRef, CredentialError> {
         let own = self.registrations.recent().await.map_err(|error| no_credential(&error))?;
         // One client per integration asks here, with its own source; another owner would be a mistake in the wiring.
         let is_its = *owner == Owner::Integration(self.id.clone());
-        let named = charm.parse::<CharmRef>().ok().filter(|named| is_its && own.contains(named));
-        named.ok_or_else(|| CredentialError::NotItsCharm { charm: charm.to_owned(), owner: owner.clone() })
+        let named = charm.charm().filter(|named| is_its && own.contains(named));
+        named.ok_or_else(|| CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() })
     }
 
     async fn secret(&self, owner: &Owner, charm: &CharmRef, path: &CredentialPath) -> Result<Secret, CredentialError> {
@@ -130,7 +130,12 @@ impl CharmCredentials {
 
 #[async_trait]
 impl CredentialSource for CharmCredentials {
-    async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError> {
+    async fn bearer(
+        &self,
+        owner: &Owner,
+        charm: &RequestCharm,
+        path: &CredentialPath,
+    ) -> Result<Secret, CredentialError> {
         let charm = self.own(owner, charm).await?;
         if path.path() == OAUTH_TOKEN {
             // What is wrong here is wrong below, too, and told there.
@@ -142,7 +147,7 @@ impl CredentialSource for CharmCredentials {
     async fn renewed(
         &self,
         owner: &Owner,
-        charm: &str,
+        charm: &RequestCharm,
         path: &CredentialPath,
         refused: &Secret,
     ) -> Result<Option<Secret>, CredentialError> {
