@@ -139,10 +139,11 @@ fn keep(
         return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
     }
     let cells = Cells::of(tx, sealer, charm);
+    let bounds = tenants.bounds(tx, &charm.summary.charm.space)?;
     let mut version = charm.version;
     if !writes.is_empty() {
         let excess = match excess(tx, charm.row, &writes)? {
-            None => tenants.excess(tx, charm.row, &charm.summary.charm.space, &writes)?,
+            None => tenants.excess(tx, charm.row, &bounds, &writes)?,
             excess => excess,
         };
         if let Some(excess) = excess {
@@ -161,7 +162,7 @@ fn keep(
     } else {
         run.outcome = redact(run.outcome, &cells.secrets()?);
     }
-    tenants.trim(tx, &charm.summary.charm.space, &mut run, &mut log)?;
+    tenants.trim(tx, &bounds, &mut run, &mut log)?;
     store::runs::add(tx, charm.row, &run, runs_kept)?;
     logs::keep(tx, &cells, charm.row, log)?;
     store::registrations::note_run(tx, charm.row, &run)?;

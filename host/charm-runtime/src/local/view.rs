@@ -104,10 +104,10 @@ impl LocalCharm {
         let (sealer, actor, charm) = (Arc::clone(&self.sealer), self.actor.clone(), self.charm.clone());
         let programs = Arc::clone(&self.programs);
         let read = self.database.read(move |tx| {
-            let stored = access::charm(tx, &actor, &charm, AccessLevel::Read)?;
+            let (stored, acl) = access::charm_and_acl(tx, &actor, &charm, AccessLevel::Read)?;
             let program = programs.of(tx, &stored)?;
             let cells = Cells::of(tx, &sealer, &stored).texts().ok().flatten();
-            let may_write = access::space(tx, &actor, &charm.space, AccessLevel::Write).is_ok().then_some(actor);
+            let may_write = acl.check(&charm.space, &actor, AccessLevel::Write).is_ok().then_some(actor);
             Ok(Seen { at, writes, charm: Arc::new(stored), program, cells: cells.map(Arc::new), may_write })
         });
         let seen = read.await?;
