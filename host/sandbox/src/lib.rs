@@ -54,4 +54,5 @@ pub use load::{
 };
 pub use named_limits::{LimitError, LimitValue, NamedLimit, Number};
 pub use observer::{CallObserver, CallRecord};
+pub use registrations::Registrations;
 pub use sandbox::{Sandbox, SandboxError, SandboxOptions};

@@ -9,8 +9,8 @@ use bg_identity::Secret;
 use bg_poller::UnixMillis;
 use tokio::task::JoinSet;
 
-use crate::CharmCredentials;
 use crate::testing::{MemoryRuntime, capture_log, charm, runtime_with};
+use crate::{CharmCredentials, Registrations};
 
 fn gmail() -> Owner {
     Owner::Integration("gmail".parse().unwrap())
@@ -21,7 +21,7 @@ fn signed_in(ends_in: Option<i64>) -> (Arc<CharmCredentials>, Arc<MemoryRuntime>
     let runtime = runtime_with(&[(charm("a"), "gmail", true)]);
     *runtime.oauth.expires_at.lock().unwrap() = ends_in.map(in_seconds);
     *runtime.oauth.then.lock().unwrap() = Some(in_seconds(3_600));
-    (Arc::new(CharmCredentials::new("gmail".parse().unwrap(), runtime.clone())), runtime)
+    (Arc::new(CharmCredentials::new(Registrations::new("gmail".parse().unwrap(), runtime.clone()))), runtime)
 }
 
 fn in_seconds(seconds: i64) -> UnixMillis {
@@ -51,7 +51,7 @@ fn renewals(runtime: &MemoryRuntime) -> usize {
 async fn credentials_are_those_of_its_own_enabled_charms() {
     let runtime =
         runtime_with(&[(charm("a"), "gmail", true), (charm("b"), "gmail", false), (charm("c"), "gcal", true)]);
-    let credentials = CharmCredentials::new("gmail".parse().unwrap(), runtime.clone());
+    let credentials = CharmCredentials::new(Registrations::new("gmail".parse().unwrap(), runtime.clone()));
     let owner = Owner::Integration("gmail".parse().unwrap());
     let path = "charm.auth.token".parse().unwrap();
     let secret = credentials.bearer(&owner, &known("a"), &path).await.unwrap();
