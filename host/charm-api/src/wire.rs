@@ -31,13 +31,17 @@ pub struct Health {
     pub version: String,
 }
 
-/// All registrations.
+/// All registrations, or what has changed among them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Registrations {
     /// Their revision, from which to wait for changes.
     pub revision: u64,
-    /// The registrations.
+    /// The registrations: all of them, unless `removed` is there.
     pub registrations: Vec<Registration>,
+    /// The charms that have none any more. If it is there, `registrations` are those that have changed since the revision that was asked
+    /// about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Vec<CharmRef>>,
 }
 
 /// The revision of the registrations.

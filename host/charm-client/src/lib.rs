@@ -20,7 +20,8 @@ use bg_charm_api::{
 };
 use bg_identity::{Identity, IntegrationId, Secret, SpaceDid};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Lookup, Outcome, Registration, Run, RuntimeError,
+    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Lookup, Outcome, Registration, RegistrationChanges, Run,
+    RuntimeError,
 };
 use bg_server_trust::ServerTrust;
 use http::Method;
@@ -97,6 +98,13 @@ impl CharmRuntime for RemoteRuntime {
         let wire::Registrations { registrations, .. } =
             self.get(path::REGISTRATIONS).limit(call::REGISTRATIONS_BYTES).answer().await?;
         Ok(registrations)
+    }
+
+    async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
+        let call = self.get(path::REGISTRATIONS).query("after", &seen.to_string()).limit(call::REGISTRATIONS_BYTES);
+        // A server of an earlier version answers all of them.
+        let wire::Registrations { revision, registrations, removed } = call.answer().await?;
+        Ok(RegistrationChanges { revision: Some(revision), registrations, removed })
     }
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {

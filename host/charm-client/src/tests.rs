@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use bg_charm_api::wire::{ErrorCode, Problem};
 use bg_charm_api::{AccessLevel, Spaces, Subject};
 use bg_identity::{CharmId, Identity, http_signature, space_did, system_space};
-use bg_poller::{CharmRef, CharmRuntime, Lookup, RuntimeError, Scope};
+use bg_poller::{CharmRef, CharmRuntime, Lookup, RegistrationChanges, RuntimeError, Scope};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -117,6 +117,17 @@ async fn refusals_arrive_as_they_were_meant() {
             "{error:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_nothing_of_changes_answers_all_registrations() {
+    let remote = server(|request: Request| async move {
+        assert_eq!(request.uri().query(), Some("after=3"));
+        Json(json!({"revision": 7, "registrations": []})).into_response()
+    })
+    .await;
+    let all = RegistrationChanges { revision: Some(7), registrations: Vec::new(), removed: None };
+    assert_eq!(remote.changes(3).await.unwrap(), all);
 }
 
 #[tokio::test]

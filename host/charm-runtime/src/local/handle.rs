@@ -9,8 +9,8 @@ use bg_charm_api::wire::Shape;
 use bg_charm_api::{AccessLevel, Actor, Overview, OverviewQuery, OverviewRow, RegistrationCount, RegistrationFilter};
 use bg_identity::{IntegrationId, Secret, system_space};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration, Run, RuntimeError,
-    UPDATER_STREAMS,
+    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration, RegistrationChanges, Run,
+    RuntimeError, UPDATER_STREAMS,
 };
 use rusqlite::Transaction;
 use serde_json::Value;
@@ -45,6 +45,23 @@ impl LocalHandle {
         self.read(|tx, actor| {
             access::system(tx, actor, AccessLevel::Read)?;
             Ok(store::registrations::revision(tx)?)
+        })
+        .await
+    }
+
+    /// The registrations that have changed since the revision `after`, or else all of them; with their revision.
+    pub async fn registrations_since(&self, after: Option<u64>) -> Result<RegistrationChanges, RuntimeError> {
+        self.read(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            let revision = store::registrations::revision(tx)?;
+            let known = after.map(|after| store::changes::since(tx, after, revision)).transpose()?.flatten();
+            known.map_or_else(
+                || {
+                    let registrations = store::registrations::all(tx)?;
+                    Ok(RegistrationChanges { revision: Some(revision), registrations, removed: None })
+                },
+                Ok,
+            )
         })
         .await
     }
@@ -201,6 +218,10 @@ impl CharmRuntime for LocalHandle {
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
         self.read(|tx, actor| access::system(tx, actor, AccessLevel::Read)).await?;
         self.runtime.watch.changed(&self.runtime.database, seen).await
+    }
+
+    async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
+        self.registrations_since(Some(seen)).await
     }
 
     fn shares_clock(&self) -> bool {

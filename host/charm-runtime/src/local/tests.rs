@@ -2,6 +2,7 @@
 
 mod access;
 mod blame;
+mod changes;
 mod deleting;
 mod deploying;
 mod logs;

@@ -9,7 +9,7 @@ use bg_transpile::Transpiled;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::de::DeserializeOwned;
 
-use super::{Failure, ProgramDigest, What, programs};
+use super::{Failure, ProgramDigest, What, changes, programs};
 use crate::paths::SecretPaths;
 
 /// A charm to be stored.
@@ -139,6 +139,7 @@ pub(crate) fn insert(tx: &Transaction<'_>, new: &NewCharm) -> Result<i64, Failur
 
 /// Deletes a charm with all that belongs to it: its registration, cells, log, runs and poll state.
 pub(crate) fn delete(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
+    changes::forget_charm(tx, row)?;
     tx.prepare_cached("DELETE FROM charms WHERE row = ?1")?.execute([row])?;
     Ok(())
 }

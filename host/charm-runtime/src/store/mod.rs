@@ -4,6 +4,7 @@
 
 mod backup;
 mod cells;
+pub(crate) mod changes;
 pub(crate) mod charms;
 mod check;
 mod connections;

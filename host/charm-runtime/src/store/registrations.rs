@@ -7,7 +7,7 @@ use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, Registration
 use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, Transaction};
 
 use super::charms::charm_ref;
-use super::{Failure, What, runs};
+use super::{Failure, What, changes, runs};
 
 /// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading those of a
 /// hundred thousand charms takes seconds.
@@ -35,9 +35,10 @@ pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
         .query_row([], |row| row.get(0))
 }
 
-fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+/// Raises the number; answers it. Only [`changes`] does, which notes what it is for.
+pub(super) fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
     tx.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'registrations_revision'")?.execute([])?;
-    Ok(())
+    revision(tx)
 }
 
 /// All registrations, oldest first.
@@ -64,13 +65,18 @@ fn selected(tx: &Transaction<'_>, select: &str, parameters: impl Params) -> Resu
             Ok(registration) => all.push((row.get::<_, i64>("charm")?, registration)),
             // One that is damaged keeps nobody from the others.
             Err(Failure::Damaged(what @ What::OfCharm(_))) => {
-                tracing::warn!("{what} is damaged, and passed over: put back a backup of the database, or remove it");
+                pass_over(&what);
             }
             Err(error) => return Err(error),
         }
     }
     all.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
     Ok(all.into_iter().map(|(_, registration)| registration).collect())
+}
+
+/// Says that a registration is damaged.
+pub(super) fn pass_over(what: &What) {
+    tracing::warn!("{what} is damaged, and passed over: put back a backup of the database, or remove it");
 }
 
 /// The charms of the enabled registrations of an integration, oldest first.
@@ -118,7 +124,7 @@ pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId
          integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, disabled_by = NULL, status = 'Re-initializing'"
     ))?
     .execute((row, integration.as_str(), UnixMillis::now().0))?;
-    Ok(advance_revision(tx)?)
+    changes::note(tx, row)
 }
 
 /// Disables (by somebody, with a reason) or enables; false if there is no such registration.
@@ -127,6 +133,22 @@ pub(crate) fn set_disabled(
     row: i64,
     disabled: Option<(DisabledBy, &str)>,
 ) -> Result<bool, Failure> {
+    let changed = write_disabled(tx, row, disabled)?;
+    if changed {
+        changes::note(tx, row)?;
+    }
+    Ok(changed)
+}
+
+/// Enables those in these rows.
+pub(super) fn enable_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<(), Failure> {
+    for row in rows {
+        write_disabled(tx, *row, None)?;
+    }
+    changes::note_all(tx, rows)
+}
+
+fn write_disabled(tx: &Transaction<'_>, row: i64, disabled: Option<(DisabledBy, &str)>) -> Result<bool, Failure> {
     let now = UnixMillis::now();
     let (disabled_at, by, status) = match disabled {
         Some((by, reason)) => (now, Some(by.as_str()), format!("Disabled: {}", shown(reason))),
@@ -137,25 +159,18 @@ pub(crate) fn set_disabled(
             "UPDATE registrations SET disabled_at = ?2, {CHANGED_AT}, status = ?4, disabled_by = ?5 WHERE charm = ?1"
         ))?
         .execute((row, disabled_at.0, now.0, status, by))?;
-    if changed > 0 {
-        advance_revision(tx)?;
-    }
     Ok(changed > 0)
 }
 
 /// Something has changed that a charm may wait for: its cells, or access to its space. If one of these does wait, the poll loop begins with it
 /// again, as if somebody had enabled it. `whose` says which registrations, with `?1` in it.
 fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
-    let changed = tx
-        .prepare_cached(&format!(
-            "UPDATE registrations SET updated_at = max(?2, updated_at + 1) WHERE {whose} AND disabled_at = 0 AND {}",
-            waits!()
-        ))?
-        .execute((which, UnixMillis::now().0))?;
-    if changed > 0 {
-        advance_revision(tx)?;
-    }
-    Ok(())
+    let mut statement = tx.prepare_cached(&format!(
+        "UPDATE registrations SET updated_at = max(?2, updated_at + 1) WHERE {whose} AND disabled_at = 0 AND {} RETURNING charm",
+        waits!()
+    ))?;
+    let changed = statement.query_map((which, UnixMillis::now().0), |row| row.get(0))?;
+    changes::note_all(tx, &changed.collect::<Result<Vec<i64>, _>>()?)
 }
 
 /// The cells of the charm in that row were changed from outside.
@@ -181,7 +196,7 @@ pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Fai
         )?
         .execute((charm.space.as_str(), charm.charm.as_str()))?;
     if removed > 0 {
-        advance_revision(tx)?;
+        changes::note_named(tx, charm)?;
     }
     Ok(removed > 0)
 }
@@ -192,7 +207,7 @@ pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Dura
         .prepare_cached("UPDATE registrations SET interval_ms = ?2 WHERE charm = ?1")?
         .execute((row, interval.map_or(0, runs::millis)))?;
     if changed > 0 {
-        advance_revision(tx)?;
+        changes::note(tx, row)?;
     }
     Ok(changed > 0)
 }

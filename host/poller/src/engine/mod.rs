@@ -373,6 +373,10 @@ impl Engine {
                 self.runtime_answers();
                 self.apply(&registrations);
             }
+            News::Changed(changed, removed) => {
+                self.runtime_answers();
+                self.apply_changes(&changed, &removed);
+            }
             News::Refused => self.runtime_answers(),
             News::Unavailable(problem) => {
                 if !matches!(self.link, Link::Down(_)) {

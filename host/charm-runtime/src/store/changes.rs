@@ -1,0 +1,111 @@
+//! The newest changes of registrations: which revision of them was about which charm.
+
+use std::collections::BTreeSet;
+
+use bg_identity::SpaceReader;
+use bg_poller::{CharmRef, RegistrationChanges};
+use rusqlite::Transaction;
+
+use super::charms::charm_ref;
+use super::registrations::{self, registration};
+use super::{Failure, What};
+
+/// How many are remembered. Who has missed more reads all registrations.
+const KEPT: u64 = 1_000;
+
+/// A migration. Each change of one registration has a revision, and a row, of its own; what changes many at once has a revision without a
+/// row, so that who has not seen it reads all of them.
+pub(super) const CREATE: &str = "
+CREATE TABLE registration_changes (revision INTEGER PRIMARY KEY, space TEXT NOT NULL, id TEXT NOT NULL) STRICT;
+";
+
+/// Notes a change of the registration of the charm in that row.
+pub(super) fn note(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
+    let revision = registrations::advance_revision(tx)?;
+    // As it is, even if it is damaged.
+    tx.prepare_cached(
+        "INSERT INTO registration_changes (revision, space, id) SELECT ?1, space, id FROM charms WHERE row = ?2",
+    )?
+    .execute((revision, row))?;
+    forget(tx, revision)
+}
+
+/// The same by the charm's name.
+pub(super) fn note_named(tx: &Transaction<'_>, charm: &CharmRef) -> Result<(), Failure> {
+    let revision = registrations::advance_revision(tx)?;
+    tx.prepare_cached("INSERT INTO registration_changes (revision, space, id) VALUES (?1, ?2, ?3)")?.execute((
+        revision,
+        charm.space.as_str(),
+        charm.charm.as_str(),
+    ))?;
+    forget(tx, revision)
+}
+
+fn forget(tx: &Transaction<'_>, revision: u64) -> Result<(), Failure> {
+    tx.prepare_cached("DELETE FROM registration_changes WHERE revision <= ?1")?
+        .execute([revision.saturating_sub(KEPT)])?;
+    Ok(())
+}
+
+/// Forgets a charm that is deleted: of it, not even its name is kept. Who has not seen its last changes reads all registrations.
+pub(super) fn forget_charm(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
+    tx.prepare_cached(
+        "DELETE FROM registration_changes WHERE (space, id) = (SELECT space, id FROM charms WHERE row = ?1)",
+    )?
+    .execute([row])?;
+    Ok(())
+}
+
+/// Notes that the registrations of these charms have changed at once.
+pub(super) fn note_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<(), Failure> {
+    if rows.len() as u64 >= KEPT {
+        registrations::advance_revision(tx)?;
+        return Ok(());
+    }
+    rows.iter().try_for_each(|row| note(tx, *row))
+}
+
+/// The registrations that have changed between these revisions, as they are now, and the charms that have none any more. None if not all
+/// of the changes are known.
+pub(crate) fn since(tx: &Transaction<'_>, after: u64, revision: u64) -> Result<Option<RegistrationChanges>, Failure> {
+    let Some(missed) = revision.checked_sub(after).filter(|missed| *missed <= KEPT) else { return Ok(None) };
+    let known: u64 = tx
+        .prepare_cached("SELECT count(*) FROM registration_changes WHERE revision > ?1")?
+        .query_row([after], |row| row.get(0))?;
+    if known != missed {
+        return Ok(None);
+    }
+    let mut statement = tx.prepare_cached(
+        "SELECT l.space, l.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
+         r.last_kind, r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success \
+         FROM registration_changes l LEFT JOIN charms c ON c.space = l.space AND c.id = l.id \
+         LEFT JOIN registrations r ON r.charm = c.row WHERE l.revision > ?1",
+    )?;
+    let mut rows = statement.query([after])?;
+    let (mut spaces, mut seen) = (SpaceReader::default(), BTreeSet::new());
+    let (mut changed, mut removed) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let Ok(charm) = charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, &mut spaces) else {
+            return Ok(None);
+        };
+        if !seen.insert(charm.clone()) {
+            continue;
+        }
+        let Some(number) = row.get::<_, Option<i64>>("charm")? else {
+            removed.push(charm);
+            continue;
+        };
+        match registration(row, &mut spaces) {
+            Ok(registration) => changed.push((number, registration)),
+            // As where all are read: it is passed over.
+            Err(Failure::Damaged(what @ What::OfCharm(_))) => {
+                registrations::pass_over(&what);
+                removed.push(charm);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    changed.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
+    let registrations = changed.into_iter().map(|(_, registration)| registration).collect();
+    Ok(Some(RegistrationChanges { revision: Some(revision), registrations, removed: Some(removed) }))
+}
