@@ -134,10 +134,13 @@ pub struct Shape {
     pub keys: Vec<String>,
     /// The names of its streams, sorted.
     pub streams: Vec<String>,
+    /// What is at `auth.expiresAt`, which every poll asks for. It may be left out: then a caller asks for it.
+    #[serde(rename = "expiresAt", default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Value>,
 }
 
 /// What is at a path of a charm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Value {
     /// A value, without what is secret within it.

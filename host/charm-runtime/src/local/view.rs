@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bg_charm_api::wire::Shape;
 use bg_charm_api::{AccessLevel, Actor, CharmSummary};
-use bg_poller::{Charm, CharmRef, Lookup, RuntimeError};
+use bg_poller::{Charm, CharmRef, Lookup, RuntimeError, TokenLife};
 use bg_sandbox::Program;
 use serde_json::{Value, json};
 
@@ -138,7 +138,9 @@ impl LocalCharm {
         keys.extend(streams.iter().cloned());
         keys.sort();
         keys.dedup();
-        Ok(Shape { name: name.clone(), keys, streams: streams.clone() })
+        // What is wrong with it is said when it is asked for.
+        let expires_at = self.get(&TokenLife::PATH.map(str::to_owned)).await.ok().map(Into::into);
+        Ok(Shape { name: name.clone(), keys, streams: streams.clone(), expires_at })
     }
 }
 
