@@ -312,3 +312,45 @@ fn a_space_belongs_to_who_made_it_and_its_access_list_can_be_changed() {
     assert_eq!(cell(&host, &charm, "count"), 7);
     server.terminate().unwrap().success().unwrap();
 }
+
+/// A charm that stores what its types don't say: where its source shows it, and where only a poll does.
+const CARELESS: &str = r#"import { Cell, Default, handler, pattern } from "commontools";
+interface Reading { at: string; value: number }
+const poll = handler<unknown, { list: Cell<number[]>; readings: Cell<Reading[]> }>((_event, { list, readings }) => {
+  list.set(list.get().push(1));
+  const all = [1, 2, 3].map((value) => ({ at: new Date(0).toISOString(), value }));
+  readings.set(JSON.parse(JSON.stringify([...all, { at: 1234567, value: 4 }, { at: 1234567, value: 5 }])));
+});
+export default pattern<{ list: Default<number[], []>; readings: Default<Reading[], []> }>(({ list, readings }) => ({
+  list, readings, bgUpdater: poll({ list, readings }),
+}));
+"#;
+
+#[test]
+fn writes_that_contradict_types_are_told_at_deploy_and_in_the_log_and_stay() {
+    let host = host();
+    let file = host.write("careless.ts", CARELESS).unwrap().to_str().unwrap().to_owned();
+    let seen =
+        "careless.ts:4:12: this stores a number (what `push` returns) in `list`, which is declared as `number[]`";
+    let met = "what was written to readings[3].at is a number, and its declared type is string";
+
+    let tried = host.command(["charm", "test", &file]).unwrap().success().unwrap();
+    for told in [format!("warn   {seen}"), format!("warn   {met}")] {
+        assert_eq!(tried.stdout.matches(&told).count(), 1, "{told}: {tried}");
+    }
+    assert!(tried.stdout.contains("list: [] -> 1") && !tried.stdout.contains("readings[4]"), "{tried}");
+
+    // The same by the service's API, and from the charm's log.
+    let (server, _) = serve(&host);
+    let deployed =
+        host.command(["charm", "deploy", &file, "--space", "my-space", "--trigger"]).unwrap().success().unwrap();
+    assert!(deployed.stderr.contains(seen), "{deployed}");
+    let again = host.command(["charm", "deploy", &file, "--space", "my-space"]).unwrap().success().unwrap();
+    assert!(again.stderr.contains(seen), "{again}");
+    let listed = host.command(["charm", "list", "--space", "my-space"]).unwrap().success().unwrap().stdout;
+    let charm = listed.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    let log = host.command(["charm", "logs", charm]).unwrap().success().unwrap().stdout;
+    assert!(log.contains(seen) && log.contains(met), "{log}");
+    assert_eq!((cell(&host, charm, "list"), log.contains("1234567")), (json!(1), false));
+    server.terminate().unwrap().success().unwrap();
+}

@@ -1,6 +1,6 @@
 //! What `doctor` finds, and the command that it names for it: a row for each trouble that an operator may have.
 
-use bg_test_support::{Finished, Running, TestHost};
+use bg_test_support::{Finished, RawAnswer, RawServer, Running, TestHost};
 use serde_json::{Value, json};
 
 use crate::common::{SOON, component, deploy, fixture, host, register};
@@ -31,8 +31,8 @@ fn says(row: &Value, part: &str, text: &str) {
 }
 
 /// What is told of the registrations beside that they can be read.
-const OF_REGISTRATIONS: [&str; 5] =
-    ["integrations", "disabled charms", "waiting charms", "updater streams", "OAuth tokens"];
+const OF_REGISTRATIONS: [&str; 6] =
+    ["integrations", "disabled charms", "waiting charms", "updater streams", "OAuth tokens", "other services"];
 
 #[track_caller]
 fn says_nothing_of(found: &Finished, checks: &[&str]) {
@@ -71,6 +71,7 @@ fn where_all_is_well_every_row_says_so() {
         "waiting charms",
         "updater streams",
         "OAuth tokens",
+        "other services",
         "pages' buttons",
         "listen address",
     ] {
@@ -226,6 +227,43 @@ fn components_are_loaded_and_what_they_ask_for_is_held_against_what_is_granted()
 }
 
 #[test]
+fn what_helps_where_a_token_is_not_renewed_goes_by_whose_fault_that_is() {
+    for (status, body, check, fix) in [
+        ("400 Bad Request", r#"{"error": "invalid_grant"}"#, "OAuth tokens", "authorize the charm again"),
+        (
+            "401 Unauthorized",
+            r#"{"error": "invalid_client"}"#,
+            "waiting charms",
+            "the OAuth client), and send the service SIGHUP",
+        ),
+        ("400 Bad Request", r#"{"error": "Failed to refresh token"}"#, "other services", "nothing, if it passes"),
+        ("429 Too Many Requests", "", "other services", "nothing, if it passes"),
+        ("", "", "other services", "nothing, if it passes"),
+    ] {
+        let answer = RawAnswer::new(status, "Content-Type: application/json\r\n", body);
+        let server =
+            RawServer::start(move |_| if status.is_empty() { RawAnswer::Close } else { answer.clone() }).unwrap();
+        let host = host();
+        let inputs = json!({"auth": {"token": "t", "refreshToken": "r", "expiresAt": 1}});
+        let charm = deploy(&host, &fixture("gmail.tsx"), "my-space", &inputs);
+        register(&host, &charm, "mine");
+        let url = format!("http://{}/", server.address());
+        host.command(["run", "--once", "--oauth-refresh-url", &url]).unwrap();
+        let found = doctor(&host, &[]);
+        for other in ["OAuth tokens", "waiting charms", "other services"] {
+            row(&found, if other == check { "weak" } else { "ok" }, other);
+        }
+        says(&row(&found, "weak", check), "mend", fix);
+        let shown = host.command(["show", &charm]).unwrap().success().unwrap().stdout;
+        assert!(shown.lines().any(|line| line.starts_with("to fix it    ") && line.contains(fix)), "{shown}");
+        for command in ["list", "status"] {
+            let printed = host.command([command, "--json"]).unwrap().success().unwrap().stdout;
+            assert!(printed.contains(fix), "{command}: {printed}");
+        }
+    }
+}
+
+#[test]
 fn charms_that_are_registered_and_not_polled_with_success_are_told_with_the_reason() {
     let host = host();
     let inputs = json!({"auth": {"token": "t", "refreshToken": "r", "expiresAt": 1}});
@@ -237,9 +275,11 @@ fn charms_that_are_registered_and_not_polled_with_success_are_told_with_the_reas
     host.command(["charm", "deploy", &fixture("no-updater.tsx"), "--update", &without]).unwrap().success().unwrap();
     host.command(["run", "--once"]).unwrap().failure().unwrap();
     let found = doctor(&host, &["--component", &component("gmail"), "--grant", "requested"]).success().unwrap();
-    let tokens = row(&found, "weak", "OAuth tokens");
-    says(&tokens, "found", &expired);
-    says(&tokens, "mend", "--oauth-refresh-url");
+    // Nobody has to sign in for that.
+    let waiting = row(&found, "weak", "waiting charms");
+    says(&waiting, "found", &expired);
+    says(&waiting, "mend", "--oauth-refresh-url");
+    row(&found, "ok", "OAuth tokens");
     let streams = row(&found, "weak", "updater streams");
     says(&streams, "found", &without);
     says(&streams, "mend", &format!("bg-wasm-host charm deploy FILE --update {without}"));

@@ -8,15 +8,16 @@ use crate::common::{SOON, component, deploy, fixture, host, register, wait_for_s
 use crate::guest::guest;
 
 /// An endless loop.
-const LOOP: &str = "(loop $forever (br $forever)) (i32.const 0)";
-const TRAP: &str = "unreachable";
+pub(crate) const LOOP: &str = "(loop $forever (br $forever)) (i32.const 0)";
+pub(crate) const TRAP: &str = "unreachable";
 /// 128 MiB; it may have 64.
-const GROW: &str = "(if (i32.eq (memory.grow (i32.const 2048)) (i32.const -1)) (then unreachable)) (i32.const 0)";
+pub(crate) const GROW: &str =
+    "(if (i32.eq (memory.grow (i32.const 2048)) (i32.const -1)) (then unreachable)) (i32.const 0)";
 /// It may have 40,000.
-const TABLE: &str = "(if (i32.eq (table.grow $table (ref.null func) (i32.const 50000)) (i32.const -1)) (then unreachable)) \
+pub(crate) const TABLE: &str = "(if (i32.eq (table.grow $table (ref.null func) (i32.const 50000)) (i32.const -1)) (then unreachable)) \
                      (i32.const 0)";
 /// A permanent error, `no way`: the second case of both variants, at address 48.
-const PERMANENT: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store8 (i32.const 52) (i32.const 1)) \
+pub(crate) const PERMANENT: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store8 (i32.const 52) (i32.const 1)) \
                          (i32.store (i32.const 56) (i32.const 128)) (i32.store (i32.const 60) (i32.const 6)) (i32.const 48)";
 /// A trap if the charm has a stream `add`.
 const PICKY: &str = "(call $has-stream (local.get $charm) (i32.const 136) (i32.const 3) (i32.const 64)) \
@@ -205,7 +206,7 @@ fn limits_can_be_set_where_code_runs() {
 }
 
 /// Keeps what a server answers.
-const READER: &str = r#"/// <cts-enable />
+pub(crate) const READER: &str = r#"/// <cts-enable />
 import { Cell, Default, handler, NAME, pattern } from "commontools";
 
 const read = handler<unknown, { url: string; body: Cell<string> }>(async (_event, { url, body }) => {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use bg_test_support::TestHost;
+use bg_test_support::wat::{INTEGRATION, VALUES};
 
 /// A component of world `integration` whose functions do this; writes it, with its manifest, and answers its path.
 /// `fetch-charms` names these charms unless something else is to happen.
@@ -12,10 +13,7 @@ pub(crate) fn guest(host: &TestHost, id: &str, charms: &[&str], fetch: Option<&s
     let fetch = fetch.unwrap_or(&answer);
     let text = format!(
         r#"(component
-        (import "commontools:background/values@0.1.0" (instance $values
-            (type $t (record (field "space" string) (field "charm-id" string)))
-            (export "charm-ref" (type (eq $t)))))
-        (alias export $values "charm-ref" (type $ref))
+        {VALUES}
         (import "commontools:background/charms@0.1.0" (instance $charms
             (export "charm" (type $charm (sub resource)))
             (type $e (variant (case "not-found") (case "malformed" string) (case "unavailable" string)))
@@ -47,14 +45,7 @@ pub(crate) fn guest(host: &TestHost, id: &str, charms: &[&str], fetch: Option<&s
         (core instance $main (instantiate $main
             (with "libc" (instance $libc))
             (with "host" (instance (export "drop" (func $drop)) (export "has-stream" (func $has-stream))))))
-        (type $e (variant (case "temporary" string) (case "permanent" string)))
-        (export $error "integration-error" (type $e))
-        (func (export "initialize") (result (result (error $error)))
-            (canon lift (core func $main "initialize") (memory (core memory $libc "memory"))))
-        (func (export "fetch-charms") (result (result (list $ref) (error $error)))
-            (canon lift (core func $main "fetch-charms") (memory (core memory $libc "memory"))))
-        (func (export "is-valid-charm") (param "charm" (borrow $charm)) (result (result bool (error $error)))
-            (canon lift (core func $main "is-valid-charm") (memory (core memory $libc "memory")))))"#
+        {INTEGRATION})"#
     );
     let folder: PathBuf = host.dir().join(id);
     std::fs::create_dir_all(&folder).unwrap();

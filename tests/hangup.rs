@@ -107,6 +107,31 @@ fn a_service_takes_its_configuration_anew_as_the_same_process_and_polls_on() {
 }
 
 #[test]
+fn a_service_that_listens_at_any_port_keeps_the_port_that_it_has() {
+    let host = host();
+    let config = file(&host, "failures = 3\n");
+    for command in ["serve", "run"] {
+        replace(&config, "failures = 3\n");
+        let mut service = host.spawn([command, "--config", "etc/service.toml", "--listen", "127.0.0.1:0"]).unwrap();
+        let page = |service: &mut Running| {
+            let line = service.wait_for_line(|line| line.starts_with("The admin page: "), SOON).unwrap();
+            line.split("/admin").next().unwrap().to_owned()
+        };
+        let before = page(&mut service);
+        assert!(!before.ends_with(":0"), "{before}");
+        for failures in 4..7 {
+            replace(&config, format!("failures = {failures}\n"));
+            service.hang_up().unwrap();
+            service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+            assert_eq!(page(&mut service), before, "{command}");
+        }
+        let at: std::net::SocketAddr = before.trim_start_matches("The admin page: http://").parse().unwrap();
+        assert_eq!(request(at, "GET", "/api/health", &[], b"").unwrap().status, 200);
+        service.terminate().unwrap().success().unwrap();
+    }
+}
+
+#[test]
 fn a_service_goes_on_where_there_is_nothing_to_take_or_it_cannot_be_taken() {
     let host = host();
     let mut service = host.spawn(["run"]).unwrap();

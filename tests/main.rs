@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
+mod damaged;
 mod guest;
 
 mod admin;
 mod authors;
 mod backup;
 mod bad_input;
+mod blame;
 mod bombs;
 mod button;
 mod clock;
@@ -22,6 +24,7 @@ mod doctor;
 mod egress;
 mod failing;
 mod gmail;
+mod granted;
 mod guide;
 mod hangup;
 mod importers;
@@ -31,6 +34,7 @@ mod integrations;
 mod intervals;
 mod kill;
 mod loading;
+mod mistyped;
 mod new;
 mod news;
 mod operating;

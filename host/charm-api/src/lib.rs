@@ -14,5 +14,7 @@ pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
 pub use operations::{
     CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, SpaceSummary, Spaces,
 };
-pub use overview::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter};
+pub use overview::{
+    DamagedRegistration, Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter,
+};
 pub use trace_context::{Propagator, TraceContext};

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccessLevel, Acl, RegistrationFilter, Subject};
+use crate::{AccessLevel, Acl, DamagedRegistration, RegistrationFilter, Subject};
 
 /// A charm to be deployed.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,6 +81,9 @@ pub struct Deployed {
     pub name: Option<String>,
     /// The names of its streams, sorted.
     pub streams: Vec<String>,
+    /// What its author should look at, each with its place in a file: what a handler writes contradicts the type of a cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// One charm of a space, in short.
@@ -202,6 +205,9 @@ pub trait Spaces: Send + Sync {
 
     /// Enables all registrations that the filter lets through; without a state, all that do not run as they should. Answers how many.
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError>;
+
+    /// The registrations that cannot be read, which [`registrations`](bg_poller::CharmRuntime::registrations) passes over. Reads all.
+    async fn damaged(&self) -> Result<Vec<DamagedRegistration>, RuntimeError>;
 }
 
 /// All that a charm runtime does.

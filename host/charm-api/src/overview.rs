@@ -1,5 +1,6 @@
 //! Registrations as their operator looks at them: page by page, with how their polling stands.
 
+use std::fmt;
 use std::time::Duration;
 
 use bg_identity::{IntegrationId, SpaceDid};
@@ -79,6 +80,36 @@ pub struct RecentRun {
     pub duration: Duration,
     /// What it came to; none if it is a kind that this version does not know.
     pub kind: Option<OutcomeKind>,
+}
+
+/// A registration that cannot be read: a column of its row in the database is damaged. Its charm is not polled; the others are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct DamagedRegistration {
+    /// Which charm, as far as it can be read: `<space>/<charm ID>`.
+    pub charm: String,
+    /// For which integration, if that can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration: Option<IntegrationId>,
+    /// The first column that is damaged: `registrations.interval_ms`.
+    pub column: String,
+    /// What is in it.
+    pub problem: String,
+    /// What fixes it.
+    pub fix: String,
+}
+
+impl fmt::Display for DamagedRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; fix: {}", self.found(), self.fix)
+    }
+}
+
+impl DamagedRegistration {
+    /// The same without what fixes it.
+    pub fn found(&self) -> String {
+        let Self { charm, column, problem, .. } = self;
+        format!("damaged registration of {charm}, which is not polled: column {column}: {problem}")
+    }
 }
 
 /// How many registrations there are in a state, for an integration.

@@ -7,12 +7,12 @@ mod poller;
 mod problem;
 
 use bg_identity::{IntegrationId, Secret};
-use bg_poller::{CharmRef, DisabledBy, Lookup, Registration, Run};
+use bg_poller::{CharmRef, DisabledBy, Lookup, Outcome, Registration, Run};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{AccessLevel, RegistrationFilter, Subject};
-pub use health::{HealthState, IntegrationHealth, RecentRequests};
+pub use health::{HealthState, IntegrationHealth, KeptHealth, RecentRequests};
 pub use poller::{
     AskedView, CallTotals, Denial, FunctionCalls, IntegrationReport, IntegrationView, OwnerEgress, PollerAnswer,
     PollerReport, REPORT_EVERY, Sent,
@@ -42,6 +42,13 @@ pub struct Registrations {
     /// about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<Vec<CharmRef>>,
+}
+
+/// Registrations that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Damaged {
+    /// Each of them.
+    pub damaged: Vec<crate::DamagedRegistration>,
 }
 
 /// The revision of the registrations.
@@ -182,12 +189,36 @@ pub struct Page {
 }
 
 /// An event for a stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trigger {
     /// Which stream.
     pub stream: String,
     /// The event.
     pub event: serde_json::Value,
+    /// Whether this is part of a poll of the charm. If it is not, and succeeds, a charm that waits for a change is polled soon.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub poll: bool,
+    /// A name for this one event, of the client's own making and not used for another: a request that is sent again with it, since its answer
+    /// was lost, has the answer of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub key: Option<String>,
+    /// In a request that is sent again: `server` in an earlier answer. Another server, or one that has started since, does not know whether it
+    /// has done the first, and refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub again: Option<String>,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Triggered {
+    /// What the handler came to.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// The server that knows the keys of events which were sent to it, until it stops: for a request that is to be sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// Where a secret is.

@@ -1,5 +1,6 @@
 //! One signed request, and what its answer means.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bg_charm_api::TraceContext;
@@ -53,6 +54,8 @@ pub(crate) struct Caller {
     /// Makes a connection for each request.
     unpooled: reqwest::Client,
     rest: Rest,
+    /// Which server has answered last that knows the keys of events.
+    server: Mutex<Option<String>>,
     pub(crate) trace_context: TraceContext,
 }
 
@@ -64,6 +67,7 @@ impl Caller {
             client: http_client::new(TIME, &ServerTrust::default()),
             unpooled: http_client::unpooled(TIME, &ServerTrust::default()),
             rest: Rest::default(),
+            server: Mutex::default(),
             trace_context: TraceContext::default(),
         }
     }
@@ -75,6 +79,15 @@ impl Caller {
 
     pub(crate) fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Which server has answered last that knows the keys of events.
+    pub(crate) fn server(&self) -> Option<String> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_server(&self, server: Option<String>) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
     fn unreachable(&self, problem: &str) -> RuntimeError {
@@ -130,6 +143,8 @@ pub(crate) struct Call<'a> {
     time: Duration,
     limit: usize,
     repeatable: bool,
+    /// The body of the same request once more, which says that it is that.
+    again: Option<Vec<u8>>,
     /// Whether it is about one charm. What is wrong with the answer to it alone says nothing of the runtime.
     of_charm: bool,
 }
@@ -143,7 +158,17 @@ impl<'a> Call<'a> {
         // What deletes says whether there was anything: of a second request that is another answer.
         let repeatable = method.is_safe() || method == Method::PUT;
         let of_charm = path.starts_with(CHARMS);
-        Self { caller, method, url, body: Vec::new(), time: TIME, limit: ANSWER_BYTES, repeatable, of_charm }
+        Self {
+            caller,
+            method,
+            url,
+            body: Vec::new(),
+            time: TIME,
+            limit: ANSWER_BYTES,
+            repeatable,
+            again: None,
+            of_charm,
+        }
     }
 
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
@@ -171,6 +196,12 @@ impl<'a> Call<'a> {
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
+    }
+
+    /// Doing it twice is doing it once, if the second request has this body.
+    pub(crate) fn again<T: Serialize>(mut self, body: &T) -> Result<Self, RuntimeError> {
+        self.again = Some(serde_json::to_vec(body).map_err(|error| RuntimeError::Invalid(error.to_string()))?);
+        Ok(self)
     }
 
     /// Sends it, and reads the answer.
@@ -213,8 +244,9 @@ impl<'a> Call<'a> {
                 caller.url
             )));
         }
-        let mut sent = self.signed(&caller.client)?.send().await;
-        if self.repeatable && sent.as_ref().is_err_and(http_client::is_lost) {
+        let mut sent = self.signed(&caller.client, &self.body)?.send().await;
+        let mut is_second = false;
+        if (self.repeatable || self.again.is_some()) && sent.as_ref().is_err_and(http_client::is_lost) {
             tracing::debug!(
                 "{} closed a connection without an answer to {} {}: asking again",
                 caller.url,
@@ -222,7 +254,8 @@ impl<'a> Call<'a> {
                 self.url.path()
             );
             // Signed again: the runtime may have seen the first one, and takes each signature once.
-            sent = self.signed(&caller.unpooled)?.send().await;
+            sent = self.signed(&caller.unpooled, self.again.as_ref().unwrap_or(&self.body))?.send().await;
+            is_second = self.again.is_some();
         }
         let mut response = sent.map_err(|error| {
             // The server took the request, and is at it.
@@ -237,6 +270,11 @@ impl<'a> Call<'a> {
             let target =
                 response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or("somewhere");
             return Err(caller.unlike_a_runtime(&format!("{status}, it redirects to {target:?}")));
+        }
+        if is_second && status == StatusCode::BAD_REQUEST {
+            let text =
+                format!("{} closed a connection without an answer, and does not know what became of it", caller.url);
+            return Err(RuntimeError::unavailable_in(Scope::Charm, text));
         }
         let retry_after = rest::retry_after(status, response.headers());
         let answer = match http_client::body(&mut response, limit).await {
@@ -255,9 +293,10 @@ impl<'a> Call<'a> {
         };
         Ok(Attempt { status, retry_after, answer })
     }
+
     /// The request, with a signature of its own.
-    fn signed(&self, client: &reqwest::Client) -> Result<reqwest::RequestBuilder, RuntimeError> {
-        let Self { caller, method, url, body, time, .. } = self;
+    fn signed(&self, client: &reqwest::Client, body: &[u8]) -> Result<reqwest::RequestBuilder, RuntimeError> {
+        let Self { caller, method, url, time, .. } = self;
         let signature = http_signature::sign(&caller.identity, method, url, body, SystemTime::now())
             .map_err(|error| RuntimeError::Invalid(error.to_string()))?;
         let mut request = client.request(method.clone(), url.clone()).timeout(*time);
@@ -265,7 +304,7 @@ impl<'a> Call<'a> {
             request = request.header(name, value);
         }
         if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
         }
         let mut carried = HeaderMap::new();
         caller.trace_context.inject(&mut carried);

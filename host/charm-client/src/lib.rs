@@ -15,8 +15,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bg_charm_api::wire::{self, path};
 use bg_charm_api::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, RegistrationFilter,
-    SetRequest, SpaceSummary, Spaces, Subject, TraceContext,
+    AccessLevel, Acl, CharmShow, CharmSummary, DamagedRegistration, DeployRequest, Deployed, LogEntry, LogQuery,
+    RegistrationFilter, SetRequest, SpaceSummary, Spaces, Subject, TraceContext,
 };
 use bg_identity::{Identity, IntegrationId, Secret, SpaceDid};
 use bg_poller::{
@@ -36,13 +36,14 @@ pub use probe::{Probe, probe};
 #[derive(Clone)]
 pub struct RemoteRuntime {
     caller: Arc<Caller>,
+    polls: bool,
 }
 
 impl RemoteRuntime {
     /// The runtime at `api_url` (its origin, and a path if the API is below one), for whoever `identity` is. Over TLS, it is known by
     /// [`ServerTrust::PublicRoots`].
     pub fn new(api_url: Url, identity: Identity) -> Self {
-        Self { caller: Arc::new(Caller::new(api_url, identity)) }
+        Self { caller: Arc::new(Caller::new(api_url, identity)), polls: false }
     }
 
     /// The same, known by something else.
@@ -61,6 +62,12 @@ impl RemoteRuntime {
             caller.trace_context = trace_context;
         }
         self
+    }
+
+    /// The same for a poll loop: what is done with charms is part of their polls.
+    #[must_use]
+    pub fn polling(self) -> Self {
+        Self { polls: true, ..self }
     }
 
     /// Where it is.
@@ -84,6 +91,14 @@ impl RemoteRuntime {
     fn call(&self, method: Method, path: impl AsRef<str>) -> Call<'_> {
         Call::new(&self.caller, method, path.as_ref())
     }
+}
+
+/// A name for one event that nobody else gives.
+fn random_key() -> Result<String, RuntimeError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| RuntimeError::unavailable(format!("the system gives no random bytes: {error}")))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 impl fmt::Debug for RemoteRuntime {
@@ -163,12 +178,22 @@ impl CharmRuntime for RemoteRuntime {
     }
 
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
-        let body = wire::Trigger { stream: stream.to_owned(), event: event.clone() };
-        self.post(path::of_charm(charm, "trigger")).json(&body)?.time(call::HANDLER_TIME).answer().await
+        let (stream, event) = (stream.to_owned(), event.clone());
+        let mut body = wire::Trigger { stream, event, poll: self.polls, key: Some(random_key()?), again: None };
+        let mut call = self.post(path::of_charm(charm, "trigger")).json(&body)?.time(call::HANDLER_TIME);
+        // One that knows keys answers which one it is. To an earlier version, or before the first answer, nothing is sent a second time.
+        body.again = self.caller.server();
+        if body.again.is_some() {
+            call = call.again(&body)?;
+        }
+        let wire::Triggered { outcome, server } = call.answer().await?;
+        self.caller.set_server(server);
+        Ok(outcome)
     }
 
     async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
-        self.post(path::of_charm(charm, "refresh")).time(call::HANDLER_TIME).done().await
+        let call = self.post(path::of_charm(charm, "refresh")).time(call::HANDLER_TIME);
+        if self.polls { call.query("poll", "true").done().await } else { call.done().await }
     }
 
     async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {
@@ -231,6 +256,11 @@ impl Spaces for RemoteRuntime {
 
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         self.call(Method::PUT, path::of_charm(charm, "value")).json(request)?.time(call::HANDLER_TIME).done().await
+    }
+
+    async fn damaged(&self) -> Result<Vec<DamagedRegistration>, RuntimeError> {
+        let wire::Damaged { damaged } = self.get(path::DAMAGED).limit(call::LIST_BYTES).answer().await?;
+        Ok(damaged)
     }
 
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError> {

@@ -1,9 +1,9 @@
 //! A runtime that asks for fewer requests gets none for a while.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
@@ -29,13 +29,20 @@ impl Rest {
     }
 }
 
-/// The `Retry-After` in seconds of an answer that may have one (RFC 9110, section 10.2.3; RFC 6585, section 4). Without one, or with a
-/// date, whoever asks decides when to ask again.
+/// The `Retry-After` of an answer that may have one (RFC 9110, section 10.2.3; RFC 6585, section 4): seconds, or a date, which counts from the
+/// `Date` of the answer, whatever the clock says here. Without one, the caller decides when to ask again.
 pub(crate) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
-    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let answered = headers.get(DATE).and_then(|text| date(text.to_str().ok()?)).unwrap_or_else(SystemTime::now);
+    // One that has passed is now.
+    Some(date(text)?.duration_since(answered).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -50,7 +57,9 @@ mod tests {
             (503, Some("3"), Some(3)),
             (429, Some("18446744073709551615"), Some(300)),
             (429, Some("-1"), None),
-            (429, Some("Wed, 21 Oct 2099 07:28:00 GMT"), None),
+            (429, Some("Wed, 21 Oct 2099 07:28:00 GMT"), Some(300)),
+            (503, Some("Sun, 06 Nov 1994 08:49:37 GMT"), None),
+            (429, Some("tomorrow"), None),
             (429, None, None),
             (200, Some("7"), None),
             (500, Some("7"), None),
@@ -61,6 +70,22 @@ mod tests {
             assert_eq!(rest.left().map(|left| left.as_secs()), expected, "{status} {asked:?}");
             tokio::time::advance(Duration::from_secs(expected.unwrap_or(0))).await;
             assert_eq!(rest.left(), None);
+        }
+    }
+
+    #[test]
+    fn a_date_counts_from_that_of_the_answer_in_each_of_its_forms() {
+        for (asked, date, expected) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:30 GMT", 7),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:30 GMT", 7),
+            ("Sun Nov  6 08:49:37 1994", "Sunday, 06-Nov-94 08:49:30 GMT", 7),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:40 GMT", 0),
+            // By the clock here.
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "now", 0),
+        ] {
+            let headers = [(RETRY_AFTER, asked), (DATE, date)].map(|(name, text)| (name, text.parse().unwrap()));
+            let waits = retry_after(StatusCode::TOO_MANY_REQUESTS, &headers.into_iter().collect());
+            assert_eq!(waits, Some(Duration::from_secs(expected)), "{asked} {date}");
         }
     }
 }

@@ -15,5 +15,5 @@ mod tenancy;
 pub use local::{
     CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, Needed, RUNS_KEPT, TRANSPILATIONS,
 };
-pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database};
+pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database, is_unused};
 pub use tenancy::{Quotas, Reach, Tenancy};

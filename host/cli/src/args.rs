@@ -1,13 +1,16 @@
 //! What a person may type. Names are the original's where it has them.
 
 mod charm;
+mod in_files;
 mod new;
 mod operator;
+mod pin;
 mod server;
 mod tenants;
 mod values;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,19 +18,22 @@ use bg_egress::Mode;
 use bg_identity::{IntegrationId, Secret};
 use bg_manifest::{CharmCredential, OperatorGrant, Origin};
 use bg_poller::{CharmRef, RegistrationState};
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 use crate::limits::{self, LimitSetting, OperatorLimits};
-use crate::pins::Pin;
+use crate::options::{Count, Options, Percent};
+use crate::units::parse_duration;
 pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeleteArgs, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
 pub(crate) use new::{Language, NewArgs};
 pub(crate) use operator::{ConfigCommand, DoctorArgs, ListArgs, Shell, StatusArgs};
+pub(crate) use pin::Pin;
 pub(crate) use server::{Registration, ServerArgs};
-pub(crate) use tenants::{Size, TenantArgs};
-pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting, parse_duration};
+pub(crate) use tenants::Size;
+pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting};
 use values::{parse_api_url, parse_interval, parse_secret};
 
 /// Runs background work for Common Tools charms, with integrations that are untrusted WebAssembly components.
@@ -307,18 +313,21 @@ pub(crate) struct JsonArg {
 }
 
 /// What the operator grants.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Options)]
 pub(crate) struct GrantArgs {
     /// Let an integration that asks for it send HTTP there: [NAME=][METHOD,…␣]URL-PREFIX; all that ask, without NAME
     #[arg(long, value_name = "[NAME=]URL")]
+    #[option(sample = r#"["gmail=https://gmail.googleapis.com/gmail/v1/"]"#)]
     pub(crate) allow_http: Vec<OperatorGrant>,
 
     /// `requested` grants every component all that its manifest asks for
     #[arg(long, value_enum, value_name = "WHAT")]
+    #[option(unset = "nothing but what allow-http says", example = r#""requested""#)]
     pub(crate) grant: Option<GrantAll>,
 
     /// Set a configuration value of an integration
     #[arg(long, value_name = "NAME.KEY=VALUE")]
+    #[option(table = "[set.gmail]\n# api-base-url = \"https://gmail.googleapis.com\"")]
     pub(crate) set: Vec<Setting>,
 }
 
@@ -333,26 +342,36 @@ pub(crate) enum GrantAll {
 /// The heading of [`ServerArgs`] in help texts.
 const SERVER: &str = "Who may reach the server";
 
+/// The heading of [`GrantArgs`] in help texts.
+pub(crate) const GRANTS: &str = "What integrations get";
+
 /// The heading of [`HandlerArgs`] in help texts.
-const GUESTS: &str = "What charms and integrations may do";
+pub(crate) const GUESTS: &str = "What charms and integrations may do";
 
 /// What charms' handlers, and in part also integrations, may do where this process runs them.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Options)]
 pub(crate) struct HandlerArgs {
     /// Let charms' handlers send HTTP there: [METHOD,…␣]URL-PREFIX
     #[arg(long, value_name = "URL")]
+    #[option(example = r#"["GET https://api.example.com/"]"#)]
     pub(crate) allow_charm_http: Vec<bg_manifest::HttpGrant>,
 
     /// Let charms' handlers send the secret at this path to this origin, and to no other but those of its integration's manifest
     #[arg(long, value_name = "PATH=ORIGIN")]
+    #[option(example = r#"["auth.token=https://api.example.com"]"#)]
     pub(crate) charm_credential: Vec<CharmCredential>,
 
     /// Except this origin from the refusal of private addresses, for development; it needs a grant all the same
     #[arg(long, value_name = "ORIGIN")]
+    #[option(example = r#"["http://127.0.0.1:9000"]"#)]
     pub(crate) allow_private: Vec<Origin>,
 
     /// Where OAuth tokens of charms are renewed
     #[arg(long, value_name = "URL")]
+    #[option(
+        unset = "none: tokens are not renewed",
+        example = r#""http://localhost:8000/api/integrations/google-oauth/refresh""#
+    )]
     pub(crate) oauth_refresh_url: Option<RefreshUrl>,
 
     /// What charms are told of where the charm runtime's API is: `getRecipeEnvironment().apiUrl` [default: `http://localhost:8000/`]
@@ -364,11 +383,16 @@ pub(crate) struct HandlerArgs {
     pub(crate) egress: Option<EgressMode>,
 
     /// How many runs of each charm are kept in the history [default: 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub(crate) keep_runs: Option<u32>,
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_runs: Option<Count<1, 1_000>>,
 
     /// Another limit of the sandbox, of HTTP or of the server, such as charm-time=2m; the names are below. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
+    #[option(
+        key = "limits",
+        unset = "as in `run --help`",
+        table = "[limits]\n# charm-time = \"60s\"\n# charm-memory = \"128MiB\""
+    )]
     pub(crate) limit: Vec<LimitSetting>,
 }
 
@@ -399,49 +423,56 @@ impl From<EgressMode> for Mode {
 }
 
 /// Options of `run`.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Options)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct RunArgs {
     /// An integration: a component built for world `integration`. May be repeated
     #[arg(long, value_name = "FILE")]
+    #[option(key = "components", sample = r#"["/usr/share/bg-wasm-host/gmail.wasm"]"#)]
     pub(crate) component: Vec<PathBuf>,
 
     /// Refuse the component of this integration unless it has this SHA-256. May be repeated; several of one integration are versions of
     /// it, any of which may be used
     #[arg(long, value_name = "NAME=SHA-256")]
+    #[option(table = "[sha256]\n# gmail = \"…\"")]
     pub(crate) sha256: Vec<Pin>,
 
     /// Read options from a TOML file; those on the command line win, lists add up
     #[arg(long, value_name = "FILE")]
+    #[option(command_line)]
     pub(crate) config: Option<PathBuf>,
 
     /// From the start of one poll of a charm to the start of its next: seconds, or with a unit (500ms, 2s, 5m) [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
+    #[option(unset = "60s, unless a component asks for another")]
     pub(crate) interval: Option<Duration>,
 
     /// How short an interval a registration may have of its own [default: no shorter than it would be otherwise]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
+    #[option(example = r#""10s""#)]
     pub(crate) min_interval: Option<Duration>,
 
     /// Make each interval longer by up to so many percent, at random, so that polls do not gather [default: 0]
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub(crate) jitter: Option<u8>,
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) jitter: Option<Percent>,
 
     /// How many charms are polled at once [default: 16]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) max_concurrent: Option<u32>,
+    #[arg(long, value_name = "N")]
+    pub(crate) max_concurrent: Option<Count<1, 100_000>>,
 
     /// How many charms of one integration are polled at once; those without component count as one [default: as many as in all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) per_integration: Option<u32>,
+    #[arg(long, value_name = "N")]
+    #[option(example = "16")]
+    pub(crate) per_integration: Option<Count<1, 100_000>>,
 
     /// How many charms of one space are polled at once [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) per_space: Option<u32>,
+    #[arg(long, value_name = "N")]
+    pub(crate) per_space: Option<Count<1, 100_000>>,
 
     /// After how many failed polls in a row a charm is disabled [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) failures: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..).try_map(NonZeroU32::try_from))]
+    #[option(sample = "5")]
+    pub(crate) failures: Option<NonZeroU32>,
 
     /// How often a line of statistics is logged [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
@@ -449,27 +480,33 @@ pub(crate) struct RunArgs {
 
     /// Poll these charms only: <space DID>/<charm ID>,…
     #[arg(long, value_name = "CHARM,…", value_delimiter = ',')]
+    #[option(unset = "all that are registered", example = "[]")]
     pub(crate) charms: Vec<CharmRef>,
 
     /// Poll charms of this integration only. May be repeated
     #[arg(long, value_name = "NAME")]
+    #[option(command_line)]
     pub(crate) integration: Vec<IntegrationId>,
 
     /// Tell the admin page of a charm runtime on another machine, too, of components, their configuration, calls and requests
     #[arg(long)]
+    #[option(command_line)]
     pub(crate) report: bool,
 
     /// Call every integration's `initialize` first
     #[arg(long)]
+    #[option(command_line)]
     pub(crate) initialize: bool,
 
     /// Poll every charm once, then end; status 1 if one failed. With --component, that is every charm of these integrations. Charms that
     /// back off are polled as well, if --charms, --integration or --component names them
     #[arg(long, conflicts_with = "polls")]
+    #[option(command_line)]
     pub(crate) once: bool,
 
     /// End after N polls
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[option(command_line)]
     pub(crate) polls: Option<u64>,
 
     /// Offer the charm runtime and the admin page over HTTP as well, at this address
@@ -488,7 +525,7 @@ pub(crate) struct RunArgs {
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) server: ServerArgs,
 
-    #[command(flatten, next_help_heading = "What integrations get")]
+    #[command(flatten, next_help_heading = GRANTS)]
     pub(crate) grants: GrantArgs,
 
     #[command(flatten, next_help_heading = GUESTS)]
@@ -524,9 +561,13 @@ impl ServeArgs {
 }
 
 impl Command {
-    /// Whether work begins with this command, so that it makes the data directory.
+    /// Whether work begins with this command, so that it makes the data directory. In one that is new there is no charm to register, or to update.
     pub(crate) fn makes_data_dir(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Serve(_) | Self::Register { .. } | Self::Charm(CharmCommand::Deploy(_)))
+        match self {
+            Self::Run(_) | Self::Serve(_) => true,
+            Self::Charm(CharmCommand::Deploy(args)) => args.update.is_none(),
+            _ => false,
+        }
     }
 
     /// How much of what charms log a command shows, unless its options say otherwise: all of it where that is what it is for.
@@ -547,17 +588,17 @@ pub(crate) struct EnableArgs {
     #[arg(required_unless_present_any = ["integration", "state", "space", "all"])]
     pub(crate) charm: Option<CharmRef>,
 
-    /// All of this integration that do not run as they should
+    /// All of this integration that do not run as they should. May be repeated
     #[arg(long, value_name = "NAME", conflicts_with = "charm")]
-    pub(crate) integration: Option<IntegrationId>,
+    pub(crate) integration: Vec<IntegrationId>,
 
-    /// All in this state, such as `disabled-by-failures` or `waiting`
+    /// All in this state, such as `disabled-by-failures` or `waiting`. May be repeated
     #[arg(long, value_name = "STATE", value_parser = parse_state, conflicts_with = "charm")]
-    pub(crate) state: Option<RegistrationState>,
+    pub(crate) state: Vec<RegistrationState>,
 
-    /// All in this space that do not run as they should: a name, or a DID
+    /// All in this space that do not run as they should: a name, or a DID. May be repeated
     #[arg(long, value_name = "NAME|DID", conflicts_with = "charm")]
-    pub(crate) space: Option<String>,
+    pub(crate) space: Vec<String>,
 
     /// All that do not run as they should
     #[arg(long, conflicts_with_all = ["charm", "integration", "state", "space"])]

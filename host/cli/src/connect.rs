@@ -247,7 +247,14 @@ pub(crate) async fn service(
             .await?;
             let shown = format!("the charm runtime at {url}");
             let remote = remote(common, url, &trust, operator(common)?);
-            Ok(Service { runtime: Arc::new(remote.clone()), store, local: None, remote: Some(remote), shown, lock })
+            Ok(Service {
+                runtime: Arc::new(remote.clone().polling()),
+                store,
+                local: None,
+                remote: Some(remote),
+                shown,
+                lock,
+            })
         }
         Place::Local(data_dir) => {
             let lock = lock(&data_dir.runtime_database(), Role::Run)?;
@@ -255,7 +262,7 @@ pub(crate) async fn service(
             let shown = format!("the local charm runtime in {}", data_dir.path().display());
             let (store, local) = (runtime.poll_store(), Some(runtime.clone()));
             Ok(Service {
-                runtime: Arc::new(runtime.as_actor(Actor::Operator)),
+                runtime: Arc::new(runtime.as_actor(Actor::Operator).polling(true)),
                 store,
                 local,
                 remote: None,
@@ -357,7 +364,7 @@ pub(crate) async fn open_with_handlers(
         handlers: Some(Handlers { component: Arc::new(component), http, api_url: handlers.charm_api_url.clone() }),
         owner: Some(operator(common)?.did()),
         oauth_refresh_url: handlers.oauth_refresh_url.clone().map(|url| url.0),
-        runs_kept: handlers.keep_runs.unwrap_or(RUNS_KEPT),
+        runs_kept: handlers.keep_runs.map_or(RUNS_KEPT, |count| count.0),
         tenancy,
         transpiler: Some(ChildCommand::this_program(["transpile-charm"])),
         transpilations: handlers.limits().transpilations,

@@ -1,27 +1,41 @@
 //! How integrations are doing, as far as it can be told from here: the service that polls them keeps that beside its other state.
 
-use bg_charm_api::wire::{HealthState, IntegrationHealth};
+use std::time::Duration;
+
+use bg_charm_api::wire::{HealthState, IntegrationHealth, KeptHealth};
 use bg_charm_runtime::SqlitePollStore;
 use bg_identity::IntegrationId;
 use bg_poller::UnixMillis;
+use bg_server_trust::{DatabaseLock, Role};
 
 use crate::args::Common;
 use crate::connect::{self, Place};
 use crate::output;
 use crate::paths::DataDir;
 
-/// How all integrations with a component are doing; of the others, and where no service of this data directory polls, nothing is known.
-pub(crate) async fn read(common: &Common) -> Vec<IntegrationHealth> {
+/// What is kept is not that of a service that goes on, if it is older. It is kept again each minute.
+const STALE: Duration = Duration::from_mins(3);
+
+/// How all integrations with a component are doing, as far as it is known.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    all: Vec<IntegrationHealth>,
+    /// When that was so, if nobody polls them now; [never](UnixMillis::NEVER), if that is not known.
+    pub(crate) as_of: Option<UnixMillis>,
+}
+
+/// How all integrations with a component are doing; of the others, and where no service of this data directory has polled, nothing is known.
+pub(crate) async fn read(common: &Common) -> Known {
     match try_read(common).await {
-        Ok(all) => all,
+        Ok(known) => known,
         Err(error) => {
             tracing::debug!("it is not known how integrations are doing: {error:#}");
-            Vec::new()
+            Known::default()
         }
     }
 }
 
-async fn try_read(common: &Common) -> anyhow::Result<Vec<IntegrationHealth>> {
+async fn try_read(common: &Common) -> anyhow::Result<Known> {
     let databases = match connect::place(common).await? {
         Place::Remote { url, .. } => {
             let data_dir = DataDir::open(common)?;
@@ -31,23 +45,77 @@ async fn try_read(common: &Common) -> anyhow::Result<Vec<IntegrationHealth>> {
         }
         Place::Local(data_dir) => vec![data_dir.runtime_database()],
     };
+    let now = UnixMillis::now();
+    let mut newest: Option<Known> = None;
     for database in databases.into_iter().filter(|database| database.exists()) {
-        let store = tokio::task::spawn_blocking(move || SqlitePollStore::open(&database)).await??;
-        let all = store.health().await?;
-        if !all.is_empty() {
-            return Ok(all);
+        let store = tokio::task::spawn_blocking({
+            let database = database.clone();
+            move || SqlitePollStore::open(&database)
+        });
+        let kept = store.await??.health().await?;
+        let is_held = DatabaseLock::holder(&database)?.is_some_and(|holder| holder.role == Role::Run);
+        let known = Known::of(kept, is_held, now);
+        // What is so now comes before what was so, and then what was so last.
+        let order = |known: &Known| (known.as_of.is_none(), known.as_of);
+        if !known.all.is_empty() && newest.as_ref().is_none_or(|newest| order(newest) < order(&known)) {
+            newest = Some(known);
         }
     }
-    Ok(Vec::new())
+    Ok(newest.unwrap_or_default())
 }
 
-/// That of one of them.
-pub(crate) fn of<'a>(all: &'a [IntegrationHealth], integration: &IntegrationId) -> Option<&'a IntegrationHealth> {
-    all.iter().find(|health| health.integration == *integration)
+impl Known {
+    /// What is kept in a database that a `run` holds, or does not.
+    fn of(kept: KeptHealth, is_held: bool, now: UnixMillis) -> Self {
+        let KeptHealth { at, process, ended, integrations } = kept;
+        let goes_on = match process {
+            Some(_) => is_held,
+            // An earlier version kept no time.
+            None if at.is_never() => is_held,
+            None => now.since(at) < STALE,
+        };
+        Self { all: integrations, as_of: (ended || !goes_on).then_some(at) }
+    }
+
+    /// What is known of these, which are polled now.
+    #[cfg(test)]
+    pub(crate) fn now(all: Vec<IntegrationHealth>) -> Self {
+        Self { all, as_of: None }
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &IntegrationHealth> {
+        self.all.iter()
+    }
+
+    /// That of one of them.
+    pub(crate) fn of_integration(&self, integration: &IntegrationId) -> Option<&IntegrationHealth> {
+        self.all.iter().find(|health| health.integration == *integration)
+    }
+
+    /// That of one of them, if somebody polls it now.
+    pub(crate) fn of_polled(&self, integration: &IntegrationId) -> Option<&IntegrationHealth> {
+        self.of_integration(integration).filter(|_| self.as_of.is_none())
+    }
+
+    /// In a line, for people: what [`line`] says, and whether that is so now.
+    pub(crate) fn line(&self, health: &IntegrationHealth, now: UnixMillis) -> String {
+        line_as_of(health, self.as_of, now)
+    }
+}
+
+/// The same for one of which that is known apart.
+pub(crate) fn line_as_of(health: &IntegrationHealth, as_of: Option<UnixMillis>, now: UnixMillis) -> String {
+    let line = line(health, now);
+    match as_of {
+        None => line,
+        Some(UnixMillis::NEVER) => format!("not running; when it was last: {line}"),
+        Some(at) => format!("not running; as of {}: {line}", output::ago(now, at)),
+    }
 }
 
 /// In a line, for people: the state, until when it is paused, and why.
-pub(crate) fn line(health: &IntegrationHealth, now: UnixMillis) -> String {
+fn line(health: &IntegrationHealth, now: UnixMillis) -> String {
     let IntegrationHealth { state, reason, paused_until, failure, .. } = health;
     let left = paused_until.since(now).as_secs();
     let until = match state {
@@ -99,5 +167,35 @@ mod tests {
         let degraded =
             IntegrationHealth { state: HealthState::Degraded, reason: "all were denied".to_owned(), ..works };
         assert_eq!(line(&degraded, now), "degraded: all were denied");
+    }
+
+    #[test]
+    fn what_a_service_said_that_is_gone_is_said_with_its_time() {
+        let now = UnixMillis(1_800_000_000_000);
+        let works = IntegrationHealth::working("mail".parse().unwrap());
+        let kept = |seconds: u64, process, ended| KeptHealth {
+            at: UnixMillis(now.0 - seconds * 1_000),
+            process,
+            ended,
+            integrations: vec![works.clone()],
+        };
+        for (kept, is_held, expected) in [
+            (kept(59, Some(7), false), true, "works"),
+            // Whoever is killed says nothing of it.
+            (kept(59, Some(7), false), false, "not running; as of 59 s ago: works"),
+            (kept(59, Some(7), true), true, "not running; as of 59 s ago: works"),
+            (kept(59, None, false), false, "works"),
+            (kept(600, None, false), true, "not running; as of 10 min ago: works"),
+            (KeptHealth { at: UnixMillis::NEVER, ..kept(0, None, false) }, true, "works"),
+            (
+                KeptHealth { at: UnixMillis::NEVER, ..kept(0, None, false) },
+                false,
+                "not running; when it was last: works",
+            ),
+        ] {
+            let known = Known::of(kept.clone(), is_held, now);
+            assert_eq!(known.line(&works, now), expected, "{kept:?} {is_held}");
+            assert_eq!(known.of_polled(&works.integration).is_some(), expected == "works");
+        }
     }
 }

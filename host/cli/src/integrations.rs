@@ -17,8 +17,8 @@ use bg_sandbox::{
 };
 use tokio::sync::oneshot;
 
-use crate::args::{GrantAll, GrantArgs};
-use crate::pins::{self, Pin};
+use crate::args::{GrantAll, GrantArgs, Pin};
+use crate::pins;
 use crate::{output, paths, progress};
 
 /// A component that is loaded, and what the operator decided about it.
@@ -199,7 +199,7 @@ pub(crate) async fn load_unsettled(
     let plans: Vec<(&Path, &Plan)> = checked.iter().map(|(path, _, plan, _)| (path.as_path(), plan)).collect();
     refuse_mistakes(&plans, grants)?;
     let digests: Vec<_> =
-        checked.iter().map(|(path, _, plan, sha256)| (path.as_path(), plan, sha256.as_str())).collect();
+        checked.iter().map(|(path, _, plan, sha256)| (path.as_path(), plan.id(), sha256.as_str())).collect();
     pins::check(pins, &digests)?;
 
     let mut loaded: Vec<Loaded> = Vec::new();

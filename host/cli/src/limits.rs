@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use bg_charm_runtime::TRANSPILATIONS;
 use bg_egress::HttpLimits;
-use bg_sandbox::{LimitValue, Limits, NamedLimit};
+use bg_limits::{LimitValue, NamedLimit};
+use bg_sandbox::Limits;
 use bg_server::AdmissionLimits;
 
 use crate::suggest::nearest;
@@ -91,46 +92,11 @@ impl OperatorLimits {
     fn by_name(&mut self) -> Vec<NamedLimit<'_>> {
         let Self { sandbox, http, transpilations, server } = self;
         let mut all = sandbox.by_name();
-        all.extend(http_by_name(http));
+        all.extend(http.by_name());
         all.push(NamedLimit { name: "transpilations", value: LimitValue::Count(transpilations) });
         all.extend(server.by_name());
         all
     }
-}
-
-fn http_by_name(limits: &mut HttpLimits) -> Vec<NamedLimit<'_>> {
-    use LimitValue::{Bytes, Count, Time};
-    // Without `..`: a new field has no name until it stands here.
-    let HttpLimits {
-        requests_per_call,
-        concurrent_per_call,
-        concurrent_per_owner,
-        response_body_bytes,
-        request_body_bytes,
-        request_time,
-        request_headers,
-        request_header_bytes,
-        response_headers,
-        response_header_bytes,
-        url_bytes,
-        addresses_per_name,
-    } = limits;
-    [
-        ("http-requests", Count(requests_per_call)),
-        ("http-requests-at-once", Count(concurrent_per_call)),
-        ("http-requests-at-once-in-all", Count(concurrent_per_owner)),
-        ("http-response-bytes", Bytes(response_body_bytes)),
-        ("http-request-bytes", Bytes(request_body_bytes)),
-        ("http-request-time", Time(request_time)),
-        ("http-request-headers", Count(request_headers)),
-        ("http-request-header-bytes", Bytes(request_header_bytes)),
-        ("http-response-headers", Count(response_headers)),
-        ("http-response-header-bytes", Bytes(response_header_bytes)),
-        ("http-url-bytes", Bytes(url_bytes)),
-        ("http-addresses", Count(addresses_per_name)),
-    ]
-    .map(|(name, value)| NamedLimit { name, value })
-    .into()
 }
 
 /// The names, with their defaults, for the end of a help text.

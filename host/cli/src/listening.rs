@@ -1,7 +1,7 @@
 //! What listens: the API of the local charm runtime, and the admin page.
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use std::sync::Arc;
 
@@ -15,12 +15,25 @@ use serde_json::json;
 
 use crate::args::{Common, LogFormat, ServerArgs};
 use crate::confine::Confinement;
-use crate::restart::Restart;
+use crate::restart::{self, Restart};
 use crate::{connect, open_spaces};
 
 /// What a server needs to open.
 pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &ServerArgs) -> Confinement {
     args.files().fold(confinement.listen(listen.port()), |confinement, file| confinement.read(file))
+}
+
+/// The address to listen at, with its port where any will do: the one that the service had before it was started again, or a free one. It is
+/// chosen before the process is confined, which then may listen at that one, also after the next start.
+pub(crate) fn with_port(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
+    if listen.port() != 0 {
+        return Ok(listen);
+    }
+    if let Some(before) = restart::address_before().filter(|before| before.ip() == listen.ip()) {
+        return Ok(before);
+    }
+    let free = TcpListener::bind(listen).and_then(|free| free.local_addr());
+    free.with_context(|| format!("there is no free port at {}", listen.ip()))
 }
 
 /// Listens, as the options say.
@@ -57,6 +70,7 @@ pub(crate) async fn bind(
     };
     let server = Server::bind_with(listen, options).await?;
     restart.hand_over(server.login_token().clone(), login_sessions);
+    restart.set_address(server.local_addr());
     Ok(server)
 }
 
@@ -67,33 +81,14 @@ pub(crate) fn check_anew(
     args: &ServerArgs,
 ) -> anyhow::Result<()> {
     let shown = |listen: Option<SocketAddr>| listen.map_or_else(|| "nothing".to_owned(), |listen| listen.to_string());
+    let is_any = |listen: SocketAddr| listen.port() == 0 && before.is_some_and(|before| before.ip() == listen.ip());
     anyhow::ensure!(
-        before == listen,
+        before == listen || listen.is_some_and(is_any),
         "`listen` is {} now, which needs a restart: this process may listen at {} only",
         shown(listen),
         shown(before)
     );
     tls(args).map(drop)
-}
-
-/// The options that have other values in the one than in the other, by their keys.
-pub(crate) fn changed(before: &ServerArgs, now: &ServerArgs) -> Vec<&'static str> {
-    let is_other = [
-        ("allow-host", before.allow_host != now.allow_host),
-        ("allow-origin", before.allow_origin != now.allow_origin),
-        ("registration", before.registration != now.registration),
-        ("allow-integration", before.allow_integration != now.allow_integration),
-        ("tls-cert", before.tls_cert != now.tls_cert),
-        ("tls-key", before.tls_key != now.tls_key),
-        ("behind-proxy", before.behind_proxy != now.behind_proxy),
-        ("open-spaces", before.tenants.open_spaces != now.tenants.open_spaces),
-        ("max-charms", before.tenants.max_charms != now.tenants.max_charms),
-        ("max-spaces", before.tenants.max_spaces != now.tenants.max_spaces),
-        ("max-signer-bytes", before.tenants.max_signer_bytes != now.tenants.max_signer_bytes),
-        ("max-bytes", before.tenants.max_bytes != now.tenants.max_bytes),
-        ("min-free", before.tenants.min_free != now.tenants.min_free),
-    ];
-    is_other.into_iter().filter_map(|(name, is_other)| is_other.then_some(name)).collect()
 }
 
 fn tls(args: &ServerArgs) -> anyhow::Result<Option<Tls>> {

@@ -5,14 +5,17 @@ mod commands;
 mod config;
 mod confine;
 mod connect;
+mod damaged;
 mod health;
 mod integrations;
 mod layout;
 mod limits;
 mod listening;
 mod logging;
+mod names;
 mod open_files;
 mod open_spaces;
+mod options;
 mod output;
 mod paths;
 mod pins;
@@ -20,12 +23,14 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod reload;
+mod remedies;
 mod reporting;
 mod restart;
 mod services;
 mod states;
 mod suggest;
 mod telemetry;
+mod units;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -76,6 +81,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(code) => code,
         Err(error) => {
+            paths::remove_made();
             output::error(&error);
             ExitCode::FAILURE
         }

@@ -1,12 +1,14 @@
 //! Where things are on the operator's machine.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow, bail};
 use bg_sandbox::LoadError;
+use bg_server_trust::{DatabaseLock, Role};
 
 use crate::args::Common;
 
@@ -29,13 +31,17 @@ impl DataDir {
             }
             bail!(
                 "the data directory {} is not there: name the one that your service has with --data-dir DIR (or BG_WASM_HOST_DATA); `run`, \
-                 `serve`, `charm deploy` and `register` make a new one",
+                 `serve` and `charm deploy` make a new one",
                 path.display()
             );
         }
+        let top = path.ancestors().take_while(|folder| !folder.exists()).last().map(Path::to_owned);
         create_private(&path).with_context(|| {
             format!("cannot create the data directory {}; name another with --data-dir DIR", path.display())
         })?;
+        if let Some(top) = top.filter(|top| !top.as_os_str().is_empty()) {
+            MADE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((path.clone(), top));
+        }
         Ok(Self(path))
     }
 
@@ -75,6 +81,50 @@ impl DataDir {
         found.sort();
         Ok(found)
     }
+}
+
+/// The data directory that this process has made, and the topmost folder that it has made for it.
+static MADE: Mutex<Option<(PathBuf, PathBuf)>> = Mutex::new(None);
+
+/// What the names of files in a data directory begin with.
+const OWN_FILES: [&str; 3] = ["runtime.db", "poll-", "secrets.key"];
+
+/// Removes the data directory again that this process has made, for a command that failed. Not if there is anything in it to be kept, or if
+/// somebody else has begun to use it.
+pub(crate) fn remove_made() {
+    let Some((path, top)) = MADE.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    match remove_unused(&path) {
+        Ok(true) => {
+            // From the inside out, as long as nobody else has put something there.
+            let made = path.ancestors().take_while(|folder| folder.starts_with(&top));
+            let _ = made.map(std::fs::remove_dir).take_while(Result::is_ok).count();
+        }
+        Ok(false) => {}
+        Err(error) => tracing::debug!("the new data directory {} stays: {error:#}", path.display()),
+    }
+}
+
+/// Removes the files of a data directory in which nothing is kept; false if there is something.
+fn remove_unused(folder: &Path) -> anyhow::Result<bool> {
+    let mut locks = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        let name = name.to_string_lossy();
+        if !OWN_FILES.iter().any(|own| name.starts_with(own)) {
+            return Ok(false);
+        }
+        if path.extension() == Some(OsStr::new("db")) {
+            locks.push(DatabaseLock::acquire(&path, Role::Run, None)?);
+            if !bg_charm_runtime::is_unused(&path)? {
+                return Ok(false);
+            }
+        }
+    }
+    // With what SQLite and the locks have made meanwhile.
+    for entry in std::fs::read_dir(folder)? {
+        std::fs::remove_file(entry?.path())?;
+    }
+    Ok(true)
 }
 
 /// Whether others than its owner can change what is in a folder.
@@ -137,10 +187,22 @@ pub(crate) fn read(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
 /// A component's file, of which no more is read than one byte over `limit`: its true size is then told. What is no file is refused
 /// before it is opened: a pipe would be waited for without an end.
 pub(crate) fn read_component(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
-    let cannot_read = || format!("cannot read the component {}", path.display());
+    let file = check_component(path)?;
+    let most = (limit as u64).saturating_add(1);
+    let bytes = File::open(path).and_then(|open| read_up_to(open, most)).with_context(|| cannot_read(path))?;
+    if bytes.len() > limit && !bytes.starts_with(b"\x7fELF") {
+        let size = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        return Err(anyhow!(LoadError::TooLarge { size, limit })
+            .context(format!("cannot use the component {}", path.display())));
+    }
+    Ok(bytes)
+}
+
+/// Whether there is a file in the place of a component.
+pub(crate) fn check_component(path: &Path) -> anyhow::Result<Metadata> {
     let file = std::fs::metadata(path).map_err(|error| {
         let mend = if error.kind() == ErrorKind::NotFound { "; `cargo guests` builds our own into dist/" } else { "" };
-        anyhow!("{error}{mend}").context(cannot_read())
+        anyhow!("{error}{mend}").context(cannot_read(path))
     })?;
     if file.is_dir() {
         bail!("{} is a folder; name the .wasm file in it", path.display());
@@ -148,14 +210,11 @@ pub(crate) fn read_component(path: &Path, limit: usize) -> anyhow::Result<Vec<u8
     if !file.is_file() {
         bail!("{} is no file, but a device, a pipe or a socket; name a .wasm file", path.display());
     }
-    let most = (limit as u64).saturating_add(1);
-    let bytes = File::open(path).and_then(|open| read_up_to(open, most)).with_context(cannot_read)?;
-    if bytes.len() > limit && !bytes.starts_with(b"\x7fELF") {
-        let size = usize::try_from(file.len()).unwrap_or(usize::MAX);
-        return Err(anyhow!(LoadError::TooLarge { size, limit })
-            .context(format!("cannot use the component {}", path.display())));
-    }
-    Ok(bytes)
+    Ok(file)
+}
+
+fn cannot_read(component: &Path) -> String {
+    format!("cannot read the component {}", component.display())
 }
 
 fn read_up_to(file: File, most: u64) -> std::io::Result<Vec<u8>> {

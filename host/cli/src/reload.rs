@@ -24,11 +24,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::GrantArgs;
+use crate::args::{GrantArgs, Pin};
 use crate::confine::Confinement;
 use crate::integrations::{self, Followed, Loaded, manifest_beside};
 use crate::paths;
-use crate::pins::Pin;
 
 /// How often files are looked at. A change is told once it has lasted for two looks: a file that is being written is not whole.
 const LOOK: Duration = Duration::from_millis(300);

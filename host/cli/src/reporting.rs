@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bg_charm_api::wire::{IntegrationReport, PollerReport, REPORT_EVERY};
+use bg_charm_api::wire::{IntegrationReport, KeptHealth, PollerReport, REPORT_EVERY};
 use bg_charm_client::RemoteRuntime;
 use bg_charm_runtime::SqlitePollStore;
 use bg_identity::IntegrationId;
@@ -128,13 +128,17 @@ pub(crate) async fn keep_health(
     activity: Arc<Activity>,
     ended: CancellationToken,
 ) {
-    let mut kept = None;
+    let mut kept: Option<KeptHealth> = None;
     loop {
-        let now = UnixMillis::now();
-        let all: Vec<_> = polling.report(&activity).iter().map(|report| report.health(now)).collect();
-        if kept.as_ref() != Some(&all) {
-            match store.save_health(&all).await {
-                Ok(()) => kept = Some(all),
+        let at = UnixMillis::now();
+        let integrations = polling.report(&activity).iter().map(|report| report.health(at)).collect();
+        let now = KeptHealth { at, process: Some(std::process::id()), ended: ended.is_cancelled(), integrations };
+        let is_known = |kept: &KeptHealth| {
+            at.since(kept.at) < KeptHealth::AGAIN && !now.ended && kept.integrations == now.integrations
+        };
+        if !kept.as_ref().is_some_and(is_known) {
+            match store.save_health(&now).await {
+                Ok(()) => kept = Some(now),
                 // It is tried again; that the database cannot be written is logged by the loop.
                 Err(error) => tracing::debug!(%error, "how integrations are doing could not be kept"),
             }

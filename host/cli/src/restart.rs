@@ -10,6 +10,7 @@
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal as _};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,6 +33,8 @@ const CONFINED: &str = "BG_WASM_HOST_CONFINED";
 /// Tells it who is logged in on its pages: digests of the token and of sessions, which let nobody in.
 const LOGINS: &str = "BG_WASM_HOST_LOGINS";
 
+/// Tells it where it listened, so that it goes on there if the port is any.
+const ADDRESS: &str = "BG_WASM_HOST_ADDRESS";
 /// No stop takes longer, whatever hangs: those who supervise a service wait for 30 s, and end it less well.
 pub(crate) const STOP: Duration = Duration::from_secs(28);
 
@@ -45,6 +48,8 @@ pub(crate) struct Restart {
     state: Arc<AtomicU8>,
     /// Who is logged in, for the program that goes on.
     logins: Arc<Mutex<Option<(LoginToken, LoginSessions)>>>,
+    /// Where it listens, for the same.
+    address: Arc<Mutex<Option<SocketAddr>>>,
 }
 
 impl Restart {
@@ -62,6 +67,11 @@ impl Restart {
     /// Who is logged in from now on.
     pub(crate) fn hand_over(&self, token: LoginToken, sessions: LoginSessions) {
         *self.logins.lock().unwrap_or_else(PoisonError::into_inner) = Some((token, sessions));
+    }
+
+    /// Where the service listens from now on.
+    pub(crate) fn set_address(&self, address: SocketAddr) {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
 
     /// The service is to stop, whatever was wanted before.
@@ -156,6 +166,11 @@ fn of_this_process(variable: &str) -> Option<String> {
     before.strip_prefix(&format!("{} ", std::process::id())).map(str::to_owned)
 }
 
+/// Where this service listened before it was started anew.
+pub(crate) fn address_before() -> Option<SocketAddr> {
+    of_this_process(ADDRESS)?.parse().ok()
+}
+
 /// The same as [`hold_hangup`], at the very beginning of a program that was started anew: whoever sends SIGHUP cannot know that it is not ready yet.
 pub(crate) fn hold_hangup_if_anew() {
     // What it is for comes later, and tells its errors.
@@ -176,7 +191,15 @@ pub(crate) fn exec(confined: &Confined, restart: &Restart) -> anyhow::Error {
     let program = ChildCommand::this_program([""; 0]).program;
     let pid = std::process::id();
     let mut command = Command::new(&program);
-    command.arg0(name).args(arguments).env(CONFINED, format!("{pid} {}", confined.name())).env_remove(LOGINS);
+    command
+        .arg0(name)
+        .args(arguments)
+        .env(CONFINED, format!("{pid} {}", confined.name()))
+        .env_remove(LOGINS)
+        .env_remove(ADDRESS);
+    if let Some(address) = *restart.address.lock().unwrap_or_else(PoisonError::into_inner) {
+        command.env(ADDRESS, format!("{pid} {address}"));
+    }
     if let Some((token, sessions)) = restart.logins() {
         command.env(LOGINS, format!("{pid} {}", sessions.save(&token)));
     }

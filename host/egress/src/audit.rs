@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bg_identity::{SECRET_MASK, printable};
+use bg_identity::{Lines, Most, SECRET_MASK, excerpt};
 use http::{Method, StatusCode};
 use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
@@ -135,7 +135,7 @@ impl Audit {
     /// It cannot be read as a URL: what it is instead, up to its query.
     pub(crate) fn unread(&mut self, text: &str) {
         let start = text.split('?').next().unwrap_or_default();
-        self.record.path = cut(&printable(start), PATH_BYTES);
+        self.record.path = excerpt(start, Lines::Escaped, Most::Bytes(PATH_BYTES));
     }
 
     /// It may go out.

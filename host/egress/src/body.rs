@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, timeout};
 
 use crate::audit::Audit;
 use crate::budget::Place;
-use crate::error::{BoxError, EgressError, Part, Wait};
+use crate::error::{BoxError, EgressError, Part, RequestBodyError, Wait};
 use crate::failure;
 use crate::headers;
 use crate::limits::HttpLimits;
@@ -206,19 +206,6 @@ impl Copied {
     fn sent(&self) -> MutexGuard<'_, Sent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Why a guest's body was not sent to its end. Travels through hyper as the cause of its error.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RequestBodyError {
-    #[error("it is larger than {0} bytes")]
-    TooLarge(u64),
-    #[error("it is not as long as its content-length header says")]
-    Length,
-    #[error("it was not there in time")]
-    Late,
-    #[error("the guest gave it up")]
-    Guest(#[source] BoxError),
 }
 
 impl RequestBody {

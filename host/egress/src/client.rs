@@ -21,9 +21,9 @@ use crate::budget::CallBudget;
 use crate::connect::Connector;
 use crate::credential::CredentialSource;
 use crate::error::{BoxError, EgressError};
-use crate::gate::{GateError, Shared};
 use crate::grants::{Admitted, Granted};
 use crate::limits::{HttpLimits, RequestOptions};
+use crate::shared::{GateError, Shared};
 use crate::target::Target;
 use crate::{Owner, budget, route, tls};
 

@@ -5,11 +5,25 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bg_identity::SECRET_MASK;
+use bg_identity::units::Seconds;
 
 use crate::CredentialError;
 
 /// Any error, as the bodies of guests have them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a guest's body was not sent to its end. Travels through hyper as the cause of its error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestBodyError {
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+    #[error("it is not as long as its content-length header says")]
+    Length,
+    #[error("it was not there in time")]
+    Late,
+    #[error("the guest gave it up")]
+    Guest(#[source] BoxError),
+}
 
 /// Why a request came to nothing, or its response's body ended early. Never holds a credential, a query or a body.
 ///
@@ -281,17 +295,6 @@ impl fmt::Display for Hint<'_> {
         match self.0 {
             Some(option) => write!(f, "; {option} would allow it"),
             None => Ok(()),
-        }
-    }
-}
-
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            millis if millis % 1000 == 0 => write!(f, "{} s", millis / 1000),
-            millis => write!(f, "{millis} ms"),
         }
     }
 }

@@ -7,9 +7,8 @@ use std::io;
 
 use hyper_util::client::legacy;
 
-use crate::body::RequestBodyError;
 use crate::connect::ConnectTimeout;
-use crate::error::{EgressError, Part, Wait};
+use crate::error::{EgressError, Part, RequestBodyError, Wait};
 use crate::limits::HttpLimits;
 
 /// Reads an error from sending a request, or from a response's body.

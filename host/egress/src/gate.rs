@@ -1,8 +1,7 @@
 //! The gate itself: what holds for every owner.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use bg_manifest::Origin;
 use rustls::pki_types::CertificateDer;
@@ -10,16 +9,7 @@ use rustls::pki_types::CertificateDer;
 use crate::audit::AuditHook;
 use crate::client::{ClientOptions, GateClient};
 use crate::resolve::{Resolver, SystemResolver};
-
-/// What to do with what no grant covers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Deny it.
-    #[default]
-    Enforce,
-    /// Log it as `would deny`, and send it, without a credential. Every other check holds: headers, addresses, limits.
-    Report,
-}
+use crate::shared::{GateError, Mode, Shared};
 
 /// How a gate is set up.
 #[derive(Clone)]
@@ -51,27 +41,9 @@ impl Default for GateOptions {
     }
 }
 
-/// A gate, or a client of it, could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum GateError {
-    /// One of the extra root certificates is none, or the TLS library is not fit for use.
-    #[error("cannot set up TLS: {0}")]
-    Tls(#[from] rustls::Error),
-}
-
 /// The one way out. There is one in a process; each integration, and the charms together, have a [`GateClient`] of it.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Shared>);
-
-/// What all clients share.
-pub(crate) struct Shared {
-    pub(crate) mode: Mode,
-    pub(crate) allow_private: Vec<Origin>,
-    pub(crate) extra_roots: Vec<CertificateDer<'static>>,
-    pub(crate) resolver: Arc<dyn Resolver>,
-    pub(crate) audit: Option<AuditHook>,
-    listeners: RwLock<Vec<SocketAddr>>,
-}
 
 impl Gate {
     /// Sets it up.
@@ -83,27 +55,11 @@ impl Gate {
 
     /// Closes one more of this service's own ports to guests: one that was opened after the gate was set up.
     pub fn add_listener(&self, address: SocketAddr) {
-        self.0.listeners.write().unwrap_or_else(PoisonError::into_inner).push(address);
+        self.0.add_listener(address);
     }
 
     /// A client for one owner, with connections of its own.
     pub fn client(&self, options: ClientOptions) -> Result<GateClient, GateError> {
         GateClient::new(self.0.clone(), options)
-    }
-}
-
-impl Shared {
-    pub(crate) fn listeners(&self) -> Vec<SocketAddr> {
-        self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate")
-            .field("mode", &self.mode)
-            .field("allow_private", &self.allow_private)
-            .field("listeners", &self.listeners())
-            .finish_non_exhaustive()
     }
 }

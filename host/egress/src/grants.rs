@@ -8,7 +8,7 @@ use http::Method;
 
 use crate::audit::Decision;
 use crate::error::{EgressError, Rule};
-use crate::gate::{Mode, Shared};
+use crate::shared::{Mode, Shared};
 use crate::target::Target;
 use crate::{Owner, route};
 

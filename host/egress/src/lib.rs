@@ -38,6 +38,7 @@ mod owner;
 mod resolve;
 mod route;
 mod secrets;
+mod shared;
 mod target;
 mod tls;
 
@@ -49,10 +50,11 @@ pub use charm::RequestCharm;
 pub use client::{ClientOptions, GateClient, Verdict};
 pub use credential::{CredentialError, CredentialSource};
 pub use error::{BoxError, EgressError, Part, Rule, Wait};
-pub use gate::{Gate, GateError, GateOptions, Mode};
+pub use gate::{Gate, GateOptions};
 pub use limits::{HttpLimits, RequestOptions};
 pub use owner::Owner;
 pub use resolve::{Resolver, SystemResolver};
 /// A certificate, for [`GateOptions::extra_roots`].
 pub use rustls::pki_types::CertificateDer;
 pub use secrets::KnownSecret;
+pub use shared::{GateError, Mode};

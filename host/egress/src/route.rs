@@ -7,8 +7,8 @@ use bg_manifest::{Origin, command_line_option};
 
 use crate::address::{METADATA, special};
 use crate::error::{EgressError, Part, Rule, Wait};
-use crate::gate::Shared;
 use crate::limits::HttpLimits;
+use crate::shared::Shared;
 use crate::target::Target;
 
 /// Finds the target's addresses, asking the resolver once, and checks every one. One that may not be reached spoils them all:

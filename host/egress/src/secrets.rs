@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use bg_identity::{SECRET_MASK, Secret};
+use bg_identity::{Lines, Most, SECRET_MASK, Secret, excerpt};
 use bg_manifest::{HttpGrant, command_line_option};
 use http::{HeaderMap, Method};
 
@@ -149,7 +149,7 @@ impl Secrets {
 
     fn check(&self, owner: &Owner, target: &Target, bytes: &[u8], part: &str) -> Result<(), EgressError> {
         let Some(secret) = self.found_in(bytes, |secret| !secret.may_go_to(target)) else { return Ok(()) };
-        let path: String = secret.path.escape_default().take(PATH_CHARS).collect();
+        let path = excerpt(&secret.path, Lines::Escaped, Most::Chars(PATH_CHARS));
         let origins = secret.origins.as_deref().unwrap_or_default();
         let bound = match origins {
             [] => "is for the service that renews tokens alone".to_owned(),

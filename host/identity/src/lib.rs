@@ -18,6 +18,7 @@ mod short;
 mod shown;
 mod space;
 mod text;
+pub mod units;
 
 pub use charm_id::{CharmId, ParseCharmIdError};
 pub use charm_ref::{CharmRef, ParseCharmRefError};
@@ -25,7 +26,9 @@ pub use did::{Did, ParseDidError};
 pub use integration_id::{IntegrationId, ParseIntegrationIdError};
 pub use key::{Identity, RandomnessError};
 pub use key_file::{KeyFileError, KeyFileReaders, key_file_readers};
-pub use printable::{Lines, Piece, first_hidden, is_hidden, pieces, printable, printable_json, printable_lines};
+pub use printable::{
+    Lines, Most, Piece, excerpt, first_hidden, is_hidden, pieces, printable, printable_json, printable_lines,
+};
 pub use public_key::{DEFAULT_PASSPHRASE, is_public_key};
 pub use secret::{SECRET_MASK, Secret, mask};
 pub use short::short;

@@ -17,6 +17,9 @@ const EMOJI_STYLE: char = '\u{fe0f}';
 /// A pattern of Braille without a dot. Unicode counts it among the symbols, and it looks like nothing.
 const BLANK_BRAILLE: char = '\u{2800}';
 
+/// Stands for what was cut off.
+const CUT: char = '…';
+
 /// Whether a character does something other than show itself: controls (C0, DEL, C1), line and paragraph separators, all that turns the
 /// direction of text around, and what is invisible.
 pub fn is_hidden(c: char) -> bool {
@@ -66,6 +69,37 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
 /// The first character of a text that [`printable`] escapes.
 pub fn first_hidden(text: &str) -> Option<char> {
     text.chars().zip(pieces(text, Lines::Escaped)).find_map(|(c, piece)| piece.is_escape().then_some(c))
+}
+
+/// How much of a text is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Most {
+    /// That many of its characters.
+    Chars(usize),
+    /// What takes that many bytes as it is shown.
+    Bytes(usize),
+}
+
+/// The beginning of a text as it is shown, with a sign for what was cut off.
+pub fn excerpt(text: &str, lines: Lines, most: Most) -> String {
+    use fmt::Write as _;
+
+    let mut out = String::new();
+    for (place, piece) in pieces(text, lines).enumerate() {
+        let before = out.len();
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{piece}");
+        let is_over = match most {
+            Most::Chars(most) => place >= most,
+            Most::Bytes(most) => out.len() > most,
+        };
+        if is_over {
+            out.truncate(before);
+            out.push(CUT);
+            break;
+        }
+    }
+    out
 }
 
 /// What becomes of the ends of lines.
@@ -141,6 +175,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_excerpt_is_cut_at_a_character_and_says_so() {
+        use Lines::{Escaped, Kept};
+        use Most::{Bytes, Chars};
+        for (text, lines, most, shown) in [
+            ("ééé", Escaped, Bytes(4), "éé…"),
+            ("ééé", Escaped, Bytes(5), "éé…"),
+            ("ééé", Escaped, Bytes(6), "ééé"),
+            ("ééé", Escaped, Chars(2), "éé…"),
+            ("ééé", Escaped, Chars(3), "ééé"),
+            ("a\nb", Escaped, Chars(3), "a\\nb"),
+            ("a\nb", Kept, Bytes(3), "a\nb"),
+            ("a\u{200b}b\u{200e}", Escaped, Bytes(100), "a\\u{200b}b\\u{200e}"),
+            ("a\u{1b}[2J", Escaped, Bytes(6), "a…"),
+            ("a\u{1b}[2J", Escaped, Chars(2), "a\\u{1b}…"),
+            ("", Escaped, Bytes(0), ""),
+            ("x", Escaped, Chars(0), "…"),
+        ] {
+            assert_eq!(excerpt(text, lines, most), shown, "{text:?} {lines:?} {most:?}");
+        }
+    }
 
     #[test]
     fn what_does_something_else_than_show_itself_is_escaped() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::printable;
+use crate::{Lines, Most, excerpt};
 
 /// A text from outside as it may stand in an error message: quoted, control characters escaped, cut after 80 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,17 +12,13 @@ const MAX_CHARS: usize = 80;
 
 impl Shown {
     pub(crate) fn new(text: &str) -> Self {
-        let mut shown: String = text.chars().take(MAX_CHARS).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
-        Self(shown)
+        Self(excerpt(text, Lines::Escaped, Most::Chars(MAX_CHARS)))
     }
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", printable(&self.0))
+        write!(f, "\"{}\"", self.0)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bg_identity::units::parse_millis;
 use serde::{Deserialize, Deserializer, Serializer, de};
 
 /// Nobody is polled more often than every second, nor less often than once a day.
@@ -9,16 +10,9 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_hours(24);
 
 fn parse(text: &str) -> Option<Duration> {
-    let number = text.strip_suffix(['s', 'm', 'h'])?;
-    let unit = match text.as_bytes().last()? {
-        b's' => 1,
-        b'm' => 60,
-        _ => 3600,
-    };
-    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let interval = Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(unit)?);
+    // With a unit, and of whole seconds.
+    let has_unit = text.ends_with(['s', 'm', 'h']) && !text.ends_with("ms");
+    let interval = Duration::from_millis(parse_millis(text).filter(|_| has_unit)?);
     (SHORTEST..=LONGEST).contains(&interval).then_some(interval)
 }
 

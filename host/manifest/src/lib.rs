@@ -6,6 +6,7 @@
 
 mod charm_credential;
 mod config;
+mod config_error;
 mod credential;
 mod effective;
 mod grant;
@@ -25,7 +26,8 @@ mod text;
 mod gate_tests;
 
 pub use charm_credential::{CharmCredential, ParseCharmCredentialError};
-pub use config::{AskedHttp, ConfigError};
+pub use config::AskedHttp;
+pub use config_error::ConfigError;
 pub use credential::{CredentialPath, ParseCredentialPathError};
 pub use effective::{EffectiveGrant, Withheld, effective, find_grant, granted_as_asked};
 pub use grant::{HttpGrant, ParseGrantError};

@@ -7,7 +7,7 @@ use bg_identity::IntegrationId;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use url::Url;
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 use crate::credential::CredentialPath;
 use crate::methods::Methods;
 use crate::template::{UrlTemplate, is_config_key};

@@ -97,6 +97,15 @@ impl Consequence {
         }
     }
 
+    /// Whether the cause is elsewhere, where somebody may fix it: the charm goes on as soon as something changes that it may lie in, however long
+    /// it was to wait.
+    pub fn awaits_a_fix(self) -> bool {
+        match self {
+            Self::Waits | Self::TriesAgain | Self::AsksTheRuntime => true,
+            Self::Clears | Self::Counts | Self::CountsForIntegration => false,
+        }
+    }
+
     /// What the table in `docs/polling.md` says of it.
     pub fn summary(self) -> &'static str {
         match self {

@@ -15,14 +15,14 @@ pub(crate) const PAUSE_AFTER: usize = 5;
 /// away, nor one that the gate denied. There are two rows of failures, and each pauses the integration:
 ///
 /// - `fetch-charms` failed [`PAUSE_AFTER`] times in a row, and there is no list left to go by. An answer ends the row.
-/// - `is-valid-charm` failed for [`PAUSE_AFTER`] *different* charms, and for an interval at least it answered for none. An
-///   answer for any charm ends the row. So a charm whose data makes the component fail, polled however often, counts once; and
-///   any number of them do not pause it as long as one healthy charm is polled.
+/// - `is-valid-charm` failed [`PAUSE_AFTER`] times, for as many *different* charms (or for all that the integration has, if they are
+///   fewer), and for an interval at least it answered for none. An answer for any charm ends the row. So one of many charms, whose data makes
+///   the component fail, polled however often, counts once; and any number of them do not pause it as long as one healthy charm is polled.
 ///
 /// While it is paused, none of its functions is called, so none of its charms is polled, and none loses anything. The pause
 /// is the interval × 2ⁿ, with jitter, up to an hour. Then one `fetch-charms` is the probe: an answer ends the pause, a failure
 /// makes it twice as long. After a pause for failures of `is-valid-charm`, n goes on from where it was until that function has
-/// answered: an answer of the other one says nothing of it.
+/// answered: an answer of the other one says nothing of it. Until then as many failures as there are different charms are enough for the next pause.
 ///
 /// The other half of the rule is for the charm: a failure of `is-valid-charm` makes its polls rarer, but disables it only if
 /// the component has answered for [another](Self::answered_since) since its last failure. So a broken component disables
@@ -40,6 +40,8 @@ pub(crate) struct Health {
     /// What either function did last, of whatever kind, for people.
     fetching: Streak,
     validating: Streak,
+    /// The kind of the failures of `is-valid-charm` that the log has told of.
+    told: Option<OutcomeKind>,
 }
 
 /// Failures of a function since it last answered.
@@ -53,18 +55,21 @@ struct Streak {
 #[derive(Debug)]
 struct Row<T> {
     witnesses: Vec<T>,
+    /// All failures, also of the same.
+    count: usize,
     began: Option<Instant>,
 }
 
 impl<T> Default for Row<T> {
     fn default() -> Self {
-        Self { witnesses: Vec::new(), began: None }
+        Self { witnesses: Vec::new(), count: 0, began: None }
     }
 }
 
 impl<T: PartialEq> Row<T> {
     fn add(&mut self, witness: T, now: Instant) {
         self.began.get_or_insert(now);
+        self.count += 1;
         if self.witnesses.len() < PAUSE_AFTER && !self.witnesses.contains(&witness) {
             self.witnesses.push(witness);
         }
@@ -110,6 +115,8 @@ impl Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Paused {
     pub(crate) cause: Cause,
+    /// For how many different charms `is-valid-charm` failed, if that is the cause.
+    pub(crate) charms: usize,
     /// For how long.
     pub(crate) wait: Duration,
     /// Since when the component fails.
@@ -166,7 +173,7 @@ impl Health {
             // What is not the component's fault says nothing of it: the pause goes on, but grows no longer.
             self.pauses = self.pauses.saturating_add(u32::from(is_fault(kind)));
             let wait = policy::delay(interval, self.pauses, jitter(self.pauses));
-            return Some(Paused { cause, wait, failing_since, again: true });
+            return Some(Paused { cause, charms: 0, wait, failing_since, again: true });
         }
         if !is_fault(kind) {
             return None;
@@ -185,10 +192,11 @@ impl Health {
         }
     }
 
-    /// `is-valid-charm` has failed for a charm.
+    /// `is-valid-charm` has failed for a charm. `charms`: how many the integration has that are polled, or at least [`PAUSE_AFTER`].
     pub(crate) fn charm_failed(
         &mut self,
         charm: &CharmRef,
+        charms: usize,
         kind: OutcomeKind,
         now: Instant,
         interval: Duration,
@@ -198,7 +206,9 @@ impl Health {
             return None;
         }
         self.charms.add(charm.clone(), now);
-        let broken = self.charms.is_full() && self.charms.has_lasted(interval, now);
+        let is_for_all = self.charms.witnesses.len() >= charms.clamp(1, PAUSE_AFTER);
+        let often = self.charms.count >= PAUSE_AFTER || self.pauses > 0;
+        let broken = is_for_all && often && self.charms.has_lasted(interval, now);
         broken.then(|| self.begin(Cause::IsValidCharm, now, interval, jitter))
     }
 
@@ -226,6 +236,25 @@ impl Health {
         std::mem::take(self.streak(function)).count > 0
     }
 
+    /// The kind of the failures of `is-valid-charm` that the log has told of, since it last answered.
+    pub(crate) fn told(&self) -> Option<OutcomeKind> {
+        self.told
+    }
+
+    /// Whether the log is to tell that `is-valid-charm` fails so, and does: not if it fails for single charms only, nor a second time.
+    pub(crate) fn tells(&mut self, kind: OutcomeKind, now: Instant, interval: Duration) -> bool {
+        let is_news = self.told != Some(kind) && !self.answered_since(interval, now);
+        if is_news {
+            self.told = Some(kind);
+        }
+        is_news
+    }
+
+    /// `is-valid-charm` has answered: whether the log has told that it fails.
+    pub(crate) fn tells_no_more(&mut self) -> bool {
+        self.told.take().is_some()
+    }
+
     /// Whether the component fails, as far as people see it: its last list failed, or `is-valid-charm` does, and has answered for no charm
     /// in an interval.
     pub(crate) fn is_failing(&self, now: Instant, interval: Duration) -> bool {
@@ -238,12 +267,13 @@ impl Health {
             Cause::IsValidCharm => self.charms.began,
         };
         let failing_since = began.unwrap_or(now);
+        let charms = self.charms.witnesses.len();
         self.lists = Row::default();
         self.charms = Row::default();
         self.pauses = self.pauses.saturating_add(1);
         self.pause = Some(Pause { cause, failing_since, since: now, probing: false });
         let wait = policy::delay(interval, self.pauses, jitter(self.pauses));
-        Paused { cause, wait, failing_since, again: false }
+        Paused { cause, charms, wait, failing_since, again: false }
     }
 }
 
@@ -258,6 +288,10 @@ mod tests {
 
     fn charm(number: u32) -> CharmRef {
         CharmRef { space: space_did("a"), charm: CharmId::for_content(&number.to_be_bytes()) }
+    }
+
+    fn charm_fails(health: &mut Health, number: u32, charms: usize, now: Instant) -> Option<u64> {
+        minutes(health.charm_failed(&charm(number), charms, TRAP, now, MINUTE, none))
     }
 
     fn none(_: u32) -> f64 {
@@ -319,13 +353,38 @@ mod tests {
         let (mut health, start) = (Health::default(), Instant::now());
         for hour in 0..100 {
             let now = start + Duration::from_hours(hour);
-            assert_eq!(health.charm_failed(&charm(1), TRAP, now, MINUTE, none), None);
+            assert_eq!(charm_fails(&mut health, 1, 5, now), None);
         }
         let now = start + Duration::from_hours(100);
         for number in 2..5 {
-            assert_eq!(health.charm_failed(&charm(number), TRAP, now, MINUTE, none), None);
+            assert_eq!(charm_fails(&mut health, number, 5, now), None);
         }
-        assert_eq!(minutes(health.charm_failed(&charm(5), TRAP, now, MINUTE, none)), Some(2));
+        assert_eq!(charm_fails(&mut health, 5, 5, now), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fewer_than_five_charms_pause_it_once_it_has_failed_for_all_of_them_and_five_times() {
+        for charms in 1..PAUSE_AFTER {
+            let (mut health, start) = (Health::default(), Instant::now());
+            let numbers = (0..).map(|number| number % u32::try_from(charms).unwrap());
+            let paused: Vec<_> = numbers
+                .zip(0..5)
+                .map(|(number, minutes)| charm_fails(&mut health, number, charms, start + MINUTE * minutes))
+                .collect();
+            assert_eq!(paused, [None, None, None, None, Some(2)], "{charms} charms");
+            // It still fails after the pause: once for each of them is enough, after an interval.
+            health.list_begun();
+            assert!(health.list_answered(start).is_some());
+            for number in (0..u32::try_from(charms).unwrap()).cycle().take(PAUSE_AFTER - 1) {
+                assert_eq!(charm_fails(&mut health, number, charms, start), None);
+            }
+            assert_eq!(charm_fails(&mut health, 0, charms, start + MINUTE), Some(4), "{charms} charms");
+        }
+        // One of them is not asked about: nothing is known of it.
+        let (mut health, start) = (Health::default(), Instant::now());
+        for minutes in 0..100 {
+            assert_eq!(charm_fails(&mut health, minutes % 3, 4, start + MINUTE * minutes), None);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -335,7 +394,7 @@ mod tests {
             let now = start + MINUTE * interval;
             for number in 0..100 {
                 let at = now + Duration::from_millis(500) * number;
-                assert_eq!(health.charm_failed(&charm(number), TRAP, at, MINUTE, none), None);
+                assert_eq!(charm_fails(&mut health, number, 200, at), None);
             }
             health.charm_answered(now + Duration::from_secs(59));
         }
@@ -346,10 +405,10 @@ mod tests {
         let (mut health, mut now) = (Health::default(), Instant::now());
         let fail = |health: &mut Health, now: &mut Instant| {
             for number in 0..4 {
-                assert_eq!(health.charm_failed(&charm(number), TRAP, *now, MINUTE, none), None);
+                assert_eq!(charm_fails(health, number, 5, *now), None);
             }
             *now += MINUTE;
-            let paused = minutes(health.charm_failed(&charm(4), TRAP, *now, MINUTE, none));
+            let paused = charm_fails(health, 4, 5, *now);
             assert!(health.awaits_probe());
             health.list_begun();
             assert!(health.list_answered(*now).is_some());

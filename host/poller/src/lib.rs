@@ -15,6 +15,7 @@ mod integration;
 mod interner;
 mod log;
 mod membership;
+mod message;
 pub mod millis;
 mod model;
 mod options;

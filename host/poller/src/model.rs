@@ -118,10 +118,15 @@ impl Registration {
         self.disabled_at.is_never()
     }
 
+    /// What followed from its last poll; none if there was none since it was registered, enabled or changed, or if it is disabled.
+    pub fn consequence(&self) -> Option<Consequence> {
+        let counts = self.is_enabled() && self.last_run >= self.updated_at;
+        self.last_outcome.filter(|_| counts).map(|kind| Consequence::of(kind, self.last_blame))
+    }
+
     /// Whether it waits until the cause of its last outcome is fixed: somebody must sign in, or the operator must allow something.
     pub fn waits(&self) -> bool {
-        let waits = |kind| Consequence::of(kind, self.last_blame) == Consequence::Waits;
-        self.is_enabled() && self.last_run >= self.updated_at && self.last_outcome.is_some_and(waits)
+        self.consequence() == Some(Consequence::Waits)
     }
 }
 
@@ -136,3 +141,26 @@ pub const UPDATER_STREAMS: [&str; 8] = [
     "calendarUpdater",
     "discordUpdater",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guests know no crate of the host, so each language has its own list.
+    #[test]
+    fn guests_look_for_the_same_updater_streams() {
+        for file in [
+            "integrations/sdk/src/charms.rs",
+            "tests/guests/authors/javascript/integration.js",
+            "tests/guests/authors/python/integration.py",
+        ] {
+            let path = format!("{}/../../{file}", env!("CARGO_MANIFEST_DIR"));
+            let source = std::fs::read_to_string(path).unwrap();
+            let (_, list) = source.split_once("UPDATER_STREAMS").unwrap();
+            let (_, list) = list.split_once("= [").unwrap();
+            let (list, _) = list.split_once(']').unwrap();
+            let names: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+            assert_eq!(names, UPDATER_STREAMS, "{file}");
+        }
+    }
+}

@@ -24,9 +24,9 @@ const JITTER: f64 = 0.1;
 /// What follows a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// The next poll starts this long after the start of the one that ended.
+    /// The next poll starts this long after the start of the one that ended if that was a success, else after its end.
     After(Duration),
-    /// The charm waits for a change; it is looked at again this long after the start of the poll that ended.
+    /// The charm waits for a change; it is looked at again this long after the end of the poll.
     Wait(Duration),
     /// The charm is disabled.
     Disable,
@@ -69,7 +69,7 @@ pub(crate) fn judge(
     }
 }
 
-/// From the start of a poll to the start of the next, after `failures` in a row: the interval × 2ⁿ, less up to a tenth of it
+/// How long a charm waits after `failures` in a row: the interval × 2ⁿ, less up to a tenth of it
 /// by `jitter` (0 to 1); at most [`BACKOFF_CAP`], and never less than the interval.
 pub(crate) fn delay(interval: Duration, failures: u32, jitter: f64) -> Duration {
     if failures == 0 {

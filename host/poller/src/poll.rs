@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span, warn};
 
 use crate::guard::panic_text;
-use crate::report::one_line;
+use crate::message::one_line;
 use crate::{
     Blame, Charm, CharmRef, CharmRuntime, Clock, Consequence, Fitness, Integration, Outcome, OutcomeKind, RuntimeError,
     TokenLife, UPDATER_STREAMS, UnixMillis,

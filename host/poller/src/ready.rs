@@ -122,37 +122,6 @@ impl Ready {
         self.queued -= before - queue.len();
     }
 
-    /// Takes all charms out of their queues, in the order of their turns: one of each lane and group after the other.
-    pub(crate) fn withdraw_all(&mut self) -> Vec<Slot> {
-        let mut lanes: Vec<VecDeque<LaneId>> = vec![VecDeque::new(); self.groups.len()];
-        for (group, lanes) in self.groups.iter_mut().zip(&mut lanes) {
-            lanes.extend(group.ring.drain(..));
-            group.in_turn = false;
-        }
-        // Lanes of a space that has no place free are in no ring.
-        for (id, lane) in self.lanes.iter() {
-            if !lane.in_ring && !lane.queue.is_empty() {
-                lanes[lane.group as usize].push_back(id);
-            }
-        }
-        let first = self.turn.drain(..).collect::<Vec<_>>();
-        let others = (0..).take(self.groups.len()).filter(|group| !first.contains(group)).collect::<Vec<_>>();
-        let mut turn = VecDeque::from([first, others].concat());
-        let mut withdrawn = Vec::with_capacity(self.queued);
-        while let Some(group) = turn.pop_front() {
-            let Some(lane) = lanes[group as usize].pop_front() else { continue };
-            turn.push_back(group);
-            self.lanes[lane].in_ring = false;
-            let Some(slot) = self.lanes[lane].queue.pop_front() else { continue };
-            withdrawn.push(slot);
-            if !self.lanes[lane].queue.is_empty() {
-                lanes[group as usize].push_back(lane);
-            }
-        }
-        self.queued = 0;
-        withdrawn
-    }
-
     /// Whether all places are taken.
     pub(crate) fn is_full(&self) -> bool {
         self.running >= self.max

@@ -3,13 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bg_identity::{Lines, pieces};
 use tracing::{info, warn};
 
+pub(crate) use crate::message::one_line;
 use crate::{Blame, Consequence, OutcomeKind, PollEvent, Summary};
-
-/// More of a message than this many characters is not logged; the run history has all of it.
-const MAX_MESSAGE: usize = 2_000;
 
 /// Logs one ended poll: one line with all of it. The space and the charm's ID are fields for programs; people find them in the message.
 pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
@@ -78,31 +75,4 @@ pub(crate) fn totals(summary: &Summary, running: usize, queued: usize) {
 
 pub(crate) fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A text of others' making, so that it can neither start a line of its own nor move the terminal's cursor, nor fill the log.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line: String = pieces(text, Lines::Escaped).take(MAX_MESSAGE).map(|piece| piece.to_string()).collect();
-    if text.chars().nth(MAX_MESSAGE).is_some() {
-        line.push('…');
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_cannot_start_a_line_of_its_own() {
-        let cases = [
-            ("fine, ünïcode", "fine, ünïcode"),
-            ("a\nSuccessfully executed charm x", "a\\nSuccessfully executed charm x"),
-            ("\u{1b}[2J\r\u{85}\u{202e}", "\\u{1b}[2J\\r\\u{85}\\u{202e}"),
-        ];
-        for (text, line) in cases {
-            assert_eq!(one_line(text), line);
-        }
-        assert_eq!(one_line(&"é".repeat(5_000)).chars().count(), MAX_MESSAGE + 1);
-    }
 }

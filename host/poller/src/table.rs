@@ -12,8 +12,8 @@ use crate::{CharmRef, Registration, UnixMillis};
 
 /// A place in the table.
 pub(crate) type Slot = u32;
-/// An integration with a component, or all that have none (0).
-pub(crate) type GroupId = u32;
+/// An integration with a component, or all that have none (0). There are no 65,536 components of some megabytes each.
+pub(crate) type GroupId = u16;
 /// The charms of one space in one group.
 pub(crate) type LaneId = u32;
 /// A space that has charms in the table.
@@ -28,6 +28,8 @@ pub(crate) enum Phase {
     Waiting,
     /// Due, and in the queue.
     Ready,
+    /// Due, but others come first: it waits for its turn among those that have lost their times, or among slow ones.
+    Held,
     /// Being polled.
     Running,
     /// Its time came while the integration did not name it; it waits to be named.
@@ -84,6 +86,10 @@ pub(crate) struct Entry {
     pub(crate) plain: bool,
     /// Whether it is to be polled at once, since it was registered or enabled after its last poll.
     pub(crate) wanted: bool,
+    /// Whether its next poll is due at another time than an interval after its last one, or after the others that it was spread with.
+    pub(crate) off_beat: bool,
+    /// Whether its last poll took long.
+    pub(crate) slow: bool,
     /// Whether it is owed a poll: its integration has named it, and no poll has succeeded since.
     pub(crate) owed: bool,
     /// Whether that is what is written of it.
@@ -228,6 +234,8 @@ impl Table {
             removed: false,
             plain: true,
             wanted: false,
+            off_beat: false,
+            slow: false,
             owed: false,
             owed_stored: false,
             waits: false,

@@ -1,19 +1,14 @@
 //! Charms' programs that are components.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use bg_egress::{GateClient, KnownSecret};
-use bg_poller::{CharmRef, OutcomeKind};
+use bg_poller::OutcomeKind;
 
 use crate::Sandbox;
 use crate::bindings::{charm as contract, preloaded};
 use crate::call::{Call, Function};
-use crate::cells::{CellReader, CellWrites, Cells};
-use crate::config::{Config, Program};
+use crate::cells::CellWrites;
+use crate::charm_call::CharmCall;
 use crate::failure::{CallFailure, GuestError};
-use crate::host::log::Scope;
-use crate::host::{self, CallLines, CallState, CharmWorld, Surroundings};
+use crate::host::{self, CallState, CharmWorld};
 use crate::image::Memory;
 use crate::load::{LoadError, LoadedComponent, World};
 use crate::preload::Preloader;
@@ -25,26 +20,6 @@ const NAME_BYTES: usize = 256;
 const SHAPE_ITEMS: usize = 1_000;
 /// Names in a path.
 const PATH_NAMES: usize = 32;
-
-/// What one call of a charm runs with.
-pub struct CharmCall {
-    /// Which charm it is, for logs and for the gate's audit.
-    pub charm: CharmRef,
-    /// Its cells as they are now.
-    pub cells: Box<dyn CellReader>,
-    /// The names of its streams, which no cell may have. Empty while it is set up.
-    pub streams: BTreeSet<String>,
-    /// The program, which finds itself by `config`.
-    pub program: Arc<Program>,
-    /// What else it may ask for by `config`.
-    pub config: Arc<BTreeMap<String, String>>,
-    /// Its way to the network.
-    pub http: GateClient,
-    /// What it knows that the log may not: their texts are masked in what it logs. Requests carry them only to where they may go.
-    pub secrets: Vec<KnownSecret>,
-    /// Gets what it logs, whether it succeeds or not.
-    pub log: CallLines,
-}
 
 /// What a charm is made of, beside its cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,7 +62,7 @@ impl CharmComponent {
             let end = end.await;
             (store, end)
         };
-        let (shape, state) = call.run(&Share::new(), work).await?;
+        let (shape, state) = call.run(&Share::new(), work).await.map_err(CallFailure::of_charm)?;
         let writes = state.world.cells.into_writes();
         Ok((check(shape, &writes)?, writes))
     }
@@ -104,7 +79,7 @@ impl CharmComponent {
             let end = end.await;
             (store, end)
         };
-        let (page, _) = call.run(&Share::new(), work).await?;
+        let (page, _) = call.run(&Share::new(), work).await.map_err(CallFailure::of_charm)?;
         Ok(page)
     }
 
@@ -132,7 +107,7 @@ impl CharmComponent {
             let end = end.await;
             (store, end)
         };
-        let ((), state) = call.run(&Share::new(), work).await?;
+        let ((), state) = call.run(&Share::new(), work).await.map_err(CallFailure::of_charm)?;
         Ok(state.world.cells.into_writes())
     }
 
@@ -154,22 +129,6 @@ impl CharmComponent {
         let limits = self.sandbox.limits();
         let function = Function { name, time: limits.charm_time, memory: limits.charm_memory };
         context.begin(&self.sandbox, function, memory).await
-    }
-}
-
-impl CharmCall {
-    pub(crate) async fn begin(
-        self,
-        sandbox: &Sandbox,
-        function: Function,
-        memory: Memory,
-    ) -> Result<Call<CharmWorld>, CallFailure> {
-        let Self { charm, cells, streams, program, config, http, secrets, log } = self;
-        let config = Config { program, own: config };
-        let texts = secrets.iter().map(|secret| secret.text.clone()).collect();
-        let scope = Scope { integration: None, charm: Some(charm), secrets: texts, lines: Some(log) };
-        let around = Surroundings { scope, config, http, secrets };
-        Call::begin(sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams), memory }).await
     }
 }
 

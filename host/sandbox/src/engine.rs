@@ -9,7 +9,8 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
 };
 
-use crate::{Limits, SandboxError};
+use crate::Limits;
+use crate::error::SandboxError;
 
 /// How often a running guest is interrupted to look at the clock, and to let others run.
 pub(crate) const TICK: Duration = Duration::from_millis(10);

@@ -1,8 +1,8 @@
 //! Why a call came to nothing, as one of the kinds of outcome.
 
-use std::fmt;
 use std::time::Duration;
 
+use bg_identity::units::Seconds;
 use bg_identity::{Secret, mask};
 use bg_poller::{Blame, IntegrationError, Outcome, OutcomeKind};
 use wasmtime::component::ResourceTableError;
@@ -72,6 +72,16 @@ pub(crate) struct GuestError {
 impl CallFailure {
     pub(crate) fn new(kind: OutcomeKind, message: impl Into<String>) -> Self {
         Self { kind, blame: None, message: message.into(), stack: None }
+    }
+
+    /// For a call of a charm: what nests without end in its program fills the stack of the engine that runs it, and is no fault of that.
+    pub(crate) fn of_charm(self) -> Self {
+        if self.kind != OutcomeKind::Trapped || !self.message.ends_with(&Trap::StackOverflow.to_string()) {
+            return self;
+        }
+        let (function, _) = self.message.split_once(':').unwrap_or_default();
+        let message = format!("{function} nested calls, or went through nested values, deeper than its stack allows");
+        Self { kind: OutcomeKind::LimitExceeded, message, blame: self.blame, stack: None }
     }
 
     /// Time was up after `limit`.
@@ -169,18 +179,6 @@ impl From<CallFailure> for Outcome {
         let CallFailure { kind, blame, message, stack } = failure;
         let outcome = Self::failure(kind, message).with_stack(stack);
         blame.into_iter().fold(outcome, Self::blaming)
-    }
-}
-
-/// A time as people write it.
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            millis if millis % 1000 == 0 => write!(f, "{} s", millis / 1000),
-            millis => write!(f, "{millis} ms"),
-        }
     }
 }
 

@@ -92,6 +92,7 @@ impl IntegrationComponent {
             unfit: None,
             registrations: self.registrations.clone(),
             registered: None,
+            polls: None,
         };
         Call::begin(&self.sandbox, function, around, world).await
     }

@@ -9,11 +9,13 @@ mod bindings;
 mod call;
 mod cells;
 mod charm;
+mod charm_call;
 mod child;
 mod config;
 mod credentials;
 mod draft;
 mod engine;
+mod error;
 mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -25,7 +27,6 @@ mod json;
 mod lane;
 pub mod limits;
 mod load;
-mod named_limits;
 mod observer;
 mod preload;
 mod registrations;
@@ -39,11 +40,13 @@ mod tests;
 mod text;
 
 pub use cells::{CellReadError, CellReader, CellWrites};
-pub use charm::{CharmCall, CharmComponent, Shape};
+pub use charm::{CharmComponent, Shape};
+pub use charm_call::CharmCall;
 pub use child::{ChildCommand, ChildError, ChildLimits, work_as_child};
 pub use config::Program;
 pub use credentials::CharmCredentials;
 pub use engine::Allocation;
+pub use error::SandboxError;
 pub use failure::CallFailure;
 pub use host::CallLines;
 pub use integration::{IntegrationComponent, IntegrationSetup};
@@ -52,7 +55,6 @@ pub use load::{
     ChildOptions, Compiler, ComponentInfo, Item, ItemKind, LoadError, LoadedComponent, Metadata, Origin, World,
     WorldError, compile_as_child, inspect, inspect_by,
 };
-pub use named_limits::{LimitError, LimitValue, NamedLimit, Number};
 pub use observer::{CallObserver, CallRecord};
 pub use registrations::Registrations;
-pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
+pub use sandbox::{Sandbox, SandboxOptions};

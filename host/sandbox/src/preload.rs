@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bg_poller::OutcomeKind;
 use wasmtime::component::Linker;
 
+use crate::Sandbox;
 use crate::bindings::preloaded::PreloadedCharmPre;
 use crate::call::Function;
+use crate::charm_call::CharmCall;
 use crate::config::Config;
 use crate::failure::CallFailure;
 use crate::host::{CallLines, CallState, CharmWorld};
@@ -15,7 +17,6 @@ use crate::image::{Image, Memory};
 use crate::images::{Images, Made};
 use crate::load::{LoadError, LoadedComponent, World};
 use crate::share::Share;
-use crate::{CharmCall, Sandbox};
 
 /// By what a component of that world is told from others.
 const PRELOAD: &str = "preload";

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 
 use crate::engine::{self, Allocation, Ticker};
+use crate::error::SandboxError;
 use crate::lane::SlowLane;
 use crate::load::{self, Cache, ChildCompiler, Compiler, ComponentInfo, LoadError, LoadedComponent, Origin, World};
 use crate::{CallObserver, Limits};
@@ -26,25 +27,6 @@ pub struct SandboxOptions {
     pub compiler: Compiler,
     /// Who is told of each call.
     pub observer: CallObserver,
-}
-
-/// The sandbox could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// The engine does not work here.
-    #[error("the WebAssembly engine cannot start: {0}")]
-    Engine(String),
-    /// The folder for compiled components cannot be trusted.
-    #[error(
-        "compiled components are not kept in {}: {problem}; make it a folder of this user alone (chmod 700), or name another",
-        folder.display()
-    )]
-    Cache {
-        /// Which folder.
-        folder: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
 }
 
 /// Runs components. Clones share all of it; the thread that ends endless loops stops with the last of them.

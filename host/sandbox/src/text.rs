@@ -1,36 +1,16 @@
 //! Text that a guest wrote, made safe to show: no control of a terminal, no line that looks like another's, no end without a
 //! limit.
 
-use std::fmt::Write;
-
-use bg_identity::{Lines, pieces};
-
-/// Stands for what was cut off.
-const CUT: char = '…';
+use bg_identity::{Lines, Most, excerpt};
 
 /// `text` on one line, in at most `max` bytes and the sign for what was cut off.
 pub(crate) fn one_line(text: &str, max: usize) -> String {
-    shown(text, max, Lines::Escaped)
+    excerpt(text, Lines::Escaped, Most::Bytes(max))
 }
 
 /// The same, but line breaks remain.
 pub(crate) fn lines(text: &str, max: usize) -> String {
-    shown(text, max, Lines::Kept)
-}
-
-fn shown(text: &str, max: usize, lines: Lines) -> String {
-    let mut out = String::with_capacity(text.len().min(max));
-    for piece in pieces(text, lines) {
-        let before = out.len();
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{piece}");
-        if out.len() > max {
-            out.truncate(before);
-            out.push(CUT);
-            break;
-        }
-    }
-    out
+    excerpt(text, Lines::Kept, Most::Bytes(max))
 }
 
 #[cfg(test)]
@@ -57,7 +37,7 @@ mod tests {
         fn no_control_character_gets_through(text in any::<String>(), max in 0_usize..200) {
             let shown = one_line(&text, max);
             prop_assert_eq!(bg_identity::first_hidden(&shown), None);
-            prop_assert!(shown.len() <= max + CUT.len_utf8());
+            prop_assert!(shown.len() <= max + '…'.len_utf8());
         }
     }
 }

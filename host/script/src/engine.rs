@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
 use crate::source_map::{SourceMap, without_map};
-use crate::{natives, regexps, strings};
+use crate::{natives, primitives, regexps, strings, tasks};
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the guest's stack
 /// each, which has a mebibyte.
@@ -26,6 +26,9 @@ const MAX_CALLS: usize = 320;
 
 /// How many values the engine's own stack holds: [`MAX_CALLS`] calls of a few hundred values each.
 const MAX_VALUES: usize = 128 * 1024;
+
+/// How many frames of a stack the engine keeps: every one, since the charm's own may be below as many of code that is made of texts.
+const MAX_FRAMES: usize = 2 * MAX_CALLS;
 
 /// The module that charms import from, and its name in stacks, where it is left out.
 const MODULE: &str = "commontools";
@@ -40,6 +43,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/secrets.js"),
     include_str!("js/derive.js"),
     include_str!("js/pages.js"),
+    include_str!("js/generators.js"),
     // A block of its own: what these files call their things is their own affair.
     "{\n",
     include_str!("js/web/base.js"),
@@ -112,7 +116,7 @@ impl Engine {
     pub fn new(host: Rc<dyn Host>) -> Result<Self, Failure> {
         let failed = |error: JsError| Failure::new(format!("the JavaScript engine did not start: {error}"));
         let jobs = Jobs::new(Rc::clone(&host));
-        let hooks = Hooks::new();
+        let hooks = Hooks::new(&jobs);
         let loader = Rc::new(MapModuleLoader::new());
         let mut context = Context::builder()
             .clock(Rc::new(HostClock(host)))
@@ -124,6 +128,7 @@ impl Engine {
         let mut limits = RuntimeLimits::default();
         limits.set_recursion_limit(MAX_CALLS);
         limits.set_stack_size_limit(MAX_VALUES);
+        limits.set_backtrace_limit(MAX_FRAMES);
         context.set_runtime_limits(limits);
         let runtime = start(&loader, &mut context).map_err(failed)?;
         Ok(Self { context, jobs, hooks, loader, runtime })
@@ -165,7 +170,10 @@ impl Engine {
         let files = program.files.iter().map(|(file, module)| (file.as_str(), module.as_str()));
         let maps = std::iter::once((program.file, program.module)).chain(files);
         let maps: Vec<_> = maps.map(|(file, module)| SourceMap::of(file, module)).collect();
-        Failure::of(error, &self.runtime, &maps, &mut self.context)
+        let failure = Failure::of(error, &self.runtime, &maps, &mut self.context);
+        // It is the author's place already.
+        let dropped = self.jobs.dropped.take();
+        Failure { stack: failure.stack.or(dropped), ..failure }
     }
 
     fn try_setup(&mut self, program: Program<'_>, inputs: &str) -> JsResult<String> {
@@ -280,6 +288,8 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     }
     strings::install(context)?;
     regexps::install(context)?;
+    tasks::install(context)?;
+    primitives::install(context)?;
     let object = |value: JsValue| value.as_object().ok_or_else(|| never("the runtime is not an object"));
     let source = Source::from_bytes(RUNTIME).with_path(Path::new(MODULE));
     let make = object(context.eval(source)?)?;

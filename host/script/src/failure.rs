@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use boa_engine::error::RuntimeLimitError;
 use boa_engine::{Context, JsError, JsObject, JsValue, js_string};
 
+use crate::naming;
 use crate::source_map::SourceMap;
 
 /// How many frames of a stack are kept.
@@ -43,6 +44,7 @@ impl Failure {
         };
         let message = ask(runtime, "describe", &value, context).unwrap_or_else(|| "an error that has no text".into());
         let stack = ask(runtime, "stackOf", &value, context).unwrap_or_default();
+        let message = name(maps, if stack.is_empty() { frames } else { &stack }, &message).unwrap_or(message);
         let stack = stack_of(maps, &stack, MAX_FRAMES).or_else(|| stack_of(maps, frames, MAX_FRAMES));
         Self { message, stack }
     }
@@ -66,6 +68,14 @@ fn ask(runtime: &JsObject, function: &str, value: &JsValue, context: &mut Contex
     let function = runtime.get(js_string!(function), context).ok()?;
     let text = function.as_callable()?.call(&JsValue::undefined(), std::slice::from_ref(value), context).ok()?;
     Some(text.as_string()?.to_std_string_lossy())
+}
+
+/// The message with the name of what it is about, if the innermost frame is the charm's, or a function of the engine's that it called.
+fn name(maps: &[SourceMap<'_>], stack: &str, message: &str) -> Option<String> {
+    let mut frames = stack.lines().filter(|frame| frame.trim_start().starts_with("at "));
+    let frame = frames.find(|frame| !frame.ends_with(" (native)"))?;
+    let (map, (_, line, column)) = maps.iter().find_map(|map| Some((map, map.frame(frame)?)))?;
+    naming::named(message, map.module(), line, column)
 }
 
 /// The frames of the charm's own files in a stack of the engine's, at the author's lines; none if there are none.

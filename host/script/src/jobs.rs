@@ -3,20 +3,23 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
 use boa_engine::builtins::promise::{OperationType, Promise};
 use boa_engine::context::HostHooks;
 use boa_engine::context::time::{Clock, JsInstant};
-use boa_engine::job::{GenericJob, Job, JobExecutor, NativeAsyncJob, PromiseJob};
+use boa_engine::job::{GenericJob, Job, JobCallback, JobExecutor, NativeAsyncJob, PromiseJob};
 use boa_engine::object::JsObject;
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
+use boa_engine::realm::Realm;
 use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
 
 use crate::host::{Host, Request, RequestId, Response};
 use crate::regexps::Regexps;
 use crate::strings::Strings;
+use crate::tasks::Tasks;
+use crate::types::Type;
 
 /// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
@@ -50,8 +53,13 @@ pub(crate) struct Jobs {
     timers: RefCell<BTreeMap<(u64, u32), Timer>>,
     last_timer: Cell<u32>,
     requests: RefCell<HashMap<RequestId, Settle>>,
+    pub(crate) tasks: Tasks,
+    /// Where a function went on that the engine has dropped since.
+    pub(crate) dropped: RefCell<Option<String>>,
     pub(crate) strings: Strings,
     pub(crate) regexps: Regexps,
+    /// Of cells that are written, by their numbers.
+    pub(crate) types: RefCell<Vec<Type>>,
 }
 
 impl Jobs {
@@ -62,8 +70,11 @@ impl Jobs {
             timers: RefCell::default(),
             last_timer: Cell::new(0),
             requests: RefCell::default(),
+            tasks: Tasks::default(),
+            dropped: RefCell::default(),
             strings: Strings::default(),
             regexps: Regexps::default(),
+            types: RefCell::default(),
         })
     }
 
@@ -113,11 +124,13 @@ impl Jobs {
     pub(crate) fn run(&self, waiting: impl Fn() -> bool, context: &mut Context) -> JsResult<()> {
         loop {
             while let Some(job) = self.next_ready() {
+                self.tasks.start();
                 match job {
                     Next::Promise(job) => job.call(context)?,
                     Next::Generic(job) => job.call(context)?,
                     Next::Async(job) => finish(job, context)?,
                 };
+                self.check()?;
             }
             context.clear_kept_objects();
             if !self.alive() && !waiting() {
@@ -140,6 +153,13 @@ impl Jobs {
                 self.settle(id, outcome, context)?;
             }
         }
+    }
+
+    /// Fails if the engine dropped a function in the last job.
+    fn check(&self) -> JsResult<()> {
+        let Some(place) = self.tasks.dropped() else { return Ok(()) };
+        self.dropped.replace(Some(place));
+        Err(JsNativeError::range().with_message("the calls are nested too deeply").into())
     }
 
     /// Whether something is under way that the call has to wait for.
@@ -213,13 +233,14 @@ impl JobExecutor for Jobs {
 
 /// What the engine asks of its host in passing.
 pub(crate) struct Hooks {
+    jobs: Weak<Jobs>,
     /// Promises that were rejected and that nobody handles.
     rejected: RefCell<Vec<JsObject>>,
 }
 
 impl Hooks {
-    pub(crate) fn new() -> Rc<Self> {
-        Rc::new(Self { rejected: RefCell::default() })
+    pub(crate) fn new(jobs: &Rc<Jobs>) -> Rc<Self> {
+        Rc::new(Self { jobs: Rc::downgrade(jobs), rejected: RefCell::default() })
     }
 
     /// The first rejected promise that nobody has handled.
@@ -229,6 +250,33 @@ impl Hooks {
 }
 
 impl HostHooks for Hooks {
+    fn make_job_callback(&self, callback: JsFunction, context: &mut Context) -> JobCallback {
+        if let Some(jobs) = self.jobs.upgrade() {
+            jobs.tasks.wait(&callback, context);
+        }
+        JobCallback::new(callback, ())
+    }
+
+    /// Texts are not transpiled: nobody would learn that calls nest too deeply in a function that waits.
+    fn ensure_can_compile_strings(
+        &self,
+        _: Realm,
+        parameters: &[JsString],
+        body: &JsString,
+        _: bool,
+        _: &mut Context,
+    ) -> JsResult<()> {
+        let waits = |text: &JsString| {
+            let text = text.to_std_string_lossy();
+            ["async", "await"].iter().any(|word| text.contains(word))
+        };
+        if waits(body) || parameters.iter().any(waits) {
+            let message = "code that is made of a text can't be async here: write it in the charm's file";
+            return Err(JsNativeError::typ().with_message(message).into());
+        }
+        Ok(())
+    }
+
     fn promise_rejection_tracker(&self, promise: &JsObject<Promise>, operation: OperationType, _: &mut Context) {
         let promise = promise.clone().upcast();
         let mut rejected = self.rejected.borrow_mut();

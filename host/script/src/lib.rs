@@ -14,10 +14,14 @@ pub mod host;
 
 mod jobs;
 mod json;
+mod naming;
 mod natives;
+mod primitives;
 mod regexps;
 mod source_map;
 mod strings;
+mod tasks;
+mod types;
 
 #[cfg(target_family = "wasm")]
 mod guest;

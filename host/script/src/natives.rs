@@ -5,11 +5,12 @@ use std::rc::Rc;
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
 use boa_engine::object::{FunctionObjectBuilder, JsObject, ObjectInitializer};
 use boa_engine::property::{PropertyDescriptor, PropertyKey};
-use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsValue, NativeFunction};
+use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsSymbol, JsValue, NativeFunction};
 
 use crate::host::{Level, Request};
 use crate::jobs::{Jobs, MILLISECOND, Settle, buffer};
-use crate::json;
+use crate::types::{Type, short};
+use crate::{json, tasks};
 
 mod text;
 
@@ -17,13 +18,16 @@ pub(crate) type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsVa
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
-    const FUNCTIONS: [(&str, Native, usize); 15] = [
+    const FUNCTIONS: [(&str, Native, usize); 18] = [
         ("apiUrl", api_url, 0),
         ("secrets", secrets, 0),
         ("changed", changed, 0),
         ("getCell", get_cell, 1),
         ("setCell", set_cell, 2),
         ("parse", parse, 1),
+        ("items", items, 2),
+        ("typeOf", type_of, 1),
+        ("contradiction", contradiction, 3),
         ("log", log, 2),
         ("now", now, 0),
         ("random", random, 1),
@@ -35,7 +39,7 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
         ("cancelFetch", cancel_fetch, 1),
     ];
     let mut object = ObjectInitializer::new(context);
-    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS) {
+    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS).chain(tasks::FUNCTIONS) {
         object.function(NativeFunction::from_fn_ptr(function), JsString::from(name), length);
     }
     object.build()
@@ -86,6 +90,45 @@ fn changed(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValu
 
 fn parse(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     json::parse(&text(args.get_or_undefined(0))?, context)
+}
+
+/// What is iterated, which the first argument names, unless it can't be.
+fn items(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let value = args.get_or_undefined(1);
+    let is_iterable = match value.as_object() {
+        Some(object) => object.is_array() || object.get(JsSymbol::iterator(), context)?.is_callable(),
+        None => value.is_string(),
+    };
+    if is_iterable {
+        return Ok(value.clone());
+    }
+    let name = text(args.get_or_undefined(0))?;
+    Err(JsNativeError::typ().with_message(format!("{name} is not iterable")).into())
+}
+
+/// The number of the type that a schema describes, unless that takes everything.
+fn type_of(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let schema = serde_json::from_str(&text(args.get_or_undefined(0))?).unwrap_or_default();
+    let Some(ty) = Type::of(&schema) else { return Ok(JsValue::undefined()) };
+    let jobs = jobs(context)?;
+    let mut types = jobs.types.borrow_mut();
+    types.push(ty);
+    Ok((types.len() - 1).into())
+}
+
+/// What of a JSON text contradicts a type at a path: where, where for all items of an array, and how.
+fn contradiction(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let number = usize::try_from(args.get_or_undefined(0).to_u32(context)?).unwrap_or(usize::MAX);
+    let path: Vec<serde_json::Value> = serde_json::from_str(&text(args.get_or_undefined(1))?).unwrap_or_default();
+    let written = text(args.get_or_undefined(2))?;
+    let jobs = jobs(context)?;
+    let types = jobs.types.borrow();
+    let Some(ty) = types.get(number) else { return Ok(JsValue::undefined()) };
+    let Some(found) = ty.contradiction(&path, &written) else { return Ok(JsValue::undefined()) };
+    let ([above, above_every], [way, every]) = (ty.spelled(&path), found.ways());
+    let parts = [short(&format!("{above}{way}")), short(&format!("{above_every}{every}")), found.words()]
+        .map(|part| JsString::from(part.as_str()).into());
+    Ok(JsArray::from_iter(parts, context).into())
 }
 
 fn log(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

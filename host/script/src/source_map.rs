@@ -8,6 +8,7 @@ const PREFIX: &str = "//# sourceMappingURL=data:application/json;base64,";
 /// Where the pieces of a module come from.
 pub(crate) struct SourceMap<'m> {
     file: &'m str,
+    module: &'m str,
     /// Emitted line and column, original line and column, all counted from 0, in the order of the module.
     pieces: Vec<[u32; 4]>,
 }
@@ -19,18 +20,23 @@ struct Json {
 
 impl<'m> SourceMap<'m> {
     /// The map that `module` ends with. Without one, its lines are the author's.
-    pub(crate) fn of(file: &'m str, module: &str) -> Self {
+    pub(crate) fn of(file: &'m str, module: &'m str) -> Self {
         let pieces = split(module)
             .and_then(|(_, map)| BASE64.decode(map.as_bytes()).ok())
             .and_then(|map| serde_json::from_slice::<Json>(&map).ok())
             .and_then(|map| decode(&map.mappings))
             .unwrap_or_default();
-        Self { file, pieces }
+        Self { file, module, pieces }
     }
 
     /// The name of the charm's file.
     pub(crate) fn file(&self) -> &str {
         self.file
+    }
+
+    /// The charm's module.
+    pub(crate) fn module(&self) -> &str {
+        self.module
     }
 
     /// The author's line and column, both counted from 1, of a place in the module.

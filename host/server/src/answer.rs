@@ -10,7 +10,6 @@ use bg_poller::RuntimeError;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
-use crate::admission::{BodyError, Full, TooMany};
 use crate::hosts::HostError;
 use crate::origins::OriginRefused;
 
@@ -19,7 +18,7 @@ use crate::origins::OriginRefused;
 pub(crate) struct Failure {
     pub(crate) problem: Problem,
     /// After how many seconds the client may try again, if that is known.
-    retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl Failure {
@@ -90,38 +89,6 @@ impl From<SignatureError> for Failure {
 
 /// When nonces are full, some have expired by then.
 const MINUTE: u64 = 60;
-
-/// When places are full, one may be free by then.
-const MOMENT: u64 = 2;
-
-impl From<Full> for Failure {
-    fn from(error: Full) -> Self {
-        let failure = match error {
-            Full::Share => Self::invalid(error).with_status(StatusCode::TOO_MANY_REQUESTS),
-            Full::All => Self::of(ErrorCode::Unavailable, error),
-        };
-        Self { retry_after: Some(MOMENT), ..failure }
-    }
-}
-
-impl From<BodyError> for Failure {
-    fn from(error: BodyError) -> Self {
-        let status = match error {
-            BodyError::Full(full) => return full.into(),
-            BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            BodyError::Unexpected | BodyError::Broken(_) => StatusCode::BAD_REQUEST,
-        };
-        Self::invalid(error).with_status(status)
-    }
-}
-
-impl From<TooMany> for Failure {
-    fn from(error: TooMany) -> Self {
-        let TooMany(seconds) = error;
-        Self { retry_after: Some(seconds), ..Self::invalid(error).with_status(StatusCode::TOO_MANY_REQUESTS) }
-    }
-}
 
 impl From<OriginRefused> for Failure {
     fn from(error: OriginRefused) -> Self {

@@ -4,23 +4,25 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bg_charm_api::TraceContext;
-use bg_charm_api::wire::IntegrationHealth;
+use bg_charm_api::wire::KeptHealth;
 use bg_charm_runtime::LocalRuntime;
 use bg_identity::IntegrationId;
 use bg_identity::http_signature::NonceCache;
+use bg_poller::UnixMillis;
 use http::{Extensions, HeaderMap};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
-use crate::admin::Counts;
 use crate::admission::{Admission, Client, LOGINS, REGISTRATIONS, Rate};
+use crate::counts::Counts;
 use crate::hosts::Hosts;
 use crate::login::{LoginToken, Logins};
 use crate::options::{RegistrationPolicy, ServerOptions};
 use crate::origins::Origins;
 use crate::peer::{self, Peer};
 use crate::pollers::Pollers;
-use crate::server::Site;
+use crate::site::Site;
+use crate::triggers::Triggers;
 
 pub(crate) struct App {
     pub(crate) runtime: Arc<LocalRuntime>,
@@ -38,8 +40,9 @@ pub(crate) struct App {
     pub(crate) login_rate: Rate<IpAddr>,
     pub(crate) hosts: Hosts,
     pub(crate) admission: Admission,
+    pub(crate) triggers: Arc<Triggers>,
     pub(crate) shutdown: CancellationToken,
-    kept_health: Mutex<Vec<IntegrationHealth>>,
+    kept_health: Mutex<KeptHealth>,
 }
 
 impl App {
@@ -69,6 +72,7 @@ impl App {
             login_rate: Rate::per_minute(LOGINS),
             hosts: Hosts::new(address.ip(), &options.allowed_hosts),
             admission,
+            triggers: Arc::default(),
             shutdown,
             kept_health: Mutex::default(),
         }
@@ -76,14 +80,21 @@ impl App {
 
     /// Keeps how integrations are doing where commands look that know nothing of the processes which poll.
     pub(crate) async fn keep_health(&self) {
-        let now = self.pollers.health(&self.activity);
-        let is_news = {
+        let (at, ended) = (UnixMillis::now(), !self.pollers.are_there());
+        let health = self.pollers.health(&self.activity);
+        let news = {
             let mut kept = self.kept_health.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_news = *kept != now;
-            kept.clone_from(&now);
-            is_news
+            // Of a loop that has ended, what it said last stays.
+            let integrations = if ended { kept.integrations.clone() } else { health };
+            let now = KeptHealth { at, process: None, ended, integrations };
+            let is_known = at.since(kept.at) < KeptHealth::AGAIN
+                && kept.ended == now.ended
+                && kept.integrations == now.integrations;
+            (!is_known).then(|| kept.clone_from(&now)).map(|()| now)
         };
-        if is_news && let Err(error) = self.runtime.poll_store().save_health(&now).await {
+        if let Some(now) = news
+            && let Err(error) = self.runtime.poll_store().save_health(&now).await
+        {
             tracing::debug!(%error, "how integrations are doing could not be kept");
         }
     }

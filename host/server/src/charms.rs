@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use bg_charm_api::{CharmShow, LogQuery, SetRequest, Spaces, wire};
-use bg_poller::{CharmRuntime, Counters, Outcome};
+use bg_poller::{CharmRuntime, Counters};
 use http::{StatusCode, Uri};
 
 use crate::admission::Signed;
@@ -13,6 +13,7 @@ use crate::answer::Failure;
 use crate::app::App;
 use crate::options::{BODY, NO_BODY, VALUE_BODY};
 use crate::query::{CharmPath, KeyPath, parameter};
+use crate::triggers::EventKey;
 
 /// How many runs are answered if the client does not say, and at most.
 const RUNS: usize = 20;
@@ -101,14 +102,35 @@ pub(crate) async fn page(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -
 }
 
 /// `POST /api/v1/charms/{space}/{charm}/trigger`; answered when the handler is done.
-pub(crate) async fn trigger(CharmPath(charm): CharmPath, signed: Signed<BODY>) -> Result<Json<Outcome>, Failure> {
-    let wire::Trigger { stream, event } = signed.json()?;
-    Ok(Json(signed.caller.trigger(&charm, &stream, &event).await?))
+pub(crate) async fn trigger(
+    State(app): State<Arc<App>>,
+    CharmPath(charm): CharmPath,
+    signed: Signed<BODY>,
+) -> Result<Json<wire::Triggered>, Failure> {
+    let wire::Trigger { stream, event, poll, key, again } = signed.json()?;
+    let server = Some(app.triggers.server().to_owned());
+    let Some(key) = key else {
+        if again.is_some() {
+            return Err(Failure::invalid("a request that is sent again has the key of the first"));
+        }
+        let outcome = signed.caller.polling(poll).trigger(&charm, &stream, &event).await?;
+        return Ok(Json(wire::Triggered { outcome, server }));
+    };
+    let event_key = EventKey::new(signed.caller.actor(), &charm, key)?;
+    let sent = format!("{stream} {event}");
+    let work = async move { signed.caller.polling(poll).trigger(&charm, &stream, &event).await };
+    let outcome = app.triggers.once(event_key, &sent, again.as_deref(), work).await?;
+    Ok(Json(wire::Triggered { outcome, server }))
 }
 
-/// `POST /api/v1/charms/{space}/{charm}/refresh`
-pub(crate) async fn refresh(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -> Result<StatusCode, Failure> {
-    signed.caller.refresh_auth(&charm).await?;
+/// `POST /api/v1/charms/{space}/{charm}/refresh?poll=true`
+pub(crate) async fn refresh(
+    CharmPath(charm): CharmPath,
+    uri: Uri,
+    signed: Signed<NO_BODY>,
+) -> Result<StatusCode, Failure> {
+    let polls = parameter(&uri, "poll")?.unwrap_or(false);
+    signed.caller.polling(polls).refresh_auth(&charm).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bg_charm_api::TraceContext;
 use bg_identity::IntegrationId;
 
-use crate::admission::AdmissionLimits;
+use crate::admission::limits::AdmissionLimits;
 use crate::login::{LoginSessions, LoginToken};
 use crate::origins::AllowedOrigin;
 use crate::tls::Tls;

@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use bg_charm_api::wire::{IntegrationReport, IntegrationView};
-use bg_egress::Owner;
+use bg_charm_api::wire::IntegrationView;
 use bg_identity::IntegrationId;
-use bg_poller::{CharmRef, Gauges, PollRequest, Standing};
+use bg_poller::{CharmRef, Gauges, PollRequest};
 use tokio::sync::{mpsc, oneshot};
-
-use crate::activity::Activity;
 
 /// The poll loop of this process.
 #[derive(Debug)]
 pub struct Polling {
-    gauges: Arc<Gauges>,
+    pub(crate) gauges: Arc<Gauges>,
     requests: mpsc::Sender<PollRequest>,
-    interval: Duration,
+    pub(crate) interval: Duration,
     min_interval: Option<Duration>,
-    integrations: RwLock<BTreeMap<IntegrationId, IntegrationView>>,
+    pub(crate) integrations: RwLock<BTreeMap<IntegrationId, IntegrationView>>,
 }
 
 impl Polling {
@@ -46,25 +43,6 @@ impl Polling {
     /// The shortest interval that a registration may ask for.
     pub fn min_interval(&self) -> Option<Duration> {
         self.min_interval
-    }
-
-    /// All integrations with a component, by their IDs, with what they do.
-    pub fn report(&self, activity: &Activity) -> Vec<IntegrationReport> {
-        let standings = self.gauges.integrations();
-        let views = self.integrations.read().unwrap_or_else(PoisonError::into_inner);
-        // So it stands before the loop has come to it.
-        let at_first = Standing { interval: self.interval, ..Standing::default() };
-        let report = |(id, view): (&IntegrationId, &IntegrationView)| {
-            let owner = Owner::Integration(id.clone());
-            IntegrationReport {
-                view: view.clone(),
-                standing: standings.get(id).unwrap_or(&at_first).clone(),
-                calls: activity.calls_of(&owner),
-                egress: activity.egress_of(&owner),
-                log: activity.failed_log_of(&owner),
-            }
-        };
-        views.iter().map(report).collect()
     }
 
     /// Has a charm polled at once; false if it is not registered, or disabled.

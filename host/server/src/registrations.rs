@@ -28,6 +28,11 @@ pub(crate) async fn list(uri: Uri, signed: Signed<NO_BODY>) -> Result<Json<wire:
     Ok(Json(wire::Registrations { revision: revision.unwrap_or_default(), registrations, removed }))
 }
 
+/// `GET /api/v1/registrations/damaged`
+pub(crate) async fn damaged(signed: Signed<NO_BODY>) -> Result<Json<wire::Damaged>, Failure> {
+    Ok(Json(wire::Damaged { damaged: signed.caller.damaged().await? }))
+}
+
 /// `GET /api/v1/registrations/changes?after=N`; waits at most [`wire::CHANGES_WAIT_SECONDS`].
 pub(crate) async fn changes(
     State(app): State<Arc<App>>,

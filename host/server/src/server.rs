@@ -5,20 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_charm_runtime::LocalRuntime;
 use bg_identity::http_signature::NonceCache;
 use bg_server_trust::CertificateDigest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::Activity;
 use crate::admission::Connections;
 use crate::app::App;
 use crate::login::{LoginToken, RandomError};
 use crate::options::ServerOptions;
 use crate::peer::Peer;
-use crate::polling::Polling;
+use crate::site::Site;
 use crate::tls::Tls;
 use crate::{connection, router};
 
@@ -72,24 +70,6 @@ pub enum ServeError {
         /// The drain time.
         waited: Duration,
     },
-}
-
-/// What a server offers.
-#[derive(Clone, Debug)]
-pub struct Site {
-    /// The charm runtime.
-    pub runtime: Arc<LocalRuntime>,
-    /// What guests of this process do.
-    pub activity: Arc<Activity>,
-    /// The poll loop of this process, if there is one.
-    pub polling: Option<Arc<Polling>>,
-}
-
-/// A charm runtime that another process polls, and of whose guests nothing is told.
-impl From<Arc<LocalRuntime>> for Site {
-    fn from(runtime: Arc<LocalRuntime>) -> Self {
-        Self { runtime, activity: Activity::new(), polling: None }
-    }
 }
 
 /// A server that listens, and answers once [`serve`](Self::serve) is called.

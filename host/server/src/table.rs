@@ -12,7 +12,7 @@ use bg_charm_api::AccessLevel::{Owner, Read, Write};
 use bg_charm_api::wire::ErrorCode::{Authorization, NotFound, Quota, Unfit};
 use bg_charm_api::wire::{self, ErrorCode, path};
 use bg_charm_api::{Acl, CharmShow, DeployRequest, Deployed, SetRequest, SpaceSummary};
-use bg_poller::{Counters, Outcome, Registration};
+use bg_poller::{Counters, Registration};
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
@@ -24,7 +24,7 @@ use crate::endpoint::{Access, Endpoint, Row};
 use crate::form::RegistrationForm;
 use crate::metrics::Measured;
 use crate::options::{BODY, DEPLOY_BODY, REGISTRATION_BODY, REPORT_BODY, VALUE_BODY};
-use crate::{admin, button, charms, metrics, openapi, registrations, spaces};
+use crate::{admin, button, charms, counts, metrics, openapi, registrations, spaces};
 
 /// The script of the button, for pages of every origin; the path that its users write.
 const UPDATER: &str = "/ct-updater.js";
@@ -110,6 +110,10 @@ fn of_registrations() -> Vec<Row> {
             .reads::<wire::Register>(REGISTRATION_BODY)
             .answers::<Registration>()
             .fails([Authorization, NotFound, Unfit, Quota]),
+        signed(Method::GET, path::DAMAGED, Right::System(Read), registrations::damaged)
+            .does("listDamaged", "The registrations that are left out of the list, since their rows in the database are damaged.")
+            .answers::<wire::Damaged>()
+            .fails([Authorization]),
         signed(Method::GET, path::CHANGES, Right::System(Read), registrations::changes)
             .does("waitForChanges", "The revision of the registrations, when it is another than `after`.")
             .more("If nothing changes, it is answered after 20 s all the same.")
@@ -203,15 +207,23 @@ fn of_charms() -> Vec<Row> {
             .fails([Authorization, NotFound]),
         runs_guest(Method::POST, "/api/v1/charms/{space}/{charm}/trigger", Right::Charm(Write), charms::trigger)
             .does("trigger", "Sends an event to a stream of a charm, and answers when its handler is done.")
-            .more("What the handler came to is in the outcome: one that failed is a success of this request.")
+            .more(
+                "What the handler came to is in the outcome: one that failed is a success of this request. If an answer is lost, the request may \
+                 be sent again, with the same `key`, and with `server` of an earlier answer as `again`: the event is handled once. Answers are \
+                 kept for three minutes, as long as those of one signer take no more than 1 MiB.",
+            )
             .reads::<wire::Trigger>(BODY)
-            .answers::<Outcome>()
+            .answers::<wire::Triggered>()
             .fails([Authorization, NotFound, Unfit]),
         runs_guest(Method::POST, "/api/v1/charms/{space}/{charm}/refresh", Right::OwnerOrService, charms::refresh)
             .does(
                 "refreshToken",
                 "Renews the OAuth token in a charm's cell `auth`, for the owner of its space or the service, at most once a minute; an earlier \
                  call gets the last result.",
+            )
+            .query::<bool>(
+                "poll",
+                "Whether this is part of a poll of the charm, false if it is left out. If it is not, a charm that waits for a change is polled soon.",
             )
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::POST, "/api/v1/charms/{space}/{charm}/secret", Right::Secret, charms::secret)
@@ -269,7 +281,7 @@ async fn health(_: Unsigned) -> Response {
 /// `GET /metrics`
 async fn metrics(State(app): State<Arc<App>>, operator: Operator) -> Response {
     let registrations = match app.counts.get(&operator.handle).await {
-        Ok(counts) => admin::by_state(&counts),
+        Ok(counts) => counts::by_state(&counts),
         Err(error) => return Failure::from(error).into_response(),
     };
     let health = app.pollers.health(&app.activity);

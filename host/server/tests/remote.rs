@@ -3,6 +3,9 @@
 
 mod common;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bg_charm_api::wire::PollerReport;
@@ -14,7 +17,9 @@ use bg_poller::{
     RegistrationState, Run, RuntimeError, UnixMillis,
 };
 use common::{Fixture, counter, my_space};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 fn path(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|&key| key.to_owned()).collect()
@@ -397,5 +402,81 @@ async fn figures_of_one_change_among_100_000_registrations() {
     for ((what, taken), times) in ["all are read", "what has changed is read"].into_iter().zip(taken).zip(rounds) {
         println!("{what}: {:?} of processor time for each change", taken / (2 * times));
     }
+    fixture.stop().await;
+}
+
+/// Stands between a client and a server, and loses an answer when that is wanted: its request has arrived by then.
+async fn losing(server: SocketAddr) -> (SocketAddr, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, lose) = (listener.local_addr().unwrap(), Arc::<AtomicBool>::default());
+    let wanted = lose.clone();
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let (wanted, upstream) = (wanted.clone(), TcpStream::connect(server).await.unwrap());
+            tokio::spawn(async move {
+                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                    (client.into_split(), upstream.into_split());
+                let sending = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+                let mut buffer = vec![0; 65_536];
+                while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
+                    if wanted.swap(false, Ordering::SeqCst) || to_client.write_all(&buffer[..read]).await.is_err() {
+                        break;
+                    }
+                }
+                sending.abort();
+            });
+        }
+    });
+    (address, lose)
+}
+
+#[tokio::test]
+async fn an_event_whose_answer_is_lost_is_sent_again_and_handled_once() {
+    let fixture = Fixture::start().await;
+    let charm = fixture.deploy(&my_space()).await;
+    let (address, lose) = losing(fixture.address).await;
+    let remote = RemoteRuntime::new(format!("http://{address}").parse().unwrap(), space_identity("my-space"));
+    let runs = || async { fixture.operator().runs(&charm, 100).await.unwrap().len() };
+    let attempt = bg_abuse::Attempt::begin("connections", "an answer to a trigger is lost on the way");
+    // It is not known yet whether the server keeps keys: then nothing is sent a second time.
+    lose.store(true, Ordering::SeqCst);
+    let lost = remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap_err();
+    assert!(lost.is_unavailable(), "{lost:?}");
+    let before = runs().await;
+    assert!(remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap().is_success());
+    assert_eq!(runs().await, before + 1);
+    for again in 1..=5 {
+        lose.store(true, Ordering::SeqCst);
+        let outcome = remote.trigger(&charm, "bgUpdater", &json!({})).await.unwrap();
+        assert!(outcome.is_success() && !lose.load(Ordering::SeqCst), "{outcome:?}");
+        assert_eq!(runs().await, before + 1 + again, "each event was handled once");
+    }
+    attempt.ended("sent again, handled once");
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_not_sent_again_to_a_server_that_cannot_know_of_it() {
+    let fixture = Fixture::start().await;
+    let charm = fixture.deploy(&my_space()).await;
+    let path = format!("/api/v1/charms/{}/{}/trigger", charm.space, charm.charm);
+    let send = |body: Value| fixture.send_signed(&space_identity("my-space"), "POST", &path, body.to_string());
+    let event = |key: &str, again: Value| json!({ "stream": "bgUpdater", "event": {}, "key": key, "again": again });
+    // As before there were keys.
+    let first: Value = serde_json::from_slice(&send(json!({ "stream": "bgUpdater", "event": {} })).body).unwrap();
+    let server = first["server"].clone();
+    assert_eq!((&first["kind"], server.is_string()), (&json!("Success"), true));
+    let refused = send(event("k", json!("another")));
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("whether the event was handled is not known"));
+    let runs = || async { fixture.operator().runs(&charm, 100).await.unwrap().len() };
+    assert_eq!(runs().await, 1);
+    // The first of them did not arrive.
+    assert_eq!(send(event("k", server.clone())).status, 200);
+    assert_eq!(send(event("k", server)).status, 200);
+    assert_eq!(send(event("k", Value::Null)).status, 200);
+    assert_eq!(runs().await, 2);
+    assert_eq!(send(event(&"k".repeat(65), Value::Null)).status, 400);
     fixture.stop().await;
 }

@@ -28,6 +28,27 @@ pub(super) fn place(text: &str, offset: usize) -> Place {
     Place { line, column: utf16_len(&before[start..]) }
 }
 
+/// Where the lines of a text begin, for many places in it.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        let ends = text.char_indices().filter(|(at, char)| match char {
+            '\r' => !text[at + 1..].starts_with('\n'),
+            char => matches!(char, '\n' | '\u{2028}' | '\u{2029}'),
+        });
+        Self(ends.map(|(at, char)| at + char.len_utf8()).collect())
+    }
+
+    /// The same as [`place`] of that text.
+    pub(super) fn place(&self, text: &str, offset: usize) -> Place {
+        let offset = text.floor_char_boundary(offset);
+        let line = self.0.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).map_or(0, |before| self.0[before]);
+        Place { line: u32::try_from(line).unwrap_or(u32::MAX), column: utf16_len(&text[start..offset]) }
+    }
+}
+
 fn utf16_len(text: &str) -> u32 {
     u32::try_from(text.encode_utf16().count()).unwrap_or(u32::MAX)
 }
@@ -109,7 +130,8 @@ impl Back {
     /// The original place of `edited`; what was inserted is at the place of its insertion.
     pub(super) fn place(&self, edited: Place) -> Place {
         let mut column = edited.column;
-        for (at, length) in self.0.iter().filter(|(at, _)| at.line == edited.line) {
+        let first = self.0.partition_point(|(at, _)| at.line < edited.line);
+        for (at, length) in self.0[first..].iter().take_while(|(at, _)| at.line == edited.line) {
             if column < at.column {
                 break;
             }
@@ -134,6 +156,7 @@ mod tests {
             [(0, 0, 0), (3, 1, 0), (5, 2, 0), (9, 3, 0), (13, 3, 2), (14, 3, 3), (15, 4, 0), (99, 4, 0)]
         {
             assert_eq!(place(text, offset), Place { line, column }, "offset {offset}");
+            assert_eq!(Lines::of(text).place(text, offset), Place { line, column }, "offset {offset}");
         }
     }
 

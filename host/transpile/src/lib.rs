@@ -5,6 +5,7 @@
 //! this is inserted into the source, on the lines that it belongs to, before it is parsed for good; so lines never move, and columns are
 //! mapped back.
 
+mod awaits;
 mod captures;
 mod child;
 mod edits;
@@ -12,10 +13,12 @@ mod exports;
 mod files;
 mod globals;
 mod inspect;
+mod names;
 mod nesting;
 mod pages;
 mod schema;
 mod source_map;
+mod writes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -34,7 +37,7 @@ use thiserror::Error;
 
 pub use child::transpile_as_child;
 pub use child::{ChildFailure, transpile_by};
-use edits::{Back, Edits, Place, place};
+use edits::{Back, Edits, Lines, Place, place};
 use exports::Exports;
 pub use files::{Import, MAX_FILES, Sources, gather};
 pub use globals::GLOBALS;
@@ -65,7 +68,7 @@ const MAX_FINDINGS: usize = 20;
 /// The longest sources of a charm, all its files together, in bytes.
 pub const MAX_SOURCES: usize = 1024 * 1024;
 
-/// What `commontools` offers to charms at run time; the script guest's module has the same names, and two more for what is inserted.
+/// What `commontools` offers to charms at run time; the script guest's module has the same names, and some more for what is inserted.
 pub const EXPORTS: &[&str] = &[
     "Cell",
     "ID",
@@ -93,13 +96,16 @@ pub const EXPORTS: &[&str] = &[
 const INSERTED: [&str; 2] = ["__page", "__value"];
 
 /// Modules that are ready to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transpiled {
     /// The module of the file with the default export: plain JavaScript, an ES module. Its last line is a source map (`//#
     /// sourceMappingURL=data:…`), from which the script guest tells an error's place in the author's file.
     pub module: String,
     /// The modules of the other files, by the paths under which they import one another.
     pub files: BTreeMap<String, String>,
+    /// What its author should look at. The modules run all the same.
+    #[serde(default)]
+    pub warnings: Vec<Finding>,
 }
 
 /// Why a source can't be a charm: one or more findings, each with its place.
@@ -244,7 +250,7 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
         let path = files::resolve(inputs[from].name, source, |path| inputs.iter().any(|input| input.name == path))?;
         inputs.iter().position(|input| input.name == path)
     };
-    let found = check(inputs, &index)?;
+    let Checked { found, warnings } = check(inputs, &index)?;
     let mut modules = Vec::with_capacity(inputs.len());
     let mut exports = HashMap::new();
     for (number, (input, Found { edits, pages: parts, .. })) in inputs.iter().zip(&found).enumerate() {
@@ -265,11 +271,17 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
     }
     let mut named = inputs.iter().map(|input| input.name.to_owned()).zip(modules);
     let module = named.next().map(|(_, module)| module).unwrap_or_default();
-    Ok(Transpiled { module, files: named.collect() })
+    Ok(Transpiled { module, files: named.collect(), warnings })
+}
+
+/// What was found in all files, and what their authors should look at.
+struct Checked {
+    found: Vec<Found>,
+    warnings: Vec<Finding>,
 }
 
 /// Parses the sources as they are, and finds what is wrong with them and what is to be inserted.
-fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> Result<Vec<Found>, Vec<Finding>> {
+fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> Result<Checked, Vec<Finding>> {
     let allocator = Allocator::default();
     let mut programs = Vec::with_capacity(inputs.len());
     for input in inputs {
@@ -292,21 +304,22 @@ fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> 
     }
     let types = schema::Types::of(&programs.iter().collect::<Vec<_>>(), index);
     let mut all = Vec::with_capacity(inputs.len());
-    let mut faults = Vec::new();
+    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     for (number, (program, scoping)) in programs.iter().zip(&scopings).enumerate() {
         let leads = |source: &str| index(number, source).is_some();
         let file = inspect::File { index: number, program, scoping, types: &types, leads: &leads };
+        warnings.append(&mut writes::contradictions(&file));
         let mut found = inspect::inspect(file);
         faults.append(&mut found.faults);
         all.push(found);
     }
-    if faults.is_empty() {
-        return Ok(all);
-    }
-    let finding = |(file, span, message): inspect::Fault| inputs[file].finding(span.start, message);
-    let mut findings: Vec<Finding> = faults.into_iter().take(MAX_FINDINGS).map(finding).collect();
-    findings.dedup();
-    Err(findings)
+    let told = |faults: Vec<inspect::Fault>| {
+        let finding = |(file, span, message): inspect::Fault| inputs[file].finding(span.start, message);
+        let mut findings: Vec<Finding> = faults.into_iter().take(MAX_FINDINGS).map(finding).collect();
+        findings.dedup();
+        findings
+    };
+    if faults.is_empty() { Ok(Checked { found: all, warnings: told(warnings) }) } else { Err(told(faults)) }
 }
 
 impl Input<'_> {
@@ -354,6 +367,15 @@ fn emit<'s>(
         return Err(unknown);
     }
     name_sources(&allocator, &mut program, leads);
+    let lines = Lines::of(&edited);
+    let mut inserted = names::name(&allocator, &mut program, &transformed.scoping, &edited);
+    inserted.extend(awaits::mark(&allocator, &mut program, &|offset| {
+        let Place { line, column } = back.place(lines.place(&edited, offset as usize));
+        format!("{file}:{}:{}", line + 1, column + 1)
+    }));
+    if !inserted.is_empty() {
+        program.body.insert(0, awaits::import(&allocator, &inserted));
+    }
     let exports = Exports::of(&program, |span| back.place(place(&edited, span.start as usize)));
     let options = CodegenOptions {
         source_map_path: Some(file.into()),
@@ -405,6 +427,8 @@ fn options() -> TransformOptions {
     options.jsx.pure = false;
     options.typescript.jsx_pragma = "h".into();
     options.typescript.jsx_pragma_frag = "h".into();
+    options.env.es2018.async_generator_functions = true;
+    options.helper_loader.module_name = inspect::MODULE.into();
     options
 }
 

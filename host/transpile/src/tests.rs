@@ -470,11 +470,11 @@ export default pattern<{ count: number; mails: { date: string }[] }>(({ count, m
     assert!(polled.contains("[UI]:void0") && !polled.contains("__value("), "{polled}");
     let code = paged;
     for expected in [
-        "computed([{count},{mails}],({count,mails})=>count*2+mails.get().length)",
+        "computed([{count},{mails}],({count,mails})=>count*2+",
         "title:__value([{count,limit},{}],({count,limit})=>count>limit?\"many\":\"few\")",
         "onClick:remove({count})",
-        "__value([{mail},{}],({mail})=>format(mail.date))",
-        "__value([{mail},{}],({mail})=>mail.key)",
+        "__value([{mail},{}],({mail})=>format((mail??__none(\"reading\",\"date\",\"mail\",mail)).date))",
+        "__value([{mail},{}],({mail})=>(mail??__none(\"reading\",\"key\",\"mail\",mail)).key)",
         "[UI]:__page(()=>",
     ] {
         assert!(code.contains(expected), "{expected}\n{code}");
@@ -667,4 +667,193 @@ proptest! {
         let _ = transpile(file, &text);
         let _ = transpile(file, &format!("import {{ pattern }} from 'commontools';\nexport default pattern<{{ a: {text} }}>(() => 1);"));
     }
+}
+
+/// The warnings about a handler with that body, and cells of these types.
+fn warnings(body: &str) -> Vec<String> {
+    let source = format!(
+        "import {{ Cell, Default, handler, pattern, Secret }} from \"commontools\";\n\
+         interface Reading {{ at: string; value?: number; tags: string[]; kind: \"a\" | \"b\"; by?: Cell<string> }}\n\
+         enum Level {{ Low, High = \"high\" }}\n\
+         interface State {{ list: Cell<number[]>; n: Cell<number>; name: Cell<string | null>; readings: Cell<Reading[]>; open: Cell<unknown>;\n\
+           one: Cell<Default<Reading, {{ at: \"\"; tags: []; kind: \"a\" }}>>; stats: Cell<Record<string, number>>; pair: Cell<[string, number]>;\n\
+           key: Cell<Secret<string>>; level: Cell<Level>; given: string[]; either: Cell<string[] | {{ count: number }}>; is: Cell<boolean> }}\n\
+         const poll = handler<{{ by: number }}, State>(async (event, {{ list, n, name, readings, open, one, stats, pair, key, level, given, either, is }}) => {{\n\
+         {body}\n}});\n\
+         export default pattern<{{ list: number[] }}>(({{ list }}) => ({{ list, bgUpdater: poll({{ list }}) }}));"
+    );
+    let found = transpile("charm.ts", &source).unwrap_or_else(|error| panic!("{body}: {error}"));
+    found.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn writes_that_contradict_the_type_of_a_cell_are_named_where_they_are() {
+    for (body, place, stores) in [
+        (
+            "list.set(list.get().push(1));",
+            10,
+            "a number (what `push` returns) in `list`, which is declared as `number[]`",
+        ),
+        ("list.set((list.get() as number[]).unshift(1));", 10, "a number (what `unshift` returns) in `list`"),
+        ("list.send(list.get().indexOf(1));", 11, "a number (what `indexOf` returns) in `list`"),
+        ("list.set(list.get().length);", 10, "a number (what `length` returns) in `list`"),
+        ("n.set(list.get().splice(0, 1));", 7, "an array in `n`, which is declared as `number`"),
+        ("const all = list.get();\nlist.set(all.push(1));", 10, "a number (what `push` returns)"),
+        ("const count = list.get().push(1);\nlist.set(count);", 10, "a number (what `push` returns)"),
+        ("list.update((all) => all.push(1));", 22, "a number (what `push` returns) in `list`"),
+        ("list.update((all) => { if (all) return all; return all.push(1); });", 52, "a number"),
+        ("list.update(function (all) { return all.length; });", 37, "a number"),
+        ("list.push(\"four\");", 11, "a string in `list[…]`, which is declared as `number`"),
+        ("list.set([1, \"two\"]);", 14, "a string in `list[1]`, which is declared as `number`"),
+        ("list.set(1);", 10, "a number in `list`"),
+        ("list.set(null);", 10, "null in `list`"),
+        ("n.set(\"1\");", 7, "a string in `n`"),
+        ("n.set(`${event.by}`);", 7, "a string in `n`"),
+        ("n.set(event.by + \"\");", 7, "a string in `n`"),
+        ("n.set(event.by > 1);", 7, "a boolean in `n`"),
+        ("n.set(given.length > 0 ? 1 : null);", 30, "null in `n`"),
+        ("n.set(String(n.get()));", 7, "a string in `n`"),
+        ("n.set(new Date().toISOString());", 7, "a string in `n`"),
+        ("n.set(given.join());", 7, "a string in `n`"),
+        ("n.set(given);", 7, "an array in `n`"),
+        ("n.set({});", 7, "an object in `n`"),
+        ("n.push(1);", 1, "`push` is for cells of arrays, and `n` is declared as `number`"),
+        ("name.set(event.by);", 10, "a number in `name`, which is declared as `string | null`"),
+        (
+            "readings.push({ at: Date.now(), tags: [], kind: \"a\" });",
+            21,
+            "a number in `readings[…].at`, which is declared as `string`",
+        ),
+        ("readings.push({ at: \"\", tags: [1], kind: \"a\" });", 32, "a number in `readings[…].tags[0]`"),
+        (
+            "readings.set([{ at: \"\", tags: [], kind: \"c\" }]);",
+            41,
+            "another string in `readings[0].kind`, which is declared as `\"a\" | \"b\"`",
+        ),
+        (
+            "readings.key(0).key(\"at\").set(5);",
+            31,
+            "a number in `readings.key(0).key(\"at\")`, which is declared as `string`",
+        ),
+        ("for (let i = 0; i < 2; i++) readings.key(i as number).key(\"value\").set(\"5\");", 72, "a string in"),
+        ("readings.get().forEach((_, i: number) => readings.key(i).key(\"tags\").set(\"\"));", 74, "a string in"),
+        ("one.key(\"tags\").push(5);", 22, "a number in `one.key(\"tags\")[…]`"),
+        ("one.at.set(5);", 12, "a number in `one.at`"),
+        ("one.update({ value: null });", 21, "null in `one.value`, which is declared as `number`"),
+        ("one.set({ ...one.get(), at: 1 });", 29, "a number in `one.at`"),
+        ("stats.key(\"a\").set(\"b\");", 20, "a string in"),
+        ("stats.set({ a: 1, b: [] });", 22, "an array in `stats.b`, which is declared as `number`"),
+        ("pair.set([1, 2]);", 11, "a number in `pair[0]`, which is declared as `string`"),
+        ("key.set(5);", 9, "a number in `key`"),
+        ("level.set([]);", 11, "an array in `level`, which is declared as `number | string`"),
+        ("either.set({ count: \"5\" });", 21, "a string in `either.count`, which is declared as `number`"),
+        ("either.set(true);", 12, "a boolean in `either`, which is declared as `string[] | { count: number }`"),
+        ("is.set(list.get().indexOf(1));", 8, "a number"),
+        ("const made = Cell.of<number[]>(5);", 32, "a number in"),
+        ("const made = new Cell<string>(\"\");\nmade.set(1);", 10, "a number in `made`"),
+        ("const add = (cell: Cell<string[]>) => cell.set(cell.get().push(\"\"));", 48, "a number"),
+        ("list.set(list.get()?.push(1));", 10, "a number"),
+        ("list.set(list.get()!.push(1));", 10, "a number"),
+        ("n.set((0, \"x\"));", 7, "a string"),
+    ] {
+        let found = warnings(body);
+        let line = 7 + body.matches('\n').count() + 1;
+        assert!(
+            found.len() == 1
+                && found[0].starts_with(&format!("charm.ts:{line}:{place}: "))
+                && found[0].contains(stores),
+            "{body}: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn writes_that_may_be_right_are_not_warned_about() {
+    for body in [
+        "n.set(list.get().push(1)); n.set(list.get().length); n.set(n.get() + 1); n.set(Number(name.get()));",
+        "list.set([...list.get(), 1]); list.set(list.get().filter(Boolean)); list.set(list.get().splice(0, 1)); list.set([]);",
+        "list.update((all) => { all.push(1); return all; }); list.update((all) => all.concat(1)); list.update(async (all) => all.push(1) as any);",
+        "list.update((all) => { all.map(() => { return \"x\"; }); return all; });",
+        "list.set(undefined); list.key(0).set(undefined); n.set(undefined as any); n.set(\"x\" as any); n.set(JSON.parse(\"1\"));",
+        "let value: any = 1; value = []; list.set(value); let other = 5; other = given as any; list.set(other);",
+        "const item = { at: null as any, tags: [] as string[], kind: \"a\" as const }; item.at = \"now\"; readings.push(item);",
+        "const item = { at: null, tags: [], kind: \"a\" }; item.at = \"now\"; readings.push(item);",
+        "readings.push({ at: 5, ...one.get() }); readings.push({ at: \"\", tags: [...given], kind: \"b\", value: undefined, by: name });",
+        "readings.push({ at: \"\", tags: given.map(String), kind: given[0], more: 5 }); readings.set([{ ...one.get(), value: Math.max(1, 2) }]);",
+        "open.set(5); open.set([]); open.key(\"a\").set(null); name.set(null); name.set(\"a\"); name.set(name.get() || null); name.set(given[0]);",
+        "stats.set({}); stats.set({ a: 1, [name.get()]: 2 }); stats.key(given[0]).set(1); pair.set([\"a\", 1]); key.set(`${n.get()}`);",
+        "level.set(Level.High); level.set(0); level.set(\"high\"); either.set([]); either.set({ count: 1 }); either.set({ any: 1 });",
+        "const add = <T,>(cell: Cell<T>, value: T) => cell.set(value); add(list, 5 as any); is.set(!n.get()); is.set(n.get() === 1);",
+        "const { n: renamed } = { n: name }; renamed.set(\"x\"); const n2 = n; { const n = name; n.set(\"x\"); } n2.set(2);",
+        "const list2 = { set(_: unknown) {} }; list2.set(5); new Map<string, number>().set(\"a\", 1); const s = new Set(); s.add(5);",
+        "n.set(await Promise.resolve(5)); n.set(event.by ?? 0); n.set(-1); n.set(+name.get()); n.set(given.findIndex(() => true));",
+        "const String = (x: unknown) => 5; n.set(String(1)); is.set(Array.isArray(given)); name.set(given.at(0)); name.set(given.pop());",
+        "one.set({ at: \"\", tags: [], kind: \"a\", toJSON() { return 1; } }); one.update({ value: 5 }); one.key(\"by\").set(name); one.by.set(\"x\");",
+    ] {
+        assert_eq!(warnings(body), [] as [&str; 0], "{body}");
+    }
+}
+
+/// The charms in a folder, and in what is written about charms there.
+fn charms_in(folder: &std::path::Path) -> Vec<(std::path::PathBuf, String, String)> {
+    let (mut open, mut charms) = (vec![folder.to_owned()], Vec::new());
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let (Some(name), Ok(text)) = (path.file_name().and_then(|name| name.to_str()), std::fs::read_to_string(&path))
+        else {
+            continue;
+        };
+        let is_text = path.extension().is_some_and(|end| end == "md");
+        let examples = text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+        let sources: Vec<_> = if is_text { examples.map(|(_, code)| code).collect() } else { vec![text.as_str()] };
+        for source in sources {
+            if source.contains("export default pattern") || source.contains("export default recipe") {
+                let name = if is_text { "example.tsx" } else { name };
+                charms.push((path.clone(), name.to_owned(), source.to_owned()));
+            }
+        }
+    }
+    charms
+}
+
+/// The warnings about a charm there, if it can be deployed.
+fn warnings_of(path: &std::path::Path, file_name: &str, source: &str) -> Option<Vec<Finding>> {
+    let read = |import: Import<'_>| Ok::<_, ()>(std::fs::read_to_string(path.with_file_name(import.path)).ok());
+    let files = gather(file_name, source, read).unwrap();
+    transpile_files(&Sources { file_name, source, files: &files }).ok().map(|found| found.warnings)
+}
+
+#[test]
+fn no_charm_of_the_repository_is_warned_about() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut looked_at = 0;
+    for folder in ["tests/fixtures", "tests/demo", "tests/bench", "host/cli/templates", "integrations", "docs"] {
+        for (path, name, source) in charms_in(&root.join(folder)) {
+            if let Some(warnings) = warnings_of(&path, &name, &source) {
+                assert_eq!(warnings, [], "{}", path.display());
+                looked_at += 1;
+            }
+        }
+    }
+    assert!(looked_at >= 15, "{looked_at}");
+}
+
+/// For charms of others, in the folder that `BG_CHARMS` names.
+#[test]
+#[ignore = "prints what to look at"]
+fn warnings_about_other_charms() {
+    let Some(folder) = std::env::var_os("BG_CHARMS") else { return };
+    let (mut looked_at, mut count) = (0, 0);
+    for (path, name, source) in charms_in(folder.as_ref()) {
+        let Some(warnings) = warnings_of(&path, &name, &source) else { continue };
+        looked_at += 1;
+        for warning in warnings {
+            count += 1;
+            println!("{}: {warning}", path.display());
+        }
+    }
+    println!("{count} warnings about {looked_at} charms");
 }

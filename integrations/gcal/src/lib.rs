@@ -22,8 +22,7 @@ pub struct Calendar {
 
 impl Integration for Calendar {
     fn fetch_charms() -> Result<Vec<CharmRef>, Error> {
-        let base_url = config::get("api-base-url")
-            .ok_or_else(|| Error::Permanent("the config value api-base-url is missing".to_owned()))?;
+        let base_url = config::required("api-base-url")?;
         updates::charms_with_news(&Self::at(&base_url, time::unix_millis()))
     }
 

@@ -12,6 +12,7 @@
 //! `X-Poll-Interval` for the charm that was asked about, for an hour at most. Charms are left out as long, and asked about afterwards.
 
 mod memory;
+mod retry;
 
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;

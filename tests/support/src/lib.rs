@@ -27,6 +27,7 @@ mod preload;
 mod random;
 mod raw;
 mod site;
+pub mod wat;
 mod writes;
 
 pub use browser::{Browser, ELSEWHERE, Key, SOON};

@@ -75,6 +75,27 @@ pub struct IntegrationHealth {
     pub requests: RecentRequests,
 }
 
+/// How all integrations of a poll loop are doing, as it is kept for commands that look later.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptHealth {
+    /// When that was so; never, if an earlier version of this program did not say it.
+    pub at: UnixMillis,
+    /// Which process says it, if it is one with the data directory in which it is kept; else it was reported to the server there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
+    /// Whether the loop has ended since.
+    #[serde(default)]
+    pub ended: bool,
+    /// Each of them.
+    pub integrations: Vec<IntegrationHealth>,
+}
+
+impl KeptHealth {
+    /// How often it is kept again that nothing has changed.
+    pub const AGAIN: Duration = Duration::from_mins(1);
+}
+
 /// The newest requests of an integration, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

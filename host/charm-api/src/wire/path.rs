@@ -14,6 +14,8 @@ pub const OPENAPI: &str = "/api/openapi.json";
 pub const REGISTRATIONS: &str = "/api/v1/registrations";
 /// GET with `?after=<revision>`: [`Revision`](super::Revision).
 pub const CHANGES: &str = "/api/v1/registrations/changes";
+/// GET [`Damaged`](super::Damaged).
+pub const DAMAGED: &str = "/api/v1/registrations/damaged";
 /// POST [`Runs`](super::Runs).
 pub const RUNS: &str = "/api/v1/runs";
 /// POST [`PollerReport`](super::PollerReport) → [`PollerAnswer`](super::PollerAnswer).

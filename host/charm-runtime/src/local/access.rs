@@ -87,3 +87,11 @@ pub(super) fn charm_and_acl(
     acl.check(&charm.space, actor, needed)?;
     Ok((found?, acl))
 }
+
+/// Who may see a charm's runs and its log: who may read its space, and the service, which sees those of all it polls.
+pub(super) fn observed(tx: &Transaction<'_>, actor: &Actor, charm: &CharmRef) -> Result<StoredCharm, Failure> {
+    match system(tx, actor, AccessLevel::Read) {
+        Ok(()) => store::charms::find(tx, charm),
+        Err(_) => self::charm(tx, actor, charm, AccessLevel::Read),
+    }
+}

@@ -6,7 +6,7 @@ use bg_identity::{Did, SpaceDid, system_space};
 use bg_poller::{CharmRef, RuntimeError};
 
 use super::handle::LocalHandle;
-use super::{LocalRuntime, access, deploy, logs};
+use super::{LocalRuntime, access, deploy};
 use crate::store::{self, Touch};
 
 /// What a request needs, as far as its method and path say it. Whoever does the work checks it again, in the transaction of that.
@@ -43,7 +43,7 @@ impl LocalHandle {
                 access::charm(tx, actor, &charm, AccessLevel::Write)?;
                 access::owner_or_service(tx, actor, &charm.space, "to do that")
             }
-            Needed::Observe(charm) => logs::observed(tx, actor, &charm).map(drop),
+            Needed::Observe(charm) => access::observed(tx, actor, &charm).map(drop),
             Needed::Deploy(space) => deploy::may_deploy(tx, &tenants, actor, &space),
             Needed::OwnKey => Ok(()),
         })

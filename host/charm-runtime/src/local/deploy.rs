@@ -64,14 +64,16 @@ impl LocalRuntime {
             files: request.files.clone(),
         };
         let program = self.transpiler.program(sources, self.is_trusted(actor)).await?;
+        let warnings = program.warnings.iter().map(ToString::to_string).collect();
+        let with_warnings = |deployed| Deployed { warnings, ..deployed };
         // Two that deploy the same at once would both run its setup, for nothing.
         let _turn = self.turns.take(&charm).await?;
         let Names { id, first_id, .. } = named;
         let known = [Some(id.clone()), first_id];
         match self.find(&charm, known, &program).await? {
-            Some(Found::Same(deployed)) => return Ok(deployed),
+            Some(Found::Same(deployed)) => return Ok(with_warnings(deployed)),
             Some(Found::Other) => {
-                return self.update(handlers, actor, &charm, &id, request, &program).await;
+                return self.update(handlers, actor, &charm, &id, request, &program).await.map(with_warnings);
             }
             None if request.charm.is_some() => return Err(RuntimeError::NotFound(charm)),
             None => {}
@@ -90,7 +92,8 @@ impl LocalRuntime {
         let (shape, cells) = set_up.map_err(|failure| refusal(request, secrets, failure, &log))?;
         let new = new_charm(charm, request, program, shape);
         let (actor, sealer, tenants) = (actor.clone(), Arc::clone(&self.sealer), Arc::clone(&self.tenants));
-        self.database.write(move |tx| store(tx, &sealer, &tenants, &actor, &new, &cells, log)).await
+        let stored = self.database.write(move |tx| store(tx, &sealer, &tenants, &actor, &new, &cells, log));
+        stored.await.map(with_warnings)
     }
 
     /// The charm's ID, made from what it is. Inputs may hold secrets, so they go into it by way of a keyed digest, from which
@@ -234,11 +237,12 @@ fn store(
     logs::keep(tx, &stored, row, log)?;
     tenants.admit(tx, actor, &new.charm.space, &before)?;
     let (name, streams) = (new.name.clone(), new.streams.clone());
-    Ok(Deployed { charm: new.charm.clone(), created: true, updated: false, name, streams })
+    Ok(Deployed { charm: new.charm.clone(), created: true, updated: false, name, streams, warnings: Vec::new() })
 }
 
 /// What is said of a charm that was there.
 pub(super) fn deployed(stored: StoredCharm) -> Deployed {
     let summary = stored.summary;
-    Deployed { charm: summary.charm, created: false, updated: false, name: summary.name, streams: summary.streams }
+    let (charm, name, streams) = (summary.charm, summary.name, summary.streams);
+    Deployed { charm, created: false, updated: false, name, streams, warnings: Vec::new() }
 }

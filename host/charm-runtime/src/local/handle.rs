@@ -16,9 +16,10 @@ use rusqlite::Transaction;
 use serde_json::Value;
 
 use super::view::LocalCharm;
-use super::{LocalRuntime, access, logs};
+use super::{Cause, LocalRuntime, access};
 use crate::paths::at;
-use crate::store::{self, Cells, Failure, StoredCharm, Touch};
+use crate::store::registrations::Found;
+use crate::store::{self, Cells, Failure, LAST_TIME, StoredCharm, Touch};
 
 /// The intervals that a registration can have of its own, as the program's options take them.
 const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(7 * 24);
@@ -28,11 +29,18 @@ const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duratio
 pub struct LocalHandle {
     pub(super) runtime: Arc<LocalRuntime>,
     pub(super) actor: Actor,
+    cause: Cause,
 }
 
 impl LocalHandle {
     pub(super) fn new(runtime: Arc<LocalRuntime>, actor: Actor) -> Self {
-        Self { runtime, actor }
+        Self { runtime, actor, cause: Cause::Somebody }
+    }
+
+    /// The same for a poll loop: what is done with charms is part of their polls, if `polls`.
+    #[must_use]
+    pub fn polling(self, polls: bool) -> Self {
+        Self { cause: if polls { Cause::Poll } else { Cause::Somebody }, ..self }
     }
 
     /// On whose behalf it acts.
@@ -51,19 +59,22 @@ impl LocalHandle {
 
     /// The registrations that have changed since the revision `after`, or else all of them; with their revision.
     pub async fn registrations_since(&self, after: Option<u64>) -> Result<RegistrationChanges, RuntimeError> {
-        self.read(move |tx, actor| {
+        let read = self.read(move |tx, actor| {
             access::system(tx, actor, AccessLevel::Read)?;
             let revision = store::registrations::revision(tx)?;
-            let known = after.map(|after| store::changes::since(tx, after, revision)).transpose()?.flatten();
-            known.map_or_else(
-                || {
-                    let registrations = store::registrations::all(tx)?;
-                    Ok(RegistrationChanges { revision: Some(revision), registrations, removed: None })
-                },
-                Ok,
-            )
-        })
-        .await
+            if let Some(known) = after.map(|after| store::changes::since(tx, after, revision)).transpose()?.flatten() {
+                return Ok(known);
+            }
+            let Found { registrations, damaged } = store::registrations::all(tx)?;
+            Ok((RegistrationChanges { revision: Some(revision), registrations, removed: None }, damaged))
+        });
+        let (changes, damaged) = read.await?;
+        if changes.removed.is_none() {
+            self.runtime.damage.report(&damaged);
+        } else {
+            self.runtime.damage.report_more(damaged);
+        }
+        Ok(changes)
     }
 
     /// What a charm is made of.
@@ -132,7 +143,7 @@ impl LocalHandle {
     pub async fn note_failing(&self, failing: Vec<PollState>, recovered: Vec<CharmRef>) -> Result<(), RuntimeError> {
         self.check_own_key()?;
         let times = failing.iter().flat_map(PollState::times);
-        if let Some(time) = times.into_iter().find(|time| i64::try_from(time.0).is_err()) {
+        if let Some(time) = times.into_iter().find(|time| *time > LAST_TIME) {
             return Err(RuntimeError::Invalid(format!("{} is no time; expected milliseconds since 1970", time.0)));
         }
         let work = move |tx: &Transaction<'_>, _: &Actor| {
@@ -140,7 +151,8 @@ impl LocalHandle {
             for state in failing {
                 match store::charms::find(tx, &state.charm) {
                     Ok(_) => known.push(state),
-                    Err(Failure::Refused(RuntimeError::NotFound(_))) => {}
+                    // What concerns one charm keeps nothing from the others.
+                    Err(Failure::Refused(RuntimeError::NotFound(_)) | Failure::Damaged(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -148,6 +160,17 @@ impl LocalHandle {
             store::poll::forget(tx, &recovered)
         };
         self.write(Touch::None, work).await
+    }
+
+    /// All registrations; those that cannot be read are reported once.
+    pub(super) async fn found_registrations(&self) -> Result<Found, RuntimeError> {
+        let found = self.read(|tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            store::registrations::all(tx)
+        });
+        let found = found.await?;
+        self.runtime.damage.report(&found.damaged);
+        Ok(found)
     }
 
     pub(super) async fn read<T: Send + 'static>(
@@ -190,11 +213,7 @@ impl LocalHandle {
 #[async_trait]
 impl CharmRuntime for LocalHandle {
     async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
-        self.read(|tx, actor| {
-            access::system(tx, actor, AccessLevel::Read)?;
-            store::registrations::all(tx)
-        })
-        .await
+        Ok(self.found_registrations().await?.registrations)
     }
 
     async fn registered(&self, integration: &IntegrationId) -> Result<Vec<CharmRef>, RuntimeError> {
@@ -234,7 +253,7 @@ impl CharmRuntime for LocalHandle {
         let tenants = self.runtime.tenants.clone();
         self.change_registrations(move |tx, actor| {
             let stored = store::charms::find(tx, &charm)?;
-            if store::registrations::of(tx, stored.row)?.is_none() {
+            if !store::registrations::is_there(tx, stored.row)? {
                 tenants.admit_new(tx, actor)?;
             }
             if !UPDATER_STREAMS.iter().any(|name| stored.has_stream(name)) {
@@ -294,7 +313,7 @@ impl CharmRuntime for LocalHandle {
         if runs.is_empty() {
             return Ok(());
         }
-        if let Some(run) = runs.iter().find(|run| i64::try_from(run.started_at.0).is_err()) {
+        if let Some(run) = runs.iter().find(|run| run.started_at > LAST_TIME) {
             let text = format!("startedAt is {}; expected milliseconds since 1970", run.started_at.0);
             return Err(RuntimeError::Invalid(text));
         }
@@ -302,17 +321,13 @@ impl CharmRuntime for LocalHandle {
         self.write(Touch::None, move |tx, actor| {
             access::system(tx, actor, AccessLevel::Write)?;
             for run in &runs {
-                let stored = match store::charms::find(tx, &run.charm) {
-                    Ok(stored) => stored,
-                    Err(Failure::Refused(RuntimeError::NotFound(_))) => continue,
+                match record(tx, run, kept) {
+                    // What concerns one charm keeps nothing from the others.
+                    Ok(()) | Err(Failure::Refused(RuntimeError::NotFound(_))) => {}
+                    Err(Failure::Damaged(what)) => {
+                        tracing::warn!("a run of {} is not noted: {what} is damaged", run.charm);
+                    }
                     Err(error) => return Err(error),
-                };
-                // A caller to whom the answer was lost sends them again.
-                if store::runs::has(tx, stored.row, run)? {
-                    continue;
-                }
-                if store::registrations::note_run(tx, stored.row, run)? {
-                    store::runs::add(tx, stored.row, run, kept)?;
                 }
             }
             Ok(())
@@ -323,7 +338,7 @@ impl CharmRuntime for LocalHandle {
     async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError> {
         let charm = charm.clone();
         self.read(move |tx, actor| {
-            let stored = logs::observed(tx, actor, &charm)?;
+            let stored = access::observed(tx, actor, &charm)?;
             store::runs::newest(tx, stored.row, &charm, limit)
         })
         .await
@@ -332,8 +347,10 @@ impl CharmRuntime for LocalHandle {
     async fn counters(&self, charm: &CharmRef) -> Result<Counters, RuntimeError> {
         let charm = charm.clone();
         self.read(move |tx, actor| {
-            let stored = logs::observed(tx, actor, &charm)?;
-            store::registrations::counters(tx, stored.row)?.ok_or_else(|| not_registered(&charm))
+            let stored = access::observed(tx, actor, &charm)?;
+            let counters = store::registrations::counters(tx, stored.row);
+            let counters = counters.map_err(|failure| failure.of("the counters", &charm))?;
+            counters.ok_or_else(|| not_registered(&charm))
         })
         .await
     }
@@ -354,11 +371,11 @@ impl CharmRuntime for LocalHandle {
     }
 
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
-        self.runtime.trigger(&self.actor, charm, stream, event).await
+        self.runtime.trigger(&self.actor, charm, stream, event, self.cause).await
     }
 
     async fn refresh_auth(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
-        self.runtime.refresh_auth(&self.actor, charm).await
+        self.runtime.refresh_auth(&self.actor, charm, self.cause).await
     }
 
     async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {
@@ -387,7 +404,18 @@ impl CharmRuntime for LocalHandle {
 }
 
 fn registration(tx: &Transaction<'_>, stored: &StoredCharm) -> Result<Registration, Failure> {
-    store::registrations::of(tx, stored.row)?.ok_or_else(|| not_registered(&stored.summary.charm))
+    let charm = &stored.summary.charm;
+    let found = store::registrations::of(tx, stored.row).map_err(|failure| failure.of("the registration", charm))?;
+    found.ok_or_else(|| not_registered(charm))
+}
+
+/// Notes one run, unless it is noted already: a caller to whom the answer was lost sends it again.
+fn record(tx: &Transaction<'_>, run: &Run, kept: u32) -> Result<(), Failure> {
+    let row = store::charms::find(tx, &run.charm)?.row;
+    if !store::runs::has(tx, row, run)? && store::registrations::note_run(tx, row, run)? {
+        store::runs::add(tx, row, run, kept)?;
+    }
+    Ok(())
 }
 
 fn not_registered(charm: &CharmRef) -> Failure {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bg_egress::{GateClient, KnownSecret};
-use bg_identity::Secret;
-use bg_poller::{CharmRef, LogLine};
+use bg_identity::{Secret, printable};
+use bg_poller::{CharmRef, LogLevel, LogLine, UnixMillis};
 use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Program, Shape};
 use bg_transpile::Transpiled;
 use serde_json::{Map, Value, json};
@@ -80,7 +80,7 @@ impl Handlers {
             log: log.clone(),
         };
         let result = self.component.setup(call).await;
-        (result, log.take())
+        (result, [warnings(program), log.take()].concat())
     }
 
     /// Runs the handler of a stream; answers what it logged, too, whatever came of it.
@@ -147,9 +147,15 @@ impl Handlers {
 
 /// The program as its component finds it.
 pub(super) fn program(transpiled: &Transpiled) -> Program {
-    let Transpiled { module, files } = transpiled;
+    let Transpiled { module, files, .. } = transpiled;
     let files = (!files.is_empty()).then(|| (key::FILES.to_owned(), json!(files).to_string()));
     Program::new([(key::MODULE.to_owned(), module.clone())].into_iter().chain(files).collect())
+}
+
+/// What the transpiler warns of, as lines of the charm's log.
+fn warnings(program: &Transpiled) -> Vec<LogLine> {
+    let line = |text| LogLine { at: UnixMillis::now(), level: LogLevel::Warn, text };
+    program.warnings.iter().map(|warning| line(printable(&warning.to_string()).into_owned())).collect()
 }
 
 /// Every text in the inputs of a charm. Which of them are secret is known only once it is set up.

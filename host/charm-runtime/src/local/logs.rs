@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bg_charm_api::wire::CHANGES_WAIT_SECONDS;
-use bg_charm_api::{AccessLevel, Actor, LogEntry, LogQuery};
+use bg_charm_api::{LogEntry, LogQuery};
 use bg_poller::{CharmRef, LogLine, RuntimeError};
 use rusqlite::Transaction;
 use tokio::time::Instant;
 
 use super::handle::LocalHandle;
 use super::{access, redact};
-use crate::store::{self, Cells, Failure, StoredCharm};
+use crate::store::{self, Cells, Failure};
 
 /// Keeps lines, without what is secret by now: a handler may have logged a token that it only then wrote to its cells.
 pub(super) fn keep(tx: &Transaction<'_>, cells: &Cells<'_>, row: i64, mut lines: Vec<LogLine>) -> Result<(), Failure> {
@@ -18,14 +18,6 @@ pub(super) fn keep(tx: &Transaction<'_>, cells: &Cells<'_>, row: i64, mut lines:
         redact::lines(&mut lines, &cells.secrets()?);
     }
     store::logs::add(tx, row, &lines)
-}
-
-/// Who may see a charm's runs and its log: who may read its space, and the service, which sees those of all it polls.
-pub(super) fn observed(tx: &Transaction<'_>, actor: &Actor, charm: &CharmRef) -> Result<StoredCharm, Failure> {
-    match access::system(tx, actor, AccessLevel::Read) {
-        Ok(()) => store::charms::find(tx, charm),
-        Err(_) => access::charm(tx, actor, charm, AccessLevel::Read),
-    }
 }
 
 impl LocalHandle {
@@ -47,7 +39,7 @@ impl LocalHandle {
     async fn log_now(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError> {
         let charm = charm.clone();
         self.read(move |tx, actor| {
-            let stored = observed(tx, actor, &charm)?;
+            let stored = access::observed(tx, actor, &charm)?;
             match query.after {
                 Some(cursor) => store::logs::after(tx, stored.row, &charm, cursor, query.limit),
                 None => store::logs::newest(tx, stored.row, &charm, query.limit),

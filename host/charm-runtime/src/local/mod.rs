@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod credentials;
+mod damage;
 mod delete;
 mod deploy;
 mod handle;
@@ -76,6 +77,15 @@ pub struct LocalOptions {
 /// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
 pub const RUNS_KEPT: u32 = 100;
 
+/// On whose account something is done with a charm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// It is part of a poll of the charm, which goes on with what comes of it.
+    Poll,
+    /// Somebody wants it: a charm whose last poll failed for reasons elsewhere may go on with what comes of it.
+    Somebody,
+}
+
 impl LocalOptions {
     /// The database alone: nothing runs.
     pub fn new(database: PathBuf) -> Self {
@@ -111,6 +121,7 @@ pub struct LocalRuntime {
     opened: Arc<view::Opened>,
     programs: Arc<programs::Programs>,
     watch: watch::Watch,
+    damage: damage::Damage,
 }
 
 impl LocalRuntime {
@@ -153,6 +164,7 @@ impl LocalRuntime {
             opened: Arc::default(),
             programs: Arc::default(),
             watch,
+            damage: damage::Damage::default(),
         })
     }
 

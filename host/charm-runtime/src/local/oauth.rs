@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{LocalRuntime, access};
+use super::{Cause, LocalRuntime, access};
 use crate::paths::at;
 use crate::store::{self, Cells};
 
@@ -161,20 +161,25 @@ fn life_of(info: &Map<String, Value>) -> Option<Duration> {
 impl LocalRuntime {
     /// Renews the token of a charm, in its turn, unless that was [done or tried](super::renewals) a moment ago: then the answer is what came of
     /// that. It goes on when the caller no longer waits for it, since the service may have replaced the refresh token by then.
-    pub(super) async fn refresh_auth(self: &Arc<Self>, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError> {
+    pub(super) async fn refresh_auth(
+        self: &Arc<Self>,
+        actor: &Actor,
+        charm: &CharmRef,
+        cause: Cause,
+    ) -> Result<(), RuntimeError> {
         let (runtime, actor, charm) = (Arc::clone(self), actor.clone(), charm.clone());
         let renewal = tokio::spawn(async move {
             // Held to the end: a handler that runs meanwhile would find its cells changed.
             let _turn = runtime.turns.take(&charm).await?;
             let token = runtime.refresh_token(&actor, &charm).await?;
-            runtime.renew(&charm, &token).await
+            runtime.renew(&charm, &token, cause).await
         });
         renewal.await.unwrap_or_else(|error| {
             Err(RuntimeError::unavailable_in(Scope::Charm, format!("the renewal did not end: {error}")))
         })
     }
 
-    async fn renew(&self, charm: &CharmRef, token: &Secret) -> Result<(), RuntimeError> {
+    async fn renew(&self, charm: &CharmRef, token: &Secret, cause: Cause) -> Result<(), RuntimeError> {
         let Some(refresher) = &self.oauth else {
             return Err(RuntimeError::Configuration(format!(
                 "the OAuth token of {charm} cannot be renewed: say where with --oauth-refresh-url, such as \
@@ -187,23 +192,29 @@ impl LocalRuntime {
         let answer = refresher.refresh(token).await;
         let (next, life) = answer.as_ref().map_or((None, None), |info| (refresh_token_of(info), life_of(info)));
         let result = match answer {
-            Ok(info) => self.keep_token(charm, info).await,
+            Ok(info) => self.keep_token(charm, info, cause).await,
             Err(error) => Err(error),
         };
         self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
         result
     }
 
-    async fn keep_token(&self, charm: &CharmRef, info: Map<String, Value>) -> Result<(), RuntimeError> {
+    async fn keep_token(&self, charm: &CharmRef, info: Map<String, Value>, cause: Cause) -> Result<(), RuntimeError> {
         let (sealer, charm) = (self.sealer.clone(), charm.clone());
         let merged = self.database.write(move |tx| {
             let stored = store::charms::find(tx, &charm)?;
             let cells = Cells::of(tx, &sealer, &stored);
             let auth = cells.value(AUTH)?.unwrap_or_default().with_members(info);
             cells.set(&[(AUTH.to_owned(), auth.text())].into())?;
-            store::charms::advance(tx, stored.row, stored.version)?;
             store::charms::note_change(tx, &stored, AUTH)?;
-            store::registrations::cells_changed(tx, stored.row)
+            match cause {
+                // It goes on with that token.
+                Cause::Poll => store::charms::advance_by_poll(tx, stored.row),
+                Cause::Somebody => {
+                    store::charms::advance(tx, stored.row, stored.version)?;
+                    store::registrations::cells_changed(tx, stored.row)
+                }
+            }
         });
         merged.await
     }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bg_charm_api::{
-    AccessLevel, Acl, CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, RegistrationFilter,
-    SetRequest, SpaceSummary, Spaces, Subject,
+    AccessLevel, Acl, CharmShow, CharmSummary, DamagedRegistration, DeployRequest, Deployed, LogEntry, LogQuery,
+    RegistrationFilter, SetRequest, SpaceSummary, Spaces, Subject,
 };
 use bg_identity::{SECRET_MASK, SpaceDid};
 use bg_poller::{CharmRef, RuntimeError};
@@ -91,6 +91,10 @@ impl Spaces for LocalHandle {
 
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         self.runtime.set(&self.actor, charm, request).await
+    }
+
+    async fn damaged(&self) -> Result<Vec<DamagedRegistration>, RuntimeError> {
+        Ok(self.found_registrations().await?.damaged)
     }
 
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError> {

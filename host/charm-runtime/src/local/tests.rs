@@ -3,6 +3,7 @@
 mod access;
 mod blame;
 mod changes;
+mod damage;
 mod deleting;
 mod deploying;
 mod logs;

@@ -15,7 +15,7 @@ use super::redact::redact;
 use super::snapshot::Snapshot;
 use super::tenants::Tenants;
 use super::view::Seen;
-use super::{Handlers, LocalRuntime, access, logs};
+use super::{Cause, Handlers, LocalRuntime, access, logs};
 use crate::store::{self, Cells, Failure, Sealer, StoredCharm, Touch, excess, secret_texts_in};
 
 /// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of one
@@ -45,6 +45,7 @@ impl LocalRuntime {
         charm: &CharmRef,
         stream: &str,
         event: &Value,
+        cause: Cause,
     ) -> Result<Outcome, RuntimeError> {
         let handlers = self.handlers()?;
         let event = event.to_string();
@@ -52,7 +53,7 @@ impl LocalRuntime {
         for _ in 0..ATTEMPTS {
             let mut begun = self.begin(actor, charm, stream).await?;
             let Some(finished) = self.call(handlers, &mut begun, stream, &event).await? else { continue };
-            if let Some(outcome) = self.keep(&begun.charm, finished).await? {
+            if let Some(outcome) = self.keep(&begun.charm, finished, cause).await? {
                 return Ok(outcome);
             }
         }
@@ -118,10 +119,16 @@ impl LocalRuntime {
     }
 
     /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
-    async fn keep(&self, charm: &Arc<StoredCharm>, finished: Finished) -> Result<Option<Outcome>, RuntimeError> {
+    async fn keep(
+        &self,
+        charm: &Arc<StoredCharm>,
+        finished: Finished,
+        cause: Cause,
+    ) -> Result<Option<Outcome>, RuntimeError> {
         let (sealer, charm, runs_kept) = (self.sealer.clone(), charm.clone(), self.runs_kept);
         let (touch, tenants) = (Touch::Charm(charm.summary.charm.clone()), self.tenants.clone());
-        self.database.write_touching(touch, move |tx| keep(tx, &sealer, &tenants, &charm, finished, runs_kept)).await
+        let kept = move |tx: &Transaction<'_>| keep(tx, &sealer, &tenants, &charm, finished, cause, runs_kept);
+        self.database.write_touching(touch, kept).await
     }
 }
 
@@ -131,6 +138,7 @@ fn keep(
     tenants: &Tenants,
     charm: &StoredCharm,
     finished: Finished,
+    cause: Cause,
     runs_kept: u32,
 ) -> Result<Option<Outcome>, Failure> {
     let Finished { mut run, writes, mut log } = finished;
@@ -165,6 +173,10 @@ fn keep(
     tenants.trim(tx, &bounds, &mut run, &mut log)?;
     store::runs::add(tx, charm.row, &run, runs_kept)?;
     logs::keep(tx, &cells, charm.row, log)?;
+    if cause == Cause::Somebody && run.outcome.is_success() {
+        // What its polls wait for may be there now.
+        store::registrations::cells_changed(tx, charm.row)?;
+    }
     store::registrations::note_run(tx, charm.row, &run)?;
     Ok(Some(run.outcome))
 }
@@ -200,7 +212,7 @@ mod tests {
                 outcome,
             };
             let finished = Finished { run, writes, log: Vec::new() };
-            let kept = home.runtime.keep(&begun.charm, finished).await;
+            let kept = home.runtime.keep(&begun.charm, finished, Cause::Somebody).await;
             assert_eq!(kept, Err(RuntimeError::NotFound(charm.clone())));
             for charm in [&charm, &other] {
                 assert_eq!(home.cells(charm).await["log"], "");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bg_identity::Secret;
 use rusqlite::{OptionalExtension, Transaction};
+use serde::de::IgnoredAny;
 
 use super::{Failure, Sealer, StoredCharm, What};
 use crate::document::Document;
@@ -89,10 +90,16 @@ impl<'a> Cells<'a> {
     }
 
     fn opened(&self, name: &str, sealed: bool, document: Vec<u8>) -> Result<String, Failure> {
-        if sealed {
-            return self.sealer.unseal(self.tx, self.charm, name, &document);
+        let text = if sealed {
+            self.sealer.unseal(self.tx, self.charm, name, &document)?
+        } else {
+            String::from_utf8(document).map_err(|_| damaged(self.charm, name))?
+        };
+        // Here, and not where a handler reads it: what is damaged is no fault of the program, which would be blamed for it.
+        match serde_json::from_str::<IgnoredAny>(&text) {
+            Ok(IgnoredAny) => Ok(text),
+            Err(_) => Err(damaged(self.charm, name)),
         }
-        String::from_utf8(document).map_err(|_| damaged(self.charm, name))
     }
 
     /// The value of a cell.

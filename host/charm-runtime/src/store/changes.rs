@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use bg_charm_api::DamagedRegistration;
 use bg_identity::SpaceReader;
 use bg_poller::{CharmRef, RegistrationChanges};
 use rusqlite::Transaction;
 
-use super::charms::charm_ref;
-use super::registrations::{self, registration};
+use super::registrations::{self, damaged, named_charm, registration};
 use super::{Failure, What};
 
 /// How many are remembered. Who has missed more reads all registrations.
@@ -65,9 +65,13 @@ pub(super) fn note_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<(), Failure
     rows.iter().try_for_each(|row| note(tx, *row))
 }
 
-/// The registrations that have changed between these revisions, as they are now, and the charms that have none any more. None if not all
-/// of the changes are known.
-pub(crate) fn since(tx: &Transaction<'_>, after: u64, revision: u64) -> Result<Option<RegistrationChanges>, Failure> {
+/// The registrations that have changed between these revisions, as they are now, and the charms that have none any more; those that
+/// cannot be read are passed over, as where all are read. None if not all of the changes are known.
+pub(crate) fn since(
+    tx: &Transaction<'_>,
+    after: u64,
+    revision: u64,
+) -> Result<Option<(RegistrationChanges, Vec<DamagedRegistration>)>, Failure> {
     let Some(missed) = revision.checked_sub(after).filter(|missed| *missed <= KEPT) else { return Ok(None) };
     let known: u64 = tx
         .prepare_cached("SELECT count(*) FROM registration_changes WHERE revision > ?1")?
@@ -75,31 +79,29 @@ pub(crate) fn since(tx: &Transaction<'_>, after: u64, revision: u64) -> Result<O
     if known != missed {
         return Ok(None);
     }
-    let mut statement = tx.prepare_cached(
-        "SELECT l.space, l.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-         r.last_kind, r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success \
-         FROM registration_changes l LEFT JOIN charms c ON c.space = l.space AND c.id = l.id \
-         LEFT JOIN registrations r ON r.charm = c.row WHERE l.revision > ?1",
-    )?;
+    let mut statement = tx.prepare_cached(concat!(
+        "SELECT ",
+        registrations::columns!("l"),
+        " FROM registration_changes l LEFT JOIN charms c ON c.space = l.space AND c.id = l.id \
+         LEFT JOIN registrations r ON r.charm = c.row WHERE l.revision > ?1"
+    ))?;
     let mut rows = statement.query([after])?;
     let (mut spaces, mut seen) = (SpaceReader::default(), BTreeSet::new());
-    let (mut changed, mut removed) = (Vec::new(), Vec::new());
+    let (mut changed, mut removed, mut bad) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        let Ok(charm) = charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, &mut spaces) else {
-            return Ok(None);
-        };
+        // The charm of a name that is damaged is in no list: who has known it by its name before is to forget that one.
+        let Ok(charm) = named_charm(row, &mut spaces) else { return Ok(None) };
         if !seen.insert(charm.clone()) {
             continue;
         }
-        let Some(number) = row.get::<_, Option<i64>>("charm")? else {
+        let Some(number) = row.get::<_, Option<i64>>(12)? else {
             removed.push(charm);
             continue;
         };
         match registration(row, &mut spaces) {
             Ok(registration) => changed.push((number, registration)),
-            // As where all are read: it is passed over.
-            Err(Failure::Damaged(what @ What::OfCharm(_))) => {
-                registrations::pass_over(&what);
+            Err(Failure::Damaged(What::Column(column))) => {
+                bad.push(damaged(row, &column)?);
                 removed.push(charm);
             }
             Err(error) => return Err(error),
@@ -107,5 +109,5 @@ pub(crate) fn since(tx: &Transaction<'_>, after: u64, revision: u64) -> Result<O
     }
     changed.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
     let registrations = changed.into_iter().map(|(_, registration)| registration).collect();
-    Ok(Some(RegistrationChanges { revision: Some(revision), registrations, removed: Some(removed) }))
+    Ok(Some((RegistrationChanges { revision: Some(revision), registrations, removed: Some(removed) }, bad)))
 }

@@ -6,9 +6,10 @@ use bg_charm_api::CharmSummary;
 use bg_identity::{CharmId, SpaceDid, SpaceReader, printable};
 use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use bg_transpile::Transpiled;
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{Row, Transaction};
 use serde::de::DeserializeOwned;
 
+use super::column::{Columns, said};
 use super::{Failure, ProgramDigest, What, changes, programs};
 use crate::paths::SecretPaths;
 
@@ -71,11 +72,10 @@ const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, chan
 
 /// Finds a charm, or fails with [`RuntimeError::NotFound`].
 pub(crate) fn find(tx: &Transaction<'_>, charm: &CharmRef) -> Result<StoredCharm, Failure> {
-    tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 AND id = ?2"))?
-        .query_row((charm.space.as_str(), charm.charm.as_str()), |row| stored(row, || Ok(charm.clone())))
-        .optional()?
-        .transpose()?
-        .ok_or_else(|| RuntimeError::NotFound(charm.clone()).into())
+    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 AND id = ?2"))?;
+    let mut rows = statement.query((charm.space.as_str(), charm.charm.as_str()))?;
+    let Some(row) = rows.next()? else { return Err(RuntimeError::NotFound(charm.clone()).into()) };
+    stored(row, charm.clone()).map_err(|failure| failure.of("the row", charm))
 }
 
 /// Whether there is that charm.
@@ -101,12 +101,18 @@ pub(crate) fn sources(tx: &Transaction<'_>, row: i64) -> Result<(String, BTreeMa
 /// The charms of a space, oldest first.
 pub(crate) fn of_space(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Vec<CharmSummary>, Failure> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM charms WHERE space = ?1 ORDER BY row"))?;
-    let mut spaces = SpaceReader::default();
-    let rows = statement.query_map([space.as_str()], |row| {
-        let id: String = row.get("id")?;
-        stored(row, || charm_ref(space.as_str(), &id, &mut spaces))
-    })?;
-    rows.map(|charm| Ok(charm??.summary)).collect()
+    let mut rows = statement.query([space.as_str()])?;
+    let mut charms = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = row.parse(2, said);
+        match id.and_then(|id| stored(row, CharmRef { space: space.clone(), charm: id })) {
+            Ok(charm) => charms.push(charm.summary),
+            // One that is damaged keeps nobody from the others.
+            Err(Failure::Damaged(what)) => tracing::warn!("a charm of {space} is passed over: {what} is damaged"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(charms)
 }
 
 /// Stores a charm that is not there yet; answers its row.
@@ -193,6 +199,12 @@ pub(crate) fn advance(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bo
     Ok(changed > 0)
 }
 
+/// The same for what a poll of the charm has changed itself. When somebody else last did stays as it is: a poll that waits goes by that.
+pub(crate) fn advance_by_poll(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
+    tx.prepare_cached("UPDATE charms SET version = version + 1 WHERE row = ?1")?.execute([row])?;
+    Ok(())
+}
+
 /// Notes that a cell was written by somebody else than a handler: the next call is to bring up to date what follows from it.
 pub(crate) fn note_change(tx: &Transaction<'_>, charm: &StoredCharm, cell: &str) -> Result<(), Failure> {
     let mut changed = charm.changed.clone();
@@ -218,22 +230,29 @@ pub(crate) fn is_at(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool
     Ok(tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1 AND version = ?2")?.exists((row, version))?)
 }
 
-/// A row of [`COLUMNS`]; `charm` is its name, which takes longer to read than all else.
-fn stored(
-    row: &Row<'_>,
-    charm: impl FnOnce() -> Result<CharmRef, Failure>,
-) -> rusqlite::Result<Result<StoredCharm, Failure>> {
-    let (streams, secrets): (String, String) = (row.get("streams")?, row.get("secrets")?);
-    let changed: String = row.get("changed")?;
-    let (number, version) = (row.get("row")?, row.get("version")?);
-    let (name, file_name, integration) = (row.get("name")?, row.get("file_name")?, row.get("integration")?);
-    let program = row.get("digest")?;
-    let (created_at, updated_at) = (UnixMillis(row.get("created_at")?), UnixMillis(row.get("updated_at")?));
-    Ok(charm().and_then(|charm| {
-        let changed = parsed(&changed)?;
-        let summary = CharmSummary { charm, name, file_name, streams: parsed(&streams)?, created_at, updated_at };
-        Ok(StoredCharm { row: number, version, summary, secrets: parsed(&secrets)?, integration, changed, program })
-    }))
+/// A row of [`COLUMNS`].
+fn stored(row: &Row<'_>, charm: CharmRef) -> Result<StoredCharm, Failure> {
+    let summary = CharmSummary {
+        charm,
+        name: row.column(3)?,
+        file_name: row.column(4)?,
+        streams: row.parse(5, json_of)?,
+        created_at: row.time(8)?,
+        updated_at: row.time(9)?,
+    };
+    Ok(StoredCharm {
+        row: row.column(0)?,
+        version: row.column(1)?,
+        summary,
+        secrets: row.parse(6, json_of)?,
+        integration: row.column(10)?,
+        changed: row.parse(7, json_of)?,
+        program: row.column(11)?,
+    })
+}
+
+fn json_of<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
 }
 
 /// The name of the charm in that row.

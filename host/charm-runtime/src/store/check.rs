@@ -18,6 +18,18 @@ pub fn check_database(path: &Path) -> Result<u64, OpenError> {
     Ok(pages.saturating_mul(page))
 }
 
+/// Whether nothing is kept in a database: no charm, no registration, and nothing that a poll loop or an integration remembers. Blocks.
+pub fn is_unused(path: &Path) -> Result<bool, OpenError> {
+    let connection = open::existing(path)?;
+    let unused = connection.query_row(
+        "SELECT NOT (EXISTS (SELECT 1 FROM charms) OR EXISTS (SELECT 1 FROM registrations) OR EXISTS (SELECT 1 FROM space_names) \
+         OR EXISTS (SELECT 1 FROM poll_states) OR EXISTS (SELECT 1 FROM integration_state))",
+        [],
+        |row| row.get(0),
+    );
+    unused.map_err(|error| open::problem(path, &error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

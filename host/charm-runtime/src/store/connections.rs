@@ -154,7 +154,7 @@ impl Database {
             Failure::Refused(error) => error,
             Failure::Key(error) => RuntimeError::unavailable(error.to_string()),
             // Of one charm: others are as they were. It stays so until somebody does something about it.
-            Failure::Damaged(what @ What::OfCharm(_)) => RuntimeError::Unfit(format!(
+            Failure::Damaged(what @ (What::OfCharm(_) | What::Column(_))) => RuntimeError::Unfit(format!(
                 "{what} is damaged, in the database {}: set it again, or put back a backup",
                 self.path.display()
             )),

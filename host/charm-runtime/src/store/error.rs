@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use bg_poller::RuntimeError;
+use bg_poller::{CharmRef, RuntimeError};
 use rusqlite::ErrorCode;
-use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::ffi::{SQLITE_CONSTRAINT_DATATYPE, SQLITE_IOERR_SHMSIZE};
 use rusqlite::types::FromSqlError;
 
 use super::KeyError;
+use super::column::BadColumn;
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +97,7 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
-    Sql(#[from] rusqlite::Error),
+    Sql(rusqlite::Error),
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A stored value does not read as what was stored.
@@ -112,27 +113,64 @@ pub(crate) enum Failure {
 pub(crate) enum What {
     /// A part of one charm.
     OfCharm(String),
+    /// A column of a row; whose it is, is for the caller to say.
+    Column(BadColumn),
     /// A part of one space.
     OfSpace(String),
-    /// Something that is neither's.
-    Other(String),
 }
 
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::OfCharm(what) | Self::OfSpace(what) | Self::Other(what)) = self;
-        f.write_str(what)
+        match self {
+            Self::OfCharm(what) | Self::OfSpace(what) => f.write_str(what),
+            Self::Column(column) => write!(f, "the column {column}"),
+        }
     }
+}
+
+/// An error of SQLite's; what it says of a value that a row has, or would get, is damage to that row, and no trouble of the database.
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqliteFailure, Utf8Error,
+        };
+        let (name, problem) = match &error {
+            InvalidColumnType(_, name, found) => (name.clone(), format!("{found} is not of its type")),
+            IntegralValueOutOfRange(at, value) => (numbered(*at), format!("{value} is out of range")),
+            FromSqlConversionFailure(at, found, _) => (numbered(*at), format!("{found} is not of its type")),
+            Utf8Error(at, _) => (numbered(*at), "a text is no UTF-8".to_owned()),
+            SqliteFailure(failure, Some(text)) if failure.extended_code == SQLITE_CONSTRAINT_DATATYPE => {
+                ("of a number".to_owned(), text.clone())
+            }
+            _ => return Self::Sql(error),
+        };
+        Self::Damaged(What::Column(BadColumn { name, problem }))
+    }
+}
+
+/// A column by its place in a statement.
+fn numbered(at: usize) -> String {
+    at.checked_add(1).map_or_else(|| "of a row".to_owned(), |number| format!("number {number} of a row"))
 }
 
 /// A column that is not of the type it should be.
 impl From<FromSqlError> for Failure {
     fn from(error: FromSqlError) -> Self {
-        Self::Sql(error.into())
+        rusqlite::Error::from(error).into()
     }
 }
 
 impl Failure {
+    /// The same, with whose row it is that is damaged.
+    pub(crate) fn of(self, what: &str, charm: &CharmRef) -> Self {
+        match self {
+            Self::Damaged(What::Column(column)) => {
+                Self::Damaged(What::OfCharm(format!("{what} of {charm}, column {column},")))
+            }
+            other => other,
+        }
+    }
+
     /// How to mend it, if it is the disk's fault.
     pub(super) fn mend(&self) -> &'static str {
         let Self::Sql(error) = self else { return "" };

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bg_charm_api::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter};
 use bg_identity::SpaceReader;
-use bg_poller::{CharmRef, RegistrationState, UnixMillis};
-use rusqlite::{ToSql, Transaction};
+use bg_poller::{CharmRef, RegistrationState};
+use rusqlite::{Row, ToSql, Transaction};
 
+use super::column::{Columns, said};
 use super::{Failure, What, registrations, runs};
 
 /// How many runs a row shows.
@@ -25,10 +26,13 @@ const STATE: &str = concat!(
 );
 
 /// The tables in this order: of those that are sorted by their names, only as much is read as a page needs.
-const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-     r.last_kind, r.interval_ms, r.last_blame, r.disabled_by, r.charm, c.name, coalesce(p.failures, 0), coalesce(p.next_due, 0), r.last_success \
+const SELECT: &str = concat!(
+    "SELECT ",
+    registrations::columns!(),
+    ", c.name, coalesce(p.failures, 0), coalesce(p.next_due, 0) \
      FROM charms c INDEXED BY charms_named CROSS JOIN registrations r ON r.charm = c.row \
-     LEFT JOIN poll_states p ON p.space = c.space AND p.charm = c.id";
+     LEFT JOIN poll_states p ON p.space = c.space AND p.charm = c.id"
+);
 
 /// What holds of the registrations `r`, of charms `c`, that a filter lets through: parameters by name, with their values, and conditions.
 fn conditions(filter: &RegistrationFilter) -> Vec<(&'static str, String, String)> {
@@ -61,12 +65,10 @@ pub(crate) fn page(tx: &Transaction<'_>, query: &OverviewQuery) -> Result<Overvi
         asked.push((":at_space", charm.space.to_string(), condition.to_owned()));
         asked.push((":at_charm", charm.charm.to_string(), "TRUE".to_owned()));
     }
+    let (parameters, all) = parts(&asked);
+    let text = format!("{SELECT} WHERE {all} ORDER BY c.space {order}, c.id {order}");
     // One more, to know whether there are more.
-    let one_more = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let (mut parameters, all) = parts(&asked);
-    parameters.push((":limit", &one_more));
-    let text = format!("{SELECT} WHERE {all} ORDER BY c.space {order}, c.id {order} LIMIT :limit");
-    let mut found = read(tx, &text, &parameters)?;
+    let mut found = read(tx, &text, &parameters, limit.saturating_add(1))?;
     let more = found.len() > *limit;
     found.truncate(*limit);
     if order == "DESC" {
@@ -117,25 +119,46 @@ pub(crate) fn enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Resul
 pub(crate) fn of(tx: &Transaction<'_>, charm: &CharmRef) -> Result<Option<OverviewRow>, Failure> {
     let text = format!("{SELECT} WHERE c.space = :space AND c.id = :charm");
     let parameters: [(&str, &dyn ToSql); 2] = [(":space", &charm.space.as_str()), (":charm", &charm.charm.as_str())];
-    Ok(read(tx, &text, &parameters)?.pop())
+    let mut statement = tx.prepare_cached(&text)?;
+    let mut rows = statement.query(parameters.as_slice())?;
+    let row = rows.next()?.map(|row| shown(tx, row, &mut SpaceReader::default())).transpose();
+    row.map_err(|failure| failure.of("the registration", charm))
 }
 
-fn read(tx: &Transaction<'_>, text: &str, parameters: &[(&str, &dyn ToSql)]) -> Result<Vec<OverviewRow>, Failure> {
+/// The first rows of that statement, as many as that. Those that are damaged are passed over: they are reported beside the list.
+fn read(
+    tx: &Transaction<'_>,
+    text: &str,
+    parameters: &[(&str, &dyn ToSql)],
+    most: usize,
+) -> Result<Vec<OverviewRow>, Failure> {
     let mut statement = tx.prepare_cached(text)?;
     let (mut rows, mut spaces, mut found) = (statement.query(parameters)?, SpaceReader::default(), Vec::new());
-    while let Some(row) = rows.next()? {
-        let registration = registrations::registration(row, &mut spaces)?;
-        let failures: u32 = row.get(14)?;
-        found.push(OverviewRow {
-            name: row.get(13)?,
-            state: registration.state(failures),
-            failures,
-            put_off_until: Some(UnixMillis(row.get(15)?)).filter(|due| failures > 0 && !due.is_never()),
-            recent: recent(tx, row.get(12)?)?,
-            registration,
-        });
+    while found.len() < most
+        && let Some(row) = rows.next()?
+    {
+        match shown(tx, row, &mut spaces) {
+            Ok(row) => found.push(row),
+            Err(Failure::Damaged(What::Column(_))) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(found)
+}
+
+/// A row of [`SELECT`]. What the loop remembers may be damaged, too: it starts again from nothing then.
+fn shown(tx: &Transaction<'_>, row: &Row<'_>, spaces: &mut SpaceReader) -> Result<OverviewRow, Failure> {
+    let registration = registrations::registration(row, spaces)?;
+    let failures: u32 = row.column(15).unwrap_or_default();
+    let due = row.time(16).unwrap_or_default();
+    Ok(OverviewRow {
+        name: row.column(14)?,
+        state: registration.state(failures),
+        failures,
+        put_off_until: Some(due).filter(|due| failures > 0 && !due.is_never()),
+        recent: recent(tx, row.get(12)?)?,
+        registration,
+    })
 }
 
 /// The newest runs of the charm in that row, oldest first.
@@ -145,11 +168,12 @@ fn recent(tx: &Transaction<'_>, charm: i64) -> Result<Vec<RecentRun>, Failure> {
     let mut rows = statement.query((charm, RECENT))?;
     let mut recent = Vec::new();
     while let Some(row) = rows.next()? {
-        recent.push(RecentRun {
-            started_at: UnixMillis(row.get(0)?),
-            duration: Duration::from_millis(row.get(1)?),
-            kind: runs::known_kind(row.get_ref(2)?.as_str()?),
-        });
+        let (started_at, duration, kind) =
+            (row.time(0), row.column(1), row.parse(2, |text| Some(runs::known_kind(text))));
+        // One that is damaged is no bar of a small drawing; `runs` says what is wrong.
+        if let (Ok(started_at), Ok(millis), Ok(kind)) = (started_at, duration, kind) {
+            recent.push(RecentRun { started_at, duration: Duration::from_millis(millis), kind });
+        }
     }
     recent.reverse();
     Ok(recent)
@@ -163,14 +187,10 @@ pub(crate) fn counts(tx: &Transaction<'_>) -> Result<Vec<RegistrationCount>, Fai
     let mut rows = statement.query([])?;
     let mut counts = Vec::new();
     while let Some(row) = rows.next()? {
-        let (integration, slug) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
-        let damaged = || Failure::Damaged(What::Other(format!("the registrations of {integration}")));
-        let state = RegistrationState::ALL.into_iter().find(|state| state.slug() == slug);
-        counts.push(RegistrationCount {
-            integration: integration.parse().map_err(|_| damaged())?,
-            state: state.ok_or_else(damaged)?,
-            count: row.get(2)?,
-        });
+        // Of a damaged one, it is not known for which integration it is.
+        let Ok(integration) = row.parse(0, said) else { continue };
+        let of_slug = |slug: &str| RegistrationState::ALL.into_iter().find(|state| state.slug() == slug);
+        counts.push(RegistrationCount { integration, state: row.parse(1, of_slug)?, count: row.column(2)? });
     }
     Ok(counts)
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bg_identity::SpaceReader;
 use bg_poller::{CharmRef, PollState, PollStore, RuntimeError, StoreError, UnixMillis};
-use rusqlite::Transaction;
+use rusqlite::{Row, Transaction};
 
-use super::charms::charm_ref;
+use super::column::{Columns, said};
 use super::{Database, Failure, OpenError, Sealer, Touch};
 
 /// Poll state and integrations' state in a SQLite file: the local charm runtime's
@@ -61,6 +61,27 @@ pub(crate) fn save(tx: &Transaction<'_>, states: &[PollState]) -> Result<(), Fai
     Ok(())
 }
 
+/// What is remembered of a charm; none if it cannot be known of which. What of it is damaged is as if it were not remembered, but for that the
+/// charm may be owed a poll.
+fn state(row: &Row<'_>, spaces: &mut SpaceReader) -> Option<PollState> {
+    let space = row.parse(0, |text| spaces.read(text).ok());
+    let (Ok(space), Ok(charm)) = (space, row.parse(1, said)) else {
+        tracing::warn!("the poll state of a charm is damaged, and passed over: its name cannot be read");
+        return None;
+    };
+    let charm = CharmRef { space, charm };
+    let mut damaged = Vec::new();
+    let mut note = |failure: Failure| damaged.push(failure.to_string());
+    let mut time = |at, instead| row.time(at).map_err(&mut note).unwrap_or(instead);
+    let (next_due, disabled_at) = (time(2, UnixMillis::NEVER), time(4, UnixMillis::NEVER));
+    let (updated_at, owed_since) = (time(5, UnixMillis::NEVER), time(6, UnixMillis::now()));
+    let failures = row.column(3).map_err(note).unwrap_or_default();
+    if !damaged.is_empty() {
+        tracing::warn!("the poll state of {charm} starts again: {}", damaged.join(", "));
+    }
+    Some(PollState { charm, next_due, failures, disabled_at, updated_at, owed_since })
+}
+
 /// Forgets the states of these charms.
 pub(crate) fn forget(tx: &Transaction<'_>, charms: &[CharmRef]) -> Result<(), Failure> {
     let mut statement = tx.prepare_cached("DELETE FROM poll_states WHERE space = ?1 AND charm = ?2")?;
@@ -80,14 +101,7 @@ impl PollStore for SqlitePollStore {
             let mut rows = statement.query([])?;
             let (mut states, mut spaces) = (Vec::new(), SpaceReader::default());
             while let Some(row) = rows.next()? {
-                states.push(PollState {
-                    charm: charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, &mut spaces)?,
-                    next_due: UnixMillis(row.get(2)?),
-                    failures: row.get(3)?,
-                    disabled_at: UnixMillis(row.get(4)?),
-                    updated_at: UnixMillis(row.get(5)?),
-                    owed_since: UnixMillis(row.get(6)?),
-                });
+                states.extend(state(row, &mut spaces));
             }
             Ok::<_, Failure>(states)
         });

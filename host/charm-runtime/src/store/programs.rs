@@ -19,7 +19,7 @@ const CREATE: &str = "CREATE TABLE programs (
 pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<Transpiled, Failure> {
     let mut statement = tx.prepare_cached("SELECT module, further_modules FROM charms WHERE row = ?1")?;
     let (module, further): (String, String) = statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Transpiled { module, files: parsed(&further)? })
+    Ok(Transpiled { module, files: parsed(&further)?, warnings: Vec::new() })
 }
 
 /// Notes the digest of the program that the charm in that row has now.

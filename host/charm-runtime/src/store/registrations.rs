@@ -2,18 +2,40 @@
 
 use std::time::Duration;
 
-use bg_identity::{IntegrationId, SpaceDid, SpaceReader};
-use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, Registration, Run, UnixMillis};
-use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, Transaction};
+use bg_charm_api::DamagedRegistration;
+use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
+use bg_poller::{Blame, CharmRef, Counters, DisabledBy, Registration, Run, UnixMillis};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params, Row, ToSql, Transaction};
 
-use super::charms::charm_ref;
+use super::column::{BadColumn, Columns, said};
 use super::{Failure, What, changes, runs};
+
+/// The columns of [`registration`].
+macro_rules! columns {
+    () => {
+        super::registrations::columns!("c")
+    };
+    // With the charm's name from another table than that of the charms.
+    ($name:literal) => {
+        concat!(
+            $name,
+            ".space, ",
+            $name,
+            ".id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, r.interval_ms, \
+             r.last_blame, r.disabled_by, r.charm, r.last_success"
+        )
+    };
+}
+pub(super) use columns;
 
 /// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading those of a
 /// hundred thousand charms takes seconds.
-const SELECT: &str = "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-                      r.last_kind, r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success \
-                      FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row";
+const SELECT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row"
+);
 
 /// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own
 /// making. The run history has all of it.
@@ -28,6 +50,9 @@ macro_rules! waits {
 }
 pub(super) use waits;
 
+/// Whether the cause of the last outcome is elsewhere, where somebody may fix it: [`bg_poller::Consequence::awaits_a_fix`].
+const AWAITS_A_FIX: &str = "coalesce(last_kind = 'Unavailable' OR last_blame NOT IN ('charm', 'integration'), FALSE)";
+
 /// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls note.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
     connection
@@ -41,9 +66,68 @@ pub(super) fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
     revision(tx)
 }
 
-/// All registrations, oldest first.
-pub(crate) fn all(tx: &Transaction<'_>) -> Result<Vec<Registration>, Failure> {
-    selected(tx, SELECT, [])
+/// Registrations that were read.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Oldest first.
+    pub(crate) registrations: Vec<Registration>,
+    /// Those that cannot be read, which keep nobody from the others.
+    pub(crate) damaged: Vec<DamagedRegistration>,
+}
+
+/// All registrations.
+pub(crate) fn all(tx: &Transaction<'_>) -> Result<Found, Failure> {
+    let mut found = selected(tx, SELECT, [])?;
+    let all: usize = tx.prepare_cached("SELECT count(*) FROM registrations")?.query_row([], |row| row.get(0))?;
+    // To look for their charms one by one takes as long as all the rest.
+    if all != found.registrations.len() + found.damaged.len() {
+        found.damaged.extend(lost(tx)?);
+    }
+    Ok(found)
+}
+
+/// Registrations whose charm is not there.
+fn lost(tx: &Transaction<'_>) -> Result<Vec<DamagedRegistration>, Failure> {
+    let mut statement = tx.prepare_cached(
+        "SELECT r.charm, r.integration FROM registrations r WHERE NOT EXISTS (SELECT 1 FROM charms c WHERE c.row = r.charm)",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut lost = Vec::new();
+    while let Some(row) = rows.next()? {
+        lost.push(DamagedRegistration {
+            charm: format!("the charm in row {}", row.column::<i64>(0)?),
+            integration: row.parse(1, said).ok(),
+            column: "registrations.charm".to_owned(),
+            problem: "there is no such charm".to_owned(),
+            fix: FROM_BACKUP.to_owned(),
+        });
+    }
+    Ok(lost)
+}
+
+/// What fixes a row that no command can name.
+const FROM_BACKUP: &str = "put back a backup of the database";
+
+/// What is wrong with a row that begins with [`columns`] and cannot be read.
+pub(super) fn damaged(row: &Row<'_>, column: &BadColumn) -> Result<DamagedRegistration, Failure> {
+    let text = |at| Ok::<_, Failure>(String::from_utf8_lossy(row.get_ref(at)?.as_bytes().unwrap_or(b"?")).into_owned());
+    let named = format!("{}/{}", text(0)?, text(1)?);
+    let integration: Option<IntegrationId> = row.parse(2, said).ok();
+    let fix = match named.parse::<CharmRef>() {
+        Ok(charm) => {
+            let integration = integration.as_ref().map_or("INTEGRATION", IntegrationId::as_str);
+            format!("bg-wasm-host remove {charm}; then bg-wasm-host register {charm} --integration {integration}")
+        }
+        Err(_) => FROM_BACKUP.to_owned(),
+    };
+    let table = if matches!(column.name.as_str(), "space" | "id") { "charms" } else { "registrations" };
+    Ok(DamagedRegistration {
+        charm: printable(&named).into_owned(),
+        integration,
+        column: format!("{table}.{}", column.name),
+        problem: column.problem.clone(),
+        fix,
+    })
 }
 
 /// The enabled registrations of an integration, oldest first.
@@ -52,31 +136,23 @@ pub(crate) fn enabled_with_polls(
     integration: &IntegrationId,
 ) -> Result<Vec<Registration>, Failure> {
     let select = format!("{SELECT} WHERE r.integration = ?1 AND r.disabled_at = 0");
-    selected(tx, &select, [integration.as_str()])
+    Ok(selected(tx, &select, [integration.as_str()])?.registrations)
 }
 
-fn selected(tx: &Transaction<'_>, select: &str, parameters: impl Params) -> Result<Vec<Registration>, Failure> {
+fn selected(tx: &Transaction<'_>, select: &str, parameters: impl Params) -> Result<Found, Failure> {
     let mut spaces = SpaceReader::default();
     let mut statement = tx.prepare_cached(select)?;
     let mut rows = statement.query(parameters)?;
-    let mut all = Vec::new();
+    let (mut all, mut bad) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         match registration(row, &mut spaces) {
-            Ok(registration) => all.push((row.get::<_, i64>("charm")?, registration)),
-            // One that is damaged keeps nobody from the others.
-            Err(Failure::Damaged(what @ What::OfCharm(_))) => {
-                pass_over(&what);
-            }
+            Ok(registration) => all.push((row.get::<_, i64>(12)?, registration)),
+            Err(Failure::Damaged(What::Column(column))) => bad.push(damaged(row, &column)?),
             Err(error) => return Err(error),
         }
     }
     all.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
-    Ok(all.into_iter().map(|(_, registration)| registration).collect())
-}
-
-/// Says that a registration is damaged.
-pub(super) fn pass_over(what: &What) {
-    tracing::warn!("{what} is damaged, and passed over: put back a backup of the database, or remove it");
+    Ok(Found { registrations: all.into_iter().map(|(_, registration)| registration).collect(), damaged: bad })
 }
 
 /// The charms of the enabled registrations of an integration, oldest first.
@@ -94,27 +170,40 @@ fn named(tx: &Transaction<'_>, integration: &IntegrationId, condition: &str) -> 
     let mut rows = statement.query([integration.as_str()])?;
     let mut charms = Vec::new();
     while let Some(row) = rows.next()? {
-        let order: (i64, i64) = (row.get(2)?, row.get(3)?);
-        charms.push((order, charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, &mut spaces)?));
+        // One that is damaged is passed over here as in the list of all.
+        let (Ok(created_at), Ok(charm)) = (row.time(2), named_charm(row, &mut spaces)) else { continue };
+        charms.push(((created_at, row.get::<_, i64>(3)?), charm));
     }
     charms.sort_unstable_by_key(|(order, _)| *order);
     Ok(charms.into_iter().map(|(_, charm)| charm).collect())
 }
 
+/// Whether the charm in that row has a registration, damaged or not.
+pub(crate) fn is_there(tx: &Transaction<'_>, row: i64) -> Result<bool, Failure> {
+    Ok(tx.prepare_cached("SELECT 1 FROM registrations WHERE charm = ?1")?.exists([row])?)
+}
+
 /// The registration of the charm in that row.
 pub(crate) fn of(tx: &Transaction<'_>, row: i64) -> Result<Option<Registration>, Failure> {
-    let mut statement = tx.prepare_cached(
-        "SELECT c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, \
-         r.last_kind, r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success \
-         FROM registrations r JOIN charms c ON c.row = r.charm WHERE r.charm = ?1",
-    )?;
+    let mut statement = tx.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM registrations r JOIN charms c ON c.row = r.charm WHERE r.charm = ?1"
+    ))?;
     let mut rows = statement.query([row])?;
     rows.next()?.map(|row| registration(row, &mut SpaceReader::default())).transpose()
 }
 
+/// The time after that of a registration's last change, if that is one.
+macro_rules! next {
+    () => {
+        "CASE WHEN registrations.updated_at BETWEEN 0 AND 253402300799998 THEN registrations.updated_at + 1 ELSE 0 END"
+    };
+}
+
 /// The time of a change: never before that of the last one, since a later time is how the poll loop knows that there was one,
-/// and the wall clock may have been set back.
-const CHANGED_AT: &str = "updated_at = max(?3, registrations.updated_at + 1)";
+/// and the wall clock may have been set back. One that is damaged keeps no statement from the other rows.
+const CHANGED_AT: &str = concat!("updated_at = max(?3, ", next!(), ")");
 
 /// Registers the charm in that row, or re-enables and re-labels its registration.
 pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId) -> Result<(), Failure> {
@@ -162,18 +251,18 @@ fn write_disabled(tx: &Transaction<'_>, row: i64, disabled: Option<(DisabledBy, 
     Ok(changed > 0)
 }
 
-/// Something has changed that a charm may wait for: its cells, or access to its space. If one of these does wait, the poll loop begins with it
-/// again, as if somebody had enabled it. `whose` says which registrations, with `?1` in it.
+/// Something has changed that a charm may wait for: its cells, or access to its space. If its last poll failed for a reason that may have been
+/// just that, the poll loop begins with it again, as if somebody had enabled it. `whose` says which registrations, with `?1` in it.
 fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
     let mut statement = tx.prepare_cached(&format!(
-        "UPDATE registrations SET updated_at = max(?2, updated_at + 1) WHERE {whose} AND disabled_at = 0 AND {} RETURNING charm",
-        waits!()
+        "UPDATE registrations SET updated_at = max(?2, {}) WHERE {whose} AND disabled_at = 0 AND {AWAITS_A_FIX} RETURNING charm",
+        next!()
     ))?;
     let changed = statement.query_map((which, UnixMillis::now().0), |row| row.get(0))?;
     changes::note_all(tx, &changed.collect::<Result<Vec<i64>, _>>()?)
 }
 
-/// The cells of the charm in that row were changed from outside.
+/// The cells of the charm in that row were changed, by somebody else than its own poll.
 pub(crate) fn cells_changed(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
     cause_fixed(tx, "charm = ?1", row)
 }
@@ -183,8 +272,11 @@ pub(crate) fn configuration_changed(tx: &Transaction<'_>) -> Result<(), Failure>
     cause_fixed(tx, "?1", true)
 }
 
-/// The access list of a space was changed.
+/// The access list of a space was changed. That of the system space says who is the service, for all charms.
 pub(crate) fn access_changed(tx: &Transaction<'_>, space: &SpaceDid) -> Result<(), Failure> {
+    if *space == system_space() {
+        return configuration_changed(tx);
+    }
     cause_fixed(tx, "charm IN (SELECT row FROM charms WHERE space = ?1)", space.as_str())
 }
 
@@ -241,8 +333,8 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             i64::from(!success),
             run.outcome.blame().map(Blame::as_str),
         ))?;
-    if changed > 0 && run.outcome.consequence() == Consequence::Waits {
-        // What it waits for may have come while it ran: its cells were changed after it had read them.
+    if changed > 0 && run.outcome.consequence().awaits_a_fix() {
+        // What it waits for may have come while it ran: somebody changed its cells after it had read them.
         // Each change counts once, and none that is still to come: then the clock has been set back since.
         let has_changed: bool = tx
             .prepare_cached(
@@ -262,20 +354,21 @@ pub(crate) fn counters(tx: &Transaction<'_>, row: i64) -> Result<Option<Counters
     let mut statement = tx.prepare_cached(
         "SELECT runs, failed, total_ms, min_ms, max_ms, last_ms, failed_at, failure FROM registrations WHERE charm = ?1",
     )?;
-    let counters = statement.query_row([row], |row| {
-        let time = |column| row.get(column).map(Duration::from_millis);
+    let counters = |row: &Row<'_>| {
+        let time = |column| row.column(column).map(Duration::from_millis);
         Ok(Counters {
-            runs: row.get(0)?,
-            failed: row.get(1)?,
+            runs: row.column(0)?,
+            failed: row.column(1)?,
             total: time(2)?,
             shortest: time(3)?,
             longest: time(4)?,
             last: time(5)?,
-            failed_at: UnixMillis(row.get(6)?),
-            failure: row.get(7)?,
+            failed_at: row.time(6)?,
+            failure: row.column(7)?,
         })
-    });
-    Ok(counters.optional()?)
+    };
+    let mut rows = statement.query([row])?;
+    rows.next()?.map(counters).transpose()
 }
 
 /// Creates the list cell of an integration, unless it is there. What is in the list are its registrations, so that the two
@@ -297,32 +390,40 @@ pub(crate) fn list(tx: &Transaction<'_>, integration: &IntegrationId) -> Result<
     named(tx, integration, "r.integration = ?1").map(Some)
 }
 
-/// A row of [`SELECT`].
+/// A row that begins with [`columns`].
 pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Registration, Failure> {
-    let charm = charm_ref(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, spaces)?;
-    let integration = row.get_ref(2)?.as_str()?.parse();
-    let [created_at, updated_at, last_run, disabled_at] =
-        [row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?].map(UnixMillis);
-    let interval_ms: u64 = row.get(9)?;
-    // An outcome of a later version is none that this one knows.
-    let blame = row.get_ref(10)?.as_str_or_null()?.and_then(Blame::of_name);
-    let disabled_by = row.get_ref(11)?.as_str_or_null()?.and_then(DisabledBy::of_name);
-    let last_outcome = row.get_ref(8)?.as_str_or_null()?.and_then(runs::known_kind);
+    let charm = named_charm(row, spaces)?;
+    let integration = row.parse(2, said)?;
+    let [created_at, updated_at, last_run, disabled_at] = [row.time(3)?, row.time(4)?, row.time(5)?, row.time(6)?];
+    // As many as are written: a longer one is no interval.
+    let interval_ms: u32 = row.column(9)?;
     Ok(Registration {
-        integration: integration
-            .map_err(|_| Failure::Damaged(What::OfCharm(format!("the registration of {charm}"))))?,
         charm,
+        integration,
         created_at,
         updated_at,
         last_run,
         disabled_at,
-        disabled_by,
-        interval: (interval_ms > 0).then(|| Duration::from_millis(interval_ms)),
-        status: row.get(7)?,
-        last_success: UnixMillis(row.get("last_success")?),
-        last_outcome,
-        last_blame: blame,
+        disabled_by: word(row, 11, DisabledBy::of_name)?,
+        interval: (interval_ms > 0).then(|| Duration::from_millis(interval_ms.into())),
+        status: row.column(7)?,
+        last_success: row.time(13)?,
+        last_outcome: word(row, 8, runs::known_kind)?,
+        last_blame: word(row, 10, Blame::of_name)?,
     })
+}
+
+/// The charm that the first two columns name.
+pub(super) fn named_charm(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
+    Ok(CharmRef { space: row.parse(0, |text| spaces.read(text).ok())?, charm: row.parse(1, said)? })
+}
+
+/// A word that a later version may have written: then it is none that this one knows.
+fn word<T>(row: &Row<'_>, index: usize, of_name: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Failure> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(None),
+        _ => row.parse(index, |text| Some(of_name(text))),
+    }
 }
 
 /// What a status shows of a text: the start of its first line.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bg_poller::{Blame, CharmRef, Outcome, OutcomeKind, Run, UnixMillis};
-use rusqlite::Transaction;
+use bg_poller::{Blame, CharmRef, Outcome, OutcomeKind, Run};
+use rusqlite::{Row, Transaction};
 
-use super::{Failure, What};
+use super::Failure;
+use super::column::Columns;
 
 /// Adds a run of the charm in that row, and drops the oldest if there are more than `kept` then.
 pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {
@@ -52,15 +53,18 @@ pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: us
     let mut rows = statement.query((row, limit))?;
     let mut runs = Vec::new();
     while let Some(row) = rows.next()? {
-        let kind = known_kind(row.get_ref(2)?.as_str()?)
-            .ok_or_else(|| Failure::Damaged(What::OfCharm(format!("the run history of {charm}"))))?;
-        let blame = row.get_ref(5)?.as_str_or_null()?.and_then(Blame::of_name);
-        runs.push(Run {
-            charm: charm.clone(),
-            started_at: UnixMillis(row.get(0)?),
-            duration: Duration::from_millis(row.get(1)?),
-            outcome: Outcome { kind, blame, message: row.get(3)?, stack: row.get(4)? },
-        });
+        runs.push(run(row, charm).map_err(|failure| failure.of("the run history", charm))?);
     }
     Ok(runs)
+}
+
+fn run(row: &Row<'_>, charm: &CharmRef) -> Result<Run, Failure> {
+    let kind = row.parse(2, known_kind)?;
+    let blame = row.column::<Option<String>>(5)?.and_then(|name| Blame::of_name(&name));
+    Ok(Run {
+        charm: charm.clone(),
+        started_at: row.time(0)?,
+        duration: Duration::from_millis(row.column(1)?),
+        outcome: Outcome { kind, blame, message: row.column(3)?, stack: row.column(4)? },
+    })
 }

@@ -292,7 +292,7 @@ mod tests {
         move |tx| {
             tx.execute("INSERT INTO t VALUES (?1)", [number])?;
             match number % 5 {
-                3 => Err(Failure::Damaged(What::Other(number.to_string()))),
+                3 => Err(Failure::Damaged(What::OfSpace(number.to_string()))),
                 4 => panic!("in a write"),
                 _ => Ok(tx.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?),
             }
@@ -354,7 +354,7 @@ mod tests {
         // As SQLite itself does when the disk is full.
         let (second, undone) = job(|tx| {
             tx.execute_batch("ROLLBACK")?;
-            Err(Failure::Damaged(What::Other("the disk".into())))
+            Err(Failure::Damaged(What::OfSpace("the disk".into())))
         });
         let _ = requests.send(Request::Write(second));
         assert!(together(&mut connection, first, &mut waiting, &writes).is_none());

@@ -132,7 +132,8 @@ async fn every_kind_of_deep_recursion_fails_the_call_alone() {
     }
     for (kind, _) in walks {
         let failure = charm.trigger("run", json!({"kind": kind})).await.expect_err(kind);
-        let kinds = [OutcomeKind::HandlerFailed, OutcomeKind::Trapped, OutcomeKind::OutOfMemory];
+        let kinds =
+            [OutcomeKind::HandlerFailed, OutcomeKind::LimitExceeded, OutcomeKind::Trapped, OutcomeKind::OutOfMemory];
         assert!(kinds.contains(&failure.kind), "{kind}: {failure:?}");
     }
 }

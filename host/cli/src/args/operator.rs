@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{GrantArgs, JsonArg};
-use crate::pins::Pin;
+use super::{GrantArgs, JsonArg, Pin};
 
 /// Shells that complete arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,23 +1,28 @@
 //! Options of whatever listens: `serve`, and `run --listen`.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use bg_charm_runtime::{Reach, Tenancy};
 use bg_identity::{IntegrationId, Secret};
 use bg_server::{AllowedOrigin, RegistrationPolicy};
 use clap::{Args, ValueEnum};
 
 use super::tenants::TenantArgs;
 use super::values::parse_secret;
+use crate::options::Options;
 
 /// Who may reach the server, and what they may do.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Options)]
 pub(crate) struct ServerArgs {
     /// A further host name under which clients may address the server, beside localhost and the address it listens on
     #[arg(long, value_name = "NAME")]
+    #[option(example = r#"["charms.example"]"#)]
     pub(crate) allow_host: Vec<String>,
 
     /// Let pages of this origin register charms, beside the server's own pages and, on loopback, pages of this machine; `*` is every origin
     #[arg(long, value_name = "ORIGIN")]
+    #[option(example = r#"["https://charms.example"]"#)]
     pub(crate) allow_origin: Vec<AllowedOrigin>,
 
     /// Who may register charms: anybody, owners of their spaces by signed requests, or the operator alone [default: open]
@@ -26,18 +31,22 @@ pub(crate) struct ServerArgs {
 
     /// Let charms be registered for this integration only; may be repeated. The operator may register them for any [default: all]
     #[arg(long, value_name = "NAME")]
+    #[option(example = r#"["gmail"]"#)]
     pub(crate) allow_integration: Vec<IntegrationId>,
 
     /// The certificate with which the server speaks TLS: a PEM file, its own certificate first
     #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[option(example = r#""cert.pem""#)]
     pub(crate) tls_cert: Option<PathBuf>,
 
     /// The key of that certificate: a PEM file
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[option(example = r#""key.pem""#)]
     pub(crate) tls_key: Option<PathBuf>,
 
     /// A proxy in front speaks TLS; it is believed who the client is (X-Forwarded-For, X-Forwarded-Proto)
     #[arg(long)]
+    #[option(example = "true")]
     pub(crate) behind_proxy: bool,
 
     #[command(flatten)]
@@ -45,6 +54,7 @@ pub(crate) struct ServerArgs {
 
     /// What lets the operator into the admin page, instead of a new token at each start that is printed
     #[arg(long, env = "BG_WASM_HOST_LOGIN_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = parse_secret)]
+    #[option(command_line)]
     pub(crate) login_token: Option<Secret>,
 }
 
@@ -73,6 +83,80 @@ impl From<Registration> for RegistrationPolicy {
             Registration::Open => Self::Open,
             Registration::Signed => Self::Signed,
             Registration::Closed => Self::Closed,
+        }
+    }
+}
+
+impl ServerArgs {
+    /// What strangers may do on a server that listens there, if one does.
+    pub(crate) fn tenancy(&self, listen: Option<SocketAddr>) -> Tenancy {
+        let reach = listen.map(|listen| {
+            if self.is_reached_by_others(listen) {
+                Reach::Others { open_spaces: self.tenants.open_spaces }
+            } else {
+                Reach::Loopback
+            }
+        });
+        Tenancy { reach, quotas: self.tenants.quotas() }
+    }
+
+    /// Whether requests may come from beyond this machine: at the address itself, or by a proxy or a name of another machine.
+    pub(crate) fn is_reached_by_others(&self, listen: SocketAddr) -> bool {
+        !listen.ip().to_canonical().is_loopback()
+            || self.behind_proxy
+            || self.allow_host.iter().any(|name| !is_loopback(name))
+    }
+}
+
+/// Whether a host name is one of this machine, whoever resolves it.
+fn is_loopback(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);
+    match literal.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_reached_by_others_at_an_address_by_a_proxy_or_by_a_name() {
+        let of = |listen: &str, hosts: &[&str], behind_proxy| {
+            let allow_host = hosts.iter().map(|&host| host.to_owned()).collect();
+            ServerArgs { allow_host, behind_proxy, ..ServerArgs::default() }
+                .is_reached_by_others(listen.parse().unwrap())
+        };
+        for (listen, hosts, behind_proxy, reached) in [
+            ("127.0.0.1:8000", &[][..], false, false),
+            ("[::1]:0", &[], false, false),
+            ("[::ffff:127.0.0.1]:0", &[], false, false),
+            ("127.0.0.1:8000", &["admin.localhost", "LOCALHOST.", "127.0.0.2", "[::1]"], false, false),
+            ("127.0.0.1:8000", &["admin.localhost", "charms.example"], false, true),
+            ("127.0.0.1:8000", &["192.168.0.5"], false, true),
+            ("127.0.0.1:8000", &["localhost.example"], false, true),
+            ("127.0.0.1:8000", &[], true, true),
+            ("0.0.0.0:8000", &[], false, true),
+            ("[::]:8000", &[], false, true),
+            ("192.168.0.5:8000", &[], false, true),
+        ] {
+            assert_eq!(of(listen, hosts, behind_proxy), reached, "{listen} {hosts:?} {behind_proxy}");
+        }
+    }
+
+    #[test]
+    fn spaces_are_open_on_loopback_or_if_the_operator_opens_them() {
+        let reach = |listen: Option<&str>, open_spaces| {
+            let tenants = TenantArgs { open_spaces, ..TenantArgs::default() };
+            let args = ServerArgs { tenants, ..ServerArgs::default() };
+            args.tenancy(listen.map(|listen| listen.parse().unwrap())).reach
+        };
+        assert_eq!(reach(None, true), None);
+        assert_eq!(reach(Some("127.0.0.1:1"), false), Some(Reach::Loopback));
+        for open_spaces in [false, true] {
+            assert_eq!(reach(Some("0.0.0.0:1"), open_spaces), Some(Reach::Others { open_spaces }));
         }
     }
 }

@@ -1,19 +1,20 @@
 //! What others than the operator may do and keep on a server.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use bg_charm_runtime::{Quotas, Reach, Tenancy};
+use bg_charm_runtime::Quotas;
+use bg_identity::units::{Bytes, parse_bytes};
 use clap::Args;
 
-use super::ServerArgs;
+use crate::options::Options;
 
 /// What others may keep.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Options)]
 pub(crate) struct TenantArgs {
     /// Let anyone who signs requests make and write in new spaces, even on a server that others reach; on loopback, this is always so
     #[arg(long)]
+    #[option(example = "true")]
     pub(crate) open_spaces: bool,
 
     /// How many charms a space may have; none of these limits is for the operator [default: 1000]
@@ -51,51 +52,16 @@ impl TenantArgs {
     }
 }
 
-impl ServerArgs {
-    /// What strangers may do on a server that listens there, if one does.
-    pub(crate) fn tenancy(&self, listen: Option<SocketAddr>) -> Tenancy {
-        let reach = listen.map(|listen| {
-            if self.is_reached_by_others(listen) {
-                Reach::Others { open_spaces: self.tenants.open_spaces }
-            } else {
-                Reach::Loopback
-            }
-        });
-        Tenancy { reach, quotas: self.tenants.quotas() }
-    }
-
-    /// Whether requests may come from beyond this machine: at the address itself, or by a proxy or a name of another machine.
-    pub(crate) fn is_reached_by_others(&self, listen: SocketAddr) -> bool {
-        !listen.ip().to_canonical().is_loopback()
-            || self.behind_proxy
-            || self.allow_host.iter().any(|name| !is_loopback(name))
-    }
-}
-
-/// Whether a host name is one of this machine, whoever resolves it.
-fn is_loopback(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);
-    match literal.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => name == "localhost" || name.ends_with(".localhost"),
-    }
-}
-
 /// A number of bytes: `4096`, `64KiB`, `64MiB`, `1GiB`, `2TiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
-
-const UNITS: [(&str, u32); 5] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("", 0)];
 
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let shift = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, shift)| shift);
-        let size = number.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
+        // What fits into no number is no size.
+        let size = parse_bytes(text).filter(|size| *size < u64::MAX);
         size.map(Self).ok_or_else(|| {
             format!("`{text}` is not a number of bytes: a number, or one with KiB, MiB, GiB or TiB, such as 64MiB")
         })
@@ -105,9 +71,7 @@ impl FromStr for Size {
 /// As it is read.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |(_, shift): &&(&str, u32)| self.0 != 0 && self.0.is_multiple_of(1 << shift);
-        let (unit, shift) = UNITS.iter().find(fits).copied().unwrap_or(("", 0));
-        write!(f, "{}{unit}", self.0 >> shift)
+        Bytes(self.0).fmt(f)
     }
 }
 
@@ -117,44 +81,6 @@ mod tests {
 
     use super::*;
     use crate::args::Cli;
-
-    #[test]
-    fn a_server_is_reached_by_others_at_an_address_by_a_proxy_or_by_a_name() {
-        let of = |listen: &str, hosts: &[&str], behind_proxy| {
-            let allow_host = hosts.iter().map(|&host| host.to_owned()).collect();
-            ServerArgs { allow_host, behind_proxy, ..ServerArgs::default() }
-                .is_reached_by_others(listen.parse().unwrap())
-        };
-        for (listen, hosts, behind_proxy, reached) in [
-            ("127.0.0.1:8000", &[][..], false, false),
-            ("[::1]:0", &[], false, false),
-            ("[::ffff:127.0.0.1]:0", &[], false, false),
-            ("127.0.0.1:8000", &["admin.localhost", "LOCALHOST.", "127.0.0.2", "[::1]"], false, false),
-            ("127.0.0.1:8000", &["admin.localhost", "charms.example"], false, true),
-            ("127.0.0.1:8000", &["192.168.0.5"], false, true),
-            ("127.0.0.1:8000", &["localhost.example"], false, true),
-            ("127.0.0.1:8000", &[], true, true),
-            ("0.0.0.0:8000", &[], false, true),
-            ("[::]:8000", &[], false, true),
-            ("192.168.0.5:8000", &[], false, true),
-        ] {
-            assert_eq!(of(listen, hosts, behind_proxy), reached, "{listen} {hosts:?} {behind_proxy}");
-        }
-    }
-
-    #[test]
-    fn spaces_are_open_on_loopback_or_if_the_operator_opens_them() {
-        let reach = |listen: Option<&str>, open_spaces| {
-            let tenants = TenantArgs { open_spaces, ..TenantArgs::default() };
-            let args = ServerArgs { tenants, ..ServerArgs::default() };
-            args.tenancy(listen.map(|listen| listen.parse().unwrap())).reach
-        };
-        assert_eq!(reach(None, true), None);
-        assert_eq!(reach(Some("127.0.0.1:1"), false), Some(Reach::Loopback));
-        for open_spaces in [false, true] {
-            assert_eq!(reach(Some("0.0.0.0:1"), open_spaces), Some(Reach::Others { open_spaces }));
-        }
-    }
 
     #[test]
     fn sizes_are_read_as_they_are_written() {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use bg_identity::{IntegrationId, Secret};
 use url::Url;
 
+use crate::units::parse_duration;
+
 /// One configuration value of an integration, `gmail.api-base-url=http://127.0.0.1:9000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
@@ -62,25 +64,6 @@ impl std::fmt::Display for CellPath {
     }
 }
 
-/// Seconds, as the original counts, or a number with `ms`, `s`, `m` or `h`; between 100 ms and 7 days.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    const FORM: &str = "a time is a number of seconds, or a number with ms, s, m or h, such as 60, 500ms, 2s or 5m";
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| FORM)?;
-    let millis = match unit {
-        "ms" => Some(number),
-        "" | "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => return Err(FORM.into()),
-    };
-    match millis {
-        Some(millis @ 100..=604_800_000) => Ok(Duration::from_millis(millis)),
-        _ => Err("a time is at least 100ms and at most 7 days".into()),
-    }
-}
-
 /// An interval of a registration's own, or that of its integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnInterval(pub(crate) Option<Duration>);
@@ -106,6 +89,12 @@ pub(super) fn parse_api_url(text: &str) -> Result<Url, String> {
 /// Where refresh tokens are sent: over TLS, or to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefreshUrl(pub(crate) Url);
+
+impl std::fmt::Display for RefreshUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl std::str::FromStr for RefreshUrl {
     type Err = String;
@@ -136,16 +125,6 @@ pub(super) fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallibl
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_seconds_or_have_a_unit() {
-        for (text, millis) in [("60", 60_000), ("2s", 2_000), ("500ms", 500), ("5m", 300_000), ("1h", 3_600_000)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "s", "-1", "1.5", "1d", "0", "99ms", "8000000000h", "18446744073709551615h"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn refresh_tokens_go_over_tls_or_stay_on_this_machine() {

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use bg_charm_api::wire::{HealthState, IntegrationHealth};
-use bg_charm_api::{AccessLevel, RegistrationFilter, Subject};
+use bg_charm_api::wire::HealthState;
+use bg_charm_api::{AccessLevel, RegistrationFilter, Runtime, Subject};
 use bg_identity::{IntegrationId, system_space};
 use bg_poller::{CharmRef, Counters, DisabledBy, Registration, RegistrationState, RuntimeError, UnixMillis};
 use serde::Serialize;
 
 use super::{list, space};
 use crate::args::{Common, EnableArgs, ListArgs};
+use crate::health::Known;
+use crate::names::{self, Names};
 use crate::states::States;
-use crate::{connect, health, layout, output, states};
+use crate::{connect, damaged, health, layout, output, remedies, states, suggest};
 
 /// Grants the operator's key the system space: as that space's own key, or, where others reach the server and that key gives nothing, as the
 /// operator of the server.
@@ -50,14 +52,21 @@ pub(crate) async fn register(
         runtime.set_interval(charm, interval).await?;
     }
     output::line(format_args!("{charm} is registered for {} ({})", registration.integration, registration.status))?;
+    let known = health::read(common).await;
+    let near = suggest::nearest(integration.as_str(), known.iter().map(|one| one.integration.as_str()));
+    if let Some(near) = near.filter(|_| known.of_integration(integration).is_none()) {
+        output::note(&[format!("no component is known for {integration}; if you mean {near}, register it again")]);
+    }
     Ok(())
 }
 
 /// Sets how often a charm is polled.
 pub(crate) async fn set_interval(common: &Common, charm: &CharmRef, interval: Option<Duration>) -> anyhow::Result<()> {
-    let entry = connect::client(common).await?.set_interval(charm, interval).await?;
-    output::line(format_args!("{charm}: {}", shown_interval(&entry)))?;
-    Ok(())
+    let runtime = connect::client(common).await?;
+    match runtime.set_interval(charm, interval).await {
+        Ok(entry) => Ok(output::line(format_args!("{charm}: {}", shown_interval(&entry)))?),
+        Err(error) => Err(explained(&*runtime, charm, error).await),
+    }
 }
 
 fn shown_interval(entry: &Registration) -> String {
@@ -69,10 +78,13 @@ fn shown_interval(entry: &Registration) -> String {
 
 /// Lists all registrations.
 pub(crate) async fn list(common: &Common, args: ListArgs) -> anyhow::Result<()> {
-    let registrations = connect::client(common).await?.registrations().await?;
+    let runtime = connect::client(common).await?;
+    let registrations = runtime.registrations().await?;
+    let damaged: Vec<String> = damaged::read(&*runtime).await.iter().map(ToString::to_string).collect();
     let known = States::read(common).await;
     let health = health::read(common).await;
     if args.json.json {
+        output::note(&damaged);
         let listed = registrations.iter().map(|registration| Listed::new(registration, &known, &health));
         return output::json(&listed.collect::<Vec<_>>());
     }
@@ -93,16 +105,17 @@ pub(crate) async fn list(common: &Common, args: ListArgs) -> anyhow::Result<()> 
     if !is_whole {
         output::note(&["shortened for this terminal; `bg-wasm-host list --wide` has names to copy".to_owned()]);
     }
+    output::note(&damaged);
     let (now, troubled) = (UnixMillis::now(), health.iter().filter(|one| one.state != HealthState::Works));
     let notes: Vec<String> =
-        troubled.map(|one| format!("the integration {} is {}", one.integration, health::line(one, now))).collect();
+        troubled.map(|one| format!("the integration {} is {}", one.integration, health.line(one, now))).collect();
     output::note(&notes);
     Ok(())
 }
 
 /// The state of a registration; where its integration keeps it from being polled, that of the integration.
-fn shown_state(entry: &Registration, state: RegistrationState, health: &[IntegrationHealth]) -> String {
-    let of_it = health::of(health, &entry.integration).filter(|one| entry.is_enabled() && !one.polls());
+fn shown_state(entry: &Registration, state: RegistrationState, health: &Known) -> String {
+    let of_it = health.of_polled(&entry.integration).filter(|one| entry.is_enabled() && !one.polls());
     of_it.map_or_else(|| state.to_string(), |one| format!("{} ({})", one.state, one.integration))
 }
 
@@ -114,15 +127,23 @@ struct Listed<'a> {
     registration: &'a Registration,
     #[serde(serialize_with = "states::named")]
     state: RegistrationState,
-    /// How its integration is doing, if it has a component and that is known.
+    /// How its integration is doing, if it has a component that is called now and that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     integration_health: Option<HealthState>,
+    /// What helps, if it is not polled with success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
 }
 
 impl<'a> Listed<'a> {
-    fn new(registration: &'a Registration, states: &States, health: &[IntegrationHealth]) -> Self {
-        let of_it = health::of(health, &registration.integration);
-        Self { registration, state: states.of(registration), integration_health: of_it.map(|health| health.state) }
+    fn new(registration: &'a Registration, states: &States, health: &Known) -> Self {
+        let of_it = health.of_polled(&registration.integration);
+        Self {
+            registration,
+            state: states.of(registration),
+            integration_health: of_it.map(|health| health.state),
+            fix: remedies::of(registration),
+        }
     }
 }
 
@@ -139,7 +160,11 @@ pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyho
     let runtime = connect::client(common).await?;
     let registrations = runtime.registrations().await?;
     let Some(entry) = registrations.iter().find(|entry| entry.charm == *charm) else {
-        bail!("{charm} is not registered; `bg-wasm-host list` shows what is");
+        if let Some(damaged) = damaged::read(&*runtime).await.iter().find(|one| one.charm == charm.to_string()) {
+            bail!("{damaged}");
+        }
+        names::check(Names::of(&registrations).no_charm(charm))?;
+        bail!("{charm} is not registered");
     };
     let counters = runtime.counters(charm).await?;
     let (states, health) = (States::read(common).await, health::read(common).await);
@@ -154,6 +179,9 @@ pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyho
     output::line(format_args!("polled       {}", shown_interval(entry)))?;
     output::line(format_args!("last run     {}", ago(entry.last_run)))?;
     output::line(format_args!("status       {}", output::printable(&entry.status)))?;
+    if let Some(fix) = remedies::of(entry) {
+        output::line(format_args!("to fix it    {fix}"))?;
+    }
     let Counters { runs, failed, shortest, longest, last, .. } = &counters;
     output::line(format_args!("runs         {runs}, of which {failed} failed"))?;
     if *runs > 0 {
@@ -174,32 +202,80 @@ pub(crate) async fn enable(common: &Common, args: EnableArgs) -> anyhow::Result<
     let runtime = connect::client(common).await?;
     let EnableArgs { charm, integration, state, space, all: _ } = args;
     if let Some(charm) = charm {
-        let entry = runtime.set_disabled(&charm, None).await?;
-        output::line(format_args!("{charm}: {}", output::printable(&entry.status)))?;
-        return Ok(());
+        return match runtime.set_disabled(&charm, None).await {
+            Ok(entry) => Ok(output::line(format_args!("{charm}: {}", output::printable(&entry.status)))?),
+            Err(error) => Err(explained(&*runtime, &charm, error).await),
+        };
     }
-    let space = match space {
-        Some(space) => Some(space::resolve(&*runtime, &space).await?),
-        None => None,
-    };
-    let enabled = runtime.enable_all(&RegistrationFilter { search: None, space, integration, state }).await?;
+    let names = Names::read(&*runtime).await?;
+    let mut problems: Vec<String> = integration.iter().filter_map(|id| names.no_integration(id)).collect();
+    let mut spaces = Vec::new();
+    for named in &space {
+        let did = space::resolve(&*runtime, named).await?;
+        let known = space::names(&*runtime).await;
+        problems.extend(names.no_space(&did, named, &known));
+        spaces.push(did);
+    }
+    names::check(problems)?;
+    let mut enabled = 0;
+    // What is said more than once is any of these; none said is any at all.
+    for integration in any_of(integration) {
+        for space in any_of(spaces.clone()) {
+            for state in any_of(state.clone()) {
+                let filter =
+                    RegistrationFilter { search: None, space: space.clone(), integration: integration.clone(), state };
+                enabled += runtime.enable_all(&filter).await?;
+            }
+        }
+    }
+    if enabled == 0 {
+        let why =
+            if state.is_empty() { "run as they should, or were disabled by hand" } else { "are in another state" };
+        output::note(&[format!("nothing to enable: all registrations of these {why}")]);
+    }
     let plural = if enabled == 1 { "registration" } else { "registrations" };
     output::line(format_args!("{enabled} {plural} enabled"))?;
     Ok(())
 }
 
+/// Each of them once, or none in place of none.
+fn any_of<T: PartialEq>(all: Vec<T>) -> Vec<Option<T>> {
+    let mut once: Vec<Option<T>> = Vec::new();
+    for one in all.into_iter().map(Some) {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    if once.is_empty() { vec![None] } else { once }
+}
+
+/// The same error; of a charm that is not there or not registered, with the name that may have been meant.
+async fn explained(runtime: &dyn Runtime, charm: &CharmRef, error: RuntimeError) -> anyhow::Error {
+    if matches!(error, RuntimeError::NotFound(_) | RuntimeError::Unfit(_))
+        && let Ok(names) = Names::read(runtime).await
+        && let Some(problem) = names.no_charm(charm)
+        && !damaged::read(runtime).await.iter().any(|one| one.charm == charm.to_string())
+    {
+        return anyhow::anyhow!(error).context(problem);
+    }
+    error.into()
+}
+
 /// Disables a registration.
 pub(crate) async fn disable(common: &Common, charm: &CharmRef) -> anyhow::Result<()> {
     let runtime = connect::client(common).await?;
-    let entry = runtime.set_disabled(charm, Some((DisabledBy::Hand, "by hand"))).await?;
-    output::line(format_args!("{charm}: {}", output::printable(&entry.status)))?;
-    Ok(())
+    match runtime.set_disabled(charm, Some((DisabledBy::Hand, "by hand"))).await {
+        Ok(entry) => Ok(output::line(format_args!("{charm}: {}", output::printable(&entry.status)))?),
+        Err(error) => Err(explained(&*runtime, charm, error).await),
+    }
 }
 
 /// Removes a registration.
 pub(crate) async fn remove(common: &Common, charm: &CharmRef) -> anyhow::Result<()> {
-    if !connect::client(common).await?.remove(charm).await? {
-        bail!("{charm} is not registered; `bg-wasm-host list` shows what is");
+    let runtime = connect::client(common).await?;
+    if !runtime.remove(charm).await? {
+        names::check(Names::read(&*runtime).await?.no_charm(charm))?;
+        bail!("{charm} is not registered any more");
     }
     output::line(format_args!("{charm} is no longer registered"))?;
     Ok(())
@@ -207,9 +283,16 @@ pub(crate) async fn remove(common: &Common, charm: &CharmRef) -> anyhow::Result<
 
 /// Prints the newest runs of a charm.
 pub(crate) async fn runs(common: &Common, charm: &CharmRef, limit: usize, json: bool) -> anyhow::Result<()> {
-    let runs = connect::client(common).await?.runs(charm, limit).await?;
+    let runtime = connect::client(common).await?;
+    let runs = match runtime.runs(charm, limit).await {
+        Ok(runs) => runs,
+        Err(error) => return Err(explained(&*runtime, charm, error).await),
+    };
     if json {
         return output::json(&runs);
+    }
+    if runs.is_empty() && limit > 0 {
+        output::note(&[format!("{charm} was not polled yet; `bg-wasm-host show {charm}` says whether it will be")]);
     }
     let rows: Vec<Vec<String>> = runs
         .iter()

@@ -1,37 +1,47 @@
 //! `run`: the service.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
 use bg_charm_runtime::LocalRuntime;
+use bg_identity::IntegrationId;
 use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
 use bg_server::{Activity, Polling, Server, Site};
 use clap::Parser as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::config::changed;
 use crate::args::{Cli, Command, Common, RunArgs};
 use crate::config::ReadFile;
 use crate::confine::Confinement;
 use crate::connect::Place;
 use crate::integrations::Loaded;
+use crate::names::{self, Names};
+use crate::options::{Count, Options as _, Percent};
 use crate::reload::{self, Reloader, Watcher};
 use crate::reporting::{Failing, Noting, Reporter, is_here, keep_health};
 use crate::restart::Restart;
-use crate::{connect, integrations, listening, restart, telemetry};
+use crate::{connect, integrations, listening, paths, restart, telemetry};
 
 /// How many polls may be asked for at once, before whoever asks waits.
 const REQUESTS: usize = 64;
 
 /// Adds what the configuration file says, tells what the service needs to open, and starts what looks after its components.
 pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Confinement, Option<Watcher>)> {
+    // First what may be wrong: nothing is made for a service that does not start.
+    if let Some(path) = &args.config.clone() {
+        ReadFile::open(path)?.merge(args);
+    }
+    for component in &args.component {
+        paths::check_component(component)?;
+    }
+    args.listen = args.listen.map(listening::with_port).transpose()?;
     let mut confinement = connect::confinement(common)?;
     if let Some(path) = args.config.clone() {
-        ReadFile::open(&path)?.merge(args);
         let files = std::iter::once(&path).chain(&args.component).chain(args.server.files()).map(PathBuf::as_path);
         confinement = restart::open_folders(confinement.read(&path), files);
     }
@@ -111,7 +121,7 @@ pub(crate) async fn run(
         linked.push(loaded.link(&sandbox, &gate, &limits.http, runtime.clone(), state.clone())?);
     }
 
-    tracing::info!("polling the charms of {}", service.shown);
+    announce(&args, &*runtime, &linked, &service.shown).await?;
     let mut poller = Poller::new(runtime.clone(), store, linked, options).with_requests(asked);
     let mut following = None;
     if let Some(watcher) = watcher {
@@ -162,6 +172,45 @@ pub(crate) async fn run(
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// Logs what is polled, unless there is nothing of that name.
+async fn announce(
+    args: &RunArgs,
+    runtime: &dyn CharmRuntime,
+    linked: &[Arc<dyn Integration>],
+    shown: &str,
+) -> anyhow::Result<()> {
+    check_names(args, runtime, linked).await?;
+    tracing::info!("polling the charms of {shown}");
+    Ok(())
+}
+
+/// Reports names that nothing has among those that the service is for. One that goes on waits for them to be registered; one that would end
+/// without having done anything fails.
+async fn check_names(
+    args: &RunArgs,
+    runtime: &dyn CharmRuntime,
+    linked: &[Arc<dyn Integration>],
+) -> anyhow::Result<()> {
+    let RunArgs { charms, integration, .. } = args;
+    if charms.is_empty() && integration.is_empty() {
+        return Ok(());
+    }
+    // Whoever cannot read them hears of that from the loop.
+    let Ok(registrations) = runtime.registrations().await else { return Ok(()) };
+    let names = Names::of(&registrations);
+    let has_component = |id: &IntegrationId| linked.iter().any(|linked| linked.id() == id);
+    let integrations = integration.iter().filter(|id| !has_component(id)).filter_map(|id| names.no_integration(id));
+    let problems: Vec<String> = integrations.chain(charms.iter().filter_map(|charm| names.no_charm(charm))).collect();
+    let ends_by_itself = args.once || args.polls.is_some();
+    if ends_by_itself && problems.len() == charms.len() + integration.len() {
+        return names::check(problems);
+    }
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
+    Ok(())
+}
+
 /// Says what was loaded to whoever has to do with it. As its grants are, where tokens may go is of the start: a component that replaces this one
 /// has no say in that. It binds tokens also where its own charms are not polled: another integration's may have the same.
 fn introduce(loaded: &Loaded, is_wanted: bool, local: Option<&LocalRuntime>, polling: &Polling, activity: &Activity) {
@@ -201,12 +250,7 @@ pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Res
     let loaded = integrations::load_unsettled(&sandbox, &args.component, &args.grants, &args.sha256).await;
     loaded.map_err(restart::explain)?;
     listening::check_anew(before.listen, args.listen, &args.server)?;
-    let mut changed = changed(before, &args);
-    if before.component != args.component {
-        changed.insert(0, "components");
-    }
-    changed.extend(listening::changed(&before.server, &args.server));
-    Ok(changed)
+    Ok(before.changed(&args))
 }
 
 /// How the loop is set that these components are for.
@@ -229,20 +273,16 @@ fn named_components(args: &RunArgs) -> usize {
 }
 
 /// How the loop is set.
-pub(crate) fn options(args: &RunArgs) -> PollerOptions {
+fn options(args: &RunArgs) -> PollerOptions {
     let defaults = PollerOptions::default();
     PollerOptions {
         interval: args.interval.unwrap_or(defaults.interval),
-        max_concurrent: args
-            .max_concurrent
-            .map_or(defaults.max_concurrent, |n| usize::try_from(n).unwrap_or(usize::MAX)),
-        per_integration: args
-            .per_integration
-            .map_or(defaults.per_integration, |n| usize::try_from(n).unwrap_or(usize::MAX)),
-        per_space: args.per_space.unwrap_or(defaults.per_space),
+        max_concurrent: args.max_concurrent.map_or(defaults.max_concurrent, Count::size),
+        per_integration: args.per_integration.map_or(defaults.per_integration, Count::size),
+        per_space: args.per_space.map_or(defaults.per_space, |count| count.0),
         min_interval: args.min_interval,
-        jitter: args.jitter.map_or(defaults.jitter, |percent| f64::from(percent) / 100.0),
-        failures: args.failures.unwrap_or(defaults.failures),
+        jitter: args.jitter.map_or(defaults.jitter, Percent::fraction),
+        failures: args.failures.map_or(defaults.failures, NonZeroU32::get),
         log_interval: args.log_interval.unwrap_or(defaults.log_interval),
         charms: if args.charms.is_empty() { None } else { Some(args.charms.clone()) },
         integrations: (!args.integration.is_empty()).then(|| args.integration.iter().cloned().collect()),

@@ -8,19 +8,23 @@ use bg_server_trust::Role;
 use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
-use super::config::changed;
-use crate::args::{Cli, Command, Common, RunArgs, ServeArgs};
+use crate::args::{Cli, Command, Common, ServeArgs};
 use crate::config::ReadFile;
 use crate::confine::Confinement;
+use crate::options::Options as _;
 use crate::paths::DataDir;
 use crate::restart::Restart;
 use crate::{connect, listening, restart, telemetry};
 
 /// Adds what the configuration file says, and tells what the service needs to open.
 pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<Confinement> {
+    // First what may be wrong: nothing is made for a service that does not start.
+    if let Some(path) = &args.config.clone() {
+        ReadFile::open(path)?.merge_served(args);
+    }
+    args.listen = Some(listening::with_port(args.listen())?);
     let mut confinement = connect::confinement(common)?;
     if let Some(path) = args.config.clone() {
-        ReadFile::open(&path)?.merge_served(args);
         let files = [&path].into_iter().chain(args.server.files()).map(PathBuf::as_path);
         confinement = restart::open_folders(confinement.read(&path), files);
     }
@@ -34,10 +38,7 @@ pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>
     let Some(path) = args.config.clone() else { bail!("there is no configuration file (--config FILE)") };
     ReadFile::open(&path).map_err(|error| restart::explain(error.into()))?.merge_served(&mut args);
     listening::check_anew(Some(before.listen()), Some(args.listen()), &args.server)?;
-    let run = |serve: &ServeArgs| RunArgs { handlers: serve.handlers.clone(), ..RunArgs::default() };
-    let mut all = listening::changed(&before.server, &args.server);
-    all.extend(changed(&run(before), &run(&args)));
-    Ok(all)
+    Ok([before.server.changed(&args.server), before.handlers.changed(&args.handlers)].concat())
 }
 
 /// Serves until `shutdown`. [`prepare`] comes first.

@@ -51,6 +51,12 @@ async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The names that the caller has given to spaces, as far as they can be read.
+pub(crate) async fn names(runtime: &dyn Runtime) -> Vec<String> {
+    let all = runtime.spaces(None).await.unwrap_or_default();
+    all.into_iter().filter_map(|space| space.name).collect()
+}
+
 /// A space by its DID; or by its name: the one that the caller made with `space new`, or else, as in the original, the one whose key is
 /// made from that name.
 pub(crate) async fn resolve(runtime: &dyn Runtime, text: &str) -> anyhow::Result<SpaceDid> {

@@ -2,83 +2,71 @@
 //! what it has an option for.
 
 mod document;
-mod values;
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use bg_identity::IntegrationId;
-use bg_manifest::{CharmCredential, HttpGrant, OperatorGrant, Origin};
-use bg_poller::CharmRef;
-use bg_server::AllowedOrigin;
-use serde::Deserialize;
-use url::Url;
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use crate::args::{
-    EgressMode, GrantAll, HandlerArgs, RefreshUrl, Registration, RunArgs, ServeArgs, ServerArgs, Setting, Size,
-    TenantArgs,
-};
+use crate::args::{RunArgs, ServeArgs};
+use crate::options::Options as _;
 pub(crate) use document::{Document, Mistake};
-use values::{Interval, LimitTable, Parsed, PinTable, within};
 
-/// What a configuration file may say. Every key is optional; an unknown one is an error.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ConfigFile {
-    #[serde(default)]
-    components: Vec<PathBuf>,
-    #[serde(default)]
-    allow_http: Vec<Parsed<OperatorGrant>>,
-    #[serde(default)]
-    allow_charm_http: Vec<Parsed<HttpGrant>>,
-    #[serde(default)]
-    charm_credential: Vec<Parsed<CharmCredential>>,
-    #[serde(default)]
-    allow_private: Vec<Parsed<Origin>>,
-    grant: Option<GrantAll>,
-    oauth_refresh_url: Option<Parsed<RefreshUrl>>,
-    charm_api_url: Option<Parsed<Url>>,
-    egress: Option<EgressMode>,
-    #[serde(default)]
-    limits: LimitTable,
-    interval: Option<Interval>,
-    log_interval: Option<Interval>,
-    min_interval: Option<Interval>,
-    #[serde(default, deserialize_with = "within::<0, 100, _>")]
-    jitter: Option<u32>,
-    #[serde(default, deserialize_with = "within::<1, 100_000, _>")]
-    max_concurrent: Option<u32>,
-    #[serde(default, deserialize_with = "within::<1, 100_000, _>")]
-    per_integration: Option<u32>,
-    #[serde(default, deserialize_with = "within::<1, 100_000, _>")]
-    per_space: Option<u32>,
-    #[serde(default, deserialize_with = "within::<1, 1_000, _>")]
-    keep_runs: Option<u32>,
-    failures: Option<std::num::NonZeroU32>,
-    #[serde(default)]
-    charms: Vec<Parsed<CharmRef>>,
-    #[serde(default)]
-    set: BTreeMap<Parsed<IntegrationId>, BTreeMap<String, String>>,
-    #[serde(default)]
-    sha256: PinTable,
-    listen: Option<Parsed<SocketAddr>>,
-    #[serde(default)]
-    allow_host: Vec<String>,
-    #[serde(default)]
-    allow_origin: Vec<Parsed<AllowedOrigin>>,
-    registration: Option<Registration>,
-    #[serde(default)]
-    allow_integration: Vec<Parsed<IntegrationId>>,
-    tls_cert: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
-    behind_proxy: Option<bool>,
-    open_spaces: Option<bool>,
-    max_charms: Option<u64>,
-    max_spaces: Option<u64>,
-    max_signer_bytes: Option<Parsed<Size>>,
-    max_bytes: Option<Parsed<Size>>,
-    min_free: Option<Parsed<Size>>,
+/// What a configuration file may say: the options of `run`, which has all that `serve` has. Every key is optional; an unknown one is an error.
+#[derive(Debug)]
+struct ConfigFile(RunArgs);
+
+/// The keys of all options.
+static KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(RunArgs::keys);
+
+impl<'de> Deserialize<'de> for ConfigFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+
+        impl<'de> Visitor<'de> for Keys {
+            type Value = ConfigFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("keys with values")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<ConfigFile, M::Error> {
+                let mut args = RunArgs::default();
+                while let Some(key) = map.next_key_seed(KnownKey)? {
+                    args.read(key, &mut map)?;
+                }
+                Ok(ConfigFile(args))
+            }
+        }
+
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+/// The key of an option.
+struct KnownKey;
+
+impl<'de> DeserializeSeed<'de> for KnownKey {
+    type Value = &'static str;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<&'static str, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for KnownKey {
+    type Value = &'static str;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<&'static str, E> {
+        let known = KEYS.iter().find(|known| **known == key);
+        known.copied().ok_or_else(|| E::unknown_field(key, &KEYS))
+    }
 }
 
 /// A configuration file that can't be used.
@@ -120,108 +108,44 @@ impl ReadFile {
         merge(args, self.file, &self.base);
     }
 
-    /// Both, for who looks into the file; and where in it what is.
-    pub(crate) fn merge_both(self, run: &mut RunArgs, serve: &mut ServeArgs) -> Document {
-        serve.listen = self.file.listen.as_ref().map(|address| address.0);
-        merge(run, self.file, &self.base);
-        serve.server = run.server.clone();
+    /// The same, for who looks into the file; and where in it what is.
+    pub(crate) fn merge_located(self, args: &mut RunArgs) -> Document {
+        merge(args, self.file, &self.base);
         self.document
     }
 
     /// The same for `serve`.
-    pub(crate) fn merge_served(mut self, args: &mut ServeArgs) {
-        merge_handlers(&mut args.handlers, &mut self.file);
-        merge_server(&mut args.server, &mut self.file, &self.base);
-        args.listen = args.listen.or(self.file.listen.map(|address| address.0));
+    pub(crate) fn merge_served(self, args: &mut ServeArgs) {
+        let ServeArgs { listen, config: _, server, handlers } = args;
+        let mut all = RunArgs {
+            listen: listen.take(),
+            server: std::mem::take(server),
+            handlers: std::mem::take(handlers),
+            ..RunArgs::default()
+        };
+        merge(&mut all, self.file, &self.base);
+        (*listen, *server, *handlers) = (all.listen, all.server, all.handlers);
     }
 }
 
-fn merge(args: &mut RunArgs, mut file: ConfigFile, base: &Path) {
-    merge_handlers(&mut args.handlers, &mut file);
-    merge_server(&mut args.server, &mut file, base);
-    if args.listen.is_none() {
-        args.listen = file.listen.map(|address| address.0);
-        args.may_listen = args.listen.is_some();
-    }
-    args.configured_components = file.components.len();
-    args.component.extend(file.components.into_iter().map(|component| base.join(component)));
-    args.grants.allow_http.extend(file.allow_http.into_iter().map(|parsed| parsed.0));
-    args.grants.grant = args.grants.grant.or(file.grant);
-    args.interval = args.interval.or(file.interval.map(|interval| interval.0));
-    args.log_interval = args.log_interval.or(file.log_interval.map(|interval| interval.0));
-    args.min_interval = args.min_interval.or(file.min_interval.map(|interval| interval.0));
-    args.jitter = args.jitter.or(file.jitter.and_then(|percent| u8::try_from(percent).ok()));
-    args.max_concurrent = args.max_concurrent.or(file.max_concurrent);
-    args.per_integration = args.per_integration.or(file.per_integration);
-    args.per_space = args.per_space.or(file.per_space);
-    args.failures = args.failures.or(file.failures.map(Into::into));
-    if args.charms.is_empty() {
-        args.charms = file.charms.into_iter().map(|parsed| parsed.0).collect();
-    }
-    // The command line's settings come last, and the last one counts.
-    let mut set: Vec<Setting> = Vec::new();
-    for (Parsed(integration), values) in file.set {
-        for (key, value) in values {
-            set.push(Setting { integration: integration.clone(), key, value });
-        }
-    }
-    set.append(&mut args.grants.set);
-    args.grants.set = set;
-    // The command line's pins of an integration are all that count for it.
-    let (ours, theirs) = (std::mem::take(&mut args.sha256), file.sha256.0);
-    args.sha256 = theirs.into_iter().filter(|pin| !ours.iter().any(|own| own.is_of_the_same(pin))).collect();
-    args.sha256.extend(ours);
-}
-
-/// What both commands take.
-fn merge_handlers(args: &mut HandlerArgs, file: &mut ConfigFile) {
-    args.allow_private.extend(std::mem::take(&mut file.allow_private).into_iter().map(|parsed| parsed.0));
-    args.allow_charm_http.extend(std::mem::take(&mut file.allow_charm_http).into_iter().map(|parsed| parsed.0));
-    args.charm_credential.extend(std::mem::take(&mut file.charm_credential).into_iter().map(|parsed| parsed.0));
-    args.charm_api_url = args.charm_api_url.take().or(file.charm_api_url.take().map(|url| url.0));
-    args.oauth_refresh_url = args.oauth_refresh_url.take().or(file.oauth_refresh_url.take().map(|url| url.0));
-    args.egress = args.egress.or(file.egress);
-    args.keep_runs = args.keep_runs.or(file.keep_runs);
-    // The command line's come last, and the last one counts.
-    let mut limits = std::mem::take(&mut file.limits).0;
-    limits.append(&mut args.limit);
-    args.limit = limits;
-}
-
-/// What listens takes.
-fn merge_server(args: &mut ServerArgs, file: &mut ConfigFile, base: &Path) {
-    args.allow_host.append(&mut file.allow_host);
-    args.allow_origin.extend(std::mem::take(&mut file.allow_origin).into_iter().map(|parsed| parsed.0));
-    args.allow_integration.extend(std::mem::take(&mut file.allow_integration).into_iter().map(|parsed| parsed.0));
-    args.registration = args.registration.or(file.registration);
+fn merge(args: &mut RunArgs, ConfigFile(mut file): ConfigFile, base: &Path) {
+    args.may_listen = args.listen.is_none() && file.listen.is_some();
+    args.configured_components = file.component.len();
     // The two go together, so they come from one place.
-    if args.tls_cert.is_none() && args.tls_key.is_none() {
-        args.tls_cert = file.tls_cert.take().map(|path| base.join(path));
-        args.tls_key = file.tls_key.take().map(|path| base.join(path));
+    if args.server.tls_cert.is_some() || args.server.tls_key.is_some() {
+        (file.server.tls_cert, file.server.tls_key) = (None, None);
     }
-    args.behind_proxy |= file.behind_proxy.unwrap_or_default();
-    let TenantArgs { open_spaces, max_charms, max_spaces, max_signer_bytes, max_bytes, min_free } = &mut args.tenants;
-    *open_spaces |= file.open_spaces.unwrap_or_default();
-    *max_charms = max_charms.or(file.max_charms);
-    *max_spaces = max_spaces.or(file.max_spaces);
-    *max_signer_bytes = max_signer_bytes.or(file.max_signer_bytes.take().map(|size| size.0));
-    *max_bytes = max_bytes.or(file.max_bytes.take().map(|size| size.0));
-    *min_free = min_free.or(file.min_free.take().map(|size| size.0));
-}
-
-/// The names of all keys, as they are told to who misspells one beyond recognition.
-#[cfg(test)]
-pub(crate) fn keys() -> Vec<String> {
-    let told = toml::from_str::<ConfigFile>("zzzzzz = 1").unwrap_err();
-    told.message().split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    args.merge(file, base);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use super::*;
-    use crate::pins::Pin;
+    use crate::args::{EgressMode, Pin};
+    use crate::options::Count;
 
     #[test]
     fn the_command_line_wins_over_the_file_and_lists_add_up() {
@@ -252,7 +176,7 @@ mod tests {
         assert_eq!(args.component, [PathBuf::from("other.wasm"), PathBuf::from("/etc/bg/gmail.wasm")]);
         assert_eq!(args.interval, Some(Duration::from_secs(5)));
         assert_eq!(args.log_interval, Some(Duration::from_mins(1)));
-        assert_eq!(args.failures, Some(3));
+        assert_eq!(args.failures, NonZeroU32::new(3));
         assert_eq!(args.grants.allow_http.len(), 1);
         assert_eq!(args.grants.set[0].value, "http://127.0.0.1:9000");
         assert_eq!(args.handlers.egress, Some(EgressMode::Report));
@@ -269,8 +193,8 @@ mod tests {
         let (mut run, mut serve) = (RunArgs::default(), ServeArgs::default());
         ReadFile::open(&path).unwrap().merge(&mut run);
         ReadFile::open(&path).unwrap().merge_served(&mut serve);
-        assert_eq!((run.interval, run.handlers.keep_runs), (Some(Duration::from_secs(5)), Some(7)));
-        assert_eq!((serve.listen.unwrap().port(), serve.handlers.keep_runs), (9, Some(7)));
+        assert_eq!((run.interval, run.handlers.keep_runs), (Some(Duration::from_secs(5)), Some(Count(7))));
+        assert_eq!((serve.listen.unwrap().port(), serve.handlers.keep_runs), (9, Some(Count(7))));
         assert_eq!(
             (&serve.server.allow_host, &run.server.allow_host),
             (&vec!["bg.example".to_owned()], &vec!["bg.example".to_owned()])

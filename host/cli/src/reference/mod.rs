@@ -2,6 +2,7 @@
 //! reference` writes them, and without that the test compares.
 
 mod authors;
+mod sample;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,8 +11,9 @@ use std::path::Path;
 use bg_poller::{Consequence, OutcomeKind};
 use clap::{Arg, Command, CommandFactory as _};
 
-use crate::args::Cli;
-use crate::{config, limits};
+use crate::args::{Cli, RunArgs};
+use crate::limits;
+use crate::options::Options as _;
 
 /// Where each kind of outcome is documented.
 const OUTCOMES: &str = include_str!("../../../poller/src/outcome.rs");
@@ -57,29 +59,22 @@ fn of_every_command(all: &Command) -> String {
     text
 }
 
-/// The key of an option: its name, or that in the plural.
-fn key(option: &str, keys: &[String]) -> Option<String> {
-    [option.to_owned(), format!("{option}s")].into_iter().find(|name| keys.contains(name))
-}
-
 /// Of a service, those that not every command has.
 fn own(service: &Command) -> impl Iterator<Item = &Arg> {
     options(service).filter(|arg| !arg.is_global_set())
 }
 
 fn of_services(all: &Command) -> String {
-    let keys = config::keys();
+    let rows = RunArgs::default().rows();
     let (run, serve) = (command(all, "run"), command(all, "serve"));
     let serves: BTreeSet<&str> = own(serve).filter_map(Arg::get_long).collect();
     let runs: BTreeSet<&str> = own(run).filter_map(Arg::get_long).collect();
     let only_served = own(serve).filter(|arg| arg.get_long().is_some_and(|name| !runs.contains(name)));
     let mut text = "| option | key in the file | of | meaning |\n|---|---|---|---|\n".to_owned();
-    let mut told = BTreeSet::new();
     for arg in own(run).chain(only_served) {
         let name = arg.get_long().unwrap();
-        let key = key(name, &keys);
-        let shown = key.as_ref().map(|key| format!("`{key}`")).unwrap_or_default();
-        told.extend(key);
+        let row = rows.iter().find(|row| row.option == name);
+        let shown = row.map(|row| format!("`{}`", row.key)).unwrap_or_default();
         let of = match (runs.contains(name), serves.contains(name)) {
             (true, true) => "`run`, `serve`",
             (true, false) => "`run`",
@@ -87,7 +82,8 @@ fn of_services(all: &Command) -> String {
         };
         let _ = writeln!(text, "| {} | {shown} | {of} | {} |", written(arg), meaning(arg));
     }
-    assert_eq!(told, keys.into_iter().collect(), "every key is that of an option");
+    let told: BTreeSet<&str> = runs.union(&serves).copied().collect();
+    assert!(rows.iter().all(|row| told.contains(row.option)), "every key is that of an option");
     text
 }
 
@@ -131,23 +127,24 @@ fn outcomes() -> String {
 
 /// Puts tables between their marks, with `UPDATE_DOCS`; else they must be there already.
 fn put(path: &Path, tables: &[(&str, String)]) {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut whole = text.clone();
+    let mut whole = std::fs::read_to_string(path).unwrap();
     for (name, table) in tables {
         let marks = [format!("<!-- {name}: made by a test -->\n"), format!("<!-- end of {name} -->")];
         let (before, rest) = whole.split_once(&marks[0]).unwrap_or_else(|| panic!("no mark for {name}"));
         let (_, after) = rest.split_once(&marks[1]).unwrap_or_else(|| panic!("no end of {name}"));
         whole = [before, &marks[0], "\n", table, "\n", &marks[1], after].concat();
     }
+    put_whole(path, &whole);
+}
+
+/// The same for all of a file.
+fn put_whole(path: &Path, whole: &str) {
     let update = std::env::var_os("UPDATE_DOCS").is_some();
+    let is_there = std::fs::read_to_string(path).unwrap() == whole;
     if update {
-        std::fs::write(path, &whole).unwrap();
+        std::fs::write(path, whole).unwrap();
     }
-    assert!(
-        whole == text || update,
-        "the tables in {} are not the program's; UPDATE_DOCS=1 writes them",
-        path.display()
-    );
+    assert!(is_there || update, "{} is not what the program says; UPDATE_DOCS=1 writes it", path.display());
 }
 
 #[test]

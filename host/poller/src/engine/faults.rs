@@ -10,7 +10,7 @@ use crate::health::{Cause, PAUSE_AFTER, Paused};
 use crate::policy::{self, Count, Next};
 use crate::poll::{Turn, Validity};
 use crate::report::one_line;
-use crate::table::{GroupId, Slot};
+use crate::table::{Entry, GroupId, Slot};
 use crate::{Consequence, OutcomeKind};
 
 impl Engine {
@@ -59,7 +59,9 @@ impl Engine {
         }
         if let (Some(kind), Some(component), false) = (fault, &group.component, excused) {
             let jitter = |pauses| policy::jitter(component.id(), pauses);
-            let paused = group.health.charm_failed(&charm, kind, now, group.interval, jitter);
+            let is_its = |(_, entry): &(Slot, &Entry)| entry.group == id && entry.is_active();
+            let charms = self.table.iter().filter(is_its).take(PAUSE_AFTER).count();
+            let paused = group.health.charm_failed(&charm, charms, kind, now, group.interval, jitter);
             if let Some(paused) = paused {
                 self.paused(id, paused, kind, &turn.outcome.to_string());
             }
@@ -70,7 +72,7 @@ impl Engine {
     /// An integration is paused, or stays so after its probe.
     pub(super) fn paused(&mut self, id: GroupId, paused: Paused, outcome: OutcomeKind, reason: &str) {
         let now = Instant::now();
-        let Paused { cause, wait, failing_since, again } = paused;
+        let Paused { cause, charms, wait, failing_since, again } = paused;
         self.groups[id as usize].next_fetch = now + wait;
         let Some(component) = &self.groups[id as usize].component else { return };
         let (integration, reason) = (component.id(), one_line(reason));
@@ -78,6 +80,9 @@ impl Engine {
         let what = match cause {
             _ if again => "fetch-charms still fails".to_owned(),
             Cause::FetchCharms => format!("fetch-charms failed {PAUSE_AFTER} times in a row or more"),
+            Cause::IsValidCharm if charms < PAUSE_AFTER => {
+                format!("is-valid-charm failed for all of its charms ({charms}) and answered for none")
+            }
             Cause::IsValidCharm => format!("is-valid-charm failed for {PAUSE_AFTER} charms and answered for none"),
         };
         warn!(

@@ -120,21 +120,24 @@ impl Engine {
         let now = Instant::now();
         let group = &mut self.groups[id as usize];
         let pause = group.health.list_answered(now);
-        let is_stale = std::mem::take(&mut group.is_stale);
-        let had_list = group.list.is_usable(now) && pause.is_none() && !is_stale;
+        let had_list = group.list.is_usable(now) && pause.is_none();
+        let before = group.list.in_force();
         let change = group.list.succeed(now);
         let call = group.list.begun();
         let mut due: Vec<(i64, Slot)> = Vec::new();
+        // Named before, too: their times came while this list was waited for.
+        let mut waiting: Vec<(i64, Slot)> = Vec::new();
         let mut unregistered = 0_u64;
         for charm in charms {
             let entry = self.table.slot(charm).and_then(|slot| Some((slot, self.table.get_mut(slot)?)));
             match entry {
                 Some((slot, entry)) if entry.group == id => {
+                    let was_named = had_list && entry.named >= before;
                     entry.named = call;
                     entry.owe();
                     if entry.phase == Phase::LeftOut {
                         entry.phase = Phase::Waiting;
-                        due.push((entry.due, slot));
+                        if was_named { &mut waiting } else { &mut due }.push((entry.due, slot));
                     }
                 }
                 // With --charms or --integration, others may well be registered.
@@ -154,6 +157,7 @@ impl Engine {
         }
         due.sort_unstable_by_key(|(_, slot)| *slot);
         due.dedup_by_key(|(_, slot)| *slot);
+        self.place_off_beat(waiting);
         if had_list {
             self.place_soon(id, due);
         } else {
@@ -194,7 +198,7 @@ impl Engine {
     fn wake_served(&mut self, id: GroupId) {
         let waits = |entry: &Entry| entry.group == id && entry.phase == Phase::LeftOut && self.may_poll(entry);
         let due = self.table.iter().filter(|(_, entry)| waits(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
-        self.place_soon(id, due);
+        self.place_off_beat(due);
     }
 
     fn fetch_failed(&mut self, id: GroupId, error: &IntegrationError) {

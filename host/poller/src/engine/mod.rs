@@ -1,6 +1,6 @@
 //! The loop's state, and its steps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::pace::Paces;
+use self::slow::SlowCharms;
 use crate::health::Health;
 use crate::membership::List;
 use crate::outbox::Outbox;
+use crate::policy;
 use crate::poll::Turn;
 use crate::ready::Ready;
 use crate::registry::News;
@@ -26,16 +29,20 @@ use crate::{
     Replacement, RuntimeError, Standing, StateError, Summary, UnixMillis, report,
 };
 
+mod early;
 mod faults;
 mod lists;
+mod pace;
 mod registrations;
-mod stalls;
+mod slow;
 mod standing;
 mod times;
 mod turns;
 
 /// How long polls that are under way may take after a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
+/// The loop has stood still, as far as people want to know, if it goes on so much later than it was to.
+const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
 /// All that polls go by. Everything is done by one task, in steps: nothing here is shared or locked.
 pub(crate) struct Engine {
@@ -66,13 +73,18 @@ pub(crate) struct Engine {
     chores: JoinSet<(CharmRef, Result<Registration, RuntimeError>)>,
     /// What was remembered from before the start, until the first registrations are there.
     stored: HashMap<CharmRef, PollState>,
-    /// How often registrations were read.
+    /// Charms whose cause may just have been fixed, and which have no time yet.
+    hurried: Vec<Slot>,
+    /// The same with their times: until then, each is polled as soon as there is a place that nobody else wants.
+    early: VecDeque<(Slot, i64)>,
+    /// How often registrations were read, all or those that have changed.
     readings: u32,
     started_polls: u64,
-    /// Since when all places for polls are taken, others wait for one, and none has ended.
-    full_since: Option<Instant>,
-    /// How long it took to spread all charms.
-    spread_cost: Duration,
+    paces: Paces,
+    /// When a quick poll last ended.
+    quick_at: Option<Instant>,
+    /// When the loop was to go on.
+    expected: Option<Instant>,
     /// When a poll was last logged that failed because something did not answer.
     unavailable_logged: Option<Instant>,
     /// Integrations without component that were told of.
@@ -108,10 +120,9 @@ struct Group {
     owed_written: UnixMillis,
     /// Charms that it named when it last wrote to its state, and that are not known to be registered for it.
     unknown: HashSet<CharmRef>,
-    /// Whether its next list is the first after a stall.
-    is_stale: bool,
     /// Whether the last list named charms that are not registered.
     named_unregistered: bool,
+    slow: SlowCharms,
 }
 
 impl Engine {
@@ -134,8 +145,8 @@ impl Engine {
             left_out: 0,
             owed_written: UnixMillis::NEVER,
             unknown: HashSet::new(),
-            is_stale: false,
             named_unregistered: false,
+            slow: SlowCharms::default(),
         };
         for integration in integrations {
             let interval = options.interval_of(integration.id());
@@ -145,7 +156,10 @@ impl Engine {
             std::iter::once(None).chain(integrations.iter().cloned().map(Some)).map(group).collect();
         Self {
             ready: Ready::new(groups.len(), options.max_concurrent, options.per_integration, options.per_space),
-            group_ids: (1..).zip(integrations).map(|(group, component)| (component.id().clone(), group)).collect(),
+            group_ids: (1..=GroupId::MAX)
+                .zip(integrations)
+                .map(|(group, component)| (component.id().clone(), group))
+                .collect(),
             only: options.charms.as_ref().map(|charms| charms.iter().cloned().collect()),
             stored: stored.into_iter().map(|state| (state.charm.clone(), state)).collect(),
             runtime,
@@ -164,10 +178,13 @@ impl Engine {
             keeping: JoinSet::new(),
             latest_start: UnixMillis::NEVER,
             chores: JoinSet::new(),
+            hurried: Vec::new(),
+            early: VecDeque::new(),
             readings: 0,
             started_polls: 0,
-            full_since: None,
-            spread_cost: Duration::ZERO,
+            paces: Paces::default(),
+            quick_at: None,
+            expected: None,
             unavailable_logged: None,
             without_component: HashSet::new(),
             summary: Summary::default(),
@@ -196,6 +213,7 @@ impl Engine {
                 return Ok(());
             }
             let wake = self.wake();
+            self.expected = wake;
             // What is rare comes before polls, of which there is always one that has just ended if there are many. In a fixed order,
             // so that the same events lead to the same run.
             tokio::select! {
@@ -211,7 +229,7 @@ impl Engine {
                 Some(kept) = self.keeping.join_next() => self.kept(kept),
                 Some(done) = self.chores.join_next() => self.chore_ended(done),
                 () = async { match &mut totals { Some(totals) => { totals.tick().await; } None => pending().await } } => {
-                    report::totals(&self.summary(), self.ready.running(), self.ready.queued());
+                    report::totals(&self.summary(), self.ready.running(), self.queued());
                 }
                 Some(ended) = self.polls.join_next_with_id() => {
                     self.poll_ended(ended);
@@ -282,8 +300,11 @@ impl Engine {
             }
         }
         self.begin_fetches();
+        self.release_held();
         self.start_polls();
-        self.note_full();
+        while self.bring_forward() {
+            self.start_polls();
+        }
         self.show_load();
     }
 
@@ -301,7 +322,7 @@ impl Engine {
             }
             Phase::Waiting => self.set_phase(slot, Phase::LeftOut),
             Phase::Disabled => self.ask(slot, Asked::ToEnable, None),
-            Phase::Idle | Phase::Ready | Phase::Running | Phase::LeftOut => {}
+            Phase::Idle | Phase::Ready | Phase::Held | Phase::Running | Phase::LeftOut => {}
         }
     }
 
@@ -319,7 +340,18 @@ impl Engine {
         }
         let fetches = self.groups.iter().filter(|group| group.component.is_some() && !group.fetching);
         let poll = self.wheel.next().map(|ms| self.start + Duration::from_millis(ms.max(0).unsigned_abs()));
-        fetches.map(|group| group.next_fetch).chain(poll).min()
+        fetches.map(|group| group.next_fetch).chain(poll).chain(self.next_held()).min()
+    }
+
+    /// Says so if the loop goes on much later than it was to. What is overdue by then is spread by its [pace](pace).
+    fn notice_stall(&self) {
+        let behind = self.expected.map_or(Duration::ZERO, |expected| expected.elapsed());
+        if self.options.limit != Limit::Once && behind >= WORTH_A_LINE {
+            info!(
+                target: "poller", behind_ms = policy::millis(behind),
+                "The poll loop stood still for {:.1} s; polls that are overdue are spread over the interval", behind.as_secs_f64()
+            );
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -357,6 +389,7 @@ impl Engine {
         group.health = Health::default();
         group.interval = self.options.interval_of(&id);
         group.next_fetch = now;
+        self.paces.are_outdated();
         let interval = group.interval;
         self.options.gauges.change(&id, |standing| {
             let (named, left_out) = (standing.named, standing.left_out);
@@ -398,7 +431,6 @@ impl Engine {
         if let Link::Down(since) = std::mem::replace(&mut self.link, Link::Up) {
             let seconds = since.elapsed().as_secs();
             info!(target: "poller", "The charm runtime answers again after {seconds} s; polling goes on");
-            self.spread_all(since.elapsed());
         }
     }
 }

@@ -8,7 +8,7 @@ use super::Engine;
 use super::turns::in_a_row;
 use crate::policy::{self, RETURN_AFTER};
 use crate::table::{Asked, GroupId, Phase, Slot};
-use crate::{CharmRef, Limit, OutcomeKind, PollState, Registration, UnixMillis};
+use crate::{CharmRef, Consequence, Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// Integrations without component are told of up to this many: anybody may register a charm under any name.
 const MAX_TOLD: usize = 20;
@@ -42,6 +42,7 @@ impl Engine {
         for (group, added) in (0..).zip(added) {
             self.place_added(group, added, at_start);
         }
+        self.hurry();
         if at_start {
             self.spread_returning();
             self.begin(skipped);
@@ -50,6 +51,7 @@ impl Engine {
 
     /// Takes over what has changed since all registrations were taken over.
     pub(super) fn apply_changes(&mut self, changed: &[Registration], removed: &[CharmRef]) {
+        self.readings += 1;
         let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
         for registration in changed {
             if !self.is_wanted(registration) {
@@ -64,6 +66,7 @@ impl Engine {
         for (group, added) in (0..).zip(added) {
             self.place_added(group, added, false);
         }
+        self.hurry();
     }
 
     /// A registration that is new, or may have changed; if it is to be polled soon: its group, and when it is due.
@@ -134,8 +137,8 @@ impl Engine {
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
             let shares_clock = self.runtime.shares_clock();
-            // One that waits is polled at the start, whatever the first list says.
-            entry.owed = registration.waits()
+            // One whose cause may have been fixed is polled at the start, whatever the first list says.
+            entry.owed = registration.consequence().is_some_and(Consequence::awaits_a_fix)
                 || stored.as_ref().is_some_and(|stored| is_owed(stored, registration, shares_clock));
             entry.owed_stored = stored.as_ref().is_some_and(|stored| !stored.owed_since.is_never());
             entry.plain = stored.as_ref().is_none_or(|stored| stored.failures == 0 && stored.disabled_at.is_never());
@@ -177,11 +180,16 @@ impl Engine {
             }
             return now;
         }
-        if registration.waits() {
-            // Its cause may have been fixed since: a grant is added by a restart. It is not polled at once, but spread like a start.
+        let consequence = registration.consequence();
+        let may_be_fixed = consequence.is_some_and(Consequence::awaits_a_fix);
+        if may_be_fixed || consequence == Some(Consequence::CountsForIntegration) {
+            // Its cause may have been fixed since: a grant is added, and another component taken, by a restart.
             if let Some(entry) = self.table.get_mut(slot) {
-                entry.waits = true;
+                entry.waits = registration.waits();
                 entry.failures = stored.map_or(0, |stored| stored.failures);
+            }
+            if may_be_fixed {
+                self.hurried.push(slot);
             }
             return now;
         }
@@ -229,6 +237,9 @@ impl Engine {
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
         let by_loop = !entry.disabled_at.is_never();
         let asked = entry.asked;
+        if touched && (entry.waits || entry.tries > 0) {
+            self.hurried.push(slot);
+        }
         if moved {
             self.sort_in(slot);
         }
@@ -247,17 +258,19 @@ impl Engine {
     fn another_interval(&mut self, slot: Slot, before: Duration) {
         let (now, Some(entry)) = (self.now(), self.table.get(slot)) else { return };
         let (phase, interval) = (entry.phase, self.interval(entry));
-        let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::LeftOut);
+        let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::Held | Phase::LeftOut);
         if interval == before || entry.wanted || entry.failures > 0 || !waits {
             return;
         }
         let last = entry.due.saturating_sub(policy::millis(before));
-        let due = last.saturating_add(policy::millis(interval)).max(now);
+        let due = last.saturating_add(policy::millis(interval));
         self.unqueue(slot);
-        if phase != Phase::LeftOut {
+        if phase != Phase::LeftOut && due < now {
+            self.arm_off_beat(slot, now);
+        } else if phase != Phase::LeftOut {
             self.arm(slot, Phase::Waiting, due);
         } else if let Some(entry) = self.table.get_mut(slot) {
-            entry.due = due;
+            entry.due = due.max(now);
         }
     }
 
@@ -275,7 +288,10 @@ impl Engine {
             entry.failures -= u32::from(faults);
             // A pause has left out also those that are owed a poll.
             let is_left_out = phase == Phase::LeftOut && entry.owed;
-            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.waits)) {
+            if entry.waits || entry.tries > 0 {
+                self.hurried.push(slot);
+            }
+            if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.waits || entry.tries > 0)) {
                 soon.push((if is_left_out { entry.due } else { now }, slot));
             } else {
                 let before = asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)));
@@ -283,12 +299,13 @@ impl Engine {
             }
         }
         self.place_soon(group, soon);
+        self.hurry();
     }
 
-    /// Forgets a charm's failures and polls it at once.
+    /// Forgets a charm's failures and polls it soon: nobody has asked for it.
     pub(super) fn begin_anew(&mut self, slot: Slot, enabled: bool) {
         if let Some((_, now, slot)) = self.forgive(slot, enabled) {
-            self.arm(slot, Phase::Waiting, now);
+            self.arm_off_beat(slot, now);
         }
     }
 
@@ -303,7 +320,7 @@ impl Engine {
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         entry.enabled |= enabled;
-        entry.wanted = true;
+        (entry.wanted, entry.off_beat) = (true, false);
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
         // One that is being polled, or about to be, is no sooner polled for this.
@@ -321,7 +338,7 @@ impl Engine {
         let now = self.now();
         let Some(slot) = self.table.slot(charm) else { return false };
         let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is_active()) else { return false };
-        entry.wanted = true;
+        (entry.wanted, entry.off_beat) = (true, false);
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
         if !matches!(entry.phase, Phase::Running | Phase::Ready) {

@@ -2,7 +2,7 @@
 
 use bg_identity::IntegrationId;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{Engine, Link};
 use crate::health::{Cause, Paused};
@@ -65,6 +65,12 @@ impl Engine {
             Validity::NotAsked => {}
             Validity::Answered => {
                 if group.health.answers(Cause::IsValidCharm) {
+                    if group.health.tells_no_more()
+                        && let Some(component) = &group.component
+                    {
+                        let integration = component.id();
+                        info!(target: "poller", %integration, "is-valid-charm of the integration {integration} works again");
+                    }
                     self.show(id, |_| {});
                 }
             }
@@ -72,9 +78,30 @@ impl Engine {
             Validity::Failed(kind) => {
                 let message = turn.outcome.message.as_deref().unwrap_or_default();
                 let reason = message.split_once(": ").map_or(message, |(_, reason)| reason);
-                self.show_failure(id, Cause::IsValidCharm, kind, &one_line(reason));
+                let reason = one_line(reason);
+                self.show_failure(id, Cause::IsValidCharm, kind, &reason);
+                self.tell_failing_validity(id, kind, &reason);
             }
         }
+    }
+
+    /// Logs that `is-valid-charm` fails, once for each kind; not if it fails for single charms and answers for others.
+    fn tell_failing_validity(&mut self, id: GroupId, kind: OutcomeKind, reason: &str) {
+        let group = &mut self.groups[id as usize];
+        let before = group.health.told();
+        if !group.health.tells(kind, Instant::now(), group.interval) {
+            return;
+        }
+        let Some(component) = &group.component else { return };
+        let integration = component.id();
+        let fails = match before {
+            None => "fails".to_owned(),
+            Some(before) => format!("still fails, with {kind} instead of {before}"),
+        };
+        warn!(
+            target: "poller", %integration, outcome = %kind,
+            "is-valid-charm of the integration {integration} {fails}, and has answered for no charm lately: {reason}"
+        );
     }
 
     /// Answers the kind of the failure before, if the function has not answered in between.
@@ -95,6 +122,11 @@ impl Engine {
 
     /// How busy the loop is, which changes in an outage of the runtime as well.
     pub(super) fn show_load(&self) {
-        self.options.gauges.set(self.ready.running(), self.ready.queued(), self.table.len());
+        self.options.gauges.set(self.ready.running(), self.queued(), self.table.len());
+    }
+
+    /// Charms that are due and wait.
+    pub(super) fn queued(&self) -> usize {
+        self.ready.queued() + self.paces.held() + self.aside()
     }
 }

@@ -54,6 +54,15 @@ impl Engine {
         }
     }
 
+    /// At the start: charms whose time to be enabled again passed while the loop did not run.
+    pub(super) fn spread_returning(&mut self) {
+        let now = self.now();
+        let returns = |entry: &Entry| entry.phase == Phase::Disabled && entry.due <= now;
+        let due =
+            self.table.iter().filter(|(_, entry)| returns(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
+        self.spread(due, &HashMap::new());
+    }
+
     /// With `--once`, and `patient`: charms that failed wait for their time.
     fn leave_out_what_backs_off(&self, due: &mut Vec<(i64, Slot)>, now: i64) {
         let backs_off = |slot| self.table.get(slot).is_some_and(|entry| entry.failures > 0);
@@ -86,10 +95,14 @@ impl Engine {
     /// Takes a charm out of the queue, if it is in it.
     pub(super) fn unqueue(&mut self, slot: Slot) {
         let Some(entry) = self.table.get_mut(slot) else { return };
-        if entry.phase == Phase::Ready {
-            entry.phase = Phase::Idle;
-            let lane = entry.lane;
-            self.ready.withdraw(lane, slot);
+        match entry.phase {
+            Phase::Ready => {
+                entry.phase = Phase::Idle;
+                let lane = entry.lane;
+                self.ready.withdraw(lane, slot);
+            }
+            Phase::Held => entry.phase = Phase::Idle,
+            Phase::Idle | Phase::Waiting | Phase::Running | Phase::LeftOut | Phase::Disabled => {}
         }
     }
 
@@ -98,6 +111,7 @@ impl Engine {
         if let Some(entry) = self.table.get_mut(slot) {
             entry.phase = phase;
             entry.due = due;
+            entry.off_beat = false;
             self.wheel.arm(due, slot);
         }
     }

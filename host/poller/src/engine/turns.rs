@@ -31,14 +31,21 @@ impl Engine {
             }
             let Some(slot) = self.ready.take() else { return };
             let entry = self.table.get(slot).expect("a charm leaves the queue before it leaves the table");
+            let place = entry.lane;
             if !self.may_poll(entry) {
                 // A list or a pause has come since it was queued.
-                let lane = entry.lane;
                 self.set_phase(slot, Phase::LeftOut);
-                self.ready.release(lane);
+                self.ready.release(place);
                 continue;
             }
             let late = Duration::from_millis(u64::try_from(self.elapsed() - entry.due).unwrap_or(0));
+            if !(self.leaves_places(slot) && self.keeps_pace(slot, late)) {
+                self.set_phase(slot, Phase::Held);
+                self.ready.release(place);
+                continue;
+            }
+            self.slow_started(slot);
+            let Some(entry) = self.table.get(slot) else { return };
             self.summary.lateness.add(late);
             self.summary.dropped += missed(late, self.interval(entry));
             self.started_polls += 1;
@@ -59,6 +66,7 @@ impl Engine {
             if let Some(entry) = self.table.get_mut(slot) {
                 entry.phase = Phase::Running;
                 entry.wanted = false;
+                entry.off_beat = false;
                 entry.served = served;
             }
             let poll = self.polls.spawn(async move { (slot, task.run().await) });
@@ -81,7 +89,7 @@ impl Engine {
         entry.phase = Phase::Idle;
         let lane = entry.lane;
         self.ready.release(lane);
-        self.note_progress();
+        self.slow_ended(slot, Some(turn.duration));
         self.summary.add(&turn);
         self.show_validity(slot, &turn);
         self.suspect(slot, &turn);
@@ -128,11 +136,12 @@ impl Engine {
         entry.phase = Phase::Idle;
         let (lane, goes_on) = (entry.lane, entry.is_active());
         self.ready.release(lane);
+        self.slow_ended(slot, None);
         let Some(entry) = self.table.get(slot) else { return };
         let (charm, wait) = (self.table.charm(entry), policy::millis(self.interval(entry)));
         error!(target: "poller", "A poll of charm {charm} was lost, which is a fault of this program: {}", one_line(&problem.to_string()));
         if goes_on && self.options.limit != Limit::Once {
-            self.arm(slot, Phase::Waiting, self.now().saturating_add(wait));
+            self.arm_off_beat(slot, self.now().saturating_add(wait));
         }
         self.settle(slot);
     }
@@ -157,21 +166,27 @@ impl Engine {
         }
     }
 
-    /// When the charm is polled next, if it is. A poll that took longer than the wait is followed by one, at once.
+    /// When the charm is polled next, if it is. After a success it waits from the start of the poll, or every poll would shift its times; a
+    /// success that took longer than the wait is followed at once. Else it waits from the end, or one that took long would be followed at
+    /// once as well.
     fn order_next(&mut self, slot: Slot, turn: &Turn, next: Next) {
         let (started, now, wall) = (self.ms(turn.start), self.now(), self.options.clock.now());
         let once = self.options.limit == Limit::Once;
         let Some(entry) = self.table.get(slot).filter(|entry| !entry.removed) else { return };
+        // One that was polled before its turn keeps that for the next poll.
+        let from = if turn.outcome.is_success() { started.max(entry.due) } else { now };
+        let mut off_beat = !turn.outcome.is_success() && !entry.wanted;
         let (phase, due) = match next {
+            // Its cause was fixed while it was being polled.
+            _ if entry.wanted && turn.outcome.consequence().awaits_a_fix() => (Phase::Waiting, now),
             Next::After(wait) => {
                 let wait = if entry.failures == 0 { self.jittered(entry, wait, turn) } else { wait };
-                let due = started.saturating_add(policy::millis(wait));
+                let due = from.saturating_add(policy::millis(wait));
                 self.summary.dropped += missed(Duration::from_millis(u64::try_from(now - due).unwrap_or(0)), wait);
+                off_beat |= due < now;
                 (Phase::Waiting, due.max(now))
             }
-            // Its cause was fixed while it was being polled.
-            Next::Wait(_) if entry.wanted => (Phase::Waiting, now),
-            Next::Wait(wait) => (Phase::Waiting, started.saturating_add(policy::millis(wait)).max(now)),
+            Next::Wait(wait) => (Phase::Waiting, from.saturating_add(policy::millis(wait))),
             Next::Disable => (Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER))),
         };
         let Some(entry) = self.table.get_mut(slot) else { return };
@@ -183,6 +198,8 @@ impl Engine {
             }
             if once {
                 self.set_phase(slot, Phase::Idle);
+            } else if off_beat && phase == Phase::Waiting {
+                self.arm_off_beat(slot, due);
             } else {
                 self.arm(slot, phase, due);
             }

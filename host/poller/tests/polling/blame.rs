@@ -161,10 +161,57 @@ async fn a_change_that_comes_while_a_charm_is_polled_is_not_waited_for_an_hour()
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_a_start_waiting_charms_are_polled_within_an_interval_the_first_at_once() {
+async fn what_is_tried_again_goes_on_within_a_second_when_its_registration_says_that_something_changed() {
+    for ends in [
+        Err(RuntimeError::unavailable_in(Scope::Upstream, "400 without a code")),
+        Err(RuntimeError::unavailable_in(Scope::Space, "its access list is damaged")),
+        Ok(Outcome::failure(OutcomeKind::Unavailable, "no room in the pool").blaming(Blame::Service)),
+    ] {
+        let world = World::new();
+        let (one, other) = (charm("a", "1"), charm("b", "2"));
+        world.register(&one, "test");
+        world.register(&other, "test");
+        let fails =
+            Behaviour { takes: Duration::from_secs(10), outcomes: [ends.clone()].into(), ..Behaviour::default() };
+        world.behave(&one, fails);
+        let service = world.start();
+        seconds(HOUR).await;
+        // It waits for a quarter of an hour by now.
+        let before = world.starts(&one).len();
+        world.set(&one, None);
+        seconds(1).await;
+        assert_eq!(world.starts(&one).len(), before + 1, "{ends:?}");
+        // What is changed while it is polled counts as well.
+        world.set(&one, None);
+        seconds(10).await;
+        assert_eq!(world.starts(&one).len(), before + 2, "{ends:?}");
+        world.behave(&one, Behaviour::default());
+        world.set(&one, None);
+        seconds(10 + 61).await;
+        assert_eq!(world.starts(&one).len(), before + 4, "{ends:?}: and goes on");
+        service.stop().await;
+    }
+}
+
+/// In which second charms are polled, and how often in each.
+#[expect(clippy::cast_possible_truncation, reason = "a few minutes")]
+fn per_second(world: &World, from: f64) -> Vec<usize> {
+    let mut polls = Vec::new();
+    for (_, at) in world.state().starts.iter().filter(|(_, at)| *at >= from) {
+        let second = usize::try_from((at - from).floor() as i64).unwrap();
+        polls.resize(polls.len().max(second + 1), 0);
+        polls[second] += 1;
+    }
+    polls
+}
+
+/// A grant is added by a restart.
+#[tokio::test(start_paused = true)]
+async fn at_a_start_waiting_charms_are_polled_as_fast_as_places_allow_and_stay_together_never_after() {
+    const MANY: usize = 1_200;
     let world = World::new();
     let store = Store::new();
-    let charms: Vec<CharmRef> = (0..1_000).map(|number| charm(&format!("space {number}"), "1")).collect();
+    let charms: Vec<CharmRef> = (0..MANY).map(|number| charm(&format!("space {number}"), "1")).collect();
     for charm in &charms {
         world.register(charm, "test");
         world.behave(charm, waits());
@@ -172,17 +219,51 @@ async fn at_a_start_waiting_charms_are_polled_within_an_interval_the_first_at_on
     let service = world.start_with(&store, vec![], world.options());
     seconds(90).await;
     service.stop().await;
-    assert_eq!(world.state().starts.len(), charms.len());
-    // The grant.
+    assert_eq!(world.state().starts.len(), MANY);
+    let ok = Behaviour { takes: Duration::from_millis(10), ..Behaviour::default() };
     for charm in &charms {
-        world.behave(charm, Behaviour { takes: Duration::ZERO, ..Behaviour::default() });
+        world.behave(charm, ok.clone());
+    }
+    let (from, service) = (90.0, world.start_with(&store, vec![], world.options()));
+    seconds(300).await;
+    let polls = per_second(&world, from);
+    // 16 at once, 10 ms each.
+    assert_eq!(polls[..2].iter().sum::<usize>(), MANY, "{polls:?}");
+    let steady = MANY / 60;
+    let after = &polls[2..];
+    assert!(after.iter().all(|polls| *polls <= steady * 3 / 2), "no more than {steady} a second: {polls:?}");
+    assert!(after[58..].iter().all(|polls| *polls >= steady / 2), "{polls:?}");
+    assert!(charms.iter().all(|charm| world.starts(charm).windows(2).skip(1).all(|pair| pair[1] - pair[0] >= 60)));
+    assert!(world.state().events.iter().all(|event| event.failures == 0));
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_charms_that_go_on_take_no_place_that_another_charm_wants() {
+    let world = World::new();
+    let store = Store::new();
+    let charms: Vec<CharmRef> = (0..600).map(|number| charm(&format!("space {number}"), "1")).collect();
+    let neighbours: Vec<CharmRef> = (0..60).map(|number| charm(&format!("neighbour {number}"), "1")).collect();
+    for charm in charms.iter().chain(&neighbours) {
+        world.register(charm, "test");
+    }
+    for charm in &charms {
+        world.behave(charm, waits());
     }
     let service = world.start_with(&store, vec![], world.options());
-    seconds(1).await;
-    let soon = world.state().starts.len() - charms.len();
-    assert!((1..100).contains(&soon), "{soon}: spread over the interval");
+    seconds(90).await;
+    service.stop().await;
+    // Each takes a second now: 600 of them take a good half of a minute in 16 places.
+    let slow = Behaviour { takes: Duration::from_secs(1), ..Behaviour::default() };
+    for charm in &charms {
+        world.behave(charm, slow.clone());
+    }
+    let (from, service) = (90, world.start_with(&store, vec![], world.options()));
     seconds(60).await;
-    assert!(charms.iter().all(|charm| world.starts(charm).len() >= 2));
-    assert!(world.state().events.iter().all(|event| event.failures == 0));
+    let first = |charm: &CharmRef| world.starts(charm).into_iter().find(|at| *at >= from);
+    assert!(charms.iter().all(|charm| first(charm).is_some()));
+    let late =
+        world.state().events.iter().filter(|event| neighbours.contains(&event.charm)).map(|event| event.late).max();
+    assert!(late.is_some_and(|late| late <= Duration::from_millis(1_100)), "{late:?}");
     service.stop().await;
 }

@@ -49,6 +49,25 @@ async fn failures_back_off_then_disable_then_come_back_after_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backoff_counts_from_the_end_of_the_poll_that_failed() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    world.fail(&one);
+    let takes = Duration::from_secs(150);
+    let failing = world.state().behaviours[&one].clone();
+    world.behave(&one, Behaviour { takes, ..failing });
+    let service = world.start();
+    seconds(1_500).await;
+    // What passes between the end of each poll and the start of the next.
+    let pauses: Vec<u64> = world.starts(&one).windows(2).map(|pair| pair[1] - pair[0] - 150).collect();
+    let backoffs = [120, 240, 480];
+    let is_kept = |(pause, backoff): (&u64, u64)| (backoff * 9 / 10 - 1..=backoff + 1).contains(pause);
+    assert!(pauses.len() == 3 && pauses.iter().zip(backoffs).all(is_kept), "{pauses:?}");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_success_clears_the_failures() {
     let world = World::new();
     let one = charm("a", "1");

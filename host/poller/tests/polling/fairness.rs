@@ -31,6 +31,72 @@ async fn a_slow_space_does_not_delay_another() {
     service.stop().await;
 }
 
+/// Of one integration, each in a space of its own.
+#[tokio::test(start_paused = true)]
+async fn charms_that_take_long_leave_places_to_quick_ones_beside_them() {
+    let world = World::new();
+    let slow: Vec<CharmRef> = (0..40).map(|number| charm(&format!("slow {number}"), "1")).collect();
+    let quick: Vec<CharmRef> = (0..40).map(|number| charm(&format!("quick {number}"), "1")).collect();
+    for charm in slow.iter().chain(&quick) {
+        world.register(charm, "mail");
+    }
+    for charm in &slow {
+        world.behave(charm, Behaviour { takes: Duration::from_secs(100), ..Behaviour::default() });
+    }
+    let service = world.start_with(&Store::new(), vec![], world.options());
+    seconds(3_600).await;
+    // Once it is known who is slow, quick ones are polled in time.
+    for charm in &quick {
+        let starts: Vec<u64> = world.starts(charm).into_iter().filter(|at| *at > 600).collect();
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] <= 61) && starts.len() >= 49, "{starts:?}");
+    }
+    // The others use the rest, and each has its turn.
+    let turns: Vec<usize> = slow.iter().map(|charm| world.starts(charm).len()).collect();
+    let (fewest, most) = (turns.iter().min().unwrap(), turns.iter().max().unwrap());
+    assert!(most - fewest <= 2 && turns.iter().sum::<usize>() >= 12 * 33, "{turns:?}");
+    assert_eq!(world.state().most_running, 16);
+    let late = world.state().events.iter().filter(|event| slow.contains(&event.charm)).map(|event| event.late).max();
+    assert!(late.unwrap() > Duration::from_secs(60), "that they wait is not hidden: {late:?}");
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_take_long_all_places_are_used() {
+    let world = World::new();
+    let slow: Vec<CharmRef> = (0..40).map(|number| charm(&format!("slow {number}"), "1")).collect();
+    for charm in &slow {
+        world.register(charm, "mail");
+        world.behave(charm, Behaviour { takes: Duration::from_secs(20), ..Behaviour::default() });
+    }
+    let options = PollerOptions { max_concurrent: 14, ..world.options() };
+    let service = world.start_with(&Store::new(), vec![], options);
+    seconds(1_800).await;
+    let turns = slow.iter().map(|charm| world.starts(charm).len()).min().unwrap();
+    assert!(turns >= 28, "{turns}: a round takes 57 s");
+    service.stop().await;
+}
+
+/// One that was slow comes after those that have waited longer.
+#[tokio::test(start_paused = true)]
+async fn a_slow_charm_does_not_come_before_neighbours_that_wait() {
+    let world = World::new();
+    let all: Vec<CharmRef> = (0..5).map(|number| charm("a", &number.to_string())).collect();
+    for charm in &all {
+        world.register(charm, "mail");
+    }
+    world.behave(&all[0], Behaviour { takes: Duration::from_secs(150), ..Behaviour::default() });
+    let service = world.start_with(&Store::new(), vec![], world.options());
+    seconds(3_600).await;
+    let starts: Vec<CharmRef> = world.state().starts.iter().map(|(charm, _)| charm.clone()).collect();
+    let slow: Vec<usize> = (0..starts.len()).filter(|at| starts[*at] == all[0]).collect();
+    assert!(slow.len() > 10, "{slow:?}");
+    for pair in slow.windows(2) {
+        let between = &starts[pair[0] + 1..pair[1]];
+        assert!(all[1..].iter().all(|other| between.contains(other)), "each other has had its turn");
+    }
+    service.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_charm_of_a_space_is_polled_at_a_time_and_only_so_many_in_all() {
     for (spaces, per_space, max_concurrent, most) in [(1, 1, 9, 1), (1, 2, 9, 2), (10, 1, 4, 4)] {

@@ -149,7 +149,7 @@ async fn a_crowd_of_charms_that_make_the_component_trap_pauses_nobody_beside_one
 
 #[tokio::test(start_paused = true)]
 async fn a_component_that_fails_for_every_charm_disables_none_of_them() {
-    for (count, paused) in [(1, false), (4, false), (100, true)] {
+    for count in [1, 4, 100] {
         let world = World::new();
         let all = charms(&world, count, "mail");
         let mail = component("mail", &all);
@@ -159,7 +159,7 @@ async fn a_component_that_fails_for_every_charm_disables_none_of_them() {
         seconds(86_400).await;
         assert_eq!(disabled(&world), 0, "{count} charms");
         assert!(all.iter().all(|charm| store.get(charm).unwrap().failures == 0), "nothing is remembered against them");
-        assert_eq!(world.logs.count("is paused") > 0, paused, "{count} charms");
+        assert!(world.logs.count("is paused") > 0, "{count} charms");
         // Without any backoff it would be asked once a minute for each charm.
         let judged = mail.judged.load(Ordering::Relaxed);
         assert!(judged < 40 * count, "{count} charms: {judged}");

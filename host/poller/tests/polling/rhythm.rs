@@ -204,6 +204,25 @@ async fn jitter_makes_intervals_longer_and_different() {
     service.stop().await;
 }
 
+/// Also where they are spread after a stall.
+#[tokio::test(start_paused = true)]
+async fn how_late_polls_are_counts_from_when_they_were_due() {
+    let world = World::new();
+    let charms: Vec<CharmRef> = (0..60).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &charms {
+        world.register(charm, "test");
+    }
+    let service = world.start();
+    seconds(100).await;
+    tokio::time::advance(Duration::from_secs(30)).await;
+    seconds(61).await;
+    let events = world.state().events.clone();
+    let after: Vec<u64> = events.iter().map(|event| event.late.as_secs()).filter(|late| *late > 0).collect();
+    assert_eq!(after.len(), 30, "{after:?}: one was due in each second");
+    assert!(after[0] >= 29 && after.iter().sum::<u64>() >= 30 * 29, "{after:?}");
+    assert!(service.stop().await.lateness.longest() >= Duration::from_secs(29));
+}
+
 #[tokio::test(start_paused = true)]
 async fn how_late_polls_are_and_how_many_were_dropped_is_counted() {
     let world = World::new();

@@ -73,6 +73,48 @@ async fn every_change_of_the_kind_of_failure_is_logged_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_validation_that_fails_is_logged_once_and_so_is_each_change_of_its_kind_and_that_it_works_again() {
+    let world = World::new();
+    let all: Vec<CharmRef> = (0..3).map(|number| charm(&format!("space {number}"), "1")).collect();
+    for charm in &all {
+        world.register(charm, "mail");
+    }
+    let mail = Component::new("mail", &all.iter().collect::<Vec<_>>());
+    let service = world.start_with(&Store::new(), vec![mail.clone()], world.options());
+    seconds(300).await;
+    // One of them breaks it: that is this charm's trouble, and its polls say so.
+    mail.breaks(Some(&all[0]), OutcomeKind::Trapped);
+    seconds(600).await;
+    let lines = |text: &str| {
+        world
+            .logs
+            .text()
+            .lines()
+            .filter(|line| {
+                line.contains("is-valid-charm of the integration mail ")
+                    && line.contains(text)
+                    && !line.contains(" failed: ")
+            })
+            .count()
+    };
+    assert_eq!(lines(""), 0, "{}", world.logs.text());
+    for (kind, text) in [
+        (OutcomeKind::Trapped, "fails, and has answered for no charm lately: wasm trap: unreachable"),
+        (OutcomeKind::Denied, "still fails, with Denied instead of Trapped"),
+        (OutcomeKind::Timeout, "still fails, with Timeout instead of Denied"),
+    ] {
+        mail.is_mended();
+        mail.breaks(None, kind);
+        seconds(4_000).await;
+        assert_eq!(lines(text), 1, "{}", world.logs.text());
+    }
+    mail.is_mended();
+    seconds(8_000).await;
+    assert_eq!((lines("works again"), lines("")), (1, 4), "{}", world.logs.text());
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_validation_that_fails_for_every_charm_is_shown_and_one_charm_of_many_is_not() {
     let world = World::new();
     let all: Vec<CharmRef> = (0..4).map(|number| charm(&format!("space {number}"), "1")).collect();

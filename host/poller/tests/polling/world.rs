@@ -74,6 +74,8 @@ pub struct World {
     pub down: AtomicBool,
     pub refuses: AtomicBool,
     pub oauth_down: AtomicBool,
+    /// Until when handlers wait for something that they share.
+    pub held_up: Mutex<Option<Instant>>,
     /// Whether the times it notes are those of the service's clock.
     pub shares_clock: AtomicBool,
     /// Seconds by which the wall clock was set forward.
@@ -95,6 +97,7 @@ impl World {
             down: AtomicBool::default(),
             refuses: AtomicBool::default(),
             oauth_down: AtomicBool::default(),
+            held_up: Mutex::default(),
             shares_clock: AtomicBool::default(),
             wall_step: std::sync::atomic::AtomicI64::default(),
             _logging: tracing::subscriber::set_default(subscriber),
@@ -222,6 +225,11 @@ impl World {
             async move { poller.run(shutdown).await }
         });
         Service { shutdown, task, requests }
+    }
+
+    /// From now on handlers end no sooner than this.
+    pub fn hold_up(&self, time: Duration) {
+        *self.held_up.lock().unwrap() = Some(Instant::now() + time);
     }
 
     fn reachable(&self) -> Result<(), RuntimeError> {
@@ -423,6 +431,10 @@ impl CharmRuntime for World {
         let started = self.wall();
         assert!(!behaviour.panics, "this charm panics");
         sleep(behaviour.takes).await;
+        let held_up = *self.held_up.lock().unwrap();
+        if let Some(until) = held_up {
+            tokio::time::sleep_until(until).await;
+        }
         self.reachable()?;
         if let Some(registration) = self.state().registrations.get_mut(charm) {
             registration.last_run = started;

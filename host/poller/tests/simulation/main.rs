@@ -455,12 +455,22 @@ impl Simulation {
         let steady: f64 = state.models.iter().map(|model| model.rate(self.scene.interval)).sum();
         // In whole polls.
         let most = Duration::from_secs_f64(1.5 * steady * window.as_secs_f64()).as_secs();
-        for (first, start) in state.starts.iter().enumerate() {
-            let together = state.starts[first..].iter().take_while(|other| **other < *start + window).count();
-            if together as u64 > most {
+        for (first, (start, _)) in state.starts.iter().enumerate() {
+            let together: Vec<usize> = state.starts[first..]
+                .iter()
+                .take_while(|(other, _)| *other < *start + window)
+                .map(|(_, number)| *number)
+                .collect();
+            if together.len() as u64 > most {
                 let after = *start - self.stalled.unwrap_or(*start);
+                let mut kinds = std::collections::BTreeMap::<_, usize>::new();
+                for number in &together {
+                    let model = &state.models[*number];
+                    *kinds.entry((model.integration, model.interval)).or_default() += 1;
+                }
                 state.broken.push(format!(
-                    "together: {together} polls within {window:?}, {after:?} after a stall; {most} are allowed"
+                    "together: {} polls within {window:?}, {after:?} after a stall; {most} are allowed; of each integration and interval {kinds:?}",
+                    together.len()
                 ));
                 return;
             }

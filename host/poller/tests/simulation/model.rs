@@ -191,7 +191,8 @@ impl Model {
             }
             _ => {}
         }
-        if let Some(last) = self.last.filter(|_| !self.anew && !self.excused) {
+        let counts_from = if self.failures > 0 { self.ended } else { self.last };
+        if let Some(last) = counts_from.filter(|_| !self.anew && !self.excused) {
             let mut shortest = self.waits(self.interval).0;
             // One that failed goes on waiting as long as it was to wait, and a poll that reached nothing was none.
             if let Some((interval, _, until)) = self.before
@@ -304,10 +305,16 @@ impl Model {
         }
         let wait = self.waits(self.interval).1;
         let longest = self.before.map_or(wait, |(_, interval, _)| wait.max(self.waits(interval).1));
-        // Spread over the interval anew after a start, a pause or a registration.
-        let by_itself = self.last.map_or(self.settled + self.interval, |last| last + longest);
-        // By a clock that was set back, it waits once more.
-        let anew = spread.max(if self.excused { longest } else { self.interval });
+        // Spread over the interval anew after a start, a pause or a registration. One that failed has lost its time: it may have to wait for
+        // all others of its kind.
+        let by_itself = match (self.last, self.ended) {
+            (_, Some(ended)) if self.failures > 0 || self.unavailable => ended + longest + self.interval,
+            (Some(last), _) => last + longest,
+            (None, _) => self.settled + self.interval,
+        };
+        // By a clock that was set back, it waits once more. What then becomes due at the same moment is spread over an interval, and so is what is in
+        // its way.
+        let anew = spread.max(if self.excused { longest } else { self.interval }) + spread;
         let due = by_itself.max(since.max(self.settled) + anew) + slack;
         if now > due {
             let rule = if now > due + self.interval * 2 { "forgotten" } else { "late" };

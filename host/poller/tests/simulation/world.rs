@@ -82,8 +82,8 @@ pub struct State {
     pub unwritten_since: Option<Instant>,
     /// What has happened to all of them lately.
     pub past: VecDeque<String>,
-    /// When polls started that nobody asked for, since the last stall.
-    pub starts: Vec<Instant>,
+    /// When polls started that nobody asked for, since the last stall, and of which charms.
+    pub starts: Vec<(Instant, usize)>,
 }
 
 impl State {
@@ -374,7 +374,7 @@ impl CharmRuntime for Process {
             let state = &mut *state;
             state.polls += 1;
             if !state.models[number].is_wanted() {
-                state.starts.push(Instant::now());
+                state.starts.push((Instant::now(), number));
             }
             if let Err(broken) = state.models[number].starts() {
                 state.broken.push(broken + &state.models[number].past());

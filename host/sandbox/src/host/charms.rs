@@ -32,18 +32,34 @@ pub(crate) struct IntegrationWorld {
     pub(crate) registrations: Arc<Registrations>,
     /// Why it finds the charm unfit that it was asked about.
     pub(crate) unfit: Option<String>,
-    /// Its registrations, once it has asked for them: they are the same during one call.
-    pub(crate) registered: Option<Arc<Own>>,
+    /// Its registrations, once it has asked for them, or why it cannot have them: that is the same during one call, however often it asks.
+    pub(crate) registered: Option<Result<Arc<Own>, CharmError>>,
+    /// The same with how their polls went.
+    pub(crate) polls: Option<Result<Arc<[Registration]>, CharmError>>,
 }
 
 impl IntegrationWorld {
     async fn registered(&mut self) -> Result<Arc<Own>, CharmError> {
         if let Some(charms) = &self.registered {
-            return Ok(charms.clone());
+            return charms.clone();
         }
-        let charms = self.registrations.fresh().await.map_err(|error| self.for_guest(&error))?;
-        self.registered = Some(charms.clone());
-        Ok(charms)
+        let charms = self.registrations.fresh().await.map_err(|error| self.for_guest(&error));
+        self.registered.insert(charms).clone()
+    }
+
+    async fn polls(&mut self) -> Result<Arc<[Registration]>, CharmError> {
+        if let Some(polls) = &self.polls {
+            return polls.clone();
+        }
+        let polls = match self.registrations.with_polls().await {
+            Ok((charms, registrations)) => {
+                // What it opens now need not be looked up once more.
+                self.registered.get_or_insert(Ok(charms));
+                Ok(registrations.into())
+            }
+            Err(error) => Err(self.for_guest(&error)),
+        };
+        self.polls.insert(polls).clone()
     }
 
     /// What is wrong with the runtime is the operator's to know, not the guest's.
@@ -66,15 +82,7 @@ impl charms::Host for CallState<IntegrationWorld> {
     }
 
     async fn registered_with_polls(&mut self) -> wasmtime::Result<Result<Vec<charms::Polls>, CharmError>> {
-        let world = &mut self.world;
-        Ok(match world.registrations.with_polls().await {
-            Ok((charms, registrations)) => {
-                // What it opens now need not be looked up once more.
-                world.registered.get_or_insert(charms);
-                Ok(registrations.iter().map(polls).collect())
-            }
-            Err(error) => Err(world.for_guest(&error)),
-        })
+        Ok(self.world.polls().await.map(|registrations| registrations.iter().map(polls).collect()))
     }
 
     async fn open(&mut self, charm: values::CharmRef) -> wasmtime::Result<Result<Resource<OpenCharm>, CharmError>> {

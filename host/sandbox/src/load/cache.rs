@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-use crate::SandboxError;
+use crate::error::SandboxError;
 
 /// First in the trailer of each file. Another format gets another number.
 const MAGIC: &[u8; 16] = b"bg-wasm-host/2\r\n";

@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::code;
+use super::error::LoadError;
 use super::inspect::{self, ComponentInfo, Look, look};
 use super::protocol::{ChildOptions, Task};
 use crate::Limits;
 use crate::child::{ChildCommand, ChildError, work_as_child};
 use crate::engine::{self, Allocation};
-use crate::load::LoadError;
 
 /// What is told of a component. Its names are 10,000 at most, of 1 KiB each, and its manifest has 256 KiB at most.
 const INSPECTED_BYTES: usize = 32 << 20;
@@ -46,7 +47,7 @@ pub fn compile_as_child(options: ChildOptions, confine: impl FnOnce()) -> ExitCo
         Task::Inspect => Ok(serde_json::to_vec(&look(&component, engine::features()))?),
         Task::Compile => {
             let engine = engine::for_compiling(options.allocation).map_err(io::Error::other)?;
-            super::compile(&engine, &component).map_err(io::Error::other)
+            code::compile(&engine, &component).map_err(io::Error::other)
         }
     })
 }

@@ -7,7 +7,7 @@ use wasmparser::component_types::{ComponentEntityType, ComponentItem};
 use wasmparser::types::Types;
 use wasmparser::{Chunk, ComponentName, Encoding, KnownCustom, Parser, Payload, Validator, WasmFeatures};
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::text;
 
 /// The longest text of a component's metadata that is shown, and the longest name, bytes.

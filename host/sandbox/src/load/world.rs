@@ -1,54 +1,7 @@
 //! Whether a component fits a world of the contract, and if not, all that is wrong with it at once.
 
-use std::fmt;
-
-use super::{ComponentInfo, Item, ItemKind};
-
-/// A world of `wit/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum World {
-    /// Decides which charms are polled.
-    Integration,
-    /// A charm's program.
-    Charm,
-}
-
-/// How many problems a message lists. A component may have a hundred thousand.
-const SHOWN: usize = 50;
-
-/// The version of the contract, which has all that components of earlier ones of its line import.
-const CONTRACT: &str = "0.1.1";
-
-/// How a component does not fit its world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorldError {
-    /// Which world.
-    pub world: World,
-    /// Each thing that is missing or not offered, with how to mend it.
-    pub problems: Vec<String>,
-}
-
-impl std::error::Error for WorldError {}
-
-impl fmt::Display for WorldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the component does not fit the world commontools:background/{}@{CONTRACT}:", self.world)?;
-        self.problems.iter().take(SHOWN).try_for_each(|problem| write!(f, "\n  - {problem}"))?;
-        match self.problems.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\n  - and {more} more"),
-        }
-    }
-}
-
-impl fmt::Display for World {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Integration => "integration",
-            Self::Charm => "charm",
-        })
-    }
-}
+use super::error::{CONTRACT, World, WorldError};
+use super::inspect::{ComponentInfo, Item, ItemKind};
 
 /// An interface of ours, with its functions. `the_tables_agree_with_the_contract` holds these to `wit/`.
 type Interface = (&'static str, &'static [&'static str]);

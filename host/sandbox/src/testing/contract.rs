@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use bg_test_support::wat::ALLOCATE;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::{Function, Resolve, WorldId};
@@ -119,16 +120,7 @@ impl Contract {
             (global $next (mut i32) (i32.const 8192))
             (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
                 {realloc}
-                (local.set $at (i32.and
-                    (i32.add (global.get $next) (i32.sub (local.get 2) (i32.const 1)))
-                    (i32.sub (i32.const 0) (local.get 2))))
-                (global.set $next (i32.add (local.get $at) (local.get 3)))
-                (loop $again
-                    (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
-                        (then
-                            (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
-                            (br $again))))
-                (local.get $at))
+                {ALLOCATE})
             {items}
             (func (export "initialize") (result i32) {initialize})
             {post}

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use bg_test_support::wat::{ALLOCATE, CELLS, CHARM, INTEGRATION, VALUES};
+
 /// A component of world `integration`. Each function's body is WebAssembly text that answers the address of its result; zeros
 /// are at address 16, that is, `ok` with nothing.
 pub(crate) struct Guest {
@@ -40,16 +42,7 @@ fn libc(pages: u32) -> String {
             (memory (export "memory") {pages})
             (global $next (mut i32) (i32.const 4096))
             (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
-                (local.set $at (i32.and
-                    (i32.add (global.get $next) (i32.sub (local.get 2) (i32.const 1)))
-                    (i32.sub (i32.const 0) (local.get 2))))
-                (global.set $next (i32.add (local.get $at) (local.get 3)))
-                (loop $again
-                    (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
-                        (then
-                            (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
-                            (br $again))))
-                (local.get $at)))
+                {ALLOCATE}))
         (core instance $libc (instantiate $libc))"#
     )
 }
@@ -60,10 +53,7 @@ impl Guest {
         let libc = libc(*pages);
         let text = format!(
             r#"(component
-            (import "commontools:background/values@0.1.0" (instance $values
-                (type $t (record (field "space" string) (field "charm-id" string)))
-                (export "charm-ref" (type (eq $t)))))
-            (alias export $values "charm-ref" (type $ref))
+            {VALUES}
             (import "commontools:background/charms@0.1.0" (instance $charms
                 (export "charm" (type $charm (sub resource)))
                 (alias outer 1 $ref (type $r))
@@ -115,14 +105,7 @@ impl Guest {
                     (export "prepare-list" (func $prepare-list))
                     (export "has-stream" (func $has-stream))))
                 (with "more" (instance {more}))))
-            (type $e (variant (case "temporary" string) (case "permanent" string)))
-            (export $error "integration-error" (type $e))
-            (func (export "initialize") (result (result (error $error)))
-                (canon lift (core func $main "initialize") (memory (core memory $libc "memory"))))
-            (func (export "fetch-charms") (result (result (list $ref) (error $error)))
-                (canon lift (core func $main "fetch-charms") (memory (core memory $libc "memory"))))
-            (func (export "is-valid-charm") (param "charm" (borrow $charm)) (result (result bool (error $error)))
-                (canon lift (core func $main "is-valid-charm") (memory (core memory $libc "memory")))))"#
+            {INTEGRATION})"#
         );
         wat::parse_str(text).unwrap()
     }
@@ -170,15 +153,8 @@ impl CharmGuest {
         let libc = libc(2);
         let text = format!(
             r#"(component
-            (import "commontools:background/cells@0.1.0" (instance $cells
-                (type $e (variant (case "bad-name" string) (case "bad-json" string) (case "too-large" string)
-                    (case "unavailable" string)))
-                (export "cell-error" (type $error (eq $e)))
-                (export "get" (func (param "name" string) (result (result (option string) (error $error)))))
-                (export "set" (func (param "name" string) (param "value" string) (result (result (error $error)))))))
             {libc}
-            (core func $get (canon lower (func $cells "get") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
-            (core func $set (canon lower (func $cells "set") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+            {CELLS}
             (core module $main
                 (import "libc" "memory" (memory 0))
                 (import "host" "get" (func $get (param i32 i32 i32)))
@@ -191,17 +167,7 @@ impl CharmGuest {
             (core instance $main (instantiate $main
                 (with "libc" (instance $libc))
                 (with "host" (instance (export "get" (func $get)) (export "set" (func $set))))))
-            (type $e (record (field "message" string) (field "stack" (option string))))
-            (export $error "handler-error" (type $e))
-            (type $s (record (field "name" (option string)) (field "streams" (list string))
-                (field "secrets" (list (list string)))))
-            (export $shape "shape" (type $s))
-            (func (export "setup") (result (result $shape (error $error)))
-                (canon lift (core func $main "setup") (memory (core memory $libc "memory"))))
-            (func (export "page") (result (result (option string) (error $error)))
-                (canon lift (core func $main "page") (memory (core memory $libc "memory"))))
-            (func (export "handle") (param "stream" string) (param "event" string) (result (result (error $error)))
-                (canon lift (core func $main "handle") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))"#
+            {CHARM})"#
         );
         wat::parse_str(text).unwrap()
     }

@@ -24,6 +24,8 @@ pub(crate) struct MemoryRuntime {
     pub(crate) triggered: Mutex<BTreeMap<CharmRef, usize>>,
     /// Answers no question about charms or state any more.
     pub(crate) silent: AtomicBool,
+    /// Answers that it is away when it is asked for registrations.
+    pub(crate) is_away: AtomicBool,
     pub(crate) oauth: Arc<OAuth>,
     state: Mutex<BTreeMap<(IntegrationId, String), Vec<u8>>>,
 }
@@ -155,6 +157,9 @@ impl CharmRuntime for MemoryRuntime {
     async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
         self.answer().await;
         self.listed.fetch_add(1, Ordering::Relaxed);
+        if self.is_away.load(Ordering::Relaxed) {
+            return unused();
+        }
         Ok(self.registrations.clone())
     }
 

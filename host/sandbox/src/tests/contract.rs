@@ -144,6 +144,34 @@ async fn an_integration_sees_how_the_polls_of_its_own_charms_have_gone() {
     assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "fetched once in one call");
 }
 
+#[tokio::test]
+async fn an_integration_that_asks_for_its_registrations_without_end_reads_them_once_in_a_call() {
+    // Each in a loop of a thousand; what is answered is dropped, and overwritten by the next answer.
+    let body = "(local $left i32) (local.set $left (i32.const 1000))
+        (loop $again
+            (call $polls (i32.const 64))
+            (call $registered (i32.const 96))
+            (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (i32.const 16)";
+    for is_away in [false, true] {
+        let guest = CoreGuest {
+            imports: owned(&[(CHARMS, "registered-with-polls", "polls"), (CHARMS, "registered", "registered")]),
+            fetch_charms: body.into(),
+            ..CoreGuest::default()
+        };
+        let runtime = runtime_with_polls(&[(charm("a"), "gmail", true)], 7, 9);
+        let sandbox = testing::sandbox(Limits::default());
+        let integration = testing::load_integration(&sandbox, guest.build(), &runtime).await.unwrap();
+        runtime.is_away.store(is_away, Ordering::Relaxed);
+        for calls in 1..=3 {
+            assert_eq!(integration.fetch_charms().await, Ok(Vec::new()));
+            // If it gets no answer, it has asked for each of the two.
+            let reads = if is_away { 2 * calls } else { calls };
+            assert_eq!(runtime.listed.load(Ordering::Relaxed), reads, "away: {is_away}");
+        }
+    }
+}
+
 /// Writes `1` to `etag` in `fetch-charms`, reads it, and answers as `end` says.
 fn remembers(end: &str) -> CoreGuest {
     let write = "(call $set (i32.const 1024) (i32.const 4) (i32.const 1028) (i32.const 1) (i32.const 64))

@@ -44,7 +44,9 @@ class Cell {
     if (current !== undefined && current !== null && !Array.isArray(current)) {
       throw new TypeError("push() needs a cell that holds an array");
     }
-    const added = items.map((item) => host.parse(toText(item, document, [...path, "*"])));
+    const texts = items.map((item) => toText(item, document, [...path, "*"]));
+    texts.forEach((text, index) => checkWritten(document, [...path, (current?.length ?? 0) + index], text));
+    const added = texts.map((text) => host.parse(text));
     arrayAt(document, path).push(...added);
     changed(document);
     document.text = undefined;

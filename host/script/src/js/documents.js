@@ -22,7 +22,7 @@ function makeDocument(initial, schema, name) {
   checkSchema(schema);
   const document = {
     name: undefined, schema, initial, kept: !running, loaded: false, text: undefined, tree: undefined, dirty: false, version: 0,
-    derived: undefined, links: undefined,
+    derived: undefined, links: undefined, declared: undefined, type: undefined,
   };
   if (name !== undefined) giveName(document, name);
   else if (!running) document.unnamed = `__cell/${unnamed++}`;
@@ -105,6 +105,7 @@ function write(document, path, value, linked = false) {
     throw new TypeError(`${JSON.stringify(target.name)} has secrets, which are not read through a link: write its parts, with cell.key(…).set(…)`);
   }
   const text = toText(value, target, place.path);
+  if (value !== undefined) checkWritten(target, place.path, text);
   load(target);
   if (place.path.length === 0) return replace(target, text);
   changed(target);

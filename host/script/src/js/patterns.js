@@ -63,7 +63,7 @@ function call(stream, event) {
 
 // What a function sees of what was bound to it. Without a schema, cells are cells; with one, only where it says so.
 function present(bound, schema) {
-  if (schema?.asCell === true) return isCell(bound) ? target(bound) : new Cell(bound, withoutCell(schema));
+  if (schema?.asCell === true) return isCell(bound) ? declared(target(bound), schema) : new Cell(bound, withoutCell(schema));
   if (schema?.asStream === true || bound instanceof Stream) return bound;
   if (isCell(bound)) {
     if (schema === undefined) return bound;
@@ -87,6 +87,13 @@ function target(cell) {
   const { document, path, linked } = cell[STATE];
   const place = locate(document, path, true, linked);
   return place.document === document && place.path === path ? cell : view(place.document, place.path, place.linked);
+}
+
+// A cell of which only the handler says the type.
+function declared(cell, schema) {
+  const { document, path } = cell[STATE];
+  if (path.length === 0 && document.declared === undefined) document.declared = withoutCell(schema);
+  return cell;
 }
 
 function withoutCell({ asCell, ...schema }) {
@@ -261,6 +268,16 @@ function handle(streamName, event) {
   return call(stream, host.parse(event));
 }
 
+// What is called where nothing is there to read, write or take apart.
+function none(what, key, expression, value) {
+  // A getter may answer otherwise when it is asked again.
+  const nothing = value === undefined || value === null ? String(value) : "null or undefined";
+  const property = key === "" ? "" : `property '${String(key)}' of `;
+  if (what === "destructure") throw new TypeError(`Cannot destructure ${property}'${expression}' as it is ${nothing}.`);
+  const verb = what === "setting" ? "set" : "read";
+  throw new TypeError(`Cannot ${verb} properties of ${nothing} (${what} '${String(key)}'): ${expression} is ${nothing}`);
+}
+
 const cell = (initial, schema) => new Cell(initial, schema);
 
 // The environment of the pattern: where the charm runtime is.
@@ -294,7 +311,8 @@ const stackOf = (thrown) => {
 
 return {
   exports: {
-    __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
+    __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
+    __back: host.back, __end: host.end, __items: host.items, __none: none, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
     handler, ifElse, lift, pattern, recipe: pattern, schema, str, toSchema,
   },
   enter,

@@ -185,5 +185,37 @@ function faultOf(value, schema, at) {
   return first(Object.entries(value).map(([key, part]) => faultOf(part, schemaAt(schema, key), `${at}.${key}`)));
 }
 
+// Where this call has said already that what is written contradicts a type, and how often it says so at most.
+const contradicted = new Set();
+const MAX_CONTRADICTIONS = 20;
+
+// The number under which the host knows a type, or null if the type says nothing.
+function typeNumber(schema) {
+  try {
+    return host.typeOf(JSON.stringify(schema)) ?? null;
+  } catch {
+    // An author's schema may hold what JSON cannot.
+    return null;
+  }
+}
+
+// Says in the log if the JSON text that is written at a path of a document contradicts the type there: once for each place, and never what was
+// written, which may be secret.
+function checkWritten(document, path, text) {
+  const schema = isOpen(document.schema) ? document.declared : document.schema;
+  if (!running || schema === undefined || contradicted.size >= MAX_CONTRADICTIONS) return;
+  if (document.type === undefined) document.type = typeNumber(schema);
+  if (document.type === null) return;
+  const found = host.contradiction(document.type, JSON.stringify(path), text);
+  if (found === undefined) return;
+  // Behind `#` is the ID of an object, which is data.
+  const [name] = (document.name ?? document.unnamed ?? "a cell that the handler made").split("#", 1);
+  const [exact, every, how] = found;
+  if (contradicted.has(name + every)) return;
+  contradicted.add(name + every);
+  host.log("warn", `what was written to ${name}${exact} ${how}; it is stored all the same`);
+  if (contradicted.size === MAX_CONTRADICTIONS) host.log("warn", "further writes that contradict their declared types are not told");
+}
+
 const first = (faults) => faults.find((fault) => fault !== undefined);
 const article = (type) => type === "null" ? type : `${/^[aio]/.test(type) ? "an" : "a"} ${type}`;

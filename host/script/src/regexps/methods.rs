@@ -23,10 +23,10 @@ pub(super) fn match_all_texts(this: &JsValue, args: &[JsValue], context: &mut Co
     let (wide, mut from) = (is_wide(&text), 0);
     let mut texts: Vec<JsValue> = Vec::new();
     while from <= text.len()
-        && let Some(found) = pattern.find(&units, wide, from)
+        && let Some(found) = pattern.find(&units, wide, from)?
     {
-        from = if found.range().is_empty() { pattern.next(&units, found.end()) } else { found.end() };
-        texts.push(jobs.strings.piece(&text, found.range()).into());
+        from = if found.range.is_empty() { pattern.next(&units, found.end()) } else { found.end() };
+        texts.push(jobs.strings.piece(&text, found.range.clone()).into());
     }
     Ok(if texts.is_empty() { JsValue::null() } else { JsArray::from_iter(texts, context).into() })
 }
@@ -50,7 +50,7 @@ pub(super) fn replace(this: &JsValue, args: &[JsValue], context: &mut Context) -
     let mut output = Output::new();
     let mut done = 0;
     while from <= text.len()
-        && let Some(found) = pattern.find(&units, wide, from)
+        && let Some(found) = pattern.find(&units, wide, from)?
     {
         output.push_part(&text, done..found.start());
         if let Some(function) = &function {
@@ -64,7 +64,7 @@ pub(super) fn replace(this: &JsValue, args: &[JsValue], context: &mut Context) -
             substitute(&mut output, &template, &text, &Groups::of(&found));
         }
         done = found.end();
-        from = if found.range().is_empty() { pattern.next(&units, done) } else { done };
+        from = if found.range.is_empty() { pattern.next(&units, done) } else { done };
     }
     if done == 0 && from == 0 {
         return Ok(text.into());
@@ -86,19 +86,19 @@ pub(super) fn split(this: &JsValue, args: &[JsValue], context: &mut Context) -> 
     let units = jobs.strings.units(&text);
     let (wide, size) = (is_wide(&text), text.len());
     let mut parts: Vec<JsValue> = Vec::new();
-    if size == 0 && pattern.find_first(&units, wide, 0).is_some() {
+    if size == 0 && pattern.find_first(&units, wide, 0)?.is_some() {
         return Ok(JsArray::new(context)?.into());
     }
     let (mut done, mut from) = (0, 0);
     while parts.len() < limit
-        && let Some(found) = pattern.find_first(&units, wide, from).filter(|found| found.start() < size)
+        && let Some(found) = pattern.find_first(&units, wide, from)?.filter(|found| found.start() < size)
     {
         if found.end() == done {
             from = pattern.next(&units, found.start());
             continue;
         }
         parts.push(jobs.strings.piece(&text, done..found.start()).into());
-        parts.extend(found.groups().skip(1).map(|range| group(&jobs.strings, &text, range)));
+        parts.extend(found.captures.iter().map(|range| group(&jobs.strings, &text, range.clone())));
         done = found.end();
         from = done;
     }

@@ -3,15 +3,18 @@
 //! The engine converts the whole text at each match, and where a match has to be at one place (the flag `y`, which `split` uses as well), it
 //! searches all the rest of the text for it. `RegExp.prototype.exec` is ours, therefore, with the same matcher (regress): its text is
 //! converted once, see [`crate::strings`], and a match at one place looks nowhere else. The engine's other functions of regular expressions
-//! call `exec`; those that call it for all matches at once have their own loops here, which need no array for each match.
+//! call `exec`; those that call it for all matches at once have their own loops here, which need no array for each match. Patterns that
+//! repeat groups have a matcher of their own, see [`loops`].
 
 mod lazy;
+mod loops;
 mod methods;
 mod pattern;
 pub(crate) mod substitution;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use boa_engine::builtins::regexp::RegExp;
@@ -20,10 +23,10 @@ use boa_engine::property::PropertyKey;
 use boa_engine::{
     Context, JsArgs as _, JsError, JsNativeError, JsObject, JsResult, JsString, JsSymbol, JsValue, js_string,
 };
-use regress::Match;
 
 use crate::natives::{Native, fault, getter, jobs, replace_getter, replace_method};
 use crate::strings::Strings;
+use loops::Found;
 use pattern::{Flags, Pattern};
 
 /// How many regular expressions are known as objects, and how many by what they are made of.
@@ -167,10 +170,13 @@ fn exec(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
     let pattern = jobs.regexps.pattern(&regexp, context)?;
     let Flags { global, sticky, .. } = pattern.flags;
     let from = if global || sticky { usize::try_from(last).unwrap_or(usize::MAX) } else { 0 };
-    let found =
-        if from > text.len() { None } else { pattern.find(&jobs.strings.units(&text), pattern::is_wide(&text), from) };
+    let found = if from > text.len() {
+        None
+    } else {
+        pattern.find(&jobs.strings.units(&text), pattern::is_wide(&text), from)?
+    };
     if global || sticky {
-        let next = found.as_ref().map_or(0, Match::end);
+        let next = found.as_ref().map_or(0, Found::end);
         regexp.set(js_string!("lastIndex"), next, true, context)?;
     }
     let Some(found) = found else { return Ok(JsValue::null()) };
@@ -181,7 +187,7 @@ fn exec(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
 fn result(
     strings: &Strings,
     text: &JsString,
-    found: &Match,
+    found: &Found,
     indices: bool,
     context: &mut Context,
 ) -> JsResult<JsArray> {
@@ -201,29 +207,28 @@ fn result(
     Ok(array)
 }
 
-fn group(strings: &Strings, text: &JsString, range: Option<regress::Range>) -> JsValue {
+fn group(strings: &Strings, text: &JsString, range: Option<Range<usize>>) -> JsValue {
     range.map_or_else(JsValue::undefined, |range| strings.piece(text, range).into())
 }
 
-fn pair(range: Option<regress::Range>, context: &mut Context) -> JsValue {
+fn pair(range: Option<Range<usize>>, context: &mut Context) -> JsValue {
     let Some(range) = range else { return JsValue::undefined() };
     JsArray::from_iter([range.start.into(), range.end.into()], context).into()
 }
 
 /// What `value` makes of the groups that have names, by these; undefined if none has.
 fn named(
-    found: &Match,
-    mut value: impl FnMut(Option<regress::Range>, &mut Context) -> JsValue,
+    found: &Found,
+    mut value: impl FnMut(Option<Range<usize>>, &mut Context) -> JsValue,
     context: &mut Context,
 ) -> JsResult<JsValue> {
-    let mut named = found.named_groups().peekable();
-    if named.peek().is_none() {
+    if found.names.is_empty() {
         return Ok(JsValue::undefined());
     }
     let groups = JsObject::with_null_proto();
-    for (name, range) in named {
-        let value = value(range, context);
-        groups.create_data_property_or_throw(JsString::from(name), value, context)?;
+    for (name, range) in &found.names {
+        let value = value(range.clone(), context);
+        groups.create_data_property_or_throw(JsString::from(name.as_str()), value, context)?;
     }
     Ok(groups.into())
 }

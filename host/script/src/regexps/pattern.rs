@@ -7,6 +7,7 @@ use boa_engine::{JsNativeError, JsResult, JsString};
 use regress::{Match, Regex};
 
 use super::lazy;
+use super::loops::{Found, Loops, TooMuch};
 
 const SLASH: u16 = b'/' as u16;
 const BACKSLASH: u16 = b'\\' as u16;
@@ -26,6 +27,8 @@ pub(super) struct Flags {
 pub(super) struct Pattern {
     pub(super) flags: Flags,
     regex: Regex,
+    /// What matches instead where groups are repeated.
+    loops: Option<Loops>,
     source: Vec<u32>,
     /// Of the same pattern, for matches at one place: what else may match there, so that no match is looked for behind it. The first
     /// matches nothing instead, the second one character. None if the pattern can't be put into another.
@@ -43,6 +46,7 @@ impl Pattern {
         let unicode = flags.contains(['u', 'v']);
         let units = original(source);
         let source = if unicode { code_points(&units) } else { units.into_iter().map(u32::from).collect() };
+        let loops = Loops::new(&source, flags);
         let compile = |source: &[u32]| Regex::from_unicode(source.iter().copied(), flags);
         // The flag `v` has classes within classes.
         let bounded = if flags.contains('v') { Vec::new() } else { lazy::bounded(&source, unicode) };
@@ -55,23 +59,37 @@ impl Pattern {
         })?;
         let [global, sticky, indices] = ['g', 'y', 'd'].map(|flag| flags.contains(flag));
         let flags = Flags { global, sticky, indices, unicode, text: flags.into() };
-        Ok(Self { flags, regex, source, here: OnceCell::new() })
+        Ok(Self { flags, regex, loops, source, here: OnceCell::new() })
     }
 
     /// The first match that begins at `from` or, unless the pattern is sticky, behind it.
-    pub(super) fn find(&self, units: &[u16], wide: bool, from: usize) -> Option<Match> {
-        if self.flags.sticky { self.find_here(units, wide, from) } else { self.find_first(units, wide, from) }
+    pub(super) fn find(&self, units: &[u16], wide: bool, from: usize) -> JsResult<Option<Found>> {
+        self.found(units, wide, from, self.flags.sticky)
     }
 
     /// The first match that begins at `from` or behind it, even if the pattern is sticky.
-    pub(super) fn find_first(&self, units: &[u16], wide: bool, from: usize) -> Option<Match> {
-        self.run(&self.regex, units, wide, from)
+    pub(super) fn find_first(&self, units: &[u16], wide: bool, from: usize) -> JsResult<Option<Found>> {
+        self.found(units, wide, from, false)
+    }
+
+    fn found(&self, units: &[u16], wide: bool, from: usize, here: bool) -> JsResult<Option<Found>> {
+        let Some(loops) = &self.loops else {
+            let found = if here { self.find_here(units, wide, from) } else { self.run(&self.regex, units, wide, from) };
+            return Ok(found.map(Found::from));
+        };
+        loops.find(units, wide && self.flags.unicode, from, here).map_err(|TooMuch| {
+            let message = format!(
+                "a regular expression takes more memory than a charm has, on a text of {} characters: match parts of the text",
+                units.len()
+            );
+            JsNativeError::range().with_message(message).into()
+        })
     }
 
     fn find_here(&self, units: &[u16], wide: bool, from: usize) -> Option<Match> {
         let here = self.here.get_or_init(|| Some([self.or("")?, self.or("[^]")?]));
         let Some([nothing, character]) = here else {
-            return self.find_first(units, wide, from).filter(|found| found.start() == from);
+            return self.run(&self.regex, units, wide, from).filter(|found| found.start() == from);
         };
         let found = self.run(nothing, units, wide, from).filter(|found| found.start() == from)?;
         if !found.range().is_empty() {

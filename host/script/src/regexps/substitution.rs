@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use boa_engine::JsString;
 
+use super::loops::Found;
 use crate::strings::Output;
 
 /// Where a match and its groups are in a text.
@@ -20,9 +21,9 @@ impl<'m> Groups<'m> {
         Self { found, captures: &[], names: Vec::new() }
     }
 
-    pub(super) fn of(found: &'m regress::Match) -> Self {
-        let names = found.named_groups().map(|(name, range)| (name.encode_utf16().collect(), range)).collect();
-        Self { found: found.range(), captures: &found.captures, names }
+    pub(super) fn of(found: &'m Found) -> Self {
+        let names = found.names.iter().map(|(name, range)| (name.encode_utf16().collect(), range.clone())).collect();
+        Self { found: found.range.clone(), captures: &found.captures, names }
     }
 }
 

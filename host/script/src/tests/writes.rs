@@ -91,3 +91,57 @@ fn a_cell_of_nothing_is_null_once_something_links_to_it() {
         out["made"]["/"]["link@1"]["id"].as_str().and_then(|id| id.strip_prefix("of:")).expect("a link").to_owned();
     assert_eq!((charm.names().contains(&name), charm.cell(&name)), (true, Value::Null));
 }
+
+#[test]
+fn what_contradicts_the_type_of_a_cell_is_told_once_for_each_place_and_without_its_value() {
+    let charm = Charm::new(
+        r#"
+import { pattern, handler, Cell } from "commontools";
+const run = handler((_, { list, user, either, open, when, maybe, stats, readings }) => {
+  list.set(list.get().push(1)); list.set(5);
+  list.set([1, "two", "three"]); list.set([]); list.push("four"); list.push(4); list.key(7).set([]);
+  user.set({ name: "ann", age: 3 }); user.key("name").set(7); user.set({ name: null }); user.set(undefined); user.update({ name: true });
+  either.set("x"); either.set(1); either.set(true); either.set([]); either.set("y");
+  open.set({ any: [1] }); when.set(new Date(0)); maybe.set(null); maybe.set({ a: [list] });
+  stats.set({ sesame: "open" }); stats.key("sesame").set("open");
+  readings.set(Array.from({ length: 1000 }, (_, n) => n < 3 ? { at: "" } : { at: n }));
+});
+const untyped = handler({}, { type: "object", properties: { bare: { type: "number", asCell: true } } }, (_, { bare }) => { bare.set("x"); bare.set(1); });
+const many = handler((_, cells) => { for (const cell of Object.values(cells)) cell.set("x"); });
+export default pattern((inputs) => {
+  const bare = Cell.of(1), cells = Array.from({ length: 50 }, () => Cell.of(0, { type: "number" }));
+  return { ...inputs, bare, run: run(inputs), untyped: untyped({ bare }), many: many({ ...cells }) };
+}, { properties: {
+  list: { type: "array", items: { type: "number" }, default: [] }, user: { type: "object", properties: { name: { type: "string" } } },
+  either: { anyOf: [{ type: "number" }, { enum: ["x"] }, { type: "array" }] }, open: {}, when: { type: "string" }, maybe: { type: "object" },
+  stats: { type: "object", additionalProperties: { type: "number" } },
+  readings: { type: "array", items: { type: "object", properties: { at: { type: "string" } } } },
+} });"#,
+    );
+    charm.setup("{}").expect("a good charm");
+    let told = |stream: &str| {
+        charm.outside.lines.borrow_mut().clear();
+        charm.handle(stream, "{}").expect("it is stored all the same");
+        charm.outside.lines.borrow().iter().map(|(_, line)| line.clone()).collect::<Vec<String>>()
+    };
+    let expected = [
+        "list is a number, and its declared type is array",
+        "list[1] is a string, and its declared type is number",
+        "user.name is a number, and its declared type is string",
+        "either is a boolean, and its declared type is number | \"x\" | array",
+        "maybe is null, and its declared type is object",
+        "stats.* is a string, and its declared type is number",
+        "readings[3].at is a number, and its declared type is string",
+    ]
+    .map(|what| format!("what was written to {what}; it is stored all the same"));
+    assert_eq!(told("run"), expected);
+    assert_eq!(told("run"), expected, "again at the next poll");
+    assert_eq!([charm.cell("either"), charm.cell("user")["name"].clone()], [json!("y"), json!(true)]);
+    assert_eq!(
+        told("untyped"),
+        ["what was written to bare is a string, and its declared type is number; it is stored all the same"]
+    );
+    let many = told("many");
+    assert_eq!(many.len(), 21, "{many:#?}");
+    assert_eq!(many[20], "further writes that contradict their declared types are not told");
+}

@@ -10,7 +10,7 @@ use bg_charm_runtime::LocalHandle;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, StatusCode};
 
-use super::{login, page};
+use super::{link, page};
 use crate::admission::{Ticket, discard};
 use crate::app::App;
 use crate::login::Login;
@@ -34,7 +34,7 @@ impl FromRequestParts<Arc<App>> for Operator {
         }
         if is_for_a_person(&parts.method, &parts.headers) {
             let here = parts.uri.path_and_query().map_or("/admin", |here| here.as_str());
-            return Err(Redirect::to(&login::address(here)).into_response());
+            return Err(Redirect::to(&link::login("", here)).into_response());
         }
         Err(page::text(
             StatusCode::UNAUTHORIZED,

@@ -1,53 +1,14 @@
-//! How many registrations there are, not counted anew for each page that is looked at.
+//! How many registrations there are, as a part of a page.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use askama::Template;
-use bg_charm_api::RegistrationCount;
-use bg_charm_runtime::LocalHandle;
+use bg_charm_api::{DamagedRegistration, RegistrationCount};
 use bg_identity::IntegrationId;
-use bg_poller::{RegistrationState, RuntimeError};
-use tokio::sync::Mutex;
+use bg_poller::RegistrationState;
 
 use super::page;
-
-/// Counting takes 50 ms of a processor for a hundred thousand; so it is not done again for this many times as long.
-const REST: u32 = 20;
-/// Nor for less than this.
-const LEAST_REST: Duration = Duration::from_millis(500);
-
-/// The counts, and until when they are good.
-#[derive(Debug, Default)]
-pub(crate) struct Counts(Mutex<Option<(Vec<RegistrationCount>, Instant)>>);
-
-impl Counts {
-    /// The counts of a moment ago.
-    pub(crate) async fn get(&self, handle: &LocalHandle) -> Result<Vec<RegistrationCount>, RuntimeError> {
-        let mut kept = self.0.lock().await;
-        if let Some((counts, until)) = &*kept
-            && Instant::now() < *until
-        {
-            return Ok(counts.clone());
-        }
-        let started = Instant::now();
-        let counts = handle.registration_counts().await?;
-        let rest = (started.elapsed() * REST).max(LEAST_REST);
-        *kept = Some((counts.clone(), Instant::now() + rest));
-        Ok(counts)
-    }
-
-    /// Whoever has changed something sees it at once.
-    pub(crate) async fn forget(&self) {
-        *self.0.lock().await = None;
-    }
-}
-
-/// Sums by state, in their order; those that are zero as well.
-pub(crate) fn by_state(counts: &[RegistrationCount]) -> Vec<(RegistrationState, u64)> {
-    let sum = |state| counts.iter().filter(|one| one.state == state).map(|one| one.count).sum();
-    RegistrationState::ALL.into_iter().map(|state| (state, sum(state))).collect()
-}
+use crate::counts::by_state;
 
 /// Sums by integration.
 pub(super) fn by_integration(counts: &[RegistrationCount]) -> BTreeMap<IntegrationId, u64> {
@@ -68,4 +29,23 @@ struct Shown {
 /// The part of the page that shows them.
 pub(super) fn part(counts: &[RegistrationCount]) -> String {
     page::part(&Shown { total: counts.iter().map(|one| one.count).sum(), states: by_state(counts) })
+}
+
+/// The ID of the part with what is damaged.
+pub(super) const DAMAGED: &str = "damaged";
+
+/// How many of the damaged registrations are named.
+const NAMED: usize = 8;
+
+#[derive(Template)]
+#[template(path = "damaged.html")]
+struct Damaged<'a> {
+    named: &'a [DamagedRegistration],
+    further: usize,
+}
+
+/// The part of the page that says which registrations cannot be read.
+pub(super) fn damaged_part(all: &[DamagedRegistration]) -> String {
+    let named = &all[..all.len().min(NAMED)];
+    page::part(&Damaged { named, further: all.len() - named.len() })
 }

@@ -180,6 +180,11 @@ impl ShownHealth {
         Self { paused_until: times::due(of.paused_until), failed_at, log: of.log.iter().map(line).collect(), of }
     }
 
+    /// Whether its last failure is what is wrong with it now.
+    fn fails(&self) -> bool {
+        self.of.state >= HealthState::Failing
+    }
+
     /// By which it is coloured.
     fn class(&self) -> &'static str {
         match self.of.state {

@@ -17,6 +17,12 @@ pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
+/// The address of the login page, which says `said`, and from which one goes on to `next`.
+pub(super) fn login(said: &str, next: &str) -> String {
+    let next = if next == "/admin" { "" } else { next };
+    with_query("/admin/login", &[("said", said), ("next", next)])
+}
+
 /// The ID of a charm's row in a page: short, and without characters that mean something elsewhere.
 pub(super) fn key(charm: &CharmRef) -> String {
     let digest = Sha256::digest(charm.to_string().as_bytes());

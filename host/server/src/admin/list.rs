@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use bg_charm_api::wire::IntegrationHealth;
-use bg_charm_api::{Overview, OverviewQuery, Place};
+use bg_charm_api::{Overview, OverviewQuery, Place, RegistrationCount};
 use bg_charm_runtime::LocalHandle;
 use bg_poller::{RegistrationState, RuntimeError};
 use http::{StatusCode, Uri};
@@ -18,6 +18,9 @@ use super::row::Row;
 use super::{actions, counts, integrations, page};
 use crate::admission::Unsigned;
 use crate::app::App;
+
+/// How many integrations are named where one is looked for that nothing has.
+const NAMED: usize = 8;
 
 /// `GET /` and `GET /admin/`: where people look first.
 pub(super) async fn lead(_: Unsigned) -> Response {
@@ -34,6 +37,7 @@ struct ListPage {
     integrations: Vec<String>,
     counts: String,
     polled: String,
+    damaged: String,
     troubles: String,
     rows: String,
     events: String,
@@ -66,13 +70,14 @@ pub(super) async fn page(State(app): State<Arc<App>>, uri: Uri, operator: Operat
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let found = async {
         let counts = app.counts.get(&operator.handle).await?;
+        let damaged = app.counts.damaged(&operator.handle).await?;
         let overview = match query {
             Some(query) => operator.handle.overview(query).await?,
             None => Overview { rows: Vec::new(), more: false },
         };
-        Ok::<_, RuntimeError>((counts, overview))
+        Ok::<_, RuntimeError>((counts, damaged, overview))
     };
-    let (counts, overview) = match found.await {
+    let (counts, damaged, overview) = match found.await {
         Ok(found) => found,
         Err(error) => return page::failed(&error),
     };
@@ -85,8 +90,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, uri: Uri, operator: Operat
         integrations: counts::by_integration(&counts).keys().take(100).map(ToString::to_string).collect(),
         counts: counts::part(&counts),
         polled: page::polled(&app),
+        damaged: counts::damaged_part(&damaged),
         troubles: integrations::troubles(&health),
-        rows: rows_part(&filter, &shown_rows(&app, &overview, &health)),
+        rows: rows_part(&filter, &shown_rows(&app, &overview, &health), &counts),
         events: filter.address("/admin/events"),
         here: filter.address("/admin"),
         enable: filter.first().address("/admin/enable"),
@@ -122,13 +128,22 @@ fn shown_rows(app: &App, overview: &Overview, health: &[IntegrationHealth]) -> V
     overview.rows.iter().map(row).collect()
 }
 
-fn rows_part(filter: &Filter, rows: &[ShownRow]) -> String {
-    let empty = if filter.is_any() {
-        "No registration is like that."
-    } else {
-        "No charm is registered yet. A charm's page has a button for it, and `bg-wasm-host register` does the same."
-    };
-    page::part(&Rows { rows, empty })
+fn rows_part(filter: &Filter, rows: &[ShownRow], counts: &[RegistrationCount]) -> String {
+    page::part(&Rows { rows, empty: &empty(filter, counts) })
+}
+
+/// Why there is nothing in the list. A name that nothing has is said, with those that there are.
+fn empty(filter: &Filter, counts: &[RegistrationCount]) -> String {
+    let known: Vec<String> = counts::by_integration(counts).keys().take(NAMED).map(ToString::to_string).collect();
+    if known.is_empty() {
+        return "No charm is registered yet. A charm's page has a button for it, and `bg-wasm-host register` does the same."
+            .to_owned();
+    }
+    let name = &filter.integration;
+    if !name.is_empty() && !counts.iter().any(|one| one.integration.as_str() == name) {
+        return format!("No charm is registered for {name}; there are charms of {}.", known.join(", "));
+    }
+    "No registration is like that.".to_owned()
 }
 
 /// `GET /admin/events?…`: the parts of that page that change, as they change.
@@ -146,6 +161,7 @@ async fn parts(
     query: OverviewQuery,
 ) -> Result<Option<Vec<Part>>, RuntimeError> {
     let counts = app.counts.get(&handle).await?;
+    let damaged = app.counts.damaged(&handle).await?;
     let mut overview = handle.overview(query.clone()).await?;
     if overview.rows.is_empty() && matches!(query.place, Some(Place::Before(_) | Place::After(_))) {
         // Whatever was on this page is gone; the list has others.
@@ -155,9 +171,11 @@ async fn parts(
     let rows = shown_rows(&app, &overview, &health);
     // Rows one by one, as long as they are the same ones.
     let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
-    let all = Part::of_parts("rows", keys.join(" "), rows_part(&filter, &rows));
+    let all = Part::of_parts("rows", keys.join(" "), rows_part(&filter, &rows, &counts));
     let single = rows.into_iter().map(|row| Part::within("rows", row.key, row.html));
     let polled = Part::new(page::POLLED, page::polled(&app));
     let troubles = Part::new(integrations::TROUBLES, integrations::troubles(&health));
-    Ok(Some([Part::new("counts", counts::part(&counts)), polled, troubles, all].into_iter().chain(single).collect()))
+    let damaged = Part::new(counts::DAMAGED, counts::damaged_part(&damaged));
+    let counts = Part::new("counts", counts::part(&counts));
+    Ok(Some([counts, polled, damaged, troubles, all].into_iter().chain(single).collect()))
 }

@@ -27,16 +27,6 @@ struct LoginPage<'a> {
 const WRONG: &str = "That is not the login token.";
 const WRONG_NAME: &str = "wrong-token";
 
-/// The address of the login page, from which one goes on to `next`.
-pub(super) fn address(next: &str) -> String {
-    address_that_says("", next)
-}
-
-fn address_that_says(said: &str, next: &str) -> String {
-    let next = if next == "/admin" { "" } else { next };
-    link::with_query("/admin/login", &[("said", said), ("next", next)])
-}
-
 /// `GET /admin/login?said=…&next=…`
 pub(super) async fn page(uri: Uri, _: Unsigned) -> Response {
     let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
@@ -67,7 +57,7 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
         tracing::warn!(target: "admin", client = %address, "somebody tried to log in with a wrong token");
         return match app.login_rate.take(&client.network()) {
             // So that to reload the page does not send the form again.
-            Ok(()) if access::accepts_html(&parts.headers) => page::see(&address_that_says(WRONG_NAME, next(&form))),
+            Ok(()) if access::accepts_html(&parts.headers) => page::see(&link::login(WRONG_NAME, next(&form))),
             Ok(()) => refused(StatusCode::FORBIDDEN, WRONG),
             Err(TooMany(seconds)) => {
                 let text = format!("Too many wrong tokens; try again in {seconds} s.");

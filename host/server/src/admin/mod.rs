@@ -1,7 +1,7 @@
 //! The pages on which an operator sees and controls what is polled.
 //!
 //! Plain HTML that works without a script; the script keeps what is shown up to date. Every page is made for one request, from what the database and
-//! this process know at that moment; nothing of it is kept, but for the [counts](Counts), for a moment.
+//! this process know at that moment; nothing of it is kept, but for the [counts](crate::counts::Counts), for a moment.
 
 mod access;
 mod actions;
@@ -23,7 +23,6 @@ mod times;
 use http::Method;
 
 pub(crate) use access::{Operator, is_for_a_person};
-pub(crate) use counts::{Counts, by_state};
 pub(crate) use page::not_found;
 
 use crate::endpoint::{Access, Row};

@@ -10,8 +10,8 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::Sender;
 use super::pool::{Full, Pool, Shares};
+use super::sender::Sender;
 use crate::options::{NO_BODY, SMALL_BODY};
 
 /// Why a body could not be had.
@@ -137,7 +137,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use super::super::Standing;
+    use super::super::sender::Standing;
     use super::*;
 
     const MIB: usize = 1024 * 1024;

@@ -34,13 +34,16 @@
 //! Behind a proxy (`--behind-proxy`), all connections come from the proxy: they have no share by address, and none counts as of this machine by it.
 //! Requests do, by the last address in `X-Forwarded-For`. Limiting connections is the proxy's to do then.
 
+mod answers;
 mod bodies;
 mod client;
 mod connections;
-mod limits;
+pub(crate) mod limits;
 mod pool;
 mod rates;
 mod right;
+mod rights;
+mod sender;
 mod signed;
 mod ticket;
 mod unsigned;
@@ -52,13 +55,11 @@ use std::time::{Duration, SystemTime};
 use bg_charm_api::Actor;
 use bg_charm_runtime::{LocalRuntime, Needed};
 use bg_identity::Did;
-use bg_identity::http_signature::{
-    FastClock, NonceCache, Room, Sender as NonceSender, SignatureError, Verified, claimed_signer,
-};
+use bg_identity::http_signature::{FastClock, NonceCache, Room, SignatureError, Verified, claimed_signer};
 use http::HeaderMap;
 
 use bodies::Bodies;
-pub(crate) use bodies::{BodyError, discard};
+pub(crate) use bodies::discard;
 pub(crate) use client::Client;
 pub(crate) use connections::{Connections, Occupant, Place};
 pub use limits::AdmissionLimits;
@@ -66,58 +67,13 @@ pub(crate) use pool::Full;
 use pool::{Permit, Pool, Shares};
 pub(crate) use rates::{LOGINS, REGISTRATIONS, Rate, TooMany};
 pub(crate) use right::Right;
+pub(crate) use sender::{Sender, Standing};
 pub(crate) use signed::{RunsGuest, Signed};
 pub(crate) use ticket::Ticket;
 pub(crate) use unsigned::{Refused, Unsigned};
 
 use crate::answer::Failure;
 use crate::options::ServerOptions;
-
-/// How much a client may take, by what it has shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Standing {
-    /// Nothing.
-    Stranger,
-    /// That it is on this machine.
-    Local,
-    /// That it is the operator's.
-    Operator,
-}
-
-/// Who uses a limit: a standing, and who has a share of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Sender {
-    pub(crate) standing: Standing,
-    /// None has a share that is the operator's.
-    pub(crate) signer: Option<Did>,
-    /// None on this machine.
-    pub(crate) network: Option<IpAddr>,
-}
-
-impl Sender {
-    fn new(standing: Standing, signer: Option<Did>, client: Client) -> Self {
-        let network = (standing == Standing::Stranger).then(|| client.network());
-        Self { standing, signer, network }
-    }
-
-    /// The operator, who has shown it by the login token or a session.
-    pub(crate) fn operator() -> Self {
-        Self { standing: Standing::Operator, signer: None, network: None }
-    }
-
-    fn is_operator(&self) -> bool {
-        self.standing == Standing::Operator
-    }
-
-    fn nonces(&self) -> NonceSender {
-        let room = match self.standing {
-            Standing::Stranger => Room::Strangers,
-            Standing::Local => Room::Local,
-            Standing::Operator => Room::Operator,
-        };
-        NonceSender { room, network: self.network }
-    }
-}
 
 /// All that is limited, but for the connections themselves.
 pub(crate) struct Admission {
@@ -212,7 +168,7 @@ impl Admission {
 
     /// Step `rights`.
     async fn rights(&self, actor: &Actor, needed: Vec<Needed>) -> Result<(), Failure> {
-        right::check(&self.runtime, actor, needed).await
+        rights::check(&self.runtime, actor, needed).await
     }
 
     /// After step `rights`: a place for the request, for as long as it is answered.

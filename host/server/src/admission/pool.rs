@@ -10,7 +10,7 @@ use bg_identity::Did;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Sender, Standing};
+use super::sender::{Sender, Standing};
 
 /// How much there is, for whom.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use bg_charm_api::wire::Problem;
-use bg_charm_api::{AccessLevel, Actor};
-use bg_charm_runtime::{LocalRuntime, Needed};
+use bg_charm_api::AccessLevel;
+use bg_charm_runtime::Needed;
 use bg_identity::{SpaceDid, system_space};
-use bg_poller::{CharmRef, RuntimeError};
+use bg_poller::CharmRef;
 use http::request::Parts;
 
 use crate::answer::Failure;
@@ -69,21 +68,4 @@ async fn charm(parts: &mut Parts, app: &Arc<App>) -> Result<CharmRef, Failure> {
 
 async fn space(parts: &mut Parts, app: &Arc<App>) -> Result<SpaceDid, Failure> {
     SpacePath::from_request_parts(parts, app).await.map(|SpacePath(space)| space)
-}
-
-/// Fails unless the actor may do all of that.
-pub(super) async fn check(runtime: &Arc<LocalRuntime>, actor: &Actor, needed: Vec<Needed>) -> Result<(), Failure> {
-    let handle = runtime.as_actor(actor.clone());
-    for one in needed {
-        let space = match &one {
-            Needed::Space(space, _) => Some(space.clone()),
-            _ => None,
-        };
-        handle.needs(one).await.map_err(|error| match (error, space) {
-            // All that can be wrong with a space, once its name is read, is that it is not there.
-            (RuntimeError::Invalid(detail), Some(space)) => Failure::from(Problem::no_space(space, detail)),
-            (other, _) => other.into(),
-        })?;
-    }
-    Ok(())
 }

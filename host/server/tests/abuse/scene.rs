@@ -146,7 +146,7 @@ impl Scene {
                 })
             }
             ("POST", "/api/v1/charms/{space}/{charm}/trigger") => {
-                to_value(wire::Trigger { stream: "bgUpdater".to_owned(), event: json!({}) })
+                to_value(wire::Trigger { stream: "bgUpdater".to_owned(), event: json!({}), ..Default::default() })
             }
             ("PUT", "/api/v1/charms/{space}/{charm}/value") => {
                 let path = vec!["count".to_owned()];

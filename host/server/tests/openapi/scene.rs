@@ -104,6 +104,10 @@ impl Scene {
             ("source", vec![json!(counter.source), json!("export default 7;"), json!("(")]),
             ("getSecret/path", vec![json!(["auth", "token"]), json!(["auth"]), json!(["count"]), json!([])]),
             ("intervalMs", vec![json!(300_000), Value::Null, json!(100), json!(604_800_000)]),
+            ("startedAt", vec![json!(1_700_000_000_000_u64), json!(i64::MAX)]),
+            // Most events are sent once.
+            ("key", vec![Value::Null, json!("event-1"), json!("x".repeat(64))]),
+            ("again", vec![Value::Null, json!("another-server")]),
             // To wait for what does not come is tried apart.
             ("after", vec![json!(0), json!(u64::MAX), json!(i64::MAX)]),
             ("wait", vec![json!(false)]),

@@ -179,10 +179,10 @@ impl<'a> Types<'a> {
                 with(schema, "default", value)
             }
             "Schema" | "SchemaWithoutCell" => return constant(first, span, unfolding).map(Some),
-            "Array" | "ReadonlyArray" => json!({"type": "array", "items": self.convert(first, bound, unfolding)?}),
+            "Array" | "ReadonlyArray" => json!({"type": "array", "items": self.item(first, bound, unfolding)?}),
             "Record" => match argument(1) {
                 Some(value) => {
-                    json!({"type": "object", "additionalProperties": self.convert(value, bound, unfolding)?})
+                    json!({"type": "object", "additionalProperties": self.apart(value, bound, unfolding)?.0})
                 }
                 None => json!({"type": "object"}),
             },

@@ -74,6 +74,8 @@ struct Unfolding<'a> {
     open: Vec<(usize, &'a str)>,
     /// Whether one has.
     recursive: bool,
+    /// Whether what was converted last may also be `undefined`, of which an array's item makes null.
+    absent: bool,
     nodes: usize,
     depth: usize,
 }
@@ -106,8 +108,16 @@ impl<'a> Types<'a> {
 
     /// The schema of `ty`, which stands in that file.
     pub(super) fn schema(&self, file: usize, ty: &TSType<'a>, purpose: Use) -> Converted {
-        let mut unfolding =
-            Unfolding { home: file, file, purpose, open: Vec::new(), recursive: false, nodes: 0, depth: 0 };
+        let mut unfolding = Unfolding {
+            home: file,
+            file,
+            purpose,
+            open: Vec::new(),
+            recursive: false,
+            absent: false,
+            nodes: 0,
+            depth: 0,
+        };
         let schema = self.convert(ty, &Bindings::new(), &mut unfolding)?;
         if unfolding.recursive && has_secret(&schema) {
             return unfolding.unsupported(ty.span(), "a type that contains itself can't have secrets in it");
@@ -158,7 +168,7 @@ impl<'a> Types<'a> {
                 TSTypeOperatorOperator::Unique => return unfolding.unsupported(operator.span, "a symbol is no JSON"),
             },
             TSType::TSArrayType(array) => {
-                json!({"type": "array", "items": self.convert(&array.element_type, bound, unfolding)?})
+                json!({"type": "array", "items": self.item(&array.element_type, bound, unfolding)?})
             }
             TSType::TSTupleType(tuple) => {
                 let items = tuple.element_types.iter().map(|element| self.element(element, bound, unfolding));
@@ -180,7 +190,7 @@ impl<'a> Types<'a> {
             TSType::TSIndexedAccessType(access) => {
                 let whole = self.convert(&access.object_type, bound, unfolding)?;
                 let index = self.convert(&access.index_type, bound, unfolding)?;
-                match part(&whole, &index) {
+                match part_of(&whole, &index) {
                     // A part of a secret is one, too.
                     Some(part) if whole.get("ifc").is_some() => secret(part.clone()),
                     Some(part) => part.clone(),
@@ -194,13 +204,36 @@ impl<'a> Types<'a> {
 
     fn element(&self, element: &TSTupleElement<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
         match element {
-            TSTupleElement::TSOptionalType(optional) => self.convert(&optional.type_annotation, bound, unfolding),
+            TSTupleElement::TSOptionalType(optional) => self.item(&optional.type_annotation, bound, unfolding),
             TSTupleElement::TSRestType(rest) => unfolding.unsupported(rest.span, "a rest element of a tuple"),
             element => match element.as_ts_type() {
-                Some(ty) => self.convert(ty, bound, unfolding),
+                Some(ty) => self.item(ty, bound, unfolding),
                 None => Ok(json!({})),
             },
         }
+    }
+
+    /// The schema of what is a part of something else, and whether it may also be `undefined`.
+    fn apart(
+        &self,
+        ty: &TSType<'a>,
+        bound: &Bindings<'a>,
+        unfolding: &mut Unfolding<'a>,
+    ) -> Result<(Value, bool), Refusal> {
+        let outer = std::mem::take(&mut unfolding.absent);
+        let schema = self.convert(ty, bound, unfolding)?;
+        Ok((schema, std::mem::replace(&mut unfolding.absent, outer)))
+    }
+
+    /// The schema of an array's item: JSON has null where it is `undefined`.
+    fn item(&self, ty: &TSType<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
+        let (schema, absent) = self.apart(ty, bound, unfolding)?;
+        let is_plain = ["asCell", "asStream", "default"].iter().all(|mark| schema.get(mark).is_none())
+            && schema.as_object().is_some_and(|schema| !schema.is_empty());
+        if absent && is_plain && !has_secret(&schema) {
+            return Ok(json!({"anyOf": [schema, {"type": "null"}]}));
+        }
+        Ok(schema)
     }
 
     fn object(&self, members: &[TSSignature<'a>], bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
@@ -214,7 +247,7 @@ impl<'a> Types<'a> {
                     let Some(name) = key_name(&property.key).filter(|name| name != "__proto__") else { continue };
                     unfolding.spend(name.len() / 32)?;
                     let value = match &property.type_annotation {
-                        Some(annotation) => self.convert(&annotation.type_annotation, bound, unfolding)?,
+                        Some(annotation) => self.apart(&annotation.type_annotation, bound, unfolding)?.0,
                         None => json!({}),
                     };
                     if !property.optional {
@@ -224,7 +257,7 @@ impl<'a> Types<'a> {
                 }
                 TSSignature::TSIndexSignature(index) => {
                     schema["additionalProperties"] =
-                        self.convert(&index.type_annotation.type_annotation, bound, unfolding)?;
+                        self.apart(&index.type_annotation.type_annotation, bound, unfolding)?.0;
                 }
                 _ => {
                     unfolding.unsupported(member.span(), "a cell can't hold a function")?;
@@ -243,6 +276,7 @@ impl<'a> Types<'a> {
         let mut default = None;
         for ty in types {
             if matches!(ty, TSType::TSUndefinedKeyword(_) | TSType::TSVoidKeyword(_)) {
+                unfolding.absent = true;
                 continue;
             }
             let mut part = self.convert(ty, bound, unfolding)?;
@@ -280,7 +314,7 @@ fn union_of(mut parts: Vec<Value>) -> Value {
 }
 
 /// The schema of a part of what a schema describes.
-fn part<'s>(whole: &'s Value, index: &Value) -> Option<&'s Value> {
+fn part_of<'s>(whole: &'s Value, index: &Value) -> Option<&'s Value> {
     if index.get("type").and_then(Value::as_str) == Some("number") {
         return whole.get("items");
     }

@@ -108,9 +108,22 @@ fn number(value: f64) -> Option<Value> {
 }
 
 pub(super) fn enum_schema(declaration: &TSEnumDeclaration<'_>) -> Value {
-    let strings =
-        declaration.body.members.iter().all(|member| matches!(member.initializer, Some(Expression::StringLiteral(_))));
-    json!({"type": if strings { "string" } else { "number" }})
+    let mut kinds: Vec<_> =
+        declaration.body.members.iter().map(|member| kind_of(member.initializer.as_ref())).collect();
+    kinds.dedup();
+    match kinds[..] {
+        [Some(only)] => json!({"type": only}),
+        _ => json!({"type": ["number", "string"]}),
+    }
+}
+
+/// What kind of value a member of an enum has that begins with this, if that is known.
+fn kind_of(initializer: Option<&Expression<'_>>) -> Option<&'static str> {
+    match initializer {
+        Some(Expression::StringLiteral(_) | Expression::TemplateLiteral(_)) => Some("string"),
+        None | Some(Expression::NumericLiteral(_) | Expression::UnaryExpression(_)) => Some("number"),
+        _ => None,
+    }
 }
 
 /// Adds the properties of `from` to `into`; false if one of them is no plain object.

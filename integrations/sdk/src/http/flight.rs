@@ -15,6 +15,14 @@ use crate::time::{Instant, nanos};
 /// How much of a body is written or read at once. 4 KiB is what a host must take in one blocking write.
 const CHUNK: usize = 4096;
 
+impl Request {
+    /// Sends it and waits for the answer.
+    pub fn send(self) -> Result<Response, HttpError> {
+        let until = Instant::now() + self.timeout;
+        Flight::start(&self, until)?.finish()
+    }
+}
+
 /// A request that has been sent. Dropping it gives it up.
 ///
 /// The order of the fields matters: they are dropped in it, and the host wants what is derived from a resource to go first.

@@ -3,10 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::flight::Flight;
-use super::{HttpError, Response};
+use super::HttpError;
 use crate::CharmRef;
-use crate::time::Instant;
 
 /// What a request has, unless it says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,12 +115,6 @@ impl Request {
     /// The values of the headers of that name, in lower case.
     pub fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Sends it and waits for the answer.
-    pub fn send(self) -> Result<Response, HttpError> {
-        let until = Instant::now() + self.timeout;
-        Flight::start(&self, until)?.finish()
     }
 
     pub(super) fn target(&self) -> Result<Target<'_>, HttpError> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::News;
+use super::retry::retry_after;
 use crate::charms::Polls;
 use crate::http::{Request, Response};
 use crate::{CharmRef, state, warn};
@@ -165,11 +166,11 @@ impl Memory {
 
     /// Takes in when a service wants to be asked again; answers whether it said so in place of an answer.
     pub(super) fn heed(&mut self, charm: &CharmRef, url: &str, response: &Response) -> bool {
-        let seconds = |name| response.header(name).and_then(|value| value.trim().parse::<u64>().ok());
-        let until = |seconds: u64| self.now + seconds.saturating_mul(1_000).min(LONGEST_WAIT_MS);
-        let interval = seconds("x-poll-interval").map(until);
+        let until = |wait: u64| self.now + wait.min(LONGEST_WAIT_MS);
+        let interval = response.header("x-poll-interval").and_then(|value| value.trim().parse::<u64>().ok());
+        let interval = interval.map(|seconds| until(seconds.saturating_mul(1_000)));
         let refused = matches!(response.status, 429 | 503);
-        let retry = refused.then(|| seconds("retry-after")).flatten().map(until);
+        let retry = refused.then(|| retry_after(response, self.now)).flatten().map(until);
         if let Some(not_before) = interval {
             self.entry_mut(charm).not_before = not_before;
         }
@@ -303,7 +304,9 @@ mod tests {
             (503, "retry-after", "120", true, true, true, 120_000),
             (503, "retry-after", "999999999999", true, true, true, LONGEST_WAIT_MS),
             (200, "retry-after", "120", false, false, false, 0),
-            (503, "retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", false, false, false, 0),
+            (503, "retry-after", "Thu, 01 Jan 1970 00:02:01 GMT", true, true, true, 120_000),
+            (429, "retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", true, true, false, LONGEST_WAIT_MS),
+            (503, "retry-after", "Wed, 21 Oct 2026", false, false, false, 0),
             (503, "x", "1", false, false, false, 0),
         ] {
             let case = format!("{status} {header}: {value}");

@@ -12,7 +12,7 @@ use super::{Field, at_once, tenant};
 const AT_ONCE: usize = 300;
 
 pub(super) async fn run(field: Arc<Field>) {
-    let event = Trigger { stream: "bgUpdater".to_owned(), event: json!({}) };
+    let event = Trigger { stream: "bgUpdater".to_owned(), event: json!({}), ..Trigger::default() };
     let body = serde_json::to_vec(&event).expect("an event is JSON");
     at_once(AT_ONCE, |number| {
         let (who, charms) =

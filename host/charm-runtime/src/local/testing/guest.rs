@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use bg_test_support::wat::{CELLS, CHARM};
+
 /// Where the strings begin.
 const STRINGS: usize = 1024;
 
@@ -63,29 +65,22 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
     let data = strings.escaped();
     let text = format!(
         r#"(component
-        (import "commontools:background/cells@0.1.0" (instance $cells
-            (type $e (variant (case "bad-name" string) (case "bad-json" string) (case "too-large" string)
-                (case "unavailable" string)))
-            (export "cell-error" (type $error (eq $e)))
-            (export "get" (func (param "name" string) (result (result (option string) (error $error)))))
-            (export "set" (func (param "name" string) (param "value" string) (result (result (error $error)))))))
         (import "commontools:background/config@0.1.0" (instance $config
             (export "get" (func (param "key" string) (result (option string))))))
         (import "commontools:background/log@0.1.0" (instance $logger
             (type $l (enum "trace" "debug" "info" "warn" "error"))
             (export "level" (type $level (eq $l)))
             (export "write" (func (param "level" $level) (param "message" string)))))
-        (core module $memory
+        (core module $libc
             (memory (export "memory") 4)
             (global $next (mut i32) (i32.const 65536))
             (func (export "realloc") (param i32 i32 i32 i32) (result i32)
                 (global.get $next)
                 (global.set $next (i32.and (i32.add (i32.add (global.get $next) (local.get 3)) (i32.const 15)) (i32.const -8)))))
-        (core instance $memory (instantiate $memory))
-        (core func $get (canon lower (func $cells "get") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
-        (core func $set (canon lower (func $cells "set") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
-        (core func $config (canon lower (func $config "get") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
-        (core func $write (canon lower (func $logger "write") (memory (core memory $memory "memory"))))
+        (core instance $libc (instantiate $libc))
+        {CELLS}
+        (core func $config (canon lower (func $config "get") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+        (core func $write (canon lower (func $logger "write") (memory (core memory $libc "memory"))))
         (core module $main
             (import "m" "memory" (memory 0))
             (import "h" "get" (func $get (param i32 i32 i32)))
@@ -108,20 +103,10 @@ pub(crate) fn guest(updater: &str) -> Vec<u8> {
                 {handle}
                 unreachable))
         (core instance $main (instantiate $main
-            (with "m" (instance $memory))
+            (with "m" (instance $libc))
             (with "h" (instance (export "get" (func $get)) (export "set" (func $set)) (export "config" (func $config))
                 (export "write" (func $write))))))
-        (type $e (record (field "message" string) (field "stack" (option string))))
-        (export $error "handler-error" (type $e))
-        (type $s (record (field "name" (option string)) (field "streams" (list string))
-            (field "secrets" (list (list string)))))
-        (export $shape "shape" (type $s))
-        (func (export "setup") (result (result $shape (error $error)))
-            (canon lift (core func $main "setup") (memory (core memory $memory "memory"))))
-        (func (export "page") (result (result (option string) (error $error)))
-            (canon lift (core func $main "page") (memory (core memory $memory "memory"))))
-        (func (export "handle") (param "stream" string) (param "event" string) (result (result (error $error)))
-            (canon lift (core func $main "handle") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc")))))"#
+        {CHARM})"#
     );
     wat::parse_str(text).unwrap()
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bg_charm_api::{SetRequest, Spaces};
 use bg_identity::space_did;
 use bg_poller::{
-    Blame, CharmRef, CharmRuntime, OutcomeKind, Poller, PollerOptions, Registration, RegistrationState, RuntimeError,
-    Scope, UnixMillis,
+    Blame, CharmRef, CharmRuntime, Limit, OutcomeKind, PollStore, Poller, PollerOptions, Registration,
+    RegistrationState, RuntimeError, Scope, UnixMillis,
 };
 use bg_test_support::{RawAnswer, RawServer};
 use rusqlite::Connection;
@@ -187,6 +187,26 @@ async fn a_renewal_with_a_time_to_live_is_kept_with_the_time_when_it_ends() {
         assert!(auth.get("scope").is_none(), "{auth}");
         assert_eq!(service.asked.load(Ordering::SeqCst), 1, "{life}");
     }
+}
+
+/// A charm whose turn another call has, in a loop that has no patience.
+#[tokio::test]
+async fn a_poll_without_any_answer_counts_against_nobody() {
+    let home = Home::new().await;
+    let charm = home.deploy(json!({})).await;
+    let operator = home.operator();
+    operator.register(&charm, &"mail".parse().unwrap()).await.unwrap();
+    let _turn = home.runtime.turns.take(&charm).await.unwrap();
+    let options =
+        PollerOptions { poll_timeout: Duration::from_millis(50), limit: Limit::Once, ..PollerOptions::default() };
+    let poller = Poller::new(Arc::new(operator.clone()), Arc::new(home.runtime.poll_store()), vec![], options);
+    poller.run(CancellationToken::new()).await.unwrap();
+    let [noted] = operator.registrations().await.unwrap().try_into().unwrap();
+    assert_eq!((noted.last_outcome, noted.last_blame), (Some(OutcomeKind::Timeout), Some(Blame::Service)), "{noted:?}");
+    assert_eq!(noted.state(0), RegistrationState::Failing);
+    assert!(noted.status.contains("the poll did not end within"), "{noted:?}");
+    // Nothing is written of failures.
+    assert!(home.runtime.poll_store().load().await.unwrap().iter().all(|state| state.failures == 0));
 }
 
 /// Two charms in two spaces, both registered.

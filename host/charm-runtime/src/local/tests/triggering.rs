@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bg_charm_api::{AccessLevel, Actor, Spaces, Subject};
-use bg_poller::{CharmRuntime, OutcomeKind, RuntimeError, UnixMillis};
+use bg_poller::{Blame, CharmRuntime, OutcomeKind, RuntimeError, UnixMillis};
 use serde_json::json;
 
 use crate::local::RUNS_KEPT;
@@ -48,6 +48,7 @@ async fn a_failed_handler_leaves_its_outcome_and_no_write() {
     let [registration] = home.operator().registrations().await.unwrap().try_into().unwrap();
     assert!(registration.status.starts_with("Trapped: handle"), "{}", registration.status);
     assert_eq!(registration.last_outcome, Some(OutcomeKind::Trapped));
+    assert_eq!(registration.last_blame, Some(Blame::Charm));
 }
 
 #[tokio::test]

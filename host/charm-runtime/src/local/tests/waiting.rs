@@ -1,15 +1,15 @@
 //! Charms that wait for a change go on when it comes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bg_charm_api::{AccessLevel, SetRequest, Spaces, Subject};
-use bg_identity::{CharmId, space_did};
+use bg_identity::system_space;
 use bg_poller::{
     Blame, CharmRef, CharmRuntime, DisabledBy, Outcome, OutcomeKind, PollEvent, Poller, PollerOptions, Registration,
     RegistrationState, Run, UnixMillis,
 };
-use rusqlite::Connection;
+use bg_test_support::{RawAnswer, RawServer};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -78,12 +78,88 @@ async fn a_change_of_its_cells_of_access_to_its_space_or_of_the_configuration_ma
     }
 }
 
+/// The database knows the rule as well.
+#[tokio::test]
+async fn a_change_is_news_of_exactly_those_charms_whose_cause_it_may_fix() {
+    let (_home, operator, charm) = scene().await;
+    for kind in OutcomeKind::ALL {
+        for blame in Blame::ALL {
+            let outcome = Outcome::failure(kind, blame.as_str()).blaming(blame);
+            let awaits = outcome.consequence().awaits_a_fix();
+            let before = polled(&operator, &charm, outcome).await;
+            set(&operator, &charm).await;
+            let after = of(&operator, &charm).await;
+            assert_eq!(after.updated_at > before.updated_at, awaits, "{kind} {blame}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn access_to_the_system_space_is_a_change_for_all_charms() {
+    let (_home, operator, charm) = scene().await;
+    let before = polled(&operator, &charm, denied(Blame::Configuration)).await;
+    operator.set_acl(&system_space(), &Subject::Did(did("ann")), Some(AccessLevel::Write)).await.unwrap();
+    assert!(of(&operator, &charm).await.updated_at > before.updated_at);
+}
+
+/// A charm whose token has ended, with a service that renews it, and its registration.
+async fn renewable() -> (Home, RawServer, CharmRef) {
+    let server = RawServer::start(|_| {
+        RawAnswer::new("200 OK", "Content-Type: application/json\r\n", r#"{"tokenInfo": {"token": "new"}}"#)
+    })
+    .unwrap();
+    let url = format!("http://{}/", server.address());
+    let home = Home::with(|options| options.oauth_refresh_url = Some(url.parse().unwrap())).await;
+    let charm = home.deploy(json!({"token": "old", "refreshToken": "good", "expiresAt": 1000})).await;
+    home.operator().register(&charm, &"mail".parse().unwrap()).await.unwrap();
+    (home, server, charm)
+}
+
+#[tokio::test]
+async fn a_charm_is_not_woken_by_what_its_own_poll_renews_and_is_by_what_others_renew_or_set_at_that_moment() {
+    let upstream = || Outcome::failure(OutcomeKind::Unavailable, "no").blaming(Blame::Upstream);
+    for by_poll in [true, false] {
+        let (home, _server, charm) = renewable().await;
+        let operator = home.operator();
+        let before = polled(&operator, &charm, upstream()).await;
+        operator.clone().polling(by_poll).refresh_auth(&charm).await.unwrap();
+        let path = ["auth".to_owned(), "token".to_owned()];
+        assert_eq!(operator.secret(&charm, &path).await.unwrap().expose(), "new");
+        assert_eq!(of(&operator, &charm).await.updated_at > before.updated_at, !by_poll);
+    }
+    // Nor by the end of that poll; unless somebody has changed something meanwhile.
+    for others in [false, true] {
+        let (home, _server, charm) = renewable().await;
+        let operator = home.operator();
+        let before = polled(&operator, &charm, Outcome::success()).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let started_at = UnixMillis::now();
+        if others {
+            set(&operator, &charm).await;
+        }
+        operator.clone().polling(true).refresh_auth(&charm).await.unwrap();
+        let run = Run { charm: charm.clone(), started_at, duration: Duration::ZERO, outcome: upstream() };
+        operator.record(&[run]).await.unwrap();
+        assert_eq!(of(&operator, &charm).await.updated_at > before.updated_at, others);
+    }
+}
+
+#[tokio::test]
+async fn a_charm_is_woken_by_an_event_that_others_send_it_with_success_and_not_by_its_poll() {
+    let (_home, operator, charm) = scene().await;
+    for by_poll in [true, false] {
+        let before = polled(&operator, &charm, denied(Blame::Credential)).await;
+        let outcome = operator.clone().polling(by_poll).trigger(&charm, "append", &json!({})).await.unwrap();
+        assert!(outcome.is_success(), "{outcome}");
+        assert_eq!(of(&operator, &charm).await.updated_at > before.updated_at, !by_poll);
+    }
+}
+
 #[tokio::test]
 async fn a_change_is_no_news_of_a_charm_that_does_not_wait() {
     let (home, operator, charm) = scene().await;
     let failed = Outcome::failure(OutcomeKind::HandlerFailed, "no");
-    let away = Outcome::failure(OutcomeKind::Unavailable, "no").blaming(Blame::Upstream);
-    for outcome in [Outcome::success(), failed, away, denied(Blame::Charm)] {
+    for outcome in [Outcome::success(), failed, denied(Blame::Charm), denied(Blame::Integration)] {
         let before = polled(&operator, &charm, outcome).await;
         set(&operator, &charm).await;
         grant(&operator).await;
@@ -141,57 +217,4 @@ async fn a_charm_that_waits_for_a_sign_in_is_polled_at_once_after_it() {
     let next = next.expect("it is polled again").unwrap();
     assert!(next.outcome.is_success(), "{:?}", next.outcome);
     shutdown.cancel();
-}
-
-/// Charms that wait, as many as that, in a hundred spaces: copies of one.
-async fn waiting_charms(home: &Home, many: usize) {
-    let model = home.deploy(json!({})).await;
-    let mut database = Connection::open(home.database()).unwrap();
-    let tx = database.transaction().unwrap();
-    let now = UnixMillis::now().0;
-    for number in 0..100 {
-        tx.execute("INSERT INTO spaces (did, created_at) VALUES (?1, 1)", [space_did(&format!("s{number}")).as_str()])
-            .unwrap();
-    }
-    for number in 0..many {
-        let (space, id) = (space_did(&format!("s{}", number % 100)), CharmId::for_content(&number.to_be_bytes()));
-        tx.execute(
-            "INSERT INTO charms (space, id, file_name, source, module, name, streams, secrets, created_at, updated_at) \
-             SELECT ?1, ?2, file_name, source, module, name, streams, secrets, created_at, updated_at FROM charms WHERE id = ?3",
-            [space.as_str(), id.as_str(), model.charm.as_str()],
-        )
-        .unwrap();
-        let row = tx.last_insert_rowid();
-        tx.execute("INSERT INTO cells (charm, name, sealed, document) VALUES (?1, 'log', 0, x'2222')", [row]).unwrap();
-        tx.execute(
-            "INSERT INTO registrations (charm, integration, created_at, updated_at, last_run, status, last_kind, last_blame) \
-             VALUES (?1, 'mail', 1, 1, ?2, 'Denied: not granted', 'Denied', 'configuration')",
-            [row, i64::try_from(now).unwrap()],
-        )
-        .unwrap();
-    }
-    tx.commit().unwrap();
-}
-
-/// How long it takes until charms go on that waited for a grant: the loop starts again with it, as SIGHUP has it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures for a minute: cargo test --lib -- --ignored --nocapture ten_thousand_waiting"]
-async fn ten_thousand_waiting_charms_go_on_after_a_grant() {
-    const MANY: usize = 10_000;
-    let home = Home::new().await;
-    waiting_charms(&home, MANY).await;
-    let counts = home.operator().registration_counts().await.unwrap();
-    assert_eq!((counts.len(), counts[0].state, counts[0].count), (1, RegistrationState::Waiting, MANY as u64));
-    let began = Instant::now();
-    let (mut events, shutdown) = polling(&home);
-    let mut first = None;
-    for _ in 0..MANY {
-        let event = events.recv().await.unwrap();
-        assert!(event.outcome.is_success(), "{:?}", event.outcome);
-        first.get_or_insert_with(|| began.elapsed());
-    }
-    println!("{MANY} waiting charms: the first ran after {:?}, all after {:?}", first.unwrap(), began.elapsed());
-    shutdown.cancel();
-    let counts = home.operator().registration_counts().await.unwrap();
-    assert!(counts.iter().all(|count| count.state == RegistrationState::Running), "{counts:?}");
 }

@@ -203,5 +203,6 @@ fn errors() -> Vec<Row> {
             "the handler waits for a promise that nothing is left to settle",
         ),
         row("calls that nest too deeply", "const down = () => down() + 1; down();", "the calls are nested too deeply"),
+        row("async code that is made of a text", "new Function('return (async () => 1)()')();", "can't be async here"),
     ]
 }

@@ -52,7 +52,10 @@ pub(super) async fn deploy(
 ) -> anyhow::Result<Deployed> {
     let request = source.request(inputs, target.charm.as_ref().map(|charm| charm.charm.clone()));
     let deployed = runner.runtime.deploy(&target.space, &request).await?;
-    let Deployed { charm, created, updated, .. } = &deployed;
+    let Deployed { charm, created, updated, warnings, .. } = &deployed;
+    for warning in warnings {
+        tracing::warn!("{}", output::printable(warning));
+    }
     if *updated {
         tracing::info!(%charm, "updated in place; its cells are kept");
     } else if *created || target.charm.is_none() {

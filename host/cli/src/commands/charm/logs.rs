@@ -30,6 +30,9 @@ pub(super) async fn run(common: &Common, args: &LogsArgs) -> anyhow::Result<()> 
                         return Ok(());
                     }
                 }
+                if entries.is_empty() && wanted > 0 && !args.follow {
+                    output::note(&[format!("{} has logged nothing that is kept", args.charm)]);
+                }
                 query.after = entries.last().map(|entry| entry.cursor).or(query.after).or(Some(0));
             }
             // It may be starting again; what is logged meanwhile is not lost.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bg_identity::IntegrationId;
 use bg_sandbox::World;
 
-use crate::args::{GrantArgs, RunArgs};
+use crate::args::{GrantArgs, Pin, RunArgs};
 use crate::config::{Document, Mistake};
 use crate::integrations::{Plan, idle_grants};
 use crate::suggest::nearest;
@@ -84,7 +84,7 @@ fn strays(args: &RunArgs, seen: &[Seen], document: &Document) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (table, ids) in [
         ("set", args.grants.set.iter().map(|setting| &setting.integration).collect::<Vec<_>>()),
-        ("sha256", args.sha256.iter().map(pins::Pin::integration).collect()),
+        ("sha256", args.sha256.iter().map(Pin::integration).collect()),
     ] {
         let mut told: Vec<&IntegrationId> = Vec::new();
         for id in ids {

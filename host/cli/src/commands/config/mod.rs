@@ -1,13 +1,16 @@
 //! `config check`: what is wrong in a configuration file, or what it amounts to. Nothing of its components runs.
 
 mod components;
+mod sections;
 mod summary;
 
 use std::path::{Path, PathBuf};
 
-use crate::args::{ConfigCommand, RunArgs, ServeArgs};
+use crate::args::{ConfigCommand, RunArgs};
 use crate::config::{ConfigError, ReadFile};
 use crate::output;
+#[cfg(test)]
+pub(crate) use sections::sections;
 
 /// Where the file is that the unit of `install/` names.
 const INSTALLED: &str = "/etc/bg-wasm-host/config.toml";
@@ -21,32 +24,24 @@ pub(crate) async fn run(command: &ConfigCommand) -> anyhow::Result<()> {
 /// What a file says, if nothing is wrong with it.
 pub(crate) struct Looked {
     run: RunArgs,
-    serve: ServeArgs,
     seen: Vec<components::Seen>,
 }
 
 /// Reads a file, and looks into its components.
 pub(crate) async fn look(path: &Path) -> anyhow::Result<Looked> {
-    let (mut run, mut serve) = (RunArgs::default(), ServeArgs::default());
-    let document = ReadFile::open(path)?.merge_both(&mut run, &mut serve);
+    let mut run = RunArgs::default();
+    let document = ReadFile::open(path)?.merge_located(&mut run);
     let (seen, mistakes) = components::check(&run, &document).await;
     if !mistakes.is_empty() {
         return Err(ConfigError::Wrong { path: path.to_owned(), mistakes }.into());
     }
-    Ok(Looked { run, serve, seen })
-}
-
-/// The options of `run` that have other values in the one than in the other, but for its components.
-pub(crate) fn changed(before: &RunArgs, now: &RunArgs) -> Vec<&'static str> {
-    let all = |args: &RunArgs| summary::of(args, &ServeArgs::default(), &[]).into_iter().flat_map(|(_, rows)| rows);
-    let differ = all(before).zip(all(now)).filter(|(before, now)| before.1 != now.1);
-    differ.map(|(_, (name, _))| name).collect()
+    Ok(Looked { run, seen })
 }
 
 async fn check(path: &Path) -> anyhow::Result<()> {
-    let Looked { run, serve, seen } = look(path).await?;
+    let Looked { run, seen } = look(path).await?;
     output::line(format_args!("{} is in order. What it amounts to:", path.display()))?;
-    for (heading, rows) in summary::of(&run, &serve, &seen) {
+    for (heading, rows) in summary::of(&run, &seen) {
         output::line(format_args!("\n{heading}"))?;
         for (key, values) in rows {
             let mut name = key;

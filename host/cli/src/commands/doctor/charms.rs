@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bg_charm_api::wire::{HealthState, IntegrationHealth};
 use bg_identity::IntegrationId;
-use bg_poller::{Blame, OutcomeKind, Registration, RegistrationState, UnixMillis};
+use bg_poller::{Blame, Consequence, OutcomeKind, Registration, RegistrationState, UnixMillis};
 
 use super::row::Row;
 use crate::args::Common;
-use crate::health;
+use crate::health::Known;
+use crate::remedies;
 use crate::services::Services;
 
 /// A service that polls anything at all has done so within this, as a rule.
@@ -37,10 +38,10 @@ pub(super) fn polled(common: &Common, services: &Services, registrations: &[Regi
 }
 
 /// How the integrations are doing that the service polls; nothing, where that is not known.
-pub(super) fn health(all: &[IntegrationHealth]) -> Vec<Row> {
+pub(super) fn health(known: &Known) -> Vec<Row> {
     let now = UnixMillis::now();
     let row = |one: &IntegrationHealth| {
-        let (what, found) = (format!("integration {}", one.integration), health::line(one, now));
+        let (what, found) = (format!("integration {}", one.integration), known.line(one, now));
         if one.state == HealthState::Works {
             return Row::ok(what, found);
         }
@@ -52,7 +53,7 @@ pub(super) fn health(all: &[IntegrationHealth]) -> Vec<Row> {
         });
         Row::weak(what, found).mended_by(fix)
     };
-    all.iter().map(row).collect()
+    known.iter().map(row).collect()
 }
 
 /// Charms that are polled without being asked for, since their integration has no component.
@@ -80,56 +81,40 @@ pub(super) fn without_component(registrations: &[Registration], components: &[In
     }
 }
 
-/// What keeps charms from being polled with success, with one charm as an example each.
-pub(super) fn troubles(registrations: &[Registration]) -> [Row; 4] {
+/// What keeps charms from being polled with success, by whose fault it is, with one charm as an example each. What fails by its own doing and is
+/// not disabled yet is no trouble of the installation.
+pub(super) fn troubles(registrations: &[Registration]) -> [Row; 5] {
     let disabled = |entry: &&Registration| entry.state(0) == RegistrationState::DisabledByFailures;
     let unfit = |entry: &&Registration| {
         entry.is_enabled() && matches!(entry.last_outcome, Some(OutcomeKind::NoStream | OutcomeKind::NotFound))
     };
-    let unauthorized = |entry: &&Registration| {
-        let failed = matches!(entry.last_outcome, Some(OutcomeKind::Denied | OutcomeKind::Unavailable));
-        let cannot_be_renewed = entry.status.contains("OAuth token has expired and cannot be renewed");
-        entry.is_enabled() && failed && (cannot_be_renewed || entry.last_blame == Some(Blame::Credential))
+    let blames = |entry: &&Registration, all: &[Blame]| {
+        entry.consequence().is_some_and(Consequence::awaits_a_fix)
+            && entry.last_blame.is_some_and(|blame| all.contains(&blame))
     };
-    let waiting = |entry: &&Registration| entry.waits() && !unauthorized(entry);
     let by_hand = registrations.iter().filter(|entry| entry.state(0) == RegistrationState::DisabledByHand);
     let healthy = match by_hand.count() {
         0 => "none".to_owned(),
         count => format!("none by failures; {count} by hand, which `bg-wasm-host enable CHARM` brings back"),
     };
+    let of = |all: &'static [Blame]| registrations.iter().filter(move |entry| blames(entry, all));
+    let elsewhere = [Blame::Upstream, Blame::Runtime, Blame::Service, Blame::Charm].as_slice();
     [
-        row("disabled charms", registrations.iter().filter(disabled), &healthy, |charm| {
-            format!("bg-wasm-host enable {charm}, or wait: they come back after 24 hours")
-        }),
-        row("waiting charms", registrations.iter().filter(waiting), "none waits for a grant or for access", |charm| {
-            format!("grant what its status says, and send the service SIGHUP or restart it; bg-wasm-host show {charm}")
-        }),
-        row("updater streams", registrations.iter().filter(unfit), "none was missed", |charm| {
-            format!("bg-wasm-host charm deploy FILE --update {charm}, with a stream such as `bgUpdater`")
-        }),
-        row(
-            "OAuth tokens",
-            registrations.iter().filter(unauthorized),
-            "none that cannot be renewed is known",
-            |charm| {
-                format!(
-                    "authorize the charm again on its page, and give --oauth-refresh-url URL where charms run; then \
-                 bg-wasm-host trigger {charm}"
-                )
-            },
-        ),
+        row("disabled charms", registrations.iter().filter(disabled), &healthy),
+        row("waiting charms", of(&[Blame::Configuration]), "none waits for a grant or for access"),
+        row("updater streams", registrations.iter().filter(unfit), "none was missed"),
+        row("OAuth tokens", of(&[Blame::Credential]), "none waits for a sign-in"),
+        row("other services", of(elsewhere), "none keeps a charm from being polled"),
     ]
 }
 
-fn row<'a>(
-    what: &str,
-    found: impl Iterator<Item = &'a Registration>,
-    healthy: &str,
-    mend: impl Fn(&str) -> String,
-) -> Row {
+fn row<'a>(what: &str, found: impl Iterator<Item = &'a Registration>, healthy: &str) -> Row {
     let found: Vec<&Registration> = found.collect();
     let Some(newest) = found.iter().max_by_key(|entry| entry.last_run) else { return Row::ok(what, healthy) };
-    let charm = newest.charm.to_string();
     let count = if found.len() == 1 { "one".to_owned() } else { found.len().to_string() };
-    Row::weak(what, format!("{count}, such as {charm} ({})", newest.status)).mended_by(mend(&charm))
+    let row = Row::weak(what, format!("{count}, such as {} ({})", newest.charm, newest.status));
+    match remedies::of(newest) {
+        Some(remedy) => row.mended_by(remedy),
+        None => row,
+    }
 }

@@ -6,7 +6,7 @@ use bg_identity::IntegrationId;
 use bg_sandbox::{Sandbox, World};
 
 use super::row::Row;
-use crate::args::{Common, RunArgs};
+use crate::args::{Common, Pin, RunArgs};
 use crate::commands::config;
 use crate::integrations::Plan;
 use crate::{connect, paths, pins};
@@ -46,7 +46,7 @@ pub(super) async fn all(common: &Common, run: &RunArgs) -> (Vec<Row>, Vec<Integr
             Err(error) => Row::error(what, &error),
         });
     }
-    for stray in run.sha256.iter().map(pins::Pin::integration).filter(|id| !integrations.contains(id)) {
+    for stray in run.sha256.iter().map(Pin::integration).filter(|id| !integrations.contains(id)) {
         rows.push(
             Row::wrong("pins", format!("there is no component of {stray}, which a pin names"))
                 .mended_by("leave out the --sha256, or give the component"),

@@ -55,7 +55,7 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
     let (registered, registrations) = runtime::registrations(common).await;
     let registrations = registrations.as_deref();
     rows.extend(runtime::clock(probe.as_ref(), registrations));
-    rows.push(registered);
+    rows.extend(registered);
     rows.push(runtime::script(common).await);
     let (checked, integrations) = components::all(common, &run).await;
     rows.extend(checked);

@@ -13,6 +13,7 @@ use url::Url;
 use super::row::Row;
 use crate::args::Common;
 use crate::connect::{self, Place};
+use crate::damaged;
 use crate::paths;
 use crate::services::Services;
 
@@ -94,20 +95,25 @@ pub(super) fn clock(probe: Option<&Probe>, registrations: Option<&[Registration]
     })
 }
 
-/// Whether the operator may read the registrations, and all of them, if so.
-pub(super) async fn registrations(common: &Common) -> (Row, Option<Vec<Registration>>) {
+/// Whether the operator may read the registrations, and all of them, if so; those that are damaged have a row of their own each.
+pub(super) async fn registrations(common: &Common) -> (Vec<Row>, Option<Vec<Registration>>) {
     const WHAT: &str = "registrations";
-    let read = async { anyhow::Ok(connect::client(common).await?.registrations().await?) };
+    let read = async {
+        let runtime = connect::client(common).await?;
+        let all = runtime.registrations().await?;
+        anyhow::Ok((all, damaged::read(&*runtime).await))
+    };
     match read.await {
-        Ok(all) => {
+        Ok((all, damaged)) => {
             let enabled = all.iter().filter(|entry| entry.is_enabled()).count();
             let found = format!("{} in the system space {}, {enabled} enabled", all.len(), system_space());
-            (Row::ok(WHAT, found), Some(all))
+            let damaged = damaged.into_iter().map(|one| Row::weak(WHAT, one.found()).mended_by(one.fix));
+            ([Row::ok(WHAT, found)].into_iter().chain(damaged).collect(), Some(all))
         }
         Err(error) => {
             let denied = matches!(error.downcast_ref(), Some(RuntimeError::Authorization { .. }));
             let row = Row::error(WHAT, &error);
-            (if denied { row.mended_by("bg-wasm-host add-admin-charm") } else { row }, None)
+            (vec![if denied { row.mended_by("bg-wasm-host add-admin-charm") } else { row }], None)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bg_charm_api::wire::HealthState;
+use bg_charm_api::wire::{HealthState, IntegrationHealth};
 use bg_poller::{RegistrationState, UnixMillis};
 
 use super::seen::{InState, Named, OfIntegration, Status};
@@ -14,6 +14,8 @@ const INDENT: usize = 15;
 const REASON_INDENT: usize = 6;
 /// How many of the last lines of an integration that fails are shown; its page has more.
 const LOG_LINES: usize = 3;
+/// How many damaged registrations are named.
+const DAMAGED: usize = 8;
 /// How many lines of a terminal a reason has.
 const REASON_LINES: usize = 2;
 
@@ -51,6 +53,12 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
         count => format!("{count}: {}", counted(&status.states)),
     };
     line("registrations", &registrations);
+    for one in status.damaged.iter().take(DAMAGED) {
+        line("", &output::printable(&one.to_string()));
+    }
+    if let Some(more) = status.damaged.len().checked_sub(DAMAGED).filter(|more| *more > 0) {
+        line("", &format!("{more} more are damaged; `bg-wasm-host list` names them"));
+    }
     for (number, polled) in status.polled.iter().enumerate() {
         let what = if number == 0 { "charms polled" } else { "" };
         line(what, &format!("{} in {} min, {} of them failed", polled.charms, polled.minutes, polled.failed));
@@ -58,8 +66,9 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
     for (number, one) in status.integrations.iter().enumerate() {
         let what = if number == 0 { "integrations" } else { "" };
         line(what, &of_integration(one));
-        if let Some(health) = one.health.as_ref().filter(|health| health.state != HealthState::Works) {
-            line("", &format!("  {}", health::line(health, status.at)));
+        let is_said = |health: &&IntegrationHealth| health.state != HealthState::Works || one.health_as_of.is_some();
+        if let Some(health) = one.health.as_ref().filter(is_said) {
+            line("", &format!("  {}", health::line_as_of(health, one.health_as_of, status.at)));
             if let Some(fix) = &health.fix {
                 line("", &output::printable(&format!("  to allow what was denied: {fix}")));
             }
@@ -148,7 +157,14 @@ mod tests {
         let of = |state| {
             let states = vec![InState { state, registrations: 1 }];
             let integration = "gmail".parse().unwrap();
-            of_integration(&OfIntegration { integration, registrations: 1, troubled: 0, health: None, states })
+            of_integration(&OfIntegration {
+                integration,
+                registrations: 1,
+                troubled: 0,
+                health: None,
+                health_as_of: None,
+                states,
+            })
         };
         assert_eq!(of(RegistrationState::Running), "gmail: 1 registration, running");
         assert_eq!(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bg_charm_api::DamagedRegistration;
 use bg_charm_api::wire::{HealthState, IntegrationHealth};
 use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, OutcomeKind, Registration, RegistrationState, UnixMillis};
@@ -10,9 +11,10 @@ use serde::Serialize;
 
 use crate::args::Common;
 use crate::connect::{self, Place};
-use crate::health;
+use crate::health::Known;
 use crate::services::{self, Services};
 use crate::states::{States, named};
+use crate::{damaged, health, remedies};
 
 /// How many charms and integrations are named: what fits on a screen.
 const NAMED: usize = 8;
@@ -36,6 +38,9 @@ pub(super) struct Status {
     pub(super) states: Vec<InState>,
     /// How many charms were polled lately.
     pub(super) polled: Vec<Polled>,
+    /// The registrations that cannot be read; they are not counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) damaged: Vec<DamagedRegistration>,
     /// The charms whose newest poll failed, the newest first.
     pub(super) failures: Vec<Named>,
     /// The charms that are disabled, the newest first.
@@ -74,10 +79,14 @@ pub(super) struct Named {
     pub(super) at: UnixMillis,
     /// Why.
     pub(super) status: String,
+    /// What helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fix: Option<String>,
 }
 
 /// An integration, and how its charms are.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct OfIntegration {
     pub(super) integration: IntegrationId,
     pub(super) registrations: usize,
@@ -86,6 +95,9 @@ pub(super) struct OfIntegration {
     /// How its component is doing, if it has one and that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health: Option<IntegrationHealth>,
+    /// When it was doing so, if nobody polls it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health_as_of: Option<UnixMillis>,
     /// How many are in each state.
     #[serde(skip)]
     pub(super) states: Vec<InState>,
@@ -98,10 +110,12 @@ impl Status {
             Place::Local(data_dir) => format!("the local one in {}", data_dir.path().display()),
         };
         let services = services::find(common).await?;
-        let registrations = connect::client(common).await?.registrations().await?;
+        let runtime_client = connect::client(common).await?;
+        let registrations = runtime_client.registrations().await?;
+        let damaged = damaged::read(&*runtime_client).await;
         let states = States::read(common).await;
         let health = health::read(common).await;
-        Ok(Self::of(UnixMillis::now(), runtime, services, &registrations, &states, &health))
+        Ok(Self { damaged, ..Self::of(UnixMillis::now(), runtime, services, &registrations, &states, &health) })
     }
 
     fn of(
@@ -110,7 +124,7 @@ impl Status {
         services: Services,
         all: &[Registration],
         states: &States,
-        known: &[IntegrationHealth],
+        known: &Known,
     ) -> Self {
         let mut counted: BTreeMap<RegistrationState, usize> = BTreeMap::new();
         let mut integrations: BTreeMap<&IntegrationId, BTreeMap<RegistrationState, usize>> = BTreeMap::new();
@@ -130,7 +144,7 @@ impl Status {
             }
         }
         // One that fails can have no charms at all.
-        for health in known {
+        for health in known.iter() {
             integrations.entry(&health.integration).or_default();
         }
         let mut integrations: Vec<OfIntegration> = integrations
@@ -139,9 +153,17 @@ impl Status {
                 let registrations = counted.values().sum();
                 let running = counted.get(&RegistrationState::Running).copied().unwrap_or_default();
                 let troubled = registrations - running;
-                let health = health::of(known, integration).cloned();
+                let health = known.of_integration(integration).cloned();
+                let health_as_of = known.as_of.filter(|_| health.is_some());
                 let states = in_states(&counted);
-                OfIntegration { integration: integration.clone(), registrations, troubled, health, states }
+                OfIntegration {
+                    integration: integration.clone(),
+                    registrations,
+                    troubled,
+                    health,
+                    health_as_of,
+                    states,
+                }
             })
             .collect();
         // What does not work comes first, and then what there is most of.
@@ -155,6 +177,7 @@ impl Status {
             registrations: all.len(),
             states: in_states(&counted),
             polled: MINUTES.map(|minutes| polled(at, minutes, all)).into(),
+            damaged: Vec::new(),
             failures: newest(failures),
             disabled: newest(disabled),
             integrations,
@@ -187,6 +210,7 @@ fn newest(mut found: Vec<(UnixMillis, RegistrationState, &Registration)>) -> Vec
         state,
         at,
         status: entry.status.clone(),
+        fix: remedies::of(entry),
     });
     named.collect()
 }
@@ -237,7 +261,7 @@ pub(super) mod tests {
             reason: "fetch-charms failed: Trapped: on\u{1b}[31m purpose".to_owned(),
             ..IntegrationHealth::working("feed".parse().unwrap())
         };
-        let health = [IntegrationHealth::working("gmail".parse().unwrap()), failing];
+        let health = Known::now(vec![IntegrationHealth::working("gmail".parse().unwrap()), failing]);
         Status::of(now, "the local one".to_owned(), Services::default(), &all, &States::default(), &health)
     }
 

@@ -1,0 +1,91 @@
+//! Charms whose polls take long leave places to those that are quick.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Engine;
+use crate::Limit;
+use crate::table::{Entry, GroupId, Phase, Slot};
+
+/// A charm is slow if its last poll took longer than this.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// The slow charms of one integration, or of all that have no component.
+#[derive(Debug, Default)]
+pub(super) struct SlowCharms {
+    /// How many of them are being polled.
+    running: usize,
+    /// Those that wait until another slow one has been polled, the longest first. One that waits no more is not taken out: its phase says so.
+    aside: VecDeque<Slot>,
+}
+
+/// How many slow charms are polled at once where quick ones are polled as well: three quarters of all places.
+fn slow_places(of: usize) -> usize {
+    of.saturating_sub((of / 4).max(1)).max(1)
+}
+
+impl Engine {
+    /// A charm is about to be polled: whether it is. A slow one waits for another slow one to end if quick ones would find no place otherwise.
+    pub(super) fn leaves_places(&mut self, slot: Slot) -> bool {
+        let Some(entry) = self.table.get(slot).filter(|entry| entry.slow) else { return true };
+        let (id, max) = (entry.group, self.options.max_concurrent);
+        let window = self.interval(entry);
+        let no_quick = self.quick_at.is_none_or(|at| at.elapsed() > window);
+        if self.options.limit == Limit::Once || no_quick {
+            return true;
+        }
+        let all: usize = self.groups.iter().map(|group| group.slow.running).sum();
+        let group = &self.groups[id as usize].slow;
+        let has_room = group.running < slow_places(self.options.per_integration.min(max));
+        // An integration may always have one charm polled.
+        if group.running == 0 || (has_room && all < slow_places(max)) {
+            return true;
+        }
+        self.groups[id as usize].slow.aside.push_back(slot);
+        false
+    }
+
+    pub(super) fn slow_started(&mut self, slot: Slot) {
+        if let Some(entry) = self.table.get(slot).filter(|entry| entry.slow) {
+            self.groups[entry.group as usize].slow.running += 1;
+        }
+    }
+
+    /// A poll has ended, after so long; none if nobody knows. A charm stays in its group while it is polled.
+    pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        let is_slow = took.is_some_and(|took| took > SLOW);
+        if !is_slow {
+            self.quick_at = Some(Instant::now());
+        }
+        let group = entry.group;
+        if !std::mem::replace(&mut entry.slow, is_slow) {
+            return;
+        }
+        self.groups[group as usize].slow.running -= 1;
+        let is_last = self.groups.iter().all(|group| group.slow.running == 0);
+        for id in (0..).take(self.groups.len()) {
+            // Who is taken out may not be polled after all; after the last poll nobody would take out another.
+            while self.release_aside(id) && is_last {}
+        }
+    }
+
+    /// Queues the slow charm of a group that waits longest. Whether there was one.
+    fn release_aside(&mut self, id: GroupId) -> bool {
+        while let Some(slot) = self.groups[id as usize].slow.aside.pop_front() {
+            let waits = |entry: &&Entry| entry.phase == Phase::Held && entry.group == id;
+            let Some(lane) = self.table.get(slot).filter(waits).map(|entry| entry.lane) else { continue };
+            self.set_phase(slot, Phase::Ready);
+            self.ready.push(lane, slot);
+            return true;
+        }
+        false
+    }
+
+    /// How many slow charms wait, with a few that do not any more.
+    pub(super) fn aside(&self) -> usize {
+        self.groups.iter().map(|group| group.slow.aside.len()).sum()
+    }
+}

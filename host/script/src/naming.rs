@@ -1,0 +1,196 @@
+//! Says what an error of the engine is about, from the place in the module where it was thrown.
+//!
+//! The engine says that something can't be converted, called or constructed, and where. What it was is in the module. The transpiler names most of
+//! what is read (`__none`), which is left out here.
+
+/// The longest expression in a message, characters.
+const MAX_TEXT: usize = 80;
+
+/// A message that names what is at a line and column of a module, both counted from 1, if that is known.
+pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Option<String> {
+    let text = module.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let chars: Vec<char> = text.chars().collect();
+    // Columns count UTF-16 units or characters; they are the same in what this is about.
+    let at = usize::try_from(column).ok()?.checked_sub(1).filter(|at| *at < chars.len())?;
+    let error = message.strip_prefix("TypeError: ")?;
+    // A call is where its arguments begin, or where its name does.
+    let name = chars[at..].iter().take_while(|char| is_name(**char)).count();
+    let call = Some(at + name).filter(|call| chars.get(*call) == Some(&'('));
+    match error {
+        // A function of the engine's, which has no place of its own.
+        "cannot convert 'null' or 'undefined' to object" if call == Some(at) => {
+            let start = beginning(&chars, at);
+            if start == at {
+                return None;
+            }
+            let call: String = chars[start..=closing(&chars, at)].iter().collect();
+            Some(format!("TypeError: Cannot convert undefined or null to object: {}", written(&call)))
+        }
+        "cannot convert 'null' or 'undefined' to object" => {
+            let name: String = chars[at..at + name].iter().collect();
+            let before = chars[..at].iter().rposition(|char| !char.is_whitespace())?;
+            if name.is_empty() || chars[before] != '.' {
+                return None;
+            }
+            let object: String = chars[beginning(&chars, before)..before].iter().collect();
+            // `this` is never null unless somebody calls the function so.
+            let nothing = if object == "this" { "undefined" } else { "null or undefined" };
+            let object = written(&object);
+            Some(format!("TypeError: Cannot read properties of {nothing} (reading '{name}'): {object} is {nothing}"))
+        }
+        "not a callable function" => {
+            let call = call?;
+            let callee: String = chars[beginning(&chars, call)..call].iter().collect();
+            let callee = written(&callee);
+            (!callee.is_empty()).then(|| format!("TypeError: {callee} is not a function"))
+        }
+        "not a constructor" => {
+            let rest: String = chars[at..].iter().collect();
+            let rest = written(rest.strip_prefix("new ")?);
+            let rest: Vec<char> = rest.trim_start_matches('(').chars().collect();
+            let end = rest.iter().position(|char| !is_name(*char) && *char != '.').unwrap_or(rest.len());
+            let name: String = rest[..end].iter().collect();
+            (!name.is_empty()).then(|| format!("TypeError: {name} is not a constructor"))
+        }
+        _ => None,
+    }
+}
+
+fn is_name(char: char) -> bool {
+    char.is_alphanumeric() || char == '_' || char == '$'
+}
+
+/// Where the expression begins that ends before `end`: names, parts of them, and what is in brackets.
+fn beginning(chars: &[char], end: usize) -> usize {
+    let mut start = end;
+    while let Some(before) = start.checked_sub(1) {
+        match chars[before] {
+            char if is_name(char) || char == '.' || char == '?' => start = before,
+            ')' | ']' => match opening(chars, before) {
+                Some(open) => start = open,
+                None => break,
+            },
+            _ => break,
+        }
+    }
+    start
+}
+
+/// The bracket that one closes.
+fn opening(chars: &[char], close: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for at in (0..=close).rev() {
+        match chars[at] {
+            ')' | ']' | '}' => depth += 1,
+            '(' | '[' | '{' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The bracket that closes one, or the end.
+fn closing(chars: &[char], open: usize) -> usize {
+    let mut depth = 0_usize;
+    for (at, char) in chars.iter().enumerate().skip(open) {
+        match char {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    chars.len() - 1
+}
+
+/// An expression as its author wrote it, without what the transpiler has put in: `(a.b ?? __none("reading", "c", "a.b", a.b))`, and
+/// `((__nil = f()) ?? __none("reading", "c", "f()", __nil))`.
+fn written(expression: &str) -> String {
+    let mut text = expression.to_owned();
+    while let Some(inserted) = text.find("__none(") {
+        // After `new`, the call is in brackets of its own.
+        let before = text[..inserted].trim_end_matches('(');
+        let brackets = inserted - before.len();
+        let Some(left) = before.strip_suffix(" ?? ") else { break };
+        let (at, call) = (left.chars().count(), text[..inserted].chars().count() + "__none".len());
+        let chars: Vec<char> = text.chars().collect();
+        // The bracket around it opens where it closes right after.
+        let close = closing(&chars, call) + brackets + 1;
+        let open = chars.get(close).filter(|char| **char == ')').and_then(|_| opening(&chars, close));
+        let Some(open) = open.filter(|open| *open < at) else { break };
+        let left: String = chars[open + 1..at].iter().collect();
+        let left = left.strip_prefix("(__nil = ").and_then(|left| left.strip_suffix(')')).unwrap_or(&left);
+        let [before, after] = [&chars[..open], &chars[close + 1..]].map(|part| part.iter().collect::<String>());
+        text = format!("{before}{left}{after}");
+    }
+    if text.chars().count() > MAX_TEXT {
+        text = text.chars().take(MAX_TEXT).chain(['…']).collect();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_is_about_is_named_where_the_place_says_so() {
+        let convert = "TypeError: cannot convert 'null' or 'undefined' to object";
+        let call = "TypeError: not a callable function";
+        let new = "TypeError: not a constructor";
+        for (message, module, column, expected) in [
+            (
+                convert,
+                "x(this.name.length)",
+                8,
+                "Cannot read properties of undefined (reading 'name'): this is undefined",
+            ),
+            (
+                convert,
+                "f(a)[1].b",
+                9,
+                "Cannot read properties of null or undefined (reading 'b'): f(a)[1] is null or undefined",
+            ),
+            (convert, "a(Object.entries(o.n))", 17, "Cannot convert undefined or null to object: Object.entries(o.n)"),
+            (call, "1 + o.y(2)", 8, "o.y is not a function"),
+            (
+                call,
+                r#"((o.y ?? __none("reading", "z", "o.y", o.y)).z ?? __none("reading", "q", "o.y.z", o.y.z)).q(1)"#,
+                92,
+                "o.y.z.q is not a function",
+            ),
+            (
+                call,
+                r#"((__nil = o.y()) ?? __none("reading", "z", "o.y()", __nil)).z(1)"#,
+                62,
+                "o.y().z is not a function",
+            ),
+            (new, "a = new X.Y(1)", 5, "X.Y is not a constructor"),
+            (new, r#"a = new (X ?? (__none("reading", "Y", "X", X))).Y(1)"#, 5, "X.Y is not a constructor"),
+            (new, r#"a = new ((X ?? __none("reading", "Y", "X", X)).Y)(1)"#, 5, "X.Y is not a constructor"),
+        ] {
+            let named = named(message, module, 1, column);
+            assert_eq!(named.as_deref(), Some(&*format!("TypeError: {expected}")), "{module}");
+        }
+        for (message, module, column) in [
+            (convert, "x = [...y]", 1),
+            (convert, "x == y", 1),
+            (convert, "", 1),
+            (convert, "(", 1),
+            (convert, "a.b", 9),
+            (call, "(1)(2)", 99),
+            (call, "((((", 4),
+            ("TypeError: other", "a.b", 3),
+            ("RangeError: cannot convert 'null' or 'undefined' to object", "a.b", 3),
+        ] {
+            assert_eq!(named(message, module, 1, column), None, "{module}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Who uses a limit.
+
+use std::net::IpAddr;
+
+use bg_identity::Did;
+use bg_identity::http_signature::{Room, Sender as NonceSender};
+
+use super::client::Client;
+
+/// How much a client may take, by what it has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// Nothing.
+    Stranger,
+    /// That it is on this machine.
+    Local,
+    /// That it is the operator's.
+    Operator,
+}
+
+/// Who uses a limit: a standing, and who has a share of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    pub(crate) standing: Standing,
+    /// None has a share that is the operator's.
+    pub(crate) signer: Option<Did>,
+    /// None on this machine.
+    pub(crate) network: Option<IpAddr>,
+}
+
+impl Sender {
+    pub(super) fn new(standing: Standing, signer: Option<Did>, client: Client) -> Self {
+        let network = (standing == Standing::Stranger).then(|| client.network());
+        Self { standing, signer, network }
+    }
+
+    /// The operator, who has shown it by the login token or a session.
+    pub(crate) fn operator() -> Self {
+        Self { standing: Standing::Operator, signer: None, network: None }
+    }
+
+    pub(super) fn is_operator(&self) -> bool {
+        self.standing == Standing::Operator
+    }
+
+    pub(super) fn nonces(&self) -> NonceSender {
+        let room = match self.standing {
+            Standing::Stranger => Room::Strangers,
+            Standing::Local => Room::Local,
+            Standing::Operator => Room::Operator,
+        };
+        NonceSender { room, network: self.network }
+    }
+}

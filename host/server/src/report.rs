@@ -1,0 +1,32 @@
+//! What the poll loop of this process tells of itself, on its pages and elsewhere.
+
+use std::sync::PoisonError;
+
+use bg_charm_api::wire::{IntegrationReport, IntegrationView};
+use bg_egress::Owner;
+use bg_identity::IntegrationId;
+use bg_poller::Standing;
+
+use crate::activity::Activity;
+use crate::polling::Polling;
+
+impl Polling {
+    /// All integrations with a component, by their IDs, with what they do.
+    pub fn report(&self, activity: &Activity) -> Vec<IntegrationReport> {
+        let standings = self.gauges.integrations();
+        let views = self.integrations.read().unwrap_or_else(PoisonError::into_inner);
+        // So it stands before the loop has come to it.
+        let at_first = Standing { interval: self.interval, ..Standing::default() };
+        let report = |(id, view): (&IntegrationId, &IntegrationView)| {
+            let owner = Owner::Integration(id.clone());
+            IntegrationReport {
+                view: view.clone(),
+                standing: standings.get(id).unwrap_or(&at_first).clone(),
+                calls: activity.calls_of(&owner),
+                egress: activity.egress_of(&owner),
+                log: activity.failed_log_of(&owner),
+            }
+        };
+        views.iter().map(report).collect()
+    }
+}
