@@ -22,9 +22,10 @@ CREATE TABLE registration_changes (revision INTEGER PRIMARY KEY, space TEXT NOT 
 /// Notes a change of the registration of the charm in that row.
 pub(super) fn note(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
     let revision = registrations::advance_revision(tx)?;
-    // As it is, even if it is damaged.
+    // Of a charm whose name is damaged there is no row, so that all registrations are read.
     tx.prepare_cached(
-        "INSERT INTO registration_changes (revision, space, id) SELECT ?1, space, id FROM charms WHERE row = ?2",
+        "INSERT OR REPLACE INTO registration_changes (revision, space, id) \
+         SELECT ?1, space, id FROM charms WHERE row = ?2 AND typeof(space) = 'text' AND typeof(id) = 'text'",
     )?
     .execute((revision, row))?;
     forget(tx, revision)
@@ -33,11 +34,8 @@ pub(super) fn note(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
 /// The same by the charm's name.
 pub(super) fn note_named(tx: &Transaction<'_>, charm: &CharmRef) -> Result<(), Failure> {
     let revision = registrations::advance_revision(tx)?;
-    tx.prepare_cached("INSERT INTO registration_changes (revision, space, id) VALUES (?1, ?2, ?3)")?.execute((
-        revision,
-        charm.space.as_str(),
-        charm.charm.as_str(),
-    ))?;
+    tx.prepare_cached("INSERT OR REPLACE INTO registration_changes (revision, space, id) VALUES (?1, ?2, ?3)")?
+        .execute((revision, charm.space.as_str(), charm.charm.as_str()))?;
     forget(tx, revision)
 }
 
@@ -74,8 +72,8 @@ pub(crate) fn since(
 ) -> Result<Option<(RegistrationChanges, Vec<DamagedRegistration>)>, Failure> {
     let Some(missed) = revision.checked_sub(after).filter(|missed| *missed <= KEPT) else { return Ok(None) };
     let known: u64 = tx
-        .prepare_cached("SELECT count(*) FROM registration_changes WHERE revision > ?1")?
-        .query_row([after], |row| row.get(0))?;
+        .prepare_cached("SELECT count(*) FROM registration_changes WHERE revision > ?1 AND revision <= ?2")?
+        .query_row([after, revision], |row| row.get(0))?;
     if known != missed {
         return Ok(None);
     }
@@ -83,9 +81,9 @@ pub(crate) fn since(
         "SELECT ",
         registrations::columns!("l"),
         " FROM registration_changes l LEFT JOIN charms c ON c.space = l.space AND c.id = l.id \
-         LEFT JOIN registrations r ON r.charm = c.row WHERE l.revision > ?1"
+         LEFT JOIN registrations r ON r.charm = c.row WHERE l.revision > ?1 AND l.revision <= ?2"
     ))?;
-    let mut rows = statement.query([after])?;
+    let mut rows = statement.query([after, revision])?;
     let (mut spaces, mut seen) = (SpaceReader::default(), BTreeSet::new());
     let (mut changed, mut removed, mut bad) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {

@@ -24,7 +24,7 @@ pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<Transpiled, Fail
 
 /// Notes the digest of the program that the charm in that row has now.
 pub(super) fn note(tx: &Transaction<'_>, row: i64, program: &Transpiled) -> Result<(), Failure> {
-    note_digest(tx, row, &digest(&program.module, &json(&program.files)?))
+    note_digest(tx, row, &digest(program.module.as_bytes(), json(&program.files)?.as_bytes()))
 }
 
 fn note_digest(tx: &Transaction<'_>, row: i64, digest: &ProgramDigest) -> Result<(), Failure> {
@@ -35,7 +35,7 @@ fn note_digest(tx: &Transaction<'_>, row: i64, digest: &ProgramDigest) -> Result
     Ok(())
 }
 
-fn digest(module: &str, further: &str) -> ProgramDigest {
+fn digest(module: &[u8], further: &[u8]) -> ProgramDigest {
     let mut digest = Sha256::new();
     for text in [module, further] {
         digest.update((text.len() as u64).to_be_bytes());
@@ -50,7 +50,9 @@ pub(super) fn digest_all(tx: &Transaction<'_>, _: &Sealer) -> Result<(), Failure
     let mut statement = tx.prepare("SELECT row, module, further_modules FROM charms")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let digest = digest(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        // Whatever is there: what is damaged in one charm does not keep the others from being brought up to date.
+        let text = |at| Ok::<_, Failure>(row.get_ref(at)?.as_bytes_or_null()?.unwrap_or_default());
+        let digest = digest(text(1)?, text(2)?);
         note_digest(tx, row.get(0)?, &digest)?;
     }
     Ok(())

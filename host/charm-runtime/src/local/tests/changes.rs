@@ -81,3 +81,54 @@ async fn who_has_missed_more_than_is_remembered_gets_all_registrations() {
     assert_eq!(since(&operator, &mut now.clone()).await, None);
     assert_eq!(since(&operator, &mut (now + 1)).await, Some((vec![charm], vec![])));
 }
+
+#[tokio::test]
+async fn a_registration_that_is_damaged_is_passed_over_among_the_changes_until_it_is_fixed() {
+    let home = Home::new().await;
+    let (operator, gmail) = (home.operator(), "gmail".parse().unwrap());
+    let (one, two) = (home.deploy(json!({})).await, home.deploy(json!({"n": 2})).await);
+    let mut seen = operator.revision().await.unwrap();
+    for charm in [&one, &two] {
+        operator.register(charm, &gmail).await.unwrap();
+    }
+    let database = Connection::open(home.database()).unwrap();
+    let damage = "UPDATE registrations SET interval_ms = -5 WHERE charm = (SELECT row FROM charms WHERE id = ?1)";
+    database.execute(damage, [one.charm.as_str()]).unwrap();
+    assert_eq!(since(&operator, &mut seen).await, Some((vec![two.clone()], vec![one.clone()])));
+    assert_eq!(operator.damaged().await.unwrap().len(), 1);
+    assert!(operator.remove(&one).await.unwrap());
+    operator.register(&one, &gmail).await.unwrap();
+    assert_eq!(since(&operator, &mut seen).await, Some((vec![one.clone()], vec![])));
+    // What may have changed for many at once, as at the start of a service, wherever one of them is damaged.
+    database
+        .execute_batch(
+            "UPDATE registrations SET last_run = updated_at, last_kind = 'Unavailable', last_blame = 'upstream';
+             UPDATE registrations SET updated_at = 9223372036854775807 WHERE charm = (SELECT min(charm) FROM registrations);",
+        )
+        .unwrap();
+    home.runtime.wake_waiting().await.unwrap();
+    let (changed, removed) = since(&operator, &mut seen).await.unwrap();
+    assert_eq!((changed.len(), removed), (2, vec![]));
+}
+
+#[tokio::test]
+async fn a_charm_whose_name_is_damaged_stops_no_change_of_others_and_has_all_registrations_read() {
+    let home = Home::new().await;
+    let (operator, gmail) = (home.operator(), "gmail".parse().unwrap());
+    let (one, two) = (home.deploy(json!({})).await, home.deploy(json!({"n": 2})).await);
+    for charm in [&one, &two] {
+        operator.register(charm, &gmail).await.unwrap();
+    }
+    let mut seen = operator.revision().await.unwrap();
+    let database = Connection::open(home.database()).unwrap();
+    database
+        .execute_batch(
+            "UPDATE registrations SET last_run = updated_at, last_kind = 'Denied', last_blame = 'configuration';
+             UPDATE charms SET id = CAST(x'ff41' AS TEXT) WHERE row = (SELECT min(row) FROM charms);",
+        )
+        .unwrap();
+    home.runtime.wake_waiting().await.unwrap();
+    assert_eq!(since(&operator, &mut seen).await, None);
+    operator.set_interval(&two, Some(Duration::from_secs(1))).await.unwrap();
+    assert_eq!(since(&operator, &mut seen).await, Some((vec![two], vec![])));
+}
