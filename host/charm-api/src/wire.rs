@@ -31,13 +31,17 @@ pub struct Health {
     pub version: String,
 }
 
-/// All registrations.
+/// All registrations, or what has changed among them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Registrations {
     /// Their revision, from which to wait for changes.
     pub revision: u64,
-    /// The registrations.
+    /// The registrations: all of them, unless `removed` is there.
     pub registrations: Vec<Registration>,
+    /// The charms that have none any more. If it is there, `registrations` are those that have changed since the revision that was asked
+    /// about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Vec<CharmRef>>,
 }
 
 /// Registrations that cannot be read.
@@ -137,10 +141,13 @@ pub struct Shape {
     pub keys: Vec<String>,
     /// The names of its streams, sorted.
     pub streams: Vec<String>,
+    /// What is at `auth.expiresAt`, which every poll asks for. It may be left out: then a caller asks for it.
+    #[serde(rename = "expiresAt", default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Value>,
 }
 
 /// What is at a path of a charm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Value {
     /// A value, without what is secret within it.

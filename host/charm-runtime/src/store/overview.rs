@@ -115,9 +115,7 @@ pub(crate) fn enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Resul
     let (parameters, _) = parts(&asked);
     let mut statement = tx.prepare_cached(&format!("SELECT r.charm {from}"))?;
     let rows = statement.query_map(parameters.as_slice(), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    for row in &rows {
-        registrations::set_disabled(tx, *row, None)?;
-    }
+    registrations::enable_all(tx, &rows)?;
     Ok(rows.len() as u64)
 }
 

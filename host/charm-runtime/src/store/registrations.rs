@@ -10,13 +10,22 @@ use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Connection, Params, Row, ToSql, Transaction};
 
 use super::column::{BadColumn, Columns, said};
-use super::{Failure, What, runs};
+use super::{Failure, What, changes, runs};
 
 /// The columns of [`registration`].
 macro_rules! columns {
     () => {
-        "c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, r.interval_ms, \
-         r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
+        super::registrations::columns!("c")
+    };
+    // With the charm's name from another table than that of the charms.
+    ($name:literal) => {
+        concat!(
+            $name,
+            ".space, ",
+            $name,
+            ".id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, r.interval_ms, \
+             r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
+        )
     };
 }
 pub(super) use columns;
@@ -72,9 +81,10 @@ pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
         .query_row([], |row| row.get(0))
 }
 
-fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+/// Raises the number; answers it. Only [`changes`] does, which notes what it is for.
+pub(super) fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
     tx.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'registrations_revision'")?.execute([])?;
-    Ok(())
+    revision(tx)
 }
 
 /// Registrations that were read.
@@ -119,8 +129,8 @@ fn lost(tx: &Transaction<'_>) -> Result<Vec<DamagedRegistration>, Failure> {
 /// What fixes a row that no command can name.
 const FROM_BACKUP: &str = "put back a backup of the database";
 
-/// What is wrong with a row of [`SELECT`] that cannot be read.
-fn damaged(row: &Row<'_>, column: &BadColumn) -> Result<DamagedRegistration, Failure> {
+/// What is wrong with a row that begins with [`columns`] and cannot be read.
+pub(super) fn damaged(row: &Row<'_>, column: &BadColumn) -> Result<DamagedRegistration, Failure> {
     let text = |at| Ok::<_, Failure>(String::from_utf8_lossy(row.get_ref(at)?.as_bytes().unwrap_or(b"?")).into_owned());
     let named = format!("{}/{}", text(0)?, text(1)?);
     let integration: Option<IntegrationId> = row.parse(2, said).ok();
@@ -225,7 +235,7 @@ pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId
          integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, disabled_by = NULL, status = 'Re-initializing'"
     ))?
     .execute((row, integration.as_str(), UnixMillis::now().0))?;
-    Ok(advance_revision(tx)?)
+    changes::note(tx, row)
 }
 
 /// Disables (by somebody, with a reason) or enables; false if there is no such registration.
@@ -234,6 +244,22 @@ pub(crate) fn set_disabled(
     row: i64,
     disabled: Option<(DisabledBy, &str)>,
 ) -> Result<bool, Failure> {
+    let changed = write_disabled(tx, row, disabled)?;
+    if changed {
+        changes::note(tx, row)?;
+    }
+    Ok(changed)
+}
+
+/// Enables those in these rows.
+pub(super) fn enable_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<(), Failure> {
+    for row in rows {
+        write_disabled(tx, *row, None)?;
+    }
+    changes::note_all(tx, rows)
+}
+
+fn write_disabled(tx: &Transaction<'_>, row: i64, disabled: Option<(DisabledBy, &str)>) -> Result<bool, Failure> {
     let now = UnixMillis::now();
     let (disabled_at, by, status) = match disabled {
         Some((by, reason)) => (now, Some(by.as_str()), format!("Disabled: {}", shown(reason))),
@@ -244,26 +270,19 @@ pub(crate) fn set_disabled(
             "UPDATE registrations SET disabled_at = ?2, {CHANGED_AT}, status = ?4, disabled_by = ?5 WHERE charm = ?1"
         ))?
         .execute((row, disabled_at.0, now.0, status, by))?;
-    if changed > 0 {
-        advance_revision(tx)?;
-    }
     Ok(changed > 0)
 }
 
 /// Something has changed that a charm may wait for: its cells, or access to its space. If its last poll failed for a reason that may have been
 /// just that, the poll loop polls it soon. Its failures stay: those are its own. `whose` says which registrations, with `?1` in it.
 fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
-    let changed = tx
-        .prepare_cached(&format!(
-            "UPDATE registrations SET woken_at = max(?2, {}) WHERE {whose} AND disabled_at = 0 AND {}",
-            next!(),
-            *AWAITS_A_FIX
-        ))?
-        .execute((which, UnixMillis::now().0))?;
-    if changed > 0 {
-        advance_revision(tx)?;
-    }
-    Ok(())
+    let mut statement = tx.prepare_cached(&format!(
+        "UPDATE registrations SET woken_at = max(?2, {}) WHERE {whose} AND disabled_at = 0 AND {} RETURNING charm",
+        next!(),
+        *AWAITS_A_FIX
+    ))?;
+    let changed = statement.query_map((which, UnixMillis::now().0), |row| row.get(0))?;
+    changes::note_all(tx, &changed.collect::<Result<Vec<i64>, _>>()?)
 }
 
 /// The cells of the charm in that row were changed, by somebody else than its own poll.
@@ -292,7 +311,7 @@ pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Fai
         )?
         .execute((charm.space.as_str(), charm.charm.as_str()))?;
     if removed > 0 {
-        advance_revision(tx)?;
+        changes::note_named(tx, charm)?;
     }
     Ok(removed > 0)
 }
@@ -303,7 +322,7 @@ pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Dura
         .prepare_cached("UPDATE registrations SET interval_ms = ?2 WHERE charm = ?1")?
         .execute((row, interval.map_or(0, runs::millis)))?;
     if changed > 0 {
-        advance_revision(tx)?;
+        changes::note(tx, row)?;
     }
     Ok(changed > 0)
 }
@@ -435,7 +454,7 @@ pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Re
 }
 
 /// The charm that the first two columns name.
-fn named_charm(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
+pub(super) fn named_charm(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
     Ok(CharmRef { space: row.parse(0, |text| spaces.read(text).ok())?, charm: row.parse(1, said)? })
 }
 
