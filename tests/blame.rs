@@ -190,7 +190,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     (
         "the database at the start",
         "",
-        "host/charm-runtime/src/store/open.rs",
+        "host/store-sqlite/src/open.rs",
         "what_is_not_our_database_is_refused_with_a_reason_and_left_alone",
     ),
 ];

@@ -11,9 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bg_egress::KnownSecret;
 use bg_identity::IntegrationId;
 use bg_manifest::{AskedHttp, CharmCredential, HttpGrant};
-
-use crate::secret_names::{names_refresh_token, names_secret};
-use crate::store::SecretText;
+use bg_store::SecretText;
+use bg_store::secret_names::{names_refresh_token, names_secret};
 
 /// Where secrets of charms may go. Shared by the runtime that sends them and by whoever loads integrations.
 #[derive(Debug, Default)]

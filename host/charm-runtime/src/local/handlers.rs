@@ -7,13 +7,13 @@ use bg_egress::{GateClient, KnownSecret};
 use bg_identity::{Secret, printable};
 use bg_poller::{CharmRef, LogLevel, LogLine, UnixMillis};
 use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Program, Shape};
+use bg_store::paths::SecretPaths;
+use bg_store::{SecretText, StoredCharm};
 use bg_transpile::Transpiled;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::snapshot::Snapshot;
-use crate::paths::SecretPaths;
-use crate::store::{SecretText, StoredCharm};
 
 /// What a component of world `charm` finds under these keys of its `config`.
 mod key {
@@ -73,7 +73,7 @@ impl Handlers {
             charm: charm.clone(),
             cells,
             streams: BTreeSet::new(),
-            program: Arc::new(self::program(program)),
+            program: Arc::new(self::program(&program.module, &program.files)),
             config: Arc::new(config),
             http: self.http.clone(),
             secrets,
@@ -111,7 +111,13 @@ impl Handlers {
         secrets: Vec<KnownSecret>,
     ) -> Result<Option<String>, CallFailure> {
         self.component
-            .page(self.call(charm, &Arc::new(self::program(program)), cells, secrets, CallLines::default()))
+            .page(self.call(
+                charm,
+                &Arc::new(self::program(&program.module, &program.files)),
+                cells,
+                secrets,
+                CallLines::default(),
+            ))
             .await
     }
 
@@ -146,10 +152,9 @@ impl Handlers {
 }
 
 /// The program as its component finds it.
-pub(super) fn program(transpiled: &Transpiled) -> Program {
-    let Transpiled { module, files, .. } = transpiled;
+pub(super) fn program(module: &str, files: &BTreeMap<String, String>) -> Program {
     let files = (!files.is_empty()).then(|| (key::FILES.to_owned(), json!(files).to_string()));
-    Program::new([(key::MODULE.to_owned(), module.clone())].into_iter().chain(files).collect())
+    Program::new([(key::MODULE.to_owned(), module.to_owned())].into_iter().chain(files).collect())
 }
 
 /// What the transpiler warns of, as lines of the charm's log.
