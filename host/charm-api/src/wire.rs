@@ -198,13 +198,14 @@ pub struct Trigger {
     /// Whether this is part of a poll of the charm. If it is not, and succeeds, a charm that waits for a change is polled soon.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub poll: bool,
-    /// A name for this one event, of the client's own making and not used for another: a request that is sent again with it, since its answer
-    /// was lost, has the answer of the first.
+    /// A name for this event, chosen by the client and not used for another: a request that is sent again with it, since
+    /// its answer was lost, gets the answer of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub key: Option<String>,
-    /// In a request that is sent again: `server` in an earlier answer. Another server, or one that has started since, does not know whether it
-    /// has done the first, and refuses it.
+    /// In a request that is sent again: `server` of an answer from before the first was sent. A server that does not know
+    /// the key refuses it with `unknown-event` if the first may have been handled: by another server, before this one
+    /// started, or if this one has since forgotten answers to this signer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub again: Option<String>,
@@ -216,7 +217,7 @@ pub struct Triggered {
     /// What the handler came to.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// The server that knows the keys of events which were sent to it, until it stops: for a request that is to be sent again.
+    /// The server, and the time of its answer: `again` in a later request that is sent again. Clients do not interpret it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
 }

@@ -219,8 +219,9 @@ impl<'a> Call<'a> {
     /// Sends it; and again, if the server says that it did nothing yet and is to be asked in a moment.
     async fn send(self) -> Result<Vec<u8>, RuntimeError> {
         let mut left = RETRIES;
+        let mut lost = false;
         loop {
-            let Attempt { status, retry_after, answer } = self.attempt().await?;
+            let Attempt { status, retry_after, answer } = self.attempt(&mut lost).await?;
             if status.is_success() {
                 return Ok(answer);
             }
@@ -234,7 +235,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    async fn attempt(&self) -> Result<Attempt, RuntimeError> {
+    /// `lost`: whether an earlier request may have arrived, whose answer was lost. From then on, each request says that it
+    /// is sent again.
+    async fn attempt(&self, lost: &mut bool) -> Result<Attempt, RuntimeError> {
         let Self { caller, time, limit, of_charm, .. } = self;
         let (time, limit) = (*time, *limit);
         if let Some(left) = caller.rest.left() {
@@ -244,7 +247,7 @@ impl<'a> Call<'a> {
                 caller.url
             )));
         }
-        let mut sent = self.signed(&caller.client, &self.body)?.send().await;
+        let mut sent = self.signed(&caller.client, self.body(*lost))?.send().await;
         if (self.repeatable || self.again.is_some()) && sent.as_ref().is_err_and(http_client::is_lost) {
             tracing::debug!(
                 "{} closed a connection without an answer to {} {}: asking again",
@@ -252,8 +255,9 @@ impl<'a> Call<'a> {
                 self.method,
                 self.url.path()
             );
+            *lost = true;
             // Signed again: the runtime may have seen the first one, and takes each signature once.
-            sent = self.signed(&caller.unpooled, self.again.as_ref().unwrap_or(&self.body))?.send().await;
+            sent = self.signed(&caller.unpooled, self.body(*lost))?.send().await;
         }
         let mut response = sent.map_err(|error| {
             // The server took the request, and is at it.
@@ -285,6 +289,11 @@ impl<'a> Call<'a> {
             }
         };
         Ok(Attempt { status, retry_after, answer })
+    }
+
+    /// What to send: the first time, or after an answer was `lost`.
+    fn body(&self, lost: bool) -> &[u8] {
+        self.again.as_ref().filter(|_| lost).unwrap_or(&self.body)
     }
 
     /// The request, with a signature of its own.

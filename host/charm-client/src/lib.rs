@@ -1,5 +1,7 @@
 //! A charm runtime that is offered over HTTP.
 
+#[cfg(test)]
+mod again;
 mod call;
 #[cfg(test)]
 mod hostile;

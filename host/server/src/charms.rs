@@ -108,13 +108,12 @@ pub(crate) async fn trigger(
     signed: Signed<BODY>,
 ) -> Result<Json<wire::Triggered>, Failure> {
     let wire::Trigger { stream, event, poll, key, again } = signed.json()?;
-    let server = Some(app.triggers.server().to_owned());
     let Some(key) = key else {
         if again.is_some() {
             return Err(Failure::invalid("a request that is sent again has the key of the first"));
         }
         let outcome = signed.caller.polling(poll).trigger(&charm, &stream, &event).await?;
-        return Ok(Json(wire::Triggered { outcome, server }));
+        return Ok(Json(wire::Triggered { outcome, server: Some(app.triggers.server()) }));
     };
     let event_key = EventKey::new(signed.caller.actor(), &charm, key)?;
     let sent = format!("{stream} {event}");
@@ -124,7 +123,8 @@ pub(crate) async fn trigger(
         signed.caller.polling(poll).trigger(&charm, &stream, &event).await
     };
     let outcome = app.triggers.once(event_key, &sent, again.as_deref(), work).await?;
-    Ok(Json(wire::Triggered { outcome, server }))
+    // After the event: it is the time from which on the client's next events are later than this one.
+    Ok(Json(wire::Triggered { outcome, server: Some(app.triggers.server()) }))
 }
 
 /// `POST /api/v1/charms/{space}/{charm}/refresh?poll=true`

@@ -2,6 +2,7 @@
 //!
 //! The key is in the body, and not in a header: what is signed covers the one, and not the other.
 
+mod forgotten;
 mod kept;
 
 use std::collections::HashMap;
@@ -57,7 +58,9 @@ type Answer = Result<Outcome, RuntimeError>;
 /// The answers that are kept, and the events that are under way.
 #[derive(Debug)]
 pub(crate) struct Triggers {
-    server: String,
+    /// Random, so that another server, or this one after a restart, has another.
+    name: String,
+    started: Instant,
     all: Mutex<All>,
 }
 
@@ -82,20 +85,28 @@ impl Default for Triggers {
         let random = |_| std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
         let [first, second] = [0, 1].map(random);
         let all = All { events: HashMap::new(), unfinished: HashMap::new(), kept: Kept::new(ROOM) };
-        Self { server: format!("{first:016x}{second:016x}"), all: Mutex::new(all) }
+        Self { name: format!("{first:016x}{second:016x}"), started: Instant::now(), all: Mutex::new(all) }
     }
 }
 
 impl Triggers {
-    /// The name of this server, until it stops.
-    pub(crate) fn server(&self) -> &str {
-        &self.server
+    /// This server at this moment. A client sends it as `again`, so that the server can tell whether it may have forgotten
+    /// an event that was first sent later.
+    pub(crate) fn server(&self) -> String {
+        format!("{}-{:x}", self.name, self.started.elapsed().as_micros())
     }
 
-    /// Does the `work` of an event, unless it is done or under way; answers what came of it. It goes on if nobody waits for it any more: its
-    /// client may ask again. An error is an answer as any other: what failed may have had effects before, such as a request that its handler sent.
+    /// When [`Self::server`] gave this; `None` if another server did.
+    fn time_of(&self, server: &str) -> Option<Instant> {
+        let micros = server.strip_prefix(self.name.as_str())?.strip_prefix('-')?;
+        self.started.checked_add(Duration::from_micros(u64::from_str_radix(micros, 16).ok()?))
+    }
+
+    /// Does the `work` of an event, unless it is done or under way, and returns its result. The work goes on if nobody
+    /// waits for it any more: its client may ask again. An error is kept like any other result: what failed may have had
+    /// effects before, such as a request that its handler sent.
     ///
-    /// `again`: the server that had the first, if the client asks a second time.
+    /// `again`, if the client sends the event a second time: an answer of [`Self::server`] from before the first time.
     pub(crate) async fn once(
         self: &Arc<Self>,
         key: EventKey,
@@ -115,9 +126,11 @@ impl Triggers {
                     return Err(Failure::invalid("this key is that of another event"));
                 }
                 event.answer.clone()
-            } else if again.is_some_and(|server| server != self.server) {
-                let text = "this server has no such key, and had none of what was sent to another one, or before it started: whether the \
-                            event was handled is not known";
+            } else if let Some(server) = again
+                && let Some(why) = self.why_unknown(&all, &key.signer, server)
+            {
+                let text =
+                    format!("it is unknown whether the event was handled: {why}; to send it anyway, use a new key");
                 return Err(Failure::of(ErrorCode::UnknownEvent, text));
             } else {
                 let unfinished = all.unfinished.entry(key.signer.clone()).or_default();
@@ -141,6 +154,17 @@ impl Triggers {
         match ended.ok().and_then(|answer| answer.clone()) {
             Some(answer) => Ok(answer?),
             None => Err(RuntimeError::unavailable_in(Scope::Charm, "its handler was ended with the server").into()),
+        }
+    }
+
+    /// Why an event that is sent again and is not known may nevertheless have been handled, if it may.
+    fn why_unknown(&self, all: &All, signer: &str, server: &str) -> Option<&'static str> {
+        match self.time_of(server) {
+            None => Some("it was sent to another server, or before this one started"),
+            Some(time) if all.kept.has_forgotten_since(signer, time) => {
+                Some("this server has since forgotten answers to events of this signer, to make room for newer ones")
+            }
+            Some(_) => None,
         }
     }
 
@@ -224,7 +248,7 @@ mod tests {
             let (triggers, key, again) = (triggers.clone(), key(signer, "k"), again.map(str::to_owned));
             async move { triggers.once(key, "s {}", again.as_deref(), work).await }
         };
-        let server = triggers.server().to_owned();
+        let server = triggers.server();
         let (first, second) = tokio::join!(once("ann", None), once("ann", Some(&server)));
         assert_eq!((first.unwrap(), second.unwrap()), (Outcome::success(), Outcome::success()));
         assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -243,6 +267,49 @@ mod tests {
         once("ann", None).await.unwrap();
         assert_eq!(count.load(Ordering::SeqCst), 3);
         assert_eq!(triggers.lock().events.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_not_handled_twice_when_its_answer_was_forgotten() {
+        let (triggers, count) = (Arc::new(Triggers::default()), Arc::new(AtomicUsize::new(0)));
+        let send = async |signer: &str, name: &str, again: Option<&str>, answer: Answer| {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            triggers.once(key(signer, name), "s {}", again, counted(&count, answer)).await
+        };
+        let long = || Ok(Outcome::failure(OutcomeKind::HandlerFailed, "x".repeat(ROOM.share / 2)));
+        let attempt = bg_abuse::Attempt::begin("memory", "an event is sent again after its answer was pushed out");
+        let before = triggers.server();
+        for name in ["first", "second", "third"] {
+            send("ann", name, None, long()).await.unwrap();
+        }
+        assert!(!triggers.lock().events.contains_key(&key("ann", "first")));
+        let refused = send("ann", "first", Some(&before), long()).await.unwrap_err();
+        assert_eq!(refused.problem.code, ErrorCode::UnknownEvent, "{refused:?}");
+        assert!(refused.problem.detail.contains("unknown whether the event was handled"), "{refused:?}");
+        assert_eq!(count.load(Ordering::SeqCst), 3);
+        attempt.ended("refused: it is unknown whether the event was handled");
+        // The first of these cannot have been handled: nothing was forgotten since, or nothing of this signer.
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let after = triggers.server();
+        send("ann", "fourth", Some(&after), Ok(Outcome::success())).await.unwrap();
+        send("ben", "first", Some(&before), Ok(Outcome::success())).await.unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 5);
+        // What is too old is forgotten, too. A client that was idle meanwhile has nothing to fear.
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let idle = triggers.server();
+        tokio::time::advance(ROOM.time).await;
+        assert!(send("ann", "fourth", Some(&after), Ok(Outcome::success())).await.is_err());
+        send("ann", "fifth", Some(&idle), Ok(Outcome::success())).await.unwrap();
+        // An answer that is too long to be kept at all is forgotten at once.
+        let now = triggers.server();
+        let longest = || Ok(Outcome::failure(OutcomeKind::HandlerFailed, "x".repeat(2 * ROOM.share)));
+        send("cid", "longest", None, longest()).await.unwrap();
+        assert!(send("cid", "longest", Some(&now), longest()).await.is_err());
+        assert_eq!(count.load(Ordering::SeqCst), 7);
+        for wrong in ["", "x", "-", &now[..32], &format!("{now}x"), &format!("{}-ffffffffffffffff", &now[..32])] {
+            let refused = send("dee", "k", Some(wrong), Ok(Outcome::success())).await;
+            assert_eq!(refused.is_err(), !wrong.ends_with("ffff"), "{wrong:?}");
+        }
     }
 
     #[tokio::test]

@@ -469,7 +469,7 @@ async fn an_event_is_not_sent_again_to_a_server_that_cannot_know_of_it() {
     assert_eq!((&first["kind"], server.is_string()), (&json!("Success"), true));
     let refused = send(event("k", json!("another")));
     assert_eq!((refused.status, code(&refused)), (400, json!("unknown-event")), "{}", refused.text());
-    assert!(refused.text().contains("whether the event was handled is not known"));
+    assert!(refused.text().contains("it is unknown whether the event was handled"));
     let runs = || async { fixture.operator().runs(&charm, 100).await.unwrap().len() };
     assert_eq!(runs().await, 1);
     // The first of them did not arrive.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::EventKey;
+use super::forgotten::Forgotten;
 
 /// How much is kept, for how long.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,7 @@ pub(super) struct Kept {
     /// The signers, by their bytes.
     by_size: BTreeSet<(usize, String)>,
     bytes: usize,
+    forgotten: Forgotten,
 }
 
 #[derive(Debug)]
@@ -45,8 +47,8 @@ struct Signer {
 
 impl Kept {
     pub(super) fn new(room: Room) -> Self {
-        let (by_age, signers, by_size) = Default::default();
-        Self { room, next: 0, by_age, signers, by_size, bytes: 0 }
+        let (by_age, signers, by_size, forgotten) = Default::default();
+        Self { room, next: 0, by_age, signers, by_size, bytes: 0, forgotten }
     }
 
     /// Keeps an event that has ended now; answers those that go, for which there is no room any more.
@@ -83,9 +85,15 @@ impl Kept {
         gone
     }
 
+    /// Whether an event of `signer` that ended at `time` or later may be forgotten.
+    pub(super) fn has_forgotten_since(&self, signer: &str, time: Instant) -> bool {
+        self.forgotten.any_since(signer, time)
+    }
+
     fn drop_oldest_of(&mut self, name: &str) -> Option<EventKey> {
         let number = self.signers.get(name)?.order.front().copied()?;
-        let Ended { key, bytes, .. } = self.by_age.remove(&number)?;
+        let Ended { at, key, bytes } = self.by_age.remove(&number)?;
+        self.forgotten.add(name, at);
         self.change(name, |signer| {
             signer.order.pop_front();
             signer.bytes -= bytes;
