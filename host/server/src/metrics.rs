@@ -127,6 +127,8 @@ impl Default for Metrics {
 pub(crate) struct Measured {
     /// Registrations by state.
     pub(crate) registrations: Vec<(RegistrationState, u64)>,
+    /// Registrations whose rows in the database are damaged.
+    pub(crate) damaged: u64,
     /// The database and its write-ahead log, bytes.
     pub(crate) database: u64,
     /// How integrations are doing, whichever process polls them.
@@ -189,6 +191,8 @@ impl Metrics {
             registrations.get_or_create(&State { state: state.slug() }).set(*count);
         }
         registry.register("registrations", "Registrations, by how their polling stands", registrations);
+        let help = "Registrations that are not polled, since their rows in the database are damaged";
+        gauge(registry, "damaged_registrations", help, None, measured.damaged);
         register_health(registry, &measured.health);
         let lost_spans = Counter::<u64, AtomicU64>::default();
         lost_spans.inc_by(measured.lost_spans);
@@ -372,6 +376,7 @@ mod tests {
         };
         let measured = Measured {
             registrations: vec![(RegistrationState::Failing, 7)],
+            damaged: 2,
             database: 4096,
             health: vec![health],
             lost_spans: 3,
@@ -394,6 +399,7 @@ mod tests {
             "bg_wasm_host_egress_requests_total{owner=\"charms\",decision=\"denied\"} 1",
             "bg_wasm_host_egress_received_bytes_total{owner=\"charms\"} 7",
             "bg_wasm_host_registrations{state=\"failing\"} 7",
+            "bg_wasm_host_damaged_registrations 2",
             "bg_wasm_host_component_loads_total{from=\"cache\"} 1",
             "bg_wasm_host_database_bytes 4096",
             "bg_wasm_host_integration_health{integration=\"mail\",state=\"degraded\"} 1",

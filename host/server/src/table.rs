@@ -278,16 +278,13 @@ async fn health(_: Unsigned) -> Response {
 }
 
 /// `GET /metrics`
-async fn metrics(State(app): State<Arc<App>>, operator: Operator) -> Response {
-    let registrations = match app.counts.get(&operator.handle).await {
-        Ok(counts) => counts::by_state(&counts),
-        Err(error) => return Failure::from(error).into_response(),
-    };
+async fn metrics(State(app): State<Arc<App>>, operator: Operator) -> Result<Response, Failure> {
+    let registrations = counts::by_state(&app.counts.get(&operator.handle).await?);
+    let damaged = app.counts.damaged(&operator.handle).await?.len() as u64;
     let health = app.pollers.health(&app.activity);
     let (database, lost_spans) = (app.runtime.size(), app.activity.lost_spans());
-    let measured = Measured { registrations, database, health, lost_spans };
-    match app.activity.metrics().encode(&measured, app.pollers.own()) {
-        Ok(text) => ([(CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE))], text).into_response(),
-        Err(error) => Failure::of(ErrorCode::Unavailable, error).into_response(),
-    }
+    let measured = Measured { registrations, damaged, database, health, lost_spans };
+    let encoded = app.activity.metrics().encode(&measured, app.pollers.own());
+    let text = encoded.map_err(|error| Failure::of(ErrorCode::Unavailable, error))?;
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE))], text).into_response())
 }

@@ -14,6 +14,9 @@ use super::handle::LocalHandle;
 use crate::document::data;
 use crate::store::{self, Touch};
 
+/// Shown in place of a cell that cannot be read. The log says why.
+const DAMAGED_MASK: &str = "(damaged)";
+
 #[async_trait]
 impl Spaces for LocalHandle {
     async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError> {
@@ -79,10 +82,13 @@ impl Spaces for LocalHandle {
                 let mask = Value::from(SECRET_MASK);
                 let mut shown = CharmShow { summary: stored.summary.clone(), cells: std::collections::BTreeMap::new() };
                 for name in cells.names()? {
-                    if let Some(document) = cells.value(&name)? {
-                        let masked = stored.secrets.masked(&name, document.into_node(), &mask);
-                        shown.cells.insert(name, data(masked));
-                    }
+                    let cell =
+                        match store::sound(cells.value(&name), || format!("the cells of {}", stored.summary.charm))? {
+                            Some(Some(document)) => data(stored.secrets.masked(&name, document.into_node(), &mask)),
+                            Some(None) => continue,
+                            None => Value::from(DAMAGED_MASK),
+                        };
+                    shown.cells.insert(name, cell);
                 }
                 Ok(shown)
             })

@@ -9,7 +9,7 @@ use bg_poller::{CharmRef, RegistrationState};
 use rusqlite::{Row, ToSql, Transaction};
 
 use super::column::{Columns, said};
-use super::{Failure, What, registrations, runs};
+use super::{Failure, What, registrations, runs, sound};
 
 /// How many runs a row shows.
 const RECENT: u32 = 20;
@@ -109,16 +109,18 @@ pub(crate) fn count_to_enable(tx: &Transaction<'_>, filter: &RegistrationFilter)
     Ok(tx.prepare_cached(&format!("SELECT count(*) {from}"))?.query_row(parameters.as_slice(), |row| row.get(0))?)
 }
 
-/// Enables all that a filter lets through; answers how many.
+/// Enables all that a filter lets through, and returns how many.
 pub(crate) fn enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<u64, Failure> {
     let (asked, from) = to_enable(filter);
     let (parameters, _) = parts(&asked);
     let mut statement = tx.prepare_cached(&format!("SELECT r.charm {from}"))?;
     let rows = statement.query_map(parameters.as_slice(), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    for row in &rows {
-        registrations::set_disabled(tx, *row, None)?;
+    let mut enabled = 0;
+    for row in rows {
+        let changed = registrations::set_disabled(tx, row, None);
+        enabled += u64::from(sound(changed, || "the registrations".to_owned())?.unwrap_or_default());
     }
-    Ok(rows.len() as u64)
+    Ok(enabled)
 }
 
 /// The registration of one charm; none if it has none.
