@@ -5,6 +5,7 @@
 //! and stores can share it.
 
 mod access;
+pub mod names;
 mod operations;
 mod overview;
 mod trace_context;

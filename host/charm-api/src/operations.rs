@@ -203,7 +203,8 @@ pub trait Spaces: Send + Sync {
     /// Lines that a charm logged, oldest first. They are kept with what came of the call, so they show when it has ended.
     async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError>;
 
-    /// Enables all registrations that the filter lets through; without a state, all that do not run as they should. Answers how many.
+    /// Enables all registrations that the filter matches; without a state, all that do not run as they should. Returns
+    /// how many. [`RuntimeError::Invalid`] if no registration has the integration or the space that the filter names.
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError>;
 
     /// The registrations that cannot be read, which [`registrations`](bg_poller::CharmRuntime::registrations) passes over. Reads all.

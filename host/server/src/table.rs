@@ -125,7 +125,10 @@ fn of_registrations() -> Vec<Row> {
             .fails([Authorization, NotFound, Unfit]),
         signed(Method::POST, path::ENABLE, Right::System(Write), registrations::enable)
             .does("enableMany", "Enables all registrations of an integration, of a space, in a state, or that are found; or all.")
-            .more("What is said must all hold. Without a state, it is all that do not run as they should.")
+            .more(
+                "All that is said must hold. Without a state, these are all that do not run as they should. A 400 says if \
+                 no registration has that integration or space.",
+            )
             .reads::<wire::EnableMany>(REGISTRATION_BODY)
             .answers::<wire::Enabled>()
             .fails([Authorization]),

@@ -161,6 +161,14 @@ async fn many_registrations_are_enabled_at_once_after_a_page_that_says_how_many(
     }
     let wrong = fixture.send("GET", "/admin/enable?state=asleep", &session, "");
     assert_eq!(wrong.status, 400, "{}", wrong.text());
+    // What nothing has is no zero.
+    for reply in [
+        fixture.send("GET", "/admin/enable?integration=gmial", &session, ""),
+        fixture.send("POST", "/admin/enable", &session, "integration=gmial"),
+    ] {
+        assert_eq!(reply.status, 400, "{}", reply.text());
+        assert!(reply.text().contains("did you mean gmail?"), "{}", reply.text());
+    }
     for (form, enabled) in [("state=waiting", false), ("integration=gmail&state=disabled-by-failures", true)] {
         let reply = fixture.send("POST", "/admin/enable", &session, form);
         assert_eq!(reply.status, 303, "{}", reply.text());

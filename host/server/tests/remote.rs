@@ -137,6 +137,15 @@ async fn registrations_go_there_and_back() {
     assert_eq!(remote.enable_all(&by_hand).await.unwrap(), 0);
     assert_eq!(remote.enable_all(&of_gmail).await.unwrap(), 1);
     assert_eq!(remote.enable_all(&of_gmail).await.unwrap(), 0, "it runs already");
+    let of_gmial =
+        RegistrationFilter { integration: Some("gmial".parse().unwrap()), space: Some(space_did("no")), ..of_gmail };
+    let refused = remote.enable_all(&of_gmial).await.unwrap_err();
+    assert!(matches!(refused, RuntimeError::Invalid(_)), "{refused:?}");
+    for part in
+        ["for the integration gmial; did you mean gmail?", &format!("no charm in the space {}", space_did("no"))]
+    {
+        assert!(refused.to_string().contains(part), "{refused}");
+    }
     remote.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap();
     assert_eq!(remote.enable_all(&RegistrationFilter::default()).await.unwrap(), 0, "that is as somebody wants it");
     assert_eq!(remote.enable_all(&by_hand).await.unwrap(), 1);

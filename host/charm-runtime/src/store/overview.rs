@@ -3,9 +3,11 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use bg_charm_api::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter};
+use bg_charm_api::{
+    Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter, names,
+};
 use bg_identity::SpaceReader;
-use bg_poller::{CharmRef, RegistrationState};
+use bg_poller::{CharmRef, RegistrationState, RuntimeError};
 use rusqlite::{Row, ToSql, Transaction};
 
 use super::column::{Columns, said};
@@ -102,8 +104,41 @@ fn to_enable(filter: &RegistrationFilter) -> (Vec<(&'static str, String, String)
     (asked, format!("FROM charms c CROSS JOIN registrations r ON r.charm = c.row WHERE {all}"))
 }
 
+/// Fails if the filter names an integration or a space that no registration has: nothing would be done, silently.
+fn check_names(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<(), Failure> {
+    let mut problems = Vec::new();
+    if let Some(id) = &filter.integration {
+        let known = texts(tx, "SELECT DISTINCT integration FROM registrations ORDER BY 1")?;
+        if !known.iter().any(|known| known == id.as_str()) {
+            problems.push(names::no_integration(id, known.iter().map(String::as_str)));
+        }
+    }
+    if let Some(space) = &filter.space {
+        let known = texts(
+            tx,
+            "SELECT DISTINCT c.space FROM charms c INDEXED BY sqlite_autoindex_charms_1 \
+             CROSS JOIN registrations r ON r.charm = c.row ORDER BY 1",
+        )?;
+        if !known.iter().any(|known| known == space.as_str()) {
+            problems.push(names::no_space(space, space.as_str(), known.iter().map(String::as_str)));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(RuntimeError::Invalid(problems.join("; ")).into()) }
+}
+
+/// The texts in the first column. Those that are damaged are no names.
+fn texts(tx: &Transaction<'_>, statement: &str) -> Result<Vec<String>, Failure> {
+    let mut statement = tx.prepare_cached(statement)?;
+    let (mut rows, mut texts) = (statement.query([])?, Vec::new());
+    while let Some(row) = rows.next()? {
+        texts.extend(row.column::<String>(0).ok());
+    }
+    Ok(texts)
+}
+
 /// How many [`enable`] would enable.
 pub(crate) fn count_to_enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<u64, Failure> {
+    check_names(tx, filter)?;
     let (asked, from) = to_enable(filter);
     let (parameters, _) = parts(&asked);
     Ok(tx.prepare_cached(&format!("SELECT count(*) {from}"))?.query_row(parameters.as_slice(), |row| row.get(0))?)
@@ -111,6 +146,7 @@ pub(crate) fn count_to_enable(tx: &Transaction<'_>, filter: &RegistrationFilter)
 
 /// Enables all that a filter lets through, and returns how many.
 pub(crate) fn enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<u64, Failure> {
+    check_names(tx, filter)?;
     let (asked, from) = to_enable(filter);
     let (parameters, _) = parts(&asked);
     let mut statement = tx.prepare_cached(&format!("SELECT r.charm {from}"))?;
