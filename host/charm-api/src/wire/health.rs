@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bg_identity::IntegrationId;
-use bg_poller::{ComponentFailure, LogLine, UnixMillis};
+use bg_poller::{ComponentFailure, LogLine, OutcomeKind, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use super::{IntegrationReport, OwnerEgress};
@@ -148,6 +148,19 @@ impl IntegrationHealth {
         }
     }
 
+    /// What to do about a component that fails or is paused; what was denied comes first, in [`fix`](Self::fix).
+    pub fn remedy(&self) -> Option<&'static str> {
+        if self.state < HealthState::Failing {
+            return None;
+        }
+        let is_temporary = self.failure.as_ref().is_some_and(|failure| failure.kind == OutcomeKind::Unavailable);
+        Some(if is_temporary {
+            "nothing, if it passes: it is called again by itself. If it lasts, see what it logs, and the servers that it asks"
+        } else {
+            "replace its component with one that works; the service loads it by itself, and calls it again"
+        })
+    }
+
     /// Whether its charms are polled.
     pub fn polls(&self) -> bool {
         self.state != HealthState::Paused && !self.without_list
@@ -215,7 +228,7 @@ fn requests_reason(requests: RecentRequests, egress: &OwnerEgress) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use bg_poller::{OutcomeKind, Standing};
+    use bg_poller::Standing;
 
     use super::super::{Denial, IntegrationView, Sent};
     use super::*;
