@@ -15,7 +15,7 @@ use crate::guest::guest;
 /// `ok(false)`: there are zeros at address 48.
 const UNFIT: &str = "(i32.const 48)";
 /// A temporary error, `no way`: the first case of the inner variant.
-const TEMPORARY: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store (i32.const 56) (i32.const 128)) \
+pub(crate) const TEMPORARY: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store (i32.const 56) (i32.const 128)) \
                          (i32.store (i32.const 60) (i32.const 6)) (i32.const 48)";
 
 /// A charm that ends its polls as its input says.
