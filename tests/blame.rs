@@ -1,5 +1,5 @@
-//! Whose fault it is: a case for each row of the tables in `docs/polling.md`, by the real path. What follows from a poll is what its row says, and
-//! the operator reads why.
+//! Whose fault it is: a case for each row of the tables in `docs/polling.md`, by the real path. What follows from a
+//! poll is what its row says, and the operator reads why.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -61,7 +61,8 @@ enum By {
 }
 use By::{Alone, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens};
 
-/// Part of what a row says of how a poll ends, how this case makes a poll end so, its outcome, and what the operator reads.
+/// Part of what a row says of how a poll ends, how this case makes a poll end so, its outcome, and what the operator
+/// reads.
 const CASES: &[(&str, &str, By, &str, &str)] = &[
     ("and what it started, is done", "done", Handler("nothing"), "Success", ""),
     ("throws, or a promise", "throws", Handler("throws"), "HandlerFailed", "thrown on purpose"),

@@ -1,4 +1,5 @@
-//! An operator sees how each integration is doing: in every command, on the pages and in the metrics, whichever process polls.
+//! An operator sees how each integration is doing: in every command, on the pages and in the metrics, whichever process
+//! polls.
 
 use std::process::Command;
 use std::time::Instant;
@@ -195,7 +196,11 @@ fn on_a_narrow_screen_and_on_a_wide_one_nothing_is_out_of_sight() {
         let place = lines.iter().position(|line| line.contains(&format!("{name}: 1 registration"))).unwrap();
         assert!(lines[place + 1].starts_with(state) && lines[place + 1].contains(reason.trim()), "{name}: {status}");
         let has_fix = lines[place + 2].starts_with("to allow what was denied: ");
-        assert_eq!((lines[place + 1].contains("; to fix it: "), has_fix), (has_remedy, !has_remedy), "{name}: {status}");
+        assert_eq!(
+            (lines[place + 1].contains("; to fix it: "), has_fix),
+            (has_remedy, !has_remedy),
+            "{name}: {status}"
+        );
     }
     let shown: String = url::form_urlencoded::byte_serialize(
         format!(

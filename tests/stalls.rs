@@ -75,7 +75,8 @@ fn a_service_that_was_stopped_spreads_its_polls_over_the_interval_when_it_goes_o
     }
 }
 
-/// The server stands still, and with it all polls that are under way: they end together, long after they were due again.
+/// The server stands still, and with it all polls that are under way: they end together, long after they were due
+/// again.
 #[test]
 fn polls_that_were_stuck_in_a_server_that_stood_still_do_not_stay_together() {
     let host = host();
@@ -90,8 +91,8 @@ fn polls_that_were_stuck_in_a_server_that_stood_still_do_not_stay_together() {
     std::thread::sleep(INTERVAL * 2);
     let goes_on = UnixMillis::now();
     server.go_on().unwrap();
-    // 16 polls were stuck, one for each place. If they stayed together, 16 would start at once in every interval. A slow
-    // machine may bring some together now and then; so this waits for two intervals in which none are.
+    // 16 polls were stuck, one for each place. If they stayed together, 16 would start at once in every interval. A
+    // slow machine may bring some together now and then; so this waits for two intervals in which none are.
     let until = Instant::now() + SOON;
     loop {
         wait_for_polls(&mut service, CHARMS * 2);

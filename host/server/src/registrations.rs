@@ -1,4 +1,4 @@
-//! Registrations, their changes, and polls that ended before anything was triggered.
+//! Endpoints for registrations, their changes, and polls that ended before anything was triggered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const BY_HAND: &str = "by hand";
 
 /// `GET /api/v1/registrations`
 pub(crate) async fn list(signed: Signed<NO_BODY>) -> Result<Json<wire::Registrations>, Failure> {
-    // The number first: what changes in between is then reported once too often, not once too few.
+    // The revision first: a change in between is then reported twice, not missed.
     let revision = signed.caller.revision().await?;
     let registrations = signed.caller.registrations().await?;
     Ok(Json(wire::Registrations { revision, registrations }))
@@ -71,7 +71,7 @@ pub(crate) async fn enable(signed: SignedForm) -> Result<Json<wire::Enabled>, Fa
     let wire::EnableMany { filter, all } = signed.json()?;
     if all == (filter != RegistrationFilter::default()) {
         return Err(Failure::invalid(
-            "expected which registrations, by search, space, integration or state; or else all, as true",
+            "name registrations by search, space, integration or state, or else set all to true",
         ));
     }
     Ok(Json(wire::Enabled { enabled: signed.caller.enable_all(&filter).await? }))

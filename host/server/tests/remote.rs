@@ -222,7 +222,7 @@ async fn the_system_space_is_closed_until_its_own_key_grants_access() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_are_the_same_at_both_sides() {
+async fn errors_are_the_same_on_both_sides() {
     let fixture = Fixture::start().await;
     let remote = with_access(&fixture).await;
     let operator = fixture.operator();
@@ -283,7 +283,7 @@ async fn values_are_set_and_programs_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_for_those_who_may_write_to_the_system_space() {
+async fn a_secret_is_for_callers_that_may_write_to_the_system_space() {
     let fixture = Fixture::start().await;
     let charm = fixture.deploy(&my_space()).await;
     let token = path(&["auth", "token"]);
@@ -324,8 +324,8 @@ async fn a_shutdown_answers_long_polls_at_once() {
         let remote = remote.clone();
         tokio::spawn(async move { remote.changed(seen).await })
     };
-    // Another request on the way shows that the server is at work; the poll has been sent before it, or is sent after the
-    // shutdown and then is refused.
+    // Another request on the way shows that the server is at work; the poll has been sent before it, or is sent after
+    // the shutdown and then is refused.
     remote.registrations().await.unwrap();
     // Fails if a connection has to be cut off.
     fixture.stop().await;
@@ -387,7 +387,7 @@ async fn an_event_whose_answer_is_lost_is_sent_again_and_handled_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_is_not_sent_again_to_a_server_that_cannot_know_of_it() {
+async fn an_event_sent_again_is_refused_by_a_server_that_cannot_know_it() {
     let fixture = Fixture::start().await;
     let charm = fixture.deploy(&my_space()).await;
     let path = format!("/api/v1/charms/{}/{}/trigger", charm.space, charm.charm);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_charm_api::wire::Shape;
-use bg_charm_api::{AccessLevel, Actor, Overview, OverviewQuery, OverviewRow, RegistrationCount, RegistrationFilter};
+use bg_charm_api::{
+    AccessLevel, Actor, RegistrationCount, RegistrationFilter, RegistrationPage, RegistrationQuery, RegistrationRow,
+};
 use bg_identity::{IntegrationId, Secret, system_space};
 use bg_poller::{
     Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration, Run, RuntimeError,
@@ -74,7 +76,7 @@ impl LocalHandle {
     }
 
     /// A page of the registrations, for their operator.
-    pub async fn overview(&self, query: OverviewQuery) -> Result<Overview, RuntimeError> {
+    pub async fn overview(&self, query: RegistrationQuery) -> Result<RegistrationPage, RuntimeError> {
         self.read(move |tx, actor| {
             access::system(tx, actor, AccessLevel::Read)?;
             store::overview::page(tx, &query)
@@ -100,7 +102,7 @@ impl LocalHandle {
     }
 
     /// The registration of one charm, for its operator; none if it has none.
-    pub async fn overview_of(&self, charm: &CharmRef) -> Result<Option<OverviewRow>, RuntimeError> {
+    pub async fn overview_of(&self, charm: &CharmRef) -> Result<Option<RegistrationRow>, RuntimeError> {
         let charm = charm.clone();
         self.read(move |tx, actor| {
             access::system(tx, actor, AccessLevel::Read)?;

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bg_charm_api::{
-    Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter, names,
+    Cursor, RecentRun, RegistrationCount, RegistrationFilter, RegistrationPage, RegistrationQuery, RegistrationRow,
+    names,
 };
 use bg_identity::SpaceReader;
 use bg_poller::{CharmRef, RegistrationState, RuntimeError};
@@ -59,15 +60,15 @@ fn conditions(filter: &RegistrationFilter) -> Vec<(&'static str, String, String)
 }
 
 /// The registrations that a query asks for.
-pub(crate) fn page(tx: &Transaction<'_>, query: &OverviewQuery) -> Result<Overview, Failure> {
-    let OverviewQuery { filter, place, limit } = query;
-    let (order, place) = match place {
+pub(crate) fn page(tx: &Transaction<'_>, query: &RegistrationQuery) -> Result<RegistrationPage, Failure> {
+    let RegistrationQuery { filter, cursor, limit } = query;
+    let (order, cursor) = match cursor {
         None => ("ASC", None),
-        Some(Place::After(charm)) => ("ASC", Some(("(c.space, c.id) > (:at_space, :at_charm)", charm))),
-        Some(Place::Before(charm)) => ("DESC", Some(("(c.space, c.id) < (:at_space, :at_charm)", charm))),
+        Some(Cursor::After(charm)) => ("ASC", Some(("(c.space, c.id) > (:at_space, :at_charm)", charm))),
+        Some(Cursor::Before(charm)) => ("DESC", Some(("(c.space, c.id) < (:at_space, :at_charm)", charm))),
     };
     let mut asked = conditions(filter);
-    if let Some((condition, charm)) = place {
+    if let Some((condition, charm)) = cursor {
         asked.push((":at_space", charm.space.to_string(), condition.to_owned()));
         asked.push((":at_charm", charm.charm.to_string(), "TRUE".to_owned()));
     }
@@ -80,7 +81,7 @@ pub(crate) fn page(tx: &Transaction<'_>, query: &OverviewQuery) -> Result<Overvi
     if order == "DESC" {
         found.reverse();
     }
-    Ok(Overview { rows: found, more })
+    Ok(RegistrationPage { rows: found, more })
 }
 
 /// The parameters of conditions, and all of these as one.
@@ -160,7 +161,7 @@ pub(crate) fn enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Resul
 }
 
 /// The registration of one charm; none if it has none.
-pub(crate) fn of(tx: &Transaction<'_>, charm: &CharmRef) -> Result<Option<OverviewRow>, Failure> {
+pub(crate) fn of(tx: &Transaction<'_>, charm: &CharmRef) -> Result<Option<RegistrationRow>, Failure> {
     let text = format!("{SELECT} WHERE c.space = :space AND c.id = :charm");
     let parameters: [(&str, &dyn ToSql); 2] = [(":space", &charm.space.as_str()), (":charm", &charm.charm.as_str())];
     let mut statement = tx.prepare_cached(&text)?;
@@ -175,7 +176,7 @@ fn read(
     text: &str,
     parameters: &[(&str, &dyn ToSql)],
     most: usize,
-) -> Result<Vec<OverviewRow>, Failure> {
+) -> Result<Vec<RegistrationRow>, Failure> {
     let mut statement = tx.prepare_cached(text)?;
     let (mut rows, mut spaces, mut found) = (statement.query(parameters)?, SpaceReader::default(), Vec::new());
     while found.len() < most
@@ -191,11 +192,11 @@ fn read(
 }
 
 /// A row of [`SELECT`]. What the loop remembers may be damaged, too: it starts again from nothing then.
-fn shown(tx: &Transaction<'_>, row: &Row<'_>, spaces: &mut SpaceReader) -> Result<OverviewRow, Failure> {
+fn shown(tx: &Transaction<'_>, row: &Row<'_>, spaces: &mut SpaceReader) -> Result<RegistrationRow, Failure> {
     let registration = registrations::registration(row, spaces)?;
     let failures: u32 = row.column(16).unwrap_or_default();
     let due = row.time(17).unwrap_or_default();
-    Ok(OverviewRow {
+    Ok(RegistrationRow {
         name: row.column(15)?,
         state: registration.state(failures),
         failures,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use bg_charm_api::{LogQuery, OverviewQuery, RegistrationFilter, Spaces};
+use bg_charm_api::{LogQuery, RegistrationFilter, RegistrationQuery, Spaces};
 use bg_identity::space_did;
 use bg_poller::{
     CharmRef, CharmRuntime, Limit, Outcome, OutcomeKind, PollStore, Poller, PollerOptions, Run, RuntimeError,
@@ -164,13 +164,13 @@ async fn polled(operator: &LocalHandle, runtime: &Arc<LocalRuntime>) -> BTreeSet
 
 /// All charms in the pages of the list, which are small.
 async fn in_pages(operator: &LocalHandle) -> BTreeSet<CharmRef> {
-    let (mut all, mut place) = (BTreeSet::new(), None);
+    let (mut all, mut cursor) = (BTreeSet::new(), None);
     loop {
-        let query = OverviewQuery { place: place.take(), limit: 3, ..OverviewQuery::default() };
+        let query = RegistrationQuery { cursor: cursor.take(), limit: 3, ..RegistrationQuery::default() };
         let page = operator.overview(query).await.unwrap();
         all.extend(page.rows.iter().map(|row| row.registration.charm.clone()));
         match page.rows.last().filter(|_| page.more) {
-            Some(last) => place = Some(bg_charm_api::Place::After(last.registration.charm.clone())),
+            Some(last) => cursor = Some(bg_charm_api::Cursor::After(last.registration.charm.clone())),
             None => return all,
         }
     }
