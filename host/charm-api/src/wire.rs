@@ -31,13 +31,17 @@ pub struct Health {
     pub version: String,
 }
 
-/// All registrations.
+/// All registrations, or what has changed among them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Registrations {
     /// Their revision; pass it to wait for changes.
     pub revision: u64,
-    /// The registrations.
+    /// All registrations; with `removed`, only those that have changed.
     pub registrations: Vec<Registration>,
+    /// The charms whose registrations were removed. If present, `registrations` has only those that changed since the
+    /// requested revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Vec<CharmRef>>,
 }
 
 /// Registrations that cannot be read.
@@ -137,10 +141,13 @@ pub struct Shape {
     pub keys: Vec<String>,
     /// The names of its streams, sorted.
     pub streams: Vec<String>,
+    /// The value at `auth.expiresAt`, which every poll needs. If left out, callers ask for it.
+    #[serde(rename = "expiresAt", default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Value>,
 }
 
 /// The value at a path of a charm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Value {
     /// A value, without the secrets within it.

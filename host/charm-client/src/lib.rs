@@ -11,7 +11,7 @@ mod probe;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,7 +22,8 @@ use bg_charm_api::{
 };
 use bg_identity::{Identity, IntegrationId, Secret, SpaceDid};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Lookup, Outcome, Registration, Run, RuntimeError,
+    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Lookup, Outcome, Registration, RegistrationChanges, Run,
+    RuntimeError, TokenLife,
 };
 use bg_server_trust::ServerTrust;
 use http::Method;
@@ -116,6 +117,13 @@ impl CharmRuntime for RemoteRuntime {
         Ok(registrations)
     }
 
+    async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
+        let call = self.get(path::REGISTRATIONS).query("after", &seen.to_string()).limit(call::REGISTRATIONS_BYTES);
+        // A server of an earlier version answers all of them.
+        let wire::Registrations { revision, registrations, removed } = call.answer().await?;
+        Ok(RegistrationChanges { revision: Some(revision), registrations, removed })
+    }
+
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
         let call = self.get(path::CHANGES).query("after", &seen.to_string()).time(call::CHANGES_TIME);
         let wire::Revision { revision } = call.answer().await?;
@@ -166,8 +174,9 @@ impl CharmRuntime for RemoteRuntime {
     }
 
     async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError> {
-        let shape = self.get(path::charm(charm)).answer().await?;
-        Ok(Arc::new(RemoteCharm { runtime: self.clone(), charm: charm.clone(), shape }))
+        let mut shape: wire::Shape = self.get(path::charm(charm)).answer().await?;
+        let expires_at = Mutex::new(shape.expires_at.take().map(Lookup::from));
+        Ok(Arc::new(RemoteCharm { runtime: self.clone(), charm: charm.clone(), shape, expires_at }))
     }
 
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError> {
@@ -283,6 +292,9 @@ struct RemoteCharm {
     runtime: RemoteRuntime,
     charm: CharmRef,
     shape: wire::Shape,
+    /// What came with it for the first question of a poll, until that is asked: a token that is renewed then ends
+    /// later.
+    expires_at: Mutex<Option<Lookup>>,
 }
 
 #[async_trait]
@@ -300,6 +312,11 @@ impl Charm for RemoteCharm {
     }
 
     async fn get(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
+        if path == TokenLife::PATH
+            && let Some(known) = self.expires_at.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            return Ok(known);
+        }
         let keys = Value::from(path).to_string();
         let call = self.runtime.get(path::of_charm(&self.charm, "value")).query("path", &keys);
         let value: wire::Value = call.limit(call::VALUE_BYTES).answer().await?;

@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use bg_charm_api::wire::{ErrorCode, Problem};
 use bg_charm_api::{AccessLevel, Spaces, Subject};
 use bg_identity::{CharmId, Identity, http_signature, space_did, system_space};
-use bg_poller::{CharmRef, CharmRuntime, Lookup, RuntimeError, Scope};
+use bg_poller::{CharmRef, CharmRuntime, Lookup, RegistrationChanges, RuntimeError, Scope, TokenLife};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -124,6 +124,33 @@ async fn errors_arrive_unchanged() {
             "{error:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_expiry_of_a_token_comes_with_the_charm_and_is_read_again_after_that() {
+    let remote = server(|request: Request| async move {
+        let expires_at = |at: u64| json!({"kind": "value", "value": at});
+        if request.uri().path().ends_with("/value") {
+            return Json(expires_at(2)).into_response();
+        }
+        Json(json!({"keys": ["auth"], "streams": [], "name": null, "expiresAt": expires_at(1)})).into_response()
+    })
+    .await;
+    let (view, path) = (remote.open(&charm()).await.unwrap(), TokenLife::PATH.map(str::to_owned));
+    for expected in [1, 2, 2] {
+        assert_eq!(view.get(&path).await.unwrap(), Lookup::Value(json!(expected)));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_support_changes_returns_all_registrations() {
+    let remote = server(|request: Request| async move {
+        assert_eq!(request.uri().query(), Some("after=3"));
+        Json(json!({"revision": 7, "registrations": []})).into_response()
+    })
+    .await;
+    let all = RegistrationChanges { revision: Some(7), registrations: Vec::new(), removed: None };
+    assert_eq!(remote.changes(3).await.unwrap(), all);
 }
 
 #[tokio::test]

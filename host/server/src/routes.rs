@@ -106,6 +106,8 @@ fn of_registrations() -> Vec<Row> {
     vec![
         signed(Method::GET, path::REGISTRATIONS, Right::System(Read), registrations::list)
             .does("listRegistrations", "All registrations, with the revision from which to wait for changes.")
+            .more("With `after`, those that have changed since, and in `removed` the charms that have none any more; or all, without `removed`, if that revision is too old.")
+            .query::<u64>("after", "The revision that is known.")
             .answers::<wire::Registrations>()
             .fails([Authorization]),
         signed(Method::POST, path::REGISTRATIONS, Right::Register, registrations::register)

@@ -1,6 +1,6 @@
 //! Checks of access, as part of the transactions that need it.
 
-use bg_charm_api::{AccessLevel, Actor};
+use bg_charm_api::{AccessLevel, Acl, Actor};
 use bg_identity::{SpaceDid, system_space};
 use bg_poller::{CharmRef, RuntimeError};
 use rusqlite::Transaction;
@@ -9,11 +9,16 @@ use crate::store::{self, Failure, StoredCharm};
 
 /// Fails unless the actor has at least `needed` in the space.
 pub(super) fn space(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid, needed: AccessLevel) -> Result<(), Failure> {
+    Ok(acl(tx, actor, space)?.check(space, actor, needed)?)
+}
+
+/// What the access list of a space says of the actor.
+fn acl(tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<Acl, Failure> {
     let caller = match actor {
         Actor::Did(did) | Actor::Remote(did) => Some(did),
         Actor::Operator | Actor::Anonymous => None,
     };
-    Ok(store::spaces::acl_for(tx, space, caller)?.check(space, actor, needed)?)
+    store::spaces::acl_for(tx, space, caller)
 }
 
 /// The same for a space that must be there.
@@ -63,10 +68,24 @@ pub(super) fn charm(
     charm: &CharmRef,
     needed: AccessLevel,
 ) -> Result<StoredCharm, Failure> {
-    if store::spaces::exists(tx, &charm.space)? {
-        space(tx, actor, &charm.space, needed)?;
+    charm_and_acl(tx, actor, charm, needed).map(|(stored, _)| stored)
+}
+
+/// The same, with what the access list of its space says of the actor.
+pub(super) fn charm_and_acl(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    charm: &CharmRef,
+    needed: AccessLevel,
+) -> Result<(StoredCharm, Acl), Failure> {
+    let found = store::charms::find(tx, charm);
+    // Where the charm is there, its space is.
+    if matches!(found, Err(Failure::Refused(RuntimeError::NotFound(_)))) && !store::spaces::exists(tx, &charm.space)? {
+        return Err(RuntimeError::NotFound(charm.clone()).into());
     }
-    store::charms::find(tx, charm)
+    let acl = acl(tx, actor, &charm.space)?;
+    acl.check(&charm.space, actor, needed)?;
+    Ok((found?, acl))
 }
 
 /// Who may see a charm's runs and its log: who may read its space, and the service, which sees those of all it polls.

@@ -11,8 +11,8 @@ use bg_charm_api::{
 };
 use bg_identity::{IntegrationId, Secret, system_space};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration, Run, RuntimeError,
-    UPDATER_STREAMS,
+    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration, RegistrationChanges, Run,
+    RuntimeError, UPDATER_STREAMS,
 };
 use rusqlite::Transaction;
 use serde_json::Value;
@@ -57,6 +57,26 @@ impl LocalHandle {
             Ok(store::registrations::revision(tx)?)
         })
         .await
+    }
+
+    /// The registrations that have changed since the revision `after`, or else all of them; with their revision.
+    pub async fn registrations_since(&self, after: Option<u64>) -> Result<RegistrationChanges, RuntimeError> {
+        let read = self.read(move |tx, actor| {
+            access::system(tx, actor, AccessLevel::Read)?;
+            let revision = store::registrations::revision(tx)?;
+            if let Some(known) = after.map(|after| store::changes::since(tx, after, revision)).transpose()?.flatten() {
+                return Ok(known);
+            }
+            let Found { registrations, damaged } = store::registrations::all(tx)?;
+            Ok((RegistrationChanges { revision: Some(revision), registrations, removed: None }, damaged))
+        });
+        let (changes, damaged) = read.await?;
+        if changes.removed.is_none() {
+            self.runtime.damage.report(&damaged);
+        } else {
+            self.runtime.damage.report_more(damaged);
+        }
+        Ok(changes)
     }
 
     /// What a charm is made of.
@@ -187,8 +207,8 @@ impl LocalHandle {
     }
 
     pub(super) fn view(&self, charm: &CharmRef) -> LocalCharm {
-        let LocalRuntime { database, sealer, .. } = &*self.runtime;
-        LocalCharm::new(database.clone(), sealer.clone(), self.actor.clone(), charm.clone())
+        let LocalRuntime { database, sealer, programs, .. } = &*self.runtime;
+        LocalCharm::new(database.clone(), sealer.clone(), programs.clone(), self.actor.clone(), charm.clone())
     }
 }
 
@@ -219,6 +239,10 @@ impl CharmRuntime for LocalHandle {
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
         self.read(|tx, actor| access::system(tx, actor, AccessLevel::Read)).await?;
         self.runtime.watch.changed(&self.runtime.database, seen).await
+    }
+
+    async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
+        self.registrations_since(Some(seen)).await
     }
 
     fn shares_clock(&self) -> bool {

@@ -11,6 +11,7 @@ mod handlers;
 mod logs;
 mod oauth;
 mod page;
+mod programs;
 mod redact;
 mod renewals;
 mod set;
@@ -120,6 +121,7 @@ pub struct LocalRuntime {
     transpiler: transpiler::Transpiler,
     turns: turns::Turns,
     opened: Arc<view::Opened>,
+    programs: Arc<programs::Programs>,
     watch: watch::Watch,
     damage: damage::Damage,
 }
@@ -162,6 +164,7 @@ impl LocalRuntime {
             transpiler: transpiler::Transpiler::new(options.transpiler, options.transpilations),
             turns: turns::Turns::default(),
             opened: Arc::default(),
+            programs: Arc::default(),
             watch,
             damage: damage::Damage::default(),
         })

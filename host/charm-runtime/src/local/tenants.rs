@@ -50,6 +50,14 @@ enum Room {
     Exhausted(String),
 }
 
+/// What bounds the charms of a space, beside what bounds each.
+pub(super) enum Bounds {
+    /// Nothing.
+    None,
+    /// What its maker may keep, if somebody made it whose quota it is, and the room on the disk.
+    Of { creator: Option<String> },
+}
+
 impl Tenants {
     pub(super) fn new(database: &Path, tenancy: &Tenancy, owner: Option<Did>) -> Self {
         let (is_shared, makes_any) = (tenancy.is_shared(), tenancy.opens_spaces() != Some(false));
@@ -222,26 +230,30 @@ impl Tenants {
         Ok(self.is_shared && acl.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
     }
 
+    /// What bounds the charms of a space.
+    pub(super) fn bounds(&self, tx: &Transaction<'_>, space: &SpaceDid) -> Result<Bounds, Failure> {
+        let creator = tenants::holding(tx, space)?.creator;
+        let is_unbounded = creator.is_none() && !self.is_open_to_others(tx, space)?;
+        Ok(if is_unbounded { Bounds::None } else { Bounds::Of { creator } })
+    }
+
     /// What would be too much if a handler of the charm in that row wrote this, for people. Charms of the operator's spaces are bounded by
     /// the disk alone, unless others may have charms there; and what does not grow is kept as long as the disk takes it.
     pub(super) fn excess(
         &self,
         tx: &Transaction<'_>,
         row: i64,
-        space: &SpaceDid,
+        bounds: &Bounds,
         writes: &BTreeMap<String, String>,
     ) -> Result<Option<String>, Failure> {
-        let creator = tenants::holding(tx, space)?.creator;
-        if creator.is_none() && !self.is_open_to_others(tx, space)? {
-            return Ok(None);
-        }
+        let Bounds::Of { creator } = bounds else { return Ok(None) };
         let grows = growth(tx, row, writes)?;
         if grows <= 0 {
             return Ok(None);
         }
         if let Some(creator) = creator {
-            let (_, bytes) = tenants::kept_by(tx, &creator)?;
-            if let Some(excess) = self.excess_of(&creator, bytes.saturating_add_signed(grows)) {
+            let (_, bytes) = tenants::kept_by(tx, creator)?;
+            if let Some(excess) = self.excess_of(creator, bytes.saturating_add_signed(grows)) {
                 return Ok(Some(excess));
             }
         }
@@ -256,20 +268,17 @@ impl Tenants {
     pub(super) fn trim(
         &self,
         tx: &Transaction<'_>,
-        space: &SpaceDid,
+        bounds: &Bounds,
         run: &mut Run,
         log: &mut Vec<LogLine>,
     ) -> Result<(), Failure> {
-        let creator = tenants::holding(tx, space)?.creator;
-        if creator.is_none() && !self.is_open_to_others(tx, space)? {
-            return Ok(());
-        }
+        let Bounds::Of { creator } = bounds else { return Ok(()) };
         let said = [&run.outcome.message, &run.outcome.stack].into_iter().flatten();
         let said: u64 = said.chain(log.iter().map(|line| &line.text)).map(|text| text.len() as u64).sum();
         let excess = match creator {
             Some(creator) => {
-                let (_, bytes) = tenants::kept_by(tx, &creator)?;
-                self.excess_of(&creator, bytes.saturating_add(said))
+                let (_, bytes) = tenants::kept_by(tx, creator)?;
+                self.excess_of(creator, bytes.saturating_add(said))
             }
             None => None,
         };

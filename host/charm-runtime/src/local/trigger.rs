@@ -7,8 +7,7 @@ use std::time::Instant;
 use bg_charm_api::{AccessLevel, Actor};
 use bg_egress::KnownSecret;
 use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, Scope, UPDATER_STREAMS, UnixMillis};
-use bg_sandbox::CellWrites;
-use bg_transpile::Transpiled;
+use bg_sandbox::{CellWrites, Program};
 use rusqlite::Transaction;
 use serde_json::Value;
 
@@ -26,7 +25,7 @@ const ATTEMPTS: usize = 3;
 /// What is known of a charm when its call begins.
 struct Begun {
     charm: Arc<StoredCharm>,
-    program: Arc<Transpiled>,
+    program: Arc<Program>,
     cells: Option<Arc<BTreeMap<String, String>>>,
     secrets: Vec<KnownSecret>,
 }
@@ -80,20 +79,20 @@ impl LocalRuntime {
             return Ok(Begun { charm, program, cells: Some(cells), secrets });
         }
         let (actor, charm, stream, sealer) = (actor.clone(), charm.clone(), stream.to_owned(), self.sealer.clone());
-        let origins = Arc::clone(&self.credential_origins);
+        let (origins, programs) = (Arc::clone(&self.credential_origins), Arc::clone(&self.programs));
         let begun = self.database.read(move |tx| {
             let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
             if !stored.has_stream(&stream) {
                 let text = format!("{charm} has no stream {stream:?}; its streams: {}", stored.stream_list());
                 return Err(RuntimeError::Unfit(text).into());
             }
-            let program = store::charms::program(tx, stored.row)?;
+            let program = programs.of(tx, &stored)?;
             let cells = Cells::of(tx, &sealer, &stored);
             let texts = cells.texts()?;
             let secrets =
                 texts.as_ref().map_or_else(|| cells.secret_texts(), |texts| secret_texts_in(&stored, texts))?;
             let secrets = origins.known(stored.integration.as_deref(), secrets);
-            Ok(Begun { charm: Arc::new(stored), program: Arc::new(program), cells: texts.map(Arc::new), secrets })
+            Ok(Begun { charm: Arc::new(stored), program, cells: texts.map(Arc::new), secrets })
         });
         begun.await
     }
@@ -153,10 +152,11 @@ fn keep(
         return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
     }
     let cells = Cells::of(tx, sealer, charm);
+    let bounds = tenants.bounds(tx, &charm.summary.charm.space)?;
     let mut version = charm.version;
     if !writes.is_empty() {
         let excess = match excess(tx, charm.row, &writes)? {
-            None => tenants.excess(tx, charm.row, &charm.summary.charm.space, &writes)?,
+            None => tenants.excess(tx, charm.row, &bounds, &writes)?,
             excess => excess,
         };
         if let Some(excess) = excess {
@@ -175,7 +175,7 @@ fn keep(
     } else {
         run.outcome = redact(run.outcome, &cells.secrets()?);
     }
-    tenants.trim(tx, &charm.summary.charm.space, &mut run, &mut log)?;
+    tenants.trim(tx, &bounds, &mut run, &mut log)?;
     store::runs::add(tx, charm.row, &run, runs_kept)?;
     logs::keep(tx, &cells, charm.row, log)?;
     if cause != Cause::Poll && run.outcome.is_success() {

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bg_charm_api::wire::Shape;
 use bg_charm_api::{AccessLevel, Actor, CharmSummary};
-use bg_poller::{Charm, CharmRef, Lookup, RuntimeError};
-use bg_transpile::Transpiled;
+use bg_poller::{Charm, CharmRef, Lookup, RuntimeError, TokenLife};
+use bg_sandbox::Program;
 use serde_json::{Value, json};
 
 use super::access;
+use super::programs::Programs;
 use crate::links::Reader;
-use crate::store::{self, Cells, Database, Failure, Sealer, StoredCharm};
+use crate::store::{Cells, Database, Failure, Sealer, StoredCharm};
 
 /// How long what was read of a charm counts, if nothing was written here since. Another process may write meanwhile: then it is
 /// as if the questions of a poll, which take a few milliseconds in all, had been asked a moment earlier.
@@ -23,6 +24,7 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(super) struct LocalCharm {
     database: Arc<Database>,
     sealer: Arc<Sealer>,
+    programs: Arc<Programs>,
     actor: Actor,
     charm: CharmRef,
     seen: Arc<LastSeen>,
@@ -39,7 +41,7 @@ pub(super) struct Seen {
     /// Of [`Database::writes`], before it was read.
     writes: u64,
     pub(super) charm: Arc<StoredCharm>,
-    pub(super) program: Arc<Transpiled>,
+    pub(super) program: Arc<Program>,
     /// All of them, unless they are too large for that, or damaged: that is told when one is asked for.
     pub(super) cells: Option<Arc<BTreeMap<String, String>>>,
     /// Who has read it, if that actor may write to the charm, too.
@@ -70,8 +72,14 @@ impl Seen {
 }
 
 impl LocalCharm {
-    pub(super) fn new(database: Arc<Database>, sealer: Arc<Sealer>, actor: Actor, charm: CharmRef) -> Self {
-        Self { database, sealer, actor, charm, seen: Arc::default(), opened: None }
+    pub(super) fn new(
+        database: Arc<Database>,
+        sealer: Arc<Sealer>,
+        programs: Arc<Programs>,
+        actor: Actor,
+        charm: CharmRef,
+    ) -> Self {
+        Self { database, sealer, programs, actor, charm, seen: Arc::default(), opened: None }
     }
 
     /// Lets polls of the charm find what this one has read, as long as it is there.
@@ -94,19 +102,13 @@ impl LocalCharm {
         }
         let at = Instant::now();
         let (sealer, actor, charm) = (Arc::clone(&self.sealer), self.actor.clone(), self.charm.clone());
+        let programs = Arc::clone(&self.programs);
         let read = self.database.read(move |tx| {
-            let stored = access::charm(tx, &actor, &charm, AccessLevel::Read)?;
-            let program = store::charms::program(tx, stored.row)?;
+            let (stored, acl) = access::charm_and_acl(tx, &actor, &charm, AccessLevel::Read)?;
+            let program = programs.of(tx, &stored)?;
             let cells = Cells::of(tx, &sealer, &stored).texts().ok().flatten();
-            let may_write = access::space(tx, &actor, &charm.space, AccessLevel::Write).is_ok().then_some(actor);
-            Ok(Seen {
-                at,
-                writes,
-                charm: Arc::new(stored),
-                program: Arc::new(program),
-                cells: cells.map(Arc::new),
-                may_write,
-            })
+            let may_write = acl.check(&charm.space, &actor, AccessLevel::Write).is_ok().then_some(actor);
+            Ok(Seen { at, writes, charm: Arc::new(stored), program, cells: cells.map(Arc::new), may_write })
         });
         let seen = read.await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
@@ -136,7 +138,9 @@ impl LocalCharm {
         keys.extend(streams.iter().cloned());
         keys.sort();
         keys.dedup();
-        Ok(Shape { name: name.clone(), keys, streams: streams.clone() })
+        // What is wrong with it is said when it is asked for.
+        let expires_at = self.get(&TokenLife::PATH.map(str::to_owned)).await.ok().map(Into::into);
+        Ok(Shape { name: name.clone(), keys, streams: streams.clone(), expires_at })
     }
 }
 

@@ -58,23 +58,26 @@ impl<'a> Cells<'a> {
 
     /// The JSON texts of all of them, if these take no more than [`AT_ONCE`].
     pub(crate) fn texts(&self) -> Result<Option<BTreeMap<String, String>>, Failure> {
-        let taken: u64 = self
-            .tx
-            .prepare_cached("SELECT coalesce(sum(length(document)), 0) FROM cells WHERE charm = ?1")?
-            .query_row([self.row], |row| row.get(0))?;
-        if taken > AT_ONCE {
-            return Ok(None);
-        }
-        let mut statement = self.tx.prepare_cached("SELECT name, sealed, document FROM cells WHERE charm = ?1")?;
-        let mut rows = statement.query([self.row])?;
-        let mut texts = BTreeMap::new();
+        // Of a document that is too large, the length is all that is read.
+        let mut statement = self.tx.prepare_cached(
+            "SELECT name, sealed, length(document), CASE WHEN length(document) <= ?2 THEN document END \
+             FROM cells WHERE charm = ?1",
+        )?;
+        let mut rows = statement.query((self.row, AT_ONCE))?;
+        let (mut found, mut taken) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
-            let name: String = row.get(0)?;
-            let text = self.opened(&name, row.get(1)?, row.get(2)?)?;
-            let text = self.sound(&name, text)?;
-            texts.insert(name, text);
+            taken += row.get::<_, u64>(2)?;
+            if taken > AT_ONCE {
+                return Ok(None);
+            }
+            found.push((row.get(0)?, row.get(1)?, row.get(3)?));
         }
-        Ok(Some(texts))
+        let texts = found.into_iter().map(|(name, sealed, document): (String, bool, Vec<u8>)| {
+            let text = self.opened(&name, sealed, document)?;
+            let text = self.sound(&name, text)?;
+            Ok((name, text))
+        });
+        texts.collect::<Result<_, Failure>>().map(Some)
     }
 
     /// The JSON text of a cell.

@@ -10,7 +10,7 @@ use rusqlite::{Row, Transaction};
 use serde::de::DeserializeOwned;
 
 use super::column::{Columns, said};
-use super::{Failure, What, sound};
+use super::{Failure, ProgramDigest, What, changes, programs, sound};
 use crate::paths::SecretPaths;
 
 /// A charm to be stored.
@@ -40,6 +40,8 @@ pub(crate) struct StoredCharm {
     pub(crate) integration: Option<String>,
     /// The cells that others than its handlers have written, and that nothing has followed yet; `*` is any of them.
     pub(crate) changed: Vec<String>,
+    /// What tells its program from others.
+    pub(crate) program: Option<ProgramDigest>,
 }
 
 /// In [`StoredCharm::changed`], instead of names.
@@ -65,7 +67,8 @@ impl StoredCharm {
 }
 
 const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, changed, created_at, updated_at, \
-                       (SELECT integration FROM registrations WHERE charm = charms.row) AS integration";
+                       (SELECT integration FROM registrations WHERE charm = charms.row) AS integration, \
+                       (SELECT digest FROM programs WHERE charm = charms.row) AS digest";
 
 /// Finds a charm, or fails with [`RuntimeError::NotFound`].
 pub(crate) fn find(tx: &Transaction<'_>, charm: &CharmRef) -> Result<StoredCharm, Failure> {
@@ -79,13 +82,6 @@ pub(crate) fn find(tx: &Transaction<'_>, charm: &CharmRef) -> Result<StoredCharm
 pub(crate) fn exists(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Failure> {
     let mut statement = tx.prepare_cached("SELECT 1 FROM charms WHERE space = ?1 AND id = ?2")?;
     Ok(statement.exists((charm.space.as_str(), charm.charm.as_str()))?)
-}
-
-/// The modules that run, of a charm found before.
-pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<Transpiled, Failure> {
-    let mut statement = tx.prepare_cached("SELECT module, further_modules FROM charms WHERE row = ?1")?;
-    let (module, further): (String, String) = statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Transpiled { module, files: parsed(&further)?, warnings: Vec::new() })
 }
 
 /// What is secret in the charm of that row.
@@ -139,11 +135,14 @@ pub(crate) fn insert(tx: &Transaction<'_>, new: &NewCharm) -> Result<i64, Failur
         json(&new.program.files)?,
         now,
     ))?;
-    Ok(tx.last_insert_rowid())
+    let row = tx.last_insert_rowid();
+    programs::note(tx, row, &new.program)?;
+    Ok(row)
 }
 
 /// Deletes a charm with all that belongs to it: its registration, cells, log, runs and poll state.
 pub(crate) fn delete(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
+    changes::forget_charm(tx, row)?;
     tx.prepare_cached("DELETE FROM charms WHERE row = ?1")?.execute([row])?;
     Ok(())
 }
@@ -159,7 +158,7 @@ pub(crate) fn set_modules(tx: &Transaction<'_>, row: i64, program: &Transpiled) 
         "UPDATE charms SET module = ?2, further_modules = ?3 WHERE row = ?1 AND (module <> ?2 OR further_modules <> ?3)",
     )?
     .execute((row, &program.module, json(&program.files)?))?;
-    Ok(())
+    programs::note(tx, row, program)
 }
 
 /// What a charm's present program is known by: the ID that a charm made from it would have.
@@ -186,7 +185,7 @@ pub(crate) fn replace(tx: &Transaction<'_>, row: i64, known: &CharmId, new: &New
         json(&new.files)?,
         json(&new.program.files)?,
     ))?;
-    Ok(())
+    programs::note(tx, row, &new.program)
 }
 
 /// Marks the cells as changed, if they are still those of `version`; answers whether they were.
@@ -245,6 +244,7 @@ fn stored(row: &Row<'_>, charm: CharmRef) -> Result<StoredCharm, Failure> {
         secrets: row.parse(6, json_of)?,
         integration: row.column(10)?,
         changed: row.parse(7, json_of)?,
+        program: row.column(11)?,
     })
 }
 
@@ -266,12 +266,12 @@ pub(crate) fn charm_ref(space: &str, id: &str, spaces: &mut SpaceReader) -> Resu
     Ok(CharmRef { space: spaces.read(space).map_err(|_| damaged())?, charm: id.parse().map_err(|_| damaged())? })
 }
 
-fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     serde_json::from_str(text)
         .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
     serde_json::to_string(value)
         .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
 }

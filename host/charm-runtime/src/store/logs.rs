@@ -21,11 +21,12 @@ pub(crate) fn add(tx: &Transaction<'_>, row: i64, lines: &[LogLine]) -> Result<(
     for line in lines {
         insert.execute((row, line.at.0, line.level.as_str(), &line.text))?;
     }
-    tx.prepare_cached(
+    // With the number in its text: SQLite would compile it again each time, since a bound limit may decide how a statement is run.
+    tx.prepare_cached(&format!(
         "DELETE FROM logs WHERE charm = ?1 AND row <= \
-         (SELECT row FROM logs WHERE charm = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)",
-    )?
-    .execute((row, LINES_KEPT))?;
+         (SELECT row FROM logs WHERE charm = ?1 ORDER BY row DESC LIMIT 1 OFFSET {LINES_KEPT})"
+    ))?
+    .execute([row])?;
     Ok(())
 }
 

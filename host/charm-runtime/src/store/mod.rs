@@ -4,6 +4,7 @@
 
 mod backup;
 mod cells;
+pub(crate) mod changes;
 pub(crate) mod charms;
 mod check;
 mod column;
@@ -18,6 +19,7 @@ mod open;
 pub(crate) mod overview;
 mod place;
 pub(crate) mod poll;
+pub(crate) mod programs;
 mod quota;
 pub(crate) mod registrations;
 mod reseal;
@@ -40,6 +42,7 @@ pub use error::OpenError;
 pub(crate) use error::{Failure, What};
 pub use key::KeyError;
 pub use poll::SqlitePollStore;
+pub(crate) use programs::ProgramDigest;
 pub(crate) use quota::{excess, growth};
 pub(crate) use reseal::seal_by_todays_rules;
 pub(crate) use seal::Sealer;

@@ -12,7 +12,7 @@ use bg_poller::{CharmRef, RegistrationState, RuntimeError};
 use rusqlite::{Row, ToSql, Transaction};
 
 use super::column::{Columns, said};
-use super::{Failure, What, registrations, runs, sound};
+use super::{Failure, What, registrations, runs};
 
 /// How many runs a row shows.
 const RECENT: u32 = 20;
@@ -152,12 +152,7 @@ pub(crate) fn enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Resul
     let (parameters, _) = parts(&asked);
     let mut statement = tx.prepare_cached(&format!("SELECT r.charm {from}"))?;
     let rows = statement.query_map(parameters.as_slice(), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    let mut enabled = 0;
-    for row in rows {
-        let changed = registrations::set_disabled(tx, row, None);
-        enabled += u64::from(sound(changed, || "the registrations".to_owned())?.unwrap_or_default());
-    }
-    Ok(enabled)
+    registrations::enable_all(tx, &rows)
 }
 
 /// The registration of one charm; none if it has none.

@@ -10,13 +10,22 @@ use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, ToSql, Transaction};
 
 use super::column::{BadColumn, Columns, said};
-use super::{Failure, What, runs, sound};
+use super::{Failure, What, changes, runs, sound};
 
 /// The columns of [`registration`].
 macro_rules! columns {
     () => {
-        "c.space, c.id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, r.interval_ms, \
-         r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
+        super::registrations::columns!("c")
+    };
+    // With the charm's name from another table than that of the charms.
+    ($name:literal) => {
+        concat!(
+            $name,
+            ".space, ",
+            $name,
+            ".id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, r.interval_ms, \
+             r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
+        )
     };
 }
 pub(super) use columns;
@@ -82,14 +91,15 @@ pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
 /// Far more than there will ever be.
 const LAST_REVISION: u64 = 1 << 53;
 
-/// One more; the time, which no count reaches, if the number is damaged or missing.
-fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+/// Raises the number, and returns it; it becomes the time, which no count reaches, if it is damaged or missing. Only
+/// [`changes`] calls this, and notes what it is for.
+pub(super) fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
     tx.prepare_cached(
         "INSERT INTO meta (key, value) VALUES ('registrations_revision', ?1) ON CONFLICT (key) DO UPDATE SET value = \
          CASE WHEN typeof(value) = 'integer' AND value BETWEEN 0 AND ?2 THEN value + 1 ELSE excluded.value END",
     )?
     .execute((UnixMillis::now().0, LAST_REVISION - 1))?;
-    Ok(())
+    revision(tx)
 }
 
 /// Registrations that were read.
@@ -134,8 +144,8 @@ fn lost(tx: &Transaction<'_>) -> Result<Vec<DamagedRegistration>, Failure> {
 /// What fixes a row that no command can name.
 const FROM_BACKUP: &str = "put back a backup of the database";
 
-/// What is wrong with a row of [`SELECT`] that cannot be read.
-fn damaged(row: &Row<'_>, column: &BadColumn) -> Result<DamagedRegistration, Failure> {
+/// What is wrong with a row that begins with [`columns`] and cannot be read.
+pub(super) fn damaged(row: &Row<'_>, column: &BadColumn) -> Result<DamagedRegistration, Failure> {
     let text = |at| Ok::<_, Failure>(String::from_utf8_lossy(row.get_ref(at)?.as_bytes().unwrap_or(b"?")).into_owned());
     let named = format!("{}/{}", text(0)?, text(1)?);
     let integration: Option<IntegrationId> = row.parse(2, said).ok();
@@ -240,7 +250,7 @@ pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId
          integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, disabled_by = NULL, status = 'Re-initializing'"
     ))?
     .execute((row, integration.as_str(), UnixMillis::now().0))?;
-    Ok(advance_revision(tx)?)
+    changes::note(tx, row)
 }
 
 /// Disables (by somebody, with a reason) or enables; false if there is no such registration.
@@ -249,6 +259,25 @@ pub(crate) fn set_disabled(
     row: i64,
     disabled: Option<(DisabledBy, &str)>,
 ) -> Result<bool, Failure> {
+    let changed = write_disabled(tx, row, disabled)?;
+    if changed {
+        changes::note(tx, row)?;
+    }
+    Ok(changed)
+}
+
+/// Enables those in these rows, and returns how many.
+pub(super) fn enable_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, Failure> {
+    let mut enabled = Vec::new();
+    for row in rows {
+        let written = write_disabled(tx, *row, None);
+        enabled.extend(sound(written, || "the registrations".to_owned())?.filter(|is_there| *is_there).map(|_| *row));
+    }
+    changes::note_all(tx, &enabled)?;
+    Ok(enabled.len() as u64)
+}
+
+fn write_disabled(tx: &Transaction<'_>, row: i64, disabled: Option<(DisabledBy, &str)>) -> Result<bool, Failure> {
     let now = UnixMillis::now();
     let (disabled_at, by, status) = match disabled {
         Some((by, reason)) => (now, Some(by.as_str()), format!("Disabled: {}", shown(reason))),
@@ -259,9 +288,6 @@ pub(crate) fn set_disabled(
             "UPDATE registrations SET disabled_at = ?2, {CHANGED_AT}, status = ?4, disabled_by = ?5 WHERE charm = ?1"
         ))?
         .execute((row, disabled_at.0, now.0, status, by))?;
-    if changed > 0 {
-        advance_revision(tx)?;
-    }
     Ok(changed > 0)
 }
 
@@ -272,25 +298,24 @@ fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(
     let waiting = format!("{whose} AND disabled_at = 0 AND {}", *AWAITS_A_FIX);
     let now = UnixMillis::now().0;
     let wake = format!("UPDATE registrations SET woken_at = max(?2, {}) WHERE ", next!());
-    let changed = match tx.prepare_cached(&(wake.clone() + &waiting))?.execute((&which, now)).map_err(Failure::from) {
+    let mut statement = tx.prepare_cached(&format!("{wake} {waiting} RETURNING charm"))?;
+    let woken = statement.query_map((&which, now), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>();
+    let changed = match woken.map_err(Failure::from) {
         // SQLite writes no row that has a value of a wrong type in any column, and stops at it: so each by itself.
         Err(Failure::Damaged(_)) => {
             let mut rows = tx.prepare_cached(&format!("SELECT charm FROM registrations WHERE {waiting}"))?;
             let rows = rows.query_map([&which], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
             let mut one = tx.prepare_cached(&(wake + "charm = ?1"))?;
-            let mut changed = 0;
+            let mut changed = Vec::new();
             for row in rows {
                 let woken = one.execute((row, now)).map_err(Failure::from);
-                changed += sound(woken, || "the registrations".to_owned())?.unwrap_or_default();
+                changed.extend(sound(woken, || "the registrations".to_owned())?.filter(|rows| *rows > 0).map(|_| row));
             }
             changed
         }
         changed => changed?,
     };
-    if changed > 0 {
-        advance_revision(tx)?;
-    }
-    Ok(())
+    changes::note_all(tx, &changed)
 }
 
 /// The cells of the charm in that row were changed, by somebody else than its own poll.
@@ -319,7 +344,7 @@ pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Fai
         )?
         .execute((charm.space.as_str(), charm.charm.as_str()))?;
     if removed > 0 {
-        advance_revision(tx)?;
+        changes::note_named(tx, charm)?;
     }
     Ok(removed > 0)
 }
@@ -330,7 +355,7 @@ pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Dura
         .prepare_cached("UPDATE registrations SET interval_ms = ?2 WHERE charm = ?1")?
         .execute((row, interval.map_or(0, runs::millis)))?;
     if changed > 0 {
-        advance_revision(tx)?;
+        changes::note(tx, row)?;
     }
     Ok(changed > 0)
 }
@@ -462,7 +487,7 @@ pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Re
 }
 
 /// The charm that the first two columns name.
-fn named_charm(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
+pub(super) fn named_charm(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
     Ok(CharmRef { space: row.parse(0, |text| spaces.read(text).ok())?, charm: row.parse(1, said)? })
 }
 

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::old_links::tell_links_from_data;
+use super::programs::digest_all;
 use super::seal::reseal;
-use super::{Failure, Sealer};
+use super::{Failure, Sealer, changes};
 
 /// Marks a SQLite file as one of ours: `bgwh`, in SQLite's header field for that.
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"bgwh");
@@ -23,6 +24,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(CHANGED),
     Migration::Sql(BLAME),
     Migration::Sql(WOKEN),
+    Migration::Code(digest_all),
+    Migration::Sql(changes::CREATE),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.

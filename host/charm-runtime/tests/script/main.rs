@@ -13,6 +13,7 @@ mod constructs;
 mod depth;
 mod errors;
 mod feed;
+mod figures;
 mod gmail;
 mod old_databases;
 mod regexps;

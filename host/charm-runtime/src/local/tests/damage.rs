@@ -21,7 +21,7 @@ const MANY: usize = 20;
 const SPACES: usize = 4;
 
 /// Tables with rows of single charms: how a row `r` belongs to the charm of a row of `charms`, and the columns that can be damaged.
-const TABLES: [(&str, &str, &[&str]); 6] = [
+const TABLES: [(&str, &str, &[&str]); 8] = [
     (
         "registrations",
         "charm = ?1",
@@ -62,6 +62,12 @@ const TABLES: [(&str, &str, &[&str]); 6] = [
     ),
     ("cells", "charm = ?1", &["charm", "name", "sealed", "document"]),
     ("logs", "charm = ?1", &["charm", "at", "level", "text"]),
+    ("programs", "charm = ?1", &["charm", "digest"]),
+    (
+        "registration_changes",
+        "(space, id) = (SELECT space, id FROM charms WHERE row = ?1)",
+        &["revision", "space", "id"],
+    ),
 ];
 
 fn damages() -> [Sql; 10] {
@@ -220,12 +226,18 @@ async fn whatever_is_damaged_in_rows_of_some_charms_all_others_are_listed_and_po
         options.handlers.clone_from(&home.runtime.handlers);
         let runtime = Arc::new(LocalRuntime::open(options).unwrap_or_else(|error| panic!("{case}: {error}")));
         let operator = runtime.as_actor(bg_charm_api::Actor::Operator);
+        let registered = operator.revision().await.unwrap();
         runtime.wake_waiting().await.unwrap_or_else(|error| panic!("{case}: {error}"));
         let expected = of_all(&charms, &damaged);
 
         let registrations = operator.registrations().await.unwrap_or_else(|error| panic!("{case}: {error}"));
         let listed: BTreeSet<CharmRef> = registrations.iter().map(|one| one.charm.clone()).collect();
         let reported = operator.damaged().await.unwrap();
+        // As a loop reads it that has not seen yet what was registered.
+        let seen = registered - charms.len() as u64;
+        let changes = operator.changes(seen).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let changed: BTreeSet<CharmRef> = changes.registrations.iter().map(|one| one.charm.clone()).collect();
+        assert!(changed.is_superset(&expected) && changed.is_subset(&listed), "{case}");
         for charm in &charms {
             let is_reported = reported.iter().any(|one| one.charm == charm.to_string());
             let by_another_name = reported.len() >= charms.len() - listed.len();
@@ -253,6 +265,12 @@ async fn whatever_is_damaged_in_rows_of_some_charms_all_others_are_listed_and_po
                 .await
                 .unwrap_or_else(|error| panic!("{case}: {error}"));
         }
+        for charm in &expected {
+            operator.set_interval(charm, None).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        }
+        let changes = operator.changes(registered).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let changed: BTreeSet<CharmRef> = changes.registrations.into_iter().map(|one| one.charm).collect();
+        assert!(changed.is_superset(&expected), "{case}");
         // Notes of polls come together: one that cannot be kept keeps back no other.
         let run = |charm: &CharmRef| Run {
             charm: charm.clone(),
