@@ -11,7 +11,7 @@ use rusqlite::{Row, Transaction};
 use serde::de::DeserializeOwned;
 
 use super::column::{Columns, said};
-use super::{Failure, What, changes, programs};
+use super::{Failure, What, changes, programs, sound};
 
 /// In [`StoredCharm::changed`], instead of names.
 const ANY_CELL: &str = "*";
@@ -58,12 +58,8 @@ pub(crate) fn of_space(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Vec<Cha
     let mut charms = Vec::new();
     while let Some(row) = rows.next()? {
         let id = row.parse(2, said);
-        match id.and_then(|id| stored(row, CharmRef { space: space.clone(), charm: id })) {
-            Ok(charm) => charms.push(charm.summary),
-            // One that is damaged keeps nobody from the others.
-            Err(Failure::Damaged(what)) => tracing::warn!("a charm of {space} is passed over: {what} is damaged"),
-            Err(error) => return Err(error),
-        }
+        let read = id.and_then(|id| stored(row, CharmRef { space: space.clone(), charm: id }));
+        charms.extend(sound(read, || format!("the charms of {space}"))?.map(|charm| charm.summary));
     }
     Ok(charms)
 }
@@ -75,7 +71,8 @@ pub(crate) fn insert(tx: &Transaction<'_>, new: &NewCharm) -> Result<i64, Failur
         // The number of a charm that was deleted is not used again: a handler may still run for it.
         "INSERT INTO charms (row, space, id, file_name, source, module, name, streams, secrets, further_sources, further_modules, \
          created_at, updated_at) VALUES (1 + max((SELECT coalesce(max(row), 0) FROM charms), \
-         (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'last_charm_row')), \
+         (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'last_charm_row' \
+             AND typeof(value) = 'integer' AND value BETWEEN 0 AND 9007199254740991)), \
          ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
     )?
     .execute((

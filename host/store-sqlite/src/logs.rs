@@ -1,11 +1,12 @@
 //! What charms logged.
 
 use bg_charm_api::LogEntry;
-use bg_poller::{CharmRef, LogLevel, LogLine, UnixMillis};
+use bg_poller::{CharmRef, LogLevel, LogLine};
 use bg_store::LINES_KEPT;
-use rusqlite::{Row, Transaction};
+use rusqlite::{Row, Rows, Transaction};
 
-use super::{Failure, What};
+use super::column::Columns as _;
+use super::{Failure, sound};
 
 const COLUMNS: &str = "row, at, level, text";
 
@@ -39,26 +40,29 @@ pub(crate) fn after(
     let mut statement = tx.prepare_cached(&sql)?;
     // No line has a number that SQLite cannot count to.
     let cursor = i64::try_from(cursor).unwrap_or(i64::MAX);
-    let rows = statement.query_map((row, cursor, limit.min(LINES_KEPT)), |row| entry(row, charm))?;
-    rows.map(|entry| entry?).collect()
+    entries(statement.query((row, cursor, limit.min(LINES_KEPT)))?, charm)
 }
 
 /// The newest `limit` lines, oldest first.
 pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: usize) -> Result<Vec<LogEntry>, Failure> {
     let sql = format!("SELECT {COLUMNS} FROM logs WHERE charm = ?1 ORDER BY row DESC LIMIT ?2");
     let mut statement = tx.prepare_cached(&sql)?;
-    let rows = statement.query_map((row, limit.min(LINES_KEPT)), |row| entry(row, charm))?;
-    let mut entries: Vec<LogEntry> = rows.map(|entry| entry?).collect::<Result<_, Failure>>()?;
+    let mut entries = entries(statement.query((row, limit.min(LINES_KEPT)))?, charm)?;
     entries.reverse();
     Ok(entries)
 }
 
+fn entries(mut rows: Rows<'_>, charm: &CharmRef) -> Result<Vec<LogEntry>, Failure> {
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        entries.extend(sound(entry(row), || format!("the log of {charm}"))?);
+    }
+    Ok(entries)
+}
+
 /// A row of [`COLUMNS`].
-fn entry(row: &Row<'_>, charm: &CharmRef) -> rusqlite::Result<Result<LogEntry, Failure>> {
-    let level: String = row.get(2)?;
-    let Some(level) = LogLevel::ALL.into_iter().find(|known| known.as_str() == level) else {
-        return Ok(Err(Failure::Damaged(What::OfCharm(format!("the log of {charm}")))));
-    };
-    let line = LogLine { at: UnixMillis(row.get(1)?), level, text: row.get(3)? };
-    Ok(Ok(LogEntry { cursor: row.get(0)?, line }))
+fn entry(row: &Row<'_>) -> Result<LogEntry, Failure> {
+    let of_name = |name: &str| LogLevel::ALL.into_iter().find(|known| known.as_str() == name);
+    let line = LogLine { at: row.time(1)?, level: row.parse(2, of_name)?, text: row.column(3)? };
+    Ok(LogEntry { cursor: row.column(0)?, line })
 }

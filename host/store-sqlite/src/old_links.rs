@@ -21,9 +21,9 @@ pub(super) fn tell_links_from_data(tx: &Transaction<'_>, sealer: &Sealer) -> Res
         let row = row?;
         let Some(name) = unless_damaged(charms::name(tx, row))? else { continue };
         // No more of the charm: of the columns of today, some are not there yet.
-        let secrets = charms::secrets(tx, row)?;
+        let Some(secrets) = unless_damaged(charms::secrets(tx, row))? else { continue };
         let cells = Cells::new(tx, sealer, row, &name, &secrets);
-        let names = cells.names()?;
+        let Some(names) = unless_damaged(cells.names())? else { continue };
         let mut changed = BTreeMap::new();
         for name in &names {
             let text = unless_damaged(cells.text(name))?.flatten().filter(|text| text.contains("/\":"));

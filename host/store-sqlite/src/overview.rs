@@ -3,9 +3,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use bg_charm_api::{Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter};
+use bg_charm_api::{
+    Cursor, RecentRun, RegistrationCount, RegistrationFilter, RegistrationPage, RegistrationQuery, RegistrationRow,
+    names,
+};
 use bg_identity::SpaceReader;
-use bg_poller::{CharmRef, RegistrationState};
+use bg_poller::{CharmRef, RegistrationState, RuntimeError};
 use rusqlite::{Row, ToSql, Transaction};
 
 use super::column::{Columns, said};
@@ -57,15 +60,15 @@ fn conditions(filter: &RegistrationFilter) -> Vec<(&'static str, String, String)
 }
 
 /// The registrations that a query asks for.
-pub(crate) fn page(tx: &Transaction<'_>, query: &OverviewQuery) -> Result<Overview, Failure> {
-    let OverviewQuery { filter, place, limit } = query;
-    let (order, place) = match place {
+pub(crate) fn page(tx: &Transaction<'_>, query: &RegistrationQuery) -> Result<RegistrationPage, Failure> {
+    let RegistrationQuery { filter, cursor, limit } = query;
+    let (order, cursor) = match cursor {
         None => ("ASC", None),
-        Some(Place::After(charm)) => ("ASC", Some(("(c.space, c.id) > (:at_space, :at_charm)", charm))),
-        Some(Place::Before(charm)) => ("DESC", Some(("(c.space, c.id) < (:at_space, :at_charm)", charm))),
+        Some(Cursor::After(charm)) => ("ASC", Some(("(c.space, c.id) > (:at_space, :at_charm)", charm))),
+        Some(Cursor::Before(charm)) => ("DESC", Some(("(c.space, c.id) < (:at_space, :at_charm)", charm))),
     };
     let mut asked = conditions(filter);
-    if let Some((condition, charm)) = place {
+    if let Some((condition, charm)) = cursor {
         asked.push((":at_space", charm.space.to_string(), condition.to_owned()));
         asked.push((":at_charm", charm.charm.to_string(), "TRUE".to_owned()));
     }
@@ -78,7 +81,7 @@ pub(crate) fn page(tx: &Transaction<'_>, query: &OverviewQuery) -> Result<Overvi
     if order == "DESC" {
         found.reverse();
     }
-    Ok(Overview { rows: found, more })
+    Ok(RegistrationPage { rows: found, more })
 }
 
 /// The parameters of conditions, and all of these as one.
@@ -102,25 +105,58 @@ fn to_enable(filter: &RegistrationFilter) -> (Vec<(&'static str, String, String)
     (asked, format!("FROM charms c CROSS JOIN registrations r ON r.charm = c.row WHERE {all}"))
 }
 
+/// Fails if the filter names an integration or a space that no registration has: nothing would be done, silently.
+fn check_names(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<(), Failure> {
+    let mut problems = Vec::new();
+    if let Some(id) = &filter.integration {
+        let known = texts(tx, "SELECT DISTINCT integration FROM registrations ORDER BY 1")?;
+        if !known.iter().any(|known| known == id.as_str()) {
+            problems.push(names::no_integration(id, known.iter().map(String::as_str)));
+        }
+    }
+    if let Some(space) = &filter.space {
+        let known = texts(
+            tx,
+            "SELECT DISTINCT c.space FROM charms c INDEXED BY sqlite_autoindex_charms_1 \
+             CROSS JOIN registrations r ON r.charm = c.row ORDER BY 1",
+        )?;
+        if !known.iter().any(|known| known == space.as_str()) {
+            problems.push(names::no_space(space, space.as_str(), known.iter().map(String::as_str)));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(RuntimeError::Invalid(problems.join("; ")).into()) }
+}
+
+/// The texts in the first column. Those that are damaged are no names.
+fn texts(tx: &Transaction<'_>, statement: &str) -> Result<Vec<String>, Failure> {
+    let mut statement = tx.prepare_cached(statement)?;
+    let (mut rows, mut texts) = (statement.query([])?, Vec::new());
+    while let Some(row) = rows.next()? {
+        texts.extend(row.column::<String>(0).ok());
+    }
+    Ok(texts)
+}
+
 /// How many [`enable`] would enable.
 pub(crate) fn count_to_enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<u64, Failure> {
+    check_names(tx, filter)?;
     let (asked, from) = to_enable(filter);
     let (parameters, _) = parts(&asked);
     Ok(tx.prepare_cached(&format!("SELECT count(*) {from}"))?.query_row(parameters.as_slice(), |row| row.get(0))?)
 }
 
-/// Enables all that a filter lets through; answers how many.
+/// Enables all that a filter lets through, and returns how many.
 pub(crate) fn enable(tx: &Transaction<'_>, filter: &RegistrationFilter) -> Result<u64, Failure> {
+    check_names(tx, filter)?;
     let (asked, from) = to_enable(filter);
     let (parameters, _) = parts(&asked);
     let mut statement = tx.prepare_cached(&format!("SELECT r.charm {from}"))?;
     let rows = statement.query_map(parameters.as_slice(), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    registrations::enable_all(tx, &rows)?;
-    Ok(rows.len() as u64)
+    registrations::enable_all(tx, &rows)
 }
 
 /// The registration of one charm; none if it has none.
-pub(crate) fn of(tx: &Transaction<'_>, charm: &CharmRef) -> Result<Option<OverviewRow>, Failure> {
+pub(crate) fn of(tx: &Transaction<'_>, charm: &CharmRef) -> Result<Option<RegistrationRow>, Failure> {
     let text = format!("{SELECT} WHERE c.space = :space AND c.id = :charm");
     let parameters: [(&str, &dyn ToSql); 2] = [(":space", &charm.space.as_str()), (":charm", &charm.charm.as_str())];
     let mut statement = tx.prepare_cached(&text)?;
@@ -135,7 +171,7 @@ fn read(
     text: &str,
     parameters: &[(&str, &dyn ToSql)],
     most: usize,
-) -> Result<Vec<OverviewRow>, Failure> {
+) -> Result<Vec<RegistrationRow>, Failure> {
     let mut statement = tx.prepare_cached(text)?;
     let (mut rows, mut spaces, mut found) = (statement.query(parameters)?, SpaceReader::default(), Vec::new());
     while found.len() < most
@@ -151,11 +187,11 @@ fn read(
 }
 
 /// A row of [`SELECT`]. What the loop remembers may be damaged, too: it starts again from nothing then.
-fn shown(tx: &Transaction<'_>, row: &Row<'_>, spaces: &mut SpaceReader) -> Result<OverviewRow, Failure> {
+fn shown(tx: &Transaction<'_>, row: &Row<'_>, spaces: &mut SpaceReader) -> Result<RegistrationRow, Failure> {
     let registration = registrations::registration(row, spaces)?;
     let failures: u32 = row.column(16).unwrap_or_default();
     let due = row.time(17).unwrap_or_default();
-    Ok(OverviewRow {
+    Ok(RegistrationRow {
         name: row.column(15)?,
         state: registration.state(failures),
         failures,

@@ -8,10 +8,10 @@ use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space}
 use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, Run, UnixMillis};
 use bg_store::FoundRegistrations;
 use rusqlite::types::{Null, ValueRef};
-use rusqlite::{Connection, Params, Row, ToSql, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, ToSql, Transaction};
 
 use super::column::{BadColumn, Columns, said};
-use super::{Failure, What, changes, runs};
+use super::{Failure, What, changes, runs, sound};
 
 /// The columns of [`registration`].
 macro_rules! columns {
@@ -76,15 +76,30 @@ fn last_outcome_that(is_so: impl Fn(Consequence) -> bool) -> String {
 }
 
 /// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls note.
+/// 0 if it is damaged, until the next of these replaces it.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
-    connection
+    let found = connection
         .prepare_cached("SELECT value FROM meta WHERE key = 'registrations_revision'")?
-        .query_row([], |row| row.get(0))
+        .query_row([], |row| Ok(row.get_ref(0)?.as_i64().ok()))
+        .optional()?;
+    Ok(found
+        .flatten()
+        .and_then(|number| u64::try_from(number).ok())
+        .filter(|number| *number <= LAST_REVISION)
+        .unwrap_or(0))
 }
 
-/// Raises the number; answers it. Only [`changes`] does, which notes what it is for.
+/// Far more than there will ever be.
+const LAST_REVISION: u64 = 1 << 53;
+
+/// Raises the number, and returns it; it becomes the time, which no count reaches, if it is damaged or missing. Only
+/// [`changes`] calls this, and notes what it is for.
 pub(super) fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
-    tx.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'registrations_revision'")?.execute([])?;
+    tx.prepare_cached(
+        "INSERT INTO meta (key, value) VALUES ('registrations_revision', ?1) ON CONFLICT (key) DO UPDATE SET value = \
+         CASE WHEN typeof(value) = 'integer' AND value BETWEEN 0 AND ?2 THEN value + 1 ELSE excluded.value END",
+    )?
+    .execute((UnixMillis::now().0, LAST_REVISION - 1))?;
     revision(tx)
 }
 
@@ -246,12 +261,15 @@ pub(crate) fn set_disabled(
     Ok(changed)
 }
 
-/// Enables those in these rows.
-pub(super) fn enable_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<(), Failure> {
+/// Enables those in these rows, and returns how many.
+pub(super) fn enable_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, Failure> {
+    let mut enabled = Vec::new();
     for row in rows {
-        write_disabled(tx, *row, None)?;
+        let written = write_disabled(tx, *row, None);
+        enabled.extend(sound(written, || "the registrations".to_owned())?.filter(|is_there| *is_there).map(|_| *row));
     }
-    changes::note_all(tx, rows)
+    changes::note_all(tx, &enabled)?;
+    Ok(enabled.len() as u64)
 }
 
 fn write_disabled(tx: &Transaction<'_>, row: i64, disabled: Option<(DisabledBy, &str)>) -> Result<bool, Failure> {
@@ -268,16 +286,31 @@ fn write_disabled(tx: &Transaction<'_>, row: i64, disabled: Option<(DisabledBy, 
     Ok(changed > 0)
 }
 
-/// Something has changed that a charm may wait for: its cells, or access to its space. If its last poll failed for a reason that may have been
-/// just that, the poll loop polls it soon. Its failures stay: those are its own. `whose` says which registrations, with `?1` in it.
+/// Something has changed that a charm may wait for: its cells, or access to its space. If its last poll failed for a
+/// reason that may have been just that, the poll loop polls it soon. Its failures stay: those are its own. `whose` says
+/// which registrations, with `?1` in it.
 fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
-    let mut statement = tx.prepare_cached(&format!(
-        "UPDATE registrations SET woken_at = max(?2, {}) WHERE {whose} AND disabled_at = 0 AND {} RETURNING charm",
-        next!(),
-        *AWAITS_A_FIX
-    ))?;
-    let changed = statement.query_map((which, UnixMillis::now().0), |row| row.get(0))?;
-    changes::note_all(tx, &changed.collect::<Result<Vec<i64>, _>>()?)
+    let waiting = format!("{whose} AND disabled_at = 0 AND {}", *AWAITS_A_FIX);
+    let now = UnixMillis::now().0;
+    let wake = format!("UPDATE registrations SET woken_at = max(?2, {}) WHERE ", next!());
+    let mut statement = tx.prepare_cached(&format!("{wake} {waiting} RETURNING charm"))?;
+    let woken = statement.query_map((&which, now), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>();
+    let changed = match woken.map_err(Failure::from) {
+        // SQLite writes no row that has a value of a wrong type in any column, and stops at it: so each by itself.
+        Err(Failure::Damaged(_)) => {
+            let mut rows = tx.prepare_cached(&format!("SELECT charm FROM registrations WHERE {waiting}"))?;
+            let rows = rows.query_map([&which], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+            let mut one = tx.prepare_cached(&(wake + "charm = ?1"))?;
+            let mut changed = Vec::new();
+            for row in rows {
+                let woken = one.execute((row, now)).map_err(Failure::from);
+                changed.extend(sound(woken, || "the registrations".to_owned())?.filter(|rows| *rows > 0).map(|_| row));
+            }
+            changed
+        }
+        changed => changed?,
+    };
+    changes::note_all(tx, &changed)
 }
 
 /// The cells of the charm in that row were changed, by somebody else than its own poll.

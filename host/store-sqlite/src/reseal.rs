@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use bg_identity::SpaceReader;
 use bg_poller::CharmRef;
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use serde_json::Value;
 
 use super::charms::charm_ref;
-use super::{Cells, Failure, Sealer, What};
+use super::{Cells, Failure, Sealer, What, sound};
 use bg_store::paths::SecretPaths;
 
 /// Shorter texts are found in too many places where they mean something else.
@@ -42,13 +43,11 @@ const UNFORGOTTEN: i64 = 0;
 /// Seals what today's rules call secret, if the database was sealed by other ones. Answers whether [`forget_clear_texts`] is next, once
 /// the transaction is committed.
 pub(crate) fn seal_by_todays_rules(tx: &Transaction<'_>, sealer: &Sealer) -> Result<bool, Failure> {
-    let noted = tx
-        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-        .query_row([NOTE], |row| row.get::<_, i64>(0))
-        .optional()?;
+    let noted =
+        tx.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([NOTE], |row| row.get(0)).optional()?;
     match noted {
-        Some(RULES) => return Ok(false),
-        Some(UNFORGOTTEN) => return Ok(true),
+        Some(Sql::Integer(RULES)) => return Ok(false),
+        Some(Sql::Integer(UNFORGOTTEN)) => return Ok(true),
         _ => {}
     }
     let changed = seal_what_is_secret_now(tx, sealer)?;
@@ -79,7 +78,8 @@ fn note(connection: &Connection, rules: i64) -> rusqlite::Result<()> {
 fn seal_what_is_secret_now(tx: &Transaction<'_>, sealer: &Sealer) -> Result<bool, Failure> {
     let mut changed = false;
     for (row, charm, secrets) in charms(tx)? {
-        changed |= seal_charm(tx, sealer, row, &charm, secrets)?;
+        let sealed = seal_charm(tx, sealer, row, &charm, secrets);
+        changed |= sound(sealed, || format!("the cells of {charm}"))?.unwrap_or_default();
     }
     Ok(changed)
 }
@@ -89,13 +89,17 @@ fn charms(tx: &Transaction<'_>) -> Result<Vec<(i64, CharmRef, SecretPaths)>, Fai
     let mut rows = statement.query([])?;
     let (mut spaces, mut charms) = (SpaceReader::default(), Vec::new());
     while let Some(row) = rows.next()? {
-        let (space, id, secrets): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        let charm = charm_ref(&space, &id, &mut spaces)?;
-        let secrets = serde_json::from_str(&secrets)
-            .map_err(|error| Failure::Damaged(What::OfCharm(format!("what is secret in {charm} ({error})"))))?;
-        charms.push((row.get(0)?, charm, secrets));
+        charms.extend(sound(with_secrets(row, &mut spaces), || "the charms".to_owned())?);
     }
     Ok(charms)
+}
+
+fn with_secrets(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<(i64, CharmRef, SecretPaths), Failure> {
+    let (space, id, secrets): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    let charm = charm_ref(&space, &id, spaces)?;
+    let secrets = serde_json::from_str(&secrets)
+        .map_err(|error| Failure::Damaged(What::OfCharm(format!("what is secret in {charm} ({error})"))))?;
+    Ok((row.get(0)?, charm, secrets))
 }
 
 fn seal_charm(

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bg_poller::{Blame, CharmRef, Outcome, OutcomeKind, Run};
 use rusqlite::{Row, Transaction};
 
-use super::Failure;
 use super::column::Columns;
+use super::{Failure, sound};
 
 /// Adds a run of the charm in that row, and drops the oldest if there are more than `kept` then.
 pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {
@@ -53,7 +53,7 @@ pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: us
     let mut rows = statement.query((row, limit))?;
     let mut runs = Vec::new();
     while let Some(row) = rows.next()? {
-        runs.push(run(row, charm).map_err(|failure| failure.of("the run history", charm))?);
+        runs.extend(sound(run(row, charm), || format!("the run history of {charm}"))?);
     }
     Ok(runs)
 }

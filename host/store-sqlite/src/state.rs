@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bg_identity::IntegrationId;
 use bg_poller::{IntegrationState, RuntimeError, StateChanges, StateError, StateLimits};
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::Transaction;
 
-use super::{Failure, SqlitePollStore, Touch};
+use super::column::Columns as _;
+use super::{Failure, SqlitePollStore, Touch, sound};
 
 fn failed(error: RuntimeError) -> StateError {
     match error {
@@ -51,7 +52,9 @@ impl IntegrationState for SqlitePollStore {
         let value = self.database.read(move |tx| {
             let mut statement =
                 tx.prepare_cached("SELECT value FROM integration_state WHERE integration = ?1 AND key = ?2")?;
-            Ok(statement.query_row((integration.as_str(), key), |row| row.get(0)).optional()?)
+            let mut rows = statement.query((integration.as_str(), key))?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            sound(row.column(0), || format!("the state of {integration}"))
         });
         value.await.map_err(failed)
     }
@@ -69,8 +72,12 @@ impl IntegrationState for SqlitePollStore {
         let keys = self.database.read(move |tx| {
             let mut statement =
                 tx.prepare_cached("SELECT key FROM integration_state WHERE integration = ?1 ORDER BY key")?;
-            let keys = statement.query_map([integration.as_str()], |row| row.get(0))?;
-            Ok(keys.collect::<Result<_, _>>()?)
+            let mut rows = statement.query([integration.as_str()])?;
+            let mut keys = Vec::new();
+            while let Some(row) = rows.next()? {
+                keys.extend(sound(row.column(0), || format!("the state of {integration}"))?);
+            }
+            Ok(keys)
         });
         keys.await.map_err(failed)
     }
@@ -80,8 +87,13 @@ impl IntegrationState for SqlitePollStore {
         let sizes = self.database.read(move |tx| {
             let mut statement =
                 tx.prepare_cached("SELECT key, length(value) FROM integration_state WHERE integration = ?1")?;
-            let sizes = statement.query_map([integration.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(sizes.collect::<Result<_, _>>()?)
+            let mut rows = statement.query([integration.as_str()])?;
+            let mut sizes = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let size = row.column(0).and_then(|key| Ok((key, row.column(1)?)));
+                sizes.extend(sound(size, || format!("the state of {integration}"))?);
+            }
+            Ok(sizes)
         });
         sizes.await.map_err(failed)
     }
@@ -128,6 +140,35 @@ mod tests {
         store.delete(&gmail, "a").await.unwrap();
         assert_eq!(store.keys(&gmail).await.unwrap(), ["b"]);
         assert_eq!(store.keys(&gcal).await.unwrap(), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_hides_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let store = SqlitePollStore::open(&path).unwrap();
+        let gmail = id("gmail");
+        for key in ["a", "b", "c"] {
+            store.set(&gmail, key, b"1").await.unwrap();
+        }
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database
+            .execute_batch(
+                "PRAGMA writable_schema = ON;
+                 UPDATE sqlite_schema SET sql = replace(sql, ' STRICT', '') WHERE name = 'integration_state';
+                 PRAGMA writable_schema = RESET;
+                 UPDATE integration_state SET key = x'ff' WHERE key = 'a';
+                 UPDATE integration_state SET value = 7 WHERE key = 'b';",
+            )
+            .unwrap();
+        drop(database);
+        let store = SqlitePollStore::open(&path).unwrap();
+        assert_eq!(store.keys(&gmail).await.unwrap(), ["b", "c"]);
+        assert_eq!(store.get(&gmail, "b").await.unwrap(), None);
+        assert_eq!(store.get(&gmail, "c").await.unwrap().as_deref(), Some(b"1".as_slice()));
+        assert!(store.sizes(&gmail).await.unwrap().contains_key("c"));
+        store.set(&gmail, "b", b"2").await.unwrap();
+        assert_eq!(store.get(&gmail, "b").await.unwrap().as_deref(), Some(b"2".as_slice()));
     }
 
     #[tokio::test]

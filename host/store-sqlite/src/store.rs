@@ -1,5 +1,6 @@
 //! The operations of the store, each in one transaction.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_charm_api::{
-    AccessLevel, Acl, Actor, CharmSummary, DamagedRegistration, Deployed, LogEntry, Overview, OverviewQuery,
-    OverviewRow, RegistrationCount, RegistrationFilter, SpaceSummary, Subject,
+    AccessLevel, Acl, Actor, CharmSummary, DamagedRegistration, Deployed, LogEntry, RegistrationCount,
+    RegistrationFilter, RegistrationPage, RegistrationQuery, RegistrationRow, SpaceSummary, Subject,
 };
 use bg_identity::http_signature::FastClock;
 use bg_identity::{CharmId, Did, IntegrationId, SpaceDid, system_space};
@@ -28,7 +29,7 @@ use super::tenancy::Tenants;
 use super::watch::Watch;
 use super::{
     Cells, Database, Failure, OpenError, Sealer, SqlitePollStore, Touch, access, call, changes, charms, deploy, edit,
-    logs, meta, overview, record, registrations, reseal, rights, runs, spaces, tenants,
+    logs, meta, overview, record, registrations, reseal, rights, runs, sound, spaces, tenants,
 };
 
 /// The keys in the table `meta` under which the times of fast clocks are kept.
@@ -242,20 +243,39 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn all_cells(
+        &self,
+        actor: &Actor,
+        charm: &CharmRef,
+    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError> {
+        let (sealer, charm) = (Arc::clone(&self.sealer), charm.clone());
+        self.read(actor, move |tx, actor| {
+            let stored = access::charm(tx, actor, &charm, AccessLevel::Read)?;
+            let cells = Cells::of(tx, &sealer, &stored);
+            let mut texts = BTreeMap::new();
+            for name in cells.names()? {
+                let text = sound(cells.text(&name), || format!("the cells of {charm}"))?;
+                texts.insert(name, text.flatten());
+            }
+            Ok((stored, texts))
+        })
+        .await
+    }
+
     async fn cells(
         &self,
         actor: &Actor,
         charm: &CharmRef,
         right: &Right,
-        names: Option<&[String]>,
+        names: &[String],
     ) -> Result<(StoredCharm, CellTexts), RuntimeError> {
         let (sealer, charm, right) = (Arc::clone(&self.sealer), charm.clone(), right.clone());
-        let names = names.map(<[String]>::to_vec);
+        let names = names.to_vec();
         self.read(actor, move |tx, actor| {
             let stored = access::charm_with(tx, actor, &charm, &right)?;
             let cells = Cells::of(tx, &sealer, &stored);
             let mut texts = CellTexts::new();
-            for name in names.map_or_else(|| cells.names(), Ok)? {
+            for name in names {
                 texts.extend(cells.unchecked(&name)?.map(|text| (name, text)));
             }
             Ok((stored, texts))
@@ -455,12 +475,12 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn overview(&self, actor: &Actor, query: &OverviewQuery) -> Result<Overview, RuntimeError> {
+    async fn overview(&self, actor: &Actor, query: &RegistrationQuery) -> Result<RegistrationPage, RuntimeError> {
         let query = query.clone();
         self.read_registrations(actor, move |tx| overview::page(tx, &query)).await
     }
 
-    async fn overview_of(&self, actor: &Actor, charm: &CharmRef) -> Result<Option<OverviewRow>, RuntimeError> {
+    async fn overview_of(&self, actor: &Actor, charm: &CharmRef) -> Result<Option<RegistrationRow>, RuntimeError> {
         let charm = charm.clone();
         self.read_registrations(actor, move |tx| overview::of(tx, &charm)).await
     }

@@ -4,9 +4,11 @@ use bg_charm_api::{AccessLevel, SpaceSummary, Subject};
 use bg_identity::{CharmId, Did, Identity, SpaceDid, SpaceReader};
 use bg_poller::CharmRef;
 use bg_store::Holding;
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension, Row, Transaction};
 
-use super::{Failure, Sealer, What};
+use super::column::{Columns as _, said};
+use super::{Failure, Sealer, sound};
 
 /// What is kept in a space; nothing if it is not there.
 pub(crate) fn holding(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Holding, Failure> {
@@ -84,24 +86,24 @@ pub(crate) fn list(tx: &Transaction<'_>, listed: &Listed<'_>) -> Result<Vec<Spac
     };
     let mut statement = tx.prepare_cached(&format!(
         "SELECT s.did, n.name, h.charms, h.bytes, a.level FROM spaces s \
-         JOIN holdings h ON h.space = s.did LEFT JOIN space_names n ON n.space = s.did \
+         LEFT JOIN holdings h ON h.space = s.did LEFT JOIN space_names n ON n.space = s.did \
          LEFT JOIN acl a ON a.space = s.did AND a.subject = '*' WHERE {condition} ORDER BY s.created_at, s.did"
     ))?;
     let mut rows = statement.query((first, second))?;
     let (mut spaces, mut reader) = (Vec::new(), SpaceReader::default());
     while let Some(row) = rows.next()? {
-        let did: String = row.get(0)?;
-        let damaged = || Failure::Damaged(What::OfSpace(format!("the space {did}")));
-        let anyone: Option<String> = row.get(4)?;
-        spaces.push(SpaceSummary {
-            space: reader.read(&did).map_err(|_| damaged())?,
-            name: row.get(1)?,
-            charms: row.get(2)?,
-            bytes: row.get(3)?,
-            anyone: anyone.map(|level| level.parse()).transpose().map_err(|_| damaged())?,
-        });
+        spaces.extend(sound(summary(row, &mut reader), || "the list of spaces".to_owned())?);
     }
     Ok(spaces)
+}
+
+fn summary(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<SpaceSummary, Failure> {
+    let space = row.parse(0, |text| spaces.read(text).ok())?;
+    let anyone = match row.get_ref(4)? {
+        ValueRef::Null => None,
+        _ => Some(row.parse(4, said)?),
+    };
+    Ok(SpaceSummary { space, name: row.column(1)?, charms: row.column(2)?, bytes: row.column(3)?, anyone })
 }
 
 /// The keys that may write to a space by their own names, other than those of `*`.

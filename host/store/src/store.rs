@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_charm_api::{
-    AccessLevel, Acl, Actor, CharmSummary, DamagedRegistration, Deployed, LogEntry, Overview, OverviewQuery,
-    OverviewRow, RegistrationCount, RegistrationFilter, SpaceSummary, Subject,
+    AccessLevel, Acl, Actor, CharmSummary, DamagedRegistration, Deployed, LogEntry, RegistrationCount,
+    RegistrationFilter, RegistrationPage, RegistrationQuery, RegistrationRow, SpaceSummary, Subject,
 };
 use bg_identity::http_signature::FastClock;
 use bg_identity::{CharmId, IntegrationId, SpaceDid};
@@ -251,13 +251,20 @@ pub trait Store: Send + Sync {
     /// The names of a charm's cells, sorted by bytes.
     async fn cell_names(&self, actor: &Actor, charm: &CharmRef) -> Result<Vec<String>, RuntimeError>;
 
-    /// A charm with some of its cells, or all: those of one version. Texts may be damaged.
+    /// A charm with all its cells. A damaged one has no text; the log says what is wrong with it.
+    async fn all_cells(
+        &self,
+        actor: &Actor,
+        charm: &CharmRef,
+    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError>;
+
+    /// A charm with some of its cells: those of one version. A text may not be JSON.
     async fn cells(
         &self,
         actor: &Actor,
         charm: &CharmRef,
         right: &Right,
-        names: Option<&[String]>,
+        names: &[String],
     ) -> Result<(StoredCharm, CellTexts), RuntimeError>;
 
     /// The names of the cells of this version of a charm, sorted by bytes. None if there is another version by now.
@@ -364,10 +371,10 @@ pub trait Store: Send + Sync {
     async fn prepare_list(&self, actor: &Actor, integration: &IntegrationId) -> Result<(), RuntimeError>;
 
     /// A page of registrations, in the order of their charms' names.
-    async fn overview(&self, actor: &Actor, query: &OverviewQuery) -> Result<Overview, RuntimeError>;
+    async fn overview(&self, actor: &Actor, query: &RegistrationQuery) -> Result<RegistrationPage, RuntimeError>;
 
     /// The row of one charm; none if it is not registered.
-    async fn overview_of(&self, actor: &Actor, charm: &CharmRef) -> Result<Option<OverviewRow>, RuntimeError>;
+    async fn overview_of(&self, actor: &Actor, charm: &CharmRef) -> Result<Option<RegistrationRow>, RuntimeError>;
 
     /// How many registrations are in each state, for each integration.
     async fn registration_counts(&self, actor: &Actor) -> Result<Vec<RegistrationCount>, RuntimeError>;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_charm_api::wire::Shape;
-use bg_charm_api::{AccessLevel, Actor, Overview, OverviewQuery, OverviewRow, RegistrationCount, RegistrationFilter};
+use bg_charm_api::{
+    AccessLevel, Actor, RegistrationCount, RegistrationFilter, RegistrationPage, RegistrationQuery, RegistrationRow,
+};
 use bg_identity::{IntegrationId, Secret};
 use bg_poller::{
     Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration, RegistrationChanges, Run,
@@ -75,7 +77,7 @@ impl LocalHandle {
     }
 
     /// A page of the registrations, for their operator.
-    pub async fn overview(&self, query: OverviewQuery) -> Result<Overview, RuntimeError> {
+    pub async fn overview(&self, query: RegistrationQuery) -> Result<RegistrationPage, RuntimeError> {
         self.runtime.store.overview(&self.actor, &query).await
     }
 
@@ -85,7 +87,7 @@ impl LocalHandle {
     }
 
     /// The registration of one charm, for its operator; none if it has none.
-    pub async fn overview_of(&self, charm: &CharmRef) -> Result<Option<OverviewRow>, RuntimeError> {
+    pub async fn overview_of(&self, charm: &CharmRef) -> Result<Option<RegistrationRow>, RuntimeError> {
         self.runtime.store.overview_of(&self.actor, charm).await
     }
 
@@ -209,7 +211,7 @@ impl CharmRuntime for LocalHandle {
     async fn secret(&self, charm: &CharmRef, path: &[String]) -> Result<Secret, RuntimeError> {
         let (store, first) = (&self.runtime.store, path.get(..1).unwrap_or_default());
         // Most spaces let anyone write. Their secrets are for the service alone.
-        let (stored, cells) = store.cells(&self.actor, charm, &Right::Service, Some(first)).await?;
+        let (stored, cells) = store.cells(&self.actor, charm, &Right::Service, first).await?;
         let shown = path.join(".");
         let unfit = |text: String| Err(RuntimeError::Unfit(text));
         if !stored.secrets.covers(path) {

@@ -208,8 +208,7 @@ impl LocalRuntime {
 
     async fn refresh_token(&self, actor: &Actor, charm: &CharmRef) -> Result<Secret, RuntimeError> {
         let purpose = format!("to renew the OAuth token of {charm}, which sends its refresh token");
-        let (_, cells) =
-            self.store.cells(actor, charm, &Right::OwnerOrService(purpose), Some(&[AUTH.to_owned()])).await?;
+        let (_, cells) = self.store.cells(actor, charm, &Right::OwnerOrService(purpose), &[AUTH.to_owned()]).await?;
         let auth = cells.get(AUTH).map_or_else(|| Ok(Document::default()), |text| Document::parse(text));
         let auth = auth.map_err(|_| self.store.damaged_cell(charm, AUTH))?;
         match at(auth.node(), &["refreshToken".to_owned()]) {

@@ -1,7 +1,5 @@
 //! The local runtime on behalf of one caller: what people do with spaces and charms.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use bg_charm_api::{
     AccessLevel, Acl, CharmShow, CharmSummary, DamagedRegistration, DeployRequest, Deployed, LogEntry, LogQuery,
@@ -9,12 +7,13 @@ use bg_charm_api::{
 };
 use bg_identity::{SECRET_MASK, SpaceDid};
 use bg_poller::{CharmRef, RuntimeError};
-use bg_store::Right;
 use bg_store::document::{Document, data};
 use serde_json::Value;
 
-use super::LocalRuntime;
 use super::handle::LocalHandle;
+
+/// Shown in place of a cell that cannot be read. The log says why.
+const DAMAGED_MASK: &str = "(damaged)";
 
 #[async_trait]
 impl Spaces for LocalHandle {
@@ -57,16 +56,18 @@ impl Spaces for LocalHandle {
     }
 
     async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError> {
-        let LocalRuntime { store, .. } = &*self.runtime;
-        let (stored, cells) = store.cells(&self.actor, charm, &Right::Space(AccessLevel::Read), None).await?;
+        let (stored, cells) = self.runtime.store.all_cells(&self.actor, charm).await?;
         let mask = Value::from(SECRET_MASK);
-        let mut shown = CharmShow { summary: stored.summary, cells: BTreeMap::new() };
-        for (name, text) in cells {
-            let document = Document::parse(&text).map_err(|_| store.damaged_cell(charm, &name))?;
-            let masked = stored.secrets.masked(&name, document.into_node(), &mask);
-            shown.cells.insert(name, data(masked));
-        }
-        Ok(shown)
+        let shown = cells.into_iter().map(|(name, text)| {
+            let document = text.and_then(|text| Document::parse(&text).ok());
+            let shown = document.map_or_else(
+                || Value::from(DAMAGED_MASK),
+                |document| data(stored.secrets.masked(&name, document.into_node(), &mask)),
+            );
+            (name, shown)
+        });
+        let cells = shown.collect();
+        Ok(CharmShow { summary: stored.summary, cells })
     }
 
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {

@@ -108,7 +108,7 @@ impl LocalCharm {
         let mut names: Vec<String> = path.iter().take(1).cloned().collect();
         loop {
             let right = Right::Space(AccessLevel::Read);
-            let (charm, cells) = self.store.cells(&self.actor, &self.charm, &right, Some(&names)).await?;
+            let (charm, cells) = self.store.cells(&self.actor, &self.charm, &right, &names).await?;
             let cell = |name: &str| {
                 if !names.iter().any(|known| known == name) {
                     return Err(Unread::NotAsked(name.to_owned()));

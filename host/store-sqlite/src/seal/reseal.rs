@@ -6,6 +6,7 @@ use rusqlite::Transaction;
 
 use super::super::charms::charm_ref;
 use super::super::key::SecretsKey;
+use super::super::sound;
 use super::{FINGERPRINT, Failure, KeyError, NAMED_BY_FIRST_DIGESTS, Sealer, fingerprint, first};
 
 /// Seals every cell again that is sealed, and notes the key by its present fingerprint. Fails, and changes nothing, without the key that
@@ -26,7 +27,8 @@ pub(in super::super) fn reseal(tx: &Transaction<'_>, sealer: &Sealer) -> Result<
     tx.pragma_update(None, "secure_delete", true)?;
     let mut spaces = SpaceReader::default();
     for row in rows {
-        let (charm, cell, document) = sealed_cell(tx, row, &mut spaces)?;
+        let read = sealed_cell(tx, row, &mut spaces);
+        let Some((charm, cell, document)) = sound(read, || "the sealed cells".to_owned())? else { continue };
         match sealer.unseal(tx, &charm, &cell, &document) {
             Ok(text) => {
                 let again = sealer.seal(tx, &charm, &cell, &text)?;

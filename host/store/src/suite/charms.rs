@@ -137,7 +137,7 @@ pub(super) async fn a_stranger_reads_and_writes_nothing_in_a_private_space(fixtu
     for actor in [signer("eve"), Actor::Anonymous] {
         let refused = |error: RuntimeError| assert!(matches!(error, RuntimeError::Authorization { .. }), "{error:?}");
         let read = Right::Space(AccessLevel::Read);
-        refused(store.cells(&actor, &charm, &read, None).await.unwrap_err());
+        refused(store.cells(&actor, &charm, &read, &["n".to_owned()]).await.unwrap_err());
         refused(store.look(&actor, &charm, unknown()).await.unwrap_err());
         refused(store.begin(&actor, &charm, super::scene::STREAM, unknown()).await.unwrap_err());
         refused(store.present(&actor, &charm).await.unwrap_err());

@@ -1,12 +1,13 @@
 //! A store that breaks one promise, to show that the suite notices.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_charm_api::{
-    AccessLevel, Acl, Actor, CharmSummary, DamagedRegistration, Deployed, LogEntry, Overview, OverviewQuery,
-    OverviewRow, RegistrationCount, RegistrationFilter, SpaceSummary, Subject,
+    AccessLevel, Acl, Actor, CharmSummary, DamagedRegistration, Deployed, LogEntry, RegistrationCount,
+    RegistrationFilter, RegistrationPage, RegistrationQuery, RegistrationRow, SpaceSummary, Subject,
 };
 use bg_identity::http_signature::FastClock;
 use bg_identity::{CharmId, IntegrationId, SpaceDid};
@@ -146,7 +147,7 @@ pub struct Faulty {
     inner: Arc<dyn Store>,
     fault: Option<Fault>,
     /// What was read first.
-    first_read: Mutex<Option<(StoredCharm, CellTexts)>>,
+    first_read: Mutex<Option<(StoredCharm, BTreeMap<String, Option<String>>)>>,
 }
 
 impl Faulty {
@@ -196,20 +197,28 @@ impl Store for Faulty {
         self.inner.cell_names(actor, charm).await
     }
 
-    async fn cells(
+    async fn all_cells(
         &self,
         actor: &Actor,
         charm: &CharmRef,
-        right: &Right,
-        names: Option<&[String]>,
-    ) -> Result<(StoredCharm, CellTexts), RuntimeError> {
-        let actor = if self.fault == Some(Fault::IgnoresRights) { &Actor::Operator } else { actor };
-        let read = self.inner.cells(actor, charm, right, names).await?;
+    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError> {
+        let read = self.inner.all_cells(actor, charm).await?;
         if self.fault == Some(Fault::ReadsWhatWas) {
             let mut first = self.first_read.lock().unwrap();
             return Ok(first.get_or_insert(read).clone());
         }
         Ok(read)
+    }
+
+    async fn cells(
+        &self,
+        actor: &Actor,
+        charm: &CharmRef,
+        right: &Right,
+        names: &[String],
+    ) -> Result<(StoredCharm, CellTexts), RuntimeError> {
+        let actor = if self.fault == Some(Fault::IgnoresRights) { &Actor::Operator } else { actor };
+        self.inner.cells(actor, charm, right, names).await
     }
 
     async fn cell_names_at(&self, charm: &Arc<StoredCharm>) -> Result<Option<Vec<String>>, RuntimeError> {
@@ -220,7 +229,7 @@ impl Store for Faulty {
         if self.fault == Some(Fault::ReadsAnyVersion) {
             let names = [name.to_owned()];
             let right = Right::Space(AccessLevel::Read);
-            let cells = self.inner.cells(&Actor::Operator, &charm.summary.charm, &right, Some(&names)).await?.1;
+            let cells = self.inner.cells(&Actor::Operator, &charm.summary.charm, &right, &names).await?.1;
             return Ok(Some(cells.into_values().next()));
         }
         self.inner.cell_at(charm, name).await
@@ -413,10 +422,10 @@ impl Store for Faulty {
         self.inner.prepare_list(actor, integration).await
     }
 
-    async fn overview(&self, actor: &Actor, query: &OverviewQuery) -> Result<Overview, RuntimeError> {
+    async fn overview(&self, actor: &Actor, query: &RegistrationQuery) -> Result<RegistrationPage, RuntimeError> {
         let mut query = query.clone();
         if self.fault == Some(Fault::IgnoresCursors) {
-            query.place = None;
+            query.cursor = None;
         }
         let mut page = self.inner.overview(actor, &query).await?;
         if self.fault == Some(Fault::OrdersBackwards) {
@@ -425,7 +434,7 @@ impl Store for Faulty {
         Ok(page)
     }
 
-    async fn overview_of(&self, actor: &Actor, charm: &CharmRef) -> Result<Option<OverviewRow>, RuntimeError> {
+    async fn overview_of(&self, actor: &Actor, charm: &CharmRef) -> Result<Option<RegistrationRow>, RuntimeError> {
         self.inner.overview_of(actor, charm).await
     }
 

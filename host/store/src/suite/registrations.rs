@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bg_charm_api::{Actor, OverviewQuery, Place};
+use bg_charm_api::{Actor, Cursor, RegistrationQuery};
 use bg_identity::space_did;
 use bg_poller::{CharmRef, Outcome, OutcomeKind};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub(super) async fn pages_have_every_registration_once_in_the_order_of_names(fix
     let other = deploy(store, "other", &[]).await;
     register(store, &other, "feed").await;
     all.sort_by(|one, two| (one.space.as_str(), one.charm.as_str()).cmp(&(two.space.as_str(), two.charm.as_str())));
-    let page = async |query: &OverviewQuery| {
+    let page = async |query: &RegistrationQuery| {
         let found = store.overview(&Actor::Operator, query).await.unwrap();
         (found.rows.into_iter().map(|row| row.registration.charm).collect::<Vec<CharmRef>>(), found.more)
     };
@@ -36,13 +36,13 @@ pub(super) async fn pages_have_every_registration_once_in_the_order_of_names(fix
     for number in 0..3 {
         let (rows, more) = page(&query).await;
         assert_eq!((rows.len(), more), if number < 2 { (3, true) } else { (2, false) });
-        query.place = rows.last().cloned().map(Place::After);
+        query.cursor = rows.last().cloned().map(Cursor::After);
         found.extend(rows);
     }
     assert_eq!(found, all);
-    query.place = Some(Place::Before(all[4].clone()));
+    query.cursor = Some(Cursor::Before(all[4].clone()));
     assert_eq!(page(&query).await, (all[1..4].to_vec(), true));
-    query.place = Some(Place::Before(all[3].clone()));
+    query.cursor = Some(Cursor::Before(all[3].clone()));
     assert_eq!(page(&query).await, (all[..3].to_vec(), false));
     let counts = store.registration_counts(&Actor::Operator).await.unwrap();
     assert_eq!(counts.iter().map(|one| one.count).sum::<u64>(), 9);

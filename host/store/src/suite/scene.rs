@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_charm_api::{Actor, OverviewQuery, RegistrationFilter};
+use bg_charm_api::{Actor, RegistrationFilter, RegistrationQuery};
 use bg_identity::{CharmId, Identity, SpaceDid, space_did};
 use bg_poller::{CharmRef, LogLevel, LogLine, Outcome, Registration, Run, RuntimeError, UnixMillis};
 
 use super::{Fixture, Home};
 use crate::charm::{CellTexts, NewCharm, StoredCharm, StoredProgram};
 use crate::paths::SecretPaths;
-use crate::rights::Right;
 use crate::store::{Cause, Deployment, Finished, KnownProgram, Store};
 use crate::tenancy::{Reach, Tenancy};
 
@@ -107,8 +106,8 @@ pub(super) async fn keep(store: &dyn Store, finished: Finished) -> Result<Option
 }
 
 pub(super) async fn cells(store: &dyn Store, charm: &CharmRef) -> CellTexts {
-    let right = Right::Space(bg_charm_api::AccessLevel::Read);
-    store.cells(&Actor::Operator, charm, &right, None).await.unwrap().1
+    let (_, cells) = store.all_cells(&Actor::Operator, charm).await.unwrap();
+    cells.into_iter().map(|(name, text)| (name, text.expect("no cell is damaged"))).collect()
 }
 
 pub(super) async fn runs(store: &dyn Store, charm: &CharmRef) -> Vec<Run> {
@@ -129,8 +128,8 @@ pub(super) async fn registration(store: &dyn Store, charm: &CharmRef) -> Registr
     store.overview_of(&Actor::Operator, charm).await.unwrap().unwrap().registration
 }
 
-pub(super) fn page_of(integration: &str) -> OverviewQuery {
+pub(super) fn page_of(integration: &str) -> RegistrationQuery {
     let filter =
         RegistrationFilter { integration: Some(integration.parse().unwrap()), ..RegistrationFilter::default() };
-    OverviewQuery { filter, place: None, limit: 3 }
+    RegistrationQuery { filter, cursor: None, limit: 3 }
 }

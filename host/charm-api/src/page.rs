@@ -1,4 +1,4 @@
-//! Registrations as their operator looks at them: page by page, with how their polling stands.
+//! Registrations as an operator sees them: in pages, with their polling states.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,37 +8,38 @@ use bg_poller::{CharmRef, OutcomeKind, Registration, RegistrationState, UnixMill
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which registrations: those for which all that is said holds.
+/// Selects registrations; all given conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegistrationFilter {
-    /// Only those with this in the charm's name or ID, in the name of the integration, or in the status; ASCII letters match in either case.
+    /// Only those whose charm's name or ID, integration, or status contains this text, regardless of the case of ASCII
+    /// letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
-    /// Only those of this space.
+    /// Only charms of this space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<SpaceDid>,
-    /// Only those of this integration.
+    /// Only this integration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration: Option<IntegrationId>,
-    /// Only those in this state.
+    /// Only this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<RegistrationState>,
 }
 
-/// Which registrations, and which part of them.
+/// Selects a page of registrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OverviewQuery {
-    /// Which ones.
+pub struct RegistrationQuery {
+    /// The conditions.
     pub filter: RegistrationFilter,
-    /// Where the page begins, or ends; at the first one, if it is not said.
-    pub place: Option<Place>,
-    /// How many at most.
+    /// Where the page begins or ends; at the first registration if `None`.
+    pub cursor: Option<Cursor>,
+    /// The limit.
     pub limit: usize,
 }
 
 /// Where a page begins or ends. Registrations are sorted by space and charm ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Cursor {
     /// It begins after this charm.
     After(CharmRef),
     /// It ends before this charm.
@@ -47,42 +48,43 @@ pub enum Place {
 
 /// A page of registrations.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overview {
+pub struct RegistrationPage {
     /// The registrations, sorted by space and charm ID.
-    pub rows: Vec<OverviewRow>,
+    pub rows: Vec<RegistrationRow>,
     /// Whether there are more in the direction in which it was asked.
     pub more: bool,
 }
 
-/// A registration and how its polling stands.
+/// A registration with its polling state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OverviewRow {
+pub struct RegistrationRow {
     /// The registration.
     pub registration: Registration,
     /// The charm's name for people.
     pub name: Option<String>,
-    /// How its polling stands.
+    /// Its polling state.
     pub state: RegistrationState,
-    /// Failed polls in a row, as far as they are known here: not if the service that polls runs elsewhere.
+    /// Failed polls in a row; 0 if another process polls.
     pub failures: u32,
-    /// When it is polled next, if it waits for longer than its interval.
+    /// When it is polled next, if it backs off.
     pub put_off_until: Option<UnixMillis>,
     /// Its newest runs, oldest first.
     pub recent: Vec<RecentRun>,
 }
 
-/// A run, in short.
+/// A run, summarized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecentRun {
     /// When it started.
     pub started_at: UnixMillis,
     /// How long it took.
     pub duration: Duration,
-    /// What it came to; none if it is a kind that this version does not know.
+    /// Its outcome; `None` if this version does not know the kind.
     pub kind: Option<OutcomeKind>,
 }
 
-/// A registration that cannot be read: a column of its row in the database is damaged. Its charm is not polled; the others are.
+/// A registration that cannot be read: a column of its row in the database is damaged. Its charm is not polled; the
+/// others are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct DamagedRegistration {
     /// Which charm, as far as it can be read: `<space>/<charm ID>`.
@@ -92,9 +94,9 @@ pub struct DamagedRegistration {
     pub integration: Option<IntegrationId>,
     /// The first column that is damaged: `registrations.interval_ms`.
     pub column: String,
-    /// What is in it.
+    /// The value in it.
     pub problem: String,
-    /// What fixes it.
+    /// How to fix it.
     pub fix: String,
 }
 
@@ -105,14 +107,14 @@ impl fmt::Display for DamagedRegistration {
 }
 
 impl DamagedRegistration {
-    /// The same without what fixes it.
+    /// The problem without the fix.
     pub fn found(&self) -> String {
         let Self { charm, column, problem, .. } = self;
         format!("damaged registration of {charm}, which is not polled: column {column}: {problem}")
     }
 }
 
-/// How many registrations there are in a state, for an integration.
+/// The number of an integration's registrations in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrationCount {
     /// Which integration.

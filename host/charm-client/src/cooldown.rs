@@ -1,4 +1,4 @@
-//! A runtime that asks for fewer requests gets none for a while.
+//! Honours `Retry-After`: a runtime that asks for fewer requests gets none for a while.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -7,30 +7,30 @@ use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
-/// The longest rest that is heeded: a proxy that says "tomorrow" should not stop polling for a day.
+/// The longest wait that is honoured: a proxy that says "tomorrow" should not stop polling for a day.
 const LONGEST: Duration = Duration::from_mins(5);
 
-/// Until when the runtime wants no requests.
+/// When the runtime takes requests again.
 #[derive(Debug, Default)]
-pub(crate) struct Rest(Mutex<Option<Instant>>);
+pub(crate) struct Cooldown(Mutex<Option<Instant>>);
 
-impl Rest {
-    /// Heeds what was asked for.
+impl Cooldown {
+    /// Starts the wait that the runtime asked for.
     pub(crate) fn note(&self, asked: Option<Duration>) {
         if let Some(asked) = asked {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + asked.min(LONGEST));
         }
     }
 
-    /// How much of it is left, if it is not over.
+    /// The remaining wait, if any.
     pub(crate) fn left(&self) -> Option<Duration> {
         let until = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
         Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 }
 
-/// The `Retry-After` of an answer that may have one (RFC 9110, section 10.2.3; RFC 6585, section 4): seconds, or a date, which counts from the
-/// `Date` of the answer, whatever the clock says here. Without one, the caller decides when to ask again.
+/// The `Retry-After` of a response (RFC 9110, section 10.2.3; RFC 6585, section 4): seconds, or a date, which is
+/// relative to the response's `Date`, not to the local clock. Without one, the caller decides when to retry.
 pub(crate) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
@@ -41,7 +41,7 @@ pub(crate) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Dur
     }
     let date = |text: &str| httpdate::parse_http_date(text).ok();
     let answered = headers.get(DATE).and_then(|text| date(text.to_str().ok()?)).unwrap_or_else(SystemTime::now);
-    // One that has passed is now.
+    // A date in the past means now.
     Some(date(text)?.duration_since(answered).unwrap_or_default())
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_rest_is_as_long_as_it_was_asked_for_and_five_minutes_at_most() {
+    async fn a_cooldown_is_as_long_as_requested_and_five_minutes_at_most() {
         for (status, asked, expected) in [
             (429, Some("7"), Some(7)),
             (503, Some("0"), None),
@@ -64,7 +64,7 @@ mod tests {
             (200, Some("7"), None),
             (500, Some("7"), None),
         ] {
-            let rest = Rest::default();
+            let rest = Cooldown::default();
             let headers = asked.iter().map(|text| (RETRY_AFTER, text.parse().unwrap())).collect();
             rest.note(retry_after(StatusCode::from_u16(status).unwrap(), &headers));
             assert_eq!(rest.left().map(|left| left.as_secs()), expected, "{status} {asked:?}");
@@ -74,13 +74,13 @@ mod tests {
     }
 
     #[test]
-    fn a_date_counts_from_that_of_the_answer_in_each_of_its_forms() {
+    fn a_date_is_relative_to_that_of_the_response_in_each_of_its_forms() {
         for (asked, date, expected) in [
             ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:30 GMT", 7),
             ("Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:30 GMT", 7),
             ("Sun Nov  6 08:49:37 1994", "Sunday, 06-Nov-94 08:49:30 GMT", 7),
             ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:40 GMT", 0),
-            // By the clock here.
+            // By the local clock.
             ("Sun, 06 Nov 1994 08:49:37 GMT", "now", 0),
         ] {
             let headers = [(RETRY_AFTER, asked), (DATE, date)].map(|(name, text)| (name, text.parse().unwrap()));
