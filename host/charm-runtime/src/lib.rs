@@ -1,7 +1,8 @@
-//! The local charm runtime: it runs the handlers of charms in the sandbox, and keeps what they are in a [store](bg_store::Store).
+//! The local charm runtime: it runs the handlers of charms in the sandbox, and keeps what they are in a
+//! [store](bg_store::Store).
 //!
-//! [`LocalRuntime`] does what the poll loop needs ([`bg_poller::CharmRuntime`]) and what people do with spaces and charms
-//! ([`bg_charm_api::Spaces`]).
+//! [`LocalRuntime`] does what the poll loop needs ([`bg_poller::CharmRuntime`]) and what people do with spaces and
+//! charms ([`bg_charm_api::Spaces`]).
 
 mod local;
 

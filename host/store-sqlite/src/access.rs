@@ -43,8 +43,8 @@ pub(crate) fn system(tx: &Transaction<'_>, actor: &Actor, needed: AccessLevel) -
     space(tx, actor, &system_space(), needed)
 }
 
-/// Fails unless the actor owns the space, or is the service, which may have the secrets of charms anyway: most spaces let anyone write.
-/// `purpose` says what that is for, and begins with "to".
+/// Fails unless the actor owns the space, or is the service, which may have the secrets of charms anyway: most spaces
+/// let anyone write. `purpose` says what that is for, and begins with "to".
 pub(crate) fn owner_or_service(
     tx: &Transaction<'_>,
     actor: &Actor,
@@ -62,7 +62,8 @@ pub(crate) fn owner_or_service(
     })
 }
 
-/// Finds a charm for an actor who needs access to its space. Who asks in a space that is not there hears that the charm is not.
+/// Finds a charm for an actor who needs access to its space. A caller in a space that does not exist is answered that the charm
+/// is not.
 pub(crate) fn charm(
     tx: &Transaction<'_>,
     actor: &Actor,
@@ -114,8 +115,9 @@ pub(crate) fn charm_with(
     Ok(stored)
 }
 
-/// Finds a charm for an actor who may replace its program: the owner of the space, or the service. A new program can read all that is in the
-/// charm's cells, and all that comes into them later, such as a token of somebody who signs in; and most spaces let anyone write.
+/// Finds a charm for an actor who may replace its program: the owner of the space, or the service. A new program can
+/// read all that is in the charm's cells, and all that comes into them later, such as a token of somebody who signs in;
+/// and most spaces let anyone write.
 pub(crate) fn may_update(tx: &Transaction<'_>, actor: &Actor, charm: &CharmRef) -> Result<StoredCharm, Failure> {
     let purpose = format!(
         "to replace the program of {charm}: a new one can read the secrets that the charm has, or is given later"

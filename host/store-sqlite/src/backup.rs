@@ -40,9 +40,9 @@ pub enum BackupError {
     },
 }
 
-/// Copies a database as it is at one moment, while others read and write it, into a new file that only its owner may read. The
-/// file has its name once the copy is complete, checked and on the disk. Blocks. What is secret in it stays sealed: to be read,
-/// it needs the key file.
+/// Copies a database as it is at one moment, while others read and write it, into a new file that only its owner may
+/// read. The file has its name once the copy is complete, checked and on the disk. Blocks. What is secret in it stays
+/// sealed: to be read, it needs the key file.
 pub fn backup(database: &Path, to: &Path) -> Result<(), BackupError> {
     if !database.exists() {
         return Err(BackupError::Missing(database.to_owned()));
@@ -72,8 +72,8 @@ fn copy(source: &Connection, database: &Path, partial: &Path) -> Result<(), Back
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     drop(options.open(partial).map_err(|error| problem(&error))?);
-    // One statement is one read transaction: all of it is of the same moment, and nobody waits for it. An empty file is one
-    // that SQLite takes for this.
+    // One statement is one read transaction: all of it is of the same moment, and nobody waits for it. An empty file is
+    // one that SQLite takes for this.
     let name = partial.to_str().ok_or_else(|| failed(partial, &"its name is not UTF-8"))?;
     source.execute("VACUUM INTO ?1", [name]).map_err(|error| problem(&error))?;
     check(partial).map_err(|problem| BackupError::Damaged { database: database.to_owned(), problem })?;

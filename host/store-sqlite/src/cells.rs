@@ -12,8 +12,8 @@ use serde::de::IgnoredAny;
 
 use super::{Failure, Sealer, What};
 
-/// Cells that take no more bytes than this are all read in one go: that takes less time than another transaction. Most charms'
-/// do; a mailbox is read where it is asked for.
+/// Cells that take no more bytes than this are all read in one go: that takes less time than another transaction. Most
+/// charms' do; a mailbox is read where it is asked for.
 const AT_ONCE: u64 = 64 * 1024;
 
 /// The cells of one charm, within a transaction.
@@ -96,8 +96,8 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// A text, if it is JSON. To be asked here, and not where a handler reads it: damage is not the fault of the program, which would be
-    /// blamed for it.
+    /// A text, if it is JSON. To be asked here, and not where a handler reads it: damage is not the fault of the
+    /// program, which would be blamed for it.
     fn sound(&self, name: &str, text: String) -> Result<String, Failure> {
         match serde_json::from_str::<IgnoredAny>(&text) {
             Ok(IgnoredAny) => Ok(text),

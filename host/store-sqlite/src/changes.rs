@@ -13,8 +13,8 @@ use super::{Failure, What};
 /// How many are remembered. Who has missed more reads all registrations.
 const KEPT: u64 = 1_000;
 
-/// A migration. Each change of one registration has a revision, and a row, of its own; what changes many at once has a revision without a
-/// row, so that who has not seen it reads all of them.
+/// A migration. Each change of one registration has a revision, and a row, of its own; what changes many at once has a
+/// revision without a row, so that who has not seen it reads all of them.
 pub(super) const CREATE: &str = "
 CREATE TABLE registration_changes (revision INTEGER PRIMARY KEY, space TEXT NOT NULL, id TEXT NOT NULL) STRICT;
 ";
@@ -45,7 +45,8 @@ fn forget(tx: &Transaction<'_>, revision: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Forgets a charm that is deleted: of it, not even its name is kept. Who has not seen its last changes reads all registrations.
+/// Forgets a charm that is deleted: of it, not even its name is kept. Who has not seen its last changes reads all
+/// registrations.
 pub(super) fn forget_charm(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
     tx.prepare_cached(
         "DELETE FROM registration_changes WHERE (space, id) = (SELECT space, id FROM charms WHERE row = ?1)",
@@ -63,8 +64,8 @@ pub(super) fn note_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<(), Failure
     rows.iter().try_for_each(|row| note(tx, *row))
 }
 
-/// The registrations that have changed between these revisions, as they are now, and the charms that have none any more; those that
-/// cannot be read are passed over, as where all are read. None if not all of the changes are known.
+/// The registrations that have changed between these revisions, as they are now, and the charms that have none any
+/// more; those that cannot be read are skipped, as where all are read. None if not all of the changes are known.
 pub(crate) fn since(
     tx: &Transaction<'_>,
     after: u64,

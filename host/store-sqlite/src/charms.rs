@@ -149,13 +149,15 @@ pub(crate) fn advance(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bo
     Ok(changed > 0)
 }
 
-/// The same for what a poll of the charm has changed itself. When somebody else last did stays as it is: a poll that waits goes by that.
+/// The same for what a poll of the charm has changed itself. When somebody else last did stays as it is: a poll that
+/// waits goes by that.
 pub(crate) fn advance_by_poll(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
     tx.prepare_cached("UPDATE charms SET version = version + 1 WHERE row = ?1")?.execute([row])?;
     Ok(())
 }
 
-/// Notes that a cell was written by somebody else than a handler: the next call is to bring up to date what follows from it.
+/// Notes that a cell was written by somebody else than a handler: the next call is to bring up to date what follows
+/// from it.
 pub(crate) fn note_change(tx: &Transaction<'_>, charm: &StoredCharm, cell: &str) -> Result<(), Failure> {
     let mut changed = charm.changed.clone();
     if changed.iter().any(|known| known == cell || known == ANY_CELL) {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{OpenError, open};
 
-/// Opens a database that others may be working on, and lets SQLite look through its pages: minutes for one of many gigabytes, else seconds
-/// or less. Blocks. Answers its size, bytes.
+/// Opens a database that others may be working on, and lets SQLite look through its pages: minutes for one of many
+/// gigabytes, else seconds or less. Blocks. Answers its size, bytes.
 pub fn check_database(path: &Path) -> Result<u64, OpenError> {
     let connection = open::existing(path)?;
     let problem = |error: rusqlite::Error| open::problem(path, &error);
@@ -18,7 +18,8 @@ pub fn check_database(path: &Path) -> Result<u64, OpenError> {
     Ok(pages.saturating_mul(page))
 }
 
-/// Whether nothing is kept in a database: no charm, no registration, and nothing that a poll loop or an integration remembers. Blocks.
+/// Whether nothing is kept in a database: no charm, no registration, and nothing that a poll loop or an integration
+/// remembers. Blocks.
 pub fn is_unused(path: &Path) -> Result<bool, OpenError> {
     let connection = open::existing(path)?;
     let unused = connection.query_row(

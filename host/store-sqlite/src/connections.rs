@@ -17,8 +17,8 @@ const READERS: usize = 4;
 const FORGETTING: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
-/// One SQLite file: a connection that writes, on a thread of its own, in the order in which it is asked to, and a few that read beside
-/// it, on threads where blocking is allowed.
+/// One SQLite file: a connection that writes, on a thread of its own, in the order in which it is asked to, and a few
+/// that read beside it, on threads where blocking is allowed.
 pub(crate) struct Database {
     path: PathBuf,
     writer: Writer,
@@ -62,8 +62,8 @@ impl Database {
         [self.path.as_path(), Path::new(&log)].into_iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum()
     }
 
-    /// Runs `work`, which may write, and what it writes is kept, durably, if it succeeds, or else undone. It runs to its end even if
-    /// the caller stops waiting.
+    /// Runs `work`, which may write, and what it writes is kept, durably, if it succeeds, or else undone. It runs to
+    /// its end even if the caller stops waiting.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
@@ -88,8 +88,8 @@ impl Database {
         })
     }
 
-    /// A number that has changed once this process may have written something of that charm: what was read before may not be so
-    /// any more.
+    /// A number that has changed once this process may have written something of that charm: what was read before may
+    /// not be so any more.
     pub(crate) fn writes(&self, charm: &CharmRef) -> u64 {
         self.writes.of(charm)
     }
@@ -117,8 +117,9 @@ impl Database {
         }
     }
 
-    /// Moves what is in the write-ahead log into the file, and empties the log: what was overwritten should not stay in it. Others that read it
-    /// keep it from that, such as a backup; it is tried again for some seconds, and writes go on meanwhile.
+    /// Moves what is in the write-ahead log into the file, and empties the log: what was overwritten should not stay in
+    /// it. Others that read it keep it from that, such as a backup; it is tried again for some seconds, and writes go
+    /// on meanwhile.
     pub(crate) async fn forget_log(&self) {
         let until = Instant::now() + FORGETTING;
         loop {
@@ -161,7 +162,7 @@ impl Database {
             Failure::Damaged(what @ What::OfSpace(_)) => {
                 RuntimeError::unavailable_in(Scope::Space, self.problem(&format!("{what} is damaged")))
             }
-            other => self.unavailable(&format!("{other}{}", other.mend())),
+            other => self.unavailable(&format!("{other}{}", other.fix())),
         }
     }
 

@@ -100,8 +100,8 @@ pub(crate) fn present(
     Ok(Present { charm, cells, secrets })
 }
 
-/// Keeps the new program and what its `setup` wrote, and seals what is secret now. None if the cells were changed meanwhile: then
-/// nothing is kept.
+/// Keeps the new program and what its `setup` wrote, and seals what is secret now. None if the cells were changed
+/// meanwhile: then nothing is kept.
 pub(crate) fn update(
     tx: &Transaction<'_>,
     sealer: &Sealer,

@@ -93,7 +93,7 @@ pub enum OpenError {
     Key(#[from] KeyError),
 }
 
-/// Why a transaction came to nothing.
+/// Why a transaction failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -128,7 +128,8 @@ impl fmt::Display for What {
     }
 }
 
-/// An error of SQLite's; what it says of a value that a row has, or would get, is damage to that row, and no trouble of the database.
+/// An error of SQLite's; what it says of a value that a row has, or would get, is damage to that row, and no trouble of
+/// the database.
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::Error::{
@@ -171,15 +172,15 @@ impl Failure {
         }
     }
 
-    /// How to mend it, if it is the disk's fault.
-    pub(super) fn mend(&self) -> &'static str {
+    /// How to fix it, if it is the disk's fault.
+    pub(super) fn fix(&self) -> &'static str {
         let Self::Sql(error) = self else { return "" };
         match error.sqlite_error_code() {
             _ if is_full(error) => "; free some space on its disk",
             Some(ErrorCode::ReadOnly) => "; see that the file, its folder and its disk can be written",
             // SQLite gives the same for a disk that becomes read-only under it.
             Some(ErrorCode::SystemIoFailure) => {
-                "; see whether its disk fails, or has become read-only: the system's log (dmesg) tells"
+                "; see whether its disk fails, or has become read-only: the system's log (dmesg) says"
             }
             _ => "",
         }

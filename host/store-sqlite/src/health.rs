@@ -24,7 +24,8 @@ impl SqlitePollStore {
         saved.await.map_err(failed)
     }
 
-    /// How integrations are doing, as it was saved last. What a later version of this program has saved, or is damaged, is nothing to this one.
+    /// How integrations are doing, as it was saved last. What a later version of this program has saved, or is damaged,
+    /// is nothing to this one.
     pub async fn health(&self) -> Result<KeptHealth, StoreError> {
         let read = self.database.read(|tx| {
             let mut statement = tx.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;

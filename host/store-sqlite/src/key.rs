@@ -45,8 +45,8 @@ pub enum KeyError {
     },
 }
 
-/// 32 random bytes, in a file of their own that only its owner can read: whoever gets hold of the database alone, or of a
-/// backup of it, has no secrets.
+/// 32 random bytes, in a file of their own that only its owner can read: someone who gets hold of the database alone, or of
+/// a backup of it, has no secrets.
 pub(super) struct SecretsKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl SecretsKey {
@@ -135,7 +135,7 @@ fn unusable(path: &Path, error: &std::io::Error) -> KeyError {
 fn warn_if_others_can_read(path: &Path, file: &File) {
     use std::os::unix::fs::PermissionsExt;
     if file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
-        tracing::warn!("the secrets key {0} can be read by others; `chmod 600 {0}` mends that", path.display());
+        tracing::warn!("the secrets key {0} can be read by others; `chmod 600 {0}` fixes that", path.display());
     }
 }
 

@@ -1,7 +1,8 @@
 //! The store of the local charm runtime in one SQLite file, which other processes may use at the same time.
 //!
-//! [`SqliteStore`] implements [`bg_store::Store`]; [`SqlitePollStore`] has the poll loop's own state in the same file, or in one of its own.
-//! `Database` hands out connections; the modules below it have the statements of one subject each, as functions of a transaction.
+//! [`SqliteStore`] implements [`bg_store::Store`]; [`SqlitePollStore`] has the poll loop's own state in the same file,
+//! or in one of its own. `Database` hands out connections; the modules below it have the statements of one subject
+//! each, as functions of a transaction.
 
 mod access;
 mod backup;

@@ -19,7 +19,8 @@ pub(crate) fn add(tx: &Transaction<'_>, row: i64, lines: &[LogLine]) -> Result<(
     for line in lines {
         insert.execute((row, line.at.0, line.level.as_str(), &line.text))?;
     }
-    // With the number in its text: SQLite would compile it again each time, since a bound limit may decide how a statement is run.
+    // With the number in its text: SQLite would compile it again each time, since a bound limit may decide how a
+    // statement is run.
     tx.prepare_cached(&format!(
         "DELETE FROM logs WHERE charm = ?1 AND row <= \
          (SELECT row FROM logs WHERE charm = ?1 ORDER BY row DESC LIMIT 1 OFFSET {LINES_KEPT})"

@@ -1,9 +1,10 @@
 //! Cells of databases from before links were told from data by who made them.
 //!
-//! Until then, whatever had the shape of a link was one, and the programs of charms stored data as it came. Programs made links of exactly
-//! one shape, to cells of their charm; nothing else there tells a link from data that somebody brought. So the rule is: what has that shape,
-//! leads to a cell that the charm has, and leads to nothing secret, stays a link. It shows its readers what they may read anyway.
-//! Everything else is data from here on, and is given back as it came.
+//! Until then, whatever had the shape of a link was one, and the programs of charms stored data as it came. Programs
+//! made links of exactly one shape, to cells of their charm; nothing else there tells a link from data that somebody
+//! brought. So the rule is: what has that shape, leads to a cell that the charm has, and leads to nothing secret, stays
+//! a link. It shows its readers what they may read anyway. Everything else is data from here on, and is given back as
+//! it came.
 
 use std::collections::BTreeMap;
 

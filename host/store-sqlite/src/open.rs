@@ -13,7 +13,8 @@ use super::{Failure, OpenError, Sealer};
 /// How long a statement waits for another process to finish a transaction. Ours take milliseconds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The connection that writes; creates and migrates the file if need be, which may take the key of what is sealed in it.
+/// The connection that writes; creates and migrates the file if need be, which may take the key of what is sealed in
+/// it.
 pub(super) fn writer_with(path: &Path, sealer: &Sealer) -> Result<Connection, OpenError> {
     check_log(path)?;
     create_for_owner_only(path)?;
@@ -83,14 +84,16 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "trusted_schema", false)?;
     // What is overwritten or deleted, a cell's value or a whole charm, does not stay behind in the file.
     connection.pragma_update(None, "secure_delete", true)?;
-    // A service may write to its own folders only; SQLite's place for what a large sort or statement spills is in none of them.
+    // A service may write to its own folders only; SQLite's place for what a large sort or statement spills is in none
+    // of them.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // More than the number of different statements here, so that each is compiled once a connection.
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
-/// Readers don't wait for the writer, nor it for them. SQLite does not wait when two processes switch at the same time, so we do.
+/// Readers don't wait for the writer, nor it for them. SQLite does not wait when two processes switch at the same time,
+/// so we do.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     let mut attempt = 0;
     loop {
@@ -131,7 +134,8 @@ fn create_for_owner_only(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Refuses what SQLite would do with the log of a database that was moved away, or emptied: delete it, for a new database.
+/// Refuses what SQLite would do with the log of a database that was moved away, or emptied: delete it, for a new
+/// database.
 fn check_log(path: &Path) -> Result<(), OpenError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

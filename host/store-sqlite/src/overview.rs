@@ -17,8 +17,9 @@ use super::{Failure, What, registrations, runs};
 /// How many runs a row shows.
 const RECENT: u32 = 20;
 
-/// How the polling of a registration `r` stands: what [`bg_poller::Registration::state`] says, by its slug. So that a state can be looked for,
-/// and counted, without reading all registrations; and the poll states of those alone that fail.
+/// How the polling of a registration `r` stands: what [`bg_poller::Registration::state`] says, by its slug. So that a
+/// state can be looked for, and counted, without reading all registrations; and the poll states of those alone that
+/// fail.
 static STATE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "CASE WHEN r.disabled_at <> 0 THEN \
@@ -41,7 +42,8 @@ const SELECT: &str = concat!(
      LEFT JOIN poll_states p ON p.space = c.space AND p.charm = c.id"
 );
 
-/// What holds of the registrations `r`, of charms `c`, that a filter lets through: parameters by name, with their values, and conditions.
+/// What holds of the registrations `r`, of charms `c`, that a filter lets through: parameters by name, with their
+/// values, and conditions.
 fn conditions(filter: &RegistrationFilter) -> Vec<(&'static str, String, String)> {
     let RegistrationFilter { search, space, integration, state } = filter;
     let all = [
@@ -91,8 +93,8 @@ fn parts<'a>(asked: &'a [(&'static str, String, String)]) -> (Vec<(&'static str,
     (parameters, all)
 }
 
-/// The rows of those charms whose registrations a filter lets through and that have something to gain by being enabled: if it says no state, all
-/// that do not run as they should. What somebody has disabled by hand does.
+/// The rows of those charms whose registrations a filter lets through and that have something to gain by being enabled:
+/// if it says no state, all that do not run as they should. What somebody has disabled by hand does.
 fn to_enable(filter: &RegistrationFilter) -> (Vec<(&'static str, String, String)>, String) {
     let mut asked = conditions(filter);
     if filter.state.is_none() {
@@ -165,7 +167,8 @@ pub(crate) fn of(tx: &Transaction<'_>, charm: &CharmRef) -> Result<Option<Regist
     row.map_err(|failure| failure.of("the registration", charm))
 }
 
-/// The first rows of that statement, as many as that. Those that are damaged are passed over: they are reported beside the list.
+/// The first rows of that statement, up to that number. Damaged ones are skipped: they are reported beside
+/// the list.
 fn read(
     tx: &Transaction<'_>,
     text: &str,

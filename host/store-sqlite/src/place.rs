@@ -7,8 +7,8 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-/// Gives `draft`, which is in the same folder, the name `to`; an error of the kind [`ErrorKind::AlreadyExists`] if that is taken. Afterwards
-/// the draft may still be there, as a second name of the same file.
+/// Gives `draft`, which is in the same folder, the name `to`; an error of the kind [`ErrorKind::AlreadyExists`] if that
+/// is taken. Afterwards the draft may still be there, as a second name of the same file.
 pub(super) fn place(draft: &Path, to: &Path) -> io::Result<()> {
     // Not every file system has links (FAT, exFAT, some of networks), nor every one the other two.
     let mut last = Ok(());

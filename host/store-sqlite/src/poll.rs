@@ -61,12 +61,12 @@ pub(crate) fn save(tx: &Transaction<'_>, states: &[PollState]) -> Result<(), Fai
     Ok(())
 }
 
-/// What is remembered of a charm; none if it cannot be known of which. What of it is damaged is as if it were not remembered, but for that the
-/// charm may be owed a poll.
+/// What is remembered of a charm; none if it cannot be known of which. What of it is damaged is as if it were not
+/// remembered, but for that the charm may be owed a poll.
 fn state(row: &Row<'_>, spaces: &mut SpaceReader) -> Option<PollState> {
     let space = row.parse(0, |text| spaces.read(text).ok());
     let (Ok(space), Ok(charm)) = (space, row.parse(1, said)) else {
-        tracing::warn!("the poll state of a charm is damaged, and passed over: its name cannot be read");
+        tracing::warn!("the poll state of a charm is damaged, and skipped: its name cannot be read");
         return None;
     };
     let charm = CharmRef { space, charm };

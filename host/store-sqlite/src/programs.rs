@@ -1,4 +1,4 @@
-//! What tells the programs of charms apart, so that one that is known need not be read.
+//! Digests of charms' programs, so that a known program need not be read.
 
 use bg_store::{ProgramDigest, StoredProgram};
 use rusqlite::Transaction;

@@ -62,7 +62,7 @@ fn record_one(tx: &Transaction<'_>, run: &Run, kept: u32) -> Result<(), Failure>
     Ok(())
 }
 
-/// What all runs of a registered charm came to.
+/// The counters of a registered charm.
 pub(crate) fn counters(tx: &Transaction<'_>, actor: &Actor, charm: &CharmRef) -> Result<Counters, Failure> {
     let stored = access::observed(tx, actor, charm)?;
     let counters = registrations::counters(tx, stored.row).map_err(|failure| failure.of("the counters", charm))?;

@@ -31,8 +31,8 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading those of a
-/// hundred thousand charms takes seconds.
+/// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading
+/// those of a hundred thousand charms takes seconds.
 const SELECT: &str = concat!(
     "SELECT ",
     columns!(),
@@ -54,8 +54,9 @@ pub(super) static WAITS: LazyLock<String> =
 /// Whether the cause of the last outcome is elsewhere, where somebody may fix it.
 static AWAITS_A_FIX: LazyLock<String> = LazyLock::new(|| last_outcome_that(Consequence::awaits_a_fix));
 
-/// A condition of registrations whose last outcome has such a consequence, made of what [`Consequence::of`] says, so that the two cannot differ.
-/// As where a row is read, a kind that is not known is none, and a blame that is not known is not said.
+/// A condition of registrations whose last outcome has such a consequence, made of what [`Consequence::of`] says, so
+/// that the two cannot differ. As where a row is read, a kind that is not known is none, and a blame that is not known
+/// is not said.
 fn last_outcome_that(is_so: impl Fn(Consequence) -> bool) -> String {
     let quoted = |words: Vec<&str>| words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
     let known = quoted(Blame::ALL.map(Blame::as_str).to_vec());
@@ -75,8 +76,8 @@ fn last_outcome_that(is_so: impl Fn(Consequence) -> bool) -> String {
     format!("coalesce({}, FALSE)", conditions.collect::<Vec<_>>().join(" OR "))
 }
 
-/// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls note.
-/// 0 if it is damaged, until the next of these replaces it.
+/// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls
+/// note. 0 if it is damaged, until the next of these replaces it.
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
     let found = connection
         .prepare_cached("SELECT value FROM meta WHERE key = 'registrations_revision'")?
@@ -201,7 +202,7 @@ fn named(tx: &Transaction<'_>, integration: &IntegrationId, condition: &str) -> 
     let mut rows = statement.query([integration.as_str()])?;
     let mut charms = Vec::new();
     while let Some(row) = rows.next()? {
-        // One that is damaged is passed over here as in the list of all.
+        // A damaged one is skipped here as in the list of all.
         let (Ok(created_at), Ok(charm)) = (row.time(2), named_charm(row, &mut spaces)) else { continue };
         charms.push(((created_at, row.get::<_, i64>(3)?), charm));
     }
@@ -233,8 +234,8 @@ macro_rules! next {
     };
 }
 
-/// The time of a change: never before that of the last one, since a later time is how the poll loop knows that there was one,
-/// and the wall clock may have been set back. One that is damaged keeps no statement from the other rows.
+/// The time of a change: never before that of the last one, since a later time is how the poll loop knows that there
+/// was one, and the wall clock may have been set back. One that is damaged keeps no statement from the other rows.
 const CHANGED_AT: &str = concat!("updated_at = max(?3, ", next!(), ")");
 
 /// Registers the charm in that row, or re-enables and re-labels its registration.
@@ -344,7 +345,8 @@ pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Fai
     Ok(removed > 0)
 }
 
-/// Sets the interval that a registration asks for; none is no interval of its own. False if there is no such registration.
+/// Sets the interval that a registration asks for; none is no interval of its own. False if there is no such
+/// registration.
 pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Duration>) -> Result<bool, Failure> {
     let changed = tx
         .prepare_cached("UPDATE registrations SET interval_ms = ?2 WHERE charm = ?1")?
@@ -355,8 +357,8 @@ pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Dura
     Ok(changed > 0)
 }
 
-/// Whether a run that is noted is the newest: one that could not be noted at once, while the runtime was away, hides none that came after it.
-/// A last run that is still to come says nothing: the clock was set back since.
+/// Whether a run that is noted is the newest: one that could not be noted at once, while the runtime was away, hides
+/// none that came after it. A last run that is still to come says nothing: the clock was set back since.
 const IS_NEWEST: &str = "(last_run > ?4 OR ?2 >= last_run)";
 
 /// How a run counts: it started at `?2`, its outcome is `?3`, it took `?6`, and `?7` is 1 if it failed.
@@ -378,8 +380,8 @@ pub(crate) fn count_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<boo
     Ok(changed > 0)
 }
 
-/// Notes a run; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that are
-/// noted the later one counts, unless its time is still to come: then the clock has been set back since.
+/// Notes a run; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that
+/// are noted the later one counts, unless its time is still to come: then the clock has been set back since.
 pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
     let (text, success) = (run.outcome.to_string(), run.outcome.is_success());
     let changed = tx
@@ -416,7 +418,7 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
     Ok(changed > 0)
 }
 
-/// What all runs of the registered charm in that row came to; none if it is not registered.
+/// The counters of all runs of the registered charm in that row; none if it is not registered.
 pub(crate) fn counters(tx: &Transaction<'_>, row: i64) -> Result<Option<Counters>, Failure> {
     let mut statement = tx.prepare_cached(
         "SELECT runs, failed, total_ms, min_ms, max_ms, last_ms, failed_at, failure FROM registrations WHERE charm = ?1",
@@ -438,8 +440,8 @@ pub(crate) fn counters(tx: &Transaction<'_>, row: i64) -> Result<Option<Counters
     rows.next()?.map(counters).transpose()
 }
 
-/// Creates the list cell of an integration, unless it is there. What is in the list are its registrations, so that the two
-/// cannot disagree.
+/// Creates the list cell of an integration, unless it is there. What is in the list are its registrations, so that the
+/// two cannot disagree.
 pub(crate) fn prepare_list(tx: &Transaction<'_>, integration: &IntegrationId) -> Result<(), Failure> {
     tx.prepare_cached(
         "INSERT INTO integration_lists (integration, created_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",

@@ -1,7 +1,7 @@
 //! What was not known to be secret when it was stored, and is now.
 //!
-//! Versions of this program differ in what they know to be secret by its name. A database notes by which rules it was sealed; when it is
-//! opened by other ones, it is sealed again, once.
+//! Versions of this program differ in what they know to be secret by its name. A database notes by which rules it was
+//! sealed; when it is opened by other ones, it is sealed again, once.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +40,8 @@ const NOTE: &str = "secret_rules";
 /// Everything is sealed, and clear texts may still stand in free pages.
 const UNFORGOTTEN: i64 = 0;
 
-/// Seals what today's rules call secret, if the database was sealed by other ones. Answers whether [`forget_clear_texts`] is next, once
-/// the transaction is committed.
+/// Seals what today's rules call secret, if the database was sealed by other ones. Answers whether
+/// [`forget_clear_texts`] is next, once the transaction is committed.
 pub(crate) fn seal_by_todays_rules(tx: &Transaction<'_>, sealer: &Sealer) -> Result<bool, Failure> {
     let noted =
         tx.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([NOTE], |row| row.get(0)).optional()?;
@@ -55,8 +55,8 @@ pub(crate) fn seal_by_todays_rules(tx: &Transaction<'_>, sealer: &Sealer) -> Res
     Ok(changed)
 }
 
-/// Leaves nothing of what was sealed behind, neither in free pages nor in the write-ahead log. A reader in another process may keep some of
-/// the log: that goes with a later checkpoint.
+/// Leaves nothing of what was sealed behind, neither in free pages nor in the write-ahead log. A reader in another
+/// process may keep some of the log: that goes with a later checkpoint.
 pub(crate) fn forget_clear_texts(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("VACUUM")?;
     note(connection, RULES)?;
@@ -72,9 +72,9 @@ fn note(connection: &Connection, rules: i64) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// Seals every cell in which something is secret by today's rules, and which lies in the clear. What else holds such a secret's text in
-/// the clear is not left so: cells that were made from it are secret as a whole from then on, and runs and logs have it masked. Answers
-/// whether something was changed.
+/// Seals every cell in which something is secret by today's rules, and which lies in the clear. What else holds such a
+/// secret's text in the clear is not left so: cells that were made from it are secret as a whole from then on, and runs
+/// and logs have it masked. Answers whether something was changed.
 fn seal_what_is_secret_now(tx: &Transaction<'_>, sealer: &Sealer) -> Result<bool, Failure> {
     let mut changed = false;
     for (row, charm, secrets) in charms(tx)? {

@@ -15,7 +15,8 @@ pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Resul
         "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack, blame) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute((row, run.started_at.0, millis, outcome.kind.as_str(), &outcome.message, &outcome.stack, outcome.blame().map(Blame::as_str)))?;
-    // With the number in its text: SQLite would compile it again each time, since a bound limit may decide how a statement is run.
+    // With the number in its text: SQLite would compile it again each time, since a bound limit may decide how a
+    // statement is run.
     tx.prepare_cached(&format!(
         "DELETE FROM runs WHERE charm = ?1 AND row <= \
          (SELECT row FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT 1 OFFSET {kept})"
@@ -48,7 +49,7 @@ pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: us
     let mut statement = tx.prepare_cached(
         "SELECT started_at, duration_ms, kind, message, stack, blame FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT ?2",
     )?;
-    // There are never as many.
+    // There are never more.
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query((row, limit))?;
     let mut runs = Vec::new();

@@ -10,8 +10,8 @@ use super::{Failure, Sealer, changes};
 /// Marks a SQLite file as one of ours: `bgwh`, in SQLite's header field for that.
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"bgwh");
 
-/// Each brings the format one number up; a file's format is the number of those it has seen (`PRAGMA user_version`). What has
-/// been released is never edited, only added to.
+/// Each brings the format one number up; a file's format is the number of those it has seen (`PRAGMA user_version`).
+/// What has been released is never edited, only added to.
 const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V1),
     Migration::Sql(V2),
@@ -41,8 +41,9 @@ pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// Times are Unix milliseconds, 0 for never. `charms.version` rises with each change of the charm's cells. `poll_states` and
-/// `integration_state` stand alone: they also serve a remote runtime, whose charms are not in this file.
+/// Times are Unix milliseconds, 0 for never. `charms.version` rises with each change of the charm's cells.
+/// `poll_states` and `integration_state` stand alone: they also serve a remote runtime, whose charms are not in this
+/// file.
 const V1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta (key, value) VALUES ('registrations_revision', 1);
@@ -122,9 +123,9 @@ CREATE TABLE integration_state (
 ";
 
 /// What charms log, in the order in which it was kept: a row's number is its cursor, and is not used again, so that who
-/// follows the log misses no line. `charms.program` is the ID that a charm made from its present program would have: that of
-/// another program, once it was updated in place; none if it never was. What a charm imports from its other files is in JSON objects by
-/// path: `further_sources` and, made of these, `further_modules`.
+/// follows the log misses no line. `charms.program` is the ID that a charm made from its present program would have:
+/// that of another program, once it was updated in place; none if it never was. What a charm imports from its other
+/// files is in JSON objects by path: `further_sources` and, made of these, `further_modules`.
 const V2: &str = "
 ALTER TABLE charms ADD COLUMN program TEXT;
 ALTER TABLE charms ADD COLUMN further_sources TEXT NOT NULL DEFAULT '{}';
@@ -140,9 +141,9 @@ CREATE TABLE logs (
 CREATE INDEX logs_by_charm ON logs (charm, row);
 ";
 
-/// `interval_ms` is what a registration asks for; 0 is no interval of its own. What follows it says what all its runs came to, of which
-/// the history has the newest only; `last_kind` saves a look into the history for each row of a list. `poll_states.updated_at` is the
-/// change of the registration that the loop knew of.
+/// `interval_ms` is what a registration asks for; 0 is no interval of its own. What follows it says what all its runs
+/// came to, of which the history has the newest only; `last_kind` saves a look into the history for each row of a list.
+/// `poll_states.updated_at` is the change of the registration that the loop knew of.
 const V3: &str = "
 ALTER TABLE registrations ADD COLUMN interval_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE registrations ADD COLUMN last_kind TEXT;
@@ -171,7 +172,8 @@ DROP INDEX registrations_by_integration;
 /// For looking through registrations by their charms' names: these lie behind the programs in their rows.
 const V4: &str = "CREATE INDEX charms_named ON charms (space, id, name);";
 
-/// Since when a charm is owed a poll; and when the last poll of a registration that succeeded started, which is looked up in the history once.
+/// Since when a charm is owed a poll; and when the last poll of a registration that succeeded started, which is looked
+/// up in the history once.
 const OWED: &str = "
 ALTER TABLE poll_states ADD COLUMN owed_since INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE registrations ADD COLUMN last_success INTEGER NOT NULL DEFAULT 0;
@@ -179,13 +181,14 @@ UPDATE registrations SET last_success = coalesce(
     (SELECT max(started_at) FROM runs WHERE runs.charm = registrations.charm AND kind = 'Success'), 0);
 ";
 
-/// Who keeps how much. `holdings` has what the charms of each space take: the bytes of their programs, cells, logs and runs, and 64 for each
-/// row. Triggers count, so that no statement can forget to, in the transaction that changes something; of documents they read the lengths only.
-/// `creator` is the key that made the space; none is the operator, or unknown: then nothing is charged to anybody. `space_names` are of spaces
-/// with a random key, which is sealed; `owner` is the key that made them, empty for the operator.
+/// Who keeps how much. `holdings` has what the charms of each space take: the bytes of their programs, cells, logs and
+/// runs, and 64 for each row. Triggers count, so that no statement can forget to, in the transaction that changes
+/// something; of documents they read the lengths only. `creator` is the key that made the space; none is the operator,
+/// or unknown: then nothing is charged to anybody. `space_names` are of spaces with a random key, which is sealed;
+/// `owner` is the key that made them, empty for the operator.
 ///
-/// A row of `charms` that is deleted takes all that belongs to it along, and its number is not used again: a handler that still runs for it
-/// would write to another charm.
+/// A row of `charms` that is deleted takes all that belongs to it along, and its number is not used again: a handler
+/// that still runs for it would write to another charm.
 const TENANTS: &str = "
 CREATE TABLE holdings (
     space TEXT PRIMARY KEY REFERENCES spaces (did) ON DELETE CASCADE,
@@ -281,10 +284,11 @@ CREATE TRIGGER run_removed BEFORE DELETE ON runs BEGIN
 END;
 ";
 
-/// `changed` has the names of cells that others than the charm's handlers have written, and that nothing has followed yet.
+/// `changed` has the names of cells that others than the charm's handlers have written, and that nothing has followed
+/// yet.
 const CHANGED: &str = "ALTER TABLE charms ADD COLUMN changed TEXT NOT NULL DEFAULT '[]';";
-/// Who is to blame for what a run came to, and who disabled a registration. Until then, that it was the poll loop was told by the text of the
-/// reason alone.
+/// Who is to blame for what a run came to, and who disabled a registration. Until then, that it was the poll loop was
+/// told by the text of the reason alone.
 const BLAME: &str = "
 ALTER TABLE runs ADD COLUMN blame TEXT;
 ALTER TABLE registrations ADD COLUMN last_blame TEXT;
@@ -297,8 +301,8 @@ UPDATE registrations SET last_blame = CASE last_kind WHEN 'Denied' THEN 'configu
     WHERE last_kind <> 'Success';
 ";
 
-/// `woken_at` is when something last changed that the charm may have waited for. Until then that was noted as a change of `updated_at`, which
-/// also clears the charm's failures.
+/// `woken_at` is when something last changed that the charm may have waited for. Until then that was noted as a change
+/// of `updated_at`, which also clears the charm's failures.
 const WOKEN: &str = "ALTER TABLE registrations ADD COLUMN woken_at INTEGER NOT NULL DEFAULT 0;";
 
 /// What a file is, before anything is changed in it.
@@ -313,7 +317,8 @@ pub(super) enum Found {
 
 /// Looks into the file without changing it.
 pub(super) fn inspect(connection: &mut Connection) -> rusqlite::Result<Found> {
-    // One transaction, so that another process that is just creating the tables is seen before or after, not in between.
+    // One transaction, so that another process that is just creating the tables is seen before or after, not in
+    // between.
     let tx = connection.transaction()?;
     let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -326,7 +331,8 @@ pub(super) fn inspect(connection: &mut Connection) -> rusqlite::Result<Found> {
     })
 }
 
-/// Brings a file of ours, or an empty one, to the newest format: wholly, or not at all. Answers whether there was anything to do.
+/// Brings a file of ours, or an empty one, to the newest format: wholly, or not at all. Answers whether there was
+/// anything to do.
 pub(super) fn migrate(connection: &mut Connection, sealer: &Sealer) -> Result<bool, Failure> {
     let tx = Transaction::new(connection, TransactionBehavior::Immediate)?;
     let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -2,16 +2,16 @@
 
 use super::{Failure, What};
 
-/// What was read, if it is sound. What is damaged is logged and passed over; `of` says what it is a part of. Anything else
-/// that fails is an error.
+/// What was read, if it is sound. What is damaged is logged and skipped; `of` says what it is a part of. Anything
+/// else that fails is an error.
 pub(crate) fn sound<T>(read: Result<T, Failure>, of: impl FnOnce() -> String) -> Result<Option<T>, Failure> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(Failure::Damaged(what)) => {
             let of = of();
             match what {
-                What::Column(column) => tracing::warn!("a row of {of} is passed over: its column {column} is damaged"),
-                other => tracing::warn!("a row of {of} is passed over: {other} is damaged"),
+                What::Column(column) => tracing::warn!("a row of {of} is skipped: its column {column} is damaged"),
+                other => tracing::warn!("a row of {of} is skipped: {other} is damaged"),
             }
             Ok(None)
         }

@@ -31,8 +31,8 @@ pub(crate) fn acl(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Acl, Failure
     entries(statement.query([space.as_str()])?, space)
 }
 
-/// What the access list of a space says of a caller: its entries for anyone, and for that key. Every request asks for them, so the rest
-/// is not read.
+/// What the access list of a space says of a caller: its entries for anyone, and for that key. Every request asks for
+/// them, so the rest is not read.
 pub(crate) fn acl_for(tx: &Transaction<'_>, space: &SpaceDid, caller: Option<&Did>) -> Result<Acl, Failure> {
     let mut statement =
         tx.prepare_cached("SELECT subject, level FROM acl WHERE space = ?1 AND subject IN ('*', ?2)")?;
@@ -99,7 +99,7 @@ mod tests {
         let anyone = (Subject::Anyone, AccessLevel::Read);
         let [ann, ben] = ["ann", "ben"].map(|name| (Subject::Did(did(name)), AccessLevel::Write));
         create(&tx, &space, &of(&[anyone.clone(), ann.clone(), ben.clone()])).unwrap();
-        // Whoever reads this one fails.
+        // A reader of this one fails.
         tx.execute("INSERT INTO acl (space, subject, level) VALUES (?1, 'damaged', 'READ')", [space.as_str()]).unwrap();
         assert!(acl(&tx, &space).is_err());
         for (caller, entries) in [

@@ -43,7 +43,8 @@ impl Tenants {
         Ok(Rules::check_room(self.room(tx)?)?)
     }
 
-    /// The same before a charm is set up: what could not be kept need not run. A space that does not exist yet is to be made.
+    /// The same before a charm is set up: what could not be kept need not run. A space that does not exist yet is to be
+    /// made.
     pub(crate) fn admit_charm(&self, tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
         self.admit_new(tx, actor)?;
         if self.rules.is_operator(actor) {
@@ -89,8 +90,8 @@ impl Tenants {
         Ok(())
     }
 
-    /// Fails if what an actor has written by hand to a space is more than may be kept; `before` is what was there. What does not grow is
-    /// always kept.
+    /// Fails if what an actor has written by hand to a space is more than may be kept; `before` is what was there. What
+    /// does not grow is always kept.
     pub(crate) fn admit(
         &self,
         tx: &Transaction<'_>,
@@ -113,7 +114,7 @@ impl Tenants {
         Ok(self.rules.check_bytes(space, now.creator.as_deref(), bytes)?)
     }
 
-    /// Whether strangers may have charms in a space, whoever made it.
+    /// Whether strangers may have charms in a space, by its access list.
     fn is_open_to_others(&self, tx: &Transaction<'_>, space: &SpaceDid) -> Result<bool, Failure> {
         let acl = spaces::acl_for(tx, space, None)?;
         Ok(self.rules.is_shared() && acl.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
@@ -126,8 +127,9 @@ impl Tenants {
         Ok(if is_unbounded { Bounds::None } else { Bounds::Of { creator } })
     }
 
-    /// What would be too much if a handler of the charm in that row wrote this, for people. Charms of the operator's spaces are bounded by
-    /// the disk alone, unless others may have charms there; and what does not grow is kept as long as the disk takes it.
+    /// What would be too much if a handler of the charm in that row wrote this, for people. Charms of the operator's
+    /// spaces are bounded by the disk alone, unless others may have charms there; and what does not grow is kept as
+    /// long as the disk takes it.
     pub(crate) fn excess(
         &self,
         tx: &Transaction<'_>,
@@ -149,8 +151,8 @@ impl Tenants {
         Ok(Rules::excess_of_growth(self.room(tx)?, grows))
     }
 
-    /// Leaves out what a handler said where its charm's maker may keep no more: logs and histories are bounded for each charm, and there may
-    /// be many charms.
+    /// Leaves out what a handler said where its charm's maker may keep no more: logs and histories are bounded for each
+    /// charm, and there may be many charms.
     pub(crate) fn trim(
         &self,
         tx: &Transaction<'_>,

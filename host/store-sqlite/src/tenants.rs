@@ -51,7 +51,8 @@ pub(crate) fn set_opens_spaces(tx: &Transaction<'_>, opens: bool) -> Result<(), 
     Ok(())
 }
 
-/// Whether anyone who signs may write in new spaces, as the last server had it; as in the original where there was none.
+/// Whether anyone who signs may write in new spaces, as the last server had it; as in the original where there was
+/// none.
 pub(crate) fn opens_spaces(tx: &Transaction<'_>) -> Result<bool, Failure> {
     let mut statement = tx.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     Ok(statement.query_row([OPENS_SPACES], |row| row.get(0)).optional()?.unwrap_or(true))

@@ -87,7 +87,8 @@ impl Watch {
         }
     }
 
-    /// Looks again and again, if nobody else does, until there is an error or the caller is done; then another of those that wait goes on.
+    /// Looks again and again, if nobody else does, until there is an error or the caller is done; then another of those
+    /// that wait goes on.
     async fn look_for_all(&self, database: &Database) -> RuntimeError {
         let _turn = self.turn.lock().await;
         loop {

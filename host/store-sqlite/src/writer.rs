@@ -1,7 +1,8 @@
 //! The thread that writes: what is asked for while it commits is committed together with the next commit.
 //!
-//! A commit waits for the disk, and most writes take a tenth of that time. So all that is waiting is done in one transaction, each in
-//! a savepoint of its own: one that fails leaves the others as they are, and nobody is told of success before the commit.
+//! A commit waits for the disk, and most writes take a tenth of that time. So all that is waiting is done in one
+//! transaction, each in a savepoint of its own: one that fails leaves the others as they are, and nobody hears of
+//! success before the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ const MOST: usize = 256;
 const LONGEST: Duration = Duration::from_millis(20);
 /// How long readers are waited for before the log is emptied.
 const FOR_READERS: Duration = Duration::from_millis(50);
-/// How many numbers tell which charms were written: two charms that share one are read once more than need be.
+/// How many counters of writes there are: two charms that share one are read once more than necessary.
 const GROUPS: usize = 256;
 
 /// What a write may change of what is read of charms.
@@ -129,11 +130,11 @@ impl<T: Send, W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send> Write fo
         let result = match (self.result, committed) {
             // It succeeded, or did not even begin, or was refused for what another one had written, which is undone.
             (Ok(_) | Err(NotKept::Gone | NotKept::Failed(Failure::Refused(_))), Err(failure)) => {
-                Err(NotKept::NotCommitted(format!("{failure}{}", failure.mend())))
+                Err(NotKept::NotCommitted(format!("{failure}{}", failure.fix())))
             }
             (result, _) => result,
         };
-        // Whoever asked for it may have stopped waiting.
+        // The caller may have stopped waiting.
         let _ = self.answer.send(result);
     }
 }
@@ -176,7 +177,7 @@ impl Writer {
         answered.await.unwrap_or(Err(NotKept::Gone))
     }
 
-    /// If the thread is gone, whoever waits for the answer hears of it.
+    /// If the thread is gone, the caller who waits for the answer gets an error.
     fn ask(&self, request: Request) {
         let _ = self.requests.as_ref().map(|requests| requests.send(request));
     }
@@ -203,7 +204,7 @@ fn serve(mut connection: Connection, mut requests: mpsc::UnboundedReceiver<Reque
     }
 }
 
-/// Waits for readers only as long as other writes can bear.
+/// Waits for readers only for as long as other writes can wait.
 fn forget_log(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(FOR_READERS)?;
     let forgotten = open::forget_log(connection);
@@ -272,7 +273,7 @@ fn run_one(tx: &Transaction<'_>, job: &mut dyn Write) -> rusqlite::Result<()> {
     tx.prepare_cached("SAVEPOINT one")?.execute([])?;
     if !job.run(tx) {
         if tx.is_autocommit() {
-            // SQLite has undone all of it: the disk is full, or does not work. The others are to hear of that, too.
+            // SQLite has undone all of it: the disk is full, or does not work. The others must fail, too.
             let error = job.error().and_then(rusqlite::Error::sqlite_error).copied();
             let error = error.unwrap_or(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK));
             return Err(rusqlite::Error::SqliteFailure(error, job.error().map(ToString::to_string)));

@@ -66,7 +66,7 @@ pub struct StoredCharm {
     pub integration: Option<String>,
     /// The cells that others than its handlers have written since its last call; `*` is any of them.
     pub changed: Vec<String>,
-    /// What tells its program from others.
+    /// The digest of its program.
     pub program: Option<ProgramDigest>,
 }
 

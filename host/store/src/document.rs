@@ -1,9 +1,10 @@
 //! A cell's value as it is stored.
 //!
-//! A link between cells is a capability. Only the program of a charm makes one, by putting a cell into another, and it is stored as
-//! `{"/": {"link@1": {"id": "of:<cell>", "path": ["key", …]}}}`: the value is in the cell `<cell>`, below these keys. Data never looks like
-//! that where it is stored, since a key of data that consists of slashes alone has one slash more there: `/` is stored as `//`. What a link
-//! is thus depends on who made it, never on its shape, and no way of putting data together, piece by piece either, makes one.
+//! A link between cells is a capability. Only the program of a charm makes one, by putting a cell into another, and it
+//! is stored as `{"/": {"link@1": {"id": "of:<cell>", "path": ["key", …]}}}`: the value is in the cell `<cell>`, below
+//! these keys. Data never looks like that where it is stored, since a key of data that consists of slashes alone has
+//! one slash more there: `/` is stored as `//`. What a link is thus depends on who made it, never on its shape, and no
+//! way of putting data together, piece by piece either, makes one.
 //!
 //! [`Document`] is the one way from data to what is stored, and back.
 
@@ -29,8 +30,8 @@ impl Document {
         serde_json::from_str(text).map(Self)
     }
 
-    /// Of a value that was stored before data and links were told apart. What has exactly the shape of a link that a program made, and
-    /// leads where `is_link` says one may lead, is one.
+    /// Of a value that was stored before data and links were told apart. What has exactly the shape of a link that a
+    /// program made, and leads where `is_link` says one may lead, is one.
     pub fn from_before(value: Value, is_link: &impl Fn(&[String]) -> bool) -> Self {
         let is_one = |way: &Way| is_link(way) && value == as_link(way);
         if target(&value).is_some_and(|way| is_one(&way)) {
@@ -67,6 +68,7 @@ impl Document {
     }
 
     /// The document with members of its top level set to data; whatever it was before, it is an object then.
+    #[must_use]
     pub fn with_members(self, data: Map<String, Value>) -> Self {
         let mut members = match self.0 {
             Value::Object(members) if link(&members).is_none() => members,

@@ -1,8 +1,9 @@
 //! What the local charm runtime needs of a store.
 //!
-//! [`Store`] is the trait: one operation for each thing that the runtime does, whole or not at all. What is stored, which parts of it are
-//! secret, and the rules for who may keep how much are here, too, so that all stores share them. A store is a crate of its own, such as
-//! `bg-store-sqlite`; this crate depends on no database. With the feature `suite`, [`suite`] has the tests that every store must pass.
+//! [`Store`] is the trait: one operation for each thing that the runtime does, whole or not at all. What is stored,
+//! which parts of it are secret, and the rules for who may keep how much are here, too, so that all stores share them.
+//! A store is a crate of its own, such as `bg-store-sqlite`; this crate depends on no database. With the feature
+//! `suite`, [`suite`] has the tests that every store must pass.
 
 mod charm;
 pub mod document;

@@ -1,5 +1,5 @@
-//! Links between the cells of a charm, as [`document`](crate::document) describes them. Readers follow them; a link never leads out of its
-//! charm, and never to a secret.
+//! Links between the cells of a charm, as [`document`](crate::document) describes them. Readers follow them; a link
+//! never leads out of its charm, and never to a secret.
 
 use bg_poller::Lookup;
 use serde_json::Value;
@@ -10,8 +10,8 @@ use crate::paths::{SecretPaths, at};
 /// How many links one answer follows. More are a circle, or made to cost.
 const MAX_LINKS: usize = 1_000;
 
-/// How much one answer takes from where links lead, beside what it has itself; bytes. Many links may lead to one large cell. The last
-/// of them may go over it by what it leads to.
+/// How much one answer takes from where links lead, beside what it has itself; bytes. Many links may lead to one large
+/// cell. The last of them may go over it by what it leads to.
 const MAX_BYTES: usize = 16 << 20;
 
 /// How many links may follow one another on one way.

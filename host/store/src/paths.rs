@@ -11,15 +11,15 @@ use crate::document::{data_key, stored_key};
 use crate::secret_names::is_sign_in;
 use crate::secret_rule::{Reached, Rule};
 
-/// What is secret in one charm: what its program declares, by [rules](Rule) for paths that begin with a cell's name, and what is
-/// [secret by its name](crate::secret_names) in every charm.
+/// What is secret in one charm: what its program declares, by [rules](Rule) for paths that begin with a cell's name,
+/// and what is [secret by its name](crate::secret_names) in every charm.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretPaths(Vec<Rule>);
 
 impl SecretPaths {
-    /// What a charm declares: `*` is any key or index, `**` any number of them, `<secret>` a key that names a secret. Empty paths are
-    /// dropped: they would name nothing.
+    /// What a charm declares: `*` is any key or index, `**` any number of them, `<secret>` a key that names a secret.
+    /// Empty paths are dropped: they would name nothing.
     pub fn new(declared: Vec<Vec<String>>) -> Self {
         let mut rules: Vec<Rule> = declared.into_iter().filter_map(Rule::new).collect();
         rules.sort();
@@ -28,12 +28,14 @@ impl SecretPaths {
     }
 
     /// The same, and these cells as a whole.
+    #[must_use]
     pub fn with_cells(self, cells: Vec<String>) -> Self {
         let declared = self.0.into_iter().map(Vec::from).chain(cells.into_iter().map(|cell| vec![cell]));
         Self::new(declared.collect())
     }
 
     /// These, and those of an earlier program: what is secret stays so.
+    #[must_use]
     pub fn with_kept(mut self, before: &Self) -> Self {
         self.0.extend(before.0.iter().cloned());
         self.0.sort();
@@ -51,8 +53,8 @@ impl SecretPaths {
         path.first().is_some_and(|cell| self.rules(cell).any(|rule| rule.along(path).is_none()))
     }
 
-    /// What is at `path`, whose first key is the name of the cell that holds `document`. Secret object members are left out
-    /// of a value; secret array items are null, so that the other items keep their indices.
+    /// What is at `path`, whose first key is the name of the cell that holds `document`. Secret object members are left
+    /// out of a value; secret array items are null, so that the other items keep their indices.
     pub fn lookup(&self, path: &[String], document: &Value) -> Lookup {
         let Some(value) = at(document, &path[1..]) else {
             return if self.covers(path) && self.secret_on_the_way(path, document) {
@@ -75,7 +77,7 @@ impl SecretPaths {
         document
     }
 
-    /// The same for pages, which may tell whether there is a secret at all: one that is empty stays.
+    /// The same for pages, which may show whether there is a secret at all: one that is empty stays.
     pub fn veiled(&self, cell: &str, mut document: Value, mask: &Value) -> Value {
         self.withhold(&[cell.to_owned()], &mut document, &mut Withhold::Veil(mask));
         document
@@ -114,8 +116,8 @@ impl SecretPaths {
         }
     }
 
-    /// Whether a secret stands somewhere on a path that leads further than the document does. What is missing below a secret
-    /// is answered as "secret" too, so that its inner shape does not show.
+    /// Whether a secret stands somewhere on a path that leads further than the document does. What is missing below a
+    /// secret is answered as "secret" too, so that its inner shape does not show.
     fn secret_on_the_way(&self, path: &[String], document: &Value) -> bool {
         (1..path.len()).any(|len| self.covers(&path[..len]) && at(document, &path[1..len]).is_some())
     }

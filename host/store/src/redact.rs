@@ -1,4 +1,5 @@
-//! A handler's error and its log may quote what the handler knows, its secrets too. They must not get into what is kept of runs.
+//! A handler's error and its log may quote what the handler knows, its secrets too. They must not get into what is kept
+//! of runs.
 
 use bg_identity::{Secret, mask};
 use bg_poller::{LogLine, Outcome};

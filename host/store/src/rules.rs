@@ -1,5 +1,5 @@
-//! The rules for who may keep how much, and may make which spaces. They are functions of what a store has counted, so that all stores share
-//! them.
+//! The rules for who may keep how much, and may make which spaces. They are functions of what a store has counted, so
+//! that all stores share them.
 
 use bg_charm_api::{Acl, Actor};
 use bg_identity::{Did, SYSTEM_SPACE_NAME, SpaceDid, is_public_key, system_space};
@@ -19,10 +19,12 @@ const NAME_BYTES: usize = 256;
 /// How many subjects the access list of a space may name.
 const SUBJECTS: u64 = 100;
 
-/// The same for the system space, whose writers are named in the list of every new space, with its maker and the operator's key.
+/// The same for the system space, whose writers are named in the list of every new space, with its maker and the
+/// operator's key.
 const SYSTEM_SUBJECTS: u64 = SUBJECTS - 2;
 
-/// By how much a handler's writes may let a charm grow where there is hardly any room left, bytes: a counter goes on counting.
+/// By how much a handler's writes may let a charm grow where there is hardly any room left, bytes: a counter goes on
+/// counting.
 const SLACK: i64 = 1024;
 
 /// How much room there is for everybody.
@@ -95,11 +97,11 @@ impl Rules {
     pub fn check_room(room: Room) -> Result<(), RuntimeError> {
         match room {
             Room::Plenty => Ok(()),
-            Room::Low(why) | Room::Exhausted(why) => refused(format!("the server keeps nothing new: {why}")),
+            Room::Low(why) | Room::Exhausted(why) => refused(&format!("the server keeps nothing new: {why}")),
         }
     }
 
-    /// Why a charm may not grow by so many bytes where there is that room, if it may not.
+    /// Why a charm may not grow by this number of bytes in that room, if it may not.
     pub fn excess_of_growth(room: Room, grows: i64) -> Option<String> {
         match room {
             Room::Exhausted(why) if grows > SLACK => Some(format!("a charm may not grow now: {why}")),
@@ -107,9 +109,10 @@ impl Rules {
         }
     }
 
-    /// Fails unless the actor may make a space of that DID, which does not exist, by deploying into it. Where others reach the server, the DID
-    /// of a name is nobody's but the operator's: whoever was there first would own what others then keep in it. That goes for the signer
-    /// whose DID it is as well, since the key of a name is known to anyone who knows the name, and no DID tells what its key was made from.
+    /// Fails unless the actor may make a space of that DID, which does not exist, by deploying into it. Where others
+    /// reach the server, the DID of a name is nobody's but the operator's: whoever was there first would own what
+    /// others then keep in it. That goes for the signer whose DID it is as well, since the key of a name is known to
+    /// anyone who knows the name, and a DID does not show what its key was made from.
     pub fn may_make(&self, actor: &Actor, space: &SpaceDid) -> Result<(), RuntimeError> {
         if self.makes_any || self.is_operator(actor) {
             return Ok(());
@@ -121,7 +124,7 @@ impl Rules {
         Err(RuntimeError::Authorization { space: space.clone(), message })
     }
 
-    /// Fails if the access list of a space, which names so many subjects, may not name another.
+    /// Fails if the access list of a space, which names this number of subjects, may not name another.
     pub fn check_subjects(space: &SpaceDid, there: u64) -> Result<(), RuntimeError> {
         let most = if *space == system_space() { SYSTEM_SUBJECTS } else { SUBJECTS };
         if there < most {
@@ -133,8 +136,8 @@ impl Rules {
         )))
     }
 
-    /// The access list of a space that the actor makes. `opens` says whether anyone who signs may write in new spaces; `writers` are those of
-    /// the system space.
+    /// The access list of a space that the actor makes. `opens` says whether anyone who signs may write in new spaces;
+    /// `writers` are those of the system space.
     pub fn new_acl(&self, actor: &Actor, opens: bool, writers: impl IntoIterator<Item = Did>) -> Acl {
         let creator = match actor {
             Actor::Did(did) | Actor::Remote(did) => Some(did),
@@ -155,7 +158,7 @@ impl Rules {
         if charms <= most {
             return Ok(());
         }
-        refused(format!(
+        refused(&format!(
             "the space {space} would have {charms} charms, and a space may have {most} (--max-charms); `bg-wasm-host charm delete` makes room"
         ))
     }
@@ -166,10 +169,10 @@ impl Rules {
         if spaces <= most {
             return Ok(());
         }
-        refused(format!("{maker} would have made {spaces} spaces, and one key may make {most} (--max-spaces)"))
+        refused(&format!("{maker} would have made {spaces} spaces, and one key may make {most} (--max-spaces)"))
     }
 
-    /// Why the charms of a key may not take so many bytes, if they may not.
+    /// Why the charms of a key may not take this number of bytes, if they may not.
     pub fn excess_of(&self, creator: &str, bytes: u64) -> Option<String> {
         let most = self.quotas.bytes_per_signer;
         (bytes > most).then(|| {
@@ -177,17 +180,17 @@ impl Rules {
         })
     }
 
-    /// Fails if others than the operator have written too much to a space of the operator's: all of them together may fill it as far as one
-    /// of them could a space.
+    /// Fails if others than the operator have written too much to a space of the operator's: all of them together may
+    /// fill it as far as one of them could a space.
     pub fn check_bytes(&self, space: &SpaceDid, creator: Option<&str>, bytes: u64) -> Result<(), RuntimeError> {
         if let Some(creator) = creator {
-            return self.excess_of(creator, bytes).map_or(Ok(()), refused);
+            return self.excess_of(creator, bytes).map_or(Ok(()), |excess| refused(&excess));
         }
         let most = self.quotas.bytes_per_signer;
         if bytes <= most {
             return Ok(());
         }
-        refused(format!(
+        refused(&format!(
             "the space {space} would take {bytes} bytes, and what others than the operator write there may take {most} in all \
              (--max-signer-bytes)"
         ))
@@ -210,6 +213,6 @@ impl Rules {
     }
 }
 
-fn refused<T>(what: String) -> Result<T, RuntimeError> {
+fn refused<T>(what: &str) -> Result<T, RuntimeError> {
     Err(RuntimeError::Quota(format!("{what}; the operator of the server can raise that")))
 }

@@ -1,7 +1,7 @@
 //! What is secret by its name, whatever the author of a charm says of it.
 //!
-//! Below a cell of a sign-in, at any depth, a key that names a token, a key or a password is secret. The guest that runs charms has
-//! the same table in `host/script/src/js/schema.js`, since what follows from a secret is found there.
+//! Below a cell of a sign-in, at any depth, a key that names a token, a key or a password is secret. The guest that
+//! runs charms has the same table in `host/script/src/js/schema.js`, since what follows from a secret is found there.
 
 /// The keys, without `_`, `-` and capitals.
 const SECRET_KEYS: [&str; 26] = [
@@ -33,8 +33,9 @@ const SECRET_KEYS: [&str; 26] = [
     "tokens",
 ];
 
-/// Whether a cell of that name is filled by a sign-in: `auth`, or a name with a word that ends so, such as `googleAuth`, `auth_data`
-/// or `oauth2`, but not `authors`. What follows a `#` is the ID of an object that was put into such a cell.
+/// Whether a cell of that name is filled by a sign-in: `auth`, or a name with a word that ends so, such as
+/// `googleAuth`, `auth_data` or `oauth2`, but not `authors`. What follows a `#` is the ID of an object that was put
+/// into such a cell.
 pub fn is_sign_in(cell: &str) -> bool {
     let name = cell.split('#').next().unwrap_or_default().as_bytes();
     name.windows(4).enumerate().any(|(at, word)| {
@@ -50,7 +51,8 @@ pub fn names_secret(key: &str) -> bool {
     SECRET_KEYS.contains(&plain.to_lowercase().as_str())
 }
 
-/// Whether a key says that its value is a refresh token, which is for the service that renews tokens and for nobody else.
+/// Whether a key says that its value is a refresh token, which is for the service that renews tokens and for nobody
+/// else.
 pub fn names_refresh_token(key: &str) -> bool {
     let plain: String = key.chars().filter(|c| !matches!(c, '_' | '-')).collect();
     plain.eq_ignore_ascii_case("refreshtoken")

@@ -217,8 +217,9 @@ pub struct Holding {
 
 /// Spaces, charms, cells, registrations and runs.
 ///
-/// Each operation is one transaction: it checks the rights of the actor, and is kept whole, durably, or not at all. It runs to its end also
-/// if the caller stops waiting. What it kept is seen by every later operation. Data that is damaged concerns its own charm alone.
+/// Each operation is one transaction: it checks the rights of the actor, and is kept whole, durably, or not at all. It
+/// runs to its end also if the caller stops waiting. What it kept is seen by every later operation. Data that is
+/// damaged concerns its own charm alone.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Fails unless the actor is allowed that. [`Needed::OwnKey`] is not for a store to say: it passes.
@@ -270,13 +271,15 @@ pub trait Store: Send + Sync {
     /// The names of the cells of this version of a charm, sorted by bytes. None if there is another version by now.
     async fn cell_names_at(&self, charm: &Arc<StoredCharm>) -> Result<Option<Vec<String>>, RuntimeError>;
 
-    /// The JSON text of a cell in this version of a charm, if there is such a cell. None if there is another version by now.
+    /// The JSON text of a cell in this version of a charm, if there is such a cell. None if there is another version by
+    /// now.
     async fn cell_at(&self, charm: &Arc<StoredCharm>, name: &str) -> Result<Option<Option<String>>, RuntimeError>;
 
     /// Edits a cell. Wakes its charm, unless that was part of its poll.
     async fn edit(&self, actor: &Actor, charm: &CharmRef, edit: CellEdit) -> Result<(), RuntimeError>;
 
-    /// Begins a call: reads what it needs, for an actor who may write to the charm. Fails if the charm has no such stream.
+    /// Begins a call: reads what it needs, for an actor who may write to the charm. Fails if the charm has no such
+    /// stream.
     async fn begin(
         &self,
         actor: &Actor,
@@ -285,12 +288,13 @@ pub trait Store: Send + Sync {
         known: KnownProgram,
     ) -> Result<Begun, RuntimeError>;
 
-    /// Keeps calls that have ended: of each the cells, the run, the log and the registration's state together, or nothing. They succeed and
-    /// fail each for itself. Answers how each ended, in their order; none if the cells of its charm were changed since it began.
+    /// Keeps calls that have ended: of each the cells, the run, the log and the registration's state together, or
+    /// nothing. They succeed and fail each for itself. Answers how each ended, in their order; none if the cells of its
+    /// charm were changed since it began.
     async fn keep(&self, finished: Vec<Finished>) -> Vec<Result<Option<Outcome>, RuntimeError>>;
 
-    /// Names a charm that the actor may deploy. `inputs` are its inputs as JSON, if there are any. They may be secret, so that the ID has a
-    /// keyed digest of them, from which nothing can be guessed.
+    /// Names a charm that the actor may deploy. `inputs` are its inputs as JSON, if there are any. They may be secret,
+    /// so that the ID has a keyed digest of them, from which nothing can be guessed.
     async fn name(
         &self,
         actor: &Actor,
@@ -299,8 +303,8 @@ pub trait Store: Send + Sync {
         id_of: IdOf,
     ) -> Result<Names, RuntimeError>;
 
-    /// Looks for a charm that is to be deployed. If its program is known by one of these IDs, its modules are replaced: a later version of the
-    /// host may make others from the same source.
+    /// Looks for a charm that is to be deployed. If its program is known by one of these IDs, its modules are replaced:
+    /// a later version of the host may make others from the same source.
     async fn find(
         &self,
         charm: &CharmRef,
@@ -317,13 +321,15 @@ pub trait Store: Send + Sync {
     /// Reads a charm whose program the actor may replace.
     async fn present(&self, actor: &Actor, charm: &CharmRef) -> Result<Present, RuntimeError>;
 
-    /// Replaces the program of a charm. None if its cells were changed since the `setup` read them: then nothing is kept.
+    /// Replaces the program of a charm. None if its cells were changed since the `setup` read them: then nothing is
+    /// kept.
     async fn update(&self, actor: &Actor, update: Update) -> Result<Option<Deployed>, RuntimeError>;
 
     /// What a charm was deployed from.
     async fn sources(&self, actor: &Actor, charm: &CharmRef) -> Result<Sources, RuntimeError>;
 
-    /// Deletes a charm with all that belongs to it, for its owner or the service. What it held is not left in the store's files.
+    /// Deletes a charm with all that belongs to it, for its owner or the service. What it held is not left in the
+    /// store's files.
     async fn delete(&self, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError>;
 
     /// Lines of a charm's log: the first `limit` after a cursor, or the newest; oldest first.
@@ -338,7 +344,7 @@ pub trait Store: Send + Sync {
     /// The newest runs of a charm, newest first.
     async fn runs(&self, actor: &Actor, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError>;
 
-    /// What all runs of a registered charm came to.
+    /// The counters of a registered charm.
     async fn counters(&self, actor: &Actor, charm: &CharmRef) -> Result<Counters, RuntimeError>;
 
     /// A number that rises with every change of a registration that is not made by polls.
@@ -347,8 +353,8 @@ pub trait Store: Send + Sync {
     /// A revision other than `seen`, or after some seconds the same.
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError>;
 
-    /// The registrations that have changed since the revision `after`, or all of them if that is not known; with their revision, and those
-    /// that cannot be read.
+    /// The registrations that have changed since the revision `after`, or all of them if that is not known; with their
+    /// revision, and those that cannot be read.
     async fn changes(
         &self,
         actor: &Actor,
@@ -385,8 +391,8 @@ pub trait Store: Send + Sync {
     /// Enables the registrations that a filter lets through; answers how many.
     async fn enable_all(&self, actor: &Actor, filter: &RegistrationFilter) -> Result<u64, RuntimeError>;
 
-    /// Registers a charm, or enables its registration again and moves it to that integration. Anyone may. The charm must have one of these
-    /// streams.
+    /// Registers a charm, or enables its registration again and moves it to that integration. Anyone may. The charm
+    /// must have one of these streams.
     async fn register(
         &self,
         actor: &Actor,
@@ -435,7 +441,8 @@ pub trait Store: Send + Sync {
     /// Waits until something is committed that `commits` has not seen, by any process, or until that time.
     async fn commit_or(&self, commits: &mut watch::Receiver<u64>, until: Instant) -> Result<(), RuntimeError>;
 
-    /// A number that has changed once this process may have written something of that charm: what was read before may be outdated.
+    /// A number that has changed once this process may have written something of that charm: what was read before may
+    /// be outdated.
     fn writes(&self, charm: &CharmRef) -> u64;
 
     /// The bytes that the store takes.

@@ -1,7 +1,8 @@
 //! The tests that every store must pass.
 //!
-//! A store's own tests implement [`Fixture`], and call [`store_suite!`](crate::store_suite): that is one test for each of [`CASES`]. They also call
-//! [`fails_with_each_fault`], which shows that the suite notices when a store breaks a promise.
+//! A store's own tests implement [`Fixture`], and call [`store_suite!`](crate::store_suite): that is one test for each
+//! of [`CASES`]. They also call [`fails_with_each_fault`], which shows that the suite notices when a store breaks a
+//! promise.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -61,7 +62,8 @@ macro_rules! cases {
         /// All tests, by their names.
         pub const CASES: &[(&str, Case)] = &[$((stringify!($name), |fixture| Box::pin($module::$name(fixture)))),*];
 
-        /// Makes a test of each case: `store_suite!(fixture)`, where `fixture` is an expression for a [`Fixture`](crate::suite::Fixture).
+        /// Makes a test of each case: `store_suite!(fixture)`, where `fixture` is an expression for a
+        /// [`Fixture`](crate::suite::Fixture).
         #[macro_export]
         macro_rules! store_suite {
             ($fixture:expr) => {

@@ -3,7 +3,8 @@
 /// Who reaches the server of a runtime, and what its operator says of strangers.
 #[derive(Clone, Debug, Default)]
 pub struct Tenancy {
-    /// Where the API is offered. None in a process that offers it nowhere: new spaces are then as the last server had them.
+    /// Where the API is offered. None in a process that offers it nowhere: new spaces are then as the last server had
+    /// them.
     pub reach: Option<Reach>,
     /// How much may be kept by others than the operator.
     pub quotas: Quotas,
@@ -27,7 +28,8 @@ impl Tenancy {
 /// Who can send requests to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// This machine alone. As in the original, a key that is made from the name of a space owns it, and new spaces are open.
+    /// This machine alone. As in the original, a key that is made from the name of a space owns it, and new spaces are
+    /// open.
     Loopback,
     /// Others, too: there, nobody owns a space for knowing its name, and the public passphrase gives nothing.
     Others {

@@ -16,8 +16,8 @@ use super::LocalRuntime;
 use super::handlers::{Before, input_secrets};
 use super::transpiler::OwnedSources;
 
-/// How many of the lines that a failed `setup` logged are told.
-const LINES_TOLD: usize = 20;
+/// How many of the lines that a failed `setup` logged are reported.
+const LINES_REPORTED: usize = 20;
 
 impl LocalRuntime {
     /// Deploys a charm for the actor, or replaces the program of one.
@@ -71,8 +71,8 @@ impl LocalRuntime {
         self.store.deploy(actor, Deployment { new, cells, log }).await.map(with_warnings)
     }
 
-    /// The charm's ID, made from what it is. Inputs may hold secrets, so they go into it by way of a keyed digest, from which
-    /// nothing can be guessed. Fails if the actor may not deploy there.
+    /// The charm's ID, made from what it is. Inputs may hold secrets, so they go into it by way of a keyed digest, from
+    /// which nothing can be guessed. Fails if the actor may not deploy there.
     async fn name(&self, actor: &Actor, space: &SpaceDid, request: &DeployRequest) -> Result<Names, RuntimeError> {
         let inputs = (!request.inputs.is_empty()).then(|| Value::Object(request.inputs.clone()).to_string());
         let (place, request) = (space.clone(), request.clone());
@@ -111,8 +111,8 @@ fn stored_program(program: &Transpiled) -> StoredProgram {
     StoredProgram { module: program.module.clone(), files: program.files.clone() }
 }
 
-/// Why it cannot be set up, without what was put in: that may be secret. What it logged before is part of it, since there is no
-/// charm with whose log it could be kept.
+/// Why it cannot be set up, without what was put in: that may be secret. What it logged before is part of it, since
+/// there is no charm with whose log it could be kept.
 pub(super) fn refusal(
     request: &DeployRequest,
     secrets: Vec<SecretText>,
@@ -127,7 +127,7 @@ pub(super) fn refusal(
         return RuntimeError::unavailable(message);
     }
     let stack = stack.map_or(String::new(), |stack| format!("\n{stack}"));
-    let last = log.iter().skip(log.len().saturating_sub(LINES_TOLD));
+    let last = log.iter().skip(log.len().saturating_sub(LINES_REPORTED));
     let said: String = last.flat_map(|line| ["\nlogged: ", line.text.as_str()]).collect();
     RuntimeError::Unfit(format!("{} cannot be set up: {kind}: {message}{stack}{said}", request.file_name))
 }

@@ -70,8 +70,8 @@ impl LocalHandle {
         self.view(charm).shape().await
     }
 
-    /// What is in the cell `<integration>-integration-charms` of the system space: the integration's registrations, oldest
-    /// first. None until [`CharmRuntime::prepare_list`] has created it.
+    /// What is in the cell `<integration>-integration-charms` of the system space: the integration's registrations,
+    /// oldest first. None until [`CharmRuntime::prepare_list`] has created it.
     pub async fn integration_list(&self, integration: &IntegrationId) -> Result<Option<Vec<CharmRef>>, RuntimeError> {
         self.runtime.store.list(&self.actor, integration).await
     }
@@ -96,8 +96,9 @@ impl LocalHandle {
         self.runtime.store.registration_counts(&self.actor).await
     }
 
-    /// Notes which charms fail, as a poll loop in another process remembers it. Only the operator's own key may say so, since the operator goes
-    /// by it; access to the system space, which many may have, is not enough. Charms that are not there are passed over.
+    /// Notes which charms fail, as a poll loop in another process remembers it. Only the operator's own key may say so,
+    /// since the operator goes by it; access to the system space, which many may have, is not enough. Charms that do
+    /// not exist are skipped.
     pub async fn note_failing(&self, failing: Vec<PollState>, recovered: Vec<CharmRef>) -> Result<(), RuntimeError> {
         self.check_own_key()?;
         let times = failing.iter().flat_map(PollState::times);

@@ -25,10 +25,11 @@ mod key {
     pub(super) const FILES: &str = "charm.files";
     /// Where the charm runtime's API is.
     pub(super) const API_URL: &str = "charm.api-url";
-    /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of what is secret in
-    /// every charm, or was in this one.
+    /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of
+    /// what is secret in every charm, or was in this one.
     pub(super) const SECRETS: &str = "charm.secrets";
-    /// A JSON array of the names of cells that others have written since the last call; `*` is any of them. Only if there are some.
+    /// A JSON array of the names of cells that others have written since the last call; `*` is any of them. Only if
+    /// there are some.
     pub(super) const CHANGED: &str = "charm.changed";
     /// A JSON object of initial values. At `setup` only.
     pub(super) const INPUTS: &str = "charm.inputs";
@@ -41,7 +42,8 @@ pub struct Handlers {
     pub component: Arc<CharmComponent>,
     /// The charms' way out to HTTP.
     pub http: GateClient,
-    /// What charms are told of where the charm runtime's API is, for `getRecipeEnvironment()`; the original's default if none.
+    /// The URL of the charm runtime's API, for `getRecipeEnvironment()`; the original's default
+    /// if none.
     pub api_url: Option<Url>,
 }
 

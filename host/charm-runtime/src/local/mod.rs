@@ -46,7 +46,8 @@ pub use transpiler::TRANSPILATIONS;
 pub struct LocalOptions {
     /// The SQLite file; created if need be, in a folder that is there.
     pub database: PathBuf,
-    /// The file with the key that secrets are sealed with; `secrets.key` beside the database if none. Created on first use.
+    /// The file with the key that secrets are sealed with; `secrets.key` beside the database if none. Created on first
+    /// use.
     pub secrets_key: Option<PathBuf>,
     /// What runs handlers. Without it, charms can be looked at and registered, but neither deployed nor triggered.
     pub handlers: Option<Handlers>,
@@ -60,8 +61,8 @@ pub struct LocalOptions {
     pub runs_kept: u32,
     /// What strangers may do and keep.
     pub tenancy: Tenancy,
-    /// The program that transpiles charms in a process of its own, whose time and memory are limited. This process does it if there is none: for
-    /// tests, and for charms that one made oneself.
+    /// The program that transpiles charms in a process of its own, whose time and memory are limited. This process does
+    /// it if there is none: for tests, and for charms that one made oneself.
     pub transpiler: Option<ChildCommand>,
     /// How many charms are transpiled at one time. [`TRANSPILATIONS`].
     pub transpilations: usize,
@@ -133,8 +134,8 @@ impl LocalRuntime {
         })
     }
 
-    /// The runtime, as it is for one caller. On a server that others reach, a key has no rights for being that of a space, and the
-    /// operator's own key is the operator.
+    /// The runtime, as it is for one caller. On a server that others reach, a key has no rights for being that of a
+    /// space, and the operator's own key is the operator.
     pub fn as_actor(self: &Arc<Self>, actor: Actor) -> LocalHandle {
         let actor = match actor {
             Actor::Did(did) if !self.rules.is_shared() => Actor::Did(did),
@@ -150,8 +151,8 @@ impl LocalRuntime {
         self.poll_store.clone()
     }
 
-    /// Has the poll loops of other processes begin again with the charms that wait: what they wait for may be in the configuration that this
-    /// process has started with.
+    /// Has the poll loops of other processes begin again with the charms that wait: what they wait for may be in the
+    /// configuration that this process has started with.
     pub async fn wake_waiting(&self) -> Result<(), RuntimeError> {
         self.store.wake_waiting().await
     }

@@ -49,9 +49,9 @@ impl Refresher {
         self.read(response.status(), &serde_json::from_slice(&body).unwrap_or_default())
     }
 
-    /// What an answer means. Only a code that the standards of OAuth have for it says that it is the charm's credential that has ended, or the
-    /// operator's client that is wrong. All else may be better in a moment: the original's own server, for one, answers 400 without a code to
-    /// every trouble.
+    /// What an answer means. Only a code that the standards of OAuth have for it says that it is the charm's credential
+    /// that has ended, or the operator's client that is wrong. All else may be better in a moment: the original's own
+    /// server, for one, answers 400 without a code to every trouble.
     fn read(&self, status: StatusCode, answer: &Value) -> Result<Map<String, Value>, RuntimeError> {
         let url = &self.url;
         let is_passing = status.is_server_error()
@@ -89,7 +89,8 @@ impl Refresher {
     }
 }
 
-/// The codes of a credential that has ended: that of RFC 6749, those of `OpenID` Connect that ask for a person, and GitHub's.
+/// The codes of a credential that has ended: that of RFC 6749, those of `OpenID` Connect that ask for a person, and
+/// GitHub's.
 const ENDED: [&str; 9] = [
     "access_denied",
     "account_selection_required",
@@ -113,9 +114,9 @@ const WRONG_CLIENT: [&str; 7] = [
     "unsupported_token_type",
 ];
 
-/// The members of a renewal that are kept. What is null or, of tokens, empty says nothing of what the cell has: a service that does not rotate
-/// refresh tokens may well send such a one. A time to live is kept as the time when it ends; without either, that of the last token does not
-/// count any more.
+/// The members of a renewal that are kept. What is null or, of tokens, empty says nothing of what the cell has: a
+/// service that does not rotate refresh tokens may well send such a one. A time to live is kept as the time when it
+/// ends; without either, that of the last token does not count any more.
 fn kept(mut info: Map<String, Value>, now: UnixMillis) -> Map<String, Value> {
     let lives = lives(&info);
     info.retain(|name, value| match name.as_str() {
@@ -160,8 +161,9 @@ fn life_of(info: &Map<String, Value>) -> Option<Duration> {
 }
 
 impl LocalRuntime {
-    /// Renews the token of a charm, in its turn, unless that was [done or tried](super::renewals) a moment ago: then the answer is what came of
-    /// that. It goes on when the caller no longer waits for it, since the service may have replaced the refresh token by then.
+    /// Renews the token of a charm, in its turn, unless that was [done or tried](super::renewals) a moment ago: then
+    /// the answer is what came of that. It goes on when the caller no longer waits for it, since the service may have
+    /// replaced the refresh token by then.
     pub(super) async fn refresh_auth(
         self: &Arc<Self>,
         actor: &Actor,

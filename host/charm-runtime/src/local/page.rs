@@ -53,8 +53,8 @@ impl LocalRuntime {
     }
 }
 
-/// The cells of a charm for its page. Whoever may look at a page may not see what is secret, so that its program doesn't either,
-/// beyond whether there is something: no page shows a secret, not even in another form.
+/// The cells of a charm for its page. A reader of a page may not see what is secret, so that its program
+/// doesn't either, beyond whether there is something: no page shows a secret, not even in another form.
 struct Veiled {
     snapshot: Snapshot,
     charm: Arc<StoredCharm>,

@@ -17,8 +17,8 @@ const NAME_BYTES: usize = 256;
 const PATH_KEYS: usize = 64;
 
 impl LocalRuntime {
-    /// Sets a value for the actor, in the charm's turn: a handler of this process is waited for, and one of another process
-    /// finds its cells changed and runs again.
+    /// Sets a value for the actor, in the charm's turn: a handler of this process is waited for, and one of another
+    /// process finds its cells changed and runs again.
     pub(super) async fn set(&self, actor: &Actor, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         let _turn = self.turns.take(charm).await?;
         let cell = request.path.first().cloned().unwrap_or_default();
@@ -67,8 +67,8 @@ fn edited(found: Editor<'_>, request: &SetRequest) -> Result<Document, EditError
     Ok(document)
 }
 
-/// Puts a value where `path` leads in the document of the cell that it begins with; `missing` says that this is a new one. Its
-/// errors tell where and what is wrong, and no value.
+/// Puts a value where `path` leads in the document of the cell that it begins with; `missing` says that this is a new
+/// one. Its errors say where and what is wrong, and show no value.
 fn put(document: &mut Value, missing: bool, path: &[String], value: Document) -> Result<(), String> {
     let (mut place, mut made) = (document, missing);
     for (depth, key) in path.iter().enumerate().skip(1) {

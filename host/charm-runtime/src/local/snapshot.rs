@@ -7,8 +7,8 @@ use bg_poller::RuntimeError;
 use bg_sandbox::{CellReadError, CellReader};
 use bg_store::{CellTexts, Store, StoredCharm};
 
-/// Reads cells of one version of a charm. No transaction stays open for it, which would keep SQLite from tidying up for as
-/// long as a handler runs: each read looks whether the version is still that one.
+/// Reads cells of one version of a charm. No transaction stays open for it, which would keep SQLite from tidying up for
+/// as long as a handler runs: each read looks whether the version is still that one.
 pub(super) struct Snapshot {
     store: Arc<dyn Store>,
     charm: Arc<StoredCharm>,
@@ -17,8 +17,8 @@ pub(super) struct Snapshot {
     trouble: Trouble,
 }
 
-/// What went wrong in reading, if anything did. The handler may have caught its error and gone on, but what it then did must
-/// not count.
+/// What went wrong in reading, if anything did. The handler may have caught its error and gone on, but what it then did
+/// must not count.
 #[derive(Clone, Default)]
 pub(super) struct Trouble(Arc<Mutex<Option<Problem>>>);
 

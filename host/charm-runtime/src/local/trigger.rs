@@ -14,8 +14,8 @@ use super::snapshot::Snapshot;
 use super::view::Seen;
 use super::{Handlers, LocalRuntime};
 
-/// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of one
-/// charm take turns.
+/// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of
+/// one charm take turns.
 const ATTEMPTS: usize = 3;
 
 /// What is known of a charm when its call begins.
@@ -65,8 +65,9 @@ impl LocalRuntime {
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
-        // Whoever polls it has just read it. Should another process have changed its cells within this second, its version tells
-        // before something is written over them; a handler that writes nothing has then run a moment earlier, as it were.
+        // The poll has just read it. Should another process have changed its cells within this second, its
+        // version tells before something is written over them; a handler that writes nothing has then run a moment
+        // earlier, as it were.
         if let Some(Seen { charm, program, cells: Some(cells), .. }) = self.opened.fresh(&*self.store, charm, actor)
             && charm.has_stream(stream)
         {

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use super::programs::Programs;
 
-/// How long what was read of a charm counts, if nothing was written here since. Another process may write meanwhile: then it is
-/// as if the questions of a poll, which take a few milliseconds in all, had been asked a moment earlier.
+/// How long what was read of a charm counts, if nothing was written here since. Another process may write meanwhile:
+/// then it is as if the questions of a poll, which take a few milliseconds in all, had been asked a moment earlier.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Sees the charm as it was when it was opened or later, with the access that its opener then has.
@@ -41,7 +41,7 @@ pub(super) struct Seen {
     writes: u64,
     pub(super) charm: Arc<StoredCharm>,
     pub(super) program: Arc<Program>,
-    /// All of them, unless they are too large for that, or damaged: that is told when one is asked for.
+    /// All of them, unless they are too large for that, or damaged: the read of that cell reports it.
     pub(super) cells: Option<Arc<CellTexts>>,
     /// Who has read it, if that actor may write to the charm, too.
     may_write: Option<Actor>,
@@ -103,7 +103,8 @@ impl LocalCharm {
         Ok(seen)
     }
 
-    /// What is at a path, of a charm whose cells are too large to be read ahead: reads those that the answer needs, all of one version.
+    /// What is at a path, of a charm whose cells are too large to be read ahead: reads those that the answer needs, all
+    /// of one version.
     async fn lookup(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
         let mut names: Vec<String> = path.iter().take(1).cloned().collect();
         loop {

@@ -1,4 +1,5 @@
-//! Charms in TypeScript, for real: transpiled, and run by the script component in the sandbox, with the gate before the network.
+//! Charms in TypeScript, for real: transpiled, and run by the script component in the sandbox, with the gate before the
+//! network.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,6 @@
-//! Format 1, in which cells were sealed before subkeys were made by HKDF and digests by HMAC. It is read, and never written: databases
-//! are sealed again when they are opened, but a process of the version before may still have one open meanwhile.
+//! Format 1, in which cells were sealed before subkeys were made by HKDF and digests by HMAC. It is read, and never
+//! written: databases are sealed again when they are opened, but a process of the version before may still have one
+//! open meanwhile.
 
 use chacha20poly1305::aead::KeyInit;
 use chacha20poly1305::{Key, XChaCha20Poly1305};

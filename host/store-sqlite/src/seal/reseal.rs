@@ -9,8 +9,9 @@ use super::super::key::SecretsKey;
 use super::super::sound;
 use super::{FINGERPRINT, Failure, KeyError, NAMED_BY_FIRST_DIGESTS, Sealer, fingerprint, first};
 
-/// Seals every cell again that is sealed, and notes the key by its present fingerprint. Fails, and changes nothing, without the key that
-/// the database was sealed with. A cell that is damaged stays as it is: only its charm is concerned, and it is reported where it is read.
+/// Seals every cell again that is sealed, and notes the key by its present fingerprint. Fails, and changes nothing,
+/// without the key that the database was sealed with. A cell that is damaged stays as it is: only its charm is
+/// concerned, and it is reported where it is read.
 pub(in super::super) fn reseal(tx: &Transaction<'_>, sealer: &Sealer) -> Result<(), Failure> {
     let Some(noted) = fingerprint(tx)? else { return Ok(()) };
     let key = SecretsKey::load(&sealer.path)?.ok_or_else(|| KeyError::Missing(sealer.path.clone()))?;

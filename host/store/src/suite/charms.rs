@@ -55,7 +55,7 @@ pub(super) async fn a_program_is_replaced_unless_the_cells_have_changed(fixture:
     let before = std::sync::Arc::new(present.charm);
     let update = |source: &str| {
         let mut deployment = deployment(&space(), "a", &[("added", "2")]);
-        deployment.new.program.module = source.to_owned();
+        source.clone_into(&mut deployment.new.program.module);
         deployment.new.secrets = crate::paths::SecretPaths::new(vec![vec!["open".to_owned()]]);
         let known_by = bg_identity::CharmId::for_content(source.as_bytes());
         Update { before: std::sync::Arc::clone(&before), known_by, deployment }

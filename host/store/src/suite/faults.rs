@@ -286,7 +286,9 @@ impl Store for Faulty {
             Some(Fault::KeepsNoLog) => finished.iter_mut().for_each(|one| one.log.clear()),
             Some(Fault::KeepsTooManyRuns) => finished.iter_mut().for_each(|one| one.runs_kept = 1_000),
             Some(Fault::ForgetsTheState) => {
-                finished.iter_mut().for_each(|one| one.cause = crate::store::Cause::Somebody);
+                for one in &mut finished {
+                    one.cause = crate::store::Cause::Somebody;
+                }
             }
             Some(Fault::ShowsSecrets) => {
                 let said: Vec<_> = finished.iter().map(|one| one.run.outcome.clone()).collect();
@@ -486,7 +488,9 @@ impl Store for Faulty {
         self.inner.record(actor, runs, kept).await?;
         if self.fault == Some(Fault::RecordsTwice) {
             let mut again = runs.to_vec();
-            again.iter_mut().for_each(|run| run.duration += Duration::from_millis(1));
+            for run in &mut again {
+                run.duration += Duration::from_millis(1);
+            }
             self.inner.record(actor, &again, kept).await?;
         }
         Ok(())

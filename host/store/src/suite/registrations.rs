@@ -60,8 +60,8 @@ pub(super) async fn a_change_raises_the_revision_and_names_its_charm(fixture: &d
         let (changes, damaged) = store.changes(actor, Some(seen)).await.unwrap();
         assert_eq!((changes.revision, damaged.len()), (Some(now), 0));
         seen = now;
-        let changed: Vec<CharmRef> = changes.registrations.into_iter().map(|one| one.charm).collect();
-        (changed, changes.removed)
+        let there: Vec<CharmRef> = changes.registrations.into_iter().map(|one| one.charm).collect();
+        (there, changes.removed)
     };
     let none = || Some(Vec::new());
     register(store, &one, "mail").await;
@@ -71,7 +71,7 @@ pub(super) async fn a_change_raises_the_revision_and_names_its_charm(fixture: &d
     assert_eq!(since().await, (vec![one.clone(), two.clone()], none()));
     store.set_disabled(actor, &two, Some((bg_poller::DisabledBy::Hand, "no"))).await.unwrap();
     assert_eq!(since().await, (vec![two.clone()], none()));
-    assert_eq!(store.enabled_charms(actor, &"mail".parse().unwrap()).await.unwrap(), [one.clone()]);
+    assert_eq!(store.enabled_charms(actor, &"mail".parse().unwrap()).await.unwrap(), std::slice::from_ref(&one));
     assert!(store.remove(actor, &one).await.unwrap());
     assert_eq!(since().await, (vec![], Some(vec![one.clone()])));
     let before = store.revision(actor).await.unwrap();

@@ -20,7 +20,8 @@ use crate::{LocalHandle, LocalOptions, LocalRuntime};
 const MANY: usize = 20;
 const SPACES: usize = 4;
 
-/// Tables with rows of single charms: how a row `r` belongs to the charm of a row of `charms`, and the columns that can be damaged.
+/// Tables with rows of single charms: how a row `r` belongs to the charm of a row of `charms`, and the columns that can
+/// be damaged.
 const TABLES: [(&str, &str, &[&str]); 8] = [
     (
         "registrations",
