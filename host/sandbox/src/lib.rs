@@ -16,8 +16,7 @@ mod draft;
 mod engine;
 mod error;
 mod failure;
-#[doc(hidden)]
-pub mod fuzzing;
+mod features;
 mod host;
 mod image;
 mod images;
