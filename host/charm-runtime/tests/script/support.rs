@@ -100,6 +100,7 @@ impl Charm {
             charm: CharmRef { space, charm: "fid1:test".parse().unwrap() },
             cells: Box::new(self.cells.clone()),
             streams: self.shape.streams.iter().cloned().collect::<BTreeSet<_>>(),
+            program: Arc::default(),
             config: Arc::new(config),
             http: self.http.clone(),
             secrets: Vec::new(),
