@@ -18,6 +18,7 @@ use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
 use crate::host::{Host, Request, RequestId, Response};
 use crate::pressure;
 use crate::regexps::Regexps;
+use crate::stringify::Stringify;
 use crate::strings::Strings;
 use crate::tasks::Tasks;
 use crate::types::Type;
@@ -58,6 +59,7 @@ pub(crate) struct Jobs {
     pub(crate) tasks: Tasks,
     /// Where a function waited that the engine has dropped, as a frame of a stack.
     pub(crate) dropped: RefCell<Option<String>>,
+    pub(crate) stringify: Stringify,
     pub(crate) strings: Strings,
     pub(crate) regexps: Regexps,
     /// Of cells that are written, by their numbers.
@@ -74,6 +76,7 @@ impl Jobs {
             requests: RefCell::default(),
             tasks: Tasks::default(),
             dropped: RefCell::default(),
+            stringify: Stringify::default(),
             strings: Strings::default(),
             regexps: Regexps::default(),
             types: RefCell::default(),

@@ -21,6 +21,7 @@ mod pressure;
 mod primitives;
 mod regexps;
 mod source_map;
+mod stringify;
 mod strings;
 mod tasks;
 mod types;
