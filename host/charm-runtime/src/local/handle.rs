@@ -216,7 +216,10 @@ impl CharmRuntime for LocalHandle {
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
         self.read(|tx, actor| access::system(tx, actor, AccessLevel::Read)).await?;
-        self.runtime.watch.changed(&self.runtime.database, seen).await
+        tokio::select! {
+            changed = self.runtime.watch.changed(&self.runtime.database, seen) => changed,
+            error = self.runtime.wake_for_room() => Err(error),
+        }
     }
 
     fn shares_clock(&self) -> bool {

@@ -13,6 +13,7 @@ mod oauth;
 mod page;
 mod redact;
 mod renewals;
+mod room;
 mod set;
 mod snapshot;
 mod spaces;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bg_charm_api::{AccessLevel, Acl, Actor, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SYSTEM_SPACE_NAME, SpaceDid, is_public_key, system_space};
-use bg_poller::{LogLevel, LogLine, Run, RuntimeError};
+use bg_poller::{Blame, LogLevel, LogLine, Outcome, OutcomeKind, Run, RuntimeError};
 use rusqlite::Transaction;
 
 use super::handle::LocalHandle;
@@ -35,6 +36,29 @@ pub(super) struct Tenants {
     is_shared: bool,
     /// Whether whoever signs makes the space of any DID that is not there by deploying into it.
     makes_any: bool,
+    /// Whether a handler's writes were refused for lack of room, and there was no room since.
+    is_short: AtomicBool,
+}
+
+/// What of a handler's writes is too much, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// A quota of the charm or of its owner: the charm is to blame.
+    OfCharm(String),
+    /// A limit that the operator sets for the whole installation. Which charm reaches it is chance: the operator makes
+    /// room.
+    OfInstallation(String),
+}
+
+impl Excess {
+    /// The outcome of a call whose writes were not kept.
+    pub(super) fn into_outcome(self) -> Outcome {
+        let (text, blame) = match self {
+            Self::OfCharm(text) => (text, Blame::Charm),
+            Self::OfInstallation(text) => (text, Blame::Configuration),
+        };
+        Outcome::failure(OutcomeKind::LimitExceeded, text).blaming(blame)
+    }
 }
 
 /// How much is kept of what a failed handler said where its charm's maker may keep no more, bytes.
@@ -53,7 +77,8 @@ enum Room {
 impl Tenants {
     pub(super) fn new(database: &Path, tenancy: &Tenancy, owner: Option<Did>) -> Self {
         let (is_shared, makes_any) = (tenancy.is_shared(), tenancy.opens_spaces() != Some(false));
-        Self { database: database.to_owned(), quotas: tenancy.quotas.clone(), owner, is_shared, makes_any }
+        let (database, quotas, is_short) = (database.to_owned(), tenancy.quotas.clone(), AtomicBool::new(false));
+        Self { database, quotas, owner, is_shared, makes_any, is_short }
     }
 
     /// The operator, by whichever way, is bounded by the disk alone.
@@ -222,15 +247,16 @@ impl Tenants {
         Ok(self.is_shared && acl.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
     }
 
-    /// What would be too much if a handler of the charm in that row wrote this, for people. Charms of the operator's spaces are bounded by
-    /// the disk alone, unless others may have charms there; and what does not grow is kept as long as the disk takes it.
+    /// What would be too much if a handler of the charm in that row wrote this. Charms of the operator's spaces are
+    /// bounded by the disk alone, unless others may have charms there; and what does not grow is kept as long as the
+    /// disk takes it.
     pub(super) fn excess(
         &self,
         tx: &Transaction<'_>,
         row: i64,
         space: &SpaceDid,
         writes: &BTreeMap<String, String>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<Excess>, Failure> {
         let creator = tenants::holding(tx, space)?.creator;
         if creator.is_none() && !self.is_open_to_others(tx, space)? {
             return Ok(None);
@@ -242,17 +268,41 @@ impl Tenants {
         if let Some(creator) = creator {
             let (_, bytes) = tenants::kept_by(tx, &creator)?;
             if let Some(excess) = self.excess_of(&creator, bytes.saturating_add_signed(grows)) {
-                return Ok(Some(excess));
+                return Ok(Some(Excess::OfCharm(excess)));
             }
         }
         Ok(match self.room(tx)? {
-            Room::Exhausted(why) if grows > SLACK => Some(format!("a charm may not grow now: {why}")),
+            Room::Exhausted(why) if grows > SLACK => {
+                self.note_shortage();
+                let text = format!("no charm may grow now: {why}; free some space, or raise the limit");
+                Some(Excess::OfInstallation(text))
+            }
             _ => None,
         })
     }
 
-    /// Leaves out what a handler said where its charm's maker may keep no more: logs and histories are bounded for each charm, and there may be
-    /// many charms.
+    /// Whether writes were refused for lack of room since there was room last.
+    pub(super) fn is_short_of_room(&self) -> bool {
+        self.is_short.load(Ordering::SeqCst)
+    }
+
+    /// Writes are refused for lack of room.
+    pub(super) fn note_shortage(&self) {
+        self.is_short.store(true, Ordering::SeqCst);
+    }
+
+    /// There is room again.
+    pub(super) fn forget_shortage(&self) {
+        self.is_short.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether charms may grow.
+    pub(super) fn has_room(&self, tx: &Transaction<'_>) -> Result<bool, Failure> {
+        Ok(!matches!(self.room(tx)?, Room::Exhausted(_)))
+    }
+
+    /// Leaves out what a handler said where its charm's maker may keep no more: logs and histories are bounded for each
+    /// charm, and there may be many charms.
     pub(super) fn trim(
         &self,
         tx: &Transaction<'_>,

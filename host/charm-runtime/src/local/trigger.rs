@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bg_charm_api::{AccessLevel, Actor};
 use bg_egress::KnownSecret;
-use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, Scope, UPDATER_STREAMS, UnixMillis};
+use bg_poller::{CharmRef, LogLine, Outcome, Run, RuntimeError, Scope, UPDATER_STREAMS, UnixMillis};
 use bg_sandbox::CellWrites;
 use bg_transpile::Transpiled;
 use rusqlite::Transaction;
@@ -14,16 +14,16 @@ use serde_json::Value;
 
 use super::redact::redact;
 use super::snapshot::Snapshot;
-use super::tenants::Tenants;
+use super::tenants::{Excess, Tenants};
 use super::view::Seen;
 use super::{Cause, Handlers, LocalRuntime, access, logs};
 use crate::store::{self, Cells, Failure, Sealer, StoredCharm, Touch, excess, secret_texts_in};
 
-/// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of one
-/// charm take turns.
+/// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of
+/// one charm take turns.
 const ATTEMPTS: usize = 3;
 
-/// What is known of a charm when its call begins.
+/// A charm at the start of a call.
 struct Begun {
     charm: Arc<StoredCharm>,
     program: Arc<Transpiled>,
@@ -31,7 +31,7 @@ struct Begun {
     secrets: Vec<KnownSecret>,
 }
 
-/// What a call came to, to be kept.
+/// The results of a call, to be stored.
 struct Finished {
     run: Run,
     writes: CellWrites,
@@ -49,7 +49,7 @@ impl LocalRuntime {
         cause: Cause,
     ) -> Result<Outcome, RuntimeError> {
         let handlers = self.handlers()?;
-        // What polls send, somebody may send as well: what came of it is what a poll would have found.
+        // Somebody may send the same event as a poll: it has the same outcome as a poll would have.
         let cause = match cause {
             Cause::Somebody if UPDATER_STREAMS.contains(&stream) => Cause::Update,
             cause => cause,
@@ -70,8 +70,8 @@ impl LocalRuntime {
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
-        // Whoever polls it has just read it. Should another process have changed its cells within this second, its version tells
-        // before something is written over them; a handler that writes nothing has then run a moment earlier, as it were.
+        // A poll has just read it. If another process has changed its cells since, the version shows that before they are
+        // overwritten; a handler that writes nothing has then run as if a moment earlier.
         if let Some(Seen { charm, program, cells: Some(cells), .. }) = self.opened.fresh(&self.database, charm, actor)
             && charm.has_stream(stream)
         {
@@ -98,7 +98,7 @@ impl LocalRuntime {
         begun.await
     }
 
-    /// Runs the handler. None if what it read was changed meanwhile.
+    /// Runs the handler. None if cells that it read have changed meanwhile.
     async fn call(
         &self,
         handlers: &Handlers,
@@ -124,7 +124,7 @@ impl LocalRuntime {
         Ok(Some(Finished { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes, log }))
     }
 
-    /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
+    /// Stores writes, run and status together. None if the cells have changed meanwhile: then nothing is stored.
     async fn keep(
         &self,
         charm: &Arc<StoredCharm>,
@@ -149,7 +149,7 @@ fn keep(
 ) -> Result<Option<Outcome>, Failure> {
     let Finished { mut run, writes, mut log } = finished;
     if !store::charms::is_there(tx, charm.row)? {
-        // It was deleted while the handler ran; one that was deployed since is another.
+        // It was deleted while the handler ran. One that was deployed since is another charm.
         return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
     }
     let cells = Cells::of(tx, sealer, charm);
@@ -157,10 +157,10 @@ fn keep(
     if !writes.is_empty() {
         let excess = match excess(tx, charm.row, &writes)? {
             None => tenants.excess(tx, charm.row, &charm.summary.charm.space, &writes)?,
-            excess => excess,
+            Some(excess) => Some(Excess::OfCharm(excess)),
         };
         if let Some(excess) = excess {
-            run.outcome = Outcome::failure(OutcomeKind::LimitExceeded, excess);
+            run.outcome = excess.into_outcome();
         } else if store::charms::advance(tx, charm.row, charm.version)? {
             cells.set(&writes)?;
             version += 1;
@@ -179,12 +179,12 @@ fn keep(
     store::runs::add(tx, charm.row, &run, runs_kept)?;
     logs::keep(tx, &cells, charm.row, log)?;
     if cause != Cause::Poll && run.outcome.is_success() {
-        // What its polls wait for may be there now.
+        // Its polls may have waited for this.
         store::registrations::cells_changed(tx, charm.row)?;
     }
     match cause {
         Cause::Poll | Cause::Update => store::registrations::note_run(tx, charm.row, &run)?,
-        // It says nothing of the charm's polls: one that is owed stays owed, and one that waits goes on waiting.
+        // It is not a poll: an owed poll stays owed, and a waiting charm keeps waiting.
         Cause::Somebody => store::registrations::count_run(tx, charm.row, &run)?,
     };
     Ok(Some(run.outcome))
