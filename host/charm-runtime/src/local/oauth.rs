@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{Cause, LocalRuntime, access};
 use crate::paths::at;
-use crate::store::{self, Cells};
+use crate::store::{self, Cells, Touch};
 
 /// The cell that Common Tools' OAuth button fills.
 const AUTH: &str = "auth";
@@ -186,7 +186,7 @@ impl LocalRuntime {
                  http://localhost:8000/api/integrations/google-oauth/refresh"
             )));
         };
-        if let Some(last) = self.renewals.paused(charm, token, Instant::now()) {
+        if let Some(last) = self.renewals.paused(charm, token, cause == Cause::Poll, Instant::now()) {
             return last;
         }
         let answer = refresher.refresh(token).await;
@@ -195,8 +195,28 @@ impl LocalRuntime {
             Ok(info) => self.keep_token(charm, info, cause).await,
             Err(error) => Err(error),
         };
-        self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
+        let fixed = self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
+        self.wake(fixed).await;
         result
+    }
+
+    /// Has those charms polled again soon whose tokens could not be renewed: the token service works now, for another
+    /// one.
+    async fn wake(&self, charms: Vec<CharmRef>) {
+        if charms.is_empty() {
+            return;
+        }
+        let woken = self.database.write_touching(Touch::None, move |tx| {
+            for charm in &charms {
+                store::registrations::token_service_works(tx, charm)?;
+            }
+            Ok(store::registrations::revision(tx)?)
+        });
+        match woken.await {
+            Ok(revision) => self.watch.committed(revision),
+            // They are polled at their own times.
+            Err(error) => tracing::warn!("Charms that wait for the token service cannot be woken: {error}"),
+        }
     }
 
     async fn keep_token(&self, charm: &CharmRef, info: Map<String, Value>, cause: Cause) -> Result<(), RuntimeError> {

@@ -7,7 +7,7 @@ use bg_charm_api::DamagedRegistration;
 use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
 use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, Run, UnixMillis};
 use rusqlite::types::{Null, ValueRef};
-use rusqlite::{Connection, Params, Row, ToSql, Transaction};
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, Transaction};
 
 use super::column::{BadColumn, Columns, said};
 use super::{Failure, What, runs};
@@ -274,6 +274,15 @@ pub(crate) fn cells_changed(tx: &Transaction<'_>, row: i64) -> Result<(), Failur
 /// What charms are allowed may have changed: this process starts, with the configuration as it is now.
 pub(crate) fn configuration_changed(tx: &Transaction<'_>) -> Result<(), Failure> {
     cause_fixed(tx, "?1", true)
+}
+
+/// The service that renews tokens works, as the renewal of another charm has shown.
+pub(crate) fn token_service_works(tx: &Transaction<'_>, charm: &CharmRef) -> Result<(), Failure> {
+    let row = tx
+        .prepare_cached("SELECT row FROM charms WHERE space = ?1 AND id = ?2")?
+        .query_row((charm.space.as_str(), charm.charm.as_str()), |row| row.get::<_, i64>(0))
+        .optional()?;
+    row.map_or(Ok(()), |row| cause_fixed(tx, "charm = ?1", row))
 }
 
 /// There is room again for what charms write, which the limits of the operator refused before.
