@@ -38,11 +38,12 @@ impl CharmCall {
         sandbox: &Sandbox,
         function: Function,
         memory: Memory,
+        says_causes: bool,
     ) -> Result<Call<CharmWorld>, CallFailure> {
         let Self { charm, cells, streams, config, http, secrets, log } = self;
         let texts = secrets.iter().map(|secret| secret.text.clone()).collect();
         let scope = Scope { integration: None, charm: Some(charm), secrets: texts, lines: Some(log) };
-        let around = Surroundings { scope, config, http, secrets };
+        let around = Surroundings { scope, config, http, secrets, says_causes };
         Call::begin(sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams), memory }).await
     }
 }

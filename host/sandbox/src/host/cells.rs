@@ -1,7 +1,8 @@
-//! A charm's cells, as its program sees them, and the memory that it is loaded into.
+//! A charm's cells, as its program sees them, the memory that it is loaded into, and what its errors come from.
 
 use super::CallState;
 use crate::bindings::charm::cells::{self, CellError};
+use crate::bindings::charm::errors;
 use crate::bindings::preloaded::image;
 use crate::cells::{CellError as Refusal, Cells};
 use crate::failure::LimitHit;
@@ -27,6 +28,13 @@ impl image::Host for CallState<CharmWorld> {
     fn pieces(&mut self) -> wasmtime::Result<Vec<u8>> {
         let pieces = self.world.memory.pieces().map(<[u8]>::to_vec);
         pieces.ok_or_else(|| LimitHit("there is no image in this call".into()).into())
+    }
+}
+
+impl errors::Host for CallState<CharmWorld> {
+    async fn came_from_request(&mut self, number: u32) -> wasmtime::Result<()> {
+        self.outbound.failures().name(number);
+        Ok(())
     }
 }
 
