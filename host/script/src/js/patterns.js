@@ -331,4 +331,5 @@ return {
   page,
   describe,
   stackOf,
+  requestOf,
 };
