@@ -82,7 +82,8 @@ impl SqliteStore {
         })?;
         if forget && let Err(error) = database.forget_clear_texts() {
             tracing::warn!(
-                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until the next start: {error}"
+                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until \
+                 the next start: {error}"
             );
         }
         let rules = Rules::new(&tenancy, owner);
