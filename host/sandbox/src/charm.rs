@@ -115,6 +115,11 @@ impl CharmComponent {
         Ok(state.world.cells.into_writes())
     }
 
+    /// How much memory a call may take, in bytes.
+    pub fn memory(&self) -> usize {
+        self.sandbox.limits().charm_memory
+    }
+
     /// Of how many programs it has kept what they make of the memory.
     pub fn programs_kept(&self) -> usize {
         self.preloader.as_ref().map_or(0, Preloader::count)

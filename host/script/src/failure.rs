@@ -29,7 +29,8 @@ impl Failure {
         Self { message: message.into(), stack: None, request: None }
     }
 
-    /// What `error` says; `runtime` is the object that the files in `js/` make. If the error has no frames, `place` has one.
+    /// What `error` says; `runtime` is the object that the files in `js/` make. If the error has no frames, `place` has
+    /// one.
     pub(crate) fn of(
         error: &JsError,
         place: &str,
@@ -37,7 +38,8 @@ impl Failure {
         maps: &[SourceMap<'_>],
         context: &mut Context,
     ) -> Self {
-        // A limit of the engine's can't be caught by the charm, and is no JavaScript value. It prints its frames after its message.
+        // The charm can't catch a limit of the engine, which is not a JavaScript value. It prints its frames after its
+        // message.
         let printed = error.to_string();
         let frames = printed.find("\n    at ").map_or("", |at| &printed[at..]);
         if let Some(engine) = error.as_engine() {
@@ -63,8 +65,8 @@ impl Failure {
     }
 }
 
-/// Whether the engine hit a limit of its own. Where it did so in a place that it did not expect to, the limit is the cause of
-/// another error.
+/// Whether the engine hit a limit of its own. Where it did so in a place that it did not expect to, the limit is the
+/// cause of another error.
 fn over_a_limit(error: &JsError) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -87,15 +89,19 @@ fn answer(runtime: &JsObject, function: &str, value: &JsValue, context: &mut Con
     function.as_callable()?.call(&JsValue::undefined(), std::slice::from_ref(value), context).ok()
 }
 
-/// The message with the name of what it is about, if the innermost frame is the charm's, or a function of the engine's that it called.
+/// The message with the name of what it is about, if the innermost frame is the charm's, or a function of the engine's
+/// that it called.
 fn name(maps: &[SourceMap<'_>], stack: &str, message: &str) -> Option<String> {
     let mut frames = stack.lines().filter(|frame| frame.trim_start().starts_with("at "));
-    let frame = frames.find(|frame| !frame.ends_with(" (native)"))?;
-    let (map, (_, line, column)) = maps.iter().find_map(|map| Some((map, map.frame(frame)?)))?;
-    naming::named(message, map.module(), line, column)
+    let frame = frames.find(|frame| !frame.ends_with(" (native)"));
+    let place = frame.and_then(|frame| maps.iter().find_map(|map| Some((map, map.frame(frame)?))));
+    match place {
+        Some((map, (_, line, column))) => naming::named(message, map.module(), line, column),
+        None => naming::reworded(message),
+    }
 }
 
-/// The frames of the charm's own files in a stack of the engine's, at the author's lines; none if there are none.
+/// The frames of the charm's own files in a stack of the engine, at the author's lines; `None` if it has none.
 fn stack_of(maps: &[SourceMap<'_>], stack: &str, most: usize) -> Option<String> {
     let mut text = String::new();
     let frames = stack.lines().filter_map(|frame| maps.iter().find_map(|map| Some((map, map.frame(frame)?))));

@@ -284,7 +284,7 @@ fn responses_are_made_copied_and_read_as_the_standard_says() {
     ]);
 }
 
-/// A server with some redirects, which tells what it was asked in the end.
+/// A server with some redirects, which returns the last request.
 fn moving(request: &Request) -> Response {
     let (status, to) = match request.url.rsplit_once('/').map_or("", |(_, path)| path) {
         "301" => (301, "/end"),

@@ -33,7 +33,7 @@ type Answer = Box<dyn Fn(&Request) -> Result<Response, String>>;
 
 /// Cells in a map, a clock that moves only when somebody waits, and a function for the network.
 #[derive(Default)]
-struct Outside {
+pub(crate) struct Outside {
     cells: RefCell<BTreeMap<String, String>>,
     lines: RefCell<Vec<(Level, String)>>,
     time: Cell<u64>,
@@ -198,7 +198,8 @@ fn response(status: u16, body: &str) -> Response {
     Response { status, headers: vec![("content-type".into(), "application/json".into())], body: body.into() }
 }
 
-/// Evaluates each expression, which may `await`, in one handler, and compares what came of it. What is thrown is a text.
+/// Evaluates each expression, which may `await`, in one handler, and compares what came of it. What is thrown is a
+/// text.
 fn expect_each(cases: &[(&str, Value)]) {
     expect_each_of(Charm::with_handler, cases);
 }

@@ -12,8 +12,8 @@ function exchange(method, url, headers, bytes, done, failed) {
   return () => id !== undefined && host.cancelFetch(id);
 }
 
-// Where a response leads, as it says; undefined if it does not. Servers send bytes that are no ASCII as they are; browsers encode each of
-// them before the URL standard's parser sees them.
+// Where a response leads, as it says; undefined if it does not. Servers send bytes that are no ASCII as they are;
+// browsers encode each of them before the URL standard's parser sees them.
 function locationOf(fields) {
   const given = new Set();
   for (let at = 0; at < fields.length; at += 2) if (fields[at].toLowerCase() === "location") given.add(fields[at + 1]);
@@ -22,7 +22,7 @@ function locationOf(fields) {
   return [...given][0]?.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-// Where a redirect leads, and with what; undefined if the response is none.
+// Where a redirect leads, and with what; undefined if the response is not one.
 function redirected(status, received, { method, url, fields, bytes }) {
   const location = REDIRECT_STATUS.includes(status) ? locationOf(received) : undefined;
   if (location === undefined) return undefined;
@@ -47,7 +47,7 @@ function fetch(input, init = undefined) {
   }
   const signal = request.signal;
   if (signal.aborted) return Promise.reject(signal.reason);
-  // Made here, where the stack still tells who asked.
+  // Made here, where the stack still has the caller.
   const failure = new TypeError("fetch failed");
   return new Promise((resolve, reject) => {
     let cancel;
