@@ -1,148 +1,193 @@
-//! How fast those polls start that have lost their time.
+//! How fast late polls start.
 //!
-//! A charm is usually polled an interval after its last poll, and so charms stay as far from each other as they were once spread. Whatever
-//! keeps polls from that (the process was stopped, its container frozen, the machine suspended; the runtime, a shared upstream or a lock did
-//! not answer; all places were taken; a list came late) makes many due at the same moment. Polled at once, they would stay together in all
-//! intervals that follow. So what is late, or due at another time than an interval after its last poll, starts a little faster than charms
-//! like it do in the long run, and no faster; the one that has waited longest comes first. Nobody needs to notice that something stood
-//! still, and where nothing did, nothing waits for this.
+//! A charm is usually polled an interval after its last poll, and so charms stay as far from each other as they were once spread. Many things
+//! make polls due at the same moment: the process was stopped, its container frozen, the machine suspended; the runtime, a shared upstream or
+//! a lock did not answer; all slots were taken; a list came late. Polled at once, they would stay together in all intervals that follow. So
+//! polls that are late, or due at another time than an interval after the last one, start only while all charms are polled at no more than 1.2
+//! times the long-term rate: the sum of 1/interval, whatever the intervals are. Polls that are in time count towards that rate, and never wait.
+//! Where nothing stood still, nothing waits.
+//!
+//! Those that wait come in the order of stamps, as packets do in fair queueing. Charms of one integration and interval are a class. It gives
+//! stamps that are as far apart as its charms are in the long run, so all stamps lie within an interval. In their order, every class is
+//! spread as evenly as before, none is squeezed into a part of its interval, and each charm has its turn within its interval.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::Limit;
 use crate::table::{Entry, GroupId, Phase, Slot};
+use crate::{Limit, policy};
 
-/// What starts later than this after it was due has lost its time.
+/// A poll that starts later than this after it was due is late.
 const IN_TIME: Duration = Duration::from_millis(250);
-/// A tenth more than in the long run start at most, …
-const TENTHS: u32 = 11;
-/// … but one in this time may: few charms with a long interval need not wait for each other that long.
-const LONGEST_GAP: Duration = Duration::from_secs(1);
-/// What was not used of the last moments may be used now: the loop does not look at every moment.
+/// The rate of all polls up to which late ones start, as a part of the long-term rate.
+const PACE: f64 = 1.2;
+/// One poll in this time may always start: few charms with a long interval need not wait for each other that long.
+pub(super) const LONGEST_GAP: Duration = Duration::from_secs(1);
+/// Turns that were not used in the last moments may be used now: the loop does not look at every moment.
 const CREDIT: Duration = Duration::from_millis(50);
 
-/// Charms are like each other if they are of one group and have the same interval.
-type Class = (GroupId, Duration);
+/// The charms of one integration that have the same interval.
+type ClassKey = (GroupId, Duration);
 
-/// The paces of all charms, and the charms that wait for theirs.
-#[derive(Debug, Default)]
-pub(super) struct Paces {
-    classes: BTreeMap<Class, Pace>,
-    /// The reading of the registrations that charms were counted after.
-    counted: Option<u32>,
-    /// How many charms were held so far, and how many are still here.
-    count: u64,
-    held: usize,
-}
-
-/// The pace of one class. Times are microseconds since the start of the loop.
+/// The pace of all charms, and those that wait for their turns. Times are microseconds since the start of the loop.
 #[derive(Debug)]
-struct Pace {
+pub(super) struct Paces {
     /// From one start to the next.
     gap: i64,
     /// From when on the next may start.
     next: i64,
-    /// From when on the next may be released. One that was released and finds no place does not start, and still uses its turn: otherwise
+    /// From when on the next may be released. One that was released and finds no slot does not start, and still uses its turn: otherwise
     /// the loop would release the others at once, one step after the other.
     release_at: i64,
-    /// Charms that wait, and since when they do. Nothing is ever taken out before its turn: see [`Engine::release_held`].
-    held: BinaryHeap<Reverse<(i64, u64, Slot)>>,
+    classes: BTreeMap<ClassKey, Class>,
+    /// The reading of the registrations after which charms were counted.
+    counted: Option<u32>,
+    /// Charms that wait: the earliest stamp first, then the earliest due. None is taken out before its turn: see [`Engine::release_held`].
+    held: BinaryHeap<Reverse<Held>>,
+    /// The stamps of charms that had to wait, and have not started since.
+    stamps: HashMap<Slot, Stamp>,
+    /// When the loop last looked: charms that it then finds late have lost their times together.
+    looked_at: i64,
 }
 
-impl Pace {
-    fn new(gap: i64) -> Self {
-        Self { gap, next: i64::MIN, release_at: i64::MIN, held: BinaryHeap::new() }
-    }
+#[derive(Debug, Default)]
+struct Class {
+    /// From one stamp to the next.
+    gap: i64,
+    /// How long after a stall the first stamp is: elsewhere in each class, since each may have a single charm.
+    offset: i64,
+    next_stamp: i64,
+}
 
-    /// From one start to the next of so many charms.
-    fn gap(charms: usize, interval: Duration) -> i64 {
-        let charms = u32::try_from(charms).unwrap_or(u32::MAX).max(1);
-        micros((interval / charms * 10 / TENTHS).min(LONGEST_GAP)).max(1)
-    }
+#[derive(Clone, Copy, Debug)]
+struct Stamp {
+    /// The due time that it belongs to.
+    due: i64,
+    at: i64,
+    /// Whether the charm has had its turn, and waits for something else.
+    passed: bool,
+}
 
-    /// From when on the next may start, with what was not used lately.
-    fn open(&self, now: i64) -> i64 {
-        self.next.max(now - micros(CREDIT))
-    }
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Held {
+    stamp: i64,
+    due: i64,
+    slot: Slot,
+}
 
-    /// When the next of those that wait is released.
-    fn next_release(&self) -> i64 {
-        self.next.max(self.release_at)
-    }
-
-    fn started(&mut self, now: i64, interval: Duration) {
-        // Those that start in time are not held up, however many: they need not be made up for longer than an interval.
-        self.next = (self.open(now) + self.gap).min(now.saturating_add(micros(interval)));
+impl Default for Paces {
+    fn default() -> Self {
+        Self {
+            gap: 1,
+            next: i64::MIN,
+            release_at: i64::MIN,
+            classes: BTreeMap::new(),
+            counted: None,
+            held: BinaryHeap::new(),
+            stamps: HashMap::new(),
+            looked_at: 0,
+        }
     }
 }
 
 impl Paces {
     /// How many charms wait, or a few that do not any more.
     pub(super) fn held(&self) -> usize {
-        self.held
+        self.held.len()
     }
 
-    /// When the next of them is released, if there is one.
-    fn next(&self) -> Option<i64> {
-        if self.held == 0 {
-            return None;
+    /// From when on the next may start, with the turns that were not used lately.
+    fn open(&self, now: i64) -> i64 {
+        self.next.max(now - micros(CREDIT))
+    }
+
+    /// When the next of those that wait is released, if one waits.
+    fn next_release(&self) -> Option<i64> {
+        (!self.held.is_empty()).then(|| self.next.max(self.release_at))
+    }
+
+    /// A charm starts.
+    fn started(&mut self, slot: Slot, interval: Duration, now: i64) {
+        self.forget(slot);
+        // Those that start in time never wait, however many they are. Late ones need not make up for more than an interval of them.
+        let most = now.saturating_add(micros(interval)).max(self.next);
+        self.next = (self.open(now) + self.gap).min(most);
+    }
+
+    /// The place of a late charm among those that wait.
+    fn stamp(&mut self, slot: Slot, due: i64, class: ClassKey, now: i64) -> Stamp {
+        if let Some(stamp) = self.stamps.get(&slot).filter(|stamp| stamp.due == due) {
+            return *stamp;
         }
-        self.classes.values().filter(|pace| !pace.held.is_empty()).map(Pace::next_release).min()
+        let lost_at = self.looked_at.max(now - micros(LONGEST_GAP));
+        let entry = self.classes.entry(class).or_default();
+        let at = entry.next_stamp.max(lost_at + entry.offset).min(lost_at.saturating_add(micros(class.1)));
+        entry.next_stamp = at + entry.gap;
+        let stamp = Stamp { due, at, passed: false };
+        self.stamps.insert(slot, stamp);
+        stamp
     }
 
-    /// A charm of this class starts.
-    fn started(&mut self, class: Class, now: i64) {
-        if let Some(pace) = self.classes.get_mut(&class) {
-            pace.started(now, class.1);
+    /// Whether a late charm may start; if not, it waits for its turn.
+    fn admits(&mut self, slot: Slot, due: i64, class: ClassKey, now: i64) -> bool {
+        if self.held.is_empty() && self.next <= now {
+            return true;
+        }
+        let Stamp { at: stamp, passed, .. } = self.stamp(slot, due, class, now);
+        let is_first = self.held.peek().is_none_or(|Reverse(first)| (stamp, due) <= (first.stamp, first.due));
+        if passed || (is_first && self.next <= now) {
+            return true;
+        }
+        self.held.push(Reverse(Held { stamp, due, slot }));
+        self.next = self.next.min(now.saturating_add(micros(class.1)));
+        false
+    }
+
+    /// A charm has had its turn, and waits for something else.
+    pub(super) fn pass(&mut self, slot: Slot, due: i64) {
+        self.stamps.insert(slot, Stamp { due, at: i64::MIN, passed: true });
+    }
+
+    /// A charm has started, or is no longer registered.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        if !self.stamps.is_empty() {
+            self.stamps.remove(&slot);
         }
     }
 
-    /// Whether a charm of this class that has lost its time may start.
-    fn admits(&self, class: Class, now: i64) -> bool {
-        self.classes.get(&class).is_none_or(|pace| pace.next <= now)
-    }
-
-    fn hold(&mut self, class: Class, since: i64, slot: Slot) {
-        if let Some(pace) = self.classes.get_mut(&class) {
-            self.count += 1;
-            self.held += 1;
-            pace.held.push(Reverse((since, self.count, slot)));
-        }
-    }
-
-    /// Takes out those whose turn it is. What another change has put elsewhere (`is_held` says so) is gone, and uses up no turn.
+    /// Takes out those whose turn it is. One that another change has moved since (`is_held` tells) uses no turn.
     fn release(&mut self, now: i64, is_held: impl Fn(i64, Slot) -> bool) -> Vec<Slot> {
-        let (mut released, mut gone) = (Vec::new(), 0);
-        for pace in self.classes.values_mut() {
-            let mut next = pace.open(now).max(pace.release_at);
-            while next <= now
-                && let Some(Reverse((since, _, slot))) = pace.held.pop()
-            {
-                if !is_held(since, slot) {
-                    gone += 1;
-                    continue;
-                }
+        let mut released = Vec::new();
+        let mut next = self.open(now).max(self.release_at);
+        while next <= now
+            && let Some(Reverse(Held { due, slot, .. })) = self.held.pop()
+        {
+            if is_held(due, slot) {
                 released.push(slot);
-                next += pace.gap;
-                pace.release_at = next;
+                next += self.gap;
+                self.release_at = next;
             }
         }
-        self.held -= released.len() + gone;
         released
     }
 
-    fn recount(&mut self, charms: &BTreeMap<Class, usize>, reading: u32) {
+    /// Charms were counted: how many each class has.
+    fn recount(&mut self, counts: &BTreeMap<ClassKey, u32>, reading: u32) {
         self.counted = Some(reading);
-        self.classes.retain(|class, pace| charms.contains_key(class) || !pace.held.is_empty());
-        for (class, charms) in charms {
-            let gap = Pace::gap(*charms, class.1);
-            self.classes.entry(*class).or_insert_with(|| Pace::new(gap)).gap = gap;
+        self.classes.retain(|class, _| counts.contains_key(class));
+        let mut rate = 0.0;
+        for (number, (class, count)) in counts.iter().enumerate() {
+            rate += f64::from(*count) / class.1.as_secs_f64();
+            let (gap, part) = (class.1 / (*count).max(1), policy::part(number));
+            let class = self.classes.entry(*class).or_default();
+            (class.gap, class.offset) = (micros(gap).max(1), micros(gap.mul_f64(part)));
         }
+        let gap = Duration::try_from_secs_f64((PACE * rate).recip()).unwrap_or(LONGEST_GAP);
+        self.gap = micros(gap.min(LONGEST_GAP)).max(1);
     }
 
     /// Charms have other intervals now.
@@ -152,39 +197,45 @@ impl Paces {
 }
 
 impl Engine {
-    /// A charm is about to be polled, so late: whether it is. Otherwise it waits for its turn among those that have lost their times.
+    /// Whether a charm that is about to be polled, so late, may be. Otherwise it waits for its turn.
     pub(super) fn keeps_pace(&mut self, slot: Slot, late: Duration) -> bool {
-        let Some(entry) = self.table.get(slot).filter(|_| self.options.limit != Limit::Once) else { return true };
-        // One that somebody waits for does not wait for others, nor do they for it, however often somebody asks. One that is polled early has a
-        // place that nobody else wants. Neither takes another charm's turn.
-        if entry.wanted || entry.due > self.now() {
-            return true;
-        }
-        let waits = entry.off_beat || late > IN_TIME;
-        if !waits && self.paces.classes.is_empty() {
+        let Some(entry) = self.table.get(slot) else { return true };
+        if !self.is_paced(entry) || !(entry.off_beat || late > IN_TIME) {
             return true;
         }
         let (class, due, now) = (self.class(entry), entry.due, self.now_micros());
-        if waits {
-            self.count_classes();
-            if !self.paces.admits(class, now) {
-                self.paces.hold(class, due, slot);
-                return false;
-            }
-        }
-        self.paces.started(class, now);
-        true
+        self.count_classes();
+        self.paces.admits(slot, due, class, now)
     }
 
-    /// Queues those held charms whose turn it is. One that is not started then, since its space has no place for it, waits in the
+    /// A charm is polled now.
+    pub(super) fn pace_started(&mut self, slot: Slot) {
+        let Some(entry) = self.table.get(slot) else { return };
+        if self.is_paced(entry) {
+            let (interval, now) = (self.class(entry).1, self.now_micros());
+            self.paces.started(slot, interval, now);
+        } else {
+            self.paces.forget(slot);
+        }
+    }
+
+    /// One that somebody waits for does not wait for others, nor do they for it, however often somebody asks. One that is polled early has a slot
+    /// that nobody else wants. Neither takes another charm's turn.
+    fn is_paced(&self, entry: &Entry) -> bool {
+        self.options.limit != Limit::Once && !entry.wanted && entry.due <= self.now()
+    }
+
+    /// Queues those held charms whose turn it is. One that is not started then, since its space has no slot for it, waits in the
     /// queue, and the next one is released a gap later.
     pub(super) fn release_held(&mut self) {
-        let (now, table) = (self.now_micros(), &self.table);
-        if self.ready.is_full() || self.paces.next().is_none_or(|next| next > now) {
+        let now = self.now_micros();
+        self.paces.looked_at = now;
+        let table = &self.table;
+        if self.ready.is_full() || self.paces.next_release().is_none_or(|next| next > now) {
             return;
         }
-        let is_held = |since: i64, slot: Slot| {
-            table.get(slot).is_some_and(|entry| entry.phase == Phase::Held && entry.due == since)
+        let is_held = |due: i64, slot: Slot| {
+            table.get(slot).is_some_and(|entry| entry.phase == Phase::Held && entry.due == due)
         };
         for slot in self.paces.release(now, is_held) {
             let Some(lane) = self.table.get(slot).map(|entry| entry.lane) else { continue };
@@ -193,9 +244,9 @@ impl Engine {
         }
     }
 
-    /// When a held charm's turn comes, if one is held and there are places.
+    /// When a held charm's turn comes, if one is held and there are slots.
     pub(super) fn next_held(&self) -> Option<Instant> {
-        let next = self.paces.next().filter(|_| !self.ready.is_full())?;
+        let next = self.paces.next_release().filter(|_| !self.ready.is_full())?;
         Some(self.start + Duration::from_micros(next.max(0).unsigned_abs()))
     }
 
@@ -220,15 +271,15 @@ impl Engine {
         if self.paces.counted == Some(self.readings) {
             return;
         }
-        let mut charms = BTreeMap::new();
+        let mut counts = BTreeMap::new();
         for (_, entry) in self.table.iter().filter(|(_, entry)| entry.is_active()) {
-            *charms.entry(self.class(entry)).or_default() += 1;
+            *counts.entry(self.class(entry)).or_default() += 1;
         }
-        self.paces.recount(&charms, self.readings);
+        self.paces.recount(&counts, self.readings);
     }
 
-    /// Where a component decides, a charm is polled once for a list at most.
-    fn class(&self, entry: &Entry) -> Class {
+    /// Where a component decides, a charm is polled at most once for each of its lists.
+    fn class(&self, entry: &Entry) -> ClassKey {
         let group = &self.groups[entry.group as usize];
         let lists = group.component.as_ref().map_or(Duration::ZERO, |_| group.interval);
         (entry.group, self.interval(entry).max(lists))

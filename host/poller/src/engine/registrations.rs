@@ -371,6 +371,7 @@ impl Engine {
         self.unqueue(slot);
         self.no_longer_early(slot);
         self.wakes.forget(slot);
+        self.paces.forget(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
         if entry.phase == Phase::Running {
             entry.removed = true;

@@ -52,6 +52,7 @@ impl Engine {
             return true;
         }
         self.groups[id as usize].slow.aside.insert((due, slot));
+        self.paces.pass(slot, due);
         false
     }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Engine;
+use super::pace::LONGEST_GAP;
 use crate::poll::Turn;
 use crate::table::{Entry, GroupId, Phase, Slot};
 use crate::{Limit, PollState, UnixMillis, policy};
@@ -27,8 +28,8 @@ impl Engine {
         self.spread(due, &active);
     }
 
-    /// Gives charms their times: those of one interval are spread over it, as densely as if there were `of` of that interval. One that
-    /// the loop has disabled stays so until then, all others wait for a poll.
+    /// Gives charms their times: those of one interval are spread over it, as densely as if there were `of` of that interval. One that the loop
+    /// has disabled stays so until then; all others wait for a poll.
     pub(super) fn spread(&mut self, mut due: Vec<(i64, Slot)>, of: &HashMap<Duration, usize>) {
         let (now, once) = (self.now(), self.options.limit == Limit::Once);
         if once && self.options.patient {
@@ -39,13 +40,20 @@ impl Engine {
             let Some(entry) = self.table.get(slot) else { continue };
             classes.entry(self.window(entry)).or_default().push((at, slot));
         }
-        for (window, mut class) in classes {
+        // Charms with intervals of their own would all be first in their classes: the first of each comes at another part of its window. Where
+        // that makes for less than one poll in a second, they need not wait that long.
+        let in_all = |window: &Duration, class: &Vec<_>| of.get(window).copied().unwrap_or_default().max(class.len()).max(1);
+        let rate: f64 = classes.iter().map(|(window, class)| in_all(window, class) as f64 / window.as_secs_f64()).sum();
+        let density = (rate * LONGEST_GAP.as_secs_f64()).min(1.0);
+        for (number, (window, mut class)) in classes.into_iter().enumerate() {
             if once {
                 for (at, _) in &mut class {
                     *at = now;
                 }
             } else {
-                policy::smear(&mut class, now, window, of.get(&window).copied().unwrap_or_default());
+                let count = in_all(&window, &class);
+                let gap = window / u32::try_from(count).unwrap_or(u32::MAX);
+                policy::smear(&mut class, now, window, count, gap.mul_f64(density * policy::part(number)));
             }
             for (at, slot) in class {
                 let is_disabled = self.table.get(slot).is_some_and(|entry| entry.phase == Phase::Disabled);

@@ -39,12 +39,13 @@ impl Engine {
                 continue;
             }
             let late = Duration::from_millis(u64::try_from(self.elapsed() - entry.due).unwrap_or(0));
-            if !(self.leaves_places(slot) && self.keeps_pace(slot, late)) {
+            if !(self.keeps_pace(slot, late) && self.leaves_places(slot)) {
                 self.set_phase(slot, Phase::Held);
                 self.ready.release(place);
                 continue;
             }
             self.slow_started(slot);
+            self.pace_started(slot);
             let Some(entry) = self.table.get(slot) else { return };
             self.summary.lateness.add(late);
             self.summary.dropped += missed(late, self.interval(entry));
