@@ -78,7 +78,7 @@ pub(crate) struct Engine {
     /// Charms whose cause may just have been fixed, and which have no time yet.
     hurried: Vec<Slot>,
     wakes: Wakes,
-    /// How often registrations were read.
+    /// How often registrations were read, all or those that have changed.
     readings: u32,
     started_polls: u64,
     paces: Paces,
@@ -406,6 +406,10 @@ impl Engine {
             News::Registrations(registrations) => {
                 self.runtime_answers();
                 self.apply(&registrations);
+            }
+            News::Changed(changed, removed) => {
+                self.runtime_answers();
+                self.apply_changes(&changed, &removed);
             }
             News::Refused => self.runtime_answers(),
             News::Unavailable(problem) => {

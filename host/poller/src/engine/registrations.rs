@@ -26,17 +26,8 @@ impl Engine {
                 skipped += 1;
                 continue;
             }
-            match self.table.slot(&registration.charm) {
-                Some(slot) => {
-                    if let Some((group, due, slot)) = self.update(slot, registration) {
-                        added[group as usize].push((due, slot));
-                    }
-                }
-                None => {
-                    if let Some((group, due, slot)) = self.add(registration) {
-                        added[group as usize].push((due, slot));
-                    }
-                }
+            if let Some((group, due, slot)) = self.take_over(registration) {
+                added[group as usize].push((due, slot));
             }
         }
         let gone: Vec<Slot> = self
@@ -55,6 +46,40 @@ impl Engine {
         if at_start {
             self.spread_returning();
             self.begin(skipped);
+        }
+    }
+
+    /// Takes over what has changed since all registrations were taken over.
+    pub(super) fn apply_changes(&mut self, changed: &[Registration], removed: &[CharmRef]) {
+        self.readings += 1;
+        let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
+        for registration in changed {
+            if !self.is_wanted(registration) {
+                self.forget_charm(&registration.charm);
+            } else if let Some((group, due, slot)) = self.take_over(registration) {
+                added[group as usize].push((due, slot));
+            }
+        }
+        for charm in removed {
+            self.forget_charm(charm);
+        }
+        for (group, added) in (0..).zip(added) {
+            self.place_added(group, added, false);
+        }
+        self.hurry();
+    }
+
+    /// A registration that is new, or may have changed; if it is to be polled soon: its group, and when it is due.
+    fn take_over(&mut self, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
+        match self.table.slot(&registration.charm) {
+            Some(slot) => self.update(slot, registration),
+            None => self.add(registration),
+        }
+    }
+
+    fn forget_charm(&mut self, charm: &CharmRef) {
+        if let Some(slot) = self.table.slot(charm) {
+            self.forget(slot);
         }
     }
 
