@@ -42,7 +42,7 @@ pub(crate) struct Count {
 }
 
 /// The counts after a poll, and what follows it. `disable_at` failures disable the charm; 0 is never.
-pub(crate) fn judge(
+pub(crate) fn decide(
     consequence: Consequence,
     Count { failures, tries }: Count,
     interval: Duration,
@@ -180,16 +180,16 @@ mod tests {
             (TriesAgain, counted(4, 0), counted(4, 1), Next::After(16 * MINUTE)),
         ];
         for (consequence, before, after, next) in cases {
-            assert_eq!(judge(consequence, before, MINUTE, 1, 0.0), (after, next), "{consequence:?}");
+            assert_eq!(decide(consequence, before, MINUTE, 1, 0.0), (after, next), "{consequence:?}");
         }
         let day = Duration::from_hours(24);
-        assert_eq!(judge(Waits, counted(0, 0), day, 5, 0.0).1, Next::Wait(day));
-        assert_eq!(judge(TriesAgain, counted(0, 0), day, 5, 0.0).1, Next::After(day));
+        assert_eq!(decide(Waits, counted(0, 0), day, 5, 0.0).1, Next::Wait(day));
+        assert_eq!(decide(TriesAgain, counted(0, 0), day, 5, 0.0).1, Next::After(day));
     }
 
     #[test]
     fn the_last_allowed_failure_disables() {
-        let counts = |failures, disable_at| judge(Consequence::Counts, counted(failures, 2), MINUTE, disable_at, 0.0);
+        let counts = |failures, disable_at| decide(Consequence::Counts, counted(failures, 2), MINUTE, disable_at, 0.0);
         assert_eq!(counts(3, 5), (counted(4, 0), Next::After(16 * MINUTE)));
         assert_eq!(counts(4, 5), (counted(5, 0), Next::Disable));
         assert_eq!(counts(1_000, 0), (counted(1_001, 0), Next::After(60 * MINUTE)));
@@ -260,7 +260,7 @@ mod tests {
             failures in 0_u32..10, tries: u8, disable_at in 0_u32..10,
         ) {
             let consequence = Consequence::of(kind, blame);
-            let (after, next) = judge(consequence, counted(failures, tries), MINUTE, disable_at, 0.5);
+            let (after, next) = decide(consequence, counted(failures, tries), MINUTE, disable_at, 0.5);
             let counts = matches!(consequence, Consequence::Counts | Consequence::CountsForIntegration);
             match consequence {
                 Consequence::Clears => prop_assert_eq!(after.failures, 0),

@@ -57,8 +57,8 @@ async fn after_a_process_stood_still_its_polls_are_as_frequent_as_before() {
     }
 }
 
-/// Whatever polls wait for together (a slow runtime, an upstream, a lock), for less or more than an interval: afterwards they are as far from
-/// each other as before, also those that ended together.
+/// Whatever polls wait for together (a slow runtime, an upstream, a lock), for less or more than an interval:
+/// afterwards they are as far from each other as before, also those that ended together.
 #[tokio::test(start_paused = true)]
 async fn polls_that_were_held_up_together_do_not_stay_together() {
     let failure = Ok(Outcome::failure(OutcomeKind::HandlerFailed, "it throws"));
@@ -238,7 +238,8 @@ fn steady_rate(intervals: impl IntoIterator<Item = u64>) -> f64 {
     intervals.into_iter().map(|seconds| Duration::from_secs(seconds).as_secs_f64().recip()).sum()
 }
 
-/// Neither a start nor a stall has charms of many intervals polled together, and each gets its turn within its interval.
+/// Neither a start nor a stall has charms of many intervals polled together, and each gets its turn within its
+/// interval.
 #[tokio::test(start_paused = true)]
 async fn charms_with_a_thousand_intervals_are_spread_like_those_with_one() {
     const SHORTEST: u64 = 60;
@@ -279,7 +280,8 @@ async fn charms_with_a_thousand_intervals_are_spread_like_those_with_one() {
     }
 }
 
-/// Integrations that stand still together keep their paces one by one; those with few charms add up to a poll a second at most.
+/// Integrations that stand still together keep their paces one by one; those with few charms add up to a poll a second
+/// at most.
 #[tokio::test(start_paused = true)]
 async fn many_integrations_with_a_few_charms_are_polled_one_by_one_after_a_stall() {
     let world = World::new();

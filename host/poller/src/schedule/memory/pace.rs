@@ -1,15 +1,17 @@
 //! How fast late polls start.
 //!
-//! A charm is usually polled an interval after its last poll, and so charms stay as far from each other as they were once spread. Many things
-//! make polls due at the same moment: the process was stopped, its container frozen, the machine suspended; the runtime, a shared upstream or
-//! a lock did not answer; all slots were taken; a list came late. Polled at once, they would stay together in all intervals that follow. So
-//! polls that are late, or due at another time than an interval after the last one, start only while all charms are polled at no more than 1.2
-//! times the long-term rate: the sum of 1/interval, whatever the intervals are. Polls that are in time count towards that rate, and never wait.
-//! Where nothing stood still, nothing waits.
+//! A charm is usually polled an interval after its last poll, and so charms stay as far from each other as they were
+//! once spread. Many things make polls due at the same moment: the process was stopped, its container frozen, the
+//! machine suspended; the runtime, a shared upstream or a lock did not answer; all slots were taken; a list came late.
+//! Polled at once, they would stay together in all intervals that follow. So polls that are late, or due at another
+//! time than an interval after the last one, start only while all charms are polled at no more than 1.2 times the
+//! long-term rate: the sum of 1/interval, whatever the intervals are. Polls that are in time count towards that rate,
+//! and never wait. Where nothing stood still, nothing waits.
 //!
-//! Those that wait come in the order of stamps, as packets do in fair queueing. Charms of one integration and interval are a class. It gives
-//! stamps that are as far apart as its charms are in the long run, so all stamps lie within an interval. In their order, every class is
-//! spread as evenly as before, none is squeezed into a part of its interval, and each charm has its turn within its interval.
+//! Those that wait come in the order of stamps, as packets do in fair queueing. Charms of one integration and interval
+//! are a class. It gives stamps that are as far apart as its charms are in the long run, so all stamps lie within an
+//! interval. In their order, every class is spread as evenly as before, none is squeezed into a part of its interval,
+//! and each charm has its turn within its interval.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -17,8 +19,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Engine;
-use crate::table::{Entry, GroupId, Phase, Slot};
+use super::MemorySchedule;
+use crate::slots::{Entry, GroupId, Phase, Slot};
 use crate::{Limit, policy};
 
 /// A poll that starts later than this after it was due is late.
@@ -40,13 +42,14 @@ pub(super) struct Paces {
     gap: i64,
     /// From when on the next may start.
     next: i64,
-    /// From when on the next may be released. One that was released and finds no slot does not start, and still uses its turn: otherwise
-    /// the loop would release the others at once, one step after the other.
+    /// From when on the next may be released. One that was released and finds no slot does not start, and still uses
+    /// its turn: otherwise the loop would release the others at once, one step after the other.
     release_at: i64,
     classes: BTreeMap<ClassKey, Class>,
     /// The reading of the registrations after which charms were counted.
     counted: Option<u32>,
-    /// Charms that wait: the earliest stamp first, then the earliest due. None is taken out before its turn: see [`Engine::release_held`].
+    /// Charms that wait: the earliest stamp first, then the earliest due. None is taken out before its turn: see
+    /// [`MemorySchedule::release_held`].
     held: BinaryHeap<Reverse<Held>>,
     /// The stamps of charms that had to wait, and have not started since.
     stamps: HashMap<Slot, Stamp>,
@@ -113,7 +116,8 @@ impl Paces {
     /// A charm starts.
     fn started(&mut self, slot: Slot, interval: Duration, now: i64) {
         self.forget(slot);
-        // Those that start in time never wait, however many they are. Late ones need not make up for more than an interval of them.
+        // Those that start in time never wait, however many they are. Late ones need not make up for more than an
+        // interval of them.
         let most = now.saturating_add(micros(interval)).max(self.next);
         self.next = (self.open(now) + self.gap).min(most);
     }
@@ -196,10 +200,10 @@ impl Paces {
     }
 }
 
-impl Engine {
+impl MemorySchedule {
     /// Whether a charm that is about to be polled, so late, may be. Otherwise it waits for its turn.
     pub(super) fn keeps_pace(&mut self, slot: Slot, late: Duration) -> bool {
-        let Some(entry) = self.table.get(slot) else { return true };
+        let Some(entry) = self.slots.get(slot) else { return true };
         if !self.is_paced(entry) || !(entry.off_beat || late > IN_TIME) {
             return true;
         }
@@ -210,7 +214,7 @@ impl Engine {
 
     /// A charm is polled now.
     pub(super) fn pace_started(&mut self, slot: Slot) {
-        let Some(entry) = self.table.get(slot) else { return };
+        let Some(entry) = self.slots.get(slot) else { return };
         if self.is_paced(entry) {
             let (interval, now) = (self.class(entry).1, self.now_micros());
             self.paces.started(slot, interval, now);
@@ -219,26 +223,25 @@ impl Engine {
         }
     }
 
-    /// One that somebody waits for does not wait for others, nor do they for it, however often somebody asks. One that is polled early has a slot
-    /// that nobody else wants. Neither takes another charm's turn.
+    /// One that somebody waits for does not wait for others, nor do they for it, however often somebody asks. One that
+    /// is polled early has a slot that nobody else wants. Neither takes another charm's turn.
     fn is_paced(&self, entry: &Entry) -> bool {
         self.options.limit != Limit::Once && !entry.wanted && entry.due <= self.now()
     }
 
-    /// Queues those held charms whose turn it is. One that is not started then, since its space has no slot for it, waits in the
-    /// queue, and the next one is released a gap later.
+    /// Queues those held charms whose turn it is. One that is not started then, since its space has no slot for it,
+    /// waits in the queue, and the next one is released a gap later.
     pub(super) fn release_held(&mut self) {
         let now = self.now_micros();
         self.paces.looked_at = now;
-        let table = &self.table;
+        let slots = &self.slots;
         if self.ready.is_full() || self.paces.next_release().is_none_or(|next| next > now) {
             return;
         }
-        let is_held = |due: i64, slot: Slot| {
-            table.get(slot).is_some_and(|entry| entry.phase == Phase::Held && entry.due == due)
-        };
+        let is_held =
+            |due: i64, slot: Slot| slots.get(slot).is_some_and(|entry| entry.phase == Phase::Held && entry.due == due);
         for slot in self.paces.release(now, is_held) {
-            let Some(lane) = self.table.get(slot).map(|entry| entry.lane) else { continue };
+            let Some(lane) = self.slots.get(slot).map(|entry| entry.lane) else { continue };
             self.set_phase(slot, Phase::Ready);
             self.ready.push(lane, slot);
         }
@@ -253,7 +256,7 @@ impl Engine {
     /// Gives a charm that waits a time that is not an interval after its last poll.
     pub(super) fn arm_off_beat(&mut self, slot: Slot, due: i64) {
         self.arm(slot, Phase::Waiting, due);
-        if let Some(entry) = self.table.get_mut(slot) {
+        if let Some(entry) = self.slots.get_mut(slot) {
             entry.off_beat = true;
         }
     }
@@ -272,7 +275,7 @@ impl Engine {
             return;
         }
         let mut counts = BTreeMap::new();
-        for (_, entry) in self.table.iter().filter(|(_, entry)| entry.is_active()) {
+        for (_, entry) in self.slots.iter().filter(|(_, entry)| entry.is_active()) {
             *counts.entry(self.class(entry)).or_default() += 1;
         }
         self.paces.recount(&counts, self.readings);
@@ -281,7 +284,7 @@ impl Engine {
     /// Where a component decides, a charm is polled at most once for each of its lists.
     fn class(&self, entry: &Entry) -> ClassKey {
         let group = &self.groups[entry.group as usize];
-        let lists = group.component.as_ref().map_or(Duration::ZERO, |_| group.interval);
+        let lists = if group.has_component { group.interval } else { Duration::ZERO };
         (entry.group, self.interval(entry).max(lists))
     }
 
