@@ -14,9 +14,9 @@ use crate::table::{Entry, GroupId, Slot};
 use crate::{Consequence, OutcomeKind};
 
 impl Engine {
-    /// Counts what a turn says of its charm, and of the component that was asked about it. Answers the charm's failed polls in
-    /// a row, and what follows. The rule is at [`Health`](crate::health::Health).
-    pub(super) fn judge(&mut self, slot: Slot, turn: &Turn) -> (u32, Next) {
+    /// Counts what a turn says of its charm, and of the component that was asked about it. Answers the charm's failed
+    /// polls in a row, and what follows. The rule is at [`Health`](crate::health::Health).
+    pub(super) fn apply_outcome(&mut self, slot: Slot, turn: &Turn) -> (u32, Next) {
         let (now, disable_at) = (Instant::now(), self.options.failures);
         let Some((charm, interval)) = self.table.get(slot).map(|entry| (self.table.charm(entry), self.interval(entry)))
         else {
@@ -42,7 +42,7 @@ impl Engine {
         let before = entry.failures;
         let jitter = policy::jitter(&charm, before.saturating_add(1));
         let count = Count { failures: before, tries: entry.tries };
-        let (Count { failures, tries }, mut next) = policy::judge(consequence, count, interval, disable_at, jitter);
+        let (Count { failures, tries }, mut next) = policy::decide(consequence, count, interval, disable_at, jitter);
         (entry.failures, entry.tries) = (failures, tries);
         entry.awaits_fix = consequence.awaits_a_fix();
         if matches!(next, Next::Wait(_)) {

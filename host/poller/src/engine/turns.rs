@@ -97,7 +97,7 @@ impl Engine {
         let (charm, integration) = (self.table.charm(entry), self.table.integration(entry).clone());
         let goes_on = entry.is_active();
         self.note_owed(slot, &turn);
-        let (failures, next) = self.judge(slot, &turn);
+        let (failures, next) = self.apply_outcome(slot, &turn);
         let disabled = goes_on && next == Next::Disable;
         self.order_next(slot, &turn, next);
         if !turn.noted && !turn.runtime_failed() {
