@@ -69,6 +69,9 @@ pub struct Model {
     denied: bool,
     /// Whether somebody has wanted it polled at once since the last poll.
     wanted: bool,
+    /// Whether its last poll may have started before its turn, because its cause may have been fixed: the next one
+    /// comes an interval after that turn.
+    before_turn: bool,
     /// Whether what is known of its last poll may be lost, or has times of a clock that was set before this process
     /// began.
     excused: bool,
@@ -107,6 +110,7 @@ impl Model {
             wanted_at: None,
             asked_at: None,
             wanted: true,
+            before_turn: false,
             excused: false,
             clock_set: false,
             other_clock: false,
@@ -251,6 +255,7 @@ impl Model {
             }
         }
         self.excuses = [self.excused, self.clock_set, self.other_clock];
+        self.before_turn = self.wanted;
         (self.running, self.wanted, self.excused) = (Some(now), false, false);
         (self.clock_set, self.other_clock) = (false, false);
         self.before = self.before.filter(|(.., until)| now <= *until + HEARD);
@@ -328,9 +333,9 @@ impl Model {
         (self.clock_set, self.other_clock, self.excused) = (true, self.other_clock || !runs, self.excused || !runs);
     }
 
-    /// A charm that should have been polled by now was not. `loses_time_since` says whether something kept it from starting at some moment since
-    /// then. `since` is when all around it was last not as it should be:
-    /// then polls are `spread` over so much time. `slack` is how long it may have to wait for others.
+    /// A charm that should have been polled by now was not. `loses_time_since` says whether something kept it from
+    /// starting at some moment since then. `since` is when all around it was last not as it should be: then polls are
+    /// `spread` over so much time. `slack` is how long it may have to wait for others.
     pub fn overdue(
         &self,
         since: Instant,
@@ -361,7 +366,7 @@ impl Model {
                 ended + longest + self.interval
             }
             // So has one that could not start in time.
-            (Some(last), _) if loses_time_since(last + longest) => last + longest + self.interval,
+            (Some(last), _) if self.before_turn || loses_time_since(last + longest) => last + longest + self.interval,
             (Some(last), _) => last + longest,
             (None, _) => self.settled + self.interval,
         };
