@@ -167,6 +167,8 @@ impl Engine {
             // Its cause may have been fixed since: a grant is added, and another component taken, by a restart.
             if let Some(entry) = self.table.get_mut(slot) {
                 entry.awaits_fix = may_be_fixed;
+                // As when it is woken: one that could not be polled early waits for no pace.
+                entry.wanted = may_be_fixed;
                 entry.failures = stored.map_or(0, |stored| stored.failures);
             }
             return now;
