@@ -155,7 +155,7 @@ async fn one_renewal_that_succeeds_has_all_polled_again_that_waited_for_the_clie
         let operator = home.operator();
         let mut charms = Vec::new();
         for number in 0..3 {
-            let request = source(&format!("{number}.js"), json!({"auth": ended()}));
+            let request = source(&format!("{number}.js"), ended());
             charms.push(operator.deploy(&space_did("mine"), &request).await.unwrap().charm);
         }
         let loops = operator.clone().polling(true);
