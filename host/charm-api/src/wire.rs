@@ -1,4 +1,4 @@
-//! The HTTP API of a charm runtime, as its server and [`RemoteRuntime`](bg_charm_client::RemoteRuntime) both know it: paths, bodies,
+//! The HTTP API of a charm runtime, as its server and `RemoteRuntime` of `bg-charm-client` both know it: paths, bodies,
 //! errors. All bodies are JSON; names are written in camel case.
 
 mod health;

@@ -340,7 +340,7 @@ impl Engine {
         fetches.map(|group| group.next_fetch).chain(poll).chain(self.next_held()).min()
     }
 
-    /// Says so if the loop goes on much later than it was to. What is overdue by then is spread by its [pace](pace).
+    /// Says so if the loop goes on much later than it was to. What is overdue by then is spread by its [`pace`].
     fn notice_stall(&self) {
         let behind = self.expected.map_or(Duration::ZERO, |expected| expected.elapsed());
         if self.options.limit != Limit::Once && behind >= WORTH_A_LINE {
