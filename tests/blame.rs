@@ -1,5 +1,5 @@
-//! Whose fault it is: a case for each row of the tables in `docs/polling.md`, by the real path. What follows from a poll is what its row says, and
-//! the operator reads why.
+//! Whose fault it is: a case for each row of the tables in `docs/polling.md`, by the real path. What follows from a
+//! poll is what its row says, and the operator reads why.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::guest::guest;
 /// `ok(false)`: there are zeros at address 48.
 const UNFIT: &str = "(i32.const 48)";
 /// A temporary error, `no way`: the first case of the inner variant.
-const TEMPORARY: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store (i32.const 56) (i32.const 128)) \
+pub(crate) const TEMPORARY: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store (i32.const 56) (i32.const 128)) \
                          (i32.store (i32.const 60) (i32.const 6)) (i32.const 48)";
 
 /// A charm that ends its polls as its input says.
@@ -61,7 +61,8 @@ enum By {
 }
 use By::{Alone, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens};
 
-/// Part of what a row says of how a poll ends, how this case makes a poll end so, its outcome, and what the operator reads.
+/// Part of what a row says of how a poll ends, how this case makes a poll end so, its outcome, and what the operator
+/// reads.
 const CASES: &[(&str, &str, By, &str, &str)] = &[
     ("and what it started, is done", "done", Handler("nothing"), "Success", ""),
     ("throws, or a promise", "throws", Handler("throws"), "HandlerFailed", "thrown on purpose"),
@@ -190,7 +191,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     (
         "the database at the start",
         "",
-        "host/charm-runtime/src/store/open.rs",
+        "host/store-sqlite/src/open.rs",
         "what_is_not_our_database_is_refused_with_a_reason_and_left_alone",
     ),
 ];

@@ -8,7 +8,8 @@ use bg_charm_runtime::{Handlers, LocalOptions, LocalRuntime};
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_poller::{CharmRef, CharmRuntime};
 use bg_sandbox::{
-    CharmComponent, IntegrationComponent, IntegrationSetup, LoadedComponent, Sandbox, SandboxOptions, World,
+    CharmComponent, IntegrationComponent, IntegrationSetup, LoadedComponent, Registrations, Sandbox, SandboxOptions,
+    World,
 };
 use bg_test_support::charm_source;
 use serde_json::{Value, json};
@@ -58,7 +59,7 @@ impl Bench {
                 .clone()
                 .ok_or_else(|| anyhow::anyhow!("gmail.wasm has no manifest"))?,
             config: [("api-base-url".to_owned(), "https://gmail.googleapis.com".to_owned())].into(),
-            runtime: Arc::new(runtime.as_actor(Actor::Operator)),
+            registrations: Registrations::new(GMAIL.parse()?, Arc::new(runtime.as_actor(Actor::Operator))),
             state: Arc::new(runtime.poll_store()),
             http: self.gate.client(ClientOptions::new(Owner::Integration(GMAIL.parse()?)))?,
         };

@@ -12,7 +12,8 @@ use bg_identity::IntegrationId;
 use bg_manifest::{About, AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};
 use bg_poller::{CharmRuntime, Integration, IntegrationState, UnixMillis};
 use bg_sandbox::{
-    CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Origin, Sandbox, World,
+    CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Origin, Registrations,
+    Sandbox, World,
 };
 use tokio::sync::oneshot;
 
@@ -324,14 +325,15 @@ impl Loaded {
         let Self { path, component, plan } = self;
         let Plan { manifest, config, asked, granted, .. } = plan;
         let id = manifest.integration.id.clone();
+        let registrations = Registrations::new(id.clone(), runtime);
         let http = gate.client(ClientOptions {
             grants: granted,
             asked: Some(asked),
-            credentials: Some(Arc::new(CharmCredentials::new(id.clone(), runtime.clone()))),
+            credentials: Some(Arc::new(CharmCredentials::new(registrations.clone()))),
             limits: limits.clone(),
             ..ClientOptions::new(Owner::Integration(id.clone()))
         })?;
-        let setup = IntegrationSetup { manifest, config, runtime, state, http };
+        let setup = IntegrationSetup { manifest, config, registrations, state, http };
         let integration = IntegrationComponent::new(sandbox, &component, setup);
         let integration = integration.with_context(|| format!("cannot use the component {}", path.display()))?;
         let compiled_ms = match component.origin() {

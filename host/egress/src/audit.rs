@@ -10,10 +10,10 @@ use http::{Method, StatusCode};
 use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
 
-use crate::Owner;
 use crate::error::EgressError;
 use crate::secrets::Secrets;
 use crate::target::Target;
+use crate::{Owner, RequestCharm};
 
 /// Longest path in a record, in bytes; the rest is cut. Paths of real APIs are far shorter.
 const PATH_BYTES: usize = 512;
@@ -123,8 +123,8 @@ impl Audit {
         Self { record, started: Instant::now(), ended: false, secrets, hook, span }
     }
 
-    pub(crate) fn charm(&mut self, charm: Option<&str>) {
-        self.record.charm = charm.map(|charm| self.secrets.veiled(charm.to_owned()));
+    pub(crate) fn charm(&mut self, charm: Option<&RequestCharm>) {
+        self.record.charm = charm.map(|charm| self.secrets.veiled(charm.to_string()));
     }
 
     pub(crate) fn target(&mut self, target: &Target) {

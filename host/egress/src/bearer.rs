@@ -8,6 +8,7 @@ use bg_manifest::{CredentialPath, Scheme};
 use http::HeaderValue;
 use tokio::time::timeout;
 
+use crate::charm::RequestCharm;
 use crate::client::Inner;
 use crate::credential::{CredentialError, CredentialSource};
 use crate::error::{EgressError, Rule, Wait};
@@ -17,7 +18,7 @@ use crate::target::Target;
 pub(crate) struct Credential<'a> {
     gate: &'a Inner,
     source: &'a dyn CredentialSource,
-    charm: &'a str,
+    charm: &'a RequestCharm,
     path: &'a CredentialPath,
     target: &'a Target,
 }
@@ -48,11 +49,11 @@ impl Bearer {
 }
 
 impl Inner {
-    /// Whence the token for a request comes that names this charm. It leaves this machine over TLS alone. It may go without
+    /// Where to get the token for a request for this charm. It leaves this machine over TLS alone. It may go without
     /// where it stays here, and the operator named that very origin.
     pub(crate) fn credential<'a>(
         &'a self,
-        charm: &'a str,
+        charm: &'a RequestCharm,
         path: &'a CredentialPath,
         target: &'a Target,
         addresses: &[SocketAddr],
@@ -97,7 +98,7 @@ impl Credential<'_> {
             Err(_) => format!("it took longer than {within:?}"),
         };
         tracing::warn!(
-            target: "egress", %owner, charm = self.charm,
+            target: "egress", %owner, charm = self.charm.to_string(),
             "{} refused the token of {}, which cannot be renewed: {problem}",
             self.target.origin(),
             self.charm,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bg_identity::CharmRef;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -11,10 +12,14 @@ use crate::error::{EgressError, Wait};
 use crate::limits::HttpLimits;
 use crate::secrets::{KnownSecret, Secrets};
 
-/// The HTTP budget of one call of a guest: how many requests, how many at once, until when, and where its secrets may go. Clones
-/// share it.
+/// The HTTP budget of one call of a guest: how many requests, how many at once, until when, and where its secrets may go; and the
+/// charm that it is for. Clones share it.
 #[derive(Clone, Debug)]
-pub struct CallBudget(Arc<Inner>, Arc<Secrets>);
+pub struct CallBudget {
+    inner: Arc<Inner>,
+    secrets: Arc<Secrets>,
+    charm: Option<Arc<CharmRef>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -48,40 +53,51 @@ impl CallBudget {
             places,
             deadline: deadline.into(),
         };
-        Self(Arc::new(inner), Arc::default())
+        Self { inner: Arc::new(inner), secrets: Arc::default(), charm: None }
     }
 
     /// The same, for a guest that knows these secrets.
     #[must_use]
     pub fn with_secrets(self, known: Vec<KnownSecret>) -> Self {
-        Self(self.0, Arc::new(Secrets::new(known)))
+        Self { secrets: Arc::new(Secrets::new(known)), ..self }
+    }
+
+    /// The same, for a call of that charm, or about it: its requests are for it, whatever the guest says.
+    #[must_use]
+    pub fn for_charm(self, charm: CharmRef) -> Self {
+        Self { charm: Some(Arc::new(charm)), ..self }
+    }
+
+    /// The charm that all requests of the call are for, if it is known.
+    pub(crate) fn charm(&self) -> Option<&Arc<CharmRef>> {
+        self.charm.as_ref()
     }
 
     /// What the guest knows that not everybody may.
     pub(crate) fn secrets(&self) -> &Arc<Secrets> {
-        &self.1
+        &self.secrets
     }
 
     /// When the call ends.
     pub fn deadline(&self) -> Instant {
-        self.0.deadline
+        self.inner.deadline
     }
 
     /// How many requests the guest made, refused ones included.
     pub fn asked(&self) -> u32 {
-        self.0.asked.load(Ordering::Relaxed)
+        self.inner.asked.load(Ordering::Relaxed)
     }
 
     /// How many of them are under way: sent, and their response's body neither at its end nor dropped.
     pub fn in_flight(&self) -> usize {
-        self.0.concurrent - self.0.places.available_permits()
+        self.inner.concurrent - self.inner.places.available_permits()
     }
 
     /// Counts one request.
     pub(crate) fn count(&self) -> Result<(), OverBudget> {
-        let limit = self.0.limit;
+        let limit = self.inner.limit;
         // Saturates, so that a guest cannot count its way round to zero.
-        let before = self.0.asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| asked.checked_add(1));
+        let before = self.inner.asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| asked.checked_add(1));
         match before {
             Ok(before) if before < limit => Ok(()),
             before => Err(OverBudget { limit, first: before == Ok(limit) }),
@@ -91,13 +107,13 @@ impl CallBudget {
     /// Waits for a place among the requests under way: the call's, and then its owner's.
     pub(crate) async fn place(&self, of_owner: &Arc<Semaphore>, limits: &HttpLimits) -> Result<Place, EgressError> {
         let started = Instant::now();
-        let until = self.0.deadline.min(started + limits.request_time);
+        let until = self.inner.deadline.min(started + limits.request_time);
         // Timers are coarse; what is over must not get a millisecond's grace.
         if until <= started {
             return Err(EgressError::Timeout { what: Wait::Place, after: Duration::ZERO });
         }
         let both = async {
-            let of_call = self.0.places.clone().acquire_owned().await?;
+            let of_call = self.inner.places.clone().acquire_owned().await?;
             let of_owner = of_owner.clone().acquire_owned().await?;
             Ok::<_, AcquireError>(Place { _of_call: of_call, _of_owner: of_owner })
         };

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bg_identity::Secret;
 use bg_manifest::CredentialPath;
 
-use crate::Owner;
+use crate::{Owner, RequestCharm};
 
 /// Why a credential could not be had. Holds no part of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,16 +31,21 @@ pub enum CredentialError {
 /// Where credentials come from.
 #[async_trait]
 pub trait CredentialSource: Send + Sync {
-    /// The bearer token at `path` of the charm that the guest named in its `bg-charm` header, in whatever form it did so.
+    /// The bearer token at `path` of the charm that the request is for, by the host or by the guest's `bg-charm` header.
     /// Must check that the charm is one of `owner`'s.
-    async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError>;
+    async fn bearer(
+        &self,
+        owner: &Owner,
+        charm: &RequestCharm,
+        path: &CredentialPath,
+    ) -> Result<Secret, CredentialError>;
 
     /// A server has answered 401 to the token `refused`: another one in its place, renewed once for all who ask for it. None if
     /// there is none to be had, so that the guest gets the server's answer.
     async fn renewed(
         &self,
         owner: &Owner,
-        charm: &str,
+        charm: &RequestCharm,
         path: &CredentialPath,
         refused: &Secret,
     ) -> Result<Option<Secret>, CredentialError>;

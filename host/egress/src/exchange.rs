@@ -15,6 +15,7 @@ use crate::audit::Audit;
 use crate::bearer::Bearer;
 use crate::body::{Copied, RequestBody, ResponseBody, Times};
 use crate::budget::{CallBudget, Place};
+use crate::charm::RequestCharm;
 use crate::client::{HttpClient, Inner};
 use crate::connect::LineState;
 use crate::error::{BoxError, EgressError, Rule, Wait};
@@ -62,8 +63,12 @@ impl Inner {
         B::Error: Into<BoxError>,
     {
         let (mut parts, body) = request.into_parts();
-        let charm = headers::take_charm(&mut parts.headers);
-        audit.charm(charm.as_ref().ok().and_then(Option::as_deref));
+        let named = headers::take_charm(&mut parts.headers);
+        let charm = match budget.charm() {
+            Some(charm) => Ok(Some(RequestCharm::Known(Arc::clone(charm)))),
+            None => named.map(|named| named.map(RequestCharm::Named)),
+        };
+        audit.charm(charm.as_ref().ok().and_then(Option::as_ref));
         let text = parts.uri.to_string();
         let secrets = budget.secrets();
         let hidden = secrets.are_in(&text);

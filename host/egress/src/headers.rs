@@ -10,7 +10,7 @@ use crate::limits::HttpLimits;
 use refused::{Sets, sets};
 
 /// The header in which a guest names the charm whose credential it wants. It never leaves the host.
-pub const CHARM_HEADER: HeaderName = HeaderName::from_static("bg-charm");
+pub(crate) const CHARM_HEADER: HeaderName = HeaderName::from_static("bg-charm");
 
 /// Bytes of a charm's name: a space's DID (56), a slash, a charm ID (128 at most), and some room.
 const CHARM_BYTES: usize = 256;

@@ -9,7 +9,7 @@
 //! 4. the rules for headers, and for the [secrets](KnownSecret) that the guest knows: whether the request carries one that is bound to other
 //!    origins, in its URL, its headers or its body, which is then read to its end before anything is sent;
 //! 5. one look-up of the name, and a check of **every** address found against [`special`] and the service's own ports;
-//! 6. the [`CredentialSource`], if its grant names a credential and the guest named a charm;
+//! 6. the [`CredentialSource`], if its grant names a credential and the call, or the guest, a charm;
 //! 7. a connection to one of the checked addresses.
 //!
 //! A server that answers 401 to an attached token has it renewed, and is asked once more.
@@ -54,6 +54,7 @@ mod audit;
 mod bearer;
 mod body;
 mod budget;
+mod charm;
 mod client;
 mod connect;
 mod credential;
@@ -77,11 +78,11 @@ pub use address::special;
 pub use audit::{AuditHook, AuditRecord, Decision};
 pub use body::ResponseBody;
 pub use budget::CallBudget;
+pub use charm::RequestCharm;
 pub use client::{ClientOptions, GateClient, Verdict};
 pub use credential::{CredentialError, CredentialSource};
 pub use error::{BoxError, EgressError, Part, Rule, Wait};
 pub use gate::{Gate, GateOptions};
-pub use headers::CHARM_HEADER;
 pub use limits::{HttpLimits, RequestOptions};
 pub use owner::Owner;
 pub use resolve::{Resolver, SystemResolver};

@@ -20,6 +20,7 @@
 //! ```
 
 mod charm_id;
+mod charm_ref;
 mod did;
 pub mod http_signature;
 mod integration_id;
@@ -35,6 +36,7 @@ mod text;
 pub mod units;
 
 pub use charm_id::{CharmId, ParseCharmIdError};
+pub use charm_ref::{CharmRef, ParseCharmRefError};
 pub use did::{Did, ParseDidError};
 pub use integration_id::{IntegrationId, ParseIntegrationIdError};
 pub use key::{Identity, RandomnessError};

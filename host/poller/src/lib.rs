@@ -47,7 +47,7 @@ pub use log::{LogLevel, LogLine};
 pub use model::{CharmRef, DisabledBy, ParseCharmRefError, Registration, UPDATER_STREAMS, UnixMillis};
 pub use options::{Limit, PollEvent, PollHook, PollerOptions};
 pub use outcome::{Outcome, OutcomeKind};
-pub use runtime::{Charm, CharmRuntime, Lookup, RuntimeError};
+pub use runtime::{Charm, CharmRuntime, Lookup, RegistrationChanges, RuntimeError};
 pub use scope::Scope;
 pub use service::{PollRequest, Poller, PollerError, Replacement};
 pub use standing::{ComponentFailure, Standing};

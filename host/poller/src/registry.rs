@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::guard::guarded;
 use crate::report::one_line;
-use crate::{CharmRuntime, Limit, Registration, RuntimeError};
+use crate::{CharmRef, CharmRuntime, Limit, Registration, RegistrationChanges, RuntimeError};
 
 /// Reading the list of 100,000 registrations over a network takes seconds; what takes longer than this is not coming.
 const LIST_LIMIT: Duration = Duration::from_mins(1);
@@ -29,12 +29,16 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 /// registrations in a row are then a few readings.
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
 const LONGEST_GAP: Duration = Duration::from_secs(1);
+/// For how long the loop goes by what is said to have changed; then all registrations are read again, so that nothing is missed for ever.
+const ALL_AGAIN: Duration = Duration::from_hours(1);
 
 /// What the loop is told.
 #[derive(Debug)]
 pub(crate) enum News {
     /// All registrations, as they are now. The runtime is there.
     Registrations(Vec<Registration>),
+    /// Those that have changed, as they are now, and the charms that have none any more. The runtime is there.
+    Changed(Vec<Registration>, Vec<CharmRef>),
     /// The runtime is not there.
     Unavailable(String),
     /// The runtime is there, but lets nobody read its registrations at the moment.
@@ -63,8 +67,20 @@ impl Refusal {
 }
 
 async fn list(runtime: &dyn CharmRuntime) -> Result<Vec<Registration>, RuntimeError> {
-    let answer = guarded(runtime.registrations(), LIST_LIMIT).await;
+    answered(guarded(runtime.registrations(), LIST_LIMIT).await)
+}
+
+fn answered<T>(answer: Result<Result<T, RuntimeError>, String>) -> Result<T, RuntimeError> {
     answer.unwrap_or_else(|problem| Err(RuntimeError::unavailable(format!("reading the registrations: {problem}"))))
+}
+
+/// What has changed since that number; or else all registrations.
+async fn read(runtime: &dyn CharmRuntime, since: Option<u64>) -> Result<RegistrationChanges, RuntimeError> {
+    let Some(seen) = since else {
+        let registrations = list(runtime).await?;
+        return Ok(RegistrationChanges { revision: None, registrations, removed: None });
+    };
+    answered(guarded(runtime.changes(seen), LIST_LIMIT).await)
 }
 
 /// The number first: what changes in between is then read once more, and not missed. Where it does not come, the list is read again.
@@ -113,6 +129,7 @@ pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, ne
     let mut not_before = Instant::now();
     let mut retry = FIRST_RETRY;
     let mut refusal = Refusal::default();
+    let mut all_read = Instant::now();
     loop {
         let changed = async {
             sleep_until(not_before).await;
@@ -123,6 +140,8 @@ pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, ne
             () = probe.notified() => None,
             answer = changed => Some(answer),
         };
+        // What it has said before counts as long as it answers.
+        let mut since = Some(seen).filter(|_| all_read.elapsed() < ALL_AGAIN);
         match answer {
             Some(Ok(Ok(number))) if number == seen => {
                 retry = FIRST_RETRY;
@@ -134,16 +153,16 @@ pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, ne
                 seen = number;
             }
             // Whether the runtime is there is for the list below to tell.
-            Some(Ok(Err(_)) | Err(_)) | None => {}
+            Some(Ok(Err(_)) | Err(_)) | None => since = None,
         }
         let watching_fails = matches!(answer, Some(Ok(Err(_)) | Err(_)));
         let reading = Instant::now();
         let mut was_away = false;
-        let registrations = loop {
-            match list(&*runtime).await {
-                Ok(registrations) => break registrations,
+        let RegistrationChanges { revision, registrations, removed } = loop {
+            match read(&*runtime, since).await {
+                Ok(answer) => break answer,
                 Err(RuntimeError::Unavailable { message: problem, .. }) => {
-                    was_away = true;
+                    (was_away, since) = (true, None);
                     if news.send(News::Unavailable(problem)).await.is_err() {
                         return;
                     }
@@ -166,7 +185,14 @@ pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, ne
         // Whoever asked for a probe meanwhile has its answer.
         let _ = probe.notified().now_or_never();
         let gap = (reading.elapsed() * 5).clamp(SHORTEST_GAP, LONGEST_GAP);
-        if news.send(News::Registrations(registrations)).await.is_err() {
+        seen = revision.unwrap_or(seen);
+        let read = if let Some(removed) = removed {
+            News::Changed(registrations, removed)
+        } else {
+            all_read = reading;
+            News::Registrations(registrations)
+        };
+        if news.send(read).await.is_err() {
             return;
         }
         not_before = Instant::now() + gap;

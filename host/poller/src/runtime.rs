@@ -77,6 +77,17 @@ impl RuntimeError {
     }
 }
 
+/// What has changed among the registrations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationChanges {
+    /// The number of the newest change among them, if the runtime says it.
+    pub revision: Option<u64>,
+    /// Those that have changed, as they are now.
+    pub registrations: Vec<Registration>,
+    /// The charms that have none any more. Without it, nobody knows what has changed: then `registrations` are all that there are.
+    pub removed: Option<Vec<CharmRef>>,
+}
+
 /// What is at a path of a charm.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
@@ -125,6 +136,13 @@ pub trait CharmRuntime: Send + Sync {
     /// may answer the same number after a while. Start with 0. Registering, enabling, disabling, removing and another interval are changes;
     /// polls (last run, status) are not.
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError>;
+
+    /// What has changed since [`changed`](Self::changed) answered `seen`, or all registrations where that is not known: the runtime
+    /// remembers the newest changes only, or none.
+    async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
+        let _ = seen;
+        Ok(RegistrationChanges { revision: None, registrations: self.registrations().await?, removed: None })
+    }
 
     /// Whether the times that it notes are those of the clock here. Then the last run of a registration says when a charm that did
     /// not fail is due next, and the loop writes nothing more of it.

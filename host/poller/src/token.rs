@@ -23,9 +23,12 @@ pub enum TokenLife {
 }
 
 impl TokenLife {
+    /// Where a charm says so.
+    pub const PATH: [&str; 2] = ["auth", "expiresAt"];
+
     /// What a charm says of its token, at the time `now`.
     pub async fn of(charm: &dyn Charm, now: UnixMillis) -> Result<Self, RuntimeError> {
-        let path = ["auth".to_owned(), "expiresAt".to_owned()];
+        let path = Self::PATH.map(str::to_owned);
         let Lookup::Value(Value::Number(expires)) = charm.get(&path).await? else { return Ok(Self::Unknown) };
         // JavaScript writes numbers as it likes: 1.7e12 is a time, too.
         Ok(expires.as_f64().map_or(Self::Unknown, |expires| Self::until(expires, now)))

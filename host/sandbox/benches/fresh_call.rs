@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_manifest::Manifest;
 use bg_poller::Integration;
-use bg_sandbox::{Allocation, IntegrationComponent, IntegrationSetup, Sandbox, SandboxOptions, World};
+use bg_sandbox::{Allocation, IntegrationComponent, IntegrationSetup, Registrations, Sandbox, SandboxOptions, World};
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
@@ -69,7 +69,7 @@ async fn ours(component: &[u8]) -> Result<IntegrationComponent, Failure> {
     let setup = IntegrationSetup {
         manifest: Manifest::parse("[integration]\nid = \"bench\"\nname = \"Bench\"\nversion = \"0.1.0\"\n")?,
         config: BTreeMap::new(),
-        runtime: runtime.clone(),
+        registrations: Registrations::new("bench".parse()?, runtime.clone()),
         state: runtime,
         http: Gate::new(GateOptions::default()).client(ClientOptions::new(Owner::Integration("bench".parse()?)))?,
     };

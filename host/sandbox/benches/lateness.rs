@@ -12,7 +12,7 @@ use std::time::Duration;
 use bg_egress::{ClientOptions, Gate, GateOptions, Owner};
 use bg_manifest::Manifest;
 use bg_poller::{CharmRef, Integration, Poller, PollerOptions};
-use bg_sandbox::{IntegrationComponent, IntegrationSetup, Sandbox, SandboxOptions, World};
+use bg_sandbox::{IntegrationComponent, IntegrationSetup, Registrations, Sandbox, SandboxOptions, World};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -151,7 +151,7 @@ async fn load(
     let setup = IntegrationSetup {
         manifest: Manifest::parse(&manifest)?,
         config: BTreeMap::new(),
-        runtime: runtime.clone(),
+        registrations: Registrations::new(id.parse()?, runtime.clone()),
         state: runtime.clone(),
         http: Gate::new(GateOptions::default()).client(ClientOptions::new(Owner::Integration(id.parse()?)))?,
     };

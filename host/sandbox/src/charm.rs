@@ -85,7 +85,7 @@ impl CharmComponent {
 
     /// Has a charm handle an event, a JSON text, sent to one of its streams. The writes are answered only if it succeeds. What the
     /// program makes of the memory before it sees anything of the charm is kept for later calls with the same
-    /// [`CharmCall::config`].
+    /// [`CharmCall::program`] and [`CharmCall::config`].
     pub async fn handle(&self, context: CharmCall, stream: &str, event_json: &str) -> Result<CellWrites, CallFailure> {
         let ahead = match &self.preloader {
             Some(preloader) => preloader.image_for(&context).await.map(|image| (preloader.pre().clone(), image)),

@@ -9,6 +9,7 @@ use bg_poller::CharmRef;
 use crate::Sandbox;
 use crate::call::{Call, Function};
 use crate::cells::{CellReader, Cells};
+use crate::config::{Config, Program};
 use crate::failure::CallFailure;
 use crate::host::log::Scope;
 use crate::host::{CallLines, CharmWorld, Surroundings};
@@ -22,7 +23,9 @@ pub struct CharmCall {
     pub cells: Box<dyn CellReader>,
     /// The names of its streams, which no cell may have. Empty while it is set up.
     pub streams: BTreeSet<String>,
-    /// What the program may ask for by `config`.
+    /// The program, which finds itself by `config`.
+    pub program: Arc<Program>,
+    /// What else it may ask for by `config`.
     pub config: Arc<BTreeMap<String, String>>,
     /// Its way to the network.
     pub http: GateClient,
@@ -39,7 +42,8 @@ impl CharmCall {
         function: Function,
         memory: Memory,
     ) -> Result<Call<CharmWorld>, CallFailure> {
-        let Self { charm, cells, streams, config, http, secrets, log } = self;
+        let Self { charm, cells, streams, program, config, http, secrets, log } = self;
+        let config = Config { program, own: config };
         let texts = secrets.iter().map(|secret| secret.text.clone()).collect();
         let scope = Scope { integration: None, charm: Some(charm), secrets: texts, lines: Some(log) };
         let around = Surroundings { scope, config, http, secrets };

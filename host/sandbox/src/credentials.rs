@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bg_egress::{CredentialError, CredentialSource, Owner};
-use bg_identity::{IntegrationId, Secret};
+use bg_egress::{CredentialError, CredentialSource, Owner, RequestCharm};
+use bg_identity::Secret;
 use bg_manifest::CredentialPath;
 use bg_poller::{CharmRef, CharmRuntime, RuntimeError, TokenLife, UnixMillis};
 use tokio::sync::Mutex;
@@ -21,13 +21,11 @@ const OAUTH_TOKEN: [&str; 2] = ["auth", "token"];
 /// for another with every request. Also for how long a charm is not asked again that does not say when its token ends.
 const RENEWAL_PAUSE: Duration = Duration::from_mins(1);
 
-/// Where the gate finds the credentials of an integration's charms: the guest names a charm, which must be one of its enabled
+/// Where the gate finds the credentials of an integration's charms: a request is for a charm, which must be one of its enabled
 /// registrations; the secret comes from the charm runtime. An OAuth token that ends soon, or that a server refused, is renewed
 /// there, once for all who wait for it.
 pub struct CharmCredentials {
-    id: IntegrationId,
-    runtime: Arc<dyn CharmRuntime>,
-    registrations: Registrations,
+    registrations: Arc<Registrations>,
     tokens: std::sync::Mutex<Tokens>,
 }
 
@@ -59,23 +57,26 @@ impl Token {
 }
 
 impl CharmCredentials {
-    /// For one integration.
-    pub fn new(id: IntegrationId, runtime: Arc<dyn CharmRuntime>) -> Self {
-        let registrations = Registrations::new(id.clone(), runtime.clone());
-        Self { id, runtime, registrations, tokens: std::sync::Mutex::default() }
+    /// For one integration, whose charms these are.
+    pub fn new(registrations: Arc<Registrations>) -> Self {
+        Self { registrations, tokens: std::sync::Mutex::default() }
     }
 
-    /// The charm that a guest named, if it is one of the integration's.
-    async fn own(&self, owner: &Owner, charm: &str) -> Result<CharmRef, CredentialError> {
+    fn runtime(&self) -> &dyn CharmRuntime {
+        &**self.registrations.runtime()
+    }
+
+    /// The charm that a request is for, if it is one of the integration's.
+    async fn own(&self, owner: &Owner, charm: &RequestCharm) -> Result<CharmRef, CredentialError> {
         let own = self.registrations.recent().await.map_err(|error| no_credential(&error))?;
         // One client per integration asks here, with its own source; another owner would be a mistake in the wiring.
-        let is_its = *owner == Owner::Integration(self.id.clone());
-        let named = charm.parse::<CharmRef>().ok().filter(|named| is_its && own.contains(named));
-        named.ok_or_else(|| CredentialError::NotItsCharm { charm: charm.to_owned(), owner: owner.clone() })
+        let is_its = *owner == Owner::Integration(self.registrations.id().clone());
+        let named = charm.charm().filter(|named| is_its && own.contains(named));
+        named.ok_or_else(|| CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() })
     }
 
     async fn secret(&self, owner: &Owner, charm: &CharmRef, path: &CredentialPath) -> Result<Secret, CredentialError> {
-        self.runtime.secret(charm, path.path()).await.map_err(|error| match error {
+        self.runtime().secret(charm, path.path()).await.map_err(|error| match error {
             RuntimeError::NotFound(_) => {
                 CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() }
             }
@@ -106,14 +107,14 @@ impl CharmCredentials {
         if token.is_fresh() {
             return Ok(());
         }
-        let view = self.runtime.open(charm).await?;
+        let view = self.runtime().open(charm).await?;
         let mut life = TokenLife::of(&*view, UnixMillis::now()).await?;
         if matches!(life, TokenLife::EndsSoon | TokenLife::Ended) && !token.is_paused() {
             token.paused_until = Some(Instant::now() + RENEWAL_PAUSE);
-            match self.runtime.refresh_auth(charm).await {
+            match self.runtime().refresh_auth(charm).await {
                 Ok(()) => life = TokenLife::of(&*view, UnixMillis::now()).await?,
                 Err(error) => tracing::warn!(
-                    target: "egress", integration = %self.id, %charm,
+                    target: "egress", integration = %self.registrations.id(), %charm,
                     "The OAuth token of {charm} ends soon, or has ended, and cannot be renewed: {}",
                     crate::text::one_line(&error.to_string(), 1024)
                 ),
@@ -130,7 +131,12 @@ impl CharmCredentials {
 
 #[async_trait]
 impl CredentialSource for CharmCredentials {
-    async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError> {
+    async fn bearer(
+        &self,
+        owner: &Owner,
+        charm: &RequestCharm,
+        path: &CredentialPath,
+    ) -> Result<Secret, CredentialError> {
         let charm = self.own(owner, charm).await?;
         if path.path() == OAUTH_TOKEN {
             // What is wrong here is wrong below, too, and told there.
@@ -142,7 +148,7 @@ impl CredentialSource for CharmCredentials {
     async fn renewed(
         &self,
         owner: &Owner,
-        charm: &str,
+        charm: &RequestCharm,
         path: &CredentialPath,
         refused: &Secret,
     ) -> Result<Option<Secret>, CredentialError> {
@@ -162,7 +168,7 @@ impl CredentialSource for CharmCredentials {
         }
         token.paused_until = Some(Instant::now() + RENEWAL_PAUSE);
         token.fresh_until = None;
-        match self.runtime.refresh_auth(&charm).await {
+        match self.runtime().refresh_auth(&charm).await {
             Ok(()) => Ok(Some(self.secret(owner, &charm, path).await?)),
             Err(error) => Err(no_credential(&error)),
         }

@@ -46,8 +46,8 @@ impl Memory {
         }
     }
 
-    pub(crate) fn pieces(&self) -> Option<&[u8]> {
-        if let Self::Loaded(image) = self { Some(&image.pieces) } else { None }
+    pub(crate) fn pieces(&self) -> Option<Arc<[u8]>> {
+        if let Self::Loaded(image) = self { Some(Arc::clone(&image.pieces)) } else { None }
     }
 
     /// What was made, if something was.

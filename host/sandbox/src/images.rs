@@ -1,13 +1,12 @@
 //! The images of the programs that are in use.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
-use sha2::{Digest as _, Sha256};
 
+use crate::config::Config;
 use crate::image::Image;
 
 /// What an entry takes beside its image, bytes.
@@ -70,8 +69,8 @@ impl Images {
     }
 
     /// The image of a program, if it has one; an error if one should be made.
-    pub(crate) fn find(&self, config: &BTreeMap<String, String>) -> Result<Option<Image>, Making<'_>> {
-        let key = key(config);
+    pub(crate) fn find(&self, config: &Config) -> Result<Option<Image>, Making<'_>> {
+        let key = config.digest();
         let mut state = self.lock();
         match state.cache.get(&key) {
             Some(Entry::Image(image)) => Ok(Some(image.clone())),
@@ -136,21 +135,15 @@ impl Drop for Making<'_> {
     }
 }
 
-fn key(config: &BTreeMap<String, String>) -> Key {
-    let mut hash = Sha256::new();
-    for text in config.iter().flat_map(|(key, value)| [key, value]) {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    }
-    hash.finalize().into()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
     use super::*;
 
-    fn program(number: usize) -> BTreeMap<String, String> {
-        BTreeMap::from([("charm.module".to_owned(), number.to_string())])
+    fn program(number: usize) -> Config {
+        Config::plain(Arc::new(BTreeMap::from([("charm.module".to_owned(), number.to_string())])))
     }
 
     fn image(bytes: usize) -> Image {
@@ -229,7 +222,7 @@ mod tests {
             BTreeMap::from([("ab".to_owned(), "c".to_owned())]),
             BTreeMap::from([("a".to_owned(), "b".to_owned()), ("c".to_owned(), String::new())]),
         ]
-        .map(|config| key(&config));
+        .map(|config| Config::plain(Arc::new(config)).digest());
         for (at, one) in keys.iter().enumerate() {
             assert!(!keys[at + 1..].contains(one));
         }

@@ -9,14 +9,15 @@ use bg_egress::GateClient;
 use bg_identity::{IntegrationId, SpaceReader};
 use bg_manifest::Manifest;
 use bg_poller::{
-    Blame, Charm, CharmRef, CharmRuntime, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind,
-    StateChanges, StateError,
+    Blame, Charm, CharmRef, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges,
+    StateError,
 };
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use crate::bindings::integration::{self as contract, values};
 use crate::call::{Call, Function};
+use crate::config::Config;
 use crate::draft::Draft;
 use crate::failure::{CallFailure, GuestError, Refusal};
 use crate::host::log::Scope;
@@ -32,8 +33,8 @@ pub struct IntegrationSetup {
     pub manifest: Manifest,
     /// What the operator set; the manifest's defaults hold for the rest.
     pub config: BTreeMap<String, String>,
-    /// Where its charms are.
-    pub runtime: Arc<dyn CharmRuntime>,
+    /// Its charms.
+    pub registrations: Arc<Registrations>,
     /// Where its own state is.
     pub state: Arc<dyn IntegrationState>,
     /// Its way to the network.
@@ -46,7 +47,6 @@ pub struct IntegrationComponent {
     sandbox: Sandbox,
     pre: contract::IntegrationPre<CallState<IntegrationWorld>>,
     config: Arc<BTreeMap<String, String>>,
-    runtime: Arc<dyn CharmRuntime>,
     registrations: Arc<Registrations>,
     state: Arc<dyn IntegrationState>,
     http: GateClient,
@@ -61,14 +61,13 @@ impl IntegrationComponent {
         let linker =
             host::integration_linker(sandbox.engine()).map_err(|error| LoadError::Compile(error.to_string()))?;
         let pre = loaded.link(&linker, World::Integration, contract::IntegrationPre::new)?;
-        let IntegrationSetup { manifest, config: configured, runtime, state, http } = setup;
+        let IntegrationSetup { manifest, config: configured, registrations, state, http } = setup;
         let id = manifest.integration.id;
         let defaults = manifest.config.into_iter().filter_map(|(key, value)| Some((key, value.default?)));
         let mut config: BTreeMap<_, _> = defaults.collect();
         config.extend(configured);
-        let registrations = Arc::new(Registrations::new(id.clone(), runtime.clone()));
         let (sandbox, config, share) = (sandbox.clone(), Arc::new(config), Share::new());
-        Ok(Self { id, sandbox, pre, config, runtime, registrations, state, http, share, unkept: Mutex::default() })
+        Ok(Self { id, sandbox, pre, config, registrations, state, http, share, unkept: Mutex::default() })
     }
 
     async fn begin(
@@ -81,13 +80,13 @@ impl IntegrationComponent {
         let function = Function { name, time, memory: self.sandbox.limits().integration_memory };
         let around = Surroundings {
             scope: Scope { integration: Some(self.id.clone()), charm: charm.cloned(), ..Scope::default() },
-            config: self.config.clone(),
+            config: Config::plain(self.config.clone()),
             http: self.http.clone(),
             secrets: Vec::new(),
         };
         let world = IntegrationWorld {
             id: self.id.clone(),
-            runtime: self.runtime.clone(),
+            runtime: self.registrations.runtime().clone(),
             state: self.state.clone(),
             draft,
             unfit: None,

@@ -11,6 +11,7 @@ mod cells;
 mod charm;
 mod charm_call;
 mod child;
+mod config;
 mod credentials;
 mod draft;
 mod engine;
@@ -41,6 +42,7 @@ pub use cells::{CellReadError, CellReader, CellWrites};
 pub use charm::{CharmComponent, Shape};
 pub use charm_call::CharmCall;
 pub use child::{ChildCommand, ChildError, ChildLimits, work_as_child};
+pub use config::Program;
 pub use credentials::CharmCredentials;
 pub use engine::Allocation;
 pub use error::SandboxError;
@@ -53,4 +55,5 @@ pub use load::{
     WorldError, compile_as_child, inspect, inspect_by,
 };
 pub use observer::{CallObserver, CallRecord};
+pub use registrations::Registrations;
 pub use sandbox::{Sandbox, SandboxOptions};

@@ -10,6 +10,7 @@ use crate::Sandbox;
 use crate::bindings::preloaded::PreloadedCharmPre;
 use crate::call::Function;
 use crate::charm_call::CharmCall;
+use crate::config::Config;
 use crate::failure::CallFailure;
 use crate::host::{CallLines, CallState, CharmWorld};
 use crate::image::{Image, Memory};
@@ -48,7 +49,8 @@ impl Preloader {
 
     /// The image of the program of that call, if there is one. It is made when the program is called for the second time.
     pub(crate) async fn image_for(&self, call: &CharmCall) -> Option<Image> {
-        let making = match self.images.find(&call.config) {
+        let config = Config { program: Arc::clone(&call.program), own: Arc::clone(&call.config) };
+        let making = match self.images.find(&config) {
             Ok(image) => return image,
             Err(making) => making,
         };
@@ -86,6 +88,7 @@ impl Preloader {
             charm: call.charm.clone(),
             cells: Box::new(BTreeMap::new()),
             streams: BTreeSet::new(),
+            program: Arc::clone(&call.program),
             config: Arc::clone(&call.config),
             http: call.http.clone(),
             secrets: Vec::new(),

@@ -35,8 +35,10 @@ impl Own {
     }
 }
 
-/// Which charms are an integration's: registered for it, and enabled.
-pub(crate) struct Registrations {
+/// Which charms are an integration's: registered for it, and enabled. Its component and the gate's [`CharmCredentials`] share it.
+///
+/// [`CharmCredentials`]: crate::CharmCredentials
+pub struct Registrations {
     id: IntegrationId,
     runtime: Arc<dyn CharmRuntime>,
     /// What was fetched last. Held while fetching, so that many who ask at once make one request.
@@ -44,8 +46,19 @@ pub(crate) struct Registrations {
 }
 
 impl Registrations {
-    pub(crate) fn new(id: IntegrationId, runtime: Arc<dyn CharmRuntime>) -> Self {
-        Self { id, runtime, recent: Mutex::new(None) }
+    /// Those of an integration.
+    pub fn new(id: IntegrationId, runtime: Arc<dyn CharmRuntime>) -> Arc<Self> {
+        Arc::new(Self { id, runtime, recent: Mutex::new(None) })
+    }
+
+    /// Whose they are.
+    pub(crate) fn id(&self) -> &IntegrationId {
+        &self.id
+    }
+
+    /// Where they are.
+    pub(crate) fn runtime(&self) -> &Arc<dyn CharmRuntime> {
+        &self.runtime
     }
 
     /// As the runtime has them now.

@@ -20,8 +20,8 @@ use bg_egress::{AuditHook, ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::{EffectiveGrant, Manifest};
 
 use crate::{
-    CallLines, CharmCall, CharmComponent, IntegrationComponent, IntegrationSetup, Limits, LoadError, Sandbox,
-    SandboxOptions, World,
+    CallLines, CharmCall, CharmComponent, IntegrationComponent, IntegrationSetup, Limits, LoadError, Registrations,
+    Sandbox, SandboxOptions, World,
 };
 
 pub(crate) fn sandbox(limits: Limits) -> Sandbox {
@@ -54,7 +54,7 @@ pub(crate) fn setup(runtime: &Arc<MemoryRuntime>) -> IntegrationSetup {
     IntegrationSetup {
         manifest: manifest(),
         config: BTreeMap::new(),
-        runtime: runtime.clone(),
+        registrations: Registrations::new("gmail".parse().unwrap(), runtime.clone()),
         state: runtime.clone(),
         http: no_http(Owner::Integration("gmail".parse().unwrap())),
     }
@@ -86,6 +86,7 @@ pub(crate) fn charm_call(cells: &[(&str, &str)]) -> CharmCall {
         charm: charm("a"),
         cells: Box::new(cells),
         streams: BTreeSet::from(["bgUpdater".to_owned()]),
+        program: Arc::default(),
         config: Arc::default(),
         http: no_http(Owner::Charms),
         secrets: Vec::new(),

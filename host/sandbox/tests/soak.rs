@@ -13,7 +13,7 @@ use bg_egress::{ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::{EffectiveGrant, Manifest};
 use bg_poller::OutcomeKind::{LimitExceeded, OutOfMemory, Timeout, Trapped};
 use bg_poller::{Integration, OutcomeKind};
-use bg_sandbox::{IntegrationComponent, IntegrationSetup, Limits, Sandbox, SandboxOptions, World};
+use bg_sandbox::{IntegrationComponent, IntegrationSetup, Limits, Registrations, Sandbox, SandboxOptions, World};
 use tokio::task::JoinSet;
 
 #[path = "../src/testing/contract.rs"]
@@ -82,7 +82,7 @@ async fn component(sandbox: &Sandbox, guest: &CoreGuest, http: GateClient) -> In
     let setup = IntegrationSetup {
         manifest: Manifest::parse(manifest).unwrap(),
         config: BTreeMap::new(),
-        runtime: runtime.clone(),
+        registrations: Registrations::new("soak".parse().unwrap(), runtime.clone()),
         state: runtime,
         http,
     };

@@ -1,4 +1,4 @@
-//! Registrations, their changes, and polls that ended before anything was triggered.
+//! Endpoints for registrations, their changes, and polls that ended before anything was triggered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use bg_charm_api::{RegistrationFilter, Spaces, wire};
-use bg_poller::{CharmRuntime, DisabledBy, Registration};
+use bg_poller::{CharmRuntime, DisabledBy, Registration, RegistrationChanges};
 use http::{StatusCode, Uri};
 
 use crate::admission::Signed;
@@ -21,12 +21,11 @@ type SignedForm = Signed<REGISTRATION_BODY>;
 /// The reason if a client gives none.
 const BY_HAND: &str = "by hand";
 
-/// `GET /api/v1/registrations`
-pub(crate) async fn list(signed: Signed<NO_BODY>) -> Result<Json<wire::Registrations>, Failure> {
-    // The number first: what changes in between is then reported once too often, not once too few.
-    let revision = signed.caller.revision().await?;
-    let registrations = signed.caller.registrations().await?;
-    Ok(Json(wire::Registrations { revision, registrations }))
+/// `GET /api/v1/registrations`, and `?after=N` for what has changed since.
+pub(crate) async fn list(uri: Uri, signed: Signed<NO_BODY>) -> Result<Json<wire::Registrations>, Failure> {
+    let known = parameter(&uri, "after")?;
+    let RegistrationChanges { revision, registrations, removed } = signed.caller.registrations_since(known).await?;
+    Ok(Json(wire::Registrations { revision: revision.unwrap_or_default(), registrations, removed }))
 }
 
 /// `GET /api/v1/registrations/damaged`
@@ -71,7 +70,7 @@ pub(crate) async fn enable(signed: SignedForm) -> Result<Json<wire::Enabled>, Fa
     let wire::EnableMany { filter, all } = signed.json()?;
     if all == (filter != RegistrationFilter::default()) {
         return Err(Failure::invalid(
-            "expected which registrations, by search, space, integration or state; or else all, as true",
+            "name registrations by search, space, integration or state, or else set all to true",
         ));
     }
     Ok(Json(wire::Enabled { enabled: signed.caller.enable_all(&filter).await? }))

@@ -1,7 +1,8 @@
-//! Events that are sent twice, since the answer to the first was lost, are handled once.
+//! Handles an event once if it is sent again because the first response was lost.
 //!
-//! The key is in the body, and not in a header: what is signed covers the one, and not the other.
+//! The key is in the body, not in a header, because the signature covers the body.
 
+mod forgotten;
 mod kept;
 
 use std::collections::HashMap;
@@ -20,12 +21,12 @@ use self::kept::{Kept, Room};
 use crate::admission::Full;
 use crate::answer::Failure;
 
-/// How long an answer is kept: whoever has lost it asks again at once. And what those of one signer may take, and those of all: of 1,000
-/// polls a second, some seconds.
+/// How long an answer is kept (a client that lost it asks again at once), and the memory for one signer and for all:
+/// enough for some seconds of 1,000 polls a second.
 const ROOM: Room = Room { time: Duration::from_mins(3), share: 1 << 20, all: 16 << 20 };
-/// What one takes beside its texts.
+/// The memory of an answer without its texts.
 const ENTRY: usize = 512;
-/// How many events of one signer may be under way. A client's permits allow far fewer; the operator's requests need none.
+/// How many events of one signer may be under way. A client's permits allow far fewer; the operator needs none.
 const UNFINISHED: usize = 1_024;
 /// The longest key, characters.
 const KEY: usize = 64;
@@ -39,7 +40,7 @@ pub(crate) struct EventKey {
 }
 
 impl EventKey {
-    /// Keys are the signer's own, for each charm.
+    /// Keys belong to a signer and a charm.
     pub(crate) fn new(signer: &Actor, charm: &CharmRef, key: String) -> Result<Self, Failure> {
         if !(1..=KEY).contains(&key.chars().count()) {
             return Err(Failure::invalid(format!("the key of an event has 1 to {KEY} characters")));
@@ -54,25 +55,27 @@ impl EventKey {
 
 type Answer = Result<Outcome, RuntimeError>;
 
-/// The answers that are kept, and the events that are under way.
+/// Kept answers, and events under way.
 #[derive(Debug)]
 pub(crate) struct Triggers {
-    server: String,
+    /// Random: another server, or this one after a restart, has another name.
+    name: String,
+    started: Instant,
     all: Mutex<All>,
 }
 
 #[derive(Debug)]
 struct All {
     events: HashMap<EventKey, Event>,
-    /// How many are under way, by their signers.
+    /// The number of events under way, by signer.
     unfinished: HashMap<String, usize>,
-    /// Those that have ended.
+    /// Events that have ended.
     kept: Kept,
 }
 
 #[derive(Debug)]
 struct Event {
-    /// Of what was sent: another event has another key.
+    /// A hash of what was sent: another event needs another key.
     sent: u64,
     answer: watch::Receiver<Option<Answer>>,
 }
@@ -82,20 +85,28 @@ impl Default for Triggers {
         let random = |_| std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
         let [first, second] = [0, 1].map(random);
         let all = All { events: HashMap::new(), unfinished: HashMap::new(), kept: Kept::new(ROOM) };
-        Self { server: format!("{first:016x}{second:016x}"), all: Mutex::new(all) }
+        Self { name: format!("{first:016x}{second:016x}"), started: Instant::now(), all: Mutex::new(all) }
     }
 }
 
 impl Triggers {
-    /// The name of this server, until it stops.
-    pub(crate) fn server(&self) -> &str {
-        &self.server
+    /// This server at this moment. A client sends it as `again`, so that the server can tell whether it may have
+    /// forgotten an event that was first sent later.
+    pub(crate) fn server(&self) -> String {
+        format!("{}-{:x}", self.name, self.started.elapsed().as_micros())
     }
 
-    /// Does the `work` of an event, unless it is done or under way; answers what came of it. It goes on if nobody waits for it any more: its
-    /// client may ask again. An error is an answer as any other: what failed may have had effects before, such as a request that its handler sent.
+    /// When [`Self::server`] gave this; `None` if another server did.
+    fn time_of(&self, server: &str) -> Option<Instant> {
+        let micros = server.strip_prefix(self.name.as_str())?.strip_prefix('-')?;
+        self.started.checked_add(Duration::from_micros(u64::from_str_radix(micros, 16).ok()?))
+    }
+
+    /// Does the `work` of an event, unless it is done or under way, and returns its result. The work goes on if nobody
+    /// waits for it any more: its client may ask again. An error is kept like any other result: what failed may have
+    /// had effects before, such as a request that its handler sent.
     ///
-    /// `again`: the server that had the first, if the client asks a second time.
+    /// `again`, if the client sends the event a second time: an answer of [`Self::server`] from before the first time.
     pub(crate) async fn once(
         self: &Arc<Self>,
         key: EventKey,
@@ -112,12 +123,14 @@ impl Triggers {
             all.forget(gone);
             if let Some(event) = all.events.get(&key) {
                 if event.sent != sent {
-                    return Err(Failure::invalid("this key is that of another event"));
+                    return Err(Failure::invalid("this key belongs to another event; use a new key"));
                 }
                 event.answer.clone()
-            } else if again.is_some_and(|server| server != self.server) {
-                let text = "this server has no such key, and had none of what was sent to another one, or before it started: whether the \
-                            event was handled is not known";
+            } else if let Some(server) = again
+                && let Some(why) = self.why_unknown(&all, &key.signer, server)
+            {
+                let text =
+                    format!("it is unknown whether the event was handled: {why}; to send it anyway, use a new key");
                 return Err(Failure::of(ErrorCode::UnknownEvent, text));
             } else {
                 let unfinished = all.unfinished.entry(key.signer.clone()).or_default();
@@ -144,12 +157,23 @@ impl Triggers {
         }
     }
 
+    /// Why an event that is sent again and is not known may nevertheless have been handled, if it may.
+    fn why_unknown(&self, all: &All, signer: &str, server: &str) -> Option<&'static str> {
+        match self.time_of(server) {
+            None => Some("it was sent to another server, or before this one started"),
+            Some(time) if all.kept.has_forgotten_since(signer, time) => {
+                Some("this server has since forgotten answers to events of this signer, to make room for newer ones")
+            }
+            Some(_) => None,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The end of an event, also by a panic: whoever waits gets the answer, and so does whoever asks again.
+/// The end of an event, also by a panic: every waiting and later request gets the answer.
 struct Ending {
     triggers: Arc<Triggers>,
     key: EventKey,
@@ -173,7 +197,7 @@ impl Drop for Ending {
 }
 
 impl All {
-    /// The event is under way no more: its answer is kept, in place of older ones if there is no room.
+    /// Marks the event as ended, and keeps its answer, in place of older ones if there is no room.
     fn end(&mut self, key: &EventKey, bytes: usize) {
         if let Some(unfinished) = self.unfinished.get_mut(&key.signer) {
             *unfinished -= 1;
@@ -206,7 +230,7 @@ mod tests {
         EventKey::new(&Actor::Did(Identity::from_passphrase(signer).did()), &charm, key.to_owned()).unwrap()
     }
 
-    /// Work that counts itself.
+    /// Work that counts its runs.
     fn counted(count: &Arc<AtomicUsize>, answer: Answer) -> impl Future<Output = Answer> + use<> {
         let count = count.clone();
         async move {
@@ -224,7 +248,7 @@ mod tests {
             let (triggers, key, again) = (triggers.clone(), key(signer, "k"), again.map(str::to_owned));
             async move { triggers.once(key, "s {}", again.as_deref(), work).await }
         };
-        let server = triggers.server().to_owned();
+        let server = triggers.server();
         let (first, second) = tokio::join!(once("ann", None), once("ann", Some(&server)));
         assert_eq!((first.unwrap(), second.unwrap()), (Outcome::success(), Outcome::success()));
         assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -232,7 +256,7 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 2);
         let other = triggers.once(key("ann", "k"), "s []", None, counted(&count, Ok(Outcome::success())));
         assert!(other.await.is_err(), "another event has another key");
-        // To another server, or one that has started since, it is not known.
+        // Another server, or one that has restarted, does not know it.
         let unknown = Arc::new(Triggers::default());
         assert_ne!(unknown.server(), server);
         let refused = unknown.once(key("ann", "k"), "s {}", Some(&server), counted(&count, Ok(Outcome::success())));
@@ -245,10 +269,53 @@ mod tests {
         assert_eq!(triggers.lock().events.len(), 1);
     }
 
-    #[tokio::test]
-    async fn an_error_is_the_answer_to_the_same_event_and_what_nobody_waits_for_goes_on() {
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_not_handled_twice_when_its_answer_was_forgotten() {
         let (triggers, count) = (Arc::new(Triggers::default()), Arc::new(AtomicUsize::new(0)));
-        // What it did before may not be done twice.
+        let send = async |signer: &str, name: &str, again: Option<&str>, answer: Answer| {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            triggers.once(key(signer, name), "s {}", again, counted(&count, answer)).await
+        };
+        let long = || Ok(Outcome::failure(OutcomeKind::HandlerFailed, "x".repeat(ROOM.share / 2)));
+        let attempt = bg_abuse::Attempt::begin("memory", "an event is sent again after its answer was pushed out");
+        let before = triggers.server();
+        for name in ["first", "second", "third"] {
+            send("ann", name, None, long()).await.unwrap();
+        }
+        assert!(!triggers.lock().events.contains_key(&key("ann", "first")));
+        let refused = send("ann", "first", Some(&before), long()).await.unwrap_err();
+        assert_eq!(refused.problem.code, ErrorCode::UnknownEvent, "{refused:?}");
+        assert!(refused.problem.detail.contains("unknown whether the event was handled"), "{refused:?}");
+        assert_eq!(count.load(Ordering::SeqCst), 3);
+        attempt.ended("refused: it is unknown whether the event was handled");
+        // The first of these cannot have been handled: nothing was forgotten since, or nothing of this signer.
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let after = triggers.server();
+        send("ann", "fourth", Some(&after), Ok(Outcome::success())).await.unwrap();
+        send("ben", "first", Some(&before), Ok(Outcome::success())).await.unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 5);
+        // What is too old is forgotten, too. A client that was idle meanwhile has nothing to fear.
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let idle = triggers.server();
+        tokio::time::advance(ROOM.time).await;
+        assert!(send("ann", "fourth", Some(&after), Ok(Outcome::success())).await.is_err());
+        send("ann", "fifth", Some(&idle), Ok(Outcome::success())).await.unwrap();
+        // An answer that is too long to be kept at all is forgotten at once.
+        let now = triggers.server();
+        let longest = || Ok(Outcome::failure(OutcomeKind::HandlerFailed, "x".repeat(2 * ROOM.share)));
+        send("cid", "longest", None, longest()).await.unwrap();
+        assert!(send("cid", "longest", Some(&now), longest()).await.is_err());
+        assert_eq!(count.load(Ordering::SeqCst), 7);
+        for wrong in ["", "x", "-", &now[..32], &format!("{now}x"), &format!("{}-ffffffffffffffff", &now[..32])] {
+            let refused = send("dee", "k", Some(wrong), Ok(Outcome::success())).await;
+            assert_eq!(refused.is_err(), !wrong.ends_with("ffff"), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_is_the_answer_to_the_same_event_and_abandoned_work_continues() {
+        let (triggers, count) = (Arc::new(Triggers::default()), Arc::new(AtomicUsize::new(0)));
+        // Its effects before the failure must not happen twice.
         let error = RuntimeError::Quota("its writes are more than may be kept".into());
         for _ in 0..2 {
             let failing = counted(&count, Err(error.clone()));
@@ -272,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_events_of_one_signer_that_are_under_way_are_limited_and_leave_others_theirs() {
+    async fn events_under_way_are_limited_for_each_signer() {
         let triggers = Arc::new(Triggers::default());
         let attempt = bg_abuse::Attempt::begin("memory", "one signer with a new key for each of endless events");
         let begin = async |signer: &str, number: usize| {
@@ -297,7 +364,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_signer_keeps_more_than_a_share_and_all_together_have_an_end() {
+    async fn kept_answers_are_bounded_for_each_signer_and_in_total() {
         let triggers = Arc::new(Triggers::default());
         let attempt = bg_abuse::Attempt::begin("memory", "20 signers with keys for events with long outcomes");
         let message = "x".repeat(ROOM.share / 8);

@@ -1,4 +1,5 @@
-//! Signatures, paths and methods of the Charm Runtime API. What is wrongly signed is tried on every endpoint in `abuse`.
+//! Signatures, paths and methods of the Charm Runtime API. What is wrongly signed is tried on every endpoint in
+//! `abuse`.
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 
 mod common;
@@ -114,7 +115,7 @@ async fn bad_input_is_answered_with_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_not_found_and_what_is_no_name_is_wrong() {
+async fn missing_things_are_not_found_and_malformed_names_are_invalid() {
     let fixture = Fixture::start().await;
     let known = my_space();
     fixture.deploy(&known).await;

@@ -9,16 +9,16 @@ mod json;
 // Mounted, rather than reached through their crates, which bring SQLite, a TypeScript compiler and the engine.
 #[path = "../../../host/sandbox/src/json.rs"]
 mod sandbox_json;
-#[path = "../../../host/charm-runtime/src/document.rs"]
+#[path = "../../../host/store/src/document.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod document;
-#[path = "../../../host/charm-runtime/src/paths.rs"]
+#[path = "../../../host/store/src/paths.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod paths;
-#[path = "../../../host/charm-runtime/src/secret_names.rs"]
+#[path = "../../../host/store/src/secret_names.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod secret_names;
-#[path = "../../../host/charm-runtime/src/secret_rule.rs"]
+#[path = "../../../host/store/src/secret_rule.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod secret_rule;
 

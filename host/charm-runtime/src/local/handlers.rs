@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bg_egress::{GateClient, KnownSecret};
 use bg_identity::{Secret, printable};
 use bg_poller::{CharmRef, LogLevel, LogLine, UnixMillis};
-use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Shape};
+use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Program, Shape};
+use bg_store::paths::SecretPaths;
+use bg_store::{SecretText, StoredCharm};
 use bg_transpile::Transpiled;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::snapshot::Snapshot;
-use crate::paths::SecretPaths;
-use crate::store::{SecretText, StoredCharm};
 
 /// What a component of world `charm` finds under these keys of its `config`.
 mod key {
@@ -25,10 +25,11 @@ mod key {
     pub(super) const FILES: &str = "charm.files";
     /// Where the charm runtime's API is.
     pub(super) const API_URL: &str = "charm.api-url";
-    /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of what is secret in
-    /// every charm, or was in this one.
+    /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of
+    /// what is secret in every charm, or was in this one.
     pub(super) const SECRETS: &str = "charm.secrets";
-    /// A JSON array of the names of cells that others have written since the last call; `*` is any of them. Only if there are some.
+    /// A JSON array of the names of cells that others have written since the last call; `*` is any of them. Only if
+    /// there are some.
     pub(super) const CHANGED: &str = "charm.changed";
     /// A JSON object of initial values. At `setup` only.
     pub(super) const INPUTS: &str = "charm.inputs";
@@ -41,7 +42,8 @@ pub struct Handlers {
     pub component: Arc<CharmComponent>,
     /// The charms' way out to HTTP.
     pub http: GateClient,
-    /// What charms are told of where the charm runtime's API is, for `getRecipeEnvironment()`; the original's default if none.
+    /// The URL of the charm runtime's API, for `getRecipeEnvironment()`; the original's default
+    /// if none.
     pub api_url: Option<Url>,
 }
 
@@ -67,12 +69,13 @@ impl Handlers {
     ) -> (Result<(Shape, CellWrites), CallFailure>, Vec<LogLine>) {
         let Before { cells, paths, secrets } = before;
         let log = CallLines::default();
-        let mut config = self.config(file_name, program, paths);
+        let mut config = self.config(file_name, paths);
         config.insert(key::INPUTS.to_owned(), Value::Object(inputs.clone()).to_string());
         let call = CharmCall {
             charm: charm.clone(),
             cells,
             streams: BTreeSet::new(),
+            program: Arc::new(self::program(&program.module, &program.files)),
             config: Arc::new(config),
             http: self.http.clone(),
             secrets,
@@ -86,7 +89,7 @@ impl Handlers {
     pub(super) async fn handle(
         &self,
         charm: &StoredCharm,
-        program: &Transpiled,
+        program: &Arc<Program>,
         cells: Snapshot,
         secrets: Vec<KnownSecret>,
         stream: &str,
@@ -109,13 +112,21 @@ impl Handlers {
         cells: Box<dyn CellReader>,
         secrets: Vec<KnownSecret>,
     ) -> Result<Option<String>, CallFailure> {
-        self.component.page(self.call(charm, program, cells, secrets, CallLines::default())).await
+        self.component
+            .page(self.call(
+                charm,
+                &Arc::new(self::program(&program.module, &program.files)),
+                cells,
+                secrets,
+                CallLines::default(),
+            ))
+            .await
     }
 
     fn call(
         &self,
         charm: &StoredCharm,
-        program: &Transpiled,
+        program: &Arc<Program>,
         cells: Box<dyn CellReader>,
         secrets: Vec<KnownSecret>,
         log: CallLines,
@@ -124,25 +135,28 @@ impl Handlers {
             charm: charm.summary.charm.clone(),
             cells,
             streams: charm.summary.streams.iter().cloned().collect(),
-            config: Arc::new(self.config(&charm.summary.file_name, program, &charm.secrets)),
+            program: Arc::clone(program),
+            config: Arc::new(self.config(&charm.summary.file_name, &charm.secrets)),
             http: self.http.clone(),
             secrets,
             log,
         }
     }
 
-    fn config(&self, file_name: &str, program: &Transpiled, secrets: &SecretPaths) -> BTreeMap<String, String> {
+    fn config(&self, file_name: &str, secrets: &SecretPaths) -> BTreeMap<String, String> {
         let mut config = BTreeMap::from([
             (key::SECRETS.to_owned(), json!(secrets).to_string()),
-            (key::MODULE.to_owned(), program.module.clone()),
             (key::FILE.to_owned(), file_name.to_owned()),
         ]);
-        if !program.files.is_empty() {
-            config.insert(key::FILES.to_owned(), json!(program.files).to_string());
-        }
         config.extend(self.api_url.as_ref().map(|url| (key::API_URL.to_owned(), url.to_string())));
         config
     }
+}
+
+/// The program as its component finds it.
+pub(super) fn program(module: &str, files: &BTreeMap<String, String>) -> Program {
+    let files = (!files.is_empty()).then(|| (key::FILES.to_owned(), json!(files).to_string()));
+    Program::new([(key::MODULE.to_owned(), module.to_owned())].into_iter().chain(files).collect())
 }
 
 /// What the transpiler warns of, as lines of the charm's log.

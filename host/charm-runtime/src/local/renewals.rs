@@ -1,8 +1,8 @@
 //! How often OAuth tokens are renewed.
 //!
-//! Each renewal sends a charm's refresh token, and many a service gives out a limited number of tokens. Whoever asks again meanwhile gets what
-//! came of the last exchange. This is kept in memory: one process at a time runs the charms of a database, by its lock, and a command that
-//! runs beside it, or a restart, begins without a pause.
+//! Each renewal sends a charm's refresh token, and many a service gives out a limited number of tokens. A caller who
+//! asks again meanwhile gets the result of the last exchange. This is kept in memory: one process at a time runs the charms
+//! of a database, by its lock, and a command that runs beside it, or a restart, begins without a pause.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,8 +12,8 @@ use bg_identity::Secret;
 use bg_poller::{CharmRef, RuntimeError};
 use sha2::{Digest, Sha256};
 
-/// A token that was just renewed is good; a server that refuses it will refuse the next one. Doubles with each one that is renewed long
-/// before its end.
+/// A token that was just renewed is good; a server that refuses it will refuse the next one. Doubles with each one that
+/// is renewed long before its end.
 const AFTER_SUCCESS: Duration = Duration::from_mins(1);
 
 /// The first wait after an exchange that failed. Doubles with each one that fails with the same refresh token.
@@ -64,8 +64,8 @@ impl Renewals {
         (last.token == digest(token) && now < last.paused_until).then(|| last.result.clone())
     }
 
-    /// Notes what came of an exchange: `token` is the refresh token that the charm has from now on, and `life` how long the new access token
-    /// is good for, if it says so.
+    /// Notes what came of an exchange: `token` is the refresh token that the charm has from now on, and `life` how long
+    /// the new access token is good for, if it says so.
     pub(super) fn note(
         &self,
         charm: &CharmRef,

@@ -2,6 +2,7 @@
 
 mod access;
 mod blame;
+mod changes;
 mod damage;
 mod deleting;
 mod deploying;

@@ -460,7 +460,7 @@ async fn a_refresh_token_that_was_replaced_is_kept_whatever_the_poll_would_do_ne
         assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 200)]));
         let auth = charm.cell("auth");
         assert_ne!(auth["refreshToken"], first);
-        assert!(auth["expiresAt"].as_u64().unwrap() > 1_700_000_000_000, "also where only a lifetime is told: {auth}");
+        assert!(auth["expiresAt"].as_u64().unwrap() > 1_700_000_000_000, "also where only a lifetime is given: {auth}");
         google.refuse_all(None);
         charm.poll().await;
         assert_eq!(subjects(&charm), set(&["First"]));

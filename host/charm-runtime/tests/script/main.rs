@@ -1,4 +1,5 @@
-//! Charms in TypeScript, for real: transpiled, and run by the script component in the sandbox, with the gate before the network.
+//! Charms in TypeScript, for real: transpiled, and run by the script component in the sandbox, with the gate before the
+//! network.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@ mod constructs;
 mod depth;
 mod errors;
 mod feed;
+mod figures;
 mod gmail;
 mod old_databases;
 mod regexps;

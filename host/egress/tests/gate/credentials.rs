@@ -4,12 +4,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bg_abuse::Attempt;
-use bg_egress::{CredentialError, CredentialSource, EgressError, Owner, Rule};
-use bg_identity::Secret;
+use bg_egress::{CredentialError, CredentialSource, EgressError, Owner, RequestCharm, RequestOptions, Rule};
+use bg_identity::{CharmId, CharmRef, Secret, space_did};
 use bg_manifest::{CredentialPath, EffectiveGrant};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Server, Setup, get, get_text, text};
+use crate::support::{Server, Setup, budget, get, get_text, request, text};
 
 const TOKEN: &str = "ya29.a-very-secret-token";
 const CHARM: &str = "did:key:z6Mkj5HyygpAVo2baUcx7kwTRoUbbBmk5egUQPHnV8arQ3SY/baedrei-mine";
@@ -19,9 +19,14 @@ struct Tokens(&'static str);
 
 #[async_trait::async_trait]
 impl CredentialSource for Tokens {
-    async fn bearer(&self, owner: &Owner, charm: &str, path: &CredentialPath) -> Result<Secret, CredentialError> {
-        if charm != CHARM {
-            return Err(CredentialError::NotItsCharm { charm: charm.to_owned(), owner: owner.clone() });
+    async fn bearer(
+        &self,
+        owner: &Owner,
+        charm: &RequestCharm,
+        path: &CredentialPath,
+    ) -> Result<Secret, CredentialError> {
+        if charm.to_string() != CHARM {
+            return Err(CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() });
         }
         assert_eq!(path.to_string(), "charm.auth.token");
         Ok(Secret::new(self.0.to_owned()))
@@ -30,7 +35,7 @@ impl CredentialSource for Tokens {
     async fn renewed(
         &self,
         _: &Owner,
-        _: &str,
+        _: &RequestCharm,
         _: &CredentialPath,
         _: &Secret,
     ) -> Result<Option<Secret>, CredentialError> {
@@ -108,6 +113,29 @@ async fn without_a_charm_there_is_no_credential() {
     get_text(&setup.client(), &server.origin()).await.unwrap();
     assert!(!server.seen()[0].contains("authorization"), "{:?}", server.seen());
     assert!(!setup.records.one().credential);
+}
+
+#[tokio::test]
+async fn a_call_for_a_charm_gets_no_token_of_another_that_the_guest_names() {
+    let attempt =
+        Attempt::begin("authorization", "of a charm that the guest names in a call for another, once and twice");
+    let server = Server::ok().await;
+    let setup = setup_to(&server, TOKEN);
+    let client = setup.client();
+    let charm = CharmRef { space: space_did("a"), charm: CharmId::for_content(b"a") };
+    for headers in [vec![], vec![("bg-charm", CHARM)], vec![("bg-charm", CHARM), ("bg-charm", "no charm")]] {
+        let call = budget(&client).for_charm(charm.clone());
+        let sent = client.send(request("GET", &server.origin(), &headers), &call, RequestOptions::default()).await;
+        let EgressError::Credential { source: CredentialError::NotItsCharm { charm: asked, .. }, .. } =
+            sent.unwrap_err()
+        else {
+            panic!("another error")
+        };
+        assert_eq!(asked, charm.to_string());
+        assert_eq!(setup.records.all().pop().unwrap().charm, Some(charm.to_string()));
+    }
+    assert!(server.seen().is_empty(), "{:?}", server.seen());
+    attempt.ended("asked for the token of the call's charm alone");
 }
 
 #[tokio::test]

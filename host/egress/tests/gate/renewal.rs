@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use bg_egress::{CredentialError, CredentialSource, Decision, EgressError, Owner, RequestOptions, ResponseBody};
+use bg_egress::{
+    CredentialError, CredentialSource, Decision, EgressError, Owner, RequestCharm, RequestOptions, ResponseBody,
+};
 use bg_identity::Secret;
 use bg_manifest::{CredentialPath, EffectiveGrant};
 use bytes::Bytes;
@@ -36,18 +38,18 @@ impl Renewing {
 
 #[async_trait::async_trait]
 impl CredentialSource for Renewing {
-    async fn bearer(&self, _: &Owner, _: &str, _: &CredentialPath) -> Result<Secret, CredentialError> {
+    async fn bearer(&self, _: &Owner, _: &RequestCharm, _: &CredentialPath) -> Result<Secret, CredentialError> {
         Ok(Secret::new(OLD.to_owned()))
     }
 
     async fn renewed(
         &self,
         _: &Owner,
-        charm: &str,
+        charm: &RequestCharm,
         _: &CredentialPath,
         refused: &Secret,
     ) -> Result<Option<Secret>, CredentialError> {
-        assert_eq!(charm, CHARM);
+        assert_eq!(charm.to_string(), CHARM);
         self.refused.lock().unwrap().push(refused.expose().to_owned());
         self.renewal.clone().map(|token| token.map(|token| Secret::new(token.to_owned())))
     }

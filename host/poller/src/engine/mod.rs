@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use self::pace::Paces;
 use self::slow::SlowCharms;
+use self::wakes::Wakes;
 use crate::health::Health;
 use crate::membership::List;
 use crate::outbox::Outbox;
@@ -38,6 +39,7 @@ mod slow;
 mod standing;
 mod times;
 mod turns;
+mod wakes;
 
 /// How long polls that are under way may take after a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -75,7 +77,8 @@ pub(crate) struct Engine {
     stored: HashMap<CharmRef, PollState>,
     /// Charms whose cause may just have been fixed, and which have no time yet.
     hurried: Vec<Slot>,
-    /// How often registrations were read.
+    wakes: Wakes,
+    /// How often registrations were read, all or those that have changed.
     readings: u32,
     started_polls: u64,
     paces: Paces,
@@ -177,6 +180,7 @@ impl Engine {
             latest_start: UnixMillis::NEVER,
             chores: JoinSet::new(),
             hurried: Vec::new(),
+            wakes: Wakes::default(),
             readings: 0,
             started_polls: 0,
             paces: Paces::default(),
@@ -402,6 +406,10 @@ impl Engine {
             News::Registrations(registrations) => {
                 self.runtime_answers();
                 self.apply(&registrations);
+            }
+            News::Changed(changed, removed) => {
+                self.runtime_answers();
+                self.apply_changes(&changed, &removed);
             }
             News::Refused => self.runtime_answers(),
             News::Unavailable(problem) => {

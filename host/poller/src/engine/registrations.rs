@@ -26,17 +26,8 @@ impl Engine {
                 skipped += 1;
                 continue;
             }
-            match self.table.slot(&registration.charm) {
-                Some(slot) => {
-                    if let Some((group, due, slot)) = self.update(slot, registration) {
-                        added[group as usize].push((due, slot));
-                    }
-                }
-                None => {
-                    if let Some((group, due, slot)) = self.add(registration) {
-                        added[group as usize].push((due, slot));
-                    }
-                }
+            if let Some((group, due, slot)) = self.take_over(registration) {
+                added[group as usize].push((due, slot));
             }
         }
         let gone: Vec<Slot> = self
@@ -55,6 +46,40 @@ impl Engine {
         if at_start {
             self.spread_returning();
             self.begin(skipped);
+        }
+    }
+
+    /// Takes over what has changed since all registrations were taken over.
+    pub(super) fn apply_changes(&mut self, changed: &[Registration], removed: &[CharmRef]) {
+        self.readings += 1;
+        let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
+        for registration in changed {
+            if !self.is_wanted(registration) {
+                self.forget_charm(&registration.charm);
+            } else if let Some((group, due, slot)) = self.take_over(registration) {
+                added[group as usize].push((due, slot));
+            }
+        }
+        for charm in removed {
+            self.forget_charm(charm);
+        }
+        for (group, added) in (0..).zip(added) {
+            self.place_added(group, added, false);
+        }
+        self.hurry();
+    }
+
+    /// A registration that is new, or may have changed; if it is to be polled soon: its group, and when it is due.
+    fn take_over(&mut self, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
+        match self.table.slot(&registration.charm) {
+            Some(slot) => self.update(slot, registration),
+            None => self.add(registration),
+        }
+    }
+
+    fn forget_charm(&mut self, charm: &CharmRef) {
+        if let Some(slot) = self.table.slot(charm) {
+            self.forget(slot);
         }
     }
 
@@ -214,9 +239,6 @@ impl Engine {
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
         let by_loop = !entry.disabled_at.is_never();
         let asked = entry.asked;
-        if (touched || woken) && entry.awaits_fix {
-            self.hurried.push(slot);
-        }
         if moved {
             self.sort_in(slot);
         }
@@ -282,12 +304,12 @@ impl Engine {
 
     /// Forgets a charm's failures and polls it soon: nobody has asked for it.
     pub(super) fn begin_anew(&mut self, slot: Slot, enabled: bool) {
-        if let Some((_, now, slot)) = self.forgive(slot, enabled) {
-            self.arm_off_beat(slot, now);
+        if let Some((_, due, slot)) = self.forgive(slot, enabled) {
+            self.arm_off_beat(slot, due);
         }
     }
 
-    /// Forgets a charm's failures. Its group, and when it is due: now. None if it is being polled, or about to be.
+    /// Forgets a charm's failures. Its group, and when it is due: as a rule, now. None if it is being polled, or about to be.
     fn forgive(&mut self, slot: Slot, enabled: bool) -> Option<(GroupId, i64, Slot)> {
         let entry = self.table.get_mut(slot)?;
         entry.failures = 0;
@@ -298,22 +320,30 @@ impl Engine {
         self.end_wait(slot)
     }
 
-    /// Ends a charm's wait for a change, and keeps its failures: those are its own. Answers as [`forgive`](Self::forgive) does.
+    /// Ends a charm's wait for a change, and keeps its failures: those are its own. Returns as [`forgive`](Self::forgive) does. Changes that
+    /// follow each other are limited by [`Wakes`](super::wakes::Wakes).
     fn end_wait(&mut self, slot: Slot) -> Option<(GroupId, i64, Slot)> {
-        let now = self.now();
+        let (now, entry) = (self.now(), self.table.get(slot)?);
+        let (group, phase, interval) = (entry.group, entry.phase, self.interval(entry));
+        // One that is being polled, or about to be, is no sooner polled for this.
+        let is_coming = entry.wanted && entry.due <= now && matches!(phase, Phase::Waiting | Phase::Held);
+        let is_free = !(is_coming || matches!(phase, Phase::Running | Phase::Ready));
+        let before = if phase == Phase::Waiting { entry.due } else { i64::MAX };
+        let due = if is_free { self.wakes.allow(slot, now, interval).min(before) } else { entry.due };
         let entry = self.table.get_mut(slot)?;
         entry.tries = 0;
-        entry.awaits_fix = false;
+        let awaited_fix = std::mem::take(&mut entry.awaits_fix);
         (entry.wanted, entry.off_beat) = (true, false);
-        entry.named = self.groups[entry.group as usize].list.begun();
+        entry.named = self.groups[group as usize].list.begun();
         entry.served = 0;
-        // One that is being polled, or about to be, is no sooner polled for this.
-        let (group, is_free) = (entry.group, !matches!(entry.phase, Phase::Running | Phase::Ready));
         if is_free {
-            (entry.phase, entry.due) = (Phase::Waiting, now);
+            (entry.phase, entry.due) = (Phase::Waiting, due);
+        }
+        if awaited_fix && due <= now {
+            self.hurried.push(slot);
         }
         self.save(slot);
-        is_free.then_some((group, now, slot))
+        is_free.then_some((group, due, slot))
     }
 
     /// Makes a charm due now, with the failures that it has; false if it is not to be polled at all. One that is being polled, or about to be,
@@ -365,6 +395,7 @@ impl Engine {
         self.suspects.retain(|suspect| *suspect != slot);
         self.unqueue(slot);
         self.no_longer_early(slot);
+        self.wakes.forget(slot);
         let Some(entry) = self.table.get_mut(slot) else { return };
         if entry.phase == Phase::Running {
             entry.removed = true;

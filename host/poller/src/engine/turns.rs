@@ -173,12 +173,15 @@ impl Engine {
         let (started, now, wall) = (self.ms(turn.start), self.now(), self.options.clock.now());
         let once = self.options.limit == Limit::Once;
         let Some(entry) = self.table.get(slot).filter(|entry| !entry.removed) else { return };
+        let interval = self.interval(entry);
         // One that was polled before its turn keeps that for the next poll.
         let from = if turn.outcome.is_success() { started.max(entry.due) } else { now };
         let mut off_beat = !turn.outcome.is_success() && !entry.wanted;
         let (phase, due) = match next {
             // Its cause was fixed while it was being polled.
-            _ if entry.wanted && turn.outcome.consequence().awaits_a_fix() => (Phase::Waiting, now),
+            _ if entry.wanted && turn.outcome.consequence().awaits_a_fix() => {
+                (Phase::Waiting, self.wakes.allow(slot, now, interval))
+            }
             Next::After(wait) => {
                 let wait = if entry.failures == 0 { self.jittered(entry, wait, turn) } else { wait };
                 let due = from.saturating_add(policy::millis(wait));

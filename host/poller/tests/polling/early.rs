@@ -158,3 +158,86 @@ async fn another_component_has_those_polled_soon_that_got_no_answer_of_the_runti
     assert_eq!((world.starts(&one).len() - before, world.starts(&healthy).len()), (1, 1));
     service.stop().await;
 }
+
+/// How often a charm is polled while somebody changes something about it ten times a second: in the first minute, and in each of the next four.
+async fn polls_in_a_flood(outcome: Outcome, change: impl Fn(&World, &CharmRef)) -> (usize, usize) {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    world.behave(&one, Behaviour { outcomes: [Ok(outcome)].into(), ..Behaviour::default() });
+    let service = world.start();
+    seconds(100).await;
+    for _ in 0..3_000 {
+        change(&world, &one);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    service.stop().await;
+    let polls = |from: u64, to: u64| world.starts(&one).iter().filter(|at| (from..to).contains(*at)).count();
+    (polls(100, 160), (2..6).map(|minute| polls(40 + minute * 60, 100 + minute * 60)).max().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_somebody_changes_all_the_time_is_polled_no_more_than_once_an_interval() {
+    let failures = [
+        Outcome::failure(OutcomeKind::Denied, "not granted").blaming(Blame::Configuration),
+        Outcome::failure(OutcomeKind::Denied, "no sign-in").blaming(Blame::Credential),
+        Outcome::failure(OutcomeKind::Unavailable, "503").blaming(Blame::Upstream),
+    ];
+    for outcome in failures {
+        let what = format!("{outcome:?}");
+        let (first, later) = polls_in_a_flood(outcome, World::wake).await;
+        assert!(
+            (2..9).contains(&first) && later == 1,
+            "{what}: {first} polls in the first minute, {later} in a later one"
+        );
+    }
+    for outcome in [Outcome::success(), Outcome::failure(OutcomeKind::HandlerFailed, "x is not a function")] {
+        let what = format!("{outcome:?}");
+        let (first, later) = polls_in_a_flood(outcome, |world, charm| world.register(charm, "test")).await;
+        assert!(
+            (2..9).contains(&first) && later <= 2,
+            "{what}: {first} polls in the first minute, {later} in a later one"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_two_fixes_of_a_charm_count_within_a_second_and_later_ones_within_an_interval() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "test");
+    let denied = Outcome::failure(OutcomeKind::Denied, "no sign-in").blaming(Blame::Credential);
+    world.behave(&one, Behaviour { takes: Duration::ZERO, outcomes: [Ok(denied)].into(), ..Behaviour::default() });
+    let service = world.start();
+    for round in 0..30 {
+        seconds(if round < 2 { 120 } else { 10 }).await;
+        let before = world.state().starts.len();
+        world.wake(&one);
+        seconds(if round < 2 { 1 } else { 61 }).await;
+        let after = world.state().starts.len();
+        assert!((1..3).contains(&(after - before)), "{round}: {} polls", after - before);
+    }
+    service.stop().await;
+}
+
+/// It costs a poll an hour: nothing about it backs off further, and nothing needs to.
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_waits_and_that_nobody_changes_is_polled_once_an_hour_or_an_interval() {
+    for (interval, with_component) in [(60, false), (60, true), (7_200, false), (7_200, true)] {
+        let world = World::new();
+        let one = charm("a", "1");
+        world.register(&one, "mail");
+        let denied = Outcome::failure(OutcomeKind::Denied, "not granted").blaming(Blame::Configuration);
+        world.behave(&one, Behaviour { outcomes: [Ok(denied)].into(), ..Behaviour::default() });
+        // It names the charm in each of its lists.
+        let components: Vec<Arc<dyn Integration>> =
+            if with_component { vec![Component::new("mail", &[&one])] } else { vec![] };
+        let options = PollerOptions { interval: Duration::from_secs(interval), ..world.options() };
+        let service = world.start_with(&Store::new(), components, options);
+        seconds(86_400).await;
+        let starts = world.starts(&one);
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= interval.max(3_600)), "{interval} s: {starts:?}");
+        assert!(starts.len() >= 11, "{interval} s: {starts:?}");
+        service.stop().await;
+    }
+}

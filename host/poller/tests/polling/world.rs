@@ -62,6 +62,8 @@ pub struct State {
     pub recorded: Vec<Run>,
     pub refreshed: usize,
     pub listed: usize,
+    /// What was answered of registrations, by their revisions.
+    read: BTreeMap<u64, BTreeMap<CharmRef, Registration>>,
     pub events: Vec<PollEvent>,
 }
 
@@ -326,7 +328,20 @@ impl CharmRuntime for World {
         }
         let mut state = self.state();
         state.listed += 1;
+        let all = state.registrations.clone();
+        state.read.insert(*self.revision.borrow(), all);
         Ok(state.registrations.values().cloned().collect())
+    }
+
+    async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
+        let before = self.state().read.get(&seen).cloned();
+        let mut registrations = self.registrations().await?;
+        let revision = Some(*self.revision.borrow());
+        let removed = before.map(|mut before| {
+            registrations.retain(|one| before.remove(&one.charm).is_none_or(|before| before != *one));
+            before.into_keys().collect()
+        });
+        Ok(RegistrationChanges { revision, registrations, removed })
     }
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {

@@ -5,6 +5,7 @@
 //! - *twice at once*: no charm is polled twice at once;
 //! - *early*: from the start of one poll to the next it is an interval at least, also over a restart;
 //! - *backoff too short*, and *late*: after failures it is what the policy says;
+//! - *insisted*: a charm that somebody changes all the time is polled an interval after its last poll, besides a few times at first;
 //! - *late*, *forgotten*: every charm that is to be polled is, within a bound that its space and the places set;
 //! - *together*: after a stall, polls are no denser than half as much again as in the long run, in no part of the next intervals;
 //! - *polled though disabled*, *though not registered*, *back early*: nothing else is.
@@ -417,7 +418,18 @@ impl Simulation {
                 let interval = others[self.rng.index(others.len())];
                 self.world.another_interval(number, interval);
             }
-            150..170 => {
+            150..160 => {
+                // Somebody sets a cell of one charm all the time.
+                let (world, time) = (self.world.clone(), self.rng.up_to(self.scene.interval * 10));
+                tokio::spawn(async move {
+                    let until = Instant::now() + time;
+                    while Instant::now() < until {
+                        world.fix(number);
+                        sleep(Duration::from_millis(20)).await;
+                    }
+                });
+            }
+            160..170 => {
                 let mut state = self.world.state();
                 if !state.left_out.remove(&number) {
                     state.left_out.insert(number);

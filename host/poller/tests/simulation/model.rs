@@ -19,6 +19,10 @@ const RETRY: Duration = Duration::from_mins(1);
 const HEARD: Duration = Duration::from_secs(2);
 /// What is not yet written when the process ends.
 const UNWRITTEN: Duration = Duration::from_millis(200);
+/// However long the interval, a change has to wait no longer than this, …
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// … and so many polls for changes may come sooner.
+const MOST_EARLY: u32 = 16;
 
 /// A rule that was broken; the name of the rule comes first.
 pub type Broken = String;
@@ -66,6 +70,8 @@ pub struct Model {
     denied: bool,
     /// Whether somebody has wanted it polled at once since the last poll.
     anew: bool,
+    /// When it was polled early for a change, since the process began and its interval is the present one.
+    early: Vec<Instant>,
     /// Whether what is known of its last poll may be lost, or is by a clock that was set before this process began.
     excused: bool,
     /// Whether the clock was set since its last poll, and whether a process has begun since.
@@ -102,6 +108,7 @@ impl Model {
             denied: false,
             wanted_at: None,
             anew: true,
+            early: Vec::new(),
             excused: false,
             clock_set: false,
             other_clock: false,
@@ -184,6 +191,7 @@ impl Model {
         self.before = Some((shortest.min(self.interval), longest.max(self.interval), now));
         self.interval = interval;
         self.settled = now;
+        self.early.clear();
     }
 
     /// From one start to the next after so many failures: the shortest and the longest that the rules allow.
@@ -240,10 +248,30 @@ impl Model {
                 self.disabled = Disabled::No;
             }
         }
+        self.note_early(now)?;
         self.excuses = [self.excused, self.clock_set, self.other_clock];
         (self.running, self.anew, self.excused) = (Some(now), false, false);
         (self.clock_set, self.other_clock) = (false, false);
         self.before = self.before.filter(|(.., until)| now <= *until + HEARD);
+        Ok(())
+    }
+
+    /// However often somebody changes something about it: besides a few of the first, there is a poll an interval.
+    fn note_early(&mut self, now: Instant) -> Result<(), Broken> {
+        if !self.woken {
+            return Ok(());
+        }
+        self.early.push(now);
+        if self.early.len() > 100 {
+            self.early.remove(0);
+        }
+        let longest = self.interval.min(LONGEST_PAUSE);
+        for (index, first) in self.early.iter().enumerate() {
+            let polls = u32::try_from(self.early.len() - index).unwrap();
+            if longest * polls.saturating_sub(MOST_EARLY) / 2 > now - *first {
+                return Err(format!("insisted: {polls} early polls of {} within {:?}", self.charm, now - *first));
+            }
+        }
         Ok(())
     }
 
@@ -310,6 +338,7 @@ impl Model {
             self.excused = true;
         }
         self.settled = now;
+        self.early.clear();
     }
 
     /// The wall clock was set, while a process runs or not; one that starts from now on goes by times of another clock.

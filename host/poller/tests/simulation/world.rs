@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
 use bg_poller::{
     Charm, CharmRef, CharmRuntime, Clock, Consequence, Counters, DisabledBy, Fitness, Integration, IntegrationError,
-    Lookup, Outcome, OutcomeKind, PollState, PollStore, Registration, Run, RuntimeError, StoreError, UnixMillis,
+    Lookup, Outcome, OutcomeKind, PollState, PollStore, Registration, RegistrationChanges, Run, RuntimeError,
+    StoreError, UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
@@ -66,6 +67,8 @@ pub struct State {
     /// By the numbers of their charms.
     pub registrations: BTreeMap<usize, Registration>,
     numbers: HashMap<CharmRef, usize>,
+    /// What has changed, a number of a charm for each revision from the second on.
+    changes: Vec<usize>,
     /// That have started.
     pub polls: u64,
     pub broken: Vec<Broken>,
@@ -116,6 +119,7 @@ impl World {
             models,
             registrations: BTreeMap::new(),
             numbers,
+            changes: Vec::new(),
             polls: 0,
             broken: Vec::new(),
             left_out: BTreeSet::new(),
@@ -136,7 +140,9 @@ impl World {
         self.state.lock().unwrap()
     }
 
-    pub fn bump(&self) {
+    /// Something has changed with the registration of that charm.
+    fn bump(&self, state: &mut State, number: usize) {
+        state.changes.push(number);
         self.revision.send_modify(|revision| *revision += 1);
     }
 
@@ -177,7 +183,7 @@ impl World {
         };
         state.registrations.insert(number, registration);
         model.wanted();
-        self.bump();
+        self.bump(state, number);
     }
 
     /// Somebody disables it.
@@ -190,7 +196,7 @@ impl World {
         "Disabled: by hand".clone_into(&mut registration.status);
         registration.updated_at = next(now, registration);
         state.models[number].disabled_by_hand();
-        self.bump();
+        self.bump(&mut state, number);
     }
 
     /// What the last poll of a charm lacked is there now, if it was that: what somebody changes is looked at as the runtime does.
@@ -203,7 +209,7 @@ impl World {
         if registration.is_enabled() && kind.is_some_and(|kind| Consequence::of(kind, None).awaits_a_fix()) {
             registration.woken_at = next(now, registration);
             state.models[number].woken();
-            self.bump();
+            self.bump(state, number);
         }
     }
 
@@ -211,7 +217,7 @@ impl World {
         let mut state = self.state();
         if state.registrations.remove(&number).is_some() {
             state.models[number].unregistered();
-            self.bump();
+            self.bump(&mut state, number);
         }
     }
 
@@ -220,7 +226,7 @@ impl World {
         let Some(registration) = state.registrations.get_mut(&number) else { return };
         registration.interval = (interval != self.scene.interval).then_some(interval);
         state.models[number].set_interval(interval);
-        self.bump();
+        self.bump(&mut state, number);
     }
 
     fn number(&self, charm: &CharmRef) -> usize {
@@ -312,7 +318,7 @@ impl Process {
             state.broken.push(broken);
         }
         let registration = registration.clone();
-        self.world.bump();
+        self.world.bump(state, number);
         Ok(registration)
     }
 }
@@ -322,6 +328,24 @@ impl CharmRuntime for Process {
     async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
         self.world.reachable()?;
         Ok(self.world.state().registrations.values().cloned().collect())
+    }
+
+    /// It does not always remember what has changed.
+    async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
+        self.world.reachable()?;
+        let state = self.world.state();
+        let revision = *self.world.revision.borrow();
+        let known = seen.checked_sub(1).and_then(|seen| state.changes.get(usize::try_from(seen).unwrap()..));
+        let changed: Option<BTreeSet<usize>> = known.map(|known| known.iter().copied().collect());
+        let Some(changed) = changed.filter(|_| !revision.is_multiple_of(10)) else {
+            let registrations = state.registrations.values().cloned().collect();
+            return Ok(RegistrationChanges { revision: Some(revision), registrations, removed: None });
+        };
+        let (there, gone): (Vec<usize>, Vec<usize>) =
+            changed.into_iter().partition(|number| state.registrations.contains_key(number));
+        let registrations = there.iter().map(|number| state.registrations[number].clone()).collect();
+        let removed = Some(gone.into_iter().map(|number| state.models[number].charm.clone()).collect());
+        Ok(RegistrationChanges { revision: Some(revision), registrations, removed })
     }
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {

@@ -1,11 +1,21 @@
 //! A charm's cells, as its program sees them, and the memory that it is loaded into.
 
+use std::sync::Arc;
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::Linker;
+
 use super::CallState;
 use crate::bindings::charm::cells::{self, CellError};
 use crate::bindings::preloaded::image;
 use crate::cells::{CellError as Refusal, Cells};
 use crate::failure::LimitHit;
 use crate::image::Memory;
+
+type Pieces = wasmtime::Result<(Arc<[u8]>,)>;
+
+/// The interface, as it is linked.
+const IMAGE: &str = "commontools:background/image@0.1.1";
 
 /// What only guests of world `charm` have.
 pub(crate) struct CharmWorld {
@@ -25,9 +35,18 @@ impl image::Host for CallState<CharmWorld> {
     }
 
     fn pieces(&mut self) -> wasmtime::Result<Vec<u8>> {
-        let pieces = self.world.memory.pieces().map(<[u8]>::to_vec);
-        pieces.ok_or_else(|| LimitHit("there is no image in this call".into()).into())
+        Err(wasmtime::Error::msg("link_pieces links another in its place"))
     }
+}
+
+/// Links `pieces` in place of what the bindings make of it, which would copy the image for each call.
+pub(super) fn link_pieces(linker: &mut Linker<CallState<CharmWorld>>) -> wasmtime::Result<()> {
+    let mut image = linker.instance(IMAGE)?;
+    image.func_wrap("pieces", |store: StoreContextMut<'_, CallState<CharmWorld>>, (): ()| -> Pieces {
+        let pieces = store.data().world.memory.pieces();
+        let pieces = pieces.ok_or_else(|| LimitHit("there is no image in this call".into()))?;
+        Ok((pieces,))
+    })
 }
 
 impl cells::Host for CallState<CharmWorld> {

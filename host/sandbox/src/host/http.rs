@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bg_egress::{CHARM_HEADER, CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Rule, Wait};
+use bg_egress::{CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Rule, Wait};
 use bg_poller::{Blame, CharmRef};
-use http::HeaderValue;
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -21,8 +20,6 @@ const DENIED_BYTES: usize = 1024;
 pub(crate) struct Outbound {
     client: GateClient,
     budget: CallBudget,
-    /// The charm whose handler sends: the gate's log shall name it, whatever the guest says.
-    charm: Option<HeaderValue>,
     /// What the gate said of the first request that it refused.
     refused: Arc<Mutex<Option<Refusal>>>,
 }
@@ -37,8 +34,12 @@ impl Outbound {
         secrets: Vec<KnownSecret>,
     ) -> Self {
         let budget = client.budget(deadline).with_secrets(secrets);
-        let charm = charm.and_then(|charm| HeaderValue::try_from(charm.to_string()).ok());
-        Self { client, budget, charm, refused: Arc::default() }
+        let budget = match charm {
+            // Whatever the guest says: the gate's log is to name the charm whose handler sends.
+            Some(charm) => budget.for_charm(charm.clone()),
+            None => budget,
+        };
+        Self { client, budget, refused: Arc::default() }
     }
 
     /// Whether the gate refused a request of this call, and which.
@@ -59,13 +60,10 @@ impl WasiHttpHooks for Outbound {
 
     fn send_request(
         &mut self,
-        mut request: http::Request<WasiBody>,
+        request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _done: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done), Error>> + Send> {
-        if let Some(charm) = &self.charm {
-            request.headers_mut().insert(CHARM_HEADER, charm.clone());
-        }
         let options = options.unwrap_or_default();
         let options = bg_egress::RequestOptions {
             connect: options.connect_timeout,

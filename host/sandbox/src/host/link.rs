@@ -4,7 +4,7 @@ use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::random::BoundedRandom;
-use super::{CallState, CharmWorld, IntegrationWorld, requests};
+use super::{CallState, CharmWorld, IntegrationWorld, cells, requests};
 use crate::bindings::{charm, integration, preloaded};
 
 /// For world `integration`.
@@ -22,6 +22,9 @@ pub(crate) fn charm_linker(engine: &Engine) -> wasmtime::Result<Linker<CallState
     let mut linker = common_linker(engine)?;
     charm::cells::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     preloaded::image::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    linker.allow_shadowing(true);
+    cells::link_pieces(&mut linker)?;
+    linker.allow_shadowing(false);
     Ok(linker)
 }
 

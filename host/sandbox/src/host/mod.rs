@@ -12,7 +12,6 @@ mod shared;
 mod state;
 mod stdio;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +22,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::Limits;
+use crate::config::Config;
 use crate::engine::TICK;
 use crate::store_limits::StoreLimits;
 
@@ -42,7 +42,7 @@ pub(crate) struct CallState<W> {
     pub(crate) table: ResourceTable,
     pub(crate) limits: Arc<Limits>,
     pub(crate) log: Arc<CallLog>,
-    pub(crate) config: Arc<BTreeMap<String, String>>,
+    pub(crate) config: Config,
     pub(crate) outbound: Outbound,
     pub(crate) world: W,
     /// When the call ends.
@@ -59,7 +59,7 @@ pub(crate) struct CallState<W> {
 /// What a call is made with, beside its limits.
 pub(crate) struct Surroundings {
     pub(crate) scope: Scope,
-    pub(crate) config: Arc<BTreeMap<String, String>>,
+    pub(crate) config: Config,
     pub(crate) http: GateClient,
     /// What the guest knows that may go to some origins only, or not into logs.
     pub(crate) secrets: Vec<KnownSecret>,

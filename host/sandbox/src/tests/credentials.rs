@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bg_egress::{CredentialError, CredentialSource, Owner};
+use bg_egress::{CredentialError, CredentialSource, Owner, RequestCharm};
 use bg_identity::Secret;
 use bg_poller::UnixMillis;
 use tokio::task::JoinSet;
 
-use crate::CharmCredentials;
 use crate::testing::{MemoryRuntime, capture_log, charm, runtime_with};
+use crate::{CharmCredentials, Registrations};
 
 fn gmail() -> Owner {
     Owner::Integration("gmail".parse().unwrap())
@@ -21,21 +21,25 @@ fn signed_in(ends_in: Option<i64>) -> (Arc<CharmCredentials>, Arc<MemoryRuntime>
     let runtime = runtime_with(&[(charm("a"), "gmail", true)]);
     *runtime.oauth.expires_at.lock().unwrap() = ends_in.map(in_seconds);
     *runtime.oauth.then.lock().unwrap() = Some(in_seconds(3_600));
-    (Arc::new(CharmCredentials::new("gmail".parse().unwrap(), runtime.clone())), runtime)
+    (Arc::new(CharmCredentials::new(Registrations::new("gmail".parse().unwrap(), runtime.clone()))), runtime)
 }
 
 fn in_seconds(seconds: i64) -> UnixMillis {
     UnixMillis(UnixMillis::now().0.saturating_add_signed(seconds * 1_000))
 }
 
+fn known(name: &str) -> RequestCharm {
+    RequestCharm::Known(Arc::new(charm(name)))
+}
+
 async fn bearer(credentials: &CharmCredentials) -> String {
     let path = "charm.auth.token".parse().unwrap();
-    credentials.bearer(&gmail(), &charm("a").to_string(), &path).await.unwrap().expose().to_owned()
+    credentials.bearer(&gmail(), &known("a"), &path).await.unwrap().expose().to_owned()
 }
 
 async fn renewed(credentials: &CharmCredentials, refused: &str) -> Result<Option<String>, CredentialError> {
     let (path, refused) = ("charm.auth.token".parse().unwrap(), Secret::new(refused.to_owned()));
-    let renewed = credentials.renewed(&gmail(), &charm("a").to_string(), &path, &refused).await?;
+    let renewed = credentials.renewed(&gmail(), &known("a"), &path, &refused).await?;
     Ok(renewed.map(|token| token.expose().to_owned()))
 }
 
@@ -47,18 +51,24 @@ fn renewals(runtime: &MemoryRuntime) -> usize {
 async fn credentials_are_those_of_its_own_enabled_charms() {
     let runtime =
         runtime_with(&[(charm("a"), "gmail", true), (charm("b"), "gmail", false), (charm("c"), "gcal", true)]);
-    let credentials = CharmCredentials::new("gmail".parse().unwrap(), runtime.clone());
+    let credentials = CharmCredentials::new(Registrations::new("gmail".parse().unwrap(), runtime.clone()));
     let owner = Owner::Integration("gmail".parse().unwrap());
     let path = "charm.auth.token".parse().unwrap();
-    let secret = credentials.bearer(&owner, &charm("a").to_string(), &path).await.unwrap();
+    let secret = credentials.bearer(&owner, &known("a"), &path).await.unwrap();
     assert_eq!(secret.expose(), "ya29");
+    let named = RequestCharm::Named(charm("a").to_string());
+    assert_eq!(credentials.bearer(&owner, &named, &path).await.unwrap().expose(), "ya29");
+    for name in ["b", "c", "x"] {
+        let error = credentials.bearer(&owner, &known(name), &path).await.unwrap_err();
+        assert!(matches!(error, CredentialError::NotItsCharm { .. }), "{name}: {error}");
+    }
     for name in [charm("b").to_string(), charm("c").to_string(), charm("x").to_string(), "../a".into(), String::new()] {
-        let error = credentials.bearer(&owner, &name, &path).await.unwrap_err();
+        let error = credentials.bearer(&owner, &RequestCharm::Named(name.clone()), &path).await.unwrap_err();
         assert!(matches!(error, CredentialError::NotItsCharm { .. }), "{name}: {error}");
     }
     let others = Owner::Integration("gcal".parse().unwrap());
-    assert!(credentials.bearer(&others, &charm("a").to_string(), &path).await.is_err());
-    let missing = credentials.bearer(&owner, &charm("a").to_string(), &"charm.other".parse().unwrap()).await;
+    assert!(credentials.bearer(&others, &known("a"), &path).await.is_err());
+    let missing = credentials.bearer(&owner, &known("a"), &"charm.other".parse().unwrap()).await;
     assert!(matches!(missing, Err(CredentialError::Missing(_))));
     assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "many requests of a call ask once");
 }
@@ -146,7 +156,10 @@ async fn only_the_oauth_token_of_ones_own_charm_is_renewed() {
     let (credentials, runtime) = signed_in(Some(-5));
     for (name, path, refusal) in [("b", "charm.auth.token", true), ("a", "charm.apiKey", false)] {
         let (name, path) = (charm(name).to_string(), path.parse().unwrap());
-        match credentials.renewed(&gmail(), &name, &path, &Secret::new("ya29".to_owned())).await {
+        match credentials
+            .renewed(&gmail(), &RequestCharm::Named(name.clone()), &path, &Secret::new("ya29".to_owned()))
+            .await
+        {
             Err(CredentialError::NotItsCharm { .. }) => assert!(refusal, "{name}"),
             renewed => assert!(!refusal && renewed.unwrap().is_none(), "{name}"),
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bg_egress::{CredentialSource as _, Owner, RequestCharm};
 use bg_poller::{Fitness, Integration, OutcomeKind};
 
 use crate::testing::{self, Guest, MemoryCharm, capture_log, charm, refs, runtime_with};
-use crate::{IntegrationComponent, Limits, World};
+use crate::{CharmCredentials, IntegrationComponent, Limits, World};
 
 /// Answers what it was told is registered.
 fn echo() -> Guest {
@@ -91,6 +92,20 @@ async fn an_error_of_the_integration_is_told_escaped() {
         let error = testing::integration(Limits::default(), &guest).await.fetch_charms().await.unwrap_err();
         assert_eq!((error.kind, &*error.message), (kind, "no\\u{1b}"));
     }
+}
+
+#[tokio::test]
+async fn what_an_integration_has_read_of_its_registrations_serves_the_gate_as_well() {
+    let runtime = runtime_with(&[(charm("a"), "gmail", true)]);
+    let (sandbox, setup) = (testing::sandbox(Limits::default()), testing::setup(&runtime));
+    let credentials = CharmCredentials::new(setup.registrations.clone());
+    let loaded = sandbox.load(echo().build(), World::Integration).await.unwrap();
+    let integration = IntegrationComponent::new(&sandbox, &loaded, setup).unwrap();
+    assert_eq!(integration.fetch_charms().await.unwrap(), [charm("a")]);
+    let (owner, asked) = (Owner::Integration("gmail".parse().unwrap()), RequestCharm::Known(Arc::new(charm("a"))));
+    let token = credentials.bearer(&owner, &asked, &"charm.auth.token".parse().unwrap()).await.unwrap();
+    assert_eq!(token.expose(), "ya29");
+    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

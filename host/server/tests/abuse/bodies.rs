@@ -98,7 +98,7 @@ async fn refused_as_json(what: &str, expected: &str, bodies: impl Fn(&Value) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_json_is_refused_by_every_endpoint_that_takes_json() {
+async fn broken_json_is_refused_by_every_endpoint_that_takes_json() {
     refused_as_json("bad JSON", "not the expected JSON", |good| {
         let good = good.to_string();
         let mut bodies: Vec<Vec<u8>> = vec![b"\xff\xfe".to_vec(), b"{\"\xff\":1}".to_vec(), good[1..].into()];
@@ -151,7 +151,7 @@ fn fields_replaced(good: &Value, value: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_said_to_be_no_json_is_refused_by_every_signed_endpoint() {
+async fn a_body_of_another_content_type_is_refused_by_every_signed_endpoint() {
     let scene = Scene::start().await;
     let before = scene.state().await;
     let attempt = Attempt::begin("bodies", "wrong Content-Type");
@@ -175,7 +175,7 @@ async fn a_body_that_is_said_to_be_no_json_is_refused_by_every_signed_endpoint()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_where_none_belongs_is_refused_by_every_endpoint_that_takes_none() {
+async fn an_unexpected_body_is_refused_by_every_endpoint_that_takes_none() {
     let scene = Scene::start().await;
     let before = scene.state().await;
     let attempt = Attempt::begin("bodies", "a body where none belongs");

@@ -78,12 +78,12 @@ async fn a_page_of_another_origin_may_read_and_do_nothing_but_register_if_it_is_
         let reply = scene.send(request, &signed);
         assert!(reply.status != 401 && allowed(&reply).is_empty(), "{request:?}: {}", reply.text());
     }
-    attempt.ended(format!("401 or 403 to {refused} requests, no answer of theirs readable but why"));
+    attempt.ended(format!("401 or 403 to {refused} requests, none readable but the reason"));
     scene.fixture.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_asks_what_it_may_send_is_told_of_the_registration_only() {
+async fn a_preflight_allows_the_registration_only() {
     let scene = Scene::start().await;
     let attempt = Attempt::begin("browsers", "preflights of a page of another origin, also from the open network");
     let mut refused = 0;
@@ -171,7 +171,7 @@ async fn a_page_whose_name_was_pointed_here_is_refused_and_learns_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_name_that_is_two_or_none_is_refused_by_every_endpoint() {
+async fn a_double_or_missing_host_name_is_refused_by_every_endpoint() {
     let scene = Scene::start().await;
     let before = scene.state().await;
     let own = scene.fixture.address.to_string();

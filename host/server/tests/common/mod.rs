@@ -31,7 +31,7 @@ pub struct Fixture {
     pub address: SocketAddr,
     pub shutdown: CancellationToken,
     pub serving: JoinHandle<Result<(), ServeError>>,
-    _dir: TempDir,
+    pub dir: TempDir,
 }
 
 impl Fixture {
@@ -67,7 +67,7 @@ impl Fixture {
         let address = server.local_addr();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(server.serve(runtime.clone(), shutdown.clone()));
-        Self { runtime, address, shutdown, serving, _dir: dir }
+        Self { runtime, address, shutdown, serving, dir }
     }
 
     /// What is remembered of polls.

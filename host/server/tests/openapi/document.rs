@@ -25,7 +25,7 @@ pub struct Operation {
     pub body: Option<Value>,
     /// Where its schema is in the document.
     pub body_at: String,
-    /// Who may do it: anybody, whoever signs, the operator.
+    /// Who may do it: anybody, anyone who signs, the operator.
     pub open: bool,
     pub signed: bool,
     pub token: bool,

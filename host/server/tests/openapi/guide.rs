@@ -35,7 +35,7 @@ fn tools() -> Result<(), String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_commands_of_the_guide_answer_what_it_says() {
+async fn the_commands_of_the_guide_print_what_it_says() {
     let Some(()) = available(tools()) else { return };
     let login_token = Some(LoginToken::chosen(Secret::new(TOKEN.to_owned())).unwrap());
     let fixture = Fixture::start_with(ServerOptions { login_token, ..ServerOptions::default() }).await;

@@ -1,5 +1,6 @@
-//! Holds the API to the OpenAPI document that the server gives of itself: requests that are made of the document's schemas, good and bad ones, get
-//! answers that it describes. `OPENAPI_SEED=N cargo test --test openapi -- --nocapture` chooses others, and shows what was tried.
+//! Holds the API to the OpenAPI document that the server gives of itself: requests that are made of the document's
+//! schemas, good and bad ones, get answers that it describes. `OPENAPI_SEED=N cargo test --test openapi -- --nocapture`
+//! chooses others, and shows what was tried.
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 #![allow(unreachable_pub, reason = "its modules share what is in them")]
 
@@ -29,7 +30,7 @@ use valid::Valid;
 const GOOD: usize = 40;
 /// Bodies that are wrong in one place, of those that there are.
 const WRONG_BODIES: usize = 150;
-/// After so many requests, what they may have changed is put back.
+/// After this many requests, their changes are undone.
 const RESTORE: usize = 10;
 
 const JSON: Option<&str> = Some("application/json");
@@ -212,7 +213,7 @@ impl Checker<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[allow(clippy::print_stdout, reason = "what was tried is for people to see")]
-async fn every_operation_answers_what_the_document_says() {
+async fn every_operation_responds_as_the_document_says() {
     let seed = seed();
     println!("OPENAPI_SEED={seed}");
     let scene = Scene::start().await;

@@ -1,5 +1,6 @@
-//! What was published of the API stays: `published.json` is the document without its texts, as it was, and the server's document may add to it and
-//! take nothing away. `PUBLISH_API=1 cargo test --test openapi published` writes what was added, for a release.
+//! What was published of the API stays: `published.json` is the document without its texts, as it was, and the server's
+//! document may add to it and take nothing away. `PUBLISH_API=1 cargo test --test openapi published` writes what was
+//! added, for a release.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -193,7 +194,7 @@ impl<'a> Comparison<'a> {
 }
 
 #[test]
-fn nothing_that_was_published_is_gone_or_asks_for_more() {
+fn nothing_that_was_published_is_missing_or_requires_more() {
     let now = contract(&openapi());
     let published: Value = match std::fs::read_to_string(file()) {
         Ok(text) => serde_json::from_str(&text).unwrap(),
@@ -209,7 +210,7 @@ fn nothing_that_was_published_is_gone_or_asks_for_more() {
 }
 
 #[test]
-fn what_a_client_would_notice_is_noticed() {
+fn a_change_that_a_client_would_notice_is_found() {
     let old = contract(&openapi());
     assert_eq!(Comparison::of(&old, &old), Vec::<String>::new());
     let (registrations, charm) = ("/api/v1/registrations", "/api/v1/charms/{space}/{charm}");

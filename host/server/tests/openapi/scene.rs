@@ -11,7 +11,8 @@ use crate::common::{CHARM, Fixture, borrowed, counter, my_space};
 
 const TOKEN: &str = "a-token-of-the-operator";
 
-/// A private space with a charm, which is registered. `owner` may do everything there, and may write to the system space.
+/// A private space with a charm, which is registered. `owner` may do everything there, and may write to the system
+/// space.
 pub struct Scene {
     pub fixture: Fixture,
     charm: CharmRef,

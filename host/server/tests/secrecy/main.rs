@@ -1,8 +1,10 @@
-//! Non-interference: whatever a charm does that does not give its secrets away on purpose, and whatever strangers send, no secret leaves.
+//! Non-interference: whatever a charm does that does not give its secrets away on purpose, and whatever strangers send,
+//! no secret leaves.
 //!
-//! Charms are generated, with a random token in every secret. Strangers send them what they like. After each step, all that leaves is searched for
-//! the tokens in many forms: answers to strangers and to integrations, pages, logs, traces, metrics, errors, requests on the wire, and the bytes on the
-//! disk. `SECRECY_SEED` repeats a run, and `SECRECY_STEPS` says how long it is.
+//! Charms are generated, with a random token in every secret. Strangers send them what they like. After each step, all
+//! that leaves is searched for the tokens in many forms: answers to strangers and to integrations, pages, logs, traces,
+//! metrics, errors, requests on the wire, and the bytes on the disk. `SECRECY_SEED` repeats a run, and `SECRECY_STEPS`
+//! says how long it is.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

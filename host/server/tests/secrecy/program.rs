@@ -1,7 +1,8 @@
 //! Generated charms, as their authors write them: with secrets, and with nothing that gives one away on purpose.
 //!
-//! What a handler reads out of a secret cell by itself, and writes elsewhere, is its author's doing, so no handler here does that. They put cells
-//! (secret ones, too) into others, read what links lead to, derive whatever they like, log and throw their secrets, and send their token where it belongs.
+//! What a handler reads out of a secret cell by itself, and writes elsewhere, is its author's doing, so no handler here
+//! does that. They put cells (secret ones, too) into others, read what links lead to, derive whatever they like, log
+//! and throw their secrets, and send their token where it belongs.
 
 use bg_test_support::Random;
 

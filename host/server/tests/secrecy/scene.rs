@@ -75,8 +75,8 @@ pub(crate) fn logged() -> Sink {
     sink
 }
 
-/// A server on loopback that answers links, and keeps what it is sent. What a charm sends it on purpose is left out: its path is `/send`, and
-/// the token stands in its `authorization` alone.
+/// A server on loopback that answers links, and keeps what it is sent. What a charm sends it on purpose is left out:
+/// its path is `/send`, and the token stands in its `authorization` alone.
 pub(crate) fn hostile() -> (RawServer, Sink) {
     let sent = Sink::default();
     let kept = sent.clone();
@@ -175,8 +175,8 @@ impl Scene {
         answer(&bg_test_support::request(self.address, "GET", target, &[("Authorization", &login)], b"").unwrap())
     }
 
-    /// The bytes of the database and of what belongs to it, but for those that were there at the last look. The write-ahead log is only
-    /// added to until its header changes.
+    /// The bytes of the database and of what belongs to it, but for those that were there at the last look. The
+    /// write-ahead log is only added to until its header changes.
     pub(crate) fn disk(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for entry in std::fs::read_dir(self.dir.path()).unwrap() {

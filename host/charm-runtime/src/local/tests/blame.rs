@@ -46,7 +46,8 @@ fn ended() -> Value {
     json!({"token": "old-token", "refreshToken": "good-refresh", "expiresAt": 1000})
 }
 
-/// Polls the charm until `is_enough` of how many polls have ended and how it stands then; as often as ten milliseconds allow.
+/// Polls the charm until `is_enough` of how many polls have ended and how it stands then; as often as ten milliseconds
+/// allow.
 async fn poll_until(home: &Home, charm: &CharmRef, is_enough: impl Fn(u64, &Registration) -> bool) -> Registration {
     let operator = home.operator();
     operator.register(charm, &"mail".parse().unwrap()).await.unwrap();

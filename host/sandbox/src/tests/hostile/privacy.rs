@@ -8,7 +8,7 @@ use bg_poller::{CharmRef, Integration, IntegrationState};
 
 use super::limits;
 use crate::testing::{self, CoreGuest, Lines, MemoryCharm, capture_log, charm, runtime_with};
-use crate::{IntegrationComponent, World};
+use crate::{IntegrationComponent, Registrations, World};
 
 const GET: (&str, &str, &str) = ("commontools:background/charms", "[method]charm.get", "get");
 const KEYS: (&str, &str, &str) = ("commontools:background/charms", "[method]charm.keys", "keys");
@@ -84,6 +84,7 @@ async fn named(id: &str, guest: &CoreGuest, runtime: &Arc<testing::MemoryRuntime
     let loaded = sandbox.load(guest.build(), World::Integration).await.unwrap();
     let mut setup = testing::setup(runtime);
     setup.manifest.integration.id = id.parse().unwrap();
+    setup.registrations = Registrations::new(id.parse().unwrap(), runtime.clone());
     setup.config.insert("account".into(), format!("of-{id}"));
     IntegrationComponent::new(&sandbox, &loaded, setup).unwrap()
 }

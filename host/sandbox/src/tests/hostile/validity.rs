@@ -10,7 +10,7 @@ use bg_poller::{CharmRef, Integration, Poller, PollerOptions, Summary};
 use tokio_util::sync::CancellationToken;
 
 use crate::testing::{self, CoreGuest, MemoryRuntime, charm, runtime_with};
-use crate::{IntegrationComponent, Limits, Sandbox, World};
+use crate::{IntegrationComponent, Limits, Registrations, Sandbox, World};
 
 /// The hostile one's.
 const CHARMS: usize = 10_000;
@@ -34,6 +34,7 @@ async fn named(sandbox: &Sandbox, id: &str, guest: &CoreGuest, runtime: &Arc<Mem
     let loaded = sandbox.load(guest.build(), World::Integration).await.unwrap();
     let mut setup = testing::setup(runtime);
     setup.manifest.integration.id = id.parse().unwrap();
+    setup.registrations = Registrations::new(id.parse().unwrap(), runtime.clone());
     Arc::new(IntegrationComponent::new(sandbox, &loaded, setup).unwrap())
 }
 
