@@ -1,6 +1,5 @@
 //! The operations of the store, each in one transaction.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,8 +16,8 @@ use bg_poller::{
     CharmRef, Counters, DisabledBy, Outcome, PollState, Registration, RegistrationChanges, Run, RuntimeError,
 };
 use bg_store::{
-    Begun, CellEdit, CellTexts, Deployment, Finished, FoundCharm, FoundRegistrations, IdOf, KnownProgram, Look, Names,
-    Needed, Present, Right, Rules, Sources, Store, StoredCharm, StoredProgram, Tenancy, Update,
+    AllCells, Begun, CellEdit, CellTexts, Deployment, Finished, FoundCharm, FoundRegistrations, IdOf, KnownProgram,
+    Look, Names, Needed, Present, Right, Rules, Sources, Store, StoredCharm, StoredProgram, Tenancy, Update,
 };
 use futures_util::future::join_all;
 use rusqlite::Transaction;
@@ -82,7 +81,8 @@ impl SqliteStore {
         })?;
         if forget && let Err(error) = database.forget_clear_texts() {
             tracing::warn!(
-                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until the next start: {error}"
+                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until \
+                 the next start: {error}"
             );
         }
         let rules = Rules::new(&tenancy, owner);
@@ -243,16 +243,12 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn all_cells(
-        &self,
-        actor: &Actor,
-        charm: &CharmRef,
-    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError> {
+    async fn all_cells(&self, actor: &Actor, charm: &CharmRef) -> Result<(StoredCharm, AllCells), RuntimeError> {
         let (sealer, charm) = (Arc::clone(&self.sealer), charm.clone());
         self.read(actor, move |tx, actor| {
             let stored = access::charm(tx, actor, &charm, AccessLevel::Read)?;
             let cells = Cells::of(tx, &sealer, &stored);
-            let mut texts = BTreeMap::new();
+            let mut texts = AllCells::new();
             for name in cells.names()? {
                 let text = sound(cells.text(&name), || format!("the cells of {charm}"))?;
                 texts.insert(name, text.flatten());

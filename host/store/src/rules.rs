@@ -118,8 +118,8 @@ impl Rules {
             return Ok(());
         }
         let message = format!(
-            "there is no space {space}, and on this server only its operator makes one by deploying into it; `bg-wasm-host space new NAME` \
-             makes one of your own"
+            "there is no space {space}, and on this server only its operator makes one by deploying into it; \
+             `bg-wasm-host space new NAME` makes one of your own"
         );
         Err(RuntimeError::Authorization { space: space.clone(), message })
     }
@@ -131,8 +131,8 @@ impl Rules {
             return Ok(());
         }
         Err(RuntimeError::Quota(format!(
-            "the access list of {space} names {there} subjects, and may name {most}; `bg-wasm-host charm acl {space} --revoke SUBJECT` \
-             makes room"
+            "the access list of {space} names {there} subjects, and may name {most}; `bg-wasm-host charm acl {space} \
+             --revoke SUBJECT` makes room"
         )))
     }
 
@@ -159,7 +159,8 @@ impl Rules {
             return Ok(());
         }
         refused(&format!(
-            "the space {space} would have {charms} charms, and a space may have {most} (--max-charms); `bg-wasm-host charm delete` makes room"
+            "the space {space} would have {charms} charms, and a space may have {most} (--max-charms); `bg-wasm-host \
+             charm delete` makes room"
         ))
     }
 
@@ -176,7 +177,10 @@ impl Rules {
     pub fn excess_of(&self, creator: &str, bytes: u64) -> Option<String> {
         let most = self.quotas.bytes_per_signer;
         (bytes > most).then(|| {
-            format!("the charms of {creator} would take {bytes} bytes, and those of one key may take {most} (--max-signer-bytes)")
+            format!(
+                "the charms of {creator} would take {bytes} bytes, and those of one key may take {most} \
+                    (--max-signer-bytes)"
+            )
         })
     }
 
@@ -191,8 +195,8 @@ impl Rules {
             return Ok(());
         }
         refused(&format!(
-            "the space {space} would take {bytes} bytes, and what others than the operator write there may take {most} in all \
-             (--max-signer-bytes)"
+            "the space {space} would take {bytes} bytes, and what others than the operator write there may take \
+             {most} in all (--max-signer-bytes)"
         ))
     }
 

@@ -17,7 +17,7 @@ use bg_poller::{
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::charm::{CellTexts, NewCharm, ProgramDigest, SecretText, StoredCharm, StoredProgram};
+use crate::charm::{AllCells, CellTexts, NewCharm, ProgramDigest, SecretText, StoredCharm, StoredProgram};
 use crate::document::Document;
 use crate::rights::{Needed, Right};
 
@@ -253,11 +253,7 @@ pub trait Store: Send + Sync {
     async fn cell_names(&self, actor: &Actor, charm: &CharmRef) -> Result<Vec<String>, RuntimeError>;
 
     /// A charm with all its cells. A damaged one has no text; the log says what is wrong with it.
-    async fn all_cells(
-        &self,
-        actor: &Actor,
-        charm: &CharmRef,
-    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError>;
+    async fn all_cells(&self, actor: &Actor, charm: &CharmRef) -> Result<(StoredCharm, AllCells), RuntimeError>;
 
     /// A charm with some of its cells: those of one version. A text may not be JSON.
     async fn cells(

@@ -61,13 +61,14 @@ impl Refresher {
         match code {
             Some(code) if ENDED.contains(&code) => {
                 return Err(RuntimeError::Credential(format!(
-                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm again"
+                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm \
+                     again"
                 )));
             }
             Some(code) if WRONG_CLIENT.contains(&code) => {
                 return Err(RuntimeError::Configuration(format!(
-                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the client that it is set \
-                     up with, and --oauth-refresh-url"
+                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the \
+                     client that it is set up with, and --oauth-refresh-url"
                 )));
             }
             Some(code) => return Err(self.fails(&format!("says {status} ({code})"))),

@@ -59,7 +59,8 @@ impl LocalRuntime {
             }
         }
         let text = format!(
-            "another process changed the cells of {charm} while its handler ran, {ATTEMPTS} times in a row; nothing was kept"
+            "another process changed the cells of {charm} while its handler ran, {ATTEMPTS} times in a row; nothing \
+             was kept"
         );
         Err(RuntimeError::unavailable_in(Scope::Charm, text))
     }

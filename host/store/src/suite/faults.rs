@@ -1,6 +1,5 @@
 //! A store that breaks one promise, to show that the suite notices.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Damage, Fixture, Home};
-use crate::charm::{CellTexts, StoredCharm, StoredProgram};
+use crate::charm::{AllCells, CellTexts, StoredCharm, StoredProgram};
 use crate::rights::{Needed, Right};
 use crate::store::{
     Begun, CellEdit, CellUpdate, Deployment, Finished, FoundCharm, FoundRegistrations, IdOf, KnownProgram, Look, Names,
@@ -147,7 +146,7 @@ pub struct Faulty {
     inner: Arc<dyn Store>,
     fault: Option<Fault>,
     /// What was read first.
-    first_read: Mutex<Option<(StoredCharm, BTreeMap<String, Option<String>>)>>,
+    first_read: Mutex<Option<(StoredCharm, AllCells)>>,
 }
 
 impl Faulty {
@@ -197,11 +196,7 @@ impl Store for Faulty {
         self.inner.cell_names(actor, charm).await
     }
 
-    async fn all_cells(
-        &self,
-        actor: &Actor,
-        charm: &CharmRef,
-    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError> {
+    async fn all_cells(&self, actor: &Actor, charm: &CharmRef) -> Result<(StoredCharm, AllCells), RuntimeError> {
         let read = self.inner.all_cells(actor, charm).await?;
         if self.fault == Some(Fault::ReadsWhatWas) {
             let mut first = self.first_read.lock().unwrap();
