@@ -56,7 +56,11 @@ fn its_commands_work_one_after_the_other() {
     program(&host, "sudo", "#!/bin/sh\n[ \"$1\" = -u ] && shift 2\nexec \"$@\"\n");
     program(&host, "systemd-sysusers", "#!/bin/sh\nexec test -f \"$ROOT/usr/lib/sysusers.d/bg-wasm-host.conf\"\n");
     // The tested program takes the place of a release, which would take ten minutes to build.
-    program(&host, "cargo", "#!/bin/sh\n[ \"$*\" = 'build --release --bin bg-wasm-host' ] || [ \"$*\" = guests ]\n");
+    program(
+        &host,
+        "cargo",
+        "#!/bin/sh\n[ \"$*\" = 'build --release --package bg-wasm-host' ] || [ \"$*\" = guests ]\n",
+    );
     let config = std::fs::read_to_string(docs("config.toml")).unwrap();
     host.write("config.toml", config.replace("/usr/share", &format!("{below}/usr/share"))).unwrap();
 

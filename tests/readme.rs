@@ -8,7 +8,7 @@ use crate::common::{fixture, host};
 /// The commands of the README, each with the test that runs it, or CI.
 const COMMANDS: [(&str, &str); 14] = [
     ("cargo demo", "CI runs it with --polls 3"),
-    ("cargo test", "CI runs it"),
+    ("cargo verify", "CI runs it"),
     ("cargo build && cargo guests && export PATH=\"$PWD/target/debug:$PATH\"", "what `common::host` does"),
     ("bg-wasm-host serve", "walkthrough"),
     ("bg-wasm-host charm deploy examples/charms/counter.tsx --space my-space", "walkthrough"),
@@ -109,7 +109,7 @@ fn the_options_of_the_readme_and_the_guides_are_those_of_the_program() {
         .map(|command| host.command([&command[..], &["--help"]].concat()).unwrap().success().unwrap().stdout)
         .collect();
     // Of cargo, systemctl and tests.
-    let foreign = ["--list", "--release", "--target", "--bin", "--test", "--now", "--nocapture"];
+    let foreign = ["--list", "--release", "--target", "--bin", "--package", "--test", "--now", "--nocapture"];
     for name in ["README.md", "docs/charms.md", "docs/operating.md", "docs/polling.md"] {
         let text = document(name).replace("<!--", "").replace("-->", "");
         let options = text

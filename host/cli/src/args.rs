@@ -1,5 +1,11 @@
 //! What a person may type. Names are the original's where it has them.
 
+#![allow(
+    rustdoc::invalid_html_tags,
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments here are help for people, with <charm ID> and [NAME=]"
+)]
+
 mod charm;
 mod in_files;
 mod new;

@@ -190,18 +190,17 @@ mod tests {
     use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
     use std::process::Command;
 
+    use bg_test_support::available;
+
     use super::*;
 
     /// What happens in a thread that is confined so; none where the kernel has no Landlock.
     fn confined<T: Send + 'static>(confinement: Confinement, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let thread = std::thread::spawn(move || match confinement.enter() {
-            Confined::Not(why) => {
-                println!("skipped: {why}");
-                None
-            }
-            Confined::Fully | Confined::Partly => Some(work()),
+            Confined::Not(why) => Err(why),
+            Confined::Fully | Confined::Partly => Ok(work()),
         });
-        thread.join().unwrap()
+        available(thread.join().unwrap())
     }
 
     #[test]

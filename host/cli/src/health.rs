@@ -98,7 +98,7 @@ impl Known {
         self.of_integration(integration).filter(|_| self.as_of.is_none())
     }
 
-    /// In a line, for people: what [`line`] says, and whether that is so now.
+    /// In a line, for people: what [`line()`] says, and whether that is so now.
     pub(crate) fn line(&self, health: &IntegrationHealth, now: UnixMillis) -> String {
         line_as_of(health, self.as_of, now)
     }

@@ -16,6 +16,38 @@
 //!
 //! What comes back is counted and timed until its end. Redirects are not followed, no proxy is used, nothing is decompressed
 //! and no cookies are kept. Each request leaves one [`AuditRecord`], also in the log (target `egress`).
+//!
+//! ```
+//! use bg_egress::{ClientOptions, EgressError, Gate, GateOptions, Owner, RequestOptions, Rule};
+//! use bg_manifest::HttpGrant;
+//! use bytes::Bytes;
+//! use http::{Method, Request};
+//! use http_body_util::Empty;
+//! use std::time::{Duration, Instant};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let gate = Gate::new(GateOptions::default());
+//! let grants: [HttpGrant; 2] = ["GET https://api.example.com/v1/".parse()?, "http://10.0.0.7/".parse()?];
+//! let grants = grants.map(Into::into).to_vec();
+//! let client = gate.client(ClientOptions { grants, ..ClientOptions::new(Owner::Charms) })?;
+//!
+//! // `check` says what would happen, and sends nothing.
+//! let verdict = client.check(&Method::GET, "https://api.example.com/v1/items?page=2")?;
+//! assert_eq!(verdict.rule, "GET https://api.example.com/v1/");
+//! let denied = client.check(&Method::POST, "https://api.example.com/v1/items");
+//! assert!(matches!(denied, Err(EgressError::Denied { rule: Rule::Grant, .. })));
+//!
+//! // A grant is not enough for a special address. The option in the error would allow it.
+//! let budget = client.budget(Instant::now() + Duration::from_secs(5));
+//! let request = Request::get("http://10.0.0.7/status").body(Empty::<Bytes>::new())?;
+//! let refused = client.send(request, &budget, RequestOptions::default()).await;
+//! let Err(EgressError::Address { what, option, .. }) = refused else { panic!("it is sent") };
+//! assert_eq!(what, "private");
+//! assert_eq!(option.as_deref(), Some("--allow-private http://10.0.0.7"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod address;
 mod audit;

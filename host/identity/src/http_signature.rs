@@ -6,6 +6,27 @@
 //! calls [`NonceCache::accept`], and only then reads the body, for [`Head::check_body`].
 //!
 //! Other headers are not covered: nothing may depend on them.
+//!
+//! ```
+//! use std::time::SystemTime;
+//!
+//! use bg_identity::{Identity, http_signature};
+//! use http::{HeaderMap, Method};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (identity, now) = (Identity::generate()?, SystemTime::now());
+//! let url = "https://charms.example/api/v1/charms?space=mine".parse()?;
+//! let signed = http_signature::sign(&identity, &Method::POST, &url, b"{}", now)?;
+//! let headers = HeaderMap::from_iter(signed);
+//!
+//! let path = "/api/v1/charms?space=mine";
+//! let verified = http_signature::verify(&Method::POST, "charms.example", path, &headers, b"{}", now)?;
+//! assert_eq!(verified.did, identity.did());
+//! // A signature holds for one request: for another body, it is refused.
+//! assert!(http_signature::verify(&Method::POST, "charms.example", path, &headers, b"{ }", now).is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 mod base;
 mod nonce;

@@ -19,6 +19,27 @@ const COUNTS: (u64, u64) = (1, 10_000_000);
 ///
 /// A row is `"name" => field [CONSTANT]: Kind(type) = default;`, where the kind is one of [`LimitValue`]'s, and the constant, which is the
 /// default, may be left out.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// bg_limits::limits! {
+///     /// How much one call may take.
+///     Limits
+///     /// The time for one call.
+///     "call-time" => call_time [CALL_TIME]: Time(Duration) = Duration::from_secs(5);
+///     /// The requests of one call.
+///     "requests" => requests: Count(u32) = 200;
+/// }
+///
+/// let mut limits = Limits::default();
+/// assert_eq!(limits.call_time, CALL_TIME);
+/// // As an operator writes it: `--limit call-time=500ms`.
+/// let mut named = limits.by_name().into_iter().find(|limit| limit.name == "call-time").unwrap();
+/// named.value.set("500ms").unwrap();
+/// assert_eq!(named.value.set("a while").unwrap_err().to_string().split(" is not ").next(), Some("`a while`"));
+/// assert_eq!(limits.call_time, Duration::from_millis(500));
+/// ```
 #[macro_export]
 macro_rules! limits {
     (

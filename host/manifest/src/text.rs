@@ -41,13 +41,13 @@ pub(crate) fn line<'de, D: Deserializer<'de>, const MAX: usize>(deserializer: D)
     }
 }
 
-/// As [`line`], and not blank.
+/// As [`line()`], and not blank.
 pub(crate) fn non_empty_line<'de, D: Deserializer<'de>, const MAX: usize>(d: D) -> Result<String, D::Error> {
     let text = line::<D, MAX>(d)?;
     if text.trim().is_empty() { Err(de::Error::custom("it is empty")) } else { Ok(text) }
 }
 
-/// As [`line`], or absent.
+/// As [`line()`], or absent.
 pub(crate) fn optional_line<'de, D: Deserializer<'de>, const MAX: usize>(d: D) -> Result<Option<String>, D::Error> {
     line::<D, MAX>(d).map(Some)
 }

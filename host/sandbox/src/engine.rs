@@ -19,7 +19,7 @@ const WASM_STACK: usize = 512 * 1024;
 /// Stack of the host's functions on top of it. Only what is touched takes memory.
 const HOST_STACK: usize = 1024 * 1024;
 /// What the address space of a memory is reserved for, so that no load or store needs a bounds check: all 4 GiB that 32 bits
-/// reach. How much of it a guest may use is [`crate::StoreLimits`]' to say.
+/// reach. How much of it a guest may use is [`StoreLimits`](crate::store_limits::StoreLimits)' to say.
 const RESERVED_PER_MEMORY: usize = 4 << 30;
 /// How much of what a call has written stays in memory and is put back as it was at first, so that the next call there need not
 /// ask the system for it, page by page. What is over it is given back to the system. Each slot of the pool that was ever in use

@@ -1,5 +1,7 @@
 //! Builds the guests and says what came of it.
 
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments of arguments are help for people")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
