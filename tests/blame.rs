@@ -222,7 +222,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
         "the charm runtime, while the service runs",
         "",
         "tests/runtime.rs",
-        "whatever_the_runtime_answers_polling_pauses_and_goes_on_once_it_is_well",
+        "whatever_the_runtime_answers_polling_pauses_and_continues_once_it_recovers",
     ),
     ("the charm runtime at the start", "", "tests/blame.rs", "a_runtime_that_is_away_at_the_start_ends_the_service"),
     ("access to the system space", "", "tests/blame.rs", "a_service_without_access_to_the_system_space_waits_for_it"),
@@ -230,7 +230,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
         "the database, or its disk, while the service runs",
         "",
         "tests/disk.rs",
-        "a_service_whose_disk_becomes_full_says_so_and_goes_on_when_there_is_room",
+        "a_service_whose_disk_becomes_full_says_so_and_continues_when_there_is_room",
     ),
     (
         "a row of the database that is damaged",

@@ -1,11 +1,11 @@
-//! What holds for every document: its links lead somewhere, the paths that it names exist, and its lines have at most 120 columns.
+//! Checks of all documents: links lead somewhere, named paths exist, and lines have at most 120 columns.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::workshop::root;
 
-/// Folders without files of this repository.
+/// Folders that contain no documents of this repository.
 const SKIPPED: [&str; 5] = ["target", "dist", ".git", "node_modules", "templates"];
 
 /// Every file below a folder whose name ends so.
@@ -36,7 +36,7 @@ fn prose(text: &str) -> String {
     parts.map(|(_, part)| part).collect::<Vec<_>>().join("\n")
 }
 
-/// The fragments by which headings are linked to.
+/// The fragments of links to headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let prose = prose(text);
     let headings = prose.lines().filter(|line| line.starts_with('#'));
@@ -69,7 +69,7 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(links > 60, "{links} links");
 }
 
-/// A path in code, from the top of the repository.
+/// Whether code is a path from the root of the repository.
 fn is_path(code: &str) -> bool {
     let starts = ["host/", "tests/", "integrations/", "examples/", "wit/", "docs/", "install/", ".ci/"];
     starts.iter().any(|start| code.starts_with(start))
@@ -77,7 +77,7 @@ fn is_path(code: &str) -> bool {
 }
 
 #[test]
-fn every_path_that_is_named_exists() {
+fn every_named_path_exists() {
     let mut paths = 0;
     for document in documents() {
         let text = std::fs::read_to_string(&document).unwrap();
@@ -94,7 +94,7 @@ fn every_path_that_is_named_exists() {
 fn no_line_is_wider_than_120_columns() {
     for document in documents() {
         let text = std::fs::read_to_string(&document).unwrap();
-        // A row of a table is one line, and so are a command and a sentence that is made from the source.
+        // A table row is one line, and so are commands and sentences generated from the source.
         let written = text.split("<!-- end of ").map(|part| part.split("made by a test -->").next().unwrap());
         let written = written.collect::<Vec<_>>().join("\n");
         for line in prose(&written).lines().filter(|line| !line.starts_with('|')) {

@@ -1,11 +1,12 @@
-//! A plain build, the demo, the tests and the lints share what they compile: they resolve the same features of every crate.
+//! A plain build, the demo, the tests and the lints share compiled crates, since they resolve the same features.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use crate::workshop::{root, run};
 
-/// Each crate that these kinds of dependencies lead to, with its features: two sets of them, if build scripts and macros use it with others.
+/// Each crate that these kinds of dependencies lead to, with its features: two sets of them if build scripts and macros
+/// use it with others.
 fn resolved(edges: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     tree.args(["tree", "--offline", "--locked", "--no-dedupe", "--prefix", "none", "--format", "{p}\t{f}"]);

@@ -1,8 +1,8 @@
-//! Who is who in bg-wasm-host: DIDs, spaces, charm IDs, integration IDs, key pairs and their files, secrets that print
-//! nothing, and signed HTTP requests.
+//! Identities in bg-wasm-host: DIDs, spaces, charm IDs, integration IDs, key pairs and their files, secrets that never
+//! print their text, and signed HTTP requests.
 //!
-//! Names here follow the Common Tools system: a space is a `did:key`, its key pair derived from its name, so that the same
-//! name means the same space everywhere.
+//! Names follow the Common Tools system: a space is a `did:key` whose key pair is derived from its name, so that a name
+//! means the same space everywhere.
 //!
 //! ```
 //! use bg_identity::{Identity, Secret, space_did};

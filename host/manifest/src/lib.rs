@@ -1,8 +1,8 @@
-//! What an integration says of itself and asks for ([`Manifest`]), what an operator grants ([`OperatorGrant`]), and what
-//! comes of both ([`effective()`]): the capability is what was asked *and* granted, never more.
+//! What an integration says about itself and asks for ([`Manifest`]), what an operator grants ([`OperatorGrant`]), and
+//! the resulting capability ([`effective()`]): what was asked for *and* granted, never more.
 //!
-//! The egress gate asks [`find_grant`] before every request, with a URL from [`parse_target`]. Everything here fails closed:
-//! what is not understood without doubt is not covered.
+//! The egress gate calls [`find_grant`] before every request, with a URL from [`parse_target`]. Everything here fails
+//! closed: ambiguous input is never covered.
 //!
 //! ```
 //! use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
-//! What wasmtime makes of `wit/`: one module for each world. What both import is made once, with the first.
+//! What wasmtime generates from `wit/`: one module per world. Types that both worlds import are generated once, with
+//! the first.
 
-#![allow(unreachable_pub, reason = "generated code names what it is given as public")]
+#![allow(unreachable_pub, reason = "generated code makes these names public")]
 
 /// World `integration`.
 pub(crate) mod integration {

@@ -1,7 +1,7 @@
-//! The requests of one call that failed, and which of them explains the error with which its guest ends it.
+//! The failed requests of one call, and which of them explains the error that its guest returned.
 //!
-//! A guest that says which request its error comes from is taken at its word, and only then: a failure that it has
-//! dealt with explains no later error of its own. Of the others, nothing more is known than that a request was refused.
+//! If a guest can report which request its error comes from, only that report counts: a failure that the guest has
+//! handled does not explain a later error. For other guests, it is only known that a request was refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,25 +13,25 @@ use http::StatusCode;
 use crate::failure::{Explanation, Refusal};
 use crate::text;
 
-/// The longest text about a failed request, bytes.
+/// The longest text about a failed request, in bytes.
 const TEXT_BYTES: usize = 1024;
 
-/// How many failed requests of a call are kept. Each call may send fewer, unless the operator allows more.
+/// How many failed requests of a call are kept: more than a call may send, unless the operator raises that limit.
 const MOST: usize = 1_000;
 
 /// The failed requests of one call. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Failures {
-    /// Whether the guest says which one its error comes from.
+    /// Whether the guest can report which one its error comes from.
     says_causes: bool,
     known: Arc<Mutex<Known>>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// What the gate said of the first request that it refused.
+    /// The first request that the gate refused.
     first: Option<Refusal>,
-    /// All that failed, by their numbers.
+    /// All failed requests, by their numbers.
     all: BTreeMap<u32, Refusal>,
     /// The one that the guest's error comes from.
     named: Option<u32>,
@@ -76,12 +76,12 @@ impl Failures {
         }
     }
 
-    /// The guest says that its error comes from this request.
+    /// The guest reports that its error comes from this request.
     pub(super) fn name(&self, number: u32) {
         self.known().named = Some(number);
     }
 
-    /// What explains the error with which the guest ends the call.
+    /// What explains the error that the guest returned.
     pub(crate) fn explain(&self) -> Explanation {
         let known = self.known();
         if let Some(named) = known.named.and_then(|number| known.all.get(&number)) {
@@ -95,19 +95,19 @@ impl Failures {
     }
 }
 
-/// Who can do something about a request that was refused; none if it was not refused, but failed.
+/// Who can fix a refused request; `None` if it was not refused, but failed.
 fn to_blame(error: &EgressError) -> Option<Blame> {
     match error {
         EgressError::Denied { rule: Rule::Grant, .. }
         | EgressError::Denied { option: Some(_), .. }
         | EgressError::Address { .. }
         | EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Blame::Configuration),
-        // No option helps there: the guest sent what no guest may send.
+        // No option would help: no guest may send this.
         EgressError::Denied { .. } => Some(Blame::Charm),
         EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Blame::Credential),
         EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Blame::Upstream),
-        // The requests of all charms, or of all calls of an integration, take these places.
-        EgressError::Timeout { what: Wait::SharedPlace, .. } => Some(Blame::Service),
+        // Requests of all charms, or of all calls of an integration, share these permits.
+        EgressError::Timeout { what: Wait::SharedPermit, .. } => Some(Blame::Service),
         _ => None,
     }
 }
@@ -126,7 +126,7 @@ fn failed_elsewhere(error: &EgressError) -> Option<Blame> {
     }
 }
 
-/// Who can do something about an answer with this status; none if it says nothing of that.
+/// Who can fix the problem that an answer with this status reports; `None` if it does not say.
 fn blame_of_status(status: StatusCode) -> Option<Blame> {
     match status {
         StatusCode::UNAUTHORIZED => Some(Blame::Credential),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_failure_that_the_guest_names_is_its_excuse() {
+    fn only_the_failure_that_the_guest_names_excuses_it() {
         let attempt = bg_abuse::Attempt::begin("excuses", "a denied request, and numbers of others that did not fail");
         let failures = Failures::new(true);
         failures.failed(1, &denied());
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_without_end_take_bounded_room() {
+    fn endless_failures_take_bounded_memory() {
         let failures = Failures::new(true);
         for number in 0..10_000 {
             failures.failed(number, &denied());
@@ -187,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_failed_elsewhere_is_the_upstreams_and_an_answer_says_by_its_status_whose_it_is() {
+    fn a_request_that_failed_elsewhere_is_blamed_on_upstream_and_an_answer_by_its_status() {
         let timeout = |what| EgressError::Timeout { what, after: Duration::ZERO };
         for (error, blame) in [
             (EgressError::Connect { origin: "https://a.example".into(), message: "x".into() }, Some(Blame::Upstream)),
             (EgressError::Dns { host: "a.example".into(), message: "x".into() }, Some(Blame::Upstream)),
             (timeout(Wait::Head), Some(Blame::Upstream)),
-            (timeout(Wait::Place), None),
+            (timeout(Wait::Permit), None),
             (EgressError::Budget { limit: 1 }, None),
             (EgressError::Request("x".into()), None),
         ] {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_request_is_the_fault_of_who_can_do_something_about_it() {
+    fn a_refused_request_is_blamed_on_the_one_who_can_fix_it() {
         let denied = |rule, option: Option<&str>| EgressError::Denied {
             rule,
             message: "x".into(),
@@ -237,7 +237,7 @@ mod tests {
             (credential(CredentialError::Unavailable("away".into())), Some(Blame::Upstream)),
             (credential(not_its), None),
             (connect, None),
-            (EgressError::Timeout { what: Wait::SharedPlace, after: Duration::ZERO }, Some(Blame::Service)),
+            (EgressError::Timeout { what: Wait::SharedPermit, after: Duration::ZERO }, Some(Blame::Service)),
         ] {
             assert_eq!(to_blame(&error), blame, "{error:?}");
         }

@@ -9,10 +9,10 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::failures::Failures;
 
-/// What a guest may write at once into a request's body. Two such pieces are kept for each body, sent or not.
+/// How much a guest may write at a time to a request's body. Two such chunks are kept for each body, sent or not.
 const CHUNK: usize = 16 * 1024;
 
-/// The way of one call to the network.
+/// One call's access to the network.
 pub(crate) struct Outbound {
     client: GateClient,
     budget: CallBudget,
@@ -33,7 +33,7 @@ impl Outbound {
     ) -> Self {
         let budget = client.budget(deadline).with_secrets(secrets);
         let budget = match charm {
-            // Whatever the guest says: the gate's log is to name the charm whose handler sends.
+            // The gate's log must name the charm whose handler sends, whatever the guest says.
             Some(charm) => budget.for_charm(charm.clone()),
             None => budget,
         };
@@ -47,7 +47,7 @@ impl Outbound {
 }
 
 impl WasiHttpHooks for Outbound {
-    /// The gate and the HTTP client see to it.
+    /// The gate and the HTTP client set it.
     fn set_host_header(&mut self) -> bool {
         false
     }
@@ -89,10 +89,10 @@ impl WasiHttpHooks for Outbound {
     }
 }
 
-/// What the guest is told. Addresses and options are the operator's to know.
+/// The error that the guest sees. Addresses and options are only for the operator.
 fn for_guest(error: &EgressError) -> Error {
     match error {
-        // Names what the guest itself sent, and nothing that is the operator's.
+        // Contains only what the guest itself sent, and nothing about the operator.
         EgressError::Denied { rule: Rule::Header, message, .. } => Error::InternalError(Some(message.clone())),
         EgressError::Denied { .. } | EgressError::Credential { source: CredentialError::NotItsCharm { .. }, .. } => {
             Error::HttpRequestDenied
@@ -105,7 +105,7 @@ fn for_guest(error: &EgressError) -> Error {
         EgressError::Connect { .. } => Error::DestinationUnavailable,
         EgressError::Tls { .. } => Error::TlsProtocolError,
         EgressError::Timeout { what, .. } => match what {
-            Wait::Place | Wait::SharedPlace => Error::ConnectionLimitReached,
+            Wait::Permit | Wait::SharedPermit => Error::ConnectionLimitReached,
             Wait::Lookup => Error::DnsTimeout,
             Wait::Connection => Error::ConnectionTimeout,
             Wait::Piece => Error::ConnectionReadTimeout,
@@ -126,7 +126,7 @@ fn for_guest(error: &EgressError) -> Error {
             Error::InternalError(Some("the charm has no such credential".into()))
         }
         EgressError::Credential { source: CredentialError::Unavailable(_), .. } => {
-            Error::InternalError(Some("the credential can't be had now".into()))
+            Error::InternalError(Some("the credential is not available now".into()))
         }
     }
 }
@@ -148,7 +148,7 @@ mod tests {
     use crate::failure::Explanation;
     use crate::testing::charm;
 
-    /// Answers one request with `hello`, and hands over what it was sent.
+    /// Answers one request with `hello`, and returns what it received.
     async fn server() -> (String, tokio::task::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_go_through_the_gate_in_the_name_of_their_charm() {
+    async fn requests_go_through_the_gate_with_the_name_of_their_charm() {
         let (origin, served) = server().await;
         let records = Arc::default();
         let mut outbound = outbound(&origin, &records);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_gate_denies_is_denied_and_remembered() {
+    async fn a_request_that_the_gate_denies_fails_and_is_remembered() {
         let (origin, _served) = server().await;
         let mut outbound = outbound(&origin, &Arc::default());
         let error = send(&mut outbound, format!("{origin}/other")).await.unwrap_err();

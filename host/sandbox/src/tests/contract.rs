@@ -14,7 +14,7 @@ use crate::testing::{self, CoreGuest, Guest, MemoryCharm, charm, owned, runtime_
 const CHARMS: &str = "commontools:background/charms";
 const STATE: &str = "commontools:background/state";
 
-/// The lines of a text that say something.
+/// The lines of a text that are neither empty nor comments.
 fn lines(text: &str) -> Vec<&str> {
     text.lines()
         .map(str::trim)
@@ -22,7 +22,7 @@ fn lines(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// How many parts a type has: more of them make it another type.
+/// How many parts a type has: more parts would make it a different type.
 fn parts(kind: &TypeDefKind) -> usize {
     match kind {
         TypeDefKind::Record(record) => record.fields.len(),
@@ -98,7 +98,7 @@ fn is_still_there(version: &str) {
         let (old, new) = (old.unwrap(), new.unwrap());
         let mut now = lines(&new).into_iter();
         for line in lines(&old) {
-            assert!(now.any(|other| other == line), "{file} has changed, or moved: {line}");
+            assert!(now.any(|other| other == line), "{file} has changed or moved: {line}");
         }
     }
     let mut now = Resolve::default();
@@ -114,12 +114,12 @@ fn is_still_there(version: &str) {
     let (now, then) = (types(&now), types(&then));
     assert!(then.len() > 5 && now.len() >= then.len(), "{then:?}");
     for kept in &then {
-        assert!(now.contains(kept), "{kept:?} has other parts now");
+        assert!(now.contains(kept), "{kept:?} has different parts now");
     }
 }
 
 #[tokio::test]
-async fn a_component_that_was_built_for_the_first_version_runs_on() {
+async fn a_component_that_was_built_for_the_first_version_still_runs() {
     let guest = Guest {
         fetch_charms: "(call $registered (i32.const 16)) (i32.const 16)".into(),
         items: r#"(data (i32.const 1024) "bgUpdater")"#.into(),
@@ -161,7 +161,7 @@ async fn an_integration_says_why_a_charm_is_unfit() {
 }
 
 #[tokio::test]
-async fn an_integration_sees_how_the_polls_of_its_own_charms_have_gone() {
+async fn an_integration_sees_the_results_of_its_own_charms_polls() {
     // One registration: 64 bytes, with the last success at 16, the last poll at 32, the outcome at 48.
     let body = "(local $at i32) (call $polls (i32.const 64))
         (if (i32.load8_u (i32.const 64)) (then unreachable))
@@ -184,12 +184,12 @@ async fn an_integration_sees_how_the_polls_of_its_own_charms_have_gone() {
     let sandbox = testing::sandbox(Limits::default());
     let integration = testing::load_integration(&sandbox, guest.build(), &runtime).await.unwrap();
     assert_eq!(integration.fetch_charms().await, Ok(Vec::new()));
-    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "fetched once in one call");
+    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "fetched once per call");
 }
 
 #[tokio::test]
-async fn an_integration_that_asks_for_its_registrations_without_end_reads_them_once_in_a_call() {
-    // Each in a loop of a thousand; what is answered is dropped, and overwritten by the next answer.
+async fn an_integration_that_asks_for_its_registrations_endlessly_reads_them_once_per_call() {
+    // Each in a loop of a thousand. The answer is dropped, and overwritten by the next.
     let body = "(local $left i32) (local.set $left (i32.const 1000))
         (loop $again
             (call $polls (i32.const 64))
@@ -208,14 +208,14 @@ async fn an_integration_that_asks_for_its_registrations_without_end_reads_them_o
         runtime.is_away.store(is_away, Ordering::Relaxed);
         for calls in 1..=3 {
             assert_eq!(integration.fetch_charms().await, Ok(Vec::new()));
-            // If it gets no answer, it has asked for each of the two.
+            // Without an answer, it has asked for each of the two.
             let reads = if is_away { 2 * calls } else { calls };
             assert_eq!(runtime.listed.load(Ordering::Relaxed), reads, "away: {is_away}");
         }
     }
 }
 
-/// Writes `1` to `etag` in `fetch-charms`, reads it, and answers as `end` says.
+/// Writes `1` to `etag` in `fetch-charms`, reads it, and returns what `end` says.
 fn remembers(end: &str) -> CoreGuest {
     let write = "(call $set (i32.const 1024) (i32.const 4) (i32.const 1028) (i32.const 1) (i32.const 64))
         (if (i32.load8_u (i32.const 64)) (then unreachable))
@@ -231,7 +231,7 @@ fn remembers(end: &str) -> CoreGuest {
 }
 
 #[tokio::test]
-async fn what_fetch_charms_writes_is_kept_only_when_that_is_asked_for_and_nothing_of_a_call_that_failed() {
+async fn writes_of_fetch_charms_are_kept_only_on_request_and_only_if_the_call_succeeded() {
     let id = "gmail".parse().unwrap();
     for (end, fails) in [
         ("(i32.const 16)", false),

@@ -45,7 +45,7 @@ struct Wrong {
     sign: fn(&Scene, &Request) -> Headers,
 }
 
-const NOT_OF_THIS_REQUEST: &str = "not one of this request by the key that it names";
+const NOT_OF_THIS_REQUEST: &str = "does not match this request and the key that it names";
 
 const WRONG: &[Wrong] = &[
     Wrong { what: "unsigned", expected: "the request is not signed", sign: |_, _| Headers::new() },
@@ -114,7 +114,7 @@ const WRONG: &[Wrong] = &[
     },
     Wrong {
         what: "signed for another body",
-        expected: "the request's body does not have the signed content-digest",
+        expected: "the request's body does not match the signed content-digest",
         sign: |scene, request| scene.sign(&request.with_body([&request.body[..], b" "].concat())),
     },
     Wrong {
