@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
 use crate::source_map::{SourceMap, without_map};
-use crate::{natives, pressure, primitives, regexps, stringify, strings, tasks};
+use crate::{natives, pressure, primitives, regexps, strings, tasks};
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the
 /// guest's stack each, which has a mebibyte.
@@ -296,7 +296,6 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     regexps::install(context)?;
     tasks::install(context)?;
     primitives::install(context)?;
-    stringify::install(context)?;
     let object = |value: JsValue| value.as_object().ok_or_else(|| never("the runtime is not an object"));
     let source = Source::from_bytes(RUNTIME).with_path(Path::new(MODULE));
     let make = object(context.eval(source)?)?;

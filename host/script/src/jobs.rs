@@ -18,7 +18,6 @@ use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
 use crate::host::{Host, Request, RequestId, Response};
 use crate::pressure;
 use crate::regexps::Regexps;
-use crate::stringify::Stringify;
 use crate::strings::Strings;
 use crate::tasks::Tasks;
 use crate::types::Type;
@@ -60,7 +59,6 @@ pub(crate) struct Jobs {
     pub(crate) tasks: Tasks,
     /// Where a function waited that the engine has dropped, as a frame of a stack.
     pub(crate) dropped: RefCell<Option<String>>,
-    pub(crate) stringify: Stringify,
     pub(crate) strings: Strings,
     pub(crate) regexps: Regexps,
     /// Of cells that are written, by their numbers.
@@ -77,7 +75,6 @@ impl Jobs {
             requests: RefCell::default(),
             tasks: Tasks::default(),
             dropped: RefCell::default(),
-            stringify: Stringify::default(),
             strings: Strings::default(),
             regexps: Regexps::default(),
             types: RefCell::default(),

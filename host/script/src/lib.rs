@@ -21,7 +21,6 @@ mod pressure;
 mod primitives;
 mod regexps;
 mod source_map;
-mod stringify;
 mod strings;
 mod tasks;
 mod types;

@@ -33,7 +33,7 @@ type Answer = Box<dyn Fn(&Request) -> Result<Response, String>>;
 
 /// Cells in a map, a clock that moves only when somebody waits, and a function for the network.
 #[derive(Default)]
-pub(crate) struct Outside {
+struct Outside {
     cells: RefCell<BTreeMap<String, String>>,
     lines: RefCell<Vec<(Level, String)>>,
     time: Cell<u64>,
