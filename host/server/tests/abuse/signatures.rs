@@ -20,7 +20,7 @@ fn to_signed_endpoints(scene: &Scene) -> Vec<Request> {
     scene.requests().into_iter().filter(|request| request.access == Access::Signed).collect()
 }
 
-/// The headers, with what `change` makes of the value of one of them.
+/// The headers, with the value of one of them changed by `change`.
 fn altered(mut headers: Headers, name: &str, change: impl Fn(&str) -> String) -> Headers {
     for (_, value) in headers.iter_mut().filter(|(found, _)| found == name) {
         let changed = change(value);
@@ -182,7 +182,7 @@ fn without(scene: &Scene, request: &Request, name: &str) -> Headers {
     scene.sign(request).into_iter().filter(|(found, _)| found != name).collect()
 }
 
-/// The headers, and one of them once more with what `change` makes of its value.
+/// The headers, with one of them repeated, its value changed by `change`.
 fn twice(mut headers: Headers, name: &str, change: impl Fn(&str) -> String) -> Headers {
     let (_, value) = headers.iter().find(|(found, _)| found == name).unwrap();
     headers.push((name.to_owned(), change(value)));
