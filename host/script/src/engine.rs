@@ -44,6 +44,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/secrets.js"),
     include_str!("js/derive.js"),
     include_str!("js/pages.js"),
+    include_str!("js/requests.js"),
     include_str!("js/generators.js"),
     // A block of its own: what these files call their things is their own affair.
     "{\n",

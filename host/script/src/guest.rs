@@ -24,7 +24,7 @@ mod bindings {
     use super::Script;
 }
 
-use bindings::commontools::background::{cells, config, log};
+use bindings::commontools::background::{cells, config, errors, log};
 use bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use bindings::wasi::random::random;
 use bindings::{Guest, HandlerError, Shape};
@@ -136,7 +136,12 @@ fn call<T>(run: impl FnOnce(&mut Ready, Program<'_>) -> Result<T, Failure>) -> R
         let mut ready = ManuallyDrop::new(Ready::take()?);
         run(&mut ready, handed.program())
     });
-    result.map_err(|failure| HandlerError { message: failure.message, stack: failure.stack })
+    result.map_err(|failure| {
+        if let Some(request) = failure.request {
+            errors::came_from_request(request);
+        }
+        HandlerError { message: failure.message, stack: failure.stack }
+    })
 }
 
 /// The imports of the world.
@@ -196,8 +201,8 @@ impl Host for Outside {
     fn send(&self, request: Request) -> Result<RequestId, String> {
         image::ask();
         let id = self.last.get().wrapping_add(1);
-        self.last.set(id);
         self.requests.send(id, request)?;
+        self.last.set(id);
         Ok(id)
     }
 

@@ -39,7 +39,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// A request that was sent, by a number of the host's choice.
+/// A request that was sent: the first is 1, the next 2, and so on. Those that could not be sent have no number.
 pub type RequestId = u32;
 
 /// What the engine wants of the outside. Errors are texts for the charm's author.

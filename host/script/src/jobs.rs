@@ -36,7 +36,8 @@ enum Next {
     Async(NativeAsyncJob),
 }
 
-/// What is called when a request is done: with `[status, [name, value, …], body]`, or with the text of what went wrong.
+/// What is called when a request is done: with `[status, [name, value, …], body]`, or with the text of what went wrong;
+/// and with its number.
 pub(crate) struct Settle {
     pub(crate) done: JsFunction,
     pub(crate) failed: JsFunction,
@@ -181,10 +182,11 @@ impl Jobs {
         match outcome {
             Ok(response) => {
                 let value = response_value(&response, context)?;
-                settle.done.call(&JsValue::undefined(), &[value], context)?;
+                settle.done.call(&JsValue::undefined(), &[value, id.into()], context)?;
             }
             Err(message) => {
-                settle.failed.call(&JsValue::undefined(), &[JsString::from(message.as_str()).into()], context)?;
+                let reason = JsString::from(message.as_str()).into();
+                settle.failed.call(&JsValue::undefined(), &[reason, id.into()], context)?;
             }
         }
         Ok(())

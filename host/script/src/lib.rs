@@ -5,7 +5,7 @@
 //! further files by their names, `charm.secrets`, a JSON array of paths, says what is secret, `charm.changed`, one of
 //! names, which cells others have written since the last call, `charm.memory` is how many bytes of memory the call may
 //! take, and `charm.api-url` says where the charm runtime's API is. The module imports from `commontools`, which
-//! [`engine`] makes of the files in `js/`; these in turn stand on the few functions of [`natives`]. What the engine
+//! [`engine`] makes of the files in `js/`; these in turn stand on the few functions of `natives`. What the engine
 //! wants of the outside is the trait [`host::Host`], which `guest` fills with the imports of the world, and tests with
 //! a few maps.
 

@@ -340,4 +340,5 @@ return {
   page,
   describe,
   stackOf,
+  requestOf,
 };

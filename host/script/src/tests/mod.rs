@@ -99,8 +99,8 @@ impl Host for Outside {
         if !request.url.starts_with("http") {
             return Err("not an absolute URL".into());
         }
-        let id = RequestId::try_from(self.requests.borrow().len()).expect("few");
         self.requests.borrow_mut().push(request);
+        let id = RequestId::try_from(self.requests.borrow().len()).expect("few");
         self.waiting.borrow_mut().push_back(id);
         self.most_waiting.set(self.most_waiting.get().max(self.waiting.borrow().len()));
         Ok(id)
@@ -120,7 +120,7 @@ impl Host for Outside {
             return None;
         };
         self.time.set(answered);
-        let request = self.requests.borrow()[id as usize].clone();
+        let request = self.requests.borrow()[id as usize - 1].clone();
         let answer = self.answer.borrow();
         Some((id, answer.as_ref().expect("a network")(&request)))
     }
