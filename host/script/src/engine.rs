@@ -133,7 +133,6 @@ impl Engine {
         limits.set_stack_size_limit(MAX_VALUES);
         limits.set_backtrace_limit(MAX_FRAMES);
         context.set_runtime_limits(limits);
-        pressure::install();
         let runtime = start(&loader, &mut context).map_err(failed)?;
         Ok(Self { context, jobs, hooks, loader, runtime })
     }
@@ -297,6 +296,7 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     tasks::install(context)?;
     primitives::install(context)?;
     stringify::install(context)?;
+    pressure::install(context)?;
     let object = |value: JsValue| value.as_object().ok_or_else(|| never("the runtime is not an object"));
     let source = Source::from_bytes(RUNTIME).with_path(Path::new(MODULE));
     let make = object(context.eval(source)?)?;

@@ -129,7 +129,9 @@ impl Jobs {
     /// no promise took: a throw in a timer, or a limit of the engine's.
     pub(crate) fn run(&self, waiting: impl Fn() -> bool, context: &mut Context) -> JsResult<()> {
         loop {
+            pressure::relieve();
             while let Some(job) = self.next_ready() {
+                pressure::relieve();
                 match job {
                     Next::Promise(job) => job.call(context)?,
                     Next::Generic(job) => job.call(context)?,

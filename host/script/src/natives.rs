@@ -10,7 +10,7 @@ use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsSymb
 use crate::host::{Level, Request};
 use crate::jobs::{Jobs, MILLISECOND, Settle, buffer};
 use crate::types::{Type, short};
-use crate::{json, tasks};
+use crate::{json, pressure, tasks};
 
 mod text;
 
@@ -40,7 +40,7 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
     ];
     let mut object = ObjectInitializer::new(context);
     for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS).chain(tasks::FUNCTIONS) {
-        object.function(NativeFunction::from_fn_ptr(function), JsString::from(name), length);
+        object.function(relieving(function), JsString::from(name), length);
     }
     object.build()
 }
@@ -272,9 +272,16 @@ pub(crate) fn replace_getter(
     Ok(replaced)
 }
 
+/// The function, which collects garbage first if memory is short.
+fn relieving(function: Native) -> NativeFunction {
+    NativeFunction::from_copy_closure(move |this, args, context| {
+        pressure::relieve();
+        function(this, args, context)
+    })
+}
+
 fn build(name: &str, function: Native, length: usize, context: &mut Context) -> JsFunction {
-    let function = NativeFunction::from_fn_ptr(function);
-    FunctionObjectBuilder::new(context.realm(), function).name(JsString::from(name)).length(length).build()
+    FunctionObjectBuilder::new(context.realm(), relieving(function)).name(JsString::from(name)).length(length).build()
 }
 
 /// The getter of an object's own property.

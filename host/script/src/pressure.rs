@@ -1,14 +1,19 @@
 //! When the engine collects garbage because the guest's memory gets short.
 //!
 //! By itself the engine collects after a number of values, whatever these own: a long array counts as much as a short
-//! one. So the guest's allocator counts bytes, and the engine collects once a part of the memory that was free after
-//! the last collection is in use.
+//! one. So the guest's allocator counts bytes, and the guest collects once a part of the memory that was free after the
+//! last collection is in use. It can do so only where the engine runs code of the guest's: between jobs, before each
+//! `ArrayBuffer`, and in functions of the guest's own. So it also wraps those of the engine's that make large values
+//! ([`install`]).
 
 #![cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "only the guest's allocator counts"))]
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use boa_engine::gc;
+use boa_engine::object::builtins::JsFunction;
+use boa_engine::object::{FunctionObjectBuilder, JsObject};
+use boa_engine::property::PropertyDescriptor;
+use boa_engine::{Context, JsResult, JsString, NativeFunction, gc, js_string};
 
 const MIB: usize = 1024 * 1024;
 
@@ -27,9 +32,68 @@ static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(STEP.1);
 static ROOM: AtomicUsize = AtomicUsize::new(DEFAULT_ROOM);
 
-/// Has the engine ask here whether to collect.
-pub(crate) fn install() {
-    gc::set_pressure(gc::Pressure { is_high, collected });
+/// Has the engine's functions that make large values collect before they do if memory is short.
+pub(crate) fn install(context: &mut Context) -> JsResult<()> {
+    const ARRAYS: &[&str] = &[
+        "concat",
+        "copyWithin",
+        "fill",
+        "filter",
+        "flat",
+        "flatMap",
+        "join",
+        "map",
+        "push",
+        "slice",
+        "splice",
+        "toReversed",
+        "toSorted",
+        "toSpliced",
+        "unshift",
+        "with",
+    ];
+    const TEXTS: &[&str] = &["concat", "normalize", "padEnd", "padStart", "repeat", "toLowerCase", "toUpperCase"];
+    const OBJECTS: &[&str] = &["assign", "entries", "fromEntries", "getOwnPropertyNames", "groupBy", "keys", "values"];
+    let constructors = context.intrinsics().constructors();
+    let (array, map) = (constructors.array(), constructors.map());
+    let (arrays, array, texts) = (array.prototype(), array.constructor(), constructors.string().prototype());
+    let (objects, maps, sets) = (constructors.object().constructor(), map.prototype(), constructors.set().prototype());
+    let json = context.intrinsics().objects().json();
+    let all: [(&JsObject, &[&str]); 7] = [
+        (&arrays, ARRAYS),
+        (&array, &["from", "of"]),
+        (&texts, TEXTS),
+        (&objects, OBJECTS),
+        (&maps, &["set"]),
+        (&sets, &["add"]),
+        (&json, &["parse"]),
+    ];
+    for (object, names) in all {
+        for name in names {
+            wrap(object, JsString::from(*name), context)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a function in the place of one of the engine's that collects, if memory is short, and then does the same.
+fn wrap(object: &JsObject, name: JsString, context: &mut Context) -> JsResult<()> {
+    let wrapped = object.get(name.clone(), context)?.as_object().and_then(JsFunction::from_object);
+    let Some(wrapped) = wrapped else { return Ok(()) };
+    let length = wrapped.get(js_string!("length"), context)?.to_length(context)?;
+    let function = NativeFunction::from_copy_closure_with_captures(
+        |this, args, wrapped, context| {
+            relieve();
+            wrapped.call(this, args, context)
+        },
+        wrapped,
+    );
+    let function = FunctionObjectBuilder::new(context.realm(), function)
+        .name(name.clone())
+        .length(usize::try_from(length).unwrap_or(0))
+        .build();
+    let property = PropertyDescriptor::builder().value(function).writable(true).enumerable(false).configurable(true);
+    object.define_property_or_throw(name, property, context).map(drop)
 }
 
 /// Counts an allocation.
@@ -45,22 +109,15 @@ pub(crate) fn freed(bytes: usize) {
 /// How much memory there is for values, in bytes.
 pub(crate) fn set_room(bytes: usize) {
     ROOM.store(bytes, Relaxed);
-    collected();
+    LIMIT.store(limit(IN_USE.load(Relaxed), bytes), Relaxed);
 }
 
-/// Collects if memory is short.
+/// Collects if memory is short. The engine may hold no value's content meanwhile, as where it calls a function.
 pub(crate) fn relieve() {
-    if is_high() {
+    if IN_USE.load(Relaxed) > LIMIT.load(Relaxed) {
         gc::force_collect();
+        LIMIT.store(limit(IN_USE.load(Relaxed), ROOM.load(Relaxed)), Relaxed);
     }
-}
-
-fn is_high() -> bool {
-    IN_USE.load(Relaxed) > LIMIT.load(Relaxed)
-}
-
-fn collected() {
-    LIMIT.store(limit(IN_USE.load(Relaxed), ROOM.load(Relaxed)), Relaxed);
 }
 
 /// How many bytes may be in use before the next collection, if `in_use` of `room` are after the last one.

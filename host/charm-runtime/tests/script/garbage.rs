@@ -10,6 +10,10 @@ use crate::support::{Charm, client, component};
 const LOOPS: &[(&str, &str)] = &[
     ("arrays", "for (let n = 0; n < 300; n++) x = new Array(100000).fill(n);"),
     ("literals", "for (let n = 0; n < 5; n++) { x = []; for (let m = 0; m < 300000; m++) x.push([n]); }"),
+    (
+        "pushed",
+        "for (let n = 0; n < 60; n++) { x = []; for (let m = 0; m < 100000; m++) x.push(m); x.circle = { x }; }",
+    ),
     ("texts", "for (let n = 0; n < 300; n++) x = { text: 'é'.repeat(500000) + n };"),
     (
         "joined",
