@@ -34,9 +34,10 @@ const MAX_FRAMES: usize = 2 * MAX_CALLS;
 /// The module that charms import from, and its name in stacks, where it is left out.
 pub(crate) const MODULE: &str = "commontools";
 
-/// The files in `js/`, as the body of one function.
+/// The files in `js/`, as the body of one function. It is a block, in which a name that two files declare is an error;
+/// in a function the later one would replace the other.
 const RUNTIME: &str = concat!(
-    "(function (host) { \"use strict\";\n",
+    "(function (host) { \"use strict\"; {\n",
     include_str!("js/schema.js"),
     include_str!("js/documents.js"),
     include_str!("js/links.js"),
@@ -62,7 +63,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/web/dates.js"),
     "}\n",
     include_str!("js/patterns.js"),
-    "})"
+    "}})"
 );
 
 /// A charm that is loaded ahead and never called: `commontools` is linked, and the parser has met what charms are made
@@ -320,4 +321,19 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     );
     loader.insert(MODULE, Module::synthetic(&names, fill, Some(MODULE.into()), None, context));
     Ok(runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_files_of_the_runtime_declare_the_same_function() {
+        let mut context = Context::default();
+        let mut evaluate = |script: &str| context.eval(Source::from_bytes(script)).map(drop);
+        evaluate(RUNTIME).expect("the runtime");
+        let twice = RUNTIME.replace("\nfunction readAt(", "\nfunction read(");
+        assert_ne!(twice, RUNTIME);
+        evaluate(&twice).expect_err("`read` is declared twice");
+    }
 }

@@ -159,12 +159,12 @@ const fetches = [];
 function fetchData(parameters) {
   if (running) throw new TypeError("fetchData() belongs in a pattern; a handler can call fetch()");
   const document = makeDocument({ pending: true }, undefined, `__fetch/${fetches.length}`);
-  const request = apply(requestOf, parameters);
+  const request = apply(requestFor, parameters);
   fetches.push({ document, request });
   return view(document, []);
 }
 
-function requestOf(parameters) {
+function requestFor(parameters) {
   const { url, mode = "json", options } = parameters ?? {};
   if (mode !== "json" && mode !== "text") throw new TypeError('fetchData() has the modes "json" and "text"');
   return { url: url === undefined || url === null ? "" : String(url), mode, options: options ?? {} };

@@ -283,7 +283,7 @@ function none(what, key, expression, value) {
 }
 
 // `object[key] = value`, where the object is named if it is not there.
-function put(object, key, value, expression) {
+function assign(object, key, value, expression) {
   if (object === undefined || object === null) none("setting", key, expression, object);
   object[key] = value;
   return value;
@@ -327,7 +327,7 @@ const stackOf = (thrown) => {
 return {
   exports: {
     __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
-    __end: host.end, __items: host.items, __none: none, __put: put, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
+    __end: host.end, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
     handler, ifElse, lift, pattern, recipe: pattern, schema, str, toSchema,
   },
   enter,

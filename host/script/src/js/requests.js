@@ -1,7 +1,8 @@
-// Which request of the call an error comes from. The host knows who is to blame for a request that failed or was answered with an error.
+// Which request of the call an error comes from. The host knows who is to blame for a request that failed or was
+// answered with an error.
 
-// The errors with which requests failed, and the responses that say of somebody else than the charm that something is wrong, with the numbers of
-// the requests.
+// The errors with which requests failed, and the responses that report a fault of somebody else than the charm, with
+// the numbers of the requests.
 const requestsByThing = new WeakMap();
 const requestsByStatus = new Map();
 
@@ -30,8 +31,9 @@ function requestInText(text) {
   return undefined;
 }
 
-// The number of the request that what was thrown comes from: it is the error of one that failed, names the status of one that was answered
-// with an error, or has such an error or response as its cause. Undefined if it is the charm's own.
+// The number of the request that what was thrown comes from: it is the error of one that failed, names the status of
+// one that was answered with an error, or has such an error or response as its cause. Undefined if it is the charm's
+// own.
 function requestOf(thrown) {
   try {
     const left = [thrown];
