@@ -22,9 +22,10 @@ const TIME: Duration = Duration::from_secs(20);
 const MEMORY: usize = 256 * 1024 * 1024;
 /// What nests deeper ends the process, which is reported as such.
 const STACK: usize = 64 * 1024 * 1024;
-/// The sources as JSON, in which a character may take six; and the modules, with a source map each.
+/// The sources as JSON, in which a character may take six.
 const INPUT_BYTES: usize = 8 * MAX_SOURCES;
-const ANSWER_BYTES: usize = 32 * MAX_SOURCES;
+/// The modules as JSON, with a source map each.
+pub(super) const ANSWER_BYTES: usize = 32 * MAX_SOURCES;
 
 #[derive(Serialize, Deserialize)]
 struct Task<'t> {

@@ -14,6 +14,7 @@ use oxc::ast_visit::{Visit, walk};
 use oxc::semantic::Scoping;
 use oxc::span::{GetSpan, Span};
 
+use super::child::ANSWER_BYTES;
 use super::edits::Edits;
 use super::files::{is_module, is_relative};
 use super::globals;
@@ -22,9 +23,9 @@ use super::schema::{Refusal, Types, Use, spell};
 /// The module that charms import from.
 pub(super) const MODULE: &str = "commontools";
 
-/// How many schemas the types of a file may unfold to, all together: each use of a type has a schema of its own in the
-/// module.
-const MAX_SCHEMAS: usize = 400_000;
+/// How long the schemas of a file may be, all together, in bytes: each use of a type has a schema of its own in the
+/// module. Modules that are longer than this are refused in any case.
+const MAX_SPELLED: usize = ANSWER_BYTES;
 
 /// One thing that is wrong: the number of the file, where in it, and what.
 pub(super) type Fault = (usize, Span, String);
@@ -63,7 +64,7 @@ pub(super) fn inspect(file: File<'_, '_>) -> Found {
         jsx: false,
         pages: false,
         default: false,
-        schemas: Cell::new(MAX_SCHEMAS),
+        spelled: 0,
         found: Found::default(),
     };
     for statement in &program.body {
@@ -131,8 +132,8 @@ pub(super) struct Walk<'f, 'a> {
     jsx: bool,
     pub(super) pages: bool,
     default: bool,
-    /// How many schemas may still be written.
-    schemas: Cell<usize>,
+    /// How long the schemas are that were written so far.
+    spelled: usize,
     pub(super) found: Found,
 }
 
@@ -202,17 +203,21 @@ impl<'a> Walk<'_, 'a> {
 
     /// The schema of `ty` as an expression. A file that has no such type says nothing: then any value fits.
     fn schema(&mut self, ty: Option<&TSType<'a>>, purpose: Use) -> String {
-        let Some(ty) = ty else { return "{}".into() };
-        match self.file.types.schema(self.file.index, ty, purpose, &self.schemas) {
-            Ok(schema) => return spell(&schema),
-            Err(Refusal::TooLarge) => {
-                self.fault(ty.span(), "this type unfolds to too much; write it with fewer levels of aliases");
-            }
-            Err(Refusal::TooMany) => {
+        let Some(ty) = ty.filter(|_| self.spelled <= MAX_SPELLED) else { return "{}".into() };
+        match self.file.types.schema(self.file.index, ty, purpose, &Cell::new(usize::MAX)) {
+            Ok(schema) => {
+                let spelled = spell(&schema);
+                self.spelled += spelled.len();
+                if self.spelled <= MAX_SPELLED {
+                    return spelled;
+                }
                 self.fault(
                     ty.span(),
                     "the types that are used up to here unfold to too much; use smaller or fewer ones",
                 );
+            }
+            Err(Refusal::TooLarge) => {
+                self.fault(ty.span(), "this type unfolds to too much; write it with fewer levels of aliases");
             }
             Err(Refusal::Unsupported { file, span, message }) => self.found.faults.push((file, span, message)),
         }

@@ -1,6 +1,7 @@
 use data_encoding::BASE64;
 use proptest::prelude::*;
 
+use super::child::ANSWER_BYTES;
 use super::*;
 
 fn module(file: &str, source: &str) -> String {
@@ -1019,7 +1020,7 @@ fn what_a_file_does_with_types_beyond_a_budget_is_not_checked() {
 }
 
 #[test]
-fn types_that_are_written_out_too_often_are_refused() {
+fn schemas_are_refused_only_where_the_modules_would_be_too_long() {
     let parts: String = (0..900).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect();
     let source = |streams: usize| {
         let streams: String = (0..streams).map(|n| format!("const h{n} = handler<T, T>(() => {{}});\n")).collect();
@@ -1027,9 +1028,13 @@ fn types_that_are_written_out_too_often_are_refused() {
             "import {{ handler, pattern }} from 'commontools';\ntype T = {{ {parts} }};\n{streams}export default pattern(() => ({{}}));"
         )
     };
-    transpile("charm.ts", &source(5)).expect("a charm");
-    let message = error("charm.ts", &source(100));
-    assert!(message.contains("unfold to too much; use smaller or fewer ones"), "{message}");
+    // Some 430,000 schemas.
+    let many = transpile("charm.ts", &source(60)).expect("a charm");
+    println!("{} bytes", many.module.len());
+    assert!(many.module.len() < ANSWER_BYTES, "{}", many.module.len());
+    assert_eq!(many.module.matches("p899").count(), 2 * 60 * 2, "a part has its schema, and is required");
+    let message = error("charm.ts", &source(250));
+    assert_eq!(message.matches("unfold to too much; use smaller or fewer ones").count(), 1, "{message}");
 }
 
 /// Sources of which a part is repeated, with how the parts are put together: the repetitions of two runs differ by 8.

@@ -34,10 +34,8 @@ const MAX_DEPTH: usize = 64;
 /// Why a type has no schema.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// It unfolds to more than [`MAX_NODES`] schemas, or deeper than [`MAX_DEPTH`].
+    /// It unfolds to more than [`MAX_NODES`] schemas or than is left for it, or deeper than [`MAX_DEPTH`].
     TooLarge,
-    /// It unfolds to more than is left for it and all other types of its file.
-    TooMany,
     /// A part of it is not understood.
     Unsupported {
         /// The number of the file that has that part.
@@ -82,7 +80,7 @@ struct Unfolding<'a> {
     /// Whether what was converted last may also be `undefined`, of which an array's item makes null.
     absent: bool,
     nodes: usize,
-    /// How many nodes are left for this type and the others.
+    /// How many nodes are left for this type and others.
     left: usize,
     depth: usize,
 }
@@ -90,13 +88,7 @@ struct Unfolding<'a> {
 impl Unfolding<'_> {
     fn spend(&mut self, nodes: usize) -> Result<(), Refusal> {
         self.nodes += nodes;
-        if self.nodes > MAX_NODES {
-            Err(Refusal::TooLarge)
-        } else if self.nodes > self.left {
-            Err(Refusal::TooMany)
-        } else {
-            Ok(())
-        }
+        if self.nodes > MAX_NODES.min(self.left) { Err(Refusal::TooLarge) } else { Ok(()) }
     }
 
     /// Refuses what is not understood, unless it does not matter.
