@@ -6,9 +6,9 @@ use std::time::Duration;
 use bg_test_support::{Running, TestHost, request};
 use serde_json::json;
 
-use crate::common::{SOON, cell, component, deploy, fixture, host, register, replace, wait_for_success};
+use crate::common::{SOON, VALID, cell, component, deploy, fixture, host, register, replace, wait_for_success};
 use crate::compiling::children;
-use crate::guest::{VALID, guest};
+use crate::guest::guest;
 
 fn file(host: &TestHost, text: &str) -> PathBuf {
     std::fs::create_dir_all(host.dir().join("etc")).unwrap();
