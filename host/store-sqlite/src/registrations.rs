@@ -327,6 +327,22 @@ pub(crate) fn configuration_changed(tx: &Transaction<'_>) -> Result<(), Failure>
     cause_fixed(tx, "?1", true)
 }
 
+/// What the charm waits for is there.
+pub(crate) fn fixed(tx: &Transaction<'_>, charm: &CharmRef) -> Result<(), Failure> {
+    let row = tx
+        .prepare_cached("SELECT row FROM charms WHERE space = ?1 AND id = ?2")?
+        .query_row((charm.space.as_str(), charm.charm.as_str()), |row| row.get::<_, i64>(0))
+        .optional()?;
+    row.map_or(Ok(()), |row| cause_fixed(tx, "charm = ?1", row))
+}
+
+/// There is room again for what charms write, which the limits of the operator refused before.
+pub(crate) fn room_is_back(tx: &Transaction<'_>) -> Result<(), Failure> {
+    let (whose, kind) =
+        (format!("last_kind = ?1 AND last_blame = '{}'", Blame::Configuration), OutcomeKind::LimitExceeded);
+    cause_fixed(tx, &whose, kind.as_str())
+}
+
 /// The access list of a space was changed. That of the system space says who is the service, for all charms.
 pub(crate) fn access_changed(tx: &Transaction<'_>, space: &SpaceDid) -> Result<(), Failure> {
     if *space == system_space() {

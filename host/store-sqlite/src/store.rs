@@ -51,9 +51,9 @@ pub struct SqliteOptions {
 /// Spaces, charms, cells, registrations and runs in one SQLite file.
 #[derive(Clone)]
 pub struct SqliteStore {
-    database: Arc<Database>,
+    pub(super) database: Arc<Database>,
     sealer: Arc<Sealer>,
-    tenants: Arc<Tenants>,
+    pub(super) tenants: Arc<Tenants>,
     watch: Arc<Watch>,
 }
 
@@ -91,7 +91,7 @@ impl SqliteStore {
         Ok(Self {
             database: Arc::new(database),
             sealer: Arc::new(sealer),
-            tenants: Arc::new(Tenants { database: path, rules }),
+            tenants: Arc::new(Tenants::new(path, rules)),
             watch: Arc::new(watch),
         })
     }
@@ -134,7 +134,7 @@ impl SqliteStore {
     }
 
     /// Writes registrations, and wakes who waits for that.
-    async fn change_registrations<T: Send + 'static>(
+    pub(super) async fn change_registrations<T: Send + 'static>(
         &self,
         actor: &Actor,
         touch: Touch,
@@ -424,7 +424,18 @@ impl Store for SqliteStore {
     }
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
-        self.watch.changed(&self.database, seen).await
+        tokio::select! {
+            changed = self.watch.changed(&self.database, seen) => changed,
+            error = self.wake_for_room() => Err(error),
+        }
+    }
+
+    async fn wake(&self, charms: &[CharmRef]) -> Result<(), RuntimeError> {
+        let charms = charms.to_vec();
+        self.change_registrations(&Actor::Operator, Touch::None, move |tx, _| {
+            charms.iter().try_for_each(|charm| registrations::fixed(tx, charm))
+        })
+        .await
     }
 
     async fn changes(

@@ -52,7 +52,7 @@ pub enum Fault {
     ReadsWhatWas,
     /// Anyone may read cells.
     IgnoresRights,
-    /// An edit wakes no charm.
+    /// No charm that waits is woken.
     WakesNobody,
     /// An edit that is refused changes the cell.
     KeepsRefusedEdits,
@@ -94,6 +94,7 @@ pub const FAULTS: &[(Fault, &str)] = &[
     (Fault::ReadsWhatWas, "what_is_kept_is_seen_by_every_later_operation_of_every_process"),
     (Fault::IgnoresRights, "a_stranger_reads_and_writes_nothing_in_a_private_space"),
     (Fault::WakesNobody, "a_charm_that_waits_is_woken_by_an_edit_and_not_by_its_poll"),
+    (Fault::WakesNobody, "charms_that_wait_are_woken_by_name"),
     (Fault::KeepsRefusedEdits, "an_edit_that_is_refused_changes_nothing"),
     (Fault::ReplacesStalePrograms, "a_program_is_replaced_unless_the_cells_have_changed"),
     (Fault::ExemptsStrangers, "a_stranger_keeps_no_more_charms_than_a_space_may_have"),
@@ -382,6 +383,13 @@ impl Store for Faulty {
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
         self.inner.changed(seen).await
+    }
+
+    async fn wake(&self, charms: &[CharmRef]) -> Result<(), RuntimeError> {
+        match self.fault {
+            Some(Fault::WakesNobody) => Ok(()),
+            _ => self.inner.wake(charms).await,
+        }
     }
 
     async fn changes(

@@ -6,29 +6,30 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::Engine;
-use crate::poll::Turn;
-use crate::table::{Entry, GroupId, Phase, Slot};
+use super::MemorySchedule;
+use super::pace::LONGEST_GAP;
+use crate::schedule::Settlement;
+use crate::slots::{Entry, GroupId, Phase, Slot};
 use crate::{Limit, PollState, UnixMillis, policy};
 
-/// Charms that are registered, or named again, while the loop runs are polled at once; if there are more than this many at a
-/// time, the others are spread over the interval as at the start.
+/// Charms that are registered, or named again, while the loop runs are polled at once; if there are more than this many
+/// at a time, the others are spread over the interval as at the start.
 const AT_ONCE: usize = 100;
 /// The latest time that can be kept.
 const LATEST: u64 = i64::MAX.unsigned_abs();
 
-impl Engine {
+impl MemorySchedule {
     /// Gives charms of one group their times, spread over the interval. They must be neither queued nor running.
     pub(super) fn place(&mut self, group: GroupId, due: Vec<(i64, Slot)>) {
         let mut active: HashMap<Duration, usize> = HashMap::new();
-        for (_, entry) in self.table.iter().filter(|(_, entry)| entry.group == group && entry.is_active()) {
+        for (_, entry) in self.slots.iter().filter(|(_, entry)| entry.group == group && entry.is_active()) {
             *active.entry(self.window(entry)).or_default() += 1;
         }
         self.spread(due, &active);
     }
 
-    /// Gives charms their times: those of one interval are spread over it, as densely as if there were `of` of that interval. One that
-    /// the loop has disabled stays so until then, all others wait for a poll.
+    /// Gives charms their times: those of one interval are spread over it, as densely as if there were `of` of that
+    /// interval. One that the loop has disabled stays so until then; all others wait for a poll.
     pub(super) fn spread(&mut self, mut due: Vec<(i64, Slot)>, of: &HashMap<Duration, usize>) {
         let (now, once) = (self.now(), self.options.limit == Limit::Once);
         if once && self.options.patient {
@@ -36,19 +37,27 @@ impl Engine {
         }
         let mut classes: BTreeMap<Duration, Vec<(i64, Slot)>> = BTreeMap::new();
         for (at, slot) in due {
-            let Some(entry) = self.table.get(slot) else { continue };
+            let Some(entry) = self.slots.get(slot) else { continue };
             classes.entry(self.window(entry)).or_default().push((at, slot));
         }
-        for (window, mut class) in classes {
+        // Charms with intervals of their own would all be first in their classes: the first of each comes at another
+        // part of its window. Where that makes for less than one poll in a second, they need not wait that long.
+        let in_all =
+            |window: &Duration, class: &Vec<_>| of.get(window).copied().unwrap_or_default().max(class.len()).max(1);
+        let rate: f64 = classes.iter().map(|(window, class)| in_all(window, class) as f64 / window.as_secs_f64()).sum();
+        let density = (rate * LONGEST_GAP.as_secs_f64()).min(1.0);
+        for (number, (window, mut class)) in classes.into_iter().enumerate() {
             if once {
                 for (at, _) in &mut class {
                     *at = now;
                 }
             } else {
-                policy::smear(&mut class, now, window, of.get(&window).copied().unwrap_or_default());
+                let count = in_all(&window, &class);
+                let gap = window / u32::try_from(count).unwrap_or(u32::MAX);
+                policy::smear(&mut class, now, window, count, gap.mul_f64(density * policy::part(number)));
             }
             for (at, slot) in class {
-                let is_disabled = self.table.get(slot).is_some_and(|entry| entry.phase == Phase::Disabled);
+                let is_disabled = self.slots.get(slot).is_some_and(|entry| entry.phase == Phase::Disabled);
                 self.arm(slot, if is_disabled { Phase::Disabled } else { Phase::Waiting }, at);
             }
         }
@@ -59,13 +68,13 @@ impl Engine {
         let now = self.now();
         let returns = |entry: &Entry| entry.phase == Phase::Disabled && entry.due <= now;
         let due =
-            self.table.iter().filter(|(_, entry)| returns(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
+            self.slots.iter().filter(|(_, entry)| returns(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
         self.spread(due, &HashMap::new());
     }
 
     /// With `--once`, and `patient`: charms that failed wait for their time.
     fn leave_out_what_backs_off(&self, due: &mut Vec<(i64, Slot)>, now: i64) {
-        let backs_off = |slot| self.table.get(slot).is_some_and(|entry| entry.failures > 0);
+        let backs_off = |slot| self.slots.get(slot).is_some_and(|entry| entry.failures > 0);
         let all = due.len();
         due.retain(|(at, slot)| *at <= now || !backs_off(*slot));
         let left = all - due.len();
@@ -74,8 +83,8 @@ impl Engine {
         }
     }
 
-    /// Over how much time charms like this one are spread: its interval. One that somebody has just registered or enabled waits no
-    /// longer for its first poll than others of its integration.
+    /// Over how much time charms like this one are spread: its interval. One that somebody has just registered or
+    /// enabled waits no longer for its first poll than others of its integration.
     fn window(&self, entry: &Entry) -> Duration {
         let interval = self.interval(entry);
         if entry.wanted { interval.min(self.groups[entry.group as usize].interval) } else { interval }
@@ -94,7 +103,7 @@ impl Engine {
 
     /// Takes a charm out of the queue, if it is in it.
     pub(super) fn unqueue(&mut self, slot: Slot) {
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
         match entry.phase {
             Phase::Ready => {
                 entry.phase = Phase::Idle;
@@ -106,28 +115,30 @@ impl Engine {
         }
     }
 
-    /// Puts a charm into the wheel.
+    /// Has a charm wait for a time.
     pub(super) fn arm(&mut self, slot: Slot, phase: Phase, due: i64) {
-        if let Some(entry) = self.table.get_mut(slot) {
+        if let Some(entry) = self.slots.get_mut(slot) {
             entry.phase = phase;
             entry.due = due;
             entry.off_beat = false;
-            self.wheel.arm(due, slot);
+            self.due.arm(due, slot);
         }
     }
 
     pub(super) fn set_phase(&mut self, slot: Slot, phase: Phase) {
-        if let Some(entry) = self.table.get_mut(slot) {
+        if let Some(entry) = self.slots.get_mut(slot) {
             entry.phase = phase;
         }
     }
 
-    /// Writes down what is known of a charm. A component's failures are not the charm's: a new start begins without them.
-    pub(super) fn save(&mut self, slot: Slot) {
-        let Some(entry) = self.table.get(slot) else { return };
+    /// Writes down what is known of a charm. A component's failures are not the charm's: a new start begins without
+    /// them.
+    pub(crate) fn save(&mut self, slot: Slot) {
+        let Some(entry) = self.slots.get(slot) else { return };
         let failures = entry.own_failures();
-        let (charm, disabled_at, updated_at) = (self.table.charm(entry), entry.disabled_at, entry.changed_at);
-        // A success that begins later settles it, by whatever clock the newest poll was noted; one that is under way does not.
+        let (charm, disabled_at, updated_at) = (self.slots.charm(entry), entry.disabled_at, entry.changed_at);
+        // A success that begins later settles it, by whatever clock the newest poll was noted; one that is under way
+        // does not.
         let earliest = self.options.clock.now().0 + u64::from(entry.phase == Phase::Running);
         let owed_since = if entry.owed {
             UnixMillis(earliest.max(self.latest_start.0.saturating_add(1)).min(LATEST))
@@ -135,8 +146,8 @@ impl Engine {
             UnixMillis::NEVER
         };
         let next_due = self.wall_time(entry.due);
-        self.outbox.save(PollState { charm, next_due, failures, disabled_at, updated_at, owed_since });
-        if let Some(entry) = self.table.get_mut(slot) {
+        self.notes.save(PollState { charm, next_due, failures, disabled_at, updated_at, owed_since });
+        if let Some(entry) = self.slots.get_mut(slot) {
             entry.plain = failures == 0 && disabled_at.is_never();
             entry.owed_stored = entry.owed;
             let written = &mut self.groups[entry.group as usize].owed_written;
@@ -145,30 +156,30 @@ impl Engine {
     }
 
     /// The same after a poll, unless the registration's last run says as much.
-    pub(super) fn save_news(&mut self, slot: Slot, turn: &Turn) {
+    pub(super) fn save_news(&mut self, slot: Slot, settlement: &Settlement) {
         let says_nothing = |entry: &Entry| {
             let unharmed = entry.own_failures() == 0 && entry.disabled_at.is_never();
             // That it is owed a poll is settled by one that began since it was written.
-            let settled = !entry.owed && turn.started_at >= self.groups[entry.group as usize].owed_written;
+            let settled = !entry.owed && settlement.started_at >= self.groups[entry.group as usize].owed_written;
             // By a clock that was set back, a poll may be older than the registration.
-            entry.plain && unharmed && entry.changed_at <= turn.started_at && (settled || !entry.owed_stored)
+            entry.plain && unharmed && entry.changed_at <= settlement.started_at && (settled || !entry.owed_stored)
         };
-        if !(turn.noted && self.runtime.shares_clock() && self.table.get(slot).is_some_and(says_nothing)) {
+        if !(settlement.noted && self.shares_clock && self.slots.get(slot).is_some_and(says_nothing)) {
             self.save(slot);
         }
     }
 
     /// A poll has ended, with a success or not.
-    pub(super) fn note_owed(&mut self, slot: Slot, turn: &Turn) {
-        self.latest_start = self.latest_start.max(turn.started_at);
-        if let Some(entry) = self.table.get_mut(slot).filter(|_| turn.outcome.is_success()) {
+    pub(super) fn note_owed(&mut self, slot: Slot, settlement: &Settlement) {
+        self.latest_start = self.latest_start.max(settlement.started_at);
+        if let Some(entry) = self.slots.get_mut(slot).filter(|_| settlement.succeeded()) {
             entry.settle_owed();
         }
     }
 
     /// From the start of one poll of a charm to the start of the next, if it does not fail.
     pub(super) fn interval(&self, entry: &Entry) -> Duration {
-        self.options.interval_for(self.table.integration(entry), entry.asks())
+        self.options.interval_for(self.slots.integration(entry), entry.asks())
     }
 
     /// Whole milliseconds since the start, for what has come.

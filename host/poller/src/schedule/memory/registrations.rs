@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::Engine;
-use super::turns::in_a_row;
+use super::MemorySchedule;
+use super::status::in_a_row;
 use crate::policy::{self, RETURN_AFTER};
-use crate::table::{Asked, GroupId, Phase, Slot};
+use crate::slots::{Asked, GroupId, Phase, Slot};
 use crate::{CharmRef, Consequence, Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
-/// Integrations without component are told of up to this many: anybody may register a charm under any name.
-const MAX_TOLD: usize = 20;
+/// The log names up to this many integrations without a component: anybody may register a charm under any name.
+const MAX_NAMED: usize = 20;
 
-impl Engine {
+impl MemorySchedule {
     /// Takes over all registrations as they are now.
-    pub(super) fn apply(&mut self, registrations: &[Registration]) {
+    pub fn apply(&mut self, registrations: &[Registration]) {
         self.readings += 1;
         let at_start = self.readings == 1;
         let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
@@ -31,7 +31,7 @@ impl Engine {
             }
         }
         let gone: Vec<Slot> = self
-            .table
+            .slots
             .iter()
             .filter(|(_, entry)| entry.seen != self.readings && !entry.removed)
             .map(|(slot, _)| slot)
@@ -50,7 +50,7 @@ impl Engine {
     }
 
     /// Takes over what has changed since all registrations were taken over.
-    pub(super) fn apply_changes(&mut self, changed: &[Registration], removed: &[CharmRef]) {
+    pub(crate) fn apply_changes(&mut self, changed: &[Registration], removed: &[CharmRef]) {
         self.readings += 1;
         let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
         for registration in changed {
@@ -71,14 +71,14 @@ impl Engine {
 
     /// A registration that is new, or may have changed; if it is to be polled soon: its group, and when it is due.
     fn take_over(&mut self, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
-        match self.table.slot(&registration.charm) {
+        match self.slots.slot(&registration.charm) {
             Some(slot) => self.update(slot, registration),
             None => self.add(registration),
         }
     }
 
     fn forget_charm(&mut self, charm: &CharmRef) {
-        if let Some(slot) = self.table.slot(charm) {
+        if let Some(slot) = self.slots.slot(charm) {
             self.forget(slot);
         }
     }
@@ -92,27 +92,28 @@ impl Engine {
     fn begin(&mut self, skipped: usize) {
         for (charm, _) in self.stored.drain() {
             // Unregistered while the loop did not run.
-            self.outbox.forget(charm);
+            self.notes.forget(charm);
         }
-        for charm in self.only.iter().flatten().filter(|charm| self.table.slot(charm).is_none()) {
+        for charm in self.only.iter().flatten().filter(|charm| self.slots.slot(charm).is_none()) {
             warn!(target: "poller", "Charm {charm} is to be polled, but is not registered; to register it: bg-wasm-host register {charm}");
         }
-        let summary = self.summary();
+        let (registrations, enabled) = (self.slots.len(), self.active(None, usize::MAX));
         let interval = self.options.interval;
         info!(
-            target: "poller", registrations = summary.registrations, skipped,
-            "Polling {} enabled charms, each every {interval:?}", summary.enabled
+            target: "poller", registrations, skipped,
+            "Polling {enabled} enabled charms, each every {interval:?}"
         );
     }
 
     fn place_added(&mut self, group: GroupId, added: Vec<(i64, Slot)>, at_start: bool) {
-        if at_start && self.groups[group as usize].component.is_some() {
-            // They get their times when the first list is there; their due times are kept for that. Those that are owed a poll wait for none.
-            let is_owed = |slot: Slot| self.table.get(slot).is_some_and(|entry| entry.owed);
+        if at_start && self.groups[group as usize].has_component {
+            // They get their times when the first list is there; their due times are kept for that. Those that are owed
+            // a poll wait for none.
+            let is_owed = |slot: Slot| self.slots.get(slot).is_some_and(|entry| entry.owed);
             let (owed, others): (Vec<_>, Vec<_>) = added.into_iter().partition(|(_, slot)| is_owed(*slot));
             self.place(group, owed);
             for (due, slot) in others {
-                if let Some(entry) = self.table.get_mut(slot) {
+                if let Some(entry) = self.slots.get_mut(slot) {
                     entry.phase = Phase::LeftOut;
                     entry.due = due;
                 }
@@ -130,13 +131,13 @@ impl Engine {
     fn add(&mut self, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
         let stored = self.stored.remove(&registration.charm);
         let group = self.group_of(registration);
-        let slot = self.table.insert(registration, group, |space| self.ready.join(group, space));
+        let slot = self.slots.insert(registration, group, |space| self.ready.join(group, space));
         let due = self.now();
-        if let Some(entry) = self.table.get_mut(slot) {
+        if let Some(entry) = self.slots.get_mut(slot) {
             entry.due = due;
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
-            let shares_clock = self.runtime.shares_clock();
+            let shares_clock = self.shares_clock;
             // One whose cause may have been fixed is polled at the start, whatever the first list says.
             entry.owed = may_be_fixed(stored.as_ref(), registration)
                 || stored.as_ref().is_some_and(|stored| is_owed(stored, registration, shares_clock));
@@ -150,8 +151,10 @@ impl Engine {
         }
         let by_loop = registration.is_disabled_by_failures();
         let stored_as = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
-        // The note may have been lost with the process.
-        let disabled_at = if by_loop { stored_as.max(registration.disabled_at) } else { stored_as };
+        // The note may have been lost with the process. Where it is there, it says when the charm failed: the registration may have been marked
+        // minutes later, after a restart.
+        let is_noted = !stored_as.is_never() && is_known(stored.as_ref(), registration);
+        let disabled_at = if by_loop && !is_noted { stored_as.max(registration.disabled_at) } else { stored_as };
         if !disabled_at.is_never() {
             // What an earlier version of this program has written does not say of which change it is.
             let is_before = stored.as_ref().is_some_and(|stored| stored.updated_at.is_never())
@@ -180,7 +183,7 @@ impl Engine {
         }
         if registration.updated_at > last_run && !is_known(stored.as_ref(), registration) {
             // Registered or enabled since its last poll.
-            if let Some(entry) = self.table.get_mut(slot) {
+            if let Some(entry) = self.slots.get_mut(slot) {
                 entry.wanted = true;
             }
             return now;
@@ -188,15 +191,17 @@ impl Engine {
         let (may_be_fixed, consequence) = (may_be_fixed(stored.as_ref(), registration), registration.consequence());
         if may_be_fixed || consequence == Some(Consequence::CountsForIntegration) {
             // Its cause may have been fixed since: a grant is added, and another component taken, by a restart.
-            if let Some(entry) = self.table.get_mut(slot) {
+            if let Some(entry) = self.slots.get_mut(slot) {
                 entry.awaits_fix = may_be_fixed;
+                // As when it is woken: one that could not be polled early waits for no pace.
+                entry.wanted = may_be_fixed;
                 entry.failures = stored.map_or(0, |stored| stored.failures);
             }
             return now;
         }
         let stored = stored.map(|stored| (stored.next_due, stored.failures));
         let interval = self.options.interval_for(&registration.integration, registration.interval);
-        if let (Some(entry), Some((_, failures))) = (self.table.get_mut(slot), stored) {
+        if let (Some(entry), Some((_, failures))) = (self.slots.get_mut(slot), stored) {
             entry.failures = failures;
         }
         now.saturating_add(policy::first_due(stored, last_run, interval, self.options.clock.now()))
@@ -206,7 +211,7 @@ impl Engine {
     fn stay_disabled(&mut self, slot: Slot, disabled_at: UnixMillis, still_marked_enabled: bool) {
         let left = RETURN_AFTER.saturating_sub(self.options.clock.now().since(disabled_at));
         let due = self.now().saturating_add(policy::millis(left));
-        if let Some(entry) = self.table.get_mut(slot) {
+        if let Some(entry) = self.slots.get_mut(slot) {
             entry.disabled_at = disabled_at;
             entry.failures = self.options.failures;
             entry.due = due;
@@ -222,18 +227,18 @@ impl Engine {
 
     /// A registration seen before; if it is to be polled soon for a change: its group, and when it is due.
     fn update(&mut self, slot: Slot, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
-        let readings = self.readings;
-        let entry = self.table.get_mut(slot)?;
+        let (readings, is_seen) = (self.readings, self.has_seen_fix(registration));
+        let entry = self.slots.get_mut(slot)?;
         entry.seen = readings;
         let before = self.options.interval_for(&registration.integration, entry.asks());
-        let asks_anew = entry.set_asks(registration.interval);
-        let moved = self.table.set_integration(slot, &registration.integration);
-        if asks_anew && !moved {
+        let interval_changed = entry.set_asks(registration.interval);
+        let moved = self.slots.set_integration(slot, &registration.integration);
+        if interval_changed && !moved {
             self.another_interval(slot, before);
         }
-        let entry = self.table.get_mut(slot)?;
+        let entry = self.slots.get_mut(slot)?;
         let touched = registration.updated_at > entry.changed_at || entry.removed || moved;
-        let woken = registration.woken_at > entry.changed_at;
+        let woken = registration.woken_at > entry.changed_at && !is_seen;
         entry.removed = false;
         entry.changed_at = entry.changed_at.max(registration.changed_at());
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
@@ -253,10 +258,17 @@ impl Engine {
         None
     }
 
-    /// A charm that waits for its next poll waits as long from the last one as it would have with its present interval. One that
-    /// failed goes on waiting; the new interval counts from then on.
+    /// Whether the charm's last poll started after the change that it was woken for: the loop may hear of that only
+    /// now. Where the times are those of another clock, or the clock was set back since, nobody knows.
+    fn has_seen_fix(&self, registration: &Registration) -> bool {
+        let Registration { last_run, woken_at, .. } = registration;
+        self.shares_clock && last_run > woken_at && *last_run <= self.options.clock.now()
+    }
+
+    /// A charm that waits for its next poll waits as long from the last one as it would have with its present interval.
+    /// One that failed goes on waiting; the new interval counts from then on.
     fn another_interval(&mut self, slot: Slot, before: Duration) {
-        let (now, Some(entry)) = (self.now(), self.table.get(slot)) else { return };
+        let (now, Some(entry)) = (self.now(), self.slots.get(slot)) else { return };
         let (phase, interval) = (entry.phase, self.interval(entry));
         let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::Held | Phase::LeftOut);
         if interval == before || entry.wanted || entry.failures > 0 || !waits {
@@ -269,20 +281,20 @@ impl Engine {
             self.arm_off_beat(slot, now);
         } else if phase != Phase::LeftOut {
             self.arm(slot, Phase::Waiting, due);
-        } else if let Some(entry) = self.table.get_mut(slot) {
+        } else if let Some(entry) = self.slots.get_mut(slot) {
             entry.due = due.max(now);
         }
     }
 
-    /// The component of an integration was replaced: what the one before did to its charms counts no more, and those that wait for that
-    /// are polled soon. `before` is the integration's interval until now.
+    /// The component of an integration was replaced: what the one before did to its charms counts no more, and those
+    /// that wait for that are polled soon. `before` is the integration's interval until now.
     pub(super) fn another_component(&mut self, group: GroupId, before: Duration) {
         let now = self.now();
         let slots: Vec<Slot> =
-            self.table.iter().filter(|(_, entry)| entry.group == group).map(|(slot, _)| slot).collect();
+            self.slots.iter().filter(|(_, entry)| entry.group == group).map(|(slot, _)| slot).collect();
         let mut soon = Vec::new();
         for slot in slots {
-            let Some(entry) = self.table.get_mut(slot) else { continue };
+            let Some(entry) = self.slots.get_mut(slot) else { continue };
             let (phase, asks) = (entry.phase, entry.asks());
             let faults = std::mem::take(&mut entry.faults);
             entry.failures -= u32::from(faults);
@@ -302,16 +314,17 @@ impl Engine {
         self.hurry();
     }
 
-    /// Forgets a charm's failures and polls it soon: nobody has asked for it.
-    pub(super) fn begin_anew(&mut self, slot: Slot, enabled: bool) {
+    /// Forgets a charm's failures and polls it soon, at its pace: nobody has asked for it.
+    pub(super) fn begin_again(&mut self, slot: Slot, enabled: bool) {
         if let Some((_, due, slot)) = self.forgive(slot, enabled) {
             self.arm_off_beat(slot, due);
         }
     }
 
-    /// Forgets a charm's failures. Its group, and when it is due: as a rule, now. None if it is being polled, or about to be.
+    /// Forgets a charm's failures. Its group, and when it is due: as a rule, now. None if it is being polled, or about
+    /// to be.
     fn forgive(&mut self, slot: Slot, enabled: bool) -> Option<(GroupId, i64, Slot)> {
-        let entry = self.table.get_mut(slot)?;
+        let entry = self.slots.get_mut(slot)?;
         entry.failures = 0;
         entry.faults = 0;
         entry.disabled_at = UnixMillis::NEVER;
@@ -320,17 +333,17 @@ impl Engine {
         self.end_wait(slot)
     }
 
-    /// Ends a charm's wait for a change, and keeps its failures: those are its own. Returns as [`forgive`](Self::forgive) does. Changes that
-    /// follow each other are limited by [`Wakes`](super::wakes::Wakes).
+    /// Ends a charm's wait for a change, and keeps its failures: those are its own. Returns as
+    /// [`forgive`](Self::forgive) does. Changes that follow each other are limited by [`Wakes`](super::wakes::Wakes).
     fn end_wait(&mut self, slot: Slot) -> Option<(GroupId, i64, Slot)> {
-        let (now, entry) = (self.now(), self.table.get(slot)?);
+        let (now, entry) = (self.now(), self.slots.get(slot)?);
         let (group, phase, interval) = (entry.group, entry.phase, self.interval(entry));
         // One that is being polled, or about to be, is no sooner polled for this.
         let is_coming = entry.wanted && entry.due <= now && matches!(phase, Phase::Waiting | Phase::Held);
         let is_free = !(is_coming || matches!(phase, Phase::Running | Phase::Ready));
         let before = if phase == Phase::Waiting { entry.due } else { i64::MAX };
         let due = if is_free { self.wakes.allow(slot, now, interval).min(before) } else { entry.due };
-        let entry = self.table.get_mut(slot)?;
+        let entry = self.slots.get_mut(slot)?;
         entry.tries = 0;
         let awaited_fix = std::mem::take(&mut entry.awaits_fix);
         (entry.wanted, entry.off_beat) = (true, false);
@@ -346,12 +359,12 @@ impl Engine {
         is_free.then_some((group, due, slot))
     }
 
-    /// Makes a charm due now, with the failures that it has; false if it is not to be polled at all. One that is being polled, or about to be,
-    /// is no sooner polled for this.
-    pub(super) fn poll_soon(&mut self, charm: &CharmRef) -> bool {
+    /// Makes a charm due now, with the failures that it has; false if it is not to be polled at all. One that is being
+    /// polled, or about to be, is no sooner polled for this.
+    pub(crate) fn poll_soon(&mut self, charm: &CharmRef) -> bool {
         let now = self.now();
-        let Some(slot) = self.table.slot(charm) else { return false };
-        let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is_active()) else { return false };
+        let Some(slot) = self.slots.slot(charm) else { return false };
+        let Some(entry) = self.slots.get_mut(slot).filter(|entry| entry.is_active()) else { return false };
         (entry.wanted, entry.off_beat) = (true, false);
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
@@ -363,7 +376,7 @@ impl Engine {
 
     fn disabled_by_hand(&mut self, slot: Slot) {
         self.unqueue(slot);
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
         entry.disabled_at = UnixMillis::NEVER;
         entry.asked = Asked::Nothing;
         if entry.phase != Phase::Running {
@@ -374,14 +387,14 @@ impl Engine {
 
     /// Moves a charm to the group of its integration, unless it is being polled: then that is done at the end.
     pub(super) fn sort_in(&mut self, slot: Slot) {
-        let Some(entry) = self.table.get(slot) else { return };
-        let group = self.group_ids.get(self.table.integration(entry)).copied().unwrap_or(0);
+        let Some(entry) = self.slots.get(slot) else { return };
+        let group = self.group(self.slots.integration(entry));
         if group == entry.group || entry.phase == Phase::Running {
             return;
         }
         self.unqueue(slot);
         self.no_longer_early(slot);
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
         self.ready.leave(entry.lane);
         entry.lane = self.ready.join(group, entry.space());
         entry.group = group;
@@ -391,19 +404,18 @@ impl Engine {
 
     /// Takes a charm out of everything, at once or when its poll ends.
     pub(super) fn forget(&mut self, slot: Slot) {
-        // The slot may soon be another charm's.
-        self.suspects.retain(|suspect| *suspect != slot);
         self.unqueue(slot);
         self.no_longer_early(slot);
         self.wakes.forget(slot);
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        self.paces.forget(slot);
+        let Some(entry) = self.slots.get_mut(slot) else { return };
         if entry.phase == Phase::Running {
             entry.removed = true;
             return;
         }
-        if let Some((charm, lane)) = self.table.remove(slot) {
+        if let Some((charm, lane)) = self.slots.remove(slot) {
             self.ready.leave(lane);
-            self.outbox.forget(charm);
+            self.notes.forget(charm);
         }
     }
 
@@ -413,7 +425,7 @@ impl Engine {
             return *group;
         }
         if self.groups.len() > 1
-            && self.without_component.len() < MAX_TOLD
+            && self.without_component.len() < MAX_NAMED
             && self.without_component.insert(integration.clone())
         {
             info!(target: "poller", "There is no component for the integration {integration}; its charms are polled without one");
@@ -422,16 +434,16 @@ impl Engine {
     }
 }
 
-/// Whether what a charm's last poll lacked may be there by now. That it was woken is no news if that was remembered: the clock may have been set
-/// back, so that every poll seems to be older.
+/// Whether what a charm's last poll lacked may be there by now. That it was woken is no news if that was remembered:
+/// the clock may have been set back, so that every poll seems to be older.
 fn may_be_fixed(stored: Option<&PollState>, registration: &Registration) -> bool {
     let Registration { woken_at, last_run, .. } = registration;
     let woken = woken_at > last_run && stored.is_none_or(|stored| stored.updated_at < *woken_at);
     woken || registration.consequence().is_some_and(Consequence::awaits_a_fix)
 }
 
-/// Whether what was remembered of a charm is from after the last time that somebody registered, enabled or disabled it. That it was woken since
-/// does not count: all changes of a registration have times that rise.
+/// Whether what was remembered of a charm is from after the last time that somebody registered, enabled or disabled it.
+/// That it was woken since does not count: all changes of a registration have times that rise.
 fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
     let Registration { updated_at, woken_at, .. } = registration;
     stored.is_some_and(|stored| {
@@ -439,17 +451,17 @@ fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
     })
 }
 
-/// Whether it was owed a poll, and has had none since that succeeded. What a runtime with a clock of its own has noted cannot be compared; there
-/// the loop writes itself that a poll has settled it.
+/// Whether it was owed a poll, and has had none since that succeeded. What a runtime with a clock of its own has noted
+/// cannot be compared; there the loop writes itself that a poll has settled it.
 fn is_owed(stored: &PollState, registration: &Registration, shares_clock: bool) -> bool {
     let has_succeeded = registration.last_outcome == Some(OutcomeKind::Success);
     let settled = shares_clock && has_succeeded && registration.last_run >= stored.owed_since;
     !stored.owed_since.is_never() && !settled
 }
 
-/// Whether what came after it was not written before the process ended, so that its failures count no more: the registration has
-/// changed, or its newest run, which the runtime noted, was a success. A state that was written by an earlier version of this program
-/// does not say of which change it is.
+/// Whether what came after it was not written before the process ended, so that its failures count no more: the
+/// registration has changed, or its newest run, which the runtime noted, was a success. A state that was written by an
+/// earlier version of this program does not say of which change it is.
 fn is_outdated(stored: &PollState, registration: &Registration) -> bool {
     let is_older = !stored.updated_at.is_never() && !is_known(Some(stored), registration);
     is_older || (stored.failures > 0 && registration.last_outcome == Some(OutcomeKind::Success))

@@ -10,13 +10,13 @@ use crate::interner::Interner;
 use crate::slab::Slab;
 use crate::{CharmRef, Registration, UnixMillis};
 
-/// A place in the table.
+/// The number of a registered charm.
 pub(crate) type Slot = u32;
 /// An integration with a component, or all that have none (0). There are no 65,536 components of some megabytes each.
 pub(crate) type GroupId = u16;
 /// The charms of one space in one group.
 pub(crate) type LaneId = u32;
-/// A space that has charms in the table.
+/// A space that has registered charms.
 pub(crate) type SpaceId = u32;
 
 /// Where a charm stands.
@@ -24,7 +24,7 @@ pub(crate) type SpaceId = u32;
 pub(crate) enum Phase {
     /// Not to be polled: disabled by hand, or done with.
     Idle,
-    /// Due at a time in the wheel.
+    /// Due at a time in the queue.
     Waiting,
     /// Due, and in the queue.
     Ready,
@@ -34,7 +34,7 @@ pub(crate) enum Phase {
     Running,
     /// Its time came while the integration did not name it; it waits to be named.
     LeftOut,
-    /// Disabled by the loop, until a time in the wheel.
+    /// Disabled by the loop, until a time in the queue.
     Disabled,
 }
 
@@ -66,8 +66,8 @@ impl CompactId {
     }
 }
 
-/// What is known of a charm: 112 bytes, since there may be a million of them. Its names are [`Table::charm`] and
-/// [`Table::integration`].
+/// What is known of a charm: 112 bytes, since there may be a million of them. Its names are [`Slots::charm`] and
+/// [`Slots::integration`].
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "none of them follows from another")]
 pub(crate) struct Entry {
@@ -82,11 +82,13 @@ pub(crate) struct Entry {
     pub(crate) enabled: bool,
     /// Unregistered while it was being polled; goes when the poll ends.
     pub(crate) removed: bool,
-    /// Whether what is written of it is no more than its registration says as well: no failures, not disabled by the loop.
+    /// Whether what is written of it is no more than its registration says as well: no failures, not disabled by the
+    /// loop.
     pub(crate) plain: bool,
     /// Whether it is to be polled at once, since it was registered or enabled after its last poll.
     pub(crate) wanted: bool,
-    /// Whether its next poll is due at another time than an interval after its last one, or after the others that it was spread with.
+    /// Whether its next poll is due at another time than an interval after its last one, or after the others that it
+    /// was spread with.
     pub(crate) off_beat: bool,
     /// Whether its last poll took long.
     pub(crate) slow: bool,
@@ -100,7 +102,8 @@ pub(crate) struct Entry {
     pub(crate) tries: u8,
     /// Failed polls in a row.
     pub(crate) failures: u32,
-    /// How many of them are failures of its integration's component, as far as this number goes. They are not remembered across restarts.
+    /// How many of them are failures of its integration's component, as far as this number goes. They are not
+    /// remembered across restarts.
     pub(crate) faults: u16,
     /// The interval that its registration asks for, milliseconds; 0 if it asks for none.
     asks_ms: u32,
@@ -165,15 +168,15 @@ impl Entry {
 
 /// Entries by slot and by charm. A slot is used again once its entry is gone.
 #[derive(Debug, Default)]
-pub(crate) struct Table {
+pub(crate) struct Slots {
     entries: Slab<Entry>,
-    slots: HashTable<Slot>,
+    by_charm: HashTable<Slot>,
     hasher: RandomState,
     spaces: Interner<SpaceDid>,
     integrations: Interner<IntegrationId>,
 }
 
-impl Table {
+impl Slots {
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -181,7 +184,7 @@ impl Table {
     pub(crate) fn slot(&self, charm: &CharmRef) -> Option<Slot> {
         let (space, id) = (self.spaces.number(&charm.space)?, CompactId::new(&charm.charm));
         let is_it = |slot: &Slot| self.get(*slot).is_some_and(|entry| entry.space == space && entry.id == id);
-        self.slots.find(self.hash(space, &id), is_it).copied()
+        self.by_charm.find(self.hash(space, &id), is_it).copied()
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&Entry> {
@@ -213,7 +216,7 @@ impl Table {
         true
     }
 
-    /// Puts a charm in, which must not be in the table yet. `join` gives it a lane for its space.
+    /// Puts a charm in, which must not have a slot yet. `join` gives it a lane for its space.
     pub(crate) fn insert(
         &mut self,
         registration: &Registration,
@@ -254,7 +257,7 @@ impl Table {
         let hash = self.hash(space, &entry.id);
         let slot = self.entries.insert(entry);
         let (entries, hasher) = (&self.entries, &self.hasher);
-        self.slots.insert_unique(hash, slot, |slot| {
+        self.by_charm.insert_unique(hash, slot, |slot| {
             let entry = &entries[*slot];
             hasher.hash_one((entry.space, &entry.id))
         });
@@ -265,7 +268,7 @@ impl Table {
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<(CharmRef, LaneId)> {
         let entry = self.entries.remove(slot)?;
         let charm = self.charm(&entry);
-        if let Ok(found) = self.slots.find_entry(self.hash(entry.space, &entry.id), |other| *other == slot) {
+        if let Ok(found) = self.by_charm.find_entry(self.hash(entry.space, &entry.id), |other| *other == slot) {
             found.remove();
         }
         self.spaces.give_back(entry.space);
@@ -320,34 +323,34 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is put in, taken out and moved: the table knows as much as a map would.
+        /// Whatever is put in, taken out and moved: the slots know as much as a map would.
         #[test]
         fn entries_are_found_by_charm_and_keep_their_names(steps in proptest::collection::vec((0_u8..3, 0_u8..4, 0_u8..6, 0_u8..3), 1..200)) {
-            let mut table = Table::default();
+            let mut slots = Slots::default();
             let mut model: HashMap<CharmRef, IntegrationId> = HashMap::new();
             for (step, space, charm, integration) in steps {
                 let registration = registration(space, charm, integration);
                 let (charm, integration) = (registration.charm.clone(), registration.integration.clone());
-                match (step, table.slot(&charm)) {
+                match (step, slots.slot(&charm)) {
                     (0, None) => {
-                        table.insert(&registration, 0, |_| 7);
+                        slots.insert(&registration, 0, |_| 7);
                         model.insert(charm, integration);
                     }
                     (1, Some(slot)) => {
-                        prop_assert_eq!(table.remove(slot), Some((charm.clone(), 7)));
+                        prop_assert_eq!(slots.remove(slot), Some((charm.clone(), 7)));
                         model.remove(&charm);
                     }
                     (2, Some(slot)) => {
                         let before = model.insert(charm, integration.clone());
-                        prop_assert_eq!(table.set_integration(slot, &integration), before != Some(integration));
+                        prop_assert_eq!(slots.set_integration(slot, &integration), before != Some(integration));
                     }
                     _ => {}
                 }
-                prop_assert_eq!(table.len(), model.len());
+                prop_assert_eq!(slots.len(), model.len());
                 for (charm, integration) in &model {
-                    let entry = table.slot(charm).and_then(|slot| table.get(slot)).unwrap();
-                    prop_assert_eq!(&table.charm(entry), charm);
-                    prop_assert_eq!(table.integration(entry), integration);
+                    let entry = slots.slot(charm).and_then(|slot| slots.get(slot)).unwrap();
+                    prop_assert_eq!(&slots.charm(entry), charm);
+                    prop_assert_eq!(slots.integration(entry), integration);
                 }
             }
         }

@@ -1,13 +1,13 @@
-//! Charms whose polls take long leave places to those that are quick.
+//! Charms whose polls take long leave slots to those that are quick.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Engine, Group};
+use super::{Group, MemorySchedule};
 use crate::Limit;
-use crate::table::{Entry, GroupId, Phase, Slot};
+use crate::slots::{Entry, GroupId, Phase, Slot};
 
 /// A charm is slow if its last poll took longer than this.
 const SLOW: Duration = Duration::from_secs(10);
@@ -17,26 +17,28 @@ const SLOW: Duration = Duration::from_secs(10);
 pub(super) struct SlowCharms {
     /// How many of them are being polled.
     running: usize,
-    /// Those that wait until another slow one has been polled, and since when they do, the longest first. One that waits no more is not taken
-    /// out: its phase and its time say so.
+    /// Those that wait until another slow one has been polled, and since when they do, the longest first. One that no
+    /// longer waits is not taken out: its phase and its time say so.
     aside: BTreeSet<(i64, Slot)>,
 }
 
-/// How many slow charms are polled at once where quick ones are polled as well: three quarters of all places.
-fn slow_places(of: usize) -> usize {
+/// How many slow charms are polled at once where quick ones are polled as well: three quarters of all slots.
+fn slow_slots(of: usize) -> usize {
     of.saturating_sub((of / 4).max(1)).max(1)
 }
 
-/// The same with those of integrations that would have none polled otherwise: they may take half of the places that are left to quick ones.
-fn all_slow_places(of: usize) -> usize {
-    let slow = slow_places(of);
+/// The same with those of integrations that would have none polled otherwise: they may take half of the slots that are
+/// left to quick ones.
+fn all_slow_slots(of: usize) -> usize {
+    let slow = slow_slots(of);
     slow + (of - slow.min(of)) / 2
 }
 
-impl Engine {
-    /// A charm is about to be polled: whether it is. A slow one waits for another slow one to end if quick ones would find no place otherwise.
-    pub(super) fn leaves_places(&mut self, slot: Slot) -> bool {
-        let Some(entry) = self.table.get(slot).filter(|entry| entry.slow) else { return true };
+impl MemorySchedule {
+    /// A charm is about to be polled: whether it is. A slow one waits for another slow one to end if quick ones would
+    /// find no slot otherwise.
+    pub(super) fn leaves_slots(&mut self, slot: Slot) -> bool {
+        let Some(entry) = self.slots.get(slot).filter(|entry| entry.slow) else { return true };
         let (id, due, max) = (entry.group, entry.due, self.options.max_concurrent);
         let window = self.interval(entry);
         let no_quick = self.quick_at.is_none_or(|at| at.elapsed() > window);
@@ -45,25 +47,26 @@ impl Engine {
         }
         let all: usize = self.groups.iter().map(|group| group.slow.running).sum();
         let group = &self.groups[id as usize].slow;
-        let has_room = group.running < slow_places(self.options.per_integration.min(max));
+        let has_room = group.running < slow_slots(self.options.per_integration.min(max));
         // An integration that has none polled comes before others.
-        let places = if group.running == 0 { all_slow_places(max) } else { slow_places(max) };
-        if has_room && all < places {
+        let limit = if group.running == 0 { all_slow_slots(max) } else { slow_slots(max) };
+        if has_room && all < limit {
             return true;
         }
         self.groups[id as usize].slow.aside.insert((due, slot));
+        self.paces.pass(slot, due);
         false
     }
 
     pub(super) fn slow_started(&mut self, slot: Slot) {
-        if let Some(entry) = self.table.get(slot).filter(|entry| entry.slow) {
+        if let Some(entry) = self.slots.get(slot).filter(|entry| entry.slow) {
             self.groups[entry.group as usize].slow.running += 1;
         }
     }
 
-    /// A poll has ended, after so long; none if nobody knows. A charm stays in its group while it is polled.
+    /// A poll has ended after this time; none if that is not known. A charm stays in its group while it is polled.
     pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
         let is_slow = took.is_some_and(|took| took > SLOW);
         if took.is_some() && !is_slow {
             self.quick_at = Some(Instant::now());
@@ -79,7 +82,8 @@ impl Engine {
         let mut waiting: Vec<(i64, GroupId)> = (0..).zip(&self.groups).filter_map(first).collect();
         waiting.sort_unstable();
         for (_, id) in waiting {
-            // Who is taken out may not be polled after all; after the last poll nobody would take out another.
+            // The one that is taken out may not be polled after all; after the last poll nothing would take out
+            // another.
             while self.release_aside(id) && is_last {}
         }
     }
@@ -88,7 +92,7 @@ impl Engine {
     fn release_aside(&mut self, id: GroupId) -> bool {
         while let Some((since, slot)) = self.groups[id as usize].slow.aside.pop_first() {
             let waits = |entry: &&Entry| entry.phase == Phase::Held && entry.group == id && entry.due == since;
-            let Some(lane) = self.table.get(slot).filter(waits).map(|entry| entry.lane) else { continue };
+            let Some(lane) = self.slots.get(slot).filter(waits).map(|entry| entry.lane) else { continue };
             self.set_phase(slot, Phase::Ready);
             self.ready.push(lane, slot);
             return true;

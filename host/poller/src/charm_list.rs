@@ -69,9 +69,9 @@ impl List {
         named >= self.in_force
     }
 
-    /// Whether the list in force still gives a poll to a charm whose last poll went by the list of this number. A list is good
-    /// for one poll, or a charm with nothing new would be polled again while the next list is under way; but it is good for
-    /// more while there is no next one.
+    /// Whether the list in force still gives a poll to a charm whose last poll went by the list of this number. A list
+    /// is good for one poll, or a charm with nothing new would be polled again while the next list is under way; but it
+    /// is good for more while there is no next one.
     pub(crate) fn serves(&self, served: u32) -> bool {
         served < self.in_force || self.trouble.is_some()
     }

@@ -1,15 +1,15 @@
 //! How often a charm is polled early because somebody changed something about it.
 //!
-//! A charm that waits (for a grant, a sign-in, an upstream) is polled early when its cells change, and any charm when it is registered or enabled:
-//! the change may be the fix. Anybody with write access may make such a change a thousand times a second. So each early poll is followed by a
-//! pause for the next one, which doubles each time, up to the charm's interval. A change during a pause leads to one poll at its end; nothing
-//! that somebody fixes is missed.
+//! A charm that waits (for a grant, a sign-in, an upstream) is polled early when its cells change, and any charm when
+//! it is registered or enabled: the change may be the fix. Anybody with write access may make such a change a thousand
+//! times a second. So each early poll is followed by a pause for the next one, which doubles each time, up to the
+//! charm's interval. A change during a pause leads to one poll at its end; nothing that somebody fixes is missed.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::policy;
-use crate::table::Slot;
+use crate::slots::Slot;
 
 /// The pause after the first early poll. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -31,7 +31,8 @@ struct Wake {
 }
 
 impl Wakes {
-    /// Something about a charm has changed. Returns when it may be polled for that: `now`, or the end of its pause. Times are milliseconds.
+    /// Something about a charm has changed. Returns when it may be polled for that: `now`, or the end of its pause.
+    /// Times are milliseconds.
     pub(super) fn allow(&mut self, slot: Slot, now: i64, interval: Duration) -> i64 {
         let longest = policy::millis(interval.min(LONGEST_PAUSE)).max(1);
         let first = Wake { last: i64::MIN, count: 0 };
@@ -88,7 +89,8 @@ mod tests {
     }
 
     proptest! {
-        /// However changes are timed: in the long run there is no more than a poll in an interval, besides those of the first.
+        /// However changes are timed: in the long run there is no more than a poll in an interval, besides those of the
+        /// first.
         #[test]
         fn early_polls_are_bounded_and_no_change_waits_longer_than_an_interval(
             gaps in proptest::collection::vec(0_i64..200_000, 1..500), interval_ms in 100_u64..10_000_000,
