@@ -6,7 +6,7 @@ demo *args:
 
 # Build what is needed and test everything.
 test *args:
-    cargo test {{args}}
+    cargo verify {{args}}
 
 # Turn every guest into dist/<name>.wasm.
 build-integrations *args:

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::common::{SOON, component, deploy, fixture, host, pictures, register};
 
-/// A service with its admin page, and the operator in front of it.
+/// A service with its admin page, and the operator's browser.
 struct Desk {
     browser: Browser,
     service: Running,
@@ -14,7 +14,7 @@ struct Desk {
     token: String,
 }
 
-/// Starts a service that polls once in a while, with these options, and a browser; none if there is no browser.
+/// Starts a service that polls rarely, with these options, and a browser; `None` without a browser.
 fn desk(options: &[&str]) -> Option<Desk> {
     let browser = Browser::start(pictures())?;
     let host = host();
@@ -22,7 +22,7 @@ fn desk(options: &[&str]) -> Option<Desk> {
     Some(Desk { browser, service, host, url, token })
 }
 
-/// The page's address, and the token that is printed with it.
+/// The page's address, and the token printed with it.
 fn start(host: &TestHost, args: &[&str]) -> (Running, String, String) {
     let mut service = host.spawn(args).unwrap();
     let line = service.wait_for_line(|line| line.starts_with("The admin page: "), SOON).unwrap();
@@ -59,7 +59,7 @@ fn counter(host: &TestHost, space: &str) -> String {
 }
 
 #[test]
-fn the_operator_logs_in_with_the_token_and_nobody_does_without() {
+fn login_requires_the_token() {
     let Some(desk) = desk(&[]) else { return };
     let Desk { browser, url, token, .. } = &desk;
     browser.go(url);
@@ -68,7 +68,7 @@ fn the_operator_logs_in_with_the_token_and_nobody_does_without() {
     browser.press([Key::Enter]);
     browser.wait_for_text("That is not the login token.");
     browser.screenshot("login");
-    // To load that page again sends nothing again.
+    // Reloading this page sends nothing again.
     assert!(browser.url().ends_with("/admin/login?said=wrong-token"), "{}", browser.url());
     browser.js("document.body.textContent = ''; location.reload()");
     browser.wait_for_text("That is not the login token.");
@@ -89,11 +89,11 @@ fn the_operator_logs_in_with_the_token_and_nobody_does_without() {
 }
 
 #[test]
-fn the_list_is_kept_up_to_date_and_a_registration_is_controlled_from_it() {
+fn the_list_updates_itself_and_controls_registrations() {
     let Some(desk) = desk(&["--interval", "1h"]) else { return };
     let Desk { browser, host, .. } = &desk;
     desk.log_in();
-    // It comes by itself, and so does what its poll came to.
+    // It appears without a reload, and so does the result of its poll.
     let charm = counter(host, "my-space");
     browser.wait_for_text("Counter");
     let row = desk.row("Counter");
@@ -118,7 +118,7 @@ fn the_list_is_kept_up_to_date_and_a_registration_is_controlled_from_it() {
     assert_eq!(browser.count(&format!("{row} [formaction$='/run']")), 0);
     let shown = host.command(["show", &charm]).unwrap().success().unwrap();
     assert!(shown.stdout.contains("Disabled: by hand"), "{shown}");
-    // What others do shows as well.
+    // Changes made elsewhere show up as well.
     host.command(["enable", &charm]).unwrap().success().unwrap();
     browser.wait("that it is enabled", |browser| browser.text_of(&row).contains("running"));
     host.command(["disable", &charm]).unwrap().success().unwrap();
@@ -140,7 +140,7 @@ fn the_list_is_kept_up_to_date_and_a_registration_is_controlled_from_it() {
     browser.click(".danger");
     browser.wait_for_text("Deleted, with its registration, cells, log and runs.");
     host.command(["charm", "show", &charm]).unwrap().failure().unwrap();
-    // A page whose server is gone does not look as if it were up to date.
+    // A page whose server is gone does not look up to date.
     let Desk { browser, service, .. } = desk;
     assert_eq!(browser.text_of("#live"), "Live");
     service.terminate().unwrap().success().unwrap();
@@ -175,12 +175,12 @@ fn the_list_is_searched_and_filtered() {
     browser.choose("[name=state]", "disabled-by-hand");
     browser.click(".filter button");
     browser.wait("the state", |browser| names(browser) == json!(["Counter"]));
-    // It leaves the list when it is in that state no more.
+    // It leaves the list when it leaves that state.
     host.command(["enable", &charms[0]]).unwrap().success().unwrap();
     browser.wait_for_text("No registration matches.");
     browser.go(&format!("{}?space=my-space", desk.url));
     browser.wait_for_text("the space: ");
-    // There is nothing to be kept up to date; a page that tried would find that out, and be loaded anew without end.
+    // There is nothing to update; a page that tried would reload endlessly.
     assert_eq!(browser.count("[data-live]"), 0);
     desk.end();
 }
@@ -218,7 +218,7 @@ fn a_charms_page_shows_what_went_wrong_and_where() {
 }
 
 #[test]
-fn an_integrations_page_shows_what_it_asks_for_and_what_was_denied() {
+fn an_integrations_page_shows_its_manifest_and_denied_requests() {
     let gmail = component("gmail");
     let Some(desk) = desk(&["--interval", "1", "--component", &gmail]) else { return };
     let Desk { browser, host, .. } = &desk;
@@ -237,7 +237,7 @@ fn an_integrations_page_shows_what_it_asks_for_and_what_was_denied() {
     });
     browser.screenshot("integrations");
     browser.click("#integrations a[href$='/gmail']");
-    // What it asks for and does not get; and what it tried all the same, with what would allow it.
+    // What it asks for and does not get; and what it tried anyway, with the option that would allow it.
     let option = "--allow-http gmail=https://gmail.googleapis.com/gmail/v1/";
     assert!(browser.text().contains(option), "{}", browser.text());
     browser
@@ -261,7 +261,7 @@ fn an_integrations_page_shows_what_it_asks_for_and_what_was_denied() {
 }
 
 #[test]
-fn a_server_shows_what_the_service_that_polls_its_charms_tells_of_itself() {
+fn a_server_shows_what_the_service_that_polls_its_charms_reports() {
     let Some(browser) = Browser::start(pictures()) else { return };
     let (host, gmail) = (host(), component("gmail"));
     let (service, url, token) = start(&host, &["serve", "--listen", "127.0.0.1:0"]);
@@ -309,7 +309,7 @@ fn a_server_shows_what_the_service_that_polls_its_charms_tells_of_itself() {
     browser.wait_for_text("no service polls its charms");
     assert_eq!(browser.count("time[data-due]"), 0, "{}", browser.text());
     browser.screenshot("list-nobody-polls");
-    // What it did last can still be looked at.
+    // Its last state is still shown.
     browser.go(&format!("{url}/integrations/gmail"));
     browser.wait_for_text("no longer polls");
     assert!(browser.text_of("#activity tr.bad").contains(option), "{}", browser.text());
@@ -320,7 +320,7 @@ fn a_server_shows_what_the_service_that_polls_its_charms_tells_of_itself() {
 }
 
 #[test]
-fn all_is_done_by_the_keyboard_alone() {
+fn everything_can_be_done_by_keyboard() {
     let Some(desk) = desk(&["--interval", "1h"]) else { return };
     let Desk { browser, host, token, url, .. } = &desk;
     let charm = counter(host, "my-space");
@@ -333,7 +333,7 @@ fn all_is_done_by_the_keyboard_alone() {
     browser.wait("its first poll", |browser| browser.text_of(&row).contains("Success"));
     browser.press([Key::Tab, Key::Enter]);
     assert_eq!(browser.js("return document.activeElement.id"), "main", "the first Tab leads past the navigation");
-    // A row that is replaced while it has the focus keeps it.
+    // A row that is replaced while it has the focus keeps the focus.
     browser.tab_to(&format!("{row} [formaction$='/disable']"));
     let focused = browser.js("return document.activeElement.id");
     host.command(["trigger", &charm]).unwrap().success().unwrap();
@@ -344,7 +344,7 @@ fn all_is_done_by_the_keyboard_alone() {
     });
     assert_eq!(browser.js("return document.activeElement.id"), focused);
     browser.press([Key::Enter]);
-    // The name of the state is on the page before, too.
+    // The name of the state is on the previous page, too.
     browser.wait_for_text("it is polled no more");
     browser.tab_to(&format!("{row} a[href$='/remove']"));
     browser.press([Key::Enter]);
@@ -369,11 +369,11 @@ fn another_host_name_and_the_forms_of_other_pages_are_refused_with_the_reason() 
     let site = FakeSite::start().unwrap();
     let form = format!("<form method=post action='{url}/charms/{charm}/remove'><button>Free mail</button></form>");
     site.put("/trap.html", "text/html", &form);
-    // On this machine, which browsers take for the same site: the cookie comes along.
+    // On this machine, which browsers treat as the same site: the cookie is sent.
     browser.go(&site.url("/trap.html"));
     browser.click("button");
     browser.wait_for_text("a page of another origin");
-    // And on another one: it does not.
+    // On another machine it is not.
     browser.go(&site.url("/trap.html").replace("127.0.0.1", ELSEWHERE));
     browser.click("button");
     browser.wait_for_text("only the operator may do this");
@@ -382,7 +382,7 @@ fn another_host_name_and_the_forms_of_other_pages_are_refused_with_the_reason() 
 }
 
 #[test]
-fn the_list_looks_well_in_light_and_dark() {
+fn the_list_fits_the_screen_in_light_and_dark() {
     let Some(desk) = desk(&["--interval", "1"]) else { return };
     let Desk { browser, host, .. } = &desk;
     for space in ["one", "two", "three"] {
@@ -398,7 +398,7 @@ fn the_list_looks_well_in_light_and_dark() {
         browser.dark(dark);
         browser.screenshot(name);
     }
-    // Nothing is cut off, and nothing lies over something else.
+    // Nothing is cut off, and nothing overlaps.
     let wide = browser.js("return document.documentElement.scrollWidth <= innerWidth");
     assert_eq!(wide, true);
     desk.end();

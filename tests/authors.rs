@@ -1,4 +1,4 @@
-//! Integrations as authors build them, in Rust, JavaScript and Python: the same gate for all of them.
+//! Integrations as authors build them, in Rust, JavaScript and Python: the same gate applies to all.
 
 mod build;
 
@@ -13,7 +13,7 @@ use crate::gmail::not_on_disk;
 use crate::workshop::{JAVASCRIPT, Language, PYTHON, RUST};
 use build::{WAYS, Way};
 
-/// Compiling 22 MB takes half a minute of a fast processor.
+/// Compiling 22 MB takes half a minute on a fast processor.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 #[test]
@@ -32,7 +32,7 @@ fn a_component_in_python_goes_through_the_gate() {
 }
 
 #[test]
-fn they_ask_for_the_same() {
+fn all_three_have_the_same_manifest() {
     let manifests = WAYS.map(|way| {
         let text = std::fs::read_to_string(way.sources().join("integration.toml")).unwrap();
         let mut manifest = bg_manifest::Manifest::parse(&text).unwrap();
@@ -44,7 +44,7 @@ fn they_ask_for_the_same() {
     assert!(manifests.iter().all(|manifest| *manifest == manifests[0]), "{manifests:?}");
 }
 
-/// A mailbox charm with a token and a charm with neither, both registered for the integration.
+/// A mailbox charm with a token and a charm without a token or a stream, both registered for the integration.
 struct World {
     way: Way,
     component: String,
@@ -74,19 +74,19 @@ impl World {
         Self { way, component, host, google, secrets, charm, unfit }
     }
 
-    /// `run --once`, with the options that grant something.
+    /// `run --once`, with options that grant something.
     fn run(&self, grants: &[&str]) -> Run {
         let (id, base) = (self.way.id, self.google.base_url());
         let settings = [
             format!("{id}.api-base-url={base}"),
-            // Where something listens that could be reached if there were a way past the gate.
+            // A listener that could be reached if there were a way around the gate.
             format!("{id}.probe={}", base.trim_start_matches("http://")),
         ];
         let common = ["run", "--once", "--log", "trace", "--log-format", "json", "--component", &self.component];
         let set = settings.iter().flat_map(|setting| ["--set", setting]);
         let charms = ["--allow-private", &base, "--allow-charm-http", &base];
         let args: Vec<&str> = common.into_iter().chain(set).chain(charms).chain(grants.iter().copied()).collect();
-        // The unfit charm makes its status 1.
+        // Because of the unfit charm, the status is 1.
         let run = Run(self.host.command(&args).unwrap());
         for secret in &self.secrets {
             assert!(!run.0.to_string().contains(secret.as_str()), "a token is in the output: {}", run.0);
@@ -94,14 +94,14 @@ impl World {
         run
     }
 
-    /// The lines of the gate about this integration.
+    /// The gate's lines about this integration.
     fn audit(&self, run: &Run) -> Vec<Value> {
         let owner = format!("integration {}", self.way.id);
         run.lines("egress").into_iter().filter(|line| line["owner"] == owner.as_str()).collect()
     }
 }
 
-/// What a run wrote.
+/// The output of a run.
 struct Run(Finished);
 
 impl Run {
@@ -124,12 +124,13 @@ impl Run {
 fn goes_through_the_gate(language: Language) {
     let way = WAYS.into_iter().find(|way| way.language == language).unwrap();
     let Some(component) = way.component() else { return };
-    inspect_tells_what_is_behind_its_imports(way, &component);
+    inspect_shows_what_its_imports_give_access_to(way, &component);
     let world = World::new(way, &component);
     let World { host, google, charm, unfit, .. } = &world;
     let attempt = bg_abuse::Attempt::begin("versions", format!("a component made with {}", way.language.section));
 
-    // Nothing is granted: its question is denied by the rule that denies everybody's, and the charm is polled unasked.
+    // Nothing is granted: its query is denied by the rule that applies to everyone, and the charm is polled without
+    // asking.
     let denied = world.run(&["--initialize"]);
     let found: Vec<String> = denied.logged().into_iter().filter(|line| line.starts_with("probe: ")).collect();
     assert!(found.contains(&"probe: nothing".to_owned()) && !denied.0.stderr.contains("FOUND"), "{}", denied.0);
@@ -151,12 +152,12 @@ fn goes_through_the_gate(language: Language) {
     }
     assert!(denied.logged().contains(&"call 1: 2 of 2 charms are worth a poll".to_owned()), "{}", denied.0);
     assert!(denied.polled(charm), "{}", denied.0);
-    // `is-valid-charm` was asked: it has an updater stream, and no sign-in.
+    // `is-valid-charm` was called: the charm has an updater stream, but no sign-in.
     assert!(!denied.polled(unfit) && denied.0.stderr.contains("finds the charm unfit"), "{}", denied.0);
     attempt.ended(fields["rule"].as_str().unwrap());
     google.take_requests();
 
-    // All is granted, and nothing is new: it asks as the charm, and leaves it out.
+    // Everything is granted, and nothing is new: it asks as the charm, and skips it.
     let quiet = world.run(&["--grant", "requested"]);
     assert!(!quiet.polled(charm), "{}", quiet.0);
     assert!(quiet.logged().contains(&"call 2: 1 of 2 charms are worth a poll".to_owned()), "{}", quiet.0);
@@ -166,7 +167,7 @@ fn goes_through_the_gate(language: Language) {
     assert!(!question.header_names.contains(&"bg-charm".to_owned()), "{question:?}");
     assert_eq!(world.audit(&quiet)[0]["decision"], "allowed");
 
-    // Mail has come.
+    // Mail has arrived.
     google.deliver("Hello", "someone@example.com");
     let news = world.run(&["--grant", "requested"]);
     assert!(news.polled(charm), "{}", news.0);
@@ -179,8 +180,8 @@ fn goes_through_the_gate(language: Language) {
     }
 }
 
-/// `inspect` names what it asks for, from the manifest beside it, and marks the imports that have nothing behind them.
-fn inspect_tells_what_is_behind_its_imports(way: Way, component: &Path) {
+/// `inspect` shows what it asks for, from the manifest next to it, and marks the imports that give access to nothing.
+fn inspect_shows_what_its_imports_give_access_to(way: Way, component: &Path) {
     let host = host().timeout(PATIENCE);
     let file = component.to_str().unwrap();
     let text = host.command(["inspect", file]).unwrap().success().unwrap().stdout;
@@ -201,7 +202,7 @@ fn inspect_tells_what_is_behind_its_imports(way: Way, component: &Path) {
     assert_eq!(behind("wasi:cli/stdout@"), Some("goes to the log"));
     assert!(behind("wasi:http/outgoing-handler@").unwrap().starts_with("through the gate"));
     assert_eq!(behind("commontools:background/charms@"), None);
-    // No JavaScript engine asks for these.
+    // No JavaScript engine imports these.
     if way.language != JAVASCRIPT {
         assert_eq!(behind("wasi:cli/environment@"), Some("empty: no variables, no arguments"));
         assert_eq!(behind("wasi:sockets/tcp@"), Some("empty: no network, no names"));

@@ -1,4 +1,4 @@
-//! `backup`: a copy of the database while a service works on it, which is all that is needed beside the key.
+//! `backup`: a copy of the database while a service works on it. Together with the key it is all that a restore needs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::common::{deploy, host, register, wait_for_success};
 
-/// Two cells that are always the same, and a secret.
+/// Two cells that are always equal, and a secret.
 const KEEPER: &str = r#"import { Cell, Default, handler, pattern, Secret } from "commontools";
 interface State { first: Cell<number>; second: Cell<number> }
 const poll = handler<unknown, State>((_event, { first, second }) => {
@@ -22,7 +22,7 @@ export default pattern<{ first: Default<number, 0>; second: Default<number, 0>; 
   ({ first, second, auth }) => ({ first, second, auth, bgUpdater: poll({ first, second }) }));
 "#;
 
-/// Opens a data directory, and checks that what it says of each charm is of one moment.
+/// Opens a data directory, and checks that the data of each charm is from one moment.
 fn check(data_dir: &Path, charms: &[String]) -> Vec<u64> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let runtime = Arc::new(LocalRuntime::open(LocalOptions::new(data_dir.join("runtime.db"))).unwrap());
@@ -50,7 +50,7 @@ fn check(data_dir: &Path, charms: &[String]) -> Vec<u64> {
 }
 
 #[test]
-fn a_backup_that_is_made_while_a_service_polls_is_whole_and_can_be_gone_on_with() {
+fn a_backup_made_while_a_service_polls_is_consistent_and_can_be_restored() {
     let host = host();
     let source = host.write("keeper.tsx", KEEPER).unwrap();
     let charms: Vec<String> = ["one", "two", "three"]
@@ -85,7 +85,7 @@ fn a_backup_that_is_made_while_a_service_polls_is_whole_and_can_be_gone_on_with(
         std::fs::copy(&key, restored.data_dir().join("secrets.key")).unwrap();
         let counts = check(&restored.data_dir(), &charms);
         assert!(counts.iter().zip(&before).all(|(now, before)| now > before), "{counts:?} after {before:?}");
-        // Life goes on from there.
+        // Polling continues from there.
         restored.command(["run", "--once"]).unwrap().success().unwrap();
         let later = check(&restored.data_dir(), &charms);
         assert!(later.iter().zip(&counts).all(|(later, count)| *later == count + 1), "{later:?} after {counts:?}");

@@ -1,4 +1,4 @@
-//! Wrong input: a clear error, a status that says so, and a service that is still up.
+//! Invalid input: a clear error, a matching status, and a service that keeps running.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -61,7 +61,7 @@ fn the_registration_endpoint_says_what_is_wrong_and_stays_up() {
         assert!(error.contains(shown), "{what}: {error}");
     }
 
-    // The original's button sends no Content-Type; what is valid JSON is taken, whatever it is called.
+    // The original's button sends no Content-Type; any Content-Type is accepted if the body is valid JSON.
     for headers in [&[][..], &[("Content-Type", "text/plain")], &[("Content-Type", "nonsense")]] {
         let reply = post(address, headers, &good);
         assert_eq!(reply.status, 200, "{headers:?}: {}", reply.text());
@@ -69,7 +69,7 @@ fn the_registration_endpoint_says_what_is_wrong_and_stays_up() {
     server.terminate().unwrap().success().unwrap();
 }
 
-/// Runs a command that must fail of its own accord, with these texts in its error.
+/// Runs a command that must fail by itself, with these texts in its error.
 fn refused<const N: usize>(host: &TestHost, args: &[&str], shown: [&str; N]) -> Finished {
     let refused = host.command(args).unwrap().failure().unwrap();
     for part in shown {
@@ -101,9 +101,9 @@ fn the_command_line_says_what_is_wrong() {
 }
 
 #[test]
-fn a_component_that_cannot_be_used_is_refused_with_what_mends_it() {
+fn an_unusable_component_is_refused_with_the_fix() {
     let host = host();
-    // Of those that have no manifest in them.
+    // For components without an embedded manifest.
     host.write("integration.toml", MANIFEST).unwrap();
     let run = |what: &str, bytes: &[u8], shown: &[&str]| {
         let file = host.write("bad.wasm", bytes).unwrap();
@@ -122,9 +122,13 @@ fn a_component_that_cannot_be_used_is_refused_with_what_mends_it() {
     run("an empty file", b"", &["the file is empty", "build the component again"]);
     run("a module", &wat::parse_str("(module)").unwrap(), &["core WebAssembly module", "wasm32-wasip2"]);
     let machine_code = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0";
-    run("a precompiled file", machine_code, &["precompiled or native file", "give the component that it was made of"]);
+    run(
+        "a precompiled file",
+        machine_code,
+        &["precompiled or native file", "give the component that it was made from"],
+    );
     run("an archive", b"PK\x03\x04\0\0\xff", &["not a WebAssembly file", "give a component (.wasm)"]);
-    run("more than 32 MiB", &vec![0; (32 << 20) + 1], &["33554432 are the limit", "build it for size"]);
+    run("more than 32 MiB", &vec![0; (32 << 20) + 1], &["the limit is 33554432", "build it for size"]);
     let whole = std::fs::read(crate::common::component("gmail")).unwrap();
     run("a truncated file", &whole[..whole.len() / 2], &["incomplete", "copy or build it again"]);
     let nothing = wat::parse_str("(component)").unwrap();
@@ -133,7 +137,8 @@ fn a_component_that_cannot_be_used_is_refused_with_what_mends_it() {
     let shown = ["unknown import: `acme:rockets/launch@1.0.0`", "remove it", "missing export: `fetch-charms`"];
     run("an import that nobody has", &wat::parse_str(unknown).unwrap(), &shown);
     let kinds = r#"(component (instance $i) (export "initialize" (instance $i)) (export "extra" (instance $i)))"#;
-    let shown = ["`initialize` is exported, but is no function", "make it one", "extra export: `extra`", "remove it"];
+    let shown =
+        ["`initialize` is exported, but is not a function", "make it one", "extra export: `extra`", "remove it"];
     run("exports of a wrong kind, and one too many", &wat::parse_str(kinds).unwrap(), &shown);
     let import =
         r#"(import "commontools:background/log@0.1.0" (instance (export "write" (func (param "message" string)))))"#;
@@ -144,15 +149,15 @@ fn a_component_that_cannot_be_used_is_refused_with_what_mends_it() {
 }
 
 #[test]
-fn what_is_no_file_is_no_component_and_is_not_waited_for() {
+fn something_that_is_not_a_regular_file_is_refused_without_waiting() {
     let host = host();
     let pipe = host.dir().join("pipe.wasm");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let pipe = pipe.to_str().unwrap();
     let folder = host.dir().to_str().unwrap();
     for (what, file, said) in [
-        ("a pipe", pipe, "is no file"),
-        ("an endless device", "/dev/zero", "is no file"),
+        ("a pipe", pipe, "is not a regular file"),
+        ("an endless device", "/dev/zero", "is not a regular file"),
         ("a folder", folder, "is a folder"),
     ] {
         let attempt = Attempt::begin("file", what);
@@ -183,7 +188,7 @@ fn an_unreadable_key_file_is_named() {
     let host = host();
     let file = host.write("key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
     refused(&host, &["--identity", file.to_str().unwrap(), "identity", "show"], ["key.pem", "IDENTITY"]);
-    // Also where the local runtime would not need the key.
+    // Even if the local runtime does not need the key.
     for command in [&["identity", "show"][..], &["list"], &["run", "--once"], &["serve", "--listen", "127.0.0.1:0"]] {
         let args: Vec<&str> = ["--identity", "nowhere.pem"].into_iter().chain(command.iter().copied()).collect();
         refused(&host, &args, ["nowhere.pem", "IDENTITY"]);
@@ -193,7 +198,7 @@ fn an_unreadable_key_file_is_named() {
 #[test]
 fn an_unreachable_api_url_is_named() {
     let host = host();
-    // A port that was free a moment ago, and where nobody listens.
+    // A port that was free a moment ago, and where nothing listens.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{address}");
     for command in [&["run", "--once"][..], &["list"], &["run"]] {
@@ -204,10 +209,10 @@ fn an_unreachable_api_url_is_named() {
 }
 
 #[test]
-fn options_that_belong_to_the_server_are_refused_where_charms_do_not_run() {
+fn options_of_the_server_are_refused_where_charms_do_not_run() {
     let host = host();
     let server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
-    // It may be starting still: a command waits for it.
+    // It may still be starting: a command waits for it.
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     let option = ["--allow-charm-http", "http://127.0.0.1:9"];
     refused(&host, &["run", option[0], option[1]], ["--allow-charm-http", "bg-wasm-host serve"]);
@@ -216,7 +221,7 @@ fn options_that_belong_to_the_server_are_refused_where_charms_do_not_run() {
 }
 
 #[test]
-fn a_second_service_on_the_same_database_is_refused_and_the_first_goes_on() {
+fn a_second_service_on_the_same_database_is_refused_and_the_first_keeps_running() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     register(&host, &charm, "my-test");
@@ -233,7 +238,7 @@ fn a_second_service_on_the_same_database_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
-fn a_charm_that_cannot_be_deployed_is_told_with_file_and_line() {
+fn a_charm_that_cannot_be_deployed_is_reported_with_file_and_line() {
     let host = host();
     let file =
         host.write("broken.tsx", "import { pattern } from \"commontools\";\n\nexport default pattern(({ =>\n").unwrap();

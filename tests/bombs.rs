@@ -1,10 +1,10 @@
-//! Components that are a danger to whoever checks or compiles them.
+//! Components that are expensive to check or compile.
 
-/// What stands beside a component without a manifest of its own.
+/// The manifest next to a component without an embedded one.
 pub(crate) const MANIFEST: &str = "[integration]\nid = \"bomb\"\nname = \"Bomb\"\nversion = \"0.1.0\"\n";
 
-/// A component that fits the world by its names, with these items, among them a module `$bomb`, and types that do not fit: it
-/// is refused in the end, if it can be compiled at all.
+/// A component that fits the world by its names, with these items, among them a module `$bomb`, and wrong types: even
+/// if it can be compiled, it is refused in the end.
 pub(crate) fn bomb(items: &str) -> Vec<u8> {
     let exports: String = ["initialize", "fetch-charms", "is-valid-charm"]
         .map(|name| format!("(func (export \"{name}\") (canon lift (core func $bomb \"f\")))"))
@@ -23,7 +23,7 @@ pub(crate) fn slow() -> Vec<u8> {
     bomb(&module(&format!("(func (param i32) (local i32) {code})")))
 }
 
-/// What would take too long to write as text.
+/// Components that would take too long to write as text.
 pub(crate) mod wasm {
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -39,12 +39,12 @@ pub(crate) mod wasm {
         bytes
     }
 
-    /// Bytes after their number.
+    /// Bytes, preceded by their number.
     fn sized(bytes: &[u8]) -> Vec<u8> {
         [&number(bytes.len())[..], bytes].concat()
     }
 
-    /// Items after their number.
+    /// Items, preceded by their number.
     fn list(items: &[Vec<u8>]) -> Vec<u8> {
         [number(items.len()), items.concat()].concat()
     }
@@ -53,13 +53,13 @@ pub(crate) mod wasm {
         [vec![id], sized(content)].concat()
     }
 
-    /// One jump by a table of so many places, each of which takes 1,000 values: a thousand steps for each byte to whoever
-    /// checks their types.
+    /// One jump through a table of `places` entries, each of which takes 1,000 values: a thousand steps of type
+    /// checking per byte.
     pub(crate) fn jumps(places: usize) -> Vec<u8> {
         const VALUES: usize = 1_000;
         let many = [&[0x60, 0][..], &number(VALUES), &[0x7f; VALUES]].concat();
         let types = section(1, &list(&[many, vec![0x60, 0, 0]]));
-        // A block of the first type; 1,000 zeros for it and one for the table; the table; all of it dropped again.
+        // A block of the first type; 1,000 zeros for it and one for the table; the table; then drops everything.
         let code = [
             &[0, 0x02, 0][..],
             &[0x41, 0].repeat(VALUES + 1),
@@ -75,7 +75,7 @@ pub(crate) mod wasm {
         [COMPONENT, &section(1, &module)].concat()
     }
 
-    /// Components in each other, so deep.
+    /// Components nested `depth` levels deep.
     pub(crate) fn nested(depth: usize) -> Vec<u8> {
         let mut sizes = vec![COMPONENT.len()];
         for level in 0..depth {
@@ -90,7 +90,8 @@ pub(crate) mod wasm {
         bytes
     }
 
-    /// An interface with so many functions, with names of such a length, imported by so many names: each import repeats all.
+    /// An interface with `functions` functions, with names of this `length`, imported by `imports` names: each import
+    /// repeats everything.
     pub(crate) fn names(functions: usize, length: usize, imports: usize) -> Vec<u8> {
         let mut declared = vec![vec![1, 0x40, 0, 1, 0]];
         for function in 0..functions {

@@ -3,13 +3,11 @@
 use bg_test_support::{Browser, ELSEWHERE, FakeSite, Running, TestHost};
 use serde_json::{Value, json};
 
-use crate::common::{SOON, deploy, fixture, host, pictures};
+use crate::common::{self, deploy, fixture, host, pictures};
 
 fn serve(host: &TestHost, options: &[&str]) -> (Running, String) {
-    let mut server = host.spawn([&["serve", "--listen", "127.0.0.1:0"], options].concat()).unwrap();
-    let line = server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    let (server, address) = common::serve(host, "127.0.0.1:0", options);
     host.command(["add-admin-charm"]).unwrap().success().unwrap();
-    let address = line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
     (server, format!("http://{address}"))
 }
 
@@ -18,7 +16,7 @@ fn registered(host: &TestHost) -> Vec<Value> {
     serde_json::from_str(&listed.stdout).unwrap()
 }
 
-/// Presses the button of a page, and answers what it says in the end, and its state.
+/// Presses the button of a page, and returns its final text and state.
 fn press(browser: &Browser, url: &str) -> (String, String) {
     browser.go(url);
     browser.wait("the button", |browser| {
@@ -38,7 +36,7 @@ fn press(browser: &Browser, url: &str) -> (String, String) {
 }
 
 #[test]
-fn the_button_registers_its_charm_from_pages_that_may() {
+fn the_button_registers_its_charm_from_allowed_pages() {
     let Some(browser) = Browser::start(pictures()) else { return };
     let host = host();
     let site = FakeSite::start().unwrap();
@@ -53,7 +51,7 @@ fn the_button_registers_its_charm_from_pages_that_may() {
     let full =
         format!("<ct-updater charm-id='{id}' space='{space}' integration='my-test'>Keep it fresh</ct-updater>{script}");
     site.put("/full.html", "text/html", &full);
-    // The original's markup, on a page that says which charm it is.
+    // The original's markup, on a page that names its charm.
     let (space, id) = two.split_once('/').unwrap();
     let original = format!(
         "<div data-charm-id='{id}' data-space='{space}'><ct-updater integration='news'></ct-updater></div>{script}"
@@ -76,7 +74,7 @@ fn the_button_registers_its_charm_from_pages_that_may() {
 }
 
 #[test]
-fn the_button_says_why_it_may_not_or_cannot() {
+fn the_button_shows_why_it_was_refused_or_failed() {
     let Some(browser) = Browser::start(pictures()) else { return };
     let host = host();
     let site = FakeSite::start().unwrap();
@@ -101,7 +99,7 @@ fn the_button_says_why_it_may_not_or_cannot() {
     assert_eq!(state, "failure");
     assert!(said.contains(&format!("--allow-origin {elsewhere}")), "{said}");
     browser.screenshot("button-failure");
-    // A page of this machine may, and hears what is wrong with the charm.
+    // A page on this machine is allowed, and gets the error about the charm.
     let (said, state) = press(&browser, &site.url("/full.html"));
     assert_eq!(state, "failure");
     assert!(said.contains("bgUpdater"), "{said}");

@@ -11,7 +11,7 @@ const DAY: i64 = 24 * 60 * 60;
 
 const INTERVAL_MS: u64 = 200;
 
-/// A host whose commands go by a clock of their own; none without a C compiler.
+/// A host whose commands use a simulated clock; `None` without a C compiler.
 fn host_with_a_clock() -> Option<(SteppedClock, TestHost)> {
     let host = host();
     let clock = available(SteppedClock::new(host.dir()))?;
@@ -24,20 +24,20 @@ fn json_of(host: &TestHost, args: &[&str]) -> Value {
     serde_json::from_str(&printed.stdout).unwrap()
 }
 
-/// How many days a time is from now, by the clock that is right.
+/// How many days a time is from now, by the correct clock.
 fn days_from_now(time: &Value) -> i64 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let offset = time.as_i64().unwrap() - i64::try_from(now).unwrap();
     (offset + DAY * 500).div_euclid(DAY * 1000)
 }
 
-/// The starts of the newest runs of a charm, newest first.
+/// The start times of the newest runs of a charm, newest first.
 fn starts(host: &TestHost, charm: &str) -> Vec<Value> {
     let runs = json_of(host, &["runs", charm, "--json", "--limit", "100"]);
     runs.as_array().unwrap().iter().map(|run| run["startedAt"].clone()).collect()
 }
 
-/// Waits for so many further successes of the first charm, and answers how many there were of the second meanwhile.
+/// Waits for `count` further successes of the first charm, and returns how many the second had meanwhile.
 fn successes(service: &mut Running, count: usize, of: &str, beside: &str) -> usize {
     let (mut awaited, mut meanwhile) = (0, 0);
     while awaited < count {
@@ -49,7 +49,7 @@ fn successes(service: &mut Running, count: usize, of: &str, beside: &str) -> usi
 }
 
 #[test]
-fn a_running_service_keeps_its_rhythm_whatever_the_clock_says() {
+fn a_running_service_keeps_its_intervals_whatever_the_clock_says() {
     let Some((clock, host)) = host_with_a_clock() else { return };
     let [one, two, faulty] = &["counter.tsx", "twins.tsx", "faulty.tsx"].map(|source| {
         let charm = deploy(&host, &fixture(source), source, &json!({}));
@@ -72,7 +72,7 @@ fn a_running_service_keeps_its_rhythm_whatever_the_clock_says() {
         let attempt = Attempt::begin("clock", format!("a running service whose clock steps {what}"));
         let attempt = attempt.of_process(service.pid());
         clock.set(days * DAY).unwrap();
-        // By the wall clock, polls would now be due 432,000 times at once, or not for a day.
+        // By the wall clock, 432,000 polls would be due now, or none for a day.
         let beside = successes(&mut service, 10, one, two);
         assert!((5..=20).contains(&beside), "10 polls of one charm, {beside} of the other, after a step {what}");
         expected.insert(0, days);
@@ -82,8 +82,8 @@ fn a_running_service_keeps_its_rhythm_whatever_the_clock_says() {
 
     let starts = starts(&host, one);
     let mut days: Vec<i64> = starts.iter().map(days_from_now).collect();
-    // From start to start it is an interval at least, but what is noted as a poll's start is a little later: so, of some polls
-    // in a row, the first may be noted as late as the second starts.
+    // At least an interval passes between two starts, but the recorded start of a poll is a little later: of
+    // consecutive polls, the first may be recorded as late as the second starts.
     for same in starts.chunk_by(|a, b| days_from_now(a) == days_from_now(b)) {
         let [first, last] = [same.last(), same.first()].map(|start| start.unwrap().as_u64().unwrap());
         let at_least = INTERVAL_MS * u64::try_from(same.len().saturating_sub(2)).unwrap();
@@ -109,7 +109,7 @@ fn a_service_started_after_a_step_polls_what_is_due() {
     for (days, interval, what) in [
         // An hour has passed since.
         (1, "1h", "a service that starts after its clock was set forward by a day"),
-        // By what was noted, the next poll is in 25 hours; but it is never later than an interval from now.
+        // By the recorded time, the next poll is in 25 hours; but it is never later than an interval from now.
         (0, "2s", "a service that starts after its clock was set back by a day"),
     ] {
         clock.set(days * DAY).unwrap();
@@ -121,14 +121,14 @@ fn a_service_started_after_a_step_polls_what_is_due() {
     }
 }
 
-/// Waits for `run` to pause since its requests are not accepted, with that reason; mends the clock, and waits until it goes
-/// on.
-fn refused_until(mended: impl FnOnce(), service: &mut Running, charm: &str, reason: &str) {
+/// Waits for `run` to pause with this reason, because its requests are not accepted; corrects the clock, and waits
+/// until it continues.
+fn refused_until(corrected: impl FnOnce(), service: &mut Running, charm: &str, reason: &str) {
     let paused = service.wait_for_line(|line| line.contains("polling pauses until it answers"), SOON).unwrap();
     for part in ["does not accept the signature", reason, "the clocks of both machines", "no failures are counted"] {
         assert!(paused.contains(part), "{part}: {paused}");
     }
-    mended();
+    corrected();
     service.wait_for_line(|line| line.contains("answers again"), SOON).unwrap();
     wait_for_success(service, charm);
 }
@@ -154,7 +154,7 @@ fn signatures_fail_cleanly_while_two_clocks_differ_and_work_again_once_they_are_
     ] {
         let attempt = Attempt::begin("clock", whose).of_process(service.pid());
         clock.set(days * DAY).unwrap();
-        // A command tells it, too.
+        // A command reports it, too.
         let listed = client.command(["list"]).unwrap().failure().unwrap();
         assert!(listed.stderr.contains(reason) && listed.stderr.contains("clocks of both machines"), "{listed}");
         refused_until(|| clock.set(0).unwrap(), &mut service, &charm, reason);

@@ -1,4 +1,4 @@
-//! The process that checks and compiles components, what it leaves in the cache, and pins.
+//! The process that checks and compiles components, its cache entries, and pins.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -50,7 +50,7 @@ fn a_process_that_compiles_ends_with_the_service_that_started_it() {
 }
 
 #[test]
-fn a_service_that_is_asked_to_end_while_it_compiles_ends() {
+fn a_service_that_gets_a_signal_while_it_compiles_ends() {
     let host = host();
     host.write("integration.toml", MANIFEST).unwrap();
     let file = host.write("bomb.wasm", slow()).unwrap();
@@ -59,13 +59,13 @@ fn a_service_that_is_asked_to_end_while_it_compiles_ends() {
     service.terminate().unwrap().success().unwrap();
 }
 
-/// Whether that process compiles, and not only looks whether components change.
+/// Whether that process compiles, and does not only watch components for changes.
 fn is_compiling(process: u32) -> bool {
     fs::read(format!("/proc/{process}/cmdline"))
         .is_ok_and(|line| String::from_utf8_lossy(&line).contains("compile-component"))
 }
 
-/// The processes that have this parent.
+/// The processes with this parent.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
     let mut all: Vec<u32> = children.split_whitespace().filter_map(|id| id.parse().ok()).collect();
@@ -89,7 +89,7 @@ fn wait_for<T>(mut done: impl FnMut() -> Option<T>) -> T {
     panic!("this should have come within a minute");
 }
 
-/// The files that a process has open, by their numbers.
+/// The numbers of the files that a process has open.
 fn open_files(process: u32) -> BTreeSet<String> {
     let files = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
     files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
@@ -97,7 +97,7 @@ fn open_files(process: u32) -> BTreeSet<String> {
 
 #[test]
 fn the_process_that_compiles_has_no_environment_no_files_and_its_limits() {
-    // As a service would start it that was itself started by somebody who left a file open.
+    // Started like by a service that itself inherited an open file.
     let mut child = Command::new("/bin/sh")
         .args(["-c", "exec 9</etc/passwd; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_bg-wasm-host")])
         .args(["compile-component", "compile", "on-demand", "7", "300000000", "1000"])
@@ -123,10 +123,10 @@ fn the_process_that_compiles_has_no_environment_no_files_and_its_limits() {
     });
     assert_eq!(limits, [["7", "12"], ["300000000", "300000000"], ["0", "0"], ["3", "3"], ["0", "0"]]);
     drop(child.stdin.take());
-    // Nobody sends it anything any more.
+    // Nobody sends it anything.
     assert!(!child.wait().unwrap().success());
 
-    // What the service itself starts.
+    // A process started by the real service.
     let host = host();
     host.write("integration.toml", MANIFEST).unwrap();
     let file = host.write("bomb.wasm", slow()).unwrap();
@@ -136,8 +136,9 @@ fn the_process_that_compiles_has_no_environment_no_files_and_its_limits() {
         children(service.pid()).into_iter().any(is_compiling).then(|| status.contains("NoNewPrivs:\t1"))
     });
     wait_for(|| {
-        // The first process, which checks, is soon followed by the one that compiles; either may end while it is looked at. A child that
-        // has not become its program yet still shows what the service has: environment, folder, and command line, by which it is told.
+        // The first process, which checks, is soon followed by the one that compiles; either may end while it is
+        // inspected. A child that has not executed its program yet still shows the service's environment, folder and
+        // command line; the command line distinguishes it.
         let process = children(service.pid()).into_iter().find(|child| is_compiling(*child))?;
         let read = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}"));
         let (environment, status) = (read("environ").ok()?, read("status").ok()?);
@@ -181,7 +182,7 @@ fn two_services_that_compile_at_once_share_a_cache() {
 }
 
 #[test]
-fn without_a_place_for_a_cache_everything_works() {
+fn everything_works_without_a_cache() {
     let host = host();
     let run = ["run", "--once", "--component", &component("gmail"), "--cache-dir", "/proc/cache"];
     let finished = host.command(run).unwrap().success().unwrap();
@@ -189,7 +190,7 @@ fn without_a_place_for_a_cache_everything_works() {
 }
 
 #[test]
-fn inspect_says_what_a_component_is_for_or_why_it_is_for_nothing_here() {
+fn inspect_says_which_world_a_component_fits_or_why_it_fits_none() {
     let host = host();
     let inspect = |file: &str| host.command(["inspect", file]).unwrap().success().unwrap().stdout;
     for (name, world) in [("gmail", "integration"), ("script", "charm")] {

@@ -1,4 +1,4 @@
-//! The configuration file: what `config check` tells of one, and that both services read it.
+//! The configuration file: what `config check` reports about it, and that both services read it.
 
 use std::path::{Path, PathBuf};
 
@@ -23,17 +23,17 @@ fn check(host: &TestHost, text: &str) -> Finished {
 }
 
 #[test]
-fn the_documented_file_is_in_order_also_with_all_that_it_only_suggests_and_has_every_key() {
+fn the_documented_file_is_valid_with_and_without_its_commented_keys_and_has_every_key() {
     let host = host_with_gmail();
     let example = std::fs::read_to_string(docs("config.toml")).unwrap().replace("/usr/share/bg-wasm-host/", "");
     let shown = check(&host, &example).success().unwrap().stdout;
     for part in [
-        "service.toml is in order",
+        "service.toml has no problems",
         "gmail.wasm: gmail 0.1.0, sha256 ",
         "  granted: GET https://gmail.googleapis.com/gmail/v1/",
         "  listen             127.0.0.1:8000",
         "  allow-host         none",
-        "  per-integration    as many as in all",
+        "  per-integration    max-concurrent",
         "  egress             enforce",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
@@ -61,7 +61,7 @@ fn the_documented_file_is_in_order_also_with_all_that_it_only_suggests_and_has_e
     }
 }
 
-/// All keys that there are, as they are told to who misspells one beyond recognition.
+/// All known keys, as listed in the error about an unrecognizable one.
 pub(crate) fn keys(host: &TestHost) -> Vec<String> {
     let told = check(host, "zzzzzz = 1").failure().unwrap().stderr;
     let keys: Vec<String> = told.split('`').skip(3).step_by(2).map(str::to_owned).collect();
@@ -70,7 +70,7 @@ pub(crate) fn keys(host: &TestHost) -> Vec<String> {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_each_with_its_line() {
+fn all_mistakes_are_reported_at_once_each_with_its_line() {
     let host = host_with_gmail();
     let wrong = check(
         &host,
@@ -86,7 +86,7 @@ fn all_mistakes_are_told_at_once_each_with_its_line() {
     let wrong = wrong.failure().unwrap();
     assert_eq!(wrong.status.code(), Some(1));
     for part in [
-        "the configuration file service.toml is wrong:",
+        "the configuration file service.toml has mistakes:",
         "line 2: unknown field `intervall`; did you mean `interval`?",
         "line 3: invalid type: string \"many\"",
         "line 4: `nonsense`: ",
@@ -100,7 +100,7 @@ fn all_mistakes_are_told_at_once_each_with_its_line() {
 }
 
 #[test]
-fn what_a_file_says_of_components_is_held_against_them() {
+fn settings_for_components_are_checked_against_the_components() {
     let host = host_with_gmail();
     host.write("none.wasm", "no component").unwrap();
     let pin = "0".repeat(64);
@@ -141,7 +141,7 @@ fn what_a_file_says_of_components_is_held_against_them() {
 
 #[test]
 fn one_file_is_for_run_and_serve() {
-    // Others reach a server of that name, where the public passphrase gives nothing.
+    // Other machines reach a server of that name, where the public passphrase gives no rights.
     let host = host_with_gmail().env("OPERATOR_PASS", "the operator's own");
     let text = "components = [\"gmail.wasm\"]\ngrant = \"requested\"\nlisten = \"127.0.0.1:0\"\n\
                 allow-host = [\"charms.example\"]\nfailures = 3\n";

@@ -1,4 +1,4 @@
-//! A hundred thousand registrations at once.
+//! A hundred thousand registrations.
 
 use std::collections::HashSet;
 
@@ -10,25 +10,24 @@ use serde_json::{Value, json};
 
 use crate::common::{SOON, deploy, host, register, wait_for_success};
 
-/// Registered charms, and the spaces that they are in.
+/// The number of registered charms, and of their spaces.
 const CHARMS: usize = 100_000;
 const SPACES: usize = 1_000;
 
 /// How many of them are polled.
 const POLLS: usize = 300;
 
-/// What a service may need. Measured were 290 MiB by `run`, most of it two lists of registrations, since one more is
-/// registered while it runs, and 205 MiB by `serve`; twice that leaves room for other allocators, and for more handlers at
-/// once.
+/// The memory limit. Measured were 290 MiB for `run`, mostly two lists of registrations, since one is added while it
+/// runs, and 205 MiB for `serve`; twice that leaves room for other allocators, and for more concurrent handlers.
 const PEAK_MIB: u64 = 600;
 
-/// A charm as small as they come: it is what the others are copies of.
+/// A minimal charm, which the others are copies of.
 const SOURCE: &str = "import { Cell, Default, handler, pattern } from \"commontools\";\n\
     const poll = handler<unknown, { n: Cell<number> }>((_, { n }) => n.set(n.get() + 1));\n\
     export default pattern<{ n: Default<number, 0> }>(({ n }) => ({ n, bgUpdater: poll({ n }) }));\n";
 
-/// Makes copies of a charm, until there are as many, all registered: what as many deployments and registrations would leave in
-/// the database, for less than a hundred thousand starts of the program.
+/// Makes registered copies of a charm up to the full number, as real deployments and registrations would leave them in
+/// the database, without a hundred thousand starts of the program.
 fn multiply(host: &TestHost, charm: &str) {
     let (space, id) = charm.split_once('/').unwrap();
     let mut database = Connection::open(host.data_dir().join("runtime.db")).unwrap();
@@ -60,14 +59,14 @@ fn multiply(host: &TestHost, charm: &str) {
             &[&new, &row],
         );
     }
-    // The longest status of a charm that failed: in a list as JSON, twice as long again.
+    // The longest status of a failed charm: as JSON it doubles again.
     let status = "\\".repeat(300);
     tx.execute("UPDATE registrations SET status = ?1 WHERE charm <> ?2", (status, row)).unwrap();
     tx.execute("UPDATE meta SET value = value + ?1 WHERE key = 'registrations_revision'", [CHARMS]).unwrap();
     tx.commit().unwrap();
 }
 
-/// What `list` says: all different.
+/// The output of `list`, in which all entries differ.
 fn listed(host: &TestHost) -> Vec<Value> {
     let printed = host.command(["list", "--json"]).unwrap().success().unwrap();
     let listed: Vec<Value> = serde_json::from_str(&printed.stdout).unwrap();
@@ -77,14 +76,14 @@ fn listed(host: &TestHost) -> Vec<Value> {
     listed
 }
 
-/// What a process has needed at most.
+/// Checks the peak memory of a process.
 fn assert_bounded(process: &Running) {
     let peak = process.peak_kib().unwrap() / 1024;
     assert!(peak < PEAK_MIB, "{peak} MiB");
 }
 
 #[test]
-fn a_hundred_thousand_registrations_are_accepted_polled_and_listed_in_bounded_memory() {
+fn a_hundred_thousand_registrations_are_accepted_polled_and_listed_in_limited_memory() {
     let host = host();
     host.command(["add-admin-charm"]).unwrap().success().unwrap();
     let source = host.write("small.tsx", SOURCE).unwrap();

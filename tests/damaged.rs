@@ -1,4 +1,4 @@
-//! A registration whose row in the database is damaged costs its own charm, and the operator sees it everywhere.
+//! A damaged row of a registration affects only its own charm, and the operator sees it everywhere.
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ fn a_damaged_registration_is_seen_wherever_the_operator_looks_and_the_others_are
     let metrics = request(at, "GET", "/metrics", &[("Authorization", &bearer)], b"").unwrap().text();
     assert!(metrics.lines().any(|line| line == "bg_wasm_host_damaged_registrations 1"), "{metrics}");
 
-    // What it says fixes it, while the service goes on.
+    // The suggested command fixes it while the service runs.
     host.command(["remove", &damaged]).unwrap().success().unwrap();
     register(&host, &damaged, "damaged");
     wait_for_success(&mut service, &damaged);

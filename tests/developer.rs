@@ -1,14 +1,13 @@
-//! What somebody who writes a charm does all day: deploy it, try it out, look at what it logs, set its cells, change it.
+//! The daily work of a charm developer: deploy a charm, try it out, read its log, set its cells, change it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use bg_test_support::{Running, TestHost};
+use bg_test_support::TestHost;
 use serde_json::{Value, json};
 
-use crate::common::{SOON, cell, deploy, fixture, host, register, wait_for_success};
+use crate::common::{SOON, cell, deploy, fixture, host, register, replace, serve, wait_for_success};
 
-/// A charm that tells what it does, at two levels; `by` is what it counts by.
+/// A charm that logs what it does, at two levels; it counts by `by`.
 fn talker(by: u32) -> String {
     format!(
         r#"import {{ Cell, Default, handler, NAME, pattern }} from "commontools";
@@ -31,14 +30,6 @@ export default pattern<{{ count: Default<number, 0> }}>(({{ count }}) => ({{
 
 fn talker_at(host: &TestHost, name: &str) -> String {
     host.write(name, talker(1)).unwrap().to_str().unwrap().to_owned()
-}
-
-/// Starts `serve` on a free port and answers its address.
-fn serve(host: &TestHost) -> (Running, SocketAddr) {
-    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
-    let line = server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
-    let address = line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap();
-    (server, address.parse().unwrap())
 }
 
 #[test]
@@ -68,7 +59,7 @@ fn a_charms_log_is_shown_and_followed_while_a_service_polls_it() {
 }
 
 #[test]
-fn a_poll_by_hand_shows_what_the_charm_logs_and_what_came_of_it_wherever_it_runs() {
+fn a_manual_poll_shows_the_charms_log_and_its_outcome_wherever_it_runs() {
     let host = host();
     let charm = deploy(&host, &talker_at(&host, "talker.tsx"), "my-space", &json!({}));
     let check = |count: u32| {
@@ -83,20 +74,20 @@ fn a_poll_by_hand_shows_what_the_charm_logs_and_what_came_of_it_wherever_it_runs
         assert!(failed.stderr.contains("about to fail"), "{failed}");
     };
     check(1);
-    let (server, _) = serve(&host);
+    let (server, _) = serve(&host, "127.0.0.1:0", &[]);
     check(2);
-    // The same, by its old name, and without the details if nobody wants them.
+    // The same, by the command's old name, and without the details.
     let polled = host.command(["trigger", &charm, "--log", "info,guest=info"]).unwrap().success().unwrap();
     assert!(polled.stderr.contains("counted to 3") && !polled.stderr.contains("in detail"), "{polled}");
 
-    // Over HTTP, too, by whoever may read the space.
+    // Over HTTP, too, for anyone who may read the space.
     let mut follower = host.spawn(["charm", "logs", &charm, "--follow", "--limit", "1"]).unwrap();
     follower.wait_for_line(|line| line.contains("in detail"), SOON).unwrap();
     host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
     follower.wait_for_line(|line| line.contains("counted to 4"), SOON).unwrap();
     follower.kill().unwrap();
     assert_eq!(cell(&host, &charm, "count"), 4);
-    // Of the lines that are there already, none; when it has begun is told by the first that is new.
+    // Without existing lines; the first new line shows that following has begun.
     let mut follower = host.spawn(["charm", "logs", &charm, "--follow", "--limit", "0"]).unwrap();
     let first = (0..60).find_map(|_| {
         host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
@@ -111,17 +102,17 @@ fn a_poll_by_hand_shows_what_the_charm_logs_and_what_came_of_it_wherever_it_runs
 }
 
 #[test]
-fn a_log_is_followed_across_a_restart_of_the_server_and_no_line_is_missed() {
+fn a_log_is_followed_across_a_restart_of_the_server_without_missing_a_line() {
     let host = host();
     let charm = deploy(&host, &talker_at(&host, "talker.tsx"), "my-space", &json!({}));
-    let (server, address) = serve(&host);
+    let (server, address) = serve(&host, "127.0.0.1:0", &[]);
     let follow = ["charm", "logs", &charm, "--follow", "--api-url", &format!("http://{address}")];
     let mut follower = host.spawn(follow).unwrap();
     host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
     follower.wait_for_line(|line| line.contains("counted to 1"), SOON).unwrap();
     server.kill().unwrap();
     follower.wait_for_line(|line| line.contains("trying again until it answers"), SOON).unwrap();
-    // While there is no server.
+    // While no server runs.
     host.command(["charm", "trigger", &charm]).unwrap().success().unwrap();
     // Another process may have that port for a moment.
     let again = (0..20).find_map(|_| {
@@ -162,10 +153,10 @@ fn cells_are_set_by_hand_locally_and_over_http() {
         }
     };
     check("one");
-    let (server, _) = serve(&host);
+    let (server, _) = serve(&host, "127.0.0.1:0", &[]);
     check("two");
     server.terminate().unwrap().success().unwrap();
-    // The token that was set is the one that the charm reads, and does not tell.
+    // The charm reads the token that was set, and does not reveal it.
     let failed = host.command(["charm", "trigger", &charm]).unwrap().failure().unwrap();
     assert!(failed.stdout.contains("cannot use (secret)"), "{failed}");
     let database = std::fs::read(host.data_dir().join("runtime.db")).unwrap();
@@ -178,14 +169,8 @@ fn cells_are_set_by_hand_locally_and_over_http() {
     assert_eq!(cell(&host, &charm, "one"), json!([{"n": 1}]));
 }
 
-/// A file takes another's place, as many editors do it.
-fn replace(host: &TestHost, file: &str, content: &str) {
-    let new = host.write("new", content).unwrap();
-    std::fs::rename(new, file).unwrap();
-}
-
 #[test]
-fn a_watched_charm_is_updated_in_place_at_each_change_and_errors_wait_for_the_next() {
+fn a_watched_charm_is_updated_in_place_at_each_change_and_after_an_error_at_the_next() {
     let host = host();
     let file = talker_at(&host, "talker.tsx");
     let args = ["charm", "deploy", &file, "--space", "my-space", "--watch", "--trigger"];
@@ -197,20 +182,16 @@ fn a_watched_charm_is_updated_in_place_at_each_change_and_errors_wait_for_the_ne
     std::fs::write(&file, "import { pattern } from \"commontools\";\nexport default pattern(((;\n").unwrap();
     watching.wait_for_line(|line| line.contains("error: ") && line.contains("talker.tsx:2:"), SOON).unwrap();
     std::fs::remove_file(&file).unwrap();
-    replace(&host, &file, &talker(10));
+    replace(&file, &talker(10));
     watching.wait_for_line(|line| line.contains("updated in place"), SOON).unwrap();
     watching.wait_for_line(|line| line.contains("counted to 11"), SOON).unwrap();
     watching.wait_for_line(|line| line == "Success", SOON).unwrap();
 
-    // A handler that never ends is given up when its source changes.
-    replace(
-        &host,
-        &file,
-        &talker(100).replace("count.set(count.get() + 100);", "console.log('on and on'); for (;;) {}"),
-    );
+    // A handler that never ends is cancelled when its source changes.
+    replace(&file, &talker(100).replace("count.set(count.get() + 100);", "console.log('on and on'); for (;;) {}"));
     watching.wait_for_line(|line| line.contains("on and on"), SOON).unwrap();
-    replace(&host, &file, &talker(100));
-    watching.wait_for_line(|line| line.contains("is given up"), SOON).unwrap();
+    replace(&file, &talker(100));
+    watching.wait_for_line(|line| line.contains("was cancelled"), SOON).unwrap();
     watching.wait_for_line(|line| line.contains("counted to 111"), SOON).unwrap();
     watching.wait_for_line(|line| line == "Success", SOON).unwrap();
     watching.terminate().unwrap().success().unwrap();
@@ -221,8 +202,8 @@ fn a_watched_charm_is_updated_in_place_at_each_change_and_errors_wait_for_the_ne
     assert!(charm.ends_with(&id), "{charm} {id}");
 
     // Once, by its name, over HTTP.
-    let (server, _) = serve(&host);
-    replace(&host, &file, &talker(1000));
+    let (server, _) = serve(&host, "127.0.0.1:0", &[]);
+    replace(&file, &talker(1000));
     let updated = host.command(["charm", "deploy", &file, "--update", charm, "--trigger"]).unwrap().success().unwrap();
     assert!(updated.stderr.contains("updated in place") && updated.stderr.contains("counted to 1111"), "{updated}");
     assert_eq!((updated.stdout.as_str(), updated.stderr.contains("Success")), (format!("{id}\n").as_str(), true));
@@ -232,7 +213,7 @@ fn a_watched_charm_is_updated_in_place_at_each_change_and_errors_wait_for_the_ne
 }
 
 #[test]
-fn a_charm_is_tried_out_and_nothing_of_that_stays() {
+fn charm_test_leaves_nothing_behind() {
     let host = host();
     let file = talker_at(&host, "talker.tsx");
     let tried = host.command(["charm", "test", &file, "--polls", "2", "--inputs", "{\"count\": 5}"]).unwrap();
@@ -268,7 +249,7 @@ fn a_charm_is_tried_out_and_nothing_of_that_stays() {
     let broken = host.command(["charm", "test", broken.to_str().unwrap()]).unwrap().failure().unwrap();
     assert!(broken.stderr.contains("broken.tsx:1:"), "{broken}");
 
-    // Ended in the middle of a handler that never ends.
+    // Interrupted in the middle of an endless handler.
     let loops = ["charm", "test", &fixture("faulty.tsx"), "--stream", "loops"];
     let ended = host.spawn(loops).unwrap();
     let tmp = host.dir().join("tmp");
@@ -284,7 +265,7 @@ fn a_charm_is_tried_out_and_nothing_of_that_stays() {
 }
 
 #[test]
-fn a_space_belongs_to_who_made_it_and_its_access_list_can_be_changed() {
+fn a_space_belongs_to_its_creator_and_its_access_list_can_be_changed() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     let me = host.command(["identity", "show"]).unwrap().success().unwrap().stdout.trim().to_owned();
@@ -298,7 +279,7 @@ fn a_space_belongs_to_who_made_it_and_its_access_list_can_be_changed() {
     };
     assert!(has(&shown, "*", "WRITE") && has(&shown, &me, "OWNER"), "{shown}");
 
-    let (server, address) = serve(&host);
+    let (server, address) = serve(&host, "127.0.0.1:0", &[]);
     let stranger = self::host().env("API_URL", format!("http://{address}")).env("OPERATOR_PASS", "somebody else");
     let them = stranger.command(["identity", "show"]).unwrap().success().unwrap().stdout.trim().to_owned();
     stranger.command(["charm", "set", &charm, "count", "7"]).unwrap().success().unwrap();
@@ -313,7 +294,7 @@ fn a_space_belongs_to_who_made_it_and_its_access_list_can_be_changed() {
     server.terminate().unwrap().success().unwrap();
 }
 
-/// A charm that stores what its types don't say: where its source shows it, and where only a poll does.
+/// A charm that stores values of other types than declared: once visible in the source, once only during a poll.
 const CARELESS: &str = r#"import { Cell, Default, handler, pattern } from "commontools";
 interface Reading { at: string; value: number }
 const poll = handler<unknown, { list: Cell<number[]>; readings: Cell<Reading[]> }>((_event, { list, readings }) => {
@@ -327,7 +308,7 @@ export default pattern<{ list: Default<number[], []>; readings: Default<Reading[
 "#;
 
 #[test]
-fn writes_that_contradict_types_are_told_at_deploy_and_in_the_log_and_stay() {
+fn writes_that_contradict_types_are_reported_at_deploy_and_in_the_log_and_are_kept() {
     let host = host();
     let file = host.write("careless.ts", CARELESS).unwrap().to_str().unwrap().to_owned();
     let seen =
@@ -341,7 +322,7 @@ fn writes_that_contradict_types_are_told_at_deploy_and_in_the_log_and_stay() {
     assert!(tried.stdout.contains("list: [] -> 1") && !tried.stdout.contains("readings[4]"), "{tried}");
 
     // The same by the service's API, and from the charm's log.
-    let (server, _) = serve(&host);
+    let (server, _) = serve(&host, "127.0.0.1:0", &[]);
     let deployed =
         host.command(["charm", "deploy", &file, "--space", "my-space", "--trigger"]).unwrap().success().unwrap();
     assert!(deployed.stderr.contains(seen), "{deployed}");
@@ -356,7 +337,7 @@ fn writes_that_contradict_types_are_told_at_deploy_and_in_the_log_and_stay() {
 }
 
 #[test]
-fn a_charm_test_prints_no_more_than_people_read_and_says_where_all_of_it_is() {
+fn charm_test_prints_the_first_lines_and_changes_and_says_where_the_rest_is() {
     let host = host();
     let source = r#"import { Cell, Default, handler, NAME, pattern } from "commontools";
 const poll = handler<unknown, { all: Cell<Record<string, string>> }>((_event, { all }) => {

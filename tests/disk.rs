@@ -1,4 +1,4 @@
-//! A disk that is full, that can only be read, or that fails: said so, survived, and nothing is lost or half done.
+//! A disk that is full, read-only or failing: it is reported, the service survives, and nothing is lost or half done.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::{SOON, deploy, fixture, host, register, wait_for_success};
 
-/// A host whose data directory is a disk of its own; none where there are no mount namespaces.
+/// A host whose data directory is a separate disk; `None` without mount namespaces.
 fn host_on_a_small_disk() -> Option<(SmallDisk, TestHost)> {
     let host = host();
     let disk = available(SmallDisk::mount(&host.data_dir(), "4m"))?;
@@ -16,7 +16,7 @@ fn host_on_a_small_disk() -> Option<(SmallDisk, TestHost)> {
     Some((disk, host.prefix(prefix)))
 }
 
-/// A registered charm with two cells that are equal, unless a handler's work is half done.
+/// A registered charm with two cells that are equal unless a handler's writes were only partly kept.
 fn twins(host: &TestHost) -> String {
     let charm = deploy(host, &fixture("twins.tsx"), "my-space", &json!({}));
     register(host, &charm, "my-test");
@@ -28,7 +28,7 @@ fn json_of(host: &TestHost, args: &[&str]) -> Value {
     serde_json::from_str(&printed.stdout).unwrap()
 }
 
-/// Waits until the service has logged a line with each of these texts, in whatever order.
+/// Waits until the service has logged a line with each of these texts, in any order.
 fn wait_for_each(service: &mut Running, texts: &[&str]) {
     let mut left = texts.to_vec();
     while !left.is_empty() {
@@ -38,7 +38,7 @@ fn wait_for_each(service: &mut Running, texts: &[&str]) {
     }
 }
 
-/// That a command ends with status 1, and says these.
+/// Checks that a command ends with status 1 and these texts.
 fn refused(host: &TestHost, args: &[&str], texts: &[&str]) {
     let refused = host.command(args).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{refused}");
@@ -48,8 +48,7 @@ fn refused(host: &TestHost, args: &[&str], texts: &[&str]) {
     }
 }
 
-/// That what the service said it did, what the charm's cells say, and what the history says are the same, and that nothing
-/// counts against the charm.
+/// Checks that the service's log, the charm's cells and the history agree, and that nothing counts against the charm.
 fn assert_nothing_is_lost(host: &TestHost, charm: &str, services: &[Finished]) {
     let successes: usize =
         services.iter().map(|ended| ended.stderr.matches("Successfully executed charm").count()).sum();
@@ -72,7 +71,7 @@ fn assert_nothing_is_lost(host: &TestHost, charm: &str, services: &[Finished]) {
 }
 
 #[test]
-fn a_service_whose_disk_becomes_full_says_so_and_goes_on_when_there_is_room() {
+fn a_service_whose_disk_becomes_full_says_so_and_continues_when_there_is_room() {
     let Some((disk, host)) = host_on_a_small_disk() else { return };
     let charm = twins(&host);
     let mut service = host.spawn(["run", "--interval", "200ms"]).unwrap();
@@ -83,7 +82,7 @@ fn a_service_whose_disk_becomes_full_says_so_and_goes_on_when_there_is_room() {
     let failed = format!("Charm {charm} failed: Unavailable: ");
     let kept = "polling goes on, and what is not written is kept in memory and tried again";
     wait_for_each(&mut service, &[full, &failed, kept]);
-    // Meanwhile: what there is can be read, and what cannot be kept is refused.
+    // Meanwhile existing data can be read, and writes are refused.
     assert_eq!(json_of(&host, &["list", "--json"])[0]["status"], "Success");
     refused(&host, &["register", &charm, "--integration", "another"], &[full]);
     let counter = fixture("counter.tsx");
@@ -101,7 +100,7 @@ fn a_service_whose_disk_becomes_full_says_so_and_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn a_service_ended_while_its_disk_is_full_ends_in_order_and_has_kept_what_it_said() {
+fn a_service_stopped_while_its_disk_is_full_ends_cleanly_and_has_kept_what_it_reported() {
     let Some((disk, host)) = host_on_a_small_disk() else { return };
     let charm = twins(&host);
     let mut service = host.spawn(["run", "--interval", "200ms"]).unwrap();
@@ -118,9 +117,9 @@ fn a_service_ended_while_its_disk_is_full_ends_in_order_and_has_kept_what_it_sai
     assert_nothing_is_lost(&host, &charm, &[ended, again]);
 }
 
-/// What must be refused on such a disk, first with an empty data directory, then with one that has a charm and was in use
-/// until the service was killed; and what works once the disk is well again.
-fn starts(what: &str, texts: &[&str], spoil: impl Fn(&SmallDisk), mend: impl Fn(&SmallDisk)) {
+/// Checks the commands that must be refused on such a disk, first with an empty data directory, then with one that has
+/// a charm and was in use until the service was killed; and what works once the disk is repaired.
+fn starts(what: &str, texts: &[&str], spoil: impl Fn(&SmallDisk), repair: impl Fn(&SmallDisk)) {
     let Some((disk, host)) = host_on_a_small_disk() else { return };
     let commands = [&["run"][..], &["run", "--once"], &["serve", "--listen", "127.0.0.1:0"]];
     let attempt = Attempt::begin("disk", format!("{what} at the first start"));
@@ -128,7 +127,7 @@ fn starts(what: &str, texts: &[&str], spoil: impl Fn(&SmallDisk), mend: impl Fn(
     for command in commands.into_iter().chain([&["list"][..]]) {
         refused(&host, command, texts);
     }
-    mend(&disk);
+    repair(&disk);
     attempt.ended("status 1, with what to do");
 
     let charm = twins(&host);
@@ -141,7 +140,7 @@ fn starts(what: &str, texts: &[&str], spoil: impl Fn(&SmallDisk), mend: impl Fn(
     for command in commands {
         refused(&host, command, texts);
     }
-    mend(&disk);
+    repair(&disk);
     attempt.ended("status 1, with what to do");
     assert_eq!(json_of(&host, &["charm", "show", &charm]), shown);
     host.command(["run", "--once"]).unwrap().success().unwrap();
@@ -151,20 +150,20 @@ fn starts(what: &str, texts: &[&str], spoil: impl Fn(&SmallDisk), mend: impl Fn(
 }
 
 #[test]
-fn a_full_disk_at_the_start_ends_with_what_to_do() {
-    let (spoil, mend) = (|disk: &SmallDisk| disk.fill().unwrap(), |disk: &SmallDisk| disk.free().unwrap());
-    starts("a full disk", &["/data/runtime.db", "free some space"], spoil, mend);
+fn a_full_disk_at_the_start_is_an_error_with_the_fix() {
+    let (spoil, repair) = (|disk: &SmallDisk| disk.fill().unwrap(), |disk: &SmallDisk| disk.free().unwrap());
+    starts("a full disk", &["/data/runtime.db", "free some space"], spoil, repair);
 }
 
 #[test]
-fn a_read_only_disk_at_the_start_ends_with_what_to_do() {
-    let (spoil, mend) =
+fn a_read_only_disk_at_the_start_is_an_error_with_the_fix() {
+    let (spoil, repair) =
         (|disk: &SmallDisk| disk.set_read_only(true).unwrap(), |disk: &SmallDisk| disk.set_read_only(false).unwrap());
-    starts("a read-only disk", &["/data/runtime.db", "disk"], spoil, mend);
+    starts("a read-only disk", &["/data/runtime.db", "disk"], spoil, repair);
 }
 
 #[test]
-fn a_disk_that_fails_under_the_service_is_said_so_and_survived() {
+fn a_disk_that_fails_under_the_service_is_reported_and_survived() {
     let folder = tempfile::tempdir().unwrap();
     let Some(writes) = available(FailingWrites::new(folder.path())) else { return };
     let host = writes.env().into_iter().fold(host(), |host, (name, value)| host.env(name, value));

@@ -1,24 +1,24 @@
-//! What `doctor` finds, and the command that it names for it: a row for each trouble that an operator may have.
+//! What `doctor` finds, and the fix that it suggests: a row for each problem that an operator may have.
 
 use bg_test_support::{Finished, RawAnswer, RawServer, Running, TestHost};
 use serde_json::{Value, json};
 
-use crate::common::{SOON, component, deploy, fixture, host, register};
+use crate::common::{self, SOON, component, deploy, fixture, host, register};
 
-/// Also for `serve`, so that a server of the machine that runs the tests is in nobody's way.
+/// For `serve` as well, so that it does not collide with a server on the test machine.
 const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
 fn doctor(host: &TestHost, args: &[&str]) -> Finished {
     host.command(["doctor", "--json"].iter().chain(&ANY_PORT).chain(args)).unwrap()
 }
 
-/// The rows that are so.
+/// The rows in that state.
 fn rows(found: &Finished, state: &str) -> Vec<Value> {
     let rows: Vec<Value> = serde_json::from_str(&found.stdout).unwrap_or_else(|error| panic!("{error}: {found}"));
     rows.into_iter().filter(|row| row["state"] == state).collect()
 }
 
-/// The one row about that.
+/// The only row about that check.
 #[track_caller]
 fn row(found: &Finished, state: &str, check: &str) -> Value {
     let all = rows(found, state);
@@ -30,7 +30,7 @@ fn says(row: &Value, part: &str, text: &str) {
     assert!(row[part].as_str().is_some_and(|found| found.contains(text)), "{text}: {row}");
 }
 
-/// What is told of the registrations beside that they can be read.
+/// The rows about registrations, besides the one that they can be read.
 const OF_REGISTRATIONS: [&str; 6] =
     ["integrations", "disabled charms", "waiting charms", "updater streams", "OAuth tokens", "other services"];
 
@@ -43,14 +43,12 @@ fn says_nothing_of(found: &Finished, checks: &[&str]) {
 }
 
 fn serve(host: &TestHost) -> (Running, String) {
-    let mut serve = host.spawn(["serve"].iter().chain(&ANY_PORT)).unwrap();
-    let line = serve.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
-    let url = line.split("listening on ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    (serve, url)
+    let (server, address) = common::serve(host, "127.0.0.1:0", &[]);
+    (server, format!("http://{address}"))
 }
 
 #[test]
-fn where_all_is_well_every_row_says_so() {
+fn every_row_is_ok_if_nothing_is_wrong() {
     let host = host();
     let mut run = host.spawn(["run"]).unwrap();
     run.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
@@ -83,7 +81,7 @@ fn where_all_is_well_every_row_says_so() {
 }
 
 #[test]
-fn a_server_without_access_for_the_operator_is_told_with_the_command_that_grants_it() {
+fn a_server_without_access_for_the_operator_is_reported_with_the_command_that_grants_it() {
     let host = host();
     let (serve, url) = serve(&host);
     let found = doctor(&host, &[]).failure().unwrap();
@@ -96,10 +94,10 @@ fn a_server_without_access_for_the_operator_is_told_with_the_command_that_grants
     host.command(["add-admin-charm"]).unwrap().success().unwrap();
     let address = url.trim_start_matches("http://");
     let found = host.command(["doctor", "--json", "--listen", address]).unwrap().success().unwrap();
-    says(&row(&found, "ok", "listen address"), "found", "is that of `bg-wasm-host serve`");
+    says(&row(&found, "ok", "listen address"), "found", "is used by `bg-wasm-host serve`");
     let idle = row(&found, "weak", "service");
     says(&idle, "mend", "bg-wasm-host run");
-    // Somebody who polls a server has a lock of its own.
+    // A process that polls a server has its own lock.
     let mut run = host.spawn(["run"]).unwrap();
     run.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
     says(&row(&doctor(&host, &[]), "ok", "service"), "found", "`bg-wasm-host run`");
@@ -108,7 +106,7 @@ fn a_server_without_access_for_the_operator_is_told_with_the_command_that_grants
 }
 
 #[test]
-fn a_run_that_listens_is_known_by_its_address_and_commands_go_on_without_it() {
+fn a_run_that_listens_is_found_by_its_address_and_commands_work_without_it() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     let mut run = host.spawn(["run"].iter().chain(&ANY_PORT)).unwrap();
@@ -120,10 +118,10 @@ fn a_run_that_listens_is_known_by_its_address_and_commands_go_on_without_it() {
     says(
         &row(&found, "ok", "listen address"),
         "found",
-        &format!("is that of `bg-wasm-host run` (process {}", run.pid()),
+        &format!("is used by `bg-wasm-host run` (process {}", run.pid()),
     );
     says(&row(&found, "ok", "pages' buttons"), "found", "origins that --allow-origin names can register charms");
-    // Through an API, the operator's key would need access to the system space first.
+    // Through an API, the operator's key would first need access to the system space.
     says(&row(&found, "ok", "runtime's place"), "found", "the local one in ");
     register(&host, &charm, "my-test");
     let status = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
@@ -136,7 +134,7 @@ fn a_run_that_listens_is_known_by_its_address_and_commands_go_on_without_it() {
 }
 
 #[test]
-fn a_run_whose_server_is_gone_is_told_with_the_command_that_brings_it_back() {
+fn a_run_whose_server_is_gone_is_reported_with_the_command_that_restarts_it() {
     let host = host();
     let (first, url) = serve(&host);
     host.command(["add-admin-charm"]).unwrap().success().unwrap();
@@ -144,25 +142,25 @@ fn a_run_whose_server_is_gone_is_told_with_the_command_that_brings_it_back() {
     run.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
     first.terminate().unwrap().success().unwrap();
     let address = url.trim_start_matches("http://");
-    let (told, mend) = (
+    let (told, fix) = (
         format!("`bg-wasm-host run` (process {}) polls {url}/, which does not answer: ", run.pid()),
         format!("bg-wasm-host serve --listen {address}"),
     );
     let gone = row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service");
     says(&gone, "found", &told);
-    says(&gone, "mend", &mend);
+    says(&gone, "mend", &fix);
     let shown = host.command(["status"]).unwrap().success().unwrap().stdout;
-    assert!(shown.contains(&told) && shown.contains(&format!("; to mend it: {mend}\n")), "{shown}");
+    assert!(shown.contains(&told) && shown.contains(&format!("; to fix it: {fix}\n")), "{shown}");
     let status = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
     let status: Value = serde_json::from_str(&status).unwrap();
     let elsewhere = &status["services"]["elsewhere"][0];
     assert_eq!((&elsewhere["pid"], &elsewhere["polls"]), (&json!(run.pid()), &json!(format!("{url}/"))), "{status}");
 
     let (moved, other) = serve(&host);
-    let mend = format!("stop that `run`, and start it again without API_URL: it then finds the server at {other}");
-    says(&row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service"), "mend", &mend);
+    let fix = format!("stop that `run`, and start it again without API_URL: it then finds the server at {other}");
+    says(&row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service"), "mend", &fix);
     let shown = host.command(["status"]).unwrap().success().unwrap().stdout;
-    assert!(shown.contains(&format!("; to mend it: {mend}\n")), "{shown}");
+    assert!(shown.contains(&format!("; to fix it: {fix}\n")), "{shown}");
     moved.terminate().unwrap().success().unwrap();
 
     let mut second = host.spawn(["serve", "--listen", address]).unwrap();
@@ -173,7 +171,7 @@ fn a_run_whose_server_is_gone_is_told_with_the_command_that_brings_it_back() {
 }
 
 #[test]
-fn a_runtime_that_does_not_answer_a_taken_port_and_a_key_file_that_is_none_are_told() {
+fn a_silent_runtime_a_taken_port_and_an_invalid_key_file_are_reported() {
     let host = host();
     let found = doctor(&host, &["--api-url", "http://127.0.0.1:9"]).failure().unwrap();
     let away = row(&found, "wrong", "runtime's place");
@@ -198,7 +196,7 @@ fn a_runtime_that_does_not_answer_a_taken_port_and_a_key_file_that_is_none_are_t
 }
 
 #[test]
-fn components_are_loaded_and_what_they_ask_for_is_held_against_what_is_granted() {
+fn components_are_loaded_and_their_manifests_compared_with_the_grants() {
     let host = host();
     let (gmail, pin) = (component("gmail"), format!("gmail={}", "0".repeat(64)));
     let found = doctor(&host, &["--component", &gmail]).success().unwrap();
@@ -222,12 +220,12 @@ fn components_are_loaded_and_what_they_ask_for_is_held_against_what_is_granted()
         format!("components = [\"{gmail}\"]\ngrant = \"requested\"\n[sha256]\ngcal = \"{}\"\n", "1".repeat(64));
     host.write("service.toml", config).unwrap();
     let found = doctor(&host, &["--config", file.to_str().unwrap()]).failure().unwrap();
-    says(&row(&found, "wrong", "pins"), "found", "there is no component of gcal");
+    says(&row(&found, "wrong", "pins"), "found", "a pin names gcal");
     row(&found, "ok", &format!("component {gmail}"));
 }
 
 #[test]
-fn what_helps_where_a_token_is_not_renewed_goes_by_whose_fault_that_is() {
+fn the_fix_for_a_token_that_is_not_renewed_depends_on_the_cause() {
     for (status, body, check, fix) in [
         ("400 Bad Request", r#"{"error": "invalid_grant"}"#, "OAuth tokens", "authorize the charm again"),
         (
@@ -264,7 +262,7 @@ fn what_helps_where_a_token_is_not_renewed_goes_by_whose_fault_that_is() {
 }
 
 #[test]
-fn charms_that_are_registered_and_not_polled_with_success_are_told_with_the_reason() {
+fn registered_charms_without_successful_polls_are_reported_with_the_reason() {
     let host = host();
     let inputs = json!({"auth": {"token": "t", "refreshToken": "r", "expiresAt": 1}});
     let expired = deploy(&host, &fixture("gmail.tsx"), "space-a", &inputs);
@@ -292,12 +290,12 @@ fn charms_that_are_registered_and_not_polled_with_success_are_told_with_the_reas
     host.command(["run", "--once", "--integration", "mine", "--failures", "1"]).unwrap().failure().unwrap();
     let found = doctor(&host, &[]).success().unwrap();
     let disabled = row(&found, "weak", "disabled charms");
-    // The one without a renewal is not disabled for that: it waits.
+    // The charm without a renewal is not disabled for that: it waits.
     says(&disabled, "found", "one, such as ");
     says(&disabled, "found", "failures in a row");
     says(&disabled, "mend", "bg-wasm-host enable did:key:");
     let shown = host.command(["doctor"].iter().chain(&ANY_PORT)).unwrap().success().unwrap().stdout;
-    assert!(shown.contains("; to mend it: bg-wasm-host enable did:key:"), "{shown}");
+    assert!(shown.contains("; to fix it: bg-wasm-host enable did:key:"), "{shown}");
     host.command(["disable", &expired]).unwrap().success().unwrap();
     says(&row(&doctor(&host, &[]), "weak", "disabled charms"), "found", "one, such as ");
 }

@@ -1,4 +1,4 @@
-//! The gate as an operator sees it: what it would do, what it does, and what is said of options that do nothing.
+//! The gate from the operator's view: what it would decide, what it decides, and warnings about options without effect.
 
 use bg_test_support::{Authorization, FakeGoogle, Finished, TestHost};
 use serde_json::{Value, json};
@@ -8,14 +8,14 @@ use crate::common::{component, deploy, fixture, host, register};
 const MAIL: &str = "https://gmail.googleapis.com/gmail/v1/users/me/history";
 const GRANT: &str = "gmail=https://gmail.googleapis.com/gmail/v1/";
 
-/// `egress check …`: its status, and what it prints.
+/// `egress check …`: its status and output.
 fn check(host: &TestHost, args: &[&str]) -> (i32, Finished) {
     let checked = host.command(["egress", "check"].iter().chain(args)).unwrap();
     (checked.status.code().unwrap(), checked)
 }
 
 #[test]
-fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
+fn a_check_shows_the_decision_the_rule_and_the_option_that_would_change_it() {
     let host = host();
     let (gmail, gcal) = (component("gmail"), component("gcal"));
     let cases: [(&[&str], i32, &[&str]); 18] = [
@@ -29,22 +29,26 @@ fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
         (
             &[MAIL, "--method", "POST", "--component", &gmail, "--allow-http", GRANT],
             1,
-            &["POST is not granted there", "its manifest does not ask for it", "no option does"],
+            &["POST is not granted there", "its manifest does not ask for it", "no option allows it"],
         ),
-        (&["https://evil.example/", "--component", &gmail, "--grant", "requested"], 1, &["no-grant", "no option does"]),
-        // Several components: each is told.
+        (
+            &["https://evil.example/", "--component", &gmail, "--grant", "requested"],
+            1,
+            &["no-grant", "no option allows it"],
+        ),
+        // With several components, one answer each.
         (
             &[MAIL, "--component", &gmail, "--component", &gcal, "--grant", "requested"],
             1,
             &["allowed  GET", "for integration gmail", "denied  GET", "for integration gcal"],
         ),
-        // A path that a server may read as another.
+        // An ambiguous path.
         (
             &["https://gmail.googleapis.com/gmail/v1/../../admin", "--component", &gmail, "--grant", "requested"],
             1,
             &["denied"],
         ),
-        // Without a component, what is granted counts as asked for.
+        // Without a component, everything granted counts as asked for.
         (
             &["https://a.example/v1/x", "--allow-http", "https://a.example/v1/"],
             0,
@@ -87,7 +91,7 @@ fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
         (
             &["http://169.254.169.254/latest/", "--allow-http", "http://a.example/"],
             1,
-            &["no-grant", "cloud metadata", "to allow it no option does"],
+            &["no-grant", "cloud metadata", "to allow it no option allows it"],
         ),
         (&["https://user@a.example/", "--allow-http", "https://a.example/"], 1, &["denied", "request"]),
         (&["gopher://a.example/", "--allow-http", "https://a.example/"], 1, &["denied"]),
@@ -115,7 +119,7 @@ fn a_check_tells_the_decision_the_rule_and_the_option_that_would_change_it() {
 }
 
 #[test]
-fn a_check_tells_which_secrets_of_charms_may_not_go_there() {
+fn a_check_shows_which_secrets_of_charms_may_not_go_there() {
     let host = host();
     let granted = ["--allow-http", "https://a.example/", "--allow-charm-http", "https://a.example/"];
     for (origin, withheld) in [("https://b.example", true), ("https://a.example", false)] {
@@ -151,10 +155,10 @@ fn a_check_reads_the_services_configuration_and_prints_json() {
         (1, &json!(false), &json!("no-grant")),
         "{checked}"
     );
-    assert!(answers[0]["reason"].as_str().unwrap().contains("no grant is for https://b.example"), "{checked}");
+    assert!(answers[0]["reason"].as_str().unwrap().contains("no grant covers https://b.example"), "{checked}");
 }
 
-/// A mailbox charm with a token, and news for it; the options of a run that grants nothing.
+/// A mailbox charm with a token, and news for it; the options of a run without grants.
 fn mailbox(host: &TestHost, google: &FakeGoogle) -> (String, String, Vec<String>) {
     let token = google.issue_token();
     let inputs = json!({
@@ -202,17 +206,17 @@ fn report_mode_says_what_would_be_denied_and_sends_it_without_a_token_and_enforc
         assert_eq!(reported.stderr.matches("--egress report: requests that no grant covers").count(), 1, "{reported}");
         assert!(!reported.stderr.contains(&token), "{reported}");
         let asked = google.take_requests();
-        // The integration's come first: the gate adds no token to what is not granted.
+        // The integration's requests come first: without a grant, the gate attaches no token.
         assert!(asked[0].path.ends_with("/history"), "{asked:?}");
         assert_ne!(asked[0].authorization, Authorization::Accepted, "{asked:?}");
     }
-    // The command line wins over the file.
+    // The command line overrides the file.
     let denied = run(&["--config", "service.toml", "--egress", "enforce"]).failure().unwrap();
     assert!(google.take_requests().is_empty(), "{denied}");
 }
 
 #[test]
-fn a_granted_address_that_is_private_is_refused_with_the_option_that_excepts_it() {
+fn a_granted_private_address_is_refused_with_the_option_that_allows_it() {
     let host = host();
     let google = FakeGoogle::start().unwrap();
     let (charm, _, _) = mailbox(&host, &google);
@@ -229,7 +233,7 @@ fn a_granted_address_that_is_private_is_refused_with_the_option_that_excepts_it(
 }
 
 #[test]
-fn grants_that_do_nothing_are_told_and_a_component_given_twice_is_refused_first() {
+fn grants_without_effect_are_reported_and_a_component_given_twice_is_refused_first() {
     let host = host();
     let gmail = component("gmail");
     let idle = "gmail=https://gmial.googleapis.com/gmail/v1/";

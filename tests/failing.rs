@@ -1,46 +1,42 @@
-//! Components that fail, each in its way: what it is called everywhere, and that those who keep failing are paused.
+//! Components that fail in every way: what each failure is called everywhere, and that failing integrations are paused.
 
 use bg_abuse::Attempt;
 use bg_test_support::{Finished, RawAnswer, RawServer, TestHost};
 use serde_json::{Value, json};
 
-use crate::common::{SOON, component, deploy, fixture, host, register, wait_for_success};
+use crate::common::{SOON, VALID, component, deploy, fixture, host, register, wait_for_success};
 use crate::guest::guest;
 
 /// An endless loop.
 pub(crate) const LOOP: &str = "(loop $forever (br $forever)) (i32.const 0)";
 pub(crate) const TRAP: &str = "unreachable";
-/// 128 MiB; it may have 64.
+/// 128 MiB; the limit is 64.
 pub(crate) const GROW: &str =
     "(if (i32.eq (memory.grow (i32.const 2048)) (i32.const -1)) (then unreachable)) (i32.const 0)";
-/// It may have 40,000.
+/// The limit is 40,000.
 pub(crate) const TABLE: &str = "(if (i32.eq (table.grow $table (ref.null func) (i32.const 50000)) (i32.const -1)) (then unreachable)) \
                      (i32.const 0)";
 /// A permanent error, `no way`: the second case of both variants, at address 48.
 pub(crate) const PERMANENT: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store8 (i32.const 52) (i32.const 1)) \
                          (i32.store (i32.const 56) (i32.const 128)) (i32.store (i32.const 60) (i32.const 6)) (i32.const 48)";
-/// A trap if the charm has a stream `add`.
+/// Traps if the charm has a stream `add`.
 const PICKY: &str = "(call $has-stream (local.get $charm) (i32.const 136) (i32.const 3) (i32.const 64)) \
                      (if (i32.load8_u (i32.const 68)) (then unreachable)) \
                      (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
-/// `ok(true)`, at address 48.
-const VALID: &str =
-    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
-
-/// What a command prints as JSON.
+/// The output of a command, as JSON.
 fn printed(host: &TestHost, args: &[&str]) -> Value {
     let printed = host.command(args).unwrap().success().unwrap();
     serde_json::from_str(&printed.stdout).unwrap()
 }
 
-/// The logged lines, as JSON, that have that in their message.
+/// The logged lines, as JSON, with that text in their message.
 fn logged(run: &Finished, message: &str) -> Vec<Value> {
     let lines = run.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains(message))).collect()
 }
 
 #[test]
-fn every_way_to_fail_has_its_name_in_the_log_the_run_history_and_the_api() {
+fn every_failure_has_the_same_name_in_the_log_the_run_history_and_the_api() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     register(&host, &charm, "bad");
@@ -144,7 +140,7 @@ fn a_component_that_fails_for_every_charm_is_paused_and_disables_none() {
 }
 
 #[test]
-fn a_charm_that_alone_makes_the_component_trap_is_disabled_and_pauses_nobody() {
+fn the_only_charm_that_makes_the_component_trap_is_disabled_and_pauses_nothing() {
     let host = host();
     let [good, evil] = &[("good", "twins.tsx"), ("evil", "counter.tsx")].map(|(space, source)| {
         let charm = deploy(&host, &fixture(source), space, &json!({}));
@@ -154,7 +150,7 @@ fn a_charm_that_alone_makes_the_component_trap_is_disabled_and_pauses_nobody() {
     let picky = guest(&host, "picky", &[good, evil], None, PICKY);
     let mut service = host.spawn(["run", "--interval", "200ms", "--failures", "2", "--component", &picky]).unwrap();
     let attempt = Attempt::begin("failing", "one charm makes is-valid-charm trap").of_process(service.pid());
-    // After two, or as many more as there were before the component had answered for the other one in between.
+    // After two failures, plus those before the component first succeeded for the other charm in between.
     let line = service.wait_for_line(|line| line.contains("is disabled after "), SOON).unwrap();
     assert!(line.contains(evil), "{line}");
     wait_for_success(&mut service, good);
@@ -167,7 +163,7 @@ fn a_charm_that_alone_makes_the_component_trap_is_disabled_and_pauses_nobody() {
 }
 
 #[test]
-fn limits_can_be_set_where_code_runs() {
+fn limits_can_be_set_for_the_process_that_runs_code() {
     let host = host();
     let source = "import { Cell, handler, pattern } from \"commontools\";\n\
         const spin = handler<unknown, { n: Cell<number> }>(() => { for (;;) {} });\n\
@@ -205,7 +201,7 @@ fn limits_can_be_set_where_code_runs() {
     }
 }
 
-/// Keeps what a server answers.
+/// Stores what a server answers.
 pub(crate) const READER: &str = r#"/// <cts-enable />
 import { Cell, Default, handler, NAME, pattern } from "commontools";
 
@@ -222,7 +218,7 @@ export default pattern<{ url: Default<string, "">; body: Default<string, ""> }>(
 "#;
 
 #[test]
-fn a_charm_that_lacks_a_grant_waits_and_goes_on_by_itself_once_it_is_granted_and_the_service_reloads() {
+fn a_charm_that_lacks_a_grant_waits_and_continues_once_it_is_granted_and_the_service_reloads() {
     let host = host();
     let server = RawServer::start(|_| RawAnswer::new("200 OK", "", "hello")).unwrap();
     let origin = format!("http://{}", server.address());
@@ -247,7 +243,7 @@ fn a_charm_that_lacks_a_grant_waits_and_goes_on_by_itself_once_it_is_granted_and
     std::fs::write(&new, granted).unwrap();
     std::fs::rename(new, &file).unwrap();
     service.hang_up().unwrap();
-    // It would be an hour otherwise.
+    // By its interval it would take an hour.
     wait_for_success(&mut service, &charm);
     let listed = printed(&host, &["list", "--json"]);
     assert_eq!((&listed[0]["state"], &listed[0]["status"]), (&json!("running"), &json!("Success")), "{listed}");

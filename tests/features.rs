@@ -1,17 +1,20 @@
-//! A plain build, the demo, the tests and the lints share what they compile: they resolve the same features of every crate.
+//! A plain build, the demo, the tests and the lints share compiled crates, since they resolve the same features.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use crate::workshop::{root, run};
 
-/// Each crate that these kinds of dependencies lead to, with its features: two sets of them, if build scripts and macros use it with others.
+/// Each crate that these kinds of dependencies lead to, with its features: two sets of them if build scripts and macros
+/// use it with others.
 fn resolved(edges: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     tree.args(["tree", "--offline", "--locked", "--no-dedupe", "--prefix", "none", "--format", "{p}\t{f}"]);
     let printed = run(tree.args(["--edges", edges]).current_dir(root())).unwrap();
     let mut resolved: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (package, features) in printed.lines().filter_map(|line| line.split_once('\t')) {
+        // Where a crate of this workspace and its tests depend on each other, the second time is marked.
+        let features = features.trim_end_matches(" (*)");
         resolved.entry(package.to_owned()).or_default().insert(features.to_owned());
     }
     resolved

@@ -1,11 +1,11 @@
-//! The token: it reaches Google, as a bearer token, and nobody else.
+//! The token: it reaches Google, as a bearer token, and nothing else.
 
 use bg_test_support::{Authorization, FakeGoogle, TestHost};
 use serde_json::{Value, json};
 
 use crate::common::{SOON, cell, component, deploy, fixture, host, register};
 
-/// Every file below a folder, with its bytes.
+/// Every file below a folder, with its contents.
 fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -19,7 +19,7 @@ fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// Asserts that a text is nowhere in what the host keeps on disk.
+/// Asserts that a text occurs nowhere in the host's files.
 pub(crate) fn not_on_disk(host: &TestHost, secret: &str) {
     for (path, bytes) in files(&host.data_dir()) {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "a secret is in {path}");
@@ -62,7 +62,7 @@ fn with_the_grant_the_token_reaches_gmail_and_appears_nowhere_else() {
         let args: Vec<&str> = common.iter().chain(more).copied().collect();
         host.command(&args).unwrap().success().unwrap()
     };
-    // The charm's own handler may ask Gmail, too; what the integration asks comes first.
+    // The charm's own handler may call Gmail, too; the integration's requests come first.
     let grants =
         ["--grant", "requested", "--allow-private", &base, "--allow-charm-http", &base, "--log-format", "json"];
     let polled = run(&grants);
@@ -72,7 +72,7 @@ fn with_the_grant_the_token_reaches_gmail_and_appears_nowhere_else() {
     assert!(!history.is_empty(), "the integration asks for the history: {asked:?}");
     assert!(history.iter().all(|request| request.authorization == Authorization::Accepted), "{asked:?}");
 
-    // Nothing new: the charm is left out, and the integration alone has asked, once.
+    // Nothing new: the charm is skipped, and only the integration has sent a request, once.
     let quiet = run(&grants);
     assert!(!quiet.stderr.contains("Successfully executed"), "{quiet}");
     let asked = google.take_requests();
@@ -94,7 +94,7 @@ fn with_the_grant_the_token_reaches_gmail_and_appears_nowhere_else() {
 }
 
 #[test]
-fn a_token_does_not_follow_a_charm_to_another_origin_that_is_granted() {
+fn a_token_is_not_sent_to_another_granted_origin() {
     let attempt = bg_abuse::Attempt::begin(
         "bound-secrets",
         "a charm's apiBaseUrl, set to another granted origin by who may write",
@@ -112,7 +112,7 @@ fn a_token_does_not_follow_a_charm_to_another_origin_that_is_granted() {
         host.command(["charm", "set", &charm, "apiBaseUrl", &json!(url).to_string()]).unwrap().success().unwrap();
     };
 
-    // Bound by the manifest of its integration, by the operator's mark, and by both.
+    // Bound by its integration's manifest, by the operator's option, and by both.
     for bound in [&loaded[..], &marked, &[&loaded[..], &marked].concat()] {
         // So that the integration names it.
         google.deliver("Hello", "someone@example.com");
@@ -133,7 +133,7 @@ fn a_token_does_not_follow_a_charm_to_another_origin_that_is_granted() {
         google.deliver("Again", "someone@example.com");
         host.command(&args).unwrap().success().unwrap();
     }
-    // Registered anew, for an integration that names no secret, it gains nothing.
+    // Registering it again, for an integration that names no secret, changes nothing.
     register(&host, &charm, "rss");
     move_to(&elsewhere);
     let args = [&["run", "--once", "--integration", "rss"], &granted[..], &loaded].concat();
@@ -144,7 +144,7 @@ fn a_token_does_not_follow_a_charm_to_another_origin_that_is_granted() {
 }
 
 #[test]
-fn a_server_binds_tokens_as_its_operator_marks_them() {
+fn a_server_binds_tokens_by_its_operators_options() {
     let Setup { host, google, token, charm, .. } = setup("gmail.tsx", "gmail");
     let other = FakeGoogle::start().unwrap();
     let (base, elsewhere) = (google.base_url(), other.base_url());
@@ -166,7 +166,7 @@ fn a_server_binds_tokens_as_its_operator_marks_them() {
 }
 
 #[test]
-fn a_remote_runtime_hands_the_token_to_the_gate_and_to_nobody_else() {
+fn a_remote_runtime_gives_the_token_to_the_gate_only() {
     let host = host();
     let google = FakeGoogle::start().unwrap();
     let base = google.base_url();
@@ -227,7 +227,7 @@ fn an_expired_token_is_renewed_before_the_poll() {
     host.command(args).unwrap().success().unwrap();
     assert_eq!(renewals(&google), 1, "what is good for long is not renewed again");
 
-    // Where nothing renews it, the outcome says what to configure.
+    // If no server renews it, the outcome says what to configure.
     let stale = json!({"auth": {"token": token, "refreshToken": "1//none", "expiresAt": 2}, "apiBaseUrl": base});
     let stale = deploy(&host, &fixture("gmail.tsx"), "other", &stale);
     std::fs::remove_file(host.dir().join("inputs.json")).unwrap();
@@ -237,11 +237,11 @@ fn an_expired_token_is_renewed_before_the_poll() {
 }
 
 #[test]
-fn a_token_that_gmail_refuses_is_renewed_by_the_gate_and_the_integration_gets_its_answer() {
+fn a_token_that_gmail_refuses_is_renewed_by_the_gate_and_the_integration_gets_an_answer() {
     use Authorization::{Absent, Accepted, Refused};
     let Setup { host, google, token, refresh_token, charm } = setup("gmail.tsx", "gmail");
     let (base, refresh) = (google.base_url(), google.refresh_url());
-    // Nothing says that it has ended but Gmail itself; there is nothing new.
+    // Only Gmail's answer shows that it has expired; there is nothing new.
     google.expire_tokens();
     let (set, component) = (format!("gmail.api-base-url={base}"), component("gmail"));
     let args = ["run", "--once", "--log", "trace", "--log-format", "json", "--component", &component, "--set", &set];
@@ -251,7 +251,7 @@ fn a_token_that_gmail_refuses_is_renewed_by_the_gate_and_the_integration_gets_it
     let asked: Vec<_> = google.take_requests().into_iter().map(|seen| (seen.method, seen.authorization)).collect();
     let get = |authorization| ("GET".to_owned(), authorization);
     assert_eq!(asked, [get(Refused), ("POST".to_owned(), Absent), get(Accepted)], "{run}");
-    // With the answer it knows that the charm has no news.
+    // By the answer it knows that the charm has no news.
     assert!(!run.stderr.contains(&format!("Successfully executed charm {charm}")), "{run}");
     assert_eq!(run.stderr.matches("\"allowed: GET").count(), 1, "one line for what the guest asked once: {run}");
     for secret in [&token, &refresh_token] {
@@ -261,7 +261,7 @@ fn a_token_that_gmail_refuses_is_renewed_by_the_gate_and_the_integration_gets_it
 }
 
 #[test]
-fn a_charm_that_logs_or_throws_its_own_token_does_not_give_it_away() {
+fn a_charm_that_logs_or_throws_its_own_token_does_not_reveal_it() {
     let host = host();
     let token = "ya29.a-token-of-its-own";
     let inputs = json!({"auth": {"token": token, "refreshToken": "1//none"}});
@@ -280,7 +280,7 @@ fn a_charm_that_logs_or_throws_its_own_token_does_not_give_it_away() {
 fn a_guest_that_tries_to_get_the_token_does_not() {
     let Setup { host, google, token, refresh_token, charm } = setup("mailbox.tsx", "thief");
     let base = google.base_url();
-    // A charm of somebody else's, with a token of its own.
+    // Another integration's charm, with its own token.
     let other_token = google.issue_token();
     let inputs = json!({"auth": {"token": other_token, "refreshToken": "1//other"}});
     let stranger = deploy(&host, &fixture("mailbox.tsx"), "elsewhere", &inputs);
@@ -309,13 +309,13 @@ fn a_guest_that_tries_to_get_the_token_does_not() {
         &charm,
     ];
     let run = host.command(args).unwrap().success().unwrap();
-    // It did try, and what it may have it gets: a request with its own charm's token is answered.
+    // It did try, and gets what it is allowed to: a request with its own charm's token succeeds.
     assert!(run.stderr.contains("loot: keys:"), "{run}");
     assert!(run.stderr.contains("request as the charm: Response"), "{run}");
     let requests = google.take_requests();
     let accepted = requests.iter().filter(|request| request.authorization == Authorization::Accepted).count();
     assert_eq!(accepted, 1, "only the request in the name of its own charm has a token: {requests:?}");
-    // What it may not: a stranger's charm, two charms at once, an authorization of its own.
+    // What it is not allowed to: a foreign charm, two charms at once, its own authorization.
     assert!(!run.stderr.contains("OPENED"), "{run}");
     for refused in ["as a stranger's charm: Response", "as two charms: Response", "authorization: Response"] {
         assert!(!run.stderr.contains(refused), "{refused}: {run}");

@@ -1,4 +1,5 @@
-//! Many charms that wait for the same grant go on once it is there, as fast as there are places, and do not stay together.
+//! When a grant is added, all charms that wait for it continue as fast as the limit of concurrent polls allows, and do
+//! not stay synchronized.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use crate::common::{SOON, deploy, fixture, host, register, wait_for_success};
 use crate::failing::READER;
 
-/// Makes copies of a charm, in a hundred spaces, all registered and denied what it asks for when they were last polled.
+/// Makes registered copies of a charm, in a hundred spaces, whose last polls were denied.
 fn copies(host: &TestHost, charm: &str, many: u32) {
     let (space, id) = charm.split_once('/').unwrap();
     let mut database = Connection::open(host.data_dir().join("runtime.db")).unwrap();
@@ -46,7 +47,7 @@ fn copies(host: &TestHost, charm: &str, many: u32) {
     tx.commit().unwrap();
 }
 
-/// When each of `many` lines with that text came, from `began` on.
+/// When each of `many` lines with that text was logged, from `began` on.
 fn times(service: &mut Running, text: &str, many: u32, began: Instant) -> Vec<Duration> {
     let time = |_| {
         service.wait_for_line(|line| line.contains(text), SOON).unwrap();
@@ -55,8 +56,8 @@ fn times(service: &mut Running, text: &str, many: u32, began: Instant) -> Vec<Du
     (0..many).map(time).collect()
 }
 
-/// A service with that interval for so many charms, which have all been denied what they ask for; then it is granted. Answers the service, and when
-/// each charm was polled with success.
+/// A service with that interval for `many` charms whose requests were denied; then the grant is added. Returns the
+/// service, and when each charm was polled successfully.
 fn granted(host: &TestHost, many: u32, interval: &str) -> (RawServer, Running, Vec<Duration>) {
     let server = RawServer::start(|_| RawAnswer::new("200 OK", "", "hello")).unwrap();
     let origin = format!("http://{}", server.address());
@@ -78,7 +79,7 @@ fn granted(host: &TestHost, many: u32, interval: &str) -> (RawServer, Running, V
 }
 
 #[test]
-fn all_charms_that_wait_for_a_grant_go_on_when_it_is_there_and_not_by_their_interval() {
+fn all_charms_that_wait_for_a_grant_continue_when_it_is_added_and_not_by_their_interval() {
     let host = host();
     // Spread over the interval, the second one would come after more than half a minute.
     let (_server, service, times) = granted(&host, 150, "1h");
@@ -86,9 +87,9 @@ fn all_charms_that_wait_for_a_grant_go_on_when_it_is_there_and_not_by_their_inte
     service.terminate().unwrap().success().unwrap();
 }
 
-/// Its answer says nothing of a cause, as that of the original's server to whatever is wrong.
+/// Its answer names no cause, like that of the original's server to any error.
 #[test]
-fn a_charm_whose_token_was_sent_to_the_wrong_service_goes_on_when_another_url_is_there_or_somebody_signs_in() {
+fn a_charm_whose_token_went_to_the_wrong_service_continues_after_a_new_url_or_sign_in() {
     let answers = |status: &'static str, body: &'static str| {
         RawServer::start(move |_| RawAnswer::new(status, "Content-Type: application/json\r\n", body)).unwrap()
     };
@@ -120,14 +121,14 @@ fn a_charm_whose_token_was_sent_to_the_wrong_service_goes_on_when_another_url_is
     std::fs::write(&new, format!("interval = \"1h\"\n{right_at}")).unwrap();
     std::fs::rename(new, &file).unwrap();
     service.hang_up().unwrap();
-    // It would be two hours otherwise.
+    // By its interval it would take two hours.
     wait_for_success(&mut service, &renewed);
     service.terminate().unwrap().success().unwrap();
 }
 
 #[test]
 #[ignore = "measures for three minutes: cargo test --test end_to_end -- --ignored --nocapture ten_thousand"]
-fn ten_thousand_charms_that_wait_for_a_grant_go_on_after_it() {
+fn ten_thousand_charms_that_wait_for_a_grant_continue_after_it() {
     const MANY: u32 = 10_000;
     let host = host();
     let (_server, mut service, times) = granted(&host, MANY, "60s");
@@ -137,7 +138,7 @@ fn ten_thousand_charms_that_wait_for_a_grant_go_on_after_it() {
             times[place].as_secs_f64()
         );
     }
-    // How they come in the two intervals that follow.
+    // Their distribution over the two following intervals.
     let (began, mut polls) = (Instant::now(), vec![0_u32; 122]);
     while let Some(left) = Duration::from_mins(2).checked_sub(began.elapsed()) {
         let polled = service.wait_for_line(|line| line.contains("Successfully executed charm"), left);

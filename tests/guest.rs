@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use bg_test_support::TestHost;
 use bg_test_support::wat::{INTEGRATION, VALUES};
 
-/// A component of world `integration` whose functions do this; writes it, with its manifest, and answers its path.
-/// `fetch-charms` names these charms unless something else is to happen.
+/// A component of world `integration` whose functions do this; writes it, with its manifest, and returns its path.
+/// `fetch-charms` names these charms unless `fetch` is given.
 pub(crate) fn guest(host: &TestHost, id: &str, charms: &[&str], fetch: Option<&str>, valid: &str) -> String {
     let (data, answer) = list(charms);
     let fetch = fetch.unwrap_or(&answer);
@@ -56,7 +56,7 @@ pub(crate) fn guest(host: &TestHost, id: &str, charms: &[&str], fetch: Option<&s
     file.to_str().unwrap().to_owned()
 }
 
-/// Data, and instructions, of `ok` with a list of these charms. Texts from 8,192 on, references from 1,024 on.
+/// Data and instructions for `ok` with a list of these charms. Texts from 8,192 on, references from 1,024 on.
 fn list(charms: &[&str]) -> (String, String) {
     let (mut data, mut code, mut text) = (String::new(), String::new(), 8_192);
     for (place, charm) in charms.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The guide for charm developers: its commands are run, in their order, by a shell.
+//! The guide for charm developers: a shell runs its commands in order.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::host;
 
 #[test]
-fn its_commands_work_one_after_the_other() {
+fn its_commands_work_in_order() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).canonicalize().unwrap();
     let guide = std::fs::read_to_string(root.join("docs/charms.md")).unwrap();
     let blocks = guide.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());

@@ -1,4 +1,4 @@
-//! SIGHUP: services take their configuration file anew, as the same process, or go on with what they have.
+//! SIGHUP: services reload their configuration file in the same process, or continue with the old one.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,20 +6,9 @@ use std::time::Duration;
 use bg_test_support::{Running, TestHost, request};
 use serde_json::json;
 
-use crate::common::{SOON, cell, component, deploy, fixture, host, register, wait_for_success};
+use crate::common::{SOON, VALID, cell, component, deploy, fixture, host, register, replace, wait_for_success};
 use crate::compiling::children;
 use crate::guest::guest;
-
-/// `ok(true)`, at address 48.
-const VALID: &str =
-    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
-
-/// Puts a new file in the place of one, as editors and installers do.
-fn replace(file: &Path, content: impl AsRef<[u8]>) {
-    let new = file.with_extension("new");
-    std::fs::write(&new, content).unwrap();
-    std::fs::rename(new, file).unwrap();
-}
 
 fn file(host: &TestHost, text: &str) -> PathBuf {
     std::fs::create_dir_all(host.dir().join("etc")).unwrap();
@@ -37,23 +26,23 @@ fn zombies(pid: u32) -> usize {
 }
 
 #[test]
-fn signals_that_follow_each_other_at_once_end_no_service() {
+fn signals_in_quick_succession_end_no_service() {
     let host = host();
     file(&host, "interval = \"1h\"\n");
     let mut service = host.spawn(["run", "--config", "etc/service.toml"]).unwrap();
     started(&mut service);
-    // Some of them come while one program has ended and the next has not begun.
+    // Some of them arrive after one program has ended and before the next has begun.
     for pause in (0..100).map(|number| 5 + number % 17) {
         service.hang_up().unwrap();
         std::thread::sleep(Duration::from_millis(pause));
     }
-    service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    service.wait_for_line(|line| line.contains("restarting with the changed configuration"), SOON).unwrap();
     started(&mut service);
     service.terminate().unwrap().success().unwrap();
 }
 
 #[test]
-fn a_service_takes_its_configuration_anew_as_the_same_process_and_polls_on() {
+fn a_service_reloads_its_configuration_in_the_same_process_and_keeps_polling() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     register(&host, &charm, "mine");
@@ -66,18 +55,18 @@ fn a_service_takes_its_configuration_anew_as_the_same_process_and_polls_on() {
     // A mistake changes nothing.
     replace(&config, "intervall = 1\n");
     service.hang_up().unwrap();
-    let line = service.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
+    let line = service.wait_for_line(|line| line.contains("was not reloaded"), SOON).unwrap();
     assert!(line.contains("stays in force") && line.contains("etc/service.toml is wrong"), "{line}");
-    service.wait_for_line(|line| line.contains("is not taken anew") || line.contains('^'), SOON).unwrap();
+    service.wait_for_line(|line| line.contains("was not reloaded") || line.contains('^'), SOON).unwrap();
 
-    // A component that was not there at the start, in the folder of the file, and another interval.
+    // A component that did not exist at the start, in the folder of the file, and another interval.
     let made = guest(&host, "mine", &[&charm], None, VALID);
     std::fs::copy(&made, host.dir().join("etc/mine.wasm")).unwrap();
     std::fs::copy(Path::new(&made).with_file_name("integration.toml"), host.dir().join("etc/integration.toml"))
         .unwrap();
     replace(&config, "components = [\"mine.wasm\"]\ninterval = \"300ms\"\n");
     service.hang_up().unwrap();
-    let line = service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    let line = service.wait_for_line(|line| line.contains("restarting with the changed configuration"), SOON).unwrap();
     assert!(line.contains("changed: components, interval"), "{line}");
     service.wait_for_line(|line| line.contains("loaded etc/mine.wasm"), SOON).unwrap();
     for _ in 0..3 {
@@ -86,7 +75,7 @@ fn a_service_takes_its_configuration_anew_as_the_same_process_and_polls_on() {
     let holder = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
     assert!(holder.contains(&format!("\"pid\": {pid}")), "{holder}");
 
-    // As often as one likes: the kernel allows 16 confinements, one within the other. A component is followed after that, too.
+    // Any number of times: the kernel allows 16 nested confinements. A component is still watched after that, too.
     for failures in 1..=20 {
         replace(&config, format!("components = [\"mine.wasm\"]\ninterval = \"300ms\"\nfailures = {failures}\n"));
         service.hang_up().unwrap();
@@ -107,7 +96,7 @@ fn a_service_takes_its_configuration_anew_as_the_same_process_and_polls_on() {
 }
 
 #[test]
-fn a_service_that_listens_at_any_port_keeps_the_port_that_it_has() {
+fn a_service_that_listens_at_any_port_keeps_its_port() {
     let host = host();
     let config = file(&host, "failures = 3\n");
     for command in ["serve", "run"] {
@@ -122,7 +111,7 @@ fn a_service_that_listens_at_any_port_keeps_the_port_that_it_has() {
         for failures in 4..7 {
             replace(&config, format!("failures = {failures}\n"));
             service.hang_up().unwrap();
-            service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+            service.wait_for_line(|line| line.contains("restarting with the changed configuration"), SOON).unwrap();
             assert_eq!(page(&mut service), before, "{command}");
         }
         let at: std::net::SocketAddr = before.trim_start_matches("The admin page: http://").parse().unwrap();
@@ -132,7 +121,7 @@ fn a_service_that_listens_at_any_port_keeps_the_port_that_it_has() {
 }
 
 #[test]
-fn a_service_goes_on_where_there_is_nothing_to_take_or_it_cannot_be_taken() {
+fn a_service_continues_if_there_is_no_file_or_it_cannot_be_read() {
     let host = host();
     let mut service = host.spawn(["run"]).unwrap();
     started(&mut service);
@@ -155,39 +144,39 @@ fn a_service_goes_on_where_there_is_nothing_to_take_or_it_cannot_be_taken() {
     ] {
         replace(&config, text);
         service.hang_up().unwrap();
-        let line = service.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
+        let line = service.wait_for_line(|line| line.contains("was not reloaded"), SOON).unwrap();
         assert!(line.contains(why), "{why}: {line}");
     }
     if !confined.contains("not confined") {
-        // In a folder that is closed to the process since its start.
+        // In a folder that the process has had no access to since its start.
         replace(&config, "components = [\"../gmail.wasm\"]");
         service.hang_up().unwrap();
-        let line = service.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
-        assert!(line.contains("Permission denied") && line.contains("needs a restart"), "{line}");
+        let line = service.wait_for_line(|line| line.contains("was not reloaded"), SOON).unwrap();
+        assert!(line.contains("Permission denied") && line.contains("need a restart"), "{line}");
     }
-    // The home directory is not opened for a file that is in it.
+    // The home directory is not opened up for a file in it.
     let home = crate::common::host();
     home.write("home.toml", "failures = 3\n").unwrap();
     let mut at_home = home.spawn(["run", "--config", "home.toml"]).unwrap();
-    at_home.wait_for_line(|line| line.contains("for SIGHUP, put home.toml into a folder of its own"), SOON).unwrap();
+    at_home.wait_for_line(|line| line.contains("for SIGHUP, put home.toml into a separate folder"), SOON).unwrap();
     started(&mut at_home);
     home.write("home.toml", "failures = 4\n").unwrap();
     at_home.hang_up().unwrap();
-    at_home.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    at_home.wait_for_line(|line| line.contains("restarting with the changed configuration"), SOON).unwrap();
     started(&mut at_home);
     at_home.terminate().unwrap().success().unwrap();
-    // Who is told to stop stops.
+    // A stop signal still stops it.
     replace(&config, "failures = 4\n");
     service.hang_up().unwrap();
-    service.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    service.wait_for_line(|line| line.contains("restarting with the changed configuration"), SOON).unwrap();
     started(&mut service);
     service.terminate().unwrap().success().unwrap();
 }
 
 #[test]
-fn who_is_logged_in_stays_so_over_a_reload() {
+fn a_login_survives_a_reload() {
     let host = host();
-    // A port of its own, which the server has before and after: cookies are of one port.
+    // A fixed port for before and after: cookies belong to one port.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -212,13 +201,13 @@ fn who_is_logged_in_stays_so_over_a_reload() {
         assert_eq!(page(&[("Cookie", &format!("{cookie}x"))]), 401);
         replace(&config, format!("listen = \"{address}\"\nkeep-runs = {keep}\n"));
         server.hang_up().unwrap();
-        server.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
-        // The token is not printed once more.
+        server.wait_for_line(|line| line.contains("restarting with the changed configuration"), SOON).unwrap();
+        // The token is not printed again.
         let line = server.wait_for_line(|line| line.starts_with("The admin page: "), SOON).unwrap();
         assert_eq!(line.trim(), format!("The admin page: {origin}/admin"));
     }
     assert_eq!((page(&[("Cookie", &cookie)]), page(&[("Authorization", &bearer)])), (200, 200));
-    // Who logs out is out.
+    // After a logout, the login is gone.
     let out = request(address, "POST", "/admin/logout", &[("Origin", &origin), ("Cookie", &cookie)], b"");
     assert_eq!(out.unwrap().status, 303);
     assert_eq!(page(&[("Cookie", &cookie)]), 401);
@@ -226,7 +215,7 @@ fn who_is_logged_in_stays_so_over_a_reload() {
 }
 
 #[test]
-fn a_server_takes_its_configuration_anew_but_for_its_address() {
+fn a_server_reloads_its_configuration_except_its_address() {
     let host = host().env("OPERATOR_PASS", "the operator's own");
     let config = file(&host, "listen = \"127.0.0.1:0\"\n");
     let mut server = host.spawn(["serve", "--config", "etc/service.toml"]).unwrap();
@@ -234,11 +223,11 @@ fn a_server_takes_its_configuration_anew_but_for_its_address() {
     server.wait_for_line(|line| line.contains("listening on"), SOON).unwrap();
     replace(&config, "listen = \"127.0.0.1:1\"\n");
     server.hang_up().unwrap();
-    let line = server.wait_for_line(|line| line.contains("is not taken anew"), SOON).unwrap();
-    assert!(line.contains("`listen` is 127.0.0.1:1 now, which needs a restart"), "{line}");
+    let line = server.wait_for_line(|line| line.contains("was not reloaded"), SOON).unwrap();
+    assert!(line.contains("`listen` is now 127.0.0.1:1, which needs a restart"), "{line}");
     replace(&config, "listen = \"127.0.0.1:0\"\nallow-host = [\"charms.example\"]\nkeep-runs = 7\n");
     server.hang_up().unwrap();
-    let line = server.wait_for_line(|line| line.contains("starting anew"), SOON).unwrap();
+    let line = server.wait_for_line(|line| line.contains("restarting with the changed configuration"), SOON).unwrap();
     assert!(line.contains("changed: allow-host, keep-runs"), "{line}");
     server.wait_for_line(|line| line.contains("listening on"), SOON).unwrap();
     host.command(["add-admin-charm"]).unwrap().success().unwrap();

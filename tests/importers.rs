@@ -1,5 +1,5 @@
-//! The importers with their integrations, for real: `gmail.tsx` and `gmail.wasm`, `calendar.tsx` and `gcal.wasm`, and a Google that
-//! behaves as the real one.
+//! The importers with their integrations: `gmail.tsx` and `gmail.wasm`, `calendar.tsx` and `gcal.wasm`, against a fake
+//! Google that behaves like the real one.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,7 +39,7 @@ impl Setup {
         self.host.command(args.iter().chain(&origin)).unwrap().success().unwrap()
     }
 
-    /// Whether a round polls the charm; and what Google was asked in it.
+    /// Whether a round polls the charm, and the requests that Google got in it.
     fn polls(&self) -> (bool, Vec<SeenRequest>) {
         let run = self.run();
         let polled = run.stderr.contains(&format!("Successfully executed charm {}", self.charm));
@@ -76,14 +76,14 @@ fn statuses(asked: &[SeenRequest]) -> Vec<u16> {
 }
 
 #[test]
-fn gcal_asks_with_the_parameters_of_the_token_and_has_the_charm_start_over_when_it_is_refused() {
+fn gcal_uses_the_parameters_of_the_token_and_makes_the_charm_start_over_when_it_is_refused() {
     let setup = Setup::of("calendar.tsx", "gcal");
     let google = &setup.google;
     google.add_event("Lunch", now() + HOUR);
     assert!(setup.polls().0, "without a token there is nothing to ask with");
     assert_eq!(setup.each("events", "summary"), ["Lunch"]);
 
-    // Quiet: one question, which Google answers, and no poll.
+    // Quiet: one query, which Google answers, and no poll.
     let (polled, asked) = setup.polls();
     assert!(!polled && statuses(&asked) == [200], "{asked:?}");
     assert!(asked[0].query.contains("singleEvents=true"), "{asked:?}");
@@ -95,7 +95,7 @@ fn gcal_asks_with_the_parameters_of_the_token_and_has_the_charm_start_over_when_
     google.expire_sync_tokens();
     let (polled, asked) = setup.polls();
     assert!(polled && statuses(&asked) == [410, 410, 200], "{asked:?}");
-    // It fits nothing: 400 for both, and the list again.
+    // An invalid token: 400 for both, and the list again.
     setup.set("settings.syncToken", &json!("something"));
     let (polled, asked) = setup.polls();
     assert!(polled && statuses(&asked) == [400, 400, 200], "{asked:?}");
@@ -103,7 +103,7 @@ fn gcal_asks_with_the_parameters_of_the_token_and_has_the_charm_start_over_when_
 }
 
 #[test]
-fn another_calendar_or_filter_counts_at_once_and_not_at_the_next_change() {
+fn another_calendar_or_filter_takes_effect_at_once_and_not_at_the_next_change() {
     let setup = Setup::of("calendar.tsx", "gcal");
     let google = &setup.google;
     google.add_calendar("team@example.com");
@@ -114,7 +114,7 @@ fn another_calendar_or_filter_counts_at_once_and_not_at_the_next_change() {
     let (polled, asked) = setup.polls();
     assert!(polled && !asked.iter().any(|seen| seen.query.contains("syncToken")), "{asked:?}");
     assert_eq!(setup.each("events", "summary"), ["Ours"]);
-    // Time goes on: the window is listed again, though nothing has changed.
+    // Time passes: the window is listed again, though nothing has changed.
     assert!(!setup.polls().0);
     setup.set("progress.again", &json!(1));
     assert!(setup.polls().0 && !setup.polls().0);
@@ -131,13 +131,13 @@ fn another_calendar_or_filter_counts_at_once_and_not_at_the_next_change() {
 }
 
 #[test]
-fn gmail_follows_empty_history_pages_and_names_a_charm_until_its_import_is_through() {
+fn gmail_follows_empty_history_pages_and_names_a_charm_until_its_import_is_complete() {
     let setup = Setup::of("gmail.tsx", "gmail");
     let google = &setup.google;
     for n in 0..120 {
         google.deliver(&format!("Mail {n}"), "a@example.com");
     }
-    // What a minute allows is less than there is.
+    // The limit per minute is less than the mailbox.
     setup.set("settings.unitsPerMinute", &json!(1_000));
     assert!(setup.polls().0);
     assert_eq!(setup.cell("emails").as_array().unwrap().len(), 49, "{}", setup.cell("status"));
@@ -158,14 +158,14 @@ fn gmail_follows_empty_history_pages_and_names_a_charm_until_its_import_is_throu
     let (polled, asked) = setup.polls();
     assert!(polled, "{asked:?}");
     assert_eq!(setup.each("emails", "subject")[0], "New");
-    // More empty pages than it may ask for: then the charm looks itself.
+    // More empty pages than it may query: then the charm reads them itself.
     google.begin_history_with_empty_pages(30);
     let (polled, asked) = setup.polls();
     assert!(polled && asked.len() == 1 + 12 + 1, "the charm sees by its profile that there is nothing: {asked:?}");
 }
 
 #[test]
-fn a_403_that_limits_the_rate_ends_the_asking_and_fails_no_poll() {
+fn a_403_for_the_rate_limit_ends_the_queries_and_fails_no_poll() {
     for (source, integration) in [("calendar.tsx", "gcal"), ("gmail.tsx", "gmail")] {
         let setup = Setup::of(source, integration);
         for space in ["second", "third"] {
@@ -180,7 +180,7 @@ fn a_403_that_limits_the_rate_ends_the_asking_and_fails_no_poll() {
             assert_eq!(run.stderr.matches("Successfully executed charm").count(), 3, "unknown is polled: {run}");
             assert_eq!(asked.len(), 1 + 3, "{refusal:?}: one question, and one request a charm: {asked:?}");
         }
-        // Any other refusal is one charm's own.
+        // Any other refusal concerns only one charm.
         setup.google.refuse_next_as(3, Refusal::MissingScope);
         let run = setup.run();
         assert_eq!(run.stderr.matches("Successfully executed charm").count(), 3, "{run}");

@@ -1,11 +1,11 @@
-//! `inspect`, and builds that can be repeated.
+//! `inspect`, and reproducible builds.
 
 use serde_json::Value;
 
 use crate::common::{component, host};
 
 #[test]
-fn inspect_tells_manifest_imports_exports_size_digest_and_what_it_asks_for() {
+fn inspect_shows_manifest_imports_exports_size_digest_and_requested_grants() {
     let host = host();
     let file = component("gmail");
     let text = host.command(["inspect", &file]).unwrap().success().unwrap().stdout;

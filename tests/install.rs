@@ -1,4 +1,4 @@
-//! What is installed: the unit of systemd, and the files of the image.
+//! Installed files: the systemd unit, and the files of the image.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use bg_test_support::available;
 
 use crate::common::{component, fixture, host};
 
-/// The highest exposure that the unit may have, tenths: systemd calls what is below 2.0 fine.
+/// The highest allowed exposure of the unit, in tenths: systemd calls anything below 2.0 fine.
 const EXPOSURE: &str = "15";
 
 fn install(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../install")).join(name)
 }
 
-/// The output of a program; or why there is none.
+/// The output of a program, or why there is none.
 fn output(command: &mut Command) -> Result<Output, String> {
     command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))
 }
@@ -25,7 +25,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn the_unit_is_one_that_systemd_takes_and_leaves_the_service_little() {
+fn systemd_accepts_the_unit_and_it_gives_the_service_few_rights() {
     let host = host();
     let unit = std::fs::read_to_string(install("bg-wasm-host.service")).unwrap();
     let reads = "ExecStart=/usr/bin/bg-wasm-host run --config /etc/bg-wasm-host/config.toml\n";
@@ -51,7 +51,7 @@ fn the_unit_is_one_that_systemd_takes_and_leaves_the_service_little() {
 }
 
 #[test]
-fn the_image_has_what_ldd_names_and_the_program_runs_in_it_without_a_shell_and_without_rights() {
+fn the_image_has_what_ldd_names_and_the_program_runs_in_it_without_a_shell_or_rights() {
     let host = host();
     let dist = PathBuf::from(component("gmail")).parent().unwrap().to_owned();
     let root = host.dir().join("image");
@@ -78,7 +78,7 @@ fn the_image_has_what_ldd_names_and_the_program_runs_in_it_without_a_shell_and_w
     if available(is_root).is_none() {
         return;
     }
-    // As in a container: with /proc, and as the user of the image, from whom every right is taken.
+    // As in a container: with /proc, and as the image's user without any capabilities.
     let inside = |args: &[&str]| {
         let enter = "mkdir -p \"$0/proc\" && mount -t proc proc \"$0/proc\" && \
                      exec env -i BG_WASM_HOST_DATA=/data BG_WASM_HOST_CACHE=/cache \
@@ -107,7 +107,7 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// The files below a folder, as they are named in it.
+/// The files below a folder, by their relative names.
 fn files(root: &Path, folder: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
@@ -122,7 +122,7 @@ fn files(root: &Path, folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_dockerfile_copies_what_is_tried_here_into_an_image_without_a_shell() {
+fn the_dockerfile_copies_the_files_tested_here_into_an_image_without_a_shell() {
     let text = std::fs::read_to_string(install("Dockerfile")).unwrap();
     let last = text.split("\nFROM ").last().unwrap();
     assert!(last.starts_with("scratch\n") && !last.contains("RUN "), "{last}");
@@ -130,6 +130,6 @@ fn the_dockerfile_copies_what_is_tried_here_into_an_image_without_a_shell() {
         assert!(last.lines().any(|found| found == line), "{line}: {last}");
     }
     assert!(text.contains("install/rootfs target/release/bg-wasm-host dist /root-of-image"), "{text}");
-    // No registry is named: what is asked is for whoever builds to say.
+    // No registry is named: the builder chooses it.
     assert!(text.lines().filter(|line| line.starts_with("FROM ")).all(|line| !line.contains('/')), "{text}");
 }

@@ -1,5 +1,5 @@
-//! The guide for authors of integrations, `docs/integrations.md`: what it says of manifests, limits and rules is so. Its commands are
-//! run by `new` and by `authors`.
+//! The guide for authors of integrations, `docs/integrations.md`: its statements about manifests, limits and rules are
+//! true. Its commands are run by `new` and by `authors`.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ fn guide() -> String {
     std::fs::read_to_string(root().join("docs/integrations.md")).unwrap()
 }
 
-/// A section, without the sections in it.
+/// A section, without its subsections.
 fn section(heading: &str) -> String {
     let guide = guide();
     let mut found = guide.split("\n#").filter_map(|section| {
@@ -29,7 +29,7 @@ pub(crate) fn blocks(heading: &str, language: &str) -> Vec<String> {
     section(heading).split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// The names in the first column of the table whose first heading contains that.
+/// The names in the first column of the table whose first heading contains that text.
 fn names(heading: &str) -> BTreeSet<String> {
     let guide = guide();
     let (_, table) = guide.split_once(&format!("\n| {heading}")).unwrap_or_else(|| panic!("no table {heading}"));
@@ -46,15 +46,15 @@ fn it_begins_with_the_commands_of_the_readme() {
 }
 
 #[test]
-fn the_readme_of_their_folder_has_one_command_which_builds_the_guests_of_all_tests() {
+fn the_readme_of_their_folder_has_one_command_and_it_builds_all_guests() {
     let readme = std::fs::read_to_string(root().join("integrations/README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```sh\n").skip(1).collect();
     assert!(matches!(blocks[..], [block] if block.starts_with("cargo guests\n```")), "{blocks:?}");
 }
 
-/// A command that is in none of these is run by nobody.
+/// No test runs a command outside these sections.
 #[test]
-fn its_commands_are_in_the_sections_that_are_run() {
+fn its_commands_are_in_the_tested_sections() {
     let run = [("Before you begin", 1), ("Make one", 1), ("Poll a charm with it", 7), ("Pin it", 1), ("Languages", 2)];
     let languages = LANGUAGES.iter().map(|language| (language.section, 3));
     let expected: usize = run
@@ -69,13 +69,13 @@ fn its_commands_are_in_the_sections_that_are_run() {
 }
 
 #[test]
-fn its_manifest_is_one_and_has_every_field() {
+fn its_manifest_is_valid_and_has_every_field() {
     let [manifest] = &blocks("The manifest", "toml")[..] else { panic!("one manifest") };
     Manifest::parse(manifest).unwrap();
     for line in ["[integration]\n", "[[http]]\n", "[config.api-base-url]\n"] {
         let (_, rest) = manifest.split_once(line).unwrap();
         let shown: BTreeSet<&str> = rest.lines().map_while(|line| Some(line.split_once(" = ")?.0)).collect();
-        // The error about a field that is none names those that are.
+        // The error about an unknown field lists the known ones.
         let wrong = manifest.replace(line, &format!("{line}wrong = 1\n"));
         let error = Manifest::parse(&wrong).unwrap_err().to_string();
         let (_, known) = error.split_once("expected").unwrap_or_else(|| panic!("{error}"));
@@ -85,7 +85,7 @@ fn its_manifest_is_one_and_has_every_field() {
 }
 
 #[test]
-fn the_sections_that_it_links_to_are_there() {
+fn the_sections_that_it_links_to_exist() {
     let heading = |anchor: &str, line: &str| {
         let title = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-").replace('\'', "");
         line.starts_with('#') && title == anchor
@@ -102,7 +102,7 @@ fn the_sections_that_it_links_to_are_there() {
 }
 
 #[test]
-fn its_limits_are_those_that_hold() {
+fn its_limits_are_the_real_ones() {
     let help = host().command(["run", "--help"]).unwrap().success().unwrap().stdout;
     let limits = section("Limits");
     let named: Vec<&str> = limits.split('`').skip(1).step_by(2).filter(|code| code.contains('=')).collect();
@@ -130,7 +130,7 @@ fn its_options_are_those_of_the_program() {
             .collect();
     let guide = guide();
     let words = guide.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    // Of cargo, python3 and componentize-py.
+    // Options of cargo, python3 and componentize-py.
     let foreign = ["--release", "--target", "--path", "--bind", "--directory", "--wit-path", "--world"];
     for option in words.filter(|word| word.starts_with("--") && !word.starts_with("---") && !foreign.contains(word)) {
         assert!(help.contains(option), "{option}");

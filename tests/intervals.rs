@@ -1,4 +1,4 @@
-//! How often a charm is polled, and what is kept of its polls.
+//! How often a charm is polled, and what is stored of its polls.
 
 use bg_test_support::TestHost;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn shown(host: &TestHost, charm: &str) -> Value {
 }
 
 #[test]
-fn an_interval_of_its_own_counts_without_a_restart_and_only_as_far_as_the_operator_allows() {
+fn a_charms_own_interval_takes_effect_without_a_restart_within_the_operators_limits() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     let args = ["register", &charm, "--integration", "my-test", "--interval", "2h"];
@@ -38,7 +38,7 @@ fn an_interval_of_its_own_counts_without_a_restart_and_only_as_far_as_the_operat
 }
 
 #[test]
-fn show_tells_what_all_runs_came_to_and_the_history_keeps_as_many_as_it_is_told() {
+fn show_prints_the_outcomes_of_all_runs_and_the_history_keeps_the_configured_number() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     register(&host, &charm, "my-test");

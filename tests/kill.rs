@@ -1,4 +1,4 @@
-//! The service, or the server, dies at any moment (`kill -9`), and nothing is lost or half done.
+//! The service or the server dies at any moment (`kill -9`), and nothing is lost or half done.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ const KILLS: u64 = 20;
 /// How many charms are polled meanwhile.
 const CHARMS: u64 = 4;
 
-/// Pseudo-random numbers that a failed test can repeat (xorshift64*, Vigna 2016).
+/// Reproducible pseudo-random numbers (xorshift64*, Vigna 2016).
 struct Random(u64);
 
 impl Random {
@@ -51,7 +51,7 @@ fn killed_at_twenty_random_moments_nothing_registered_is_lost_and_nothing_is_hal
     let mut during = 0;
     for kill in 0..KILLS {
         let mut service = host.spawn(["run", "--interval", "100ms"]).unwrap();
-        // Polling resumes: at least one poll has succeeded before the moment comes.
+        // Polling resumes: at least one poll succeeds before the kill.
         service.wait_for_line(|line| line.contains("Successfully executed charm"), SOON).unwrap();
         std::thread::sleep(Duration::from_millis(random.below(150)));
         service.kill().unwrap();
@@ -75,7 +75,7 @@ fn killed_at_twenty_random_moments_nothing_registered_is_lost_and_nothing_is_hal
     attempt.ended(format!("nothing lost, nothing half-written in {during} polls"));
 }
 
-/// A charm whose writes, runs and log can be compared: each success makes both cells one more, and logs that number.
+/// A charm whose writes, runs and log can be compared: each success increments both cells, and logs the number.
 const COUNTING: &str = r#"import { Cell, Default, handler, pattern } from "commontools";
 interface State { first: Cell<number>; second: Cell<number> }
 const poll = handler<unknown, State>((_event, { first, second }) => {
@@ -87,10 +87,10 @@ export default pattern<{ first: Default<number, 0>; second: Default<number, 0> }
   ({ first, second }) => ({ first, second, bgUpdater: poll({ first, second }) }));
 "#;
 
-/// How many clients trigger each charm at once.
+/// How many clients trigger each charm concurrently.
 const CLIENTS: usize = 2;
 
-/// Triggers a charm as fast as it can until the server is gone, and counts what was acknowledged as done.
+/// Triggers a charm as fast as possible until the server is gone, and counts the acknowledged triggers.
 async fn trigger_until_it_is_gone(url: &str, charm: &CharmRef, acknowledged: &AtomicU64) {
     let runtime = RemoteRuntime::new(url.parse().unwrap(), Identity::from_passphrase("implicit trust"));
     loop {
@@ -105,14 +105,14 @@ async fn trigger_until_it_is_gone(url: &str, charm: &CharmRef, acknowledged: &At
     }
 }
 
-/// What is kept of a charm: all of it agrees, whatever was going on. Answers its count.
+/// Checks that everything stored about a charm agrees, whatever was in progress, and returns its count.
 async fn count_that_all_agree_on(operator: &LocalHandle, charm: &CharmRef) -> u64 {
     let cells = operator.show(charm).await.unwrap().cells;
     let count = cells["first"].as_u64().unwrap();
     assert_eq!(cells["second"], json!(count), "half-written");
     let runs = operator.runs(charm, 1_000).await.unwrap();
     assert!(runs.iter().all(|run| run.outcome.is_success()), "{runs:?}");
-    // A hundred runs and a thousand lines are kept; the newest line tells the count beyond that.
+    // A hundred runs and a thousand lines are kept; beyond that, the newest line has the count.
     assert_eq!(runs.len() as u64, count.min(100), "a write without its outcome, or an outcome without its write");
     let log = operator.logs(charm, LogQuery { after: None, limit: 1_000, wait: false }).await.unwrap();
     let numbers: Vec<u64> = log.iter().map(|entry| entry.line.text.parse().unwrap()).collect();
@@ -122,7 +122,7 @@ async fn count_that_all_agree_on(operator: &LocalHandle, charm: &CharmRef) -> u6
 }
 
 #[test]
-fn killed_under_load_the_server_has_kept_all_that_it_acknowledged_and_no_write_without_its_outcome() {
+fn killed_under_load_the_server_has_kept_everything_acknowledged_and_no_write_without_its_outcome() {
     let host = host();
     let source = host.write("counting.tsx", COUNTING).unwrap();
     let charms: Vec<CharmRef> = (0..CHARMS)
@@ -150,7 +150,7 @@ fn killed_under_load_the_server_has_kept_all_that_it_acknowledged_and_no_write_w
                     });
                 }
             }
-            // The load is on: something was acknowledged before the moment comes.
+            // Load is running: something is acknowledged before the kill.
             let until = Instant::now() + SOON;
             while acknowledged.iter().map(|count| count.load(Ordering::SeqCst)).sum::<u64>() == before {
                 assert!(Instant::now() < until, "kill {kill}: nothing is acknowledged");
@@ -165,7 +165,7 @@ fn killed_under_load_the_server_has_kept_all_that_it_acknowledged_and_no_write_w
             let count = tokio.block_on(count_that_all_agree_on(&operator, charm));
             let known = acknowledged.load(Ordering::SeqCst);
             assert!(count >= known, "kill {kill}: {known} successes of {charm} were acknowledged, {count} are kept");
-            // What was kept and not yet acknowledged when the server was killed: it counts as known from here on.
+            // Kept but not acknowledged when the server was killed: from here on it counts as known.
             unacknowledged += count - known;
             acknowledged.store(count, Ordering::SeqCst);
         }

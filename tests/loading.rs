@@ -1,4 +1,4 @@
-//! Components that are a danger to whoever checks or compiles them.
+//! Components that are expensive to check or compile.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use bg_test_support::TestHost;
 use crate::bombs::{MANIFEST, bomb, module, slow, wasm};
 use crate::common::host;
 
-/// That one ends with an error that says so, and the service that took it with it.
+/// Checks that this component ends with the expected error, and so does the service that loaded it.
 fn ends(what: &str, bytes: &[u8], limits: &[&str], expected: &str) {
     let host = host();
     host.write("integration.toml", MANIFEST).unwrap();
@@ -34,7 +34,7 @@ fn a_function_that_takes_minutes_to_compile_ends_at_the_limit_of_its_processor_t
 }
 
 #[test]
-fn what_is_slow_for_another_reason_ends_at_the_limit_of_its_time() {
+fn a_component_that_is_slow_without_computing_ends_at_the_time_limit() {
     ends("one function with 60,000 ifs, by the clock", &slow(), &["compile-time=2s"], "takes more than 2 s");
 }
 
@@ -45,7 +45,7 @@ fn compiling_a_hundred_thousand_functions_ends_at_the_limit_of_its_memory() {
 }
 
 #[test]
-fn machine_code_over_its_limit_is_not_taken() {
+fn machine_code_over_its_limit_is_refused() {
     let bytes = bomb(&module(&"(func (result i32) (i32.const 1))".repeat(2_000)));
     ends("machine code over its limit", &bytes, &["compiled-bytes=64KiB"], "of machine code");
 }
@@ -57,7 +57,7 @@ fn thirty_megabytes_of_data_are_compiled_and_refused_for_what_they_lack() {
 }
 
 #[test]
-fn what_is_slow_to_check_ends_at_the_same_limits() {
+fn a_component_that_is_slow_to_check_ends_at_the_same_limits() {
     ends(
         "jumps to a million places with 1,000 values each",
         &wasm::jumps(1 << 20),
@@ -74,7 +74,7 @@ fn what_is_slow_to_check_ends_at_the_same_limits() {
 }
 
 #[test]
-fn what_has_too_many_or_too_deep_parts_is_refused() {
+fn too_many_or_too_deeply_nested_parts_are_refused() {
     let mut imports = String::new();
     for number in 0..100_000 {
         write!(imports, "(import \"i{number}\" (func))").unwrap();
@@ -106,7 +106,7 @@ fn what_has_too_many_or_too_deep_parts_is_refused() {
 }
 
 #[test]
-fn inspecting_is_done_within_the_same_limits() {
+fn inspecting_has_the_same_limits() {
     let host = host();
     let inspect = |what: &str, bytes: &[u8], expected: &str| {
         let file = host.write("bomb.wasm", bytes).unwrap();

@@ -1,4 +1,4 @@
-//! A name, a folder or an option that nothing has: said, and nothing is done or made.
+//! An unknown name, folder or option: reported, and nothing is changed or created.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::common::{deploy, fixture, host, register};
 use crate::guest::guest;
 
-/// Two charms for `gmail`, in spaces of their own, both disabled by hand, and one that runs for `gcal`.
+/// Two charms for `gmail`, in separate spaces, both disabled by hand, and one that runs for `gcal`.
 fn three(host: &TestHost) -> [String; 3] {
     [("one", "gmail"), ("two", "gmail"), ("three", "gcal")].map(|(space, integration)| {
         let charm = deploy(host, &fixture("counter.tsx"), space, &json!({}));
@@ -26,15 +26,15 @@ fn refused(host: &TestHost, args: &[&str], said: &[&str]) {
 }
 
 #[test]
-fn a_name_that_nothing_has_is_an_error_that_names_what_may_have_been_meant() {
+fn an_unknown_name_is_an_error_with_a_suggestion() {
     let host = host();
     let [one, two, three] = three(&host);
-    // One letter is another.
+    // One letter differs.
     let (start, end) = one.split_at(one.len() - 10);
     let other = format!("{start}{}{}", if end.starts_with('a') { 'b' } else { 'a' }, &end[1..]);
     let unknown = ["no charm is registered for the integration gmial", "did you mean gmail?"];
     refused(&host, &["enable", "--integration", "gmial"], &unknown);
-    // Nothing is done for the others, either.
+    // The others are not changed, either.
     let by_hand = ["--state", "disabled-by-hand"];
     refused(&host, &["enable", "--integration", "gmail", "--integration", "gmial", by_hand[0], by_hand[1]], &unknown);
     assert!(host.command(["show", &one]).unwrap().success().unwrap().stdout.contains("disabled by hand"));
@@ -48,17 +48,17 @@ fn a_name_that_nothing_has_is_an_error_that_names_what_may_have_been_meant() {
         refused(&host, &args, &[&format!("{other} is not registered; did you mean {one}?")]);
     }
 
-    // One that is known beside one that is not: the others are polled.
+    // A known one next to an unknown one: the known one is polled.
     let ended = host.command(["run", "--once", "--integration", "gcal", "--integration", "gmial"]).unwrap();
     let ended = ended.success().unwrap().stderr;
     assert!(ended.contains(unknown[0]) && ended.contains(&format!("Successfully executed charm {three}")), "{ended}");
-    // Of a component, there may be no charm yet.
+    // A component may have no charms yet.
     let file = guest(&host, "mine", &[], None, "(i32.const 48)");
     host.command(["run", "--once", "--component", &file, "--integration", "mine"]).unwrap().success().unwrap();
 
     let idle = host.command(["enable", "--integration", "gcal"]).unwrap().success().unwrap();
     assert!(idle.stdout.starts_with("0 registrations enabled") && idle.stderr.contains("nothing to enable"), "{idle}");
-    // What is repeated is any of these.
+    // A repeated option matches any of its values.
     let enabled =
         host.command(["enable", "--space", "one", "--space", "two", by_hand[0], by_hand[1], "--state", "waiting"]);
     assert!(enabled.unwrap().success().unwrap().stdout.starts_with("2 registrations enabled"));
@@ -68,7 +68,7 @@ fn a_name_that_nothing_has_is_an_error_that_names_what_may_have_been_meant() {
     let runs = host.command(["runs", &one]).unwrap().success().unwrap();
     assert!(runs.stderr.contains("was not polled yet"), "{runs}");
     let logs = host.command(["charm", "logs", &one]).unwrap().success().unwrap();
-    assert!(logs.stderr.contains("has logged nothing"), "{logs}");
+    assert!(logs.stderr.contains("has no log lines"), "{logs}");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_command_that_fails_leaves_no_data_directory_behind() {
         refused(&host, &[&["--data-dir", typo.to_str().unwrap()], args].concat(), &[]);
         assert!(!Path::new(&host.dir().join("typo")).exists(), "{args:?} made it");
     }
-    // What was there before stays, and so does what is somebody else's.
+    // Existing files stay, and so do those of others.
     let mine = host.dir().join("mine");
     std::fs::create_dir(&mine).unwrap();
     let dir = ["--data-dir", mine.to_str().unwrap()];

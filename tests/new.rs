@@ -1,4 +1,4 @@
-//! `new`, and what an author does with what it writes, as the guide tells.
+//! `new`, and how an author continues from its files, according to the guide.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,17 +10,17 @@ use crate::integrations::blocks;
 use crate::workshop::{JAVASCRIPT, Language, NAME, PYTHON, RUST, Workshop, run};
 
 #[test]
-fn an_integration_in_rust_is_made_built_tested_and_polls_as_the_guide_tells() {
+fn an_integration_in_rust_is_created_built_and_tested_by_the_guide_and_polls() {
     follow_the_guide(RUST);
 }
 
 #[test]
-fn an_integration_in_javascript_is_made_built_tested_and_polls_as_the_guide_tells() {
+fn an_integration_in_javascript_is_created_built_and_tested_by_the_guide_and_polls() {
     follow_the_guide(JAVASCRIPT);
 }
 
 #[test]
-fn an_integration_in_python_is_made_built_tested_and_polls_as_the_guide_tells() {
+fn an_integration_in_python_is_created_built_and_tested_by_the_guide_and_polls() {
     follow_the_guide(PYTHON);
 }
 
@@ -42,7 +42,7 @@ fn follow_the_guide(language: Language) {
     let test = &workshop.blocks()[2];
     run(workshop.shell_with(&host).arg(test)).unwrap();
 
-    // What is not built anew is not tested.
+    // The test refuses a component that is older than its source.
     let source = fs::File::options().append(true).open(workshop.project().join(language.source)).unwrap();
     source.set_modified(std::time::SystemTime::now()).unwrap();
     let refused = run(workshop.shell_with(&host).arg(test)).unwrap_err();
@@ -54,7 +54,7 @@ fn follow_the_guide(language: Language) {
     let commands: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("    ")).collect();
     assert_eq!(commands, ["cd my-news"].into_iter().chain(told.lines()).chain(then).collect::<Vec<_>>(), "{printed}");
 
-    // Another port than the guide's may be free.
+    // The guide's port may not be free.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let (poll, pin) = ("Poll a charm with it", "Pin it");
     let script = [blocks(poll, "sh"), blocks(pin, "sh")].concat().concat().replace("8099", &port);
@@ -79,7 +79,7 @@ fn follow_the_guide(language: Language) {
 }
 
 #[test]
-fn a_name_that_is_none_and_a_language_that_is_none_are_told_with_what_may_be() {
+fn an_invalid_name_and_an_unknown_language_are_reported_with_the_valid_ones() {
     let host = host();
     for (args, told) in [
         (&["new", "a b", "--lang", "js"][..], &["\"a b\" is not the name of an integration", "looks like gmail"][..]),
@@ -98,7 +98,7 @@ fn a_name_that_is_none_and_a_language_that_is_none_are_told_with_what_may_be() {
 }
 
 #[test]
-fn nothing_that_is_there_is_overwritten() {
+fn existing_files_are_not_overwritten() {
     let host = host();
     let new = ["new", "my-news", "--lang", "js"];
     host.command(new).unwrap().success().unwrap();
@@ -110,12 +110,12 @@ fn nothing_that_is_there_is_overwritten() {
 
     host.write("file", "mine").unwrap();
     let refused = host.command(new.into_iter().chain(["--dir", "file"])).unwrap().failure().unwrap();
-    assert!(refused.stderr.contains("cannot make the folder file; --dir names another"), "{refused}");
+    assert!(refused.stderr.contains("cannot create the folder file; choose another with --dir"), "{refused}");
     assert_eq!(fs::read_to_string(host.dir().join("file")).unwrap(), "mine");
 }
 
 #[test]
-fn a_folder_of_another_name_may_be_there_if_it_is_empty() {
+fn an_empty_folder_of_another_name_can_be_used() {
     let host = host();
     fs::create_dir(host.dir().join("my folder")).unwrap();
     let made = host.command(["new", "7.My_news", "--lang", "rust", "--dir", "my folder"]).unwrap().success().unwrap();

@@ -1,5 +1,5 @@
-//! No news is lost: the service is killed and its component replaced at random moments while polls fail, and in the end every charm has
-//! the newest of all changes that were announced to it.
+//! No news is lost: the service is killed and its component replaced at random moments while polls fail, and in the end
+//! every charm has the newest change that was announced to it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::common::{SOON, cell, component, deploy, host, register};
 
 const CHARMS: usize = 6;
 
-/// Fetches the newest version of what it follows.
+/// Fetches the newest version of the topic that it follows.
 const READER: &str = r#"import { Cell, Default, handler, pattern } from "commontools";
 interface State { api: string; topic: string; seen: Cell<number> }
 const poll = handler<unknown, State>(async (_event, { api, topic, seen }) => {
@@ -31,7 +31,7 @@ export default pattern<{ api: Default<string, "">; topic: Default<string, "">; s
 struct Feeds {
     versions: HashMap<String, u64>,
     random: Random,
-    /// Whether it fails now and then.
+    /// Whether it sometimes fails.
     is_rough: bool,
     changes: u64,
     not_modified: u64,
@@ -57,7 +57,7 @@ impl Feeds {
         }
     }
 
-    /// Something happens in one of the feeds.
+    /// Announces a change in one of the feeds.
     fn change(&mut self) {
         let topic = format!("topic-{}", self.random.below(CHARMS));
         *self.versions.entry(topic).or_default() += 1;
@@ -65,9 +65,9 @@ impl Feeds {
     }
 }
 
-/// `NEWS_KILLS` makes it longer.
+/// `NEWS_KILLS` sets the number of kills.
 #[test]
-fn every_change_that_was_announced_reaches_its_charm_whatever_is_killed_and_fails_meanwhile() {
+fn every_announced_change_reaches_its_charm_whatever_is_killed_and_fails_meanwhile() {
     let kills: usize = std::env::var("NEWS_KILLS").map_or(8, |kills| kills.parse().unwrap());
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
@@ -93,7 +93,7 @@ fn every_change_that_was_announced_reaches_its_charm_whatever_is_killed_and_fail
             charm
         })
         .collect();
-    // In a place of its own, where it can be replaced.
+    // A copy that can be replaced.
     let news = host.dir().join("news.wasm");
     std::fs::copy(component("news"), &news).unwrap();
     let set = format!("news.api-base-url={base}");
@@ -135,7 +135,7 @@ fn every_change_that_was_announced_reaches_its_charm_whatever_is_killed_and_fail
         }
         std::thread::sleep(Duration::from_millis(random.below(400) as u64));
         service.kill().unwrap();
-        // Some happen while it is away.
+        // Some changes happen while it is down.
         feeds.lock().unwrap().change();
     }
 

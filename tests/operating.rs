@@ -1,5 +1,6 @@
-//! The operator's guide: its commands are run, in their order, by a shell. What is installed goes below a folder, and `systemctl` is a stand-in,
-//! since tests have no systemd: it starts, reloads and stops what the installed unit says, in its words.
+//! The operator's guide: a shell runs its commands in order. Everything is installed below a temporary folder, and
+//! `systemctl` is a stand-in, since tests have no systemd: it starts, reloads and stops the service by the installed
+//! unit, and prints systemd's messages.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -10,7 +11,7 @@ use bg_test_support::TestHost;
 use crate::common::{component, deploy, fixture, host, register};
 use crate::configuration::docs;
 
-/// What stands between the guide and this machine. `$ROOT` is where everything is installed.
+/// Adapts the guide to this machine. `$ROOT` is where everything is installed.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 set -eu
 said() { grep -c "$1" "$ROOT/journal" || true; }
@@ -45,7 +46,7 @@ fn program(host: &TestHost, name: &str, text: &str) {
 }
 
 #[test]
-fn its_commands_work_one_after_the_other() {
+fn its_commands_work_in_order() {
     let (host, root) = (host(), Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).canonicalize().unwrap());
     component("gmail");
     let below = host.dir().to_str().unwrap().to_owned();
@@ -55,8 +56,12 @@ fn its_commands_work_one_after_the_other() {
     program(&host, "systemctl", SYSTEMCTL);
     program(&host, "sudo", "#!/bin/sh\n[ \"$1\" = -u ] && shift 2\nexec \"$@\"\n");
     program(&host, "systemd-sysusers", "#!/bin/sh\nexec test -f \"$ROOT/usr/lib/sysusers.d/bg-wasm-host.conf\"\n");
-    // The tested program takes the place of a release, which would take ten minutes to build.
-    program(&host, "cargo", "#!/bin/sh\n[ \"$*\" = 'build --release --bin bg-wasm-host' ] || [ \"$*\" = guests ]\n");
+    // The tested program replaces a release build, which would take ten minutes.
+    program(
+        &host,
+        "cargo",
+        "#!/bin/sh\n[ \"$*\" = 'build --release --package bg-wasm-host' ] || [ \"$*\" = guests ]\n",
+    );
     let config = std::fs::read_to_string(docs("config.toml")).unwrap();
     host.write("config.toml", config.replace("/usr/share", &format!("{below}/usr/share"))).unwrap();
 
@@ -85,25 +90,22 @@ fn its_commands_work_one_after_the_other() {
     let journal = std::fs::read_to_string(host.dir().join("journal")).unwrap_or_default();
     assert!(output.status.success(), "{out}\n{err}\n{journal}");
     for shown in
-        ["config.toml is in order", "gmail 0.1.0 loads", "`bg-wasm-host run` (process ", "complete and checked"]
+        ["config.toml has no problems", "gmail 0.1.0 loads", "`bg-wasm-host run` (process ", "complete and was checked"]
     {
         assert!(out.contains(shown), "{shown}\n{out}\n{err}");
     }
     assert!(!out.contains("\nwrong  "), "{out}");
-    assert!(
-        journal.contains("starting anew with the configuration file as it is now; changed: no option"),
-        "{journal}"
-    );
-    // At first, by the reload, after the restore, after the upgrade.
+    assert!(journal.contains("restarting with the changed configuration file; changed: no option"), "{journal}");
+    // At the start, after the reload, after the restore, after the upgrade.
     assert_eq!(journal.matches("enabled charms, each every").count(), 4, "{journal}");
     for file in ["usr/share/man/man1/bg-wasm-host-run.1", "usr/share/bash-completion/completions/bg-wasm-host"] {
         assert!(host.dir().join(file).is_file(), "{file}");
     }
 }
 
-/// Its troubleshooting table quotes what the program says.
+/// Its troubleshooting table quotes the program's messages.
 #[test]
-fn the_symptoms_are_what_is_said() {
+fn the_symptoms_quote_the_programs_messages() {
     let guide = std::fs::read_to_string(docs("operating.md")).unwrap();
     let told = |symptom: &str, said: &str| {
         assert!(guide.contains(&format!("`{symptom}`")), "{symptom} is not in the guide");

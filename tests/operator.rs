@@ -1,4 +1,4 @@
-//! What an operator is told: by `doctor`, by help texts, of a key that others can read.
+//! What the operator sees: in `doctor`, in help texts, and about a key that others can read.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::common::{SOON, host};
 
 #[test]
-fn a_key_file_that_others_can_read_is_told_once_and_used() {
+fn a_key_file_that_others_can_read_is_reported_once_and_used() {
     let host = host();
     let file = host.dir().join("operator.pem");
     let path = file.to_str().unwrap();
@@ -29,7 +29,7 @@ fn a_key_file_that_others_can_read_is_told_once_and_used() {
 }
 
 #[test]
-fn doctor_tells_of_each_thing_whether_it_is_in_order() {
+fn doctor_reports_the_state_of_each_check() {
     let host = host();
     let healthy = host.command(["doctor"]).unwrap().success().unwrap();
     for what in
@@ -37,7 +37,7 @@ fn doctor_tells_of_each_thing_whether_it_is_in_order() {
     {
         assert!(healthy.stdout.contains(&format!("ok     {what}: ")), "{what}: {healthy}");
     }
-    // The kernel may have no Landlock.
+    // The kernel may lack Landlock.
     assert!(healthy.stdout.contains("  confinement: "), "{healthy}");
     assert_eq!(
         fs::read_dir(host.data_dir())
@@ -58,7 +58,7 @@ fn doctor_tells_of_each_thing_whether_it_is_in_order() {
 }
 
 #[test]
-fn a_data_directory_that_others_can_write_to_is_told() {
+fn a_data_directory_that_others_can_write_to_is_reported() {
     let host = host();
     fs::set_permissions(host.data_dir(), Permissions::from_mode(0o777)).unwrap();
     let run = host.command(["run", "--once"]).unwrap().success().unwrap();
@@ -71,7 +71,7 @@ fn a_data_directory_that_others_can_write_to_is_told() {
 }
 
 #[test]
-fn a_service_takes_as_many_files_as_it_may_have() {
+fn a_service_raises_its_limit_of_open_files() {
     let shell = ["sh", "-c", "ulimit -Sn 100 && ulimit -Hn 4096 && exec \"$0\" \"$@\""].map(Into::into);
     let host = host().prefix(shell);
     let mut service = host.spawn(["run"]).unwrap();
@@ -82,13 +82,13 @@ fn a_service_takes_as_many_files_as_it_may_have() {
 }
 
 #[test]
-fn help_tells_the_options_of_every_command_from_a_commands_own() {
+fn help_separates_common_options_from_a_commands_own() {
     let host = host();
     let help = host.command(["run", "--help"]).unwrap().success().unwrap().stdout;
     let place = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text} is missing: {help}"));
     let own = place("\nOptions:");
-    let integrations = place("\nWhat integrations get:");
-    let charms = place("\nWhat charms and integrations may do:");
+    let integrations = place("\nGrants and configuration of integrations:");
+    let charms = place("\nCharms and integrations:");
     let common = place("\nOptions of every command:");
     let section = |option: &str| {
         let at = place(&format!("{option} <"));

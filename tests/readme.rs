@@ -1,5 +1,5 @@
-//! What the README and the guides show is what is tested: commands are those that the other tests here run, examples those that are
-//! built; and what SECURITY.md promises.
+//! The commands of the README and the guides are those that other tests run, their examples are those that are built,
+//! and the tests that SECURITY.md names exist.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::common::{fixture, host};
 /// The commands of the README, each with the test that runs it, or CI.
 const COMMANDS: [(&str, &str); 14] = [
     ("cargo demo", "CI runs it with --polls 3"),
-    ("cargo test", "CI runs it"),
+    ("cargo verify", "CI runs it"),
     ("cargo build && cargo guests && export PATH=\"$PWD/target/debug:$PATH\"", "what `common::host` does"),
     ("bg-wasm-host serve", "walkthrough"),
     ("bg-wasm-host charm deploy examples/charms/counter.tsx --space my-space", "walkthrough"),
@@ -54,7 +54,7 @@ fn its_commands_are_the_tested_ones() {
 
 /// `SECURITY.md` names tests as `file`: `test`, `test`.
 #[test]
-fn every_test_that_security_md_names_is_there() {
+fn every_test_that_security_md_names_exists() {
     let text = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
     let mut named = 0;
     let mut file = String::new();
@@ -108,8 +108,8 @@ fn the_options_of_the_readme_and_the_guides_are_those_of_the_program() {
     let help: String = commands
         .map(|command| host.command([&command[..], &["--help"]].concat()).unwrap().success().unwrap().stdout)
         .collect();
-    // Of cargo, systemctl and tests.
-    let foreign = ["--list", "--release", "--target", "--bin", "--test", "--now", "--nocapture"];
+    // Options of cargo, systemctl and tests.
+    let foreign = ["--list", "--release", "--target", "--bin", "--package", "--test", "--now", "--nocapture"];
     for name in ["README.md", "docs/charms.md", "docs/operating.md", "docs/polling.md"] {
         let text = document(name).replace("<!--", "").replace("-->", "");
         let options = text

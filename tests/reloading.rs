@@ -5,15 +5,12 @@ use std::path::Path;
 use bg_test_support::{Running, TestHost};
 use serde_json::json;
 
-use crate::common::{SOON, deploy, fixture, host, register, wait_for_success};
+use crate::common::{SOON, VALID, deploy, fixture, host, register, replace, wait_for_success};
 use crate::guest::guest;
 
-/// `ok(true)`, at address 48.
-const VALID: &str =
-    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
 const TRAP: &str = "unreachable";
 
-/// The two versions of an integration, and the charm that it names: the first works, the second traps for every charm.
+/// Two versions of an integration, and the charm that it names: the first works, the second traps for every charm.
 struct Versions {
     host: TestHost,
     charm: String,
@@ -30,13 +27,6 @@ fn versions() -> Versions {
     Versions { host, charm, file, second }
 }
 
-/// Puts a new file in the place of one, as installers do.
-fn replace(file: &str, content: &[u8]) {
-    let new = Path::new(file).with_extension("new");
-    std::fs::write(&new, content).unwrap();
-    std::fs::rename(new, file).unwrap();
-}
-
 fn sha256(host: &TestHost, file: &str) -> String {
     let inspected = host.command(["inspect", file, "--json"]).unwrap().success().unwrap();
     let inspected: serde_json::Value = serde_json::from_str(&inspected.stdout).unwrap();
@@ -48,13 +38,14 @@ fn run(host: &TestHost, file: &str, more: &[&str]) -> Running {
 }
 
 #[test]
-fn a_component_that_changes_is_used_without_a_restart_and_one_that_is_none_is_not() {
+fn a_changed_component_is_used_without_a_restart_and_an_invalid_one_is_not() {
     let Versions { host, charm, file, second } = versions();
     let mut service = run(&host, &file, &[]);
     wait_for_success(&mut service, &charm);
     replace(&file, b"\0asm, but no component");
-    let line = service.wait_for_line(|line| line.contains("has changed, but is not used"), SOON).unwrap();
-    assert!(line.contains("the component that was loaded goes on"), "{line}");
+    let line =
+        service.wait_for_line(|line| line.contains("has changed, but the new version is not used"), SOON).unwrap();
+    assert!(line.contains("the loaded one keeps running"), "{line}");
     wait_for_success(&mut service, &charm);
     replace(&file, &second);
     service.wait_for_line(|line| line.contains("The integration mine goes on with its new component"), SOON).unwrap();
@@ -64,7 +55,7 @@ fn a_component_that_changes_is_used_without_a_restart_and_one_that_is_none_is_no
 }
 
 #[test]
-fn a_pinned_component_changes_to_what_is_pinned_as_well_and_to_nothing_else() {
+fn a_pinned_component_changes_only_to_another_pinned_one() {
     let Versions { host, charm, file, second } = versions();
     let other = host.write("other.wasm", &second).unwrap();
     std::fs::copy(Path::new(&file).with_file_name("integration.toml"), host.dir().join("integration.toml")).unwrap();
@@ -79,7 +70,9 @@ fn a_pinned_component_changes_to_what_is_pinned_as_well_and_to_nothing_else() {
         if used {
             service.wait_for_line(|line| line.contains("goes on with its new component"), SOON).unwrap();
         } else {
-            let line = service.wait_for_line(|line| line.contains("has changed, but is not used"), SOON).unwrap();
+            let line = service
+                .wait_for_line(|line| line.contains("has changed, but the new version is not used"), SOON)
+                .unwrap();
             assert!(line.contains("is not the component that mine is pinned to"), "{line}");
             wait_for_success(&mut service, &charm);
         }
@@ -90,7 +83,7 @@ fn a_pinned_component_changes_to_what_is_pinned_as_well_and_to_nothing_else() {
 #[test]
 fn a_component_that_asks_for_more_than_the_one_before_does_not_get_it_without_a_restart() {
     let Versions { host, charm, file, .. } = versions();
-    // Another digest, and a manifest that asks.
+    // Another digest, and a manifest with requests.
     let mut changed = std::fs::read(&file).unwrap();
     changed.extend([0, 2, 1, b'x']);
     let manifest = Path::new(&file).with_file_name("integration.toml");
@@ -100,7 +93,8 @@ fn a_component_that_asks_for_more_than_the_one_before_does_not_get_it_without_a_
     wait_for_success(&mut service, &charm);
     std::fs::write(manifest, asked).unwrap();
     replace(&file, &changed);
-    let line = service.wait_for_line(|line| line.contains("mine asks for more than the one before"), SOON).unwrap();
+    let line =
+        service.wait_for_line(|line| line.contains("mine asks for more than the previous version"), SOON).unwrap();
     assert!(line.contains("https://mail.example/v1/"), "{line}");
     service.wait_for_line(|line| line.contains("goes on with its new component"), SOON).unwrap();
     wait_for_success(&mut service, &charm);

@@ -1,5 +1,5 @@
-//! A charm runtime that is away, slow, restarts, or answers what no runtime should: the service waits for it, blames no
-//! charm, and goes on by itself.
+//! A charm runtime that is unavailable or slow, restarts, or sends invalid answers: the service waits for it, blames no
+//! charm, and continues by itself.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
@@ -9,15 +9,7 @@ use bg_abuse::Attempt;
 use bg_test_support::{RawAnswer, RawServer, Running, TestHost};
 use serde_json::{Value, json};
 
-use crate::common::{SOON, cell, deploy, fixture, host, register, wait_for_success};
-
-/// Starts a server, and answers it with its address.
-fn serve(host: &TestHost, listen: &str) -> (Running, SocketAddr) {
-    let mut server = host.spawn(["serve", "--listen", listen]).unwrap();
-    let line = server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
-    let address = line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
-    (server, address)
-}
+use crate::common::{SOON, cell, deploy, fixture, host, register, serve, wait_for_success};
 
 /// Starts it again at the same address. Another process may have that port for a moment.
 fn serve_again(host: &TestHost, address: SocketAddr) -> Running {
@@ -31,7 +23,7 @@ fn serve_again(host: &TestHost, address: SocketAddr) -> Running {
     panic!("the port of {address} stays in use");
 }
 
-/// What stands before a server, and can be told to answer in its place.
+/// A proxy in front of a server, which can also answer in its place.
 struct Proxy {
     server: RawServer,
     mode: Arc<(Mutex<Mode>, Condvar)>,
@@ -41,7 +33,7 @@ struct Proxy {
 enum Mode {
     Forward,
     Answer(RawAnswer),
-    /// Nothing, until there is another mode.
+    /// Nothing, until the mode changes.
     Hang,
 }
 
@@ -71,12 +63,12 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Nothing hangs on.
+        // Releases hanging connections.
         self.set(Mode::Answer(RawAnswer::Close));
     }
 }
 
-/// A server with registered charms, and who polls them through a proxy.
+/// A server with registered charms, and a service that polls them through a proxy.
 struct World {
     charms: Vec<String>,
     server_host: TestHost,
@@ -88,7 +80,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let server_host = host();
-        let (server, address) = serve(&server_host, "127.0.0.1:0");
+        let (server, address) = serve(&server_host, "127.0.0.1:0", &[]);
         let charms = charms(&server_host, 2);
         let proxy = Proxy::start(address);
         let client = host().env("API_URL", format!("http://{}", proxy.server.address()));
@@ -101,21 +93,21 @@ impl World {
         service
     }
 
-    /// Ends the service; nothing that happened counts against a charm.
+    /// Stops the service; nothing that happened counts against a charm.
     fn assert_nobody_is_blamed(&self, service: Running) {
         let ended = service.terminate().unwrap().success().unwrap();
         assert_nobody_is_blamed(&self.server_host, &self.charms, &ended.stderr);
     }
 }
 
-/// Waits until each of these was polled with success.
+/// Waits until each of these was polled successfully.
 fn wait_for_all(service: &mut Running, charms: &[String]) {
     for charm in charms {
         wait_for_success(service, charm);
     }
 }
 
-/// Registered charms, each in a space of its own.
+/// Registered charms, each in its own space.
 fn charms(host: &TestHost, count: usize) -> Vec<String> {
     host.command(["add-admin-charm"]).unwrap().success().unwrap();
     let one = |number| {
@@ -141,7 +133,7 @@ fn assert_nobody_is_blamed(host: &TestHost, charms: &[String], log: &str) {
     }
     for charm in charms {
         let runs = printed(&["runs", charm, "--json", "--limit", "100"]);
-        // What was answered of one charm alone may be in its history; it counts against nobody.
+        // Answers about a single charm may be in its history; they count against no charm.
         let harmless = |run: &Value| ["Success", "Unavailable"].iter().any(|kind| run["outcome"]["kind"] == *kind);
         assert!(runs.iter().all(harmless), "{runs:?}");
         assert_eq!(cell(host, charm, "first"), cell(host, charm, "second"), "{charm}");
@@ -149,7 +141,7 @@ fn assert_nobody_is_blamed(host: &TestHost, charms: &[String], log: &str) {
 }
 
 #[test]
-fn whatever_the_runtime_answers_polling_pauses_and_goes_on_once_it_is_well() {
+fn whatever_the_runtime_answers_polling_pauses_and_continues_once_it_recovers() {
     let world = World::new();
     let mut service = world.run();
     let page = |status: &str| RawAnswer::new(status, "Content-Type: text/html\r\n", "<!doctype html><p>Hello");
@@ -178,14 +170,14 @@ fn whatever_the_runtime_answers_polling_pauses_and_goes_on_once_it_is_well() {
 }
 
 #[test]
-fn a_runtime_that_asks_for_a_rest_is_polled_again_after_it() {
+fn a_runtime_that_asks_for_a_pause_is_polled_again_after_it() {
     let world = World::new();
     let mut service = world.run();
     let attempt = Attempt::begin("runtime", "the service: 429 with Retry-After").of_process(service.pid());
     world.proxy.set(Mode::Answer(RawAnswer::new("429 Too Many Requests", "Retry-After: 3\r\n", "")));
     let paused = service.wait_for_line(|line| line.contains("polling pauses until it answers"), SOON).unwrap();
     assert!(paused.contains("fewer requests") || paused.contains("asked for no requests for"), "{paused}");
-    // It is well again at once, but asked for more.
+    // It has recovered at once, but asked for a longer pause.
     world.proxy.set(Mode::Forward);
     service.wait_for_line(|line| line.contains("answers again after"), SOON).unwrap();
     wait_for_all(&mut service, &world.charms);
@@ -199,7 +191,7 @@ fn a_slow_runtime_is_waited_for() {
     let mut service = world.run();
     let attempt = Attempt::begin("runtime", "the service: silence for a while").of_process(service.pid());
     world.proxy.set(Mode::Hang);
-    // What was on its way comes; then there is nothing more, for a while.
+    // Answers in transit still arrive; then there are none for a while.
     assert!((0..100).any(|_| service.next_line(Duration::from_secs(2)).is_none()));
     world.proxy.set(Mode::Forward);
     wait_for_all(&mut service, &world.charms);
@@ -208,7 +200,7 @@ fn a_slow_runtime_is_waited_for() {
 }
 
 #[test]
-fn an_endless_answer_takes_bounded_memory() {
+fn an_endless_answer_takes_limited_memory() {
     let world = World::new();
     let mut service = world.run();
     let before = service.peak_kib().unwrap();
@@ -231,10 +223,10 @@ fn an_endless_answer_takes_bounded_memory() {
 #[test]
 fn a_runtime_that_is_killed_in_the_middle_of_polls_and_started_again_is_polled_again() {
     let server_host = host();
-    let (mut server, address) = serve(&server_host, "127.0.0.1:0");
+    let (mut server, address) = serve(&server_host, "127.0.0.1:0", &[]);
     let charms = charms(&server_host, 4);
     let client = host().env("API_URL", format!("http://{address}"));
-    // A poll takes 40 ms and more: of four, spread over an interval of 100 ms, one is nearly always under way.
+    // A poll takes at least 40 ms: of four, spread over an interval of 100 ms, one is nearly always in progress.
     let mut service = client.spawn(["run", "--interval", "100ms", "--failures", "1"]).unwrap();
     for (what, kill) in [("killed", true), ("ended", false)] {
         wait_for_all(&mut service, &charms);

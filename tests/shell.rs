@@ -1,4 +1,4 @@
-//! Completions and manual pages: made from the program's own arguments, so all of them are there.
+//! Completions and manual pages, generated from the program's own arguments, so they are complete.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use bg_test_support::TestHost;
 
 use crate::common::host;
 
-/// What a help text lists under `Commands:`.
+/// The commands that a help text lists under `Commands:`.
 fn commands(host: &TestHost, of: &[&str]) -> Vec<String> {
     let help = host.command(of.iter().chain(&["--help"])).unwrap().success().unwrap().stdout;
     let Some(listed) = help.split("\nCommands:\n").nth(1) else { return Vec::new() };
@@ -18,7 +18,7 @@ fn commands(host: &TestHost, of: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn bash_completes_commands_and_options_after_sourcing_what_is_printed() {
+fn bash_completes_commands_and_options_after_sourcing_the_output() {
     let host = host();
     let script = host.command(["completions", "bash"]).unwrap().success().unwrap().stdout;
     let script = host.write("completions.bash", script).unwrap();
@@ -53,7 +53,7 @@ fn zsh_and_fish_get_scripts_that_name_every_command() {
             assert!(script.contains(&command), "{shell}: {command}");
         }
         let Ok(checked) = Command::new(shell).arg("-n").arg(host.write("script", script).unwrap()).output() else {
-            // No such shell here.
+            // This shell is not installed.
             continue;
         };
         assert!(checked.status.success(), "{shell}: {}", String::from_utf8_lossy(&checked.stderr));

@@ -1,4 +1,4 @@
-//! `status`, and the states that it and `list` tell.
+//! `status`, and the states that it and `list` show.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn printed(host: &TestHost, args: &[&str]) -> Value {
     serde_json::from_str(&printed.stdout).unwrap_or_else(|error| panic!("{error}: {printed}"))
 }
 
-/// The state of a charm, of which the list and all other commands say the same.
+/// The state of a charm, on which the list and all other commands agree.
 fn state(host: &TestHost, charm: &str) -> String {
     let listed = printed(host, &["list", "--json"]);
     let is_it = |entry: &&Value| charm == format!("{}/{}", entry["space"], entry["charmId"]).replace('"', "");
@@ -30,7 +30,7 @@ fn count(status: &Value, state: &str) -> u64 {
 }
 
 #[test]
-fn every_state_of_a_registration_is_told_and_counted() {
+fn every_state_of_a_registration_is_shown_and_counted() {
     let host = host();
     let broken = host
         .write(
@@ -75,7 +75,7 @@ fn every_state_of_a_registration_is_told_and_counted() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 
-    // What is known through a server's API says nothing of failures in a row.
+    // A server's API does not report consecutive failures.
     let mut serve = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
     serve.wait_for_line(|line| line.contains("listening on"), SOON).unwrap();
     host.command(["add-admin-charm"]).unwrap().success().unwrap();

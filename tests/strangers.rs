@@ -1,4 +1,4 @@
-//! A server to which strangers send what is costly to read.
+//! A server that gets expensive requests from strangers.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -11,12 +11,12 @@ use serde_json::json;
 
 use crate::common::{SOON, cell, deploy, fixture, host};
 
-/// How much more memory a server may have had than before, MiB: that of the requests themselves, many times over.
+/// By how much the server's memory may grow, in MiB: many times the size of the requests themselves.
 const MORE_MIB: u64 = 128;
-/// As many as there are at once.
+/// The number of concurrent requests.
 const AT_ONCE: usize = 64;
 
-/// A deployment of a program by somebody, to a space of theirs.
+/// Deploys a program under a stranger's key, to the stranger's space.
 fn deploy_as(number: usize, address: SocketAddr, source: &str) -> HttpReply {
     let identity = Identity::from_passphrase(&format!("stranger {number}"));
     let target = format!("/api/v1/spaces/{}/charms", space_did(&format!("space of {number}")));
@@ -27,24 +27,24 @@ fn deploy_as(number: usize, address: SocketAddr, source: &str) -> HttpReply {
     request(address, "POST", &target, &headers, body.as_bytes()).unwrap()
 }
 
-/// What is answered to a request that is refused.
+/// The reason in the answer to a refused request.
 fn detail(reply: &HttpReply) -> String {
     reply.json().unwrap()["detail"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]
-fn sources_that_are_costly_to_read_take_bounded_memory_and_the_operator_deploys_meanwhile() {
+fn sources_that_are_expensive_to_parse_take_limited_memory_and_the_operator_deploys_meanwhile() {
     let host = host();
     let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
     let line = server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
     let address = line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
-    // So that what the first charm takes is not counted.
+    // So that the memory of the first charm is not counted.
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     let before = server.peak_kib().unwrap();
     for (what, source, many, expected) in [
         ("64 sources of 60,000 brackets at once", "(".repeat(60_000), AT_ONCE, "more than 1000 brackets are open here"),
-        // Where a function may begin, the parser reads to the end and goes back: to read that takes the square of its length, gigabytes here. The
-        // comments hide the brackets from whoever counts them.
+        // Wherever a function may begin, the parser reads to the end and goes back: parsing this takes quadratic time
+        // and memory, gigabytes here. The comments hide the brackets from a parser that counts them.
         (
             "sources that are read over and over",
             format!("x = {}1", "(a=/*)*/".repeat(16_000)),

@@ -1,4 +1,4 @@
-//! Who may do what on a server that others reach, spaces that have a key of their own, and charms that are deleted: by commands.
+//! Access rights on a server that others reach, spaces with their own keys, and deleted charms: by commands.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use bg_abuse::Attempt;
 use bg_test_support::{Finished, Running, TestHost};
 use serde_json::{Value, json};
 
-use crate::common::{SOON, deploy, fixture, host, register, wait_for_success};
+use crate::common::{self, SOON, deploy, fixture, host, register, wait_for_success};
 
 /// Counts its polls in the clear, and logs them.
 const TELLER: &str = r#"import { Cell, Default, handler, pattern, Secret } from "commontools";
@@ -20,15 +20,13 @@ export default pattern<{ text: Default<string, "">; polls: Default<number, 0>; a
   ({ text, polls, auth }) => ({ text, polls, auth, bgUpdater: poll({ text, polls }) }));
 "#;
 
-/// Starts a server, and answers it with its URL, and with what it logged by then.
-fn serve(host: &TestHost, args: &[&str]) -> (Running, String) {
-    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"].iter().chain(args)).unwrap();
-    let line = server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
-    let url = format!("http://{}", line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap());
-    (server, url)
+/// Starts a server, and returns it with its URL.
+fn serve(host: &TestHost, options: &[&str]) -> (Running, String) {
+    let (server, address) = common::serve(host, "127.0.0.1:0", options);
+    (server, format!("http://{address}"))
 }
 
-/// Somebody else, on a machine of their own, with a key of that passphrase.
+/// Another person, on another machine, with the key of that passphrase.
 fn stranger(url: &str, passphrase: &str) -> TestHost {
     host().env("API_URL", url).env("OPERATOR_PASS", passphrase)
 }
@@ -37,7 +35,7 @@ fn ok(host: &TestHost, args: &[&str]) -> Finished {
     host.command(args).unwrap().success().unwrap()
 }
 
-/// That a command fails, and says this.
+/// Checks that a command fails with this text.
 fn refused(host: &TestHost, args: &[&str], text: &str) {
     let refused = host.command(args).unwrap().failure().unwrap();
     assert!(refused.stderr.contains(text), "{text}: {refused}");
@@ -48,23 +46,26 @@ fn space_did(host: &TestHost, name: &str) -> String {
 }
 
 #[test]
-fn on_a_server_that_others_reach_a_space_is_its_makers_and_the_services() {
+fn on_a_server_that_others_reach_a_space_belongs_to_its_creator_and_the_service() {
     let host = host().env("OPERATOR_PASS", "the operator's own");
     let open = deploy(&host, &fixture("counter.tsx"), "made-before", &json!({}));
     let (mut server, url) = serve(&host, &["--behind-proxy"]);
     let line = server.wait_for_line(|line| line.contains("others reach this server"), SOON).unwrap();
-    assert!(line.contains("new spaces are their owner's and the service's alone"), "{line}");
+    assert!(line.contains("new spaces belong to their owner and the service only"), "{line}");
     let made_before = space_did(&host, "made-before");
-    let line = server.wait_for_line(|line| line.contains("anybody write"), SOON).unwrap();
+    let line = server.wait_for_line(|line| line.contains("anybody who signs requests"), SOON).unwrap();
     let fix = format!("bg-wasm-host charm acl {made_before} --revoke '*'");
     assert!(
         line.contains(&format!(
-            "one space lets anybody write who signs requests, with any key: {made_before}; to close it: {fix}"
+            "one space lets anybody who signs requests write, with any key: {made_before}; to close it: {fix}"
         )),
         "{line}"
     );
     let found = host.command(["doctor"]).unwrap().stdout;
-    assert!(found.contains("weak   strangers: one space lets anybody write") && found.contains(&fix), "{found}");
+    assert!(
+        found.contains("weak   strangers: one space lets anybody who signs requests write") && found.contains(&fix),
+        "{found}"
+    );
 
     let (ann, eve) = (stranger(&url, "ann"), stranger(&url, "eve"));
     let attempt = Attempt::begin("tenants", "a deployment into the space of a name, before the victim's");
@@ -73,7 +74,7 @@ fn on_a_server_that_others_reach_a_space_is_its_makers_and_the_services() {
     attempt.ended("AuthorizationError");
     refused(&ann, &first, "`bg-wasm-host space new NAME` makes one");
     let anns = ok(&ann, &["space", "new", "anns"]).stdout.trim().to_owned();
-    // By the name as well as by the DID.
+    // By name as well as by DID.
     let id = ok(&ann, &first).stdout.trim().to_owned();
     let charm = format!("{anns}/{id}");
     let attempt = Attempt::begin("tenants", "commands of a stranger in another's space, of which it knows the DID");
@@ -83,27 +84,27 @@ fn on_a_server_that_others_reach_a_space_is_its_makers_and_the_services() {
     refused(&eve, &["charm", "deploy", &fixture("counter.tsx"), "--space", &anns], "has no access");
     refused(&eve, &["add-admin-charm"], "has no access");
     attempt.ended("AuthorizationError");
-    // The operator has access as the operator, and may have it written down.
+    // The operator has access by role, and may also be added to the list.
     assert!(ok(&host, &["add-admin-charm"]).stdout.contains("now has access"));
-    // It is the service that polls it, here as another process.
+    // The service polls it, here as another process.
     register(&ann, &charm, "my-test");
     let polled = ok(&host, &["run", "--once"]);
     assert!(polled.stderr.contains(&format!("Successfully executed charm {charm}")), "{polled}");
 
-    // The operator closes the open one with the command that it was told.
+    // The operator closes the open space with the command that the server printed.
     ok(&eve, &["charm", "show", &open]);
     ok(&host, &["charm", "acl", &made_before, "--revoke", "*"]);
     refused(&eve, &["charm", "show", &open], "has no access");
     let found = host.command(["doctor"]).unwrap().stdout;
     assert!(found.contains("ok     strangers: no space lets anybody write in it"), "{found}");
-    // A key is refused more than it may keep, with the option that raises it.
+    // A key cannot exceed its quota; the error names the option that raises it.
     server.terminate().unwrap().success().unwrap();
     let (server, url) = serve(&host, &["--allow-host", "charms.example", "--max-spaces", "1"]);
     let ann = stranger(&url, "ann");
     refused(&ann, &["space", "new", "second"], "--max-spaces");
     server.terminate().unwrap().success().unwrap();
 
-    // What the server said of new spaces holds for commands that use its database without it.
+    // The server's rule for new spaces applies to commands that use its database without it, too.
     let later = deploy(&host, &fixture("counter.tsx"), "made-later", &json!({}));
     let listed: Value = serde_json::from_str(&ok(&host, &["space", "list", "--json"]).stdout).unwrap();
     let of =
@@ -112,10 +113,12 @@ fn on_a_server_that_others_reach_a_space_is_its_makers_and_the_services() {
 }
 
 #[test]
-fn the_public_passphrase_is_no_operators_where_others_reach_the_server_and_spaces_can_be_opened() {
+fn on_a_server_that_others_reach_the_public_passphrase_has_no_rights_and_spaces_can_be_opened() {
     let host = host();
     let (mut server, url) = serve(&host, &["--behind-proxy", "--open-spaces"]);
-    server.wait_for_line(|line| line.contains("the operator's key is made from the public passphrase"), SOON).unwrap();
+    server
+        .wait_for_line(|line| line.contains("the operator's key is derived from the public passphrase"), SOON)
+        .unwrap();
     let line = server.wait_for_line(|line| line.contains("others reach this server"), SOON).unwrap();
     assert!(line.contains("--open-spaces"), "{line}");
     refused(&host, &["list"], "bg-wasm-host identity new FILE");
@@ -125,7 +128,7 @@ fn the_public_passphrase_is_no_operators_where_others_reach_the_server_and_space
 }
 
 #[test]
-fn a_space_with_a_key_of_its_own_is_found_by_its_name() {
+fn a_space_with_its_own_key_is_found_by_its_name() {
     let host = host();
     let made = ok(&host, &["space", "new", "notes"]);
     let did = made.stdout.trim().to_owned();
@@ -137,7 +140,7 @@ fn a_space_with_a_key_of_its_own_is_found_by_its_name() {
         let listed = ok(&host, &["charm", "list", "--space", space]);
         assert!(listed.stdout.contains(&format!("{did}/{id}")), "{listed}");
     }
-    // The same over HTTP, with the operator's key; of somebody else's name, it is that of the original.
+    // The same over HTTP, with the operator's key; for another caller the name means the original's space.
     let (server, url) = serve(&host, &[]);
     assert!(ok(&host, &["charm", "list", "--space", "notes"]).stdout.contains(&did));
     let ann = stranger(&url, "ann");
@@ -148,7 +151,7 @@ fn a_space_with_a_key_of_its_own_is_found_by_its_name() {
     assert!(listed.stdout.contains(&did) && listed.stdout.contains("notes"), "{listed}");
 }
 
-/// How often a text is in the files of the data directory.
+/// How often a text occurs in the files of the data directory.
 fn found(folder: &Path, text: &str) -> usize {
     let files = std::fs::read_dir(folder).unwrap();
     let count = |bytes: Vec<u8>| bytes.windows(text.len()).filter(|window| *window == text.as_bytes()).count();
@@ -156,7 +159,7 @@ fn found(folder: &Path, text: &str) -> usize {
 }
 
 #[test]
-fn a_charm_is_deleted_while_services_use_the_database_and_nothing_of_it_stays() {
+fn a_charm_deleted_while_services_use_the_database_leaves_nothing_behind() {
     let host = host();
     let source = host.write("teller.tsx", TELLER).unwrap();
     let inputs = json!({"auth": {"token": "tok-SECRET-1"}});
@@ -175,7 +178,8 @@ fn a_charm_is_deleted_while_services_use_the_database_and_nothing_of_it_stays() 
     let attempt = Attempt::begin("deleted", "a charm that is deleted while a service polls it");
     let said = ok(&host, &["charm", "delete", &charm, "--yes"]);
     assert!(said.stdout.contains("is deleted"), "{said}");
-    // Its neighbour is polled on; once a poll that may have run meanwhile is over, nothing of it is left, nor comes again.
+    // Its neighbour is still polled. Once a concurrent poll of the deleted charm is over, nothing of it is left, and
+    // nothing comes back.
     for _ in 0..5 {
         wait_for_success(&mut service, &stays);
     }

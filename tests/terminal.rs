@@ -1,4 +1,4 @@
-//! What commands print of texts that strangers wrote: nothing in it moves a terminal's cursor, turns text around or cannot be seen.
+//! How commands print texts of strangers: no text moves a terminal's cursor, reverses text, or is invisible.
 
 use bg_abuse::Attempt;
 use bg_test_support::{Finished, TestHost};
@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use crate::common::{host, register};
 
-/// One of each kind, as JavaScript writes it: C0, DEL, C1, bidi, separators, invisible ones, tags, ends of lines.
+/// One character of each kind, in JavaScript's notation: C0, DEL, C1, bidi, separators, invisible ones, tags, line
+/// breaks.
 const HOSTILE: &str = r"<\u001b[2J\u001b]0;x\u0007\u007f\u009b31m\u0085\u202e\u2066\u200f\u061c\u2028\u2029\u200b\ufeff\u00ad\u3164\u{e0041}\t\r\n>";
 
-/// A charm that says so in its name, its page, its log, its cells, their keys, and its errors.
+/// A charm with this text in its name, its page, its log, its cells, their keys, and its errors.
 fn charm() -> String {
     format!(
         r#"import {{ Cell, Default, handler, NAME, pattern, UI }} from "commontools";
@@ -29,24 +30,24 @@ export default pattern<{{ value: Default<any[], []> }}>(({{ value }}) => ({{
     )
 }
 
-/// Without the ends of lines, which no argument of a command has: as they are, and not as JavaScript writes them.
+/// The actual characters, not JavaScript's notation, without line breaks, which cannot be in an argument of a command.
 fn hostile() -> String {
     serde_json::from_str(&format!("\"{}\"", HOSTILE.replace(r"\u{e0041}", r"\udb40\udc41").replace(r"\t\r\n", "")))
         .unwrap()
 }
 
-/// Checks both of a command's outputs, and answers them.
+/// Checks both outputs of a command, and returns them.
 fn checked(printed: &Finished) -> String {
     for (name, text) in [("stdout", &printed.stdout), ("stderr", &printed.stderr)] {
         let found = text.chars().find(|&c| c != '\n' && bg_identity::is_hidden(c));
         assert_eq!(found, None, "{} prints it on its {name}: {text:?}", printed.command);
-        // Nothing starts a line that is not its own.
+        // No line begins with foreign text.
         assert!(!text.lines().any(|line| line.starts_with('>')), "{}: {text:?}", printed.command);
     }
     format!("{}{}", printed.stdout, printed.stderr)
 }
 
-/// Runs a command, and checks what it prints, which has the hostile text in it, escaped in one way or the other.
+/// Runs a command, and checks its output, which contains the hostile text in one of its escaped forms.
 fn shows(host: &TestHost, args: &[&str]) -> String {
     let printed = checked(&host.command(args).unwrap());
     assert!(printed.contains(r"\u{202e}") || printed.contains(r"\u202e"), "{args:?} does not show it: {printed}");
@@ -54,7 +55,7 @@ fn shows(host: &TestHost, args: &[&str]) -> String {
 }
 
 #[test]
-fn no_command_prints_a_strangers_text_as_it_is() {
+fn no_command_prints_a_strangers_text_unescaped() {
     let attempt = Attempt::begin(
         "terminal",
         "names, values, keys, pages, logs, errors and file names of a charm, in every command",
@@ -103,7 +104,7 @@ fn no_command_prints_a_strangers_text_as_it_is() {
     let throws = host.write("throws.ts", source).unwrap();
     shows(&["charm", "deploy", throws.to_str().unwrap(), "--space", "my-space"]);
 
-    // Its polls fail from now on, which the log and the registration's own record tell.
+    // Its polls fail from now on, as the log and the registration's record show.
     let failing = host.write("failing.tsx", charm_that_fails()).unwrap();
     let deployed = host.command(["charm", "deploy", failing.to_str().unwrap(), "--space", "my-space"]).unwrap();
     let failing = format!("{}/{}", space.trim(), deployed.success().unwrap().stdout.trim());
@@ -133,7 +134,7 @@ export default pattern<{{}}>(() => ({{ bgUpdater: poll({{}}) }}));
 }
 
 #[test]
-fn a_charm_is_made_of_files_of_its_own_folder_alone() {
+fn a_charm_consists_only_of_files_of_its_own_folder() {
     let attempt = Attempt::begin("imports", "charm deploy and charm test, by .. and by symbolic links");
     let host = host();
     let main = |name: &str, import: &str| {
@@ -158,7 +159,7 @@ fn a_charm_is_made_of_files_of_its_own_folder_alone() {
         for command in [&["charm", "deploy", &file, "--space", "my-space"][..], &["charm", "test", &file]] {
             let error = host.command(command).unwrap().failure().unwrap();
             assert!(!error.stderr.contains("SECRET") && !error.stdout.contains("SECRET"), "{error}");
-            let expected = format!("main{number}.ts cannot import \"{import}\": that leads out of the charm's folder");
+            let expected = format!("main{number}.ts cannot import \"{import}\": this path leaves the charm's folder");
             assert!(error.stderr.contains(&expected), "{error}");
         }
     }

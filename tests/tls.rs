@@ -1,4 +1,4 @@
-//! A server with a certificate that no authority vouches for, and the commands of its data directory.
+//! A server with a self-signed certificate, and the commands of its data directory.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn certificate(host: &TestHost, name: &str) {
     host.write(&format!("{name}.key"), made.signing_key.serialize_pem()).unwrap();
 }
 
-/// Starts a service that listens with such a certificate, and answers where.
+/// Starts a service that listens with such a certificate, and returns its address.
 fn listen(host: &TestHost, role: &str, name: &str, address: &str) -> (Running, String) {
     let [certificate, key] = ["pem", "key"].map(|end| host.dir().join(format!("{name}.{end}")));
     let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
@@ -26,7 +26,7 @@ fn listen(host: &TestHost, role: &str, name: &str, address: &str) -> (Running, S
     (service, url)
 }
 
-/// The state of a row of `doctor`, and what it found.
+/// The state of a row of `doctor`, and its finding.
 fn found(host: &TestHost, check: &str) -> (String, String) {
     let doctor = host.command(["doctor", "--json", "--listen", "127.0.0.1:0"]).unwrap();
     let rows: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap_or_else(|error| panic!("{error}: {doctor}"));
@@ -35,8 +35,8 @@ fn found(host: &TestHost, check: &str) -> (String, String) {
     (state, found)
 }
 
-/// What mends the row of `doctor` about a server at that URL, which cannot be used.
-fn mend(host: &TestHost, api_url: &str) -> String {
+/// The fix in the row of `doctor` about an unusable server at that URL.
+fn fix(host: &TestHost, api_url: &str) -> String {
     let doctor = host.command(["doctor", "--json", "--api-url", api_url]).unwrap().failure().unwrap();
     let rows: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap_or_else(|error| panic!("{error}: {doctor}"));
     let row = rows.iter().find(|row| row["check"] == "runtime's place").unwrap();
@@ -44,7 +44,7 @@ fn mend(host: &TestHost, api_url: &str) -> String {
     row["mend"].as_str().unwrap().to_owned()
 }
 
-/// Changes what the lock says of the server's certificate, as if the server at that address were another one, and answers what it said.
+/// Changes the server's certificate in the lock, as if another server were at that address, and returns the old value.
 fn change_certificate(lock: &Path, to: &Value) -> Value {
     let mut holder: Value = serde_json::from_slice(&std::fs::read(lock).unwrap()).unwrap();
     let said = std::mem::replace(&mut holder["certificate"], to.clone());
@@ -53,7 +53,7 @@ fn change_certificate(lock: &Path, to: &Value) -> Value {
 }
 
 #[test]
-fn commands_of_a_data_directory_know_its_server_by_its_certificate() {
+fn commands_of_a_data_directory_recognize_its_server_by_its_certificate() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     certificate(&host, "first");
@@ -67,27 +67,27 @@ fn commands_of_a_data_directory_know_its_server_by_its_certificate() {
     assert_eq!((&status["registrations"], &status["services"]["serves"]["url"]), (&json!(1), &json!(url)), "{status}");
     assert_eq!(found(&host, "runtime's place"), ("ok".to_owned(), format!("at {url}/, which answers")));
 
-    // Who names the server has no lock to know it by.
+    // A client that names the server by URL has no lock to recognize it by.
     let refused = host.command(["list", "--api-url", &url]).unwrap().failure().unwrap();
     let symptom = "invalid peer certificate";
     assert!(refused.stderr.contains(symptom), "{refused}");
-    let advice = "its certificate is not trusted; on the machine of the server, leave out API_URL";
+    let advice = "its certificate is not trusted; on the server's machine, leave out API_URL";
     assert!(refused.stderr.contains(advice) && !refused.stderr.contains("running?"), "{refused}");
-    assert!(mend(&host, &url).contains(advice));
+    assert!(fix(&host, &url).contains(advice));
     let plain = url.replace("https://", "http://");
     let refused = host.command(["list", "--api-url", &plain]).unwrap().failure().unwrap();
     let advice = format!("it may speak TLS; then its URL is {url}/");
     assert!(refused.stderr.contains(&advice) && !refused.stderr.contains("running?"), "{refused}");
-    assert!(mend(&host, &plain).contains(&advice));
+    assert!(fix(&host, &plain).contains(&advice));
     let guide = std::fs::read_to_string(docs("operating.md")).unwrap();
     for symptom in [symptom, "it may speak TLS"] {
         assert!(guide.contains(&format!("| `{symptom}` |")), "{symptom} is not in the guide");
     }
-    // Nor is any other server at its address the one that has the lock.
+    // Another server at the same address does not hold the lock either.
     let lock = host.data_dir().join("runtime.db.lock");
     let said = change_certificate(&lock, &json!("00".repeat(32)));
     let refused = host.command(["list"]).unwrap().failure().unwrap();
-    assert!(refused.stderr.contains("its certificate is not that of the server which has the lock of"), "{refused}");
+    assert!(refused.stderr.contains("its certificate is not that of the server that holds the lock of"), "{refused}");
     assert_eq!(found(&host, "runtime's place").0, "wrong");
     change_certificate(&lock, &said);
     host.command(["list"]).unwrap().success().unwrap();
@@ -95,7 +95,7 @@ fn commands_of_a_data_directory_know_its_server_by_its_certificate() {
 }
 
 #[test]
-fn a_key_that_every_user_can_read_is_told_by_the_server_and_by_doctor() {
+fn a_key_that_every_user_can_read_is_reported_by_the_server_and_by_doctor() {
     let host = host();
     certificate(&host, "open");
     let key = host.dir().join("open.key");
@@ -116,12 +116,12 @@ fn a_key_that_every_user_can_read_is_told_by_the_server_and_by_doctor() {
         let rows: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap();
         let row = rows.iter().find(|row| row["check"] == "TLS key").unwrap_or_else(|| panic!("no row: {doctor}"));
         assert_eq!(row["state"], if is_told { "weak" } else { "ok" }, "{row}");
-        assert_eq!(row["found"].as_str().unwrap().contains("to mend it: chmod o= "), is_told, "{row}");
+        assert_eq!(row["found"].as_str().unwrap().contains("to fix it: chmod o= "), is_told, "{row}");
     }
 }
 
 #[test]
-fn a_run_goes_on_with_a_server_that_comes_back_with_a_new_certificate() {
+fn a_run_continues_with_a_server_that_restarts_with_a_new_certificate() {
     let host = host();
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     register(&host, &charm, "mine");
@@ -141,7 +141,7 @@ fn a_run_goes_on_with_a_server_that_comes_back_with_a_new_certificate() {
 }
 
 #[test]
-fn the_admin_page_of_a_run_that_listens_is_known_by_its_certificate() {
+fn the_admin_page_of_a_run_that_listens_is_recognized_by_its_certificate() {
     let host = host();
     certificate(&host, "page");
     let (run, url) = listen(&host, "run", "page", "127.0.0.1:0");

@@ -1,4 +1,4 @@
-//! Traces, as a collector gets them over OTLP: one from a poll in one process to a guest's request in another.
+//! Traces as a collector gets them over OTLP: one from a poll in one process to a guest's request in another.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::common::{SOON, deploy, fixture, host, register};
 
-/// A collector: each span, with the service that it is of.
+/// A collector: each span, with the service that sent it.
 struct Collector {
     server: RawServer,
     spans: Arc<Mutex<Vec<(String, Span)>>>,
@@ -39,7 +39,7 @@ impl Collector {
         format!("http://{}", self.server.address())
     }
 
-    /// Waits for a span for which that holds.
+    /// Waits for a span for which `is_it` holds.
     fn wait(&self, what: &str, is_it: impl Fn(&str, &Span) -> bool) -> Span {
         let until = std::time::Instant::now() + SOON;
         loop {
@@ -94,7 +94,7 @@ fn a_poll_is_followed_from_the_loop_through_the_runtime_to_the_guests_request() 
 }
 
 #[test]
-fn a_service_whose_collector_is_away_says_so_once_and_works() {
+fn a_service_whose_collector_is_unreachable_says_so_once_and_works() {
     let host = host().env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     register(&host, &charm, "my-test");

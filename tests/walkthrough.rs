@@ -1,26 +1,16 @@
-//! The original's walk-through, as the README tells it, and the service without a server.
+//! The original's walk-through, as in the README, and the service without a server.
 
-use std::net::SocketAddr;
-
-use bg_test_support::{TestHost, request};
+use bg_test_support::request;
 use serde_json::{Value, json};
 
-use crate::common::{SOON, cell, component, deploy, fixture, host, register, wait_for_success};
+use crate::common::{SOON, cell, component, deploy, fixture, host, register, serve, wait_for_success};
 
 const SYSTEM_SPACE: &str = "did:key:z6Mkfuw7h6jDwqVb6wimYGys14JFcyTem4Kqvdj9DjpFhY88";
-
-/// Starts `serve` on a free port and answers its address.
-fn serve(host: &TestHost) -> (bg_test_support::Running, SocketAddr) {
-    let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
-    let line = server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
-    let address = line.split("http://").nth(1).unwrap().split(|c: char| c.is_whitespace()).next().unwrap();
-    (server, address.parse().unwrap())
-}
 
 #[test]
 fn the_originals_walk_through_works_without_a_restart() {
     let host = host();
-    let (server, address) = serve(&host);
+    let (server, address) = serve(&host, "127.0.0.1:0", &[]);
 
     let charm = deploy(&host, &fixture("counter.tsx"), "my-space", &json!({}));
     assert!(charm.starts_with("did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo/baedrei"), "{charm}");
@@ -54,7 +44,7 @@ fn the_originals_walk_through_works_without_a_restart() {
 }
 
 #[test]
-fn run_alone_needs_no_server_and_the_other_commands_work_beside_it() {
+fn run_needs_no_server_and_the_other_commands_work_concurrently() {
     let host = host();
     let mut service = host.spawn(["run", "--interval", "1"]).unwrap();
     service.wait_for_line(|line| line.contains("polling"), SOON).unwrap();
@@ -64,7 +54,7 @@ fn run_alone_needs_no_server_and_the_other_commands_work_beside_it() {
     wait_for_success(&mut service, &charm);
     assert!(cell(&host, &charm, "count").as_u64().unwrap() >= 1);
 
-    // Disabling it works beside the service, too, and so does enabling.
+    // Disabling and enabling work next to the service, too.
     host.command(["disable", &charm]).unwrap().success().unwrap();
     let shown = host.command(["show", &charm]).unwrap().success().unwrap().stdout;
     assert!(shown.contains("disabled") && shown.contains("Disabled: by hand"), "{shown}");
@@ -121,7 +111,7 @@ fn space_did_prints_the_dids_of_the_original() {
 }
 
 #[test]
-fn a_key_file_is_made_once_and_wins_over_the_passphrase() {
+fn a_key_file_is_created_once_and_overrides_the_passphrase() {
     let host = host();
     let file = host.dir().join("operator.pem");
     let file = file.to_str().unwrap();

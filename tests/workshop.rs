@@ -1,5 +1,5 @@
-//! Where integrations are built as authors do, from what `new` writes: a folder for each language, below cargo's target folder. The
-//! tools that the guide has authors install stay there from one run to the next.
+//! Builds integrations as authors do, from the files of `new`: a folder for each language, below cargo's target folder.
+//! The tools that the guide installs stay there for later runs.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -11,7 +11,7 @@ use bg_test_support::{TestHost, available};
 
 use crate::integrations::blocks;
 
-/// What the commands leave in an integration's folder, and later ones use again.
+/// What the commands leave in an integration's folder for later ones.
 const KEPT: [&str; 3] = [".venv", "node_modules", "target"];
 
 /// The integration of the guide.
@@ -20,11 +20,11 @@ pub(crate) const NAME: &str = "my-news";
 /// A language in which `new` writes integrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Language {
-    /// As `--lang` names it.
+    /// Its name for `--lang`.
     pub(crate) lang: &'static str,
     /// Its section of the guide: a block that installs the tools, one that builds, one that tests.
     pub(crate) section: &'static str,
-    /// The file to begin with.
+    /// The main source file.
     pub(crate) source: &'static str,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// The folder of a language, for as long as this is kept: others wait for it.
+/// The folder of a language. While this exists, others wait for it.
 #[derive(Debug)]
 pub(crate) struct Workshop {
     pub(crate) language: Language,
@@ -55,17 +55,18 @@ impl Workshop {
         Self { language, place, _lock: lock }
     }
 
-    /// The integration's folder. It is the same for all of one language: a virtual environment of Python's cannot be moved.
+    /// The integration's folder. It is the same for all integrations of a language: a Python virtual environment cannot
+    /// be moved.
     pub(crate) fn project(&self) -> PathBuf {
         self.place.join(NAME)
     }
 
-    /// Takes away what is in the integration's folder, and the folder.
+    /// Moves the contents of the integration's folder away, and removes the folder.
     pub(crate) fn clear(&self) {
         for kept in KEPT {
             let (from, to) = (self.project().join(kept), self.tool(kept));
             if from.exists() {
-                // Where an earlier run was interrupted.
+                // Left over if an earlier run was interrupted.
                 let _ = fs::remove_dir_all(&to);
                 fs::rename(from, to).unwrap();
             }
@@ -73,13 +74,13 @@ impl Workshop {
         let _ = fs::remove_dir_all(self.project());
     }
 
-    /// Brings the tools that were there before [`clear`](Self::clear).
+    /// Restores the tools from before [`clear`](Self::clear).
     pub(crate) fn bring_tools(&self) {
         for kept in KEPT.into_iter().filter(|kept| self.tool(kept).exists()) {
             fs::rename(self.tool(kept), self.project().join(kept)).unwrap();
         }
         if self.language == RUST {
-            // The crates that the host is tested with, rather than what is newest today.
+            // The crate versions that the host is tested with, rather than today's newest.
             fs::copy(root().join("Cargo.lock"), self.project().join("Cargo.lock")).unwrap();
         }
     }
@@ -88,11 +89,11 @@ impl Workshop {
         self.place.join("tools").join(name)
     }
 
-    /// Installs the tools with the guide's commands; none where they cannot be had.
+    /// Installs the tools with the guide's commands; `None` if that is not possible.
     pub(crate) fn install(&self) -> Option<()> {
         let commands = &self.blocks()[0];
         let installed = if self.language == RUST {
-            // That command works where there is rustup; this runs it, and knows another way where it does not.
+            // That command needs rustup; this also works without it.
             assert_eq!(commands, "rustup target add wasm32-wasip2\n");
             bg_build::prepare_wasip2(&mut Command::new("cargo")).map_err(|error| error.to_string())
         } else {
@@ -103,7 +104,7 @@ impl Workshop {
         )
     }
 
-    /// Changes with all that goes into a component. To be asked before tools are installed, which leave files of their own.
+    /// Changes with all inputs of a component. Call it before tools are installed, which add files.
     pub(crate) fn digest(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.blocks().hash(&mut hasher);
@@ -116,7 +117,7 @@ impl Workshop {
         format!("{:016x}", hasher.finish())
     }
 
-    /// The component of that name, with its manifest beside it, if one was built from what has this digest.
+    /// The component of that name, with its manifest next to it, if it was built from inputs with this digest.
     pub(crate) fn built(&self, name: &str, digest: &str) -> Option<PathBuf> {
         let built = self.place.join("built").join(name);
         let is_current = fs::read_to_string(built.join("digest")).is_ok_and(|before| before == digest);
@@ -143,12 +144,12 @@ impl Workshop {
         built.join(component)
     }
 
-    /// The blocks of commands in the language's section: for tools, to build, to test.
+    /// The blocks of commands in the language's section: to install tools, to build, to test.
     pub(crate) fn blocks(&self) -> [String; 3] {
         blocks(self.language.section, "sh").try_into().unwrap()
     }
 
-    /// A shell in the integration's folder that ends at the first command that fails.
+    /// A shell in the integration's folder that exits at the first failing command.
     pub(crate) fn shell(&self) -> Command {
         let mut shell = Command::new("sh");
         bg_build::prepare_cargo(&mut shell).unwrap();
@@ -171,14 +172,14 @@ impl Workshop {
     }
 }
 
-/// Every file below a folder, with its name from there.
+/// Every file below a folder, with its relative name.
 pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let name = PathBuf::from(entry.file_name());
         if entry.path().is_file() {
             found.push((name, fs::read(entry.path()).unwrap()));
-        // What an author's own try-outs leave in the sources.
+        // Leftovers of an author's own experiments in the sources.
         } else if !["__pycache__", "typings"].iter().chain(&KEPT).any(|other| name == Path::new(other)) {
             found.extend(files(&entry.path()).into_iter().map(|(below, bytes)| (name.join(below), bytes)));
         }
@@ -187,14 +188,14 @@ pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Runs a command and answers what it wrote; if it fails, as an error.
+/// Runs a command, and returns its output; also in the error if it fails.
 pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let done = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
     if done.status.success() { Ok(said) } else { Err(format!("{command:?} ended with {}:\n{said}", done.status)) }
 }
 
-/// A line past the capture of the test runner, since this takes minutes the first time.
+/// Prints a line past the capture of the test runner, since this takes minutes the first time.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "integrations: {line}");
 }

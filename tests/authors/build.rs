@@ -1,5 +1,5 @@
-//! Builds the integrations of `examples/integrations` as authors do: in a folder that `new` made, with the example's files and the
-//! probe of `tests/guests/authors`. What is up to date is not built again.
+//! Builds the integrations of `examples/integrations` as authors do: in a folder created by `new`, with the example's
+//! files and the probe of `tests/guests/authors`. A component that is up to date is not built again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,12 +19,12 @@ pub(crate) struct Way {
     probe: Probe,
 }
 
-/// How a test makes an example try what lies outside the sandbox.
+/// How a test makes an example probe for access outside the sandbox.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     /// The last statement of `initialize`.
     after: &'static str,
-    /// What follows it then.
+    /// The call added after it.
     call: &'static str,
     /// The last line of the file.
     import: &'static str,
@@ -75,8 +75,8 @@ impl Way {
         root().join("examples/integrations").join(self.folder)
     }
 
-    /// The component, built first if need be; its manifest lies beside it. None where its tools cannot be had. Safe to call from
-    /// several processes at once.
+    /// The component, built first if needed; its manifest is next to it. `None` if its tools are not available. Safe to
+    /// call from several processes at the same time.
     pub(super) fn component(&self) -> Option<PathBuf> {
         let workshop = Workshop::enter(self.language);
         self.write(&workshop);
@@ -91,7 +91,7 @@ impl Way {
         Some(workshop.build(self.id, &digest))
     }
 
-    /// What `new` writes, and over it the example's files with the probe.
+    /// Writes the files of `new`, overwritten by the example's files with the probe.
     fn write(&self, workshop: &Workshop) {
         workshop.clear();
         let project = workshop.project();
@@ -115,7 +115,7 @@ impl Way {
         workshop.bring_tools();
     }
 
-    /// As the guide tells, where it takes this repository for a neighbour of the integration's folder.
+    /// As in the guide, which assumes that this repository is next to the integration's folder.
     fn add_sdk(&self, workshop: &Workshop) {
         let [add, _] = &blocks("Languages", "sh")[..] else { panic!("two blocks") };
         let add = add.replace("../bg-wasm-host", root().to_str().unwrap());

@@ -1,4 +1,4 @@
-//! What is measured with: the sandbox, the components, and charms in a database.
+//! What the measurements use: the sandbox, the components, and charms in a database.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use bg_sandbox::{
 use bg_test_support::charm_source;
 use serde_json::{Value, json};
 
-/// A charm that takes 50 s for each poll; it is of no use to anybody else.
+/// A charm that takes 50 s for each poll; only this benchmark needs it.
 pub(crate) const SLOW: &str = "slow.tsx";
-/// Who validates charms.
+/// The integration that validates charms.
 pub(crate) const GMAIL: &str = "gmail";
 
-/// The parts that take time to make.
+/// The parts that take time to create.
 pub(crate) struct Bench {
     pub(crate) dist: bg_build::Dist,
     sandbox: Sandbox,
@@ -67,7 +67,8 @@ impl Bench {
     }
 }
 
-/// Deploys a charm of the examples or of the tests, or the slow one, into a space, with a token, and registers it. `number` tells charms of one space and source apart.
+/// Deploys a charm of the examples or of the tests, or the slow one, into a space, with a token, and registers it.
+/// `number` distinguishes charms of the same space and source.
 pub(crate) async fn deploy(
     runtime: &Arc<LocalRuntime>,
     file: &str,

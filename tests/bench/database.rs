@@ -1,4 +1,4 @@
-//! A database with many charms, made once and copied for each use.
+//! A database with many charms, created once and copied for each use.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::charms::{Bench, GMAIL, deploy};
 
-/// How many charms are deployed at once: some compute while others are written.
+/// How many charms are deployed concurrently: some compute while others are written.
 const AT_ONCE: usize = 16;
 
-/// How much is in a database.
+/// The size of a database.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     pub(crate) charms: u32,
     pub(crate) spaces: u32,
 }
 
-/// A folder with a database of counter charms, all registered and none ever polled, and the key of its secrets.
+/// A folder with a database of counter charms, all registered and never polled, and the key of its secrets.
 pub(crate) struct Filled {
     pub(crate) size: Size,
     folder: PathBuf,
@@ -26,7 +26,7 @@ pub(crate) struct Filled {
 
 const FILES: [&str; 2] = ["runtime.db", "secrets.key"];
 
-/// Makes it, unless it was made by an earlier run.
+/// Creates it, unless an earlier run did.
 pub(crate) async fn filled(bench: &Bench, size: Size) -> anyhow::Result<Filled> {
     let Size { charms, spaces } = size;
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -37,20 +37,20 @@ pub(crate) async fn filled(bench: &Bench, size: Size) -> anyhow::Result<Filled> 
         let runtime = bench.runtime(&making.path().join(FILES[0]))?;
         let deployed = (0..charms).map(|number| {
             let runtime = runtime.clone();
-            // In a task, so that both cores have something to do.
+            // In a task, so that both cores are used.
             let task = tokio::spawn(async move { one(&runtime, number, spaces).await });
             async move { task.await? }
         });
         futures_util::stream::iter(deployed).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
         drop(runtime);
-        // Nothing is left of the log.
+        // Empties the write-ahead log.
         rusqlite::Connection::open(making.path().join(FILES[0]))?.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
         std::fs::rename(making.keep(), &folder)?;
     }
     Ok(Filled { size, folder })
 }
 
-/// A charm is known by its source and its space, so each of a space has other initial values.
+/// A charm's ID depends on its source and its space, so charms of one space get different initial values.
 async fn one(runtime: &Arc<bg_charm_runtime::LocalRuntime>, number: u32, spaces: u32) -> anyhow::Result<()> {
     let space = format!("bench-{}", number % spaces);
     deploy(runtime, "counter.tsx", &space, GMAIL, number / spaces).await.map(drop)

@@ -1,5 +1,5 @@
-//! What polls cost, beside what the original takes: of one charm, and of as many as the service is made for.
-//! `cargo bench --bench poll -- --help` lists what can be measured; BENCHMARKS.md says what limits each figure.
+//! The cost of polls, next to the original's: of one charm, and of as many as the service is built for. `cargo bench
+//! --bench poll -- --help` lists what can be measured; BENCHMARKS.md says what limits each figure.
 
 #![allow(
     clippy::print_stdout,
@@ -30,21 +30,21 @@ enum Scene {
     Poll,
     /// Memory with a few spaces, and the time to the first poll.
     Service,
-    /// Polls in the long run.
+    /// Polls in steady state.
     Steady,
     /// The same, each charm validated by gmail.wasm.
     Validated,
-    /// A restart with all registrations there.
+    /// A restart with all registrations.
     Restart,
-    /// The admin page, while all is polled.
+    /// The admin page, while all charms are polled.
     Page,
-    /// Healthy spaces beside a slow one and an integration that fails.
+    /// Healthy spaces next to a slow one and a failing integration.
     Fairness,
 }
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure: all of it, if nothing is named
+    /// What to measure: everything by default
     scenes: Vec<Scene>,
     /// How many charms are registered
     #[arg(long, default_value = "100000", value_delimiter = ',')]
@@ -52,7 +52,7 @@ struct Args {
     /// In how many spaces
     #[arg(long, default_value_t = 1_000)]
     spaces: u32,
-    /// How long polls are counted, once all charms were polled once
+    /// How long polls are counted, after all charms were polled once
     #[arg(long, default_value_t = 600)]
     seconds: u64,
     /// Print JSON instead of a table

@@ -1,4 +1,4 @@
-//! The admin page, while all is polled: how long it takes, how large it is, and what it costs the service.
+//! The admin page, while all charms are polled: how long it takes, how large it is, and what it costs the service.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,9 +12,9 @@ use crate::report::Report;
 use crate::scenes::{number, start, totals};
 
 const TOKEN: &str = "the-token-of-this-bench";
-/// How often each page is asked for.
+/// How often each page is requested.
 const TIMES: usize = 20;
-/// Pages that are open at once, and for how long.
+/// How many pages are open at the same time, and how long.
 const OPEN: usize = 5;
 const WATCHED: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_mins(2);
@@ -80,7 +80,7 @@ fn next_page(address: SocketAddr, target: &str) -> anyhow::Result<String> {
     Ok(link.context("no next page")?.replace("&#38;", "&"))
 }
 
-/// Reads the events of the first page for a while; how many bytes came.
+/// Reads the events of the first page for a while; returns the number of bytes.
 fn watch(address: SocketAddr) -> anyhow::Result<f64> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET /admin/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n")?;

@@ -1,5 +1,5 @@
-//! A warm poll as the loop does it: the charm is opened, validated by an integration's component, its handler runs in a fresh
-//! sandbox, and all is committed durably; beside a bare SQLite commit on the same disk.
+//! A warm poll like the loop's: the charm is opened, validated by an integration's component, its handler runs in a
+//! fresh sandbox, and everything is committed durably. Alternates with a bare SQLite commit on the same disk.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +16,9 @@ use crate::report::Report;
 
 const WARM_UP: usize = 20;
 const TIMES: usize = 500;
-/// From one poll to the next, in a service that has much to do.
+/// From one poll to the next, in a busy service.
 const BUSY: Duration = Duration::from_millis(2);
-/// The same in one that has little to do: whatever else the machine does has been in the caches meanwhile.
+/// The same in an idle service: meanwhile, other work of the machine has replaced the contents of the caches.
 const IDLE: Duration = Duration::from_millis(25);
 
 const ORIGINAL: &str = "94 to 122 ms";
@@ -40,7 +40,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Resul
     Ok(())
 }
 
-/// Where databases are: on a disk, which a temporary folder need not be.
+/// The folder of databases: on a disk, which a temporary folder may not be.
 fn folder() -> anyhow::Result<tempfile::TempDir> {
     Ok(tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR")))?)
 }
@@ -71,7 +71,7 @@ async fn polls(
     };
     let handle = runtime.as_actor(Actor::Operator);
     let poller = Poller::new(Arc::new(handle.clone()), Arc::new(runtime.poll_store()), integrations, options);
-    // As the service does: in a task.
+    // In a task, as in the service.
     tokio::spawn(async move { poller.run(CancellationToken::new()).await }).await??;
     let count = handle.show(&charm).await?.cells.remove(counts).context("no count")?;
     anyhow::ensure!(count == json!(WARM_UP + TIMES), "every poll has counted: {count}");
@@ -82,7 +82,7 @@ async fn polls(
     Ok(times.iter().skip(WARM_UP).map(|(time, _)| *time).collect())
 }
 
-/// What the loop does for a poll, without the loop: the next one begins as soon as one has ended.
+/// The steps of a poll without the loop: the next one begins as soon as one has ended.
 async fn one_after_another(bench: &Bench) -> anyhow::Result<Vec<Duration>> {
     let folder = folder()?;
     let runtime = bench.runtime(&folder.path().join("runtime.db"))?;

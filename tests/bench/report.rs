@@ -1,4 +1,4 @@
-//! The figures, and how they are shown.
+//! The figures and their presentation.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use bg_test_support::machine;
 use serde_json::{Value, json};
 
-/// Of the first column.
+/// The width of the first column.
 const WIDTH: usize = 40;
 
-/// All that was measured, in its order.
+/// All figures, in the order of measurement.
 pub(crate) struct Report {
     figures: Vec<Figure>,
-    /// Not shown as it comes, but as JSON at the end.
+    /// Print JSON at the end instead of each figure as it is measured.
     as_json: bool,
 }
 
@@ -20,15 +20,15 @@ struct Figure {
     what: String,
     unit: &'static str,
     median: f64,
-    /// The highest but for one in a hundred, where there are enough to say so.
+    /// The 99th percentile, if there are enough values.
     p99: Option<f64>,
     of: usize,
-    /// The same of the original.
+    /// The original's figure.
     original: Option<&'static str>,
 }
 
 impl Report {
-    /// Of nothing yet.
+    /// An empty report.
     pub(crate) fn new(as_json: bool) -> Self {
         if !as_json {
             println!("{}", machine());
@@ -37,13 +37,13 @@ impl Report {
         Self { figures: Vec::new(), as_json }
     }
 
-    /// How long something took, each time.
+    /// Adds the durations of something.
     pub(crate) fn times(&mut self, what: &str, times: &[Duration], original: Option<&'static str>) {
         let millis: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1_000.0).collect();
         self.add(what, "ms", millis, original);
     }
 
-    /// Values of something, in no order.
+    /// Adds values, in any order.
     pub(crate) fn add(&mut self, what: &str, unit: &'static str, mut values: Vec<f64>, original: Option<&'static str>) {
         values.sort_by(f64::total_cmp);
         let at = |share: usize| values[(values.len() - 1) * share / 100];
@@ -55,7 +55,7 @@ impl Report {
         self.figures.push(figure);
     }
 
-    /// What is shown at the end.
+    /// Prints the end of the report.
     pub(crate) fn end(&self) {
         if self.as_json {
             let figures: Vec<Value> = self.figures.iter().map(Figure::json).collect();

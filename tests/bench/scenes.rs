@@ -1,4 +1,4 @@
-//! What is measured of the service with many charms.
+//! Measurements of the service with many charms.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,17 @@ use crate::database::Filled;
 use crate::report::Report;
 
 const INTERVAL: Duration = Duration::from_mins(1);
-/// How long to wait for what should come in a moment.
+/// How long to wait for something that should happen soon.
 const SOON: Duration = Duration::from_mins(2);
-/// How often the service tells its totals.
+/// How often the service logs its totals.
 const TOTALS: Duration = Duration::from_secs(5);
 
-/// Of the service's log: its totals alone, and what goes wrong.
+/// From the service's log: only its totals, and errors.
 const TOTALS_ALONE: &str = "error,poller::totals=info";
-/// Every poll, too.
+/// Also every poll.
 const EVERY_POLL: &str = "error,poller=info";
 
-/// Starts the service on the host, with what the scene adds to its options.
+/// Starts the service on the host, with the scene's additional options.
 pub(crate) fn start(host: &TestHost, log: &str, more: &[&str]) -> anyhow::Result<Running> {
     let (interval, totals) = (INTERVAL.as_secs().to_string(), TOTALS.as_secs().to_string());
     let options = ["--log-format", "json", "--log", log, "--interval", &interval, "--log-interval", &totals];
@@ -38,7 +38,7 @@ pub(crate) fn number(totals: &Value, name: &str) -> anyhow::Result<f64> {
     totals[name].as_f64().with_context(|| format!("no {name} in {totals}"))
 }
 
-/// Polls in the long run: all of them, how late, and with what.
+/// Polls in steady state: how many, how late, and at what cost.
 pub(crate) fn steady(
     bench: &Bench,
     filled: &Filled,
@@ -85,17 +85,17 @@ pub(crate) fn steady(
 
 /// How long polls are counted after a restart: one interval, in which each charm has its turn.
 const AFTER: Duration = INTERVAL;
-/// In how long a time polls are counted, for bursts.
+/// The window in which polls are counted to detect bursts.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// A poll that the service told of.
+/// A poll that the service logged.
 struct Poll {
     /// Since the start of the process.
     at: Duration,
     late_ms: f64,
 }
 
-/// The polls that a service tells of until so long after its start; those alone that `counts` says.
+/// The polls that a service logs until that long after its start, if `counts` accepts them.
 fn polls(
     service: &mut Running,
     started: Instant,
@@ -114,8 +114,8 @@ fn polls(
     Ok(polls)
 }
 
-/// From the start of the process with all charms there to its first poll, and how many polls follow at most: after `kill -9` in the
-/// midst of polling, and after a rest in which all charms became due.
+/// From the start of the process with all charms to its first poll, and the highest rate of polls afterwards: after
+/// `kill -9` while polling, and after a pause in which all charms became due.
 pub(crate) fn restart(filled: &Filled, report: &mut Report) -> anyhow::Result<()> {
     let host = filled.host()?;
     let charms = f64::from(filled.size.charms);
@@ -143,12 +143,12 @@ pub(crate) fn restart(filled: &Filled, report: &mut Report) -> anyhow::Result<()
     Ok(())
 }
 
-/// Charms of the slow space, and of the integration that fails.
+/// Charms of the slow space, and of the failing integration.
 const SLOW_CHARMS: u32 = 20;
 const FAILING_CHARMS: u32 = 100;
 const FAILING: &str = "failing";
 
-/// How late healthy charms are, without and with a slow space and an integration that fails beside them.
+/// How late healthy charms are, without and with a slow space and a failing integration next to them.
 pub(crate) async fn fairness(
     bench: &Bench,
     filled: &Filled,

@@ -1,4 +1,4 @@
-//! The program itself, as a service: what it needs of memory, and how soon after its start it polls.
+//! The program as a service: its memory, and the time from its start to the first poll.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use bg_test_support::{Running, TestHost, memory as memory_of};
 use crate::charms::{Bench, GMAIL, deploy};
 use crate::report::Report;
 
-/// Spaces with one charm each, and what the original needs for as many.
+/// Numbers of spaces with one charm each, and the original's memory for that number.
 const SPACES: [(usize, Option<&str>); 4] =
     [(1, Some("453 MiB")), (5, Some("1,212 MiB")), (20, Some("4,230 MiB")), (100, None)];
 const POLLS: usize = 1_000;
-/// From one poll to the next, if there are charms enough.
+/// From one poll to the next, if there are enough charms.
 const PAUSE: Duration = Duration::from_millis(10);
-/// From one poll of a charm to its next at least.
+/// The minimum from one poll of a charm to its next.
 const INTERVAL: Duration = Duration::from_millis(100);
 const STARTS: usize = 5;
-/// How long to wait for what should come at once.
+/// How long to wait for something that should happen at once.
 const SOON: Duration = Duration::from_mins(1);
 
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    // Compiles the components, for all that follow.
+    // Compiles the components for all later starts.
     start(bench, 1).await?;
     for (spaces, original) in SPACES {
         let mib = memory(bench, spaces).await?;
@@ -52,7 +52,7 @@ async fn host(bench: &Bench, spaces: usize) -> anyhow::Result<TestHost> {
     Ok(host)
 }
 
-/// Starts the service; what it says from then on is read by its lines.
+/// Starts the service; later calls read its log lines.
 fn run(bench: &Bench, host: &TestHost, interval: Duration) -> anyhow::Result<Running> {
     let gmail = bench.dist.path(GMAIL)?.to_str().context("a path that is no text")?;
     host.spawn(["run", "--component", gmail, "--interval", &format!("{}ms", interval.as_millis())])
@@ -62,7 +62,7 @@ fn wait_for_success(service: &mut Running) -> anyhow::Result<()> {
     service.wait_for_line(|line| line.contains("Successfully executed charm"), SOON).map(drop)
 }
 
-/// What is resident after the polls, MiB.
+/// Resident memory after the polls, in MiB.
 async fn memory(bench: &Bench, spaces: usize) -> anyhow::Result<f64> {
     let host = host(bench, spaces).await?;
     let mut service = run(bench, &host, INTERVAL.max(PAUSE * u32::try_from(spaces)?))?;

@@ -1,7 +1,7 @@
 // An integration in JavaScript: polls the charms whose mailbox has changed since their last poll.
 //
-// The three exported functions are those of the world `integration` in wit/, in camel case. Each call gets a fresh instance.
-// Variables do not survive a call; `state` does.
+// The three exported functions are those of the world `integration` in wit/, in camel case. Each call gets a fresh
+// instance. Variables do not survive a call; `state` does.
 
 import * as charms from "commontools:background/charms@0.1.1";
 import * as config from "commontools:background/config@0.1.1";
@@ -20,8 +20,8 @@ const UPDATER_STREAMS = [
   "discordUpdater",
 ];
 
-// The number of charms to ask about in one call, concurrently; the host allows 8 requests at a time. All others are polled
-// without asking.
+// The number of charms to ask about in one call, concurrently; the host allows 8 requests at a time. All others are
+// polled without asking.
 const ASKED = 8;
 
 // The time to wait for an answer, in milliseconds. The host ends the call after 5 s.

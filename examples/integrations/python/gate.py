@@ -26,7 +26,7 @@ LARGEST = 1 << 20
 
 
 async def get(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
-    """The status and body of the answer to a GET. Raises an `Err` where the gate refuses or nobody answers."""
+    """The status and body of the answer to a GET. Raises an `Err` if the gate refuses or there is no answer."""
     parts = urlsplit(url)
     request = OutgoingRequest(Fields.from_list([(name, value.encode()) for name, value in headers.items()]))
     request.set_scheme(Scheme_Https() if parts.scheme == "https" else Scheme_Http())

@@ -31,8 +31,8 @@ UPDATER_STREAMS = [
     "discordUpdater",
 ]
 
-# The number of charms to ask about in one call, concurrently; the host allows 8 requests at a time. All others are polled
-# without asking.
+# The number of charms to ask about in one call, concurrently; the host allows 8 requests at a time. All others are
+# polled without asking.
 ASKED = 8
 
 

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_pen_is_recognized_and_another_word_is_not() {
+    fn a_typo_is_recognized_and_another_word_is_not() {
         let known = ["interval", "log-interval", "components", "charms", "gmail"];
         for (name, meant) in [
             ("intervall", Some("interval")),

@@ -1,5 +1,5 @@
-//! The HTTP API of a charm runtime, shared by its server and [`RemoteRuntime`](bg_charm_client::RemoteRuntime): paths,
-//! bodies, errors. All bodies are JSON; names are written in camel case.
+//! The HTTP API of a charm runtime, shared by its server and `RemoteRuntime` of `bg-charm-client`: paths, bodies,
+//! errors. All bodies are JSON; names are written in camel case.
 
 mod health;
 pub mod path;

@@ -1,4 +1,10 @@
-//! What a person may type. Names are the original's where it has them.
+//! The command line. Names are the original's where it has them.
+
+#![allow(
+    rustdoc::invalid_html_tags,
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments here are help for people, with <charm ID> and [NAME=]"
+)]
 
 mod charm;
 mod in_files;
@@ -49,15 +55,15 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
-    /// Where the local charm runtime keeps its database, keys and cache
+    /// The directory of the local charm runtime's database, keys and cache
     #[arg(long, global = true, env = "BG_WASM_HOST_DATA", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Whether that directory is made, if it is not there.
+    /// Whether the directory is created if it does not exist.
     #[arg(skip)]
     pub(crate) makes_data_dir: bool,
 
-    /// Where compiled components are kept [default: bg-wasm-host in the user's cache directory]
+    /// The directory of compiled components [default: bg-wasm-host in the user's cache directory]
     #[arg(long, global = true, env = "BG_WASM_HOST_CACHE", value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
 
@@ -65,43 +71,44 @@ pub(crate) struct Common {
     #[arg(long, global = true, env = "API_URL", value_name = "URL", value_parser = parse_api_url)]
     pub(crate) api_url: Option<Url>,
 
-    /// The operator's key: a PKCS#8 key file (see `identity new`). Wins over the passphrase
+    /// The operator's key: a PKCS#8 key file (see `identity new`). Overrides the passphrase
     #[arg(long, global = true, env = "IDENTITY", value_name = "FILE", hide_env_values = true)]
     pub(crate) identity: Option<PathBuf>,
 
-    /// The passphrase that the operator's key is made from, where there is no key file [default: implicit trust]
+    /// The passphrase from which the operator's key is derived, if there is no key file [default: implicit trust]
     #[arg(long, global = true, env = "OPERATOR_PASS", value_name = "PASSPHRASE", hide_env_values = true, value_parser = parse_secret)]
     pub(crate) operator_pass: Option<Secret>,
 
-    /// Where traces go, over OTLP (HTTP); none are made without it. `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and others hold as usual
+    /// Where to send traces, over OTLP (HTTP); without it, none are made. `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`
+    /// and others apply as usual
     #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = parse_api_url)]
     pub(crate) otlp_endpoint: Option<Url>,
 
-    /// How log lines are written
+    /// The format of log lines
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 
-    /// Which log lines are written: a level, or `target=level,…` (targets: poller, egress, guest, …)
+    /// Which log lines to write: a level, or `target=level,…` (targets: poller, egress, guest, …)
     #[arg(long, global = true, env = "BG_WASM_HOST_LOG", default_value = "info", value_name = "FILTER")]
     pub(crate) log: String,
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Poll the registered charms: the service
     #[command(after_help = limits::help())]
     Run(Box<RunArgs>),
-    /// Offer the local charm runtime over HTTP, with an admin page
+    /// Serve the local charm runtime over HTTP, with an admin page
     #[command(after_help = limits::help())]
     Serve(Box<ServeArgs>),
     /// Give the operator access to the system space, where registrations live
@@ -110,10 +117,11 @@ pub(crate) enum Command {
     Register {
         /// The charm, as <space DID>/<charm ID>
         charm: CharmRef,
-        /// The integration that decides about it
+        /// The integration that decides when to poll it
         #[arg(long, value_name = "NAME")]
         integration: IntegrationId,
-        /// From one poll of this charm to its next, if it is not to be its integration's interval: seconds, or with a unit (5m)
+        /// The time from one poll of this charm to the next, if not its integration's interval: seconds, or with a unit
+        /// (5m)
         #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
         interval: Option<Duration>,
     },
@@ -121,7 +129,7 @@ pub(crate) enum Command {
     Interval {
         /// The charm, as <space DID>/<charm ID>
         charm: CharmRef,
-        /// From one poll to the next: seconds, or with a unit (5m); `default` is the interval of its integration
+        /// The time from one poll to the next: seconds, or with a unit (5m); `default` is its integration's interval
         #[arg(value_name = "SECONDS", value_parser = parse_interval)]
         interval: OwnInterval,
     },
@@ -134,7 +142,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         json: JsonArg,
     },
-    /// Poll a charm again that was disabled, or many: of an integration, of a space, in a state, or all
+    /// Poll disabled charms again: one, or all of an integration, of a space, in a state, or all
     Enable(EnableArgs),
     /// Stop polling a charm, and keep its registration
     Disable {
@@ -146,14 +154,14 @@ pub(crate) enum Command {
         /// The charm, as <space DID>/<charm ID>
         charm: CharmRef,
     },
-    /// Send `{}` to a charm's updater stream, once and now
+    /// Send `{}` to a charm's updater stream, once, now
     #[command(after_help = limits::help())]
     Trigger(Box<TriggerArgs>),
     /// Show the newest runs of a charm
     Runs {
         /// The charm, as <space DID>/<charm ID>
         charm: CharmRef,
-        /// How many
+        /// How many runs
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: usize,
         #[command(flatten)]
@@ -162,9 +170,9 @@ pub(crate) enum Command {
     /// Deploy charms, try them out, and see what they do
     #[command(subcommand)]
     Charm(CharmCommand),
-    /// Write a new integration that works: its source, manifest and test
+    /// Write a new, working integration: its source, manifest and test
     New(NewArgs),
-    /// Tell what a component is, what it imports and what it asks for, without running it
+    /// Describe a component, its imports and the grants it asks for, without running it
     Inspect {
         /// The component
         file: PathBuf,
@@ -173,33 +181,33 @@ pub(crate) enum Command {
         #[command(flatten)]
         grants: GrantArgs,
     },
-    /// Tell what the gate for outbound HTTP would do, without sending anything
+    /// Show what the gate for outbound HTTP would do, without sending anything
     #[command(subcommand)]
     Egress(EgressCommand),
-    /// Look into a configuration file
+    /// Check a configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print the DID of a space, by its name
+    /// Print the DID of a space with this name
     SpaceDid {
         /// The name of the space
         name: String,
     },
-    /// Make spaces that are yours alone, and list the spaces of the charm runtime
+    /// Create private spaces, and list the spaces of the charm runtime
     #[command(subcommand)]
     Space(SpaceCommand),
-    /// Make keys, and tell who the operator is
+    /// Create keys, and show the operator's identity
     #[command(subcommand)]
     Identity(IdentityCommand),
-    /// Copy the local database into a new file, also while services work on it
+    /// Copy the local database into a new file, even while services use it
     Backup {
-        /// The copy; it must not exist
+        /// The copy; must not exist
         file: PathBuf,
     },
-    /// Show the service at a glance: who polls, how many charms are in which state, and the newest failures
+    /// Show the state of the service: who polls, how many charms are in each state, and the newest failures
     Status(StatusArgs),
     /// Check the installation and print a fix for each problem
     Doctor(Box<DoctorArgs>),
-    /// Print what a shell needs to complete this program's arguments
+    /// Print a shell's completions for this program
     Completions {
         /// The shell
         shell: Shell,
@@ -210,24 +218,24 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
-    /// Look whether components change, for the service that starts this
+    /// Watch components for changes, for the service that starts this
     #[command(hide = true)]
     WatchComponents {
-        /// How long a component may be, bytes
+        /// The largest component, in bytes
         most: usize,
-        /// Their files
+        /// The files
         components: Vec<PathBuf>,
     },
     /// Compile a component, sent by the service that starts this
     #[command(hide = true)]
     CompileComponent {
-        /// Its limits
+        /// The limits
         options: Vec<String>,
     },
     /// Transpile a charm, sent by the service that starts this
     #[command(hide = true)]
     TranspileCharm {
-        /// Its limits
+        /// The limits
         options: Vec<String>,
     },
 }
@@ -235,41 +243,41 @@ pub(crate) enum Command {
 /// Commands about the gate.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EgressCommand {
-    /// Tell whether a request would be allowed, by which rule, and what would change that. Nothing is looked up or sent.
-    /// Status 0: allowed, to everyone that is asked for; 1: denied; 2: wrong use
+    /// Show whether a request would be allowed, by which rule, and what would change that. Nothing is looked up or
+    /// sent. Status 0: allowed, for every owner in question; 1: denied; 2: usage error
     Check(Box<EgressCheckArgs>),
 }
 
 /// Options of `egress check`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EgressCheckArgs {
-    /// Where the request would go
+    /// The destination of the request
     pub(crate) url: String,
 
-    /// With which method
+    /// The method
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     pub(crate) method: http::Method,
 
-    /// For the integration of this component. May be repeated; without any, all that is granted counts as asked for
+    /// For the integration of this component. May be repeated; without any, everything granted counts as asked for
     #[arg(long, value_name = "FILE")]
     pub(crate) component: Vec<PathBuf>,
 
-    /// Read the components and grants from a configuration file of `run`
+    /// Read components and grants from a configuration file of `run`
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) grants: GrantArgs,
 
-    /// What charms' handlers are granted: then they are asked for, too
+    /// A grant for charms' handlers; includes charms in the check
     #[arg(long, value_name = "URL")]
     pub(crate) allow_charm_http: Vec<bg_manifest::HttpGrant>,
 
-    /// Where secrets of charms may go: then it is said of each whether a handler may send it there
+    /// Where a secret of charms may go; shows for each secret whether a handler may send it to the URL
     #[arg(long, value_name = "PATH=ORIGIN")]
     pub(crate) charm_credential: Vec<CharmCredential>,
 
-    /// Except this origin from the refusal of private addresses; it needs a grant all the same
+    /// Allow this origin although it resolves to a private address; a grant is still required
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_private: Vec<Origin>,
 
@@ -280,12 +288,12 @@ pub(crate) struct EgressCheckArgs {
 /// Commands about spaces.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SpaceCommand {
-    /// Make a space whose key is random, so that who knows its name does not own it, and print its DID
+    /// Create a space with a random key, so that knowing its name does not make anyone its owner, and print its DID
     New {
         /// Its name, by which --space finds it for the same operator
         name: String,
     },
-    /// List the spaces that you have made or own; all of them, where you are the operator
+    /// List the spaces that you created or own; all spaces, if you are the operator
     List {
         #[command(flatten)]
         json: JsonArg,
@@ -295,9 +303,9 @@ pub(crate) enum SpaceCommand {
 /// Commands about keys.
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdentityCommand {
-    /// Make a new key file
+    /// Create a new key file
     New {
-        /// Where; it must not exist
+        /// The file; must not exist
         file: PathBuf,
     },
     /// Print the DID of the operator's key
@@ -315,14 +323,15 @@ pub(crate) struct JsonArg {
 /// What the operator grants.
 #[derive(Debug, Clone, Default, Args, Options)]
 pub(crate) struct GrantArgs {
-    /// Let an integration that asks for it send HTTP there: [NAME=][METHOD,…␣]URL-PREFIX; all that ask, without NAME
+    /// Allow an integration to send HTTP to a URL prefix, if its manifest asks for it: [NAME=][METHOD,…␣]URL-PREFIX;
+    /// without NAME, all integrations
     #[arg(long, value_name = "[NAME=]URL")]
     #[option(sample = r#"["gmail=https://gmail.googleapis.com/gmail/v1/"]"#)]
     pub(crate) allow_http: Vec<OperatorGrant>,
 
-    /// `requested` grants every component all that its manifest asks for
+    /// `requested` grants every component everything its manifest asks for
     #[arg(long, value_enum, value_name = "WHAT")]
-    #[option(unset = "nothing but what allow-http says", example = r#""requested""#)]
+    #[option(unset = "only what allow-http grants", example = r#""requested""#)]
     pub(crate) grant: Option<GrantAll>,
 
     /// Set a configuration value of an integration
@@ -331,42 +340,43 @@ pub(crate) struct GrantArgs {
     pub(crate) set: Vec<Setting>,
 }
 
-/// Grants by the dozen.
+/// Wholesale grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum GrantAll {
-    /// All that the manifests ask for.
+    /// Everything that the manifests ask for.
     Requested,
 }
 
 /// The heading of [`ServerArgs`] in help texts.
-const SERVER: &str = "Who may reach the server";
+const SERVER: &str = "Access to the server";
 
 /// The heading of [`GrantArgs`] in help texts.
-pub(crate) const GRANTS: &str = "What integrations get";
+pub(crate) const GRANTS: &str = "Grants and configuration of integrations";
 
 /// The heading of [`HandlerArgs`] in help texts.
-pub(crate) const GUESTS: &str = "What charms and integrations may do";
+pub(crate) const GUESTS: &str = "Charms and integrations";
 
-/// What charms' handlers, and in part also integrations, may do where this process runs them.
+/// What charms' handlers, and partly integrations, may do if this process runs them.
 #[derive(Debug, Clone, Default, Args, Options)]
 pub(crate) struct HandlerArgs {
-    /// Let charms' handlers send HTTP there: [METHOD,…␣]URL-PREFIX
+    /// Allow charms' handlers to send HTTP to a URL prefix: [METHOD,…␣]URL-PREFIX
     #[arg(long, value_name = "URL")]
     #[option(example = r#"["GET https://api.example.com/"]"#)]
     pub(crate) allow_charm_http: Vec<bg_manifest::HttpGrant>,
 
-    /// Let charms' handlers send the secret at this path to this origin, and to no other but those of its integration's manifest
+    /// Allow charms' handlers to send the secret at this path to this origin, and otherwise only to those in its
+    /// integration's manifest
     #[arg(long, value_name = "PATH=ORIGIN")]
     #[option(example = r#"["auth.token=https://api.example.com"]"#)]
     pub(crate) charm_credential: Vec<CharmCredential>,
 
-    /// Except this origin from the refusal of private addresses, for development; it needs a grant all the same
+    /// Allow this origin although it resolves to a private address, for development; a grant is still required
     #[arg(long, value_name = "ORIGIN")]
     #[option(example = r#"["http://127.0.0.1:9000"]"#)]
     pub(crate) allow_private: Vec<Origin>,
 
-    /// Where OAuth tokens of charms are renewed
+    /// The service that renews OAuth tokens of charms
     #[arg(long, value_name = "URL")]
     #[option(
         unset = "none: tokens are not renewed",
@@ -374,19 +384,21 @@ pub(crate) struct HandlerArgs {
     )]
     pub(crate) oauth_refresh_url: Option<RefreshUrl>,
 
-    /// The URL of the charm runtime's API that charms see: `getRecipeEnvironment().apiUrl` [default: `http://localhost:8000/`]
+    /// The URL of the charm runtime's API, as charms see it: `getRecipeEnvironment().apiUrl` [default:
+    /// `http://localhost:8000/`]
     #[arg(long, value_name = "URL", value_parser = parse_api_url)]
     pub(crate) charm_api_url: Option<Url>,
 
-    /// What to do with requests that no grant covers; `report` is for trying out: it logs and sends them [default: enforce]
+    /// What to do with requests that no grant covers. `report` logs and sends them, for trying out [default: enforce]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) egress: Option<EgressMode>,
 
-    /// How many runs of each charm are kept in the history [default: 100]
+    /// How many runs of each charm to keep in the history [default: 100]
     #[arg(long, value_name = "N")]
     pub(crate) keep_runs: Option<Count<1, 1_000>>,
 
-    /// Another limit of the sandbox, of HTTP or of the server, such as charm-time=2m; the names are below. May be repeated
+    /// Another limit of the sandbox, of HTTP or of the server, such as charm-time=2m; names are listed below. May be
+    /// repeated
     #[arg(long, value_name = "NAME=VALUE")]
     #[option(
         key = "limits",
@@ -397,7 +409,7 @@ pub(crate) struct HandlerArgs {
 }
 
 impl HandlerArgs {
-    /// All limits, the last setting of each counting.
+    /// All limits. The last setting of each wins.
     pub(crate) fn limits(&self) -> OperatorLimits {
         OperatorLimits::of(&self.limit)
     }
@@ -409,7 +421,7 @@ impl HandlerArgs {
 pub(crate) enum EgressMode {
     /// Deny them.
     Enforce,
-    /// Log them as `would deny`, and send them, without a token. For trying out.
+    /// Log them as `would deny` and send them, without a token. For trying out.
     Report,
 }
 
@@ -424,104 +436,107 @@ impl From<EgressMode> for Mode {
 
 /// Options of `run`.
 #[derive(Debug, Clone, Default, Args, Options)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate option")]
 pub(crate) struct RunArgs {
     /// An integration: a component built for world `integration`. May be repeated
     #[arg(long, value_name = "FILE")]
     #[option(key = "components", sample = r#"["/usr/share/bg-wasm-host/gmail.wasm"]"#)]
     pub(crate) component: Vec<PathBuf>,
 
-    /// Refuse the component of this integration unless it has this SHA-256. May be repeated; several of one integration are versions of
-    /// it, any of which may be used
+    /// Refuse the component of this integration unless it has this SHA-256. May be repeated, to allow several versions
+    /// of an integration
     #[arg(long, value_name = "NAME=SHA-256")]
     #[option(table = "[sha256]\n# gmail = \"…\"")]
     pub(crate) sha256: Vec<Pin>,
 
-    /// Read options from a TOML file; those on the command line win, lists add up
+    /// Read options from a TOML file; the command line overrides it, lists are combined
     #[arg(long, value_name = "FILE")]
     #[option(command_line)]
     pub(crate) config: Option<PathBuf>,
 
-    /// From the start of one poll of a charm to the start of its next: seconds, or with a unit (500ms, 2s, 5m) [default: 60]
+    /// The time from the start of one poll of a charm to the start of the next: seconds, or with a unit (500ms, 2s, 5m)
+    /// [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
     #[option(unset = "60s, unless a component asks for another")]
     pub(crate) interval: Option<Duration>,
 
-    /// How short an interval a registration may have of its own [default: no shorter than it would be otherwise]
+    /// The shortest interval that a registration may set for itself [default: the interval that it has otherwise]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
     #[option(example = r#""10s""#)]
     pub(crate) min_interval: Option<Duration>,
 
-    /// Make each interval longer, at random, by up to this percentage, so that polls do not gather [default: 0]
+    /// Lengthen each interval at random by up to this percentage, to spread polls [default: 0]
     #[arg(long, value_name = "PERCENT")]
     pub(crate) jitter: Option<Percent>,
 
-    /// How many charms are polled at once [default: 16]
+    /// How many charms are polled concurrently [default: 16]
     #[arg(long, value_name = "N")]
     pub(crate) max_concurrent: Option<Count<1, 100_000>>,
 
-    /// How many charms of one integration are polled at once; those without component count as one [default: as many as in all]
+    /// How many charms of one integration are polled concurrently; charms without a component count as one integration
+    /// [default: max-concurrent]
     #[arg(long, value_name = "N")]
     #[option(example = "16")]
     pub(crate) per_integration: Option<Count<1, 100_000>>,
 
-    /// How many charms of one space are polled at once [default: 1]
+    /// How many charms of one space are polled concurrently [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) per_space: Option<Count<1, 100_000>>,
 
-    /// After how many failed polls in a row a charm is disabled [default: 5]
+    /// After how many consecutive failed polls a charm is disabled [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..).try_map(NonZeroU32::try_from))]
     #[option(sample = "5")]
     pub(crate) failures: Option<NonZeroU32>,
 
-    /// How often a line of statistics is logged [default: 300]
+    /// How often to log a line of statistics [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
     pub(crate) log_interval: Option<Duration>,
 
-    /// Poll these charms only: <space DID>/<charm ID>,…
+    /// Poll only these charms: <space DID>/<charm ID>,…
     #[arg(long, value_name = "CHARM,…", value_delimiter = ',')]
-    #[option(unset = "all that are registered", example = "[]")]
+    #[option(unset = "all registered charms", example = "[]")]
     pub(crate) charms: Vec<CharmRef>,
 
-    /// Poll charms of this integration only. May be repeated
+    /// Poll only charms of this integration. May be repeated
     #[arg(long, value_name = "NAME")]
     #[option(command_line)]
     pub(crate) integration: Vec<IntegrationId>,
 
-    /// Tell the admin page of a charm runtime on another machine, too, of components, their configuration, calls and requests
+    /// Also report components, their configuration, calls and requests to the admin page of a charm runtime on another
+    /// machine
     #[arg(long)]
     #[option(command_line)]
     pub(crate) report: bool,
 
-    /// Call every integration's `initialize` first
+    /// First call `initialize` of every integration
     #[arg(long)]
     #[option(command_line)]
     pub(crate) initialize: bool,
 
-    /// Poll every charm once, then end; status 1 if one failed. With --component, that is every charm of these integrations. Charms that
-    /// back off are polled as well, if --charms, --integration or --component names them
+    /// Poll every charm once, then exit, with status 1 if one failed. With --component, only charms of these
+    /// integrations. Includes charms that back off, if --charms, --integration or --component selects them
     #[arg(long, conflicts_with = "polls")]
     #[option(command_line)]
     pub(crate) once: bool,
 
-    /// End after N polls
+    /// Exit after N polls
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     #[option(command_line)]
     pub(crate) polls: Option<u64>,
 
-    /// Offer the charm runtime and the admin page over HTTP as well, at this address
+    /// Also serve the charm runtime and the admin page over HTTP, at this address
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// Whether that was said by the configuration file, which may be meant for `serve`.
+    /// Whether `listen` comes from the configuration file, which may mean it for `serve`.
     #[arg(skip)]
     pub(crate) may_listen: bool,
 
-    /// How many of the components the configuration file names: they come last.
+    /// How many of the components come from the configuration file: they are the last ones.
     #[arg(skip)]
     pub(crate) configured_components: usize,
 
-    // A heading holds for all that follows it.
+    // A heading applies to everything after it.
     #[command(flatten, next_help_heading = SERVER)]
     pub(crate) server: ServerArgs,
 
@@ -539,7 +554,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// Read options from a TOML file, which may be that of `run`; those on the command line win, lists add up
+    /// Read options from a TOML file, which may be the one of `run`; the command line overrides it, lists are combined
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -550,7 +565,7 @@ pub(crate) struct ServeArgs {
     pub(crate) handlers: HandlerArgs,
 }
 
-/// Where the server listens, unless an option says otherwise: where the original's is.
+/// The default address: the original's.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 
 impl ServeArgs {
@@ -561,7 +576,8 @@ impl ServeArgs {
 }
 
 impl Command {
-    /// Whether work begins with this command, so that it makes the data directory. In one that is new there is no charm to register, or to update.
+    /// Whether work begins with this command, so that it creates the data directory. A new one contains no charm to
+    /// register or update.
     pub(crate) fn makes_data_dir(&self) -> bool {
         match self {
             Self::Run(_) | Self::Serve(_) => true,
@@ -570,11 +586,11 @@ impl Command {
         }
     }
 
-    /// How much of what charms log a command shows, unless its options say otherwise: all of it where that is what it is for.
+    /// Which guest log lines a command shows by default; everything if that is its purpose.
     pub(crate) fn guest_log(&self) -> Option<&'static str> {
         match self {
             Self::Trigger(_) | Self::Charm(CharmCommand::Trigger(_) | CharmCommand::Deploy(_)) => Some("trace"),
-            // It prints them itself.
+            // The command prints them itself.
             Self::Charm(CharmCommand::Test(_)) => Some("off"),
             _ => None,
         }
@@ -588,19 +604,19 @@ pub(crate) struct EnableArgs {
     #[arg(required_unless_present_any = ["integration", "state", "space", "all"])]
     pub(crate) charm: Option<CharmRef>,
 
-    /// All of this integration that do not run as they should. May be repeated
+    /// All charms of this integration that do not run as they should. May be repeated
     #[arg(long, value_name = "NAME", conflicts_with = "charm")]
     pub(crate) integration: Vec<IntegrationId>,
 
-    /// All in this state, such as `disabled-by-failures` or `waiting`. May be repeated
+    /// All charms in this state, such as `disabled-by-failures` or `waiting`. May be repeated
     #[arg(long, value_name = "STATE", value_parser = parse_state, conflicts_with = "charm")]
     pub(crate) state: Vec<RegistrationState>,
 
-    /// All in this space that do not run as they should: a name, or a DID. May be repeated
+    /// All charms in this space that do not run as they should: a name, or a DID. May be repeated
     #[arg(long, value_name = "NAME|DID", conflicts_with = "charm")]
     pub(crate) space: Vec<String>,
 
-    /// All that do not run as they should
+    /// All charms that do not run as they should
     #[arg(long, conflicts_with_all = ["charm", "integration", "state", "space"])]
     pub(crate) all: bool,
 }

@@ -1,5 +1,5 @@
-//! A defence behind the defence: what this process itself may open, by Landlock (see landlock(7)). Should a component ever
-//! escape its sandbox, it finds the files of the service, and nothing else of its user's.
+//! Defence in depth: Landlock limits what this process itself may open (see landlock(7)). A component that escapes its
+//! sandbox finds the service's files, and no others of the user.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use landlock::{
     PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-/// The newest rules that this program was tried with; an older kernel enforces those that it knows.
+/// The newest rules that this program was tested with; an older kernel enforces those that it knows.
 const RULES: ABI = ABI::V7;
 
-/// What the system's resolver reads to look up names, and what programs are loaded with: see resolv.conf(5), nsswitch.conf(5),
-/// gai.conf(5), ld.so(8).
+/// What the system's resolver reads to look up names, and what programs are loaded with: see resolv.conf(5),
+/// nsswitch.conf(5), gai.conf(5), ld.so(8).
 const SYSTEM_FILES: [&str; 10] = [
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -26,31 +26,31 @@ const SYSTEM_FILES: [&str; 10] = [
     "/dev/urandom",
     "/dev/random",
 ];
-/// How many processors there are, and how much of them this process may have; this process's own memory map.
+/// The number of processors, and this process's share of them; this process's own memory map.
 const SYSTEM_FOLDERS: [&str; 3] = ["/proc/self", "/sys/fs/cgroup", "/sys/devices/system/cpu"];
-/// Shared libraries: for the processes that compile, and for the resolver's modules.
+/// Shared libraries, for the processes that compile, and for the resolver's modules.
 const LIBRARIES: [&str; 7] = ["/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store"];
 
-/// What a process may open. Everything else is closed to it once [`enter`](Self::enter)ed.
+/// What a process may open. After [`enter`](Self::enter), everything else is closed to it.
 #[derive(Debug, Default)]
 pub(crate) struct Confinement {
     read: Vec<PathBuf>,
     write: Vec<PathBuf>,
     remove: Option<PathBuf>,
     listen: Option<u16>,
-    /// May reach others over TCP: which ones, the gate decides.
+    /// Whether it may open TCP connections; the gate decides which.
     connects: bool,
     starts_itself: bool,
 }
 
-/// What came of it.
+/// The result of confining.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Confined {
-    /// All rules hold.
+    /// All rules are enforced.
     Fully,
-    /// The kernel does not know all of them.
+    /// The kernel supports only some of them.
     Partly,
-    /// None hold, and why.
+    /// None are enforced; the reason.
     Not(String),
 }
 
@@ -65,11 +65,11 @@ impl Confinement {
         confinement
     }
 
-    /// May read this file or folder.
+    /// Allows reading this file or folder.
     #[must_use]
     pub(crate) fn read(mut self, path: &Path) -> Self {
-        // A file that is a link into a folder of a manager of such files (/run/systemd/resolve) is replaced by a new one there
-        // as the network changes: so that whole folder.
+        // A file that links into a folder of its manager (/run/systemd/resolve) is replaced there when the network
+        // changes, so the whole folder is opened.
         let replaced = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
         if let Some(folder) = replaced.as_deref().and_then(Path::parent).filter(|folder| folder.starts_with("/run")) {
             self.read.push(folder.to_owned());
@@ -78,29 +78,30 @@ impl Confinement {
         self
     }
 
-    /// May do anything in this folder.
+    /// Allows everything in this folder.
     #[must_use]
     pub(crate) fn write(mut self, folder: &Path) -> Self {
         self.write.push(folder.to_owned());
         self
     }
 
-    /// May remove empty folders in this folder: a data directory that was just made, should the service not start.
+    /// Allows removing empty folders in this folder: for a data directory that was just created, if the service does
+    /// not start.
     #[must_use]
     pub(crate) fn remove_folders(mut self, folder: &Path) -> Self {
         self.remove = Some(folder.to_owned());
         self
     }
 
-    /// May listen on this port; on none, if this is not called.
+    /// Allows listening on this port; without a call, on none.
     #[must_use]
     pub(crate) fn listen(mut self, port: u16) -> Self {
         self.listen = Some(port);
         self
     }
 
-    /// Confines this thread, and all threads and processes that it starts from now on, for good. So it must come before the
-    /// first thread. Paths that are not there are left out.
+    /// Confines this thread, and all threads and processes that it starts from now on, permanently. So call it before
+    /// the first thread is started. Paths that do not exist are skipped.
     pub(crate) fn enter(&self) -> Confined {
         self.restrict().unwrap_or_else(|error| Confined::Not(error.to_string()))
     }
@@ -150,7 +151,7 @@ impl Confined {
         }
     }
 
-    /// What [`name`](Self::name) says of a process that is confined.
+    /// The inverse of [`name`](Self::name).
     pub(crate) fn parse(name: &str) -> Option<Self> {
         match name {
             "fully" => Some(Self::Fully),
@@ -159,7 +160,7 @@ impl Confined {
         }
     }
 
-    /// Tells the operator.
+    /// Logs it for the operator.
     pub(crate) fn log(&self) {
         match self {
             Self::Fully => tracing::info!("confined: this process can open its own files only (Landlock)"),
@@ -171,7 +172,7 @@ impl Confined {
     }
 }
 
-/// A rule for each of `paths` that is there; a file gets the rights that files have.
+/// A rule for each existing path; a file gets the rights that apply to files.
 fn beneath<P: AsRef<Path>>(
     paths: impl IntoIterator<Item = P>,
     access: impl Into<BitFlags<AccessFs>>,
@@ -190,22 +191,21 @@ mod tests {
     use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
     use std::process::Command;
 
+    use bg_test_support::available;
+
     use super::*;
 
-    /// What happens in a thread that is confined so; none where the kernel has no Landlock.
+    /// Runs `work` in a thread confined like this; `None` if the kernel has no Landlock.
     fn confined<T: Send + 'static>(confinement: Confinement, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let thread = std::thread::spawn(move || match confinement.enter() {
-            Confined::Not(why) => {
-                println!("skipped: {why}");
-                None
-            }
-            Confined::Fully | Confined::Partly => Some(work()),
+            Confined::Not(why) => Err(why),
+            Confined::Fully | Confined::Partly => Ok(work()),
         });
-        thread.join().unwrap()
+        available(thread.join().unwrap())
     }
 
     #[test]
-    fn what_is_not_named_cannot_be_opened() {
+    fn only_named_paths_can_be_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for name in ["data", "data/inside", "components"] {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_just_made_can_be_removed_and_nothing_else_beside_it() {
+    fn a_folder_that_was_just_created_can_be_removed_and_no_other_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         for name in ["made", "full"] {
@@ -273,7 +273,7 @@ mod tests {
             assert!(("localhost", 80).to_socket_addrs().unwrap().count() > 0);
             TcpListener::bind("127.0.0.1:0").unwrap();
             assert!(std::thread::available_parallelism().unwrap().get() >= 1);
-            // The program of this test, which lists its tests.
+            // This test's own program, which lists its tests.
             let itself = Command::new(ChildCommand::this_program([""; 0]).program).arg("--list").output().unwrap();
             assert!(itself.status.success());
         });
@@ -285,7 +285,7 @@ mod tests {
             fs::read_dir("/").unwrap_err();
             fs::File::open("/etc/hosts").unwrap_err();
             TcpListener::bind("127.0.0.1:0").unwrap_err();
-            // Nobody listens there, which a process that may connect would be told.
+            // Nothing listens there, which only a process that may connect finds out.
             let refused = TcpStream::connect("127.0.0.1:1").unwrap_err();
             assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
         });

@@ -1,7 +1,7 @@
 //! Which charm runtime a command talks to, and how.
 //!
-//! With `--api-url` (or `API_URL`) it is a remote one. Without, it is the local one in the data directory: through the API of
-//! the `serve` that holds its database, if one does, and else directly, as its operator.
+//! With `--api-url` (or `API_URL`) it is a remote one. Without, it is the local one in the data directory: through the
+//! API of the `serve` that holds its database, if there is one, otherwise directly, as its operator.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -30,10 +30,10 @@ use crate::{progress, telemetry};
 /// A charm runtime, as a command uses it.
 pub(crate) type AnyRuntime = Arc<dyn Runtime>;
 
-/// Whether it was told that others can read the key file: a command asks for the key more than once.
+/// Whether the readable key file was reported: a command loads the key more than once.
 static KEY_TOLD: Once = Once::new();
 
-/// The operator's key: the key file, or else made from the passphrase.
+/// The operator's key: from the key file, or derived from the passphrase.
 pub(crate) fn operator(common: &Common) -> anyhow::Result<Identity> {
     if let Some(path) = &common.identity {
         let key = Identity::load(path)
@@ -47,34 +47,35 @@ pub(crate) fn operator(common: &Common) -> anyhow::Result<Identity> {
     Ok(Identity::from_passphrase(passphrase))
 }
 
-/// What is wrong with a key file that others can read, and what mends it.
+/// The problem of a key file that others can read, with the fix.
 pub(crate) fn readable_key(path: &Path, readers: KeyFileReaders) -> String {
     format!(
-        "the key file {0} can be read by {readers}, who can act as the operator; to mend it: chmod 600 {0}",
+        "the key file {0} can be read by {readers}, who can act as the operator; to fix it: chmod 600 {0}",
         path.display()
     )
 }
 
-/// What is wrong with the key file of a TLS certificate, and what mends it, if every user can read it. A group that can is how a service gets at a
-/// key which it does not own.
+/// The problem of a TLS certificate's key file that every user can read, with the fix. Access by a group is fine: it
+/// lets a service use a key that it does not own.
 pub(crate) fn readable_tls_key(path: &Path) -> Option<String> {
     let readers = key_file_readers(path).filter(|readers| matches!(readers, KeyFileReaders::Everybody))?;
     Some(format!(
-        "the TLS key file {0} can be read by {readers}, who can pass for this server; to mend it: chmod o= {0}",
+        "the TLS key file {0} can be read by {readers}, who can impersonate this server; to fix it: chmod o= {0}",
         path.display()
     ))
 }
 
-/// What is wrong with a data directory that others can write to, and what mends it.
+/// The problem of a data directory that others can write to, with the fix.
 pub(crate) fn open_data_dir(path: &Path) -> String {
     format!(
-        "others can write to the data directory {0}, which has the database and the key of all secrets; to mend it: chmod 700 {0}",
+        "others can write to the data directory {0}, which contains the database and the key of all secrets; to fix \
+        it: chmod 700 {0}",
         path.display()
     )
 }
 
-/// What is wrong where charms may send HTTP to several origins, and no token of theirs is bound to one of them. Where integrations are
-/// loaded, their manifests bind tokens, too.
+/// The problem of charms that may send HTTP to several origins while no token is bound to one of them. If integrations
+/// are loaded, their manifests bind tokens, too.
 pub(crate) fn unbound_tokens(handlers: &HandlerArgs) -> Option<String> {
     let grants = handlers.allow_charm_http.iter();
     let origins: BTreeSet<_> =
@@ -83,37 +84,38 @@ pub(crate) fn unbound_tokens(handlers: &HandlerArgs) -> Option<String> {
         return None;
     }
     Some(format!(
-        "charms may send HTTP to {} origins (--allow-charm-http), and no token is bound to one of them: who may write to a charm decides which \
+        "charms may send HTTP to {} origins (--allow-charm-http), and no token is bound to one of them: who may write \
+        to a charm decides which \
          of them gets its token",
         origins.len()
     ))
 }
 
-/// What carries the context of traces to and from other processes, if there are traces.
+/// Carries trace contexts to and from other processes, if tracing is on.
 pub(crate) fn trace_context(common: &Common) -> TraceContext {
     common.otlp_endpoint.as_ref().map(|_| telemetry::trace_context()).unwrap_or_default()
 }
 
-/// Where the charm runtime is.
-pub(crate) enum Place {
+/// The location of the charm runtime.
+pub(crate) enum Endpoint {
     /// At this URL.
     Remote {
         url: Url,
-        /// By what it is known there: by the lock, if that is where the URL is from.
+        /// How the server there is identified: by the lock, if the URL comes from it.
         trust: ServerTrust,
     },
     /// In this data directory, which no `serve` holds.
     Local(DataDir),
 }
 
-/// How long to wait for a `serve` of this data directory that has not opened its port yet: it may be compiling script.wasm.
+/// How long to wait for a `serve` of this data directory that is not listening yet: it may be compiling script.wasm.
 const STARTING: Duration = Duration::from_secs(30);
 
-/// Finds it. A key file that cannot be used is an error here, also where the local runtime would not ask for the key.
-pub(crate) async fn place(common: &Common) -> anyhow::Result<Place> {
+/// Finds it. An unusable key file is an error here, even if the local runtime would not need the key.
+pub(crate) async fn endpoint(common: &Common) -> anyhow::Result<Endpoint> {
     operator(common)?;
     if let Some(url) = &common.api_url {
-        return Ok(Place::Remote { url: url.clone(), trust: ServerTrust::PublicRoots });
+        return Ok(Endpoint::Remote { url: url.clone(), trust: ServerTrust::PublicRoots });
     }
     let data_dir = DataDir::open(common)?;
     let database = data_dir.runtime_database();
@@ -123,7 +125,7 @@ pub(crate) async fn place(common: &Common) -> anyhow::Result<Place> {
             Some(Holder { role: Role::Serve, url: Some(url), .. }) => {
                 let parsed: Result<Url, _> = url.parse();
                 let url = parsed.with_context(|| format!("the server of this data directory is at {url}"))?;
-                return Ok(Place::Remote { url, trust: ServerTrust::LockOf(database) });
+                return Ok(Endpoint::Remote { url, trust: ServerTrust::LockOf(database) });
             }
             Some(Holder { role: Role::Serve, .. }) if Instant::now() < until => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -131,12 +133,12 @@ pub(crate) async fn place(common: &Common) -> anyhow::Result<Place> {
             Some(holder @ Holder { role: Role::Serve, .. }) => {
                 bail!("{holder} is still starting; try again in a moment")
             }
-            Some(Holder { role: Role::Run, .. }) | None => return Ok(Place::Local(data_dir)),
+            Some(Holder { role: Role::Run, .. }) | None => return Ok(Endpoint::Local(data_dir)),
         }
     }
 }
 
-/// Refuses what would have no effect: charms of a remote runtime run there.
+/// Refuses options without effect: charms of a remote runtime run there.
 fn refuse_handler_options(handlers: &HandlerArgs, url: &Url) -> anyhow::Result<()> {
     let HandlerArgs { allow_charm_http, charm_credential, oauth_refresh_url, keep_runs, .. } = handlers;
     if allow_charm_http.is_empty() && charm_credential.is_empty() && oauth_refresh_url.is_none() && keep_runs.is_none()
@@ -144,31 +146,32 @@ fn refuse_handler_options(handlers: &HandlerArgs, url: &Url) -> anyhow::Result<(
         return Ok(());
     }
     bail!(
-        "--allow-charm-http, --charm-credential, --oauth-refresh-url and --keep-runs are for where charms run, and these run at {url}; give them, \
+        "--allow-charm-http, --charm-credential, --oauth-refresh-url and --keep-runs apply where charms run, and \
+        these run at {url}; pass them, \
          with --allow-private, to `bg-wasm-host serve` there"
     )
 }
 
-/// The charm runtime at a URL, for whoever `identity` is.
+/// The charm runtime at a URL, with this identity.
 fn remote(common: &Common, url: Url, trust: &ServerTrust, identity: Identity) -> RemoteRuntime {
     RemoteRuntime::new(url, identity).with_trust(trust).with_trace_context(trace_context(common))
 }
 
 /// The charm runtime, for a command that neither deploys nor triggers.
 pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
-    match place(common).await? {
-        Place::Remote { url, trust } => Ok(Arc::new(remote(common, url, &trust, operator(common)?))),
-        Place::Local(data_dir) => {
+    match endpoint(common).await? {
+        Endpoint::Remote { url, trust } => Ok(Arc::new(remote(common, url, &trust, operator(common)?))),
+        Endpoint::Local(data_dir) => {
             Ok(Arc::new(open(LocalOptions::new(data_dir.runtime_database())).await?.as_actor(Actor::Operator)))
         }
     }
 }
 
-/// The same, for a command that makes something which is to be the operator's.
+/// The same, for a command that creates something for the operator.
 pub(crate) async fn with_owner(common: &Common) -> anyhow::Result<AnyRuntime> {
-    match place(common).await? {
-        Place::Remote { .. } => client(common).await,
-        Place::Local(data_dir) => {
+    match endpoint(common).await? {
+        Endpoint::Remote { .. } => client(common).await,
+        Endpoint::Local(data_dir) => {
             let owner = Some(operator(common)?.did());
             let options = LocalOptions { owner, ..LocalOptions::new(data_dir.runtime_database()) };
             Ok(Arc::new(open(options).await?.as_actor(Actor::Operator)))
@@ -176,34 +179,35 @@ pub(crate) async fn with_owner(common: &Common) -> anyhow::Result<AnyRuntime> {
     }
 }
 
-/// The charm runtime, as the system space's own key: for `add-admin-charm`.
+/// The charm runtime, with the system space's own key: for `add-admin-charm`.
 pub(crate) async fn as_system_space(common: &Common) -> anyhow::Result<AnyRuntime> {
-    match place(common).await? {
-        Place::Remote { url, trust } => Ok(Arc::new(remote(common, url, &trust, space_identity(SYSTEM_SPACE_NAME)))),
-        Place::Local(_) => client(common).await,
+    match endpoint(common).await? {
+        Endpoint::Remote { url, trust } => Ok(Arc::new(remote(common, url, &trust, space_identity(SYSTEM_SPACE_NAME)))),
+        Endpoint::Local(_) => client(common).await,
     }
 }
 
-/// A charm runtime whose charms' code runs.
+/// A charm runtime that can run charms' code.
 pub(crate) struct Runner {
     pub(crate) runtime: AnyRuntime,
-    /// Whether it runs in another process, so that what charms log does not come here by itself.
+    /// Whether it is another process, so that charms' log lines do not reach this one automatically.
     pub(crate) elsewhere: bool,
 }
 
 /// The charm runtime, for a command that may run charms' code in this process.
 pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> anyhow::Result<Runner> {
-    match place(common).await? {
-        Place::Remote { url, .. } => {
+    match endpoint(common).await? {
+        Endpoint::Remote { url, .. } => {
             refuse_handler_options(handlers, &url)?;
             if handlers.egress.is_some() || !handlers.limit.is_empty() {
                 bail!(
-                    "--egress and --limit are for where code runs, and charms run at {url}; give them to `bg-wasm-host serve` there"
+                    "--egress and --limit apply where code runs, and charms run at {url}; pass them to `bg-wasm-host \
+                    serve` there"
                 );
             }
             Ok(Runner { runtime: client(common).await?, elsewhere: true })
         }
-        Place::Local(data_dir) => {
+        Endpoint::Local(data_dir) => {
             let gate = gate(handlers, Vec::new(), None);
             let sandbox = sandbox(common, &handlers.limits().sandbox)?;
             let tenancy = Tenancy::default();
@@ -213,7 +217,7 @@ pub(crate) async fn with_handlers(common: &Common, handlers: &HandlerArgs) -> an
     }
 }
 
-/// What `run` polls, and where it keeps what it remembers. The lock is held as long as this lives.
+/// The runtime that `run` polls, and the database of its state. Holds the lock until it is dropped.
 pub(crate) struct Service {
     pub(crate) runtime: AnyRuntime,
     pub(crate) store: SqlitePollStore,
@@ -221,7 +225,7 @@ pub(crate) struct Service {
     pub(crate) local: Option<Arc<LocalRuntime>>,
     /// The same runtime, if it is a remote one.
     pub(crate) remote: Option<RemoteRuntime>,
-    /// For the log: where the runtime is.
+    /// The location of the runtime, for the log.
     pub(crate) shown: String,
     pub(crate) lock: DatabaseLock,
 }
@@ -234,8 +238,8 @@ pub(crate) async fn service(
     gate: &Gate,
     tenancy: Tenancy,
 ) -> anyhow::Result<Service> {
-    match place(common).await? {
-        Place::Remote { url, trust } => {
+    match endpoint(common).await? {
+        Endpoint::Remote { url, trust } => {
             refuse_handler_options(handlers, &url)?;
             let database = DataDir::open(common)?.poll_database(&url);
             let mut lock = lock(&database, Role::Run)?;
@@ -256,7 +260,7 @@ pub(crate) async fn service(
                 lock,
             })
         }
-        Place::Local(data_dir) => {
+        Endpoint::Local(data_dir) => {
             let lock = lock(&data_dir.runtime_database(), Role::Run)?;
             let runtime = open_with_handlers(common, &data_dir, handlers, sandbox, gate, tenancy).await?;
             let shown = format!("the local charm runtime in {}", data_dir.path().display());
@@ -273,18 +277,19 @@ pub(crate) async fn service(
     }
 }
 
-/// Takes a database for a service of this process.
+/// Locks a database for a service of this process.
 pub(crate) fn lock(database: &Path, role: Role) -> Result<DatabaseLock, LockError> {
     DatabaseLock::acquire(database, role, None)
 }
 
-/// The gate, as the options say, closed to this service's own `listeners`.
+/// The gate, configured by the options, closed to this service's own `listeners`.
 pub(crate) fn gate(handlers: &HandlerArgs, listeners: Vec<SocketAddr>, activity: Option<&Arc<Activity>>) -> Gate {
     let mode = handlers.egress.map(Mode::from).unwrap_or_default();
     if mode == Mode::Report {
         tracing::warn!(
             target: "egress",
-            "--egress report: requests that no grant covers are logged as `would deny`, and sent all the same, without a token. \
+            "--egress report: requests that no grant covers are logged as `would deny`, and sent anyway, without a \
+            token. \
              This is for trying out components that you trust; leave it out to deny them"
         );
     }
@@ -293,12 +298,12 @@ pub(crate) fn gate(handlers: &HandlerArgs, listeners: Vec<SocketAddr>, activity:
     Gate::new(GateOptions { mode, allow_private, listeners, audit, ..GateOptions::default() })
 }
 
-/// The sandbox, with its cache of compiled components where the operator has one.
+/// The sandbox, with the operator's cache of compiled components.
 pub(crate) fn sandbox(common: &Common, limits: &Limits) -> anyhow::Result<Sandbox> {
     observed_sandbox(common, limits, CallObserver::default())
 }
 
-/// The same, of which somebody wants to know what calls take.
+/// The same, with an observer of its calls.
 pub(crate) fn observed_sandbox(common: &Common, limits: &Limits, observer: CallObserver) -> anyhow::Result<Sandbox> {
     let cache = paths::cache_dir(common.cache_dir.as_deref());
     let compiler = Compiler::Child(compiler());
@@ -306,12 +311,12 @@ pub(crate) fn observed_sandbox(common: &Common, limits: &Limits, observer: CallO
     Ok(Sandbox::new(SandboxOptions { limits, cache, compiler, observer, ..SandboxOptions::default() })?)
 }
 
-/// Who checks and compiles components: this program itself, in a process of its own.
+/// The process that checks and compiles components: this program itself.
 fn compiler() -> ChildCommand {
     ChildCommand::this_program(["compile-component"])
 }
 
-/// What a component's file says of itself. Nothing of it runs.
+/// What a component's file says about itself. The component is not run.
 pub(crate) async fn inspect(path: &Path) -> anyhow::Result<ComponentInfo> {
     let (compiler, limits) = (compiler(), Limits::default());
     let bytes = paths::read_component(path, limits.component_bytes)?;
@@ -319,8 +324,7 @@ pub(crate) async fn inspect(path: &Path) -> anyhow::Result<ComponentInfo> {
     inspected.with_context(|| format!("cannot inspect {}", path.display()))
 }
 
-/// What a service needs to open, whatever else it does: its folders, which are made here, the key and the component in which
-/// charms run.
+/// What every service needs to open: its folders, which are created here, the key, and the component that runs charms.
 pub(crate) fn confinement(common: &Common) -> anyhow::Result<Confinement> {
     let data_dir = DataDir::open(common)?;
     if paths::others_can_write(data_dir.path()) {
@@ -337,7 +341,7 @@ pub(crate) fn confinement(common: &Common) -> anyhow::Result<Confinement> {
     if let Some(key) = &common.identity {
         confinement = confinement.read(key);
     }
-    // Its absence is told where it is needed.
+    // If it is missing, that is reported where it is needed.
     if let Ok(script) = paths::script_component() {
         confinement = confinement.read(&script);
     }
@@ -380,7 +384,7 @@ async fn open(options: LocalOptions) -> anyhow::Result<Arc<LocalRuntime>> {
     Ok(Arc::new(blocking(move || LocalRuntime::open(options)).await?))
 }
 
-/// Runs what blocks on a thread for that.
+/// Runs blocking work on a blocking thread.
 async fn blocking<T: Send + 'static, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> anyhow::Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! How integrations are doing, as far as it can be told from here: the service that polls them keeps that beside its other state.
+//! The health of integrations, as far as it is known here: the service that polls them stores it with its other state.
 
 use std::time::Duration;
 
@@ -9,22 +9,23 @@ use bg_poller::UnixMillis;
 use bg_server_trust::{DatabaseLock, Role};
 
 use crate::args::Common;
-use crate::connect::{self, Place};
+use crate::connect::{self, Endpoint};
 use crate::output;
 use crate::paths::DataDir;
 
-/// What is kept is not that of a service that goes on, if it is older. It is kept again each minute.
+/// Older data is not from a running service. It is stored again each minute.
 const STALE: Duration = Duration::from_mins(3);
 
-/// How all integrations with a component are doing, as far as it is known.
+/// The health of all integrations with a component, as far as it is known.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     all: Vec<IntegrationHealth>,
-    /// When that was so, if nobody polls them now; [never](UnixMillis::NEVER), if that is not known.
+    /// When it was recorded, if no service polls them now; [never](UnixMillis::NEVER), if that is unknown.
     pub(crate) as_of: Option<UnixMillis>,
 }
 
-/// How all integrations with a component are doing; of the others, and where no service of this data directory has polled, nothing is known.
+/// The health of all integrations with a component. Of others, and if no service of this data directory has polled,
+/// nothing is known.
 pub(crate) async fn read(common: &Common) -> Known {
     match try_read(common).await {
         Ok(known) => known,
@@ -36,14 +37,14 @@ pub(crate) async fn read(common: &Common) -> Known {
 }
 
 async fn try_read(common: &Common) -> anyhow::Result<Known> {
-    let databases = match connect::place(common).await? {
-        Place::Remote { url, .. } => {
+    let databases = match connect::endpoint(common).await? {
+        Endpoint::Remote { url, .. } => {
             let data_dir = DataDir::open(common)?;
-            // A `run` elsewhere tells the server of this data directory, which keeps it as well.
+            // A `run` elsewhere reports to the server of this data directory, which stores it, too.
             let of_server = common.api_url.is_none().then(|| data_dir.runtime_database());
             [Some(data_dir.poll_database(&url)), of_server].into_iter().flatten().collect()
         }
-        Place::Local(data_dir) => vec![data_dir.runtime_database()],
+        Endpoint::Local(data_dir) => vec![data_dir.runtime_database()],
     };
     let now = UnixMillis::now();
     let mut newest: Option<Known> = None;
@@ -55,7 +56,7 @@ async fn try_read(common: &Common) -> anyhow::Result<Known> {
         let kept = store.await??.health().await?;
         let is_held = DatabaseLock::holder(&database)?.is_some_and(|holder| holder.role == Role::Run);
         let known = Known::of(kept, is_held, now);
-        // What is so now comes before what was so, and then what was so last.
+        // Current data first, then the most recent.
         let order = |known: &Known| (known.as_of.is_none(), known.as_of);
         if !known.all.is_empty() && newest.as_ref().is_none_or(|newest| order(newest) < order(&known)) {
             newest = Some(known);
@@ -65,19 +66,19 @@ async fn try_read(common: &Common) -> anyhow::Result<Known> {
 }
 
 impl Known {
-    /// What is kept in a database that a `run` holds, or does not.
+    /// Health stored in a database, which a `run` holds or not.
     fn of(kept: KeptHealth, is_held: bool, now: UnixMillis) -> Self {
         let KeptHealth { at, process, ended, integrations } = kept;
         let goes_on = match process {
             Some(_) => is_held,
-            // An earlier version kept no time.
+            // An earlier version stored no time.
             None if at.is_never() => is_held,
             None => now.since(at) < STALE,
         };
         Self { all: integrations, as_of: (ended || !goes_on).then_some(at) }
     }
 
-    /// What is known of these, which are polled now.
+    /// The health of integrations that are polled now.
     #[cfg(test)]
     pub(crate) fn now(all: Vec<IntegrationHealth>) -> Self {
         Self { all, as_of: None }
@@ -93,28 +94,28 @@ impl Known {
         self.all.iter().find(|health| health.integration == *integration)
     }
 
-    /// That of one of them, if somebody polls it now.
+    /// That of one of them, if it is polled now.
     pub(crate) fn of_polled(&self, integration: &IntegrationId) -> Option<&IntegrationHealth> {
         self.of_integration(integration).filter(|_| self.as_of.is_none())
     }
 
-    /// In a line, for people: what [`line`] says, and whether that is so now.
+    /// One line for people: what [`line()`] says, and whether it is current.
     pub(crate) fn line(&self, health: &IntegrationHealth, now: UnixMillis) -> String {
         line_as_of(health, self.as_of, now)
     }
 }
 
-/// The same for one of which that is known apart.
+/// The same, with a separate time of recording.
 pub(crate) fn line_as_of(health: &IntegrationHealth, as_of: Option<UnixMillis>, now: UnixMillis) -> String {
     let line = line(health, now);
     match as_of {
         None => line,
-        Some(UnixMillis::NEVER) => format!("not running; when it was last: {line}"),
+        Some(UnixMillis::NEVER) => format!("not running; last state: {line}"),
         Some(at) => format!("not running; as of {}: {line}", output::ago(now, at)),
     }
 }
 
-/// In a line, for people: the state, until when it is paused, and why.
+/// One line for people: the state, until when it is paused, and why.
 fn line(health: &IntegrationHealth, now: UnixMillis) -> String {
     let IntegrationHealth { state, reason, paused_until, failure, .. } = health;
     let left = paused_until.since(now).as_secs();
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_said_that_is_gone_is_said_with_its_time() {
+    fn the_report_of_an_ended_service_is_shown_with_its_time() {
         let now = UnixMillis(1_800_000_000_000);
         let works = IntegrationHealth::working("mail".parse().unwrap());
         let kept = |seconds: u64, process, ended| KeptHealth {
@@ -181,17 +182,13 @@ mod tests {
         };
         for (kept, is_held, expected) in [
             (kept(59, Some(7), false), true, "works"),
-            // Whoever is killed says nothing of it.
+            // A killed process cannot record its end.
             (kept(59, Some(7), false), false, "not running; as of 59 s ago: works"),
             (kept(59, Some(7), true), true, "not running; as of 59 s ago: works"),
             (kept(59, None, false), false, "works"),
             (kept(600, None, false), true, "not running; as of 10 min ago: works"),
             (KeptHealth { at: UnixMillis::NEVER, ..kept(0, None, false) }, true, "works"),
-            (
-                KeptHealth { at: UnixMillis::NEVER, ..kept(0, None, false) },
-                false,
-                "not running; when it was last: works",
-            ),
+            (KeptHealth { at: UnixMillis::NEVER, ..kept(0, None, false) }, false, "not running; last state: works"),
         ] {
             let known = Known::of(kept.clone(), is_held, now);
             assert_eq!(known.line(&works, now), expected, "{kept:?} {is_held}");

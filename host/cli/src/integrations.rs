@@ -21,14 +21,14 @@ use crate::args::{GrantAll, GrantArgs, Pin};
 use crate::pins;
 use crate::{output, paths, progress};
 
-/// A component that is loaded, and what the operator decided about it.
+/// A loaded component, and the operator's decisions about it.
 pub(crate) struct Loaded {
     path: PathBuf,
     component: Arc<LoadedComponent>,
     plan: Plan,
 }
 
-/// What an integration is called, how it is configured, what it asks for and what it gets.
+/// An integration's name, its configuration, what it asks for, and what it gets.
 pub(crate) struct Plan {
     pub(crate) manifest: Manifest,
     pub(crate) config: BTreeMap<String, String>,
@@ -37,12 +37,12 @@ pub(crate) struct Plan {
     pub(crate) withheld: Vec<Withheld>,
 }
 
-/// Where the manifest of a component is that has none in it.
+/// The manifest file of a component without an embedded one.
 pub(crate) fn manifest_beside(component: &Path) -> PathBuf {
     component.with_file_name("integration.toml")
 }
 
-/// What a component says of itself: the manifest in it, or else the `integration.toml` beside it.
+/// A component's manifest: the embedded one, or else the `integration.toml` next to it.
 fn manifest(path: &Path, info: &ComponentInfo) -> anyhow::Result<Manifest> {
     if let Some(manifest) = &info.manifest {
         return Ok(manifest.clone());
@@ -50,7 +50,7 @@ fn manifest(path: &Path, info: &ComponentInfo) -> anyhow::Result<Manifest> {
     let beside = manifest_beside(path);
     if !beside.is_file() {
         bail!(
-            "{} has no manifest; build it with `build-integrations`, or put its integration.toml beside it",
+            "{} has no manifest; build it with `build-integrations`, or put its integration.toml next to it",
             path.display()
         );
     }
@@ -82,19 +82,19 @@ impl Plan {
         &self.manifest.integration.id
     }
 
-    /// Asks on the terminal for what is withheld: on a thread of its own, for which nobody waits. To read from a terminal cannot be given up,
-    /// and the program is to end at the first Ctrl-C all the same.
+    /// Asks on the terminal for what is withheld, in a separate thread that nothing waits for: reading from a terminal
+    /// cannot be cancelled, and the program must still end at the first Ctrl-C.
     async fn ask(&mut self) -> anyhow::Result<()> {
         let (id, withheld) = (self.id().clone(), std::mem::take(&mut self.withheld));
         if withheld.is_empty() {
             return Ok(());
         }
         let (sender, answers) = oneshot::channel();
-        // Standard error is not locked meanwhile: the log goes there as well.
+        // Standard error is not locked meanwhile, since the log uses it, too.
         std::thread::spawn(move || {
             sender.send(Answers::ask(&id, withheld, &mut io::stdin().lock(), &mut io::stderr()))
         });
-        self.take_in(answers.await.context("nobody could be asked for grants")??);
+        self.take_in(answers.await.context("could not ask for grants")??);
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl Plan {
     }
 }
 
-/// What somebody at a terminal has decided.
+/// The decisions of a person at a terminal.
 #[derive(Default)]
 struct Answers {
     granted: Vec<EffectiveGrant>,
@@ -133,7 +133,11 @@ impl Answers {
                     output::printable(&credential.to_string())
                 )?;
             }
-            write!(terminal, "Grant it for this run? (For good: {}) [y/N] ", output::printable(&withheld.option))?;
+            write!(
+                terminal,
+                "Grant it for this run? (To grant it permanently: {}) [y/N] ",
+                output::printable(&withheld.option)
+            )?;
             terminal.flush()?;
             let mut answer = String::new();
             input.read_line(&mut answer)?;
@@ -147,8 +151,8 @@ impl Answers {
     }
 }
 
-/// Loads the components, and settles what each gets: as the options say, or as the operator answers on a terminal. What is
-/// withheld is logged, once, with the option that would grant it.
+/// Loads the components, and decides what each gets: by the options, or by the operator's answers on a terminal. What
+/// is withheld is logged once, with the option that would grant it.
 pub(crate) async fn load(
     sandbox: &Sandbox,
     paths: &[PathBuf],
@@ -177,7 +181,7 @@ pub(crate) async fn load(
     Ok(loaded)
 }
 
-/// Loads the components, and refuses what is wrong with them or with what the options say of them. Nobody is asked or told anything.
+/// Loads the components, and refuses mistakes in them or in the options for them. Asks and logs nothing.
 pub(crate) async fn load_unsettled(
     sandbox: &Sandbox,
     paths: &[PathBuf],
@@ -185,8 +189,8 @@ pub(crate) async fn load_unsettled(
     pins: &[Pin],
 ) -> anyhow::Result<Vec<Loaded>> {
     let unusable = |path: &Path| format!("cannot use the component {}", path.display());
-    // What is wrong with the files or the options is told before any of them is compiled. Each is read once: what is compiled is
-    // what was checked.
+    // Mistakes in files or options are reported before any component is compiled. Each file is read once: the checked
+    // bytes are the compiled ones.
     let mut checked = Vec::new();
     for path in paths {
         let bytes: Arc<[u8]> = paths::read_component(path, sandbox.limits().component_bytes)?.into();
@@ -211,8 +215,8 @@ pub(crate) async fn load_unsettled(
     Ok(loaded)
 }
 
-/// Loads a component whose file has changed, as far as pins allow. Nobody is asked: of what it asks for, it gets what the one that was
-/// loaded at the start got, by an option or by an answer.
+/// Loads a component whose file has changed, if its pins allow it. Asks nothing: of what it asks for, it gets what was
+/// granted at the start, by an option or by an answer.
 pub(crate) async fn load_anew(
     sandbox: &Sandbox,
     before: &Followed,
@@ -233,7 +237,7 @@ pub(crate) async fn load_anew(
     let mut plan = Plan::of(manifest, grants)?;
     anyhow::ensure!(
         *plan.id() == integration.id,
-        "it is the integration {} now; restart the service to use it",
+        "it is now the integration {}; restart the service to use it",
         plan.id()
     );
     pins::check_one(pins, path, plan.id(), &info.sha256)?;
@@ -253,14 +257,14 @@ pub(crate) async fn load_anew(
     for grant in more.iter().map(|more| &more.grant).chain(plan.withheld.iter().map(|withheld| &withheld.asked.grant)) {
         tracing::warn!(
             integration = %integration.id,
-            "{} asks for more than the one before, which it does not get before a restart: {grant}", integration.id
+            "{} asks for more than the previous version; restart the service to grant it: {grant}", integration.id
         );
     }
     let component = progress::load(sandbox, path, bytes, World::Integration).await?;
     Ok(Loaded { path: path.clone(), component, plan })
 }
 
-/// What is known of a component that runs, for when its file changes; `granted` is what was granted at the start.
+/// What is known of a running component, for when its file changes; `granted` is what was granted at the start.
 pub(crate) struct Followed {
     pub(crate) path: PathBuf,
     pub(crate) sha256: String,
@@ -268,7 +272,7 @@ pub(crate) struct Followed {
     pub(crate) granted: Vec<EffectiveGrant>,
 }
 
-/// Refuses two components of one integration, and options for integrations that have none.
+/// Refuses two components of one integration, and options for integrations without a component.
 pub(crate) fn refuse_mistakes(plans: &[(&Path, &Plan)], grants: &GrantArgs) -> anyhow::Result<()> {
     for (place, (path, plan)) in plans.iter().enumerate() {
         if let Some((other, _)) = plans[..place].iter().find(|(_, other)| other.id() == plan.id()) {
@@ -304,7 +308,7 @@ fn there_are(plans: &[(&Path, &Plan)]) -> String {
     format!("there are: {}", names.join(", "))
 }
 
-/// Grants that are for nothing that any integration asks for: a slip of the pen, most likely.
+/// Grants that no integration asks for: probably a mistake.
 pub(crate) fn idle_grants<'a>(plans: &[&Plan], grants: &'a [OperatorGrant]) -> Vec<&'a OperatorGrant> {
     let serves = |grant: &OperatorGrant, plan: &Plan| {
         grant.is_for(plan.id()) && plan.asked.iter().any(|asked| grant.grant.intersection(&asked.grant).is_some())
@@ -313,7 +317,7 @@ pub(crate) fn idle_grants<'a>(plans: &[&Plan], grants: &'a [OperatorGrant]) -> V
 }
 
 impl Loaded {
-    /// Links the component with what it may reach.
+    /// Links the component with what it may access.
     pub(crate) fn link(
         self,
         sandbox: &Sandbox,
@@ -354,7 +358,7 @@ impl Loaded {
         }
     }
 
-    /// What is shown of it.
+    /// Its description for the admin page.
     pub(crate) fn view(&self) -> IntegrationView {
         let Plan { manifest, config, asked, withheld, .. } = &self.plan;
         let defaults = manifest.config.iter().filter_map(|(key, value)| Some((key.clone(), value.default.clone()?)));
@@ -390,12 +394,12 @@ impl Loaded {
         self.plan.id()
     }
 
-    /// What its manifest asks for, which says where secrets of its charms may go.
+    /// What its manifest asks for, which determines where secrets of its charms may go.
     pub(crate) fn asked(&self) -> &[AskedHttp] {
         &self.plan.asked
     }
 
-    /// Whether its code was compiled before.
+    /// Whether its code came from the cache.
     pub(crate) fn is_from_cache(&self) -> bool {
         matches!(self.component.origin(), Origin::Cached)
     }
@@ -433,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_for_what_nobody_asks_for_is_found() {
+    fn a_grant_that_no_integration_asks_for_is_found() {
         let plan = plan();
         for (grant, idle) in [
             ("https://mail.example/v1/", false),
@@ -452,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_is_asked_and_only_a_yes_grants() {
+    fn on_a_terminal_only_a_yes_grants() {
         for (answer, granted) in
             [("y\n", true), ("yes\n", true), ("\n", false), ("n\n", false), ("", false), ("yep\n", false)]
         {

@@ -1,24 +1,25 @@
-//! How text is laid out on a terminal.
+//! Layout of text on a terminal.
 
 use std::io::{self, IsTerminal as _};
 
-/// What stands for a part that is left out.
+/// Marks an omitted part.
 const ELLIPSIS: char = '…';
 
-/// What is between the columns of a table.
+/// The separator between columns of a table.
 pub(crate) const BETWEEN: &str = "  ";
 
-/// No terminal is taken to be narrower.
+/// The minimum width assumed for a terminal.
 const NARROWEST: usize = 20;
 
-/// How many characters wide the terminal is that standard output is; none if it is none, so that others read all of it.
+/// The width of standard output in characters, if it is a terminal; `None` otherwise, so that other readers get
+/// everything.
 pub(crate) fn width() -> Option<usize> {
     let stdout = io::stdout();
     if !stdout.is_terminal() {
         return None;
     }
     let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
-    // One without a size says 0.
+    // A terminal without a known size reports 0.
     (size.ws_col > 0).then(|| usize::from(size.ws_col).max(NARROWEST))
 }
 
@@ -27,8 +28,8 @@ pub(crate) fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// The words of a text, in lines of at most `width` characters. A word that is longer has a line of its own, whole: a terminal goes on with it in
-/// the next one, and it can be copied.
+/// The words of a text, in lines of at most `width` characters. A longer word gets its own line and stays whole: the
+/// terminal wraps it, and it can be copied.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -43,7 +44,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// As much of a text as there is room for, with `…` at its end if that is not all.
+/// As much of a text as there is room for, with `…` at its end if it was cut.
 pub(crate) fn cut(text: &str, room: usize) -> String {
     if length(text) <= room {
         return text.to_owned();
@@ -54,7 +55,7 @@ pub(crate) fn cut(text: &str, room: usize) -> String {
     beginning
 }
 
-/// The beginning of a text, in at most `most` lines, with `…` at its end if that is not all; and whether it is.
+/// The beginning of a text, in at most `most` lines, with `…` at its end if it was cut; and whether it is complete.
 pub(crate) fn beginning(text: &str, width: usize, most: usize) -> (Vec<String>, bool) {
     let fits = length(text) <= width * most;
     let mut lines = wrap(&cut(text, width * most), width);
@@ -69,7 +70,7 @@ pub(crate) fn beginning(text: &str, width: usize, most: usize) -> (Vec<String>, 
     (lines, is_all)
 }
 
-/// A cell with blanks up to a width. (`{:<width$}` panics above 65,535.)
+/// A cell padded to a width. (`{:<width$}` panics above 65,535.)
 fn padded(cell: &str, width: usize) -> String {
     format!("{cell}{}", " ".repeat(width.saturating_sub(length(cell))))
 }
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_says_that_it_is_one() {
+    fn a_cut_text_is_marked() {
         let all = |text: &str, width, most| beginning(text, width, most);
         assert_eq!(all("one two three", 7, 2), (vec!["one two".to_owned(), "three".to_owned()], true));
         assert_eq!(all("one two three four", 7, 2), (vec!["one two".to_owned(), "three…".to_owned()], false));

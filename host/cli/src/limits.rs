@@ -1,4 +1,4 @@
-//! Limits as an operator sets them: those of the sandbox, of HTTP and of the server, by their names.
+//! The limits that an operator can set by name: those of the sandbox, of HTTP and of the server.
 
 use bg_charm_api::names::nearest;
 use std::fmt::{self, Write as _};
@@ -10,16 +10,16 @@ use bg_limits::{LimitValue, NamedLimit};
 use bg_sandbox::Limits;
 use bg_server::AdmissionLimits;
 
-/// All limits that an operator may set.
+/// All limits that an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OperatorLimits {
-    /// What a call may take.
+    /// Limits of a call.
     pub(crate) sandbox: Limits,
-    /// What of the network.
+    /// Limits of the network.
     pub(crate) http: HttpLimits,
-    /// How many charms are transpiled at one time.
+    /// How many charms are transpiled concurrently.
     pub(crate) transpilations: usize,
-    /// What clients of the server may take.
+    /// Limits of the server's clients.
     pub(crate) server: AdmissionLimits,
 }
 
@@ -34,7 +34,7 @@ impl Default for OperatorLimits {
     }
 }
 
-/// One of them, `charm-time=2m`: known, and within its bounds.
+/// A setting of one limit, `charm-time=2m`: known, and within its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LimitSetting {
     name: String,
@@ -61,7 +61,7 @@ impl LimitSetting {
     }
 }
 
-/// As it is written on the command line.
+/// As written on the command line.
 impl fmt::Display for LimitSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.name, self.value)
@@ -78,7 +78,7 @@ impl FromStr for LimitSetting {
 }
 
 impl OperatorLimits {
-    /// The defaults, with these settings; of two for one limit, the last counts.
+    /// The defaults with these settings; the last setting of a limit wins.
     pub(crate) fn of(settings: &[LimitSetting]) -> Self {
         let mut limits = Self::default();
         for setting in settings {
@@ -98,11 +98,11 @@ impl OperatorLimits {
     }
 }
 
-/// The names, with their defaults, for the end of a help text.
+/// The names and defaults, for the end of a help text.
 pub(crate) fn help() -> String {
     let mut limits = OperatorLimits::default();
     let named = limits.by_name();
-    let mut text = "Limits, and what they are unless set with --limit NAME=VALUE:".to_owned();
+    let mut text = "Limits and their defaults; change them with --limit NAME=VALUE:".to_owned();
     for pair in named.chunks(2) {
         text.push_str("\n ");
         for limit in pair {
@@ -111,7 +111,11 @@ pub(crate) fn help() -> String {
         }
         text.truncate(text.trim_end().len());
     }
-    text.push_str("\nTimes, memory and requests are those of one call, http-requests-at-once-in-all those of one integration, or of all charms together; http-request-time, -bytes and -headers those of one request. What begins with server- is what clients of the server may take, in a second or at one time.");
+    text.push_str(
+        "\nTimes, memory and requests are per call; http-requests-at-once-in-all is per integration, or for \
+        all charms together; http-request-time, -bytes and -headers are per request. Names that begin with server- \
+        limit the clients of the server, per second or at a time.",
+    );
     text
 }
 
@@ -132,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart_and_each_sets_its_own() {
+    fn names_are_unambiguous_and_each_sets_its_own_limit() {
         let mut limits = OperatorLimits::default();
         let names: Vec<&str> = limits.by_name().iter().map(|limit| limit.name).collect();
         for (place, name) in names.iter().enumerate() {
-            assert!(!names[..place].contains(name), "{name} is there twice");
+            assert!(!names[..place].contains(name), "{name} occurs twice");
             let limits = OperatorLimits::of(&[LimitSetting::new(name, "1234").unwrap()]);
             let (mut limits, mut before) = (limits, OperatorLimits::default());
             let (now, before) = (limits.by_name(), before.by_name());
@@ -159,12 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_set_is_explained() {
+    fn invalid_settings_are_explained() {
         for (text, said) in [
             ("charm-time", "NAME=VALUE"),
             (
                 "charm-tiem=5s",
-                "there is no limit `charm-tiem`; did you mean `charm-time`? there are fetch-charms-time, is-valid-charm-time",
+                "there is no limit `charm-tiem`; did you mean `charm-time`? there are fetch-charms-time, \
+                is-valid-charm-time",
             ),
             ("charm_time=5s", "charm-time"),
             ("=5", "there is no limit ``"),

@@ -1,4 +1,4 @@
-//! What listens: the API of the local charm runtime, and the admin page.
+//! The server: the API of the local charm runtime, and the admin page.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -23,8 +23,8 @@ pub(crate) fn confine(confinement: Confinement, listen: SocketAddr, args: &Serve
     args.files().fold(confinement.listen(listen.port()), |confinement, file| confinement.read(file))
 }
 
-/// The address to listen at, with its port where any will do: the one that the service had before it was started again, or a free one. It is
-/// chosen before the process is confined, which then may listen at that one, also after the next start.
+/// The address to listen at, with a concrete port if any will do: the one that the service had before it restarted, or
+/// a free one. It is chosen before the process is confined to that port, also for later restarts.
 pub(crate) fn with_port(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
     if listen.port() != 0 {
         return Ok(listen);
@@ -36,7 +36,7 @@ pub(crate) fn with_port(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
     free.with_context(|| format!("there is no free port at {}", listen.ip()))
 }
 
-/// Listens, as the options say.
+/// Listens, configured by the options.
 pub(crate) async fn bind(
     common: &Common,
     listen: SocketAddr,
@@ -74,7 +74,7 @@ pub(crate) async fn bind(
     Ok(server)
 }
 
-/// Whether a server with these options would listen, after one that listened at `before`.
+/// Whether a server with these options could listen, after one that listened at `before`.
 pub(crate) fn check_anew(
     before: Option<SocketAddr>,
     listen: Option<SocketAddr>,
@@ -84,7 +84,7 @@ pub(crate) fn check_anew(
     let is_any = |listen: SocketAddr| listen.port() == 0 && before.is_some_and(|before| before.ip() == listen.ip());
     anyhow::ensure!(
         before == listen || listen.is_some_and(is_any),
-        "`listen` is {} now, which needs a restart: this process may listen at {} only",
+        "`listen` is now {}, which needs a restart: this process may only listen at {}",
         shown(listen),
         shown(before)
     );
@@ -95,11 +95,11 @@ fn tls(args: &ServerArgs) -> anyhow::Result<Option<Tls>> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Ok(Some(Tls::read(certificate, key)?)),
         (None, None) => Ok(None),
-        _ => anyhow::bail!("tls-cert and tls-key go together: one of them is missing"),
+        _ => anyhow::bail!("tls-cert and tls-key must be set together: one of them is missing"),
     }
 }
 
-/// Writes down beside the database where the server is, and whether others reach it; answers its URL.
+/// Records next to the database where the server is, and whether others reach it; returns its URL.
 pub(crate) fn note(lock: &mut DatabaseLock, server: &Server, args: &ServerArgs) -> Result<String, LockError> {
     let url = url(server, args);
     lock.set_shared(args.is_reached_by_others(server.local_addr()))?;
@@ -107,7 +107,7 @@ pub(crate) fn note(lock: &mut DatabaseLock, server: &Server, args: &ServerArgs) 
     Ok(url)
 }
 
-/// Where this machine reaches the server.
+/// The server's URL for this machine.
 fn url(server: &Server, args: &ServerArgs) -> String {
     let address = reachable(server.local_addr());
     match (&args.tls_cert, args.allow_host.first()) {
@@ -118,8 +118,9 @@ fn url(server: &Server, args: &ServerArgs) -> String {
     }
 }
 
-/// Tells the operator where the admin page is, and lets them in. This is not a line of the log, which may be kept, or sent elsewhere; what the
-/// operator has chosen, or was told before a reload, is not said at all. What strangers may do is.
+/// Tells the operator where the admin page is, with the login token. This is not a log line, since logs may be stored
+/// or sent elsewhere. A token that the operator chose, or that was printed before a reload, is not printed. The rights
+/// of strangers are logged.
 pub(crate) async fn announce(
     common: &Common,
     server: &Server,
@@ -129,27 +130,27 @@ pub(crate) async fn announce(
     let page = format!("{}/admin", url(server, args));
     let token = server.login_token().expose().filter(|_| args.login_token.is_none());
     let text = match (common.log_format, token) {
-        // The part behind `#` stays in the browser.
+        // The part after `#` stays in the browser.
         (LogFormat::Text, Some(token)) => format!("The admin page: {page}/login#{token}"),
         (LogFormat::Text, None) => format!("The admin page: {page}"),
         (LogFormat::Json, Some(token)) => json!({ "adminPage": page, "loginToken": token }).to_string(),
         (LogFormat::Json, None) => json!({ "adminPage": page }).to_string(),
     };
-    // Where standard error is gone, nobody is left to be told.
+    // If standard error is closed, there is nowhere to report it.
     let _ = writeln!(io::stderr().lock(), "{text}");
     warn_of_strangers(common, runtime, &args.tenancy(Some(server.local_addr()))).await
 }
 
-/// Tells the operator of a server that others reach what they may do there.
+/// Tells the operator of a server that others reach which rights they have.
 async fn warn_of_strangers(common: &Common, runtime: &Arc<LocalRuntime>, tenancy: &Tenancy) -> anyhow::Result<()> {
     let Some(Reach::Others { open_spaces }) = tenancy.reach else { return Ok(()) };
     if is_public_key(&connect::operator(common)?.did()) {
         tracing::warn!("{}; to use them: {PUBLIC_KEY_FIX}", public_key());
     }
     let new = if open_spaces {
-        "anybody may write in new spaces who signs requests (--open-spaces)"
+        "anybody who signs requests may write in new spaces (--open-spaces)"
     } else {
-        "new spaces are their owner's and the service's alone"
+        "new spaces belong to their owner and the service only"
     };
     tracing::info!("others reach this server: {new}");
     if let Some((found, fix)) = open_spaces::told(&runtime.as_actor(Actor::Operator).spaces(None).await?) {
@@ -158,16 +159,18 @@ async fn warn_of_strangers(common: &Common, runtime: &Arc<LocalRuntime>, tenancy
     Ok(())
 }
 
-/// What gives the operator a key of their own.
-pub(crate) const PUBLIC_KEY_FIX: &str = "bg-wasm-host identity new FILE, then start the server and use every command with --identity FILE, and once bg-wasm-host add-admin-charm";
+/// How to give the operator a separate key.
+pub(crate) const PUBLIC_KEY_FIX: &str = "bg-wasm-host identity new FILE, then start the server and use every command \
+    with --identity FILE, and once bg-wasm-host add-admin-charm";
 
-/// What is wrong with a server that others reach, whose operator has the key that everybody has.
+/// The problem of a server that others reach if its operator uses the public key.
 pub(crate) fn public_key() -> &'static str {
-    "the operator's key is made from the public passphrase, so it has no rights over HTTP on a server that others reach: commands and a `run` \
+    "the operator's key is derived from the public passphrase, so it has no rights over HTTP on a server that others \
+    reach: commands and a `run` \
      that use it are refused"
 }
 
-/// How this machine reaches what listens there: "any address" is no address to call.
+/// How this machine reaches a listener: an unspecified address cannot be called.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

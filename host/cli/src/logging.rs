@@ -1,4 +1,5 @@
-//! Where log lines go: standard error, so that standard output holds results only. And where spans go, if they do.
+//! Where log lines go: standard error, so that standard output contains only results. Also where spans go, if tracing
+//! is on.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _};
@@ -17,15 +18,15 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::args::{Common, LogFormat};
 use crate::telemetry::{self, Telemetry};
 
-/// Starts logging as the options say; `guests` is how much of what charms log is shown if they do not say.
+/// Starts logging as configured by the options; `guests` is the default level for guests' log lines.
 pub(crate) fn start(common: &Common, guests: Option<&str>, telemetry: Option<&Telemetry>) -> anyhow::Result<()> {
     let filter = match guests {
         Some(level) if !common.log.contains("guest") => format!("{},guest={level}", common.log),
         _ => common.log.clone(),
     };
-    // Spans are for traces; in a log they would be in front of each line.
+    // Spans are for traces; in a log they would precede each line.
     let filter = EnvFilter::try_new(format!("{filter},{}=off", telemetry::TARGET)).with_context(|| {
-        format!("`{}` is no log filter; write a level such as `debug`, or `info,egress=debug`", common.log)
+        format!("`{}` is not a log filter; write a level such as `debug`, or `info,egress=debug`", common.log)
     })?;
     let lines = lines(common.log_format).with_filter(filter);
     let spans = telemetry.map(|telemetry| {
@@ -51,7 +52,7 @@ where
     }
 }
 
-/// A field as people read it. What a line's message says already is there for programs alone.
+/// A field for people. Fields that repeat the message are only for programs.
 fn text(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     match field.name() {
         "message" => write!(Printable { out: writer, lines: Lines::Kept }, "{value:?}"),
@@ -67,8 +68,8 @@ fn text(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::
     }
 }
 
-/// Writes nothing hidden but, in a message, ends of lines: none of a stranger's text may move the cursor of a terminal. A message's further
-/// lines are moved in, so that none of them passes for a line of its own.
+/// Escapes everything hidden, except line breaks in a message: foreign text must not move a terminal's cursor. Further
+/// lines of a message are indented, so that none looks like a log line.
 struct Printable<'a, 'w> {
     out: &'a mut Writer<'w>,
     lines: Lines,
@@ -86,12 +87,12 @@ impl fmt::Write for Printable<'_, '_> {
     }
 }
 
-/// Writes lines of JSON with what is hidden in its texts escaped.
+/// Writes lines of JSON with hidden characters in strings escaped.
 struct JsonLines<W>(W);
 
 impl<W: io::Write> io::Write for JsonLines<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A line comes whole, and a serializer writes UTF-8.
+        // A line arrives whole, and a serializer writes UTF-8.
         match std::str::from_utf8(line) {
             Ok(text) => self.0.write_all(printable_json(text).as_bytes())?,
             Err(_) => self.0.write_all(printable_json(&String::from_utf8_lossy(line)).as_bytes())?,
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_told_from_the_lines_that_it_quotes() {
+    fn quoted_lines_of_a_message_do_not_look_like_log_lines() {
         let mut text = String::new();
         let mut writer = Writer::new(&mut text);
         let mut printable = Printable { out: &mut writer, lines: Lines::Kept };

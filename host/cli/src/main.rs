@@ -48,7 +48,7 @@ use restart::Restart;
 use telemetry::Telemetry;
 
 fn main() -> ExitCode {
-    restart::hold_hangup_if_anew();
+    restart::hold_hangup_if_restarted();
     let mut cli = Cli::try_parse().unwrap_or_else(|error| output::exit(&error));
     cli.common.makes_data_dir = cli.command.makes_data_dir();
     match &cli.command {
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What comes before a command.
+/// The preparations for a command.
 #[derive(Default)]
 struct Prepared {
     watcher: Option<Watcher>,
@@ -95,10 +95,10 @@ struct Prepared {
     confined: Option<Confined>,
 }
 
-/// Reads a service's configuration, takes as many files as it may have, and confines this process to those that the configuration
-/// names: before there are other threads, which that would leave out.
+/// Reads a service's configuration, raises its limit of open files, and confines this process to the configured files:
+/// before other threads exist, which would not be confined.
 ///
-/// What looks after components that change is started before that.
+/// The process that watches components is started before that.
 fn prepare(cli: &mut Cli) -> anyhow::Result<Prepared> {
     if matches!(cli.command, Command::Run(_) | Command::Serve(_)) {
         restart::hold_hangup()?;
@@ -152,7 +152,7 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
         Command::SpaceDid { name } => identity::print_space_did(&name)?,
         Command::Space(command) => space::run(&common, &command).await?,
         Command::Identity(command) => identity::run(&common, &command)?,
-        // Were done first, see `main`.
+        // Handled first, see `main`.
         Command::CompileComponent { .. } | Command::TranspileCharm { .. } | Command::WatchComponents { .. } => {}
         Command::Backup { file } => backup::run(&common, &file).await?,
         Command::Completions { shell } => shell::completions(shell)?,
@@ -168,7 +168,7 @@ fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
     shutdown_or_restart(Restart::default())
 }
 
-/// The same for a service, which does not start anew then, even if that was wanted.
+/// The same for a service, which then does not restart, even if a restart was requested.
 fn shutdown_or_restart(restart: Restart) -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -178,7 +178,7 @@ fn shutdown_or_restart(restart: Restart) -> anyhow::Result<CancellationToken> {
     tokio::spawn(async move {
         let mut next = async || tokio::select! { _ = interrupt.recv() => 130, _ = terminate.recv() => 143 };
         next().await;
-        tracing::info!("stopping; once more to stop at once");
+        tracing::info!("stopping; send the signal again to stop at once");
         restart::end_within(restart::STOP);
         restart.stop();
         cancelled.cancel();

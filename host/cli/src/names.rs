@@ -1,4 +1,4 @@
-//! Names that nothing has: what is done to them would be done to nothing, without a word.
+//! Unknown names: acting on them would silently do nothing.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use bg_charm_api::names::{nearest, no_integration, no_space};
 use bg_identity::{IntegrationId, SpaceDid};
 use bg_poller::{CharmRef, Registration};
 
-/// The names that registrations have.
+/// The names used by registrations.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     integrations: BTreeSet<String>,
@@ -22,7 +22,7 @@ impl Names {
         Ok(Self::of(&runtime.registrations().await?))
     }
 
-    /// Those of these.
+    /// Those of these registrations.
     pub(crate) fn of(registrations: &[Registration]) -> Self {
         let mut names = Self::default();
         for entry in registrations {
@@ -33,13 +33,13 @@ impl Names {
         names
     }
 
-    /// What is wrong with the name of an integration, if no charm is registered for it.
+    /// The problem with the name of an integration for which no charm is registered.
     pub(crate) fn no_integration(&self, id: &IntegrationId) -> Option<String> {
         (!self.integrations.contains(id.as_str()))
             .then(|| no_integration(id, self.integrations.iter().map(String::as_str)))
     }
 
-    /// What is wrong with a space, if no charm in it is registered. `named` is how it was named.
+    /// The problem with a space in which no charm is registered. `named` is the name that was used.
     pub(crate) fn no_space(&self, space: &SpaceDid, named: &str, known: &[String]) -> Option<String> {
         (!self.spaces.contains(space)).then(|| {
             let dids: Vec<String> = self.spaces.iter().map(ToString::to_string).collect();
@@ -47,18 +47,18 @@ impl Names {
         })
     }
 
-    /// What is wrong with the name of a charm, if it is not registered.
+    /// The problem with the name of a charm that is not registered.
     pub(crate) fn no_charm(&self, charm: &CharmRef) -> Option<String> {
         let name = charm.to_string();
         (!self.charms.contains(&name)).then(|| {
             let known = self.charms.iter().map(String::as_str);
             let near = nearest(&name, known).map_or_else(String::new, |near| format!("; did you mean {near}?"));
-            format!("{charm} is not registered{near}; `bg-wasm-host list` shows what is")
+            format!("{charm} is not registered{near}; `bg-wasm-host list` shows those that are")
         })
     }
 }
 
-/// Fails if one of these names is nothing's: before anything is done for the others.
+/// Fails if one of these names is unknown, before anything is done for the others.
 pub(crate) fn check(problems: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     let problems: Vec<String> = problems.into_iter().collect();
     if !problems.is_empty() {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_have_been_meant_is_named() {
+    fn a_similar_name_is_suggested() {
         let charm = CharmRef { space: space_did("mine"), charm: CharmId::for_content(b"a") };
         let names = Names {
             integrations: ["gmail", "gcal"].map(str::to_owned).into(),
@@ -91,6 +91,6 @@ mod tests {
 
         assert_eq!(names.no_charm(&charm), None);
         let other = CharmRef { charm: CharmId::for_content(b"b"), ..charm.clone() };
-        assert!(!names.no_charm(&other).unwrap().contains("did you mean"), "an ID that is another one is no slip");
+        assert!(!names.no_charm(&other).unwrap().contains("did you mean"), "another ID is not a typo");
     }
 }

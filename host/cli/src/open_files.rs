@@ -1,13 +1,13 @@
-//! How many files and sockets a service may have open.
+//! The limit of open files and sockets of a service.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Enough for a hundred integrations with all the requests that each may have under way (128 at once), several times over; a number
-/// without an end would only hide a leak.
+/// Enough for a hundred integrations with all their concurrent requests (128 each), several times over; an unlimited
+/// number would only hide a leak.
 const ENOUGH: u64 = 65_536;
 
-/// Takes as many as the system allows, rather than as few as it gives unasked (mostly 1,024), so that no integration's connections
-/// leave none for others.
+/// Raises the limit from the system's low default (mostly 1,024) as far as allowed, so that one integration's
+/// connections leave room for others.
 pub(crate) fn allow_many() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(ENOUGH, |most| most.min(ENOUGH));

@@ -7,7 +7,8 @@ use crate::output;
 /// How many are named.
 const NAMED: usize = 3;
 
-/// Which of these spaces anyone may write to who signs requests, and the command that closes the first of them; none if none is open.
+/// Which of these spaces anyone who signs requests may write to, and the command that closes the first of them; `None`
+/// if there are none.
 pub(crate) fn told(spaces: &[SpaceSummary]) -> Option<(String, String)> {
     let open: Vec<&SpaceSummary> = spaces.iter().filter(|space| space.anyone >= Some(AccessLevel::Write)).collect();
     let first = open.first()?;
@@ -18,7 +19,7 @@ pub(crate) fn told(spaces: &[SpaceSummary]) -> Option<(String, String)> {
     };
     let (count, lets) =
         if open.len() == 1 { ("one space".to_owned(), "lets") } else { (format!("{} spaces", open.len()), "let") };
-    let found = format!("{count} {lets} anybody write who signs requests, with any key: {}{more}", named.join(", "));
+    let found = format!("{count} {lets} anybody who signs requests write, with any key: {}{more}", named.join(", "));
     Some((found, format!("bg-wasm-host charm acl {} --revoke '*'", first.space)))
 }
 
@@ -50,7 +51,7 @@ mod tests {
         assert_eq!(
             found,
             format!(
-                "one space lets anybody write who signs requests, with any key: {} (notes\\u{{1b}})",
+                "one space lets anybody who signs requests write, with any key: {} (notes\\u{{1b}})",
                 space_did("a")
             )
         );

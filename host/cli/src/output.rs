@@ -1,7 +1,7 @@
-//! What commands print on standard output: results, and nothing else.
+//! Standard output of commands: results, and nothing else.
 //!
-//! All of it goes through here, and nothing leaves here that moves a terminal's cursor or cannot be seen, whoever wrote it. A caller that
-//! prints a text of strangers within a line of its own makes it [`printable`] first, so that it stays on that line.
+//! All output goes through here, and nothing printed here moves a terminal's cursor or is invisible, whoever wrote it.
+//! A caller that prints foreign text within its own line makes it [`printable`] first, so that it stays on that line.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -17,13 +17,13 @@ pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
     line_if_read(text).map(drop)
 }
 
-/// Writes a line; false if nobody reads any more.
+/// Writes a line; returns false if the reader is gone.
 pub(crate) fn line_if_read(text: impl std::fmt::Display) -> io::Result<bool> {
     raw(&printable_lines(&text.to_string()))
 }
 
-/// Writes what this program itself has made, as it is: scripts for shells have tabs, and a screen is cleared by a control sequence. False if
-/// nobody reads any more.
+/// Writes text that this program itself generated, unescaped: scripts for shells contain tabs, and a screen is cleared
+/// by a control sequence. Returns false if the reader is gone.
 pub(crate) fn raw(text: &str) -> io::Result<bool> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
@@ -33,7 +33,7 @@ pub(crate) fn raw(text: &str) -> io::Result<bool> {
     }
 }
 
-/// A moment, in UTC (RFC 3339); after the year 9999, which that cannot say, the milliseconds since 1970.
+/// A time in UTC (RFC 3339); after the year 9999, which that cannot express, the milliseconds since 1970.
 pub(crate) fn time(at: UnixMillis) -> String {
     let seconds = i64::try_from(at.0 / 1_000).ok();
     let Some(time) = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()) else {
@@ -64,22 +64,22 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(line(printable_json(&serde_json::to_string_pretty(value)?))?)
 }
 
-/// JSON on one line. For whoever reads it, it is the same with and without escapes, so that it has them also where no terminal shows it.
+/// JSON on one line. Escapes do not change its value, so it is always escaped, even if no terminal shows it.
 pub(crate) fn json_line(value: &impl serde::Serialize) -> serde_json::Result<String> {
     Ok(printable_json(&serde_json::to_string(value)?).into_owned())
 }
 
 /// Writes an error and its causes on standard error, for people.
 pub(crate) fn error(error: &anyhow::Error) {
-    // Where standard error is gone, nobody is left to be told.
+    // If standard error is closed, there is nowhere to report it.
     let _ = writeln!(io::stderr().lock(), "error: {}", printable_lines(&format!("{error:#}")));
 }
 
-/// Ends the program with what clap has to say: help, or what is wrong with the arguments, which it quotes.
+/// Exits with clap's output: help, or an error about the arguments, which it quotes.
 pub(crate) fn exit(error: &clap::Error) -> ! {
     let text = error.render().to_string();
     match printable_lines(&text) {
-        // In its colours.
+        // With colours.
         Cow::Borrowed(_) => error.exit(),
         Cow::Owned(text) => {
             let _ = write!(io::stderr().lock(), "{text}");
@@ -88,16 +88,16 @@ pub(crate) fn exit(error: &clap::Error) -> ! {
     }
 }
 
-/// Writes lines on standard error, beside what is printed for programs.
+/// Writes lines on standard error, besides the output for programs.
 pub(crate) fn note(lines: &[String]) {
     let mut stderr = io::stderr().lock();
     for line in lines {
-        // Where standard error is gone, nobody is left to be told.
+        // If standard error is closed, there is nowhere to report it.
         let _ = writeln!(stderr, "{}", printable(line));
     }
 }
 
-/// Text that may come from strangers, on one line that a terminal can show.
+/// Foreign text, on one line that is safe for a terminal.
 pub(crate) fn printable(text: &str) -> String {
     bg_identity::printable(text).into_owned()
 }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_told_in_utc() {
+    fn times_are_shown_in_utc() {
         for (millis, expected) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_400_001, "2000-02-29T00:00:00.001Z"),

@@ -1,4 +1,4 @@
-//! Where things are on the operator's machine.
+//! Paths on the operator's machine.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -12,12 +12,14 @@ use bg_server_trust::{DatabaseLock, Role};
 
 use crate::args::Common;
 
-/// The data directory: as given, or `bg-wasm-host` in the user's data directory (XDG Base Directory Specification).
+/// The data directory: the given one, or `bg-wasm-host` in the user's data directory (XDG Base Directory
+/// Specification).
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
-    /// Finds it. Commands with which work begins make it (for the user alone) if need be; to all others, one that is not there is a mistake.
+    /// Finds it. Commands that begin work create it (private to the user) if needed; for all others, a missing one is
+    /// an error.
     pub(crate) fn open(common: &Common) -> anyhow::Result<Self> {
         let path = match &common.data_dir {
             Some(path) => path.clone(),
@@ -25,12 +27,13 @@ impl DataDir {
                 .context("there is no home directory; name a data directory with --data-dir DIR")?,
         };
         if !common.makes_data_dir && !path.try_exists().unwrap_or(true) {
-            // A remote runtime is elsewhere; a `run` for it has its own state here, and there is none.
+            // A remote runtime is elsewhere; a `run` for it stores its state here, and none exists yet.
             if common.api_url.is_some() {
                 return Ok(Self(path));
             }
             bail!(
-                "the data directory {} is not there: name the one that your service has with --data-dir DIR (or BG_WASM_HOST_DATA); `run`, \
+                "the data directory {} is not there: name the one that your service has with --data-dir DIR (or \
+                BG_WASM_HOST_DATA); `run`, \
                  `serve` and `charm deploy` make a new one",
                 path.display()
             );
@@ -50,7 +53,7 @@ impl DataDir {
         self.0.join("runtime.db")
     }
 
-    /// The key that secrets in it are sealed with.
+    /// The key that seals its secrets.
     pub(crate) fn secrets_key(&self) -> PathBuf {
         self.0.join("secrets.key")
     }
@@ -60,7 +63,7 @@ impl DataDir {
         &self.0
     }
 
-    /// Where `run` keeps its poll state for a remote runtime: one database for each.
+    /// Where `run` stores its poll state for a remote runtime: one database per runtime.
     pub(crate) fn poll_database(&self, api_url: &url::Url) -> PathBuf {
         let origin = api_url.origin().ascii_serialization();
         let name: String =
@@ -68,7 +71,7 @@ impl DataDir {
         self.0.join(format!("poll-{name}.db"))
     }
 
-    /// All of these that there are.
+    /// All of these that exist.
     pub(crate) fn poll_databases(&self) -> std::io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.0)? {
@@ -83,26 +86,26 @@ impl DataDir {
     }
 }
 
-/// The data directory that this process has made, and the topmost folder that it has made for it.
+/// The data directory that this process created, and the topmost folder created for it.
 static MADE: Mutex<Option<(PathBuf, PathBuf)>> = Mutex::new(None);
 
-/// The folder in which this process has made its data directory, if it has made one: to remove it again takes a right there.
+/// The folder in which this process created its data directory, if it did: removing that takes a right there.
 pub(crate) fn made_in() -> Option<PathBuf> {
     let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let parent = made.as_ref()?.1.parent()?;
     Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
 }
 
-/// What the names of files in a data directory begin with.
+/// Prefixes of file names in a data directory.
 const OWN_FILES: [&str; 3] = ["runtime.db", "poll-", "secrets.key"];
 
-/// Removes the data directory again that this process has made, for a command that failed. Not if there is anything in it to be kept, or if
-/// somebody else has begun to use it.
+/// Removes the data directory that this process created, for a command that failed. Not if it contains anything worth
+/// keeping, or if another process has begun to use it.
 pub(crate) fn remove_made() {
     let Some((path, top)) = MADE.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     match remove_unused(&path) {
         Ok(true) => {
-            // From the inside out, as long as nobody else has put something there.
+            // From the inside out, as long as the folders are empty.
             let made = path.ancestors().take_while(|folder| folder.starts_with(&top));
             let _ = made.map(std::fs::remove_dir).take_while(Result::is_ok).count();
         }
@@ -111,7 +114,7 @@ pub(crate) fn remove_made() {
     }
 }
 
-/// Removes the files of a data directory in which nothing is kept; false if there is something.
+/// Removes the files of a data directory without stored data; returns false if there is some.
 fn remove_unused(folder: &Path) -> anyhow::Result<bool> {
     let mut locks = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -127,7 +130,7 @@ fn remove_unused(folder: &Path) -> anyhow::Result<bool> {
             }
         }
     }
-    // With what SQLite and the locks have made meanwhile.
+    // Including files that SQLite and the locks created meanwhile.
     for entry in std::fs::read_dir(folder)? {
         std::fs::remove_file(entry?.path())?;
     }
@@ -140,7 +143,7 @@ pub(crate) fn others_can_write(folder: &Path) -> bool {
     std::fs::metadata(folder).is_ok_and(|folder| folder.permissions().mode() & 0o022 != 0)
 }
 
-/// Makes a folder for this user alone, with those that it is in; that it is there already is fine.
+/// Creates a folder that is private to this user, and its parents; an existing folder is fine.
 pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -148,22 +151,24 @@ pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     builder.create(path)
 }
 
-/// Where compiled components are kept: as given, or `bg-wasm-host` in the user's cache directory. None: they are not kept.
+/// Where compiled components are cached: the given folder, or `bg-wasm-host` in the user's cache directory. `None`:
+/// nowhere.
 pub(crate) fn cache_dir(given: Option<&Path>) -> Option<PathBuf> {
     given.map(Path::to_owned).or_else(|| user_dir("XDG_CACHE_HOME", ".cache"))
 }
 
-/// Our directory in one of the user's (XDG Base Directory Specification): relative paths in the variable are to be ignored.
+/// Our folder in one of the user's directories (XDG Base Directory Specification). Relative paths in the variable are
+/// ignored, as specified.
 fn user_dir(variable: &str, in_home: &str) -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(in_home)))?;
     Some(base.join("bg-wasm-host"))
 }
 
-/// The component that runs charms written in JavaScript and TypeScript: beside the program, in `../share/bg-wasm-host`, or, in a
-/// source tree, in its `dist`.
+/// The component that runs charms written in JavaScript and TypeScript: next to the program, in
+/// `../share/bg-wasm-host`, or in the `dist` of a source tree.
 pub(crate) fn script_component() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
     let beside = program.parent().into_iter().map(|dir| dir.join("script.wasm"));
     let shared =
         program.parent().and_then(Path::parent).into_iter().map(|dir| dir.join("share/bg-wasm-host/script.wasm"));
@@ -172,16 +177,16 @@ pub(crate) fn script_component() -> anyhow::Result<PathBuf> {
     match places.find(|path| path.is_file()) {
         Some(path) => Ok(path),
         None => bail!(
-            "script.wasm, which runs charms, is not beside {}; in a source tree, `cargo guests` builds it",
+            "script.wasm, which runs charms, is not next to {}; in a source tree, `cargo guests` builds it",
             program.display()
         ),
     }
 }
 
-/// The longest file that an operator gives us, other than components, bytes: charms' sources and inputs take kilobytes.
+/// The longest file from an operator, other than components, in bytes: charms' sources and inputs take kilobytes.
 const FILE_BYTES: u64 = 64 << 20;
 
-/// The operator's file, with an error that names it.
+/// The contents of an operator's file; an error names the file.
 pub(crate) fn read(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     let bytes = File::open(path).and_then(|file| read_up_to(file, FILE_BYTES + 1));
     let bytes = bytes.with_context(|| format!("cannot read {what} {}", path.display()))?;
@@ -191,8 +196,8 @@ pub(crate) fn read(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A component's file, of which no more is read than one byte over `limit`: its true size is then told. What is no file is refused
-/// before it is opened: a pipe would be waited for without an end.
+/// The contents of a component's file, at most one byte more than `limit`; the error then shows its true size. Anything
+/// but a regular file is refused before it is opened: reading a pipe could wait forever.
 pub(crate) fn read_component(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
     let file = check_component(path)?;
     let most = (limit as u64).saturating_add(1);
@@ -205,17 +210,17 @@ pub(crate) fn read_component(path: &Path, limit: usize) -> anyhow::Result<Vec<u8
     Ok(bytes)
 }
 
-/// Whether there is a file in the place of a component.
+/// Checks that there is a regular file at the path of a component.
 pub(crate) fn check_component(path: &Path) -> anyhow::Result<Metadata> {
     let file = std::fs::metadata(path).map_err(|error| {
-        let mend = if error.kind() == ErrorKind::NotFound { "; `cargo guests` builds our own into dist/" } else { "" };
-        anyhow!("{error}{mend}").context(cannot_read(path))
+        let fix = if error.kind() == ErrorKind::NotFound { "; `cargo guests` builds our own into dist/" } else { "" };
+        anyhow!("{error}{fix}").context(cannot_read(path))
     })?;
     if file.is_dir() {
         bail!("{} is a folder; name the .wasm file in it", path.display());
     }
     if !file.is_file() {
-        bail!("{} is no file, but a device, a pipe or a socket; name a .wasm file", path.display());
+        bail!("{} is not a regular file, but a device, a pipe or a socket; name a .wasm file", path.display());
     }
     Ok(file)
 }

@@ -1,4 +1,4 @@
-//! Whether components are the files that they are pinned to.
+//! Checks components against their pins.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use bg_identity::IntegrationId;
 
 use crate::args::Pin;
 
-/// Refuses a component that is not the one its integration is pinned to, and a pin of an integration that has no component: a
-/// file under another name would get around its pin.
+/// Refuses a component that is not the one its integration is pinned to, and a pin of an integration without a
+/// component: a file under another name would bypass its pin.
 pub(crate) fn check(pins: &[Pin], components: &[(&Path, &IntegrationId, &str)]) -> anyhow::Result<()> {
     for pin in pins {
         if !components.iter().any(|(_, id, _)| *id == pin.integration()) {
@@ -18,7 +18,7 @@ pub(crate) fn check(pins: &[Pin], components: &[(&Path, &IntegrationId, &str)]) 
     components.iter().try_for_each(|(path, id, found)| check_one(pins, path, id, found))
 }
 
-/// Refuses a component that is none of those that its integration is pinned to. Several pins of one are several versions of it.
+/// Refuses a component that matches none of its integration's pins. Several pins allow several versions.
 pub(crate) fn check_one(pins: &[Pin], path: &Path, integration: &IntegrationId, found: &str) -> anyhow::Result<()> {
     let mut allowed = pins.iter().filter(|pin| pin.integration() == integration).map(Pin::sha256).peekable();
     if allowed.peek().is_none() || allowed.clone().any(|sha256| sha256 == found) {

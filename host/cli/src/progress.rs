@@ -1,4 +1,4 @@
-//! What a person sees while a component is checked, or compiled if it is not in the cache.
+//! Shows progress while a component is checked, or compiled if it is not cached.
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -11,15 +11,14 @@ use indicatif::ProgressBar;
 
 use crate::output;
 
-/// What takes less was in the cache, or is hardly noticed.
+/// Anything faster was cached, or is hardly noticed.
 const NOTICED: Duration = Duration::from_millis(300);
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
-/// How much of a component one processor compiles in a second, bytes: half a megabyte, for JavaScript and Python.
+/// How many bytes of a component one processor compiles per second: half a megabyte, for JavaScript and Python.
 const COMPILED_PER_SECOND: usize = 500_000;
 
-/// Waits for `work`, what is being done with that component. Should it take a while, a terminal shows a spinner, and a log a
-/// line.
+/// Waits for `work` on that component. If it takes a while, a terminal shows a spinner, and a log a line.
 pub(crate) async fn show<T>(doing: &str, path: &Path, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     if let Ok(done) = tokio::time::timeout(NOTICED, &mut work).await {
@@ -36,7 +35,8 @@ pub(crate) async fn show<T>(doing: &str, path: &Path, work: impl Future<Output =
     done
 }
 
-/// Loads a component. If it has to be compiled, the log says so at the beginning, with how long that takes as a rule, and at the end.
+/// Loads a component. If it has to be compiled, the log says so at the beginning, with the usual duration, and at the
+/// end.
 pub(crate) async fn load(
     sandbox: &Sandbox,
     path: &Path,
@@ -59,7 +59,7 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// About how long it takes to compile a component of so many bytes.
+/// The approximate time to compile a component of this many bytes.
 fn compile_seconds(bytes: usize, processors: usize) -> usize {
     bytes.div_ceil(COMPILED_PER_SECOND * processors.max(1)).max(1)
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_compilation_takes_is_about_what_was_measured() {
+    fn the_estimate_of_a_compilation_matches_measurements() {
         // JavaScript and Rust on two processors, see docs/integrations.md.
         assert_eq!(compile_seconds(13_000_000, 2), 13);
         assert_eq!(compile_seconds(100_000, 2), 1);

@@ -1,9 +1,10 @@
 //! Components that are replaced while a service runs.
 //!
-//! A service can open no file that comes in the place of one of its components: the kernel confines it to the files that were there
-//! when it started (see [`confine`](crate::confine)), and a new version is a new file. So a process of its own looks after them. It is
-//! started before the service is confined, can read the components' folders and nothing else, runs nothing, and hands over what
-//! is in a file that has changed. A folder that is swapped for another, or a link that leads to another one, needs a restart.
+//! A service cannot open a file that replaces one of its components: the kernel confines it to the files that existed
+//! when it started (see [`confine`](crate::confine)), and a new version is a new file. So a separate process watches
+//! them. It is started before the service is confined, can read only the components' folders, runs nothing, and passes
+//! on the contents of a changed file. If a folder is replaced by another, or a link leads to another one, a restart is
+//! needed.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -29,31 +30,33 @@ use crate::confine::Confinement;
 use crate::integrations::{self, Followed, Loaded, manifest_beside};
 use crate::paths;
 
-/// How often files are looked at. A change is told once it has lasted for two looks: a file that is being written is not whole.
+/// How often files are checked. A change is reported once it is the same in two checks: a file that is still being
+/// written is incomplete.
 const LOOK: Duration = Duration::from_millis(300);
-/// The watcher may end so long before the service.
+/// How much earlier than the service the watcher may end.
 const ENDING: Duration = Duration::from_secs(1);
-/// The length of what is not there.
+/// The length that stands for a missing file.
 const NONE: u32 = u32::MAX;
-/// Told where they are not looked after.
-const NOT_FOLLOWED: &str = "components that change are not loaded anew before a restart";
+/// Logged if they are not watched.
+const NOT_FOLLOWED: &str = "changed components are not loaded until a restart";
 
-/// The process that looks after the components; it ends with this one.
+/// The process that watches the components; it ends with this one.
 #[derive(Debug)]
 pub(crate) struct Watcher(Child);
 
 impl Watcher {
-    /// Starts it, and waits until it looks. A service without it works all the same, but must be restarted for new components.
+    /// Starts it, and waits until it is watching. A service works without it, but must be restarted for new components.
     pub(crate) fn start(components: &[PathBuf], most: usize) -> Option<Self> {
         use std::os::unix::process::CommandExt as _;
 
         let ChildCommand { program, .. } = ChildCommand::this_program([""; 0]);
         let mut command = Command::new(program);
         command.arg("watch-components").arg(most.to_string()).arg("--").args(components);
-        // It needs nothing of the service's environment, where keys may be; and Ctrl-C is for the service, with which it ends.
+        // It does not need the service's environment, which may contain keys. Ctrl-C is for the service, with which
+        // it ends.
         command.env_clear().process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let started = command.spawn().and_then(|mut child| {
-            // What changes from now on is told.
+            // Changes from now on are reported.
             child.stdout.as_mut().map_or(Ok(()), |out| out.read_exact(&mut [0]))?;
             Ok(Self(child))
         });
@@ -61,7 +64,7 @@ impl Watcher {
     }
 }
 
-/// `watch-components`: what such a process does. Not for people.
+/// `watch-components`: the watching process. Not for people.
 pub(crate) fn watch(components: &[PathBuf], most: usize) -> ExitCode {
     let files = components.iter().flat_map(|path| [path.clone(), manifest_beside(path)]);
     let folders = files.flat_map(|path| [path.canonicalize().ok(), Some(path)]).flatten();
@@ -69,16 +72,16 @@ pub(crate) fn watch(components: &[PathBuf], most: usize) -> ExitCode {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         confinement.read(folder.unwrap_or(Path::new(".")))
     });
-    // Before there is another thread. Where the kernel has no Landlock, the service has said so.
+    // Before there is another thread. If the kernel has no Landlock, the service has reported it.
     let _ = confinement.enter();
-    // The other end closes when the service ends, however it does.
+    // The other end closes when the service ends, for any reason.
     std::thread::spawn(|| {
         let _ = io::stdin().lock().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
     let mut told: Vec<_> = components.iter().map(|path| state(path)).collect();
     let mut last = told.clone();
-    // If nobody listens any more, the next one fails as well.
+    // If the service is gone, the next write fails as well.
     let _ = io::stdout().write_all(&[0]).and_then(|()| io::stdout().flush());
     loop {
         sleep(LOOK);
@@ -95,7 +98,7 @@ pub(crate) fn watch(components: &[PathBuf], most: usize) -> ExitCode {
     }
 }
 
-/// What tells a file, and the manifest beside it, from another: its number, its length, and when anything about it changed last.
+/// Identifies a version of a file and of its manifest: inode, length, and the time of the last change.
 type State = (Option<(u64, u64, i64, i64)>, Option<(u64, u64, i64, i64)>);
 
 fn state(path: &Path) -> State {
@@ -105,7 +108,7 @@ fn state(path: &Path) -> State {
     (found(path), found(&manifest_beside(path)))
 }
 
-/// Hands a file over, or why it can't be read.
+/// Sends a file, or why it can't be read.
 fn tell(number: usize, path: &Path, most: usize) -> io::Result<()> {
     let number = u32::try_from(number).unwrap_or(NONE);
     let manifest = manifest_beside(path);
@@ -129,12 +132,12 @@ fn tell(number: usize, path: &Path, most: usize) -> io::Result<()> {
     out.flush()
 }
 
-/// A file that has changed.
+/// A changed file.
 struct Changed {
     number: usize,
-    /// None if it can't be read; then the text beside it says why.
+    /// `None` if it can't be read; then the text next to it says why.
     component: Option<Vec<u8>>,
-    /// The manifest beside it, if there is one.
+    /// The manifest next to it, if there is one.
     beside: Option<String>,
 }
 
@@ -154,7 +157,7 @@ async fn part(out: &mut (impl AsyncRead + Unpin), length: u32) -> io::Result<Opt
     Ok(Some(part))
 }
 
-/// What new versions are loaded and linked with.
+/// What is needed to load and link new versions.
 pub(crate) struct Reloader {
     pub(crate) sandbox: Sandbox,
     pub(crate) gate: Gate,
@@ -163,16 +166,16 @@ pub(crate) struct Reloader {
     pub(crate) state: Arc<dyn IntegrationState>,
     pub(crate) grants: GrantArgs,
     pub(crate) pins: Vec<Pin>,
-    /// Whether integrations have the intervals that their manifests ask for.
+    /// Whether integrations use the intervals of their manifests.
     pub(crate) asked_intervals: bool,
-    /// In the order in which the watcher was given them.
+    /// In the order in which the watcher received them.
     pub(crate) components: Vec<Followed>,
-    /// Where it is shown what runs.
+    /// Where running components are shown.
     pub(crate) polling: Arc<Polling>,
 }
 
 impl Reloader {
-    /// Loads what changes, as long as the watcher and the service run, and hands it to the poll loop.
+    /// Loads changed components while the watcher and the service run, and passes them to the poll loop.
     pub(crate) async fn follow(
         mut self,
         watcher: Watcher,
@@ -180,7 +183,7 @@ impl Reloader {
         shutdown: CancellationToken,
     ) {
         let Watcher(mut child) = watcher;
-        // Held as long as this runs: the watcher ends when it is closed.
+        // Held while this runs: the watcher ends when it is closed.
         let _open = child.stdin.take();
         if let Some(Ok(out)) = child.stdout.take().map(tokio::process::ChildStdout::from_std) {
             tokio::select! {
@@ -188,7 +191,7 @@ impl Reloader {
                 () = shutdown.cancelled() => {}
             }
         }
-        // Waited for, so that nothing is left of it where this process goes on with another program.
+        // Waited for, so that it is gone if this process continues as another program.
         let _ = child.kill().and_then(|()| child.wait());
     }
 
@@ -202,7 +205,7 @@ impl Reloader {
             let changed = match next(&mut out).await {
                 Ok(changed) => changed,
                 Err(error) => {
-                    // Who ends the service may end this at the same time, and first.
+                    // A signal to the service may reach the watcher at the same time, and first.
                     if timeout(ENDING, shutdown.cancelled()).await.is_err() {
                         tracing::warn!(%error, "{NOT_FOLLOWED}");
                     }
@@ -220,7 +223,7 @@ impl Reloader {
                 Ok(None) => {}
                 Err(error) => tracing::warn!(
                     integration = %id,
-                    "{path} has changed, but is not used, and the component that was loaded goes on: {error:#}"
+                    "{path} has changed, but the new version is not used, and the loaded one keeps running: {error:#}"
                 ),
             }
         }

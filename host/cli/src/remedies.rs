@@ -1,15 +1,16 @@
-//! What an operator can do about a charm whose polls do not succeed: the one table for `doctor`, `show`, `list` and `status`.
+//! Fixes for charms whose polls do not succeed: the only table, used by `doctor`, `show`, `list` and `status`.
 
 use bg_poller::{Blame, OutcomeKind, Registration, RegistrationState};
 
-/// What helps, if something is wrong. Its status says what that is, and what of a token service's answer it goes by.
+/// The fix, if something is wrong. The registration's status describes the problem, and quotes a token service's answer
+/// if that is the cause.
 pub(crate) fn of(entry: &Registration) -> Option<String> {
     let charm = &entry.charm;
     match entry.state(0) {
         RegistrationState::Running => return None,
         RegistrationState::DisabledByHand => return Some(format!("bg-wasm-host enable {charm}")),
         RegistrationState::DisabledByFailures => {
-            return Some(format!("bg-wasm-host enable {charm}, or wait: it comes back after 24 hours"));
+            return Some(format!("bg-wasm-host enable {charm}, or wait: it is enabled again after 24 hours"));
         }
         RegistrationState::BackingOff | RegistrationState::Failing | RegistrationState::Waiting => {}
     }
@@ -19,23 +20,27 @@ pub(crate) fn of(entry: &Registration) -> Option<String> {
             format!("bg-wasm-host charm deploy FILE --update {charm}, with a stream such as `bgUpdater`")
         }
         (Blame::Charm, OutcomeKind::NotFound) => format!("bg-wasm-host remove {charm}"),
-        (Blame::Charm, _) => format!("see where it fails: bg-wasm-host runs {charm} --json, bg-wasm-host charm logs {charm}"),
+        (Blame::Charm, _) => {
+            format!("see where it fails: bg-wasm-host runs {charm} --json, bg-wasm-host charm logs {charm}")
+        }
         (Blame::Integration, _) => {
             format!("see what the component of {} logs, and its health: bg-wasm-host status", entry.integration)
         }
-        (Blame::Credential, _) => "authorize the charm again, on its page; it is polled at once after that".to_owned(),
+        (Blame::Credential, _) => "authorize the charm again, on its page; it is then polled at once".to_owned(),
         (Blame::Configuration, _) => {
-            "do what its status says (a grant, access, --oauth-refresh-url, the OAuth client), and send the service SIGHUP or restart it; \
-             access counts at once"
+            "follow its status (a grant, access, --oauth-refresh-url, the OAuth client), and send the service SIGHUP or \
+            restart it; access counts at once"
                 .to_owned()
         }
         (Blame::Upstream, _) => {
-            "nothing, if it passes: the charm is tried again by itself. If it lasts, look after the service that its status names: another \
-             --oauth-refresh-url with SIGHUP, or a new sign-in, is tried at once"
+            "nothing, if it is temporary: the charm is tried again. If it persists, check the service that its status \
+            names: another --oauth-refresh-url with SIGHUP, or a new sign-in, is tried at once"
                 .to_owned()
         }
         (Blame::Runtime, _) => "start the charm runtime again, if it does not answer: bg-wasm-host doctor".to_owned(),
-        (Blame::Service, _) => "see the service's log, and report what it says: it is a fault of this program, or its limits".to_owned(),
+        (Blame::Service, _) => {
+            "see the service's log, and report what it says: it is a fault of this program, or its limits".to_owned()
+        }
     })
 }
 
@@ -65,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_went_wrong_something_helps_and_only_a_new_sign_in_where_a_credential_is_to_blame() {
+    fn every_failure_has_a_fix_and_only_a_credentials_is_a_new_sign_in() {
         for kind in OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Success) {
             for blame in Blame::ALL {
                 let helps = of(&failed(kind, blame)).unwrap();
@@ -76,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_disabled_can_be_enabled_whatever_it_came_to() {
+    fn a_disabled_charm_can_be_enabled_whatever_its_outcome() {
         for by in DisabledBy::ALL {
             let disabled = Registration {
                 disabled_at: UnixMillis(3),

@@ -1,4 +1,5 @@
-//! What a service that polls the charms of another process tells that one, so that its admin page shows more than what charms do there.
+//! Reports of a service that polls the charms of another process, so that that process's admin page also shows the poll
+//! loop.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,25 +18,25 @@ use url::Url;
 
 use crate::services;
 
-/// The most of each that goes into one report, so that it stays below what a server reads.
+/// Limits of one report, so that it stays below the size that a server accepts.
 const INTEGRATIONS: usize = 8;
 const CHARMS: usize = 2_000;
-/// How long a service that ends waits for its last report.
+/// How long an ending service waits for its last report.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// Whether the server at `url` is of this machine, so that nothing leaves it with a report.
+/// Whether the server at `url` is on this machine, so that reports do not leave it.
 pub(crate) fn is_here(url: &Url) -> bool {
     services::loopback(url).is_some()
 }
 
-/// Keeps poll states where they are kept, and remembers which of them are of charms that fail.
-pub(crate) struct Noting {
+/// Stores poll states, and remembers those of failing charms.
+pub(crate) struct Recording {
     pub(crate) store: Arc<dyn PollStore>,
     pub(crate) failing: Arc<Failing>,
 }
 
 #[async_trait]
-impl PollStore for Noting {
+impl PollStore for Recording {
     async fn load(&self) -> Result<Vec<PollState>, StoreError> {
         let states = self.store.load().await?;
         self.failing.note(&states);
@@ -53,15 +54,15 @@ impl PollStore for Noting {
     }
 }
 
-/// The charms that fail, and which of them the server has to be told of.
+/// The failing charms, and which of them must be reported to the server.
 #[derive(Debug, Default)]
 pub(crate) struct Failing(Mutex<Charms>);
 
 #[derive(Debug, Default)]
 struct Charms {
-    /// All that fail.
+    /// All failing charms.
     failing: HashMap<CharmRef, PollState>,
-    /// Those that are to be told: with their state, or none if they fail no more.
+    /// Those to report: with their state, or `None` if they do not fail any more.
     untold: HashMap<CharmRef, Option<PollState>>,
 }
 
@@ -89,7 +90,7 @@ impl Failing {
         }
     }
 
-    /// A part of what is to be told. It has to be given [back](Self::give_back) if it cannot be.
+    /// Takes some of the changes to report. If reporting fails, they must be given [back](Self::give_back).
     fn take(&self) -> Vec<(CharmRef, Option<PollState>)> {
         let mut charms = self.lock();
         let some: Vec<CharmRef> = charms.untold.keys().take(CHARMS).cloned().collect();
@@ -103,7 +104,7 @@ impl Failing {
         }
     }
 
-    /// Everything is to be told anew.
+    /// Marks everything as unreported.
     fn start_over(&self) {
         let mut charms = self.lock();
         let Charms { failing, untold } = &mut *charms;
@@ -121,7 +122,7 @@ impl Charms {
     }
 }
 
-/// Keeps how the integrations of this process are doing where commands look, until `ended`.
+/// Stores the health of this process's integrations where commands read it, until `ended`.
 pub(crate) async fn keep_health(
     store: SqlitePollStore,
     polling: Arc<Polling>,
@@ -139,8 +140,8 @@ pub(crate) async fn keep_health(
         if !kept.as_ref().is_some_and(is_known) {
             match store.save_health(&now).await {
                 Ok(()) => kept = Some(now),
-                // It is tried again; that the database cannot be written is logged by the loop.
-                Err(error) => tracing::debug!(%error, "how integrations are doing could not be kept"),
+                // It is retried; the loop logs that the database cannot be written.
+                Err(error) => tracing::debug!(%error, "the health of integrations could not be stored"),
             }
         }
         if ended.is_cancelled() {
@@ -150,43 +151,43 @@ pub(crate) async fn keep_health(
     }
 }
 
-/// Reports how the poll loop of this process stands.
+/// Reports the state of this process's poll loop.
 pub(crate) struct Reporter {
     runtime: RemoteRuntime,
     polling: Arc<Polling>,
     activity: Arc<Activity>,
     failing: Arc<Failing>,
-    /// Whether the server has taken a report.
+    /// Whether the server has accepted a report.
     was_heard: bool,
     /// What it knows of integrations.
     told: BTreeMap<IntegrationId, IntegrationReport>,
-    /// The name that no other poll loop has.
+    /// A name that no other poll loop has.
     name: String,
 }
 
 impl Reporter {
-    /// One that reports to `runtime`.
+    /// A reporter to `runtime`.
     pub(crate) fn new(
         runtime: RemoteRuntime,
         polling: Arc<Polling>,
         activity: Arc<Activity>,
         failing: Arc<Failing>,
     ) -> Self {
-        // Where and when a process started is its own, also beside others with the same number in other containers.
+        // The start time makes the ID unique, even among containers with the same process ID.
         let name = format!("{}-{}", std::process::id(), UnixMillis::now().0);
         Self { runtime, polling, activity, failing, was_heard: false, told: BTreeMap::new(), name }
     }
 
-    /// Reports until `ended`, and then that it is.
+    /// Reports until `ended`, and then reports the end.
     pub(crate) async fn run(mut self, ended: CancellationToken) {
         let mut fails = false;
         loop {
             let told = self.tell(false).await;
             match &told {
                 Err(error) if !fails => {
-                    tracing::warn!("the admin page of the charm runtime is not told of this service: {error}");
+                    tracing::warn!("cannot report to the admin page of the charm runtime: {error}");
                 }
-                Ok(()) if fails => tracing::info!("the admin page of the charm runtime is told of this service again"),
+                Ok(()) if fails => tracing::info!("reports to the admin page of the charm runtime work again"),
                 _ => {}
             }
             fails = told.is_err();
@@ -230,7 +231,7 @@ impl Reporter {
         }
         self.told.extend(report.changed.into_iter().map(|report| (report.view.id.clone(), report)));
         for charm in answer.poll {
-            // It may be another service that polls it.
+            // Another service may poll it.
             let polled = self.polling.poll(&charm).await;
             tracing::debug!(%charm, ?polled, "asked for by the operator");
         }
@@ -256,7 +257,7 @@ mod tests {
         }
     }
 
-    /// The charms that are told, each with how often it failed, if it fails still.
+    /// The reported charms, each with its number of failures, if it still fails.
     fn told(failing: &Failing) -> Vec<(CharmRef, Option<u32>)> {
         let taken = failing.take().into_iter();
         let mut told: Vec<_> = taken.map(|(charm, state)| (charm, state.map(|state| state.failures))).collect();
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn only_charms_that_fail_or_failed_are_told_and_of_each_the_newest() {
+    fn only_charms_that_fail_or_failed_are_reported_with_their_newest_state() {
         let failing = Failing::default();
         failing.note(&[state("a", 0), state("b", 1), state("c", 1)]);
         failing.note(&[state("b", 2)]);
@@ -283,20 +284,20 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_told_is_told_later_unless_there_is_news() {
+    fn a_failed_report_is_sent_later_unless_there_is_a_newer_state() {
         let failing = Failing::default();
         failing.note(&[state("a", 1), state("b", 1)]);
         let taken = failing.take();
         failing.note(&[state("b", 2)]);
         failing.give_back(taken);
         assert_eq!(told(&failing), all([("a", Some(1)), ("b", Some(2))]));
-        // A server that has started anew knows of none.
+        // A restarted server knows none.
         failing.start_over();
         assert_eq!(told(&failing), all([("a", Some(1)), ("b", Some(2))]));
     }
 
     #[test]
-    fn a_server_of_this_machine_is_told_by_its_address() {
+    fn a_server_of_this_machine_is_recognized_by_its_address() {
         for (url, here) in [
             ("http://127.0.0.1:8000", true),
             ("http://[::1]:8000/", true),

@@ -1,12 +1,13 @@
-//! SIGHUP: a service takes its configuration file as it is now, and goes on.
+//! SIGHUP: a service reloads its configuration file and continues.
 //!
-//! The file is checked first, by all that a start does with it: what is wrong is logged, and nothing changes. If it is in order, the service
-//! stops as it always does (polls end, what came of them is kept), and then starts its own program anew in its own place: the process keeps its
-//! number, which who supervises it goes by, and every option counts as at any start. Options that change one by one beneath polls that are under
-//! way would be a second way for each of them to come into force; this way there is one.
+//! The file is validated first, like at a start: problems are logged, and nothing changes. If it is valid, the service
+//! stops as usual (polls end, and their outcomes are stored), and then executes its own program again in the same
+//! process: the process ID, which supervisors rely on, stays the same, and every option takes effect like at any start.
+//! Changing options one by one during polls would be a second way for each of them to take effect; this way there is
+//! only one.
 //!
-//! What confines the process to its own files (see [`confine`](crate::confine)) stays, and holds for what it starts: so the folders of the
-//! configuration file and of the components must be open to it from the start.
+//! The confinement of the process (see [`confine`](crate::confine)) stays, and applies to the new program: so the
+//! folders of the configuration file and of the components must be open to it from the start.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal as _};
@@ -26,71 +27,72 @@ use tokio_util::sync::CancellationToken;
 
 use crate::confine::{Confined, Confinement};
 
-/// Tells the program, when it is started anew, that it is confined already, and how: `<process ID> <fully|partly|not>`. One of another process
-/// means nothing.
+/// Tells the restarted program that it is already confined, and how: `<process ID> <fully|partly|not>`. A value of
+/// another process is ignored.
 const CONFINED: &str = "BG_WASM_HOST_CONFINED";
 
-/// Tells it who is logged in on its pages: digests of the token and of sessions, which let nobody in.
+/// The logins of its pages: digests of the token and of sessions, which do not grant access.
 const LOGINS: &str = "BG_WASM_HOST_LOGINS";
 
-/// Tells it where it listened, so that it goes on there if the port is any.
+/// Where it listened, so that it keeps its port if any port will do.
 const ADDRESS: &str = "BG_WASM_HOST_ADDRESS";
-/// No stop takes longer, whatever hangs: those who supervise a service wait for 30 s, and end it less well.
+/// The longest time to stop, whatever hangs: supervisors wait for 30 s, and then kill the service.
 pub(crate) const STOP: Duration = Duration::from_secs(28);
 
 const RUNNING: u8 = 0;
 const RESTARTING: u8 = 1;
 const STOPPING: u8 = 2;
 
-/// Why a service ends: to stop, or to start anew.
+/// Why a service ends: to stop, or to restart.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Restart {
     state: Arc<AtomicU8>,
-    /// Who is logged in, for the program that goes on.
+    /// The logins, for the restarted program.
     logins: Arc<Mutex<Option<(LoginToken, LoginSessions)>>>,
-    /// Where it listens, for the same.
+    /// The address, for the same purpose.
     address: Arc<Mutex<Option<SocketAddr>>>,
 }
 
 impl Restart {
-    /// With what the program before this one has handed over, if this one was started again.
+    /// With the data that the previous program handed over, if this one was restarted.
     pub(crate) fn inherit() -> Self {
         let logins = of_this_process(LOGINS).as_deref().and_then(LoginSessions::load);
         Self { logins: Arc::new(Mutex::new(logins)), ..Self::default() }
     }
 
-    /// Who was logged in before.
+    /// The logins of the previous program.
     pub(crate) fn logins(&self) -> Option<(LoginToken, LoginSessions)> {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Who is logged in from now on.
+    /// Hands over the logins.
     pub(crate) fn hand_over(&self, token: LoginToken, sessions: LoginSessions) {
         *self.logins.lock().unwrap_or_else(PoisonError::into_inner) = Some((token, sessions));
     }
 
-    /// Where the service listens from now on.
+    /// Hands over the address at which the service listens.
     pub(crate) fn set_address(&self, address: SocketAddr) {
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
 
-    /// The service is to stop, whatever was wanted before.
+    /// Requests a stop, which overrides a restart.
     pub(crate) fn stop(&self) {
         self.state.store(STOPPING, Ordering::SeqCst);
     }
 
-    /// The service is to start anew; false if it is stopping.
+    /// Requests a restart; returns false if the service is already stopping.
     fn restart(&self) -> bool {
         self.state.compare_exchange(RUNNING, RESTARTING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Whether it ended to start anew.
+    /// Whether it ended to restart.
     pub(crate) fn is_wanted(&self) -> bool {
         self.state.load(Ordering::SeqCst) == RESTARTING
     }
 
-    /// Waits for SIGHUP in the background, and cancels `shutdown` once `check` finds the configuration in order: that answers the names of what
-    /// has changed. On a terminal, SIGHUP means that it is gone, and the service stops.
+    /// Waits for SIGHUP in the background, and cancels `shutdown` once `check` finds the configuration valid; `check`
+    /// returns the names of changed options. On a terminal, SIGHUP means that the terminal is gone, and the service
+    /// stops.
     pub(crate) fn on_hangup<F>(
         &self,
         shutdown: CancellationToken,
@@ -114,14 +116,14 @@ impl Restart {
                 match check().await {
                     Ok(changed) if restart.restart() => {
                         let changed = if changed.is_empty() { "no option".to_owned() } else { changed.join(", ") };
-                        tracing::info!("starting anew with the configuration file as it is now; changed: {changed}");
+                        tracing::info!("restarting with the changed configuration file; changed: {changed}");
                         end_within(STOP);
                         shutdown.cancel();
                         return;
                     }
                     Ok(_) => return,
                     Err(error) => tracing::error!(
-                        "the configuration is not taken anew, and that which the service has stays in force: {error:#}"
+                        "the configuration was not reloaded, and the previous one stays in effect: {error:#}"
                     ),
                 }
             }
@@ -130,15 +132,15 @@ impl Restart {
     }
 }
 
-/// Ends this process after that time, unless it has ended by then, or goes on as another program.
+/// Ends this process after that time, unless it has ended or executed another program by then.
 pub(crate) fn end_within(time: Duration) {
     after(time, move || {
-        tracing::error!("not everything has stopped within {} s; ending all the same", time.as_secs());
+        tracing::error!("not everything has stopped within {} s; ending anyway", time.as_secs());
         std::process::exit(1);
     });
 }
 
-/// Not a task: what hangs may be what runs tasks.
+/// Not a task, since whatever runs tasks may hang.
 fn after(time: Duration, then: impl FnOnce() + Send + 'static) {
     std::thread::spawn(move || {
         std::thread::sleep(time);
@@ -150,32 +152,34 @@ fn after(time: Duration, then: impl FnOnce() + Send + 'static) {
 pub(crate) fn hold_hangup() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
-    // What it installs in the process stays.
+    // The handler it installs in the process stays.
     signal(SignalKind::hangup()).map(drop)
 }
 
-/// Confines this process, unless it is confined since before it was started anew: each time would add to what it goes through, up to
-/// the 16 that the kernel allows.
+/// Confines this process, unless it was already confined before its restart: confinements nest, up to the 16 that the
+/// kernel allows.
 pub(crate) fn confine(confinement: &Confinement) -> Confined {
     of_this_process(CONFINED).as_deref().and_then(Confined::parse).unwrap_or_else(|| confinement.enter())
 }
 
-/// What this process has left for itself before it was started anew; none if it was not started so.
+/// Data that this process left for itself before its restart; `None` if it was not restarted.
 fn of_this_process(variable: &str) -> Option<String> {
     let before = std::env::var(variable).ok()?;
     before.strip_prefix(&format!("{} ", std::process::id())).map(str::to_owned)
 }
 
-/// Where this service listened before it was started anew.
+/// Where this service listened before its restart.
 pub(crate) fn address_before() -> Option<SocketAddr> {
     of_this_process(ADDRESS)?.parse().ok()
 }
 
-/// The same as [`hold_hangup`], at the very beginning of a program that was started anew: whoever sends SIGHUP cannot know that it is not ready yet.
-pub(crate) fn hold_hangup_if_anew() {
-    // What it is for comes later, and tells its errors.
+/// The same as [`hold_hangup`], at the very beginning of a restarted program: the sender of SIGHUP cannot know that it
+/// is not ready yet.
+pub(crate) fn hold_hangup_if_restarted() {
+    // Its purpose comes later; errors are reported there.
     if of_this_process(CONFINED).is_some() && hold_hangup().is_ok() {
-        // What came meanwhile comes now. The program has not read its configuration yet, so there is nothing to do for it.
+        // A signal that arrived meanwhile is delivered now. The program has not read its configuration yet, so there is
+        // nothing to do.
         let _ = hangup().thread_unblock();
     }
 }
@@ -184,7 +188,7 @@ fn hangup() -> SigSet {
     SigSet::from(Signal::SIGHUP)
 }
 
-/// Starts this program anew in the place of itself, with the same arguments. Returns only if that fails.
+/// Replaces this program by a new instance of itself, with the same arguments. Returns only if that fails.
 pub(crate) fn exec(confined: &Confined, restart: &Restart) -> anyhow::Error {
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| OsString::from("bg-wasm-host"));
@@ -203,17 +207,18 @@ pub(crate) fn exec(confined: &Confined, restart: &Restart) -> anyhow::Error {
     if let Some((token, sessions)) = restart.logins() {
         command.env(LOGINS, format!("{pid} {}", sessions.save(&token)));
     }
-    // A new program has no handlers, and SIGHUP would end it. One that is blocked waits for the handler: which signals are blocked is inherited.
+    // A new program has no handlers, and SIGHUP would end it. A blocked signal waits for the handler, and blocking is
+    // inherited.
     let is_blocked = hangup().thread_block().is_ok();
     let error = command.exec();
     if is_blocked {
         let _ = hangup().thread_unblock();
     }
-    anyhow::Error::new(error).context(format!("cannot start {} anew; restart the service", program.display()))
+    anyhow::Error::new(error).context(format!("cannot execute {} again; restart the service", program.display()))
 }
 
-/// Opens the folders of these files as well, so that a start anew finds what is in their places then. Not one that has more in it than such files:
-/// then only a file that is changed in its place is found.
+/// Opens the folders of these files as well, so that a restarted program finds replaced files there. Skips a folder
+/// with other contents: there, only a file that is changed in place is found.
 pub(crate) fn open_folders<'a>(confinement: Confinement, files: impl IntoIterator<Item = &'a Path>) -> Confinement {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     files.into_iter().fold(confinement, |confinement, file| {
@@ -221,25 +226,28 @@ pub(crate) fn open_folders<'a>(confinement: Confinement, files: impl IntoIterato
         let Ok(found) = folder.canonicalize() else { return confinement };
         if is_for_more(&found, home.as_deref()) {
             let (file, found) = (file.display(), found.display());
-            tracing::info!("for SIGHUP, put {file} into a folder of its own: {found}, which has more in it, is closed to this process");
+            tracing::info!(
+                "for SIGHUP, put {file} into a separate folder: {found} has other contents, so it is \
+                closed to this process"
+            );
             return confinement;
         }
         confinement.read(&found)
     })
 }
 
-/// Whether a folder is one of the system's own, or the home directory is in it.
+/// Whether a folder is one of the system's own, or contains the home directory.
 fn is_for_more(folder: &Path, home: Option<&Path>) -> bool {
     const SYSTEM: [&str; 8] = ["/", "/etc", "/home", "/opt", "/root", "/tmp", "/usr", "/var"];
     let home = home.and_then(|home| home.canonicalize().ok());
     SYSTEM.iter().any(|system| folder == Path::new(system)) || home.is_some_and(|home| home.starts_with(folder))
 }
 
-/// Tells what an error of a file that cannot be opened means for a process that is confined.
+/// Explains the error of a file that a confined process cannot open.
 pub(crate) fn explain(error: anyhow::Error) -> anyhow::Error {
     let kind = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().map(std::io::Error::kind);
     if error.chain().any(|cause| kind(cause) == Some(ErrorKind::PermissionDenied)) {
-        return error.context("what is in a folder that was closed to this process at its start needs a restart");
+        return error.context("files in a folder that was closed to this process at its start need a restart");
     }
     error
 }
@@ -249,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_told_to_stop_does_not_start_anew() {
+    fn a_stop_overrides_a_restart() {
         let restart = Restart::default();
         assert!(!restart.is_wanted());
         assert!(restart.restart() && restart.is_wanted());
@@ -258,12 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_is_ended_also_where_nothing_runs_tasks_any_more() {
+    fn a_stop_is_enforced_even_if_no_tasks_run_any_more() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let hangs = async move {
             after(Duration::from_millis(10), move || sender.send(()).unwrap());
-            // As a guest or a disk would: the one thread that runs tasks is held.
+            // Like a guest or a disk might: blocks the only thread that runs tasks.
             receiver.recv().unwrap();
         };
         runtime.block_on(hangs);
@@ -271,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_more_in_it_than_configuration_stays_closed() {
+    fn a_folder_with_other_contents_than_configuration_stays_closed() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();

@@ -1,4 +1,4 @@
-//! Which services work on a data directory.
+//! The services of a data directory.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -10,47 +10,48 @@ use url::{Host, Url};
 use crate::args::Common;
 use crate::paths::DataDir;
 
-/// The services of this machine that have to do with the charm runtime which the options name.
+/// The services of this machine that involve the charm runtime of the options.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Services {
-    /// Who polls it.
+    /// The service that polls it.
     pub(crate) polls: Option<Holder>,
-    /// The `serve` that offers it over HTTP.
+    /// The `serve` that serves it over HTTP.
     pub(crate) serves: Option<Holder>,
-    /// Who polls another one instead.
+    /// A service that polls another runtime instead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) elsewhere: Vec<Elsewhere>,
-    /// By what the [listener](Self::listener) is known.
+    /// How the [listener](Self::listener) is identified.
     #[serde(skip)]
     pub(crate) trust: ServerTrust,
 }
 
 impl Services {
-    /// Who offers it over HTTP, with the admin page, and where: a `serve`, or a `run` that listens as well.
+    /// The service that serves it over HTTP, with the admin page, and its URL: a `serve`, or a `run` that listens as
+    /// well.
     pub(crate) fn listener(&self) -> Option<(&Holder, &str)> {
         [&self.serves, &self.polls].into_iter().flatten().find_map(|holder| Some((holder, holder.url.as_deref()?)))
     }
 }
 
-/// A `run` of this data directory that polls another charm runtime than the one that the options name.
+/// A `run` of this data directory that polls a charm runtime other than the one of the options.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Elsewhere {
     #[serde(flatten)]
     pub(crate) holder: Holder,
-    /// Where that charm runtime is.
+    /// The URL of that charm runtime.
     #[serde(skip)]
     pub(crate) url: Url,
     /// Why it does not answer, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
-    /// Where the server of this data directory is, if one runs: there can be no other.
+    /// The URL of this data directory's server, if one runs: there can be no second one.
     #[serde(skip)]
     pub(crate) server: Option<String>,
 }
 
 impl Elsewhere {
-    /// What brings it together with the charm runtime that it polls, which does not answer.
-    pub(crate) fn mend(&self) -> String {
+    /// The fix that connects it to the charm runtime that it polls, which does not answer.
+    pub(crate) fn fix(&self) -> String {
         if let Some(advice) = self.problem.as_deref().and_then(|problem| tls_advice(&self.url, problem)) {
             return advice;
         }
@@ -79,7 +80,7 @@ impl std::fmt::Display for Elsewhere {
     }
 }
 
-/// The address of a server of this machine, if its URL says that it is one.
+/// The address of a server, if its URL is on this machine.
 pub(crate) fn loopback(url: &Url) -> Option<IpAddr> {
     match url.host() {
         Some(Host::Ipv4(ip)) if ip.is_loopback() => Some(ip.into()),
@@ -102,7 +103,7 @@ pub(crate) async fn find(common: &Common) -> anyhow::Result<Services> {
     match DatabaseLock::holder(&database)? {
         Some(holder) if holder.role == Role::Run => services.polls = Some(holder),
         Some(serves) => {
-            // Who polls a server has a database of its own for that.
+            // A process that polls a server has a separate database for that.
             polled = serves.url.as_deref().and_then(|url| url.parse().ok()).map(|url| data_dir.poll_database(&url));
             if let Some(database) = &polled {
                 services.polls = DatabaseLock::holder(database)?;
@@ -118,7 +119,8 @@ pub(crate) async fn find(common: &Common) -> anyhow::Result<Services> {
     Ok(services)
 }
 
-/// Who polls the charm runtime that a database is for, and whether that answers, beside the `server` of the data directory.
+/// The service that polls the charm runtime of a database, and whether that runtime answers; `server` is that of the
+/// data directory.
 async fn elsewhere(database: &Path, server: Option<String>) -> anyhow::Result<Option<Elsewhere>> {
     let Some(holder) = DatabaseLock::holder(database)? else { return Ok(None) };
     let Some(url) = holder.polls.as_deref().and_then(|url| url.parse::<Url>().ok()) else { return Ok(None) };
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_brings_a_server_back_has_its_address() {
+    fn the_command_that_restarts_a_server_has_its_address() {
         let of = |url: &str, server: Option<&str>| {
             let holder = Holder {
                 pid: 5,
@@ -142,26 +144,26 @@ mod tests {
                 polls: Some(url.to_owned()),
             };
             let (problem, server) = (Some("Connection refused".to_owned()), server.map(str::to_owned));
-            Elsewhere { holder, url: url.parse().unwrap(), problem, server }.mend()
+            Elsewhere { holder, url: url.parse().unwrap(), problem, server }.fix()
         };
-        let mend = |url| of(url, None);
+        let fix = |url| of(url, None);
         for (url, address) in [
             ("http://127.0.0.1:8123", "127.0.0.1:8123"),
             ("http://localhost/", "127.0.0.1:80"),
             ("http://[::1]:8000", "[::1]:8000"),
         ] {
-            assert_eq!(mend(url), format!("bg-wasm-host serve --listen {address}"));
+            assert_eq!(fix(url), format!("bg-wasm-host serve --listen {address}"));
         }
         for url in ["https://127.0.0.1:8123", "http://charms.example:8000"] {
-            assert!(mend(url).contains(&format!("with the address and the options that it had at {url}")), "{url}");
+            assert!(fix(url).contains(&format!("with the address and the options that it had at {url}")), "{url}");
         }
-        // Where the server is back at another address, it cannot be started a second time.
+        // If the server is back at another address, it cannot be started a second time.
         let other = "http://127.0.0.1:8124";
         for url in ["http://127.0.0.1:8123", "https://localhost:8123"] {
             let restart = of(url, Some(other));
             assert!(restart.starts_with("stop that `run`") && restart.ends_with(other), "{restart}");
         }
-        // That of another machine has another data directory.
+        // A server on another machine has another data directory.
         assert!(of("http://charms.example:8000", Some(other)).contains("that it had at http://charms.example:8000"));
     }
 }

@@ -1,7 +1,8 @@
-//! Traces, over OTLP: from a poll to the calls of guests in it, and to their requests.
+//! Traces over OTLP: from a poll to the guest calls in it, and to their requests.
 //!
-//! The program's own spans have the target `span`; where no endpoint is given, they are not even made. What comes to its end goes into a queue,
-//! from which a task sends it. (The SDK's own processor has a thread, which would have to start before this process confines itself.)
+//! The program's own spans have the target `span`; without an endpoint, they are not even created. Ended spans go into
+//! a queue, from which a task sends them. (The SDK's own processor has a thread, which would have to start before this
+//! process confines itself.)
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -33,17 +34,17 @@ use crate::args::Common;
 
 /// The target of spans.
 pub(crate) const TARGET: &str = "span";
-/// Spans that wait to be sent: some seconds of a busy service. More are dropped, and counted.
+/// Spans waiting to be sent: some seconds of a busy service. Further ones are dropped, and counted.
 const QUEUE: usize = 16_384;
-/// Spans that are sent at once, and how long those wait that are fewer. The SDK's own defaults.
+/// Spans per request, and how long smaller batches wait. The SDK's own defaults.
 const BATCH: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long sending may take. The SDK's own default.
+/// The time limit of a request. The SDK's own default.
 const SENDING: Duration = Duration::from_secs(10);
-/// How long the last ones may take, when the service ends.
+/// The time limit for the last spans when the service ends.
 const LAST: Duration = Duration::from_secs(3);
 
-/// Where spans go; once it is [started](Self::start).
+/// Where spans go once it is [started](Self::start).
 pub(crate) struct Telemetry {
     endpoint: Url,
     resource: Resource,
@@ -52,14 +53,14 @@ pub(crate) struct Telemetry {
     lost: Arc<AtomicU64>,
 }
 
-/// Sends spans; [`finish`](Self::finish) it.
+/// Sends spans; call [`finish`](Self::finish) at the end.
 pub(crate) struct Sending {
     end: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Telemetry {
-    /// None if no endpoint is given. The sampler is that of `OTEL_TRACES_SAMPLER`.
+    /// `None` without an endpoint. The sampler is that of `OTEL_TRACES_SAMPLER`.
     pub(crate) fn new(common: &Common) -> Option<Self> {
         let endpoint = common.otlp_endpoint.clone()?;
         let (sender, queue) = mpsc::channel(QUEUE);
@@ -75,9 +76,9 @@ impl Telemetry {
         self.provider.tracer("bg-wasm-host")
     }
 
-    /// Begins to send. Must be called within a tokio runtime.
+    /// Starts sending. Must be called within a tokio runtime.
     pub(crate) fn start(self) -> anyhow::Result<Sending> {
-        // The provider lives on in the tracer.
+        // The tracer keeps the provider alive.
         let Self { endpoint, resource, provider: _, queue, lost } = self;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls()?)
@@ -102,7 +103,7 @@ impl Telemetry {
     }
 }
 
-/// Counts the spans of this process that could not be sent, for whoever shows that.
+/// The number of spans of this process that could not be sent, for display.
 pub(crate) fn lost_spans() -> Arc<AtomicU64> {
     static LOST: OnceLock<Arc<AtomicU64>> = OnceLock::new();
     LOST.get_or_init(Arc::default).clone()
@@ -119,22 +120,22 @@ fn tls() -> anyhow::Result<rustls::ClientConfig> {
     Ok(config.context("cannot set up TLS for traces")?.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// What carries contexts to and from other processes.
+/// Carries contexts to and from other processes.
 pub(crate) fn trace_context() -> TraceContext {
     TraceContext::new(Arc::new(W3c(TraceContextPropagator::new())))
 }
 
 impl Sending {
-    /// Sends what is left, within a moment.
+    /// Sends the rest, within a short time.
     pub(crate) async fn finish(self) {
         let Self { end, task } = self;
         end.cancel();
-        // What takes longer is lost: nobody is kept waiting for the traces.
+        // Spans that take longer are lost: nothing waits for traces.
         let _ = tokio::time::timeout(LAST, task).await;
     }
 }
 
-/// Sends batches, and at the end what is left. What cannot be sent is lost, and told now and then.
+/// Sends batches, and at the end the rest. Spans that cannot be sent are lost, which is reported now and then.
 async fn send(
     exporter: opentelemetry_otlp::SpanExporter,
     mut queue: mpsc::Receiver<SpanData>,
@@ -147,7 +148,7 @@ async fn send(
         let filling = async {
             queue.recv_many(&mut batch, BATCH).await;
             let more = async { while batch.len() < BATCH && queue.recv_many(&mut batch, BATCH).await > 0 {} };
-            // Few wait for more, for a while.
+            // A small batch waits for more spans, for a while.
             let _ = tokio::time::timeout(PATIENCE, more).await;
         };
         tokio::select! {
@@ -165,7 +166,7 @@ async fn send(
         let many = batch.len() as u64;
         let all = lost.load(Ordering::Relaxed);
         if !failing && all > reported {
-            tracing::warn!(lost = all - reported, "spans were lost: more came than could be sent");
+            tracing::warn!(lost = all - reported, "spans were lost: they were created faster than they could be sent");
             reported = all;
         }
         match exporter.export(batch).await {
@@ -178,7 +179,7 @@ async fn send(
             Err(error) => {
                 lost.fetch_add(many, Ordering::Relaxed);
                 if !failing {
-                    tracing::warn!(%error, "traces cannot be sent; those of this time are lost");
+                    tracing::warn!(%error, "traces cannot be sent; meanwhile they are lost");
                 }
                 failing = true;
             }
@@ -186,7 +187,7 @@ async fn send(
     }
 }
 
-/// Puts spans that have ended into the queue.
+/// Puts ended spans into the queue.
 #[derive(Debug)]
 struct Queue {
     sender: mpsc::Sender<SpanData>,
@@ -211,7 +212,7 @@ impl SpanProcessor for Queue {
     }
 }
 
-/// The HTTP client of the rest of this program, for the exporter.
+/// This program's usual HTTP client, for the exporter.
 #[derive(Debug)]
 struct Client(reqwest::Client);
 
@@ -229,18 +230,18 @@ struct W3c(TraceContextPropagator);
 
 impl Propagator for W3c {
     fn inject(&self, headers: &mut HeaderMap) {
-        self.0.inject_context(&Span::current().context(), &mut Into(headers));
+        self.0.inject_context(&Span::current().context(), &mut HeaderInjector(headers));
     }
 
     fn extract(&self, headers: &HeaderMap, span: &Span) {
-        // An answer that is an error means that the span is not traced.
-        let _ = span.set_parent(self.0.extract(&Of(headers)));
+        // An error means that the span is not traced.
+        let _ = span.set_parent(self.0.extract(&HeaderExtractor(headers)));
     }
 }
 
-struct Into<'a>(&'a mut HeaderMap);
+struct HeaderInjector<'a>(&'a mut HeaderMap);
 
-impl Injector for Into<'_> {
+impl Injector for HeaderInjector<'_> {
     fn set(&mut self, key: &str, value: String) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
@@ -248,9 +249,9 @@ impl Injector for Into<'_> {
     }
 }
 
-struct Of<'a>(&'a HeaderMap);
+struct HeaderExtractor<'a>(&'a HeaderMap);
 
-impl Extractor for Of<'_> {
+impl Extractor for HeaderExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.to_str().ok()
     }

@@ -1,10 +1,10 @@
-//! Times, as people write them.
+//! Times as people write them.
 
 use std::time::Duration;
 
 use bg_identity::units::parse_millis;
 
-/// Seconds, as the original counts, or a number with `ms`, `s`, `m` or `h`; between 100 ms and 7 days.
+/// Seconds, like the original's, or a number with `ms`, `s`, `m` or `h`; between 100 ms and 7 days.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "a time is a number of seconds, or a number with ms, s, m or h, such as 60, 500ms, 2s or 5m";
     match parse_millis(text) {

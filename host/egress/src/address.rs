@@ -1,22 +1,22 @@
 //! Which addresses no guest may reach.
 //!
-//! Two tables say it: [`V4`] and [`V6`], from the IANA special-purpose address registries (RFC 6890 and its updates), with
-//! the multicast blocks added, and the few public-looking addresses at which a cloud offers its machines more than it offers
-//! the world. An entry is refused also where its registry calls it globally reachable: no API lives in any of them.
+//! Two tables list them: [`V4`] and [`V6`], from the IANA special-purpose address registries (RFC 6890 and its
+//! updates), with the multicast blocks and the few public-looking addresses at which a cloud serves its own machines. A
+//! listed block is refused even if its registry calls it globally reachable: no API is served from any of them.
 //!
-//! An IPv6 address may carry an IPv4 address, which a router, a relay or the kernel then uses. Every standard form is
-//! refused, whatever it carries, with one exception: `64:ff9b::/96` (RFC 6052), through which hosts without IPv4 reach all
-//! of the IPv4 internet. There the carried address is judged. Forms whose prefix each network chooses for itself (6rd, NAT64
-//! with a prefix of its own) look like any other address and cannot be told; the registries cover none of them.
+//! An IPv6 address may embed an IPv4 address, which a router, a relay or the kernel then uses. Every standard form is
+//! refused, whatever it embeds, with one exception: `64:ff9b::/96` (RFC 6052), through which hosts without IPv4 reach
+//! all of the IPv4 internet. There the embedded address is checked. Forms whose prefix each network chooses (6rd, NAT64
+//! with a local prefix) look like any other address and cannot be recognized; no registry lists them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// How the addresses of clouds' metadata are called.
+/// The name of cloud metadata addresses in messages. Names of the providers' own start with it.
 pub(crate) const METADATA: &str = "cloud metadata";
 
-/// A block of addresses, and what it is.
+/// A block of addresses, and its description.
 type Block<N> = (N, &'static str);
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, bits: u8) -> Ipv4Net {
@@ -28,8 +28,8 @@ const fn v6(s: [u16; 8], bits: u8) -> Ipv6Net {
 }
 
 /// <https://www.iana.org/assignments/iana-ipv4-special-registry>, `224.0.0.0/4` from
-/// <https://www.iana.org/assignments/multicast-addresses>, and Azure's platform address. The first that holds counts, so the
-/// narrower stand first.
+/// <https://www.iana.org/assignments/multicast-addresses>, and Azure's platform address. The first match wins, so
+/// narrower blocks come first.
 pub(crate) const V4: [Block<Ipv4Net>; 23] = [
     (v4(169, 254, 169, 254, 32), "cloud metadata"),
     (v4(168, 63, 129, 16, 32), "cloud metadata (Azure)"),
@@ -56,8 +56,8 @@ pub(crate) const V4: [Block<Ipv4Net>; 23] = [
     (v4(240, 0, 0, 0, 4), "reserved"),
 ];
 
-/// <https://www.iana.org/assignments/iana-ipv6-special-registry>, the forms that carry IPv4 but have left it, and multicast.
-/// The first that holds counts. What is in none of these and outside `2000::/3`, the only block that is given out for global
+/// <https://www.iana.org/assignments/iana-ipv6-special-registry>, the forms that embed IPv4 but are no longer
+/// registered, and multicast. The first match wins. Anything outside `2000::/3`, the only block allocated for global
 /// use, is refused as well.
 pub(crate) const V6: [Block<Ipv6Net>; 28] = [
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "loopback"),
@@ -65,7 +65,7 @@ pub(crate) const V6: [Block<Ipv6Net>; 28] = [
     (v6([0; 8], 96), "IPv4-compatible"),
     (v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), "IPv4-mapped"),
     (v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96), "IPv4-translated"),
-    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), "NAT64 of one's own network"),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), "local NAT64"),
     (v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64), "discard-only"),
     (v6([0x100, 0, 0, 1, 0, 0, 0, 0], 64), "dummy prefix"),
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), "Teredo, which carries IPv4"),
@@ -90,13 +90,13 @@ pub(crate) const V6: [Block<Ipv6Net>; 28] = [
     (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), "multicast"),
 ];
 
-/// The one block that IPv6 gives out for global use (RFC 4291, section 2.4).
+/// The only block that IPv6 allocates for global use (RFC 4291, section 2.4).
 const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
 /// The well-known prefix of NAT64 (RFC 6052).
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
 
-/// What is special about an address, so that no guest may reach it; nothing for an ordinary public one.
+/// Why no guest may reach an address, or `None` for an ordinary public one.
 ///
 /// ```
 /// assert_eq!(bg_egress::special("127.0.0.1".parse().unwrap()), Some("loopback"));
@@ -123,10 +123,10 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
         return Some(what);
     }
     if !GLOBAL_UNICAST.contains(&address) {
-        return Some("not given out for global use");
+        return Some("not allocated for global use");
     }
-    // RFC 5214: an interface identifier of 00-00-5E-FE (or with the universal and group bits set) and an IPv4 address,
-    // below any prefix whatever.
+    // RFC 5214: an interface identifier of 00-00-5E-FE (or with the universal and group bits set), followed by an IPv4
+    // address, below any prefix.
     let segments = address.segments();
     if segments[4] & 0xfcff == 0 && segments[5] == 0x5efe {
         return Some("ISATAP, which carries IPv4");
@@ -145,12 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn the_edges_of_every_ipv4_block_are_refused_and_what_lies_beside_them_is_judged_by_itself() {
+    fn the_edges_of_every_ipv4_block_are_refused_and_their_neighbours_are_checked_on_their_own() {
         for (block, _) in V4 {
             assert!(special(IpAddr::V4(block.network())).is_some(), "{block}");
             assert!(special(IpAddr::V4(block.broadcast())).is_some(), "{block}");
         }
-        // Both sides of each edge, where the neighbour is public.
+        // Both sides of each edge, if the neighbour is public.
         for public in [
             "1.0.0.0",
             "9.255.255.255",
@@ -214,12 +214,12 @@ mod tests {
             assert_eq!(what(public), None, "{public}");
         }
         for unallocated in ["4000::1", "1000::1", "5f01::1", "e000::1", "64:ff9b:2::1", "64:ff9a::1", "200::1"] {
-            assert_eq!(what(unallocated), Some("not given out for global use"), "{unallocated}");
+            assert_eq!(what(unallocated), Some("not allocated for global use"), "{unallocated}");
         }
     }
 
     #[test]
-    fn cloud_metadata_is_named_so() {
+    fn cloud_metadata_is_named_as_such() {
         for text in [
             "169.254.169.254",
             "168.63.129.16",
@@ -233,20 +233,20 @@ mod tests {
         ] {
             assert!(what(text).is_some_and(|what| what.starts_with("cloud metadata")), "{text}: {:?}", what(text));
         }
-        // Others, which their block covers.
+        // Other metadata addresses, which a wider block covers.
         for text in ["169.254.170.2", "169.254.42.42", "169.254.0.23", "fd00:42::42", "fd00:a9fe:a9fe::1"] {
             assert!(what(text).is_some(), "{text}");
         }
     }
 
     #[test]
-    fn the_well_known_nat64_prefix_is_judged_by_what_it_carries() {
+    fn the_well_known_nat64_prefix_is_checked_by_the_address_it_embeds() {
         assert_eq!(what("64:ff9b::8.8.8.8"), None);
         assert_eq!(what("64:ff9b::7f00:1"), Some("loopback"));
         assert_eq!(what("64:ff9b::10.0.0.1"), Some("private"));
     }
 
-    /// Every standard way to carry an IPv4 address in an IPv6 one, other than the well-known NAT64 prefix.
+    /// Every standard way to embed an IPv4 address in an IPv6 one, other than the well-known NAT64 prefix.
     fn embeddings(inner: Ipv4Addr, salt: u16) -> Vec<Ipv6Addr> {
         let [a, b, c, d] = inner.octets();
         let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
@@ -258,7 +258,7 @@ mod tests {
             Ipv6Addr::new(0x64, 0xff9b, 1, salt, 0, 0, high, low),
             Ipv6Addr::new(0x64, 0xff9b, 1, high, low >> 8, low << 8, 0, 0),
             Ipv6Addr::new(0x2002, high, low, salt, 0, 0, 0, 1),
-            // Teredo: the server's address plain, the client's with all bits inverted.
+            // Teredo: the server's address as it is, the client's with all bits inverted.
             Ipv6Addr::new(0x2001, 0, high, low, salt, 0, 0x0808, 0x0808),
             Ipv6Addr::new(0x2001, 0, 0x0808, 0x0808, salt, 0, !high, !low),
             Ipv6Addr::new(global, salt, 0, 0, 0, 0x5efe, high, low),
@@ -285,7 +285,7 @@ mod tests {
         }
 
         #[test]
-        fn std_agrees_that_what_passes_is_not_special(bits: u32) {
+        fn addresses_that_pass_are_not_special_to_std(bits: u32) {
             let address = Ipv4Addr::from(bits);
             if special_v4(address).is_none() {
                 prop_assert!(!address.is_private() && !address.is_loopback() && !address.is_link_local());

@@ -1,4 +1,4 @@
-//! One record for each request, whatever became of it.
+//! One record per request, however it ends.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,44 +21,44 @@ const PATH_BYTES: usize = 512;
 /// Longest method in a record, in bytes. `VERSION-CONTROL` is the longest one registered.
 const METHOD_BYTES: usize = 32;
 
-/// What became of a request. Holds no header, no query, no body and no credential. Where a text would hold a secret that the guest knows,
-/// there is a mask instead.
+/// How a request ended. Contains no header, query, body or credential. A text that contains a secret known to the guest
+/// is replaced by a mask.
 #[derive(Clone, Debug)]
 pub struct AuditRecord {
-    /// For whom.
+    /// Who sent it.
     pub owner: Owner,
     /// The charm that the guest named.
     pub charm: Option<String>,
     /// The method.
     pub method: String,
-    /// Where to: scheme, host and port. Empty if the URL could not be read.
+    /// The destination: scheme, host and port. Empty if the URL could not be parsed.
     pub origin: String,
-    /// The path, without the query; or what the guest gave, if that could not be read.
+    /// The path without the query, or the guest's text if it could not be parsed.
     pub path: String,
-    /// The grant that covers it; or else the rule, or the kind of error, that refused it.
+    /// The grant that covers the request, or the rule or kind of error that refused it.
     pub rule: String,
-    /// What was decided.
+    /// The gate's decision.
     pub decision: Decision,
-    /// The option, or two, that would allow what was, or would be, denied.
+    /// The option, or the two options, that would allow what was, or would be, denied.
     pub option: Option<String>,
-    /// Whether a credential went with it.
+    /// Whether a credential was attached.
     pub credential: bool,
-    /// How often it was sent again: over a new connection, where the server closed the one before without an answer, and with a renewed
-    /// credential. To limits it is one request all the same.
+    /// How often the request was sent again: over a new connection if the server closed the previous one without an
+    /// answer, and with a renewed credential. Limits count it as one request.
     pub resent: u32,
     /// The address that answered.
     pub address: Option<SocketAddr>,
-    /// What it answered.
+    /// The status of the response.
     pub status: Option<StatusCode>,
     /// Bytes of the response's body that arrived.
     pub bytes: u64,
     /// From the guest's request to the end of the response's body.
     pub elapsed: Duration,
-    /// What went wrong.
+    /// The error, if it failed.
     pub error: Option<String>,
 }
 
-/// What was decided about a request.
+/// The gate's decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// A grant covers it.
@@ -79,18 +79,19 @@ impl fmt::Display for Decision {
     }
 }
 
-/// Is called with each record, from whatever task ends the request; must not block.
+/// Called with each record, from whichever task ends the request; must not block.
 pub type AuditHook = Arc<dyn Fn(&AuditRecord) + Send + Sync>;
 
-/// A record in the making. It is written when this is dropped, so exactly once, also when the guest's call is cancelled.
+/// A record under construction. It is written when this is dropped: exactly once, even if the guest's call is
+/// cancelled.
 pub(crate) struct Audit {
     record: AuditRecord,
     started: Instant,
     ended: bool,
-    /// What no text of the record may hold.
+    /// No text of the record may contain these.
     secrets: Arc<Secrets>,
     hook: Option<AuditHook>,
-    /// What a trace shows of it.
+    /// The span of the request in a trace.
     span: Span,
 }
 
@@ -100,8 +101,8 @@ impl Audit {
         let record = AuditRecord {
             owner,
             charm: None,
-            // Looked through before it is cut: what is left of a secret would not be found.
-            method: if secrets.are_told_by(method) { SECRET_MASK.to_owned() } else { cut(method, METHOD_BYTES) },
+            // Checked before it is cut: a truncated secret would not be found.
+            method: if secrets.appear_in(method) { SECRET_MASK.to_owned() } else { cut(method, METHOD_BYTES) },
             origin: String::new(),
             path: String::new(),
             rule: String::new(),
@@ -124,32 +125,32 @@ impl Audit {
     }
 
     pub(crate) fn charm(&mut self, charm: Option<&RequestCharm>) {
-        self.record.charm = charm.map(|charm| self.secrets.veiled(charm.to_string()));
+        self.record.charm = charm.map(|charm| self.secrets.masked(charm.to_string()));
     }
 
     pub(crate) fn target(&mut self, target: &Target) {
-        self.record.origin = self.secrets.veiled(target.origin().to_string());
+        self.record.origin = self.secrets.masked(target.origin().to_string());
         self.record.path = target.shown_path().map_or_else(|| "/(secret)".to_owned(), |path| cut(path, PATH_BYTES));
     }
 
-    /// It cannot be read as a URL: what it is instead, up to its query.
+    /// The URL could not be parsed: records the text instead, up to its query.
     pub(crate) fn unread(&mut self, text: &str) {
         let start = text.split('?').next().unwrap_or_default();
         self.record.path = excerpt(start, Lines::Escaped, Most::Bytes(PATH_BYTES));
     }
 
-    /// It may go out.
+    /// Records the decision.
     pub(crate) fn decided(&mut self, decision: Decision, rule: String, option: Option<String>) {
         self.record.decision = decision;
-        self.record.rule = self.secrets.veiled(rule);
-        self.record.option = option.map(|option| self.secrets.veiled(option));
+        self.record.rule = self.secrets.masked(rule);
+        self.record.option = option.map(|option| self.secrets.masked(option));
     }
 
     pub(crate) fn with_credential(&mut self) {
         self.record.credential = true;
     }
 
-    /// It is sent once more.
+    /// Records that the request is sent again.
     pub(crate) fn resent(&mut self) {
         self.record.resent += 1;
     }
@@ -163,18 +164,18 @@ impl Audit {
         self.record.bytes = bytes;
     }
 
-    /// It ended well.
+    /// Records that the response ended without an error.
     pub(crate) fn end(&mut self) {
         self.ended = true;
     }
 
-    /// It ended so.
+    /// Records the error.
     pub(crate) fn fail(&mut self, error: &EgressError) {
         self.ended = true;
-        self.record.error = Some(self.secrets.veiled(error.to_string()));
+        self.record.error = Some(self.secrets.masked(error.to_string()));
         if error.is_refusal() {
             self.record.decision = Decision::Denied;
-            self.record.option = error.option().map(|option| self.secrets.veiled(option.to_owned()));
+            self.record.option = error.option().map(|option| self.secrets.masked(option.to_owned()));
             self.record.rule = match error {
                 EgressError::Denied { rule, .. } => rule.to_string(),
                 EgressError::Address { what, .. } => (*what).to_owned(),
@@ -204,7 +205,7 @@ impl Drop for Audit {
     }
 }
 
-/// Everything here is either ours, or can be shown: a URL's path and origin, a method, the name of a charm.
+/// Every value here is either our own or safe to show: the path and origin of a URL, a method, the name of a charm.
 fn write(record: &AuditRecord) {
     macro_rules! event {
         ($level:ident) => {
@@ -239,7 +240,7 @@ fn write(record: &AuditRecord) {
     }
 }
 
-/// At most so many bytes of a text.
+/// The first `bytes` bytes of a text, cut at a character boundary.
 fn cut(text: &str, bytes: usize) -> String {
     match &text[..text.floor_char_boundary(bytes)] {
         start if start.len() < text.len() => format!("{start}…"),
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_written_once_also_when_nobody_ended_it() {
+    fn a_record_is_written_once_even_if_the_request_was_never_ended() {
         let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let kept = seen.clone();
         let hook: AuditHook = Arc::new(move |record| kept.lock().unwrap().push(record.error.clone()));

@@ -1,4 +1,4 @@
-//! The token that goes with a request.
+//! The bearer token of a request.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::credential::{CredentialError, CredentialSource};
 use crate::error::{EgressError, Rule, Wait};
 use crate::target::Target;
 
-/// Where the token of one request comes from.
+/// Where to get the token for one request.
 pub(crate) struct Credential<'a> {
     gate: &'a Inner,
     source: &'a dyn CredentialSource,
@@ -23,21 +23,22 @@ pub(crate) struct Credential<'a> {
     target: &'a Target,
 }
 
-/// A token that is fit for a header.
+/// A token that is valid in a header.
 pub(crate) struct Bearer {
     secret: Secret,
     header: HeaderValue,
 }
 
 impl Bearer {
-    /// None if it is no token. RFC 6750 knows a narrower alphabet; what matters is that it stays one header and one token.
+    /// `None` if it is not a token. RFC 6750 allows fewer characters; here it only has to remain one header with one
+    /// token.
     fn new(secret: Secret) -> Option<Self> {
         let text = secret.expose();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
         let mut header = HeaderValue::try_from(format!("Bearer {text}")).ok()?;
-        // Keeps it out of Debug texts, and out of the tables of HTTP/2's header compression.
+        // Keeps it out of `Debug` output, and out of the header compression tables of HTTP/2.
         header.set_sensitive(true);
         Some(Self { secret, header })
     }
@@ -49,8 +50,8 @@ impl Bearer {
 }
 
 impl Inner {
-    /// Where to get the token for a request for this charm. It leaves this machine over TLS alone. It may go without
-    /// where it stays here, and the operator named that very origin.
+    /// Where to get the token for requests made for this charm. It leaves this machine over TLS only. Without TLS it
+    /// may go to an address of this machine, if the operator named that very origin.
     pub(crate) fn credential<'a>(
         &'a self,
         charm: &'a RequestCharm,
@@ -74,7 +75,7 @@ impl Inner {
 }
 
 impl Credential<'_> {
-    /// The token, waited for so long.
+    /// Fetches the token, waiting at most `within`.
     pub(crate) async fn bearer(&self, within: Duration) -> Result<Bearer, EgressError> {
         let owner = &self.gate.granted.owner;
         let failed = |source| EgressError::Credential { origin: self.target.origin().to_string(), source };
@@ -83,12 +84,12 @@ impl Credential<'_> {
             Err(_) => return Err(EgressError::Timeout { what: Wait::Credential, after: within }),
         };
         Bearer::new(secret).ok_or_else(|| {
-            failed(CredentialError::Missing(format!("{} of {} is no bearer token", self.path, self.charm)))
+            failed(CredentialError::Missing(format!("{} of {} is not a bearer token", self.path, self.charm)))
         })
     }
 
-    /// Another token in place of one that the server refused, waited for so long. None where there is none to be had: then the
-    /// server's own answer says more to the guest than we could.
+    /// Fetches a replacement for a token that the server refused, waiting at most `within`. `None` if there is none:
+    /// then the server's own answer tells the guest more than we could.
     pub(crate) async fn renewed(&self, refused: &Bearer, within: Duration) -> Option<Bearer> {
         let owner = &self.gate.granted.owner;
         let renewal = self.source.renewed(owner, self.charm, self.path, &refused.secret);

@@ -1,4 +1,4 @@
-//! Bodies, counted and timed.
+//! Request and response bodies, with their sizes and times limited.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,28 +13,28 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, timeout};
 
 use crate::audit::Audit;
-use crate::budget::Place;
+use crate::budget::Permit;
 use crate::error::{BoxError, EgressError, Part, RequestBodyError, Wait};
 use crate::failure;
 use crate::headers;
 use crate::limits::HttpLimits;
 
-/// How much of a body is waited for, so that its length can be said. More is a stream. All requests of a call together then hold no more than
-/// its guest may have in its own memory.
+/// How much of a request body is buffered to find its length. A longer body is streamed. All requests of one call then
+/// hold no more than its guest may have in its own memory.
 const HELD_BYTES: usize = 1024 * 1024;
 
-/// A body whose next piece takes longer is a stream: what is there is sent, and the rest as it comes. Guests that have their bodies ready hand
-/// them over in much less, also on a machine that is busy.
+/// A request body whose next chunk takes longer is streamed: what is buffered is sent, and the rest as it arrives.
+/// Guests that have the whole body at hand deliver it much faster, even on a busy machine.
 const STREAM_PAUSE: Duration = Duration::from_secs(1);
 
-/// A response's body: [`EgressError::TooLarge`] once it is over its limit, [`EgressError::Timeout`] once it is out of time.
-/// At its end, and when it is dropped, the request's place in the call's budget is free again and its record is written.
+/// A response's body. Yields [`EgressError::TooLarge`] beyond its limit, and [`EgressError::Timeout`] when its time is
+/// over. At its end, or when it is dropped, it releases the permits of its request and writes the audit record.
 pub struct ResponseBody {
     inner: Option<Open>,
     hint: SizeHint,
 }
 
-/// What a response's body holds for as long as it is under way.
+/// What a response's body holds until it ends.
 struct Open {
     body: Incoming,
     audit: Audit,
@@ -42,21 +42,21 @@ struct Open {
     limits: HttpLimits,
     received: u64,
     between: Option<Duration>,
-    /// Fires at the end of the request's time, or before that, when the next piece is overdue.
+    /// Fires at the end of the request's time, or earlier when the next chunk is overdue.
     overdue: Pin<Box<Sleep>>,
     started: Instant,
     deadline: Instant,
-    _place: Place,
+    _permit: Permit,
 }
 
-/// The times that bound a body.
+/// The time limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     /// When the request started.
     pub(crate) started: Instant,
     /// When it must have ended.
     pub(crate) deadline: Instant,
-    /// The longest wait for a piece.
+    /// The longest wait for a chunk.
     pub(crate) between: Option<Duration>,
 }
 
@@ -67,14 +67,14 @@ impl Times {
 }
 
 impl ResponseBody {
-    /// Refuses at once what says of itself that it is too large.
+    /// Fails at once if the body's announced size is too large.
     pub(crate) fn new(
         body: Incoming,
         mut audit: Audit,
         origin: String,
         limits: HttpLimits,
         times: Times,
-        place: Place,
+        permit: Permit,
     ) -> Result<Self, EgressError> {
         let hint = body.size_hint();
         if hint.lower() > limits.response_body_bytes {
@@ -89,7 +89,7 @@ impl ResponseBody {
         let Times { started, deadline, between } = times;
         let overdue = Box::pin(tokio::time::sleep_until(times.next()));
         let open =
-            Open { body, audit, origin, limits, received: 0, between, overdue, started, deadline, _place: place };
+            Open { body, audit, origin, limits, received: 0, between, overdue, started, deadline, _permit: permit };
         Ok(Self { inner: Some(open), hint })
     }
 }
@@ -102,7 +102,7 @@ impl std::fmt::Debug for ResponseBody {
 
 impl Open {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
-        // First the time, so that a body which always has more cannot outrun it.
+        // Time is checked first: a body that always has more data must not outrun it.
         if self.overdue.as_mut().poll(cx).is_ready() {
             let (what, after) = if Instant::now() >= self.deadline {
                 (Wait::Whole, self.deadline - self.started)
@@ -153,7 +153,7 @@ impl Body for ResponseBody {
                 return Poll::Ready(frame);
             }
         }
-        // Over: frees the place, and closes the connection if there was more to come.
+        // Releases the permits, and closes the connection if more data was to come.
         self.inner = None;
         self.hint = SizeHint::with_exact(0);
         Poll::Ready(frame)
@@ -168,12 +168,13 @@ impl Body for ResponseBody {
     }
 }
 
-/// A guest's body on its way out: held to its limit, to the length that the guest said, and to the request's time. Trailers
-/// are left out: HTTP/1.1 would drop them unannounced, and they are headers that nobody checked.
+/// A guest's body on its way out, held to its size limit, to the length that the guest announced, and to the request's
+/// time. Trailers are dropped: HTTP/1.1 would drop them too if they are not announced, and they are headers that nobody
+/// checked.
 pub(crate) struct RequestBody {
-    /// What the guest has handed over already.
+    /// What the guest has delivered so far.
     held: Bytes,
-    /// What is still to come from the guest.
+    /// What the guest has yet to deliver.
     rest: UnsyncBoxBody<Bytes, BoxError>,
     left: u64,
     limit: u64,
@@ -183,7 +184,7 @@ pub(crate) struct RequestBody {
     copy: Option<Copied>,
 }
 
-/// What has been sent of a body, for sending it again. Holds no more than the limit of a body.
+/// A copy of the sent part of a body, for sending it again. At most as large as a body may be.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Copied(Arc<Mutex<Sent>>);
 
@@ -194,7 +195,7 @@ struct Sent {
 }
 
 impl Copied {
-    /// All of it, if the guest has handed all of it over.
+    /// The whole body, if the guest has delivered all of it.
     pub(crate) fn whole(&self) -> Option<Bytes> {
         let sent = self.sent();
         sent.whole.then(|| match sent.pieces.as_slice() {
@@ -209,7 +210,7 @@ impl Copied {
 }
 
 impl RequestBody {
-    /// Refuses at once what says of itself that it is too large, or two lengths that differ.
+    /// Fails at once if the body's announced size is too large, or if two announced lengths differ.
     pub(crate) fn new<B>(
         body: B,
         length: Option<u64>,
@@ -238,14 +239,14 @@ impl RequestBody {
         Ok(Self { held: Bytes::new(), rest, left, limit, exact: exact.is_some(), ended, timer, copy: None })
     }
 
-    /// A body that is here already, and was held to its limits.
+    /// A body that is buffered completely and was checked against its limits.
     pub(crate) fn whole(bytes: Bytes, deadline: Instant) -> Self {
         let left = bytes.len() as u64;
         let timer = Box::pin(tokio::time::sleep_until(deadline));
         Self { held: bytes, rest: nothing(), left, limit: left, exact: true, ended: left == 0, timer, copy: None }
     }
 
-    /// All of it, once the guest has handed it over.
+    /// The whole body, once the guest has delivered it.
     pub(crate) async fn collected(self) -> Result<Bytes, RequestBodyError> {
         let mut this = self;
         let mut all = BytesMut::new();
@@ -257,10 +258,11 @@ impl RequestBody {
         Ok(all.freeze())
     }
 
-    /// The same body with its length known, unless it is a stream: one that goes on for longer than [`HELD_BYTES`], or that pauses for as long
-    /// as [`STREAM_PAUSE`]. A length that the guest said is checked against all of a body that was waited for, before any of it is sent.
+    /// The same body with its length known, unless it is a stream: longer than [`HELD_BYTES`], or with a pause of
+    /// [`STREAM_PAUSE`]. A length that the guest announced is checked against the buffered body before any of it is
+    /// sent.
     pub(crate) async fn gathered(mut self) -> Result<Self, RequestBodyError> {
-        // One piece: a guest may hand over as many as it likes, of no bytes or one.
+        // One buffer: a guest may deliver any number of chunks of zero or one byte.
         let mut held = BytesMut::new();
         let (exact, left) = (self.exact, self.left);
         while held.len() <= HELD_BYTES {
@@ -278,11 +280,11 @@ impl RequestBody {
         Ok(self)
     }
 
-    /// Keeps a copy of what is sent from now on.
+    /// Keeps a copy of everything sent from now on.
     pub(crate) fn copied(&mut self) -> Copied {
         let copy = Copied::default();
         if self.ended || (self.exact && self.left == self.held.len() as u64) {
-            // It is here to its end, so it can be sent again, however much of it the first try sent.
+            // The whole body is buffered, so it can be sent again, however much of it the first attempt sent.
             *copy.sent() = Sent { pieces: vec![self.held.clone()], whole: true };
             return copy;
         }
@@ -302,7 +304,7 @@ impl RequestBody {
         } else {
             Some(std::mem::take(&mut self.held))
         };
-        // Nothing follows trailers, so they are an end like any other.
+        // Nothing follows trailers, so they end the body.
         let Some(data) = frame else {
             let short = self.exact && self.left > 0;
             return Poll::Ready(short.then_some(Err(RequestBodyError::Length)));
@@ -340,7 +342,7 @@ impl Body for RequestBody {
             match &frame {
                 Some(Ok(frame)) => {
                     sent.pieces.extend(frame.data_ref().cloned());
-                    // hyper does not ask for the end of a body whose length it knows.
+                    // hyper does not poll for the end of a body whose length it knows.
                     sent.whole = self.exact && self.left == 0;
                 }
                 Some(Err(_)) => {}

@@ -8,14 +8,14 @@ use bg_identity::CharmRef;
 /// The charm that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestCharm {
-    /// The one of the call: the host knows it, whatever the guest says.
+    /// The charm of the call, which the host knows, whatever the guest says.
     Known(Arc<CharmRef>),
-    /// The text by which the guest names one, in whatever form it did so.
+    /// The guest's text, which may not be the name of a charm.
     Named(String),
 }
 
 impl RequestCharm {
-    /// Which charm it is; none if the guest's text is no name of one.
+    /// The charm; `None` if the guest's text is not the name of one.
     pub fn charm(&self) -> Option<CharmRef> {
         match self {
             Self::Known(charm) => Some(CharmRef::clone(charm)),

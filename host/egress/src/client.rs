@@ -1,4 +1,4 @@
-//! One owner's way through the gate.
+//! One owner's client of the gate.
 
 use std::fmt;
 use std::future::Future;
@@ -27,38 +27,38 @@ use crate::shared::{GateError, Shared};
 use crate::target::Target;
 use crate::{Owner, budget, route, tls};
 
-/// How long an unused connection is kept: longer than the shortest usual poll interval (20 s), so that it serves the next
-/// poll, too.
+/// How long an idle connection is kept: longer than the shortest usual poll interval (20 s), so that the next poll can
+/// reuse it.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
-/// Unused connections to one origin. More would hardly be used again.
+/// Idle connections per origin. More would rarely be reused.
 const IDLE_CONNECTIONS: usize = 4;
 
 pub(crate) type HttpClient = Client<Connector, RequestBody>;
 
 /// Whose client it is and what it may do.
 pub struct ClientOptions {
-    /// For whom.
+    /// Who sends the requests.
     pub owner: Owner,
-    /// What it may ask for; nothing by default.
+    /// What it may request; nothing by default.
     pub grants: Vec<EffectiveGrant>,
-    /// What its manifest asks for, so that a denial can say whether an option would help. None for charms, and where it is not
-    /// known.
+    /// What its manifest asks for, so that a denial can say whether an option would help. `None` for charms, and if the
+    /// manifest is not known.
     pub asked: Option<Vec<AskedHttp>>,
-    /// Where the credentials come from that its grants name. Without it, requests for one fail.
+    /// The source of the credentials that its grants name. Without one, requests that need a credential fail.
     pub credentials: Option<Arc<dyn CredentialSource>>,
     /// Its limits.
     pub limits: HttpLimits,
 }
 
 impl ClientOptions {
-    /// A client that may do nothing yet.
+    /// Options of a client that may do nothing yet.
     pub fn new(owner: Owner) -> Self {
         Self { owner, grants: Vec::new(), asked: None, credentials: None, limits: HttpLimits::default() }
     }
 }
 
-/// One owner's way through the gate: its grants, its connections and its TLS sessions. Clones share them.
+/// One owner's client of the gate, with its own grants, connections and TLS sessions. Clones share them.
 #[derive(Clone)]
 pub struct GateClient(Arc<Inner>);
 
@@ -67,12 +67,12 @@ pub(crate) struct Inner {
     pub(crate) granted: Granted,
     pub(crate) credentials: Option<Arc<dyn CredentialSource>>,
     pub(crate) limits: HttpLimits,
-    /// For requests under way, in all calls.
-    pub(crate) places: Arc<Semaphore>,
-    /// For hosts that the operator named: keeps connections for the next request.
+    /// Permits for requests in flight, shared by all calls.
+    pub(crate) permits: Arc<Semaphore>,
+    /// For hosts that the operator named: keeps connections for later requests.
     pub(crate) http: HttpClient,
-    /// For all others: makes a connection for each request, and closes it after that, since a guest may send to any number of hosts, and the
-    /// process has only so many sockets.
+    /// For all other hosts: opens a connection for each request and closes it afterwards, since a guest may send to any
+    /// number of hosts, and sockets are limited.
     pub(crate) http_closing: HttpClient,
 }
 
@@ -106,16 +106,16 @@ impl GateClient {
         let connector = Connector::new(Arc::new(tls::config(&gate.extra_roots)?));
         let http = http_client(connector.clone(), &limits, IDLE_CONNECTIONS);
         let http_closing = http_client(connector, &limits, 0);
-        let places = budget::places(limits.concurrent_per_owner);
-        Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, places, http, http_closing })))
+        let permits = budget::permits(limits.concurrent_per_owner);
+        Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, permits, http, http_closing })))
     }
 
-    /// For whom it is.
+    /// Who sends the requests.
     pub fn owner(&self) -> &Owner {
         &self.0.granted.owner
     }
 
-    /// What it may ask for.
+    /// What it may request.
     pub fn grants(&self) -> &[EffectiveGrant] {
         &self.0.granted.grants
     }
@@ -130,8 +130,8 @@ impl GateClient {
         CallBudget::new(&self.0.limits, deadline)
     }
 
-    /// What would become of a request, as far as that can be said without looking a name up or sending anything. An error is
-    /// a refusal.
+    /// What the gate would decide about a request, as far as that is known without looking up a name or sending
+    /// anything. An error is a refusal.
     pub fn check(&self, method: &Method, url: &str) -> Result<Verdict, EgressError> {
         let Inner { gate, granted, limits, .. } = &*self.0;
         let target = Target::parse(url, limits)?;
@@ -140,10 +140,10 @@ impl GateClient {
         Ok(Verdict { decision, rule, option, credential })
     }
 
-    /// Sends a request of the guest's, within what is left of the call's `budget`.
+    /// Sends a guest's request, within the rest of the call's `budget`.
     ///
-    /// The response's body counts on: it ends with an error at its limits, and holds one of the budget's places until its end
-    /// or until it is dropped. Dropping the future cancels the request. It must be polled within a tokio runtime.
+    /// The response's body is limited too: it ends with an error at its limits, and holds the request's permits until
+    /// it ends or is dropped. Dropping the future cancels the request. It must be polled within a tokio runtime.
     pub fn send<B>(
         &self,
         request: http::Request<B>,
@@ -158,7 +158,7 @@ impl GateClient {
         let sending = async move {
             if let Err(over) = budget.count() {
                 let error = EgressError::Budget { limit: over.limit };
-                // One line says it; a guest that goes on asking gets no more of the log.
+                // Logged once: a guest that keeps sending gets no more lines in the log.
                 if over.first {
                     inner.audit(request.method(), &budget).fail(&error);
                 }
@@ -169,13 +169,13 @@ impl GateClient {
             match inner.exchange(request, &budget, options, &mut audit).await {
                 Ok(exchanged) => exchanged.finish(audit, &inner.limits),
                 Err(error) => {
-                    let error = budget.secrets().veiled_error(error, &method);
+                    let error = budget.secrets().masked_error(error, &method);
                     audit.fail(&error);
                     Err(error)
                 }
             }
         };
-        // Whoever polls this may be a task of its own.
+        // The future may be polled by another task.
         sending.in_current_span()
     }
 }
@@ -186,15 +186,15 @@ impl Inner {
     }
 }
 
-/// The HTTP client of one owner, which keeps at most `idle` unused connections to one origin. It follows no redirects, keeps no cookies, and
-/// knows of no proxies.
+/// The HTTP client of one owner, which keeps at most `idle` idle connections per origin. It follows no redirects, keeps
+/// no cookies, and uses no proxies.
 fn http_client(connector: Connector, limits: &HttpLimits, idle: usize) -> HttpClient {
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_CONNECTION)
         .pool_max_idle_per_host(idle)
-        // Only what the connection that was lost has not seen; `exchange` decides of the rest.
+        // Retries only what the lost connection has not seen; `exchange` decides about everything else.
         .retry_canceled_requests(true)
         .http1_max_headers(limits.response_headers)
         .http1_allow_obsolete_multiline_headers_in_responses(true)

@@ -1,4 +1,4 @@
-//! Connections: to checked addresses alone, within a request's time, each counting what comes over it.
+//! Connections: to checked addresses only, within the request's time, each counting the bytes that arrive.
 
 use std::future::Future;
 use std::io;
@@ -23,14 +23,15 @@ use tower::Service;
 use crate::error::BoxError;
 use crate::resolve::{PINNED, Pinned, PinnedResolver};
 
-/// A connector that knows for which request it connects: it refuses to without one, and keeps that request's time limit.
+/// A connector that knows the request it connects for: it refuses to connect without one, and keeps to that request's
+/// time limit.
 #[derive(Clone)]
 pub(crate) struct Connector {
     tcp: HttpConnector<PinnedResolver>,
     tls: TlsConnector,
 }
 
-/// A connection was not there in time.
+/// A connection was not established in time.
 #[derive(Debug, thiserror::Error)]
 #[error("not connected within {0:?}")]
 pub(crate) struct ConnectTimeout(pub(crate) Duration);
@@ -45,9 +46,9 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Line>;
+    type Response = TokioIo<CountedStream>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Line>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<CountedStream>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.tcp.poll_ready(cx).map_err(Into::into)
@@ -59,8 +60,8 @@ impl Service<Uri> for Connector {
         };
         let within = pinned.connect_within;
         let tls = (to.scheme() == Some(&Scheme::HTTPS)).then(|| (self.tls.clone(), to.clone()));
-        // The pool may finish a connection in a task of its own, once another one was free sooner. The checked addresses
-        // go there with it.
+        // The pool may finish a connection in another task if an idle one became free sooner, so the checked addresses
+        // go along.
         let connecting = PINNED.sync_scope(pinned.clone(), || self.tcp.call(to));
         let connecting = PINNED.scope(pinned, connecting);
         Box::pin(async move {
@@ -71,7 +72,7 @@ impl Service<Uri> for Connector {
                     None => Io::Plain(stream),
                     Some((tls, to)) => Io::Tls(Box::new(tls.connect(server_name(&to)?, stream).await?)),
                 };
-                Ok(TokioIo::new(Line { io, peer, received: Arc::default() }))
+                Ok(TokioIo::new(CountedStream { io, peer, received: Arc::default() }))
             };
             match tokio::time::timeout(within, connecting).await {
                 Ok(connected) => connected,
@@ -81,7 +82,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Whom the certificate must be of.
+/// The name that the server's certificate must prove.
 fn server_name(to: &Uri) -> Result<ServerName<'static>, BoxError> {
     let host = to.host().unwrap_or_default();
     // A URL has an IPv6 address in brackets.
@@ -89,8 +90,8 @@ fn server_name(to: &Uri) -> Result<ServerName<'static>, BoxError> {
     Ok(ServerName::try_from(host.to_owned())?)
 }
 
-/// A connection that counts the bytes that arrive over it, TLS's own aside.
-pub(crate) struct Line {
+/// A connection that counts the bytes that arrive over it, without those of TLS itself.
+pub(crate) struct CountedStream {
     io: Io,
     peer: Option<SocketAddr>,
     received: Arc<AtomicU64>,
@@ -103,42 +104,44 @@ enum Io {
 
 /// What is known of the connection of one request.
 #[derive(Debug)]
-pub(crate) struct LineState {
-    /// The address at its other end.
+pub(crate) struct ConnectionState {
+    /// The address at the other end.
     pub(crate) peer: Option<SocketAddr>,
     is_http2: bool,
     received: Arc<AtomicU64>,
-    /// What had arrived when this request took the connection; none in the connection's own copy, which no request has.
+    /// How many bytes had arrived when this request took the connection; `None` in the connection's own copy, which
+    /// belongs to no request.
     before: Option<u64>,
 }
 
-impl LineState {
-    /// Whether the connection had answered other requests before this one, and not a byte has come since.
+impl ConnectionState {
+    /// Whether the connection had answered earlier requests, and not a byte has arrived since.
     pub(crate) fn went_silent(&self) -> bool {
-        // Over HTTP/2 other requests' answers come over the same connection, and tell nothing of this one.
+        // Over HTTP/2, answers to other requests share the connection and say nothing about this one.
         !self.is_http2
             && self.before.is_some_and(|before| before > 0 && before == self.received.load(Ordering::Acquire))
     }
 }
 
-/// The pool copies the state of a connection for each request, before it hands over the request: a copy holds what had arrived until then.
-impl Clone for LineState {
+/// The pool clones the state of a connection for each request, before it hands over the request: a clone remembers how
+/// many bytes had arrived until then.
+impl Clone for ConnectionState {
     fn clone(&self) -> Self {
         let before = self.before.unwrap_or_else(|| self.received.load(Ordering::Acquire));
         Self { before: Some(before), received: self.received.clone(), ..*self }
     }
 }
 
-impl Connection for Line {
+impl Connection for CountedStream {
     fn connected(&self) -> Connected {
         let is_http2 = matches!(&self.io, Io::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"));
-        let state = LineState { peer: self.peer, is_http2, received: self.received.clone(), before: None };
+        let state = ConnectionState { peer: self.peer, is_http2, received: self.received.clone(), before: None };
         let connected = Connected::new().extra(state);
         if is_http2 { connected.negotiated_h2() } else { connected }
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for CountedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { io, received, .. } = self.get_mut();
         let before = buffer.filled().len();
@@ -151,7 +154,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for CountedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().io {
             Io::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),

@@ -6,10 +6,10 @@ use bg_manifest::CredentialPath;
 
 use crate::{Owner, RequestCharm};
 
-/// Why a credential could not be had. Holds no part of one.
+/// Why a credential is not available. Contains no part of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    /// The guest named a charm that it may not speak for, or something that is no charm.
+    /// The guest named a charm that it may not act for, or something that is not a charm.
     #[error("{charm} is not a charm of {owner}")]
     NotItsCharm {
         /// What the guest named.
@@ -23,7 +23,7 @@ pub enum CredentialError {
     /// The operator's configuration does not allow it: the client of the token service, or access to the space.
     #[error("{0}")]
     Refused(String),
-    /// The charm runtime, or the token service, could not be asked; later it may.
+    /// The charm runtime, or the token service, could not be reached; a later attempt may succeed.
     #[error("{0}")]
     Unavailable(String),
 }
@@ -31,8 +31,8 @@ pub enum CredentialError {
 /// Where credentials come from.
 #[async_trait]
 pub trait CredentialSource: Send + Sync {
-    /// The bearer token at `path` of the charm that the request is for, by the host or by the guest's `bg-charm` header.
-    /// Must check that the charm is one of `owner`'s.
+    /// The bearer token at `path` of the charm that the request is for, by the host or by the guest's `bg-charm`
+    /// header. Must check that the charm belongs to `owner`.
     async fn bearer(
         &self,
         owner: &Owner,
@@ -40,8 +40,8 @@ pub trait CredentialSource: Send + Sync {
         path: &CredentialPath,
     ) -> Result<Secret, CredentialError>;
 
-    /// A server has answered 401 to the token `refused`: another one in its place, renewed once for all who ask for it. None if
-    /// there is none to be had, so that the guest gets the server's answer.
+    /// A replacement for the token `refused`, to which a server answered 401. Renewed once for all concurrent callers.
+    /// `None` if there is no replacement; the guest then gets the server's answer.
     async fn renewed(
         &self,
         owner: &Owner,

@@ -1,4 +1,4 @@
-//! Why a request came to nothing.
+//! Why a request failed.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use bg_identity::units::Seconds;
 
 use crate::CredentialError;
 
-/// Any error, as the bodies of guests have them.
+/// Any error, in the form that guests' bodies use.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a guest's body was not sent to its end. Travels through hyper as the cause of its error.
+/// Why a guest's body was not sent completely. hyper carries it as the source of its own error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestBodyError {
     #[error("it is larger than {0} bytes")]
@@ -25,97 +25,97 @@ pub(crate) enum RequestBodyError {
     Guest(#[source] BoxError),
 }
 
-/// Why a request came to nothing, or its response's body ended early. Never holds a credential, a query or a body.
+/// Why a request failed, or its response's body ended early. Never contains a credential, a query or a body.
 ///
-/// The texts are for the operator: they name addresses and options. What a guest is told is the caller's choice.
+/// The texts are for the operator: they name addresses and options. What the guest gets to see is up to the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
-    /// Not allowed. Nothing was looked up or sent.
+    /// Not allowed. No name was looked up, and nothing was sent.
     #[error("{message}{}", Hint(option.as_deref()))]
     Denied {
-        /// Which rule says so.
+        /// The rule that denies it.
         rule: Rule,
-        /// What was denied to whom.
+        /// Who was denied what.
         message: String,
-        /// The command-line option that would allow it; two, where its address needs one beside the grant.
+        /// The command-line option that would allow it; two, if its address needs one besides the grant.
         option: Option<String>,
     },
-    /// Allowed by name, but one of its addresses may not be reached. Nothing was sent.
+    /// The name is allowed, but it resolves to an address that is not. Nothing was sent.
     #[error("{origin} leads to {address}, which is {what}{}", Hint(option.as_deref()))]
     Address {
-        /// Where it wanted to go.
+        /// The destination.
         origin: String,
         /// The first refused address.
         address: IpAddr,
-        /// What is special about it.
+        /// What is special about the address.
         what: &'static str,
         /// The command-line option that would allow it.
         option: Option<String>,
     },
-    /// The request itself is not acceptable: its URL or a header. Nothing was looked up or sent.
+    /// The request itself is invalid: its URL or a header. No name was looked up, and nothing was sent.
     #[error("{0}")]
     Request(String),
-    /// The body that the guest gave failed.
+    /// The body that the guest provided failed.
     #[error("the request's body failed: {0}")]
     RequestBody(String),
     /// The name could not be looked up.
     #[error("cannot find {host}: {message}")]
     Dns {
-        /// Which name.
+        /// The name.
         host: String,
-        /// What the system said.
+        /// The system's message.
         message: String,
     },
-    /// No connection.
+    /// The connection failed.
     #[error("cannot connect to {origin}: {message}")]
     Connect {
-        /// Where to.
+        /// The destination.
         origin: String,
-        /// What the system said.
+        /// The system's message.
         message: String,
     },
-    /// The server could not prove who it is, or does not speak TLS.
+    /// The server could not prove its identity, or does not speak TLS.
     #[error("no trusted connection to {origin}: {message}")]
     Tls {
-        /// Where to.
+        /// The destination.
         origin: String,
-        /// What is wrong with it.
+        /// What is wrong.
         message: String,
     },
-    /// Too slow.
+    /// A step took too long.
     #[error("{what} took longer than {}", Seconds(*after))]
     Timeout {
-        /// What was waited for.
+        /// The step.
         what: Wait,
-        /// For how long.
+        /// The time limit.
         after: Duration,
     },
-    /// Too large.
+    /// Something exceeds its size limit.
     #[error("{what} over {limit}")]
     TooLarge {
-        /// What it is that is too large.
+        /// What is too large.
         what: Part,
-        /// What is allowed, in the unit of `what`.
+        /// The limit, in the unit of `what`.
         limit: u64,
     },
     /// The call has used up its requests.
     #[error("more than {limit} requests in one call")]
     Budget {
-        /// How many a call may make.
+        /// How many requests a call may make.
         limit: u32,
     },
-    /// The credential that belongs to the request could not be had. Nothing was sent.
+    /// The request needs a credential that is not available. Nothing was sent.
     #[error("no credential for {origin}: {source}")]
     Credential {
-        /// For where.
+        /// The destination.
         origin: String,
         /// Why.
         source: CredentialError,
     },
-    /// What came back is no proper HTTP, or stopped in the middle.
+    /// The response is not valid HTTP, or ended in the middle.
     #[error("bad response from {origin}: {message}")]
     Protocol {
-        /// From where.
+        /// The server.
         origin: String,
         /// What is wrong with it.
         message: String,
@@ -141,13 +141,13 @@ impl EgressError {
         }
     }
 
-    /// Whether the gate refused it, as against: tried it and failed.
+    /// Whether the gate refused the request, as opposed to trying and failing.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Denied { .. } | Self::Address { .. } | Self::Request(_) | Self::Budget { .. })
     }
 
-    /// The same, with a mask in place of its texts that are to be hidden, and without an option that is.
-    pub(crate) fn veiled(mut self, hides: impl Fn(&str) -> bool) -> Self {
+    /// The same error, with a mask in place of each text that `hides` selects, and without an option that it selects.
+    pub(crate) fn masked(mut self, hides: impl Fn(&str) -> bool) -> Self {
         let (texts, option) = match &mut self {
             Self::Denied { message: text, option, .. } | Self::Address { origin: text, option, .. } => {
                 ([Some(text), None], Some(option))
@@ -155,10 +155,10 @@ impl EgressError {
             Self::Request(text) | Self::RequestBody(text) | Self::Credential { origin: text, .. } => {
                 ([Some(text), None], None)
             }
-            Self::Dns { host: place, message }
-            | Self::Connect { origin: place, message }
-            | Self::Tls { origin: place, message }
-            | Self::Protocol { origin: place, message } => ([Some(place), Some(message)], None),
+            Self::Dns { host: text, message }
+            | Self::Connect { origin: text, message }
+            | Self::Tls { origin: text, message }
+            | Self::Protocol { origin: text, message } => ([Some(text), Some(message)], None),
             Self::Timeout { .. } | Self::TooLarge { .. } | Self::Budget { .. } => ([None, None], None),
         };
         for text in texts.into_iter().flatten() {
@@ -174,7 +174,7 @@ impl EgressError {
         self
     }
 
-    /// The command-line option that would allow what was refused, if one would.
+    /// The command-line option that would allow what was refused, if there is one.
     pub fn option(&self) -> Option<&str> {
         match self {
             Self::Denied { option, .. } | Self::Address { option, .. } => option.as_deref(),
@@ -183,22 +183,22 @@ impl EgressError {
     }
 }
 
-/// Which rule denies a request.
+/// A rule that denies a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// No grant covers it.
     Grant,
     /// A method that no grant can allow.
     Method,
-    /// One of the host's own ports.
+    /// The port is one of this service's own.
     OwnPort,
     /// A header that a guest may not set.
     Header,
     /// The guest sent its own `Authorization` where the host attaches one.
     OwnAuthorization,
-    /// A credential would go over an unprotected connection.
+    /// A credential would go over an unencrypted connection.
     PlainCredential,
-    /// A secret of the charm's would go to an origin that it is not for.
+    /// A secret of the charm would go to an origin that it is not meant for.
     BoundSecret,
 }
 
@@ -216,20 +216,22 @@ impl fmt::Display for Rule {
     }
 }
 
-/// What was waited for.
+/// The step that took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {
-    /// One of the places for requests at once: the call's, or its owner's.
-    Place,
-    /// The name's addresses.
+    /// A permit for another concurrent request of the same call.
+    Permit,
+    /// A permit for another concurrent request of the same owner, in any of its calls.
+    SharedPermit,
+    /// Looking up the name.
     Lookup,
-    /// The credential.
+    /// Fetching the credential.
     Credential,
-    /// The connection, TLS included.
+    /// Connecting, including TLS.
     Connection,
-    /// The response's head.
+    /// The head of the response.
     Head,
-    /// The next piece of the response's body.
+    /// The next chunk of the response's body.
     Piece,
     /// The whole request.
     Whole,
@@ -238,7 +240,8 @@ pub enum Wait {
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Place => "waiting for other requests to end",
+            Self::Permit => "waiting for other requests to end",
+            Self::SharedPermit => "waiting for requests of other calls to end",
             Self::Lookup => "looking up the name",
             Self::Credential => "fetching the credential",
             Self::Connection => "connecting",
@@ -260,7 +263,7 @@ pub enum Part {
     RequestHeaderBytes,
     /// The request's body, in bytes.
     RequestBody,
-    /// The response's head, in bytes; or it has too many headers. Which of the two, the HTTP library does not say.
+    /// The head of the response, in bytes; or its number of headers: the HTTP library does not say which of the two.
     ResponseHead,
     /// The number of response headers.
     ResponseHeaders,

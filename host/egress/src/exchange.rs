@@ -14,10 +14,10 @@ use tokio::time::{Instant, timeout};
 use crate::audit::Audit;
 use crate::bearer::Bearer;
 use crate::body::{Copied, RequestBody, ResponseBody, Times};
-use crate::budget::{CallBudget, Place};
+use crate::budget::{CallBudget, Permit};
 use crate::charm::RequestCharm;
 use crate::client::{HttpClient, Inner};
-use crate::connect::LineState;
+use crate::connect::ConnectionState;
 use crate::error::{BoxError, EgressError, Rule, Wait};
 use crate::grants::Admitted;
 use crate::limits::{HttpLimits, RequestOptions};
@@ -26,7 +26,7 @@ use crate::secrets::Secrets;
 use crate::target::Target;
 use crate::{failure, headers, route};
 
-/// A response whose head has come, with all that its body needs.
+/// A response whose head has arrived, with everything its body needs.
 pub(crate) struct Exchanged {
     status: StatusCode,
     version: http::Version,
@@ -34,13 +34,13 @@ pub(crate) struct Exchanged {
     body: Incoming,
     origin: String,
     times: Times,
-    place: Place,
+    permit: Permit,
 }
 
 impl Exchanged {
     pub(crate) fn finish(self, audit: Audit, limits: &HttpLimits) -> Result<http::Response<ResponseBody>, EgressError> {
-        let Self { status, version, headers, body, origin, times, place } = self;
-        let body = ResponseBody::new(body, audit, origin, limits.clone(), times, place)?;
+        let Self { status, version, headers, body, origin, times, permit } = self;
+        let body = ResponseBody::new(body, audit, origin, limits.clone(), times, permit)?;
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.version_mut() = version;
@@ -50,7 +50,7 @@ impl Exchanged {
 }
 
 impl Inner {
-    /// All checks, in order, and then the request.
+    /// Makes all checks in order, and then sends the request.
     pub(crate) async fn exchange<B>(
         &self,
         request: http::Request<B>,
@@ -90,13 +90,13 @@ impl Inner {
         let Admitted { decision, rule, option, credential, is_named } = admitted;
         audit.decided(decision, rule, option);
 
-        let place = budget.place(&self.places, &self.limits).await?;
+        let permit = budget.permit(&self.permits, &self.limits).await?;
         let started = Instant::now();
         let deadline = budget.deadline().min(started + self.limits.request_time);
         let time = Time { started, deadline, options };
         let body = RequestBody::new(body, checked.length, &self.limits, deadline)?;
         let body = if secrets.are_bound_elsewhere(&target) {
-            self.looked_through(body, &target, secrets, deadline).await?
+            self.search_body(body, &target, secrets, deadline).await?
         } else {
             body.gathered().await.map_err(|error| failure::of_request_body(&error))?
         };
@@ -116,7 +116,7 @@ impl Inner {
                 let bearer = credential.bearer(time.within(None)).await?;
                 audit.with_credential();
                 let (response, copy) = self.send(&dispatch, Some(&bearer), body, audit).await?;
-                // What was refused was not done, so it may be sent once more.
+                // A refused request had no effect, so it may be sent once more.
                 if response.status() == StatusCode::UNAUTHORIZED
                     && let Some(body) = copy.as_ref().and_then(Copied::whole)
                     && let Some(bearer) = credential.renewed(&bearer, time.within(None)).await
@@ -130,19 +130,24 @@ impl Inner {
         };
 
         let (mut parts, body) = response.into_parts();
-        audit.answered(parts.extensions.get().and_then(|line: &LineState| line.peer), parts.status);
+        audit.answered(parts.extensions.get().and_then(|line: &ConnectionState| line.peer), parts.status);
         let origin = target.origin().to_string();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(EgressError::Protocol { origin, message: "it switched protocols unasked".to_owned() });
+            return Err(EgressError::Protocol {
+                origin,
+                message: "it switched protocols without being asked \
+                to"
+                .to_owned(),
+            });
         }
         headers::check_response(&mut parts.headers, &self.limits)?;
         let times = Times { started, deadline, between: options.between_bytes };
         let http::response::Parts { status, version, headers, .. } = parts;
-        Ok(Exchanged { status, version, headers, body, origin, times, place })
+        Ok(Exchanged { status, version, headers, body, origin, times, permit })
     }
 
-    /// A body that was read to its end, and holds no secret that may not go to the target.
-    async fn looked_through(
+    /// Reads a body to its end, and checks that it contains no secret that may not go to the target.
+    async fn search_body(
         &self,
         body: RequestBody,
         target: &Target,
@@ -152,19 +157,18 @@ impl Inner {
         let whole = body.collected().await.map_err(|error| failure::of_request_body(&error))?;
         let (owner, to, secrets) = (self.granted.owner.clone(), target.clone(), Arc::clone(secrets));
         let bytes = whole.clone();
-        // A mebibyte takes milliseconds, which others should not wait for.
+        // A mebibyte takes milliseconds, for which no other task should wait.
         let checked = tokio::task::spawn_blocking(move || secrets.check_body(&owner, &to, &bytes)).await;
-        checked.unwrap_or_else(|error| {
-            Err(EgressError::RequestBody(format!("it could not be looked through: {error}")))
-        })?;
+        checked.unwrap_or_else(|error| Err(EgressError::RequestBody(format!("it could not be checked: {error}"))))?;
         Ok(RequestBody::whole(whole, deadline))
     }
 
-    /// Sends the request, and hands back a copy of its body beside the head of the response.
+    /// Sends the request, and returns the head of the response with a copy of the request's body.
     ///
-    /// A server may close a connection that it kept open at the very moment at which the next request is sent. Such a request is sent once
-    /// more, over a new connection, if not a byte of an answer came, and if doing it twice is doing it once: by what its method means
-    /// (RFC 9110, section 9.2.2), GET, HEAD, OPTIONS, TRACE, PUT and DELETE. Any other may have been done.
+    /// A server may close a kept-alive connection at the very moment at which the next request is sent. Such a request
+    /// is sent once more, over a new connection, if no byte of an answer arrived and its method is idempotent (RFC
+    /// 9110, section 9.2.2): GET, HEAD, OPTIONS, TRACE, PUT and DELETE. A request with any other method may have taken
+    /// effect.
     async fn send(
         &self,
         dispatch: &Dispatch<'_>,
@@ -188,7 +192,7 @@ impl Inner {
         Ok((response, copy))
     }
 
-    /// Sends the request, with this token, and waits for the head of the response.
+    /// Sends the request with this token, and waits for the head of the response.
     async fn send_once(
         &self,
         http: &HttpClient,
@@ -223,17 +227,17 @@ impl Inner {
         if let Some(connected) = connection.connection_metadata().as_ref() {
             connected.get_extras(&mut line);
         }
-        let went_silent = line.get().is_some_and(LineState::went_silent);
+        let went_silent = line.get().is_some_and(ConnectionState::went_silent);
         let connection_lost = matches!(error, EgressError::Protocol { .. }) && went_silent;
         Err(Unanswered { error, connection_lost })
     }
 
-    /// A guest may bring an authorization of its own, but not where the host attaches one: it could pass off its own account
-    /// as the charm's, or try out which of the two wins.
+    /// A guest may send its own `Authorization` header, but not where the host attaches one: it could pass off its own
+    /// account as the charm's, or find out which of the two the server prefers.
     fn check_authorization(&self, headers: &HeaderMap, target: &Target) -> Result<(), EgressError> {
         if headers.contains_key(header::AUTHORIZATION) && self.granted.has_credential_at(target) {
             let message = format!(
-                "{} may not send its own Authorization header to {}, where the host attaches one",
+                "{} may not send its own Authorization header to {}, because the host attaches one there",
                 self.granted.owner,
                 target.origin()
             );
@@ -243,10 +247,10 @@ impl Inner {
     }
 }
 
-/// Why there is no head of a response.
+/// Why there is no response.
 struct Unanswered {
     error: EgressError,
-    /// Whether the connection had carried other requests, and ended without a byte of an answer to this one.
+    /// Whether the connection had carried earlier requests, and ended without a byte of an answer to this one.
     connection_lost: bool,
 }
 
@@ -260,7 +264,7 @@ struct Dispatch<'a> {
     time: Time,
 }
 
-/// How long a request may take.
+/// The time limit of a request.
 #[derive(Clone, Copy)]
 struct Time {
     started: Instant,
@@ -269,7 +273,7 @@ struct Time {
 }
 
 impl Time {
-    /// What is left, or as much of it as the guest asks for.
+    /// The time left, or less if the guest asked for less.
     fn within(&self, asked: Option<Duration>) -> Duration {
         let left = self.deadline.saturating_duration_since(Instant::now());
         asked.map_or(left, |asked| asked.min(left))

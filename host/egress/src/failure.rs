@@ -1,6 +1,6 @@
-//! What an error of the HTTP stack means.
+//! Maps errors of the HTTP stack to [`EgressError`].
 //!
-//! Only what lies at the bottom of one is ever shown: what wraps it may hold more than that.
+//! Only the innermost error is shown: its wrappers may contain URLs or other data of the request.
 
 use std::error::Error;
 use std::io;
@@ -11,7 +11,7 @@ use crate::connect::ConnectTimeout;
 use crate::error::{EgressError, Part, RequestBodyError, Wait};
 use crate::limits::HttpLimits;
 
-/// Reads an error from sending a request, or from a response's body.
+/// Maps an error from sending a request, or from a response's body.
 pub(crate) fn of(error: &(dyn Error + 'static), origin: &str, limits: &HttpLimits) -> EgressError {
     let causes = causes(error);
     for cause in &causes {
@@ -43,7 +43,7 @@ pub(crate) fn of(error: &(dyn Error + 'static), origin: &str, limits: &HttpLimit
     }
 }
 
-/// The error and what caused it, outermost first. An I/O error hides the error that it was made of from `source`.
+/// The error and its sources, outermost first. An I/O error omits the error that it wraps from its `source`.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
     let mut found: Vec<&(dyn Error + 'static)> = vec![error];
     let mut next = error.source();
@@ -58,7 +58,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)
     found
 }
 
-/// Why a guest's body cannot be sent.
+/// The error of a guest's body that cannot be sent.
 pub(crate) fn of_request_body(error: &RequestBodyError) -> EgressError {
     match error {
         RequestBodyError::TooLarge(limit) => EgressError::TooLarge { what: Part::RequestBody, limit: *limit },
@@ -70,7 +70,7 @@ pub(crate) fn of_request_body(error: &RequestBodyError) -> EgressError {
 
 fn of_tls(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidMessage(_) => "it does not speak TLS there".to_owned(),
+        rustls::Error::InvalidMessage(_) => "the server does not speak TLS there".to_owned(),
         other => other.to_string(),
     }
 }

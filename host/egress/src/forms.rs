@@ -1,16 +1,17 @@
-//! The forms in which a text may be written into a request.
+//! The encodings in which a text may appear in a request.
 //!
-//! What can be undone is undone in what is looked through ([`readings`]): percent-encoding, escapes of JSON, and whatever stands between
-//! the characters. What can't, is looked for as it would be ([`of`]): base64, hexadecimal and decimal numbers, backwards.
+//! What can be decoded is decoded before the search ([`readings`]): percent-encoding, JSON escapes, and separators
+//! between the characters. What cannot is searched for in its encoded form ([`of`]): base64, hexadecimal and decimal
+//! numbers, and the reversed text.
 
 use std::borrow::Cow;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// How often what was encoded is encoded again.
+/// How many nested encodings are decoded.
 const ROUNDS: usize = 3;
 
-/// The forms of a text, case aside.
+/// The forms of a text, ignoring case.
 pub(crate) fn of(text: &str) -> Vec<Vec<u8>> {
     let numbers = |written: &dyn Fn(u8) -> String| text.bytes().map(written).collect::<String>();
     let mut forms = vec![
@@ -29,7 +30,8 @@ pub(crate) fn of(text: &str) -> Vec<Vec<u8>> {
     plain.chain([wide]).collect()
 }
 
-/// What base64 makes of a text that follows so many other bytes, without the characters that these, or what follows, have a part in.
+/// The base64 of a text that follows `before` other bytes, without the characters that the bytes before or after it
+/// influence.
 fn core(engine: &impl base64::Engine, before: usize, text: &str) -> String {
     let bytes = [&b"\0\0"[..before], text.as_bytes()].concat();
     let encoded = engine.encode(&bytes);
@@ -38,17 +40,17 @@ fn core(engine: &impl base64::Engine, before: usize, text: &str) -> String {
     encoded.get(from..to).unwrap_or_default().to_owned()
 }
 
-/// Letters and digits alone: what stands between the characters of a text, and within what base64 makes of it, is left out.
+/// Letters and digits only: separators between the characters of a text, and between those of its base64, are dropped.
 fn skeleton(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().copied().filter(u8::is_ascii_alphanumeric).collect()
 }
 
-/// What is sent, as it is, and as somebody may read it.
+/// The sent bytes as they are, and decoded as a server may read them.
 pub(crate) fn readings(bytes: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
     let mut decoded = vec![Cow::Borrowed(bytes)];
     for _ in 0..ROUNDS {
         let last = decoded.last().map_or(bytes, |last| last);
-        let Some(next) = undone(last) else { break };
+        let Some(next) = decode(last) else { break };
         decoded.push(Cow::Owned(next));
     }
     decoded.into_iter().flat_map(|reading| {
@@ -57,8 +59,8 @@ pub(crate) fn readings(bytes: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
     })
 }
 
-/// Without its percent-encoding and its escapes; none if it has neither.
-fn undone(bytes: &[u8]) -> Option<Vec<u8>> {
+/// Without percent-encoding and escapes; `None` if there are none.
+fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut all = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let [first, after @ ..] = rest {
@@ -90,7 +92,7 @@ fn undone(bytes: &[u8]) -> Option<Vec<u8>> {
     (all != bytes).then_some(all)
 }
 
-/// A number of so many hexadecimal digits, and what follows it.
+/// A number of `digits` hexadecimal digits, and what follows it.
 fn number(bytes: &[u8], digits: usize) -> Option<(u32, &[u8])> {
     let (number, rest) = bytes.split_at_checked(digits)?;
     let number = number.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))?;
@@ -120,13 +122,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_is_found_in_every_form_and_wherever_it_stands(
+        fn a_text_is_found_in_every_form_and_at_every_place(
             text in "[!-~]{12,40}",
             before in "[a-z ]{0,5}",
             after in "[a-z ]{0,5}",
             separator in "[,;: \\-_./|\u{0}]{1,3}",
         ) {
-            // With letters enough to be told from what stands between them.
+            // Long enough not to occur in its surroundings by chance.
             prop_assume!(skeleton(text.as_bytes()).len() >= 8);
             let around = |middle: &str| [before.as_str(), middle, after.as_str()].concat();
             let bytes = around(&text).into_bytes();
@@ -151,7 +153,8 @@ mod tests {
                 ("JavaScript", around(&code(&|byte| format!("\\x{byte:02x}")).replace(',', "")).into_bytes()),
                 ("reversed", around(&backwards).into_bytes()),
                 ("apart", around(&apart.join(&separator)).into_bytes()),
-                ("apart and reversed", backwards.chars().map(String::from).collect::<Vec<_>>().join(&separator).into_bytes()),
+                ("apart and \
+                    reversed", backwards.chars().map(String::from).collect::<Vec<_>>().join(&separator).into_bytes()),
                 ("UTF-16", wide),
             ] {
                 prop_assert!(is_found(&text, &sent), "{} of {:?}: {:?}", form, text, String::from_utf8_lossy(&sent));

@@ -1,4 +1,4 @@
-//! The gate itself: what holds for every owner.
+//! The gate: what applies to all owners.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
@@ -11,20 +11,20 @@ use crate::client::{ClientOptions, GateClient};
 use crate::resolve::{Resolver, SystemResolver};
 use crate::shared::{GateError, Mode, Shared};
 
-/// How a gate is set up.
+/// The options of a gate.
 #[derive(Clone)]
 pub struct GateOptions {
-    /// What to do with what no grant covers.
+    /// What happens to requests that no grant covers.
     pub mode: Mode,
-    /// Origins that may lead to addresses which are refused otherwise. They need a grant all the same.
+    /// Origins that may resolve to addresses that are refused otherwise. They still need a grant.
     pub allow_private: Vec<Origin>,
-    /// Where this service itself listens. No guest gets there, unless `allow_private` has that very origin.
+    /// Where this service itself listens. No guest may connect there, unless `allow_private` names that very origin.
     pub listeners: Vec<SocketAddr>,
-    /// Certificates to trust beside Mozilla's roots, as DER: a private authority's, or a test's.
+    /// Certificates to trust besides Mozilla's roots, as DER: of a private authority, or of a test.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// Looks up names.
     pub resolver: Arc<dyn Resolver>,
-    /// Is called with every record, beside the log.
+    /// Called with every record, in addition to the log.
     pub audit: Option<AuditHook>,
 }
 
@@ -41,24 +41,24 @@ impl Default for GateOptions {
     }
 }
 
-/// The one way out. There is one in a process; each integration, and the charms together, have a [`GateClient`] of it.
+/// The only way out. A process has one; each integration, and the charms together, have a [`GateClient`] of it.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Shared>);
 
 impl Gate {
-    /// Sets it up.
+    /// Creates a gate.
     pub fn new(options: GateOptions) -> Self {
         let GateOptions { mode, allow_private, listeners, extra_roots, resolver, audit } = options;
         let listeners = RwLock::new(listeners);
         Self(Arc::new(Shared { mode, allow_private, extra_roots, resolver, audit, listeners }))
     }
 
-    /// Closes one more of this service's own ports to guests: one that was opened after the gate was set up.
+    /// Closes another of this service's own ports to guests: one that was opened after the gate was created.
     pub fn add_listener(&self, address: SocketAddr) {
         self.0.add_listener(address);
     }
 
-    /// A client for one owner, with connections of its own.
+    /// A client for one owner, with its own connections.
     pub fn client(&self, options: ClientOptions) -> Result<GateClient, GateError> {
         GateClient::new(self.0.clone(), options)
     }

@@ -1,4 +1,4 @@
-//! Whether a request is covered by a grant, and what would cover it.
+//! Whether a grant covers a request, and which option would.
 
 use bg_manifest::{
     AskedHttp, CredentialPath, EffectiveGrant, HostPattern, HttpGrant, Methods, Mismatch, OperatorGrant,
@@ -12,17 +12,17 @@ use crate::shared::{Mode, Shared};
 use crate::target::Target;
 use crate::{Owner, route};
 
-/// What is known of a request once it may go on.
+/// What is known of a request that may be sent.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) decision: Decision,
     /// The grant that covers it, or why none does.
     pub(crate) rule: String,
-    /// The option that would cover it, if it is not covered.
+    /// The option that would cover it, if no grant does.
     pub(crate) option: Option<String>,
     pub(crate) credential: Option<CredentialPath>,
-    /// Whether the operator named this very host. There are only so many of those, and a guest may think up any number of names
-    /// under a wildcard.
+    /// Whether the operator named this very host. The operator names few hosts, but a guest can invent any number of
+    /// names under a wildcard.
     pub(crate) is_named: bool,
 }
 
@@ -35,10 +35,10 @@ pub(crate) struct Granted {
 }
 
 impl Granted {
-    /// Looks for the grant that covers a request. Without one it is denied, or let through where the gate only reports.
+    /// Finds the grant that covers a request. Without one the request is denied, or allowed if the gate only reports.
     pub(crate) fn admit(&self, gate: &Shared, method: &Method, target: &Target) -> Result<Admitted, EgressError> {
         let Self { owner, grants, .. } = self;
-        // A tunnel leads where nothing is checked, and TRACE would show the guest the credential that we attached.
+        // A tunnel bypasses all checks, and TRACE would show the guest the credential that we attach.
         if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
             let message = format!("{owner} may not send {method} requests; nobody may");
             return Err(EgressError::Denied { rule: Rule::Method, message, option: None });
@@ -57,10 +57,10 @@ impl Granted {
             Err(mismatch) => mismatch,
         };
         let (option, never) = match (route::check_known(gate, target), self.option(method, target)) {
-            (Err(closed), _) if closed.option().is_none() => (None, format!("; no option would allow it: {closed}")),
+            (Err(closed), _) if closed.option().is_none() => (None, format!("; no option allows it: {closed}")),
             (_, None) => (None, ", and its manifest does not ask for it".to_owned()),
             (Ok(()), granting) => (granting, String::new()),
-            // The address needs an option of its own.
+            // The address needs a separate option.
             (Err(private), Some(granting)) => {
                 (Some([&granting, private.option().unwrap_or_default()].join(" ")), String::new())
             }
@@ -75,7 +75,7 @@ impl Granted {
             }),
             Mode::Enforce => Err(EgressError::Denied {
                 rule: Rule::Grant,
-                message: format!("{owner} may not send {} {}: {mismatch}{never}", shown(method), place(target)),
+                message: format!("{owner} may not send {} {}: {mismatch}{never}", shown(method), shown_target(target)),
                 option,
             }),
         }
@@ -87,8 +87,9 @@ impl Granted {
         with_credential.any(|EffectiveGrant { grant, .. }| grant.matches_origin(target.url()))
     }
 
-    /// The option that would grant a request: for all that the manifest asks with it, or, where no manifest is known, for all
-    /// in the same folder of its path. None where an option would not help, since the manifest does not ask for it.
+    /// The option that would grant a request, with everything that the manifest asks for with it; if the manifest is
+    /// not known, with everything in the same folder of the URL. `None` if an option would not help because the
+    /// manifest does not ask for it.
     fn option(&self, method: &Method, target: &Target) -> Option<String> {
         let grant = match &self.asked {
             Some(asked) => {
@@ -107,8 +108,8 @@ impl Granted {
     }
 }
 
-/// Everything up to the last slash of the path, since its last part may be an ID; or the whole origin, if that is no path
-/// that could be granted, or its last part is in doubt.
+/// The path up to its last slash, since the last part may be an ID. The whole origin, if that is not a path that can be
+/// granted, or if the last part is ambiguous.
 fn folder(method: &Method, target: &Target) -> HttpGrant {
     let path = target.shown_path().unwrap_or("/");
     let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
@@ -118,8 +119,8 @@ fn folder(method: &Method, target: &Target) -> HttpGrant {
         .unwrap_or_else(|| HttpGrant::from(target.origin().clone()))
 }
 
-/// The URL without its query, cut to what fits on a line or two.
-fn place(target: &Target) -> String {
+/// The URL without its query, cut to a line or two.
+fn shown_target(target: &Target) -> String {
     const CHARS: usize = 200;
     let path = target.shown_path().unwrap_or("/(secret)");
     match path.get(..CHARS) {

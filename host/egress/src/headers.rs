@@ -1,4 +1,4 @@
-//! Which headers may pass, either way.
+//! Which headers may pass, in either direction.
 
 mod refused;
 
@@ -12,22 +12,22 @@ use refused::{Sets, sets};
 /// The header in which a guest names the charm whose credential it wants. It never leaves the host.
 pub(crate) const CHARM_HEADER: HeaderName = HeaderName::from_static("bg-charm");
 
-/// Bytes of a charm's name: a space's DID (56), a slash, a charm ID (128 at most), and some room.
+/// Bytes of a charm's name: a space's DID (56), a slash, a charm ID (at most 128), and some slack.
 const CHARM_BYTES: usize = 256;
 
-/// What a server is told of us where the guest says nothing of itself. Some APIs refuse requests without.
+/// The default `User-Agent`. Some APIs refuse requests without one.
 const USER_AGENT: &str = concat!("bg-wasm-host/", env!("CARGO_PKG_VERSION"));
 
-/// A request's headers once they have passed.
+/// The headers of a request that passed the checks.
 #[derive(Debug)]
 pub(crate) struct Checked {
     /// What is sent: without `bg-charm` and `content-length`.
     pub(crate) headers: HeaderMap,
-    /// The body's length, if the guest gave it.
+    /// The body's length, if the guest announced it.
     pub(crate) length: Option<u64>,
 }
 
-/// Takes `bg-charm` off. An error if there are several, or if what it says is no name of a charm.
+/// Removes `bg-charm`. Fails if there are several, or if the value is not the name of a charm.
 pub(crate) fn take_charm(headers: &mut HeaderMap) -> Result<Option<String>, EgressError> {
     let mut values = headers.get_all(&CHARM_HEADER).iter();
     let charm = match (values.next(), values.next()) {
@@ -44,14 +44,13 @@ pub(crate) fn take_charm(headers: &mut HeaderMap) -> Result<Option<String>, Egre
     charm.map(Some)
 }
 
-/// Only what names of charms are made of, so that it can be logged and compared as it is. Who is meant, and whether there is
-/// such a charm, the credential source decides.
+/// Allows only the characters of charm names, so that the text can be logged and compared as it is. The credential
+/// source decides whether such a charm exists.
 fn is_charm_name(text: &str) -> bool {
     (1..=CHARM_BYTES).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/._-".contains(&byte))
 }
 
-/// Checks the headers of a request.
 pub(crate) fn check(mut headers: HeaderMap, limits: &HttpLimits) -> Result<Checked, EgressError> {
     if headers.len() > limits.request_headers {
         return Err(EgressError::TooLarge { what: Part::RequestHeaders, limit: limits.request_headers as u64 });
@@ -63,7 +62,7 @@ pub(crate) fn check(mut headers: HeaderMap, limits: &HttpLimits) -> Result<Check
         });
     }
     for name in headers.keys() {
-        // Its value is read below.
+        // `content_length` reads its value below.
         if *name != header::CONTENT_LENGTH
             && let Some(sets) = sets(name)
         {
@@ -72,7 +71,7 @@ pub(crate) fn check(mut headers: HeaderMap, limits: &HttpLimits) -> Result<Check
         }
     }
     let length = content_length(&headers)?;
-    // hyper writes it again, from what the body says of itself, which is held to this length.
+    // hyper writes it again from the body's size hint, and the body is held to this length.
     headers.remove(header::CONTENT_LENGTH);
     Ok(Checked { headers, length })
 }
@@ -84,7 +83,7 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, EgressError> {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => bad("more than one"),
         (Some(value), None) => match value.to_str() {
-            // `parse` would take a plus sign.
+            // `parse` would accept a plus sign.
             Ok(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => match text.parse() {
                 Ok(length) => Ok(Some(length)),
                 Err(_) => bad("a malformed"),
@@ -94,14 +93,15 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, EgressError> {
     }
 }
 
-/// Adds what a browser sends with each request, and a guest need not: what it accepts, who it is, and that there is no body where the method
-/// makes servers wait for one. Of what `length` the body is, `said` by the guest or found, hyper says itself, where there is one.
+/// Adds the headers that a browser sends with every request and a guest may omit: `Accept`, `User-Agent`, and
+/// `Content-Length: 0` where the method makes servers expect a body. For a body that is not empty, hyper writes the
+/// `length` itself. `said` is the length that the guest announced.
 pub(crate) fn complete(headers: &mut HeaderMap, method: &Method, length: Option<u64>, said: Option<u64>) {
     for (name, value) in [(header::ACCEPT, "*/*"), (header::USER_AGENT, USER_AGENT)] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    // The Fetch standard, HTTP-network-or-cache fetch: of a POST and a PUT without a body, and of any body of no bytes, which a guest can tell
-    // from none only by its header. GET and HEAD have none.
+    // The Fetch standard, HTTP-network-or-cache fetch: `0` for POST and PUT without a body, and for any empty body. A
+    // guest can mark an empty body only by its header. GET and HEAD have no body.
     let expects_a_body = matches!(*method, Method::POST | Method::PUT);
     let has_a_body = said.is_some() && !matches!(*method, Method::GET | Method::HEAD);
     if length == Some(0) && (expects_a_body || has_a_body) {
@@ -109,7 +109,7 @@ pub(crate) fn complete(headers: &mut HeaderMap, method: &Method, length: Option<
     }
 }
 
-/// Checks a response's headers or trailers, and takes off what describes the connection: it ends here.
+/// Checks the headers or trailers of a response, and removes those that describe the connection, which ends here.
 pub(crate) fn check_response(headers: &mut HeaderMap, limits: &HttpLimits) -> Result<(), EgressError> {
     if headers.len() > limits.response_headers {
         return Err(EgressError::TooLarge { what: Part::ResponseHeaders, limit: limits.response_headers as u64 });
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_connection_is_refused() {
+    fn headers_of_the_connection_are_refused() {
         for name in [
             "Connection",
             "Keep-Alive",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_make_a_request_another_is_refused_and_named() {
+    fn headers_that_would_change_the_request_are_refused_and_named() {
         for (name, sets) in [
             ("x_http_method_override", "method"),
             ("X-Original-URL", "path"),
@@ -185,7 +185,7 @@ mod tests {
             let error = check(map(&[("accept", "*/*"), (name, "x")]), &HttpLimits::default()).unwrap_err().to_string();
             assert!(error.contains(&name.to_lowercase()) && error.contains(sets), "{error}");
         }
-        // What is read as the length of the body by others than hyper.
+        // Some servers read this as the length of the body; hyper does not.
         assert!(check(map(&[("content_length", "9")]), &HttpLimits::default()).is_err());
     }
 
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_charm_header_is_taken_off_and_only_one_is_allowed() {
+    fn the_charm_header_is_removed_and_only_one_is_allowed() {
         let name = "did:key:z6Mk/baedrei-x_y.z";
         let mut headers = map(&[("bg-charm", name), ("accept", "*/*")]);
         assert_eq!(take_charm(&mut headers).unwrap().as_deref(), Some(name));
@@ -218,7 +218,7 @@ mod tests {
 
         let mut two = map(&[("bg-charm", name), ("bg-charm", name)]);
         assert!(take_charm(&mut two).is_err());
-        assert!(two.is_empty(), "taken off in any case");
+        assert!(two.is_empty(), "removed in any case");
         for bad in ["", "a, b", "a b", "\u{e9}", &"x".repeat(257)] {
             assert!(take_charm(&mut map(&[("bg-charm", bad)])).is_err(), "{bad:?}");
         }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_limits_on_number_and_bytes() {
+    fn the_number_and_the_bytes_of_headers_are_limited() {
         let limits = HttpLimits::default();
         let many: Vec<(String, &str)> = (0..=limits.request_headers).map(|n| (format!("x-{n}"), "")).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_loses_what_describes_its_connection() {
+    fn a_response_loses_the_headers_that_describe_its_connection() {
         let mut headers = map(&[("connection", "close"), ("transfer-encoding", "chunked"), ("location", "/x")]);
         check_response(&mut headers, &HttpLimits::default()).unwrap();
         assert_eq!(headers, map(&[("location", "/x")]));
@@ -250,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_names_the_connection_or_the_charm_ever_passes(
+        fn no_header_that_describes_the_connection_or_names_the_charm_ever_passes(
             names in proptest::collection::vec(
                 prop_oneof![
                     "[a-z][a-z0-9-]{0,12}",
@@ -269,7 +269,7 @@ mod tests {
             {
                 for name in checked.headers.keys() {
                     prop_assert!(name != CHARM_HEADER && name != header::CONTENT_LENGTH);
-                    // As a CGI server reads it, in whichever spelling.
+                    // As a CGI server reads it, in any spelling.
                     let folded: HeaderName = name.as_str().replace(['_', '.', '!', '$'], "-").parse().unwrap();
                     prop_assert!(sets(name).is_none() && sets(&folded).is_none(), "{name}");
                 }

@@ -1,10 +1,10 @@
-//! For whom a request is sent.
+//! Who sends a request.
 
 use std::fmt;
 
 use bg_identity::IntegrationId;
 
-/// For whom requests are sent. Each has connections, TLS sessions and grants of its own.
+/// Who sends a request. Each owner has its own connections, TLS sessions and grants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Owner {
     /// An integration.

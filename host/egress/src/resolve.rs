@@ -1,4 +1,4 @@
-//! From a name to addresses: once for each request, before anything is dialled.
+//! From a name to addresses: once per request, before anything is dialled.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -11,8 +11,8 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
 use tower::Service;
 
-/// Look-ups under way at once in the whole process. Each holds a thread for as long as the system takes (tokio keeps up to
-/// 512), also when nobody waits for it any more; slow names must not take them all.
+/// Lookups in flight at a time in the whole process. Each holds a thread for as long as the system takes (tokio keeps
+/// up to 512), even if nobody waits for it any more; slow names must not take all of them.
 const LOOKUPS_AT_ONCE: usize = 64;
 
 /// Looks up names.
@@ -22,26 +22,26 @@ pub trait Resolver: Send + Sync {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The system's own: `getaddrinfo`, and so `/etc/hosts` and the configured DNS servers.
+/// The system's resolver: `getaddrinfo`, which uses `/etc/hosts` and the configured DNS servers.
 #[derive(Debug)]
 pub struct SystemResolver {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Default for SystemResolver {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)) }
+        Self { permits: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)) }
     }
 }
 
 #[async_trait]
 impl Resolver for SystemResolver {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let place = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
         let host = host.to_owned();
         let lookup = move || {
-            // Kept until the system has answered, not only for as long as somebody waits for it.
-            let _place = place;
+            // Kept until the system has answered, even if the caller is gone.
+            let _permit = permit;
             (host.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect())
         };
         tokio::task::spawn_blocking(lookup).await.map_err(io::Error::other)?
@@ -49,25 +49,25 @@ impl Resolver for SystemResolver {
 }
 
 tokio::task_local! {
-    /// What the request under way may dial.
+    /// What the current request may dial.
     pub(crate) static PINNED: Pinned;
 }
 
-/// The checked addresses of one request. The connector looks names up through [`PinnedResolver`], which knows no others, so what
-/// was checked is what is dialled.
+/// The checked addresses of one request. The connector looks names up through [`PinnedResolver`], which knows no
+/// others, so only checked addresses are dialled.
 ///
-/// Connections are reused between requests, without another look at this. That is no way round the check: hyper's pool is
-/// keyed by scheme, host and port, and each [`GateClient`](crate::GateClient) has a pool of its own, so a pooled connection
-/// was dialled for the same owner and the very same origin, to an address that passed the same rules then.
+/// Connections are reused between requests without consulting this again. That does not bypass the check: hyper's pool
+/// is keyed by scheme, host and port, and each [`GateClient`](crate::GateClient) has its own pool, so a pooled
+/// connection was dialled for the same owner and the very same origin, to an address that passed the same rules then.
 #[derive(Clone, Debug)]
 pub(crate) struct Pinned {
     pub(crate) host: Arc<str>,
     pub(crate) addresses: Arc<[SocketAddr]>,
-    /// For the connection, TLS included.
+    /// The time limit of the connection, including TLS.
     pub(crate) connect_within: std::time::Duration,
 }
 
-/// Answers with the checked addresses of the request under way, and nothing else.
+/// Answers with the checked addresses of the current request, and nothing else.
 #[derive(Clone, Debug)]
 pub(crate) struct PinnedResolver;
 
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nothing_is_resolved_without_checked_addresses_for_that_very_name() {
+    async fn only_a_name_with_checked_addresses_is_resolved() {
         let addresses: Arc<[SocketAddr]> = Arc::new(["192.0.2.1:443".parse().unwrap()]);
         let pinned = Pinned { host: "a.example".into(), addresses, connect_within: Duration::from_secs(1) };
         assert!(PinnedResolver.call("a.example".parse().unwrap()).await.is_err());

@@ -11,8 +11,8 @@ use crate::limits::HttpLimits;
 use crate::shared::Shared;
 use crate::target::Target;
 
-/// Finds the target's addresses, asking the resolver once, and checks every one. One that may not be reached spoils them all:
-/// a name with a public and a private address is an attempt to be let through.
+/// Resolves the target once, and checks every address. One refused address refuses them all: a name with a public and a
+/// private address is an attempt to get through.
 pub(crate) async fn find(
     gate: &Shared,
     limits: &HttpLimits,
@@ -45,20 +45,21 @@ async fn lookup(gate: &Shared, limits: &HttpLimits, host: &str, within: Duration
     Ok(found)
 }
 
-/// Checks the address that is known without a look-up, if one is: the host is one, or a name that every system knows.
+/// Checks the address that is known without a lookup: if the host is an address, or a name with the same address on
+/// every system.
 pub(crate) fn check_known(gate: &Shared, target: &Target) -> Result<(), EgressError> {
     let is_here = target.host() == "localhost" || target.host().ends_with(".localhost");
     let known = target.literal().or(is_here.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     known.map_or(Ok(()), |address| check(gate, target, address))
 }
 
-/// Checks one address, and the port on it.
+/// Checks one address and its port.
 fn check(gate: &Shared, target: &Target, address: IpAddr) -> Result<(), EgressError> {
     let origin = target.origin();
     let named = gate.allow_private.contains(origin);
     let option = || Some(command_line_option("--allow-private", &origin.to_string()));
     if let Some(own) = own_listener(gate, address, origin.port()) {
-        // A name could be led here by whoever owns it, so it is not this very origin, even if it is named itself.
+        // A name's owner could point it here, so naming a name does not open our own ports.
         if !(named && is_literal(origin)) {
             return Err(EgressError::Denied {
                 rule: Rule::OwnPort,
@@ -68,7 +69,7 @@ fn check(gate: &Shared, target: &Target, address: IpAddr) -> Result<(), EgressEr
         }
     }
     match special(address) {
-        // It hands out the credentials of this machine: there is nothing to try out there.
+        // It serves this machine's credentials, so no option is suggested.
         Some(what) if what.starts_with(METADATA) => {
             Err(EgressError::Address { origin: origin.to_string(), address, what, option: None })
         }
@@ -79,22 +80,21 @@ fn check(gate: &Shared, target: &Target, address: IpAddr) -> Result<(), EgressEr
     }
 }
 
-/// Whether the origin is named by an address, or by a name that every system knows as one.
+/// Whether the origin's host is an address, or a name with the same address on every system.
 fn is_literal(origin: &Origin) -> bool {
     !matches!(origin.host(), url::Host::Domain(name) if name != "localhost")
 }
 
-/// Which of the service's own listeners would take a connection to that address and port.
+/// The service's own listener that would accept a connection to that address and port.
 fn own_listener(gate: &Shared, address: IpAddr, port: u16) -> Option<SocketAddr> {
     let address = address.to_canonical();
     gate.listeners().into_iter().find(|own| {
         let ip = own.ip().to_canonical();
-        own.port() == port
-            && (ip == address || address.is_unspecified() || (ip.is_unspecified() && is_of_this_machine(address)))
+        own.port() == port && (ip == address || address.is_unspecified() || (ip.is_unspecified() && is_local(address)))
     })
 }
 
-/// Whether an address is one of this machine's: only such a one can be bound to. Asked for our own ports alone.
-fn is_of_this_machine(address: IpAddr) -> bool {
+/// Whether this machine has the address: only then can it be bound. Called for our own ports only.
+fn is_local(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
 }

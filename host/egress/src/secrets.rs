@@ -1,9 +1,9 @@
 //! Secrets that a guest knows, and where they may go.
 //!
-//! A charm's handler reads its own token, and sends it where its cells say. Who may write to these must not be able to send the token to
-//! any server that is granted. So a secret may be bound to origins: then a request to another one that carries it is denied, in
-//! whichever of the [usual forms](forms) it does. A form that nobody thought of passes: this stops what was not meant, and not a program
-//! that encrypts its own token.
+//! A charm's handler reads its own token, and sends it to the address in its cells. Someone who may write these cells
+//! must not be able to send the token to every granted server. So a secret can be bound to origins: a request to
+//! another origin that contains the secret, in any of the [usual forms](forms), is denied. Other encodings pass: this
+//! prevents accidents and redirection, but does not stop a program that encrypts its own token.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,26 +19,27 @@ use crate::error::{EgressError, Rule};
 use crate::target::Target;
 use crate::{Owner, forms};
 
-/// Shorter ones are not looked for: they are found in too many places where they mean something else.
+/// Shorter secrets are not searched for: they occur in too many places by chance.
 const SHORTEST: usize = 8;
 
-/// Of a longer one, its end is looked for: it begins as others do, where it is a token with a head.
+/// Of a longer secret, the end is searched for: tokens often start with the same header.
 const LONGEST: usize = 128;
 
-/// How many are looked for. With more of them, nothing that could hold one is sent elsewhere, or logged.
+/// How many secrets are searched for. If a call has more, everything that could contain one is neither sent elsewhere
+/// nor logged.
 const MOST: usize = 64;
 
-/// A path of cells may have keys that come from anywhere.
+/// Longest path of a secret in a message. Keys of cells may come from anywhere.
 const PATH_CHARS: usize = 100;
 
 /// A secret that a guest knows.
 #[derive(Clone)]
 pub struct KnownSecret {
-    /// By what it is named in messages: `auth.token`.
+    /// Its name in messages: `auth.token`.
     pub path: String,
-    /// What it is.
+    /// The secret itself.
     pub text: Secret,
-    /// Where it may go, as far as grants allow; of these, schemes, hosts and ports count. None if it is not bound.
+    /// Where it may go, as far as grants allow; only their schemes, hosts and ports matter. `None` if it is not bound.
     pub origins: Option<Arc<[HttpGrant]>>,
 }
 
@@ -62,34 +63,34 @@ impl KnownSecret {
 #[derive(Debug, Default)]
 pub(crate) struct Secrets {
     known: Vec<KnownSecret>,
-    /// Made for the first request.
+    /// Built for the first request.
     matcher: OnceLock<Matcher>,
 }
 
 #[derive(Debug)]
 struct Matcher {
-    /// None if there are too many to look for: then any may be anywhere.
+    /// `None` if there are too many to search for: then any text may contain one.
     forms: Option<AhoCorasick>,
-    /// Of each form, in which of the secrets.
+    /// For each form, the index of its secret.
     of: Vec<usize>,
 }
 
 impl Secrets {
-    /// Bound ones first: these are looked for, whatever else there is.
+    /// Bound secrets come first, since only the first [`MOST`] are searched for.
     pub(crate) fn new(known: Vec<KnownSecret>) -> Self {
         let mut known: Vec<_> = known.into_iter().filter(KnownSecret::is_looked_for).collect();
         known.sort_by_key(|secret| secret.origins.is_none());
         Self { known, matcher: OnceLock::new() }
     }
 
-    /// Whether a URL holds one, so that it is not to be shown.
+    /// Whether a URL contains one, and must not be shown.
     pub(crate) fn are_in(&self, text: &str) -> bool {
         self.known.len() > MOST || self.found_in(text.as_bytes(), |_| true).is_some()
     }
 
-    /// Whether a text of a record, or of an error, holds one. Of more than are looked for in every form, the others are found as they are:
-    /// the operator has to read what was denied, and why, of such a charm as well.
-    pub(crate) fn are_told_by(&self, text: &str) -> bool {
+    /// Whether a text of a record or an error contains one. Secrets beyond the first [`MOST`] are searched for
+    /// literally only: the operator has to see what was denied, and why, for such a charm too.
+    pub(crate) fn appear_in(&self, text: &str) -> bool {
         let is_in = |secret: &KnownSecret| {
             let secret = secret.text.expose().as_bytes();
             text.as_bytes().windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret))
@@ -98,25 +99,25 @@ impl Secrets {
             && (self.found_in(text.as_bytes(), |_| true).is_some() || self.known.iter().skip(MOST).any(is_in))
     }
 
-    /// The text, or a mask if it holds one.
-    pub(crate) fn veiled(&self, text: String) -> String {
-        if self.are_told_by(&text) { SECRET_MASK.to_owned() } else { text }
+    /// The text, or a mask if it contains one.
+    pub(crate) fn masked(&self, text: String) -> String {
+        if self.appear_in(&text) { SECRET_MASK.to_owned() } else { text }
     }
 
-    /// Why a request of that method came to nothing, without the texts that hold one.
-    pub(crate) fn veiled_error(&self, error: EgressError, method: &Method) -> EgressError {
+    /// The error of a request with that method, without the texts that contain a secret.
+    pub(crate) fn masked_error(&self, error: EgressError, method: &Method) -> EgressError {
         let method = method.as_str();
-        // Messages cut a long method, and what is left of a secret is not found there any more.
-        let cut = self.are_told_by(method).then(|| method.get(..SHORTEST).unwrap_or(method));
-        error.veiled(|text| cut.is_some_and(|cut| text.contains(cut)) || self.are_told_by(text))
+        // Messages cut a long method, and the rest of a secret would not be recognized.
+        let cut = self.appear_in(method).then(|| method.get(..SHORTEST).unwrap_or(method));
+        error.masked(|text| cut.is_some_and(|cut| text.contains(cut)) || self.appear_in(text))
     }
 
-    /// Whether one of them may not go to the target, so that what is sent there has to be looked through.
+    /// Whether one of them may not go to the target, so that what is sent there must be searched.
     pub(crate) fn are_bound_elsewhere(&self, target: &Target) -> bool {
         self.known.iter().any(|secret| !secret.may_go_to(target))
     }
 
-    /// Denies a request whose URL or headers hold one that may not go there.
+    /// Denies a request whose URL or headers contain one that may not go there.
     pub(crate) fn check_head(
         &self,
         owner: &Owner,
@@ -130,7 +131,8 @@ impl Secrets {
         let bound = self.known.iter().filter(|secret| secret.origins.is_some()).count();
         if bound > MOST {
             let message = format!(
-                "{owner} may not send anything to {}: the charm has {bound} secrets that are bound to other origins, and at most {MOST} can be looked for",
+                "{owner} may not send anything to {}: the charm has {bound} secrets that are bound to other origins, \
+                and at most {MOST} can be looked for",
                 target.origin()
             );
             return Err(EgressError::Denied { rule: Rule::BoundSecret, message, option: None });
@@ -142,7 +144,7 @@ impl Secrets {
         self.check(owner, target, &head, "URL or headers")
     }
 
-    /// Denies a request whose body holds one that may not go there.
+    /// Denies a request whose body contains one that may not go there.
     pub(crate) fn check_body(&self, owner: &Owner, target: &Target, body: &[u8]) -> Result<(), EgressError> {
         self.check(owner, target, body, "body")
     }
@@ -152,15 +154,15 @@ impl Secrets {
         let path = excerpt(&secret.path, Lines::Escaped, Most::Chars(PATH_CHARS));
         let origins = secret.origins.as_deref().unwrap_or_default();
         let bound = match origins {
-            [] => "is for the service that renews tokens alone".to_owned(),
-            origins => format!("may go to {} alone", places(origins)),
+            [] => "is for the service that renews tokens only".to_owned(),
+            origins => format!("may go to {} only", list(origins)),
         };
-        // A host name that holds it is not shown, and no option for it.
+        // A host name that contains the secret is not shown, and no option is suggested for it.
         let (place, option) = if self.are_in(target.host()) {
             ("a host of that name".to_owned(), None)
         } else {
             let origin = target.origin().to_string();
-            // Other keys than these the option does not take.
+            // The option accepts no other characters.
             let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             let option = || command_line_option("--charm-credential", &format!("{}={origin}", secret.path));
             let option = secret.path.chars().all(fits).then(option);
@@ -171,7 +173,7 @@ impl Secrets {
         Err(EgressError::Denied { rule: Rule::BoundSecret, message, option })
     }
 
-    /// The first of the wanted secrets that is somewhere in `bytes`, in any form.
+    /// The first of the wanted secrets that occurs in `bytes`, in any form.
     fn found_in(&self, bytes: &[u8], wanted: impl Fn(&KnownSecret) -> bool) -> Option<&KnownSecret> {
         if self.known.is_empty() {
             return None;
@@ -205,19 +207,19 @@ impl Matcher {
     }
 }
 
-/// The last bytes of a text, from the beginning of a character.
+/// The end of a text, from a character boundary.
 fn end(text: &str) -> &str {
     let from = text.char_indices().map(|(at, _)| at).find(|at| text.len() - at <= LONGEST);
     from.map_or("", |from| &text[from..])
 }
 
-fn places(origins: &[HttpGrant]) -> String {
-    let mut places: Vec<String> = origins
+fn list(origins: &[HttpGrant]) -> String {
+    let mut origins: Vec<String> = origins
         .iter()
         .map(|grant| {
             grant.origin().map_or_else(|| format!("{}://{}", grant.scheme(), grant.host()), |origin| origin.to_string())
         })
         .collect();
-    places.dedup();
-    places.join(", ")
+    origins.dedup();
+    origins.join(", ")
 }

@@ -10,20 +10,21 @@ use rustls::pki_types::CertificateDer;
 use crate::audit::AuditHook;
 use crate::resolve::Resolver;
 
-/// What to do with what no grant covers.
+/// What happens to requests that no grant covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Deny it.
+    /// They are denied.
     #[default]
     Enforce,
-    /// Log it as `would deny`, and send it, without a credential. Every other check holds: headers, addresses, limits.
+    /// They are logged as `would deny` and sent, without a credential. Every other check applies: headers, addresses,
+    /// limits.
     Report,
 }
 
-/// A gate, or a client of it, could not be set up.
+/// A gate or a client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
-    /// One of the extra root certificates is none, or the TLS library is not fit for use.
+    /// An extra root certificate is invalid, or the TLS library is unusable.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
 }

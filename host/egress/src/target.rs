@@ -1,4 +1,4 @@
-//! Where a request goes. Read once: the value that is checked is the one that is dialled.
+//! The destination of a request. The URL is parsed once: the value that is checked is the value that is dialled.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ pub(crate) struct Target {
     url: Url,
     uri: Uri,
     origin: Origin,
-    /// Whether its path is not to be shown: it holds a secret.
+    /// Whether its path must not be shown, because it contains a secret.
     hidden: bool,
 }
 
@@ -29,13 +29,12 @@ impl Target {
             TargetError::TooLong => too_large(),
             error => EgressError::Request(error.to_string()),
         })?;
-        // What is sent is longer than the text, if that is not ASCII.
+        // What is sent is longer than the text if that is not ASCII.
         if url.as_str().len() > limits.url_bytes {
             return Err(too_large());
         }
         let origin = Origin::of(&url).map_err(|error| EgressError::Request(error.to_string()))?;
-        let uri = hyper_agrees(&url, &origin)
-            .ok_or_else(|| EgressError::Request("the URL can be read in two ways".to_owned()))?;
+        let uri = hyper_agrees(&url, &origin).ok_or_else(|| EgressError::Request("the URL is ambiguous".to_owned()))?;
         Ok(Self { url, uri, origin, hidden: false })
     }
 
@@ -52,23 +51,23 @@ impl Target {
         &self.origin
     }
 
-    /// The same, whose path is not shown.
+    /// The same target, with its path hidden in messages.
     pub(crate) fn hidden(self) -> Self {
         Self { hidden: true, ..self }
     }
 
-    /// Its path for messages and the log; none if that is not to be shown.
+    /// Its path for messages and the log; `None` if it must not be shown.
     pub(crate) fn shown_path(&self) -> Option<&str> {
         (!self.hidden).then(|| self.url.path())
     }
 
-    /// The host as it stands in the URL, which is also how the DNS and TLS are asked for it.
+    /// The host as in the URL, which is also the name for DNS and TLS.
     pub(crate) fn host(&self) -> &str {
-        // A target has a host, or it would have no origin.
+        // A target always has a host: without one it would have no origin.
         self.url.host_str().unwrap_or_default()
     }
 
-    /// The address, where the host is one.
+    /// The address, if the host is one.
     pub(crate) fn literal(&self) -> Option<IpAddr> {
         match *self.origin.host() {
             Host::Ipv4(address) => Some(IpAddr::V4(address)),
@@ -78,8 +77,7 @@ impl Target {
     }
 }
 
-/// hyper reads the URL's text again, with a parser of its own, and dials what that one finds. It must find
-/// the same.
+/// hyper parses the URL's text again, with its own parser, and dials the result. It must be the same.
 fn hyper_agrees(url: &Url, origin: &Origin) -> Option<Uri> {
     let uri = url.as_str().parse::<Uri>().ok()?;
     let agrees = uri.scheme_str() == Some(origin.scheme().as_str())
@@ -102,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_an_address_is_that_address() {
+    fn every_spelling_of_an_address_is_parsed_as_that_address() {
         for text in ["127.0.0.1", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "0x7f000001", "127.0.0.1."] {
             let target = parse(&format!("http://{text}/")).unwrap();
             assert_eq!(target.literal(), Some("127.0.0.1".parse().unwrap()), "{text}");
@@ -117,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_read_as_it_will_be_looked_up() {
+    fn a_name_is_parsed_as_it_will_be_looked_up() {
         for (text, host) in [
             ("https://EXAMPLE.com:443/A?b", "example.com"),
             ("https://b\u{fc}cher.example/", "xn--bcher-kva.example"),
@@ -130,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ambiguous_or_not_http_is_refused() {
+    fn ambiguous_urls_and_other_schemes_are_refused() {
         for text in [
             "",
             "example.com",
@@ -155,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_held_to_the_length_that_is_sent() {
+    fn the_limit_of_a_url_counts_the_bytes_that_are_sent() {
         let encoded = format!("https://example.com/{}", "\u{fc}".repeat(2000));
         for long in [format!("https://example.com/{}", "a".repeat(8192)), encoded] {
             assert!(
@@ -172,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_read_has_one_meaning(text in "https?://[ -~]{0,40}") {
+        fn every_url_that_is_parsed_has_one_meaning(text in "https?://[ -~]{0,40}") {
             if let Ok(target) = parse(&text) {
                 prop_assert_eq!(&parse(target.url().as_str()).unwrap(), &target);
                 prop_assert!(hyper_agrees(target.url(), target.origin()).is_some());
@@ -185,7 +183,7 @@ mod tests {
         }
 
         #[test]
-        fn any_numeric_spelling_of_ipv4_is_read_as_that_address(bits: u32, form in 0..5) {
+        fn any_numeric_spelling_of_ipv4_is_parsed_as_that_address(bits: u32, form in 0..5) {
             let [a, b, c, d] = bits.to_be_bytes();
             let spelled = match form {
                 0 => format!("{bits}"),

@@ -1,4 +1,4 @@
-//! Whom we trust.
+//! Which servers are trusted.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use rustls::{ClientConfig, RootCertStore};
 /// TLS sessions that one owner may resume: about as many as it has origins.
 const SESSIONS: usize = 64;
 
-/// The TLS configuration of one owner: Mozilla's root certificates and `extra` ones, no client certificate, and a session
-/// store of its own, so that no server can tell by a ticket that two owners share a host.
+/// The TLS configuration of one owner: Mozilla's root certificates and the `extra` ones, no client certificate, and a
+/// session store of its own, so that no server can link two owners by a ticket.
 pub(crate) fn config(extra: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for certificate in extra {

@@ -1,4 +1,4 @@
-//! Charm IDs, of both eras.
+//! Charm IDs, in the old and the new form.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::text::written_as_text;
 /// Version 1, codec 0x07, then a multihash: SHA-256 (0x12), 32 bytes (0x20).
 const CID_HEADER: [u8; 4] = [0x01, 0x07, 0x12, 0x20];
 const CID_BYTES: usize = CID_HEADER.len() + 32;
-/// `b`, the multibase prefix of lower-case base32, and 36 bytes of 5 bits a character.
+/// `b`, the multibase prefix of lower-case base32, and 36 bytes at 5 bits per character.
 const CID_CHARS: usize = 1 + (CID_BYTES * 8).div_ceil(5);
 const FID_PREFIX: &str = "fid1:";
 /// A 256-bit hash in base64url needs 43 characters; this leaves room for longer ones.
@@ -22,10 +22,11 @@ const FID_MAX_CHARS: usize = 128;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CharmId(Arc<str>);
 
-/// A text that is no charm ID. The message shows the text and what is wrong with it.
+/// A text that is not a charm ID. The message shows the text and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{shown} is not a charm ID: {problem}; a charm ID looks like baedrei… (59 characters) or fid1:… (letters, digits, - and _)"
+    "{shown} is not a charm ID: {problem}; a charm ID looks like baedrei… (59 characters) or fid1:… (letters, digits, \
+    - and _)"
 )]
 pub struct ParseCharmIdError {
     shown: Shown,
@@ -51,12 +52,12 @@ enum CharmIdProblem {
 }
 
 impl CharmId {
-    /// The ID (of the form `baedrei…`) of what has this content.
+    /// The ID (of the form `baedrei…`) of this content.
     pub fn for_content(content: &[u8]) -> Self {
         Self::from_digest(Sha256::digest(content).into())
     }
 
-    /// The ID (of the form `baedrei…`) with that SHA-256 in it.
+    /// The ID (of the form `baedrei…`) that contains this SHA-256.
     pub fn from_digest(digest: [u8; 32]) -> Self {
         let mut cid = [0; CID_BYTES];
         cid[..CID_HEADER.len()].copy_from_slice(&CID_HEADER);
@@ -67,7 +68,7 @@ impl CharmId {
         Self(std::str::from_utf8(&text).expect("base32 is ASCII").into())
     }
 
-    /// The SHA-256 in an ID of the form `baedrei…`; none for one of the newer form.
+    /// The SHA-256 in an ID of the form `baedrei…`; `None` for one of the newer form.
     pub fn digest(&self) -> Option<[u8; 32]> {
         if self.0.starts_with(FID_PREFIX) {
             return None;
@@ -97,7 +98,7 @@ impl FromStr for CharmId {
     }
 }
 
-/// The bits of the header reach into the eighth character, and the last one has two bits to spare.
+/// The header's bits reach into the eighth character, and the last character has two spare bits.
 const PATTERN: &str = "^(baedrei[a-h][a-z2-7]{50}[aeimquy4]|fid1:[A-Za-z0-9_-]{1,123})$";
 
 written_as_text!(
@@ -128,7 +129,7 @@ fn check(text: &str) -> Result<(), CharmIdProblem> {
     if text.len() != CID_CHARS {
         return Err(CharmIdProblem::CidLength(text.len()));
     }
-    // The decoder knows upper case only; upper case in the text would be a second spelling of the same ID.
+    // The decoder expects upper case; upper case in the text would be a second spelling of the same ID.
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(CharmIdProblem::Base32);
     }
@@ -145,7 +146,7 @@ mod tests {
     const GOOD: &str = "baedreiew6ioyvfnvp2bdvmgkkz64ffk6gssvgmibh7yaw43yqhtv2nq75a";
 
     #[test]
-    fn ids_of_both_eras_are_read() {
+    fn ids_of_both_forms_are_parsed() {
         for text in [GOOD, "fid1:a", "fid1:Ab-9_z", &format!("fid1:{}", "a".repeat(123))] {
             let id: CharmId = text.parse().unwrap();
             assert_eq!(id.to_string(), text);
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_error_says_what_is_wrong_with_an_id() {
         let cases = [
             (String::new(), CharmIdProblem::Empty),
             (format!("of:{GOOD}"), CharmIdProblem::OfPrefix),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_with_characters_of_many_bytes_is_refused_whole() {
+    fn an_id_with_multibyte_characters_is_refused_without_a_panic() {
         for text in ["baedreié", &format!("baedrei{}", "é".repeat(26)), "bé"] {
             assert!(text.parse::<CharmId>().is_err());
         }

@@ -11,9 +11,9 @@ use crate::{CharmId, ParseCharmIdError, ParseDidError, SpaceDid};
 /// The name of one charm: its space and its ID there. Written `<space DID>/<charm ID>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct CharmRef {
-    /// Where it lives.
+    /// Its space.
     pub space: SpaceDid,
-    /// Which it is there.
+    /// Its ID in the space.
     #[serde(rename = "charmId", alias = "pieceId")]
     pub charm: CharmId,
 }
@@ -24,16 +24,16 @@ impl fmt::Display for CharmRef {
     }
 }
 
-/// A text that names no charm.
+/// A text that is not the name of a charm.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseCharmRefError {
-    /// There is no `/` in it.
+    /// It contains no `/`.
     #[error("a charm is named <space DID>/<charm ID>, with a slash between them")]
     NoSlash,
-    /// What stands before the slash is no space.
+    /// The part before the slash is not a space.
     #[error(transparent)]
     Space(#[from] ParseDidError),
-    /// What stands behind it is no charm ID.
+    /// The part after it is not a charm ID.
     #[error(transparent)]
     Charm(#[from] ParseCharmIdError),
 }

@@ -1,4 +1,4 @@
-//! `did:key` of Ed25519 keys, the only kind that is used here.
+//! `did:key` of Ed25519 keys, the only kind used here.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use crate::text::written_as_text;
 const PREFIX: &str = "did:key:z";
 /// The multicodec prefix of an Ed25519 public key.
 const ED25519_PUB: [u8; 2] = [0xed, 0x01];
-/// An Ed25519 `did:key` has 56 characters; what is much longer is not worth decoding.
+/// An Ed25519 `did:key` has 56 characters; anything much longer is not worth decoding.
 const MAX_LEN: usize = 64;
 
 /// A decentralized identifier `did:key:z6Mk…`: an Ed25519 public key, written as text.
 ///
-/// Every value holds a key that can verify signatures: a canonical encoding of a point that is not of small order.
+/// Every value contains a key that can verify signatures: the canonical encoding of a point that is not of small order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Did {
     text: Arc<str>,
 }
 
-/// A text that is no DID of an Ed25519 key. The message shows the text and what is wrong with it.
+/// A text that is not the DID of an Ed25519 key. The message shows the text and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{shown} is not a DID: {problem}; a DID looks like did:key:z6Mk… (48 characters after \"did:key:\")")]
 pub struct ParseDidError {
@@ -50,10 +50,10 @@ enum DidProblem {
 }
 
 impl Did {
-    /// What every DID looks like, as a regular expression.
+    /// A regular expression that every DID matches.
     pub const PATTERN: &str = "^did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}$";
 
-    /// The DID of a public key that is known to be sound.
+    /// The DID of a public key that is known to be valid.
     pub(crate) fn of(key: &VerifyingKey) -> Self {
         let mut bytes = [0; 34];
         bytes[..2].copy_from_slice(&ED25519_PUB);
@@ -66,9 +66,9 @@ impl Did {
         &self.text
     }
 
-    /// The public key that this DID is.
+    /// The public key in this DID.
     pub fn verifying_key(&self) -> VerifyingKey {
-        decode(&self.text).expect("the text was decoded when this DID was made, and has not changed since")
+        decode(&self.text).expect("the text was decoded when this DID was created, and has not changed since")
     }
 }
 
@@ -87,7 +87,8 @@ written_as_text!(
     Did,
     ParseDidError,
     Did::PATTERN,
-    "A decentralized identifier of the method `key`: an Ed25519 public key. What the pattern lets through is a DID only if it is the encoding of \
+    "A decentralized identifier of the method `key`: an Ed25519 public key. A text that matches the pattern is a DID \
+    only if it is the encoding of \
      such a key.",
     "did:key:z6MksHnZGdHxNoCqcC3kPvBSo2goCzLSWheQ8LrVpAtQwgwW"
 );
@@ -104,7 +105,7 @@ fn decode(text: &str) -> Result<VerifyingKey, DidProblem> {
     let key = bytes.strip_prefix(&ED25519_PUB).ok_or(DidProblem::KeyType)?;
     let key: &[u8; 32] = key.try_into().map_err(|_| DidProblem::KeyLength)?;
     let key = VerifyingKey::from_bytes(key).map_err(|_| DidProblem::NotAKey)?;
-    // A key of small order verifies signatures that nobody made; a second spelling of a key would be a second name of it.
+    // A key of small order verifies forged signatures; a second encoding of a key would be a second name for it.
     if key.is_weak() || key.to_edwards().compress().as_bytes() != key.as_bytes() {
         return Err(DidProblem::NotAKey);
     }
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_error_says_what_is_wrong_with_a_did() {
         let mut not_a_point = [0; 32];
         not_a_point[0] = 2;
         let mut non_canonical = [0xff; 32];

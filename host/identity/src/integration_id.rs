@@ -6,15 +6,15 @@ use std::sync::Arc;
 use crate::shown::Shown;
 use crate::text::written_as_text;
 
-/// Enough for a name; a label of a metric and a folder's name may have this many, too.
+/// Enough for a name, and allowed as the label of a metric and as a folder's name.
 const MAX_CHARS: usize = 64;
 
-/// The name of an integration, such as `gmail`: 1 to 64 of letters, digits, `.`, `_` and `-`, a letter or a digit first. Upper
-/// and lower case are different.
+/// The name of an integration, such as `gmail`: 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or a
+/// digit. Upper and lower case are different.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IntegrationId(Arc<str>);
 
-/// A text that names no integration. The message shows the text and what is wrong with it.
+/// A text that is not the name of an integration. The message shows the text and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{shown} is not the name of an integration: {problem}; a name looks like gmail or my-test")]
 pub struct ParseIntegrationIdError {
@@ -80,14 +80,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usual_names_are_read() {
+    fn usual_names_are_parsed() {
         for text in ["gmail", "my-test", "a", "7", "Google.Calendar_v2", &"x".repeat(64)] {
             assert_eq!(text.parse::<IntegrationId>().unwrap().as_str(), text);
         }
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_error_says_what_is_wrong_with_a_name() {
         let long = "x".repeat(65);
         let cases = [
             ("", IntegrationIdProblem::Empty),

@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 
 use crate::Did;
 
-/// An Ed25519 key pair: who someone is, and the means to prove it. Its memory is cleared when it is dropped.
+/// An Ed25519 key pair: an identity, and the means to prove it. Its memory is cleared when it is dropped.
 #[derive(Clone)]
 pub struct Identity {
     key: SigningKey,
 }
 
-/// The operating system gave no random bytes.
+/// The operating system provided no random bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("the operating system gave no random bytes: {0}")]
+#[error("the operating system provided no random bytes: {0}")]
 pub struct RandomnessError(String);
 
 /// `N` random bytes, from the operating system.
@@ -37,7 +37,7 @@ impl Identity {
         Self::from_seed(&Zeroizing::new(Sha256::digest(passphrase).into()))
     }
 
-    /// The key pair of that name under this one: its seed is the SHA-256 of this one's signature of the name.
+    /// The key pair with that name, derived from this one: its seed is the SHA-256 of this one's signature of the name.
     #[must_use]
     pub fn derive(&self, name: &str) -> Self {
         let signature = Zeroizing::new(self.sign(name.as_bytes()));
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passphrases_and_names_give_the_keys_of_the_original() {
+    fn passphrases_and_names_derive_the_same_keys_as_the_original() {
         let common = Identity::from_passphrase("common user");
         let cases = [
             (common.clone(), "did:key:z6Mkj5HyygpAVo2baUcx7kwTRoUbbBmk5egUQPHnV8arQ3SY"),

@@ -15,30 +15,30 @@ use crate::Identity;
 
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
-/// A key file has about 120 bytes; this leaves room for comments around it.
+/// A key file has about 120 bytes; this leaves room for comments.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// A key file that can't be read or written. The message names the file and never its content.
+/// A key file that can't be read or written. The message names the file, and never contains its content.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file can't be read.
     #[error("can't read the key file {}: {problem}", path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Why.
         problem: io::Error,
     },
     /// The file can't be written.
     #[error("can't write the key file {}: {problem}", path.display())]
     Write {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Why.
         problem: io::Error,
     },
-    /// There is a file of that name. A key that is overwritten is lost for good.
-    #[error("{} exists already and is left as it is; choose another name, or move it away first", .0.display())]
+    /// The file exists. An overwritten key would be lost for good.
+    #[error("{} exists already and was not changed; choose another name, or move it away first", .0.display())]
     Exists(PathBuf),
     /// The file is not the private key of an Ed25519 key pair.
     #[error(
@@ -47,7 +47,7 @@ pub enum KeyFileError {
         path.display()
     )]
     Unusable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         problem: &'static str,
@@ -70,7 +70,7 @@ impl Identity {
         Zeroizing::new(format!("{BEGIN}\n{}\n{END}\n", *body))
     }
 
-    /// Writes the key pair to a new file at `path` that only its owner can read (mode 0600). Refuses to overwrite one.
+    /// Writes the key pair to a new file at `path` that only its owner can read (mode 0600). Never overwrites a file.
     pub fn save_new(&self, path: &Path) -> Result<(), KeyFileError> {
         let failed = |problem: io::Error| match problem.kind() {
             io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.into()),
@@ -83,14 +83,14 @@ impl Identity {
         let mut file = options.open(path).map_err(failed)?;
         let written = file.write_all(self.to_pem().as_bytes()).and_then(|()| file.sync_all());
         written.map_err(|error| {
-            // Half a key is of no use, and would be in the way of the next attempt. That this may fail too adds nothing.
+            // Half a key is useless, and would block the next attempt. If this fails too, the first error matters more.
             let _ = fs::remove_file(path);
             failed(error)
         })
     }
 }
 
-/// Who can read a key file beside its owner.
+/// Who can read a key file besides its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFileReaders {
     /// Its group.
@@ -108,7 +108,8 @@ impl fmt::Display for KeyFileReaders {
     }
 }
 
-/// Who can read the key file at `path` beside its owner, by its mode; none if nobody can, or if there is no such file.
+/// Who can read the key file at `path` besides its owner, by its mode; `None` if nobody can, or if there is no such
+/// file.
 pub fn key_file_readers(path: &Path) -> Option<KeyFileReaders> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = fs::metadata(path).ok()?.permissions().mode();
@@ -120,7 +121,7 @@ pub fn key_file_readers(path: &Path) -> Option<KeyFileReaders> {
 }
 
 fn read(path: &Path) -> io::Result<Zeroizing<String>> {
-    // Sized once, so that no copy of the key is left behind by growing.
+    // Allocated once, so that growing leaves no copy of the key behind.
     let mut text = Zeroizing::new(String::with_capacity(1024));
     let length = File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
     if length as u64 > MAX_BYTES {
@@ -139,17 +140,17 @@ fn from_pem(text: &str) -> Result<Identity, &'static str> {
     if text.contains("-----BEGIN PUBLIC KEY-----") {
         return Err("it is the public half of a key");
     }
-    let (_, rest) = text.split_once(BEGIN).ok_or("there is no line \"-----BEGIN PRIVATE KEY-----\" in it")?;
-    let (body, _) = rest.split_once(END).ok_or("there is no line \"-----END PRIVATE KEY-----\" in it")?;
+    let (_, rest) = text.split_once(BEGIN).ok_or("it has no line \"-----BEGIN PRIVATE KEY-----\"")?;
+    let (body, _) = rest.split_once(END).ok_or("it has no line \"-----END PRIVATE KEY-----\"")?;
     let body: Zeroizing<String> = Zeroizing::new(body.split_ascii_whitespace().collect());
-    // True PEM of PKCS#8 starts with `M`, too. With the multibase prefix there is one character more than base64 can have,
-    // so no text can be read both ways.
+    // PEM of PKCS#8 starts with `M`, too. With the multibase prefix there is one character more than base64 can have,
+    // so no text can be parsed both ways.
     let der = STANDARD
         .decode(body.as_bytes())
         .or_else(|error| body.strip_prefix('M').map_or(Err(error), |rest| STANDARD.decode(rest)))
         .map(Zeroizing::new)
-        .map_err(|_| "what stands between its BEGIN and END lines is not base64")?;
-    let key = SigningKey::from_pkcs8_der(&der).map_err(|_| "it does not hold an Ed25519 private key in PKCS#8")?;
+        .map_err(|_| "the text between its BEGIN and END lines is not base64")?;
+    let key = SigningKey::from_pkcs8_der(&der).map_err(|_| "it does not contain an Ed25519 private key in PKCS#8")?;
     Ok(Identity::from_seed(key.as_bytes()))
 }
 
@@ -171,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_key_files_are_read() {
+    fn both_forms_of_key_files_are_parsed() {
         let did = Identity::from_passphrase("implicit trust").did();
         let forms = [
             TRUE_PEM.to_owned(),
             TRUE_PEM.replace("\nMC4C", "\nMMC4C"),
             TRUE_PEM.replace('\n', "\r\n"),
             format!("# my key\n{TRUE_PEM}\n\n"),
-            // Wrapped within the body, as PEM may be.
+            // With line breaks in the body, as PEM allows.
             TRUE_PEM.replace("BAYDK2Vw", "BAYD\nK2Vw"),
             TRUE_PEM.trim_end().to_owned(),
         ];
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_key_file_can_be_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
         let identity = Identity::from_passphrase("implicit trust");
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn who_else_can_read_a_key_file_is_told_by_its_mode() {
+    fn the_mode_of_a_key_file_says_who_else_can_read_it() {
         use std::os::unix::fs::PermissionsExt as _;
         let file = tempfile::NamedTempFile::new().unwrap();
         for (mode, readers) in [
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_a_binary_and_a_huge_file_are_refused() {
+    fn missing_binary_and_huge_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
         assert!(Identity::load(&path).unwrap_err().to_string().contains("key.pem"));

@@ -1,8 +1,23 @@
-//! Who is who in bg-wasm-host: DIDs, spaces, charm IDs, integration IDs, key pairs and their files, secrets that print
-//! nothing, and signed HTTP requests.
+//! Identities in bg-wasm-host: DIDs, spaces, charm IDs, integration IDs, key pairs and their files, secrets that never
+//! print their text, and signed HTTP requests.
 //!
-//! Names here follow the Common Tools system: a space is a `did:key`, its key pair derived from its name, so that the same
-//! name means the same space everywhere.
+//! Names follow the Common Tools system: a space is a `did:key` whose key pair is derived from its name, so that a name
+//! means the same space everywhere.
+//!
+//! ```
+//! use bg_identity::{Identity, Secret, space_did};
+//!
+//! // The key of a space comes from its name.
+//! assert_eq!(space_did("my-space").as_str(), "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo");
+//!
+//! // A DID is the public half of a key pair. It verifies what the key pair signed.
+//! let identity = Identity::from_passphrase("implicit trust");
+//! let signature = ed25519_dalek::Signature::from_bytes(&identity.sign(b"message"));
+//! assert!(identity.did().verifying_key().verify_strict(b"message", &signature).is_ok());
+//!
+//! // A secret prints nothing of itself.
+//! assert!(!format!("{:?}", Secret::new("token".to_owned())).contains("token"));
+//! ```
 
 mod charm_id;
 mod charm_ref;

@@ -1,9 +1,9 @@
-//! Text of strangers, made safe to show: on a terminal, in a line of a log, in an error.
+//! Untrusted text, made safe to show: on a terminal, in a log line, in an error.
 //!
-//! Names and values of charms, answers of servers, and what components say can hold characters that move a terminal's cursor, turn the
-//! direction of the text around them, or cannot be seen. Whatever prints such a text prints it as this module writes it; there is no other
-//! place where that is done. What is escaped follows Unicode's own properties, and so needs no list here but of
-//! the one character that is invisible where no property says so.
+//! Names and values of charms, answers of servers, and output of components can contain characters that move a
+//! terminal's cursor, change the direction of the surrounding text, or are invisible. All code that prints such text
+//! uses this module, and only this module escapes. What is escaped follows Unicode's own properties, plus the one
+//! invisible character that has none of them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,17 +11,17 @@ use std::fmt;
 use icu_properties::props::{DefaultIgnorableCodePoint, Emoji, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Chooses the picture of the character before it. The one character without a form of its own that people's names do have.
+/// Selects the emoji style of the character before it. It is the only invisible character that people's names contain.
 const EMOJI_STYLE: char = '\u{fe0f}';
 
-/// A pattern of Braille without a dot. Unicode counts it among the symbols, and it looks like nothing.
+/// A Braille pattern without a dot. Unicode classifies it as a symbol, but it is invisible.
 const BLANK_BRAILLE: char = '\u{2800}';
 
-/// Stands for what was cut off.
+/// Marks that text was cut off.
 const CUT: char = '…';
 
-/// Whether a character does something other than show itself: controls (C0, DEL, C1), line and paragraph separators, all that turns the
-/// direction of text around, and what is invisible.
+/// Whether a character does something other than show itself: controls (C0, DEL, C1), line and paragraph separators,
+/// everything that changes the direction of text, and invisible characters.
 pub fn is_hidden(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -37,19 +37,19 @@ pub fn is_hidden(c: char) -> bool {
         || c == BLANK_BRAILLE
 }
 
-/// A text on one line, with what is hidden in it escaped.
+/// A text on one line, with hidden characters escaped.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, Lines::Escaped)
 }
 
-/// The same, but ends of lines (`\n`) stay: for a text of ours that quotes others.
+/// The same, but line breaks (`\n`) stay: for our own text that quotes others.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escaped(text, Lines::Kept)
 }
 
-/// JSON with what is hidden in its texts escaped as JSON does that, so that it means the same.
+/// JSON with hidden characters in its strings escaped in JSON's way, so that its value is the same.
 pub fn printable_json(json: &str) -> Cow<'_, str> {
-    // What is ASCII and hidden, a serializer has escaped in texts; elsewhere it is white space.
+    // Serializers escape hidden ASCII characters in strings; elsewhere they are white space.
     let is_escaped = |c: char| c == '\u{7f}' || !c.is_ascii() && is_hidden(c);
     if !json.contains(is_escaped) {
         return Cow::Borrowed(json);
@@ -74,13 +74,13 @@ pub fn first_hidden(text: &str) -> Option<char> {
 /// How much of a text is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Most {
-    /// That many of its characters.
+    /// This many characters.
     Chars(usize),
-    /// What takes that many bytes as it is shown.
+    /// This many bytes, as shown.
     Bytes(usize),
 }
 
-/// The beginning of a text as it is shown, with a sign for what was cut off.
+/// The beginning of a text, as shown, with a sign for what was cut off.
 pub fn excerpt(text: &str, lines: Lines, most: Most) -> String {
     use fmt::Write as _;
 
@@ -102,16 +102,16 @@ pub fn excerpt(text: &str, lines: Lines, most: Most) -> String {
     out
 }
 
-/// What becomes of the ends of lines.
+/// What happens to line breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lines {
-    /// They are written as `\n`, so that all is on one line.
+    /// They are written as `\n`, so that the text stays on one line.
     Escaped,
-    /// They stay.
+    /// They are kept.
     Kept,
 }
 
-/// A text, character by character, each as it is shown: for who shows a part only.
+/// A text, character by character, each as it is shown: for callers that show only a part.
 pub fn pieces(text: &str, lines: Lines) -> impl Iterator<Item = Piece> {
     let mut before = None;
     text.chars().map(move |c| {
@@ -125,7 +125,7 @@ pub fn pieces(text: &str, lines: Lines) -> impl Iterator<Item = Piece> {
     })
 }
 
-/// Whether a character is one of those of which there is a picture as well.
+/// Whether a character also has an emoji style.
 fn has_styles(c: char) -> bool {
     !c.is_ascii() && !is_hidden(c) && CodePointSetData::new::<Emoji>().contains(c)
 }
@@ -141,7 +141,7 @@ enum Shown {
 }
 
 impl Piece {
-    /// Whether it is an end of a line that stays.
+    /// Whether it is a line break that is kept.
     pub fn is_line_end(self) -> bool {
         matches!(self.0, Shown::Itself('\n'))
     }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_something_else_than_show_itself_is_escaped() {
+    fn characters_that_do_more_than_show_themselves_are_escaped() {
         for (text, expected) in [
             ("héllo ✓ 日本 עברית عربي", "héllo ✓ 日本 עברית عربي"),
             ("a\nb\r\tc", "a\\nb\\r\\tc"),
@@ -220,12 +220,12 @@ mod tests {
             ("⠃\u{2800}⠗", "⠃\\u{2800}⠗"),
             ("\u{fff9}a\u{fffb}\u{1d173}", "\\u{fff9}a\\u{fffb}\\u{1d173}"),
             ("tag\u{e0041}\u{e007f} vs\u{fe00}\u{e0100}", "tag\\u{e0041}\\u{e007f} vs\\u{fe00}\\u{e0100}"),
-            // As it is in names; and not as a place to hide something in.
+            // As in names; but not to hide something.
             ("✉\u{fe0f} mail, ❤\u{fe0f}", "✉\u{fe0f} mail, ❤\u{fe0f}"),
             ("✉\u{fe0f}\u{fe0f} a\u{fe0f} 1\u{fe0f}", "✉\u{fe0f}\\u{fe0f} a\\u{fe0f} 1\\u{fe0f}"),
         ] {
             assert_eq!(printable(text), expected);
-            assert_eq!(printable(expected), expected, "once more changes nothing");
+            assert_eq!(printable(expected), expected, "escaping again changes nothing");
             assert_eq!(first_hidden(text).is_some(), text != expected, "{text:?}");
         }
         assert_eq!(printable_lines("a\nb\r\n\u{1b}"), "a\nb\\r\n\\u{1b}");
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(value(&shown), value(json));
     }
 
-    /// Any text, with more than its share of what matters here.
+    /// Any text, with more of the relevant characters.
     fn texts() -> impl Strategy<Value = String> {
         let hidden = proptest::sample::select(vec![
             '\n',
@@ -281,7 +281,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_shown_of_json_has_nothing_hidden_and_means_the_same(text in texts(), key in texts()) {
+        fn printable_json_has_nothing_hidden_and_the_same_value(text in texts(), key in texts()) {
             let value = serde_json::json!({ key: [text] });
             let pretty = serde_json::to_string_pretty(&value).unwrap();
             let shown = printable_json(&pretty);

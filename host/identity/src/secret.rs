@@ -1,4 +1,4 @@
-//! Texts that must not be seen.
+//! Texts that must not be shown.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -8,18 +8,18 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-/// A secret text, such as a bearer token. It can't be printed or serialised by accident, and its memory is cleared when it is
-/// dropped.
+/// A secret text, such as a bearer token. It can't be printed or serialized by accident, and its memory is cleared when
+/// it is dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Keeps `text` as a secret.
+    /// Wraps `text` as a secret.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The text. Whoever calls this must not let it reach a log, an error or a guest.
+    /// The text. Callers must not let it reach a log, an error or a guest.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -53,20 +53,20 @@ impl JsonSchema for Secret {
     }
 }
 
-/// What is shown in place of a secret.
+/// Shown in place of a secret.
 pub const SECRET_MASK: &str = "(secret)";
 
-/// Shorter texts are no secrets that anybody would accept, and would be found all over a message; bytes.
+/// In bytes. No service accepts shorter texts as secrets, and they would match all over a message.
 const SHORTEST: usize = 6;
 
-/// The text, with [`SECRET_MASK`] in place of each of these secrets, as they are and as JSON has them. Those of less than 6 bytes are
-/// left alone.
+/// The text, with [`SECRET_MASK`] in place of each of these secrets, plain or JSON-escaped. Secrets of less than 6
+/// bytes are ignored.
 pub fn mask<'a>(text: &'a str, secrets: &[Secret]) -> Cow<'a, str> {
     let in_json: Vec<Zeroizing<String>> = secrets.iter().filter_map(in_json).collect();
     let mut found: Vec<&str> =
         secrets.iter().map(Secret::expose).chain(in_json.iter().map(|form| form.as_str())).collect();
     found.retain(|secret| secret.len() >= SHORTEST && text.contains(secret));
-    // Longer ones first, so that none is left in part because another is part of it.
+    // Longer ones first: otherwise a secret that contains another one would be masked only in part.
     found.sort_unstable_by_key(|secret| Reverse(secret.len()));
     let mut masked = Cow::Borrowed(text);
     for secret in found {
@@ -75,7 +75,8 @@ pub fn mask<'a>(text: &'a str, secrets: &[Secret]) -> Cow<'a, str> {
     masked
 }
 
-/// What JSON makes of a secret, where that is something else: of a key with line breaks, say, which is logged as a part of an object.
+/// A secret as escaped in JSON, if that differs: for example, a key with line breaks that is logged as part of an
+/// object.
 fn in_json(secret: &Secret) -> Option<Zeroizing<String>> {
     let text = secret.expose();
     if text.len() < SHORTEST || !text.contains(|c: char| c.is_ascii_control() || c == '"' || c == '\\') {
@@ -97,7 +98,7 @@ mod tests {
         assert_eq!(secret.expose(), "ya29.token");
     }
 
-    /// Looks at the memory where it was. The allocator may have written to its first bytes meanwhile.
+    /// Inspects the memory where the secret was. The allocator may have written to its first bytes meanwhile.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_secrets_memory_is_cleared_when_it_is_dropped() {
@@ -114,7 +115,7 @@ mod tests {
         assert!(rest_of(address).iter().all(|byte| *byte == b's'));
         drop(secret);
         assert!(!rest_of(address).contains(&b's'));
-        // What is not cleared is found there.
+        // An ordinary text is found there.
         let text = "t".repeat(LENGTH);
         let address = text.as_ptr() as u64;
         drop(text);
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked_the_longer_ones_first_and_the_shortest_not_at_all() {
+    fn longer_secrets_are_masked_first_and_the_shortest_not_at_all() {
         let secrets = ["no", "ya29.token", "ya29.token-2", "", "secret"].map(|text| Secret::new(text.into()));
         let masked = mask("401 for ya29.token-2 and ya29.token, no", &secrets);
         assert_eq!(masked, "401 for (secret) and (secret), no");
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_masked_as_json_has_it_as_well() {
+    fn a_secret_is_masked_in_its_json_form_too() {
         let key = "-----BEGIN KEY-----\nMIIE\"\\vQ\n-----END KEY-----\n";
         let secrets = ["a\nb", key].map(|text| Secret::new(text.into()));
         let json = serde_json::json!({"key": key, "user": "ann", "short": "a\nb"}).to_string();

@@ -1,6 +1,6 @@
-//! IDs as people tell them apart.
+//! Short forms of IDs for people.
 
-/// The start and the end of a long ID; a short one whole.
+/// The start and the end of a long ID; a short one unchanged.
 pub fn short(id: &str) -> String {
     const START: usize = 8;
     const END: usize = 6;

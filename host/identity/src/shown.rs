@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{Lines, Most, excerpt};
 
-/// A text from outside as it may stand in an error message: quoted, control characters escaped, cut after 80 characters.
+/// An untrusted text as it may appear in an error message: quoted, control characters escaped, cut after 80 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shown(String);
 

@@ -11,8 +11,8 @@ use crate::{Did, Identity, ParseDidError};
 /// The name of the space where the list of registered charms lives.
 pub const SYSTEM_SPACE_NAME: &str = "toolshed-system";
 
-/// The passphrase of the key pair from which the key pairs of all named spaces are derived. It is public, as the original's
-/// is: who may use a space is the business of its access list, not of this key.
+/// The passphrase of the key pair from which the key pairs of all named spaces are derived. It is public, as the
+/// original's is: a space's access list decides who may use the space, not this key.
 const COMMON_USER: &str = "common user";
 
 /// The name of a space: a DID.
@@ -59,15 +59,15 @@ written_as_text!(
     "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo"
 );
 
-/// Hashes and orders are those of the text.
+/// `Hash` and `Ord` agree with those of the text.
 impl Borrow<str> for SpaceDid {
     fn borrow(&self) -> &str {
         self.as_str()
     }
 }
 
-/// Reads the names of spaces of which many are the same, such as those of a list of charms: each is checked once, which takes
-/// longer than all else about it, and its text is kept once.
+/// Parses names of spaces with many duplicates, such as those of a list of charms. Each name is checked once, which is
+/// the most expensive part, and its text is stored once.
 #[derive(Debug, Default)]
 pub struct SpaceReader(HashSet<SpaceDid>);
 
@@ -95,7 +95,7 @@ pub fn space_did(name: &str) -> SpaceDid {
 
 /// The space where the list of registered charms lives.
 pub fn system_space() -> SpaceDid {
-    // Every poll asks for it, and to make a key takes as long as a query.
+    // Every poll uses it, and deriving a key takes as long as a query.
     static SPACE: OnceLock<SpaceDid> = OnceLock::new();
     SPACE.get_or_init(|| space_did(SYSTEM_SPACE_NAME)).clone()
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn space_names_give_the_spaces_of_the_original() {
+    fn space_names_give_the_same_spaces_as_the_original() {
         let cases = [
             (SYSTEM_SPACE_NAME, "did:key:z6Mkfuw7h6jDwqVb6wimYGys14JFcyTem4Kqvdj9DjpFhY88"),
             ("my-space", "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo"),

@@ -1,7 +1,7 @@
-//! What all names that are written as text share.
+//! What all types of names share.
 
-/// Implements `Display`, `Debug`, `FromStr`-based serde and comparison with `str` for a type with `as_str` and `FromStr`; and its JSON
-/// Schema, with a pattern that every text of the type has, what it is, and an example.
+/// Implements `Display`, `Debug`, `FromStr`-based serde and comparison with `str` for a type with `as_str` and
+/// `FromStr`, and its JSON Schema, with a pattern that every text of the type matches, a description and an example.
 macro_rules! written_as_text {
     ($name:ident, $error:ty, $pattern:expr, $description:expr, $example:expr) => {
         impl std::fmt::Display for $name {

@@ -1,19 +1,19 @@
-//! Times and sizes, as people write them: a whole number, with a unit.
+//! Times and sizes as people write them: a whole number with a unit.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The first that divides a time is the unit it is shown in.
+/// A time is shown in the first unit that divides it.
 const TIMES: [(&str, u64); 3] = [("m", 60_000), ("s", 1_000), ("ms", 1)];
 const SIZES: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
-/// The milliseconds of `500ms`, `5s` (or `5`), `2m` or `1h`. What is too many for a number is the largest one.
+/// The milliseconds of `500ms`, `5s` (or `5`), `2m` or `1h`. Saturates.
 pub fn parse_millis(text: &str) -> Option<u64> {
     let further = [("", 1_000), ("h", 3_600_000)];
     parse(text, TIMES.iter().chain(&further))
 }
 
-/// The bytes of `4096`, `64KiB`, `64MiB`, `1GiB` or `2TiB`. What is too many for a number is the largest one.
+/// The bytes of `4096`, `64KiB`, `64MiB`, `1GiB` or `2TiB`. Saturates.
 pub fn parse_bytes(text: &str) -> Option<u64> {
     parse(text, SIZES.iter())
 }
@@ -25,11 +25,11 @@ fn parse<'u>(text: &str, mut units: impl Iterator<Item = &'u (&'u str, u64)>) ->
     (!number.is_empty()).then(|| number.parse().unwrap_or(u64::MAX).saturating_mul(*factor))
 }
 
-/// Milliseconds, as [`parse_millis`] reads them.
+/// Milliseconds, in the form that [`parse_millis`] accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Millis(pub u64);
 
-/// Bytes, as [`parse_bytes`] reads them.
+/// Bytes, in the form that [`parse_bytes`] accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_and_shown_with_their_units() {
+    fn times_are_parsed_and_shown_with_their_units() {
         for (text, millis, shown) in [
             ("60", 60_000, "1m"),
             ("90s", 90_000, "90s"),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_read_and_shown_with_their_units() {
+    fn sizes_are_parsed_and_shown_with_their_units() {
         for (text, bytes) in [
             ("0", 0),
             ("1000", 1000),

@@ -1,5 +1,5 @@
-//! Limits that an operator sets by their names. A crate writes each of its limits as one row of [`limits!`]: the constant, the field, the
-//! default and the name are made of it.
+//! Limits that an operator sets by name. A crate writes each of its limits as one row of [`limits!`], from which the
+//! constant, the field, the default and the name are generated.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,17 +8,38 @@ use bg_identity::units::{self, Millis, parse_bytes, parse_millis};
 
 const KIB: u64 = 1024;
 
-/// Times that can be set: a tick of the clock that ends calls, to a day.
+/// Allowed times: from a tick of the clock that ends calls, to a day.
 const TIMES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_hours(24));
-/// Bytes that can be set: what any guest needs to start, to all that 32 bits can address.
+/// Allowed numbers of bytes: from what any guest needs to start, to all that 32 bits can address.
 const BYTES: (u64, u64) = (KIB, 4 * KIB * KIB * KIB);
-/// Counts that can be set.
+/// Allowed counts.
 const COUNTS: (u64, u64) = (1, 10_000_000);
 
-/// Makes a struct of limits, with their defaults and their names.
+/// Defines a struct of limits, with their defaults and names.
 ///
-/// A row is `"name" => field [CONSTANT]: Kind(type) = default;`, where the kind is one of [`LimitValue`]'s, and the constant, which is the
-/// default, may be left out.
+/// A row is `"name" => field [CONSTANT]: Kind(type) = default;`, where the kind is one of [`LimitValue`]'s. The
+/// constant, which holds the default, may be omitted.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// bg_limits::limits! {
+///     /// How much one call may take.
+///     Limits
+///     /// The time for one call.
+///     "call-time" => call_time [CALL_TIME]: Time(Duration) = Duration::from_secs(5);
+///     /// The requests of one call.
+///     "requests" => requests: Count(u32) = 200;
+/// }
+///
+/// let mut limits = Limits::default();
+/// assert_eq!(limits.call_time, CALL_TIME);
+/// // As an operator writes it: `--limit call-time=500ms`.
+/// let mut named = limits.by_name().into_iter().find(|limit| limit.name == "call-time").unwrap();
+/// named.value.set("500ms").unwrap();
+/// assert_eq!(named.value.set("a while").unwrap_err().to_string().split(" is not ").next(), Some("`a while`"));
+/// assert_eq!(limits.call_time, Duration::from_millis(500));
+/// ```
 #[macro_export]
 macro_rules! limits {
     (
@@ -54,13 +75,13 @@ macro_rules! limits {
 
 /// One limit, to be read or set.
 pub struct NamedLimit<'a> {
-    /// Its name: that of its field, in kebab-case.
+    /// Its name: its field's, in kebab-case.
     pub name: &'static str,
-    /// It.
+    /// Its value.
     pub value: LimitValue<'a>,
 }
 
-/// Where the value of a limit is.
+/// The value of a limit.
 pub enum LimitValue<'a> {
     /// A time.
     Time(&'a mut Duration),
@@ -72,9 +93,9 @@ pub enum LimitValue<'a> {
 
 /// A whole number of some size.
 pub trait Number {
-    /// What it is.
+    /// The number.
     fn get(&self) -> u64;
-    /// Sets it, if that fits.
+    /// Sets the number, if it fits.
     fn set(&mut self, value: u64) -> Option<()>;
 }
 
@@ -95,31 +116,31 @@ macro_rules! numbers {
 
 numbers!(u32, u64, usize);
 
-/// A limit that cannot be set so.
+/// A limit cannot have this value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
     /// Not a value of that kind.
     #[error("`{text}` is not {expected}")]
     Form {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// What it should be.
+        /// What was expected.
         expected: &'static str,
     },
-    /// Zero, or beyond all reason.
+    /// Zero, or unreasonably large.
     #[error("{text} is out of range: it can be {least} to {most}")]
     Range {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// The least that can be set.
+        /// The minimum.
         least: String,
-        /// The most.
+        /// The maximum.
         most: String,
     },
 }
 
 impl LimitValue<'_> {
-    /// Sets it to what a person wrote: `500ms`, `5s` (or `5`), `2m`, `1h`; `4096`, `64KiB`, `64MiB`, `1GiB`; `200`.
+    /// Sets it from a person's text: `500ms`, `5s` (or `5`), `2m`, `1h`; `4096`, `64KiB`, `64MiB`, `1GiB`; `200`.
     pub fn set(&mut self, text: &str) -> Result<(), LimitError> {
         let read = match self {
             Self::Time(_) => parse_millis(text),
@@ -166,7 +187,7 @@ impl LimitValue<'_> {
     }
 }
 
-/// As [`set`](LimitValue::set) takes it.
+/// In the form that [`set`](LimitValue::set) accepts.
 impl fmt::Display for LimitValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,28 +9,29 @@ use crate::path::PathPrefix;
 use crate::text::text_serde;
 
 /// A secret of charms, and an origin that their handlers may send it to: `PATH=ORIGIN`, such as
-/// `auth.token=https://gmail.googleapis.com`. The path is that of a [`CredentialPath`], without `charm.` in front.
+/// `auth.token=https://gmail.googleapis.com`. The path is that of a [`CredentialPath`], without the leading `charm.`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CharmCredential {
-    /// Where charms have it.
+    /// The secret's path in a charm.
     pub path: CredentialPath,
-    /// The origin, or all under a name: a grant of any method and path there.
+    /// The origin, or all hosts under a name: a grant of any method and path there.
     pub origin: HttpGrant,
 }
 
-/// A text that is none.
+/// A text that is not of that form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseCharmCredentialError {
-    /// There is no `=` in it, or what stands before it is no path.
+    /// There is no `=` in it, or the part before it is not a path.
     #[error(
-        "expected PATH=ORIGIN, such as auth.token=https://gmail.googleapis.com: 1 to 8 names of letters, digits, _ and -, with dots \
+        "expected PATH=ORIGIN, such as auth.token=https://gmail.googleapis.com: 1 to 8 names of letters, digits, _ \
+        and -, with dots \
          between them, and an origin"
     )]
     Path,
-    /// What stands behind it is no origin.
-    #[error("{0}; of a secret's grant, only the origin is written: PATH=https://example.com")]
+    /// The part after it is not an origin.
+    #[error("{0}; for a secret, give only the origin: PATH=https://example.com")]
     Origin(ParseGrantError),
-    /// It is more than an origin.
+    /// It names more than an origin.
     #[error("a secret is granted to a whole origin: leave out methods, and the path {0}")]
     MoreThanOrigin(String),
 }
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_and_an_origin_are_read_and_printed() {
+    fn a_path_and_an_origin_are_parsed_and_printed() {
         for (text, printed) in [
             ("auth.token=https://gmail.googleapis.com", "auth.token=https://gmail.googleapis.com"),
             ("auth.token = https://a.example:443/", "auth.token=https://a.example"),
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_explained() {
+    fn an_error_explains_what_is_wrong() {
         for (text, expected) in [
             ("", "PATH=ORIGIN"),
             ("auth.token", "PATH=ORIGIN"),

@@ -1,4 +1,4 @@
-//! What a manifest asks for, once the operator's config values are in place.
+//! What a manifest asks for, with the operator's config values filled in.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use crate::grant::HttpGrant;
 use crate::host::HostPattern;
 use crate::manifest::Manifest;
 
-/// What an integration asks of the gate, with config values in place.
+/// What an integration asks for, with config values filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskedHttp {
     /// Where to, and with which methods.
     pub grant: HttpGrant,
-    /// Which bearer token the gate adds, if any.
+    /// The bearer token that the gate adds, if any.
     pub credential: Option<CredentialPath>,
-    /// Why; for the operator.
+    /// The reason, for the operator.
     pub reason: String,
 }
 
 impl Manifest {
-    /// All config values, as the integration reads them: the defaults, and over them what the operator `set`.
+    /// All config values, as the integration reads them: the defaults, overridden by what the operator `set`.
     pub fn config_values(&self, set: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
         if let Some(key) = set.keys().find(|key| !self.config.contains_key(*key)) {
             let names: Vec<&str> = self.config.keys().map(String::as_str).collect();
@@ -36,7 +36,7 @@ impl Manifest {
         Ok(values)
     }
 
-    /// What the integration asks of the gate, with the operator's config values (`set`) in place.
+    /// What the integration asks for, with the operator's config values (`set`) filled in.
     pub fn asked(&self, set: &BTreeMap<String, String>) -> Result<Vec<AskedHttp>, ConfigError> {
         let values = self.config_values(set)?;
         let asked = (1..).zip(&self.http).map(|(entry, http)| {
@@ -60,7 +60,7 @@ impl Manifest {
     }
 }
 
-/// Where two entries meet in the very same place, there must be one answer to which credential is sent there.
+/// If two entries overlap, they must agree on the credential that is sent there.
 fn check_credentials(asked: &[AskedHttp]) -> Result<(), ConfigError> {
     for (second, b) in asked.iter().enumerate() {
         for (first, a) in asked[..second].iter().enumerate() {
@@ -89,7 +89,7 @@ mod tests {
     const BASE: &str = "[[http]]\nurl = \"${base}/v1/\"\ncredential = \"charm.t\"\nreason = \"r\"\n[config.base]\n";
 
     #[test]
-    fn values_take_the_place_of_defaults() {
+    fn values_override_defaults() {
         let manifest = manifest(&format!("{BASE}default = \"https://a.example\"\n[config.other]\n"));
         let url = |values| manifest.asked(&values).unwrap()[0].grant.to_string();
         assert_eq!(url(set(&[])), "GET,HEAD https://a.example/v1/");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_do_not_fit_are_explained() {
+    fn invalid_values_are_explained() {
         let manifest = manifest(&format!("{BASE}description = \"where it is\"\n"));
         let cases = [
             (set(&[]), "base must be set: where it is"),

@@ -5,38 +5,38 @@ use crate::grant::ParseGrantError;
 /// Why config values do not fit a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A value is set that the integration does not read; it may be mistyped.
-    #[error("{key:?} is no config value of this integration; {known}")]
+    /// A value is set that the integration does not read; it may be misspelled.
+    #[error("{key:?} is not a config value of this integration; {known}")]
     Unknown {
-        /// Which.
+        /// Its name.
         key: String,
-        /// Which there are, as a sentence.
+        /// The known names, as a sentence.
         known: String,
     },
-    /// A value that is needed is not set and has no default.
+    /// A required value is not set and has no default.
     #[error("the config value {key} must be set: {description}")]
     Missing {
-        /// Which.
+        /// Its name.
         key: String,
         /// What it is for.
         description: String,
     },
-    /// With its values in place, an entry's URL is no grant.
+    /// With config values filled in, an entry's URL is not a valid grant.
     #[error("[[http]] entry {entry} ({filled}): {problem}")]
     Url {
-        /// Which entry of the manifest, counted from 1.
+        /// The entry of the manifest, counted from 1.
         entry: usize,
-        /// Its URL with values in place.
+        /// Its URL with values filled in.
         filled: String,
         /// What is wrong with it.
         problem: ParseGrantError,
     },
-    /// A token would be sent to hosts that nobody named.
+    /// A token would be sent to hosts that are not named individually.
     #[error("[[http]] entry {entry}: a credential goes to one named host, not to {host}")]
     CredentialForMany {
-        /// Which entry of the manifest, counted from 1.
+        /// The entry of the manifest, counted from 1.
         entry: usize,
-        /// To which hosts it would go.
+        /// The hosts.
         host: String,
     },
     /// Two entries name different credentials for the same requests.
@@ -44,7 +44,7 @@ pub enum ConfigError {
     TwoCredentials {
         /// One entry of the manifest, counted from 1.
         first: usize,
-        /// The other one.
+        /// The other entry.
         second: usize,
     },
 }

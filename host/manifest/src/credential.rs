@@ -1,4 +1,4 @@
-//! Where an injected credential comes from.
+//! Where an attached credential comes from.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,14 +8,16 @@ use crate::text::text_serde;
 const MAX_PARTS: usize = 8;
 const MAX_PART_CHARS: usize = 64;
 
-/// Where the gate finds a bearer token: a path within the charm that a request is made for, written `charm.auth.token`.
+/// Where the gate finds a bearer token: a path within the charm that the request is made for, written
+/// `charm.auth.token`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialPath(Vec<String>);
 
-/// A text that is no path of a credential.
+/// A text that is not the path of a credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a credential is named by a path within the charm, such as charm.auth.token: \"charm\", then 1 to 8 names of letters, \
+    "a credential is named by a path within the charm, such as charm.auth.token: \"charm\", then 1 to 8 names of \
+    letters, \
      digits, _ and -, with dots between them"
 )]
 pub struct ParseCredentialPathError;
@@ -54,14 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_read_and_printed() {
+    fn a_path_is_parsed_and_printed() {
         let path: CredentialPath = "charm.auth.token".parse().unwrap();
         assert_eq!(path.path(), ["auth", "token"]);
         assert_eq!(path.to_string(), "charm.auth.token");
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "charm",

@@ -1,4 +1,4 @@
-//! What was asked and is granted, too.
+//! What was both asked for and granted.
 
 use std::cmp::Reverse;
 
@@ -13,12 +13,12 @@ use crate::methods::Methods;
 use crate::mismatch::Mismatch;
 use crate::operator::{OperatorGrant, command_line_option};
 
-/// What the gate lets through, and the token that it adds.
+/// What the gate allows, and the token that it attaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectiveGrant {
     /// Where to, and with which methods.
     pub grant: HttpGrant,
-    /// Which bearer token the gate adds, if any.
+    /// The bearer token that the gate attaches, if any.
     pub credential: Option<CredentialPath>,
 }
 
@@ -29,23 +29,23 @@ impl From<HttpGrant> for EffectiveGrant {
     }
 }
 
-/// Something that was asked and is not granted, or not all of it.
+/// Something that was asked for and is not, or only partly, granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withheld {
-    /// What was asked.
+    /// What was asked for.
     pub asked: AskedHttp,
     /// Whether a part of it is granted.
     pub partly_granted: bool,
-    /// The command-line option that grants what is missing, to this integration alone; quoted for a shell.
+    /// The command-line option that grants the missing part to this integration only; quoted for a shell.
     pub option: String,
 }
 
-/// Everything that is asked, for an operator who grants what is requested.
+/// Everything that is asked for, for an operator who grants all of it.
 pub fn granted_as_asked(asked: &[AskedHttp]) -> Vec<EffectiveGrant> {
     ordered(asked.iter().map(|asked| (asked, asked.grant.clone())).collect())
 }
 
-/// What `integration` may do: what it asked, as far as the operator granted it; and what of it is withheld.
+/// What `integration` may do: what it asked for, as far as the operator granted it. Also returns what was withheld.
 pub fn effective(
     integration: &IntegrationId,
     asked: &[AskedHttp],
@@ -75,8 +75,8 @@ pub fn effective(
     (ordered(effective), withheld)
 }
 
-/// Narrow places first; where two that were asked are narrowed to the same place, the one that was asked more narrowly first.
-/// So the first that matches has the right credential.
+/// Narrow places first. If two requests of the manifest are narrowed to the same place, the one that was narrower
+/// before comes first. So the first match has the right credential.
 fn ordered(mut grants: Vec<(&AskedHttp, HttpGrant)>) -> Vec<EffectiveGrant> {
     grants.sort_by_key(|(asked, grant)| Reverse((grant.narrowness(), asked.grant.narrowness())));
     let with_credential =
@@ -84,7 +84,7 @@ fn ordered(mut grants: Vec<(&AskedHttp, HttpGrant)>) -> Vec<EffectiveGrant> {
     grants.into_iter().map(with_credential).collect()
 }
 
-/// With which methods `asked` is not granted everywhere that it asks for.
+/// The methods for which `asked` is not granted everywhere that it asks for.
 fn missing_methods(asked: &HttpGrant, common: &[HttpGrant]) -> Option<Methods> {
     let everywhere = |grant: &&HttpGrant| grant.host() == asked.host() && grant.path() == asked.path();
     common
@@ -93,15 +93,15 @@ fn missing_methods(asked: &HttpGrant, common: &[HttpGrant]) -> Option<Methods> {
         .try_fold(asked.methods().clone(), |missing, grant| missing.without(grant.methods()))
 }
 
-/// Without methods where all are missing: what was asked bounds them anyway, and it is easier to type.
+/// Without methods if all are missing: the manifest limits them anyway, and the option is shorter.
 fn option(integration: &IntegrationId, asked: &HttpGrant, missing: Methods) -> String {
     let methods = if missing == *asked.methods() { Methods::ANY } else { missing };
     let grant = OperatorGrant { integration: Some(integration.clone()), grant: asked.clone().with_methods(methods) };
     command_line_option("--allow-http", &grant.to_string())
 }
 
-/// The grant by which a request may be sent: of those that match, the one for the narrowest place. If none does, the reason
-/// of the one that came nearest.
+/// The grant that covers a request: of those that match, the one for the narrowest place. If none does, the reason of
+/// the closest one.
 pub fn find_grant<'a>(
     grants: &'a [EffectiveGrant],
     method: &Method,
@@ -137,7 +137,7 @@ fn nearness(mismatch: &Mismatch) -> u8 {
 mod tests {
     use super::*;
 
-    /// Asked, granted, effective, the option's value for what is missing.
+    /// Asked for, granted, effective, and the option's value for what is missing.
     type Case = (&'static str, &'static [&'static str], &'static [&'static str], Option<&'static str>);
 
     fn asked(grant: &str) -> AskedHttp {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_capability_is_what_was_asked_and_is_granted() {
+    fn the_capability_is_what_was_asked_for_and_granted() {
         let gmail: IntegrationId = "gmail".parse().unwrap();
         let cases: [Case; _] = [
             ("GET https://a.example/x/", &[], &[], Some("gmail=https://a.example/x/")),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn two_asked_that_are_narrowed_to_one_place_keep_the_order_of_what_was_asked() {
+    fn entries_narrowed_to_one_place_keep_the_order_of_the_manifest() {
         let wide = AskedHttp { credential: Some("charm.wide".parse().unwrap()), ..asked("GET https://a.example/") };
         let narrow =
             AskedHttp { credential: Some("charm.narrow".parse().unwrap()), ..asked("GET https://a.example/x/") };
@@ -250,11 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_reason_is_given() {
+    fn the_reason_of_the_closest_grant_is_reported() {
         let grants = granted_as_asked(&[asked("GET https://a.example/x/"), asked("GET https://b.example/")]);
         let reason =
             |method: Method, url: &str| find_grant(&grants, &method, &url.parse().unwrap()).unwrap_err().to_string();
-        assert_eq!(reason(Method::GET, "https://c.example/"), "no grant is for https://c.example");
+        assert_eq!(reason(Method::GET, "https://c.example/"), "no grant covers https://c.example");
         assert_eq!(reason(Method::GET, "https://a.example/y"), "the path is not within /x/");
         assert_eq!(reason(Method::POST, "https://a.example/x/"), "POST is not granted there, only GET");
         let none = find_grant(&[], &Method::GET, &"https://a.example/".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Properties of the grant matcher that the gate stands on.
+//! Properties of the grant matcher that the gate relies on.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -10,7 +10,7 @@ use crate::{
     AskedHttp, EffectiveGrant, HttpGrant, OperatorGrant, effective, find_grant, granted_as_asked, parse_target,
 };
 
-/// Parts that parsers and servers are known to read in more than one way, among harmless ones.
+/// Parts that parsers and servers are known to interpret in different ways, among harmless ones.
 const PATH_PARTS: &[&str] = &[
     "/", "/", "/", "//", "\\", "..", ".", "%2e", "%2E", "%2e%2e", "%252e", "%2f", "%2F", "%5c", "%252f", ";", ";x=",
     "%3b", "%00", "%20", "%09", "%c0%ae", "%c0%af", "%ff", "%25", "a", "v1", "V1", "%761", "admin", "?", "é", "％",
@@ -46,7 +46,7 @@ fn path() -> impl Strategy<Value = String> {
     prop::collection::vec(select(PATH_PARTS), 0..10).prop_map(|parts| format!("/{}", parts.concat()))
 }
 
-/// Usual paths, so that there are enough that match.
+/// Ordinary paths, so that enough of them match.
 fn plain_path() -> impl Strategy<Value = String> {
     prop::collection::vec(select(&["a", "v1", "admin"][..]), 0..4).prop_flat_map(|parts| {
         let path = format!("/{}", parts.join("/"));
@@ -73,14 +73,14 @@ fn grant() -> impl Strategy<Value = HttpGrant> {
         .prop_map(|(methods, scheme, host, path)| format!("{methods}{scheme}://{host}{path}").parse().unwrap())
 }
 
-/// What a server may do to a path before it takes its parts.
+/// What a server may do to a path before it splits it.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Decode,
-    /// With `%u002e`, and bytes that are overlong forms of ASCII taken for that.
+    /// Decoding that also accepts `%u002e`, and overlong forms of ASCII.
     DecodeLeniently,
     Normalize,
-    /// To a character set of Windows, which takes what looks alike.
+    /// Conversion to a Windows character set, which replaces characters by similar ones.
     BestFit,
     DropHidden,
     Lowercase,
@@ -137,7 +137,7 @@ impl Step {
             Self::BestFit => path
                 .chars()
                 .map(|c| match c {
-                    // Full width.
+                    // Full-width forms.
                     '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap(),
                     '\u{2044}' | '\u{2215}' => '/',
                     '\u{2216}' | '\u{a5}' | '\u{20a9}' | '\u{ffe5}' | '\u{ffe6}' => '\\',
@@ -153,7 +153,7 @@ impl Step {
                 let blank = |c: char| c.is_whitespace() || c == '\0';
                 match part.trim_matches(blank) {
                     "." | ".." => part.trim_matches(blank).to_owned(),
-                    // As Windows does; `.. .` is `..` there.
+                    // As Windows does: it reads `.. .` as `..`.
                     other => match other.trim_end_matches(|c: char| blank(c) || c == '.') {
                         "" if other.starts_with("..") => "..".to_owned(),
                         rest => rest.to_owned(),
@@ -166,7 +166,7 @@ impl Step {
 
 type Disguise = (fn(&str) -> String, Step);
 
-/// What hides a step up from one who compares paths, and what a server does that brings it out again.
+/// How a step up can be hidden from a comparison of paths, and what a server does that reveals it again.
 const DISGUISES: [Disguise; 7] = [
     (percent_encoded, Step::Decode),
     (
@@ -192,12 +192,12 @@ fn full_width(text: &str) -> String {
         .collect()
 }
 
-/// Whether a server that undoes these disguises is led out of `/v1/`, and whether a grant for that refuses the path.
+/// Whether a server that undoes these disguises leaves `/v1/`, and whether a grant for `/v1/` refuses the path.
 fn disguised(climb: &str, disguises: &[Disguise]) -> (bool, bool, String) {
     let grant: HttpGrant = "https://a.example/v1/".parse().unwrap();
     let hidden = disguises.iter().fold(climb.to_owned(), |text, (disguise, _)| disguise(&text));
     let url = Url::parse(&format!("https://a.example/v1/{hidden}")).unwrap();
-    // What is not ASCII, the URL parser has encoded.
+    // The URL parser has encoded everything that is not ASCII.
     let mut reading = if hidden.is_ascii() { url.path().to_owned() } else { Step::Decode.of(url.path()) };
     for (_, step) in disguises.iter().rev() {
         reading = step.of(&reading);
@@ -207,7 +207,7 @@ fn disguised(climb: &str, disguises: &[Disguise]) -> (bool, bool, String) {
 }
 
 #[test]
-fn each_disguise_hides_a_step_up_that_a_server_finds_again() {
+fn each_disguise_hides_a_step_up_that_a_server_reveals() {
     for (first, one) in DISGUISES.iter().enumerate() {
         assert!(disguised("../admin", &[*one]).0, "disguise {first}");
         for (second, other) in DISGUISES.iter().enumerate() {
@@ -217,7 +217,7 @@ fn each_disguise_hides_a_step_up_that_a_server_finds_again() {
     }
 }
 
-/// Where a server that has done all it does to a path ends up: slashes merged, dots resolved.
+/// Where a server ends up after all its processing of a path: slashes merged, dots resolved.
 fn resolved(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -236,13 +236,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn however_a_server_reads_a_path_it_is_within_the_grant(
+    fn every_reading_of_a_granted_path_is_within_the_grant(
         path in path(),
         prefix in plain_path(),
         steps in prop::collection::vec(select(&STEPS[..]), 0..6),
     ) {
         let grant: HttpGrant = format!("https://a.example{prefix}").parse().unwrap();
-        // Also for URLs that were not read by `parse_target`, and so had their dots resolved.
+        // Also for URLs that do not come from `parse_target`, and so had their dots resolved.
         let text = format!("https://a.example{}{path}", prefix.trim_end_matches('/'));
         if let Ok(url) = Url::parse(&text) && grant.matches(&Method::GET, &url).is_ok() {
             let prefix = prefix.trim_end_matches('/');
@@ -266,9 +266,9 @@ proptest! {
     }
 
     #[test]
-    fn a_url_that_is_read_goes_where_it_seems_to(text in url()) {
+    fn a_parsed_url_goes_where_it_seems_to(text in url()) {
         if let Ok(url) = parse_target(&text) {
-            // No userinfo, fragment or dots: the text names the host in the one place where a host can be.
+            // No userinfo, fragment or dots: the host can be only in one place of the text.
             prop_assert!(!text.contains(['@', '#', '\\']));
             let path = text.splitn(4, '/').nth(3).unwrap_or_default().split('?').next().unwrap();
             prop_assert_eq!(url.path().split('/').count(), path.split('/').count() + 1, "nothing was resolved");
@@ -279,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in ".{0,60}", tail in "[ -~]{0,40}") {
+    fn any_text_is_parsed_or_refused(text in ".{0,60}", tail in "[ -~]{0,40}") {
         for text in [text, format!("https://{tail}"), format!("GET https://*.{tail}")] {
             let _ = parse_target(&text);
             if let Ok(grant) = text.parse::<HttpGrant>() {
@@ -289,7 +289,7 @@ proptest! {
     }
 
     #[test]
-    fn an_intersection_is_for_what_both_are_for(a in grant(), b in grant(), text in url(), method in method()) {
+    fn an_intersection_covers_what_both_grants_cover(a in grant(), b in grant(), text in url(), method in method()) {
         prop_assert_eq!(a.intersection(&b).is_some(), b.intersection(&a).is_some());
         if let Ok(url) = parse_target(&text) {
             let fits = |grant: &HttpGrant| grant.matches(&method, &url).is_ok();
@@ -301,7 +301,7 @@ proptest! {
     }
 
     #[test]
-    fn the_capability_is_exactly_what_was_asked_and_granted(
+    fn the_capability_is_exactly_what_was_asked_for_and_granted(
         asked in prop::collection::vec(grant(), 0..4),
         granted in prop::collection::vec(grant(), 0..4),
         text in url(),
@@ -317,7 +317,7 @@ proptest! {
             let fits = |grants: &[EffectiveGrant]| find_grant(grants, &method, &url).is_ok();
             prop_assert_eq!(fits(&effective), fits(&granted_as_asked(&asked)) && fits(&by_operator));
         }
-        // With nothing withheld, all that was asked is granted; and what is withheld says how to get it.
+        // If nothing is withheld, everything asked for is granted; and what is withheld says which option grants it.
         for asked in &asked {
             let is_withheld = withheld.iter().any(|withheld| withheld.asked == *asked);
             let covered = effective.iter().any(|effective| effective.grant.covers(&asked.grant));

@@ -14,10 +14,11 @@ use crate::path::PathPrefix;
 use crate::target::{TargetError, check_url, parse_target};
 use crate::text::text_serde;
 
-/// A set of requests: one scheme and port, a host or all under a name, all paths below one, some methods or any.
+/// A set of requests: one scheme and port, one host or all hosts under a name, all paths below one, some methods or
+/// any.
 ///
 /// Written `[METHODS ]URL`, such as `https://example.com/`, `GET,POST https://example.com:8443/v1/` or
-/// `https://*.example.com/`. The query of a request is never looked at.
+/// `https://*.example.com/`. The query of a request is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpGrant {
     scheme: Scheme,
@@ -27,7 +28,7 @@ pub struct HttpGrant {
     methods: Methods,
 }
 
-/// A text that is no grant.
+/// A text that is not a grant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; a grant looks like https://example.com/v1/ or \"GET,POST https://*.example.com/\"")]
 pub struct ParseGrantError {
@@ -40,18 +41,18 @@ enum GrantProblem {
     Methods(#[from] ParseMethodsError),
     #[error(transparent)]
     Url(#[from] TargetError),
-    #[error("a grant is for all queries; leave out the ? and what follows it")]
+    #[error("a grant covers all queries; leave out the ? and what follows it")]
     Query,
-    #[error("a * stands only for the first part of a host name")]
+    #[error("a * can only be the first part of a host name")]
     Star,
-    #[error("behind *. there must be a name of at least two parts, such as example.com")]
+    #[error("after *. there must be a name of at least two parts, such as example.com")]
     Wildcard,
     #[error("its path has an empty part, or a part that a server may read as another path (such as .., %2f, ;)")]
     Path,
 }
 
 impl HttpGrant {
-    /// The grant of any method at `url`, which has no methods in front.
+    /// The grant of any method at `url`, a text without methods.
     pub(crate) fn of_url(url: &str) -> Result<Self, ParseGrantError> {
         parse_url(url).map_err(|problem| ParseGrantError { problem })
     }
@@ -71,7 +72,7 @@ impl HttpGrant {
         self.port
     }
 
-    /// The path, with all that is below it.
+    /// The path; everything below it is granted, too.
     pub fn path(&self) -> &PathPrefix {
         &self.path
     }
@@ -81,23 +82,23 @@ impl HttpGrant {
         &self.methods
     }
 
-    /// The same for other methods.
+    /// The same grant for other methods.
     #[must_use]
     pub fn with_methods(mut self, methods: Methods) -> Self {
         self.methods = methods;
         self
     }
 
-    /// The origin, unless it is for all hosts under a name.
+    /// The origin, unless it covers all hosts under a name.
     pub fn origin(&self) -> Option<Origin> {
         let HostPattern::Exact(_) = &self.host else { return None };
         format!("{}://{}:{}", self.scheme, self.host, self.port).parse().ok()
     }
 
-    /// Whether this grant is for a request.
+    /// Whether this grant covers a request.
     ///
-    /// `url` should come from [`parse_target`]. The gate must send exactly `url` (its normal form), not the text it was read
-    /// from.
+    /// `url` should come from [`parse_target`]. The gate must send exactly `url` (its normal form), not the text it was
+    /// parsed from.
     pub fn matches(&self, method: &Method, url: &Url) -> Result<(), Mismatch> {
         check_url(url)?;
         let origin = Origin::of(url)?;
@@ -112,14 +113,14 @@ impl HttpGrant {
         }
     }
 
-    /// Whether it is for some request to the origin of a URL.
+    /// Whether it covers any request to the origin of a URL.
     pub fn matches_origin(&self, url: &Url) -> bool {
         let Ok(origin) = Origin::of(url) else { return false };
         let here = url.host().is_some_and(|host| self.host.matches(&host));
         self.scheme == origin.scheme() && self.port == origin.port() && here
     }
 
-    /// The requests that both grants are for; none if there are none.
+    /// The requests that both grants cover; `None` if there are none.
     pub fn intersection(&self, other: &Self) -> Option<Self> {
         if self.scheme != other.scheme || self.port != other.port {
             return None;
@@ -133,12 +134,12 @@ impl HttpGrant {
         })
     }
 
-    /// Whether this grant is for every request that `other` is for.
+    /// Whether this grant covers every request that `other` covers.
     pub fn covers(&self, other: &Self) -> bool {
         self.intersection(other).as_ref() == Some(other)
     }
 
-    /// Orders from wide to narrow place. One host is narrower than all under a name; a longer path is narrower.
+    /// A sort key: wide grants first. One host is narrower than all hosts under a name; a longer path is narrower.
     pub(crate) fn narrowness(&self) -> (usize, usize) {
         let host = match &self.host {
             HostPattern::Exact(_) => usize::MAX,
@@ -177,7 +178,7 @@ impl FromStr for HttpGrant {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        // The last blank separates, so that methods may be written `GET, POST`. A URL has none.
+        // The last blank separates, so that methods may be written `GET, POST`. A URL contains none.
         let parsed = match text.rsplit_once(' ') {
             Some((methods, url)) => methods
                 .parse()
@@ -191,7 +192,7 @@ impl FromStr for HttpGrant {
 
 /// Any method, at this URL.
 fn parse_url(url: &str) -> Result<HttpGrant, GrantProblem> {
-    // The URL parser would take a `*` as a part of a name, so it never sees one.
+    // The URL parser would accept a `*` as part of a name, so it never sees one.
     let wildcard = url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.strip_prefix("*.")?)));
     let is_wildcard = wildcard.is_some();
     let plain = wildcard.map_or_else(|| url.to_owned(), |(scheme, rest)| format!("{scheme}://{rest}"));
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn grants_are_read_and_printed() {
+    fn grants_are_parsed_and_printed() {
         let cases = [
             ("https://example.com", "https://example.com/"),
             ("https://Example.com:443/v1/", "https://example.com/v1/"),
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_grant_is_explained() {
+    fn invalid_grants_are_explained() {
         let cases = [
             ("", "starts with https://"),
             ("example.com", "starts with https://"),
@@ -254,11 +255,11 @@ mod tests {
             ("https://example.com/?", "queries"),
             ("https://example.com/#x", "#"),
             ("https://u@example.com/", "user name"),
-            ("https://*/", "* stands only"),
-            ("https://*.*.example.com/", "* stands only"),
-            ("https://a.*.example.com/", "* stands only"),
-            ("https://example.com/*", "* stands only"),
-            ("https://example.com/://*.x/", "* stands only"),
+            ("https://*/", "* can only be"),
+            ("https://*.*.example.com/", "* can only be"),
+            ("https://a.*.example.com/", "* can only be"),
+            ("https://example.com/*", "* can only be"),
+            ("https://example.com/://*.x/", "* can only be"),
             ("https://*.com/", "two parts"),
             ("https://*.127.0.0.1/", "two parts"),
             ("https://*.[::1]/", "two parts"),
@@ -276,13 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_said() {
+    fn a_mismatch_says_what_does_not_match() {
         let grant = grant("GET https://example.com/v1/");
         let cases = [
             (Method::GET, "https://example.com/v1/x?y", None),
-            (Method::GET, "https://evil.example/v1/", Some("no grant is for https://evil.example")),
-            (Method::GET, "http://example.com/v1/", Some("no grant is for http://example.com")),
-            (Method::GET, "https://example.com:444/v1/", Some("no grant is for https://example.com:444")),
+            (Method::GET, "https://evil.example/v1/", Some("no grant covers https://evil.example")),
+            (Method::GET, "http://example.com/v1/", Some("no grant covers http://example.com")),
+            (Method::GET, "https://example.com:444/v1/", Some("no grant covers https://example.com:444")),
             (Method::GET, "https://example.com/v2/", Some("the path is not within /v1/")),
             (Method::GET, "https://example.com/v1/a%2fb", Some("a server may read as another path")),
             (Method::POST, "https://example.com/v1/", Some("POST is not granted there, only GET")),

@@ -1,4 +1,4 @@
-//! Which hosts a grant is for.
+//! Which hosts a grant covers.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use url::Host;
 /// One host, or all hosts under a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostPattern {
-    /// This host alone, in normal form.
+    /// This host only, in normal form.
     Exact(Host<String>),
-    /// `*.example.com`: every name that ends with `.example.com`, however deep, and not `example.com` itself. The text is
-    /// what follows the `*.`.
+    /// `*.example.com`: every name that ends with `.example.com`, however deep, but not `example.com` itself. The text
+    /// is the part after `*.`.
     Under(String),
 }
 
 impl HostPattern {
-    /// Whether `host`, in normal form, is one of these.
+    /// Whether `host`, in normal form, is covered.
     pub fn matches(&self, host: &Host<&str>) -> bool {
         match (self, host) {
             (Self::Exact(Host::Domain(own)), Host::Domain(name)) => own == name,
@@ -26,7 +26,7 @@ impl HostPattern {
         }
     }
 
-    /// The hosts that are in both; none if there are none.
+    /// The hosts that both cover; `None` if there are none.
     pub(crate) fn intersection(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (Self::Under(a), Self::Under(b)) if a == b || is_under(a, b) => Some(self.clone()),
@@ -39,7 +39,7 @@ impl HostPattern {
     }
 }
 
-/// Whether `name` has at least one more part in front of `base`.
+/// Whether `name` has at least one more part before `base`.
 fn is_under(name: &str, base: &str) -> bool {
     name.strip_suffix(base).and_then(|rest| rest.strip_suffix('.')).is_some_and(|rest| !rest.is_empty())
 }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wildcard_is_for_names_under_it_alone() {
+    fn a_wildcard_covers_only_names_under_it() {
         let pattern = HostPattern::Under("example.com".into());
         let cases = [
             ("a.example.com", true),

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bg_identity::units::parse_millis;
 use serde::{Deserialize, Deserializer, Serializer, de};
 
-/// Nobody is polled more often than every second, nor less often than once a day.
+/// A charm is polled at most once a second, and at least once a day.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_hours(24);
 
 fn parse(text: &str) -> Option<Duration> {
-    // With a unit, and of whole seconds.
+    // With a unit, and in whole seconds.
     let has_unit = text.ends_with(['s', 'm', 'h']) && !text.ends_with("ms");
     let interval = Duration::from_millis(parse_millis(text).filter(|_| has_unit)?);
     (SHORTEST..=LONGEST).contains(&interval).then_some(interval)

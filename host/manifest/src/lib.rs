@@ -1,8 +1,45 @@
-//! What an integration says of itself and asks for ([`Manifest`]), what an operator grants ([`OperatorGrant`]), and what
-//! comes of both ([`effective`]): the capability is what was asked *and* granted, never more.
+//! What an integration says about itself and asks for ([`Manifest`]), what an operator grants ([`OperatorGrant`]), and
+//! the resulting capability ([`effective()`]): what was asked for *and* granted, never more.
 //!
-//! The egress gate asks [`find_grant`] before every request, with a URL from [`parse_target`]. Everything here fails closed:
-//! what is not understood without doubt is not covered.
+//! The egress gate calls [`find_grant`] before every request, with a URL from [`parse_target`]. Everything here fails
+//! closed: ambiguous input is never covered.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use bg_manifest::{Manifest, OperatorGrant, effective, find_grant, parse_target};
+//! use http::Method;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let manifest = Manifest::parse(
+//!     r#"
+//!     [integration]
+//!     id = "news"
+//!     name = "News"
+//!     version = "1.0.0"
+//!
+//!     [[http]]
+//!     url = "https://api.example.com/v1/"
+//!     methods = ["GET", "POST"]
+//!     credential = "charm.auth.token"
+//!     reason = "To ask what has changed."
+//!     "#,
+//! )?;
+//! let asked = manifest.asked(&BTreeMap::new())?;
+//!
+//! // The operator grants less than the manifest asks for: one folder, and one method.
+//! let granted: OperatorGrant = "news=GET https://api.example.com/v1/changes/".parse()?;
+//! let (grants, withheld) = effective(&manifest.integration.id, &asked, &[granted]);
+//!
+//! let url = parse_target("https://api.example.com/v1/changes/today")?;
+//! let grant = find_grant(&grants, &Method::GET, &url)?;
+//! assert_eq!(grant.credential.as_ref().map(ToString::to_string).as_deref(), Some("charm.auth.token"));
+//! assert!(find_grant(&grants, &Method::POST, &url).is_err());
+//! // What is missing, as the option that grants it.
+//! assert_eq!(withheld[0].option, "--allow-http news=https://api.example.com/v1/");
+//! # Ok(())
+//! # }
+//! ```
 
 mod charm_credential;
 mod config;

@@ -1,4 +1,4 @@
-//! The manifest: what an integration says of itself and asks for.
+//! The manifest: what an integration says about itself and asks for.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,50 +14,51 @@ use crate::template::{UrlTemplate, is_config_key};
 use crate::text::{line, non_empty_line, optional_line};
 use crate::{interval, text};
 
-/// The name of the custom section of a component that holds its manifest, as JSON.
+/// The name of the custom section of a component that contains its manifest, as JSON.
 pub const SECTION: &str = "commontools:manifest";
 
-/// The largest manifest that is read; ours have about 1 KiB.
+/// The largest manifest that is accepted; ours have about 1 KiB.
 const MAX_BYTES: usize = 256 * 1024;
 /// More entries than an operator would read.
 const MAX_ENTRIES: usize = 64;
 
-/// What an integration says of itself and asks for; written as `integration.toml`, embedded as JSON of the same shape.
+/// What an integration says about itself and asks for; written as `integration.toml`, embedded as JSON of the same
+/// structure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// What it says of itself.
+    /// What it says about itself.
     pub integration: About,
-    /// What it asks of the gate: at most 64 entries.
+    /// What it asks for: at most 64 entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpEntry>,
-    /// The config values that it reads, by their names: at most 64.
+    /// The config values that it reads, by name: at most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "config_keys")]
     pub config: BTreeMap<String, ConfigKey>,
 }
 
-/// What an integration says of itself. All texts are single lines without control characters.
+/// What an integration says about itself. All texts are single lines without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
-    /// By what name it is configured and registered for.
+    /// The name under which it is configured and registered.
     pub id: IntegrationId,
-    /// Its name for people; at most 100 characters.
+    /// Its display name; at most 100 characters.
     #[serde(deserialize_with = "non_empty_line::<_, 100>")]
     pub name: String,
-    /// Which version it is; at most 50 characters.
+    /// Its version; at most 50 characters.
     #[serde(deserialize_with = "non_empty_line::<_, 50>")]
     pub version: String,
     /// What it does; at most 1,000 characters.
     #[serde(default, deserialize_with = "line::<_, 1000>")]
     pub description: String,
-    /// Who wrote it; at most 64 of at most 200 characters.
+    /// Its authors; at most 64, of at most 200 characters each.
     #[serde(default, deserialize_with = "authors")]
     pub authors: Vec<String>,
-    /// Under which licence, as an SPDX expression; at most 200 characters.
+    /// Its licence, as an SPDX expression; at most 200 characters.
     #[serde(default, deserialize_with = "line::<_, 200>")]
     pub license: String,
-    /// Where to read more: an `https` or `http` URL.
+    /// Its home page: an `https` or `http` URL.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "homepage")]
     pub homepage: Option<String>,
     /// How often it wants to be polled: 1 s to 24 h, in whole seconds.
@@ -65,19 +66,19 @@ pub struct About {
     pub interval: Option<Duration>,
 }
 
-/// One thing that an integration asks of the gate.
+/// One request of an integration for access to the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpEntry {
     /// Where to: scheme, host, port and path prefix, with config values in it.
     pub url: UrlTemplate,
-    /// With which methods: GET and HEAD unless named.
+    /// The methods: GET and HEAD by default.
     #[serde(default = "Methods::read")]
     pub methods: Methods,
-    /// Which bearer token the gate adds, if any.
+    /// The bearer token that the gate adds, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialPath>,
-    /// Why; shown to the operator, who decides by it. At most 300 characters.
+    /// The reason, shown to the operator, who decides by it. At most 300 characters.
     #[serde(deserialize_with = "non_empty_line::<_, 300>")]
     pub reason: String,
 }
@@ -89,7 +90,7 @@ pub struct ConfigKey {
     /// What it is for; at most 300 characters.
     #[serde(default, deserialize_with = "line::<_, 300>")]
     pub description: String,
-    /// What it is unless set; at most 4,000 characters.
+    /// Its default; at most 4,000 characters.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_line::<_, 4000>")]
     pub default: Option<String>,
 }
@@ -97,7 +98,7 @@ pub struct ConfigKey {
 /// Why a manifest can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// It is no manifest; the text names the line, where there are lines, and the field.
+    /// It is not a manifest. The text names the field, and the line if there are lines.
     #[error("the manifest is not valid: {0}")]
     Syntax(String),
     /// It is larger than 256 KiB.
@@ -109,18 +110,18 @@ pub enum ManifestError {
     /// An entry uses a config key that the manifest does not declare.
     #[error("[[http]] entry {entry} uses ${{{key}}}, which is not declared; add a table [config.{key}]")]
     Undeclared {
-        /// Which entry, counted from 1.
+        /// The entry, counted from 1.
         entry: usize,
-        /// Which key.
+        /// The key.
         key: String,
     },
-    /// With the default config values, what it asks for can't be granted.
-    #[error("the manifest asks for what can't be granted: {0}")]
+    /// With the default config values, it asks for something that can't be granted.
+    #[error("the manifest asks for something that can't be granted: {0}")]
     Asked(ConfigError),
 }
 
 impl Manifest {
-    /// Reads `integration.toml`. An error shows the line that is wrong.
+    /// Parses `integration.toml`. An error shows the wrong line.
     pub fn parse(toml: &str) -> Result<Self, ManifestError> {
         check_size(toml.len())?;
         toml::from_str::<Self>(toml)
@@ -128,12 +129,12 @@ impl Manifest {
             .checked()
     }
 
-    /// The JSON that is embedded in a component, in the custom section [`SECTION`]. The same manifest gives the same bytes.
+    /// The JSON to embed in a component, in the custom section [`SECTION`]. The same manifest gives the same bytes.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("it has texts, lists and maps keyed by text only, which JSON can always hold")
     }
 
-    /// Reads the JSON of a component.
+    /// Parses the JSON of a component.
     pub fn from_json(json: &[u8]) -> Result<Self, ManifestError> {
         check_size(json.len())?;
         serde_json::from_slice::<Self>(json)
@@ -150,7 +151,8 @@ impl Manifest {
                 return Err(ManifestError::Undeclared { entry: index + 1, key: key.into() });
             }
         }
-        // A key without a default is the operator's to set; what is wrong in itself is better known when it is built.
+        // A key without a default is for the operator to set; other mistakes should be found when the component is
+        // built.
         match self.asked(&BTreeMap::new()) {
             Ok(_) | Err(ConfigError::Missing { .. }) => Ok(self),
             Err(error) => Err(ManifestError::Asked(error)),
@@ -167,7 +169,8 @@ fn config_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<St
     match keys.keys().find(|key| !is_config_key(key)) {
         None => Ok(keys),
         Some(key) => Err(de::Error::custom(format!(
-            "{key:?} is no name of a config value: 1 to 64 letters, digits, '.', '_' and '-', a letter or a digit first"
+            "{key:?} is not the name of a config value: 1 to 64 letters, digits, '.', '_' and '-', a letter or a \
+            digit first"
         ))),
     }
 }
@@ -175,7 +178,7 @@ fn config_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<St
 fn authors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let authors = Vec::<String>::deserialize(deserializer)?;
     if authors.len() > MAX_ENTRIES {
-        return Err(de::Error::custom(format!("there are more than {MAX_ENTRIES} authors")));
+        return Err(de::Error::custom(format!("it has more than {MAX_ENTRIES} authors")));
     }
     match authors.iter().find_map(|author| text::unfit(author, 200)) {
         None => Ok(authors),
@@ -186,7 +189,7 @@ fn authors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D:
 fn homepage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = non_empty_line::<D, 1000>(deserializer)?;
     match Url::parse(&text) {
-        // In normal form it may be longer, and must be fit to be read again from a component.
+        // The normal form may be longer, and must be valid when it is parsed from a component again.
         Ok(url) if matches!(url.scheme(), "https" | "http") => match text::unfit(url.as_str(), 1000) {
             None => Ok(Some(url.into())),
             Some(problem) => Err(de::Error::custom(problem)),
@@ -226,7 +229,7 @@ default = "https://gmail.googleapis.com"
 "#;
 
     #[test]
-    fn a_manifest_is_read_and_survives_json() {
+    fn a_manifest_is_parsed_and_survives_json() {
         let manifest = Manifest::parse(GMAIL).unwrap();
         assert_eq!(manifest.integration.id.as_str(), "gmail");
         assert_eq!(manifest.integration.interval, Some(Duration::from_secs(20)));
@@ -239,7 +242,7 @@ default = "https://gmail.googleapis.com"
     }
 
     #[test]
-    fn a_homepage_that_is_too_long_in_normal_form_is_refused_when_the_component_is_built() {
+    fn a_homepage_that_is_too_long_in_normal_form_is_refused_at_build_time() {
         let homepage =
             |letters| GMAIL.replace("example.com/gmail", &format!("example.com/{}", "\u{fc}".repeat(letters)));
         let manifest = Manifest::parse(&homepage(100)).unwrap();
@@ -276,7 +279,7 @@ default = "https://gmail.googleapis.com"
             ("https://status.example.com", "https://status.example.com/../x", "entry 2"),
             ("https://status.example.com", "status.example.com", "starts with https://"),
             ("https://gmail.googleapis.com", "gmail.googleapis.com", "entry 1"),
-            ("[config.api-base-url]", "[config.\"a b\"]", "is no name of a config value"),
+            ("[config.api-base-url]", "[config.\"a b\"]", "is not the name of a config value"),
             ("[integration]", "[integration", "line 2"),
         ];
         for (from, to, expected) in cases {
@@ -302,7 +305,7 @@ default = "https://gmail.googleapis.com"
     }
 
     #[test]
-    fn a_value_without_a_default_is_left_to_the_operator() {
+    fn a_value_without_a_default_is_for_the_operator_to_set() {
         let text = GMAIL.replace("default = \"https://gmail.googleapis.com\"", "");
         assert!(Manifest::parse(&text).unwrap().config["api-base-url"].default.is_none());
     }

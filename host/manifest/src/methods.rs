@@ -1,4 +1,4 @@
-//! Which methods a grant is for.
+//! Which methods a grant covers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 use http::Method;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A set of HTTP methods, or any. `CONNECT`, `TRACE` and `TRACK` are never in it: they make a tunnel, or show what a proxy
-/// added.
+/// A set of HTTP methods, or any. Never contains `CONNECT`, `TRACE` and `TRACK`: they open a tunnel, or show what a
+/// proxy added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Methods(Option<Vec<Method>>);
 
-/// A text that is no list of methods.
+/// A text that is not a list of methods.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseMethodsError {
-    /// There is none in it.
+    /// It is empty.
     #[error("at least one method must be named, such as GET")]
     Empty,
-    /// One of them is no method.
+    /// One of them is not a method.
     #[error("{0:?} is not an HTTP method; methods are written like GET or POST, in capitals, with commas between them")]
     NotAMethod(String),
     /// One of them can't be granted.
@@ -48,17 +48,17 @@ impl Methods {
         Ok(Self(Some(methods)))
     }
 
-    /// Whether any method is in it.
+    /// Whether it covers any method.
     pub fn is_any(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether this method is in it. Methods are case-sensitive.
+    /// Whether it covers this method. Methods are case-sensitive.
     pub fn allow(&self, method: &Method) -> bool {
         !is_forbidden(method) && self.0.as_ref().is_none_or(|methods| methods.contains(method))
     }
 
-    /// The methods that are in both; none if there are none.
+    /// The methods in both; `None` if there are none.
     pub(crate) fn intersection(&self, other: &Self) -> Option<Self> {
         let (Some(own), Some(_)) = (&self.0, &other.0) else {
             return Some(if self.is_any() { other.clone() } else { self.clone() });
@@ -67,7 +67,7 @@ impl Methods {
         (!both.is_empty()).then_some(Self(Some(both)))
     }
 
-    /// What is in this and not in `other`; none if there is nothing. What "any" has more than a list can't be listed, so it is
+    /// The methods in this and not in `other`; `None` if there are none. "Any" without a list can't be listed, so it is
     /// "any" again.
     pub(crate) fn without(&self, other: &Self) -> Option<Self> {
         match (&self.0, &other.0) {
@@ -103,7 +103,7 @@ impl fmt::Display for Methods {
     }
 }
 
-/// Reads a list such as `GET,HEAD`.
+/// Parses a list such as `GET,HEAD`.
 impl FromStr for Methods {
     type Err = ParseMethodsError;
 
@@ -112,7 +112,7 @@ impl FromStr for Methods {
     }
 }
 
-/// A list of names; nothing stands for any.
+/// A list of names; absent means any.
 impl Serialize for Methods {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let names: Option<Vec<&str>> = self.0.as_ref().map(|methods| methods.iter().map(Method::as_str).collect());
@@ -120,7 +120,7 @@ impl Serialize for Methods {
     }
 }
 
-/// A list of names, of which there must be one.
+/// A list of names, of which there must be at least one.
 impl<'de> Deserialize<'de> for Methods {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let names = Vec::<String>::deserialize(deserializer)?;
@@ -137,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read_in_any_order_and_printed_in_one() {
+    fn lists_are_parsed_in_any_order_and_printed_in_one() {
         assert_eq!(methods("POST,GET, GET").to_string(), "GET,POST");
         assert_eq!(methods("PROPFIND,M-SEARCH").to_string(), "M-SEARCH,PROPFIND");
         assert_eq!(Methods::read(), methods("HEAD,GET"));
     }
 
     #[test]
-    fn what_is_no_method_is_refused() {
+    fn invalid_methods_are_refused() {
         for text in ["", ",", "GET,", "get", "GE T", "GET;", "*", "GÉT", &"A".repeat(33)] {
             assert!(matches!(text.parse::<Methods>(), Err(ParseMethodsError::NotAMethod(_))), "{text}");
         }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn any_is_not_for_tunnels_and_case_matters() {
+    fn any_excludes_tunnels_and_case_matters() {
         assert!(Methods::ANY.allow(&Method::PATCH));
         assert!(!Methods::ANY.allow(&Method::CONNECT));
         assert!(!Methods::ANY.allow(&Method::TRACE));

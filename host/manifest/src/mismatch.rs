@@ -7,27 +7,27 @@ use crate::origin::Origin;
 use crate::path::PathMismatch;
 use crate::target::TargetError;
 
-/// Why a grant is not for a request.
+/// Why a grant does not cover a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// There is no grant at all.
     #[error("no HTTP is granted")]
     NoGrant,
-    /// The URL is not one that may be requested.
+    /// The URL may not be requested.
     #[error(transparent)]
     Url(#[from] TargetError),
-    /// The scheme, the host or the port is another.
-    #[error("no grant is for {0}")]
+    /// The scheme, the host or the port differs.
+    #[error("no grant covers {0}")]
     Origin(Origin),
-    /// The path is another, or may be.
+    /// The path differs, or is ambiguous.
     #[error(transparent)]
     Path(#[from] PathMismatch),
-    /// The method is another.
+    /// The method differs.
     #[error("{method} is not granted there, only {granted}")]
     Method {
-        /// Which was asked.
+        /// The requested method.
         method: Method,
-        /// Which are granted.
+        /// The granted methods.
         granted: Methods,
     },
 }

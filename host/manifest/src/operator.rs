@@ -11,20 +11,20 @@ use crate::text::text_serde;
 /// A grant to one integration, or to all: `[NAME=]GRANT`, such as `gmail=https://gmail.googleapis.com/gmail/v1/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorGrant {
-    /// To which; none means all.
+    /// The integration; `None` means all.
     pub integration: Option<IntegrationId>,
-    /// What.
+    /// The grant.
     pub grant: HttpGrant,
 }
 
-/// A text that is no grant to an integration.
+/// A text that is not a grant to an integration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseOperatorGrantError {
-    /// What stands before the `=` is no name.
+    /// The part before the `=` is not a name.
     #[error(transparent)]
     Name(#[from] ParseIntegrationIdError),
-    /// What stands behind it is no grant.
-    #[error("{0}; with the name of an integration and = in front, it is for that one alone")]
+    /// The part after it is not a grant.
+    #[error("{0}; with NAME= in front, it is for that integration only")]
     Grant(ParseGrantError),
 }
 
@@ -39,7 +39,7 @@ impl FromStr for OperatorGrant {
     type Err = ParseOperatorGrantError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A URL's path may have a `=`, too, but a name has neither of these characters.
+        // A URL's path may contain a `=`, too, but a name contains neither of these characters.
         let (integration, grant) = match text.split_once('=').filter(|(name, _)| !name.contains([':', '/'])) {
             Some((name, grant)) => (Some(name.trim().parse()?), grant),
             None => (None, text),
@@ -59,8 +59,8 @@ impl fmt::Display for OperatorGrant {
 
 text_serde!(OperatorGrant);
 
-/// An option and its value as a person can paste them into a shell. The value may hold text from a component's author, so
-/// anything that a shell could take for more than text is quoted.
+/// An option and its value, ready to paste into a shell. The value may contain text from a component's author, so
+/// anything that a shell could interpret is quoted.
 pub fn command_line_option(option: &str, value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._/:=,@%+".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_in_front_is_told_from_a_url() {
+    fn a_name_in_front_is_distinguished_from_a_url() {
         let cases = [
             ("gmail=https://a.example/x=y", Some("gmail"), "https://a.example/x=y"),
             ("https://a.example/x=y", None, "https://a.example/x=y"),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_name_and_a_bad_grant_are_told_apart() {
+    fn a_bad_name_and_a_bad_grant_have_different_errors() {
         assert!(matches!("=https://a.example/".parse::<OperatorGrant>(), Err(ParseOperatorGrantError::Name(_))));
         assert!(matches!("a b=https://a.example/".parse::<OperatorGrant>(), Err(ParseOperatorGrantError::Name(_))));
         assert!(matches!("gmail".parse::<OperatorGrant>(), Err(ParseOperatorGrantError::Grant(_))));

@@ -1,4 +1,4 @@
-//! Origins: where a request goes.
+//! Origins: the destination of a request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use url::{Host, Url};
 use crate::target::{TargetError, check_url, parse_target};
 use crate::text::text_serde;
 
-/// How a server is spoken to.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
     /// Plain HTTP.
@@ -26,7 +26,7 @@ impl Scheme {
         }
     }
 
-    /// The port that need not be written.
+    /// The default port.
     pub fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -49,9 +49,11 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A scheme, a host and a port, written `https://example.com` or `http://127.0.0.1:8080`; the scheme's own port is left out.
+/// A scheme, a host and a port, written `https://example.com` or `http://127.0.0.1:8080`; the scheme's default port is
+/// omitted.
 ///
-/// The host is in normal form (lower case, ASCII, usual spelling of IP addresses), so that equal origins are equal.
+/// The host is in normal form (lower case, ASCII, canonical spelling of IP addresses), so that equal origins compare
+/// equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     scheme: Scheme,
@@ -59,19 +61,19 @@ pub struct Origin {
     port: u16,
 }
 
-/// A text that is no origin.
+/// A text that is not an origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseOriginError {
-    /// It is no URL.
+    /// It is not a URL.
     #[error("{0}; an origin looks like https://example.com or http://127.0.0.1:8080")]
     Url(TargetError),
-    /// There is a path or a query in it.
+    /// It has a path or a query.
     #[error("an origin ends after its host and port; it looks like https://example.com or http://127.0.0.1:8080")]
     Path,
 }
 
 impl Origin {
-    /// The origin of a URL. Refuses what [`parse_target`] would refuse of these parts.
+    /// The origin of a URL. Refuses whatever [`parse_target`] refuses in these parts.
     pub fn of(url: &Url) -> Result<Self, TargetError> {
         check_url(url)?;
         let scheme = Scheme::of(url).ok_or(TargetError::Scheme)?;
@@ -79,7 +81,7 @@ impl Origin {
         Ok(Self { scheme, host, port: url.port().unwrap_or(scheme.default_port()) })
     }
 
-    /// How it is spoken to.
+    /// The scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -89,12 +91,12 @@ impl Origin {
         &self.host
     }
 
-    /// The port, also where it is the default one.
+    /// The port, even if it is the default.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether the host is this machine by its very name: `localhost`, a name under it, or a loopback address.
+    /// Whether the host is this machine by definition: `localhost`, a name under it, or a loopback address.
     pub fn is_loopback(&self) -> bool {
         match &self.host {
             Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
@@ -134,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_that_are_the_same_are_equal_and_print_alike() {
+    fn equal_origins_compare_equal_and_print_alike() {
         let cases = [
             ("https://example.com", "https://Example.COM:443/"),
             ("http://example.com", "http://example.com:80"),
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_or_less_than_an_origin_is_refused() {
+    fn more_or_less_than_an_origin_is_refused() {
         assert_eq!("https://example.com/x".parse::<Origin>(), Err(ParseOriginError::Path));
         assert_eq!("https://example.com?".parse::<Origin>(), Err(ParseOriginError::Path));
         let error = "example.com".parse::<Origin>().unwrap_err();
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_known_by_name_and_by_address() {
+    fn loopback_is_recognized_by_name_and_by_address() {
         let cases = [
             ("http://localhost:1", true),
             ("http://x.localhost", true),

@@ -1,4 +1,4 @@
-//! Which paths a grant is for.
+//! Which paths a grant covers.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use bg_identity::is_hidden;
 use icu_normalizer::ComposingNormalizerBorrowed;
 use percent_encoding::percent_decode_str;
 
-/// A path, and all that is below it. `/v1` is for `/v1` and `/v1/…`; `/v1/` is for `/v1/…` alone; `/` is for everything.
+/// A path, and everything below it. `/v1` covers `/v1` and `/v1/…`; `/v1/` covers only `/v1/…`; `/` covers everything.
 ///
-/// Paths are compared as they are sent: upper and lower case are different, and so are two spellings of one character, so
-/// that `/V1` and `/%761` are not within `/v1`.
+/// Paths are compared as they are sent: upper and lower case differ, and so do two encodings of one character, so that
+/// `/V1` and `/%761` are not within `/v1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathPrefix(String);
 
@@ -19,9 +19,10 @@ pub enum PathMismatch {
     /// It is another path.
     #[error("the path is not within {0}")]
     Outside(PathPrefix),
-    /// A server may read it as another path than it seems to be. Only refused where the path matters, so not within `/`.
+    /// A server may read it as another path than it seems to be. Refused only if the path matters, so not within `/`.
     #[error(
-        "the path has an empty part, or a part that a server may read as another path (such as .., %2f, ;) and so may not be within {0}"
+        "the path has an empty part, or a part that a server may read as another path (such as .., %2f, ;) and so may \
+        lie outside {0}"
     )]
     Ambiguous(PathPrefix),
 }
@@ -32,7 +33,7 @@ impl PathPrefix {
         Self("/".into())
     }
 
-    /// The prefix of that path, as a URL parser gave it; none if a server may read it as another path.
+    /// The prefix for a path from a URL parser; `None` if a server may read it as another path.
     pub(crate) fn new(path: &str) -> Option<Self> {
         (path == "/" || is_clear(path)).then(|| Self(path.into()))
     }
@@ -42,7 +43,7 @@ impl PathPrefix {
         &self.0
     }
 
-    /// Whether `path`, as a URL parser gave it, is within.
+    /// Checks whether `path`, from a URL parser, is within the prefix.
     pub fn check(&self, path: &str) -> Result<(), PathMismatch> {
         if self.0 == "/" && path.starts_with('/') {
             return Ok(());
@@ -57,7 +58,7 @@ impl PathPrefix {
         path.strip_prefix(&self.0).is_some_and(|rest| self.0.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The paths that are in both; none if there are none.
+    /// The paths that both cover; `None` if there are none.
     pub(crate) fn intersection(&self, other: &Self) -> Option<Self> {
         if self.contains(&other.0) { Some(other.clone()) } else { other.contains(&self.0).then(|| self.clone()) }
     }
@@ -69,47 +70,49 @@ impl fmt::Display for PathPrefix {
     }
 }
 
-/// Whether a server has but one way to read `path`: it is absolute, only its last part may be empty, and no part is in doubt.
+/// Whether every server reads `path` the same way: it is absolute, only its last part may be empty, and no part is
+/// ambiguous.
 fn is_clear(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else { return false };
     let mut segments = rest.split('/');
-    // Always there: splitting gives at least one.
+    // There is always a last part: splitting yields at least one.
     let last = segments.next_back().unwrap_or_default();
     (last.is_empty() || is_clear_segment(last))
         && segments.all(|segment| !segment.is_empty() && is_clear_segment(segment))
 }
 
-/// Whether a part of a path stays one, and stays where it is, however a server reads it: however often it decodes it, whether it makes
-/// compatible characters one (NFKC) before or after that, drops what cannot be seen, takes `\` for `/`, and drops what follows a `;` or a
-/// `:`, and dots and blanks at the end.
+/// Whether a part of a path remains one part, in its place, however a server reads it: whether it decodes repeatedly,
+/// normalizes compatible characters (NFKC) before or after that, drops invisible characters, reads `\` as `/`, drops
+/// what follows a `;` or a `:`, or drops dots and blanks at the end.
 fn is_clear_segment(segment: &str) -> bool {
     if !is_well_encoded(segment) {
         return false;
     }
     let mut text = segment.to_owned();
     loop {
-        // Each turn makes all that a server may make of it so far, and none of these may be in doubt. What is in doubt stays so when it is
-        // normalized or decoded, so that the order in which a server does these is of no matter.
+        // Each round computes every form that a server may have reached so far, none of which may be ambiguous. An
+        // ambiguous text stays ambiguous when it is normalized or decoded, so the server's order of steps does not
+        // matter.
         let normal = NFKC.normalize(&text).into_owned();
         if [&text, &normal].into_iter().any(|text| is_in_doubt(text)) {
             return false;
         }
-        // What is not UTF-8 may be an overlong form of a dot or a slash.
+        // Invalid UTF-8 may be an overlong form of a dot or a slash.
         match percent_decode_str(&normal).decode_utf8() {
             Err(_) => return false,
             Ok(decoded) if decoded == text => return true,
-            // Normalized or shorter than before, so that this ends.
+            // Normalized, or shorter than before, so the loop ends.
             Ok(decoded) => text = decoded.into_owned(),
         }
     }
 }
 
-/// Unicode's normal form in which compatible characters are one: `％` is `%`, and `．` is `.`.
+/// Unicode's normal form that merges compatible characters: `％` is `%`, and `．` is `.`.
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
 
-/// Whether a server may read a text as more than one part of a path, or as one that leads elsewhere.
+/// Whether a server may read a text as several parts of a path, or as one that leads elsewhere.
 fn is_in_doubt(text: &str) -> bool {
-    // Some servers know a form for characters of two bytes, `%u002e`.
+    // Some servers accept an escape for two-byte characters, `%u002e`.
     let has_wide_escape = text.as_bytes().windows(2).any(|pair| pair[0] == b'%' && pair[1].eq_ignore_ascii_case(&b'u'));
     let name = text.split([';', ':']).next().unwrap_or_default();
     has_wide_escape
@@ -118,7 +121,7 @@ fn is_in_doubt(text: &str) -> bool {
         || name.chars().all(|c| c == '.' || c.is_whitespace())
 }
 
-/// Whether every `%` stands before two hexadecimal digits.
+/// Whether every `%` is followed by two hexadecimal digits.
 fn is_well_encoded(text: &str) -> bool {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
     let bytes = text.as_bytes();
@@ -127,8 +130,9 @@ fn is_well_encoded(text: &str) -> bool {
         .all(|at| is_digit(bytes.get(at + 1)) && is_digit(bytes.get(at + 2)))
 }
 
-/// What is no dot or slash in NFKC either, and yet becomes one where a server turns text into an old character set of Windows, which takes
-/// what looks alike ("best fit"); or what is one in such a set, as the yen sign is in Japan's.
+/// Characters that are not a dot or a slash even in NFKC, but become one in a server that converts text to an old
+/// Windows character set, which substitutes similar characters ("best fit"). Also characters that take the place of one
+/// in such a set, like the yen sign in the Japanese one.
 fn is_like_a_dot_or_slash(c: char) -> bool {
     matches!(
         c,
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_may_fold_into_a_dot_or_a_slash_is_in_doubt() {
+    fn characters_that_a_server_may_fold_into_a_dot_or_a_slash_are_ambiguous() {
         for path in [
             "/v1/%u002e%u002e/admin",
             "/v1/%25u002e%25u002e/admin",
@@ -151,25 +155,25 @@ mod tests {
             "/v1/..%ef%bc%8fx",
             "/v1/..%e2%88%95x",
             "/v1/.%e2%80%8b./x",
-            // A percent sign, digits and letters of full width.
+            // A full-width percent sign, digits and letters.
             "/v1/%ef%bc%852e%ef%bc%852e/admin",
             "/v1/%ef%bc%85%ef%bc%92%ef%bd%85%ef%bc%85%ef%bc%92%ef%bd%85/admin",
             "/v1/%25ef%25bc%258e%25ef%25bc%258e/admin",
             "/v1/..%ef%bc%852fx",
             "/v1/%ef%bc%85%ef%bd%95002e",
             "/v1/..%ef%bc%9bx/admin",
-            // One and two dots, an ellipsis, the sign for "care of", a small dot, a small backslash.
+            // One-dot and two-dot leaders, an ellipsis, the sign for "care of", a small dot, a small backslash.
             "/v1/%e2%80%a4%e2%80%a4/x",
             "/v1/%e2%80%a5/x",
             "/v1/%e2%80%a6/x",
             "/v1/a%e2%84%85b",
             "/v1/%ef%b9%92%ef%b9%92/x",
             "/v1/..%ef%b9%a8x",
-            // What old character sets have in the place of a backslash, and a half with its slash.
+            // Characters that replace the backslash in old character sets, and a fraction with its slash.
             "/v1/..%c2%a5x",
             "/v1/..%ef%bf%a6x",
             "/v1/..%c2%bdx",
-            // Blanks and dots at the end, a stream of a file, invisible letters.
+            // Blanks and dots at the end, a file stream, invisible letters.
             "/v1/..%20./x",
             "/v1/.%c2%a0./x",
             "/v1/..::$DATA/x",
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_within_its_prefix_at_whole_parts() {
+    fn a_prefix_matches_whole_parts_only() {
         let cases = [
             ("/", "/", true),
             ("/", "/a//b;c%2f..", true),
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn usual_paths_are_not_in_doubt() {
+    fn ordinary_paths_are_not_ambiguous() {
         for path in [
             "/v1/users/me/messages",
             "/v1/calendars/en.usa%23holiday%40group.v.calendar.google.com/events",
@@ -241,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_a_server_may_read_otherwise_is_refused() {
+    fn a_path_that_a_server_may_read_differently_is_refused() {
         for part in [
             "",
             "..",

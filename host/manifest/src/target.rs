@@ -1,11 +1,11 @@
-//! The one way from a text to a URL that may be requested.
+//! The only way from a text to a URL that may be requested.
 
 use url::{Host, Url};
 
-/// The longest URL that is considered; what servers commonly take.
+/// The longest accepted URL; most servers accept this length.
 pub const MAX_URL_BYTES: usize = 8192;
 
-/// Why a text is no URL that may be requested.
+/// Why a text is not a URL that may be requested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// It does not start with `https://` or `http://`.
@@ -14,27 +14,29 @@ pub enum TargetError {
     /// It is longer than [`MAX_URL_BYTES`].
     #[error("a URL has at most {MAX_URL_BYTES} bytes")]
     TooLong,
-    /// It has a space, a tab, a newline, another control character or a backslash, which programs read differently.
+    /// It contains a space, a tab, a newline, another control character or a backslash, which parsers interpret
+    /// differently.
     #[error("a URL has no spaces, control characters or backslashes")]
     Character,
-    /// There is a user name or a password in front of the host.
+    /// It has a user name or a password before the host.
     #[error("a URL has no user name or password here (something before an @)")]
     UserInfo,
-    /// The host is missing, or is no host name and no IP address.
+    /// The host is missing, or is neither a host name nor an IP address.
     #[error("the URL has no valid host{0}")]
     Host(String),
-    /// The host's name ends with a dot, has an empty or too long part, or a character that no host name has.
+    /// The host's name ends with a dot, has an empty or too long part, or a character that host names do not have.
     #[error(
-        "a host name has letters, digits, - and _ between its dots, no empty parts, no dot at its end, and at most 253 characters (63 between two dots)"
+        "a host name has letters, digits, - and _ between its dots, no empty parts, no dot at its end, and at most \
+        253 characters (63 between two dots)"
     )]
     HostName,
     /// The port is not a number from 1 to 65535.
     #[error("the URL's port is not a number from 1 to 65535")]
     Port,
-    /// There is a `.` or `..` in its path, spelled in any way.
+    /// Its path contains a `.` or `..`, in any spelling.
     #[error("a URL's path has no . or .. between its slashes here")]
     Dots,
-    /// It has a `#`.
+    /// It contains a `#`.
     #[error("a URL has no # here; what follows it is never sent")]
     Fragment,
     /// The URL parser refused it for another reason.
@@ -42,9 +44,10 @@ pub enum TargetError {
     Other(url::ParseError),
 }
 
-/// Reads the URL of a request. Stricter than browsers: what parsers are known to disagree on is refused, not mended.
+/// Parses the URL of a request. Stricter than browsers: where parsers are known to disagree, the text is refused
+/// instead of corrected.
 ///
-/// The answer is in normal form: host in lower case and ASCII, IP addresses in their usual spelling, no default port.
+/// The result is in normal form: host in lower case and ASCII, IP addresses in canonical spelling, no default port.
 pub fn parse_target(text: &str) -> Result<Url, TargetError> {
     check_raw(text)?;
     let url = Url::parse(text).map_err(|error| match error {
@@ -60,7 +63,7 @@ pub fn parse_target(text: &str) -> Result<Url, TargetError> {
     Ok(url)
 }
 
-/// What can only be seen in the text, since the parser mends or drops it.
+/// Checks what is only visible in the text, since the parser corrects or drops it.
 fn check_raw(text: &str) -> Result<(), TargetError> {
     if text.len() > MAX_URL_BYTES {
         return Err(TargetError::TooLong);
@@ -92,9 +95,9 @@ fn check_raw(text: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-/// What can be seen in any [`Url`], wherever it came from.
+/// Checks what is visible in any [`Url`], wherever it came from.
 pub(crate) fn check_url(url: &Url) -> Result<(), TargetError> {
-    // Three times as long as its text, if that is not ASCII.
+    // The normal form is three times as long as the text if that is not ASCII.
     if url.as_str().len() > MAX_URL_BYTES {
         return Err(TargetError::TooLong);
     }
@@ -114,9 +117,9 @@ pub(crate) fn check_url(url: &Url) -> Result<(), TargetError> {
     }
 }
 
-/// Whether the parts between the dots have 1 to 63 characters, and all together at most 253 (RFC 1035), and are letters,
-/// digits and hyphens, or the underscore that the DNS has, too. The URL parser would let through what a grant (`*`), a shell
-/// (`$`, `'`) or an HTTP parser takes for something else.
+/// Whether the parts between the dots have 1 to 63 characters, at most 253 in all (RFC 1035), and consist of letters,
+/// digits and hyphens, or underscores, which the DNS has, too. The URL parser would accept characters that a grant
+/// (`*`), a shell (`$`, `'`) or an HTTP parser interprets.
 fn is_host_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usual_urls_come_out_in_normal_form() {
+    fn ordinary_urls_are_normalized() {
         let cases = [
             ("https://example.com", "https://example.com/"),
             ("HTTPS://EXAMPLE.com:443/A?b=/../c", "https://example.com/A?b=/../c"),
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_parsers_disagree_on_is_refused() {
+    fn urls_that_parsers_disagree_on_are_refused() {
         let long_label = format!("https://{}.example/", "a".repeat(64));
         let long_name = format!("https://{}example/", "a.".repeat(130));
         let long = format!("https://a.example/{}", "a".repeat(MAX_URL_BYTES));

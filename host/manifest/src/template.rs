@@ -1,4 +1,4 @@
-//! URLs with config values in them.
+//! URLs that contain config values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,24 +19,25 @@ enum Part {
     Key(String),
 }
 
-/// A text that is no URL with config values in it.
+/// A text that is not a URL with config values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseUrlTemplateError {
-    /// There is nothing.
+    /// It is empty.
     #[error("it is empty")]
     Empty,
     /// It is too long, or has a control character.
     #[error("{0}")]
     Text(String),
-    /// A `${` has no end.
+    /// A `${` is not closed.
     #[error("there is a ${{ without a }} after it")]
     Open,
-    /// What stands within `${` and `}` can't be a name.
-    #[error("{0:?} is no config key")]
+    /// The text between `${` and `}` can't be a name.
+    #[error("{0:?} is not a config key")]
     Key(String),
 }
 
-/// Whether that may be the name of a config value: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first.
+/// Whether this can be the name of a config value: 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or
+/// a digit.
 pub(crate) fn is_config_key(key: &str) -> bool {
     key.len() <= MAX_KEY_CHARS
         && key.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -44,7 +45,7 @@ pub(crate) fn is_config_key(key: &str) -> bool {
 }
 
 impl UrlTemplate {
-    /// The config keys in it, in their order.
+    /// Its config keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Key(key) => Some(key.as_str()),
@@ -52,9 +53,10 @@ impl UrlTemplate {
         })
     }
 
-    /// The text with values in place of their keys; or the first key that has no value.
+    /// The text with each key replaced by its value, or the first key that has no value.
     ///
-    /// A slash at the end of a value and another one right behind it are one: both spellings of a base URL are common.
+    /// A slash at the end of a value and another one right after it are merged: both spellings of a base URL are
+    /// common.
     pub(crate) fn fill(&self, values: &BTreeMap<String, String>) -> Result<String, &str> {
         let mut filled = String::new();
         let mut after_value = false;
@@ -130,7 +132,7 @@ mod tests {
             ("${base}/v1/", Ok("https://a.example/v1/")),
             ("${base}v1/", Ok("https://a.example/v1/")),
             ("${base}//v1/", Ok("https://a.example//v1/")),
-            // Values are not looked into again.
+            // Values are not expanded again.
             ("${v}", Ok("${base}")),
             ("${base}${none}", Err("none")),
         ];

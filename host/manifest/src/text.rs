@@ -1,4 +1,4 @@
-//! Texts: of types that are written as text, and of authors, which a terminal and a web page will show.
+//! Types that are written as text, and texts of authors, which terminals and web pages show.
 
 use bg_identity::first_hidden;
 use serde::{Deserialize, Deserializer, de};
@@ -23,8 +23,8 @@ macro_rules! text_serde {
 
 pub(crate) use text_serde;
 
-/// Why a text of an author can't be shown, if so. It must not move a terminal's cursor, or make the text around it read
-/// otherwise.
+/// Why a text of an author can't be shown, or `None` if it can. It must not move a terminal's cursor, or change how the
+/// surrounding text reads.
 pub(crate) fn unfit(text: &str, max_chars: usize) -> Option<String> {
     if let Some(c) = first_hidden(text) {
         return Some(format!("it has the control character U+{:04X}", u32::from(c)));
@@ -41,13 +41,13 @@ pub(crate) fn line<'de, D: Deserializer<'de>, const MAX: usize>(deserializer: D)
     }
 }
 
-/// As [`line`], and not blank.
+/// Like [`line()`], and not blank.
 pub(crate) fn non_empty_line<'de, D: Deserializer<'de>, const MAX: usize>(d: D) -> Result<String, D::Error> {
     let text = line::<D, MAX>(d)?;
     if text.trim().is_empty() { Err(de::Error::custom("it is empty")) } else { Ok(text) }
 }
 
-/// As [`line`], or absent.
+/// Like [`line()`], or absent.
 pub(crate) fn optional_line<'de, D: Deserializer<'de>, const MAX: usize>(d: D) -> Result<Option<String>, D::Error> {
     line::<D, MAX>(d).map(Some)
 }

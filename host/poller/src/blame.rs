@@ -15,9 +15,10 @@ pub enum Blame {
     Charm,
     /// The integration's component.
     Integration,
-    /// The charm's credential is missing, or has ended: somebody must sign in.
+    /// The charm's credential is missing or has ended: somebody must sign in.
     Credential,
-    /// Something is missing that the operator, or the owner of the space, decides: a grant, access, the client of an OAuth service.
+    /// Something is missing that the operator or the owner of the space decides: a grant, access, an OAuth client, room
+    /// on the disk.
     Configuration,
     /// A service elsewhere, such as the one that renews tokens, fails or asks for fewer requests.
     Upstream,
@@ -30,7 +31,7 @@ pub enum Blame {
 /// What follows from a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Consequence {
-    /// The charm's failures are forgotten.
+    /// Clears the charm's failures.
     Clears,
     /// It counts against the charm: it backs off, and is disabled after several in a row.
     Counts,
@@ -40,13 +41,13 @@ pub enum Consequence {
     Waits,
     /// It counts against nobody. The charm is tried again, each time after a longer wait.
     TriesAgain,
-    /// It counts against nobody. Once it happens to two different charms, the runtime is asked whether it is there, and polling pauses if it
-    /// is not.
+    /// It counts against nobody. Once it happens to two different charms, the loop asks the runtime whether it is
+    /// there, and pauses polling if it is not.
     AsksTheRuntime,
 }
 
 impl Blame {
-    /// Every one, in the order of the table in `docs/polling.md`.
+    /// All of them, in the order of the table in `docs/polling.md`.
     pub const ALL: [Self; 7] = [
         Self::Charm,
         Self::Integration,
@@ -70,7 +71,7 @@ impl Blame {
         }
     }
 
-    /// The one of that name.
+    /// The one with this name.
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|blame| blame.as_str() == name)
     }
@@ -83,8 +84,8 @@ impl fmt::Display for Blame {
 }
 
 impl Consequence {
-    /// What follows from a poll that ended so. `blame` says whose fault it was; without it, the kind says who it usually is. This is the only
-    /// place that decides it; `docs/polling.md` has it as a table.
+    /// What follows from a poll with this outcome. `blame` says whose fault it was; without it, the kind says whose it
+    /// usually is. Only this function decides; `docs/polling.md` has it as a table.
     pub fn of(kind: OutcomeKind, blame: Option<Blame>) -> Self {
         let Some(blame) = blame.or_else(|| kind.usual_blame()) else { return Self::Clears };
         match (blame, kind) {
@@ -97,8 +98,8 @@ impl Consequence {
         }
     }
 
-    /// Whether the cause is elsewhere, where somebody may fix it: the charm goes on as soon as something changes that it may lie in, however long
-    /// it was to wait.
+    /// Whether the cause is elsewhere, where somebody may fix it. The charm is then polled as soon as something related
+    /// changes, however long it was to wait.
     pub fn awaits_a_fix(self) -> bool {
         match self {
             Self::Waits | Self::TriesAgain | Self::AsksTheRuntime => true,
@@ -106,7 +107,7 @@ impl Consequence {
         }
     }
 
-    /// What the table in `docs/polling.md` says of it.
+    /// The words of the table in `docs/polling.md`.
     pub fn summary(self) -> &'static str {
         match self {
             Self::Clears => "clears the charm's failures",
@@ -120,7 +121,8 @@ impl Consequence {
 }
 
 impl OutcomeKind {
-    /// Who is usually to blame for such an outcome, where nothing more is known: in what earlier versions of this program kept or sent.
+    /// Who is usually to blame for such an outcome. For outcomes that earlier versions of this program stored or sent
+    /// without blame.
     pub fn usual_blame(self) -> Option<Blame> {
         match self {
             Self::Success => None,
@@ -142,14 +144,14 @@ impl OutcomeKind {
 mod tests {
     use super::*;
 
-    /// The rows of the table that begins with this head.
+    /// The rows of the table with this head.
     fn rows<'doc>(doc: &'doc str, head: &str) -> Vec<Vec<&'doc str>> {
         let lines = doc.lines().skip_while(|line| !line.starts_with(head)).skip(2);
         let rows = lines.take_while(|line| line.starts_with('|'));
         rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
     }
 
-    /// The ways in which a poll can end are those of the documentation, and what follows from them is what it says.
+    /// The documentation lists all ways in which a poll can end, and what follows from each.
     #[test]
     fn what_follows_from_a_poll_is_what_the_documentation_says() {
         let doc = include_str!("../../../docs/polling.md");

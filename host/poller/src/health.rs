@@ -6,42 +6,44 @@ use tokio::time::Instant;
 
 use crate::{CharmRef, OutcomeKind, policy};
 
-/// So many failures in a row pause an integration: as many as disable a charm.
+/// This many failures in a row pause an integration: as many as disable a charm.
 pub(crate) const PAUSE_AFTER: usize = 5;
 
-/// How an integration's component is doing. Kept in memory only: a restart begins with a healthy one.
+/// The health of an integration's component. Kept in memory only: after a restart, it is healthy.
 ///
-/// What counts is a call that the component itself brought to nothing (see [`is_fault`]): not one that found the charm runtime
-/// away, nor one that the gate denied. There are two rows of failures, and each pauses the integration:
+/// A failure counts if the component caused it (see [`is_fault`]): not if the charm runtime was away, nor if the gate
+/// denied a request. There are two series of failures, and each pauses the integration:
 ///
-/// - `fetch-charms` failed [`PAUSE_AFTER`] times in a row, and there is no list left to go by. An answer ends the row.
-/// - `is-valid-charm` failed [`PAUSE_AFTER`] times, for as many *different* charms (or for all that the integration has, if they are
-///   fewer), and for an interval at least it answered for none. An answer for any charm ends the row. So one of many charms, whose data makes
-///   the component fail, polled however often, counts once; and any number of them do not pause it as long as one healthy charm is polled.
+/// - `fetch-charms` failed [`PAUSE_AFTER`] times in a row, and no list can be used any more. An answer ends the series.
+/// - `is-valid-charm` failed [`PAUSE_AFTER`] times, for as many *different* charms (or for all charms of the
+///   integration, if there are fewer), and for at least an interval it answered for none. An answer for any charm ends
+///   the series. So a charm whose data makes the component fail counts once, however often it is polled; and many such
+///   charms do not pause it as long as one healthy charm is polled.
 ///
-/// While it is paused, none of its functions is called, so none of its charms is polled, and none loses anything. The pause
-/// is the interval × 2ⁿ, with jitter, up to an hour. Then one `fetch-charms` is the probe: an answer ends the pause, a failure
-/// makes it twice as long. After a pause for failures of `is-valid-charm`, n goes on from where it was until that function has
-/// answered: an answer of the other one says nothing of it. Until then as many failures as there are different charms are enough for the next pause.
+/// While the integration is paused, none of its functions is called, so none of its charms is polled. The pause is the
+/// interval × 2ⁿ, with jitter, up to an hour. Then one `fetch-charms` is the probe: an answer ends the pause, a failure
+/// doubles it. After a pause for failures of `is-valid-charm`, n keeps growing until that function has answered: an
+/// answer of the other one says nothing about it. Until then, one failure for each different charm is enough for the
+/// next pause.
 ///
-/// The other half of the rule is for the charm: a failure of `is-valid-charm` makes its polls rarer, but disables it only if
-/// the component has answered for [another](Self::last_answer) since its last failure. So a broken component disables
-/// none of its charms, and a charm that alone breaks a healthy one is disabled like any that fails. Who can register five
-/// charms that break a component can still have it paused while no healthy charm has anything to do.
+/// For the charm, a failure of `is-valid-charm` makes its polls rarer, but disables it only if the component has
+/// answered for [another](Self::last_answer) since its last failure. So a broken component disables none of its
+/// charms, and a charm that alone breaks a healthy component is disabled like any failing charm. Somebody who can
+/// register five charms that break a component can still get it paused while no healthy charm has anything to do.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     lists: Row<u64>,
     charms: Row<CharmRef>,
     /// When `is-valid-charm` last answered.
     answered_at: Option<Instant>,
-    /// How many pauses there were in a row.
+    /// The number of pauses in a row.
     pauses: u32,
     pause: Option<Pause>,
-    /// What either function did last, of whatever kind, for people.
+    /// The latest failures of either function, of any kind, to show.
     fetching: Streak,
     validating: Streak,
-    /// The kind of the failures of `is-valid-charm` that the log has told of.
-    told: Option<OutcomeKind>,
+    /// The kind of the failures of `is-valid-charm` that was logged.
+    logged: Option<OutcomeKind>,
 }
 
 /// Failures of a function since it last answered.
@@ -87,10 +89,10 @@ impl<T: PartialEq> Row<T> {
 #[derive(Debug)]
 struct Pause {
     cause: Cause,
-    /// When the first of the failures was that led to it.
+    /// When the first of the failures that led to it happened.
     failing_since: Instant,
     since: Instant,
-    /// Whether the call that may end it is under way.
+    /// Whether the call that may end it is running.
     probing: bool,
 }
 
@@ -111,7 +113,7 @@ impl Cause {
     }
 }
 
-/// A pause that begins, or goes on after its probe.
+/// A pause that begins, or continues after its probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Paused {
     pub(crate) cause: Cause,
@@ -125,7 +127,7 @@ pub(crate) struct Paused {
     pub(crate) again: bool,
 }
 
-/// Whether a call that ended so was brought to nothing by the component itself.
+/// Whether the component itself caused a failure of this kind.
 pub(crate) fn is_fault(kind: OutcomeKind) -> bool {
     use OutcomeKind::{HandlerFailed, LimitExceeded, OutOfMemory, Timeout, Trapped};
     matches!(kind, Timeout | OutOfMemory | LimitExceeded | Trapped | HandlerFailed)
@@ -136,19 +138,20 @@ impl Health {
         self.pause.is_some()
     }
 
-    /// Whether an answer of `fetch-charms` that comes now is of a call from before the pause, which says nothing any more.
+    /// Whether an answer of `fetch-charms` that comes now belongs to a call from before the pause, and says nothing any
+    /// more.
     pub(crate) fn awaits_probe(&self) -> bool {
         self.pause.as_ref().is_some_and(|pause| !pause.probing)
     }
 
-    /// A call of `fetch-charms` starts; in a pause it is the probe.
+    /// A call of `fetch-charms` starts. In a pause, it is the probe.
     pub(crate) fn list_begun(&mut self) {
         if let Some(pause) = &mut self.pause {
             pause.probing = true;
         }
     }
 
-    /// It has answered. If that ends a pause, how long that was.
+    /// `fetch-charms` has answered. If that ends a pause, returns how long it was.
     pub(crate) fn list_answered(&mut self, now: Instant) -> Option<Duration> {
         self.lists = Row::default();
         let pause = self.pause.take()?;
@@ -158,7 +161,7 @@ impl Health {
         Some(now.duration_since(pause.since))
     }
 
-    /// It has failed. `has_list`: whether the last list is still gone by.
+    /// `fetch-charms` has failed. `has_list`: whether the last list is still in use. Returns the pause that follows.
     pub(crate) fn list_failed(
         &mut self,
         kind: OutcomeKind,
@@ -170,7 +173,8 @@ impl Health {
         if let Some(pause) = &mut self.pause {
             pause.probing = false;
             let (cause, failing_since) = (pause.cause, pause.failing_since);
-            // What is not the component's fault says nothing of it: the pause goes on, but grows no longer.
+            // A failure that is not the component's fault says nothing about it: the pause continues, but does not
+            // grow.
             self.pauses = self.pauses.saturating_add(u32::from(is_fault(kind)));
             let wait = policy::delay(interval, self.pauses, jitter(self.pauses));
             return Some(Paused { cause, charms: 0, wait, failing_since, again: true });
@@ -192,8 +196,8 @@ impl Health {
         }
     }
 
-    /// `is-valid-charm` has failed for a charm. `charms`: how many the integration has that are polled, or at least [`PAUSE_AFTER`]. To count
-    /// them takes a look at all charms, so that is done last.
+    /// `is-valid-charm` has failed for a charm. `charms`: how many polled charms the integration has, or at least
+    /// [`PAUSE_AFTER`]. Counting them looks at all charms, so it is done last. Returns the pause that follows.
     pub(crate) fn charm_failed(
         &mut self,
         charm: &CharmRef,
@@ -231,39 +235,41 @@ impl Health {
         }
     }
 
-    /// A function has failed, in whatever way: how often since its last answer, and the kind of the failure before this one.
+    /// A function has failed, for any reason. Returns how often since its last answer, and the kind of the failure
+    /// before this one.
     pub(crate) fn fails(&mut self, function: Cause, kind: OutcomeKind) -> (u64, Option<OutcomeKind>) {
         let streak = self.streak(function);
         streak.count += 1;
         (streak.count, streak.kind.replace(kind))
     }
 
-    /// A function has answered: whether it had failed before.
+    /// A function has answered. Returns whether it had failed before.
     pub(crate) fn answers(&mut self, function: Cause) -> bool {
         std::mem::take(self.streak(function)).count > 0
     }
 
-    /// The kind of the failures of `is-valid-charm` that the log has told of, since it last answered.
-    pub(crate) fn told(&self) -> Option<OutcomeKind> {
-        self.told
+    /// The kind of the failures of `is-valid-charm` that was logged since it last answered.
+    pub(crate) fn logged(&self) -> Option<OutcomeKind> {
+        self.logged
     }
 
-    /// Whether the log is to tell that `is-valid-charm` fails so, and does: not if it fails for single charms only, nor a second time.
-    pub(crate) fn tells(&mut self, kind: OutcomeKind, now: Instant, interval: Duration) -> bool {
-        let is_news = self.told != Some(kind) && !self.answered_since(interval, now);
+    /// Whether to log that `is-valid-charm` fails with this kind, which is then noted as logged. Not if it fails for
+    /// single charms only, nor a second time.
+    pub(crate) fn should_log(&mut self, kind: OutcomeKind, now: Instant, interval: Duration) -> bool {
+        let is_news = self.logged != Some(kind) && !self.answered_since(interval, now);
         if is_news {
-            self.told = Some(kind);
+            self.logged = Some(kind);
         }
         is_news
     }
 
-    /// `is-valid-charm` has answered: whether the log has told that it fails.
-    pub(crate) fn tells_no_more(&mut self) -> bool {
-        self.told.take().is_some()
+    /// `is-valid-charm` has answered. Returns whether its failure was logged.
+    pub(crate) fn take_logged(&mut self) -> bool {
+        self.logged.take().is_some()
     }
 
-    /// Whether the component fails, as far as people see it: its last list failed, or `is-valid-charm` does, and has answered for no charm
-    /// in an interval.
+    /// Whether to show the component as failing: its last list failed, or `is-valid-charm` fails and has answered for
+    /// no charm during an interval.
     pub(crate) fn is_failing(&self, now: Instant, interval: Duration) -> bool {
         self.fetching.count > 0 || (self.validating.count > 0 && !self.answered_since(interval, now))
     }

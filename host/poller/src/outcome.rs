@@ -1,4 +1,4 @@
-//! What a poll came to.
+//! How a poll ended.
 
 use std::fmt;
 
@@ -7,30 +7,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Blame, Consequence};
 
-/// The kinds of outcome, as they are named in logs, in the API and in the run history.
+/// The kinds of outcome, by the names that logs, the API and the run history use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum OutcomeKind {
-    /// The handler and what it started are done, and their writes are kept.
+    /// The handler and everything that it started are done, and their writes are kept.
     Success,
     /// The integration finds the charm unfit.
     Invalid,
     /// The charm has no stream that a poll could be sent to.
     NoStream,
-    /// There is no such charm.
+    /// The charm does not exist.
     NotFound,
-    /// The handler threw, or a promise of its was rejected.
+    /// The handler threw, or one of its promises was rejected.
     HandlerFailed,
-    /// Its time was up.
+    /// It took too long.
     Timeout,
-    /// It wanted more memory than it may have.
+    /// It exceeded its memory.
     OutOfMemory,
-    /// It went over another of its limits.
+    /// It exceeded another limit.
     LimitExceeded,
     /// Its component trapped.
     Trapped,
-    /// It may not do what it tried: access to a space, HTTP that is not granted, an authorization that is missing or has ended.
+    /// It tried something that is not allowed: access to a space, HTTP without a grant, an authorization that is
+    /// missing or has ended.
     Denied,
-    /// Something that it needs did not answer: the charm runtime, a token service, the charm itself. Counts against no charm.
+    /// Something that it needs did not answer: the charm runtime, a token service, a server, the charm itself. Counts
+    /// against no charm.
     Unavailable,
 }
 
@@ -74,12 +76,13 @@ impl fmt::Display for OutcomeKind {
     }
 }
 
-/// What one poll came to.
+/// How one poll ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
-    /// Its kind.
+    /// The kind.
     pub kind: OutcomeKind,
-    /// Who is to blame; none for a success. If an earlier version of this program did not say it, it is who usually is.
+    /// Who is to blame; none for a success. Outcomes of earlier versions of this program have the usual blame of their
+    /// kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blame: Option<Blame>,
     /// What happened, for people; none for a success.
@@ -96,7 +99,7 @@ impl Outcome {
         Self { kind: OutcomeKind::Success, blame: None, message: None, stack: None }
     }
 
-    /// Anything else, with what happened. To blame is who usually is.
+    /// Anything else, with what happened. It gets the usual blame of its kind.
     pub fn failure(kind: OutcomeKind, message: impl Into<String>) -> Self {
         Self { kind, blame: kind.usual_blame(), message: Some(message.into()), stack: None }
     }

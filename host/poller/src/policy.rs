@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use crate::{Consequence, UnixMillis};
 
-/// A charm that fails is polled at least this often (or once an interval, if that is longer), until it is disabled.
+/// A failing charm is polled at least this often (or once an interval, if that is longer), until it is disabled.
 pub(crate) const BACKOFF_CAP: Duration = Duration::from_hours(1);
 
-/// What fails for reasons elsewhere is tried again at least this often (or once an interval, if that is longer).
+/// A charm that fails for reasons elsewhere is polled at least this often (or once an interval, if that is longer).
 pub(crate) const AGAIN_CAP: Duration = Duration::from_mins(15);
 
-/// A charm that waits for a change is looked at this often (or once an interval, if that is longer): the cause may be fixed where nobody here
-/// sees it, as at a token service.
+/// A charm that waits for a change is polled this often (or once an interval, if that is longer): the cause may be
+/// fixed where this service does not see it, such as at a token service.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 /// How long a charm stays disabled for its failures. The original's.
 pub(crate) const RETURN_AFTER: Duration = Duration::from_hours(24);
 
-/// At most this part of a backoff is left out, so that charms which failed together do not come back together.
+/// A backoff is shortened by up to this part, so that charms which failed together do not come back together.
 const JITTER: f64 = 0.1;
 
 /// What follows a poll.
@@ -26,22 +26,23 @@ const JITTER: f64 = 0.1;
 pub(crate) enum Next {
     /// The next poll starts this long after the start of the one that ended if that was a success, else after its end.
     After(Duration),
-    /// The charm waits for a change; it is looked at again this long after the end of the poll.
+    /// The charm waits for a change; without one, it is polled this long after the end of the poll.
     Wait(Duration),
     /// The charm is disabled.
     Disable,
 }
 
-/// What is counted of a charm's polls.
+/// The counts of a charm's failed polls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
-    /// Failures in a row, which count against it.
+    /// Failures in a row that count against it.
     pub(crate) failures: u32,
-    /// Polls in a row that failed for reasons elsewhere, which do not.
+    /// Polls in a row that failed for reasons elsewhere, and do not count against it.
     pub(crate) tries: u8,
 }
 
-/// The counts after a poll, and what follows it. `disable_at` failures disable the charm; 0 is never.
+/// Decides what follows a poll: the counts after it, and the next step. `disable_at` failures disable the charm; 0 is
+/// never.
 pub(crate) fn decide(
     consequence: Consequence,
     Count { failures, tries }: Count,
@@ -69,8 +70,8 @@ pub(crate) fn decide(
     }
 }
 
-/// How long a charm waits after `failures` in a row: the interval × 2ⁿ, less up to a tenth of it
-/// by `jitter` (0 to 1); at most [`BACKOFF_CAP`], and never less than the interval.
+/// How long a charm waits after `failures` in a row: the interval × 2ⁿ, less up to a tenth by `jitter` (0 to 1); at
+/// most [`BACKOFF_CAP`], and never less than the interval.
 pub(crate) fn delay(interval: Duration, failures: u32, jitter: f64) -> Duration {
     if failures == 0 {
         return interval;
@@ -80,8 +81,8 @@ pub(crate) fn delay(interval: Duration, failures: u32, jitter: f64) -> Duration 
     full.mul_f64(1.0 - JITTER * jitter.clamp(0.0, 1.0)).max(interval)
 }
 
-/// A jitter from 0 to 1 that depends on who fails (a charm, an integration) and how often only. Random numbers would do no
-/// better, and this way the time of a poll can be told from what is known.
+/// A jitter from 0 to 1 that depends only on what fails (a charm, an integration) and how often. Random numbers would
+/// be no better, and this way the time of a poll can be computed.
 pub(crate) fn jitter(who: &impl Hash, failures: u32) -> f64 {
     let mut hasher = DefaultHasher::new();
     (who, failures).hash(&mut hasher);
@@ -89,11 +90,12 @@ pub(crate) fn jitter(who: &impl Hash, failures: u32) -> f64 {
     f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX)
 }
 
-/// When a charm is due that the service finds at its start: milliseconds from `now`, negative if its time has passed.
+/// When a charm that is registered at the start of the service is due: milliseconds from `now`, negative if its time
+/// has passed.
 ///
-/// `stored` is what was remembered of it: the next due time, and the failures. The runtime notes `last_run` together with
-/// what the poll did, our own note may have been lost with the process: so the poll is never due before an interval has
-/// passed since then. Nor is it later than it could have been ordered to: the wall clock may have been set back.
+/// `stored` is its stored state: the next due time, and the failures. The runtime stores `last_run` together with what
+/// the poll wrote, while the stored state may have been lost with the process: so the poll is never due before an
+/// interval has passed since then. Nor is it due later than the policy allows: the wall clock may have been set back.
 pub(crate) fn first_due(
     stored: Option<(UnixMillis, u32)>,
     last_run: UnixMillis,
@@ -108,12 +110,12 @@ pub(crate) fn first_due(
     };
     let offset = i128::from(due.0) - i128::from(now.0);
     let offset = offset.clamp(i128::from(i32::MIN), i128::from(millis(delay(interval, failures, 0.0))));
-    i64::try_from(offset).expect("it was just put between two of them")
+    i64::try_from(offset).expect("it was clamped to that range")
 }
 
-/// Spreads charms over an interval in which `of` charms are polled in all: one after `first`, each further one an `of`th of
-/// the interval later, none before it is due. Times are milliseconds; the earliest due comes first, so none is forgotten, and
-/// never more are started at once than in the long run.
+/// Spreads charms over an interval in which `of` charms are polled in all: one after `first`, each further one an `of`th
+/// of the interval later, none before its time. Times are milliseconds. The earliest due comes first, so none is
+/// forgotten, and the rate is never higher than in the long run.
 pub(crate) fn smear(due: &mut [(i64, u32)], now: i64, interval: Duration, of: usize, first: Duration) {
     due.sort_unstable();
     let (interval, of) = (i128::from(millis(interval)), of.max(due.len()).max(1) as i128);
@@ -199,7 +201,7 @@ mod tests {
     fn a_stored_due_time_is_kept_within_reason() {
         let now = UnixMillis(10_000_000);
         let at = |offset: i64| UnixMillis(now.0.saturating_add_signed(offset));
-        // (stored due and failures, last run, what comes of it)
+        // (stored due and failures, last run, when it is due)
         let cases = [
             (None, UnixMillis::NEVER, 0),
             (None, at(-20_000), 40_000),

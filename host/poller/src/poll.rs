@@ -1,4 +1,4 @@
-//! One turn of one charm.
+//! One poll of one charm.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -22,28 +22,28 @@ pub(crate) struct Turn {
     pub(crate) started_at: UnixMillis,
     pub(crate) start: Instant,
     pub(crate) duration: Duration,
-    /// How long after it was due it started.
+    /// How long after its due time it started.
     pub(crate) late: Duration,
-    /// Which component of its integration was asked, after how many replacements.
+    /// The number of its integration's component: how often that was replaced.
     pub(crate) component: u32,
     /// The stream that was triggered.
     pub(crate) stream: Option<&'static str>,
     pub(crate) outcome: Outcome,
-    /// Whether the runtime has noted this run.
+    /// Whether the runtime has recorded this run.
     pub(crate) noted: bool,
-    /// What the integration said of the charm.
+    /// What `is-valid-charm` said about the charm.
     pub(crate) validity: Validity,
 }
 
-/// What became of `is-valid-charm` in a turn.
+/// What `is-valid-charm` did in a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Validity {
-    /// It did not come to that, or there is no component.
+    /// It was not called: the turn ended before, or there is no component.
     #[default]
     NotAsked,
     /// It answered, yes or no.
     Answered,
-    /// It failed so.
+    /// It failed with this outcome.
     Failed(OutcomeKind),
 }
 
@@ -55,8 +55,8 @@ struct Progress {
 }
 
 impl Progress {
-    /// Who is to blame for a turn that ends without any answer: the component, if it was its turn to answer. Else nobody knows, so it counts
-    /// against nobody: the limits of handlers are the runtime's to enforce.
+    /// Who is to blame for a turn that ends without any answer: the component, if it was being called. Otherwise this
+    /// service: the runtime enforces the limits of handlers, so no handler can be the cause.
     fn without_answer(&self) -> Blame {
         if matches!(self.validity, Validity::Failed(_)) { Blame::Integration } else { Blame::Service }
     }
@@ -71,7 +71,7 @@ pub(crate) struct Task {
     pub(crate) timeout: Duration,
     pub(crate) late: Duration,
     pub(crate) component: u32,
-    /// What a trace shows of it.
+    /// Its span in a trace.
     pub(crate) span: Span,
 }
 
@@ -81,16 +81,16 @@ impl Turn {
         self.outcome.consequence() == Consequence::AsksTheRuntime
     }
 
-    /// Whether it shows that the runtime is there.
+    /// Whether its outcome shows that the runtime answers.
     pub(crate) fn runtime_answered(&self) -> bool {
         !matches!(self.outcome.blame(), Some(Blame::Runtime | Blame::Service))
     }
 }
 
-/// The outcome of a turn that ends since the runtime answered an error while `doing` something.
+/// The outcome of a turn that ends because the runtime returned an error while `doing` something.
 fn refused(error: &RuntimeError, doing: &str) -> Outcome {
     let (kind, blame) = error.verdict();
-    // An authorization error starts with that word, which people look for.
+    // The message of an authorization error starts with `AuthorizationError`, which people search for.
     let is_authorization = matches!(error, RuntimeError::Authorization { .. });
     let message = if is_authorization { error.to_string() } else { format!("{doing}: {error}") };
     Outcome::failure(kind, message).blaming(blame)
@@ -133,7 +133,7 @@ impl Task {
         sent.map_err(|error| refused(&error, &format!("{stream} cannot be triggered")))
     }
 
-    /// Renews the charm's OAuth token, if it has one whose time is up, or soon will be.
+    /// Renews the charm's OAuth token if that has ended or ends soon.
     async fn refresh(&self, charm: &dyn Charm) -> Result<(), Outcome> {
         let life = TokenLife::of(charm, self.clock.now()).await;
         let life = life.map_err(|error| refused(&error, "auth.expiresAt cannot be read"))?;
@@ -155,7 +155,7 @@ impl Task {
 
     async fn validate(&self, charm: &Arc<dyn Charm>, validity: &mut Validity) -> Result<(), Outcome> {
         let Some(integration) = &self.integration else { return Ok(()) };
-        // So it stays if there is no answer at all: it panics, or takes longer than a turn may.
+        // This remains if there is no answer at all: the call panics, or takes longer than a turn may.
         *validity = Validity::Failed(OutcomeKind::Timeout);
         let answer = integration.is_valid_charm(charm.clone()).await;
         *validity = answer.as_ref().map_or_else(|error| Validity::Failed(error.kind), |_| Validity::Answered);

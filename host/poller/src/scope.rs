@@ -1,26 +1,26 @@
-//! How far trouble reaches.
+//! How far a failure reaches.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Blame;
 
-/// What did not answer. One charm's trouble says nothing of others.
+/// What did not answer. The failure of one charm says nothing about others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// This charm alone, such as one whose turn did not come.
     Charm,
-    /// All that is in its space.
+    /// Everything in its space.
     Space,
-    /// Something elsewhere that is needed for it, such as the service that renews tokens.
+    /// A service elsewhere that it needs, such as the one that renews tokens.
     Upstream,
     /// The runtime as a whole.
     Runtime,
 }
 
 impl Scope {
-    /// Each of them.
+    /// All scopes.
     pub const ALL: [Self; 4] = [Self::Charm, Self::Space, Self::Upstream, Self::Runtime];
 
     /// Who is to blame for it.

@@ -1,4 +1,4 @@
-//! How the polling of a registered charm stands, in one word.
+//! The state of a registration, in one word.
 
 use std::fmt;
 
@@ -7,26 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DisabledBy, OutcomeKind, Registration};
 
-/// How the polling of a registered charm stands.
+/// The state of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegistrationState {
     /// Its last poll succeeded, or it waits for its first one since it was registered or enabled.
     Running,
-    /// Its last polls failed; it waits longer than its interval for the next one.
+    /// Its last polls failed; the next one comes later than an interval.
     BackingOff,
-    /// Its last poll failed, and nothing is known of a longer wait.
+    /// Its last poll failed, and no longer wait is known.
     Failing,
-    /// It waits until somebody signs in, or the operator allows what it needs: its last outcome says what. That costs it nothing.
+    /// It waits until somebody signs in, or the operator allows what it needs: its last outcome says what. That costs
+    /// nothing.
     Waiting,
     /// Somebody has disabled it.
     DisabledByHand,
-    /// The loop has disabled it for its failures. It comes back after 24 hours.
+    /// The loop has disabled it for its failures, for 24 hours.
     DisabledByFailures,
 }
 
 impl RegistrationState {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 6] =
         [Self::Running, Self::BackingOff, Self::Failing, Self::Waiting, Self::DisabledByHand, Self::DisabledByFailures];
 
@@ -62,7 +63,7 @@ impl fmt::Display for RegistrationState {
 }
 
 impl Registration {
-    /// How its polling stands. `failures`: how many polls failed in a row, as the loop remembers it; 0 if that is not known.
+    /// Its state. `failures`: how many polls failed in a row, as the loop remembers it; 0 if that is not known.
     pub fn state(&self, failures: u32) -> RegistrationState {
         if !self.is_enabled() {
             return if self.is_disabled_by_failures() {
@@ -81,7 +82,7 @@ impl Registration {
         }
     }
 
-    /// Whether it was the loop that disabled it.
+    /// Whether the loop has disabled it.
     pub(crate) fn is_disabled_by_failures(&self) -> bool {
         !self.is_enabled() && self.disabled_by == Some(DisabledBy::Failures)
     }
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_told_by_the_registration_and_the_failures_that_the_loop_remembers() {
+    fn the_state_follows_from_the_registration_and_the_failures_that_the_loop_remembers() {
         use DisabledBy::{Failures, Hand};
         use OutcomeKind::{Denied, HandlerFailed, Success, Unavailable};
         use RegistrationState::{BackingOff, DisabledByFailures, DisabledByHand, Failing, Running, Waiting};

@@ -1,5 +1,5 @@
-//! What a call of an integration costs: a fresh store and instance, the call, all dropped; beside bare wasmtime that does the same,
-//! in one run, in turn. `cargo bench --bench fresh_call` prints a table.
+//! What a call of an integration costs: a fresh store and instance, the call, and dropping them. Alternates with bare
+//! wasmtime that does the same, in one run. `cargo bench --bench fresh_call` prints a table.
 
 #![allow(clippy::print_stdout, reason = "what it measures is its output")]
 
@@ -29,7 +29,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        // As the service does: in a task.
+        // In a task, as in the service.
         tokio::spawn(measure()).await?
     })
 }
@@ -51,7 +51,7 @@ async fn measure() -> Result<(), Failure> {
             times_of_bare.push(bare_time);
         }
         if time % 100 == 0 {
-            // The service has other tasks, and a component its share.
+            // The service has other tasks, and each component has a share of the threads.
             tokio::time::sleep(Duration::from_millis(600)).await;
         }
     }
@@ -76,7 +76,7 @@ async fn ours(component: &[u8]) -> Result<IntegrationComponent, Failure> {
     Ok(IntegrationComponent::new(&sandbox, &loaded, setup)?)
 }
 
-/// The same engine, as far as wasmtime alone goes: pooled, interrupted by epochs, without concurrency.
+/// The same engine with wasmtime alone: pooled, interrupted by epochs, without concurrency.
 fn bare(component: &[u8]) -> Result<(Engine, InstancePre<()>), Failure> {
     let mut pool = PoolingAllocationConfig::default();
     pool.max_memory_size(4 << 30).table_elements(40_000).max_core_instances_per_component(200);
@@ -111,7 +111,7 @@ async fn call(engine: &Engine, pre: &InstancePre<()>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints the times of one kind; answers their median, microseconds.
+/// Prints the times of one kind, and returns their median in microseconds.
 fn report(what: &str, times: &mut [Duration]) -> f64 {
     times.sort_unstable();
     let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e6;

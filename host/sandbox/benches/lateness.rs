@@ -1,6 +1,6 @@
-//! How late the polls of a healthy integration are beside eight copies of a hostile one that runs all the time: the real poll loop,
-//! the real sandbox, a charm runtime in memory; each hostile kind, and none before and after, in one run.
-//! `cargo bench --bench lateness` prints a table.
+//! How late the polls of a healthy integration are while eight copies of a hostile one run all the time. Uses the real
+//! poll loop, the real sandbox, and a charm runtime in memory. Runs each hostile kind, and none before and after, in
+//! one run. `cargo bench --bench lateness` prints a table.
 
 #![allow(clippy::print_stdout, reason = "what it measures is its output")]
 
@@ -26,19 +26,19 @@ mod runtime;
 use guests::Guest;
 use runtime::{MemoryCharm, MemoryRuntime, charm, runtime_with};
 
-/// Of the healthy integration.
+/// Charms of the healthy integration.
 const CHARMS: usize = 10;
 const INTERVAL: Duration = Duration::from_millis(200);
 /// How long each kind is measured.
 const PHASE: Duration = Duration::from_secs(10);
 const COPIES: usize = 8;
-/// Calls of each copy at once: what the poll loop would make of it, all places of a service together.
+/// Concurrent calls of each copy: together they take all permits of a service, as under the poll loop.
 const CALLS_OF_EACH: usize = 2;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
-    // As the program's own is made.
+    // Built like the program's own runtime.
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async { tokio::spawn(measure()).await? })
 }
 
@@ -47,7 +47,7 @@ async fn measure() -> Result<(), Failure> {
     println!("{:<34} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "median", "p99", "most", "median", "p99", "most");
     let wide = "(local $n i32) (loop $a (local.set $n (i32.add (local.get $n) (i32.const 1)))";
     let flood = "(loop $a (call $log (i32.const 2) (i32.const 0) (i32.const 60000)) (br $a))";
-    // 7 ms of work or so, and then it traps: never interrupted by a tick.
+    // Some 7 ms of work, then a trap: no tick ever interrupts it.
     let short = format!("{wide} (br_if $a (i32.lt_u (local.get $n) (i32.const 8000000)))) unreachable");
     let straight = "(call $log (i32.const 0) (i32.const 0) (i32.const 16777216))".repeat(2_000);
     let bomb = "(loop $a (drop (memory.grow (i32.const 1))) (memory.fill (i32.const 0) (i32.const 1)
@@ -80,7 +80,7 @@ async fn phase(name: &str, hostile: Option<(u32, &str)>) -> Result<(), Failure> 
                 let integration = integration.clone();
                 hogs.spawn(async move {
                     loop {
-                        // How it ends does not matter: it is called again at once.
+                        // However it ends, it is called again at once.
                         let _ = integration.is_valid_charm(Arc::new(MemoryCharm(charm("x")))).await;
                         tokio::task::yield_now().await;
                     }
@@ -101,7 +101,7 @@ async fn phase(name: &str, hostile: Option<(u32, &str)>) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Polls healthy charms for a while: how late each poll began, and how long it took, milliseconds.
+/// Polls healthy charms for a while. Returns, in milliseconds, how late each poll started and how long it took.
 async fn polls(sandbox: &Sandbox) -> Result<Vec<(f64, f64)>, Failure> {
     let charms: Vec<CharmRef> = (0..CHARMS).map(|number| charm(&number.to_string())).collect();
     let registrations: Vec<_> = charms.iter().map(|charm| (charm.clone(), "healthy", true)).collect();
@@ -118,12 +118,12 @@ async fn polls(sandbox: &Sandbox) -> Result<Vec<(f64, f64)>, Failure> {
         interval: INTERVAL,
         log_interval: Duration::ZERO,
         on_poll: Some(Arc::new(move |event| {
-            let mut due = due.lock().expect("nobody panics with it");
+            let mut due = due.lock().expect("no thread panics while holding it");
             if let Some(due) = due.get(&event.charm) {
                 let late = event.started_at.0.saturating_sub(*due);
                 let took = event.duration.as_secs_f64() * 1e3;
                 #[allow(clippy::cast_precision_loss, reason = "milliseconds of a few seconds")]
-                polls.lock().expect("nobody panics with it").push((late as f64, took));
+                polls.lock().expect("no thread panics while holding it").push((late as f64, took));
             }
             if let Some(next) = event.next_due {
                 due.insert(event.charm.clone(), next.0);
@@ -138,7 +138,7 @@ async fn polls(sandbox: &Sandbox) -> Result<Vec<(f64, f64)>, Failure> {
         stop.cancel();
     });
     Poller::new(runtime.clone(), runtime, vec![healthy], options).run(shutdown).await?;
-    Ok(std::mem::take(&mut *measured.lock().expect("nobody panics with it")))
+    Ok(std::mem::take(&mut *measured.lock().expect("no thread panics while holding it")))
 }
 
 async fn load(

@@ -1,6 +1,7 @@
-//! What wasmtime makes of `wit/`: one module for each world. What both import is made once, with the first.
+//! What wasmtime generates from `wit/`: one module per world. Types that both worlds import are generated once, with
+//! the first.
 
-#![allow(unreachable_pub, reason = "generated code names what it is given as public")]
+#![allow(unreachable_pub, reason = "generated code makes these names public")]
 
 /// World `integration`.
 pub(crate) mod integration {
@@ -52,7 +53,7 @@ pub(crate) mod charm {
         });
     }
 
-    pub use generated::commontools::background::cells;
+    pub use generated::commontools::background::{cells, errors};
     pub(crate) use generated::{CharmPre, HandlerError, Shape};
 }
 
@@ -69,6 +70,7 @@ pub(crate) mod preloaded {
             with: {
                 "commontools:background/cells": crate::bindings::charm::cells,
                 "commontools:background/config": crate::bindings::integration::config,
+                "commontools:background/errors": crate::bindings::charm::errors,
                 "commontools:background/log": crate::bindings::integration::log,
                 "commontools:background/values": crate::bindings::integration::values,
                 "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,

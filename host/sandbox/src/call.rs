@@ -1,4 +1,4 @@
-//! One call of a component: a fresh store with its limits and its deadline, and a typed end.
+//! One call of a component: a fresh store with its limits and its deadline, and a typed result.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use crate::host::{CallState, Surroundings};
 use crate::observer::{Busy, CallRecord};
 use crate::share::Share;
 
-/// What is called, within which limits.
+/// Which function is called, and its limits.
 pub(crate) struct Function {
-    /// As the contract names it.
+    /// Its name in the contract.
     pub(crate) name: &'static str,
     /// Wall clock, host calls included.
     pub(crate) time: Duration,
-    /// The sum of all memories, bytes.
+    /// The sum of all memories, in bytes.
     pub(crate) memory: usize,
 }
 
-/// One call. Its store is never used again, whatever its end.
+/// One call. Its store is never reused, however the call ends.
 pub(crate) struct Call<W: 'static> {
     sandbox: Sandbox,
     store: Store<CallState<W>>,
@@ -40,11 +40,12 @@ pub(crate) struct Call<W: 'static> {
     span: Span,
 }
 
-/// What the work of a call comes to: an answer or a trap; a value or the guest's error. The store comes back with it.
+/// What the work of a call returns: an answer or a trap, and in the answer a value or the guest's error. The store
+/// comes back with it.
 pub(crate) type Worked<T, W> = (Store<CallState<W>>, wasmtime::Result<Result<T, GuestError>>);
 
 impl<W: Send + 'static> Call<W> {
-    /// Waits for a place among the calls under way, and makes the store. The deadline counts from then on.
+    /// Waits for a permit for another call, and creates the store. The deadline counts from then on.
     pub(crate) async fn begin(
         sandbox: &Sandbox,
         function: Function,
@@ -56,10 +57,10 @@ impl<W: Send + 'static> Call<W> {
             target: "span", "call", function = function.name, %owner, charm = around.scope.charm.as_ref().map(display),
             outcome = Empty, busy_ms = Empty, memory = Empty,
         );
-        let place = sandbox.place().await;
+        let permit = sandbox.permit().await;
         let limits = sandbox.limits();
         let deadline = Instant::now() + function.time;
-        let state = CallState::new(limits, function.memory, deadline, around, world, place);
+        let state = CallState::new(limits, function.memory, deadline, around, world, permit);
         let log = state.log.clone();
         let mut store = Store::try_new(sandbox.engine(), state).map_err(|error| {
             CallFailure::new(OutcomeKind::Unavailable, format!("no store for {}: {error:#}", function.name))
@@ -67,8 +68,8 @@ impl<W: Send + 'static> Call<W> {
         store.limiter(|state| &mut state.store_limits);
         store.set_hostcall_fuel(limits.hostcall_bytes);
         store.set_max_component_handles(limits.resources);
-        // A new store's deadline has passed already, so it is set before anything of the guest runs. At each tick the guest
-        // stands back, so that none keeps a thread of the host from others.
+        // A new store has already passed its epoch deadline, so it is set before any guest code runs. The guest yields
+        // at each tick, so that none keeps a thread of the host from others.
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {
@@ -76,12 +77,12 @@ impl<W: Send + 'static> Call<W> {
             }
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
-        store.call_hook_async(StandBack);
+        store.call_hook_async(YieldHook);
         Ok(Self { sandbox: sandbox.clone(), store, function, deadline, log, owner, span })
     }
 
-    /// Does the work of the call until its deadline: what it came to, and the data of its store. Epochs end a guest that
-    /// computes; a timer ends one that waits in the host.
+    /// Does the work of the call until its deadline. Returns its result and the data of its store. Epochs end a guest
+    /// that computes; a timer ends one that waits in the host.
     pub(crate) async fn run<T, F>(
         self,
         share: &Share,
@@ -101,7 +102,7 @@ impl<W: Send + 'static> Call<W> {
         let result = match end {
             Ok((store, Ok(Ok(value)))) => Ok((value, store.into_data())),
             Ok((store, Ok(Err(error)))) => {
-                Err(CallFailure::guest(error, store.data().outbound.refused(), log.secrets()))
+                Err(CallFailure::guest(error, store.data().outbound.failures().explain(), log.secrets()))
             }
             Ok((store, Err(error))) => {
                 Err(CallFailure::of_error(name, time, &error, &store.data().store_limits, log.secrets()))
@@ -119,12 +120,12 @@ impl<W: Send + 'static> Call<W> {
     }
 }
 
-/// Has a guest stand back that calls the host again and again. Epochs are looked at where a function or a loop begins, and
-/// there may be half a million calls of the host before the next such place, each with megabytes to copy.
-struct StandBack;
+/// Yields when a guest makes many host calls in a row. wasmtime checks epochs only where a function or a loop begins,
+/// and a guest can make half a million host calls before the next such point, each copying megabytes.
+struct YieldHook;
 
 #[async_trait]
-impl<W: Send + 'static> CallHookHandler<CallState<W>> for StandBack {
+impl<W: Send + 'static> CallHookHandler<CallState<W>> for YieldHook {
     async fn handle_call_event(
         &self,
         mut store: StoreContextMut<'_, CallState<W>>,
@@ -135,14 +136,14 @@ impl<W: Send + 'static> CallHookHandler<CallState<W>> for StandBack {
         }
         let state = store.data_mut();
         let now = Instant::now();
-        if now < state.stand_back_at {
+        if now < state.yield_at {
             return Ok(());
         }
         if now >= state.deadline {
             return Err(OutOfTime.into());
         }
         tokio::task::yield_now().await;
-        state.stand_back_at = Instant::now() + TICK;
+        state.yield_at = Instant::now() + TICK;
         Ok(())
     }
 }

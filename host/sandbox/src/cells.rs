@@ -1,4 +1,4 @@
-//! A charm's cells, as one call of it reads and writes them.
+//! A charm's cells, as one call reads and writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,24 +6,24 @@ use async_trait::async_trait;
 
 use crate::{Limits, json};
 
-/// The longest name of a cell, bytes.
+/// The longest name of a cell, in bytes.
 const NAME_BYTES: usize = 256;
 
-/// What a call wrote: JSON texts by the names of cells.
+/// What a call wrote: JSON texts by cell name.
 pub type CellWrites = BTreeMap<String, String>;
 
-/// The store did not answer; the text is for the operator.
+/// The store did not answer. The text is for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CellReadError(pub String);
 
-/// A charm's cells as they were when its call began: a snapshot, so that all reads of a call agree.
+/// A charm's cells as they were when its call began: a snapshot, so that all reads of a call are consistent.
 #[async_trait]
 pub trait CellReader: Send + Sync {
     /// The names of all cells.
     async fn keys(&self) -> Result<Vec<String>, CellReadError>;
 
-    /// The value of a cell as JSON text, if there is such a cell.
+    /// The value of a cell as JSON text, if the cell exists.
     async fn get(&self, name: &str) -> Result<Option<String>, CellReadError>;
 }
 
@@ -39,7 +39,7 @@ impl CellReader for BTreeMap<String, String> {
     }
 }
 
-/// The cells with the writes of one call over them.
+/// The cells, with the writes of one call on top.
 pub(crate) struct Cells {
     reader: Box<dyn CellReader>,
     /// Names that no cell may have.
@@ -49,7 +49,7 @@ pub(crate) struct Cells {
     written: usize,
 }
 
-/// Why a cell can't be read or written, as the guest is told.
+/// Why a cell can't be read or written, in the guest's terms.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CellError {
     BadName(String),
@@ -85,7 +85,7 @@ impl Cells {
         self.check_name(&name)?;
         if value.len() > limits.cell_bytes {
             return Err(CellError::TooLarge(format!(
-                "the value has {} bytes; {} are the limit",
+                "the value has {} bytes; the limit is {}",
                 value.len(),
                 limits.cell_bytes
             )));

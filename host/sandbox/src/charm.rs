@@ -1,4 +1,4 @@
-//! Charms' programs that are components.
+//! Charm programs that are components.
 
 use bg_poller::OutcomeKind;
 
@@ -14,31 +14,33 @@ use crate::load::{LoadError, LoadedComponent, World};
 use crate::preload::Preloader;
 use crate::share::Share;
 
-/// The longest name of a charm, a cell or a stream, bytes.
+/// The longest name of a charm, a cell or a stream, in bytes.
 const NAME_BYTES: usize = 256;
-/// Streams of a charm, and secret paths of it.
+/// At most this many streams of a charm, and this many secret paths.
 const SHAPE_ITEMS: usize = 1_000;
 /// Names in a path.
 const PATH_NAMES: usize = 32;
 
-/// What a charm is made of, beside its cells.
+/// What a charm consists of, besides its cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// Its name for people.
+    /// Its display name.
     pub name: Option<String>,
     /// The names of its streams.
     pub streams: Vec<String>,
-    /// Paths of what is secret: a cell's name, then object keys; `*` is any key or index.
+    /// Paths of secrets: a cell's name, then object keys; `*` is any key or index.
     pub secrets: Vec<Vec<String>>,
 }
 
-/// A component of world `charm`. Each call has a store of its own, and a share of its own of the service's threads: one
-/// component may be the program of many charms.
+/// A component of world `charm`. Each call has its own store. Each `CharmComponent` has its own share of the service's
+/// threads, although many charms may use the same component.
 pub struct CharmComponent {
     sandbox: Sandbox,
     pre: contract::CharmPre<CallState<CharmWorld>>,
-    /// None if it can't load programs ahead.
+    /// `None` if the component can't preload programs.
     preloader: Option<Preloader>,
+    /// Whether it reports which request an error comes from. Components for the first version of the contract cannot.
+    says_causes: bool,
 }
 
 impl CharmComponent {
@@ -47,10 +49,11 @@ impl CharmComponent {
         let linker = host::charm_linker(sandbox.engine()).map_err(|error| LoadError::Compile(error.to_string()))?;
         let pre = loaded.link(&linker, World::Charm, contract::CharmPre::new)?;
         let preloader = Preloader::new(sandbox, loaded, &linker)?;
-        Ok(Self { sandbox: sandbox.clone(), pre, preloader })
+        let says_causes = loaded.imports("errors");
+        Ok(Self { sandbox: sandbox.clone(), pre, preloader, says_causes })
     }
 
-    /// Sets a charm up: what it is made of, and its first cells.
+    /// Sets up a charm: returns its shape and its first cells.
     pub async fn setup(&self, context: CharmCall) -> Result<(Shape, CellWrites), CallFailure> {
         let call = self.begin("setup", context).await?;
         let pre = self.pre.clone();
@@ -67,7 +70,7 @@ impl CharmComponent {
         Ok((check(shape, &writes)?, writes))
     }
 
-    /// A charm's page as its cells are now, as JSON, if it has one. Nothing that it writes is kept.
+    /// A charm's page for its current cells, as JSON, if it has one. Its writes are discarded.
     pub async fn page(&self, context: CharmCall) -> Result<Option<String>, CallFailure> {
         let call = self.begin("page", context).await?;
         let pre = self.pre.clone();
@@ -83,8 +86,8 @@ impl CharmComponent {
         Ok(page)
     }
 
-    /// Has a charm handle an event, a JSON text, sent to one of its streams. The writes are answered only if it succeeds. What the
-    /// program makes of the memory before it sees anything of the charm is kept for later calls with the same
+    /// Runs the handler of one of a charm's streams for an event, a JSON text. Returns the writes only if it succeeds.
+    /// The memory as the program left it before it read anything of the charm is kept for later calls with the same
     /// [`CharmCall::program`] and [`CharmCall::config`].
     pub async fn handle(&self, context: CharmCall, stream: &str, event_json: &str) -> Result<CellWrites, CallFailure> {
         let ahead = match &self.preloader {
@@ -111,7 +114,12 @@ impl CharmComponent {
         Ok(state.world.cells.into_writes())
     }
 
-    /// Of how many programs it has kept what they make of the memory.
+    /// How much memory a call may take, in bytes.
+    pub fn memory(&self) -> usize {
+        self.sandbox.limits().charm_memory
+    }
+
+    /// For how many programs the loaded memory is kept.
     pub fn programs_kept(&self) -> usize {
         self.preloader.as_ref().map_or(0, Preloader::count)
     }
@@ -128,11 +136,11 @@ impl CharmComponent {
     ) -> Result<Call<CharmWorld>, CallFailure> {
         let limits = self.sandbox.limits();
         let function = Function { name, time: limits.charm_time, memory: limits.charm_memory };
-        context.begin(&self.sandbox, function, memory).await
+        context.begin(&self.sandbox, function, memory, self.says_causes).await
     }
 }
 
-/// Refuses a shape that could not be kept or shown.
+/// Refuses a shape that could not be stored or shown.
 fn check(shape: contract::Shape, writes: &CellWrites) -> Result<Shape, CallFailure> {
     let contract::Shape { name, streams, secrets } = shape;
     let refused = |what: String| CallFailure::new(OutcomeKind::LimitExceeded, format!("setup: {what}"));

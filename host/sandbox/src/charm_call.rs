@@ -15,23 +15,24 @@ use crate::host::log::Scope;
 use crate::host::{CallLines, CharmWorld, Surroundings};
 use crate::image::Memory;
 
-/// What one call of a charm runs with.
+/// The inputs of one call of a charm.
 pub struct CharmCall {
-    /// Which charm it is, for logs and for the gate's audit.
+    /// The charm, for logs and for the gate's audit.
     pub charm: CharmRef,
-    /// Its cells as they are now.
+    /// Its current cells.
     pub cells: Box<dyn CellReader>,
-    /// The names of its streams, which no cell may have. Empty while it is set up.
+    /// The names of its streams, which no cell may have. Empty during setup.
     pub streams: BTreeSet<String>,
-    /// The program, which finds itself by `config`.
+    /// The program, whose texts the component reads with `config`.
     pub program: Arc<Program>,
-    /// What else it may ask for by `config`.
+    /// What else the component can read with `config`.
     pub config: Arc<BTreeMap<String, String>>,
-    /// Its way to the network.
+    /// Its client of the gate.
     pub http: GateClient,
-    /// What it knows that the log may not: their texts are masked in what it logs. Requests carry them only to where they may go.
+    /// What it knows that must not reach the log: these texts are masked in its log lines. Requests carry them only
+    /// where they may go.
     pub secrets: Vec<KnownSecret>,
-    /// Gets what it logs, whether it succeeds or not.
+    /// Receives its log lines, whether it succeeds or not.
     pub log: CallLines,
 }
 
@@ -41,12 +42,13 @@ impl CharmCall {
         sandbox: &Sandbox,
         function: Function,
         memory: Memory,
+        says_causes: bool,
     ) -> Result<Call<CharmWorld>, CallFailure> {
         let Self { charm, cells, streams, program, config, http, secrets, log } = self;
         let config = Config { program, own: config };
         let texts = secrets.iter().map(|secret| secret.text.clone()).collect();
         let scope = Scope { integration: None, charm: Some(charm), secrets: texts, lines: Some(log) };
-        let around = Surroundings { scope, config, http, secrets };
+        let around = Surroundings { scope, config, http, secrets, says_causes };
         Call::begin(sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams), memory }).await
     }
 }

@@ -1,12 +1,12 @@
-//! What a guest finds under the keys of its `config`.
+//! The values of a guest's `config`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
 
-/// A program that a component of world `charm` evaluates: texts that it finds in its `config`, by their keys. All calls of the
-/// program share them; nothing of it is copied for a call.
+/// A program that a component of world `charm` evaluates: texts that it reads from its `config`, by key. All calls of
+/// the program share them without copying.
 #[derive(Debug, Default)]
 pub struct Program {
     texts: BTreeMap<String, String>,
@@ -19,18 +19,18 @@ impl Program {
         Self { texts, digest: OnceLock::new() }
     }
 
-    /// How many bytes its texts take.
+    /// The size of its texts in bytes.
     pub fn bytes(&self) -> usize {
         self.texts.iter().map(|(key, text)| key.len() + text.len()).sum()
     }
 
-    /// What tells it from others; made once.
+    /// Its digest; computed once.
     pub(crate) fn digest(&self) -> &[u8; 32] {
         self.digest.get_or_init(|| digest_of(Sha256::new(), &self.texts))
     }
 }
 
-/// What a call is configured with: a program, if it runs one, and what is its own.
+/// The configuration of a call: a program, if it runs one, and the call's own values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
     pub(crate) program: Arc<Program>,
@@ -38,7 +38,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Without a program.
+    /// A configuration without a program.
     pub(crate) fn plain(own: Arc<BTreeMap<String, String>>) -> Self {
         Self { program: Arc::default(), own }
     }
@@ -47,7 +47,7 @@ impl Config {
         self.own.get(key).or_else(|| self.program.texts.get(key))
     }
 
-    /// What tells it from others.
+    /// Its digest.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.program.digest());
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_the_calls_own_comes_before_one_of_the_program() {
+    fn a_value_of_the_call_overrides_one_of_the_program() {
         let program = Arc::new(Program::new(texts(&[("module", "m"), ("file", "of the program")])));
         let config = Config { program, own: Arc::new(texts(&[("file", "of the call")])) };
         for (key, expected) in [("module", Some("m")), ("file", Some("of the call")), ("other", None)] {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_tells_programs_and_what_is_the_calls_own_apart() {
+    fn different_programs_or_values_have_different_digests() {
         let digest = |program: &[(&str, &str)], own: &[(&str, &str)]| {
             Config { program: Arc::new(Program::new(texts(program))), own: Arc::new(texts(own)) }.digest()
         };

@@ -17,13 +17,13 @@ use crate::registrations::Registrations;
 /// The credential that a charm runtime renews: the one that Common Tools' OAuth button fills.
 const OAUTH_TOKEN: [&str; 2] = ["auth", "token"];
 
-/// A token is renewed at most this often, however often servers refuse it: one that refuses the new token, too, would have us ask
-/// for another with every request. Also for how long a charm is not asked again that does not say when its token ends.
+/// A token is renewed at most this often: a server that refuses the new token too would otherwise cause a renewal with
+/// every request. A charm whose token has no known end is checked again after this time.
 const RENEWAL_PAUSE: Duration = Duration::from_mins(1);
 
-/// Where the gate finds the credentials of an integration's charms: a request is for a charm, which must be one of its enabled
-/// registrations; the secret comes from the charm runtime. An OAuth token that ends soon, or that a server refused, is renewed
-/// there, once for all who wait for it.
+/// The source of credentials for an integration's charms. A request is for a charm, which must be one of its enabled
+/// registrations; the secret comes from the charm runtime. An OAuth token that ends soon, or that a server refused, is
+/// renewed there, once for all concurrent requests.
 pub struct CharmCredentials {
     registrations: Arc<Registrations>,
     tokens: std::sync::Mutex<Tokens>,
@@ -33,14 +33,15 @@ pub struct CharmCredentials {
 #[derive(Default)]
 struct Tokens {
     by_charm: BTreeMap<CharmRef, Arc<Mutex<Token>>>,
-    /// How many there may be before those that are not worth knowing any more are forgotten.
+    /// The number of entries at which those without useful information are removed.
     sweep_at: usize,
 }
 
-/// What is known of a charm's OAuth token. Held while it is looked at or renewed, so that many who ask at once make one request.
+/// What is known of a charm's OAuth token. Locked while it is checked or renewed, so that concurrent requests cause one
+/// renewal.
 #[derive(Default)]
 struct Token {
-    /// Until when it need not be looked at.
+    /// Until when it need not be checked.
     fresh_until: Option<Instant>,
     /// Until when it is not renewed again.
     paused_until: Option<Instant>,
@@ -57,7 +58,7 @@ impl Token {
 }
 
 impl CharmCredentials {
-    /// For one integration, whose charms these are.
+    /// Credentials for one integration, which has these registrations.
     pub fn new(registrations: Arc<Registrations>) -> Self {
         Self { registrations, tokens: std::sync::Mutex::default() }
     }
@@ -66,10 +67,10 @@ impl CharmCredentials {
         &**self.registrations.runtime()
     }
 
-    /// The charm that a request is for, if it is one of the integration's.
+    /// The charm that a request is for, if it belongs to the integration.
     async fn own(&self, owner: &Owner, charm: &RequestCharm) -> Result<CharmRef, CredentialError> {
         let own = self.registrations.recent().await.map_err(|error| no_credential(&error))?;
-        // One client per integration asks here, with its own source; another owner would be a mistake in the wiring.
+        // Each integration has its own client and source; another owner would be a wiring mistake.
         let is_its = *owner == Owner::Integration(self.registrations.id().clone());
         let named = charm.charm().filter(|named| is_its && own.contains(named));
         named.ok_or_else(|| CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() })
@@ -90,7 +91,7 @@ impl CharmCredentials {
             return token.clone();
         }
         if tokens.by_charm.len() >= tokens.sweep_at {
-            // One that somebody has at hand stays, or there would be two of it.
+            // An entry in use stays: a second one for the same charm would allow a second renewal.
             tokens.by_charm.retain(|_, token| {
                 Arc::strong_count(token) > 1
                     || token.try_lock().map_or(true, |token| token.is_fresh() || token.is_paused())
@@ -100,7 +101,8 @@ impl CharmCredentials {
         tokens.by_charm.entry(charm.clone()).or_default().clone()
     }
 
-    /// Renews a token that ends soon, before it is used. If that fails, it is used all the same: the server decides.
+    /// Renews a token that ends soon, before it is used. If that fails, the old token is used anyway, and the server
+    /// decides.
     async fn keep_fresh(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
         let token = self.token(charm);
         let mut token = token.lock().await;
@@ -139,7 +141,7 @@ impl CredentialSource for CharmCredentials {
     ) -> Result<Secret, CredentialError> {
         let charm = self.own(owner, charm).await?;
         if path.path() == OAUTH_TOKEN {
-            // What is wrong here is wrong below, too, and told there.
+            // If this fails, the read below fails too, and reports it.
             let _ = self.keep_fresh(&charm).await;
         }
         self.secret(owner, &charm, path).await
@@ -158,7 +160,7 @@ impl CredentialSource for CharmCredentials {
         }
         let token = self.token(&charm);
         let mut token = token.lock().await;
-        // Whoever waited for the lock, or asked with a token that was replaced meanwhile, finds the new one here.
+        // If another request has renewed the token meanwhile, the new one is found here.
         let now = self.secret(owner, &charm, path).await?;
         if now.expose() != refused.expose() {
             return Ok(Some(now));
@@ -175,7 +177,7 @@ impl CredentialSource for CharmCredentials {
     }
 }
 
-/// Why there is no credential. What the runtime says names the charm and the path, never the secret.
+/// Why there is no credential. The runtime's message names the charm and the path, never the secret.
 fn no_credential(error: &RuntimeError) -> CredentialError {
     let text = error.to_string();
     match error {

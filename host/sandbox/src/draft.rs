@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use bg_identity::IntegrationId;
 use bg_poller::{IntegrationState, StateChanges, StateError, StateLimits};
 
-/// Writes of one call, over what is kept. The call reads what it has written; nobody else does before it is kept.
+/// The writes of one call, on top of what is stored. Only the call itself sees them before they are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     changes: StateChanges,
     /// All keys with the sizes of their values, once something was written.
     sizes: Option<BTreeMap<String, usize>>,
-    /// Those of them that are kept: only of these it is a change that they are removed.
+    /// The keys that are stored: removing any other is not a change.
     kept: BTreeSet<String>,
 }
 
 impl Draft {
-    /// What the call has made of a key, if it has written it: its value, or none if it was removed.
+    /// What the call wrote to a key, if anything: its value, or `None` if it was removed.
     pub(crate) fn get(&self, key: &str) -> Option<&Option<Vec<u8>>> {
         self.changes.get(key)
     }
@@ -48,7 +48,7 @@ impl Draft {
         value: Option<Vec<u8>>,
     ) -> Result<(), StateError> {
         let Some(bytes) = value else {
-            // Any number of keys can be set and removed in a call: only as many are remembered as may be kept.
+            // A call may set and remove any number of keys: only as many are remembered as may be kept.
             if sizes.remove(&key).is_some() {
                 if self.kept.contains(&key) {
                     self.changes.insert(key, None);
@@ -77,7 +77,7 @@ impl Draft {
         self.sizes.as_ref().map(|sizes| sizes.keys().cloned().collect())
     }
 
-    /// What is to be kept.
+    /// The changes to keep.
     pub(crate) fn into_changes(self) -> StateChanges {
         self.changes
     }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_a_call_sets_and_removes_again_leave_nothing_behind() {
+    fn keys_that_a_call_sets_and_removes_again_leave_no_change() {
         let mut draft = Draft { kept: ["old".to_owned()].into(), ..Draft::default() };
         let mut sizes = BTreeMap::from([("old".to_owned(), 3)]);
         for number in 0..3_000 {
@@ -98,7 +98,7 @@ mod tests {
         }
         assert_eq!(draft.get("1"), None);
         draft.change(&mut sizes, "old".to_owned(), None).unwrap();
-        assert_eq!(draft.get("old"), Some(&None), "that it is gone is to be kept");
+        assert_eq!(draft.get("old"), Some(&None), "its removal is a change");
         draft.change(&mut sizes, "old".to_owned(), Some(vec![1])).unwrap();
         assert_eq!(draft.into_changes(), [("old".to_owned(), Some(vec![1]))].into());
     }

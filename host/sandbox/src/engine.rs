@@ -1,4 +1,4 @@
-//! The engine: what wasmtime is allowed to do, how it allocates, and the thread that ticks its epochs.
+//! The engine: wasmtime's settings, its allocation strategy, and the thread that ticks its epochs.
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -11,24 +11,24 @@ use crate::Limits;
 use crate::error::SandboxError;
 use crate::features::UNUSED;
 
-/// How often a running guest is interrupted to look at the clock, and to let others run.
+/// How often a running guest is interrupted to check the deadline, and to let others run.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// Stack of a guest. Wasmtime's own default; enough for the deep recursion of a JavaScript or Python interpreter.
+/// Stack of a guest: wasmtime's default, enough for the deep recursion of a JavaScript or Python interpreter.
 const WASM_STACK: usize = 512 * 1024;
-/// Stack of the host's functions on top of it. Only what is touched takes memory.
+/// Stack of the host's functions on top of it. Only touched pages take memory.
 const HOST_STACK: usize = 1024 * 1024;
-/// What the address space of a memory is reserved for, so that no load or store needs a bounds check: all 4 GiB that 32 bits
-/// reach. How much of it a guest may use is [`crate::StoreLimits`]' to say.
+/// The address space reserved for a memory, so that no load or store needs a bounds check: all 4 GiB that 32 bits can
+/// address. How much of it a guest may use is up to [`StoreLimits`](crate::store_limits::StoreLimits).
 const RESERVED_PER_MEMORY: usize = 4 << 30;
-/// How much of what a call has written stays in memory and is put back as it was at first, so that the next call there need not
-/// ask the system for it, page by page. What is over it is given back to the system. Each slot of the pool that was ever in use
-/// may keep as much.
+/// How much of the memory that a call has written stays resident and is reset, so that the next call need not fault it
+/// in page by page. Anything above is returned to the system. Each slot of the pool that was ever used may keep this
+/// much.
 const KEPT_OF_MEMORY: usize = 3 << 20;
-/// The same of a table: all of those that first-party components have.
+/// The same for a table: enough for all tables of first-party components.
 const KEPT_OF_TABLE: usize = 64 << 10;
-/// Calls that end at the same time: each on a thread of its own, of which there are two for each processor, the service's and the slow
-/// lane's. Twice as many.
+/// Calls that may end at the same time: each on its own thread, of which there are two per processor, one of the
+/// service and one of the slow lane. Doubled for slack.
 const ENDING_PER_PROCESSOR: usize = 4;
 /// Frames in a stack trace.
 const FRAMES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
@@ -36,14 +36,14 @@ const FRAMES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
 /// Where the memories, tables and stacks of calls come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Allocation {
-    /// From a pool that is reserved at start; on demand where the address space does not allow that.
+    /// From a pool that is reserved at start; on demand if the address space does not allow that.
     #[default]
     Pool,
     /// From the system, for each call. A little slower.
     OnDemand,
 }
 
-/// Makes the engine; says how it really allocates.
+/// Creates the engine; also returns the allocation that it really uses.
 pub(crate) fn engine(limits: &Limits, wanted: Allocation) -> Result<(Engine, Allocation), SandboxError> {
     if wanted == Allocation::Pool {
         let mut config = config();
@@ -51,7 +51,8 @@ pub(crate) fn engine(limits: &Limits, wanted: Allocation) -> Result<(Engine, All
         match Engine::new(&config) {
             Ok(engine) => return Ok((engine, Allocation::Pool)),
             Err(error) => {
-                tracing::warn!(%error, "no address space for a pool of memories; allocating on demand, a little slower");
+                tracing::warn!(%error, "no address space for a pool of memories; allocating on demand, a little \
+                    slower");
             }
         }
     }
@@ -59,8 +60,8 @@ pub(crate) fn engine(limits: &Limits, wanted: Allocation) -> Result<(Engine, All
     Ok((engine, Allocation::OnDemand))
 }
 
-/// An engine that only compiles, for one of [`engine`]'s that allocates so. It reserves no pool: what a pool has no room for is
-/// found when the code is loaded.
+/// An engine that only compiles, for an engine of [`engine`] with the same allocation. It reserves no pool: whether
+/// code fits into the pool is checked when it is loaded.
 pub(crate) fn for_compiling(allocation: Allocation) -> Result<Engine, String> {
     let config = match allocation {
         Allocation::Pool => config(),
@@ -69,7 +70,7 @@ pub(crate) fn for_compiling(allocation: Allocation) -> Result<Engine, String> {
     Engine::new(&config).map_err(|error| format!("{error:#}"))
 }
 
-/// Whoever could not reserve a pool can't reserve 4 GiB for each memory either: memories move when they grow.
+/// If a pool cannot be reserved, neither can 4 GiB for each memory: memories move when they grow.
 fn on_demand() -> Config {
     let mut config = config();
     config.memory_reservation(0).memory_guard_size(64 << 10).memory_reservation_for_growth(1 << 20);
@@ -80,13 +81,13 @@ fn config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        // Only WASI 0.3 needs it, and it makes each call of a component two to four times as slow.
+        // Only WASI 0.3 needs it, and it makes calls of a component two to four times as slow.
         .concurrency_support(false)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(WASM_STACK + HOST_STACK)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(Some(FRAMES))
-        // For debuggers and profilers of the host only.
+        // Only debuggers and profilers of the host need it.
         .native_unwind_info(false);
     for feature in UNUSED {
         config.wasm_features(feature, false);
@@ -94,8 +95,8 @@ fn config() -> Config {
     config
 }
 
-/// A pool with room for [`Limits::calls`] calls, each with as much as its limits allow, and for some that are just ending: a store drops
-/// its data, and with it the call's place, before it gives back what it has of the pool.
+/// A pool with room for [`Limits::calls`] calls at their limits, and for some that are just ending: a store drops its
+/// data, and with it the call's permit, before it returns its part of the pool.
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let ending = ENDING_PER_PROCESSOR * thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let calls = limits.calls.saturating_add(ending);
@@ -114,16 +115,16 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_tables_per_module(each(limits.tables))
         .table_elements(limits.table_elements)
         .max_memory_size(RESERVED_PER_MEMORY);
-    // Only where the kernel tells which pages were written; else all of it would have to be put back, written or not.
+    // Only if the kernel reports which pages were written; otherwise all of it would have to be reset, written or not.
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT_OF_MEMORY).table_keep_resident(KEPT_OF_TABLE);
     }
     pool
 }
 
-/// Ticks an engine's epochs from a thread of its own, until it is dropped.
+/// Ticks an engine's epochs from its own thread, until it is dropped.
 pub(crate) struct Ticker {
-    /// Never sent to: the thread ends when this is dropped.
+    /// Nothing is ever sent: the thread ends when this is dropped.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -153,7 +154,7 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic in it would have been printed already.
+            // A panic in it has been printed already.
             let _ = thread.join();
         }
     }
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_validated_is_what_is_enabled() {
+    fn the_validator_and_the_engine_agree_on_features() {
         for allocation in [Allocation::Pool, Allocation::OnDemand] {
             let (engine, _) = engine(&Limits::default(), allocation).unwrap();
             assert_eq!(engine.get_wasm_features(), crate::features::features());
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn code_compiled_elsewhere_is_for_the_engine_that_runs_it() {
+    fn code_of_the_compiling_engine_runs_in_the_serving_one() {
         let hash = |engine: &Engine| {
             let mut hasher = std::hash::DefaultHasher::new();
             std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
@@ -194,7 +195,7 @@ mod tests {
     fn the_ticker_ends_when_it_is_dropped() {
         let (engine, _) = engine(&Limits::default(), Allocation::OnDemand).unwrap();
         let ticker = Ticker::start(&engine).unwrap();
-        // Joins the thread, or hangs.
+        // Joins the thread; hangs if it does not end.
         drop(ticker);
     }
 }

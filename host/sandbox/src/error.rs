@@ -1,8 +1,8 @@
-//! Why there is no sandbox.
+//! Why the sandbox could not be created.
 
 use std::path::PathBuf;
 
-/// The sandbox could not be set up.
+/// The sandbox could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The engine does not work here.
@@ -10,11 +10,11 @@ pub enum SandboxError {
     Engine(String),
     /// The folder for compiled components cannot be trusted.
     #[error(
-        "compiled components are not kept in {}: {problem}; make it a folder of this user alone (chmod 700), or name another",
+        "compiled components are not kept in {}: {problem}; make it private to this user (chmod 700), or name another",
         folder.display()
     )]
     Cache {
-        /// Which folder.
+        /// The folder.
         folder: PathBuf,
         /// What is wrong with it.
         problem: String,

@@ -1,10 +1,11 @@
-//! Why a call came to nothing, as one of the kinds of outcome.
+//! Why a call failed, as an [`OutcomeKind`].
 
 use std::time::Duration;
 
 use bg_identity::units::Seconds;
 use bg_identity::{Secret, mask};
 use bg_poller::{Blame, IntegrationError, Outcome, OutcomeKind};
+use http::StatusCode;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -12,15 +13,15 @@ use wasmtime_wasi::I32Exit;
 use crate::store_limits::StoreLimits;
 use crate::text;
 
-/// The longest text of a guest that is kept of a failure, bytes.
+/// The longest guest text kept in a failure, in bytes.
 const MESSAGE_BYTES: usize = 4 * 1024;
-/// The longest stack that is kept, bytes.
+/// The longest stack trace kept, in bytes.
 const STACK_BYTES: usize = 16 * 1024;
-/// The longest name of a function in a stack, bytes.
+/// The longest function name in a stack trace, in bytes.
 const FUNCTION_BYTES: usize = 120;
 
-/// How wasmtime says that a store is over a limit, where it says so only in words. `limits_are_known_by_wasmtimes_words` holds
-/// them to its version.
+/// wasmtime's messages for a store over its limits, where it has no error type for that. The test
+/// `limits_are_recognized_by_wasmtimes_messages` checks them against its version.
 const LIMIT_WORDS: [&str; 4] = [
     "fuel allocated for hostcalls has been exhausted",
     "store handle limit exceeded",
@@ -28,17 +29,17 @@ const LIMIT_WORDS: [&str; 4] = [
     "total size of fields exceeds limit",
 ];
 
-/// Why a call of a component came to nothing.
+/// Why a component call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {message}")]
 pub struct CallFailure {
-    /// What kind of end.
+    /// How the call ended.
     pub kind: OutcomeKind,
     /// Who is to blame, if it is not the component.
     pub blame: Option<Blame>,
-    /// What happened, for people. Safe to show: what a guest wrote in it is escaped and cut.
+    /// What happened, for people. Safe to show: text from the guest is escaped and cut.
     pub message: String,
-    /// Where in the guest, one frame a line, innermost first.
+    /// Where in the guest: one frame per line, innermost first.
     pub stack: Option<String>,
 }
 
@@ -47,23 +48,46 @@ pub struct CallFailure {
 #[error("{0}")]
 pub(crate) struct LimitHit(pub(crate) String);
 
-/// The time of a call is up. Raised while the guest computes; while the host works for it, a timer ends the call.
+/// The call is over its deadline. Raised while the guest computes; while the host works for it, a timer ends the call.
 #[derive(Debug, thiserror::Error)]
 #[error("out of time")]
 pub(crate) struct OutOfTime;
 
-/// A request that the gate refused.
+/// A request that the gate refused, that failed, or that a server answered with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// Who can do something about it.
+    /// Who can fix it.
     pub(crate) blame: Blame,
-    /// What was refused, and why.
+    /// What was refused or failed, and why.
     pub(crate) text: String,
+    /// The status of the answer, if there was one.
+    pub(crate) status: Option<StatusCode>,
 }
 
-/// What a guest itself says went wrong.
+impl Refusal {
+    /// The outcome of a call that ends because of it.
+    pub(crate) fn kind(&self) -> OutcomeKind {
+        match self.blame {
+            Blame::Upstream | Blame::Service => OutcomeKind::Unavailable,
+            _ => OutcomeKind::Denied,
+        }
+    }
+}
+
+/// How the requests of a call are related to the error that its guest returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Explanation {
+    /// Not at all.
+    None,
+    /// The error comes from this one.
+    Cause(Refusal),
+    /// This was refused before, but the error is the guest's own.
+    Before(String),
+}
+
+/// The error that a guest itself returned.
 pub(crate) struct GuestError {
-    /// [`OutcomeKind::HandlerFailed`], or [`OutcomeKind::Unavailable`] for what may be better next time.
+    /// [`OutcomeKind::HandlerFailed`], or [`OutcomeKind::Unavailable`] for a temporary error.
     pub(crate) kind: OutcomeKind,
     pub(crate) message: String,
     pub(crate) stack: Option<String>,
@@ -74,7 +98,8 @@ impl CallFailure {
         Self { kind, blame: None, message: message.into(), stack: None }
     }
 
-    /// For a call of a charm: what nests without end in its program fills the stack of the engine that runs it, and is no fault of that.
+    /// For a call of a charm: deep nesting in its program fills the stack of the engine that runs it, which is not the
+    /// engine's fault.
     pub(crate) fn of_charm(self) -> Self {
         if self.kind != OutcomeKind::Trapped || !self.message.ends_with(&Trap::StackOverflow.to_string()) {
             return self;
@@ -84,28 +109,36 @@ impl CallFailure {
         Self { kind: OutcomeKind::LimitExceeded, message, blame: self.blame, stack: None }
     }
 
-    /// Time was up after `limit`.
+    /// The call took longer than `limit`.
     pub(crate) fn timeout(function: &str, limit: Duration) -> Self {
         Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))
     }
 
-    /// The guest answered with an error. If the gate refused it a request in this call, that is the reason to name. What it says is masked
-    /// before it is escaped and cut: of a secret that is cut, or escaped, too much would stay, and nobody would find it.
-    pub(crate) fn guest(error: GuestError, refused: Option<Refusal>, secrets: &[Secret]) -> Self {
+    /// The guest returned an error. If the error comes from a request of this call, the same party is to blame for both.
+    /// Secrets are masked before the text is escaped and cut: a secret that was cut or escaped would no longer be
+    /// recognized.
+    pub(crate) fn guest(error: GuestError, explanation: Explanation, secrets: &[Secret]) -> Self {
         let GuestError { mut kind, message, stack } = error;
         let mut message = text::one_line(&mask(&message, secrets), MESSAGE_BYTES);
         let mut blame = None;
-        if let Some(refused) = refused {
-            message = format!("{message} ({})", refused.text);
-            if kind == OutcomeKind::HandlerFailed {
-                kind = if refused.blame == Blame::Upstream { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+        match explanation {
+            Explanation::None => {}
+            Explanation::Cause(refusal) => {
+                // Most errors say the status themselves.
+                if refusal.status.is_none_or(|status| !message.contains(status.as_str())) {
+                    message = format!("{message} ({})", refusal.text);
+                }
+                if kind == OutcomeKind::HandlerFailed {
+                    kind = refusal.kind();
+                }
+                blame = Some(refusal.blame);
             }
-            blame = Some(refused.blame);
+            Explanation::Before(text) => message = format!("{message} (before that: {text})"),
         }
         Self { kind, blame, message, stack: stack.map(|stack| text::lines(&mask(&stack, secrets), STACK_BYTES)) }
     }
 
-    /// The call did not get to an answer.
+    /// The call ended without an answer.
     pub(crate) fn of_error(
         function: &str,
         limit: Duration,
@@ -124,7 +157,7 @@ impl CallFailure {
             let message = format!("{function} wanted tables of more than {limit} elements");
             return Self::new(OutcomeKind::LimitExceeded, message);
         }
-        // It may quote what the guest gave the host.
+        // It may quote what the guest passed to the host.
         let cause = text::one_line(&mask(&error.root_cause().to_string(), secrets), MESSAGE_BYTES);
         let kind = if is_over_a_limit(error) {
             OutcomeKind::LimitExceeded
@@ -137,7 +170,7 @@ impl CallFailure {
             Some(I32Exit(status)) => format!("{function} ended the program, with status {status}"),
             None => format!("{function}: {cause}"),
         };
-        // There is no room in the pool: the program is at its limits, not the component.
+        // The pool has no room: the program is at its limits, not the component.
         let blame = (kind == OutcomeKind::Unavailable).then_some(Blame::Service);
         Self { kind, blame, message, stack: error.downcast_ref::<WasmBacktrace>().and_then(stack) }
     }
@@ -155,7 +188,7 @@ fn is_over_a_limit(error: &wasmtime::Error) -> bool {
         })
 }
 
-/// The names of the functions that were running. A guest chooses them.
+/// The names of the functions on the stack. A guest chooses them.
 fn stack(backtrace: &WasmBacktrace) -> Option<String> {
     let names = backtrace.frames().iter().map(|frame| match frame.func_name() {
         Some(name) => text::one_line(name, FUNCTION_BYTES),
@@ -167,7 +200,7 @@ fn stack(backtrace: &WasmBacktrace) -> Option<String> {
 
 impl From<CallFailure> for IntegrationError {
     fn from(failure: CallFailure) -> Self {
-        // What no guest may send, it was the component that sent it.
+        // If a request breaks a rule for all guests, the component is at fault: it chose to send it.
         let blame = failure.blame.map(|blame| if blame == Blame::Charm { Blame::Integration } else { blame });
         Self { kind: failure.kind, blame, message: failure.message }
     }
@@ -192,27 +225,32 @@ mod tests {
     }
 
     #[test]
-    fn a_guests_own_words_are_escaped() {
-        let failure = CallFailure::guest(guest_error(), None, &[]);
+    fn the_text_of_a_guest_is_escaped() {
+        let failure = CallFailure::guest(guest_error(), Explanation::None, &[]);
         assert_eq!(failure.kind, OutcomeKind::HandlerFailed);
         assert_eq!(failure.to_string(), "HandlerFailed: fetch failed\\u{1b}");
         assert_eq!(failure.stack.as_deref(), Some("at a\nat b\\u{202e}"));
     }
 
     #[test]
-    fn a_denied_request_is_named_as_the_reason() {
-        let refused = Refusal { blame: Blame::Configuration, text: "GET https://a.example/ is not granted".into() };
-        let failure = CallFailure::guest(guest_error(), Some(refused), &[]);
+    fn a_denied_request_is_reported_as_the_reason() {
+        let refused =
+            Refusal { blame: Blame::Configuration, text: "GET https://a.example/ is not granted".into(), status: None };
+        let failure = CallFailure::guest(guest_error(), Explanation::Cause(refused.clone()), &[]);
         assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(Blame::Configuration)));
         assert!(failure.message.ends_with("(GET https://a.example/ is not granted)"));
+        // The guest caught it, and fails with a different error.
+        let failure = CallFailure::guest(guest_error(), Explanation::Before(refused.text), &[]);
+        assert_eq!((failure.kind, failure.blame), (OutcomeKind::HandlerFailed, None));
+        assert!(failure.message.ends_with("(before that: GET https://a.example/ is not granted)"));
     }
 
     #[test]
-    fn what_may_be_better_next_time_stays_so() {
+    fn a_temporary_error_stays_temporary() {
         let error = GuestError { kind: OutcomeKind::Unavailable, ..guest_error() };
-        let refused = Refusal { blame: Blame::Configuration, text: "not granted".into() };
-        let failure = CallFailure::guest(error, Some(refused), &[]);
-        // And yet it waits for the grant.
+        let refused = Refusal { blame: Blame::Configuration, text: "not granted".into(), status: None };
+        let failure = CallFailure::guest(error, Explanation::Cause(refused), &[]);
+        // It still waits for the grant.
         assert_eq!((failure.kind, failure.blame), (OutcomeKind::Unavailable, Some(Blame::Configuration)));
     }
 
@@ -224,14 +262,14 @@ mod tests {
         let upto = |bytes: usize| format!("{key} {}{token}", "x".repeat(bytes - key.len() - token.len()));
         let error =
             GuestError { message: upto(MESSAGE_BYTES + 1), stack: Some(upto(STACK_BYTES + 1)), ..guest_error() };
-        let failure = CallFailure::guest(error, None, &secrets);
+        let failure = CallFailure::guest(error, Explanation::None, &secrets);
         for text in [failure.message, failure.stack.unwrap()] {
             assert!(text.starts_with("(secret) x") && text.ends_with("x(secret)"), "{text}");
         }
     }
 
     #[test]
-    fn times_are_written_as_people_do() {
+    fn times_are_written_for_people() {
         for (millis, text) in [(5000, "5 s"), (1500, "1500 ms"), (1, "1 ms")] {
             assert_eq!(Seconds(Duration::from_millis(millis)).to_string(), text);
         }

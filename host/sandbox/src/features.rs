@@ -1,8 +1,9 @@
-//! What of WebAssembly guests may use.
+//! The features of WebAssembly that guests may use.
 
 use wasmparser::WasmFeatures;
 
-/// What guests may not use: nothing in Rust, C, Python or JavaScript needs it, so it would only be more to trust.
+/// What guests may not use: nothing compiled from Rust, C, Python or JavaScript needs it, so enabling it would only add
+/// code to trust.
 pub(crate) const UNUSED: [WasmFeatures; 8] = [
     WasmFeatures::THREADS,
     WasmFeatures::GC_TYPES,

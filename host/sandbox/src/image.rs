@@ -1,34 +1,34 @@
-//! What a program that was loaded makes of a guest's memory, kept so that later calls need not load it again.
+//! How loading a program changes a guest's memory, kept so that later calls need not load it again.
 //!
-//! A guest that can (world `preloaded-charm`) hands in its memory before and after it has loaded the program. What differs is kept, and
-//! handed to the fresh instance of each later call, which puts it over its own memory. It was made with nothing of any charm but its
-//! program, and is used for that program alone.
+//! A guest of world `preloaded-charm` shows its memory before and after it has loaded the program. The difference is
+//! stored, and the fresh instance of each later call applies it to its own memory. The image depends on nothing but the
+//! program, and is used for that program only.
 
 use std::sync::Arc;
 
-/// Memory is compared in pieces of so many bytes. A piece costs 8 bytes more, and its own copying.
+/// Memory is compared in pieces of this many bytes. A piece costs 8 more bytes, and a copy.
 const GRAIN: usize = 64;
 
-/// What a loaded program makes of the memory.
+/// How a loaded program changes the memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Image {
-    /// How long the memory is, bytes, as far as the guest shows it.
+    /// The length of the memory, in bytes, as far as the guest shows it.
     pub(crate) memory: u32,
-    /// As the contract says.
+    /// In the format of the contract.
     pub(crate) pieces: Arc<[u8]>,
 }
 
-/// A guest's memory during one call, as far as an image is made of it, or put over it.
+/// A guest's memory during one call, for creating or applying an image.
 #[derive(Debug, Default)]
 pub(crate) enum Memory {
-    /// It is an ordinary call.
+    /// An ordinary call.
     #[default]
     Plain,
     /// The program is to be loaded.
     Unloaded,
-    /// It is being loaded: the memory before.
+    /// The program is being loaded: the memory before.
     Loading(Vec<u8>),
-    /// It is loaded.
+    /// The program is loaded.
     Loaded(Image),
 }
 
@@ -50,17 +50,17 @@ impl Memory {
         if let Self::Loaded(image) = self { Some(Arc::clone(&image.pieces)) } else { None }
     }
 
-    /// What was made, if something was.
+    /// The image, if one was made.
     pub(crate) fn into_image(self) -> Option<Image> {
         if let Self::Loaded(image) = self { Some(image) } else { None }
     }
 }
 
-/// The pieces to put over `before` to have `after`. Where there was no memory before, there were zeros.
+/// The pieces that turn `before` into `after`. Memory that did not exist before counts as zeros.
 fn difference(before: &[u8], after: &[u8]) -> Vec<u8> {
     const ZEROS: [u8; GRAIN] = [0; GRAIN];
     let mut pieces = Vec::new();
-    // Where the last piece ends; where the next one begins, if there is one.
+    // Where the last piece ends, and where the current one begins, if there is one.
     let (mut end, mut begin) = (0, None);
     for (index, grain) in after.chunks(GRAIN).enumerate() {
         let at = index * GRAIN;
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_kept() {
+    fn only_differences_are_kept() {
         let mut after = vec![1; 10 * GRAIN + 5];
         assert_eq!(check(&after.clone(), &after), 0);
         let before = after.clone();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_told_only_in_its_order() {
+    fn memory_is_shown_in_order_only() {
         let mut memory = Memory::Plain;
         memory.before(vec![0; 10]);
         memory.after(&[1; 10]);
@@ -149,7 +149,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_put_over_the_memory_before_is_the_memory_after(
+        fn an_image_turns_the_memory_before_into_the_memory_after(
             before in prop::collection::vec(any::<u8>(), 0..1_000),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..50),
             more in 0_usize..500,

@@ -1,4 +1,4 @@
-//! The images of the programs that are in use.
+//! The images of the programs in use.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -9,14 +9,14 @@ use quick_cache::unsync::Cache;
 use crate::config::Config;
 use crate::image::Image;
 
-/// What an entry takes beside its image, bytes.
+/// The size of an entry without its image, in bytes.
 const ENTRY: u64 = 200;
-/// How many images there may well be, for the cache to begin with.
+/// How many images to expect, for the cache's initial size.
 const ESTIMATE: usize = 100;
-/// When nine tenths of the bytes are in use, images are made in one tenth of the time only: where more programs are called than there is
-/// room for, those that are made are gone before they are of use.
+/// When nine tenths of the bytes are in use, images are made in only one tenth of the time: if more programs are called
+/// than fit, images are evicted before they are useful.
 const TENTHS: (u64, u64) = (9, 10);
-/// After an image was made, none is made then for so many times as long as that took.
+/// After an image was made, none is made for this many times the time it took.
 const PAUSE: u32 = 9;
 
 /// The digest of the `config` that an image is made with.
@@ -27,19 +27,19 @@ type Key = [u8; 32];
 enum Entry {
     /// It was called once, and may never be called again.
     Seen,
-    /// Somebody makes its image.
+    /// A call is making its image.
     Making,
     Image(Image),
-    /// It has none.
+    /// It cannot have an image.
     Impossible,
 }
 
-/// What came of making an image.
+/// The result of making an image.
 pub(crate) enum Made {
     Image(Image),
     /// It may be made later.
     NotNow,
-    /// The program can't be kept.
+    /// The program cannot have an image.
     Impossible,
 }
 
@@ -52,23 +52,23 @@ impl Weighter<Key, Entry> for Weight {
     }
 }
 
-/// Images by what they were made with: those that are used most, up to a number of bytes.
+/// Images by what they were made with: the most used ones, up to a number of bytes.
 pub(crate) struct Images(Mutex<State>);
 
 struct State {
     cache: Cache<Key, Entry, Weight>,
-    /// Before this, no image is made if there is hardly room for one.
+    /// Before this time, no image is made if space is short.
     pause: Instant,
 }
 
 impl Images {
-    /// Room for that many bytes.
+    /// A cache of this many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         let cache = Cache::with_weighter(ESTIMATE, bytes as u64, Weight);
         Self(Mutex::new(State { cache, pause: Instant::now() }))
     }
 
-    /// The image of a program, if it has one; an error if one should be made.
+    /// The image of a program, if there is one; `Err` if the caller should make one.
     pub(crate) fn find(&self, config: &Config) -> Result<Option<Image>, Making<'_>> {
         let key = config.digest();
         let mut state = self.lock();
@@ -103,7 +103,7 @@ impl State {
     }
 }
 
-/// An image is being made. If that comes to nothing, another call may try it.
+/// An image is being made. If this is dropped without a result, another call may try.
 pub(crate) struct Making<'i> {
     images: &'i Images,
     key: Key,
@@ -127,7 +127,7 @@ impl Drop for Making<'_> {
         let mut state = self.images.lock();
         state.cache.insert(self.key, entry);
         if state.cache.get(&self.key).is_none() {
-            // It is more than there is room for.
+            // It is larger than the whole cache.
             state.cache.insert(self.key, Entry::Impossible);
         }
         let now = Instant::now();
@@ -150,7 +150,7 @@ mod tests {
         Image { memory: 0, pieces: vec![0; bytes].into() }
     }
 
-    /// Calls a program, and makes its image if that is wanted. Whether there is one now.
+    /// Calls a program, and makes its image if asked to. Returns whether there is one now.
     fn call(images: &Images, number: usize, bytes: usize) -> bool {
         match images.find(&program(number)) {
             Ok(found) => found.is_some(),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_gives_up_leaves_it_to_the_next() {
+    fn a_caller_that_gives_up_leaves_it_to_the_next() {
         let images = Images::new(1 << 20);
         assert!(!call(&images, 1, 10));
         drop(images.find(&program(1)).err().unwrap());
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_image_is_not_tried_again() {
+    fn a_program_that_cannot_have_an_image_is_not_tried_again() {
         let images = Images::new(1 << 20);
         assert!(!call(&images, 1, 10));
         images.find(&program(1)).err().unwrap().end(Made::Impossible);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_more_bytes_than_there_may_be_and_what_is_used_stays() {
+    fn the_cache_stays_within_its_bytes_and_used_images_stay() {
         let images = Images::new(100_000);
         for round in 0..3 {
             for number in 0..1_000 {
@@ -202,20 +202,20 @@ mod tests {
         let weight = images.lock().cache.weight();
         assert!(weight <= 100_000, "{weight}");
         assert!((1..10).contains(&images.count()), "{}", images.count());
-        assert!(call(&images, 0, 10_000), "the one that is called all the time");
+        assert!(call(&images, 0, 10_000), "the program that is called all the time");
     }
 
     #[test]
-    fn an_image_that_there_is_no_room_for_is_made_once() {
+    fn an_image_that_does_not_fit_is_made_once() {
         let images = Images::new(100_000);
         assert!(!call(&images, 1, 200_000));
         assert!(call(&images, 1, 200_000), "it was made");
-        assert!(!call(&images, 1, 200_000), "and is not kept");
+        assert!(!call(&images, 1, 200_000), "but not kept");
         assert_eq!(images.count(), 0);
     }
 
     #[test]
-    fn programs_are_told_apart_by_all_that_they_are_given() {
+    fn programs_with_different_configs_have_different_images() {
         let keys = [
             BTreeMap::new(),
             BTreeMap::from([("a".to_owned(), "bc".to_owned())]),

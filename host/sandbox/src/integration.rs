@@ -9,8 +9,7 @@ use bg_egress::GateClient;
 use bg_identity::{IntegrationId, SpaceReader};
 use bg_manifest::Manifest;
 use bg_poller::{
-    Blame, Charm, CharmRef, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges,
-    StateError,
+    Charm, CharmRef, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges, StateError,
 };
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -19,7 +18,7 @@ use crate::bindings::integration::{self as contract, values};
 use crate::call::{Call, Function};
 use crate::config::Config;
 use crate::draft::Draft;
-use crate::failure::{CallFailure, GuestError, Refusal};
+use crate::failure::{CallFailure, Explanation, GuestError};
 use crate::host::log::Scope;
 use crate::host::{self, CallState, IntegrationWorld, OpenCharm, Surroundings};
 use crate::load::{LoadError, LoadedComponent, World};
@@ -27,21 +26,21 @@ use crate::registrations::Registrations;
 use crate::share::Share;
 use crate::{Sandbox, text};
 
-/// What an integration runs with.
+/// The inputs of an integration.
 pub struct IntegrationSetup {
-    /// What it says of itself: usually from the component's own [info](LoadedComponent::info).
+    /// Its manifest: usually from the component's own [info](LoadedComponent::info).
     pub manifest: Manifest,
-    /// What the operator set; the manifest's defaults hold for the rest.
+    /// What the operator set; the manifest's defaults apply to all other keys.
     pub config: BTreeMap<String, String>,
-    /// Its charms.
+    /// Its registrations.
     pub registrations: Arc<Registrations>,
-    /// Where its own state is.
+    /// Its own state.
     pub state: Arc<dyn IntegrationState>,
-    /// Its way to the network.
+    /// Its client of the gate.
     pub http: GateClient,
 }
 
-/// An integration that is a component. Each call has a store of its own.
+/// An integration that is a component. Each call has its own store.
 pub struct IntegrationComponent {
     id: IntegrationId,
     sandbox: Sandbox,
@@ -51,7 +50,7 @@ pub struct IntegrationComponent {
     state: Arc<dyn IntegrationState>,
     http: GateClient,
     share: Share,
-    /// What the last `fetch-charms` that answered has written to its state, and is not kept yet.
+    /// What the last successful `fetch-charms` wrote to its state, if it is not kept yet.
     unkept: Mutex<StateChanges>,
 }
 
@@ -83,6 +82,7 @@ impl IntegrationComponent {
             config: Config::plain(self.config.clone()),
             http: self.http.clone(),
             secrets: Vec::new(),
+            says_causes: false,
         };
         let world = IntegrationWorld {
             id: self.id.clone(),
@@ -101,11 +101,11 @@ impl IntegrationComponent {
         self.unkept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the references that are well-formed, each once, and says how many are not.
+    /// Keeps the well-formed references, without duplicates, and logs how many were dropped.
     fn accept(&self, answered: &[values::CharmRef]) -> Result<Vec<CharmRef>, IntegrationError> {
         let limit = self.sandbox.limits().charm_refs;
         if answered.len() > limit {
-            let message = format!("fetch-charms answered {} charms; {limit} are the limit", answered.len());
+            let message = format!("fetch-charms answered {} charms; the limit is {limit}", answered.len());
             return Err(IntegrationError::new(OutcomeKind::LimitExceeded, message));
         }
         let (mut seen, mut spaces) = (HashSet::with_capacity(answered.len()), SpaceReader::default());
@@ -123,7 +123,8 @@ impl IntegrationComponent {
         }
         if malformed > 0 || twice > 0 {
             let example = example.unwrap_or_default();
-            tracing::warn!(integration = %self.id, malformed, twice, example, "fetch-charms answered charms that are left out");
+            tracing::warn!(integration = %self.id, malformed, twice, example, "fetch-charms answered charms that are \
+                left out");
         }
         Ok(charms)
     }
@@ -186,7 +187,7 @@ impl Integration for IntegrationComponent {
             let end = async {
                 let guest = pre.instantiate_async(&mut store).await?;
                 let charm = store.data_mut().table.push(OpenCharm(charm))?;
-                // Lent, not given: the guest can't drop it, and the table goes with the store.
+                // Lent, not given: the guest can't drop it, and the table is dropped with the store.
                 let lent = Resource::new_borrow(charm.rep());
                 Ok(guest.call_is_valid_charm(&mut store, lent).await?.map_err(GuestError::from))
             };
@@ -194,13 +195,13 @@ impl Integration for IntegrationComponent {
             (store, end)
         };
         let (is_valid, state) = call.run(&self.share, work).await?;
-        match state.outbound.refused() {
-            // It could not find out: what it would have asked is not its to ask.
-            Some(Refusal { blame, text }) if !is_valid => {
+        let explanation = state.outbound.failures().explain();
+        match explanation {
+            // The answer depends on the failed request; the integration is not at fault.
+            Explanation::Cause(refusal) if !is_valid => {
                 let reason = state.world.unfit.map_or_else(String::new, |reason| format!(" ({reason})"));
-                let message = format!("it finds the charm unfit{reason}, but {text}");
-                let kind = if blame == Blame::Upstream { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
-                Err(CallFailure { kind, blame: Some(blame), message, stack: None }.into())
+                let message = format!("it finds the charm unfit{reason}, but {}", refusal.text);
+                Err(CallFailure { kind: refusal.kind(), blame: Some(refusal.blame), message, stack: None }.into())
             }
             _ if is_valid => Ok(Fitness::Fit),
             _ => Ok(Fitness::Unfit(state.world.unfit)),
@@ -209,7 +210,7 @@ impl Integration for IntegrationComponent {
 }
 
 impl From<contract::IntegrationError> for GuestError {
-    /// What is temporary counts against no charm.
+    /// A temporary error counts against no charm.
     fn from(error: contract::IntegrationError) -> Self {
         let (kind, message) = match error {
             contract::IntegrationError::Temporary(message) => (OutcomeKind::Unavailable, message),

@@ -1,17 +1,17 @@
-//! JSON that a guest wrote: checked without building it.
+//! JSON that a guest wrote: checked without building a value.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Whether `text` is JSON that everybody here can read: complete, nested no deeper than 128 levels (`serde_json`'s own limit),
-/// numbers within range, no half surrogates. Takes no more memory than the longest string in it.
+/// Whether `text` is JSON that every reader here accepts: complete, nested no deeper than 128 levels (`serde_json`'s
+/// own limit), numbers within range, no lone surrogates. Takes no more memory than the longest string in it.
 pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
     serde_json::from_str::<Anything>(text).map(|Anything| ())
 }
 
-/// Any value, read as strictly as a `serde_json::Value`, but not kept. (`IgnoredAny` would let through what others then can't
-/// read.)
+/// Any value, parsed as strictly as a `serde_json::Value`, but not kept. (`IgnoredAny` would accept texts that other
+/// readers reject.)
 struct Anything;
 
 impl<'de> Deserialize<'de> for Anything {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_or_too_deep_is_refused() {
+    fn text_that_is_not_json_or_too_deep_is_refused() {
         let deep = "[".repeat(100_000);
         let half_deep = format!("{}1{}", "[".repeat(129), "]".repeat(129));
         for text in ["", "{", "[1,]", "nul", "1 2", "\"\\ud800\"", "1e999", "{1:2}", "\"\n\"", &deep, &half_deep] {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stays_what_it_is_when_it_is_read_and_printed() {
+    fn a_number_survives_parsing_and_printing() {
         for text in ["9012345678901234567890", "0.30000000000000004", "1.7976931348623157e308", "5e-324"] {
             let value: serde_json::Value = serde_json::from_str(text).unwrap();
             assert_eq!(value.as_f64(), text.parse().ok(), "{text}");
@@ -97,7 +97,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_strict_as_a_value(text in "[\\[\\]{}:,0-9eE+.\"a\\\\u-]{0,20}") {
+        fn the_check_is_as_strict_as_parsing_a_value(text in "[\\[\\]{}:,0-9eE+.\"a\\\\u-]{0,20}") {
             prop_assert_eq!(check(&text).is_ok(), serde_json::from_str::<serde_json::Value>(&text).is_ok());
         }
     }

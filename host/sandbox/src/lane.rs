@@ -1,9 +1,10 @@
-//! Where calls run: on the threads of whoever makes them as long as their component keeps to its [`Share`], and then on threads
-//! of their own, with a lower priority.
+//! Where calls run: on the threads of their caller as long as their component keeps to its [`Share`], and then on
+//! separate threads with a lower priority.
 //!
-//! A guest that computes stands back at each tick, but on the threads of the service that is not enough: many such guests, a
-//! tick each, make everything between them late, and timers most of all, which are looked at between two tasks. Honest calls take
-//! far less than a tick; they stay where they are, since to move a call to another thread and back takes as long as the call.
+//! A guest that computes yields at each tick, but on the service's threads that is not enough: many such guests, a tick
+//! each, delay everything between them, most of all timers, which tokio checks only between tasks. Honest calls take
+//! far less than a tick. They stay where they are, since moving a call to another thread and back takes as long as the
+//! call.
 
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
@@ -21,21 +22,20 @@ use tracing::instrument::WithSubscriber;
 
 use crate::share::Share;
 
-/// How much less these threads matter, as `nice` counts: they get a tenth of a processor that others want as well, and all that
-/// nobody else wants.
+/// The niceness of these threads: they get a tenth of a contended processor, and all of an idle one.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
-/// After so many tasks the threads look at timers and sockets: a task there takes a tick, so by the usual 61 they would do it
-/// twice a second.
+/// How many tasks run before these threads check timers and sockets: a task takes a tick here, so with the default of
+/// 61 they would check twice a second.
 const TASKS_BETWEEN_EVENTS: u32 = 4;
 
-/// The threads for calls that take more than their share; made when they are needed first.
+/// The threads for calls that exceed their component's share; created on first use.
 #[derive(Debug, Default)]
 pub(crate) struct SlowLane(OnceLock<Option<Runtime>>);
 
 impl SlowLane {
-    /// Does a call's work, here as long as there is some of `share` left. Dropping this ends the work: at once here, at its next
-    /// tick there.
+    /// Does a call's work: on the caller's thread while some of `share` is left, then on the slow threads. Dropping the
+    /// future ends the work: at once on the caller's thread, otherwise at the next tick.
     pub(crate) async fn run<F>(&self, work: F, share: &Share) -> F::Output
     where
         F: Future + Send + 'static,
@@ -54,9 +54,9 @@ impl SlowLane {
         };
         match (&mut task.0).await {
             Ok(done) => done,
-            // It goes on where it would have been without this.
+            // The panic continues where it would have happened without this.
             Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-            // These threads stop with the sandbox alone, and the process with it: nobody waits for this any more.
+            // These threads stop only with the sandbox, and so with the process: nothing waits for this result.
             Err(_) => std::future::pending().await,
         }
     }
@@ -73,7 +73,7 @@ impl SlowLane {
             builder
                 .build()
                 .inspect_err(|error| {
-                    tracing::warn!(%error, "no threads for guests that compute for long; they run beside all else");
+                    tracing::warn!(%error, "no threads for guests that compute for long; they run on the same threads as everything else");
                 })
                 .ok()
         };
@@ -81,7 +81,7 @@ impl SlowLane {
     }
 }
 
-/// A runtime cannot wait for its tasks where a sandbox may be dropped, which is anywhere.
+/// A runtime's drop blocks on its tasks, but a sandbox may be dropped anywhere, including inside a runtime.
 impl Drop for SlowLane {
     fn drop(&mut self) {
         if let Some(Some(runtime)) = self.0.take() {
@@ -90,7 +90,7 @@ impl Drop for SlowLane {
     }
 }
 
-/// Works until the share is used up; none if it is.
+/// Works until the share is used up; `None` if it is.
 async fn while_in_share<F: Future>(mut work: Pin<&mut F>, share: &Share) -> Option<F::Output> {
     poll_fn(|context| {
         let started = Instant::now();
@@ -106,7 +106,7 @@ async fn while_in_share<F: Future>(mut work: Pin<&mut F>, share: &Share) -> Opti
     .await
 }
 
-/// Works whenever it is the turn of this call among those of its component.
+/// Works while it is this call's turn among those of its component.
 async fn in_turns<F: Future>(mut work: Pin<Box<F>>, turn: Arc<Semaphore>) -> F::Output {
     let mut turn = PollSemaphore::new(turn);
     poll_fn(move |context| {
@@ -116,7 +116,7 @@ async fn in_turns<F: Future>(mut work: Pin<Box<F>>, turn: Arc<Semaphore>) -> F::
     .await
 }
 
-/// A task that ends when nobody waits for it any more.
+/// A task that is aborted when this is dropped.
 struct Task<T>(JoinHandle<T>);
 
 impl<T> Drop for Task<T> {
@@ -127,7 +127,7 @@ impl<T> Drop for Task<T> {
 
 #[cfg(target_os = "linux")]
 fn give_way() {
-    // On Linux this is the thread's own. What is not allowed to is only less considerate.
+    // On Linux this applies to the calling thread. If it is not permitted, guests only compete harder.
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(%error, "guests that compute for long run with the usual priority");
     }
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_comes_back() {
+    async fn a_panic_reaches_the_caller() {
         let (lane, share) = (SlowLane::default(), Share::new());
         share.spend(Duration::from_secs(1), Instant::now());
         let panicking = tokio::spawn(async move { lane.run(async { panic!("so") }, &share).await });
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_ends() {
+    async fn work_ends_when_its_caller_gives_up() {
         let (lane, share) = (SlowLane::default(), Share::new());
         share.spend(Duration::from_secs(1), Instant::now());
         let (held, dropped) = tokio::sync::oneshot::channel::<()>();

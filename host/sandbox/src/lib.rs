@@ -1,9 +1,10 @@
-//! The sandbox: runs integrations and charms' programs, which nobody here has read, as WebAssembly components.
+//! The sandbox: runs integrations and charm programs, which are untrusted code, as WebAssembly components.
 //!
-//! A component's file is [loaded](Sandbox::load) (size, validity, world, compiled code from the cache) and then linked, as an
-//! [`IntegrationComponent`] or a [`CharmComponent`]. Every call of one gets a fresh store and instance, with the [`Limits`] of
-//! its kind, and ends in time, with a value or as one of the [kinds of outcome](bg_poller::OutcomeKind). All that a guest
-//! reaches is in `host`: our interfaces of `wit/`, WASI 0.2 with nothing in it, and HTTP through the egress gate.
+//! A component's file is [loaded](Sandbox::load) (size, validity, world, compiled code from the cache) and then linked,
+//! as an [`IntegrationComponent`] or a [`CharmComponent`]. Every call gets a fresh store and instance with the
+//! [`Limits`] of its kind. It ends within its time limit, with a value or as one of the [kinds of
+//! outcome](bg_poller::OutcomeKind). Everything a guest can reach is in `host`: our interfaces of `wit/`, WASI 0.2
+//! without access to anything, and HTTP through the egress gate.
 
 mod bindings;
 mod call;

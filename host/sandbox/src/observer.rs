@@ -1,4 +1,4 @@
-//! What calls take, told to whoever wants to know.
+//! Reports the cost of each call.
 
 use std::fmt;
 use std::future::Future;
@@ -14,17 +14,17 @@ use bg_poller::{LogLine, OutcomeKind};
 /// What one call of a component took.
 #[derive(Clone, Debug)]
 pub struct CallRecord {
-    /// An integration, or the charms.
+    /// The integration, or the charms.
     pub owner: Owner,
-    /// The function, as the contract names it.
+    /// The function's name in the contract.
     pub function: &'static str,
-    /// What it came to. A function's own answer is a success, also if it is "no".
+    /// How it ended. A function's own answer is a success, even if it is "no".
     pub outcome: OutcomeKind,
-    /// From its first instruction to its end, what it waited for included.
+    /// From its first instruction to its end, including waits.
     pub elapsed: Duration,
-    /// The time in which it held a thread: what it computed, and what the host did for it.
+    /// The time in which it held a thread: its own computation, and the host's work for it.
     pub busy: Duration,
-    /// The memory that it had at its end, bytes; none of a call that was cut off.
+    /// The memory that it had at its end, in bytes; `None` for a call that was cut off.
     pub memory: Option<usize>,
     /// The last lines that an integration logged in it, if it failed; oldest first.
     pub last_lines: Vec<LogLine>,
@@ -32,12 +32,12 @@ pub struct CallRecord {
 
 type Observe = dyn Fn(&CallRecord) + Send + Sync;
 
-/// Is told of every call at its end, from whatever task made it; must not block.
+/// Called with every call at its end, from whichever task made it; must not block.
 #[derive(Clone, Default)]
 pub struct CallObserver(Option<Arc<Observe>>);
 
 impl CallObserver {
-    /// One that does this.
+    /// An observer that calls `observe`.
     pub fn new(observe: impl Fn(&CallRecord) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(observe)))
     }
@@ -55,12 +55,12 @@ impl fmt::Debug for CallObserver {
     }
 }
 
-/// How long a future held a thread. Clones are the same.
+/// How long a future held a thread. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Busy(Arc<AtomicU64>);
 
 impl Busy {
-    /// Whatever `work` holds a thread for counts.
+    /// Adds up the time for which `work` holds a thread.
     pub(crate) async fn measure<F: Future>(self, work: F) -> F::Output {
         Measured { work: pin!(work), busy: &self }.await
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_waited_for_holds_no_thread() {
+    async fn waiting_holds_no_thread() {
         let busy = Busy::default();
         let work = async {
             std::thread::sleep(Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! Loads charms' programs ahead of their calls.
+//! Loads charm programs ahead of their calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::images::{Images, Made};
 use crate::load::{LoadError, LoadedComponent, World};
 use crate::share::Share;
 
-/// By what a component of that world is told from others.
+/// The export that identifies a component of that world.
 const PRELOAD: &str = "preload";
 
-/// A component that can load programs ahead, and the images of those that it has loaded.
+/// A component that can preload programs, and the images of those it has loaded.
 pub(crate) struct Preloader {
     sandbox: Sandbox,
     pre: PreloadedCharmPre<CallState<CharmWorld>>,
@@ -29,7 +29,7 @@ pub(crate) struct Preloader {
 }
 
 impl Preloader {
-    /// None if the component can't.
+    /// `None` if the component can't.
     pub(crate) fn new(
         sandbox: &Sandbox,
         loaded: &LoadedComponent,
@@ -47,7 +47,7 @@ impl Preloader {
         &self.pre
     }
 
-    /// The image of the program of that call, if there is one. It is made when the program is called for the second time.
+    /// The image of the call's program, if there is one. It is made when the program is called for the second time.
     pub(crate) async fn image_for(&self, call: &CharmCall) -> Option<Image> {
         let config = Config { program: Arc::clone(&call.program), own: Arc::clone(&call.config) };
         let making = match self.images.find(&config) {
@@ -69,7 +69,7 @@ impl Preloader {
         for whole in [true, false] {
             match self.preload(call, whole).await {
                 Ok(Some(image)) => return Made::Image(image),
-                // It asked for something, or failed. Without running its pattern, it may not.
+                // It read something of the charm, or failed. It may succeed without running its pattern.
                 Ok(None) => {}
                 Err(CallFailure { kind: OutcomeKind::Unavailable, .. }) => return Made::NotNow,
                 Err(failure) => {
@@ -80,7 +80,7 @@ impl Preloader {
         Made::Impossible
     }
 
-    /// Loads the program of a call, with nothing of the charm around it; `whole`, runs its pattern, too.
+    /// Loads the program of a call without anything of the charm; if `whole`, also runs its pattern.
     async fn preload(&self, call: &CharmCall, whole: bool) -> Result<Option<Image>, CallFailure> {
         let limits = self.sandbox.limits();
         let function = Function { name: PRELOAD, time: limits.preload_time, memory: limits.charm_memory };
@@ -94,7 +94,7 @@ impl Preloader {
             secrets: Vec::new(),
             log: CallLines::default(),
         };
-        let call = alone.begin(&self.sandbox, function, Memory::Unloaded).await?;
+        let call = alone.begin(&self.sandbox, function, Memory::Unloaded, false).await?;
         let pre = self.pre.clone();
         let work = |mut store| async move {
             let end = async {

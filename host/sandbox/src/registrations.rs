@@ -9,8 +9,8 @@ use bg_poller::{CharmRef, CharmRuntime, Registration, RuntimeError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// For how long the gate may go by what it knows of registrations. One call makes up to 64 requests, often for as many charms,
-/// within seconds; a registration that is disabled loses its credential after this time.
+/// How long the gate may use a cached list of registrations. One call makes up to 64 requests within seconds, often for
+/// as many charms. A registration that is disabled loses its credential after this time.
 const RECENT: Duration = Duration::from_secs(2);
 
 /// The charms of an integration at one moment.
@@ -25,7 +25,7 @@ impl Own {
         Self { set: list.iter().cloned().collect(), list }
     }
 
-    /// All of them, those that were registered first before the others.
+    /// All of them, in the order of registration.
     pub(crate) fn list(&self) -> &[CharmRef] {
         &self.list
     }
@@ -35,38 +35,39 @@ impl Own {
     }
 }
 
-/// Which charms are an integration's: registered for it, and enabled. Its component and the gate's [`CharmCredentials`] share it.
+/// Which charms belong to an integration: registered for it, and enabled. Its component and the gate's
+/// [`CharmCredentials`] share it.
 ///
 /// [`CharmCredentials`]: crate::CharmCredentials
 pub struct Registrations {
     id: IntegrationId,
     runtime: Arc<dyn CharmRuntime>,
-    /// What was fetched last. Held while fetching, so that many who ask at once make one request.
+    /// The last fetched list. Locked while fetching, so that concurrent callers make one request.
     recent: Mutex<Option<(Instant, Arc<Own>)>>,
 }
 
 impl Registrations {
-    /// Those of an integration.
+    /// The registrations of an integration.
     pub fn new(id: IntegrationId, runtime: Arc<dyn CharmRuntime>) -> Arc<Self> {
         Arc::new(Self { id, runtime, recent: Mutex::new(None) })
     }
 
-    /// Whose they are.
+    /// The integration.
     pub(crate) fn id(&self) -> &IntegrationId {
         &self.id
     }
 
-    /// Where they are.
+    /// The runtime that stores them.
     pub(crate) fn runtime(&self) -> &Arc<dyn CharmRuntime> {
         &self.runtime
     }
 
-    /// As the runtime has them now.
+    /// The runtime's current list.
     pub(crate) async fn fresh(&self) -> Result<Arc<Own>, RuntimeError> {
         self.fetch(&mut *self.recent.lock().await).await
     }
 
-    /// As the runtime had them at most [`RECENT`] ago.
+    /// The runtime's list, at most [`RECENT`] old.
     pub(crate) async fn recent(&self) -> Result<Arc<Own>, RuntimeError> {
         let mut recent = self.recent.lock().await;
         match &*recent {
@@ -75,7 +76,7 @@ impl Registrations {
         }
     }
 
-    /// As the runtime has them now, with how their polls went.
+    /// The runtime's current list, with the results of their polls.
     pub(crate) async fn with_polls(&self) -> Result<(Arc<Own>, Vec<Registration>), RuntimeError> {
         let mut recent = self.recent.lock().await;
         let at = Instant::now();

@@ -1,4 +1,4 @@
-//! What all components share: one engine, its limits, the cache of compiled code.
+//! What all components share: the engine, its limits, and the cache of compiled code.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use crate::lane::SlowLane;
 use crate::load::{self, Cache, ChildCompiler, Compiler, ComponentInfo, LoadError, LoadedComponent, Origin, World};
 use crate::{CallObserver, Limits};
 
-/// How a sandbox is set up.
+/// The options of a sandbox.
 #[derive(Clone, Debug, Default)]
 pub struct SandboxOptions {
-    /// What its components may take.
+    /// The limits of its components.
     pub limits: Limits,
-    /// Where compiled components are kept; nowhere by default. The folder is made, for this user alone; one that others may
-    /// look into is refused.
+    /// Where compiled components are cached; nowhere by default. The folder is created, private to this user; a folder
+    /// that others can access is refused.
     pub cache: Option<PathBuf>,
     /// Where the memories of calls come from.
     pub allocation: Allocation,
-    /// Who compiles. Components of others should be compiled in a process of its own.
+    /// Where components are compiled. Compile those of others in a separate process.
     pub compiler: Compiler,
-    /// Who is told of each call.
+    /// Called with each call.
     pub observer: CallObserver,
 }
 
-/// Runs components. Clones share all of it; the thread that ends endless loops stops with the last of them.
+/// Runs components. Clones share everything; the thread that ends endless loops stops with the last clone.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
 
@@ -39,17 +39,17 @@ struct Inner {
     limits: Arc<Limits>,
     cache: Option<Cache>,
     allocation: Allocation,
-    /// None: this process compiles.
+    /// `None`: compiles in this process.
     compiler: Option<ChildCompiler>,
-    /// Calls that may still begin.
-    places: Arc<Semaphore>,
+    /// Permits for further calls.
+    permits: Arc<Semaphore>,
     slow_lane: SlowLane,
     observer: CallObserver,
     _ticker: Ticker,
 }
 
 impl Sandbox {
-    /// Sets it up.
+    /// Creates a sandbox.
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
         let SandboxOptions { limits, cache, allocation, compiler, observer } = options;
         let (engine, allocation) = engine::engine(&limits, allocation)?;
@@ -58,7 +58,7 @@ impl Sandbox {
             None => None,
         };
         let ticker = Ticker::start(&engine)?;
-        let places = Arc::new(Semaphore::new(limits.calls.clamp(1, Semaphore::MAX_PERMITS)));
+        let permits = Arc::new(Semaphore::new(limits.calls.clamp(1, Semaphore::MAX_PERMITS)));
         let compiler = match compiler {
             Compiler::InProcess => None,
             Compiler::Child(command) => Some(ChildCompiler::new(command)),
@@ -70,15 +70,15 @@ impl Sandbox {
             cache,
             allocation,
             compiler,
-            places,
+            permits,
             slow_lane: SlowLane::default(),
             observer,
             _ticker: ticker,
         })))
     }
 
-    /// What a component's file says of itself, if it is a valid one, within the limit for its size. Nothing of it runs. Must be
-    /// called within a tokio runtime.
+    /// What a component's file says about itself, if it is valid and within the size limit. The component is not run.
+    /// Must be called within a tokio runtime.
     pub async fn inspect(&self, bytes: impl Into<Arc<[u8]>>) -> Result<ComponentInfo, LoadError> {
         let bytes = bytes.into();
         if let Some(compiler) = &self.0.compiler {
@@ -87,13 +87,13 @@ impl Sandbox {
         self.blocking(move |inner| load::inspect_with(&bytes, inner.limits.component_bytes, features())).await
     }
 
-    /// Checks a component's file and compiles it for `world`, or takes its code from the cache. Must be called within a tokio
-    /// runtime.
+    /// Checks a component's file and compiles it for `world`, or takes its code from the cache. Must be called within a
+    /// tokio runtime.
     pub async fn load(&self, bytes: impl Into<Arc<[u8]>>, world: World) -> Result<Arc<LoadedComponent>, LoadError> {
         self.load_reporting(bytes, world, || {}).await
     }
 
-    /// The same; calls `compiles` before it compiles, which takes a while.
+    /// Like [`load`](Self::load), but calls `compiles` before it compiles, which takes a while.
     pub async fn load_reporting(
         &self,
         bytes: impl Into<Arc<[u8]>>,
@@ -130,7 +130,7 @@ impl Sandbox {
         self.blocking(finish).await
     }
 
-    /// Does what takes a processor on a thread for that.
+    /// Runs CPU-bound work on a blocking thread.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, LoadError> + Send + 'static,
@@ -140,7 +140,7 @@ impl Sandbox {
         ended.unwrap_or_else(|error| Err(LoadError::Compiler(format!("it gave up: {error}"))))
     }
 
-    /// What its components may take.
+    /// The limits of its components.
     pub fn limits(&self) -> &Arc<Limits> {
         &self.0.limits
     }
@@ -162,8 +162,8 @@ impl Sandbox {
         &self.0.slow_lane
     }
 
-    /// Waits until another call may begin.
-    pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
-        self.0.places.clone().acquire_owned().await.expect("nobody closes the semaphore")
+    /// Waits for a permit for another call.
+    pub(crate) async fn permit(&self) -> OwnedSemaphorePermit {
+        self.0.permits.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 }

@@ -1,19 +1,19 @@
-//! How much of the host's own threads a component may use.
+//! How much of the service's own threads a component may use.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-/// What a component may use at once: a tick of the epochs, before which no guest is interrupted. Almost all calls of honest
-/// components take far less.
+/// What a component may use in one go: a tick of the epochs, before which no guest is interrupted. Almost all calls of
+/// honest components take far less.
 const BURST: Duration = crate::engine::TICK;
-/// Of the time that passes, a component may use one part in so many. An honest integration with a thousand charms uses less than
-/// half of it; a hundred hostile ones together leave room on two processors.
+/// A component may use one part in this many of the elapsed time. An honest integration with a thousand charms uses
+/// less than half of that; a hundred hostile ones together leave room on two processors.
 const PART: u32 = 50;
 
-/// A component's share of the threads on which the service itself runs. Whoever has used it up runs [elsewhere](crate::lane)
-/// until time has filled it again.
+/// A component's share of the service's own threads. A component that has used it up runs [elsewhere](crate::lane)
+/// until time has refilled it.
 #[derive(Debug)]
 pub(crate) struct Share {
     left: Mutex<Left>,
@@ -35,17 +35,17 @@ impl Share {
         Self { left, turn: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Its calls that run elsewhere take turns, so that a component is not favoured for making many of them.
+    /// Its calls that run elsewhere take turns, so that a component gains nothing by making many of them.
     pub(crate) fn turn(&self) -> Arc<Semaphore> {
         self.turn.clone()
     }
 
-    /// Whether there is some left at `now`.
+    /// Whether some is left at `now`.
     pub(crate) fn is_left(&self, now: Instant) -> bool {
         self.with(now, |left| !left.time.is_zero())
     }
 
-    /// Takes `used` away; whether there is some left.
+    /// Takes `used` away. Returns whether some is left.
     pub(crate) fn spend(&self, used: Duration, now: Instant) -> bool {
         self.with(now, |left| {
             left.debt += used.saturating_sub(left.time);
@@ -55,7 +55,7 @@ impl Share {
     }
 
     fn with<T>(&self, now: Instant, then: impl FnOnce(&mut Left) -> T) -> T {
-        // Whoever panicked while holding it left nothing half done that matters.
+        // A panic while it was locked left nothing inconsistent that matters.
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let earned = now.saturating_duration_since(left.at) / PART;
         let saved = earned.saturating_sub(left.debt);
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_used_up_and_filled_again_by_time() {
+    fn a_share_is_used_up_and_refilled_by_time() {
         let (share, start) = (Share::new(), Instant::now());
         assert!(share.is_left(start));
         assert!(share.spend(BURST / 2, start));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_too_much_is_paid_back_first() {
+    fn overuse_is_paid_back_first() {
         let (share, start) = (Share::new(), Instant::now());
         assert!(!share.spend(BURST * 3, start));
         assert!(!share.is_left(start + BURST * 2 * PART));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_saved_than_a_burst() {
+    fn an_idle_component_saves_up_at_most_one_burst() {
         let (share, start) = (Share::new(), Instant::now());
         let later = start + Duration::from_hours(1);
         assert!(!share.spend(BURST, later));

@@ -4,8 +4,8 @@ use wasmtime::ResourceLimiter;
 
 use crate::Limits;
 
-/// How often a guest may be told no. Allocators try a second, smaller time, and collect their garbage in between; whoever goes
-/// on asking is stopped.
+/// How many refusals a guest may get. Allocators try a second, smaller allocation, and collect garbage in between; a
+/// guest that keeps asking is stopped.
 const REFUSALS: u32 = 16;
 
 /// Counts what a store has, and remembers what it was refused.
@@ -22,15 +22,15 @@ pub(crate) struct StoreLimits {
 struct Sum {
     limit: usize,
     used: usize,
-    /// What was added last, in case that it turns out to be impossible.
+    /// What was added last, in case the allocation fails.
     last: usize,
     refusals: u32,
 }
 
-/// A guest went on asking for what it was refused. Which it was is in its [`StoreLimits`].
+/// A guest kept asking for what it was refused. Its [`StoreLimits`] know what that was.
 #[derive(Debug, thiserror::Error)]
 #[error("refused {REFUSALS} times")]
-struct Insistent;
+struct TooManyRefusals;
 
 impl StoreLimits {
     pub(crate) fn new(limits: &Limits, memory: usize) -> Self {
@@ -43,7 +43,7 @@ impl StoreLimits {
         }
     }
 
-    /// What all its memories have together, bytes. They never shrink.
+    /// The size of all its memories, in bytes. They never shrink.
     pub(crate) fn memory(&self) -> usize {
         self.memory.used
     }
@@ -53,7 +53,7 @@ impl StoreLimits {
         (self.memory.refusals > 0).then_some(self.memory.limit)
     }
 
-    /// The limit, if elements of a table were refused.
+    /// The limit, if table elements were refused.
     pub(crate) fn refused_elements(&self) -> Option<usize> {
         (self.elements.refusals > 0).then_some(self.elements.limit)
     }
@@ -74,7 +74,7 @@ impl Sum {
         }
         self.last = 0;
         self.refusals += 1;
-        if self.refusals < REFUSALS { Ok(false) } else { Err(Insistent.into()) }
+        if self.refusals < REFUSALS { Ok(false) } else { Err(TooManyRefusals.into()) }
     }
 
     fn undo(&mut self) {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_had_is_not_counted() {
+    fn a_failed_allocation_is_not_counted() {
         let mut limits = StoreLimits::new(&Limits::default(), 100);
         assert!(limits.memory_growing(0, 60, None).unwrap());
         limits.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_on_asking_is_stopped() {
+    fn a_guest_that_keeps_asking_is_stopped() {
         let mut limits = StoreLimits::new(&Limits::default(), 100);
         for _ in 1..REFUSALS {
             assert!(!limits.memory_growing(0, usize::MAX, None).unwrap());

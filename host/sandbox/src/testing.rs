@@ -1,4 +1,4 @@
-//! What the tests here share: the log, captured; a charm runtime in memory; small components.
+//! What the tests here share: the captured log; a charm runtime in memory; small components.
 
 mod contract;
 mod guests;
@@ -31,17 +31,18 @@ pub(crate) fn sandbox(limits: Limits) -> Sandbox {
 /// A manifest with one config key, whose default is `blue`.
 pub(crate) fn manifest() -> Manifest {
     Manifest::parse(
-        "[integration]\nid = \"gmail\"\nname = \"Gmail\"\nversion = \"0.1.0\"\n[config.colour]\ndefault = \"blue\"\ndescription = \"x\"\n",
+        "[integration]\nid = \"gmail\"\nname = \"Gmail\"\nversion = \"0.1.0\"\n[config.colour]\ndefault = \
+        \"blue\"\ndescription = \"x\"\n",
     )
     .unwrap()
 }
 
-/// A way to the network that leads nowhere: nothing is granted.
+/// A client of the gate without any grant.
 pub(crate) fn no_http(owner: Owner) -> GateClient {
     Gate::new(GateOptions::default()).client(ClientOptions::new(owner)).unwrap()
 }
 
-/// A way to one server, and nowhere else. `audit` is told of each request.
+/// A client of the gate that may reach one server. `audit` is called with each request.
 pub(crate) fn http_to(server: &Server, audit: Option<AuditHook>) -> GateClient {
     let origin = format!("http://{}", server.authority);
     let gate = Gate::new(GateOptions { allow_private: vec![origin.parse().unwrap()], audit, ..GateOptions::default() });
@@ -69,7 +70,7 @@ pub(crate) async fn load_integration(
     IntegrationComponent::new(sandbox, &loaded, setup(runtime))
 }
 
-/// An integration in a sandbox of its own, with nothing registered.
+/// An integration in its own sandbox, with nothing registered.
 pub(crate) async fn integration(limits: Limits, guest: &Guest) -> IntegrationComponent {
     load_integration(&sandbox(limits), guest.build(), &runtime_with(&[])).await.unwrap()
 }

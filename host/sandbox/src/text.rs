@@ -1,14 +1,13 @@
-//! Text that a guest wrote, made safe to show: no control of a terminal, no line that looks like another's, no end without a
-//! limit.
+//! Text that a guest wrote, made safe to show: no terminal control, no forged lines, no unlimited length.
 
 use bg_identity::{Lines, Most, excerpt};
 
-/// `text` on one line, in at most `max` bytes and the sign for what was cut off.
+/// `text` on one line, in at most `max` bytes plus the sign for what was cut off.
 pub(crate) fn one_line(text: &str, max: usize) -> String {
     excerpt(text, Lines::Escaped, Most::Bytes(max))
 }
 
-/// The same, but line breaks remain.
+/// The same, but keeps line breaks.
 pub(crate) fn lines(text: &str, max: usize) -> String {
     excerpt(text, Lines::Kept, Most::Bytes(max))
 }
@@ -20,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_controls_a_terminal_is_escaped() {
+    fn terminal_control_is_escaped() {
         assert_eq!(one_line("a\nb\u{1b}[31m\u{202e}", 1000), "a\\nb\\u{1b}[31m\\u{202e}");
         assert_eq!(lines("a\nb\u{1b}", 1000), "a\nb\\u{1b}");
     }

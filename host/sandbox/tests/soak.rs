@@ -1,5 +1,5 @@
-//! Hostile calls by the thousand: nothing of them is left. A process of its own, so that no other test is counted with it.
-//! `BG_SOAK_CALLS` says how many.
+//! Hostile calls by the thousand: they leave nothing behind. A separate process, so that no other test affects the
+//! counts. `BG_SOAK_CALLS` sets how many.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -31,16 +31,16 @@ mod web;
 use contract::CoreGuest;
 use server::Server;
 
-/// Without `BG_SOAK_CALLS`; the whole takes half a minute or so.
+/// The default of `BG_SOAK_CALLS`; the whole test takes about half a minute.
 const CALLS: usize = 24_000;
-/// Calls at once.
+/// Concurrent calls.
 const AT_ONCE: usize = 16;
 /// How many the sandbox allows.
 const PLACES: usize = 32;
-/// What memory may have grown by: a little more than what the allocator keeps for the next call, of all calls at once.
+/// How much memory may grow: a little more than the allocator keeps for the next call, for all concurrent calls.
 const GROWTH_KIB: u64 = 24 * 1024;
 
-/// What the process has.
+/// The resources of the process.
 #[derive(Clone, Copy, Debug)]
 struct Holds {
     resident_kib: u64,
@@ -60,7 +60,7 @@ impl Holds {
     }
 }
 
-/// One of the hostile components, and what its calls must come to; none is an answer.
+/// One of the hostile components, and how its calls must end; `None` is an answer.
 struct Kind {
     name: &'static str,
     component: IntegrationComponent,
@@ -126,7 +126,7 @@ async fn kinds(sandbox: &Sandbox, server: &Server) -> Vec<Kind> {
     kinds
 }
 
-/// So many calls, some at once, of all kinds in turn.
+/// Makes `count` calls, some concurrently, of all kinds in turn.
 async fn calls(kinds: &Arc<Vec<Kind>>, count: usize) {
     let next = Arc::new(AtomicUsize::new(0));
     let mut workers = JoinSet::new();
@@ -140,8 +140,8 @@ async fn calls(kinds: &Arc<Vec<Kind>>, count: usize) {
                 }
                 let kind = &kinds[number % kinds.len()];
                 let end = kind.component.initialize().await.err().map(|error| error.kind);
-                // On a machine that has other things to do, time may be up first: the call's, or that of a request, on which
-                // these guests trap.
+                // On a busy machine, time may be up first: the call's, or that of a request, on which these guests
+                // trap.
                 let is_late = end == Some(Timeout) || (end == Some(Trapped) && kind.sends);
                 assert!(end == kind.end || is_late, "{}: {end:?}", kind.name);
             }
@@ -152,7 +152,8 @@ async fn calls(kinds: &Arc<Vec<Kind>>, count: usize) {
     }
 }
 
-/// Waits until no connection is open but those that are kept for the next request of the one component that ends its requests.
+/// Waits until no connections are open except those kept for the next request of the one component that ends its
+/// requests.
 async fn settled(server: &Server) -> Holds {
     for _ in 0..500 {
         if server.open() <= 4 {
@@ -161,12 +162,12 @@ async fn settled(server: &Server) -> Holds {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(server.open() <= 4, "{} connections are open", server.open());
-    // What has ended is let go of by tasks of their own.
+    // Ended tasks are cleaned up by other tasks.
     tokio::time::sleep(Duration::from_millis(300)).await;
     Holds::now()
 }
 
-/// As many calls as there are places, all under way at once.
+/// Makes as many concurrent calls as there are permits.
 async fn all_places_are_free(sandbox: &Sandbox) {
     let server = Server::start().await;
     let guest = web::visitor(&server.authority, "/never", "(drop (call $wait (call $send (call $request))))");
@@ -184,11 +185,11 @@ async fn all_places_are_free(sandbox: &Sandbox) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{} of {PLACES} places are free", server.open());
+    panic!("{} of {PLACES} permits are free", server.open());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_of_hostile_calls() {
+async fn hostile_calls_leave_nothing_behind() {
     let count = env::var("BG_SOAK_CALLS").map_or(CALLS, |text| text.parse().expect("BG_SOAK_CALLS is a number"));
     let attempt = bg_abuse::Attempt::begin("cancelled", "hostile calls of twelve kinds in a row");
     let limits = Limits { initialize_time: Duration::from_millis(15), calls: PLACES, ..Limits::default() };
@@ -206,7 +207,7 @@ async fn nothing_is_left_of_hostile_calls() {
     assert!(after.files <= before.files + 8, "{before:?} {after:?}");
     assert!(after.threads <= before.threads, "{before:?} {after:?}");
     drop(kinds);
-    assert!(server.is_left_alone().await, "connections of components that are gone");
+    assert!(server.is_left_alone().await, "connections of dropped components");
     all_places_are_free(&sandbox).await;
     attempt.ended(format!(
         "{count} calls: {grown} KiB more, {} files and {} threads before, {} and {} after",

@@ -1,4 +1,4 @@
-//! Which certificate a server has.
+//! The digest of a server's certificate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 #[serde(into = "String", try_from = "String")]
 pub struct CertificateDigest([u8; 32]);
 
-/// A text that is no digest of a certificate.
+/// A text that is not the digest of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no SHA-256 of a certificate, which has 64 hexadecimal digits")]
+#[error("it is not the SHA-256 of a certificate, which has 64 hexadecimal digits")]
 pub struct ParseCertificateDigestError;
 
 impl CertificateDigest {
-    /// That of a certificate in its binary form, DER.
+    /// The digest of a certificate in its binary form, DER.
     pub fn of(certificate: &[u8]) -> Self {
         Self(Sha256::digest(certificate).into())
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_is_read_as_it_is_written_and_nothing_else_is_one() {
+    fn a_digest_survives_printing_and_other_texts_are_refused() {
         let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let digest = CertificateDigest::of(b"abc");
         assert_eq!(digest.to_string(), text);

@@ -10,15 +10,15 @@ use url::Url;
 
 use crate::trust::ServerTrust;
 
-/// For reaching a server at all.
+/// The time limit for connecting.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// A client of a server that is known by `trust`, whose requests may take `time`, if they don't say otherwise.
+/// A client for a server that `trust` identifies. Its requests may take `time`, unless they set their own limit.
 pub fn new(time: Duration, trust: &ServerTrust) -> Client {
     build(Client::builder(), time, trust)
 }
 
-/// The same, but each request has a connection of its own.
+/// The same, but each request has its own connection.
 pub fn unpooled(time: Duration, trust: &ServerTrust) -> Client {
     build(Client::builder().pool_max_idle_per_host(0), time, trust)
 }
@@ -28,16 +28,16 @@ fn build(client: ClientBuilder, time: Duration, trust: &ServerTrust) -> Client {
         .tls_backend_preconfigured(trust.client_config())
         .no_proxy()
         .redirect(Policy::none())
-        // A signed request is good for one time.
+        // A signature is valid for one request.
         .retry(retry::never())
         .connect_timeout(CONNECT_TIME)
         .timeout(time)
         .build()
-        .expect("a client with a finished TLS configuration, and without a proxy, has nothing to fail on")
+        .expect("with a finished TLS configuration and no proxy, building a client cannot fail")
 }
 
-/// Whether a connection that stood was lost before an answer to this request began. A server closes connections that it kept when it has too
-/// many, maybe at the very moment at which one is used.
+/// Whether an established connection was lost before an answer to this request began. A server may close a kept-alive
+/// connection at the very moment at which it is used.
 pub fn is_lost(error: &reqwest::Error) -> bool {
     if !error.is_request() || error.is_connect() || error.is_timeout() {
         return false;
@@ -58,7 +58,7 @@ pub fn is_lost(error: &reqwest::Error) -> bool {
     false
 }
 
-/// What lies at the bottom of an error: "connection refused" rather than "error sending request".
+/// The innermost cause of an error: "connection refused" rather than "error sending request".
 pub fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it took too long".to_owned();
@@ -70,17 +70,18 @@ pub fn cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// What to do about a server at `url` that does answer, where its `problem` is TLS: with a certificate that is not trusted, or where no TLS is
-/// spoken to a server that does.
+/// A hint for a server at `url` that answers, but whose `problem` is TLS: its certificate is not trusted, or it expects
+/// TLS and gets none.
 pub fn tls_advice(url: &Url, problem: &str) -> Option<String> {
     match url.scheme() {
-        // As rustls names all that can be wrong with a certificate.
+        // The prefix of all of rustls's messages about a certificate.
         "https" if problem.starts_with("invalid peer certificate") => Some(
-            "its certificate is not trusted; on the machine of the server, leave out API_URL and --api-url: commands know the server by its \
+            "its certificate is not trusted; on the server's machine, leave out API_URL and --api-url: commands \
+            recognize the server by its \
              data directory"
                 .to_owned(),
         ),
-        // As hyper names the alert of a server that waits for TLS.
+        // hyper's message for the alert of a server that expects TLS.
         "http" if problem == "invalid HTTP version parsed" => {
             let rest = url.as_str().trim_start_matches("http");
             Some(format!("it may speak TLS; then its URL is https{rest}"))
@@ -89,18 +90,18 @@ pub fn tls_advice(url: &Url, problem: &str) -> Option<String> {
     }
 }
 
-/// Why the body of an answer was not had.
+/// Why there is no body.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// It is longer than it may be.
+    /// It exceeds its limit.
     #[error("it is too long")]
     TooLong,
-    /// It did not come whole; says why.
+    /// It was incomplete; the reason.
     #[error("{0}")]
     Broken(String),
 }
 
-/// The body of an answer, up to `limit` bytes.
+/// The body of a response, up to `limit` bytes.
 pub async fn body(response: &mut Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Broken(cause(&error)))? {

@@ -1,4 +1,5 @@
-//! Which server is the right one: by the lock of a data directory, or by public authorities; and the HTTP clients that check it.
+//! Which server is the right one: identified by the lock of a data directory, or by public authorities. And the HTTP
+//! clients that check it.
 
 mod certificate;
 pub mod http_client;

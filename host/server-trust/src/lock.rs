@@ -1,4 +1,4 @@
-//! One service at a time on a database.
+//! One service at a time per database.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::CertificateDigest;
 
-/// How often, and how far apart, a taken lock is tried again: who only [looks](DatabaseLock::holder) takes it for a moment.
+/// How often, and how far apart, a taken lock is tried again: a process that only [looks](DatabaseLock::holder) takes
+/// it for a moment.
 const TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// As much of the lock's file as is read.
+/// How much of the lock's file is read.
 const MAX_BYTES: u64 = 4096;
 
-/// What a process that holds a database does with it.
+/// What the holder of a database does with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -36,23 +37,23 @@ impl Role {
     }
 }
 
-/// Who holds a database.
+/// The holder of a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The process.
     pub pid: u32,
     /// What it does.
     pub role: Role,
-    /// Where it offers the database over HTTP, if it does: a `serve` always, a `run` if it listens as well.
+    /// Where it serves the database over HTTP: always for `serve`, and for `run` if it listens as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The certificate that its server has, if that speaks TLS.
+    /// The certificate of its server, if that speaks TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateDigest>,
-    /// Whether others than this machine reach its server.
+    /// Whether other machines can reach its server.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
-    /// The charm runtime over HTTP whose charms it polls, if it is a `run` with a database for that alone.
+    /// The remote charm runtime whose charms it polls, if it is a `run` with a database only for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polls: Option<String>,
 }
@@ -67,32 +68,32 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// Why a database was not taken.
+/// Why a database lock was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
+    /// Another process holds it.
     #[error(
-        "the database {database} is in use by {}; stop that first, or use another database",
+        "the database {database} is in use by {}; stop that process first, or use another database",
         holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string)
     )]
     Held {
         /// The database.
         database: PathBuf,
-        /// Who has it; none if it did not say.
+        /// Its holder; `None` if unknown.
         holder: Option<Holder>,
     },
-    /// The lock's file cannot be used; says why.
+    /// The lock's file is not usable.
     #[error("the lock {path} cannot be taken: {problem}")]
     File {
         /// The lock's file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         problem: String,
     },
 }
 
-/// The right to be the service of a database, for as long as this lives. The operating system takes it back from a process
-/// that is gone, however it went. Other processes may still read and write the database.
+/// The exclusive right to be the service of a database, held until this is dropped. The operating system releases it
+/// when the process ends, for any reason. Other processes may still read and write the database.
 #[derive(Debug)]
 pub struct DatabaseLock {
     file: File,
@@ -101,7 +102,7 @@ pub struct DatabaseLock {
 }
 
 impl DatabaseLock {
-    /// Takes the lock `<database>.lock`, for this process. Blocks for up to 200 ms if it is taken.
+    /// Acquires the lock `<database>.lock` for this process. Blocks for up to 200 ms if it is taken.
     pub fn acquire(database: &Path, role: Role, url: Option<String>) -> Result<Self, LockError> {
         let path = lock_path(database);
         let failed = |error: io::Error| unusable(&path, &error);
@@ -126,26 +127,26 @@ impl DatabaseLock {
         Ok(lock)
     }
 
-    /// Says where the database is offered over HTTP, once that is known, and with which certificate.
+    /// Publishes where the database is served over HTTP, once that is known, and with which certificate.
     pub fn set_url(&mut self, url: String, certificate: Option<CertificateDigest>) -> Result<(), LockError> {
         self.holder.url = Some(url);
         self.holder.certificate = certificate;
         self.write().map_err(|error| unusable(&self.path, &error))
     }
 
-    /// Says whether others than this machine reach the server.
+    /// Publishes whether other machines can reach the server.
     pub fn set_shared(&mut self, shared: bool) -> Result<(), LockError> {
         self.holder.shared = shared;
         self.write().map_err(|error| unusable(&self.path, &error))
     }
 
-    /// Says which charm runtime over HTTP is polled.
+    /// Publishes which remote charm runtime is polled.
     pub fn set_polled(&mut self, url: String) -> Result<(), LockError> {
         self.holder.polls = Some(url);
         self.write().map_err(|error| unusable(&self.path, &error))
     }
 
-    /// Who holds the lock of a database, if anybody does.
+    /// The holder of the lock of a database, if there is one.
     pub fn holder(database: &Path) -> Result<Option<Holder>, LockError> {
         let path = lock_path(database);
         let failed = |error: io::Error| unusable(&path, &error);
@@ -160,7 +161,7 @@ impl DatabaseLock {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
                 Err(TryLockError::WouldBlock) => {}
             }
-            // It may be about to write who it is.
+            // The holder may be about to write its description.
             if let Some(holder) = read(&mut file) {
                 return Ok(Some(holder));
             }
@@ -180,7 +181,7 @@ impl DatabaseLock {
 
 impl Drop for DatabaseLock {
     fn drop(&mut self) {
-        // The file stays: were it removed, two processes could each lock a file of that name.
+        // The file stays: if it were removed, two processes could each lock a file of that name.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
     }
@@ -192,12 +193,12 @@ fn lock_path(database: &Path) -> PathBuf {
     path.into()
 }
 
-/// What the lock's file is opened for.
+/// Why the lock's file is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// To take it; it is made if need be.
+    /// To acquire it; created if needed.
     Take,
-    /// To see who has it, which is possible on a read-only disk, too.
+    /// To see who holds it; works on a read-only disk, too.
     Look,
 }
 
@@ -210,13 +211,13 @@ fn open(path: &Path, purpose: Purpose) -> io::Result<File> {
 }
 
 fn unusable(path: &Path, error: &io::Error) -> LockError {
-    let mend = match error.kind() {
-        ErrorKind::ReadOnlyFilesystem => "; mount its disk so that it can be written, or use another data directory",
+    let fix = match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => "; mount its disk writable, or use another data directory",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free some space on its disk",
         ErrorKind::PermissionDenied => "; check the owner and the permissions of the file and of its folder",
         _ => "",
     };
-    LockError::File { path: path.to_owned(), problem: format!("{error}{mend}") }
+    LockError::File { path: path.to_owned(), problem: format!("{error}{fix}") }
 }
 
 fn read(file: &mut File) -> Option<Holder> {
@@ -231,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_service_is_told_who_the_first_is() {
+    fn a_second_service_learns_who_holds_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let db = dir.path().join("runtime.db");
         assert_eq!(DatabaseLock::holder(&db).unwrap(), None);
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_does_not_get_in_the_way_of_taking() {
+    fn looking_does_not_block_acquiring() {
         let dir = tempfile::tempdir().unwrap();
         let db = dir.path().join("runtime.db");
         drop(DatabaseLock::acquire(&db, Role::Run, None).unwrap());
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_cannot_be_made_is_named() {
+    fn a_lock_that_cannot_be_created_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let error = DatabaseLock::acquire(&dir.path().join("missing/runtime.db"), Role::Run, None).unwrap_err();
         assert!(error.to_string().contains("runtime.db.lock cannot be taken"), "{error}");

@@ -1,4 +1,4 @@
-//! By what a server is known, where it is reached over TLS.
+//! How a server is identified over TLS.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertSto
 
 use crate::{CertificateDigest, DatabaseLock, LockError};
 
-/// By what a server is known.
+/// How a server is identified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ServerTrust {
     /// By a certificate for its name, from one of the authorities that Mozilla trusts.
     #[default]
     PublicRoots,
-    /// By the certificate that whoever holds the lock of this database has [said](DatabaseLock::set_url) to be its own: that one and no
-    /// other, whatever its name, issuer and dates. The lock is looked at anew for each connection, so that a server that comes back with another
-    /// certificate is known.
+    /// By the certificate that the holder of this database's lock has [published](DatabaseLock::set_url): exactly that
+    /// one, whatever its name, issuer and dates. The lock is read again for each connection, so that a server that
+    /// restarts with another certificate is recognized.
     LockOf(PathBuf),
 }
 
 impl ServerTrust {
-    /// How clients speak TLS with such a server.
+    /// The TLS configuration for clients of such a server.
     pub(crate) fn client_config(&self) -> ClientConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
@@ -42,25 +42,25 @@ impl ServerTrust {
     }
 }
 
-/// Why a server is not the one that holds the lock.
+/// Why a server is not the holder of the lock.
 #[derive(Debug, thiserror::Error)]
 enum NotTheHolder {
-    #[error("no server has the lock of {}", .0.display())]
+    #[error("no server holds the lock of {}", .0.display())]
     Nobody(PathBuf),
-    #[error("its certificate is not that of the server which has the lock of {}", .0.display())]
+    #[error("its certificate is not that of the server that holds the lock of {}", .0.display())]
     Other(PathBuf),
     #[error(transparent)]
     Lock(#[from] LockError),
 }
 
-/// Takes the certificate of who holds the lock of a database.
+/// Accepts the certificate of the holder of a database's lock.
 #[derive(Debug)]
 struct HolderVerifier {
     database: PathBuf,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Whether it is the certificate of who holds the lock now.
+/// Checks that it is the current holder's certificate.
 fn check(database: &Path, certificate: CertificateDigest) -> Result<(), NotTheHolder> {
     let holder = DatabaseLock::holder(database)?.ok_or_else(|| NotTheHolder::Nobody(database.to_owned()))?;
     if holder.certificate == Some(certificate) { Ok(()) } else { Err(NotTheHolder::Other(database.to_owned())) }
@@ -80,7 +80,7 @@ impl ServerCertVerifier for HolderVerifier {
             .map_err(|error| Error::Other(OtherError(Arc::new(error))))
     }
 
-    // That the server has the key of its certificate, which anybody can have, is told by these alone.
+    // Anybody can have a copy of a certificate: only these check that the server has its key.
     fn verify_tls12_signature(
         &self,
         message: &[u8],

@@ -24,7 +24,7 @@ use crate::endpoint::{Access, Endpoint, Row};
 use crate::form::RegistrationForm;
 use crate::metrics::Measured;
 use crate::options::{BODY, DEPLOY_BODY, REGISTRATION_BODY, REPORT_BODY, VALUE_BODY};
-use crate::{admin, button, charms, counts, metrics, openapi, registrations, spaces};
+use crate::{admin, button, charms, counts, metrics, registrations, spaces};
 
 /// The script of the button, for pages of every origin; the path that its users write.
 const UPDATER: &str = "/ct-updater.js";
@@ -43,7 +43,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 /// The OpenAPI document of the API.
 pub fn openapi() -> serde_json::Value {
-    openapi::document(endpoints())
+    crate::openapi::document(endpoints())
 }
 
 /// The routes. Each row has one method; rows of the same path are merged.
@@ -81,7 +81,7 @@ fn open() -> Vec<Row> {
             .answers::<wire::Health>(),
         Row::new(Method::GET, path::OPENAPI, Access::Open, openapi_document)
             .does("getOpenApi", "This API, as an OpenAPI document.")
-            .answers::<openapi::Document>(),
+            .answers::<crate::openapi::Document>(),
         Row::routed(Method::POST, path::BUTTON, Access::Pages, button)
             .does("pressButton", "Registers a charm, or enables it again: the request of the button on a charm's page.")
             .more(

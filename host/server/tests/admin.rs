@@ -119,7 +119,7 @@ async fn a_session_gives_pages_of_other_origins_no_rights() {
 async fn the_operator_does_everything_in_a_session_and_with_the_token() {
     let fixture = Fixture::start_with(options()).await;
     let mut requests = operator_requests(&fixture).await;
-    // What removes the registration comes last, and then what deletes the charm.
+    // Removing the registration comes last, and then deleting the charm.
     let last = |path: &str| ["/remove", "/delete"].iter().position(|end| path.ends_with(end));
     requests.sort_by_key(|(method, path)| (last(path).filter(|_| *method == Method::POST), path.clone()));
     let (cookie, origin) = (log_in(&fixture), own(&fixture));
@@ -189,7 +189,7 @@ async fn after_some_wrong_tokens_every_login_waits() {
     // The API counts the same tries.
     let reply = fixture.send("GET", "/api/v1/registrations", &[("Authorization", "Bearer guess")], "");
     assert_eq!((reply.status, waits(&reply)), (429, true));
-    // Who knows it is not kept out by others who guess.
+    // Guessing does not lock out a client that knows the token.
     assert_eq!(try_token(TOKEN).status, 303);
     // And nobody is sent to another server from here.
     for next in ["https://evil.example/", "//evil.example", "/api/health"] {
@@ -254,7 +254,7 @@ async fn an_unknown_path_is_a_page_for_people_and_a_problem_for_programs() {
     }
     let reply = fixture.send("GET", "/api/v1/nothing", stranger, "");
     assert_eq!((reply.status, code(&reply)), (404, "not-found".into()));
-    // What names no charm is found by nobody either; to others, it is one of the pages for which one logs in.
+    // A path that names no charm is not found; without a login, it redirects to the login page like any other.
     let reply = fixture.send("GET", "/admin/charms/did:key:z6Mk/x", &logged_in, "");
     assert_eq!((reply.status, reply.text()), (404, text.clone()));
     assert_eq!(fixture.send("GET", "/admin/charms/did:key:z6Mk/x", stranger, "").status, 303);
@@ -322,7 +322,7 @@ async fn metrics_reveal_nothing_about_single_charms() {
     fixture.stop().await;
 }
 
-/// A registration by each way there is: its status, or 0 if it worked.
+/// Registers a charm in each possible way. Returns the statuses, or 0 for success.
 async fn try_to_register(fixture: &Fixture, integration: &str, by: &Identity) -> [u16; 3] {
     let charm = fixture.deploy(&my_space()).await;
     let body = json!({ "charmId": charm.charm, "space": charm.space, "integration": integration }).to_string();

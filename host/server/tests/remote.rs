@@ -1,4 +1,4 @@
-//! The remote runtime against this server: what it does is what the local one does.
+//! The remote runtime against this server: it behaves like the local one.
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 
 mod common;
@@ -211,7 +211,7 @@ async fn the_system_space_is_closed_until_its_own_key_grants_access() {
     assert_eq!(remote.registrations().await.unwrap(), []);
     let acl = remote.acl(&system_space()).await.unwrap();
     assert_eq!(acl.0.get(&Subject::Did(operator_identity().did())), Some(&AccessLevel::Write));
-    // To write there is not to own it.
+    // Write access is not ownership.
     let refusal = remote.set_acl(&system_space(), &Subject::Anyone, Some(AccessLevel::Read)).await.unwrap_err();
     assert!(matches!(refusal, RuntimeError::Authorization { .. }), "{refusal:?}");
 
@@ -330,7 +330,7 @@ async fn a_client_reads_what_has_changed_and_an_earlier_one_all_of_it() {
     assert_eq!(remote.changes(revision).await.unwrap(), none);
     let all = RegistrationChanges { revision: Some(revision), registrations: vec![registration], removed: None };
     assert_eq!(remote.changes(0).await.unwrap(), all, "that revision is not remembered");
-    // What clients that do not ask for changes get is what they always got.
+    // Clients that do not ask for changes get the same as before.
     let reply = fixture.send_signed(&operator_identity(), "GET", "/api/v1/registrations", "");
     let listed: serde_json::Value = serde_json::from_str(&reply.text()).unwrap();
     let mut members: Vec<&str> = listed.as_object().unwrap().keys().map(String::as_str).collect();

@@ -75,7 +75,7 @@ async fn a_signed_request_to_a_host_name_that_is_not_ours_is_refused() {
 async fn bad_input_is_answered_with_what_is_wrong() {
     let fixture = Fixture::start().await;
     let charm = fixture.deploy(&my_space()).await;
-    // Rights come first: who has none hears of that, and nothing of the input.
+    // Rights come first: a caller without them learns nothing about the input.
     let owner = space_identity("my-space");
     let subject = Subject::Did(owner.did());
     fixture.operator().set_acl(&system_space(), &subject, Some(AccessLevel::Write)).await.unwrap();

@@ -108,13 +108,13 @@ async fn a_client_that_trusts_a_lock_accepts_only_its_certificate() {
     };
 
     let told = refused().await;
-    assert!(told.contains("no server has the lock of ") && told.contains("runtime.db"), "{told}");
+    assert!(told.contains("no server holds the lock of ") && told.contains("runtime.db"), "{told}");
     let mut lock = DatabaseLock::acquire(&database, Role::Serve, None).unwrap();
     let others = Some(CertificateDigest::of(b"another"));
     for others in [None, others] {
         lock.set_url(text.clone(), others).unwrap();
         let told = refused().await;
-        assert!(told.contains("its certificate is not that of the server which has the lock of "), "{told}");
+        assert!(told.contains("its certificate is not that of the server that holds the lock of "), "{told}");
     }
     lock.set_url(text.clone(), Some(digest)).unwrap();
     probe(&url, &trust).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_client_that_trusts_a_lock_accepts_only_its_certificate() {
     assert!(told.contains("invalid peer certificate"), "{told}");
     drop(lock);
     let told = probe(&url, &trust).await.unwrap_err();
-    assert!(told.contains("no server has the lock of "), "{told}");
+    assert!(told.contains("no server holds the lock of "), "{told}");
     fixture.stop().await;
 }
 

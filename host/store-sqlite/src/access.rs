@@ -31,7 +31,8 @@ pub(crate) fn known_space(
 ) -> Result<(), Failure> {
     if !spaces::exists(tx, did)? {
         let message = format!(
-            "there is no space {did}; `bg-wasm-host space new NAME` makes one, and so does deploying a charm to it where the caller may"
+            "there is no space {did}; `bg-wasm-host space new NAME` makes one, and so does deploying a charm to it \
+             where the caller may"
         );
         return Err(RuntimeError::Invalid(message).into());
     }

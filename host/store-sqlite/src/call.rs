@@ -1,8 +1,8 @@
 //! Calls of charms: what they begin with, and what is kept of them.
 
 use bg_charm_api::{AccessLevel, Actor};
-use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, RuntimeError};
-use bg_store::{Begun, Cause, Finished, KnownProgram, Look, StoredCharm, StoredProgram, redact};
+use bg_poller::{CharmRef, LogLine, Outcome, RuntimeError};
+use bg_store::{Begun, Cause, Excess, Finished, KnownProgram, Look, StoredCharm, StoredProgram, redact};
 use rusqlite::Transaction;
 
 use super::cells::secret_texts_in;
@@ -66,7 +66,7 @@ pub(crate) fn keep(
     let Finished { charm, mut run, writes, mut log, cause, runs_kept } = finished;
     let charm = &*charm;
     if !charms::is_there(tx, charm.row)? {
-        // It was deleted while the handler ran; one that was deployed since is another.
+        // It was deleted while the handler ran. One that was deployed since is another charm.
         return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
     }
     let cells = Cells::of(tx, sealer, charm);
@@ -75,10 +75,10 @@ pub(crate) fn keep(
     if !writes.is_empty() {
         let excess = match excess(tx, charm.row, &writes)? {
             None => tenants.excess(tx, charm.row, &bounds, &writes)?,
-            excess => excess,
+            Some(excess) => Some(Excess::OfCharm(excess)),
         };
         if let Some(excess) = excess {
-            run.outcome = Outcome::failure(OutcomeKind::LimitExceeded, excess);
+            run.outcome = excess.into_outcome();
         } else if charms::advance(tx, charm.row, charm.version)? {
             cells.set(&writes)?;
             version += 1;
@@ -97,12 +97,12 @@ pub(crate) fn keep(
     runs::add(tx, charm.row, &run, runs_kept)?;
     keep_lines(tx, &cells, charm.row, log)?;
     if cause != Cause::Poll && run.outcome.is_success() {
-        // What its polls wait for may be there now.
+        // Its polls may have waited for this.
         registrations::cells_changed(tx, charm.row)?;
     }
     match cause {
         Cause::Poll | Cause::Update => registrations::note_run(tx, charm.row, &run)?,
-        // It says nothing of the charm's polls: one that is owed stays owed, and one that waits goes on waiting.
+        // It is not a poll: an owed poll stays owed, and a waiting charm keeps waiting.
         Cause::Somebody => registrations::count_run(tx, charm.row, &run)?,
     };
     Ok(Some(run.outcome))

@@ -69,11 +69,10 @@ pub(crate) fn insert(tx: &Transaction<'_>, new: &NewCharm) -> Result<i64, Failur
     let now = UnixMillis::now().0;
     tx.prepare_cached(
         // The number of a charm that was deleted is not used again: a handler may still run for it.
-        "INSERT INTO charms (row, space, id, file_name, source, module, name, streams, secrets, further_sources, further_modules, \
-         created_at, updated_at) VALUES (1 + max((SELECT coalesce(max(row), 0) FROM charms), \
-         (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'last_charm_row' \
-             AND typeof(value) = 'integer' AND value BETWEEN 0 AND 9007199254740991)), \
-         ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
+        "INSERT INTO charms (row, space, id, file_name, source, module, name, streams, secrets, further_sources, \
+         further_modules, created_at, updated_at) VALUES (1 + max((SELECT coalesce(max(row), 0) FROM charms), (SELECT \
+         coalesce(max(value), 0) FROM meta WHERE key = 'last_charm_row' AND typeof(value) = 'integer' AND value \
+         BETWEEN 0 AND 9007199254740991)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
     )?
     .execute((
         new.charm.space.as_str(),
@@ -108,7 +107,8 @@ pub(crate) fn is_there(tx: &Transaction<'_>, row: i64) -> Result<bool, Failure> 
 /// Replaces the modules of a charm, which this version of the host may make otherwise than the one that deployed it.
 pub(crate) fn set_modules(tx: &Transaction<'_>, row: i64, program: &StoredProgram) -> Result<(), Failure> {
     tx.prepare_cached(
-        "UPDATE charms SET module = ?2, further_modules = ?3 WHERE row = ?1 AND (module <> ?2 OR further_modules <> ?3)",
+        "UPDATE charms SET module = ?2, further_modules = ?3 WHERE row = ?1 AND (module <> ?2 OR further_modules <> \
+         ?3)",
     )?
     .execute((row, &program.module, json(&program.files)?))?;
     programs::note(tx, row, program)
@@ -123,8 +123,8 @@ pub(crate) fn known_by(tx: &Transaction<'_>, row: i64) -> Result<String, Failure
 /// Replaces the program of the charm in that row, and with it its shape; `known` is what it is known by.
 pub(crate) fn replace(tx: &Transaction<'_>, row: i64, known: &CharmId, new: &NewCharm) -> Result<(), Failure> {
     tx.prepare_cached(
-        "UPDATE charms SET file_name = ?2, source = ?3, module = ?4, name = ?5, streams = ?6, secrets = ?7, program = ?8, \
-         further_sources = ?9, further_modules = ?10, changed = '[]' WHERE row = ?1",
+        "UPDATE charms SET file_name = ?2, source = ?3, module = ?4, name = ?5, streams = ?6, secrets = ?7, program = \
+         ?8, further_sources = ?9, further_modules = ?10, changed = '[]' WHERE row = ?1",
     )?
     .execute((
         row,

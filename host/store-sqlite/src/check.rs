@@ -23,8 +23,8 @@ pub fn check_database(path: &Path) -> Result<u64, OpenError> {
 pub fn is_unused(path: &Path) -> Result<bool, OpenError> {
     let connection = open::existing(path)?;
     let unused = connection.query_row(
-        "SELECT NOT (EXISTS (SELECT 1 FROM charms) OR EXISTS (SELECT 1 FROM registrations) OR EXISTS (SELECT 1 FROM space_names) \
-         OR EXISTS (SELECT 1 FROM poll_states) OR EXISTS (SELECT 1 FROM integration_state))",
+        "SELECT NOT (EXISTS (SELECT 1 FROM charms) OR EXISTS (SELECT 1 FROM registrations) OR EXISTS (SELECT 1 FROM \
+         space_names) OR EXISTS (SELECT 1 FROM poll_states) OR EXISTS (SELECT 1 FROM integration_state))",
         [],
         |row| row.get(0),
     );

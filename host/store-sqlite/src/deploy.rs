@@ -121,8 +121,8 @@ pub(crate) fn update(
     let names = old.names()?;
     if let Some(name) = names.iter().find(|name| new.streams.contains(name)) {
         return unfit(format!(
-            "{} cannot be updated: {name} is a cell of it, and would become a stream; give the stream another name, or deploy the \
-             program as a new charm",
+            "{} cannot be updated: {name} is a cell of it, and would become a stream; give the stream another name, \
+             or deploy the program as a new charm",
             new.charm
         ));
     }

@@ -32,8 +32,8 @@ pub enum OpenError {
     },
     /// It can be read but not written.
     #[error(
-        "the database {path} cannot be written: check the owner and the permissions of the file and of its folder, and that its \
-         disk is not mounted read-only"
+        "the database {path} cannot be written: check the owner and the permissions of the file and of its folder, \
+         and that its disk is not mounted read-only"
     )]
     ReadOnly {
         /// The database.
@@ -47,8 +47,8 @@ pub enum OpenError {
     },
     /// What is in it does not fit together.
     #[error(
-        "the database {path} is damaged: SQLite says \"{problem}\"; put back a backup of it and of secrets.key, or move it away \
-         to start with an empty one. Nothing was changed in it"
+        "the database {path} is damaged: SQLite says \"{problem}\"; put back a backup of it and of secrets.key, or \
+         move it away to start with an empty one. Nothing was changed in it"
     )]
     Damaged {
         /// The database.
@@ -58,8 +58,8 @@ pub enum OpenError {
     },
     /// Its newest changes are there, and it is not.
     #[error(
-        "the database {path} is missing or empty, and {log} has changes that belong to it: put the database back beside it, or \
-         move {log} away to start with an empty one"
+        "the database {path} is missing or empty, and {log} has changes that belong to it: put the database back \
+         beside it, or move {log} away to start with an empty one"
     )]
     Orphan {
         /// The database.
@@ -77,8 +77,8 @@ pub enum OpenError {
     },
     /// A later version of this program has migrated it.
     #[error(
-        "the database {path} was made by a newer bg-wasm-host: its format is {found}, and this version knows formats up to \
-         {known}; use the newer version, or another file"
+        "the database {path} was made by a newer bg-wasm-host: its format is {found}, and this version knows formats \
+         up to {known}; use the newer version, or another file"
     )]
     Newer {
         /// The database.

@@ -20,14 +20,14 @@ const SALT: &[u8] = b"bg-wasm-host secrets key";
 pub enum KeyError {
     /// Something is sealed, and the key is gone.
     #[error(
-        "the secrets key {0} is missing, and the database has secrets sealed with it: put the file back where it was, or move \
-         the database away and deploy its charms again"
+        "the secrets key {0} is missing, and the database has secrets sealed with it: put the file back where it was, \
+         or move the database away and deploy its charms again"
     )]
     Missing(PathBuf),
     /// Something is sealed, with another key.
     #[error(
-        "the secrets key {0} is not the one that this database's secrets are sealed with: put the right file there, or move \
-         the database away and deploy its charms again"
+        "the secrets key {0} is not the one that this database's secrets are sealed with: put the right file there, \
+         or move the database away and deploy its charms again"
     )]
     Other(PathBuf),
     /// The file has something else in it.

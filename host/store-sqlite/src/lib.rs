@@ -31,6 +31,7 @@ mod record;
 mod registrations;
 mod reseal;
 mod rights;
+mod room;
 mod runs;
 mod schema;
 mod seal;

@@ -12,7 +12,8 @@ pub(crate) fn number(tx: &Transaction<'_>, key: &str) -> Result<Option<u64>, Fai
 /// Sets a number that only rises.
 pub(crate) fn raise(tx: &Transaction<'_>, key: &str, value: u64) -> Result<(), Failure> {
     tx.prepare_cached(
-        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
+        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = max(value, \
+         excluded.value)",
     )?
     .execute((key, value))?;
     Ok(())

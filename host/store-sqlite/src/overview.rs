@@ -26,8 +26,8 @@ static STATE: LazyLock<String> = LazyLock::new(|| {
      CASE r.disabled_by WHEN 'failures' THEN 'disabled-by-failures' ELSE 'disabled-by-hand' END \
      WHEN NOT {} OR r.last_run < max(r.updated_at, r.woken_at) \
      THEN 'running' WHEN {} THEN 'waiting' \
-     WHEN (SELECT p.failures FROM charms c JOIN poll_states p ON p.space = c.space AND p.charm = c.id WHERE c.row = r.charm) > 0 \
-     THEN 'backing-off' ELSE 'failing' END",
+     WHEN (SELECT p.failures FROM charms c JOIN poll_states p ON p.space = c.space AND p.charm = c.id WHERE c.row = \
+     r.charm) > 0 THEN 'backing-off' ELSE 'failing' END",
         *registrations::FAILED,
         *registrations::WAITS
     )
@@ -53,8 +53,8 @@ fn conditions(filter: &RegistrationFilter) -> Vec<(&'static str, String, String)
         (
             ":search",
             search.as_deref().map(str::to_lowercase),
-            "(instr(lower(coalesce(c.name, '')), :search) OR instr(lower(c.id), :search) OR instr(r.integration, :search) \
-             OR instr(lower(r.status), :search))"
+            "(instr(lower(coalesce(c.name, '')), :search) OR instr(lower(c.id), :search) OR instr(r.integration, \
+             :search) OR instr(lower(r.status), :search))"
                 .to_owned(),
         ),
     ];

@@ -26,7 +26,8 @@ pub(super) fn note(tx: &Transaction<'_>, row: i64, program: &StoredProgram) -> R
 
 fn note_digest(tx: &Transaction<'_>, row: i64, digest: &ProgramDigest) -> Result<(), Failure> {
     tx.prepare_cached(
-        "INSERT INTO programs (charm, digest) VALUES (?1, ?2) ON CONFLICT (charm) DO UPDATE SET digest = excluded.digest",
+        "INSERT INTO programs (charm, digest) VALUES (?1, ?2) ON CONFLICT (charm) DO UPDATE SET digest = \
+         excluded.digest",
     )?
     .execute((row, digest))?;
     Ok(())

@@ -24,8 +24,8 @@ macro_rules! columns {
             $name,
             ".space, ",
             $name,
-            ".id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, r.interval_ms, \
-             r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
+            ".id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, \
+             r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
         )
     };
 }
@@ -118,7 +118,8 @@ pub(crate) fn all(tx: &Transaction<'_>) -> Result<FoundRegistrations, Failure> {
 /// Registrations whose charm is not there.
 fn lost(tx: &Transaction<'_>) -> Result<Vec<DamagedRegistration>, Failure> {
     let mut statement = tx.prepare_cached(
-        "SELECT r.charm, r.integration FROM registrations r WHERE NOT EXISTS (SELECT 1 FROM charms c WHERE c.row = r.charm)",
+        "SELECT r.charm, r.integration FROM registrations r WHERE NOT EXISTS (SELECT 1 FROM charms c WHERE c.row = \
+         r.charm)",
     )?;
     let mut rows = statement.query([])?;
     let mut lost = Vec::new();
@@ -197,7 +198,8 @@ fn named(tx: &Transaction<'_>, integration: &IntegrationId, condition: &str) -> 
     let mut spaces = SpaceReader::default();
     let mut statement = tx.prepare_cached(&format!(
         "SELECT c.space, c.id, r.created_at, r.charm \
-         FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row WHERE {condition}"
+         FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row WHERE \
+         {condition}"
     ))?;
     let mut rows = statement.query([integration.as_str()])?;
     let mut charms = Vec::new();
@@ -229,8 +231,8 @@ pub(crate) fn of(tx: &Transaction<'_>, row: i64) -> Result<Option<Registration>,
 /// The time after that of a registration's last change, if that is one.
 macro_rules! next {
     () => {
-        "CASE WHEN registrations.updated_at BETWEEN 0 AND 253402300799998 AND registrations.woken_at BETWEEN 0 AND 253402300799998 \
-         THEN max(registrations.updated_at, registrations.woken_at) + 1 ELSE 0 END"
+        "CASE WHEN registrations.updated_at BETWEEN 0 AND 253402300799998 AND registrations.woken_at BETWEEN 0 AND \
+         253402300799998 THEN max(registrations.updated_at, registrations.woken_at) + 1 ELSE 0 END"
     };
 }
 
@@ -243,7 +245,8 @@ pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId
     tx.prepare_cached(&format!(
         "INSERT INTO registrations (charm, integration, created_at, updated_at, status) \
          VALUES (?1, ?2, ?3, ?3, 'Initializing') ON CONFLICT (charm) DO UPDATE SET \
-         integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, disabled_by = NULL, status = 'Re-initializing'"
+         integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, disabled_by = NULL, status = \
+         'Re-initializing'"
     ))?
     .execute((row, integration.as_str(), UnixMillis::now().0))?;
     changes::note(tx, row)
@@ -322,6 +325,22 @@ pub(crate) fn cells_changed(tx: &Transaction<'_>, row: i64) -> Result<(), Failur
 /// What charms are allowed may have changed: this process starts, with the configuration as it is now.
 pub(crate) fn configuration_changed(tx: &Transaction<'_>) -> Result<(), Failure> {
     cause_fixed(tx, "?1", true)
+}
+
+/// What the charm waits for is there.
+pub(crate) fn fixed(tx: &Transaction<'_>, charm: &CharmRef) -> Result<(), Failure> {
+    let row = tx
+        .prepare_cached("SELECT row FROM charms WHERE space = ?1 AND id = ?2")?
+        .query_row((charm.space.as_str(), charm.charm.as_str()), |row| row.get::<_, i64>(0))
+        .optional()?;
+    row.map_or(Ok(()), |row| cause_fixed(tx, "charm = ?1", row))
+}
+
+/// There is room again for what charms write, which the limits of the operator refused before.
+pub(crate) fn room_is_back(tx: &Transaction<'_>) -> Result<(), Failure> {
+    let (whose, kind) =
+        (format!("last_kind = ?1 AND last_blame = '{}'", Blame::Configuration), OutcomeKind::LimitExceeded);
+    cause_fixed(tx, &whose, kind.as_str())
 }
 
 /// The access list of a space was changed. That of the system space says who is the service, for all charms.
@@ -421,7 +440,8 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
 /// The counters of all runs of the registered charm in that row; none if it is not registered.
 pub(crate) fn counters(tx: &Transaction<'_>, row: i64) -> Result<Option<Counters>, Failure> {
     let mut statement = tx.prepare_cached(
-        "SELECT runs, failed, total_ms, min_ms, max_ms, last_ms, failed_at, failure FROM registrations WHERE charm = ?1",
+        "SELECT runs, failed, total_ms, min_ms, max_ms, last_ms, failed_at, failure FROM registrations WHERE charm = \
+         ?1",
     )?;
     let counters = |row: &Row<'_>| {
         let time = |column| row.column(column).map(Duration::from_millis);

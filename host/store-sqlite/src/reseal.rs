@@ -206,8 +206,9 @@ mod tests {
         connection.execute("INSERT INTO spaces VALUES (?1, 1)", [charm.space.as_str()]).unwrap();
         connection
             .execute(
-                "INSERT INTO charms (row, space, id, file_name, source, module, name, streams, secrets, created_at, updated_at) \
-                 VALUES (5, ?1, ?2, 'a.tsx', 's', 'm', 'for access-SECRET-1', '[]', '[[\"auth\",\"token\"]]', 1, 1)",
+                "INSERT INTO charms (row, space, id, file_name, source, module, name, streams, secrets, created_at, \
+                 updated_at) VALUES (5, ?1, ?2, 'a.tsx', 's', 'm', 'for access-SECRET-1', '[]', \
+                 '[[\"auth\",\"token\"]]', 1, 1)",
                 (charm.space.as_str(), charm.charm.as_str()),
             )
             .unwrap();

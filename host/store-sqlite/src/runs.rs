@@ -12,9 +12,18 @@ use super::{Failure, sound};
 pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {
     let (outcome, millis) = (&run.outcome, millis(run.duration));
     tx.prepare_cached(
-        "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack, blame) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack, blame) VALUES (?1, ?2, ?3, ?4, ?5, \
+         ?6, ?7)",
     )?
-    .execute((row, run.started_at.0, millis, outcome.kind.as_str(), &outcome.message, &outcome.stack, outcome.blame().map(Blame::as_str)))?;
+    .execute((
+        row,
+        run.started_at.0,
+        millis,
+        outcome.kind.as_str(),
+        &outcome.message,
+        &outcome.stack,
+        outcome.blame().map(Blame::as_str),
+    ))?;
     // With the number in its text: SQLite would compile it again each time, since a bound limit may decide how a
     // statement is run.
     tx.prepare_cached(&format!(
@@ -47,7 +56,8 @@ pub(super) fn known_kind(name: &str) -> Option<OutcomeKind> {
 /// The newest runs of the charm in that row, newest first.
 pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, Failure> {
     let mut statement = tx.prepare_cached(
-        "SELECT started_at, duration_ms, kind, message, stack, blame FROM runs WHERE charm = ?1 ORDER BY row DESC LIMIT ?2",
+        "SELECT started_at, duration_ms, kind, message, stack, blame FROM runs WHERE charm = ?1 ORDER BY row DESC \
+         LIMIT ?2",
     )?;
     // There are never more.
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -1,6 +1,5 @@
 //! The operations of the store, each in one transaction.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,8 +16,8 @@ use bg_poller::{
     CharmRef, Counters, DisabledBy, Outcome, PollState, Registration, RegistrationChanges, Run, RuntimeError,
 };
 use bg_store::{
-    Begun, CellEdit, CellTexts, Deployment, Finished, FoundCharm, FoundRegistrations, IdOf, KnownProgram, Look, Names,
-    Needed, Present, Right, Rules, Sources, Store, StoredCharm, StoredProgram, Tenancy, Update,
+    AllCells, Begun, CellEdit, CellTexts, Deployment, Finished, FoundCharm, FoundRegistrations, IdOf, KnownProgram,
+    Look, Names, Needed, Present, Right, Rules, Sources, Store, StoredCharm, StoredProgram, Tenancy, Update,
 };
 use futures_util::future::join_all;
 use rusqlite::Transaction;
@@ -52,9 +51,9 @@ pub struct SqliteOptions {
 /// Spaces, charms, cells, registrations and runs in one SQLite file.
 #[derive(Clone)]
 pub struct SqliteStore {
-    database: Arc<Database>,
+    pub(super) database: Arc<Database>,
     sealer: Arc<Sealer>,
-    tenants: Arc<Tenants>,
+    pub(super) tenants: Arc<Tenants>,
     watch: Arc<Watch>,
 }
 
@@ -82,7 +81,8 @@ impl SqliteStore {
         })?;
         if forget && let Err(error) = database.forget_clear_texts() {
             tracing::warn!(
-                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until the next start: {error}"
+                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until \
+                 the next start: {error}"
             );
         }
         let rules = Rules::new(&tenancy, owner);
@@ -91,7 +91,7 @@ impl SqliteStore {
         Ok(Self {
             database: Arc::new(database),
             sealer: Arc::new(sealer),
-            tenants: Arc::new(Tenants { database: path, rules }),
+            tenants: Arc::new(Tenants::new(path, rules)),
             watch: Arc::new(watch),
         })
     }
@@ -134,7 +134,7 @@ impl SqliteStore {
     }
 
     /// Writes registrations, and wakes who waits for that.
-    async fn change_registrations<T: Send + 'static>(
+    pub(super) async fn change_registrations<T: Send + 'static>(
         &self,
         actor: &Actor,
         touch: Touch,
@@ -243,16 +243,12 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn all_cells(
-        &self,
-        actor: &Actor,
-        charm: &CharmRef,
-    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError> {
+    async fn all_cells(&self, actor: &Actor, charm: &CharmRef) -> Result<(StoredCharm, AllCells), RuntimeError> {
         let (sealer, charm) = (Arc::clone(&self.sealer), charm.clone());
         self.read(actor, move |tx, actor| {
             let stored = access::charm(tx, actor, &charm, AccessLevel::Read)?;
             let cells = Cells::of(tx, &sealer, &stored);
-            let mut texts = BTreeMap::new();
+            let mut texts = AllCells::new();
             for name in cells.names()? {
                 let text = sound(cells.text(&name), || format!("the cells of {charm}"))?;
                 texts.insert(name, text.flatten());
@@ -428,7 +424,18 @@ impl Store for SqliteStore {
     }
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
-        self.watch.changed(&self.database, seen).await
+        tokio::select! {
+            changed = self.watch.changed(&self.database, seen) => changed,
+            error = self.wake_for_room() => Err(error),
+        }
+    }
+
+    async fn wake(&self, charms: &[CharmRef]) -> Result<(), RuntimeError> {
+        let charms = charms.to_vec();
+        self.change_registrations(&Actor::Operator, Touch::None, move |tx, _| {
+            charms.iter().try_for_each(|charm| registrations::fixed(tx, charm))
+        })
+        .await
     }
 
     async fn changes(

@@ -1,11 +1,12 @@
 //! The rules for who may keep how much, applied within transactions.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bg_charm_api::{AccessLevel, Actor, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SpaceDid, system_space};
 use bg_poller::{LogLevel, LogLine, Run, RuntimeError};
-use bg_store::{CellTexts, Holding, Room, Rules};
+use bg_store::{CellTexts, Excess, Holding, Room, Rules};
 use rusqlite::Transaction;
 
 use super::quota::growth;
@@ -18,8 +19,10 @@ const SAID_BYTES: usize = 300;
 /// Who keeps how much in one file.
 pub(crate) struct Tenants {
     /// Whose disk is looked at.
-    pub(crate) database: PathBuf,
+    database: PathBuf,
     pub(crate) rules: Rules,
+    /// Whether a handler's writes were refused for lack of room, and there was no room since.
+    is_short: AtomicBool,
 }
 
 /// What bounds the charms of a space, beside what bounds each.
@@ -31,6 +34,10 @@ pub(crate) enum Bounds {
 }
 
 impl Tenants {
+    pub(crate) fn new(database: PathBuf, rules: Rules) -> Self {
+        Self { database, rules, is_short: AtomicBool::new(false) }
+    }
+
     fn room(&self, tx: &Transaction<'_>) -> Result<Room, Failure> {
         Ok(self.rules.room(tenants::database_bytes(tx)?, || free(&self.database)))
     }
@@ -127,7 +134,7 @@ impl Tenants {
         Ok(if is_unbounded { Bounds::None } else { Bounds::Of { creator } })
     }
 
-    /// What would be too much if a handler of the charm in that row wrote this, for people. Charms of the operator's
+    /// What would be too much if a handler of the charm in that row wrote this. Charms of the operator's
     /// spaces are bounded by the disk alone, unless others may have charms there; and what does not grow is kept as
     /// long as the disk takes it.
     pub(crate) fn excess(
@@ -136,7 +143,7 @@ impl Tenants {
         row: i64,
         bounds: &Bounds,
         writes: &CellTexts,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<Excess>, Failure> {
         let Bounds::Of { creator } = bounds else { return Ok(None) };
         let grows = growth(tx, row, writes)?;
         if grows <= 0 {
@@ -145,10 +152,34 @@ impl Tenants {
         if let Some(creator) = creator {
             let (_, bytes) = tenants::kept_by(tx, creator)?;
             if let Some(excess) = self.rules.excess_of(creator, bytes.saturating_add_signed(grows)) {
-                return Ok(Some(excess));
+                return Ok(Some(Excess::OfCharm(excess)));
             }
         }
-        Ok(Rules::excess_of_growth(self.room(tx)?, grows))
+        let excess = Rules::excess_of_growth(self.room(tx)?, grows);
+        if excess.is_some() {
+            self.note_shortage();
+        }
+        Ok(excess)
+    }
+
+    /// Whether writes were refused for lack of room since there was room last.
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        self.is_short.load(Ordering::SeqCst)
+    }
+
+    /// Writes are refused for lack of room.
+    pub(crate) fn note_shortage(&self) {
+        self.is_short.store(true, Ordering::SeqCst);
+    }
+
+    /// There is room again.
+    pub(crate) fn forget_shortage(&self) {
+        self.is_short.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether charms may grow.
+    pub(crate) fn has_room(&self, tx: &Transaction<'_>) -> Result<bool, Failure> {
+        Ok(!matches!(self.room(tx)?, Room::Exhausted(_)))
     }
 
     /// Leaves out what a handler said where its charm's maker may keep no more: logs and histories are bounded for each

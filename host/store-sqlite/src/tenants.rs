@@ -200,11 +200,13 @@ mod tests {
         let empty = check(&connection);
         for statement in [
             "INSERT INTO cells VALUES (1, 'é', 0, x'0102'), (1, 'b', 1, x'00ff00'), (3, 'c', 0, zeroblob(100000))",
-            "INSERT INTO cells VALUES (1, 'é', 0, x'010203') ON CONFLICT (charm, name) DO UPDATE SET document = excluded.document",
+            "INSERT INTO cells VALUES (1, 'é', 0, x'010203') ON CONFLICT (charm, name) DO UPDATE SET document = \
+             excluded.document",
             "UPDATE cells SET document = zeroblob(5) WHERE name = 'c'",
             "UPDATE cells SET document = zeroblob(70000)",
             "INSERT INTO logs (charm, at, level, text) VALUES (1, 0, 'info', 'Größe'), (3, 0, 'info', '')",
-            "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack) VALUES (1, 0, 0, 'Success', NULL, 'é'), (3, 0, 0, 'x', 'm', NULL)",
+            "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack) VALUES (1, 0, 0, 'Success', \
+             NULL, 'é'), (3, 0, 0, 'x', 'm', NULL)",
             "UPDATE charms SET source = 'longer source', name = NULL, further_modules = '{\"a\":1}'",
             "UPDATE charms SET version = version + 1",
             "DELETE FROM logs WHERE charm = 1",

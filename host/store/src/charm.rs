@@ -18,6 +18,9 @@ pub const MAX_CELL_BYTES: u64 = 64 * 1024 * 1024;
 /// JSON texts of cells, by their names.
 pub type CellTexts = BTreeMap<String, String>;
 
+/// The same of all cells. A damaged one has no text.
+pub type AllCells = BTreeMap<String, Option<String>>;
+
 /// The digest of a program: charms with the same one run the same modules.
 pub type ProgramDigest = [u8; 32];
 

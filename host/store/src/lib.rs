@@ -20,11 +20,11 @@ pub mod suite;
 mod tenancy;
 
 pub use charm::{
-    BadCell, CellTexts, MAX_CELL_BYTES, MAX_CELLS, NewCharm, ProgramDigest, SecretText, StoredCharm, StoredProgram,
-    secret_texts_in,
+    AllCells, BadCell, CellTexts, MAX_CELL_BYTES, MAX_CELLS, NewCharm, ProgramDigest, SecretText, StoredCharm,
+    StoredProgram, secret_texts_in,
 };
 pub use rights::{Needed, Right};
-pub use rules::{LAST_TIME, LINES_KEPT, Room, Rules};
+pub use rules::{Excess, LAST_TIME, LINES_KEPT, Room, Rules};
 pub use store::{
     Begun, Cause, CellEdit, CellUpdate, Deployment, Edit, EditError, Editor, Finished, FoundCharm, FoundRegistrations,
     Holding, IdOf, KnownProgram, Look, Names, Present, Sources, Store, Update,

@@ -11,7 +11,7 @@ use crate::document::{data_key, stored_key};
 use crate::secret_names::is_sign_in;
 use crate::secret_rule::{Reached, Rule};
 
-/// What is secret in one charm: what its program declares, by [rules](Rule) for paths that begin with a cell's name,
+/// What is secret in one charm: what its program declares, by rules for paths that begin with a cell's name,
 /// and what is [secret by its name](crate::secret_names) in every charm.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]

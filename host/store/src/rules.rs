@@ -3,7 +3,7 @@
 
 use bg_charm_api::{Acl, Actor};
 use bg_identity::{Did, SYSTEM_SPACE_NAME, SpaceDid, is_public_key, system_space};
-use bg_poller::{RuntimeError, UnixMillis};
+use bg_poller::{Blame, Outcome, OutcomeKind, RuntimeError, UnixMillis};
 
 use crate::tenancy::{Quotas, Tenancy};
 
@@ -36,6 +36,27 @@ pub enum Room {
     Low(String),
     /// What exists may not grow, either.
     Exhausted(String),
+}
+
+/// What of a handler's writes is too much, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// A quota of the charm or of its owner: the charm is to blame.
+    OfCharm(String),
+    /// A limit that the operator sets for the whole installation. Which charm reaches it is chance: the operator makes
+    /// room.
+    OfInstallation(String),
+}
+
+impl Excess {
+    /// The outcome of a call whose writes were not kept.
+    pub fn into_outcome(self) -> Outcome {
+        let (text, blame) = match self {
+            Self::OfCharm(text) => (text, Blame::Charm),
+            Self::OfInstallation(text) => (text, Blame::Configuration),
+        };
+        Outcome::failure(OutcomeKind::LimitExceeded, text).blaming(blame)
+    }
 }
 
 /// The quotas of a runtime, and who is exempt from them.
@@ -102,9 +123,12 @@ impl Rules {
     }
 
     /// Why a charm may not grow by this number of bytes in that room, if it may not.
-    pub fn excess_of_growth(room: Room, grows: i64) -> Option<String> {
+    pub fn excess_of_growth(room: Room, grows: i64) -> Option<Excess> {
         match room {
-            Room::Exhausted(why) if grows > SLACK => Some(format!("a charm may not grow now: {why}")),
+            Room::Exhausted(why) if grows > SLACK => {
+                let text = format!("no charm may grow now: {why}; free some space, or raise the limit");
+                Some(Excess::OfInstallation(text))
+            }
             _ => None,
         }
     }
@@ -118,8 +142,8 @@ impl Rules {
             return Ok(());
         }
         let message = format!(
-            "there is no space {space}, and on this server only its operator makes one by deploying into it; `bg-wasm-host space new NAME` \
-             makes one of your own"
+            "there is no space {space}, and on this server only its operator makes one by deploying into it; \
+             `bg-wasm-host space new NAME` makes one of your own"
         );
         Err(RuntimeError::Authorization { space: space.clone(), message })
     }
@@ -131,8 +155,8 @@ impl Rules {
             return Ok(());
         }
         Err(RuntimeError::Quota(format!(
-            "the access list of {space} names {there} subjects, and may name {most}; `bg-wasm-host charm acl {space} --revoke SUBJECT` \
-             makes room"
+            "the access list of {space} names {there} subjects, and may name {most}; `bg-wasm-host charm acl {space} \
+             --revoke SUBJECT` makes room"
         )))
     }
 
@@ -159,7 +183,8 @@ impl Rules {
             return Ok(());
         }
         refused(&format!(
-            "the space {space} would have {charms} charms, and a space may have {most} (--max-charms); `bg-wasm-host charm delete` makes room"
+            "the space {space} would have {charms} charms, and a space may have {most} (--max-charms); `bg-wasm-host \
+             charm delete` makes room"
         ))
     }
 
@@ -176,7 +201,10 @@ impl Rules {
     pub fn excess_of(&self, creator: &str, bytes: u64) -> Option<String> {
         let most = self.quotas.bytes_per_signer;
         (bytes > most).then(|| {
-            format!("the charms of {creator} would take {bytes} bytes, and those of one key may take {most} (--max-signer-bytes)")
+            format!(
+                "the charms of {creator} would take {bytes} bytes, and those of one key may take {most} \
+                    (--max-signer-bytes)"
+            )
         })
     }
 
@@ -191,8 +219,8 @@ impl Rules {
             return Ok(());
         }
         refused(&format!(
-            "the space {space} would take {bytes} bytes, and what others than the operator write there may take {most} in all \
-             (--max-signer-bytes)"
+            "the space {space} would take {bytes} bytes, and what others than the operator write there may take \
+             {most} in all (--max-signer-bytes)"
         ))
     }
 

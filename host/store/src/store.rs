@@ -17,7 +17,7 @@ use bg_poller::{
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::charm::{CellTexts, NewCharm, ProgramDigest, SecretText, StoredCharm, StoredProgram};
+use crate::charm::{AllCells, CellTexts, NewCharm, ProgramDigest, SecretText, StoredCharm, StoredProgram};
 use crate::document::Document;
 use crate::rights::{Needed, Right};
 
@@ -253,11 +253,7 @@ pub trait Store: Send + Sync {
     async fn cell_names(&self, actor: &Actor, charm: &CharmRef) -> Result<Vec<String>, RuntimeError>;
 
     /// A charm with all its cells. A damaged one has no text; the log says what is wrong with it.
-    async fn all_cells(
-        &self,
-        actor: &Actor,
-        charm: &CharmRef,
-    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError>;
+    async fn all_cells(&self, actor: &Actor, charm: &CharmRef) -> Result<(StoredCharm, AllCells), RuntimeError>;
 
     /// A charm with some of its cells: those of one version. A text may not be JSON.
     async fn cells(
@@ -350,8 +346,12 @@ pub trait Store: Send + Sync {
     /// A number that rises with every change of a registration that is not made by polls.
     async fn revision(&self, actor: &Actor) -> Result<u64, RuntimeError>;
 
-    /// A revision other than `seen`, or after some seconds the same.
+    /// A revision other than `seen`, or after some seconds the same. While somebody waits for it, charms whose writes
+    /// found no room are woken once there is room again.
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError>;
+
+    /// Wakes these charms, if they wait: what they wait for is there. Those that do not exist are passed over.
+    async fn wake(&self, charms: &[CharmRef]) -> Result<(), RuntimeError>;
 
     /// The registrations that have changed since the revision `after`, or all of them if that is not known; with their
     /// revision, and those that cannot be read.

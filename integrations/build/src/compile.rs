@@ -15,7 +15,7 @@ use crate::toolchain::{Active, Target, Triple};
 use crate::workspace::Workspace;
 use crate::{BuildError, environment};
 
-/// Compiles the guests; answers the file of each one's module, in their order.
+/// Compiles the guests; returns the file of each one's module, in their order.
 pub(crate) fn guests(
     workspace: &Workspace,
     guests: &[Guest],
@@ -42,7 +42,7 @@ pub(crate) fn guests(
         .args(guests.iter().flat_map(|guest| ["-p", guest.package.name.as_str()]))
         .env("RUSTC", &target.rustc)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, target))
-        // A counter to show, also where cargo would not draw one.
+        // Always print a counter, even if cargo would not draw a bar.
         .env("CARGO_TERM_PROGRESS_WHEN", "always")
         .env("CARGO_TERM_PROGRESS_WIDTH", "200")
         .env("CARGO_TERM_PROGRESS_TERM_INTEGRATION", "false")
@@ -80,10 +80,10 @@ pub(crate) fn guests(
         .collect()
 }
 
-/// Compiler flags for the guests, as cargo wants them: separated by the unit separator, so that folders may hold spaces.
+/// Compiler flags for the guests, in cargo's form: separated by the unit separator, so that paths may contain spaces.
 ///
-/// `--remap-path-prefix` keeps this machine's folders out of the panic messages, and with it the bytes the same everywhere.
-/// The last prefix that fits counts. Where `getrandom` is used, the guest says where randomness comes from.
+/// `--remap-path-prefix` keeps this machine's paths out of panic messages, so that the bytes are the same everywhere.
+/// The last matching prefix wins. If `getrandom` is used, the guest's flags select its backend.
 fn flags(workspace: &Workspace, target: &Target) -> OsString {
     let mut flags = vec![OsString::from("--cfg"), OsString::from("getrandom_backend=\"custom\"")];
     for (from, to) in prefixes(workspace.root(), cargo_home().as_deref(), target.std_source.as_deref()) {
@@ -100,7 +100,7 @@ fn prefixes(root: &Path, home: Option<&Path>, std_source: Option<&Path>) -> Vec<
     let mut prefixes = Vec::new();
     if let Some(home) = home {
         prefixes.push((home.to_path_buf(), "/cargo"));
-        // One folder for each registry, named after its address: a mirror has another name and the same contents.
+        // Each registry has a folder named after its address: a mirror has another name and the same contents.
         let registries = home.join("registry").join("src");
         let mut folders: Vec<_> =
             fs::read_dir(registries).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -120,7 +120,7 @@ fn cargo_home() -> Option<PathBuf> {
     named.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
-/// What cargo says of what it has built.
+/// What cargo reports about something it built.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
@@ -134,7 +134,7 @@ struct MessageTarget {
     name: String,
 }
 
-/// The name and file of the module that a line of cargo's standard output tells of, if it does.
+/// The name and file of the module that a line of cargo's standard output reports, if it does.
 fn module(text: &str) -> Option<(String, PathBuf)> {
     let message: Message = serde_json::from_str(text).ok()?;
     if message.reason != "compiler-artifact" {
@@ -149,9 +149,9 @@ fn module(text: &str) -> Option<(String, PathBuf)> {
 enum Line<'a> {
     /// Its progress bar.
     Count { done: u64, total: u64, crates: &'a str },
-    /// What it does: `Compiling serde v1.0.0`.
+    /// What it is doing: `Compiling serde v1.0.0`.
     Status(&'a str),
-    /// A warning or an error: for a person.
+    /// A warning or an error, for people.
     Message,
 }
 
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargos_lines_are_told_apart() {
+    fn cargos_kinds_of_lines_are_recognized() {
         for (text, line) in [
             ("   Compiling serde v1.0.228", Line::Status("serde v1.0.228")),
             ("\u{1b}[1m\u{1b}[92m   Compiling\u{1b}[0m serde v1.0.228", Line::Status("serde v1.0.228")),

@@ -1,4 +1,4 @@
-//! From a core module to a component that says what it is.
+//! From a core module to a component that describes itself.
 
 use bg_manifest::SECTION;
 use wasm_encoder::{ComponentSection, CustomSection};
@@ -8,11 +8,11 @@ use wit_component::ComponentEncoder;
 use crate::guests::Guest;
 use crate::{BuildError, snapshot};
 
-/// Who made a guest that has no manifest to say so.
+/// The authors of a guest without a manifest.
 const AUTHORS: &str = "The bg-wasm-host authors";
 
-/// The component of a guest whose core module is `module`: started as far as it can be, validated, with the manifest and the
-/// standard metadata.
+/// The component of a guest whose core module is `module`: started as far as possible, validated, with the manifest and
+/// the standard metadata.
 pub(crate) fn encode(guest: &Guest, module: Vec<u8>) -> Result<Vec<u8>, BuildError> {
     let module = snapshot::prepared(module)
         .map_err(|error| BuildError::Prepare { id: guest.id.clone(), reason: format!("{error:#}") })?;
@@ -25,7 +25,7 @@ pub(crate) fn encode(guest: &Guest, module: Vec<u8>) -> Result<Vec<u8>, BuildErr
     describe(&component, guest).map_err(refuse)
 }
 
-/// Adds to a component what it is: its name, and the custom sections that registries and tools look for.
+/// Adds a component's description: its name, and the custom sections that registries and tools look for.
 fn describe(component: &[u8], guest: &Guest) -> Result<Vec<u8>, String> {
     let mut name = AddMetadata::default();
     name.name = AddMetadataField::Set(guest.id.clone());
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::workspace::Package;
 
-    /// A component with nothing in it.
+    /// An empty component.
     const EMPTY: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
 
     fn guest(manifest: Option<&str>) -> Guest {
@@ -97,14 +97,14 @@ mod tests {
         for payload in Parser::new(0).parse_all(component) {
             if let Payload::CustomSection(section) = payload.unwrap() {
                 let earlier = sections.insert(section.name().to_owned(), section.data().to_vec());
-                assert!(earlier.is_none(), "{} is there twice", section.name());
+                assert!(earlier.is_none(), "{} occurs twice", section.name());
             }
         }
         sections
     }
 
     #[test]
-    fn a_component_holds_its_manifest_and_says_what_it_is() {
+    fn a_component_contains_its_manifest_and_its_description() {
         let toml = "[integration]\nid = \"mail\"\nname = \"Mail\"\nversion = \"0.1.0\"\ndescription = \"New mail\"\n\
                     authors = [\"A\", \"B\"]\nlicense = \"Apache-2.0\"\nhomepage = \"https://example.com/\"\n";
         let guest = guest(Some(toml));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_module_is_refused_by_name() {
+    fn an_invalid_module_is_refused_by_name() {
         let error = encode(&guest(None), b"not wasm".to_vec()).unwrap_err();
         assert!(error.to_string().starts_with("mail: its module cannot become a component"), "{error}");
     }

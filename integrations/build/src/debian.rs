@@ -11,7 +11,7 @@ use crate::run::{line, output_of, run_quietly};
 use crate::toolchain::{Active, Target, Triple, program};
 use crate::workspace::Workspace;
 
-/// What is installed. The standard library for WASI calls that of C.
+/// The packages to install. The standard library for WASI uses the C library.
 pub(crate) fn packages(triple: Triple) -> &'static [&'static str] {
     match triple {
         Triple::Unknown => &["rustc-web", "rust-web-src"],
@@ -19,12 +19,12 @@ pub(crate) fn packages(triple: Triple) -> &'static [&'static str] {
     }
 }
 
-/// Where Debian's `wasi-libc` has its libraries.
+/// Where Debian's `wasi-libc` installs its libraries.
 pub(crate) const WASI_LIBC: &str = "/usr/lib/wasm32-wasi";
 
 const RUSTC: &str = "/usr/bin/rustc";
 
-/// The compiler, installed first if need be and if that is allowed: as root, or by a `sudo` that asks for no password.
+/// The compiler, installed first if needed and allowed: as root, or by a `sudo` that needs no password.
 pub(crate) fn target(
     active: &Active,
     workspace: &Workspace,
@@ -63,9 +63,9 @@ pub(crate) fn install(missing: &str, packages: &[&str], progress: &Progress) -> 
     Ok(())
 }
 
-/// The compiler, if all of it is here; otherwise what is missing.
+/// The compiler, if it is complete; otherwise what is missing.
 fn ready(active: &Active, workspace: &Workspace, triple: Triple) -> Result<Target, String> {
-    let version = output_of(Command::new(RUSTC).arg("-vV")).map_err(|_| format!("{RUSTC} is not there"))?;
+    let version = output_of(Command::new(RUSTC).arg("-vV")).map_err(|_| format!("{RUSTC} is not installed"))?;
     let release = version.lines().find_map(|line| line.strip_prefix("release:")).unwrap_or_default().trim();
     if number(release) < number(workspace.rust_version()) {
         return Err(format!("{RUSTC} is version {release}, and {} is needed", workspace.rust_version()));
@@ -77,7 +77,7 @@ fn ready(active: &Active, workspace: &Workspace, triple: Triple) -> Result<Targe
         return Err(format!("the sources of {RUSTC}'s standard library are not in {}", source.display()));
     }
     if source_release(&source).is_some_and(|found| number(&found) != number(release)) {
-        return Err(format!("the standard library in {} is not of {RUSTC} {release}", source.display()));
+        return Err(format!("the standard library in {} does not belong to {RUSTC} {release}", source.display()));
     }
     if triple == Triple::Wasip2 && !Path::new(WASI_LIBC).join("libc.a").is_file() {
         return Err(format!("the C library for WASI is not in {WASI_LIBC}"));
@@ -91,7 +91,7 @@ fn ready(active: &Active, workspace: &Workspace, triple: Triple) -> Result<Targe
     })
 }
 
-/// What version the sources say they are, or else the name of the folder behind the link to them: `rustc-1.96.0`.
+/// The version of the sources, or else the name of the folder that the link to them points to: `rustc-1.96.0`.
 fn source_release(source: &Path) -> Option<String> {
     if let Ok(text) = fs::read_to_string(source.join("version")) {
         return Some(text.trim().to_owned());
@@ -127,7 +127,7 @@ fn privilege() -> Option<Privilege> {
     output_of(Command::new("sudo").args(["-n", "true"])).is_ok().then_some(Privilege::Sudo)
 }
 
-/// An apt-get that asks nothing, and waits two minutes for another one to end.
+/// An apt-get that asks nothing, and waits two minutes for another one to finish.
 fn apt(privilege: Privilege, arguments: &[&str]) -> Command {
     let quiet = [OsStr::new("DEBIAN_FRONTEND=noninteractive"), OsStr::new("apt-get")];
     let mut command = match privilege {

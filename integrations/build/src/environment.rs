@@ -1,13 +1,13 @@
 //! The environment of a nested cargo call.
 //!
-//! Under `cargo run` and `cargo test`, and in the shells of people who set compiler flags, the environment says things that
-//! are meant for the host's build: the same guests must come out with and without them.
+//! Under `cargo run` and `cargo test`, and in shells where people set compiler flags, the environment has settings for
+//! the host's build: the same guests must be built with and without them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
-/// What begins with `CARGO` and says how to reach the network and where downloads are kept, not what to build.
+/// Variables that begin with `CARGO` and configure the network and the download cache, not the build.
 const KEPT: [&str; 7] = [
     "CARGO_HOME",
     "CARGO_BUILD_JOBS",
@@ -18,21 +18,21 @@ const KEPT: [&str; 7] = [
     "CARGO_UNSTABLE_GITOXIDE",
 ];
 
-/// Whether a variable is about some other build.
+/// Whether a variable belongs to another build.
 fn is_foreign(name: &str) -> bool {
     let foreign = ["CARGO", "__CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "CLIPPY_"];
     let build = ["MAKEFLAGS", "MFLAGS", "OUT_DIR", "TARGET", "HOST", "PROFILE", "OPT_LEVEL", "NUM_JOBS"];
-    // Rust's `RUSTUP_*` stay: they name the active toolchain.
+    // Rust's `RUSTUP_*` variables stay: they name the active toolchain.
     (foreign.iter().any(|prefix| name.starts_with(prefix)) && !KEPT.iter().any(|prefix| name.starts_with(prefix)))
         || build.contains(&name)
 }
 
-/// Cargo puts its own library folders first here for the programs it runs, where another compiler would find the wrong
+/// For the programs it runs, cargo puts its own library folders first here, where another compiler would find the wrong
 /// libraries.
 const LIBRARY_PATHS: [&str; 2] = ["LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"];
 
-/// Takes from the environment of `command` all that is about another build. `ours` are folders whose libraries must not be
-/// found: the workspace's target folder, the active toolchain.
+/// Removes everything that belongs to another build from the environment of `command`. `ours` are folders whose
+/// libraries must not be found: the workspace's target folder, the active toolchain.
 pub(crate) fn clean(command: &mut Command, ours: &[&Path]) {
     for (name, value) in std::env::vars_os() {
         let Some(text) = name.to_str() else { continue };
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_outer_build_says_is_kept_from_the_nested_one_and_the_network_settings_are_not() {
+    fn settings_of_an_outer_build_are_removed_and_network_settings_stay() {
         for (name, foreign) in [
             ("CARGO", true),
             ("CARGO_PKG_NAME", true),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Why guests could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The workspace's sources are not there.
+    /// The workspace's sources were not found.
     #[error(
         "no bg-wasm-host workspace at {}, nor at or above the current folder: run this from a checkout of its sources",
         .0.display()
@@ -14,30 +14,30 @@ pub enum BuildError {
     /// A file could not be read, written or locked.
     #[error("cannot {doing} {}: {source}", .path.display())]
     File {
-        /// What was being done: `read`, `write`, …
+        /// The operation: `read`, `write`, …
         doing: &'static str,
-        /// To which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A `Cargo.toml` that is not what it should be.
+    /// An invalid `Cargo.toml`.
     #[error("{}: {reason}", .path.display())]
     CargoToml {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// An `integration.toml` that is no manifest.
+    /// An invalid `integration.toml`.
     #[error("{}: {source}", .path.display())]
     Manifest {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Two guests of one name.
+    /// Two guests have the same name.
     #[error("{} and {} would both become {id}.wasm: give one of them another ID", .first.display(), .second.display())]
     SameId {
         /// The name.
@@ -47,12 +47,12 @@ pub enum BuildError {
         /// The other.
         second: PathBuf,
     },
-    /// A program that is needed could not be started.
+    /// A required program could not be started.
     #[error("cannot run `{command}`: {source}")]
     Start {
         /// The command line.
         command: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A program ended with an error.
@@ -62,62 +62,66 @@ pub enum BuildError {
         command: String,
         /// How it ended: `failed with status 101`.
         ended: String,
-        /// The last lines that it wrote; empty where they were shown already.
+        /// Its last lines; empty if they were already shown.
         last: Vec<String>,
     },
-    /// There is no way to compile for a target of guests on this machine.
+    /// This machine cannot compile for a guests' target.
     #[error(
-        "the guests need the Rust target {target}, and no way to it worked:\n{tried}\nDo one of these, then run the same \
+        "the guests need the Rust target {target}, and no way to get it worked:\n{tried}\nDo one of these, then run \
+        the same \
          command again:\n\
          {ways}"
     )]
     NoTarget {
         /// The target's name.
         target: &'static str,
-        /// What was tried and why it did not work, one line each.
+        /// What was tried and why it did not work, one per line.
         tried: String,
-        /// What to type, one line each.
+        /// What to type, one per line.
         ways: String,
     },
-    /// cargo said that all was built, but a guest's module was not among it.
-    #[error("cargo built no module {module}.wasm of {package}: its Cargo.toml must say crate-type = [\"cdylib\"]")]
+    /// cargo succeeded, but did not build a guest's module.
+    #[error(
+        "cargo did not build the module {module}.wasm of {package}: its Cargo.toml must say crate-type = \
+        [\"cdylib\"]"
+    )]
     NoModule {
         /// The package.
         package: String,
         /// The library's name.
         module: String,
     },
-    /// A guest whose start can't be done ahead.
+    /// A guest's start failed at build time.
     #[error(
-        "{id}: its start failed, which is done while it is built and must not ask the outside for anything: {reason}\n\
+        "{id}: its start failed; it runs while the guest is built, and must not call any import: {reason}\n\
          `cargo test --workspace --lib` runs it with more to say"
     )]
     Prepare {
-        /// Which guest.
+        /// The guest.
         id: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A module that no component can be made of.
+    /// A module cannot become a component.
     #[error("{id}: its module cannot become a component: {reason}")]
     Encode {
-        /// Which guest.
+        /// The guest.
         id: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A name that is no guest's.
+    /// There is no guest with that name.
     #[error("no guest is called {id:?}; there are {known}")]
     NoSuchGuest {
         /// The name.
         id: String,
-        /// Those there are.
+        /// The existing names.
         known: String,
     },
 }
 
 impl BuildError {
-    /// In one line, for a list of what was tried: of a program's last lines the first that says what went wrong.
+    /// In one line, for a list of attempts: of a program's last lines, the first that describes an error.
     pub(crate) fn in_short(self) -> String {
         match self {
             Self::Failed { command, ended, last } => {

@@ -18,7 +18,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, BuildError> {
     fs::read_to_string(path).map_err(BuildError::file("read", path))
 }
 
-/// Creates a file if need be and locks it for this process and this handle until the result is dropped. Waits for others.
+/// Creates a file if needed, and locks it for this process and this handle until the result is dropped. Waits for other
+/// holders.
 pub(crate) fn lock(path: &Path, progress: &Progress) -> Result<File, BuildError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(BuildError::file("create", folder))?;
@@ -36,8 +37,8 @@ pub(crate) fn lock(path: &Path, progress: &Progress) -> Result<File, BuildError>
     Ok(file)
 }
 
-/// Writes a whole file, or leaves it alone if it holds these bytes already, so that its date stays. Readers see the old file
-/// or the new one, never a part.
+/// Writes a whole file, unless it has these contents already, to keep its modification time. Readers see the old or the
+/// new file, never a part.
 pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     if fs::read(path).is_ok_and(|present| present == bytes) {
         return Ok(());
@@ -51,13 +52,13 @@ pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), BuildErr
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&part, path));
     if written.is_err() {
-        // What is left of it helps nobody; that it could not be written is what to report.
+        // The temporary file is useless now; the write error is the one to report.
         let _ = fs::remove_file(&part);
     }
     written.map_err(BuildError::file("write", path))
 }
 
-/// What lies in `folder` for the guest `id`.
+/// The component of the guest `id` in `folder`.
 pub(crate) fn describe(id: &str, folder: &Path) -> Result<Component, BuildError> {
     let path = folder.join(format!("{id}.wasm"));
     let bytes = read(&path)?;
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_would_not_change_is_not_touched() {
+    fn a_file_that_would_not_change_is_not_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new").join("a.wasm");
         write_if_changed(&path, b"one").unwrap();

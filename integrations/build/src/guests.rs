@@ -1,4 +1,4 @@
-//! Which guests there are.
+//! Finds the guests.
 
 use std::path::{Path, PathBuf};
 
@@ -7,22 +7,22 @@ use bg_manifest::Manifest;
 use crate::workspace::{Package, Workspace};
 use crate::{BuildError, files};
 
-/// The guest that runs charms written in JavaScript and TypeScript: the one that is no integration.
+/// The guest that runs charms written in JavaScript and TypeScript: the only one that is not an integration.
 const SCRIPT: &str = "script";
 
-/// Where integrations are: ours, and those that the tests need.
+/// The folders of integrations: ours, and those for tests.
 const PARENTS: [&str; 2] = ["integrations", "tests/guests"];
 
 /// One guest.
 #[derive(Debug)]
 pub(crate) struct Guest {
-    /// What it is called: the integration's ID, or `script`.
+    /// Its name: the integration's ID, or `script`.
     pub(crate) id: String,
     /// Its folder.
     pub(crate) folder: PathBuf,
     /// Its package there.
     pub(crate) package: Package,
-    /// What it says of itself, if it is an integration.
+    /// Its manifest, if it is an integration.
     pub(crate) manifest: Option<Manifest>,
 }
 

@@ -1,16 +1,17 @@
-//! Builds the guests of this workspace: every folder of `integrations/` and `tests/guests/` that holds an `integration.toml`,
-//! and `host/script`. Each becomes one component, `dist/<id>.wasm`, with its manifest and the standard metadata inside.
+//! Builds the guests of this workspace: every folder of `integrations/` and `tests/guests/` with an `integration.toml`,
+//! and `host/script`. Each becomes one component, `dist/<id>.wasm`, which contains its manifest and the standard
+//! metadata.
 //!
-//! Tests and the demo call [`ensure_guests`], which takes milliseconds when nothing has changed since the last build; people
-//! run the binary `build-integrations`.
+//! Tests and the demo call [`ensure_guests`], which takes milliseconds when nothing has changed since the last build;
+//! people run the binary `build-integrations`.
 //!
-//! Guests are built for `wasm32-unknown-unknown` in one cargo call with a target folder of their own (`target/guests`), since
-//! the compiler may be another one than the host's. The same source and compiler give the same bytes in whichever folder the
-//! workspace lies.
+//! Guests are built for `wasm32-unknown-unknown` in one cargo call with its own target folder (`target/guests`), since
+//! the compiler may differ from the host's. The same source and compiler give the same bytes, wherever the workspace
+//! is.
 //!
-//! A guest that exports `prepare` is started while it is built, and begins there ever after.
+//! A guest that exports `prepare` is started while it is built, and every instance starts from there.
 //!
-//! Tests of what authors build by themselves call [`prepare_wasip2`] and [`prepare_cargo`].
+//! Tests of what authors build themselves call [`prepare_wasip2`] and [`prepare_cargo`].
 
 mod compile;
 mod component;
@@ -41,20 +42,20 @@ use stamp::Stamp;
 use toolchain::Triple;
 use workspace::Workspace;
 
-/// How [`build_integrations`] builds.
+/// The options of [`build_integrations`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Build even where nothing has changed.
+    /// Build even if nothing has changed.
     pub force: bool,
-    /// Where the components go; `dist/` of the workspace if none.
+    /// Where to put the components; `None` for `dist/` of the workspace.
     pub out: Option<PathBuf>,
-    /// Come by the target in this way only; otherwise the first that works.
+    /// The only way to get the target; `None` for the first that works.
     pub way: Option<Way>,
-    /// The workspace; the one that this crate was compiled in if none.
+    /// The workspace; `None` for the one that this crate was compiled in.
     pub workspace: Option<PathBuf>,
 }
 
-/// The components, as they lie on disk.
+/// The components on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dist {
     dir: PathBuf,
@@ -64,7 +65,7 @@ pub struct Dist {
 /// One component on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// What it is called: the integration's ID, or `script`.
+    /// Its name: the integration's ID, or `script`.
     pub id: String,
     /// The file.
     pub path: PathBuf,
@@ -72,12 +73,12 @@ pub struct Component {
     pub size: u64,
     /// Its SHA-256, in lower-case hexadecimal.
     pub sha256: String,
-    /// How long it was from the start of the build until it was written; none if it was up to date already.
+    /// The time from the start of the build until it was written; `None` if it was up to date already.
     pub took: Option<Duration>,
 }
 
 impl Dist {
-    /// The folder that holds them.
+    /// The folder that contains them.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -100,13 +101,14 @@ impl Dist {
     }
 }
 
-/// The workspace's components, built first where they are missing or older than their sources. Safe to call from several
-/// threads and processes at once: one builds, the others wait for it.
+/// The workspace's components, built first if they are missing or older than their sources. Safe to call from several
+/// threads and processes at the same time: one builds, the others wait for it.
 pub fn ensure_guests() -> Result<Dist, BuildError> {
     build_integrations(&Options::default())
 }
 
-/// Installs Debian's packages, as root or by a `sudo` that asks for no password; the error says why not. `missing` says what they are for.
+/// Installs Debian's packages, as root or by a `sudo` that needs no password; otherwise the error says why not.
+/// `missing` says what they are for.
 pub fn install_packages(missing: &str, packages: &[&str]) -> Result<(), String> {
     let progress = Progress::new();
     let installed = debian::install(missing, packages, &progress);
@@ -114,7 +116,7 @@ pub fn install_packages(missing: &str, packages: &[&str]) -> Result<(), String> 
     installed
 }
 
-/// Builds what needs building. Progress goes to standard error.
+/// Builds what is out of date. Progress goes to standard error.
 pub fn build_integrations(options: &Options) -> Result<Dist, BuildError> {
     let plan = Plan::new(options)?;
     if !options.force
@@ -124,7 +126,7 @@ pub fn build_integrations(options: &Options) -> Result<Dist, BuildError> {
     }
     let progress = Progress::new();
     let lock = files::lock(&plan.target.join(".lock"), &progress)?;
-    // Another process may have built while this one waited for the lock.
+    // Another process may have built them while this one waited for the lock.
     let dist = match plan.fresh() {
         Some(dist) if !options.force => dist,
         _ => plan.build(options, &progress)?,
@@ -134,18 +136,18 @@ pub fn build_integrations(options: &Options) -> Result<Dist, BuildError> {
     Ok(dist)
 }
 
-/// The components if they are up to date; none if a build has something to do.
+/// The components if they are up to date; `None` if something needs to be built.
 pub fn fresh(options: &Options) -> Result<Option<Dist>, BuildError> {
     Ok(Plan::new(options)?.fresh())
 }
 
-/// What is to be built, from what, and where to.
+/// What to build, from what, and where to.
 struct Plan {
     workspace: Workspace,
     guests: Vec<Guest>,
     target: PathBuf,
     out: PathBuf,
-    /// A digest of all that goes into the components, but for the compiler where it is not the active one.
+    /// A digest of everything the components depend on, except the compiler if it is not the active one.
     inputs: String,
 }
 

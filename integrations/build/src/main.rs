@@ -1,4 +1,6 @@
-//! Builds the guests and says what came of it.
+//! Builds the guests and reports the result.
+
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments of arguments are help for people")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,21 +11,21 @@ use clap::Parser;
 
 /// Builds every guest of the workspace into dist/<id>.wasm.
 ///
-/// What is up to date is left alone. If this machine cannot compile for wasm32-unknown-unknown yet, says what it is about to
-/// install and installs it: a target by rustup, or Debian's rustc-web and rust-web-src.
+/// Components that are up to date are left alone. If this machine cannot compile for wasm32-unknown-unknown yet, says
+/// what it is about to install and installs it: a target by rustup, or Debian's rustc-web and rust-web-src.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
     /// Build even if nothing has changed.
     #[arg(long)]
     force: bool,
-    /// Build nothing; status 1 if something is missing or out of date.
+    /// Build nothing; exit with status 1 if something is missing or out of date.
     #[arg(long, conflicts_with = "force")]
     check: bool,
     /// The folder for the components, instead of dist/.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Come by the target in this way only: installed, rustup or debian.
+    /// The only way to get the target: installed, rustup or debian.
     #[arg(long, value_name = "WAY")]
     way: Option<Way>,
     /// The workspace whose guests to build, instead of the one that this program was compiled in.
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         Options { force: arguments.force, out: arguments.out, way: arguments.way, workspace: arguments.workspace };
     let built =
         if arguments.check { bg_build::fresh(&options) } else { bg_build::build_integrations(&options).map(Some) };
-    // A closed output is no reason for another status: what was asked for is done.
+    // If the output is closed, the status does not change: the work is done.
     let (text, status) = match &built {
         Ok(Some(dist)) => (table(dist), ExitCode::SUCCESS),
         Ok(None) => ("out of date: run `cargo run --bin build-integrations`\n".to_owned(), ExitCode::FAILURE),
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
     status
 }
 
-/// One row a component.
+/// One row per component.
 fn table(dist: &Dist) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let shown = |path: &Path| path.strip_prefix(&here).unwrap_or(path).display().to_string();

@@ -1,5 +1,5 @@
-//! What a person or a log sees while guests are being built: a bar on a terminal, plain lines elsewhere. Always on standard
-//! error, past the capture of test runners, since a first build takes minutes.
+//! What a person or a log sees while guests are being built: a bar on a terminal, otherwise plain lines. Always on
+//! standard error, past the capture of test runners, since a first build takes minutes.
 
 use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A log shows at least one line in this time, so that nobody takes a slow build for a hung one.
+/// A log gets at least one line in this time, so that a slow build does not look like a hung one.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// Shows how far a build is.
+/// Shows the progress of a build.
 pub(crate) struct Progress {
-    /// None where there is no terminal.
+    /// `None` without a terminal.
     bar: Option<ProgressBar>,
     started: Instant,
     last_line: Cell<Instant>,
     now: RefCell<Now>,
 }
 
-/// What is being done.
+/// The current step.
 #[derive(Default)]
 struct Now {
     stage: String,
@@ -52,12 +52,12 @@ impl Progress {
         progress
     }
 
-    /// Whether the reader sees colours.
+    /// Whether the output shows colours.
     pub(crate) fn is_terminal(&self) -> bool {
         self.bar.is_some()
     }
 
-    /// Says what is done next.
+    /// Announces the next stage.
     pub(crate) fn stage(&self, stage: &str) {
         self.now.replace(Now { stage: stage.to_owned(), ..Now::default() });
         match &self.bar {
@@ -69,7 +69,7 @@ impl Progress {
         }
     }
 
-    /// Says how far it is: `done` of `total`, and what is in hand.
+    /// Reports `done` of `total` steps.
     pub(crate) fn steps(&self, done: u64, total: u64) {
         let first = self.now.borrow().total == 0;
         {
@@ -86,7 +86,7 @@ impl Progress {
         }
     }
 
-    /// Says what is in hand.
+    /// Reports the current item.
     pub(crate) fn item(&self, item: &str) {
         item.clone_into(&mut self.now.borrow_mut().item);
         if let Some(bar) = &self.bar {
@@ -94,7 +94,7 @@ impl Progress {
         }
     }
 
-    /// Leaves a line that stays on the screen.
+    /// Writes a line that stays on the screen.
     pub(crate) fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
@@ -102,7 +102,7 @@ impl Progress {
         }
     }
 
-    /// To be called every second or so.
+    /// Call this about every second.
     pub(crate) fn tick(&self) {
         if self.bar.is_none() && self.last_line.get().elapsed() >= HEARTBEAT {
             let seconds = self.started.elapsed().as_secs();
@@ -110,7 +110,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar from the screen.
+    /// Removes the bar from the screen.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -119,7 +119,7 @@ impl Progress {
 
     fn line(&self, line: &str) {
         self.last_line.set(Instant::now());
-        // A closed standard error is no reason to stop building.
+        // A closed standard error must not stop the build.
         let _ = writeln!(std::io::stderr().lock(), "guests: {line}");
     }
 
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_as_much_as_is_known() {
+    fn a_line_shows_everything_that_is_known() {
         for (done, total, item, text) in [
             (0, 0, "", "compiling"),
             (0, 0, "serde", "compiling: serde"),

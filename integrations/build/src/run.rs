@@ -1,4 +1,4 @@
-//! Running other programs while showing that they live.
+//! Runs other programs while showing progress.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use crate::BuildError;
 use crate::progress::Progress;
 
-/// So many last lines of a failed program are shown.
+/// How many last lines of a failed program are shown.
 const LAST: usize = 20;
 
-/// Where a line came from.
+/// The origin of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     /// Standard output.
@@ -21,8 +21,8 @@ pub(crate) enum Stream {
     Err,
 }
 
-/// Runs a program to its end, without input, and hands each line it writes to `each`; a carriage return ends a line too.
-/// It is stopped after `limit`.
+/// Runs a program to its end, without input, and passes each line it writes to `each`; a carriage return ends a line,
+/// too. It is stopped after `limit`.
 pub(crate) fn run(
     command: &mut Command,
     progress: &Progress,
@@ -61,7 +61,7 @@ pub(crate) fn run(
     child.wait().map_err(|source| failed(source, command))
 }
 
-/// As [`run`], for a program whose lines matter only if it fails.
+/// Like [`run`], for a program whose output matters only if it fails.
 pub(crate) fn run_quietly(
     command: &mut Command,
     progress: &Progress,
@@ -81,7 +81,7 @@ pub(crate) fn run_quietly(
     Err(BuildError::Failed { command: line(command), ended: ended(status), last: last.into() })
 }
 
-/// What a program that ends at once writes to standard output.
+/// The standard output of a short program.
 pub(crate) fn output_of(command: &mut Command) -> Result<String, BuildError> {
     let output =
         command.stdin(Stdio::null()).output().map_err(|source| BuildError::Start { command: line(command), source })?;
@@ -95,7 +95,7 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String, BuildError> {
     })
 }
 
-/// A command as one would type it.
+/// A command in shell syntax.
 pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let quoted = words.map(|word| {
@@ -114,7 +114,7 @@ pub(crate) fn ended(status: ExitStatus) -> String {
     status.code().map_or_else(|| format!("was stopped ({status})"), |code| format!("failed with status {code}"))
 }
 
-/// Sends the lines of a stream until it ends or nobody listens.
+/// Sends the lines of a stream until it ends or the receiver is gone.
 fn forward(mut from: impl Read + Send + 'static, stream: Stream, to: Sender<(Stream, String)>) {
     std::thread::spawn(move || {
         let mut buffer = [0; 8192];
@@ -133,7 +133,7 @@ fn forward(mut from: impl Read + Send + 'static, stream: Stream, to: Sender<(Str
             }
         }
         if !line.is_empty() {
-            // Nobody listens only where nobody wants to know.
+            // If the receiver is gone, the rest of the output is not needed.
             let _ = to.send((stream, String::from_utf8_lossy(&line).into_owned()));
         }
     });

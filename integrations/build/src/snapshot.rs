@@ -1,4 +1,4 @@
-//! Has a guest do its start while it is built: its memory is kept as it is then, and every instance begins there.
+//! Runs a guest's start at build time: its memory is saved afterwards, and every instance starts from there.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -7,13 +7,13 @@ use wasmparser::{ExternalKind, Parser, Payload, ValType};
 use wasmtime::{Config, Engine, Instance, Linker, Module, OptLevel, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, Wizer};
 
-/// What a guest exports that has something to do ahead: `func()`. It is called once, and is no export any more afterwards.
+/// The export of a guest with work to do at build time: `func()`. It is called once, and removed from the exports.
 const PREPARE: &str = "prepare";
 
-/// The module as it is once its start is done; as it was if there is nothing to do ahead.
+/// The module after its start; the same module if there is nothing to do.
 ///
-/// The start finds nobody outside: a call of an import is a trap, and the build fails. So neither a clock nor a random number
-/// can get into what is kept, and the same module becomes the same bytes.
+/// Calling an import during the start traps, and the build fails. So neither the clock nor random numbers can get into
+/// the saved memory, and the same module gives the same bytes.
 pub(crate) fn prepared(module: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
     if !has_start(&module) {
         return Ok(module);
@@ -22,7 +22,7 @@ pub(crate) fn prepared(module: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
     wizer.init_func(PREPARE);
     let (context, instrumented) = wizer.instrument(&module)?;
     let mut config = Config::new();
-    // It runs once, for a few milliseconds.
+    // The module runs once, for a few milliseconds.
     config.cranelift_opt_level(OptLevel::None);
     let engine = Engine::new(&config)?;
     let compiled = Module::new(&engine, &instrumented)?;
@@ -35,11 +35,11 @@ pub(crate) fn prepared(module: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
     let snapshot = pin!(wizer.snapshot(&context, &mut state));
     match snapshot.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(module) => module,
-        Poll::Pending => Err(wasmtime::Error::msg("reading an instance that is in this process waits for something")),
+        Poll::Pending => Err(wasmtime::Error::msg("reading an instance in this process should not wait")),
     }
 }
 
-/// Whether a module has something to do ahead. What is no module has not; that it is none is for the next step to say.
+/// Whether a module exports a start. An invalid module does not; the next step reports that it is invalid.
 fn has_start(module: &[u8]) -> bool {
     let exports = Parser::new(0).parse_all(module).find_map(|payload| match payload {
         Ok(Payload::ExportSection(exports)) => Some(exports),
@@ -48,7 +48,7 @@ fn has_start(module: &[u8]) -> bool {
     exports.into_iter().flatten().flatten().any(|export| export.name == PREPARE && export.kind == ExternalKind::Func)
 }
 
-/// An instance whose start is done. The names that it is asked for are those that were added to find its state by.
+/// An instance after its start. The names that it is asked for are the exports that were added to read its state.
 struct Started {
     store: Store<()>,
     instance: Instance,
@@ -77,7 +77,7 @@ impl InstanceState for Started {
 mod tests {
     use super::*;
 
-    /// A module whose start does `start`, and whose `answer` is what is in its memory and in its variable.
+    /// A module whose start does `start`, and whose `answer` is the sum of its memory and its variable.
     fn module(start: &str) -> Vec<u8> {
         let text = format!(
             r#"(module
@@ -95,7 +95,7 @@ mod tests {
     const STORES: &str = "(i32.store (i32.const 64) (i32.const 40)) (global.set $seen (i32.const 2))";
 
     #[test]
-    fn an_instance_begins_where_the_start_ended_and_its_imports_are_still_asked() {
+    fn an_instance_begins_where_the_start_ended_and_still_calls_its_imports() {
         let prepared = prepared(module(STORES)).unwrap();
         let engine = Engine::default();
         let compiled = Module::new(&engine, &prepared).unwrap();
@@ -103,7 +103,7 @@ mod tests {
         let mut linker = Linker::new(&engine);
         linker.func_wrap("outside", "now", |caller: wasmtime::Caller<'_, i32>| *caller.data()).unwrap();
         let instance = linker.instantiate(&mut store, &compiled).unwrap();
-        assert!(instance.get_func(&mut store, PREPARE).is_none(), "it is done");
+        assert!(instance.get_func(&mut store, PREPARE).is_none(), "it is removed");
         let mut call =
             |name: &str| instance.get_typed_func::<(), i32>(&mut store, name).unwrap().call(&mut store, ()).unwrap();
         assert_eq!(call("answer"), 42);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_which_world_it_is_for_stays() {
+    fn the_section_that_names_its_world_stays() {
         let prepared = prepared(module(STORES)).unwrap();
         let found = Parser::new(0).parse_all(&prepared).any(|payload| {
             matches!(payload.unwrap(), Payload::CustomSection(section)
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_module_becomes_the_same_bytes_and_one_without_a_start_stays() {
+    fn the_same_module_gives_the_same_bytes_and_one_without_a_start_is_unchanged() {
         assert_eq!(prepared(module(STORES)).unwrap(), prepared(module(STORES)).unwrap());
         let plain = wat::parse_str("(module (func (export \"handle\")))").unwrap();
         assert_eq!(prepared(plain.clone()).unwrap(), plain);
     }
 
     #[test]
-    fn a_start_that_asks_the_outside_is_refused() {
+    fn a_start_that_calls_an_import_is_refused() {
         let error = format!("{:#}", prepared(module("(drop (call $now))")).unwrap_err());
         assert!(error.contains("now"), "{error}");
     }

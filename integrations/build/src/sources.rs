@@ -1,4 +1,4 @@
-//! A digest of all that goes into the components.
+//! A digest of everything that the components depend on.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +11,11 @@ use crate::guests::Guest;
 use crate::workspace::Workspace;
 use crate::{BuildError, files, toolchain};
 
-/// Beside the packages: what says how they are built. What is missing is left out.
+/// Besides the packages: files that affect how they are built. Missing ones are skipped.
 const SHARED: [&str; 5] = ["Cargo.toml", "Cargo.lock", "wit", "rust-toolchain.toml", ".cargo/config.toml"];
 
-/// The digest, in hexadecimal, of the guests' sources, those of this builder (which writes what is around the code), and of
-/// the workspace's packages that either is built from; of the contract; and of the active compiler.
+/// The digest, in hexadecimal, of the guests' sources, of this builder's (which generates the code around them), of the
+/// workspace's packages that either depends on, of the contract, and of the active compiler.
 pub(crate) fn digest(workspace: &Workspace, guests: &[Guest]) -> Result<String, BuildError> {
     let mut packages = BTreeSet::new();
     let mut found = guests.iter().map(|guest| guest.folder.clone()).collect::<Vec<_>>();
@@ -43,7 +43,7 @@ fn add(digest: &mut Sha256, name: &Path, path: &Path) -> Result<(), BuildError> 
         return Ok(());
     }
     let bytes = files::read(path)?;
-    // Each part is preceded by its length, so that no two trees of files look the same.
+    // The length of each part comes first, so that different trees never hash the same.
     for part in [name.as_os_str().as_encoded_bytes(), &bytes] {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
@@ -51,7 +51,7 @@ fn add(digest: &mut Sha256, name: &Path, path: &Path) -> Result<(), BuildError> 
     Ok(())
 }
 
-/// What is in a folder, sorted, but for what is hidden (an editor's files) or built.
+/// The contents of a folder, sorted, without hidden files (such as an editor's) and build output.
 fn entries(name: &Path, folder: &Path) -> Result<Vec<(PathBuf, PathBuf)>, BuildError> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(BuildError::file("read", folder))? {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_changes_with_what_is_built_and_with_nothing_else() {
+    fn the_digest_changes_with_the_sources_and_with_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);

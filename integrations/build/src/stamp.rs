@@ -1,4 +1,4 @@
-//! What the last build was made from, kept beside what it made.
+//! What the last build was made from, stored next to its results.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,18 +10,18 @@ use crate::{BuildError, Component, files, toolchain};
 
 const NAME: &str = "stamp.json";
 
-/// What the last build was made from and what came of it.
+/// The inputs and the results of the last build.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     /// [`crate::sources::digest`] at that time.
     pub(crate) inputs: String,
-    /// What compiled them, which need not be the active compiler.
+    /// The compiler, which need not be the active one.
     pub(crate) compiler: Compiler,
     /// The SHA-256 of each component.
     pub(crate) components: BTreeMap<String, String>,
 }
 
-/// A compiler: the same file with the same size and date is the same compiler.
+/// A compiler: the same file with the same size and date counts as the same compiler.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Compiler {
     pub(crate) path: PathBuf,
@@ -39,7 +39,7 @@ impl Stamp {
         })
     }
 
-    /// The stamp in a folder; none if there is none, or none that can be read: then everything is built.
+    /// The stamp in a folder; `None` if there is none, or it can't be read: then everything is built.
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(folder.join(NAME)).ok()?).ok()
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_read_as_it_was_written_and_a_damaged_one_is_none() {
+    fn a_stamp_survives_writing_and_a_damaged_one_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Stamp::read(folder.path()), None);
         let stamp = Stamp::new("inputs", &std::env::current_exe().unwrap(), &[]).unwrap();

@@ -1,4 +1,4 @@
-//! Which compiler builds the guests, and how it comes by the target.
+//! Which compiler builds the guests, and how to get the target.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,12 +12,12 @@ use crate::run::{line, output_of, run_quietly};
 use crate::workspace::Workspace;
 use crate::{BuildError, debian};
 
-/// What guests are compiled for.
+/// The targets of guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Triple {
     /// `wasm32-unknown-unknown`: the guests of this workspace.
     Unknown,
-    /// `wasm32-wasip2`: what authors of integrations type.
+    /// `wasm32-wasip2`: what authors of integrations use.
     Wasip2,
 }
 
@@ -31,10 +31,10 @@ impl Triple {
     }
 }
 
-/// rustup downloads some 20 MB; a network that swallows packets must not hold the build up for longer.
+/// rustup downloads about 20 MB; a network that drops packets must not delay the build longer than this.
 const RUSTUP_LIMIT: Duration = Duration::from_mins(5);
 
-/// A way to a compiler for the target.
+/// A way to get a compiler for the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// The active toolchain has the target's standard library.
@@ -46,7 +46,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// All of them, in the order in which they are tried.
+    /// All ways, in the order in which they are tried.
     pub const ALL: [Self; 3] = [Self::Installed, Self::Rustup, Self::Debian];
 }
 
@@ -71,13 +71,13 @@ impl FromStr for Way {
     }
 }
 
-/// The toolchain that is in use.
+/// The active toolchain.
 #[derive(Debug)]
 pub(crate) struct Active {
     pub(crate) cargo: PathBuf,
     pub(crate) rustc: PathBuf,
     pub(crate) sysroot: PathBuf,
-    /// The machine's own target, such as `x86_64-unknown-linux-gnu`.
+    /// The target of this machine, such as `x86_64-unknown-linux-gnu`.
     pub(crate) host: String,
     pub(crate) release: String,
 }
@@ -86,15 +86,15 @@ pub(crate) struct Active {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) rustc: PathBuf,
-    /// What it is called in a progress line.
+    /// Its name in a progress line.
     pub(crate) name: String,
-    /// The standard library's sources, if it must be compiled too.
+    /// The standard library's sources, if it must be compiled, too.
     pub(crate) std_source: Option<PathBuf>,
     /// The linker, unless the compiler finds its own.
     pub(crate) linker: Option<PathBuf>,
 }
 
-/// The compiler in use: `RUSTC`, or that of the cargo which runs this program, or that on the `PATH`.
+/// The compiler in use: `RUSTC`, or the compiler of the cargo that runs this program, or the one on the `PATH`.
 fn active_rustc() -> Result<PathBuf, BuildError> {
     let named = std::env::var_os("RUSTC").filter(|name| !name.is_empty());
     if named.is_none()
@@ -104,39 +104,39 @@ fn active_rustc() -> Result<PathBuf, BuildError> {
         return Ok(rustc);
     }
     let command = named.unwrap_or_else(|| OsString::from("rustc"));
-    // rustup's `rustc` only calls the one of the active toolchain: that is the one to tell apart from others.
+    // rustup's `rustc` only calls the one of the active toolchain, which identifies the compiler.
     let sysroot = output_of(Command::new(&command).args(["--print", "sysroot"]))?;
     let rustc = program(&Path::new(sysroot.trim()).join("bin"), "rustc");
     Ok(rustc.unwrap_or_else(|| PathBuf::from(command)))
 }
 
-/// A program in the same folder as another, unless both are rustup.
+/// A program in the same folder as another, unless both are rustup's.
 fn beside(other: &Path, name: &str) -> Option<PathBuf> {
     let path = program(other.parent()?, name)?;
     let behind = path.canonicalize().ok()?;
     (behind.file_stem()? != "rustup").then_some(path)
 }
 
-/// A program in a folder, if it is there.
+/// A program in a folder, if it exists.
 pub(crate) fn program(folder: &Path, name: &str) -> Option<PathBuf> {
     let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     path.is_file().then_some(path)
 }
 
-/// Changes when the active compiler does. Without running it, where possible: this is part of every check for freshness.
+/// Changes when the active compiler does. Avoids running it, since every check for freshness needs this.
 pub(crate) fn active_identity() -> Result<String, BuildError> {
     let rustc = active_rustc()?;
     Ok(format!("{} {}", rustc.display(), file_identity(&rustc).unwrap_or_default()))
 }
 
-/// Changes when a file is replaced by another; none if it is not there.
+/// Changes when a file is replaced; `None` if it does not exist.
 pub(crate) fn file_identity(path: &Path) -> Option<String> {
     let metadata = path.metadata().ok()?;
     let modified = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Some(format!("{} {}", metadata.len(), modified.as_nanos()))
 }
 
-/// Asks the active compiler what it is.
+/// Queries the active compiler.
 pub(crate) fn active() -> Result<Active, BuildError> {
     let rustc = active_rustc()?;
     let sysroot = PathBuf::from(output_of(Command::new(&rustc).args(["--print", "sysroot"]))?.trim());
@@ -155,7 +155,7 @@ pub(crate) fn active() -> Result<Active, BuildError> {
     Ok(Active { cargo, host: field("host:"), release: field("release:"), rustc, sysroot })
 }
 
-/// The first way that works, or `only` that one.
+/// The first way that works, or only `only`.
 pub(crate) fn target(
     active: &Active,
     workspace: &Workspace,
@@ -196,7 +196,7 @@ fn installed(active: &Active, triple: Triple) -> Result<Target, String> {
         let name = format!("rustc {}", active.release);
         return Ok(Target { rustc: active.rustc.clone(), name, std_source: None, linker: None });
     }
-    Err(format!("{} is not there", library.display()))
+    Err(format!("{} does not exist", library.display()))
 }
 
 fn rustup(active: &Active, triple: Triple, progress: &Progress) -> Result<Target, String> {
@@ -204,7 +204,7 @@ fn rustup(active: &Active, triple: Triple, progress: &Progress) -> Result<Target
         .sysroot
         .file_name()
         .filter(|_| active.sysroot.parent().is_some_and(|parent| parent.ends_with("toolchains")))
-        .ok_or_else(|| format!("the active toolchain, {}, is not one of rustup's", active.sysroot.display()))?;
+        .ok_or_else(|| format!("the active toolchain, {}, was not installed by rustup", active.sysroot.display()))?;
     let mut command = Command::new("rustup");
     command.args(["target", "add", triple.name(), "--toolchain"]).arg(toolchain).env_remove("RUST_BACKTRACE");
     progress.stage("adding the Rust target for guests");
@@ -239,10 +239,10 @@ mod tests {
     }
 
     #[test]
-    fn rustup_is_not_asked_to_change_a_toolchain_that_is_not_its_own() {
+    fn rustup_is_not_run_on_a_toolchain_that_it_did_not_install() {
         let sysroot = tempfile::tempdir().unwrap();
         let reason = rustup(&toolchain(sysroot.path()), Triple::Unknown, &Progress::new()).unwrap_err();
-        assert!(reason.contains("not one of rustup's"), "{reason}");
+        assert!(reason.contains("was not installed by rustup"), "{reason}");
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_active_toolchain_tells_what_it_is() {
+    fn the_active_toolchain_is_queried() {
         let active = active().unwrap();
         assert!(active.rustc.is_file() && active.sysroot.is_dir(), "{active:?}");
         assert!(active.host.contains('-') && active.release.starts_with('1'), "{active:?}");
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_is_read_as_it_is_written() {
+    fn a_way_survives_printing_and_parsing() {
         for way in Way::ALL {
             assert_eq!(way.to_string().parse(), Ok(way));
         }

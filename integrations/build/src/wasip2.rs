@@ -1,4 +1,4 @@
-//! A cargo as authors of integrations call it: for `wasm32-wasip2`, on machines of every kind, and for this machine.
+//! Sets up cargo as authors of integrations use it: for `wasm32-wasip2`, on any machine, and for this machine.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use crate::toolchain::{Active, Target, Triple};
 use crate::workspace::Workspace;
 use crate::{BuildError, debian, environment, files, toolchain};
 
-/// Sees to it that there is a compiler for `wasm32-wasip2`, installed first if need be, and makes a cargo that `command` is or
-/// calls use it: `cargo build --release --target wasm32-wasip2` works then. What an outer cargo has put into the environment
-/// is taken out.
+/// Provides a compiler for `wasm32-wasip2`, installed first if needed, and makes `command`, which is or calls cargo,
+/// use it: then `cargo build --release --target wasm32-wasip2` works. Settings of an outer cargo are removed from its
+/// environment.
 pub fn prepare_wasip2(command: &mut Command) -> Result<(), BuildError> {
     let workspace = Workspace::find()?;
     let active = toolchain::active()?;
     let progress = Progress::new();
     let folder = workspace.root().join("target");
-    // rustup and apt-get would each wait, or fail, while another one is at work.
+    // rustup and apt-get would wait, or fail, while another instance is running.
     let lock = files::lock(&folder.join("guests").join(".lock"), &progress)?;
     let target = toolchain::target(&active, &workspace, Triple::Wasip2, None, &progress)?;
     drop(lock);
@@ -28,7 +28,7 @@ pub fn prepare_wasip2(command: &mut Command) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Takes out of the environment of `command`, which is cargo or calls it, what an outer cargo has put there.
+/// Removes the settings of an outer cargo from the environment of `command`, which is or calls cargo.
 pub fn prepare_cargo(command: &mut Command) -> Result<(), BuildError> {
     let workspace = Workspace::find()?;
     let active = toolchain::active()?;
@@ -36,11 +36,11 @@ pub fn prepare_cargo(command: &mut Command) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// What cargo and rustc are to be told. Debian's compiler builds the standard library, links it with Debian's C library, and
-/// finds the linker's two programs where the active toolchain has them.
+/// The variables for cargo and rustc. Debian's compiler builds the standard library, links it with Debian's C library,
+/// and finds the linker's two programs in the active toolchain.
 fn variables(active: &Active, target: &Target, path: &OsString) -> Vec<(&'static str, OsString)> {
     let mut variables = vec![("RUSTC", target.rustc.clone().into_os_string())];
-    // The cargo that is in use, rather than another one on the path.
+    // The active cargo, rather than another one on the path.
     let mut folders: Vec<PathBuf> = active.cargo.parent().map(Path::to_path_buf).into_iter().collect();
     if target.std_source.is_some() {
         let tools = active.sysroot.join("lib").join("rustlib").join(&active.host).join("bin");
@@ -53,7 +53,7 @@ fn variables(active: &Active, target: &Target, path: &OsString) -> Vec<(&'static
         ]);
     }
     folders.retain(|folder| !folder.as_os_str().is_empty());
-    // A folder with a colon in its name cannot be on a path; then the path stays as it is.
+    // A folder with a colon in its name cannot be on a path; then the path stays unchanged.
     if let Ok(joined) = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(path))) {
         variables.push(("PATH", joined));
     }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debians_compiler_is_told_where_everything_is_and_an_installed_target_needs_nothing_of_it() {
+    fn debians_compiler_gets_every_path_and_an_installed_target_needs_none() {
         let active = Active {
             cargo: "/toolchain/bin/cargo".into(),
             rustc: "/toolchain/bin/rustc".into(),

@@ -1,4 +1,4 @@
-//! The workspace: where it lies, and what its `Cargo.toml` files say.
+//! The workspace: its folder, and its `Cargo.toml` files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) struct Workspace {
     manifest: RootToml,
 }
 
-/// What is of interest in the root's `Cargo.toml`.
+/// The relevant parts of the root's `Cargo.toml`.
 #[derive(Debug, Deserialize)]
 struct RootToml {
     workspace: WorkspaceToml,
@@ -43,7 +43,7 @@ pub(crate) struct Package {
     pub(crate) description: String,
     pub(crate) version: String,
     pub(crate) license: String,
-    /// The folders of the workspace's packages that it is built from.
+    /// The folders of the workspace's packages that it depends on.
     pub(crate) dependencies: Vec<PathBuf>,
 }
 
@@ -65,7 +65,7 @@ struct PackageSection {
 }
 
 impl Workspace {
-    /// The workspace that this crate was compiled in, or if that is no longer there, the one around the current folder.
+    /// The workspace that this crate was compiled in, or if that no longer exists, the one around the current folder.
     pub(crate) fn find() -> Result<Self, BuildError> {
         let compiled_in = Path::new(env!("CARGO_MANIFEST_DIR"));
         let here = std::env::current_dir().unwrap_or_default();
@@ -90,12 +90,12 @@ impl Workspace {
         &self.root
     }
 
-    /// The oldest compiler that the workspace's code compiles with, such as `1.95`.
+    /// The oldest compiler that the workspace supports, such as `1.95`.
     pub(crate) fn rust_version(&self) -> &str {
         &self.manifest.workspace.package.rust_version
     }
 
-    /// Reads the `Cargo.toml` in a folder.
+    /// Reads the `Cargo.toml` of a folder.
     pub(crate) fn package(&self, folder: &Path) -> Result<Package, BuildError> {
         let path = folder.join("Cargo.toml");
         let toml: PackageToml = parse(&path)?;
@@ -114,7 +114,7 @@ impl Workspace {
         })
     }
 
-    /// Where a dependency lies, if it is not one to download.
+    /// The folder of a dependency, if it is a local one.
     fn folder_of(&self, dependent: &Path, name: &str, dependency: &toml::Value) -> Option<PathBuf> {
         if dependency.get("workspace").and_then(toml::Value::as_bool) == Some(true) {
             let path = self.manifest.workspace.dependencies.get(name)?.get("path")?.as_str()?;
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_workspace_is_found_and_a_package_names_the_packages_it_is_built_from() {
+    fn this_workspace_is_found_and_a_package_lists_its_local_dependencies() {
         let workspace = Workspace::find().unwrap();
         let gmail = workspace.package(&workspace.root().join("integrations/gmail")).unwrap();
         assert_eq!(gmail.name, "bg-gmail");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_no_workspace_is_refused() {
+    fn a_folder_that_is_not_a_workspace_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let error = Workspace::open(folder.path()).unwrap_err();
         assert!(error.to_string().contains("run this from a checkout"), "{error}");

@@ -1,10 +1,11 @@
-//! Names the calendar charms whose calendar has changed since they last looked.
+//! Names the calendar charms whose calendar has changed since their last poll.
 //!
-//! A calendar charm keeps in `settings.syncToken` up to where it has followed its calendar. One small request tells whether
-//! anything has changed since, and does not use the token up; charms whose calendar is quiet are left out, all others are
-//! polled. A token is good only beside the parameters that it was made with: `singleEvents=true`, unless
-//! `settings.singleEvents` is false. A charm that keeps a window of its calendar says in `progress` of what, and when to look
-//! again: from then on, and when its settings ask for something else, it is polled whatever its calendar does.
+//! A calendar charm stores in `settings.syncToken` how far it has followed its calendar. One small request tells
+//! whether anything has changed since, and does not use up the token. Charms whose calendar is quiet are skipped; all
+//! others are polled. A token is valid only with the parameters that it was issued for: `singleEvents=true`, unless
+//! `settings.singleEvents` is false. A charm that keeps a window of its calendar stores in `progress` which window, and
+//! when to list it again. From that time on, and when its settings ask for something else, it is polled whatever its
+//! calendar says.
 
 use bg_integration_sdk::http::{Request, Response, segment};
 use bg_integration_sdk::updates::{self, News, Source};
@@ -14,9 +15,9 @@ use serde::Deserialize;
 /// The integration `gcal`.
 #[derive(Debug)]
 pub struct Calendar {
-    /// Where the API is, without a slash at the end.
+    /// Base URL of the API, without a slash at the end.
     base_url: String,
-    /// Unix milliseconds.
+    /// The current time, in Unix milliseconds.
     now: u64,
 }
 
@@ -31,14 +32,14 @@ impl Integration for Calendar {
     }
 }
 
-/// A stream to be polled by, and a sign-in to poll with.
+/// Requires a stream for polls, and a sign-in to poll with.
 fn is_fit(charm: &impl CharmView) -> Result<bool, Error> {
     Ok(charms::can_be_polled_signed_in(charm)?)
 }
 
 export!(Calendar);
 
-/// What the API says of a calendar's changes.
+/// The API's answer about a calendar's changes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Events {
@@ -52,8 +53,8 @@ impl Calendar {
         Self { base_url: base_url.trim_end_matches('/').to_owned(), now }
     }
 
-    /// Whether the charm has more to do than to follow what changes: time has gone on, or what it keeps is of something else than
-    /// its settings ask for now.
+    /// Whether the charm has more to do than follow changes: it is time to list the window again, or it keeps something
+    /// else than its settings ask for.
     fn is_behind(&self, charm: &impl CharmView) -> bool {
         let again: Option<u64> = charm.get(&["progress", "again"]).ok().and_then(|again| again.json());
         let of: [(&str, &[&str]); 5] = [
@@ -68,9 +69,9 @@ impl Calendar {
 }
 
 impl Source for Calendar {
-    fn question(&self, charm: &impl CharmView) -> Option<Request> {
+    fn query(&self, charm: &impl CharmView) -> Option<Request> {
         let since: String = charm.get(&["settings", "syncToken"]).ok()?.json()?;
-        // Without a token the host has nothing to ask with.
+        // Without a token the host cannot authorize the request.
         if since.is_empty() || charm.get(&["auth", "token"]).ok()?.is_absent() || self.is_behind(charm) {
             return None;
         }
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_calendar_is_asked_about_if_the_charm_has_a_sync_token_and_a_token() {
+    fn a_calendar_is_queried_if_the_charm_has_a_sync_token_and_a_token() {
         let auth = json!({"token": "t"});
         for (settings, auth, path) in [
             (json!({"syncToken": "abc="}), &auth, Some("primary/events?syncToken=abc%3D")),
@@ -123,7 +124,7 @@ mod tests {
             (Value::Null, &auth, None),
         ] {
             let charm = FakeCharm::new(json!({"settings": settings, "auth": auth})).secret(&["auth", "token"]);
-            let asked = Calendar::at("https://www.googleapis.com", 0).question(&charm);
+            let asked = Calendar::at("https://www.googleapis.com", 0).query(&charm);
             let rest = "&maxResults=1&singleEvents=true";
             let expected = path.map(|path| format!("https://www.googleapis.com/calendar/v3/calendars/{path}{rest}"));
             assert_eq!(asked.as_ref().map(Request::url), expected.as_deref(), "{settings} {auth}");
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charm_is_polled_without_a_question_when_it_is_time_or_its_settings_ask_for_something_else() {
+    fn a_charm_is_polled_without_a_query_when_it_is_time_or_its_settings_changed() {
         let of = json!({"calendarId": "primary", "user": "me", "limit": 250, "daysBack": 30, "daysAhead": 365});
         let settings =
             json!({"syncToken": "t", "calendarId": "primary", "limit": 250, "daysBack": 30, "daysAhead": 365});
@@ -152,13 +153,13 @@ mod tests {
         ] {
             let auth = json!({"token": "t", "user": {"email": "me"}});
             let charm = FakeCharm::new(json!({"settings": settings, "auth": auth, "progress": progress}));
-            let question = Calendar::at("https://x", 1000).question(&charm.secret(&["auth", "token"]));
-            assert_eq!(question.is_some(), asked, "{settings} {progress}");
+            let query = Calendar::at("https://x", 1000).query(&charm.secret(&["auth", "token"]));
+            assert_eq!(query.is_some(), asked, "{settings} {progress}");
         }
-        // The token of a charm that takes series as they are.
+        // The token of a charm that stores series without expanding them.
         let settings = json!({"syncToken": "t", "singleEvents": false});
         let charm = FakeCharm::new(json!({"settings": settings, "auth": {"token": "t"}})).secret(&["auth", "token"]);
-        let asked = Calendar::at("https://x", 0).question(&charm);
+        let asked = Calendar::at("https://x", 0).query(&charm);
         assert!(!asked.unwrap().url().contains("singleEvents"));
     }
 

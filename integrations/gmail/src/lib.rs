@@ -1,9 +1,9 @@
-//! Names the Gmail charms whose mailbox has changed since they last looked.
+//! Names the Gmail charms whose mailbox has changed since their last poll.
 //!
-//! A Gmail charm keeps in `settings.historyId` up to where it has followed its mailbox. One small request tells whether
-//! anything has happened since; charms whose mailbox is quiet are left out, all others are polled. A charm that imports in
-//! slices says in `progress` what is left, and what it imports: until it is through, and when its settings ask for something
-//! else, it is polled whatever its mailbox does.
+//! A Gmail charm stores in `settings.historyId` how far it has followed its mailbox. One small request tells whether
+//! anything has happened since. Charms whose mailbox is quiet are skipped; all others are polled. A charm that imports
+//! in slices stores in `progress` what it imports and what is left. Until the import is complete, and when its settings
+//! ask for something else, it is polled whatever its mailbox says.
 
 use bg_integration_sdk::http::{Request, Response};
 use bg_integration_sdk::updates::{self, News, Source};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 /// The integration `gmail`.
 #[derive(Debug)]
 pub struct Gmail {
-    /// Where the API is, without a slash at the end.
+    /// Base URL of the API, without a slash at the end.
     base_url: String,
 }
 
@@ -28,14 +28,14 @@ impl Integration for Gmail {
     }
 }
 
-/// A stream to be polled by, and a sign-in to poll with.
+/// Requires a stream for polls, and a sign-in to poll with.
 fn is_fit(charm: &impl CharmView) -> Result<bool, Error> {
     Ok(charms::can_be_polled_signed_in(charm)?)
 }
 
 export!(Gmail);
 
-/// What the API says of a mailbox's history.
+/// The API's answer about a mailbox's history.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct History {
@@ -44,7 +44,7 @@ struct History {
     next_page_token: Option<String>,
 }
 
-/// A history ID, which charms keep as text or as a number.
+/// A history ID, which charms store as text or as a number.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum HistoryId {
@@ -69,9 +69,9 @@ impl Gmail {
 }
 
 impl Source for Gmail {
-    fn question(&self, charm: &impl CharmView) -> Option<Request> {
+    fn query(&self, charm: &impl CharmView) -> Option<Request> {
         let since: HistoryId = charm.get(&["settings", "historyId"]).ok()?.json()?;
-        // Without a token the host has nothing to ask with.
+        // Without a token the host cannot authorize the request.
         if charm.get(&["auth", "token"]).ok()?.is_absent() || is_behind(charm) {
             return None;
         }
@@ -97,8 +97,8 @@ impl Source for Gmail {
     }
 }
 
-/// Whether the charm has more to do than to follow what changes: an import is not through, or is of something else than its
-/// settings ask for now.
+/// Whether the charm has more to do than follow changes: an import is not complete, or it imported something else than
+/// its settings ask for.
 fn is_behind(charm: &impl CharmView) -> bool {
     let left: Option<u64> = charm.get(&["progress", "left"]).ok().and_then(|left| left.json());
     let of: [(&str, &[&str]); 3] = [
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mailbox_is_asked_about_if_the_charm_has_a_history_id_and_a_token() {
+    fn a_mailbox_is_queried_if_the_charm_has_a_history_id_and_a_token() {
         let auth = json!({"token": "t"});
         for (settings, auth, since) in [
             (json!({"historyId": "1234"}), &auth, Some("1234")),
@@ -132,7 +132,7 @@ mod tests {
             (Value::Null, &auth, None),
         ] {
             let charm = FakeCharm::new(json!({"settings": settings, "auth": auth})).secret(&["auth", "token"]);
-            let asked = Gmail::at("https://gmail.googleapis.com/").question(&charm);
+            let asked = Gmail::at("https://gmail.googleapis.com/").query(&charm);
             let expected = since.map(|since| {
                 format!(
                     "https://gmail.googleapis.com/gmail/v1/users/me/history?startHistoryId={since}&maxResults=1\
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charm_whose_import_is_not_through_or_of_something_else_is_polled_without_a_question() {
+    fn a_charm_whose_import_is_incomplete_or_of_something_else_is_polled_without_a_query() {
         let of = json!({"mailbox": "me@example.com", "user": "me@example.com", "query": "in:INBOX", "limit": 100});
         let settings = json!({"historyId": "1234", "gmailFilterQuery": "in:INBOX", "limit": 100});
         let with = |value: &Value, key: &str, new: Value| {
@@ -159,15 +159,15 @@ mod tests {
             (with(&settings, "gmailFilterQuery", json!("is:starred")), json!({"of": of, "left": 0}), false),
             (with(&settings, "limit", json!(101)), json!({"of": of, "left": 0}), false),
             (settings.clone(), json!({"of": with(&of, "user", json!("you@example.com")), "left": 0}), false),
-            // A charm that says nothing of it.
+            // A charm that stores no progress.
             (settings.clone(), Value::Null, true),
             (settings.clone(), json!({"of": {}}), true),
             (settings.clone(), json!({"of": {"mailbox": "", "user": "", "query": "", "limit": 0}, "left": 0}), true),
         ] {
             let auth = json!({"token": "t", "user": {"email": "me@example.com"}});
             let charm = FakeCharm::new(json!({"settings": settings, "auth": auth, "progress": progress}));
-            let question = Gmail::at("https://gmail.googleapis.com").question(&charm.secret(&["auth", "token"]));
-            assert_eq!(question.is_some(), asked, "{settings} {progress}");
+            let query = Gmail::at("https://gmail.googleapis.com").query(&charm.secret(&["auth", "token"]));
+            assert_eq!(query.is_some(), asked, "{settings} {progress}");
         }
     }
 

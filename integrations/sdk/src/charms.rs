@@ -1,4 +1,4 @@
-//! The integration's registrations, and what their charms hold.
+//! The integration's registrations, and the contents of their charms.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::bindings::commontools::background::charms as host;
 
-/// A charm, as the host hands it to [`is_valid_charm`](crate::Integration::is_valid_charm) or [`open`] gives it.
+/// A charm, as passed to [`is_valid_charm`](crate::Integration::is_valid_charm) or returned by [`open`].
 pub use host::Charm;
 
-/// The names under which a charm may offer the stream that a poll is sent to, in order of preference.
+/// The names of the stream that a poll is sent to, in order of preference.
 pub const UPDATER_STREAMS: [&str; 8] = [
     "bgUpdater",
     "integrationUpdater",
@@ -22,12 +22,12 @@ pub const UPDATER_STREAMS: [&str; 8] = [
     "discordUpdater",
 ];
 
-/// The name of one charm. Written `<space>/<charm ID>`.
+/// A reference to a charm. Written `<space>/<charm ID>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CharmRef {
-    /// The DID of the space that it lives in.
+    /// The DID of its space.
     pub space: String,
-    /// Which it is there.
+    /// Its ID in the space.
     #[serde(rename = "charmId")]
     pub charm_id: String,
 }
@@ -53,9 +53,9 @@ impl From<CharmRef> for host::CharmRef {
 /// Why a charm can't be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CharmError {
-    /// Not one of this integration's registrations, or no such charm: the host does not tell the two apart.
+    /// Not one of this integration's registrations, or no such charm: the host does not say which.
     NotFound,
-    /// The reference is not a DID and a charm ID; says which and why.
+    /// The reference is not a DID and a charm ID; the reason.
     Malformed(String),
     /// The charm runtime did not answer, or refused.
     Unavailable(String),
@@ -83,24 +83,24 @@ impl From<host::CharmError> for CharmError {
     }
 }
 
-/// What is found at a path of a charm.
+/// The result of looking up a path of a charm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// The value there, as JSON text. Secrets within it are left out.
+    /// The value, as JSON text. Secrets within it are left out.
     Value(String),
-    /// Something is there and is marked secret: it never reaches an integration.
+    /// The value is marked secret: it never reaches an integration.
     Secret,
-    /// Nothing is there.
+    /// There is no value.
     Absent,
 }
 
 impl Lookup {
-    /// Whether nothing is there.
+    /// Whether there is no value.
     pub fn is_absent(&self) -> bool {
         *self == Self::Absent
     }
 
-    /// The value, if there is one to be seen and it is a `T`.
+    /// The value, if it is visible and a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
         match self {
             Self::Value(json) => serde_json::from_str(json).ok(),
@@ -109,23 +109,23 @@ impl Lookup {
     }
 }
 
-/// What can be asked of a charm: of [`Charm`], or in a unit test of a `testing::FakeCharm`.
+/// What an integration can read of a charm: of a [`Charm`], or in a unit test of a `testing::FakeCharm`.
 pub trait CharmView {
-    /// Which charm it is.
+    /// The charm's reference.
     fn reference(&self) -> CharmRef;
     /// The names of its cells and streams, sorted.
     fn keys(&self) -> Result<Vec<String>, CharmError>;
     /// Whether it has a stream of that name.
     fn has_stream(&self, name: &str) -> Result<bool, CharmError>;
-    /// What is at a path: a key, then object keys or array indices.
+    /// Looks up a path: a key, then object keys or array indices.
     fn get(&self, path: &[&str]) -> Result<Lookup, CharmError>;
-    /// Says why `is_valid_charm` is about to answer `false`: operators read it in the outcome of the poll.
+    /// Explains why `is_valid_charm` is about to return `false`: operators see it in the outcome of the poll.
     fn explain(&self, reason: &str);
 }
 
-/// Whether an object that a charm keeps still says what the charm's cells say: for each of its keys that is named here, where its value
-/// comes from. What is missing on either side is not compared, and nothing is if all that the object has is empty: then the
-/// charm has not filled it yet.
+/// Whether the object at `kept` still agrees with the charm's cells. `parts` maps keys of the object to the paths that
+/// their values come from. A value that is missing on either side is not compared. An object whose values are all empty
+/// agrees with everything: the charm has not filled it yet.
 pub fn is_as_kept(charm: &impl CharmView, kept: &[&str], parts: &[(&str, &[&str])]) -> bool {
     use serde_json::Value;
     let value = |path: &[&str]| charm.get(path).ok()?.json::<Value>();
@@ -165,16 +165,16 @@ impl CharmView for Charm {
     }
 }
 
-/// A registration, and how the polls of its charm have gone.
+/// A registration, with the results of its polls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Polls {
-    /// Which charm.
+    /// The charm.
     pub charm: CharmRef,
-    /// When its last poll started that succeeded, milliseconds since the Unix epoch; none if none did.
+    /// When the last successful poll started, in milliseconds since the Unix epoch; `None` if none succeeded.
     pub last_success: Option<u64>,
-    /// When its last poll started; none if there was none.
+    /// When the last poll started; `None` if there was none.
     pub last_poll: Option<u64>,
-    /// How that one ended: `Success`, `HandlerFailed` and so on; none if there was none.
+    /// How the last poll ended: `Success`, `HandlerFailed` and so on; `None` if there was none.
     pub last_outcome: Option<String>,
 }
 
@@ -183,7 +183,7 @@ pub fn registered() -> Result<Vec<CharmRef>, CharmError> {
     Ok(host::registered()?.into_iter().map(Into::into).collect())
 }
 
-/// The same registrations, with how the polls of their charms have gone.
+/// The same registrations, with the results of their polls.
 pub fn registered_with_polls() -> Result<Vec<Polls>, CharmError> {
     let polls = host::registered_with_polls()?.into_iter();
     Ok(polls
@@ -196,7 +196,7 @@ pub fn registered_with_polls() -> Result<Vec<Polls>, CharmError> {
         .collect())
 }
 
-/// Opens one of them.
+/// Opens a registered charm.
 pub fn open(charm: &CharmRef) -> Result<Charm, CharmError> {
     Ok(host::open(&charm.clone().into())?)
 }
@@ -206,12 +206,12 @@ pub fn prepare_list() -> Result<(), CharmError> {
     Ok(host::prepare_list()?)
 }
 
-/// What is at a path of a charm.
+/// Looks up a path of a charm.
 pub fn get(charm: &impl CharmView, path: &[&str]) -> Result<Lookup, CharmError> {
     charm.get(path)
 }
 
-/// The stream that a poll of the charm is sent to: the first of [`UPDATER_STREAMS`] that it has.
+/// The stream for polls of the charm: the first of [`UPDATER_STREAMS`] that it has.
 pub fn updater_stream(charm: &impl CharmView) -> Result<Option<&'static str>, CharmError> {
     for name in UPDATER_STREAMS {
         if charm.has_stream(name)? {
@@ -221,7 +221,7 @@ pub fn updater_stream(charm: &impl CharmView) -> Result<Option<&'static str>, Ch
     Ok(None)
 }
 
-/// Whether the charm can be polled: it has one of [`UPDATER_STREAMS`]. If not, the operator reads why.
+/// Whether the charm can be polled: it has one of [`UPDATER_STREAMS`]. If not, explains that to the operator.
 pub fn can_be_polled(charm: &impl CharmView) -> Result<bool, CharmError> {
     let stream = updater_stream(charm)?;
     if stream.is_none() {
@@ -230,7 +230,7 @@ pub fn can_be_polled(charm: &impl CharmView) -> Result<bool, CharmError> {
     Ok(stream.is_some())
 }
 
-/// Whether the charm can be polled, and has a cell for a [sign-in](has_auth). If not, the operator reads why.
+/// Whether the charm can be polled, and has a cell for a [sign-in](has_auth). If not, explains that to the operator.
 pub fn can_be_polled_signed_in(charm: &impl CharmView) -> Result<bool, CharmError> {
     let signed_in = has_auth(charm)?;
     if !signed_in {
@@ -239,7 +239,8 @@ pub fn can_be_polled_signed_in(charm: &impl CharmView) -> Result<bool, CharmErro
     Ok(signed_in && can_be_polled(charm)?)
 }
 
-/// Whether the charm has a cell `auth`, where the sign-in of a service such as Google is kept, also if it is all secret.
+/// Whether the charm has a cell `auth`, which stores the sign-in of a service such as Google, even if all of it is
+/// secret.
 pub fn has_auth(charm: &impl CharmView) -> Result<bool, CharmError> {
     Ok(charm.keys()?.iter().any(|key| key == "auth") || !charm.get(&["auth"])?.is_absent())
 }
@@ -252,7 +253,7 @@ mod tests {
     use crate::testing::FakeCharm;
 
     #[test]
-    fn the_first_known_stream_is_the_one_to_poll() {
+    fn the_first_known_stream_gets_the_polls() {
         for (streams, found) in [
             (vec![], None),
             (vec!["increment"], None),
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_is_there_seen_or_not() {
+    fn a_sign_in_is_found_even_if_it_is_secret() {
         for (charm, found) in [
             (FakeCharm::new(json!({"emails": []})), false),
             (FakeCharm::new(json!({"auth": null})), true),
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_read_as_the_type_that_is_wanted_or_not_at_all() {
+    fn a_value_of_another_type_is_not_returned() {
         assert_eq!(Lookup::Value("7".into()).json::<u32>(), Some(7));
         assert_eq!(Lookup::Value("\"7\"".into()).json::<u32>(), None);
         assert_eq!(Lookup::Secret.json::<u32>(), None);

@@ -11,7 +11,7 @@ use crate::state::StateError;
 pub enum Error {
     /// Worth trying again at the next interval: a service that did not answer, a rate limit.
     Temporary(String),
-    /// Will not get better by itself: a bad configuration, a missing grant.
+    /// Will not go away by itself: a bad configuration, a missing grant.
     Permanent(String),
 }
 
@@ -29,7 +29,7 @@ impl From<CharmError> for Error {
     fn from(error: CharmError) -> Self {
         match error {
             CharmError::Malformed(_) => Self::Permanent(error.to_string()),
-            // A charm that is not found may have been removed since it was named.
+            // A charm that is not found may have been removed after it was named.
             CharmError::NotFound | CharmError::Unavailable(_) => Self::Temporary(error.to_string()),
         }
     }

@@ -5,32 +5,32 @@ use std::marker::PhantomData;
 use crate::bindings::{self, IntegrationError};
 use crate::{Charm, CharmRef, Error, charms};
 
-/// An integration. Each call is made to a fresh instance: nothing is kept in memory from one to the next; see
-/// [`state`](crate::state).
+/// An integration. Each call gets a fresh instance: memory does not survive a call; see [`state`](crate::state).
 pub trait Integration {
-    /// Prepares what it needs; `run --initialize` calls it, perhaps more than once. At most 30 s. By default the list that
-    /// other tools look for is created.
+    /// Prepares what the integration needs; `run --initialize` calls it, perhaps more than once. At most 30 s. By
+    /// default it creates the list that other tools look for.
     fn initialize() -> Result<(), Error> {
         Ok(charms::prepare_list()?)
     }
 
-    /// The charms worth a poll now: some of its registrations. Called once an interval, at most 5 s. By default all of them.
+    /// The charms worth a poll now: a subset of its registrations. Called once per interval, at most 5 s. All of them
+    /// by default.
     fn fetch_charms() -> Result<Vec<CharmRef>, Error> {
         Ok(charms::registered()?)
     }
 
-    /// Whether a charm is fit to be polled, asked right before it is. At most 1 s. By default it must have one of the streams
-    /// that a poll can be sent to. Before answering `false`, say why by [`explain`](crate::CharmView::explain).
+    /// Whether a charm is fit for polling, called right before the poll. At most 1 s. By default it must have one of
+    /// the streams for polls. Before returning `false`, call [`explain`](crate::CharmView::explain).
     fn is_valid_charm(charm: &Charm) -> Result<bool, Error> {
         Ok(charms::can_be_polled(charm)?)
     }
 }
 
-/// Makes a type that is an [`Integration`] the component's. Once in a crate.
+/// Exports a type that implements [`Integration`]. Use it once per crate.
 #[macro_export]
 macro_rules! export {
     ($integration:ty) => {
-        // The names of a component's exports mean nothing to other linkers.
+        // The names of a component's exports are invalid for other linkers.
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code, reason = "the calling convention of components")]
         const _: () = {
@@ -40,7 +40,7 @@ macro_rules! export {
     };
 }
 
-/// From the generated trait to ours.
+/// Connects the generated trait to ours.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Adapter<T>(PhantomData<T>);

@@ -1,12 +1,12 @@
 //! Write an integration of bg-wasm-host in a few lines of Rust.
 //!
-//! An integration decides which charms the service polls. It is a component of the world `integration` in `wit/`; this crate
-//! is that world as a trait with sensible defaults, and helpers over what the host offers:
+//! An integration decides which charms the service polls. It is a component of the world `integration` in `wit/`. This
+//! crate is that world as a trait with sensible defaults, and helpers for the host's interfaces:
 //!
 //! ```
 //! use bg_integration_sdk::{Charm, CharmRef, Error, Integration, charms, export};
 //!
-//! /// Polls every registered charm that has a stream to be polled by and an `inbox`.
+//! /// Polls every registered charm that has a stream for polls and an `inbox`.
 //! pub struct Inbox;
 //!
 //! impl Integration for Inbox {
@@ -22,12 +22,12 @@
 //! export!(Inbox);
 //! ```
 //!
-//! Beside the source stands an `integration.toml`, the manifest. Built for `wasm32-unknown-unknown` (by `build-integrations`)
-//! or for `wasm32-wasip2` (by plain cargo). There is no clock, no randomness and no thread in the first of these: use
-//! [`time`] instead of `std::time`.
+//! Next to the source is an `integration.toml`, the manifest. Build it for `wasm32-unknown-unknown` (with
+//! `build-integrations`) or for `wasm32-wasip2` (with plain cargo). The first of these has no clock, no randomness and
+//! no threads: use [`time`] instead of `std::time`.
 //!
-//! On other targets all of this compiles, so that an author's decisions can be unit-tested (see `testing`); what would call the
-//! host panics, but for [`mod@log`], which is silent.
+//! Everything compiles on other targets too, so that an author's decisions can be unit-tested (see `testing`).
+//! Functions that would call the host panic there, except [`mod@log`], which is silent.
 
 #[allow(
     clippy::all,

@@ -1,4 +1,4 @@
-//! The host's log: at most 200 lines and 64 KiB a call.
+//! The host's log: at most 200 lines and 64 KiB per call.
 //!
 //! ```
 //! use bg_integration_sdk::{info, warn};
@@ -7,22 +7,22 @@
 //! warn!("no answer");
 //! ```
 
-/// How much a line matters.
+/// The importance of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Every step.
     Trace,
-    /// For finding out why.
+    /// Details for debugging.
     Debug,
     /// What happened.
     Info,
     /// What an operator should know.
     Warn,
-    /// What an operator should mend.
+    /// What an operator should fix.
     Error,
 }
 
-/// Writes one line. Silent where there is no host.
+/// Writes one line. Does nothing without a host.
 pub fn write(level: Level, message: &str) {
     #[cfg(target_arch = "wasm32")]
     {

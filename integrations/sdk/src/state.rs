@@ -1,5 +1,5 @@
-//! A small durable key-value store that belongs to this integration alone: at most 1,000 keys of 256 bytes, 64 KiB a value,
-//! 1 MiB in all.
+//! A small durable key-value store, private to this integration: at most 1,000 keys of 256 bytes, 64 KiB per value, 1
+//! MiB in all.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use serde::de::DeserializeOwned;
 
 use crate::bindings::commontools::background::state as host;
 
-/// Why a value can't be kept or read.
+/// Why a value can't be stored or read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StateError {
     /// Over one of the limits; says which.
     TooLarge(String),
     /// The store did not answer.
     Unavailable(String),
-    /// The value cannot be written as JSON, or what was kept is not the JSON that is wanted.
+    /// The value cannot be written as JSON, or the stored JSON does not have the expected form.
     Json {
-        /// Of which key.
+        /// The key.
         key: String,
         /// What is wrong.
         reason: String,
@@ -45,29 +45,29 @@ impl From<host::StateError> for StateError {
     }
 }
 
-/// The bytes kept under a key, or none.
+/// The bytes stored under a key, or `None`.
 pub fn get_bytes(key: &str) -> Result<Option<Vec<u8>>, StateError> {
     Ok(host::get(key)?)
 }
 
-/// Keeps bytes under a key.
+/// Stores bytes under a key.
 pub fn set_bytes(key: &str, value: &[u8]) -> Result<(), StateError> {
     Ok(host::set(key, value)?)
 }
 
-/// The value kept under a key by [`set`], or none.
+/// The value stored under a key by [`set`], or `None`.
 pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>, StateError> {
     get_bytes(key)?.map(|bytes| decode(key, &bytes)).transpose()
 }
 
-/// Keeps a value under a key, as JSON.
+/// Stores a value under a key, as JSON.
 pub fn set<T: Serialize>(key: &str, value: &T) -> Result<(), StateError> {
     let json = serde_json::to_vec(value)
         .map_err(|error| StateError::Json { key: key.to_owned(), reason: error.to_string() })?;
     set_bytes(key, &json)
 }
 
-/// Forgets a key; no error if it is not there.
+/// Removes a key; no error if it does not exist.
 pub fn delete(key: &str) -> Result<(), StateError> {
     Ok(host::delete(key)?)
 }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_in_another_shape_is_an_error_that_names_the_key() {
+    fn a_value_in_another_form_is_an_error_that_names_the_key() {
         assert_eq!(decode::<u32>("cursor", b"7"), Ok(7));
         let error = decode::<u32>("cursor", b"{}").unwrap_err();
         assert!(error.to_string().starts_with("what is kept as \"cursor\""), "{error}");

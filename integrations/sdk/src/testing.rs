@@ -1,4 +1,4 @@
-//! A charm for unit tests, which run where there is no host.
+//! A charm for unit tests, which run without a host.
 //!
 //! ```
 //! use bg_integration_sdk::{CharmView, Lookup, testing::FakeCharm};
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::charms::CharmError;
 use crate::{CharmRef, CharmView, Lookup};
 
-/// A charm made of a JSON object: its cells by name.
+/// A charm made from a JSON object: its cells by name.
 #[derive(Clone, Debug)]
 pub struct FakeCharm {
     cells: Value,
@@ -31,7 +31,7 @@ impl FakeCharm {
         Self { cells, streams: Vec::new(), secrets: Vec::new(), explained: RefCell::default() }
     }
 
-    /// What was said last of why it is unfit.
+    /// The last explanation why it is unfit.
     pub fn explained(&self) -> Option<String> {
         self.explained.borrow().clone()
     }
@@ -43,7 +43,7 @@ impl FakeCharm {
         self
     }
 
-    /// Marks what is at a path as secret.
+    /// Marks the value at a path as secret.
     #[must_use]
     pub fn secret(mut self, path: &[&str]) -> Self {
         self.secrets.push(path.iter().map(|&part| part.to_owned()).collect());
@@ -92,7 +92,7 @@ impl CharmView for FakeCharm {
     }
 }
 
-/// Takes what is at a path of objects out of a value.
+/// Removes the value at a path of objects.
 fn remove(value: &mut Value, path: &[String]) {
     let Some((last, parents)) = path.split_last() else { return };
     let parent = parents.iter().try_fold(value, |value, part| value.get_mut(part));
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fake_charm_hides_its_secrets_as_the_host_does() {
+    fn a_fake_charm_hides_its_secrets_like_the_host() {
         let charm = FakeCharm::new(json!({"auth": {"token": "t", "user": {"email": "e"}}, "n": [1, 2]}))
             .stream("bgUpdater")
             .secret(&["auth", "token"]);

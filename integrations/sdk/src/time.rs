@@ -15,7 +15,7 @@ impl Instant {
         Self(monotonic_clock::now())
     }
 
-    /// The time from now until then; zero if it has passed.
+    /// The time from now until this instant; zero if it has passed.
     pub fn remaining(self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(Self::now().0))
     }
@@ -44,7 +44,7 @@ pub fn unix_millis() -> u64 {
     now.seconds.saturating_mul(1000).saturating_add(u64::from(now.nanoseconds / 1_000_000))
 }
 
-/// A duration as the host's interfaces take it; 584 years at most.
+/// A duration in the host's form; at most 584 years.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_too_far_ahead_is_the_last_one() {
+    fn an_instant_beyond_the_range_saturates() {
         assert_eq!(Instant(5) + Duration::from_nanos(7), Instant(12));
         assert_eq!(Instant(5) + Duration::MAX, Instant(u64::MAX));
     }

@@ -1,15 +1,16 @@
-//! Which charms have something new, by asking the service behind them.
+//! Finds the charms that have something new by querying the service behind them.
 //!
-//! An integration that can ask cheaply (one small request a charm) implements [`Source`] and answers
-//! [`charms_with_news`] from `fetch_charms`. A charm is left out only if the service said that there is nothing new; whenever
-//! that is not known, it is polled.
+//! An integration that can check cheaply (one small request per charm) implements [`Source`] and returns
+//! [`charms_with_news`] from `fetch_charms`. A charm is skipped only if the service said that there is nothing new; if
+//! that is unknown, the charm is polled.
 //!
-//! A status 304 is "nothing new". A question that is asked [`if_changed`](crate::http::Request::if_changed) is sent with the `ETag` and the
-//! `Last-Modified` of an earlier answer: the last one after which a poll of that charm has succeeded. So a change that a poll failed to fetch
-//! is announced again.
+//! A status 304 means "nothing new". A query made [`if_changed`](crate::http::Request::if_changed) is sent with the
+//! `ETag` and the `Last-Modified` of the last answer after which a poll of that charm succeeded. So a change that a
+//! poll failed to fetch is announced again.
 //!
-//! A service that wants to be left alone is: `Retry-After` of a status 503 counts for all questions to its origin, that of a 429 and
-//! `X-Poll-Interval` for the charm that was asked about, for an hour at most. Charms are left out as long, and asked about afterwards.
+//! Rate limits of a service are respected: `Retry-After` of a status 503 applies to all queries to its origin, that of
+//! a 429 and `X-Poll-Interval` to the queried charm, for at most an hour. Charms are skipped for that time, and queried
+//! afterwards.
 
 mod memory;
 mod retry;
@@ -25,51 +26,53 @@ use crate::{CharmRef, CharmView, Error, charms, state, warn};
 
 use self::memory::Memory;
 
-/// How many charms are asked about in one call; the host allows 64 requests, and some may be renewed or asked again. Where there are
-/// more, the next call goes on from there, and those not asked about are polled.
+/// How many charms are queried in one call. The host allows 64 requests, and some may be renewed or repeated. If there
+/// are more charms, the next call continues there, and those not queried are polled.
 const ASKED: usize = 48;
-/// And so many questions may be asked again for a next page.
+/// How many queries may be repeated for a next page.
 const ASKED_AGAIN: usize = 12;
-/// So many requests at once; the host allows 8.
+/// How many concurrent requests; the host allows 8.
 const AT_ONCE: usize = 6;
-/// No question is waited for longer than this after the call began. The host stops the call after 5 s, with nothing to show.
+/// No query is waited for longer than this after the start of the call. The host ends the call after 5 s, and then all
+/// results are lost.
 const PATIENCE: Duration = Duration::from_millis(3500);
 /// One slow answer must not use up the time of the others.
 const PATIENCE_FOR_ONE: Duration = Duration::from_secs(2);
-/// Under which key the last charm asked about is kept.
+/// The key for the last queried charm.
 const CURSOR: &str = "asked-up-to";
 
 /// A service that can be asked what is new.
 pub trait Source {
-    /// What to ask for a charm; none if there is nothing to go by yet.
-    fn question(&self, charm: &impl CharmView) -> Option<Request>;
+    /// The query for a charm; `None` if the charm has nothing to base it on yet.
+    fn query(&self, charm: &impl CharmView) -> Option<Request>;
 
-    /// What an answer with status 200 tells.
+    /// What an answer with status 200 means.
     fn news(&self, response: &Response) -> News;
 
-    /// The token of the next page, if an answer with status 200 says nothing yet but that there is one: a page without entries. The question
-    /// is asked again with it, as `pageToken`.
+    /// The token of the next page, if an answer with status 200 has no entries but announces another page. The query is
+    /// repeated with it, as `pageToken`.
     fn next_page(&self, _response: &Response) -> Option<String> {
         None
     }
 }
 
-/// What is known of one charm.
+/// What is known about one charm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// There is something new.
     Some,
     /// There is nothing new.
     None,
-    /// It can't be told.
+    /// Unknown.
     Unknown,
 }
 
-/// The registered charms that have something new, and those of which it can't be told.
+/// The registered charms that have something new, and those for which that is unknown.
 pub fn charms_with_news(source: &impl Source) -> Result<Vec<CharmRef>, Error> {
     let until = Instant::now() + PATIENCE;
     let polls = charms::registered_with_polls()?;
-    // Without the cursor the turn starts again: some charms are asked about more often than others, and none is missed.
+    // Without the cursor the rotation starts from the beginning: some charms are queried more often than others, but
+    // none is missed.
     let before = state::get(CURSOR).unwrap_or_else(|error| {
         warn!("{error}");
         None
@@ -90,12 +93,12 @@ pub fn charms_with_news(source: &impl Source) -> Result<Vec<CharmRef>, Error> {
 #[derive(Debug, PartialEq, Eq)]
 struct Decision {
     named: Vec<CharmRef>,
-    /// The last charm asked about, if there were more.
+    /// The last queried charm, if there were more.
     cursor: Option<CharmRef>,
 }
 
-/// Decides for all registered charms after asking about `budget` of them at most, those behind `cursor` first. `ask` answers
-/// for as many of them, from the first on, as it got to.
+/// Decides for all registered charms, after querying at most `budget` of them, those after `cursor` first. `ask`
+/// answers for as many of them as it could query, from the first on.
 fn decide(
     mut registered: Vec<CharmRef>,
     cursor: Option<&CharmRef>,
@@ -117,7 +120,7 @@ fn decide(
     Decision { named: named.collect(), cursor }
 }
 
-/// Asks about charms in turn until all are asked about, the time is up, or asking is pointless.
+/// Queries charms in turn until all are done, the time is up, or further queries are pointless.
 fn ask(source: &impl Source, charms: &[CharmRef], until: Instant, memory: &mut Memory) -> Vec<News> {
     let asking = Asking {
         source,
@@ -127,27 +130,27 @@ fn ask(source: &impl Source, charms: &[CharmRef], until: Instant, memory: &mut M
         news: RefCell::new(vec![News::Unknown; charms.len()]),
     };
     let reached = Cell::new(0);
-    let questions = (0..charms.len()).filter_map(|place| {
+    let queries = (0..charms.len()).filter_map(|place| {
         if until.has_passed() {
             return None;
         }
         reached.set(place + 1);
-        asking.question(place, None)
+        asking.query(place, None)
     });
-    let mut pages = asking.round(questions);
-    // What is not asked for again, for want of requests, stays unknown.
+    let mut pages = asking.round(queries);
+    // A charm that is not queried again, because the requests are used up, stays unknown.
     let mut left = ASKED_AGAIN;
     while !pages.is_empty() && left > 0 {
         let asked = pages.into_iter().take(left).collect::<Vec<_>>();
         left -= asked.len();
-        pages = asking.round(asked.into_iter().filter_map(|(place, token)| asking.question(place, Some(&token))));
+        pages = asking.round(asked.into_iter().filter_map(|(place, token)| asking.query(place, Some(&token))));
     }
     let mut news = asking.news.into_inner();
     news.truncate(reached.get());
     news
 }
 
-/// One call's questions about charms.
+/// The queries of one call.
 struct Asking<'a, S> {
     source: &'a S,
     charms: &'a [CharmRef],
@@ -156,20 +159,20 @@ struct Asking<'a, S> {
     news: RefCell<Vec<News>>,
 }
 
-/// What is sent about the charm at a place.
-struct Question {
+/// The query for the charm at an index.
+struct Query {
     place: usize,
     url: String,
-    /// Whether it asks for a page behind the first.
+    /// Whether it requests a page after the first.
     is_next: bool,
 }
 
 impl<S: Source> Asking<'_, S> {
-    /// What to ask about a charm, for the page of this token; none if that is not known, or not to be asked yet.
-    fn question(&self, place: usize, page: Option<&str>) -> Option<(Question, Request)> {
+    /// The query for a charm, for the page with this token; `None` if there is none, or it must wait.
+    fn query(&self, place: usize, page: Option<&str>) -> Option<(Query, Request)> {
         let charm = &self.charms[place];
-        // A charm that cannot be opened now is polled, which tells what is the matter with it.
-        let mut request = self.source.question(&charms::open(charm).ok()?)?;
+        // A charm that cannot be opened now is polled, and the poll reports why.
+        let mut request = self.source.query(&charms::open(charm).ok()?)?;
         if self.memory.borrow().must_wait(charm, request.url()) {
             self.news.borrow_mut()[place] = News::None;
             return None;
@@ -179,22 +182,24 @@ impl<S: Source> Asking<'_, S> {
         }
         let url = request.url().to_owned();
         let request = self.memory.borrow().conditional(charm, request);
-        let question = Question { place, url, is_next: page.is_some() };
-        Some((question, request.charm(charm).timeout(PATIENCE_FOR_ONE)))
+        let query = Query { place, url, is_next: page.is_some() };
+        Some((query, request.charm(charm).timeout(PATIENCE_FOR_ONE)))
     }
 
-    /// Sends some questions and notes what their answers tell. Returns the tokens of next pages; none if asking is pointless.
-    fn round(&self, questions: impl Iterator<Item = (Question, Request)>) -> Vec<(usize, String)> {
+    /// Sends some queries and records what their answers mean. Returns the tokens of next pages; none if further
+    /// queries are pointless.
+    fn round(&self, queries: impl Iterator<Item = (Query, Request)>) -> Vec<(usize, String)> {
         let mut pages = Vec::new();
-        send_all(questions, AT_ONCE, self.until, |question, answer| {
-            let Question { place, url, is_next } = question;
+        send_all(queries, AT_ONCE, self.until, |query, answer| {
+            let Query { place, url, is_next } = query;
             let charm = &self.charms[place];
             let waits = answer.as_ref().is_ok_and(|answer| self.memory.borrow_mut().heed(charm, &url, answer));
             let (told, flow) = judge(self.source, &answer);
-            // A service that is not to be asked now should not be asked by the charm either, nor about the others.
+            // If the service must not be queried now, a poll should not do so either, and neither should queries for
+            // other charms.
             let (told, flow) = if waits { (News::None, ControlFlow::Continue(())) } else { (told, flow) };
             if let Ok(response) = &answer {
-                // Validators of the first page are those of the question.
+                // Only the first page's validators belong to the query.
                 if !is_next {
                     self.memory.borrow_mut().answered(charm, &url, response, told);
                 }
@@ -211,22 +216,22 @@ impl<S: Source> Asking<'_, S> {
     }
 }
 
-/// What the outcome of a question tells, and whether to go on asking.
+/// What the outcome of a query means, and whether to continue.
 fn judge(source: &impl Source, answer: &Result<Response, HttpError>) -> (News, ControlFlow<()>) {
     match answer {
         Ok(response) if response.status == 200 => (source.news(response), ControlFlow::Continue(())),
         Ok(response) if response.status == 304 => (News::None, ControlFlow::Continue(())),
-        // Too many requests: more of them would only make it worse.
+        // Too many requests: more would only make it worse.
         Ok(response) if is_rate_limit(response) => (News::Unknown, ControlFlow::Break(())),
         Err(error @ (HttpError::Denied(_) | HttpError::Limit(_))) => {
-            crate::debug!("no more questions in this call: {error}");
+            crate::debug!("no more queries in this call: {error}");
             (News::Unknown, ControlFlow::Break(()))
         }
         Ok(_) | Err(_) => (News::Unknown, ControlFlow::Continue(())),
     }
 }
 
-/// Whether the service wants fewer requests. Google says so by 403, too, with one of these reasons.
+/// Whether the service wants fewer requests. Google also uses 403 with one of these reasons.
 fn is_rate_limit(response: &Response) -> bool {
     const REASONS: [&str; 4] =
         ["rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "dailyLimitExceeded"];
@@ -250,25 +255,25 @@ mod tests {
     }
 
     #[test]
-    fn only_a_charm_known_to_be_quiet_is_left_out_and_the_rest_take_turns() {
-        // (registered, cursor, budget, answers: + new, - quiet, ? unknown; asked about, named, next cursor)
+    fn only_a_charm_known_to_be_quiet_is_skipped_and_the_rest_take_turns() {
+        // (registered, cursor, budget, answers: + new, - quiet, ? unknown; queried, named, next cursor)
         for (registered, cursor, budget, answers, asked, named, next) in [
             ("", None, 3, "", "", "", None),
             ("abc", None, 3, "+-?", "abc", "ac", None),
             ("cab", None, 3, "---", "abc", "", None),
             ("aab", None, 3, "-+", "ab", "b", None),
-            // Nothing was asked: everything is polled, and the turn stays.
+            // Nothing was queried: everything is polled, and the rotation stays.
             ("abc", None, 3, "", "abc", "abc", None),
             // Time ran out after the second.
             ("abcd", None, 4, "--", "abcd", "cd", Some('b')),
-            // More charms than questions.
+            // More charms than queries.
             ("abcde", None, 2, "--", "ab", "cde", Some('b')),
             ("abcde", Some('b'), 2, "--", "cd", "eab", Some('d')),
             ("abcde", Some('d'), 2, "-+", "ea", "abcd", Some('a')),
-            // The charm of the cursor is gone; the last one was the cursor.
+            // The charm of the cursor was removed, and the last one was the cursor.
             ("acde", Some('b'), 2, "--", "cd", "ea", Some('d')),
             ("abc", Some('c'), 2, "--", "ab", "c", Some('b')),
-            // There are fewer now.
+            // There are fewer charms now.
             ("ab", Some('a'), 2, "--", "ba", "", None),
         ] {
             let cursor = cursor.map(|name| charms(&String::from(name)).remove(0));
@@ -284,7 +289,7 @@ mod tests {
                     })
                     .collect()
             });
-            let case = format!("{registered} behind {cursor:?}, {answers}");
+            let case = format!("{registered} after {cursor:?}, {answers}");
             assert_eq!(seen, asked, "{case}");
             assert_eq!(names(&decision.named), named, "{case}");
             assert_eq!(decision.cursor.map(|at| at.charm_id), next.map(String::from), "{case}");
@@ -294,7 +299,7 @@ mod tests {
     struct AlwaysQuiet;
 
     impl Source for AlwaysQuiet {
-        fn question(&self, _: &impl CharmView) -> Option<Request> {
+        fn query(&self, _: &impl CharmView) -> Option<Request> {
             None
         }
 
@@ -304,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_answer_is_news_and_a_refusal_ends_the_asking() {
+    fn only_a_success_is_news_and_a_refusal_ends_the_queries() {
         let status = |status| Ok(Response { status, ..Response::default() });
         let forbidden = |reason: &str| {
             let body = format!(

@@ -1,4 +1,4 @@
-//! One abuse, tried.
+//! One attempted abuse.
 
 use std::fmt::Display;
 use std::fs;
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use crate::{Row, attempts, peak};
 
-/// One abuse under way: how long it takes, and how much memory the process has meanwhile. Tests of one process run at the same
-/// time, so that its peak is theirs together.
+/// An abuse in progress: measures its duration, and the memory of the process meanwhile. Tests of one process run
+/// concurrently, so they share its peak.
 #[derive(Debug)]
 pub struct Attempt {
     row: &'static Row,
@@ -17,7 +17,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Begins. `row` is the name of a row; `what` tells this attempt from others of its row.
+    /// Begins. `row` is the ID of a row; `what` distinguishes this attempt from others of its row.
     ///
     /// # Panics
     ///
@@ -28,14 +28,14 @@ impl Attempt {
         Self { row, what: what.into(), process: "self".to_owned(), started: Instant::now() }
     }
 
-    /// Measures the memory of another process: the service's, where the test runs it.
+    /// Measures the memory of another process: the service's, if the test runs it.
     #[must_use]
     pub fn of_process(mut self, id: u32) -> Self {
         self.process = id.to_string();
         self
     }
 
-    /// It has ended, as `outcome`; call it while the process still runs. Recorded for the table.
+    /// Records how it ended, for the table. Call it while the process still runs.
     ///
     /// # Panics
     ///

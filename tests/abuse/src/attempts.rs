@@ -8,7 +8,7 @@ use std::{env, fs, io};
 
 use crate::{List, ROWS};
 
-/// What came of one attempt. One file each, one line, fields parted by tabs.
+/// How one attempt ended. One file each, one line, with tabs between the fields.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Record {
     pub(crate) row: String,
@@ -30,7 +30,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 impl Record {
-    /// The same attempt has the same file, so that each run leaves its newest end.
+    /// The same attempt has the same file, so that each run overwrites its result.
     pub(crate) fn file(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.what.hash(&mut hasher);
@@ -52,33 +52,33 @@ impl Record {
     }
 }
 
-/// No table.
+/// The table could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The records can't be read.
     #[error("cannot read the records in {}: {error}; run the tests first", path.display())]
     Read {
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: io::Error,
     },
-    /// A record is none.
+    /// A record is malformed.
     #[error("{} is no record; remove it and run the tests again", path.display())]
     Record {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
 }
 
-/// What came of all abuses. Shown as Markdown.
+/// How all abuses ended. Shown as Markdown.
 #[derive(Debug)]
 pub struct Table {
     rows: BTreeMap<String, Vec<Record>>,
 }
 
 impl Table {
-    /// Of the records in `folder`.
+    /// Reads the records in `folder`.
     pub fn read(folder: &Path) -> Result<Self, TableError> {
         let failed = |path: &Path, error| TableError::Read { path: path.to_owned(), error };
         let mut rows: BTreeMap<String, Vec<Record>> = BTreeMap::new();
@@ -97,12 +97,12 @@ impl Table {
         Ok(Self { rows })
     }
 
-    /// The rows that nothing was recorded of.
+    /// The rows without a record.
     pub fn missing(&self) -> Vec<&'static str> {
         ROWS.iter().map(|row| row.id).filter(|id| !self.rows.contains_key(*id)).collect()
     }
 
-    /// How many attempts there are.
+    /// The number of attempts.
     pub fn attempts(&self) -> usize {
         self.rows.values().map(Vec::len).sum()
     }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_read_as_it_was_written() {
+    fn a_record_survives_writing_and_reading() {
         for peak_kib in [None, Some(70_000)] {
             let record = Record {
                 row: "loop".into(),

@@ -1,7 +1,7 @@
-//! The list of abuses that the service must survive, and a record of what came of each.
+//! The list of abuses that the service must survive, and a record of each attempt.
 //!
-//! A test of an abuse begins an [`Attempt`] and says how it ended; each leaves one file in `target/abuse`. The program
-//! `abuse-table` makes one table of them all, and fails if a [row](ROWS) has none.
+//! A test of an abuse begins an [`Attempt`] and records how it ended; each leaves one file in `target/abuse`. The
+//! program `abuse-table` makes one table of them all, and fails if a [row](ROWS) has none.
 
 mod attempt;
 mod attempts;

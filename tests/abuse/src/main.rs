@@ -1,4 +1,5 @@
-//! `abuse-table`: prints the table of all abuses that the tests tried, also into `target/abuse.md`; fails if a row has none.
+//! `abuse-table`: prints the table of all abuses that the tests tried, also to `target/abuse.md`; fails if a row has no
+//! attempt.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it shows is its output")]
 

@@ -1,26 +1,26 @@
-//! What must be survived. Each row has at least one test, which [records](crate::Attempt) what came of it.
+//! What must be survived. Each row has at least one test, which [records](crate::Attempt) how it ended.
 
-/// Of whom an abuse comes.
+/// Where an abuse comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum List {
     /// A component.
     Guest,
-    /// A request to the network, or what answers it.
+    /// A request to the network, or its answer.
     Egress,
-    /// What happens to the service: its disk, its clock, its clients, its charm runtime.
+    /// The environment of the service: its disk, its clock, its clients, its charm runtime.
     Service,
 }
 
 /// One kind of abuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its short name, as tests give it.
+    /// Its short name, as used by tests.
     pub id: &'static str,
     /// Its list.
     pub list: List,
-    /// What is tried.
+    /// What is attempted.
     pub title: &'static str,
-    /// What must come of it.
+    /// The required outcome.
     pub must: &'static str,
 }
 
@@ -39,10 +39,10 @@ const fn service(id: &'static str, title: &'static str, must: &'static str) -> R
 /// Every row, in the order of the table.
 pub const ROWS: &[Row] = &[
     guest("loop", "an endless loop: in an export, at start, in a destructor", "Timeout"),
-    guest("sleep", "waiting for ever in the host: clock, pollable, body without end", "Timeout"),
+    guest("sleep", "waiting forever in the host: clock, pollable, endless body", "Timeout"),
     guest("trap", "stack overflow, unreachable, panic, trap in post-return", "Trapped"),
     guest("memory", "growing memory: one, several together, at the start", "OutOfMemory"),
-    guest("objects", "tables, instances, resource handles, pollables without end", "LimitExceeded"),
+    guest("objects", "endless tables, instances, resource handles, pollables", "LimitExceeded"),
     guest(
         "result",
         "huge answers: ten million references, 1 GiB of text, JSON nested 100,000 deep",
@@ -54,20 +54,25 @@ pub const ROWS: &[Row] = &[
         "bounded, escaped, counted",
     ),
     guest(
+        "excuses",
+        "a failed request as the excuse for an error of the charm's own: caught, named in a message, never sent",
+        "the charm is to blame",
+    ),
+    guest(
         "references",
         "references to other spaces, malformed, doubled, with path tricks",
-        "left out one by one, the rest served",
+        "dropped one by one, the rest polled",
     ),
     guest(
         "validity",
         "is-valid-charm that is always true, flips, or takes its whole time for each charm",
-        "costs its own budget alone",
+        "uses up only its own budget",
     ),
     guest("secrets", "reading a secret through get, parents, arrays, aliases, error texts, logs", "no byte of it"),
     guest("neighbours", "another integration's state, config, registrations", "not visible"),
     guest(
         "file",
-        "a file that is no component of the world: missing, extra and wrong-typed items, module, truncated, text, precompiled",
+        "a file that is not a component of the world: missing, extra and wrong-typed items, module, truncated, text, precompiled",
         "one error that lists what is wrong",
     ),
     guest(
@@ -79,7 +84,7 @@ pub const ROWS: &[Row] = &[
     guest("failing", "a component that fails at every call", "paused with backoff"),
     guest(
         "beside",
-        "a charm beside its neighbours in one space: whatever it loops, hoards, floods, throws or links",
+        "a charm next to its neighbours in one space: whatever it loops, hoards, floods, throws or links",
         "its own outcome, nothing kept; the neighbours are polled meanwhile",
     ),
     guest(
@@ -99,12 +104,12 @@ pub const ROWS: &[Row] = &[
     ),
     egress(
         "renewals",
-        "renewals of a token without end, and by who may only write in a space",
+        "endless renewals of a token, also by a key that may only write in a space",
         "one exchange, and refused",
     ),
     egress("addresses", "special-purpose addresses of IPv4 and IPv6, and the edges of their blocks", "Address"),
     egress("metadata", "cloud metadata addresses", "Address"),
-    egress("embedded", "IPv6 that carries IPv4, in every standard form", "Address"),
+    egress("embedded", "IPv6 that embeds IPv4, in every standard form", "Address"),
     egress("spellings", "IPv4 in decimal, octal, hex, short and padded", "one parser decides what is dialled"),
     egress(
         "dns",
@@ -112,7 +117,7 @@ pub const ROWS: &[Row] = &[
         "every address is checked, once",
     ),
     egress("dns-channel", "names outside the grants", "never looked up"),
-    egress("redirects", "redirects", "handed back, never followed"),
+    egress("redirects", "redirects", "returned, never followed"),
     egress(
         "urls",
         "userinfo, backslash, #@, ?@, %00, tab, newline, dots, labels, IDNA look-alikes, NFKC",
@@ -132,32 +137,32 @@ pub const ROWS: &[Row] = &[
         "refused, and named",
     ),
     egress("authorization", "an Authorization of the guest's, foreign and doubled bg-charm headers", "refused"),
-    egress("echo", "a server that echoes the token", "nothing of it in the log"),
+    egress("echo", "a server that echoes the token", "not in the log"),
     egress(
         "responses",
         "slow, endless, lying and oversized heads, bodies, trailers; gzip bombs",
-        "bounded memory and time",
+        "limited memory and time",
     ),
     egress("tls", "wrong name, expired, self-signed, plain HTTP on a TLS port", "Tls"),
     egress("proxies", "proxies in the environment", "ignored"),
-    egress("own-ports", "the service's own ports", "Denied, unless that very origin is named"),
+    egress("own-ports", "the service's own ports", "Denied, unless that very origin is allowed"),
     egress("sharing", "connections and TLS tickets across integrations", "never shared"),
-    egress("cancelled", "cancelled calls, by the thousand", "permits and sockets come back"),
+    egress("cancelled", "cancelled calls, by the thousand", "permits and sockets are released"),
     egress("connections", "more connections than the process can have", "wait, then refused"),
     service("kill", "kill -9 at any point", "nothing registered lost, nothing half-written"),
-    service("disk", "a full and a read-only disk", "a clear error; the service goes on or ends in order"),
+    service("disk", "a full and a read-only disk", "a clear error; the service continues or ends cleanly"),
     service(
         "database",
         "a database of an older and of a newer version; two services on one",
-        "migrated, or refused with what to do",
+        "migrated, or refused with the fix",
     ),
-    service("clock", "a clock that steps back and forward", "the rhythm stays"),
+    service("clock", "a clock that steps back and forward", "the intervals stay"),
     service(
         "runtime",
         "a charm runtime that is down, slow, restarts, answers garbage, 401, 403, 429, 5xx",
-        "counts against no charm; polling goes on after it",
+        "counts against no charm; polling continues afterwards",
     ),
-    service("crowd", "100,000 registrations at once", "accepted, polled, bounded memory"),
+    service("crowd", "100,000 registrations at once", "accepted, polled, limited memory"),
     service(
         "bodies",
         "100 MiB, bad JSON, wrong types, wrong Content-Type on every endpoint",
@@ -166,25 +171,25 @@ pub const ROWS: &[Row] = &[
     service("browsers", "pages of another origin, rebinding host names", "refused"),
     service(
         "tenants",
-        "keys of strangers in others' spaces, names that they know, more data than they may keep",
-        "refused, with what raises it",
+        "strangers' keys in others' spaces, known names, more data than the quota",
+        "refused, with the option that raises it",
     ),
     service("deleted", "what a deleted charm leaves: in the file, its log, a handler that still runs", "nothing"),
     service(
         "strangers",
-        "one client, or many keys, that take all places: connections, slow bodies, calls, nonces, transpilations, requests without end",
-        "a 4xx or 503 that says when to try again; the operator and others are served meanwhile",
+        "one client, or many keys, that use up every limit: connections, slow bodies, calls, nonces, transpilations, endless requests",
+        "a 4xx or 503 that says when to retry; the operator and others are served meanwhile",
     ),
     service(
         "siege",
-        "all attacks on a server at once, beside a service that polls and an operator who looks",
-        "every poll is done; nothing that should be refused is",
+        "all attacks on a server at once, next to a service that polls and an operator at the admin page",
+        "every poll succeeds; everything that should be refused is",
     ),
     service("signatures", "unsigned, wrongly signed, replayed, expired requests", "refused"),
 ];
 
 impl Row {
-    /// The row of that name.
+    /// The row with that ID.
     pub fn find(id: &str) -> Option<&'static Self> {
         ROWS.iter().find(|row| row.id == id)
     }
@@ -195,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_there_once_and_rows_stand_in_the_order_of_their_lists() {
+    fn ids_are_unique_and_rows_are_in_the_order_of_their_lists() {
         for (place, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..place].iter().all(|before| before.id != row.id && before.list <= row.list), "{}", row.id);
             assert!(row.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.id);

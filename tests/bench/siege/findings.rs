@@ -1,4 +1,4 @@
-//! What came of a siege.
+//! The results of a siege.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const LATENESS_MS: f64 = 1_000.0;
 const PAGE_MS: f64 = 100.0;
 const PEAK_MIB: f64 = 512.0;
 
-/// What is shown of many values.
+/// The shown quantiles.
 const SHARES: [(&str, f64); 3] = [("median", 0.5), ("p99", 0.99), ("longest", 1.0)];
 
 /// Processor time of each process.
@@ -34,7 +34,7 @@ pub(crate) struct Logged {
 }
 
 impl Logged {
-    /// Takes a line.
+    /// Adds a line.
     pub(crate) fn take(&mut self, line: &str) {
         self.lines += 1;
         self.bytes += line.len() + 1;
@@ -44,7 +44,7 @@ impl Logged {
     }
 }
 
-/// All of it.
+/// All results.
 pub(crate) struct Findings {
     pub(crate) plan: Plan,
     pub(crate) attacks: Vec<Attack>,
@@ -64,7 +64,7 @@ fn number(count: usize) -> f64 {
     count as f64
 }
 
-/// The value below which this share of all lies; none of none.
+/// The quantile of the values; `None` without values.
 fn quantile(values: &mut [f64], share: f64) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is a place")]
@@ -81,12 +81,12 @@ impl Findings {
         self.polls.behind(self.plan.interval, self.plan.charms as usize)
     }
 
-    /// How late each poll was, ms, as the service counts it.
+    /// How late each poll was, in ms, by the service's own measure.
     fn lateness(&self) -> Vec<f64> {
         self.polls.since().iter().map(|poll| poll.late_ms).collect()
     }
 
-    /// How long pages took that came, ms; one that did not come took longer than all.
+    /// How long the delivered pages took, in ms; an undelivered one counts as longer than all.
     fn page_times(&self, name: Option<&str>) -> Vec<f64> {
         let asked = self.pages.iter().filter(|page| name.is_none_or(|name| page.name == name));
         let time =
@@ -94,7 +94,7 @@ impl Findings {
         asked.map(time).collect()
     }
 
-    /// Adds all of it to a report, and prints how the goals were met.
+    /// Adds all results to a report, and prints whether the goals were met.
     pub(crate) fn report(&self, name: &str, report: &mut Report) {
         let mut add = |what: &str, unit, value: f64| report.add(what, unit, vec![value], None);
         add(&format!("{name}: lasted"), "s", self.lasted.as_secs_f64());
@@ -180,7 +180,8 @@ impl Findings {
         ]
     }
 
-    /// Fails unless every attack happened and was answered, nothing was done that should be refused, every charm was polled, and every page seen.
+    /// Fails unless every attack happened and was answered, nothing succeeded that should be refused, every charm was
+    /// polled, and every page was seen.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.cut_short.is_none(), "{:?}", self.cut_short);
         for attack in &self.attacks {

@@ -1,8 +1,9 @@
-//! The server under siege: every attack that a stranger or a tenant has against it, all at once, beside a service that polls healthy charms over
-//! its API and an operator who looks at the admin page. BENCHMARKS.md says what it measures; `cargo bench --bench siege -- --help` lists its
-//! options.
+//! The server under siege: every attack that a stranger or a tenant can make, all at once, next to a service that polls
+//! healthy charms over its API and an operator who views the admin page. BENCHMARKS.md says what it measures; `cargo
+//! bench --bench siege -- --help` lists its options.
 //!
-//! As a test (`cargo test --bench siege`), it ends once every attack was answered and every charm was polled in spite of it.
+//! As a test (`cargo test --bench siege`), it ends once every attack was answered and every charm was polled
+//! nevertheless.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it measures is its output")]
 
@@ -26,13 +27,13 @@ use clap::{Parser, ValueEnum as _};
 use report::Report;
 use siege::{Plan, Until};
 
-/// What a person may type.
+/// The command-line options.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The attacks; all of them, if none is named
+    /// The attacks; all by default
     #[arg(long, value_delimiter = ',')]
     attacks: Vec<Attack>,
-    /// Each of the attacks alone, one after the other, in place of all at once
+    /// Run each attack alone, one after the other, instead of all at once
     #[arg(long)]
     each: bool,
     /// How long each siege lasts
@@ -50,10 +51,10 @@ struct Args {
     /// From how many addresses each attack comes
     #[arg(long, default_value_t = 1)]
     addresses: u8,
-    /// The siege ends early where the server has this much memory, MiB
+    /// End the siege early if the server uses this much memory, MiB
     #[arg(long, default_value_t = 4_096)]
     most_memory: u32,
-    /// The siege ends early where the data directory has grown by this much, MiB
+    /// End the siege early if the data directory has grown by this much, MiB
     #[arg(long, default_value_t = 4_096)]
     most_disk: u32,
     /// Print JSON instead of a table
@@ -109,8 +110,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As `cargo test` runs it, with the words that it would give the harness of other tests: names, of which one must be part of this one's, or
-/// a wish to see the names.
+/// Runs as `cargo test` does, with the arguments for test harnesses: filters, one of which must match this test's name,
+/// or a request to list tests.
 fn as_test(words: &[OsString]) -> anyhow::Result<()> {
     const NAME: &str = "siege::every_attack_is_answered_and_charms_are_polled_meanwhile";
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();

@@ -1,4 +1,4 @@
-//! An operator who looks at the admin page once a second.
+//! An operator who views the admin page once a second.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,16 +15,16 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long the operator waits for a page.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A page that was asked for.
+/// A requested page.
 pub(crate) struct Page {
     pub(crate) name: &'static str,
     asked: Instant,
     pub(crate) took: Duration,
-    /// The status; none if there was no answer.
+    /// The status; `None` if there was no answer.
     pub(crate) status: Option<u16>,
 }
 
-/// Looks on, until it is ended.
+/// Keeps viewing pages until stopped.
 pub(crate) struct Operator {
     pages: Arc<Mutex<Vec<Page>>>,
     began: Instant,
@@ -33,7 +33,7 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Begins to look: at the list, the page of a charm, and the metrics, each by a connection of its own.
+    /// Starts viewing: the list, the page of a charm, and the metrics, each over its own connection.
     pub(crate) fn watch(stage: &Stage, server: SocketAddr) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build()?;
         let charm = &stage.targets.healthy[0];
@@ -52,12 +52,12 @@ impl Operator {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The siege begins: what was asked for before does not count.
+    /// The siege begins: earlier requests do not count.
     pub(crate) fn begin(&mut self) {
         self.began = Instant::now();
     }
 
-    /// Whether each page was seen.
+    /// Whether each page was delivered.
     pub(crate) fn has_seen_all(&self) -> bool {
         let pages = self.pages();
         ["list", "charm", "metrics"].iter().all(|name| {
@@ -65,7 +65,7 @@ impl Operator {
         })
     }
 
-    /// Ends, once each page that was asked for has come or the patience for it is over.
+    /// Stops, once each requested page has arrived or timed out.
     pub(crate) fn end(self, stage: &Stage) -> anyhow::Result<Vec<Page>> {
         self.goes.cancel();
         stage.runtime.block_on(self.task)?;
@@ -96,7 +96,7 @@ async fn look(
     while asked.join_next().await.is_some() {}
 }
 
-/// The whole page.
+/// Fetches the whole page.
 async fn fetch(client: &reqwest::Client, address: &str) -> reqwest::Result<u16> {
     let response = client.get(address).bearer_auth(LOGIN_TOKEN).send().await?;
     let status = response.status().as_u16();

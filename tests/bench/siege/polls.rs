@@ -1,4 +1,4 @@
-//! What the service says of its polls.
+//! The service's log of its polls.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(crate) struct Polls {
 }
 
 impl Polls {
-    /// Reads what the service writes, for that long.
+    /// Reads the service's log for that long.
     pub(crate) fn read(&mut self, service: &mut Running, time: Duration) -> anyhow::Result<()> {
         let until = Instant::now() + time;
         while let Some(line) = service.next_line(until.saturating_duration_since(Instant::now())) {
@@ -84,18 +84,18 @@ impl Polls {
         self.all.iter().filter(|poll| poll.outcome == "Success").count()
     }
 
-    /// How many charms were polled with success since the siege began.
+    /// How many charms were polled successfully since the siege began.
     pub(crate) fn different(&self) -> usize {
         let good = self.all[self.first..].iter().filter(|poll| poll.outcome == "Success");
         good.map(|poll| &poll.charm).collect::<HashSet<_>>().len()
     }
 
-    /// Those that ended since the siege began, in it or soon after.
+    /// The polls that ended since the siege began, in it or soon after.
     pub(crate) fn since(&self) -> &[Poll] {
         &self.all[self.first..]
     }
 
-    /// Those that ended in it.
+    /// The polls that ended during the siege.
     pub(crate) fn within(&self) -> impl Iterator<Item = &Poll> {
         let ended = self.ended;
         self.since().iter().filter(move |poll| ended.is_none_or(|ended| poll.at <= ended))
@@ -110,15 +110,15 @@ impl Polls {
         outcomes
     }
 
-    /// The longest time of the siege in which no poll succeeded.
+    /// The longest time of the siege without a successful poll.
     pub(crate) fn longest_pause(&self) -> Duration {
         let good = self.within().filter(|poll| poll.outcome == "Success").map(|poll| poll.at);
         let times: Vec<Instant> = self.began.into_iter().chain(good).chain(self.ended).collect();
         times.windows(2).map(|pair| pair[1].saturating_duration_since(pair[0])).max().unwrap_or_default()
     }
 
-    /// How far behind the clock each charm was, ms: by how much longer than an interval it waited from one success to its next, or waits still at
-    /// the end. The service's own lateness leaves out the time in which its server did not answer; this does not.
+    /// How far behind each charm was, in ms: by how much more than an interval it waited from one success to the next,
+    /// or until the end. Unlike the service's own lateness, this includes the time in which the server did not answer.
     pub(crate) fn behind(&self, interval: Duration, charms: usize) -> Vec<f64> {
         let (Some(began), Some(ended)) = (self.began, self.ended) else { return Vec::new() };
         let over = |from: Instant, to: Instant| {
@@ -135,7 +135,7 @@ impl Polls {
         behind
     }
 
-    /// Polls that the service gave up for others of the same charm, since the siege began.
+    /// Polls that the service dropped in favour of newer ones of the same charm, since the siege began.
     pub(crate) fn dropped(&self) -> f64 {
         let of = |totals: &Value| totals["dropped"].as_f64().unwrap_or_default();
         of(&self.totals) - of(&self.before)

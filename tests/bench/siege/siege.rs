@@ -11,14 +11,15 @@ use crate::polls::Polls;
 use crate::stage::Stage;
 use crate::watch::Watch;
 
-/// Between two looks at the server.
+/// Between two checks of the server.
 const LOOK: Duration = Duration::from_millis(100);
-/// Polls that are late because of the siege may still come after it.
+/// Polls delayed by the siege may still end after it.
 const AFTERMATH: Duration = Duration::from_secs(10);
-/// How long a siege may last that ends once all is done: nothing measures it, and a slow machine is no failure.
+/// The limit of a siege that ends once everything has happened: it measures nothing, and a slow machine is not a
+/// failure.
 const LONGEST: Duration = Duration::from_mins(3);
 
-/// How large it is.
+/// The size of a siege.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) charms: u32,
@@ -26,7 +27,7 @@ pub(crate) struct Plan {
     pub(crate) interval: Duration,
     pub(crate) addresses: u8,
     pub(crate) until: Until,
-    /// MiB, and so is the next.
+    /// In MiB, like the next.
     pub(crate) most_memory: f64,
     pub(crate) most_disk: f64,
 }
@@ -45,7 +46,7 @@ pub(crate) fn lay(stage: &Stage, plan: &Plan, attacks: &[Attack]) -> anyhow::Res
     let (mut server, address) = stage.serve()?;
     let mut service = stage.poll(address, plan.interval)?;
     let mut polls = Polls::default();
-    // One poll shows that all is well before.
+    // A successful poll shows that everything works before the siege.
     polls.read_until(&mut service, crate::stage::SOON, |polls| polls.successes() > 0)?;
     let mut operator = Operator::watch(stage, address)?;
 
@@ -114,12 +115,12 @@ pub(crate) fn lay(stage: &Stage, plan: &Plan, attacks: &[Attack]) -> anyhow::Res
         renewals: stage.take_renewals(),
     };
     if cut_short.is_some() {
-        // What it does may harm the machine, so that it does not get the time to end in order.
+        // It may harm the machine, so it gets no time to shut down.
         server.kill()?;
         service.kill()?;
     } else {
         service.terminate()?.success()?;
-        // Requests that are being answered, such as those of endless loops, have the time to drain.
+        // Requests in progress, such as endless loops, get time to drain.
         server.terminate()?;
     }
     Ok(findings)

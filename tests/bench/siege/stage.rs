@@ -1,4 +1,5 @@
-//! What is besieged: a server with healthy charms that nobody but their service may touch, and tenants with a space of their own.
+//! What is besieged: a server with healthy charms that only their service may access, and tenants with their own
+//! spaces.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,22 +18,22 @@ use serde_json::{Value, json};
 use crate::attack::{TENANTS, Targets, tenant};
 use crate::siege::Plan;
 
-/// What lets the operator into the admin page.
+/// The operator's login token for the admin page.
 pub(crate) const LOGIN_TOKEN: &str = "the-login-token-of-the-siege";
-/// Whose charms the healthy ones are. It has no component: they are polled all the same.
+/// The integration of the healthy charms. It has no component: they are polled anyway.
 const INTEGRATION: &str = "my-test";
-/// How long to wait for what should come in a moment.
+/// How long to wait for something that should happen soon.
 pub(crate) const SOON: Duration = Duration::from_mins(2);
-/// How many charms are deployed at once.
+/// How many charms are deployed concurrently.
 const AT_ONCE: usize = 8;
-/// How long a client waits that is asked to.
+/// How long a client waits that was asked to.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Charms of each hostile kind, at most.
 const HOSTILE: u32 = 150;
-/// Functions of the large charm: nearly as much as a file may have.
+/// Functions of the large charm: nearly as many as a file may have.
 const FUNCTIONS: usize = 1_800;
 
-/// A host for the server and one for the service, each with a key of its own, and what the attackers know.
+/// A host for the server and one for the service, each with its own key, and what the attackers know.
 pub(crate) struct Stage {
     server: TestHost,
     service: TestHost,
@@ -43,7 +44,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Makes all of it, and ends the server that it needed for that.
+    /// Creates everything, and stops the server that it needed for that.
     pub(crate) fn build(plan: &Plan) -> anyhow::Result<Self> {
         bg_build::ensure_guests()?;
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("component-cache");
@@ -65,7 +66,7 @@ impl Stage {
         Ok(Self { server, service, google, service_key, targets, runtime })
     }
 
-    /// Starts a server that has done nothing yet.
+    /// Starts a fresh server.
     pub(crate) fn serve(&self) -> anyhow::Result<(Running, SocketAddr)> {
         serve(&self.server, &self.google)
     }
@@ -77,23 +78,23 @@ impl Stage {
         self.service.spawn(["run", "--api-url", &url, "--interval", &interval].iter().chain(&log))
     }
 
-    /// Writes a file for a process of this siege, and answers its path.
+    /// Writes a file for a process of this siege, and returns its path.
     pub(crate) fn write(&self, name: &str, content: &str) -> anyhow::Result<PathBuf> {
         self.service.write(name, content)
     }
 
-    /// The key of the service, whose requests somebody captures.
+    /// The key of the service, whose requests an attacker captures.
     pub(crate) fn service_key(&self) -> &Path {
         &self.service_key
     }
 
-    /// What the server keeps on disk, MiB.
+    /// The size of the server's files on disk, in MiB.
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
     pub(crate) fn disk(&self) -> f64 {
         bytes_below(&self.server.data_dir()) as f64 / 1024.0 / 1024.0
     }
 
-    /// How often tokens were renewed; from now on it counts again.
+    /// How often tokens were renewed; resets the counter.
     pub(crate) fn take_renewals(&self) -> usize {
         self.google.take_requests().len()
     }
@@ -136,7 +137,7 @@ async fn fill(
     let source = include_str!("../../../examples/charms/counter.tsx");
     let deployed = (0..plan.charms).map(|number| {
         let space = &spaces[number as usize % spaces.len()];
-        // A charm is known by its source, its inputs and its space.
+        // A charm's ID depends on its source, its inputs and its space.
         let inputs = json!({ "count": number / plan.spaces });
         async move {
             let charm = deploy(operator, space, "counter.tsx", source, inputs).await?;
@@ -152,7 +153,7 @@ async fn fill(
     let tenants: Vec<Subject> = (0..TENANTS).map(|number| Subject::Did(tenant(number).did())).collect();
     let own: Vec<SpaceDid> = (0..TENANTS).map(|number| space_did(&format!("tenant-{number}"))).collect();
     for space in &own {
-        // A space begins with a charm.
+        // Deploying a charm creates the space.
         deploy(operator, space, "looping.tsx", include_str!("looping.tsx"), json!({})).await?;
     }
     let tokens = json!({ "auth": { "token": google.issue_token(), "refreshToken": google.issue_refresh_token() } });
@@ -173,7 +174,7 @@ async fn fill(
     Ok(targets)
 }
 
-/// So many of a hostile charm that all of them can be called at once: a charm does one thing at a time.
+/// Enough copies of a hostile charm to call all of them concurrently: a charm handles one event at a time.
 async fn hostile(
     operator: &RemoteRuntime,
     plan: &Plan,
@@ -199,7 +200,7 @@ async fn deploy(
     Ok(patiently(async || operator.deploy(space, &request).await).await?.charm)
 }
 
-/// Gives access to a space to these alone, beside its owner.
+/// Gives access to a space to these only, besides its owner.
 async fn only(operator: &RemoteRuntime, space: &SpaceDid, list: &[(Subject, AccessLevel)]) -> anyhow::Result<()> {
     for (subject, level) in list {
         patiently(async || operator.set_acl(space, subject, Some(*level)).await).await?;
@@ -208,7 +209,7 @@ async fn only(operator: &RemoteRuntime, space: &SpaceDid, list: &[(Subject, Acce
     Ok(())
 }
 
-/// Does it again as long as the server asks to wait.
+/// Retries while the server asks to wait.
 async fn patiently<T>(request: impl AsyncFn() -> Result<T, RuntimeError>) -> anyhow::Result<T> {
     let until = tokio::time::Instant::now() + SOON;
     loop {
@@ -221,7 +222,7 @@ async fn patiently<T>(request: impl AsyncFn() -> Result<T, RuntimeError>) -> any
     }
 }
 
-/// A charm whose page takes little, and whose source takes long to read.
+/// A charm with a small page and a source that is expensive to parse.
 fn large() -> String {
     let mut functions = String::new();
     for number in 0..FUNCTIONS {

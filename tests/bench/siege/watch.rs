@@ -1,4 +1,4 @@
-//! What the server takes of the machine, and the end of a siege that takes too much.
+//! The server's use of the machine, and the end of a siege that uses too much.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +10,16 @@ use crate::stage::Stage;
 /// How many samples are shown.
 const SHOWN: usize = 10;
 
-/// The memory and disk of the server, over time.
+/// The server's memory and disk use over time.
 pub(crate) struct Watch {
     began: Instant,
     disk_before: f64,
     samples: Vec<Sample>,
-    /// The most memory so far, MiB: it is gone with the process.
+    /// The peak memory so far, in MiB: it is lost when the process ends.
     pub(crate) peak: f64,
 }
 
-/// One look, in MiB.
+/// One measurement, in MiB.
 #[derive(Clone, Copy)]
 struct Sample {
     at: Duration,
@@ -28,13 +28,13 @@ struct Sample {
 }
 
 impl Watch {
-    /// Begins; if the memory of the machine runs out, its kernel ends this server before anything else.
+    /// Starts; if the machine runs out of memory, the kernel kills this server first.
     pub(crate) fn begin(stage: &Stage, server: &Running) -> anyhow::Result<Self> {
         std::fs::write(format!("/proc/{}/oom_score_adj", server.pid()), "1000")?;
         Ok(Self { began: Instant::now(), disk_before: stage.disk(), samples: Vec::new(), peak: 0.0 })
     }
 
-    /// Looks; why the siege must end, if it must.
+    /// Takes a sample. Returns why the siege must end, if it must.
     pub(crate) fn look(&mut self, stage: &Stage, server: &mut Running, plan: &Plan) -> Option<String> {
         let at = self.began.elapsed();
         let (Ok(resident), Ok(peak)) = (memory(server.pid(), "VmRSS"), memory(server.pid(), "VmHWM")) else {
@@ -55,7 +55,7 @@ impl Watch {
         self.samples.last().map_or(0.0, |sample| sample.grown)
     }
 
-    /// Some samples: seconds since the beginning, resident memory, growth of the disk.
+    /// Some samples: seconds since the start, resident memory, growth of the disk.
     pub(crate) fn over_time(&self) -> Vec<(u64, f64, f64)> {
         let step = self.samples.len().div_ceil(SHOWN).max(1);
         let shown = self.samples.iter().skip(step - 1).step_by(step);

@@ -1,8 +1,8 @@
-//! `cargo demo`: mail arrives in a charm, through a sandboxed integration, on this machine alone.
+//! `cargo demo`: mail arrives in a charm, through a sandboxed integration, on this machine only.
 //!
-//! Builds the guests and the service, starts a loopback Gmail with a mailbox that grows, deploys a charm with a token for it
-//! and one that tries to go where it may not, and runs the real `bg-wasm-host` with exactly the grant that `gmail.wasm` asks
-//! for. What the service logs is told here in short.
+//! Builds the guests and the service, starts a loopback Gmail with a growing mailbox, deploys a charm with a token for
+//! it and one that tries to reach what it may not, and runs the real `bg-wasm-host` with exactly the grant that
+//! `gmail.wasm` asks for. It summarizes the service's log.
 
 mod story;
 
@@ -18,11 +18,11 @@ use serde_json::json;
 
 use story::Story;
 
-/// Shows mail arriving in a charm, through a sandboxed integration, on this machine alone.
+/// Shows mail arriving in a charm, through a sandboxed integration, on this machine only.
 #[derive(Debug, Parser)]
 #[command(name = "demo")]
 struct Args {
-    /// End after that many polls of the mail charm [default: go on until Ctrl-C]
+    /// End after that many polls of the mail charm [default: run until Ctrl-C]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     polls: Option<u64>,
 }
@@ -110,7 +110,7 @@ fn build_service() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--bin", "bg-wasm-host"]).current_dir(root);
-    // What `cargo run` tells this program about itself. Some build scripts run anew where it differs from the last time.
+    // Variables that `cargo run` sets for this program. Some build scripts run again if they differ from the last time.
     for (name, _) in std::env::vars_os() {
         let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
         if name.to_str().is_some_and(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
@@ -118,11 +118,11 @@ fn build_service() -> anyhow::Result<PathBuf> {
         }
     }
     ensure!(build.status().context("cannot start cargo")?.success(), "the service does not build");
-    let this = std::env::current_exe().context("cannot tell where this program is")?;
+    let this = std::env::current_exe().context("cannot find this program")?;
     Ok(this.with_file_name("bg-wasm-host"))
 }
 
-/// Deploys a charm of the examples or of the tests, and answers the charm's name.
+/// Deploys a charm of the examples or of the tests, and returns its name.
 fn deploy(host: &TestHost, source: &str, space: &str, inputs: &serde_json::Value) -> anyhow::Result<String> {
     let source = charm_source(source);
     let source = source.to_str().context("the path of the charm is not UTF-8")?;

@@ -1,4 +1,4 @@
-//! What the demo tells of the service's log.
+//! The demo's summary of the service's log.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -8,24 +8,26 @@ use std::time::Duration;
 use bg_test_support::{FakeGoogle, Finished, Running, TestHost};
 use serde_json::Value;
 
-/// What the mail says that arrives while the demo runs.
+/// The subjects of mail that arrives while the demo runs.
 const SUBJECTS: [&str; 5] = ["Re: Lunch on Friday?", "Tickets", "A question", "Minutes of Monday", "Your parcel"];
 
 /// Writes a line, at once.
 pub(crate) fn say(text: impl Display) {
     let mut out = std::io::stdout().lock();
-    // Nobody is left to be told where standard output is gone.
+    // If standard output is closed, there is nowhere to report it.
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// How long the service may take to end.
+/// How long the service may take to shut down.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Whether the service is ending already: Ctrl-C reaches it as well, since it shares the demo's terminal. A second signal would
-/// cut its shutdown short.
+/// Whether the service is shutting down already: Ctrl-C reaches it as well, since it shares the demo's terminal. A
+/// second signal would cut its shutdown short.
 fn is_stopping(service: &mut Running) -> bool {
     for _ in 0..20 {
-        if !service.is_running() || service.lines().iter().any(|line| line.text.contains("stopping; once more")) {
+        if !service.is_running()
+            || service.lines().iter().any(|line| line.text.contains("stopping; send the signal again"))
+        {
             return true;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -33,7 +35,7 @@ fn is_stopping(service: &mut Running) -> bool {
     false
 }
 
-/// The demo's tale: follows the service and tells what matters.
+/// Follows the service and prints what matters.
 pub(crate) struct Story<'a> {
     host: &'a TestHost,
     google: &'a FakeGoogle,
@@ -48,7 +50,8 @@ impl<'a> Story<'a> {
         Self { host, google, mail, nosy, polls: 0, denied: 0 }
     }
 
-    /// Tells what the service does, until it has polled the mail charm as often as asked, or is told to stop; ends it then.
+    /// Reports what the service does until it has polled the mail charm as often as asked, or gets a signal; then stops
+    /// it.
     pub(crate) fn follow(
         &mut self,
         mut service: Running,
@@ -119,7 +122,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// The last words.
+    /// Prints the end.
     pub(crate) fn close(&self) {
         say(format_args!(
             "\n{} polls of the mail charm, {} requests denied. Nothing left this machine.",

@@ -1,7 +1,7 @@
-//! Which addresses no guest may reach: `bg_egress::special`, held to the standard library's reading, and to the rule that an
-//! IPv6 address is no way around what an IPv4 address is refused for.
+//! Which addresses no guest may reach: compares `bg_egress::special` with the standard library, and checks that no IPv6
+//! form bypasses the refusal of an IPv4 address.
 //!
-//! Input: addresses as text, one on each line; or else 4 or 16 bytes that are one.
+//! Input: addresses as text, one per line; or else 4 or 16 bytes of an address.
 
 #![no_main]
 
@@ -38,7 +38,7 @@ fn check_v4(address: Ipv4Addr) {
         assert!(is_refused(address), "{address} is special");
     }
     for (form, carrier) in carriers(address) {
-        // Through the well-known NAT64 prefix lies the whole IPv4 internet; every other form has no public use left.
+        // The well-known NAT64 prefix leads to the whole IPv4 internet; no other form has a public use left.
         let expected = form != "NAT64" || is_refused(address);
         assert_eq!(is_refused(carrier), expected, "{address} within {carrier} ({form})");
     }
@@ -52,12 +52,12 @@ fn check_v6(address: Ipv6Addr) {
         if is_refused(carried) {
             assert!(is_refused(address), "{address} carries {carried} ({form})");
         }
-        // Each form is read back from what it is written as, so that the two readings hold each other.
+        // Each form is decoded from its encoding, so that the two functions check each other.
         check_v4(carried);
     }
 }
 
-/// The standard library's stable predicates, and by hand those that are not stable yet.
+/// The standard library's stable predicates, and hand-written ones for those that are not stable yet.
 fn std_says_special_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let this_network = a == 0;
@@ -79,7 +79,7 @@ fn std_says_special_v4(address: Ipv4Addr) -> bool {
         || reserved
 }
 
-/// Likewise.
+/// The same for IPv6.
 fn std_says_special_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     let documentation = (a, b) == (0x2001, 0xdb8) || (a == 0x3fff && b < 0x1000);
@@ -96,7 +96,7 @@ fn std_says_special_v6(address: Ipv6Addr) -> bool {
         || site_local
 }
 
-/// Every standard way of an IPv6 address to carry `inner`.
+/// Every standard way for an IPv6 address to embed `inner`.
 fn carriers(inner: Ipv4Addr) -> Vec<(&'static str, Ipv6Addr)> {
     let [a, b, c, d] = inner.octets();
     let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
@@ -120,7 +120,7 @@ fn carriers(inner: Ipv4Addr) -> Vec<(&'static str, Ipv6Addr)> {
     ]
 }
 
-/// The IPv4 addresses that an IPv6 address carries, read by its bytes.
+/// The IPv4 addresses embedded in an IPv6 address, decoded from its bytes.
 fn carried(address: Ipv6Addr) -> Vec<(&'static str, Ipv4Addr)> {
     let bytes = address.octets();
     let at = |indices: [usize; 4]| Ipv4Addr::from(indices.map(|index| bytes[index]));

@@ -1,12 +1,12 @@
 //! JSON at the charms' boundary: what a charm may write, and what is shown of it without its secrets.
 //!
-//! Input: a JSON text. Lines before it that start with `#` are paths of what is secret, such as `#keys.*.token`.
+//! Input: a JSON text. Lines before it that start with `#` are secret paths, such as `#keys.*.token`.
 
 #![no_main]
 
 #[path = "common/json.rs"]
 mod json;
-// Mounted, rather than reached through their crates, which bring SQLite, a TypeScript compiler and the engine.
+// Included as modules, since their crates depend on SQLite, a TypeScript compiler and the engine.
 #[path = "../../../host/sandbox/src/json.rs"]
 mod sandbox_json;
 #[path = "../../../host/store/src/document.rs"]
@@ -30,9 +30,9 @@ use document::{Document, data as data_of, target};
 use paths::{SecretPaths, at};
 use sandbox_json::check;
 
-/// The cell that holds the document.
+/// The cell with the document.
 const CELL: &str = "cell";
-/// Documents with more paths than this are left out: every path is held against every other.
+/// Documents with more paths are skipped: every path is compared with every other.
 const PATHS: usize = 200;
 
 fuzz_target!(|data: &[u8]| {
@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
     without_secrets(&SecretPaths::new(declared), &value, document.node());
 });
 
-/// How many links there are in what is stored.
+/// The number of links in a stored value.
 fn links(node: &Value) -> usize {
     match node {
         _ if target(node).is_some() => 1,
@@ -79,7 +79,7 @@ fn read(text: &str) -> Option<Value> {
     Some(value)
 }
 
-/// No answer holds what is secret. Paths have the keys of the value; what they lead through is the document, in which it is stored.
+/// No output contains a secret. Paths have the keys of the value; links lead into the document that stores it.
 fn without_secrets(secrets: &SecretPaths, value: &Value, document: &Value) {
     let mut all = Vec::new();
     collect_paths(value, &mut vec![CELL.to_owned()], &mut all);
@@ -92,7 +92,7 @@ fn without_secrets(secrets: &SecretPaths, value: &Value, document: &Value) {
     for path in &all {
         let value = at(document, &path[1..]).expect("it is there");
         if secrets.covers(path) {
-            // It, or what it is in, is masked. Nothing below a mask is there.
+            // It, or something around it, is masked. A mask has no contents.
             assert!(at(&masked, &path[1..]).is_none_or(|shown| *shown == mask), "{path:?} in {masked}");
             assert_eq!(secrets.lookup(path, document), Lookup::Secret, "{path:?}");
             if let Value::String(text) = value {

@@ -1,10 +1,10 @@
-//! What is checked of a component's file before it is compiled: `inspect` of `host/sandbox`, and its world.
+//! The checks of a component's file before it is compiled: `inspect` of `host/sandbox`, and its world.
 //!
-//! Input: the file. `seeds/loader/*.wasm` are encoded from the `.wat` beside them.
+//! Input: the file. `seeds/loader/*.wasm` are encoded from the `.wat` next to them.
 
 #![no_main]
 
-// Mounted, rather than reached through their crate, which brings the engine: to instrument that took most of a build.
+// Included as modules, since their crate depends on the engine, whose instrumentation would take most of a build.
 #[path = "../../../host/sandbox/src/features.rs"]
 mod features;
 #[path = "../../../host/sandbox/src/limits.rs"]
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     match inspect(data) {
         Ok(info) => {
             assert!(is_valid && Parser::is_component(data), "inspected, but not valid");
-            said_as_it_is(data, &info);
+            described_correctly(data, &info);
             fits(World::Integration, &info);
             fits(World::Charm, &info);
         }
@@ -59,8 +59,8 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// What is told of a component is what another walk over its top level finds.
-fn said_as_it_is(data: &[u8], info: &ComponentInfo) {
+/// The description of a component matches a separate walk over its top level.
+fn described_correctly(data: &[u8], info: &ComponentInfo) {
     assert_eq!(info.size, data.len() as u64);
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut outer = 0_usize;
@@ -98,7 +98,7 @@ fn said_as_it_is(data: &[u8], info: &ComponentInfo) {
     }
 }
 
-/// A component that fits a world has what the host calls, and wants nothing that the host does not have.
+/// A component that fits a world has every function that the host calls, and imports nothing that the host lacks.
 fn fits(world: World, info: &ComponentInfo) {
     if let Err(error) = world.check(info) {
         assert!(!error.problems.is_empty());
@@ -127,7 +127,7 @@ fn fits(world: World, info: &ComponentInfo) {
     }
 }
 
-/// One line, with nothing that a terminal would obey, and no text that turns around.
+/// One line, without terminal control and without text that changes direction.
 fn is_safe_to_show(text: &str) -> bool {
     let obeyed = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     !text.contains(obeyed)

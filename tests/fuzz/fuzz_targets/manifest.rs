@@ -1,7 +1,7 @@
-//! What an integration says of itself and asks for: `bg_manifest::Manifest`.
+//! What an integration says about itself and asks for: `bg_manifest::Manifest`.
 //!
-//! Input: an `integration.toml`, or the same as JSON. Lines that start with `#set ` and have a `=` are config values of the
-//! operator's.
+//! Input: an `integration.toml`, or the same as JSON. Lines that start with `#set ` and contain a `=` are the
+//! operator's config values.
 
 #![no_main]
 
@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
     let set: Values = set.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     match Manifest::parse(text) {
         Ok(manifest) => check(&manifest, &set),
-        // Quotes the line that is wrong, no more.
+        // It quotes the wrong line, and no more.
         Err(error) => assert!(error.to_string().len() <= 4 * text.len() + 1024, "{error}"),
     }
 });
@@ -54,7 +54,7 @@ fn check(manifest: &Manifest, set: &Values) {
     }
 }
 
-/// Every text of the author's can be shown to an operator who decides by it.
+/// Every text of the author can safely be shown to the operator, who decides by it.
 fn texts_are_lines(manifest: &Manifest) {
     let about = &manifest.integration;
     let mut texts = vec![about.id.as_str(), &about.name, &about.version, &about.description, &about.license];
@@ -95,8 +95,7 @@ fn asked_for(manifest: &Manifest, set: &Values, asked: &[AskedHttp]) {
     granted(manifest, asked);
 }
 
-/// What is asked is what the entry says, with the values in their places. A value can't lead away from the host that the
-/// entry names itself.
+/// What is asked for is the entry with its values filled in. A value can't change the host that the entry names itself.
 fn asked_as_written(entry: &HttpEntry, values: &Values, asked: &AskedHttp) {
     assert_eq!(asked.grant.methods(), &entry.methods);
     assert_eq!((&asked.credential, &asked.reason), (&entry.credential, &entry.reason));
@@ -111,7 +110,7 @@ fn asked_as_written(entry: &HttpEntry, values: &Values, asked: &AskedHttp) {
     let fixed = template.split("${").next().unwrap_or_default();
     let Some((scheme, rest)) = fixed.split_once("://") else { return };
     let Some((host, path)) = rest.split_once('/') else { return };
-    // All up to the last slash is fixed, since no value has a way up.
+    // Everything up to the last slash is fixed, since no value can lead upwards.
     let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     let bound: HttpGrant = format!("{scheme}://{host}/{folder}")
         .parse()
@@ -119,7 +118,7 @@ fn asked_as_written(entry: &HttpEntry, values: &Values, asked: &AskedHttp) {
     assert!(bound.covers(&asked.grant), "{template} became {}", asked.grant);
 }
 
-/// Puts values in place of their keys; a slash at a value's end and one behind it are one.
+/// Replaces keys by values; a slash at a value's end and one right after it are merged.
 fn fill(template: &str, values: &Values) -> String {
     let mut pieces = template.split("${");
     let mut filled = pieces.next().unwrap_or_default().to_owned();
@@ -132,7 +131,7 @@ fn fill(template: &str, values: &Values) -> String {
     filled
 }
 
-/// Nothing is granted unasked or ungranted, and what is told to be missing is enough.
+/// Nothing is granted without being asked for and granted, and the suggested option for what is missing suffices.
 fn granted(manifest: &Manifest, asked: &[AskedHttp]) {
     let id = &manifest.integration.id;
     assert_eq!(granted_as_asked(asked).len(), asked.len());

@@ -1,6 +1,6 @@
-//! Where a request goes, and which grant is for it: `bg_manifest::parse_target`, grants, and `GateClient::check`.
+//! Where a request goes, and which grant covers it: `bg_manifest::parse_target`, grants, and `GateClient::check`.
 //!
-//! Input: lines. The first is a URL, the second a grant, the third a method (GET unless there is one), the fourth another grant.
+//! Input: lines. The first is a URL, the second a grant, the third a method (default GET), the fourth another grant.
 
 #![no_main]
 
@@ -18,7 +18,7 @@ use http::{Method, Uri};
 use libfuzzer_sys::fuzz_target;
 use url::{Host, Url};
 
-/// What the clients below may ask for.
+/// The grants of the clients below.
 const GRANTED: [&str; 6] = [
     "https://a.example/",
     "GET https://a.example/v1/",
@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// A grant, which survives being printed.
+/// A grant, which survives printing and parsing.
 fn parse_grant(text: &str) -> Option<HttpGrant> {
     let grant: HttpGrant = text.parse().ok()?;
     assert_eq!(grant.to_string().parse::<HttpGrant>().as_ref(), Ok(&grant), "printed as {grant}");
@@ -69,7 +69,7 @@ fn parse_grant(text: &str) -> Option<HttpGrant> {
     Some(grant)
 }
 
-/// The URL has one meaning, which is the one that the text seems to have.
+/// The URL has one meaning, which is the apparent one.
 fn parsed_as_it_seems(text: &str, url: &Url) {
     assert_eq!(parse_target(url.as_str()).as_ref(), Ok(url), "{url} is not in normal form");
     assert!(url.as_str().len() <= MAX_URL_BYTES, "{} bytes", url.as_str().len());
@@ -82,14 +82,14 @@ fn parsed_as_it_seems(text: &str, url: &Url) {
     assert_eq!(url.port_or_known_default(), Some(seen.port.unwrap_or(default)), "{text:?} became {url}");
     let host = url.host_str().expect("it was checked");
     assert!(is_sound_host(host), "{url}");
-    // A name in plain letters stands there as it was written; what has other characters is IDNA's to say.
+    // A name in ASCII letters appears as written; other characters are mapped by IDNA.
     if seen.host.is_ascii() && matches!(url.host(), Some(Host::Domain(_))) && !seen.host.to_lowercase().contains("xn--")
     {
         assert_eq!(host, seen.host.to_ascii_lowercase(), "{text:?} became {url}");
     }
 }
 
-/// Nothing that a shell, a wildcard or a log could take for more than a name.
+/// Contains nothing that a shell, a wildcard or a log could misinterpret.
 fn is_sound_host(host: &str) -> bool {
     let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -98,7 +98,7 @@ fn is_sound_host(host: &str) -> bool {
     }
 }
 
-/// What a grant is for lies within it, however a server reads the path.
+/// What a grant covers lies within it, however a server reads the path.
 fn matched_within(grant: &HttpGrant, method: &Method, url: &Url) {
     if grant.matches(method, url).is_err() {
         return;
@@ -134,7 +134,7 @@ fn intersected(a: &HttpGrant, b: &HttpGrant, method: &Method, url: &Url) {
     assert!(!a.covers(b) || !fits(b) || fits(a), "{a} covers {b} for {method} {url}");
 }
 
-/// The gate's own answer, which does not depend on how the URL is spelled.
+/// The gate's own verdict, which does not depend on the spelling of the URL.
 fn gate_check(text: &str, method: &Method) {
     let parsed = parse_target(text);
     let reported = REPORTING.check(method, text);
@@ -146,7 +146,7 @@ fn gate_check(text: &str, method: &Method) {
     let literal: Option<IpAddr> = match url.host() {
         Some(Host::Ipv4(address)) => Some(address.into()),
         Some(Host::Ipv6(address)) => Some(address.into()),
-        // What every system knows of these names, the gate knows without asking it.
+        // The gate knows the addresses of these names without a lookup.
         Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") => {
             Some(Ipv4Addr::LOCALHOST.into())
         }
@@ -158,7 +158,7 @@ fn gate_check(text: &str, method: &Method) {
         assert!(reported.is_ok(), "{method} {url} passes the stricter gate alone");
     }
     if let Ok(verdict) = &reported {
-        // The parser that reads the URL again when it is sent.
+        // The parser that parses the URL again when it is sent.
         let uri: Uri = url.as_str().parse().expect("it passed");
         assert_eq!((uri.host(), uri.port_u16()), (url.host_str(), url.port()), "{url}");
         assert_eq!(literal.and_then(special), None, "{method} {url}");
@@ -180,7 +180,7 @@ fn gate_check(text: &str, method: &Method) {
     }
 }
 
-/// The option that the operator is told to type grants the request, and no other host.
+/// The suggested option grants the request, and no other host.
 fn option_grants(option: &str, method: &Method, url: &Url) {
     let value = shell::value(option, "--allow-charm-http").unwrap_or_else(|| panic!("{option} is no option"));
     let grant: HttpGrant = value.parse().unwrap_or_else(|error| panic!("{option}: {error}"));

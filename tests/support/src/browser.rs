@@ -1,4 +1,4 @@
-//! A real browser: Debian's Chromium, without a screen.
+//! A real browser: Debian's Chromium, headless.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic as its test does")]
 
@@ -20,14 +20,14 @@ use tokio::runtime::Runtime;
 use crate::available;
 
 const DRIVER: &str = "chromedriver";
-/// How long to wait for what should come at once: generous, since a test must not fail because a machine is slow.
+/// How long to wait for something that should happen at once: generous, since a test must not fail on a slow machine.
 pub const SOON: Duration = Duration::from_mins(3);
-/// Between two looks at a page.
+/// Between two checks of a page.
 const PAUSE: Duration = Duration::from_millis(50);
-/// A host name that is nobody's (RFC 2606), and leads to this machine in these browsers.
+/// A host name that nobody owns (RFC 2606), and that leads to this machine in these browsers.
 pub const ELSEWHERE: &str = "pages.example";
 
-/// A browser with a window, and nothing remembered; closed when dropped.
+/// A browser with an empty profile; closed when dropped.
 pub struct Browser {
     driver: Child,
     client: Option<Client>,
@@ -36,8 +36,8 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one; installs it first, if that is needed and allowed. None if there is none to be had. What it takes
-    /// [pictures](Self::screenshot) of goes into the folder `pictures`.
+    /// Starts one; installs it first, if needed and allowed. `None` if there is none. [Screenshots](Self::screenshot)
+    /// go into the folder `pictures`.
     #[track_caller]
     pub fn start(pictures: impl Into<PathBuf>) -> Option<Self> {
         available(installed())?;
@@ -58,7 +58,8 @@ impl Browser {
         let port = port.expect("the driver says on which port it is");
         let arguments = json!([
             "--headless=new",
-            // Tests may run as root, where Chromium's own sandbox does not work. It sees this machine's pages alone.
+            // Tests may run as root, where Chromium's own sandbox does not work. The browser only sees this machine's
+            // pages.
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--disable-gpu",
@@ -90,15 +91,15 @@ impl Browser {
         self.runtime.block_on(self.client().current_url()).unwrap().to_string()
     }
 
-    /// The value of a script's `return`. If the page is left meanwhile, the script runs once more, in the next one.
+    /// The value of a script's `return`. If the page changes meanwhile, the script runs again in the next one.
     #[track_caller]
     pub fn js(&self, script: &str) -> Value {
         let run = || self.runtime.block_on(self.client().execute(script, Vec::new()));
         Self::settled(run).unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// The answer once there is one from a page that stays: a page that keeps itself up to date is loaded anew, or has an element replaced, at
-    /// any time. `ask` must change nothing.
+    /// The result of `ask`, repeated until the page does not change meanwhile: a page that updates itself may be
+    /// reloaded, or have an element replaced, at any time. `ask` must not change anything.
     fn settled<T>(ask: impl Fn() -> Result<T, CmdError>) -> Result<T, CmdError> {
         let until = Instant::now() + SOON;
         loop {
@@ -109,7 +110,8 @@ impl Browser {
         }
     }
 
-    /// Does something with the first element that fits, once there is one. If it is replaced before anything was done, it is done with the new one.
+    /// Acts on the first matching element, once there is one. If it is replaced before anything was done, acts on the
+    /// new one.
     #[track_caller]
     fn with(&self, selector: &str, act: impl AsyncFn(Element) -> Result<(), CmdError>) {
         let find = async || act(self.client().find(Locator::Css(selector)).await?).await;
@@ -117,23 +119,23 @@ impl Browser {
         done.unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
     }
 
-    /// All text that a person sees.
+    /// All visible text.
     pub fn text(&self) -> String {
         self.text_of("body")
     }
 
-    /// The text of the first element that fits, as a person sees it; empty if there is none.
+    /// The visible text of the first matching element; empty if there is none.
     pub fn text_of(&self, selector: &str) -> String {
         let found = self.js(&format!("return document.querySelector({})?.innerText ?? ''", json!(selector)));
         found.as_str().unwrap_or_default().to_owned()
     }
 
-    /// How many elements fit.
+    /// The number of matching elements.
     pub fn count(&self, selector: &str) -> u64 {
         self.js(&format!("return document.querySelectorAll({}).length", json!(selector))).as_u64().unwrap()
     }
 
-    /// Presses the mouse's button on an element, which must be where a person could.
+    /// Clicks an element, which must be clickable for a person.
     #[track_caller]
     pub fn click(&self, selector: &str) {
         self.with(selector, async |element| element.click().await);
@@ -148,13 +150,13 @@ impl Browser {
         });
     }
 
-    /// Chooses one of a field's values.
+    /// Selects one of a field's values.
     #[track_caller]
     pub fn choose(&self, selector: &str, value: &str) {
         self.with(selector, async |field| field.select_by_value(value).await);
     }
 
-    /// Presses keys, one after the other, wherever the focus is.
+    /// Presses keys in order, wherever the focus is.
     pub fn press(&self, keys: impl IntoIterator<Item: Into<char>>) {
         for key in keys {
             let value = key.into();
@@ -164,7 +166,7 @@ impl Browser {
         }
     }
 
-    /// Presses Tab until an element has the focus that fits.
+    /// Presses Tab until a matching element has the focus.
     pub fn tab_to(&self, selector: &str) {
         for _ in 0..200 {
             self.press([Key::Tab]);
@@ -185,7 +187,7 @@ impl Browser {
         }
     }
 
-    /// Waits until a person sees this text.
+    /// Waits until this text is visible.
     #[track_caller]
     pub fn wait_for_text(&self, text: &str) {
         self.wait(text, |browser| browser.text().contains(text));
@@ -199,14 +201,14 @@ impl Browser {
         self.runtime.block_on(self.client().issue_cmd(command)).unwrap();
     }
 
-    /// Makes the screen that large, as a phone's or a desk's is.
+    /// Sets the size of the screen, like a phone's or a desktop's.
     pub fn size(&self, width: u32, height: u32) {
         let params = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         let command = DevTools { cmd: "Emulation.setDeviceMetricsOverride", params };
         self.runtime.block_on(self.client().issue_cmd(command)).unwrap();
     }
 
-    /// Keeps what a person sees as a picture, for people to look at.
+    /// Stores a screenshot for people to look at.
     pub fn screenshot(&self, name: &str) {
         std::fs::create_dir_all(&self.pictures).unwrap();
         let png = self.runtime.block_on(self.client().screenshot()).unwrap();
@@ -217,7 +219,7 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            // Whatever goes wrong here, the driver's end is the browser's.
+            // Whatever fails here, the browser ends with the driver.
             let _ =
                 self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), client.close()).await });
         }
@@ -226,7 +228,7 @@ impl Drop for Browser {
     }
 }
 
-/// Whether it is of a page, or of an element, that has just made way for the next; nothing was done then.
+/// Whether the error is due to a page or an element that was just replaced; nothing was done in that case.
 fn is_passing(error: &CmdError) -> bool {
     let CmdError::Standard(error) = error else { return false };
     match error.error {
@@ -255,7 +257,7 @@ impl WebDriverCompatibleCommand for DevTools {
     }
 }
 
-/// Whether there is a browser, once it was tried to install it.
+/// Whether there is a browser, after an attempt to install it.
 fn installed() -> Result<(), String> {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
     static ONE: Mutex<()> = Mutex::new(());

@@ -1,4 +1,4 @@
-//! A wall clock that a test can set, for processes of its own.
+//! A wall clock that a test can set, for the processes it starts.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,17 +19,17 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 pub struct SteppedClock(Preload);
 
 impl SteppedClock {
-    /// A clock that is right so far; its files are in `folder`. None, with the reason, without a C compiler.
+    /// A clock that is right so far; its files are in `folder`. Without a C compiler, the reason.
     pub fn new(folder: &Path) -> Result<Self, String> {
         Preload::new(folder, "clock", SOURCE).map(Self)
     }
 
-    /// The variables of a process that goes by this clock.
+    /// The variables of a process that uses this clock.
     pub fn env(&self) -> [(&'static str, OsString); 2] {
         self.0.env()
     }
 
-    /// Sets it to so many seconds after (or, if negative, before) the system's, at once, for all its processes.
+    /// Sets it to that many seconds after (or, if negative, before) the system's clock, at once, for all its processes.
     pub fn set(&self, seconds: i64) -> anyhow::Result<()> {
         self.0.set(seconds)
     }

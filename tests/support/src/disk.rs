@@ -1,4 +1,4 @@
-//! A small disk of its own, which no other test sees.
+//! A small separate disk, which no other test sees.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,11 +11,11 @@ use anyhow::{Context, ensure};
 /// Mounts a file system in memory over the folder `$0`, of size `$1`, and keeps it until standard input is closed.
 const MOUNT: &str = "mount -t tmpfs -o \"size=$1\" tmpfs \"$0\" && echo mounted && read _";
 
-/// Runs a command in the folder `$0`: who enters another mount namespace starts in its root.
+/// Runs a command in the folder `$0`: a process that enters another mount namespace starts in its root.
 const IN_FOLDER: &str = "cd \"$0\" && exec \"$@\"";
 
-/// A file system in memory, mounted over a folder in a mount namespace of its own: only processes that are started with its
-/// [`prefix`](Self::prefix) see it. It is gone when this is dropped and those have ended.
+/// A file system in memory, mounted over a folder in a separate mount namespace: only processes that are started with
+/// its [`prefix`](Self::prefix) see it. It is removed when this is dropped and these processes have ended.
 #[derive(Debug)]
 pub struct SmallDisk {
     keeper: Child,
@@ -23,8 +23,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts it over `folder`, which must be there. `size` is as mount(8) takes it, such as `4m`. None, with the reason, where
-    /// the system does not let its users have namespaces.
+    /// Mounts it over `folder`, which must exist. `size` is in the format of mount(8), such as `4m`. If the system does
+    /// not allow users to create namespaces, the reason.
     pub fn mount(folder: &Path, size: &str) -> Result<Self, String> {
         let mut keeper = Command::new("unshare")
             .args(["--user", "--map-root-user", "--mount", "sh", "-c", MOUNT])
@@ -43,7 +43,7 @@ impl SmallDisk {
         Err(format!("no mount namespace: {}", String::from_utf8_lossy(&output.stderr).trim()))
     }
 
-    /// What to put before a command, so that it sees this disk, and runs in `in_folder`.
+    /// A prefix for a command, so that it sees this disk, and runs in `in_folder`.
     pub fn prefix(&self, in_folder: &Path) -> Vec<OsString> {
         let target = self.keeper.id().to_string();
         let enter =
@@ -51,7 +51,7 @@ impl SmallDisk {
         enter.into_iter().map(OsString::from).chain([in_folder.as_os_str().to_owned()]).collect()
     }
 
-    /// Where the folder is for processes that do not see the disk, such as this one.
+    /// The folder as seen by processes that do not see the disk, such as this one.
     pub fn outside(&self) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.keeper.id()));
         root.join(self.folder.strip_prefix("/").unwrap_or(&self.folder))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// How long an answer may take. The longest is a long poll of 20 s.
+/// The time limit of an answer. The longest is a long poll of 20 s.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An answer.
@@ -38,8 +38,7 @@ impl HttpReply {
     }
 }
 
-/// Sends one request with exactly these headers, and `Host`, `Content-Length` and `Connection: close` unless they are among
-/// them.
+/// Sends one request with exactly these headers, plus `Host`, `Content-Length` and `Connection: close` unless given.
 pub fn request(
     address: SocketAddr,
     method: &str,
@@ -71,7 +70,7 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> anyhow::Result<HttpReply> 
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    // A server may answer, and close, before it has read everything. What counts is the answer.
+    // A server may answer, and close, before it has read everything. Only the answer matters.
     let sent = stream.write_all(bytes);
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);

@@ -10,7 +10,8 @@
 //! - [`charm_source`]: the sources of charms.
 //! - [`Random`]: choices that a failed test can repeat.
 //! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files on
-//!   it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`].
+//!   it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`]; [`skipped`] counts
+//!   what a machine lacks.
 //! - [`machine`], [`processor_time`] and [`memory`]: what benchmarks say of the machine and of a process.
 //!
 //! All of it is blocking and runs on threads of its own, so that it works the same in a test with or without an async
@@ -29,6 +30,7 @@ mod preload;
 mod random;
 mod raw;
 mod site;
+pub mod skipped;
 pub mod wat;
 mod writes;
 

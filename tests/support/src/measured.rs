@@ -1,4 +1,4 @@
-//! What the kernel says of this machine, and of what a process has used, for benchmarks.
+//! Measurements of this machine and of processes by the kernel, for benchmarks.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub fn machine() -> String {
     format!("{processors} processors, {}, Linux {}", model.map_or("unknown", |(_, model)| model), kernel.trim())
 }
 
-/// Processor time of a process so far, that of its threads together, not that of the processes which it has started.
+/// Processor time of a process so far: of all its threads, without the processes that it started.
 pub fn processor_time(pid: u32) -> anyhow::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may contain anything; what follows it is numbers.
@@ -27,12 +27,13 @@ pub fn processor_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis((user + system) * 1_000 / TICKS))
 }
 
-/// A line of `/proc/PID/status`, in MiB: `VmRSS` is what is resident, `RssAnon` as far as it is in no file, `VmHWM` the most so far.
+/// A line of `/proc/PID/status`, in MiB: `VmRSS` is resident memory, `RssAnon` its part that is not in files, `VmHWM`
+/// the peak.
 pub fn memory(pid: u32, line: &str) -> anyhow::Result<f64> {
     Ok(f64::from(u32::try_from(memory_kib(pid, line)?)?) / 1024.0)
 }
 
-/// The same in KiB, as the kernel tells it.
+/// The same in KiB, the kernel's unit.
 pub(crate) fn memory_kib(pid: u32, line: &str) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));

@@ -2,8 +2,11 @@
 
 use std::io::Write;
 
-/// What was to be had; or none, and then the test should end. The reason goes to standard error, past the capture of
-/// tests' output. With `BG_REQUIRE_ALL` set, and not empty, it is a failure instead.
+use crate::skipped;
+
+/// What is there; or none, and then the test should end: it is skipped. The reason goes to standard error, past the capture of
+/// tests' output, and to the [records](skipped) that `cargo verify` counts. With `BG_REQUIRE_ALL` set, and not empty, it
+/// is a failure instead.
 ///
 /// # Panics
 ///
@@ -17,7 +20,8 @@ pub fn available<T>(needed: Result<T, String>) -> Option<T> {
             assert!(!required, "BG_REQUIRE_ALL is set, and this machine lacks what the test needs: {why}");
             let thread = std::thread::current();
             let test = thread.name().unwrap_or("a test");
-            // Where standard error is gone, nobody is left to be told. A test's own `eprintln!` would be captured.
+            skipped::record(&skipped::folder(), test, &why).expect("cargo's target folder can be written");
+            // If standard error is closed, there is nowhere to report this. A test's own `eprintln!` would be captured.
             let _ = writeln!(std::io::stderr().lock(), "skipped: {test}: {why}");
             None
         }

@@ -1,4 +1,4 @@
-//! Libraries that stand before the C library in processes of a test's own.
+//! Libraries that override the C library in processes of a test.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::Context;
 
-/// What each begins with: `number` is the one that the test sets, 0 at first. Its file is mapped before the program starts,
-/// so that it is read without being opened: a program may confine itself.
+/// The start of each: `number` is the one that the test sets, initially 0. Its file is mapped before the program
+/// starts, so that reading it needs no open file: the program may confine itself.
 const PRELUDE: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,7 +34,7 @@ __attribute__((constructor)) static void map(void) {
 }
 "#;
 
-/// A library, built, and the number by which it goes.
+/// A built library, and the number that controls it.
 #[derive(Debug)]
 pub(crate) struct Preload {
     library: PathBuf,
@@ -43,7 +43,7 @@ pub(crate) struct Preload {
 }
 
 impl Preload {
-    /// Builds it from C, with files of that name in `folder`. None, with the reason, without a C compiler.
+    /// Builds it from C, with files of that name in `folder`. Without a C compiler, the reason.
     pub(crate) fn new(folder: &Path, name: &str, source: &str) -> Result<Self, String> {
         let path = |extension: &str| folder.join(format!("{name}.{extension}"));
         let (library, source_file, file) = (path("so"), path("c"), path("number"));
@@ -61,12 +61,12 @@ impl Preload {
         Ok(preload)
     }
 
-    /// The variables of a process in which it is.
+    /// The variables of a process that uses it.
     pub(crate) fn env(&self) -> [(&'static str, OsString); 2] {
         [("LD_PRELOAD", self.library.clone().into()), ("PRELOADED_NUMBER", self.file.clone().into())]
     }
 
-    /// Sets the number, at once, in all its processes.
+    /// Sets the number, immediately, in all its processes.
     pub(crate) fn set(&self, number: i64) -> anyhow::Result<()> {
         self.number.write_all_at(&number.to_ne_bytes(), 0).context("cannot set the number of a preloaded library")
     }

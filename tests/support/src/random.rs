@@ -1,6 +1,7 @@
 //! Choices of generated tests.
 
-/// Pseudo-random choices that a failed test can repeat: xorshift64* (Vigna 2016), of a seed that splitmix64 spreads first.
+/// Pseudo-random choices that a failed test can repeat: xorshift64* (Vigna 2016), of a seed that splitmix64 spreads
+/// first.
 pub struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! An HTTP server that answers as no server should, and a proxy that breaks what passes through it.
+//! An HTTP server that sends invalid answers, and a proxy that breaks what passes through it.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -10,47 +10,47 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-/// How often a connection that waits looks whether the server has been stopped.
+/// How often a waiting connection checks whether the server was stopped.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// One request, as it came.
+/// One request as received.
 #[derive(Clone, Debug)]
 pub struct RawRequest {
     /// The method.
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// All of it.
+    /// The whole request.
     pub bytes: Vec<u8>,
 }
 
 impl RawRequest {
-    /// What follows its head.
+    /// The part after its head.
     pub fn body(&self) -> &[u8] {
         let head = self.bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(self.bytes.len(), |at| at + 4);
         &self.bytes[head..]
     }
 }
 
-/// What comes of a request. Each connection has one; it is closed after the answer.
+/// The answer to a request. Each connection has one request; it is closed after the answer.
 #[derive(Clone, Debug)]
 pub enum RawAnswer {
     /// These bytes.
     Whole(Vec<u8>),
-    /// A start, and then the same bytes again and again, for as long as the client takes them.
+    /// A start, and then the same bytes repeatedly, as long as the client reads them.
     Endless {
         /// The start, such as a head.
         start: Vec<u8>,
-        /// What follows, again and again.
+        /// The repeated bytes.
         again: Vec<u8>,
-        /// How long to wait in between.
+        /// The pause in between.
         every: Duration,
     },
-    /// Nothing, until the client goes away.
+    /// Nothing, until the client disconnects.
     Silence,
     /// The connection is closed at once.
     Close,
-    /// What the server at this address answers.
+    /// The answer of the server at this address.
     Forward(SocketAddr),
 }
 
@@ -66,7 +66,7 @@ impl RawAnswer {
 
 type Script = Box<dyn Fn(&RawRequest) -> RawAnswer + Send + Sync>;
 
-/// A server whose answers a script gives. It ends when it is dropped.
+/// A server whose answers a closure determines. It ends when it is dropped.
 pub struct RawServer {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -93,7 +93,7 @@ impl RawServer {
                     return;
                 }
                 let shared = accepting.clone();
-                // A client that goes away is nothing to tell anybody.
+                // A client that disconnects is not an error.
                 std::thread::spawn(move || shared.serve(stream).ok());
             }
         })?;
@@ -105,7 +105,7 @@ impl RawServer {
         self.address
     }
 
-    /// How many bytes clients have taken of endless answers.
+    /// How many bytes of endless answers were sent to clients.
     pub fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::SeqCst)
     }
@@ -120,7 +120,7 @@ impl fmt::Debug for RawServer {
 impl Drop for RawServer {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes who accepts. Should that fail, the thread ends with the process.
+        // Wakes the accepting thread. If that fails, the thread ends with the process.
         if TcpStream::connect(self.address).is_ok()
             && let Some(thread) = self.thread.take()
         {
@@ -151,7 +151,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Passes the answer on as it comes. That the connection is to be closed after it is no part of what clients sign.
+    /// Passes the answer on as it arrives. Clients do not sign the header that closes the connection.
     fn forward(&self, request: &RawRequest, to: SocketAddr, client: &mut TcpStream) -> anyhow::Result<()> {
         let mut server = TcpStream::connect(to)?;
         server.set_read_timeout(Some(LOOK))?;
@@ -196,7 +196,7 @@ impl Shared {
         Ok(RawRequest { method, target, bytes })
     }
 
-    /// Waits for bytes; 0 at the end, and when the server has been stopped.
+    /// Waits for bytes; returns 0 at the end, and when the server was stopped.
     fn read(&self, stream: &mut TcpStream, buffer: &mut [u8]) -> std::io::Result<usize> {
         use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
         while !self.stopped.load(Ordering::SeqCst) {

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
-/// A request, as it came in.
+/// A request as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteRequest {
     /// `GET`, …
@@ -21,11 +21,11 @@ pub struct SiteRequest {
     pub path: String,
     /// The headers, names in lower case.
     pub headers: HashMap<String, String>,
-    /// What it was answered with; 0 if whoever asked did not wait for it.
+    /// The status of the answer; 0 if the client did not wait for it.
     pub status: u16,
 }
 
-/// What there is at a path.
+/// The content of a path.
 #[derive(Clone)]
 enum Page {
     Document { kind: &'static str, body: Vec<u8>, version: u64 },
@@ -43,8 +43,8 @@ struct Site {
 
 type Shared = Arc<Mutex<Site>>;
 
-/// A web site on loopback. Its documents have an `ETag` and a time of their last change, and are sent only if these are news to
-/// whoever asks. It serves on a thread of its own until dropped.
+/// A web site on loopback. Its documents have an `ETag` and a `Last-Modified` time, and are only sent to clients that
+/// do not have this version. It serves on a separate thread until dropped.
 pub struct FakeSite {
     address: SocketAddr,
     site: Shared,
@@ -53,7 +53,7 @@ pub struct FakeSite {
 }
 
 impl FakeSite {
-    /// Starts one on a free port of 127.0.0.1, with nothing on it.
+    /// Starts one on a free port of 127.0.0.1, without any documents.
     pub fn start() -> anyhow::Result<Self> {
         let site = Shared::default();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no port for the web site")?;
@@ -103,7 +103,7 @@ impl FakeSite {
         lock(&self.site).pages.insert(path.to_owned(), Page::Status(status));
     }
 
-    /// From now on the path leads elsewhere, for good.
+    /// From now on the path redirects permanently.
     pub fn redirect(&self, path: &str, to: &str) {
         lock(&self.site).pages.insert(path.to_owned(), Page::Redirect(to.to_owned()));
     }
@@ -113,7 +113,7 @@ impl FakeSite {
         lock(&self.site).pages.insert(path.to_owned(), Page::Silence);
     }
 
-    /// All requests that are over, in that order; they are then forgotten.
+    /// All finished requests, in order; clears the log.
     pub fn take_requests(&self) -> Vec<SiteRequest> {
         std::mem::take(&mut lock(&self.site).requests)
     }
@@ -129,7 +129,7 @@ impl Drop for FakeSite {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
-            // A panic of the server thread has shown itself in the answers; a second one in a drop would hide it.
+            // A panic of the server thread was visible in the answers; a second one in a drop would hide it.
             let _ = thread.join();
         }
     }
@@ -139,7 +139,7 @@ fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
     site.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Notes a request when it is over, which it also is when the connection ends before the answer.
+/// Records a request when it is finished, or when the connection ends before the answer.
 struct Noted {
     site: Shared,
     request: SiteRequest,
@@ -168,10 +168,10 @@ async fn answer(State(site): State<Shared>, method: Method, uri: Uri, headers: H
     response
 }
 
-/// The document, or 304 if that version is known. As HTTP has it, the `ETag` counts where both are given.
+/// The document, or 304 if the client has this version. By the HTTP standard, the `ETag` takes precedence.
 fn document(request: &SiteRequest, kind: &'static str, body: Vec<u8>, version: u64) -> Response {
     let etag = format!("\"v{version}\"");
-    // Each version is of another day.
+    // Each version has a different day.
     let modified = format!("Thu, {:02} Jan 1970 00:00:00 GMT", version % 28 + 1);
     let known = match (request.headers.get("if-none-match"), request.headers.get("if-modified-since")) {
         (Some(tag), _) => *tag == etag,

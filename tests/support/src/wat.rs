@@ -1,5 +1,5 @@
-//! Parts of small components that tests write as text: what every component of a world has in it. Their module of memory is `$libc`, and
-//! that of their functions `$main`.
+//! Parts of small components that tests write as text: what every component of a world has in it. Their module of
+//! memory is `$libc`, and that of their functions `$main`.
 
 /// The import `values`, and the name `$ref` for a charm's.
 pub const VALUES: &str = r#"(import "commontools:background/values@0.1.0" (instance $values

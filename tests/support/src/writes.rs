@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::preload::Preload;
 
-/// Refuses to write to files, with the number as the error. Pipes and sockets are no files.
+/// Fails writes to files, with the number as the error. Pipes and sockets are not affected.
 const SOURCE: &str = r"
 static int refused(int file) {
     struct stat found;
@@ -32,22 +32,23 @@ int ftruncate64(int file, off64_t size) {
 }
 ";
 
-/// How writing fails.
+/// How writes fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteFault {
-    /// The file system has become read-only, as the kernel makes one on whose disk it finds an error. It makes none so by
-    /// request (`mount -o remount,ro`) while a file is open for writing, as a service's always are: hence this.
+    /// The file system has become read-only, as the kernel makes one after a disk error. On request (`mount -o
+    /// remount,ro`) the kernel refuses that while a file is open for writing, as a service's always are; so it is
+    /// simulated.
     ReadOnly,
     /// The disk answers with an error.
     Io,
 }
 
-/// What becomes of the writes to files of processes that are started with [`env`](Self::env).
+/// Controls the file writes of processes that are started with [`env`](Self::env).
 #[derive(Debug)]
 pub struct FailingWrites(Preload);
 
 impl FailingWrites {
-    /// None fails so far; its files are in `folder`. None, with the reason, without a C compiler.
+    /// None fails so far; its files are in `folder`. Without a C compiler, the reason.
     pub fn new(folder: &Path) -> Result<Self, String> {
         Preload::new(folder, "writes", SOURCE).map(Self)
     }
@@ -57,7 +58,7 @@ impl FailingWrites {
         self.0.env()
     }
 
-    /// From now on all fail so, or none does.
+    /// From now on all writes fail like this, or none does.
     pub fn set(&self, fault: Option<WriteFault>) -> anyhow::Result<()> {
         self.0.set(match fault {
             None => 0,

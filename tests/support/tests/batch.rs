@@ -41,7 +41,7 @@ fn parts(reply: &HttpReply) -> Vec<(String, u16, String)> {
 }
 
 #[test]
-fn each_request_of_a_batch_has_an_answer_of_its_own() {
+fn each_request_of_a_batch_has_its_own_answer() {
     let google = FakeGoogle::start().unwrap();
     let token = google.issue_token();
     let id = google.deliver("Hello", "a@example.com");
@@ -58,7 +58,7 @@ fn each_request_of_a_batch_has_an_answer_of_its_own() {
     let mut parts = parts(&reply);
     parts.sort();
     let statuses: Vec<(&str, u16)> = parts.iter().map(|(id, status, _)| (id.as_str(), *status)).collect();
-    // The last was looked at first: the order is Google's affair.
+    // The last was handled first: Google guarantees no order.
     assert_eq!(statuses, [("item0", 200), ("item1", 404), ("item2", 200), ("item3", 405), ("item4", 429)]);
     assert!(parts[0].2.contains(&format!("\"id\":\"{id}\"")), "{parts:?}");
     assert!(parts[4].2.contains("RESOURCE_EXHAUSTED"), "{parts:?}");
@@ -71,7 +71,7 @@ fn each_request_of_a_batch_has_an_answer_of_its_own() {
 }
 
 #[test]
-fn what_is_no_batch_is_refused_as_a_whole() {
+fn an_invalid_batch_is_refused_as_a_whole() {
     let google = FakeGoogle::start().unwrap();
     let token = google.issue_token();
     let one = || format!("GET {GMAIL}/profile");
@@ -95,7 +95,7 @@ fn what_is_no_batch_is_refused_as_a_whole() {
 }
 
 #[test]
-fn the_next_requests_are_too_many_and_told_how_long_to_wait() {
+fn requests_beyond_the_limit_are_refused_with_a_time_to_wait() {
     let google = FakeGoogle::start().unwrap();
     let token = google.issue_token();
     google.refuse_next(1, Some(7));
@@ -105,7 +105,7 @@ fn the_next_requests_are_too_many_and_told_how_long_to_wait() {
 }
 
 #[test]
-fn a_token_within_a_batch_is_noticed_and_not_shown() {
+fn a_token_within_a_batch_is_detected_and_not_shown() {
     let google = FakeGoogle::start().unwrap();
     let token = google.issue_token();
     send(&google, &token, &[format!("GET {GMAIL}/messages/{token}")]);

@@ -1,10 +1,10 @@
-//! The browser, on a page that does not hold still.
+//! The browser, on a page that keeps changing.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use bg_test_support::{Browser, FakeSite};
 
-/// A page that loads itself anew again and again, as one that is kept up to date does once in a while.
+/// A page that reloads itself continuously, like a page that updates itself.
 const RESTLESS: &str = "<p id=p>restless</p><script>
     sessionStorage.times = 1 + (+sessionStorage.times || 0);
     if (sessionStorage.times < 100) setTimeout(() => location.reload(), 5);
@@ -12,7 +12,7 @@ const RESTLESS: &str = "<p id=p>restless</p><script>
 </script>";
 
 #[test]
-fn a_page_that_is_loaded_anew_meanwhile_is_read_all_the_same() {
+fn a_page_that_reloads_meanwhile_is_still_read() {
     let Some(browser) = Browser::start(env!("CARGO_TARGET_TMPDIR")) else { return };
     let site = FakeSite::start().unwrap();
     site.put("/restless", "text/html", RESTLESS);

@@ -69,7 +69,7 @@ fn a_message_has_headers_labels_and_a_body() {
 }
 
 #[test]
-fn history_tells_what_changed_since_an_id() {
+fn history_lists_what_changed_since_an_id() {
     let google = FakeGoogle::start().unwrap();
     let token = google.issue_token();
     google.deliver("before", "a@example.com");
@@ -97,7 +97,7 @@ fn history_tells_what_changed_since_an_id() {
 }
 
 #[test]
-fn a_history_id_that_is_too_old_or_none_is_refused() {
+fn a_history_id_that_is_too_old_or_invalid_is_refused() {
     let google = FakeGoogle::start().unwrap();
     let token = google.issue_token();
     let start = google.history_id();
@@ -181,7 +181,7 @@ fn only_a_token_that_was_issued_and_has_not_expired_is_accepted() {
 }
 
 #[test]
-fn a_token_in_the_wrong_place_is_noticed_and_not_shown() {
+fn a_token_in_the_wrong_place_is_detected_and_not_shown() {
     let google = FakeGoogle::start().unwrap();
     let address = google.base_url().strip_prefix("http://").unwrap().parse().unwrap();
     let token = google.issue_token();

@@ -63,7 +63,7 @@ fn waiting_ends_when_the_process_does() {
 }
 
 #[test]
-fn a_process_is_asked_to_end_or_killed() {
+fn a_process_can_be_terminated_or_killed() {
     let host = shell();
     let script = "trap 'echo bye; exit 0' TERM INT; echo ready; while :; do sleep 0.01; done";
     let ready = |line: &str| line == "ready";

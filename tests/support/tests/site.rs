@@ -15,7 +15,7 @@ fn get(site: &FakeSite, path: &str, headers: &[(&str, &str)]) -> HttpReply {
 }
 
 #[test]
-fn a_document_is_sent_to_whoever_does_not_have_that_version() {
+fn a_document_is_sent_to_clients_without_that_version() {
     let site = FakeSite::start().unwrap();
     site.put("/a", "text/plain", "one");
     let first = get(&site, "/a?q", &[]);
@@ -34,7 +34,7 @@ fn a_document_is_sent_to_whoever_does_not_have_that_version() {
 }
 
 #[test]
-fn other_paths_fail_move_or_are_not_there() {
+fn other_paths_fail_redirect_or_do_not_exist() {
     let site = FakeSite::start().unwrap();
     site.set_status("/broken", 503);
     site.redirect("/old", "/new");
@@ -45,7 +45,7 @@ fn other_paths_fail_move_or_are_not_there() {
 }
 
 #[test]
-fn who_gives_up_on_silence_is_noted() {
+fn a_client_that_gives_up_is_recorded() {
     let site = FakeSite::start().unwrap();
     site.be_silent("/");
     let mut client = TcpStream::connect(address(&site)).unwrap();

@@ -49,9 +49,9 @@ export!(News);
 
 /// The charms of `asked` for which the service has nothing new. If that is unknown, the charm is polled.
 fn quiet(base_url: &str, asked: &[CharmRef]) -> Vec<CharmRef> {
-    let questions = asked.iter().filter_map(|charm| Some((charm, question(base_url, charm)?)));
+    let queries = asked.iter().filter_map(|charm| Some((charm, query(base_url, charm)?)));
     let mut quiet = Vec::new();
-    send_all(questions, ASKED, Instant::now() + PATIENCE, |charm, answer| {
+    send_all(queries, ASKED, Instant::now() + PATIENCE, |charm, answer| {
         match answer.and_then(|answer| is_quiet(&answer)) {
             Ok(true) => quiet.push(charm.clone()),
             Ok(false) => {}
@@ -63,7 +63,7 @@ fn quiet(base_url: &str, asked: &[CharmRef]) -> Vec<CharmRef> {
 }
 
 /// The request for a charm, or `None` if the charm does not say how far it has followed its mailbox.
-fn question(base_url: &str, charm: &CharmRef) -> Option<Request> {
+fn query(base_url: &str, charm: &CharmRef) -> Option<Request> {
     let opened = charms::open(charm).ok()?;
     let since: String = charms::get(&opened, &["settings", "historyId"]).ok()?.json()?;
     // The host adds this charm's token; the integration never sees it.

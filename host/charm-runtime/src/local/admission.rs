@@ -36,8 +36,8 @@ impl LocalHandle {
         };
         let space = system_space();
         let message = format!(
-            "{space} (the system space): {caller} is not the operator of the server, whose poll loops alone it shows; start `bg-wasm-host run` \
-             with the IDENTITY or OPERATOR_PASS that the server has"
+            "{space} (the system space): {caller} is not the operator of the server, whose poll loops alone it shows; \
+             start `bg-wasm-host run` with the IDENTITY or OPERATOR_PASS that the server has"
         );
         Err(RuntimeError::Authorization { space, message })
     }

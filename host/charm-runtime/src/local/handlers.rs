@@ -23,6 +23,8 @@ mod key {
     pub(super) const FILE: &str = "charm.file";
     /// A JSON object of the modules of its further files, by their paths. Only if there are some.
     pub(super) const FILES: &str = "charm.files";
+    /// How much memory a call may take, in bytes.
+    pub(super) const MEMORY: &str = "charm.memory";
     /// Where the charm runtime's API is.
     pub(super) const API_URL: &str = "charm.api-url";
     /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of
@@ -147,6 +149,7 @@ impl Handlers {
         let mut config = BTreeMap::from([
             (key::SECRETS.to_owned(), json!(secrets).to_string()),
             (key::FILE.to_owned(), file_name.to_owned()),
+            (key::MEMORY.to_owned(), self.component.memory().to_string()),
         ]);
         config.extend(self.api_url.as_ref().map(|url| (key::API_URL.to_owned(), url.to_string())));
         config

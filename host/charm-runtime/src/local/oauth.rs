@@ -61,13 +61,14 @@ impl Refresher {
         match code {
             Some(code) if ENDED.contains(&code) => {
                 return Err(RuntimeError::Credential(format!(
-                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm again"
+                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm \
+                     again"
                 )));
             }
             Some(code) if WRONG_CLIENT.contains(&code) => {
                 return Err(RuntimeError::Configuration(format!(
-                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the client that it is set \
-                     up with, and --oauth-refresh-url"
+                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the \
+                     client that it is set up with, and --oauth-refresh-url"
                 )));
             }
             Some(code) => return Err(self.fails(&format!("says {status} ({code})"))),
@@ -189,7 +190,7 @@ impl LocalRuntime {
                  http://localhost:8000/api/integrations/google-oauth/refresh"
             )));
         };
-        if let Some(last) = self.renewals.paused(charm, token, Instant::now()) {
+        if let Some(last) = self.renewals.paused(charm, token, cause == Cause::Poll, Instant::now()) {
             return last;
         }
         let answer = refresher.refresh(token).await;
@@ -198,8 +199,21 @@ impl LocalRuntime {
             Ok(info) => self.keep_token(charm, info, cause).await,
             Err(error) => Err(error),
         };
-        self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
+        let fixed = self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
+        self.wake(fixed).await;
         result
+    }
+
+    /// Has those charms polled again soon whose tokens could not be renewed: the token service works now, for another
+    /// one.
+    async fn wake(&self, charms: Vec<CharmRef>) {
+        if charms.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.wake(&charms).await {
+            // They are polled at their own times.
+            tracing::warn!("Charms that wait for the token service cannot be woken: {error}");
+        }
     }
 
     async fn keep_token(&self, charm: &CharmRef, info: Map<String, Value>, cause: Cause) -> Result<(), RuntimeError> {

@@ -18,7 +18,7 @@ use super::{Handlers, LocalRuntime};
 /// one charm take turns.
 const ATTEMPTS: usize = 3;
 
-/// What is known of a charm when its call begins.
+/// A charm at the start of a call.
 struct Begun {
     charm: Arc<StoredCharm>,
     program: Arc<Program>,
@@ -26,7 +26,7 @@ struct Begun {
     secrets: Vec<KnownSecret>,
 }
 
-/// How a call ended, to be kept.
+/// The results of a call, to be stored.
 struct Ended {
     run: Run,
     writes: CellWrites,
@@ -44,7 +44,7 @@ impl LocalRuntime {
         cause: Cause,
     ) -> Result<Outcome, RuntimeError> {
         let handlers = self.handlers()?;
-        // What polls send, somebody may send as well: what came of it is what a poll would have found.
+        // Somebody may send the same event as a poll: it has the same outcome as a poll would have.
         let cause = match cause {
             Cause::Somebody if UPDATER_STREAMS.contains(&stream) => Cause::Update,
             cause => cause,
@@ -59,15 +59,15 @@ impl LocalRuntime {
             }
         }
         let text = format!(
-            "another process changed the cells of {charm} while its handler ran, {ATTEMPTS} times in a row; nothing was kept"
+            "another process changed the cells of {charm} while its handler ran, {ATTEMPTS} times in a row; nothing \
+             was kept"
         );
         Err(RuntimeError::unavailable_in(Scope::Charm, text))
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
-        // The poll has just read it. Should another process have changed its cells within this second, its
-        // version tells before something is written over them; a handler that writes nothing has then run a moment
-        // earlier, as it were.
+        // A poll has just read it. If another process has changed its cells since, the version shows that before they are
+        // overwritten; a handler that writes nothing has then run as if a moment earlier.
         if let Some(Seen { charm, program, cells: Some(cells), .. }) = self.opened.fresh(&*self.store, charm, actor)
             && charm.has_stream(stream)
         {
@@ -84,7 +84,7 @@ impl LocalRuntime {
         Ok(Begun { charm: Arc::new(begun.charm), program, cells: begun.cells.map(Arc::new), secrets })
     }
 
-    /// Runs the handler. None if what it read was changed meanwhile.
+    /// Runs the handler. None if cells that it read have changed meanwhile.
     async fn call(
         &self,
         handlers: &Handlers,
@@ -110,7 +110,7 @@ impl LocalRuntime {
         Ok(Some(Ended { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes, log }))
     }
 
-    /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
+    /// Stores writes, run and status together. None if the cells have changed meanwhile: then nothing is stored.
     async fn keep(
         &self,
         charm: &Arc<StoredCharm>,

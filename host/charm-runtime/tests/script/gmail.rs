@@ -117,7 +117,7 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
 
     google.expire_tokens();
     let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
-    assert_eq!(failure.kind, OutcomeKind::HandlerFailed);
+    assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(bg_poller::Blame::Credential)));
     assert!(failure.message.starts_with("GoogleError: Google refused the token (401)"), "{failure:?}");
     let stack = failure.stack.unwrap();
     let source = std::fs::read_to_string(charm_source("google.ts")).unwrap();

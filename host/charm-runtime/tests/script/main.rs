@@ -15,6 +15,7 @@ mod depth;
 mod errors;
 mod feed;
 mod figures;
+mod garbage;
 mod gmail;
 mod old_databases;
 mod regexps;

@@ -1,17 +1,20 @@
-//! `#[derive(Options)]`: the forms of an option beside that of the command line. See `host/cli/src/options`, the only place that uses it.
+//! `#[derive(Options)]`: the other forms of command-line options. See `host/cli/src/options`, the only place that uses
+//! it.
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenTree;
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Type, parse_macro_input};
 
-/// Implements `crate::options::Options` for a struct of which each field is an option, or with `#[command(flatten)]` a group of options.
+/// Implements `crate::options::Options` for a struct whose fields are options, or with `#[command(flatten)]` groups of
+/// options.
 ///
-/// - `#[option(command_line)]`: the option has no key in configuration files; nor has a field with `#[arg(skip)]`.
+/// - `#[option(command_line)]`: the option has no key in configuration files; neither has a field with `#[arg(skip)]`.
 /// - `#[option(key = "…")]`: its key, if that is not its name.
-/// - `#[option(unset = "…")]`: what `config check` shows if it is not set, if that is neither the default in its help nor "none".
-/// - `#[option(example = "…")]`: what the sample file shows, in TOML, if that is not the default in its help.
-/// - `#[option(sample = "…")]`: the same, as a line in force.
+/// - `#[option(unset = "…")]`: what `config check` shows if it is not set, if that is neither the default in its help
+///   nor "none".
+/// - `#[option(example = "…")]`: its value in the sample file, in TOML, if that is not the default in its help.
+/// - `#[option(sample = "…")]`: the same, as a line that is not commented out.
 /// - `#[option(table = "…")]`: the same, as lines that begin with `[KEY]`.
 #[proc_macro_derive(Options, attributes(option))]
 pub fn options(input: TokenStream) -> TokenStream {
@@ -95,7 +98,7 @@ fn wrong(ident: &Ident) -> syn::Error {
     syn::Error::new(ident.span(), "options are the named fields of a struct")
 }
 
-/// What is derived for a field; none if it is for the command line alone.
+/// What is derived for a field; `None` if it is only for the command line.
 fn entry<'a>(name: &'a Ident, field: &'a Field) -> syn::Result<Option<Entry<'a>>> {
     let option = name.to_string().replace('_', "-");
     let (mut key, mut unset) = (option.clone(), quote!(None));
@@ -123,7 +126,7 @@ fn entry<'a>(name: &'a Ident, field: &'a Field) -> syn::Result<Option<Entry<'a>>
     Ok((!command_line).then_some(Entry { field: name, of: &field.ty, option, key, unset, sample }))
 }
 
-/// Whether one of the attributes of that name has that word in it, such as `flatten`.
+/// Whether an attribute of that name contains that word, such as `flatten`.
 fn has(attributes: &[Attribute], name: &str, word: &str) -> bool {
     let lists = attributes.iter().filter(|attribute| attribute.path().is_ident(name));
     let tokens = lists.filter_map(|attribute| attribute.meta.require_list().ok()).flat_map(|list| list.tokens.clone());

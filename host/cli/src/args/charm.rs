@@ -21,7 +21,7 @@ pub(crate) enum CharmCommand {
     Show {
         /// The charm, as <space DID>/<charm ID>
         charm: CharmRef,
-        /// Show its page instead, as text: what it returns as UI
+        /// Show its page as text instead
         #[arg(long)]
         ui: bool,
     },
@@ -31,19 +31,19 @@ pub(crate) enum CharmCommand {
         #[arg(long, value_name = "NAME|DID")]
         space: String,
     },
-    /// Show what a charm logged; its newest thousand lines are kept
+    /// Show a charm's log; its newest thousand lines are kept
     Logs(LogsArgs),
-    /// Poll a charm once and now; print what it logs, and what came of it
+    /// Poll a charm once, now; print what it logs, and the outcome
     #[command(after_help = limits::help())]
     Trigger(Box<TriggerArgs>),
     /// Set a value in a cell of a charm
     Set(SetArgs),
-    /// Try a charm out in a runtime of its own, which is gone afterwards: deploy it, poll it, and print what changed
+    /// Test a charm in a temporary runtime: deploy it, poll it, and print what changed
     #[command(after_help = limits::help())]
     Test(Box<TestArgs>),
-    /// Show or change who may do what in a space
+    /// Show or change access to a space
     Acl(AclArgs),
-    /// Delete a charm with its registration, cells, secrets, log and runs. Nothing brings them back
+    /// Delete a charm with its registration, cells, secrets, log and runs. This cannot be undone
     Delete(DeleteArgs),
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct DeployArgs {
     /// The source: .tsx, .ts, .jsx or .js
     pub(crate) file: PathBuf,
 
-    /// The space it will live in: a name, or a DID
+    /// The space to deploy it in: a name, or a DID
     #[arg(long, value_name = "NAME|DID", required_unless_present = "update", conflicts_with = "update")]
     pub(crate) space: Option<String>,
 
@@ -61,11 +61,11 @@ pub(crate) struct DeployArgs {
     #[arg(long, value_name = "CHARM")]
     pub(crate) update: Option<CharmRef>,
 
-    /// Initial values of the charm's inputs, a JSON object, or @FILE with one. Values may be secret: prefer @FILE
+    /// Initial values of the charm's inputs: a JSON object, or @FILE with one. If values are secret, use @FILE
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) inputs: Option<String>,
 
-    /// Go on: whenever the source changes, replace the program of the charm. Ctrl-C ends it
+    /// Keep running: whenever the source changes, replace the program of the charm. Stop with Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
 
@@ -83,15 +83,15 @@ pub(crate) struct LogsArgs {
     /// The charm, as <space DID>/<charm ID>
     pub(crate) charm: CharmRef,
 
-    /// How many of the newest lines; with 0 and --follow, only those to come
+    /// How many of the newest lines; 0 with --follow shows only new ones
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: usize,
 
-    /// Go on, and print lines as they come. Ctrl-C ends it
+    /// Keep running, and print new lines as they arrive. Stop with Ctrl-C
     #[arg(long)]
     pub(crate) follow: bool,
 
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -109,14 +109,14 @@ pub(crate) struct TriggerArgs {
     pub(crate) handlers: HandlerArgs,
 }
 
-/// Which event is sent.
+/// The event to send.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EventArgs {
-    /// Another stream
+    /// The stream, if not the updater stream
     #[arg(long, value_name = "NAME")]
     pub(crate) stream: Option<String>,
 
-    /// Another event
+    /// The event
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub(crate) event: String,
 }
@@ -127,14 +127,14 @@ pub(crate) struct SetArgs {
     /// The charm, as <space DID>/<charm ID>
     pub(crate) charm: CharmRef,
 
-    /// Where: a cell and what is in it, as settings.tags.0; or as /settings/a.b where a key has a dot
+    /// The cell and the path in it, such as settings.tags.0; or /settings/a.b if a key contains a dot
     pub(crate) path: CellPath,
 
-    /// The value: JSON, @FILE with it, or - for standard input. Secrets belong in neither the command line nor its history
+    /// The value: JSON, @FILE with it, or - for standard input. Do not put secrets on the command line
     #[arg(value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
     pub(crate) value: String,
 
-    /// Make the cell if there is none of that name
+    /// Create the cell if it does not exist
     #[arg(long)]
     pub(crate) create: bool,
 }
@@ -145,11 +145,11 @@ pub(crate) struct TestArgs {
     /// The source: .tsx, .ts, .jsx or .js
     pub(crate) file: PathBuf,
 
-    /// How often it is polled
+    /// How often to poll it
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) polls: u32,
 
-    /// Initial values of the charm's inputs, a JSON object, or @FILE with one. Values may be secret: prefer @FILE
+    /// Initial values of the charm's inputs: a JSON object, or @FILE with one. If values are secret, use @FILE
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) inputs: Option<String>,
 
@@ -169,7 +169,7 @@ pub(crate) struct DeleteArgs {
     /// The charm, as <space DID>/<charm ID>
     pub(crate) charm: CharmRef,
 
-    /// Do not ask first
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(crate) yes: bool,
 }
@@ -180,11 +180,12 @@ pub(crate) struct AclArgs {
     /// The space: a name, or a DID
     pub(crate) space: String,
 
-    /// Give a key READ, WRITE or OWNER access, in place of what it had; `*` is anyone who signs requests. May be repeated
+    /// Give a key READ, WRITE or OWNER access, replacing its previous access; `*` is anyone who signs requests. May be
+    /// repeated
     #[arg(long, value_name = "DID=LEVEL")]
     pub(crate) grant: Vec<AclGrant>,
 
-    /// Take a key's access away. May be repeated
+    /// Remove a key's access. May be repeated
     #[arg(long, value_name = "DID")]
     pub(crate) revoke: Vec<Subject>,
 }
@@ -192,9 +193,9 @@ pub(crate) struct AclArgs {
 /// An entry for an access list, `did:key:…=WRITE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AclGrant {
-    /// Whom it is about.
+    /// The subject.
     pub(crate) subject: Subject,
-    /// What they may do.
+    /// Its access level.
     pub(crate) level: AccessLevel,
 }
 

@@ -1,4 +1,4 @@
-//! The values of options that have types of their own, as a configuration file has them.
+//! The values of options with their own types, in the form of configuration files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,7 +30,7 @@ macro_rules! chosen_by_name {
 
 chosen_by_name!(EgressMode, GrantAll, Registration);
 
-/// By integrations: a digest, or several.
+/// By integration: a digest, or several.
 impl Listed for Pin {
     fn read_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Self>, D::Error> {
         #[derive(Deserialize)]
@@ -50,7 +50,7 @@ impl Listed for Pin {
         pins.collect::<Result<_, _>>().map_err(D::Error::custom)
     }
 
-    /// The command line's pins of an integration are all that count for it.
+    /// If the command line pins an integration, only these pins apply to it.
     fn merge_all(own: &mut Vec<Self>, mut file: Vec<Self>, _base: &Path) {
         file.retain(|pin| !own.iter().any(|one| one.is_of_the_same(pin)));
         last(own, file);
@@ -61,7 +61,7 @@ impl Listed for Pin {
     }
 }
 
-/// By integrations and keys.
+/// By integration and key.
 impl Listed for Setting {
     fn read_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Self>, D::Error> {
         let written = BTreeMap::<Parsed<IntegrationId>, BTreeMap<String, String>>::deserialize(deserializer)?;
@@ -80,7 +80,7 @@ impl Listed for Setting {
     }
 }
 
-/// By names; values are texts, or numbers.
+/// By name; values are texts or numbers.
 impl Listed for LimitSetting {
     fn read_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Self>, D::Error> {
         #[derive(Deserialize)]

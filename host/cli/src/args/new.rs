@@ -1,4 +1,4 @@
-//! What may be said of a new integration.
+//! The options of `new`.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ pub(crate) struct NewArgs {
     /// The integration's ID, such as my-news: letters, digits, `.`, `_` and `-`
     pub(crate) name: IntegrationId,
 
-    /// The language that it is written in
+    /// The language to write it in
     #[arg(long, value_enum, value_name = "rust|js|python")]
     pub(crate) lang: Language,
 
-    /// The folder to write it into; if it is there, it must be empty [default: NAME, in the current folder]
+    /// The folder to write to; must be empty if it exists [default: NAME, in the current folder]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What operators look at their service with: `status`, `doctor`, `config`, `completions`.
+//! Options of the operator's commands: `status`, `doctor`, `config`, `completions`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{GrantArgs, JsonArg, Pin};
 
-/// Shells that complete arguments.
+/// Shells with completions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shell {
     /// `source <(bg-wasm-host completions bash)`
@@ -21,7 +21,7 @@ pub(crate) enum Shell {
 /// Options of `status`.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct StatusArgs {
-    /// Show it again every 2 s, until Ctrl-C
+    /// Update every 2 s, until Ctrl-C
     #[arg(long, conflicts_with = "json")]
     pub(crate) watch: bool,
 
@@ -33,7 +33,7 @@ pub(crate) struct StatusArgs {
 /// Options of `list`.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ListArgs {
-    /// Print names and statuses whole, also where the terminal is too narrow for them
+    /// Print full names and statuses, even if the terminal is too narrow
     #[arg(long)]
     pub(crate) wide: bool,
 
@@ -44,19 +44,19 @@ pub(crate) struct ListArgs {
 /// Options of `doctor`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DoctorArgs {
-    /// Check this component as well: whether it loads, what it asks for, and what of it is granted. May be repeated
+    /// Also check this component: whether it loads, what it asks for, and what is granted. May be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) component: Vec<PathBuf>,
 
-    /// Whether the component of this integration has this SHA-256. May be repeated
+    /// Check that the component of this integration has this SHA-256. May be repeated
     #[arg(long, value_name = "NAME=SHA-256")]
     pub(crate) sha256: Vec<Pin>,
 
-    /// Check this configuration file of the services, and what it names
+    /// Check this configuration file of the services, and the files that it names
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Whether `serve` could listen there [default: 127.0.0.1:8000]
+    /// Check whether `serve` could listen there [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
@@ -70,8 +70,8 @@ pub(crate) struct DoctorArgs {
 /// Commands about configuration files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Tell all that is wrong in a configuration file, each with its line; or what it amounts to. Its components are looked into, and
-    /// nothing of them runs. Status 0: it is in order; 1: it is not
+    /// Report every problem of a configuration file with its line, or print the resulting configuration. Its components
+    /// are inspected, but not run. Status 0: no problems; 1: problems
     Check {
         /// The file [default: /etc/bg-wasm-host/config.toml]
         file: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Which very file an integration must be: its SHA-256, as the operator noted it.
+//! Pins an integration to a file: its SHA-256, as recorded by the operator.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ impl Pin {
         Ok(Self { integration, sha256: sha256.to_ascii_lowercase() })
     }
 
-    /// Which integration it is of.
+    /// The integration.
     pub(crate) fn integration(&self) -> &IntegrationId {
         &self.integration
     }
@@ -41,7 +41,7 @@ impl Pin {
     }
 }
 
-/// As it is written on the command line.
+/// As written on the command line.
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.integration, self.sha256)

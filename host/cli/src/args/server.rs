@@ -1,4 +1,4 @@
-//! Options of whatever listens: `serve`, and `run --listen`.
+//! Options of a server: `serve`, and `run --listen`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -15,26 +15,28 @@ use crate::options::Options;
 /// Who may reach the server, and what they may do.
 #[derive(Debug, Clone, Default, Args, Options)]
 pub(crate) struct ServerArgs {
-    /// A further host name under which clients may address the server, beside localhost and the address it listens on
+    /// A further host name by which clients may address the server, besides localhost and the address it listens on
     #[arg(long, value_name = "NAME")]
     #[option(example = r#"["charms.example"]"#)]
     pub(crate) allow_host: Vec<String>,
 
-    /// Let pages of this origin register charms, beside the server's own pages and, on loopback, pages of this machine; `*` is every origin
+    /// Allow pages of this origin to register charms, besides the server's own pages and, on loopback, pages of this
+    /// machine; `*` is every origin
     #[arg(long, value_name = "ORIGIN")]
     #[option(example = r#"["https://charms.example"]"#)]
     pub(crate) allow_origin: Vec<AllowedOrigin>,
 
-    /// Who may register charms: anybody, owners of their spaces by signed requests, or the operator alone [default: open]
+    /// Who may register charms: anybody, owners of their spaces by signed requests, or only the operator [default:
+    /// open]
     #[arg(long, value_enum, value_name = "WHO")]
     pub(crate) registration: Option<Registration>,
 
-    /// Let charms be registered for this integration only; may be repeated. The operator may register them for any [default: all]
+    /// Allow registrations only for this integration; may be repeated. The operator may use any [default: all]
     #[arg(long, value_name = "NAME")]
     #[option(example = r#"["gmail"]"#)]
     pub(crate) allow_integration: Vec<IntegrationId>,
 
-    /// The certificate with which the server speaks TLS: a PEM file, its own certificate first
+    /// The server's TLS certificate chain: a PEM file, its own certificate first
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     #[option(example = r#""cert.pem""#)]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -44,7 +46,7 @@ pub(crate) struct ServerArgs {
     #[option(example = r#""key.pem""#)]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// A proxy in front speaks TLS; it is believed who the client is (X-Forwarded-For, X-Forwarded-Proto)
+    /// A proxy in front speaks TLS; trust its headers about the client (X-Forwarded-For, X-Forwarded-Proto)
     #[arg(long)]
     #[option(example = "true")]
     pub(crate) behind_proxy: bool,
@@ -52,7 +54,7 @@ pub(crate) struct ServerArgs {
     #[command(flatten)]
     pub(crate) tenants: TenantArgs,
 
-    /// What lets the operator into the admin page, instead of a new token at each start that is printed
+    /// The operator's login token for the admin page, instead of a new one that is printed at each start
     #[arg(long, env = "BG_WASM_HOST_LOGIN_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = parse_secret)]
     #[option(command_line)]
     pub(crate) login_token: Option<Secret>,
@@ -73,7 +75,7 @@ pub(crate) enum Registration {
     Open,
     /// Owners of the charms' spaces, by signed requests.
     Signed,
-    /// The operator alone.
+    /// Only the operator.
     Closed,
 }
 
@@ -88,7 +90,7 @@ impl From<Registration> for RegistrationPolicy {
 }
 
 impl ServerArgs {
-    /// What strangers may do on a server that listens there, if one does.
+    /// The rights of strangers on a server that listens at this address, if there is one.
     pub(crate) fn tenancy(&self, listen: Option<SocketAddr>) -> Tenancy {
         let reach = listen.map(|listen| {
             if self.is_reached_by_others(listen) {
@@ -100,7 +102,8 @@ impl ServerArgs {
         Tenancy { reach, quotas: self.tenants.quotas() }
     }
 
-    /// Whether requests may come from beyond this machine: at the address itself, or by a proxy or a name of another machine.
+    /// Whether requests may come from other machines: at the address itself, through a proxy, or by a name that is not
+    /// this machine's.
     pub(crate) fn is_reached_by_others(&self, listen: SocketAddr) -> bool {
         !listen.ip().to_canonical().is_loopback()
             || self.behind_proxy
@@ -108,7 +111,7 @@ impl ServerArgs {
     }
 }
 
-/// Whether a host name is one of this machine for every resolver.
+/// Whether every resolver maps a host name to this machine.
 fn is_loopback(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);

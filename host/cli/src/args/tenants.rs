@@ -1,4 +1,4 @@
-//! What others than the operator may do and keep on a server.
+//! What others than the operator may do and store on a server.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,31 +9,33 @@ use clap::Args;
 
 use crate::options::Options;
 
-/// What others may keep.
+/// What others may store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Options)]
 pub(crate) struct TenantArgs {
-    /// Let anyone who signs requests make and write in new spaces, even on a server that others reach; on loopback, this is always so
+    /// Allow anyone who signs requests to create and write in new spaces, even on a server that others reach; on
+    /// loopback, this is always allowed
     #[arg(long)]
     #[option(example = "true")]
     pub(crate) open_spaces: bool,
 
-    /// How many charms a space may have; none of these limits is for the operator [default: 1000]
+    /// How many charms a space may have; none of these limits applies to the operator [default: 1000]
     #[arg(long, value_name = "N")]
     pub(crate) max_charms: Option<u64>,
 
-    /// How many spaces one key may make [default: 100]
+    /// How many spaces one key may create [default: 100]
     #[arg(long, value_name = "N")]
     pub(crate) max_spaces: Option<u64>,
 
-    /// How many bytes the charms in all spaces of one key may take: programs, cells, logs and runs [default: 1GiB]
+    /// How many bytes the charms in all spaces of one key may use: programs, cells, logs and runs [default: 1GiB]
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_signer_bytes: Option<Size>,
 
-    /// At which size of the database nothing new is kept; what is there is polled [default: 16GiB]
+    /// The size of the database at which nothing new is stored; existing charms are still polled [default: 16GiB]
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_bytes: Option<Size>,
 
-    /// How much of the disk stays free: below that, nothing new is kept; what is there is polled [default: 256MiB]
+    /// How much of the disk to keep free: below that, nothing new is stored; existing charms are still polled [default:
+    /// 256MiB]
     #[arg(long, value_name = "BYTES")]
     pub(crate) min_free: Option<Size>,
 }
@@ -60,7 +62,7 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // What fits into no number is no size.
+        // A saturated number is not a size.
         let size = parse_bytes(text).filter(|size| *size < u64::MAX);
         size.map(Self).ok_or_else(|| {
             format!("`{text}` is not a number of bytes: a number, or one with KiB, MiB, GiB or TiB, such as 64MiB")
@@ -68,7 +70,7 @@ impl FromStr for Size {
     }
 }
 
-/// As it is read.
+/// In the form that is parsed.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Bytes(self.0).fmt(f)
@@ -83,7 +85,7 @@ mod tests {
     use crate::args::Cli;
 
     #[test]
-    fn sizes_are_read_as_they_are_written() {
+    fn sizes_survive_printing_and_parsing() {
         for (text, bytes) in
             [("0", 0), ("1000", 1000), ("4KiB", 4096), ("64MiB", 64 << 20), ("3GiB", 3 << 30), ("2TiB", 2 << 40)]
         {

@@ -10,11 +10,11 @@ use crate::units::parse_duration;
 /// One configuration value of an integration, `gmail.api-base-url=http://127.0.0.1:9000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
-    /// Of which integration.
+    /// The integration.
     pub(crate) integration: IntegrationId,
-    /// Which one.
+    /// The key.
     pub(crate) key: String,
-    /// What it is.
+    /// The value.
     pub(crate) value: String,
 }
 
@@ -33,7 +33,8 @@ impl std::str::FromStr for Setting {
     }
 }
 
-/// Where a value is in a charm, `settings.tags.0`; as a JSON pointer (RFC 6901), `/settings/a.b`, where a key has a dot.
+/// The path of a value in a charm, `settings.tags.0`; or a JSON pointer (RFC 6901), `/settings/a.b`, if a key contains
+/// a dot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CellPath(pub(crate) Vec<String>);
 
@@ -47,13 +48,13 @@ impl std::str::FromStr for CellPath {
             Some(pointer) => pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect(),
             None => text.split('.').map(str::to_owned).collect(),
         };
-        // A pointer's key may be empty, but for the name of a cell.
+        // A pointer's keys may be empty, except the name of the cell.
         let empty = keys.iter().enumerate().any(|(at, key)| key.is_empty() && (at == 0 || !text.starts_with('/')));
         if empty { Err(FORM.into()) } else { Ok(Self(keys)) }
     }
 }
 
-/// In the form that is read again as the same.
+/// In a form that is parsed back to the same path.
 impl std::fmt::Display for CellPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let plain = |key: &String| !key.is_empty() && !key.contains('.');
@@ -64,11 +65,11 @@ impl std::fmt::Display for CellPath {
     }
 }
 
-/// An interval of a registration's own, or that of its integration.
+/// A registration's own interval, or `None` for its integration's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnInterval(pub(crate) Option<Duration>);
 
-/// A time as [`parse_duration`] reads it, or `default`.
+/// A time for [`parse_duration`], or `default`.
 pub(super) fn parse_interval(text: &str) -> Result<OwnInterval, String> {
     match text {
         "default" => Ok(OwnInterval(None)),
@@ -86,7 +87,7 @@ pub(super) fn parse_api_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Where refresh tokens are sent: over TLS, or to this machine.
+/// Where to send refresh tokens: over TLS, or to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefreshUrl(pub(crate) Url);
 
@@ -117,7 +118,7 @@ impl std::str::FromStr for RefreshUrl {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
+#[expect(clippy::unnecessary_wraps, reason = "the signature that clap requires")]
 pub(super) fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.to_owned()))
 }

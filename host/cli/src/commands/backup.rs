@@ -1,4 +1,4 @@
-//! `backup`: a copy of the local database, while others work on it.
+//! `backup`: a copy of the local database, while services use it.
 
 use std::path::Path;
 
@@ -12,7 +12,8 @@ use crate::paths::DataDir;
 pub(crate) async fn run(common: &Common, file: &Path) -> anyhow::Result<()> {
     if let Some(url) = &common.api_url {
         bail!(
-            "`backup` copies the local database; it can't be used with --api-url or API_URL ({url}): use it where that runtime runs"
+            "`backup` copies the local database; it can't be used with --api-url or API_URL ({url}): run it where \
+            that runtime runs"
         );
     }
     let data_dir = DataDir::open(common)?;
@@ -20,16 +21,16 @@ pub(crate) async fn run(common: &Common, file: &Path) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || bg_charm_runtime::backup(&database, &to))
         .await
         .context("the copy ended early")??;
-    output::line(format_args!("the database is copied to {}, complete and checked", file.display()))?;
+    output::line(format_args!("copied the database to {}; the copy is complete and was checked", file.display()))?;
     let key = data_dir.secrets_key();
     if key.exists() {
         output::line(format_args!(
-            "the key of its secrets, {}, is not in it: keep a copy of that too, in another place. To restore, put the backup \
+            "the key of its secrets, {}, is not included: back it up too, in another place. To restore, put the backup \
              into a data directory as runtime.db, and the key beside it",
             key.display()
         ))?;
     } else {
-        output::line("it has no secrets yet, and so there is no key to keep")?;
+        output::line("it has no secrets yet, so there is no key to back up")?;
     }
     Ok(())
 }

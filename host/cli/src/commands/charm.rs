@@ -1,6 +1,7 @@
-//! `charm …`: deploying charms, and looking at what they do.
+//! `charm …`: deploys and inspects charms.
 
 mod acl;
+mod charm_test;
 mod delete;
 mod deploy;
 mod diff;
@@ -9,7 +10,6 @@ mod logs;
 mod page;
 mod set;
 mod source;
-mod trial;
 pub(crate) mod trigger;
 mod watch;
 
@@ -30,7 +30,7 @@ pub(crate) async fn run(common: &Common, command: &CharmCommand) -> anyhow::Resu
         CharmCommand::Logs(args) => logs::run(common, args).await?,
         CharmCommand::Trigger(args) => trigger::run(common, args).await?,
         CharmCommand::Set(args) => set::run(common, args).await?,
-        CharmCommand::Test(args) => return trial::run(common, args, crate::shutdown_on_signal()?).await,
+        CharmCommand::Test(args) => return charm_test::run(common, args, crate::shutdown_on_signal()?).await,
         CharmCommand::Acl(args) => acl::run(common, args).await?,
         CharmCommand::Delete(args) => delete::run(common, args).await?,
     }

@@ -1,4 +1,5 @@
-//! `compile-component`: what a service starts to check and compile a component that nobody trusts. Not for people.
+//! `compile-component`: the process that checks and compiles an untrusted component. Started by services, not by
+//! people.
 
 use std::process::ExitCode;
 
@@ -7,14 +8,15 @@ use bg_sandbox::{ChildOptions, compile_as_child};
 use crate::confine::Confinement;
 use crate::output;
 
-/// Works on what comes over standard input, with no right to open anything.
+/// Works on its standard input, without the right to open anything.
 pub(crate) fn run(options: &[String]) -> ExitCode {
     let Some(options) = ChildOptions::from_arguments(options) else {
         output::error(&anyhow::anyhow!("`compile-component` is for `run` and `serve`, which start it themselves"));
         return ExitCode::FAILURE;
     };
     compile_as_child(options, || {
-        // Where the kernel cannot do that, the limits of memory and time hold all the same, and the service has said so.
+        // If the kernel does not support it, the limits of memory and time still apply, and the service has reported
+        // it.
         let _ = Confinement::default().enter();
     })
 }

@@ -1,4 +1,4 @@
-//! `egress check`: what the gate would do with a request. Nothing runs, nothing is looked up, nothing is sent.
+//! `egress check`: the gate's decision about a request. Nothing is run, looked up or sent.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use crate::config::ReadFile;
 use crate::integrations::{Plan, refuse_mistakes};
 use crate::{connect, output};
 
-/// Status for wrong use: clap's own.
+/// The status of a usage error: clap's own.
 const USAGE: u8 = 2;
 
-/// Stands for any integration, where no component says which.
+/// Stands for any integration if there is no component.
 const ANY: &str = "any";
 
 /// `egress …`
@@ -35,13 +35,13 @@ pub(crate) async fn run(command: &EgressCommand) -> ExitCode {
     }
 }
 
-/// What would become of the request of one owner.
+/// The decision about the request of one owner.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Answer {
-    /// For whom.
+    /// The owner.
     owner: String,
     allowed: bool,
-    /// The grant that covers it; or else the rule that refuses it.
+    /// The grant that covers the request, or the rule that refuses it.
     rule: String,
     /// Why it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,15 +49,15 @@ struct Answer {
     /// The option that would change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     option: Option<String>,
-    /// Which token the gate would add.
+    /// The token that the gate would attach.
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
-    /// Secrets of charms that a request there may not carry: they are bound to other origins.
+    /// Secrets of charms that the request must not contain: they are bound to other origins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     withheld_secrets: Vec<String>,
 }
 
-/// Whether all would be allowed.
+/// Whether the request is allowed for all owners.
 async fn check(args: &EgressCheckArgs) -> anyhow::Result<bool> {
     let answers = answers(args).await?;
     if args.json.json {
@@ -91,7 +91,7 @@ async fn answers(args: &EgressCheckArgs) -> anyhow::Result<Vec<Answer>> {
     Ok(answers)
 }
 
-/// The secrets of charms that are bound, by the operator or by a manifest, and not to the origin of that URL.
+/// The secrets of charms that the operator or a manifest binds to origins other than the URL's.
 fn withheld_secrets(args: &EgressCheckArgs, clients: &[ClientOptions]) -> Vec<String> {
     let Ok(url) = parse_target(&args.url) else { return Vec::new() };
     let marked = args.charm_credential.iter().map(|one| (&one.path, &one.origin));
@@ -104,7 +104,7 @@ fn withheld_secrets(args: &EgressCheckArgs, clients: &[ClientOptions]) -> Vec<St
     may_go.into_iter().filter(|(_, may)| !may).map(|(path, _)| path).collect()
 }
 
-/// Adds what the configuration file says.
+/// Adds the contents of the configuration file.
 fn with_file(mut args: EgressCheckArgs) -> anyhow::Result<EgressCheckArgs> {
     let Some(path) = args.config.take() else { return Ok(args) };
     let handlers = HandlerArgs {
@@ -123,7 +123,7 @@ fn with_file(mut args: EgressCheckArgs) -> anyhow::Result<EgressCheckArgs> {
     Ok(args)
 }
 
-/// For whom, and what each may do.
+/// The owners, and what each may do.
 async fn clients(args: &EgressCheckArgs) -> anyhow::Result<Vec<ClientOptions>> {
     let mut clients = components(args).await?;
     if clients.is_empty() {
@@ -153,7 +153,7 @@ async fn components(args: &EgressCheckArgs) -> anyhow::Result<Vec<ClientOptions>
     Ok(plans.into_iter().map(client).collect())
 }
 
-/// Without components: the integrations that the grants name, and any other if there are grants to all, or none.
+/// Without components: the integrations that grants name, and any other if there are grants to all, or none.
 fn owners(grants: &[OperatorGrant]) -> anyhow::Result<Vec<IntegrationId>> {
     let mut owners: Vec<IntegrationId> = grants.iter().filter_map(|grant| grant.integration.clone()).collect();
     owners.sort();
@@ -164,7 +164,7 @@ fn owners(grants: &[OperatorGrant]) -> anyhow::Result<Vec<IntegrationId>> {
     Ok(owners)
 }
 
-/// As if it asked for all that is granted.
+/// As if it asked for everything granted.
 fn as_granted(id: IntegrationId, args: &EgressCheckArgs) -> ClientOptions {
     let grants = args.grants.allow_http.iter().filter(|grant| grant.is_for(&id));
     let grants = grants.map(|grant| grant.grant.clone().into()).collect();
@@ -211,19 +211,22 @@ fn show(answer: &Answer, method: &Method, url: &str) -> std::io::Result<()> {
     part("rule", rule)?;
     if let Some(reason) = reason {
         part("why", reason)?;
-        part("to allow it", option.as_deref().unwrap_or("no option does"))?;
+        part("to allow it", option.as_deref().unwrap_or("no option allows it"))?;
     } else {
         if let Some(credential) = credential {
-            let text = format!("the host adds {credential} of the charm that the request names, if it is its own");
+            let text = format!(
+                "the host adds {credential} of the charm that the request names, if the charm belongs \
+                to the integration"
+            );
             part("credential", &text)?;
         }
         for path in withheld_secrets {
             let text = format!(
-                "a request that carries a charm's {path} is denied: that is for other origins (--charm-credential)"
+                "a request that carries a charm's {path} is denied: it is bound to other origins (--charm-credential)"
             );
             part("secret", &text)?;
         }
-        part("not checked", "the addresses of its name, which is looked up only to send a request")?;
+        part("not checked", "the addresses of its name, which is only looked up when a request is sent")?;
     }
     Ok(())
 }

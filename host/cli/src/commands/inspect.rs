@@ -1,4 +1,4 @@
-//! `inspect`: what a component is and asks for. Nothing of it runs.
+//! `inspect`: describes a component without running it.
 
 mod context;
 
@@ -15,7 +15,7 @@ use crate::{connect, output};
 /// `inspect FILE`
 pub(crate) async fn run(file: &Path, as_json: bool, grants: &GrantArgs) -> anyhow::Result<()> {
     let info = connect::inspect(file).await?;
-    // A component of world `charm` has no manifest, and an integration may be without one still: both are shown all the same.
+    // A component of world `charm` has no manifest, and an integration may not have one yet: both are shown anyway.
     let has_manifest = info.manifest.is_some() || (is_integration(&info) && manifest_beside(file).is_file());
     let plan = if has_manifest { Some(Plan::new(file, &info, grants)?) } else { None };
     if as_json {
@@ -59,7 +59,7 @@ fn machine(info: &ComponentInfo, plan: Option<&Plan>) -> anyhow::Result<serde_js
     }))
 }
 
-/// The world that it fits, by names; or else what is wrong with it for each that it may be for.
+/// The world that it fits, by names; or what is wrong for each world that it may be meant for.
 fn world(info: &ComponentInfo) -> Result<World, Vec<WorldError>> {
     let as_integration = match World::Integration.check(info) {
         Ok(()) => return Ok(World::Integration),
@@ -77,10 +77,10 @@ fn is_integration(info: &ComponentInfo) -> bool {
     World::Integration.check(info).is_ok()
 }
 
-/// What is behind an import.
+/// A function that says what an import gives access to.
 type Behind = fn(&str) -> Option<&'static str>;
 
-/// Whatever comes out of the file is made safe for a terminal.
+/// All text from the file is made safe for a terminal.
 fn human(file: &Path, info: &ComponentInfo, plan: Option<&Plan>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let metadata = &info.metadata;
@@ -113,7 +113,7 @@ fn human(file: &Path, info: &ComponentInfo, plan: Option<&Plan>) -> Result<Strin
     if let Some(plan) = plan {
         describe_plan(&mut text, plan)?;
     } else if is_integration(info) {
-        writeln!(text, "\nIt has no manifest: to run it, put its integration.toml beside it.")?;
+        writeln!(text, "\nIt has no manifest: to run it, put its integration.toml next to it.")?;
     } else {
         writeln!(text, "\nIt has no manifest: it asks for nothing.")?;
     }
@@ -121,7 +121,7 @@ fn human(file: &Path, info: &ComponentInfo, plan: Option<&Plan>) -> Result<Strin
         [("Imports", &info.imports, context::behind), ("Exports", &info.exports, |_| None)];
     for (title, items, behind) in lists {
         writeln!(text, "\n{title}")?;
-        // The world's own names for types are listed as imports, too; nothing can be called through them.
+        // The world's own names for types are imports, too; nothing can be called through them.
         for item in items.iter().filter(|item| item.kind != ItemKind::Other) {
             let functions = item.functions.iter().map(|name| output::printable(name)).collect::<Vec<_>>().join(", ");
             let shown = if functions.is_empty() { String::new() } else { format!(": {functions}") };

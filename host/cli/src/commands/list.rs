@@ -1,14 +1,15 @@
-//! How `list` shows registrations.
+//! The output of `list`.
 
 use crate::layout;
 
 const HEAD: [&str; 5] = ["CHARM", "INTEGRATION", "STATE", "LAST RUN", "STATUS"];
 
-/// What a status that is cut has at least: characters. With less room, it has a line of its own.
+/// The minimum width of a shortened status, in characters. With less room, it gets its own line.
 const LEAST_STATUS: usize = 24;
 
-/// The lines for these registrations, each with what [`HEAD`] says, on a terminal that is `width` characters wide, if it is one; and whether
-/// nothing is shortened. What is too wide for it has shortened names, and if need be two lines for each registration.
+/// The lines for these registrations, each with the columns of [`HEAD`], for a terminal of `width` characters, if there
+/// is one; and whether nothing was shortened. If a line is too wide, names are shortened, and if necessary each
+/// registration gets two lines.
 pub(super) fn lines(rows: &[[String; 5]], width: Option<usize>) -> (Vec<String>, bool) {
     let whole = layout::table(&HEAD, rows);
     let too_wide = |width: &usize| whole.iter().any(|line| layout::length(line) > *width);
@@ -39,7 +40,7 @@ pub(super) fn lines(rows: &[[String; 5]], width: Option<usize>) -> (Vec<String>,
     (lines, false)
 }
 
-/// `<space>/<charm ID>`, as the admin page shows the two.
+/// `<space>/<charm ID>`, shortened like on the admin page.
 fn short(charm: &str) -> String {
     let parts: Vec<String> =
         charm.split('/').map(|part| bg_identity::short(part.trim_start_matches("did:key:"))).collect();

@@ -1,4 +1,4 @@
-//! One module a group of commands.
+//! One module per group of commands.
 
 pub(crate) mod backup;
 pub(crate) mod charm;

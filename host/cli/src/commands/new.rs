@@ -1,4 +1,4 @@
-//! `new`: a folder with an integration that works, for its author to go on from.
+//! `new`: writes a folder with a working integration.
 
 mod template;
 
@@ -20,20 +20,20 @@ pub(crate) fn run(args: &NewArgs) -> anyhow::Result<()> {
     for (name, text) in template.files() {
         write_new(&folder.join(name), &text)?;
     }
-    output::line(format!("{} is an integration that works. What to type next:\n", folder.display()))?;
+    output::line(format!("{} contains a working integration. Next commands:\n", folder.display()))?;
     output::line(format!("    cd {}", quoted(&folder)))?;
     for command in template.commands() {
         output::line(format!("    {command}"))?;
     }
-    Ok(output::line("\nIts README.md says what each of these does.")?)
+    Ok(output::line("\nIts README.md explains each of them.")?)
 }
 
-/// Sees to it that the folder is there, and that nothing is in it.
+/// Creates the folder if needed, and checks that it is empty.
 fn make_empty(folder: &Path) -> anyhow::Result<()> {
-    let cannot = || format!("cannot make the folder {}; --dir names another", folder.display());
+    let cannot = || format!("cannot create the folder {}; choose another with --dir", folder.display());
     fs::create_dir_all(folder).with_context(cannot)?;
     if fs::read_dir(folder).with_context(cannot)?.next().is_some() {
-        bail!("{} is not empty, and nothing is overwritten; name another folder with --dir", folder.display());
+        bail!("{} is not empty; choose another folder with --dir", folder.display());
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     written().map_err(|error: io::Error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
 }
 
-/// A path as a shell reads it.
+/// A path in shell syntax.
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
+    fn a_path_is_quoted_if_a_shell_would_split_it() {
         for (path, shown) in [("my-news", "my-news"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$x", "'$x'")] {
             assert_eq!(quoted(Path::new(path)), shown);
         }

@@ -17,8 +17,8 @@ use crate::names::{self, Names};
 use crate::states::States;
 use crate::{connect, damaged, health, layout, output, remedies, states};
 
-/// Grants the operator's key the system space: as that space's own key, or, where others reach the server and that key gives nothing, as the
-/// operator of the server.
+/// Gives the operator's key access to the system space: signed with that space's own key, or, on a server that others
+/// reach, where that key has no rights, as the operator of the server.
 pub(crate) async fn add_admin_charm(common: &Common) -> anyhow::Result<()> {
     let operator = connect::operator(common)?.did();
     let system = system_space();
@@ -114,7 +114,7 @@ pub(crate) async fn list(common: &Common, args: ListArgs) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The state of a registration; where its integration keeps it from being polled, that of the integration.
+/// The state of a registration; its integration's, if that keeps it from being polled.
 fn shown_state(entry: &Registration, state: RegistrationState, health: &Known) -> String {
     let of_it = health.of_polled(&entry.integration).filter(|one| entry.is_enabled() && !one.polls());
     of_it.map_or_else(|| state.to_string(), |one| format!("{} ({})", one.state, one.integration))
@@ -128,10 +128,10 @@ struct Listed<'a> {
     registration: &'a Registration,
     #[serde(serialize_with = "states::named")]
     state: RegistrationState,
-    /// How its integration is doing, if it has a component that is called now and that is known.
+    /// The health of its integration, if it is known and has a component that is called now.
     #[serde(skip_serializing_if = "Option::is_none")]
     integration_health: Option<HealthState>,
-    /// What helps, if it is not polled with success.
+    /// The fix, if it is not polled successfully.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
@@ -148,7 +148,7 @@ impl<'a> Listed<'a> {
     }
 }
 
-/// The same with what its runs came to.
+/// The same with the outcomes of its runs.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
@@ -198,7 +198,7 @@ pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyho
     Ok(())
 }
 
-/// Enables a registration, or many.
+/// Enables one registration, or many.
 pub(crate) async fn enable(common: &Common, args: EnableArgs) -> anyhow::Result<()> {
     let runtime = connect::client(common).await?;
     let EnableArgs { charm, integration, state, space, all: _ } = args;
@@ -219,7 +219,7 @@ pub(crate) async fn enable(common: &Common, args: EnableArgs) -> anyhow::Result<
     }
     names::check(problems)?;
     let mut enabled = 0;
-    // What is said more than once is any of these; none said is any at all.
+    // A repeated option matches any of its values; an absent one matches everything.
     for integration in any_of(integration) {
         for space in any_of(spaces.clone()) {
             for state in any_of(state.clone()) {
@@ -239,7 +239,7 @@ pub(crate) async fn enable(common: &Common, args: EnableArgs) -> anyhow::Result<
     Ok(())
 }
 
-/// Each of them once, or none in place of none.
+/// Each value once, or `[None]` if there are none.
 fn any_of<T: PartialEq>(all: Vec<T>) -> Vec<Option<T>> {
     let mut once: Vec<Option<T>> = Vec::new();
     for one in all.into_iter().map(Some) {
@@ -250,7 +250,7 @@ fn any_of<T: PartialEq>(all: Vec<T>) -> Vec<Option<T>> {
     if once.is_empty() { vec![None] } else { once }
 }
 
-/// The same error; of a charm that is not there or not registered, with the name that may have been meant.
+/// The same error; for an unknown or unregistered charm, with a suggestion.
 async fn explained(runtime: &dyn Runtime, charm: &CharmRef, error: RuntimeError) -> anyhow::Error {
     if matches!(error, RuntimeError::NotFound(_) | RuntimeError::Unfit(_))
         && let Ok(names) = Names::read(runtime).await
@@ -276,7 +276,7 @@ pub(crate) async fn remove(common: &Common, charm: &CharmRef) -> anyhow::Result<
     let runtime = connect::client(common).await?;
     if !runtime.remove(charm).await? {
         names::check(Names::read(&*runtime).await?.no_charm(charm))?;
-        bail!("{charm} is not registered any more");
+        bail!("{charm} is not registered");
     }
     output::line(format_args!("{charm} is no longer registered"))?;
     Ok(())

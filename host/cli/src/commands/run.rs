@@ -18,21 +18,22 @@ use tokio_util::sync::CancellationToken;
 use crate::args::{Cli, Command, Common, RunArgs};
 use crate::config::ReadFile;
 use crate::confine::Confinement;
-use crate::connect::Place;
+use crate::connect::Endpoint;
 use crate::integrations::Loaded;
 use crate::names::{self, Names};
 use crate::options::{Count, Options as _, Percent};
 use crate::reload::{self, Reloader, Watcher};
-use crate::reporting::{Failing, Noting, Reporter, is_here, keep_health};
+use crate::reporting::{Failing, Recording, Reporter, is_here, keep_health};
 use crate::restart::Restart;
 use crate::{connect, integrations, listening, paths, restart, telemetry};
 
-/// How many polls may be asked for at once, before whoever asks waits.
+/// How many requested polls can be queued before the requester waits.
 const REQUESTS: usize = 64;
 
-/// Adds what the configuration file says, tells what the service needs to open, and starts what looks after its components.
+/// Adds the contents of the configuration file, determines what the service needs to open, and starts the process that
+/// watches its components.
 pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Confinement, Option<Watcher>)> {
-    // First what may be wrong: nothing is made for a service that does not start.
+    // Validation comes first: nothing is created for a service that does not start.
     if let Some(path) = &args.config.clone() {
         ReadFile::open(path)?.merge(args);
     }
@@ -58,7 +59,7 @@ pub(crate) fn prepare(common: &Common, args: &mut RunArgs) -> anyhow::Result<(Co
     Ok((confinement, watcher))
 }
 
-/// Polls until `shutdown`, or until the limit that the options set. [`prepare`] comes first.
+/// Polls until `shutdown`, or until the limit of the options. Call [`prepare`] first.
 pub(crate) async fn run(
     common: &Common,
     args: RunArgs,
@@ -67,7 +68,7 @@ pub(crate) async fn run(
     restart: &Restart,
 ) -> anyhow::Result<ExitCode> {
     let limits = args.handlers.limits();
-    // Before anything that takes a while: a mistake there is told at once.
+    // Before anything slow, so that a mistake is reported at once.
     let server = match listens(common, &args).await? {
         Some(listen) => Some(listening::bind(common, listen, &args.server, limits.server, restart).await?),
         None => None,
@@ -82,7 +83,7 @@ pub(crate) async fn run(
         let loaded = integrations::load(&sandbox, &args.component, &args.grants, &args.sha256).await?;
         anyhow::Ok((loaded, connect::service(common, &args.handlers, &sandbox, &gate, tenancy).await?))
     };
-    // Compiling takes a while, and nothing is under way that must come to an end.
+    // Compiling takes a while, and nothing is in progress that must be completed.
     let (loaded, mut service) = tokio::select! {
         started = starting => started?,
         () = shutdown.cancelled() => return Ok(ExitCode::SUCCESS),
@@ -104,11 +105,11 @@ pub(crate) async fn run(
     }
     let loop_ended = CancellationToken::new();
     let keeping = keep_health(service.store.clone(), polling.clone(), activity.clone(), loop_ended.clone());
-    // A server that this data directory names is of this machine, whatever its address is.
+    // A server that this data directory names is on this machine, whatever its address is.
     let reporting = service.remote.filter(|remote| args.report || common.api_url.is_none() || is_here(remote.url()));
     let reporter = reporting.map(|remote| {
         let failing = Arc::<Failing>::default();
-        store = Arc::new(Noting { store: store.clone(), failing: failing.clone() });
+        store = Arc::new(Recording { store: store.clone(), failing: failing.clone() });
         Reporter::new(remote, polling.clone(), activity.clone(), failing)
     });
     let site = match (&server, service.local) {
@@ -141,7 +142,7 @@ pub(crate) async fn run(
         poller = poller.with_replacements(replacements);
         following = Some(tokio::spawn(reloader.follow(watcher, replaced, shutdown.clone())));
     }
-    // The server stops with the loop, whatever ends that.
+    // The server stops with the loop, whatever ends the loop.
     let stopping = shutdown.child_token();
     let mut serving = None;
     if let Some((server, site)) = server.zip(site) {
@@ -184,8 +185,8 @@ async fn announce(
     Ok(())
 }
 
-/// Reports names that nothing has among those that the service is for. One that goes on waits for them to be registered; one that would end
-/// without having done anything fails.
+/// Reports unknown names among those that the service is to poll. A service that keeps running waits for them to be
+/// registered; one that would end without having done anything fails.
 async fn check_names(
     args: &RunArgs,
     runtime: &dyn CharmRuntime,
@@ -195,7 +196,7 @@ async fn check_names(
     if charms.is_empty() && integration.is_empty() {
         return Ok(());
     }
-    // The loop reports it if they cannot be read.
+    // If they cannot be read, the loop reports it.
     let Ok(registrations) = runtime.registrations().await else { return Ok(()) };
     let names = Names::of(&registrations);
     let has_component = |id: &IntegrationId| linked.iter().any(|linked| linked.id() == id);
@@ -211,8 +212,9 @@ async fn check_names(
     Ok(())
 }
 
-/// Says what was loaded to whoever has to do with it. As its grants are, where tokens may go is of the start: a component that replaces this one
-/// has no say in that. It binds tokens also where its own charms are not polled: another integration's may have the same.
+/// Passes the loaded component's data to everything that needs it. Like its grants, its bound tokens are fixed at the
+/// start: a component that replaces it cannot change them. Tokens are bound even if its own charms are not polled,
+/// since another integration's may have the same.
 fn introduce(loaded: &Loaded, is_wanted: bool, local: Option<&LocalRuntime>, polling: &Polling, activity: &Activity) {
     if let Some(local) = local {
         local.credential_origins().set_asked(loaded.id().clone(), loaded.asked());
@@ -224,26 +226,28 @@ fn introduce(loaded: &Loaded, is_wanted: bool, local: Option<&LocalRuntime>, pol
     activity.component_loaded(loaded.is_from_cache());
 }
 
-/// Where it is to listen. A configuration file may be for the `serve` as well that holds the charm runtime; then it is that which listens.
+/// The address to listen on. A configuration file may also be for the `serve` that holds the charm runtime; in that
+/// case, `serve` listens.
 async fn listens(common: &Common, args: &RunArgs) -> anyhow::Result<Option<SocketAddr>> {
-    match (args.listen, connect::place(common).await?) {
-        (Some(listen), Place::Local(_)) => Ok(Some(listen)),
-        (Some(_), Place::Remote { url, .. }) if !args.may_listen => bail!(
-            "--listen offers the local charm runtime, and this service polls the charms of {url}; leave it out: the admin page is there"
+    match (args.listen, connect::endpoint(common).await?) {
+        (Some(listen), Endpoint::Local(_)) => Ok(Some(listen)),
+        (Some(_), Endpoint::Remote { url, .. }) if !args.may_listen => bail!(
+            "--listen serves the local charm runtime, but this service polls the charms of {url}; remove it: the \
+            admin page is there"
         ),
         _ => Ok(None),
     }
 }
 
-/// Whether a start with the command line and what the configuration file says now would succeed, and which options are others then than
-/// those of `before`. Compiles what is not in the cache, so that the start is quick.
+/// Whether a start with the command line and the configuration file's current contents would succeed, and which options
+/// differ from `before`. Compiles components that are not cached, so that the start is quick.
 pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Result<Vec<&'static str>> {
     let Command::Run(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `run`") };
     let Some(path) = args.config.clone() else {
-        bail!("there is no configuration file (--config FILE); components that change are taken without this");
+        bail!("there is no configuration file (--config FILE); changed components are reloaded without this");
     };
     if args.once || args.polls.is_some() {
-        bail!("a service that ends by itself, by --once or --polls, does not start anew");
+        bail!("a service that ends by itself (--once, --polls) does not reload");
     }
     ReadFile::open(&path).map_err(|error| restart::explain(error.into()))?.merge(&mut args);
     let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
@@ -253,12 +257,12 @@ pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Res
     Ok(before.changed(&args))
 }
 
-/// How the loop is set that these components are for.
+/// The loop's options for these components.
 fn options_with(args: &RunArgs, loaded: &[Loaded]) -> PollerOptions {
     let mut options = options(args);
     let named = named_components(args);
     if args.once && named > 0 && args.charms.is_empty() && args.integration.is_empty() {
-        // To try out components is to poll what is theirs.
+        // With components on the command line, only their charms are polled, for trying them out.
         options.integrations = Some(loaded.iter().take(named).map(|loaded| loaded.id().clone()).collect());
     }
     if args.interval.is_none() {
@@ -267,12 +271,12 @@ fn options_with(args: &RunArgs, loaded: &[Loaded]) -> PollerOptions {
     options
 }
 
-/// How many components the command line names; those of the configuration file are what a service always has.
+/// How many components the command line names; those of the configuration file belong to the permanent service.
 fn named_components(args: &RunArgs) -> usize {
     args.component.len().saturating_sub(args.configured_components)
 }
 
-/// How the loop is set.
+/// The loop's options.
 fn options(args: &RunArgs) -> PollerOptions {
     let defaults = PollerOptions::default();
     PollerOptions {

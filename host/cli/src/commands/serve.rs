@@ -16,9 +16,9 @@ use crate::paths::DataDir;
 use crate::restart::Restart;
 use crate::{connect, listening, restart, telemetry};
 
-/// Adds what the configuration file says, and tells what the service needs to open.
+/// Adds the contents of the configuration file, and determines what the service needs to open.
 pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<Confinement> {
-    // First what may be wrong: nothing is made for a service that does not start.
+    // Validation comes first: nothing is created for a service that does not start.
     if let Some(path) = &args.config.clone() {
         ReadFile::open(path)?.merge_served(args);
     }
@@ -31,8 +31,8 @@ pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<C
     Ok(listening::confine(confinement, args.listen(), &args.server))
 }
 
-/// Whether a start with the command line and what the configuration file says now would succeed, and which options are others then than
-/// those of `before`.
+/// Whether a start with the command line and the configuration file's current contents would succeed, and which options
+/// differ from `before`.
 pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>> {
     let Command::Serve(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `serve`") };
     let Some(path) = args.config.clone() else { bail!("there is no configuration file (--config FILE)") };
@@ -41,7 +41,7 @@ pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>
     Ok([before.server.changed(&args.server), before.handlers.changed(&args.handlers)].concat())
 }
 
-/// Serves until `shutdown`. [`prepare`] comes first.
+/// Serves until `shutdown`. Call [`prepare`] first.
 pub(crate) async fn run(
     common: &Common,
     args: &ServeArgs,
@@ -49,7 +49,7 @@ pub(crate) async fn run(
     restart: &Restart,
 ) -> anyhow::Result<()> {
     if let Some(url) = &common.api_url {
-        bail!("`serve` offers the local charm runtime; it can't be used with --api-url or API_URL ({url})");
+        bail!("`serve` serves the local charm runtime; it can't be used with --api-url or API_URL ({url})");
     }
     connect::operator(common)?;
     let data_dir = DataDir::open(common)?;
@@ -70,9 +70,9 @@ pub(crate) async fn run(
         runtime = connect::open_with_handlers(common, &data_dir, &args.handlers, &sandbox, &gate, tenancy) => runtime?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    // Their handlers run here, with the grants of here; the loop that polls them may run elsewhere.
+    // Their handlers run here, with this process's grants; the loop that polls them may run elsewhere.
     if let Err(error) = runtime.wake_waiting().await {
-        tracing::warn!("charms that wait are not polled at once: {error}");
+        tracing::warn!("waiting charms are not polled immediately: {error}");
     }
     listening::note(&mut lock, &server, &args.server)?;
     let scheme = if args.server.tls_cert.is_some() { "https" } else { "http" };

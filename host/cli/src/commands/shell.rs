@@ -1,4 +1,4 @@
-//! `completions` and `man`: what a shell and `man` read about this program, made from its own arguments.
+//! `completions` and `man`: generated from this program's own arguments.
 
 use std::path::Path;
 
@@ -19,12 +19,13 @@ pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
     };
     let mut script = Vec::new();
     generate(kind, &mut shown(), "bg-wasm-host", &mut script);
-    // clap_complete 4.6 writes the hyphens of a program's name in two ways into its script for bash, which then finds no command.
+    // clap_complete 4.6 writes the hyphens of the program's name in two ways into its script for bash, which then finds
+    // no command.
     let script = String::from_utf8_lossy(&script).replace("bg__subcmd__wasm__subcmd__host", "bg__wasm__host");
     print(script.as_bytes())
 }
 
-/// The program's arguments, without the commands that are not for people.
+/// The program's arguments, without the internal commands.
 fn shown() -> Command {
     let all = Cli::command();
     let commands = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();

@@ -1,4 +1,4 @@
-//! `space …`: spaces whose key is random, and the list of all.
+//! `space …`: spaces with random keys, and the list of all spaces.
 
 use anyhow::Context as _;
 use bg_charm_api::{AccessLevel, Runtime};
@@ -15,7 +15,7 @@ pub(crate) async fn run(common: &Common, command: &SpaceCommand) -> anyhow::Resu
     }
 }
 
-/// Makes a space, and prints its DID.
+/// Creates a space, and prints its DID.
 async fn new(common: &Common, name: &str) -> anyhow::Result<()> {
     let made = connect::with_owner(common).await?.new_space(name).await?;
     output::line(&made.space)?;
@@ -51,17 +51,17 @@ async fn list(common: &Common, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The names that the caller has given to spaces, as far as they can be read.
+/// The names that the caller has given to spaces, if they can be read.
 pub(crate) async fn names(runtime: &dyn Runtime) -> Vec<String> {
     let all = runtime.spaces(None).await.unwrap_or_default();
     all.into_iter().filter_map(|space| space.name).collect()
 }
 
-/// A space by its DID; or by its name: the one that the caller made with `space new`, or else, as in the original, the one whose key is
-/// made from that name.
+/// A space by its DID; or by its name: the caller's own space of that name, or, as in the original, the space whose key
+/// is derived from that name.
 pub(crate) async fn resolve(runtime: &dyn Runtime, text: &str) -> anyhow::Result<SpaceDid> {
     if text.starts_with("did:") {
-        return text.parse().with_context(|| format!("{text} is no space"));
+        return text.parse().with_context(|| format!("{text} is not a space"));
     }
     let named = runtime.spaces(Some(text)).await?;
     Ok(named.into_iter().next().map_or_else(|| space_did(text), |found| found.space))

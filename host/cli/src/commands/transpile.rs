@@ -1,4 +1,4 @@
-//! `transpile-charm`: what a server starts to transpile a charm that nobody trusts. Not for people.
+//! `transpile-charm`: the process that transpiles an untrusted charm. Started by servers, not by people.
 
 use std::process::ExitCode;
 
@@ -7,10 +7,11 @@ use bg_transpile::transpile_as_child;
 use crate::confine::Confinement;
 use crate::output;
 
-/// Works on what comes over standard input, with no right to open anything.
+/// Works on its standard input, without the right to open anything.
 pub(crate) fn run(options: &[String]) -> ExitCode {
     let confine = || {
-        // Where the kernel cannot do that, the limits of memory and time hold all the same, and the service has said so.
+        // If the kernel does not support it, the limits of memory and time still apply, and the service has reported
+        // it.
         let _ = Confinement::default().enter();
     };
     transpile_as_child(options, confine).unwrap_or_else(|| {

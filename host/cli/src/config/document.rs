@@ -1,6 +1,7 @@
-//! A configuration file as text: every mistake in it is told at once, with its line.
+//! A configuration file as text: all its mistakes are reported at once, with their lines.
 //!
-//! All keys are optional, so each value alone is a file as well. Each is read by itself, and one that is wrong hides no other.
+//! All keys are optional, so each value on its own is a valid file, too. Each is parsed separately, so that one mistake
+//! hides no other.
 
 use bg_charm_api::names::nearest;
 use std::fmt;
@@ -10,16 +11,16 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-/// Where in a file something is, in bytes.
+/// A range of bytes of a file.
 type Span = Range<usize>;
 
-/// The paths of all values of a file, and where they are.
+/// The paths of all values of a file, and their positions.
 type Places = Vec<(Vec<String>, Span)>;
 
-/// One thing that is wrong in a file, as it is shown: with its line, and a pointer.
+/// One mistake in a file, as it is shown: with its line, and a pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
-    /// Where, in bytes: what they are sorted by.
+    /// Its position in bytes, for sorting.
     pub(crate) at: usize,
     shown: String,
 }
@@ -30,7 +31,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The text of a file, and where its values are.
+/// The text of a file, and the positions of its values.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
     text: String,
@@ -38,7 +39,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Reads a file of type `T`, all of whose keys are optional.
+    /// Parses a file of type `T`, all of whose keys are optional.
     pub(super) fn parse<T: DeserializeOwned>(text: String) -> Result<(T, Self), Vec<Mistake>> {
         let mut places = Vec::new();
         match read(&text, &mut places) {
@@ -50,7 +51,7 @@ impl Document {
         }
     }
 
-    /// What is wrong with the value at that path, or with the nearest one that it is in.
+    /// A mistake in the value at that path, or in the closest one that contains it.
     pub(crate) fn mistake_at(&self, path: &[&str], message: &str) -> Mistake {
         let place = (1..=path.len()).rev().find_map(|length| {
             let (_, span) = self.places.iter().find(|(place, _)| place.iter().eq(&path[..length]))?;
@@ -70,7 +71,7 @@ impl Document {
         let marked = self.text[start..end].chars().count().max(1);
         let number = (line + 1).to_string();
         let gutter = " ".repeat(number.len());
-        // A tab is as wide as what stands for it in the line above.
+        // A tab is copied, so that it is as wide as in the line above.
         let pad: String = shown.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let marks = "^".repeat(marked);
         let shown = format!("line {number}: {message}\n{gutter} |\n{number} | {shown}\n{gutter} | {pad}{marks}");
@@ -78,7 +79,7 @@ impl Document {
     }
 }
 
-/// Reads a file, and notes where its values are; or finds all that is wrong.
+/// Parses a file and records the positions of its values, or finds all mistakes.
 fn read<T: DeserializeOwned>(text: &str, places: &mut Places) -> Result<T, Vec<(Option<Span>, String)>> {
     let (table, wrong) = DeTable::parse_recoverable(text);
     let mut found: Vec<_> = wrong.iter().map(|error| (error.span(), error.message().to_owned())).collect();
@@ -88,14 +89,14 @@ fn read<T: DeserializeOwned>(text: &str, places: &mut Places) -> Result<T, Vec<(
         for (span, leaf) in leaves(value, &path, places) {
             let alone = DeTable::from_iter([(key.clone(), leaf)]);
             if let Err(error) = T::deserialize(Deserializer::from(Spanned::new(table.span(), alone))) {
-                // Where a value is read in two steps, the error only knows what it is in.
+                // If a value is parsed in two steps, the error only has the position of what contains it.
                 let known = error.span().filter(|span| *span != value.span());
                 found.push((known.or(Some(span)), with_suggestion(error.message())));
             }
         }
     }
     if found.is_empty() {
-        // What only shows in several values together.
+        // Mistakes that only show in several values together.
         match T::deserialize(Deserializer::from(table)) {
             Ok(file) => return Ok(file),
             Err(error) => found.push((error.span(), error.message().to_owned())),
@@ -106,7 +107,7 @@ fn read<T: DeserializeOwned>(text: &str, places: &mut Places) -> Result<T, Vec<(
     Err(found)
 }
 
-/// A value once for each single value in it, with only that, and where that is; notes where each is.
+/// For each single value, the document reduced to that value, with its position; records all positions.
 fn leaves<'i>(value: &Spanned<DeValue<'i>>, path: &[String], places: &mut Places) -> Vec<(Span, Spanned<DeValue<'i>>)> {
     let mut below = |key: String, span: Span, value: &Spanned<DeValue<'i>>| {
         let path = [path, &[key]].concat();
@@ -136,7 +137,7 @@ fn leaves<'i>(value: &Spanned<DeValue<'i>>, path: &[String], places: &mut Places
     parts.into_iter().map(|(span, part)| (span, Spanned::new(value.span(), part))).collect()
 }
 
-/// An unknown key with the known one that was meant, if it is near.
+/// The message about an unknown key, with a suggestion if a known one is similar.
 fn with_suggestion(message: &str) -> String {
     if !message.starts_with("unknown field `") {
         return message.to_owned();
@@ -169,14 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_line_and_a_pointer() {
+    fn every_mistake_is_reported_with_its_line_and_a_pointer() {
         let found = mistakes("nmuber = 1\nlist = [1, \"é\", 300]\n[table]\na = true\nb = 5\n");
         assert_eq!(
             found,
             [
                 "line 1: unknown field `nmuber`; did you mean `number`?\n  |\n1 | nmuber = 1\n  | ^^^^^^",
                 "line 2: invalid type: string \"é\", expected u8\n  |\n2 | list = [1, \"é\", 300]\n  |            ^^^",
-                "line 2: invalid value: integer `300`, expected u8\n  |\n2 | list = [1, \"é\", 300]\n  |                 ^^^",
+                "line 2: invalid value: integer `300`, expected u8\n  |\n2 | list = [1, \"é\", 300]\n  \
+                |                 ^^^",
                 "line 5: invalid type: integer `5`, expected a boolean\n  |\n5 | b = 5\n  |     ^",
             ]
         );
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_told_beside_what_is_wrong_in_the_rest() {
+    fn invalid_toml_is_reported_together_with_mistakes_in_the_rest() {
         let found = mistakes("number = \nlist = 5\n");
         assert!(found[0].starts_with("line 1: "), "{found:?}");
         assert!(found.iter().any(|mistake| mistake.starts_with("line 2: invalid type")), "{found:?}");
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_found_by_its_path_or_what_it_is_in() {
+    fn a_value_is_found_by_its_path_or_by_the_value_that_contains_it() {
         let (file, document) =
             Document::parse::<File>("list = [\n  1,\n  2,\n]\n[table]\na = true\n".to_owned()).unwrap();
         assert_eq!(file.list, [1, 2]);

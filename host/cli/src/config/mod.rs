@@ -1,5 +1,5 @@
-//! The configuration file of `run` and `serve`: the same options as on the command line, in TOML. One file may be for both: each takes
-//! what it has an option for.
+//! The configuration file of `run` and `serve`: the same options as on the command line, in TOML. One file may serve
+//! both: each command reads the keys of its own options.
 
 mod document;
 
@@ -14,7 +14,8 @@ use crate::args::{RunArgs, ServeArgs};
 use crate::options::Options as _;
 pub(crate) use document::{Document, Mistake};
 
-/// What a configuration file may say: the options of `run`, which has all that `serve` has. Every key is optional; an unknown one is an error.
+/// The contents of a configuration file: the options of `run`, which include those of `serve`. Every key is optional;
+/// an unknown one is an error.
 #[derive(Debug)]
 struct ConfigFile(RunArgs);
 
@@ -75,8 +76,8 @@ pub(crate) enum ConfigError {
     /// It can't be read.
     #[error("cannot read the configuration file {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    /// It says something wrong.
-    #[error("the configuration file {} is wrong: {}", path.display(), shown(mistakes))]
+    /// It has mistakes.
+    #[error("the configuration file {} has mistakes: {}", path.display(), shown(mistakes))]
     Wrong { path: PathBuf, mistakes: Vec<Mistake> },
 }
 
@@ -85,7 +86,7 @@ fn shown(mistakes: &[Mistake]) -> String {
     start.to_owned() + &mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// A configuration file that was read.
+/// A configuration file that was parsed.
 #[derive(Debug)]
 pub(crate) struct ReadFile {
     file: ConfigFile,
@@ -102,13 +103,13 @@ impl ReadFile {
         Ok(Self { file, base: path.parent().unwrap_or(Path::new("")).to_owned(), document })
     }
 
-    /// Adds what the file says to the options of `run`: what the command line gave wins, lists add up. Paths in the file are relative
-    /// to it.
+    /// Adds the file's options to those of `run`: the command line overrides the file, lists are combined. Paths in the
+    /// file are relative to it.
     pub(crate) fn merge(self, args: &mut RunArgs) {
         merge(args, self.file, &self.base);
     }
 
-    /// The same, for who looks into the file; and where in it what is.
+    /// The same, for callers that inspect the file; also returns the positions of its values.
     pub(crate) fn merge_located(self, args: &mut RunArgs) -> Document {
         merge(args, self.file, &self.base);
         self.document
@@ -131,7 +132,7 @@ impl ReadFile {
 fn merge(args: &mut RunArgs, ConfigFile(mut file): ConfigFile, base: &Path) {
     args.may_listen = args.listen.is_none() && file.listen.is_some();
     args.configured_components = file.component.len();
-    // The two go together, so they come from one place.
+    // The two belong together, so they come from one source.
     if args.server.tls_cert.is_some() || args.server.tls_key.is_some() {
         (file.server.tls_cert, file.server.tls_key) = (None, None);
     }
@@ -148,7 +149,7 @@ mod tests {
     use crate::options::Count;
 
     #[test]
-    fn the_command_line_wins_over_the_file_and_lists_add_up() {
+    fn the_command_line_overrides_the_file_and_lists_are_combined() {
         let file: ConfigFile = toml::from_str(
             r#"
             components = ["gmail.wasm"]
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_lines_pins_of_an_integration_are_all_that_count_for_it() {
+    fn the_command_lines_pins_of_an_integration_replace_those_of_the_file() {
         let pin = |name: &str, digit: &str| Pin::new(name.parse().unwrap(), &digit.repeat(64)).unwrap();
         let [a, b, c] = ["a", "b", "c"].map(|digit| digit.repeat(64));
         let text = format!("[sha256]\ngmail = [\"{a}\", \"{b}\"]\ngcal = \"{c}\"");

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 
-/// One value, as a file has it.
+/// One value, in the form of a file.
 pub(crate) trait Value: Sized + PartialEq {
-    /// Reads it.
+    /// Parses it.
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 
     /// A path of a file is relative to the file's folder.
@@ -14,28 +14,28 @@ pub(crate) trait Value: Sized + PartialEq {
         self
     }
 
-    /// As people read it.
+    /// For people.
     fn shown(&self) -> String;
 
-    /// The same for a default as the help has it.
+    /// The same for a default from the help.
     fn default_shown(text: &str) -> String {
         text.to_owned()
     }
 }
 
-/// One of several values: in a file they are a list, or a table by names.
+/// One of several values: in a file they are a list, or a table by name.
 pub(crate) trait Listed: Sized + PartialEq {
-    /// Reads all of them.
+    /// Parses all of them.
     fn read_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Self>, D::Error>;
 
     /// Adds those of a file in the folder `base` to those of the command line.
     fn merge_all(own: &mut Vec<Self>, file: Vec<Self>, base: &Path);
 
-    /// As people read it.
+    /// For people.
     fn line(&self) -> String;
 }
 
-/// Lists add up, unless a type says otherwise.
+/// Lists are combined, unless a type overrides it.
 impl<T: Value> Listed for T {
     fn read_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Self>, D::Error> {
         struct Read<T>(T);
@@ -60,16 +60,16 @@ impl<T: Value> Listed for T {
 
 /// A field.
 pub(crate) trait Field: PartialEq + Sized {
-    /// Reads it from a file.
+    /// Parses it from a file.
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 
-    /// Adds what a file in the folder `base` says.
+    /// Adds the value from a file in the folder `base`.
     fn merge(&mut self, file: Self, base: &Path);
 
-    /// Its values as people read them; none if it is not set.
+    /// Its values for people; none if it is not set.
     fn shown(&self) -> Vec<String>;
 
-    /// A default as the help has it, in the same form.
+    /// A default from the help, in the same form.
     fn default_shown(text: &str) -> String {
         text.to_owned()
     }

@@ -1,5 +1,5 @@
-//! Options in the forms that they have beside that of the command line: as keys of a configuration file, as rows of what `config check`
-//! shows, as lines of the sample file, and compared with what they were. An option is written once, as a field of a struct that clap reads;
+//! The other forms of command-line options: keys of a configuration file, rows of `config check`, lines of the sample
+//! file, and the comparison with previous values. An option is written once, as a field of a struct that clap reads;
 //! deriving [`Options`] for that struct does the rest.
 
 mod fields;
@@ -14,25 +14,25 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess};
 pub(crate) use values::{Count, Parsed, Percent, last, written_as_text};
 
-/// A group of options: each field of the struct is one, or a group.
+/// A group of options: each field of the struct is an option, or a group.
 pub(crate) trait Options: Sized {
     /// The keys of configuration files that set them.
     fn keys() -> Vec<&'static str>;
 
-    /// Reads the value of a key; whether an option here has that key.
+    /// Parses the value of a key; returns whether an option here has that key.
     fn read<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<bool, M::Error>;
 
-    /// Adds what a file in the folder `base` says: the command line's wins, and lists add up.
+    /// Adds the options of a file in the folder `base`: the command line overrides them, and lists are combined.
     fn merge(&mut self, file: Self, base: &Path);
 
-    /// The keys of those that have other values in `other`.
+    /// The keys of options whose values differ in `other`.
     fn changed(&self, other: &Self) -> Vec<&'static str>;
 
-    /// Their values as people read them.
+    /// Their values for people.
     fn rows(&self) -> Vec<Row>;
 }
 
-/// One option, as it is shown.
+/// One option, for display.
 pub(crate) struct Row {
     /// Its name on the command line, without `--`.
     pub(crate) option: &'static str,
@@ -42,14 +42,14 @@ pub(crate) struct Row {
     pub(crate) values: Vec<String>,
     /// What is shown if it is not set, if that is neither the default in its help nor "none".
     pub(crate) unset: Option<&'static str>,
-    /// What the sample file says.
+    /// Its part of the sample file.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test makes the sample file"))]
     pub(crate) sample: Sample,
-    /// A default as its help has it, in the form of `values`.
+    /// Converts a default from the help to the form of `values`.
     pub(crate) default_shown: fn(&str) -> String,
 }
 
-/// What the sample file says of an option, in TOML.
+/// An option's part of the sample file, in TOML.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(test), expect(dead_code, reason = "a test makes the sample file"))]
 pub(crate) enum Sample {
@@ -57,13 +57,13 @@ pub(crate) enum Sample {
     Default,
     /// This, as a comment.
     Example(&'static str),
-    /// This, in force.
+    /// This, not commented out.
     InForce(&'static str),
     /// These lines, which begin with the name of a table.
     Table(&'static str),
 }
 
-/// Reads one value of a file.
+/// Parses one value of a file.
 pub(crate) fn read<'de, F: Field, M: MapAccess<'de>>(map: &mut M) -> Result<F, M::Error> {
     struct Seed<F>(PhantomData<F>);
 

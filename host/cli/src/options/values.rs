@@ -1,4 +1,4 @@
-//! Values of options, as a configuration file has them.
+//! Values of options in a configuration file.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -69,7 +69,7 @@ impl Listed for CharmRef {
         Ok(Vec::<Parsed<Self>>::deserialize(deserializer)?.into_iter().map(|parsed| parsed.0).collect())
     }
 
-    /// The command line's choice counts alone.
+    /// The command line replaces the file's list.
     fn merge_all(own: &mut Vec<Self>, file: Vec<Self>, _base: &Path) {
         if own.is_empty() {
             *own = file;
@@ -125,7 +125,7 @@ impl Value for Duration {
 pub(crate) struct Count<const LEAST: u32, const MOST: u32>(pub(crate) u32);
 
 impl<const LEAST: u32, const MOST: u32> Count<LEAST, MOST> {
-    /// As the size of something in memory.
+    /// As a `usize`.
     pub(crate) fn size(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -153,12 +153,12 @@ impl<const LEAST: u32, const MOST: u32> Value for Count<LEAST, MOST> {
     }
 }
 
-/// A part of something, in hundredths.
+/// A percentage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Percent(Count<0, 100>);
 
 impl Percent {
-    /// As a part of one.
+    /// As a fraction of one.
     pub(crate) fn fraction(self) -> f64 {
         f64::from(self.0.0) / 100.0
     }
@@ -186,7 +186,7 @@ impl Value for Percent {
     }
 }
 
-/// Puts the command line's after the file's: of two for one name, the last counts.
+/// Puts the command line's values after the file's: the last value for a name wins.
 pub(crate) fn last<T>(own: &mut Vec<T>, file: Vec<T>) {
     own.splice(0..0, file);
 }

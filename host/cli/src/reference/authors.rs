@@ -1,4 +1,4 @@
-//! The tables of `docs/reference.md`, made from the documentation of the manifest's fields and of the contract.
+//! The tables of `docs/reference.md`, generated from the documentation of the manifest's fields and of the contract.
 
 use std::fmt::Write as _;
 
@@ -8,19 +8,19 @@ const MANIFEST: &str = include_str!("../../../manifest/src/manifest.rs");
 const CONTRACT: [&str; 2] =
     [include_str!("../../../../wit/integration.wit"), include_str!("../../../../wit/values.wit")];
 
-/// A cell of a table in Markdown. Angle brackets stand in code alone.
+/// A cell of a Markdown table. Angle brackets are only used in code.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// The documentation in front of each line of a source that has some, with that line.
+/// Each documented line of a source, with its documentation.
 fn documented(source: &str) -> Vec<(String, &str)> {
     let (mut found, mut doc) = (Vec::new(), Vec::new());
     for line in source.lines().map(str::trim) {
         if let Some(text) = line.strip_prefix("///") {
             doc.extend(Some(text.trim()).filter(|text| !text.is_empty()));
         } else if line.starts_with('@') || line.starts_with("#[") {
-            // Belongs to what follows.
+            // Attributes belong to the line that follows.
         } else {
             if !doc.is_empty() && !line.is_empty() {
                 found.push((doc.join(" "), line));
@@ -56,7 +56,7 @@ fn manifest() -> String {
     text
 }
 
-/// What a line of the contract declares.
+/// A declaration of the contract.
 enum Declared<'a> {
     /// An interface, a world or a resource.
     Scope(&'a str, &'a str),

@@ -1,5 +1,5 @@
-//! The tables of `docs/operating.md` and `docs/reference.md`, made from the program's own arguments, keys, limits and outcomes:
-//! `UPDATE_DOCS=1 cargo test --bins reference` writes them; without that, the tests compare.
+//! The tables of `docs/operating.md` and `docs/reference.md`, generated from the program's own arguments, keys, limits
+//! and outcomes: `UPDATE_DOCS=1 cargo test --bins reference` writes them; without that, the tests compare.
 
 mod authors;
 mod sample;
@@ -19,7 +19,7 @@ use crate::options::Options as _;
 /// Where each kind of outcome is documented.
 const OUTCOMES: &str = include_str!("../../../poller/src/outcome.rs");
 
-/// A cell of a table in Markdown.
+/// A cell of a Markdown table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "\\<")
 }
@@ -40,7 +40,7 @@ fn written(arg: &Arg) -> String {
     format!("`--{}`", words.join(" "))
 }
 
-/// The help, with the default that clap would add to it.
+/// The help, with the default that clap would add.
 fn meaning(arg: &Arg) -> String {
     let mut text = arg.get_help().unwrap().to_string();
     let defaults = arg.get_default_values();
@@ -60,7 +60,7 @@ fn of_every_command(all: &Command) -> String {
     text
 }
 
-/// Of a service, those that not every command has.
+/// The options of a service that not every command has.
 fn own(service: &Command) -> impl Iterator<Item = &Arg> {
     options(service).filter(|arg| !arg.is_global_set())
 }
@@ -84,7 +84,7 @@ fn of_services(all: &Command) -> String {
         let _ = writeln!(text, "| {} | {shown} | {of} | {} |", written(arg), meaning(arg));
     }
     let told: BTreeSet<&str> = runs.union(&serves).copied().collect();
-    assert!(rows.iter().all(|row| told.contains(row.option)), "every key is that of an option");
+    assert!(rows.iter().all(|row| told.contains(row.option)), "every key belongs to an option");
     text
 }
 
@@ -104,7 +104,7 @@ fn commands(all: &Command) -> String {
     text
 }
 
-/// The first sentences of the help, which are a list of names and values.
+/// Parses the first sentences of the help, which list names and values.
 fn limits() -> String {
     let mut text = "| limit | unless set |\n|---|---|\n".to_owned();
     for word in limits::help().split_whitespace().filter(|word| word.contains('=') && !word.contains("NAME")) {
@@ -131,10 +131,10 @@ fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)
 }
 
-/// Two tests write tables of one document.
+/// Two tests write tables of the same document.
 static DOCUMENTS: Mutex<()> = Mutex::new(());
 
-/// Puts tables between their marks, with `UPDATE_DOCS`; else they must be there already.
+/// With `UPDATE_DOCS`, writes tables between their marks; otherwise they must already match.
 fn put(path: &Path, tables: &[(&str, String)]) {
     let _writing = DOCUMENTS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut whole = std::fs::read_to_string(path).unwrap();
@@ -154,7 +154,7 @@ fn put_whole(path: &Path, whole: &str) {
     if update {
         std::fs::write(path, whole).unwrap();
     }
-    assert!(is_there || update, "{} is not what the program says; UPDATE_DOCS=1 writes it", path.display());
+    assert!(is_there || update, "{} does not match the program; UPDATE_DOCS=1 updates it", path.display());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `docs/config.toml`, the sample of a configuration file: every key, with the help of its option, and a value.
+//! `docs/config.toml`, the sample configuration file: every key, with the help of its option, and a value.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,11 +9,13 @@ use crate::commands::config::sections;
 
 const WIDTH: usize = 120;
 
-const START: &str = "A configuration file for `bg-wasm-host run --config FILE` and `bg-wasm-host serve --config FILE`. One file may serve both: each \
-     command reads the keys of its own options. Every key is optional and has the name of its option. The command line wins over the file; lists \
-     add up. Paths are relative to the file.";
+const START: &str = "A configuration file for `bg-wasm-host run --config FILE` and `bg-wasm-host serve --config \
+    FILE`. One file may serve both: each command reads the keys of its own options. Every key is optional and has the \
+    name of its option. The command line overrides the file; lists are combined. Paths are relative to the \
+    file.";
 
-const CHECK: &str = "reports every problem with its line, or prints the resulting configuration. `kill -HUP` makes a service that was \
+const CHECK: &str = "reports every problem with its line, or prints the resulting configuration. `kill -HUP` makes a \
+    service that was \
      started with --config read its file again. A comment that begins with a key shows its default, or an example.";
 
 /// Writes a text as a comment.

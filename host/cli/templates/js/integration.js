@@ -1,9 +1,9 @@
-// The integration {{name}}: polls the charms of which a web API says that there is something new.
+// The integration {{name}}: polls charms that have news, according to a web API.
 //
-// A charm says in its cell `topic` what it is about. The API answers `GET <api-base-url>/v1/news` with the topics that have
+// A charm names its subject in its cell `topic`. The API answers `GET <api-base-url>/v1/news` with the topics that have
 // news, such as ["weather", "trains"].
 //
-// Each call is made to a fresh instance: what a variable holds is gone at the next one. What is to stay goes into `state`, see
+// Each call gets a fresh instance: variables do not survive a call. Use `state` for what should, see
 // wit/integration.wit. The exported functions are those of that file, their names in camel case.
 
 import * as charms from "commontools:background/charms@0.1.1";
@@ -13,7 +13,7 @@ import * as log from "commontools:background/log@0.1.1";
 // The stream to which polls are sent.
 const UPDATER_STREAM = "bgUpdater";
 
-// So long is an answer waited for, milliseconds. The host ends the whole call after 5 s.
+// How long to wait for an answer, in milliseconds. The host ends the whole call after 5 s.
 const PATIENCE = 3_000;
 
 // Called by `run --initialize`.
@@ -21,25 +21,25 @@ export function initialize() {
   charms.prepareList();
 }
 
-// The charms that are worth a poll now.
+// The charms worth a poll now.
 export async function fetchCharms() {
   const registered = charms.registered();
   const baseUrl = config.get("api-base-url");
   if (!baseUrl) {
-    // What is thrown in this shape is the error of the call. Anything else ends it as a trap.
+    // A thrown object of this form is the error of the call. Anything else ends the call as a trap.
     throw { tag: "permanent", val: "the config value api-base-url is missing" };
   }
   try {
     const topics = await inTime(topicsWithNews(baseUrl));
     return registered.filter((charm) => hasNews(charm, topics));
   } catch (error) {
-    // A charm of which it is not known is polled.
+    // Without an answer from the API, all charms are polled.
     log.write("warn", `all charms are polled: ${error}`);
     return registered;
   }
 }
 
-// Whether a charm is fit to be polled; asked right before it is.
+// Whether a charm is fit for polling; called right before the poll.
 export function isValidCharm(charm) {
   if (charm.hasStream(UPDATER_STREAM)) {
     return true;
@@ -48,7 +48,7 @@ export function isValidCharm(charm) {
   return false;
 }
 
-// The topics of which the API says that there is something new.
+// The topics that have news, according to the API.
 async function topicsWithNews(baseUrl) {
   const response = await fetch(`${baseUrl.replace(/\/+$/, "")}/v1/news`);
   if (response.status !== 200) {
@@ -61,7 +61,7 @@ async function topicsWithNews(baseUrl) {
   return topics;
 }
 
-// Whether a charm is about one of these topics; also if it does not say what it is about.
+// Whether the topic of a charm is one of these; true if it has no topic.
 function hasNews(charm, topics) {
   let opened;
   try {

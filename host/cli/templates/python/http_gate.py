@@ -18,7 +18,7 @@ LONGEST = 1 << 20
 
 
 def get(url: str) -> tuple[int, bytes]:
-    """The status and the body of the answer to a GET. Raises an `Err` where the gate refuses it, or nobody answers."""
+    """The status and the body of the answer to a GET. Raises an `Err` if the gate refuses it, or there is no answer."""
     parts = urlsplit(url)
     request = OutgoingRequest(Fields())
     request.set_scheme(Scheme_Http() if parts.scheme == "http" else Scheme_Https())

@@ -1,9 +1,9 @@
-"""The integration {{name}}: polls the charms of which a web API says that there is something new.
+"""The integration {{name}}: polls charms that have news, according to a web API.
 
-A charm says in its cell `topic` what it is about. The API answers `GET <api-base-url>/v1/news` with the topics that have
+A charm names its subject in its cell `topic`. The API answers `GET <api-base-url>/v1/news` with the topics that have
 news, such as ["weather", "trains"].
 
-Each call is made to a fresh instance: what a variable holds is gone at the next one. What is to stay goes into `state`, see
+Each call gets a fresh instance: variables do not survive a call. Use `state` for what should, see
 wit/integration.wit. The methods of `WitWorld` are the exports of that file.
 """
 
@@ -29,22 +29,22 @@ class WitWorld(wit_world.WitWorld):
         charms.prepare_list()
 
     def fetch_charms(self) -> list[CharmRef]:
-        """The charms that are worth a poll now."""
+        """The charms worth a poll now."""
         registered = charms.registered()
         base_url = config.get("api-base-url")
         if not base_url:
-            # What is raised as an `Err` is the error of the call. Anything else ends it as a trap.
+            # A raised `Err` is the error of the call. Any other exception ends the call as a trap.
             raise Err(IntegrationError_Permanent("the config value api-base-url is missing"))
         try:
             topics = topics_with_news(base_url)
         except (Err, ValueError) as error:
-            # A charm of which it is not known is polled.
+            # Without an answer from the API, all charms are polled.
             log.write(Level.WARN, f"all charms are polled: {error!r}")
             return registered
         return [charm for charm in registered if has_news(charm, topics)]
 
     def is_valid_charm(self, charm: Charm) -> bool:
-        """Whether a charm is fit to be polled; asked right before it is."""
+        """Whether a charm is fit for polling; called right before the poll."""
         if charm.has_stream(UPDATER_STREAM):
             return True
         charm.explain(f"it has no stream {UPDATER_STREAM}")
@@ -52,7 +52,7 @@ class WitWorld(wit_world.WitWorld):
 
 
 def topics_with_news(base_url: str) -> list[str]:
-    """The topics of which the API says that there is something new."""
+    """The topics that have news, according to the API."""
     status, body = http_gate.get(f"{base_url.rstrip('/')}/v1/news")
     if status != 200:
         raise ValueError(f"the API answers with status {status}")
@@ -63,7 +63,7 @@ def topics_with_news(base_url: str) -> list[str]:
 
 
 def has_news(charm: CharmRef, topics: list[str]) -> bool:
-    """Whether a charm is about one of these topics; also if it does not say what it is about."""
+    """Whether the topic of a charm is one of these; true if it has no topic."""
     try:
         with charms.open(charm) as opened:
             topic = opened.get(["topic"])

@@ -42,8 +42,8 @@ async fn no_spelling_of_loopback_gets_through() {
 }
 
 #[tokio::test]
-async fn one_private_answer_among_public_ones_spoils_them_all() {
-    let attempt = Attempt::begin("dns", "one private answer among public ones, in IPv4 and IPv6");
+async fn one_private_address_among_public_ones_refuses_them_all() {
+    let attempt = Attempt::begin("dns", "one private address among public ones, in IPv4 and IPv6");
     let setup = Setup::new().grant("https://mixed.example/");
     for answer in [["192.0.0.1", "10.1.2.3"], ["8.8.8.8", "10.1.2.3"], ["2001:4860:4860::8888", "::ffff:8.8.8.8"]] {
         setup.dns.answers("mixed.example", &[&answer]);
@@ -59,19 +59,19 @@ async fn one_private_answer_among_public_ones_spoils_them_all() {
 
 #[tokio::test]
 async fn a_name_is_looked_up_once_so_that_it_cannot_change_between_check_and_dial() {
-    let attempt = Attempt::begin("dns", "another answer at each look-up");
+    let attempt = Attempt::begin("dns", "another answer to each lookup");
     let server = Server::ok().await;
     let origin = format!("http://dev.example:{}", server.address.port());
     let setup = Setup::new().grant(&origin).private(&origin);
-    // Nobody listens at what the second and third look-up would find.
+    // Nothing listens at the addresses that the second and third lookup would return.
     setup.dns.answers("dev.example", &[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.3"]]);
     assert_eq!(get_text(&setup.client(), &origin).await.unwrap(), "ok");
     assert_eq!(setup.dns.asked(), ["dev.example"]);
-    attempt.ended("looked up once, and what was checked is dialled");
+    attempt.ended("looked up once; the checked address is dialled");
 }
 
 #[tokio::test]
-async fn a_rebound_name_is_refused_also_where_a_connection_is_open() {
+async fn a_rebound_name_is_refused_even_while_a_connection_is_open() {
     let attempt = Attempt::begin("dns", "rebound while a connection is open");
     let server = Server::ok().await;
     let origin = format!("http://dev.example:{}", server.address.port());
@@ -81,7 +81,7 @@ async fn a_rebound_name_is_refused_also_where_a_connection_is_open() {
     setup.dns.answers("dev.example", &[&["127.0.0.1"], &["127.0.0.1"], &["127.0.0.1", "127.0.0.9"]]);
     assert_eq!(get_text(&client, &origin).await.unwrap(), "ok");
     assert_eq!(get_text(&client, &origin).await.unwrap(), "ok");
-    assert_eq!(server.connections(), 1, "the connection is used again");
+    assert_eq!(server.connections(), 1, "the connection is reused");
     gate.add_listener(format!("127.0.0.9:{}", server.address.port()).parse().unwrap());
     assert!(get(&client, &origin, &[]).await.unwrap_err().is_refusal());
     assert_eq!(setup.dns.asked().len(), 3);
@@ -89,7 +89,7 @@ async fn a_rebound_name_is_refused_also_where_a_connection_is_open() {
 }
 
 #[tokio::test]
-async fn names_without_addresses_too_many_or_too_late_are_told_apart() {
+async fn each_failed_lookup_has_its_own_error() {
     let attempt = Attempt::begin("dns", "no such name, no address, 65 addresses, no answer in time");
     let setup = Setup::new().grant("https://*.example.com/");
     let client = setup.client();
@@ -112,13 +112,13 @@ async fn names_without_addresses_too_many_or_too_late_are_told_apart() {
 }
 
 #[tokio::test]
-async fn allow_private_is_for_that_very_origin() {
+async fn allow_private_covers_that_very_origin_only() {
     let (one, other) = (Server::ok().await, Server::ok().await);
     let setup = Setup::to(&[&one]).grant(&other.origin());
     let client = setup.client();
     assert_eq!(get_text(&client, &one.origin()).await.unwrap(), "ok");
     refused(get(&client, &other.origin(), &[]).await);
-    // Not a grant.
+    // This does not grant anything.
     let setup = Setup::new().private(&one.origin());
     assert!(matches!(
         get(&setup.client(), &one.origin(), &[]).await,
@@ -127,7 +127,7 @@ async fn allow_private_is_for_that_very_origin() {
 }
 
 #[tokio::test]
-async fn the_services_own_ports_are_closed_unless_that_very_origin_is_named() {
+async fn the_services_own_ports_are_closed_unless_that_very_origin_is_allowed() {
     let attempt = Attempt::begin("own-ports", "by address, by 0.0.0.0, by a name that leads here");
     let own = Server::ok().await;
     let port = own.address.port();
@@ -140,7 +140,7 @@ async fn the_services_own_ports_are_closed_unless_that_very_origin_is_named() {
             let error = get(&setup.client(), &origin, &[]).await.unwrap_err();
             assert!(matches!(error, EgressError::Denied { rule: Rule::OwnPort, .. }), "{origin}: {error}");
 
-            // Naming an address names this machine; a name belongs to whoever answers for it.
+            // An address names this machine; a name leads wherever its owner points it.
             let setup = setup.private(&origin);
             let named = get(&setup.client(), &origin, &[]).await;
             if origin.contains("dev") {
@@ -150,7 +150,7 @@ async fn the_services_own_ports_are_closed_unless_that_very_origin_is_named() {
             }
         }
     }
-    attempt.ended("own-port, unless that very origin is named");
+    attempt.ended("own-port, unless that very origin is allowed");
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_port_opened_later_is_closed_too() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_a_connection_error() {
+async fn a_refused_connection_is_a_connection_error() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

@@ -1,4 +1,4 @@
-//! Requests are counted, and places always come back.
+//! Requests are counted, and permits are always released.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::support::{Server, Setup, budget, get, get_text, read_request, request, text};
 
 #[tokio::test]
-async fn a_call_has_so_many_requests_refused_ones_included() {
+async fn a_call_has_a_limited_number_of_requests_including_refused_ones() {
     let server = Server::ok().await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.requests_per_call = 3;
@@ -27,14 +27,14 @@ async fn a_call_has_so_many_requests_refused_ones_included() {
         assert_eq!(error.to_string(), "more than 3 requests in one call");
     }
     assert_eq!(call.asked(), 8);
-    // One line says that there were too many.
+    // Only one record says that there were too many.
     assert_eq!(setup.records.all().len(), 4);
-    // The next call starts afresh.
+    // The next call has a full budget.
     assert!(get(&client, &server.origin(), &[]).await.is_ok());
 }
 
 #[tokio::test]
-async fn so_many_run_at_once_and_the_next_waits_for_one_to_end() {
+async fn requests_beyond_the_concurrency_limit_wait_for_another_to_end() {
     let server = Server::ok().await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.concurrent_per_call = 2;
@@ -50,7 +50,7 @@ async fn so_many_run_at_once_and_the_next_waits_for_one_to_end() {
         tokio::task::yield_now().await;
     }
     assert!(!waiting.is_finished());
-    // A body that is read to its end makes room, and so does one that is dropped.
+    // A body that is read to its end releases its permit, and so does one that is dropped.
     assert_eq!(text(first).await.unwrap(), "ok");
     let third = waiting.await.unwrap().unwrap();
     assert_eq!(call.in_flight(), 2);
@@ -59,8 +59,8 @@ async fn so_many_run_at_once_and_the_next_waits_for_one_to_end() {
 }
 
 #[tokio::test]
-async fn an_owner_has_so_many_requests_at_once_in_all_its_calls_and_no_other_waits_for_it() {
-    let attempt = Attempt::begin("connections", "as many calls as there are, with all that each may have at once");
+async fn an_owner_has_a_limited_number_of_requests_at_a_time_and_other_owners_do_not_wait() {
+    let attempt = Attempt::begin("connections", "many calls, each with all the requests it may have at a time");
     let server = Server::raw(|mut stream, _| async move {
         read_request(&mut stream).await.unwrap();
         while !matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)) {}
@@ -87,21 +87,21 @@ async fn an_owner_has_so_many_requests_at_once_in_all_its_calls_and_no_other_wai
     let mut waited = 0;
     while let Some(sent) = sending.join_next().await {
         match sent.unwrap().unwrap_err() {
-            EgressError::Timeout { what: Wait::Place, .. } => waited += 1,
+            EgressError::Timeout { what: Wait::SharedPermit, .. } => waited += 1,
             EgressError::Timeout { .. } => {}
             other => panic!("{other}"),
         }
     }
-    // The clock alone decides how many of those that waited got a place in time.
+    // The clock alone decides how many waiting requests got a permit in time.
     assert!(waited > 0);
     let answer = healthy.await.unwrap().unwrap_err();
-    assert!(!matches!(answer, EgressError::Timeout { what: Wait::Place, .. }), "it found its place: {answer}");
-    attempt.ended("Timeout for those that find no place; others have theirs");
+    assert!(!matches!(answer, EgressError::Timeout { what: Wait::SharedPermit, .. }), "it got its permit: {answer}");
+    attempt.ended("Timeout for those that get no permit; others keep theirs");
 }
 
 #[tokio::test]
-async fn connections_are_kept_to_hosts_that_the_operator_named_alone() {
-    let attempt = Attempt::begin("connections", "hosts that the guest thinks up, under a wildcard");
+async fn only_connections_to_hosts_that_the_operator_named_are_kept() {
+    let attempt = Attempt::begin("connections", "hosts that the guest invents, under a wildcard");
     let server = Server::ok().await;
     let port = server.address.port();
     let mut setup =
@@ -117,7 +117,7 @@ async fn connections_are_kept_to_hosts_that_the_operator_named_alone() {
         }
         assert_eq!(server.connections(), connections, "{host}");
     }
-    // None of those is left open.
+    // None of these stays open.
     while server.open() > 1 {
         tokio::task::yield_now().await;
     }
@@ -125,7 +125,7 @@ async fn connections_are_kept_to_hosts_that_the_operator_named_alone() {
 }
 
 #[tokio::test]
-async fn a_body_at_its_end_makes_room_though_the_guest_keeps_it() {
+async fn a_body_that_ended_releases_its_permit_even_if_the_guest_keeps_it() {
     let server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
     let setup = Setup::to(&[&server]);
     let client = setup.client();
@@ -138,7 +138,7 @@ async fn a_body_at_its_end_makes_room_though_the_guest_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_cancelled_request_gives_back_its_place_and_its_socket() {
+async fn a_cancelled_request_releases_its_permit_and_its_socket() {
     let attempt = Attempt::begin("cancelled", "a request under way");
     let closed = Arc::new(Notify::new());
     let gone = closed.clone();
@@ -146,7 +146,7 @@ async fn a_cancelled_request_gives_back_its_place_and_its_socket() {
         let gone = gone.clone();
         async move {
             read_request(&mut stream).await.unwrap();
-            // Never answers; waits for the other side to hang up.
+            // Never answers; waits for the peer to hang up.
             while !matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)) {}
             gone.notify_one();
         }
@@ -166,11 +166,11 @@ async fn a_cancelled_request_gives_back_its_place_and_its_socket() {
     closed.notified().await;
     assert_eq!(call.in_flight(), 0);
     assert_eq!(setup.records.one().error.as_deref(), Some("ended early by the guest"));
-    attempt.ended("place and socket are free");
+    attempt.ended("permit and socket are released");
 }
 
 #[tokio::test]
-async fn a_dropped_body_gives_back_its_place_and_its_socket() {
+async fn a_dropped_body_releases_its_permit_and_its_socket() {
     let attempt = Attempt::begin("cancelled", "a body under way");
     let closed = Arc::new(Notify::new());
     let gone = closed.clone();
@@ -194,7 +194,7 @@ async fn a_dropped_body_gives_back_its_place_and_its_socket() {
     closed.notified().await;
     assert_eq!(call.in_flight(), 0);
     assert_eq!(setup.records.one().status.unwrap().as_u16(), 200);
-    attempt.ended("place and socket are free");
+    attempt.ended("permit and socket are released");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Credentials are attached, and seen by nobody but the server.
+//! Credentials are attached, and only the server sees them.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -54,7 +54,7 @@ fn setup_to(server: &Server, token: &'static str) -> Setup {
     setup
 }
 
-/// Everything that anybody logs, at every level.
+/// Everything that is logged, at every level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -78,10 +78,10 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test]
-async fn the_server_gets_the_token_and_nobody_else_does() {
+async fn only_the_server_gets_the_token() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    // For this thread alone, on which everything here runs.
+    // For this thread only, on which everything here runs.
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let server = Server::ok().await;
@@ -116,7 +116,7 @@ async fn without_a_charm_there_is_no_credential() {
 }
 
 #[tokio::test]
-async fn a_call_for_a_charm_gets_no_token_of_another_that_the_guest_names() {
+async fn a_call_for_a_charm_gets_no_token_of_another_charm_that_the_guest_names() {
     let attempt =
         Attempt::begin("authorization", "of a charm that the guest names in a call for another, once and twice");
     let server = Server::ok().await;
@@ -149,7 +149,7 @@ async fn the_charm_header_never_leaves_the_host() {
 
 #[tokio::test]
 async fn a_guests_own_authorization_is_refused_where_the_host_attaches_one() {
-    let attempt = Attempt::begin("authorization", "of the guest's own, with and without bg-charm");
+    let attempt = Attempt::begin("authorization", "the guest's own, with and without bg-charm");
     let server = Server::ok().await;
     let mut setup = setup_to(&server, TOKEN).grant(&format!("{}/open/", server.origin()));
     let own = ("authorization", "Bearer mine");
@@ -161,7 +161,7 @@ async fn a_guests_own_authorization_is_refused_where_the_host_attaches_one() {
     }
     assert_eq!(server.connections(), 0);
 
-    // Charms bring their own, and so may an integration where nothing is attached.
+    // Charms send their own, and so may an integration if nothing is attached.
     setup.grants = vec![];
     setup.owner = Owner::Charms;
     let setup = setup.grant(&server.origin());
@@ -171,8 +171,8 @@ async fn a_guests_own_authorization_is_refused_where_the_host_attaches_one() {
 }
 
 #[tokio::test]
-async fn two_charms_or_somebody_elses_are_refused_before_anything_is_sent() {
-    let attempt = Attempt::begin("authorization", "two bg-charm headers; a charm of somebody else's");
+async fn two_charms_or_the_charm_of_another_owner_are_refused_before_anything_is_sent() {
+    let attempt = Attempt::begin("authorization", "two bg-charm headers; another owner's charm");
     let server = Server::ok().await;
     let setup = setup_to(&server, TOKEN);
     let client = setup.client();
@@ -184,17 +184,17 @@ async fn two_charms_or_somebody_elses_are_refused_before_anything_is_sent() {
         format!("no credential for {}: did:key:z6Mk/other is not a charm of integration gmail", server.origin())
     );
     assert_eq!(server.connections(), 0);
-    attempt.ended("refused, and nothing sent");
+    attempt.ended("refused; nothing is sent");
 }
 
 #[tokio::test]
-async fn a_token_that_is_no_token_is_not_sent_and_not_shown() {
+async fn an_invalid_token_is_neither_sent_nor_shown() {
     let attempt = Attempt::begin("authorization", "a token with line ends, spaces and other characters");
     let server = Server::ok().await;
     for token in ["", "two words", "line\r\nx-injected: 1", "\u{fc}"] {
         let setup = setup_to(&server, token);
         let error = get(&setup.client(), &server.origin(), &[("bg-charm", CHARM)]).await.unwrap_err();
-        assert!(error.to_string().ends_with("is no bearer token"), "{error}");
+        assert!(error.to_string().ends_with("is not a bearer token"), "{error}");
         assert!(token.is_empty() || !format!("{error:?}").contains(token), "{error:?}");
     }
     let mut setup = setup_to(&server, TOKEN);
@@ -202,7 +202,7 @@ async fn a_token_that_is_no_token_is_not_sent_and_not_shown() {
     let error = get(&setup.client(), &server.origin(), &[("bg-charm", CHARM)]).await.unwrap_err();
     assert!(error.to_string().ends_with("there is no source of credentials"), "{error}");
     assert_eq!(server.connections(), 0);
-    attempt.ended("Credential, and nothing sent");
+    attempt.ended("Credential; nothing is sent");
 }
 
 #[tokio::test]
@@ -221,13 +221,14 @@ async fn a_credential_never_leaves_the_machine_without_tls() {
 }
 
 #[tokio::test]
-async fn what_a_server_echoes_of_a_token_reaches_no_log() {
+async fn a_token_that_a_server_echoes_does_not_reach_the_log() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let attempt = Attempt::begin("echo", "in the status line, a header, the body and the trailers");
     let server = Server::answering(format!(
-        "HTTP/1.1 200 {TOKEN}\r\nx-echo: {TOKEN}\r\nlocation: https://example.com/{TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n\
+        "HTTP/1.1 200 {TOKEN}\r\nx-echo: {TOKEN}\r\nlocation: https://example.com/{TOKEN}\r\ntransfer-encoding: \
+        chunked\r\n\r\n\
          {:x}\r\n{TOKEN}\r\n0\r\nx-trailer: {TOKEN}\r\n\r\n",
         TOKEN.len()
     ))
@@ -242,5 +243,5 @@ async fn what_a_server_echoes_of_a_token_reaches_no_log() {
     for text in [format!("{:?}", setup.records.one()), logged] {
         assert!(!text.contains("ya29"), "{text}");
     }
-    attempt.ended("nothing of it in the log");
+    attempt.ended("not in the log");
 }

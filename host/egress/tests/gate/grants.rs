@@ -33,14 +33,14 @@ async fn everything_is_denied_by_default_and_the_option_that_would_allow_it_is_n
 }
 
 #[tokio::test]
-async fn charms_are_told_their_own_option() {
+async fn a_denial_to_a_charm_names_the_option_for_charms() {
     let setup = Setup { owner: Owner::Charms, ..Setup::new() };
     let (_, _, option) = denied(get(&setup.client(), "https://example.com/x", &[]).await);
     assert_eq!(option.as_deref(), Some("--allow-charm-http https://example.com/"));
 }
 
 #[tokio::test]
-async fn the_option_that_is_named_would_allow_the_request() {
+async fn the_suggested_option_allows_the_request() {
     for (url, named) in [
         ("https://example.com/a/b/c?d", "https://example.com/a/b/"),
         ("https://example.com/a/b%2fc", "https://example.com/"),
@@ -55,7 +55,7 @@ async fn the_option_that_is_named_would_allow_the_request() {
 }
 
 #[tokio::test]
-async fn no_option_is_named_for_an_address_that_none_opens() {
+async fn no_option_is_suggested_for_an_address_that_no_option_allows() {
     for host in ["169.254.169.254", "0xa9fea9fe", "[fd00:ec2::254]", "[64:ff9b::a9fe:a9fe]"] {
         for mode in [Mode::Enforce, Mode::Report] {
             let mut setup = Setup { owner: Owner::Charms, ..Setup::new() };
@@ -67,7 +67,7 @@ async fn no_option_is_named_for_an_address_that_none_opens() {
             assert_eq!(setup.records.one().option, None, "{url}");
             if mode == Mode::Enforce {
                 let (_, message, _) = denied(Err::<(), _>(error));
-                assert!(message.contains("; no option would allow it: http://"), "{message}");
+                assert!(message.contains("; no option allows it: http://"), "{message}");
                 assert!(
                     message.ends_with("which is cloud metadata") || message.contains("metadata (AWS)"),
                     "{message}"
@@ -78,7 +78,7 @@ async fn no_option_is_named_for_an_address_that_none_opens() {
 }
 
 #[tokio::test]
-async fn both_options_are_named_where_the_address_needs_one_beside_the_grant() {
+async fn both_options_are_suggested_if_the_address_needs_one_besides_the_grant() {
     for (url, grant, origin) in [
         ("http://10.0.0.1/a/b", "http://10.0.0.1/a/", "http://10.0.0.1"),
         ("https://[::1]:8443/", "https://[::1]:8443/", "https://[::1]:8443"),
@@ -94,7 +94,7 @@ async fn both_options_are_named_where_the_address_needs_one_beside_the_grant() {
         assert_eq!(setup.records.one().option, Some(named), "{url}");
         let allowed = Setup::new().grant(grant).private(origin).client().check(&http::Method::GET, url);
         assert_eq!(allowed.unwrap().decision, Decision::Allowed, "{url}");
-        // What is excepted already is not named again.
+        // What is allowed already is not suggested again.
         let setup = Setup { owner: Owner::Charms, ..Setup::new() }.private(origin);
         let (_, _, option) = denied(get(&setup.client(), url, &[]).await);
         assert_eq!(option, Some(format!("--allow-charm-http {}", quoted(grant))), "{url}");
@@ -102,7 +102,7 @@ async fn both_options_are_named_where_the_address_needs_one_beside_the_grant() {
 }
 
 #[tokio::test]
-async fn no_option_is_named_for_what_the_manifest_does_not_ask() {
+async fn no_option_is_suggested_for_what_the_manifest_does_not_ask_for() {
     let setup = Setup::new();
     let grant = "GET https://example.com/v1/".parse().unwrap();
     let asked = vec![AskedHttp { grant, credential: None, reason: "to try".into() }];
@@ -118,14 +118,14 @@ async fn no_option_is_named_for_what_the_manifest_does_not_ask() {
 }
 
 #[tokio::test]
-async fn an_option_never_holds_what_a_shell_would_run() {
+async fn a_suggested_option_never_contains_what_a_shell_would_run() {
     let setup = Setup::new();
     let (_, _, option) = denied(get(&setup.client(), "https://example.com/$(reboot)/'a/b", &[]).await);
     assert_eq!(option.as_deref(), Some("--allow-http 'gmail=https://example.com/$(reboot)/'\\''a/'"));
 }
 
 #[tokio::test]
-async fn what_is_granted_arrives() {
+async fn granted_requests_arrive() {
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);
     assert_eq!(get_text(&setup.client(), &format!("{}/a?b=c", server.origin())).await.unwrap(), "ok");
@@ -140,7 +140,7 @@ async fn what_is_granted_arrives() {
 
 #[tokio::test]
 async fn names_outside_the_grants_are_never_looked_up() {
-    let attempt = Attempt::begin("dns-channel", "names, ports, paths and schemes beside the grants");
+    let attempt = Attempt::begin("dns-channel", "names, ports, paths and schemes outside the grants");
     let setup = Setup::new().grant("https://*.example.com/v1/");
     let client = setup.client();
     for url in [
@@ -161,11 +161,11 @@ async fn names_outside_the_grants_are_never_looked_up() {
     // Granted, so it is looked up.
     assert!(matches!(get(&client, "https://a.example.com/v1/", &[]).await, Err(EgressError::Dns { .. })));
     assert_eq!(setup.dns.asked(), ["a.example.com"]);
-    attempt.ended("refused, and no name looked up");
+    attempt.ended("refused; no name is looked up");
 }
 
 #[tokio::test]
-async fn no_grant_is_wide_enough_for_a_tunnel_or_for_trace() {
+async fn no_grant_allows_a_tunnel_or_trace() {
     let attempt = Attempt::begin("schemes", "CONNECT, TRACE and TRACK");
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);
@@ -180,7 +180,7 @@ async fn no_grant_is_wide_enough_for_a_tunnel_or_for_trace() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_handed_back_and_not_followed() {
+async fn a_redirect_is_returned_and_not_followed() {
     let attempt = Attempt::begin("redirects", "to another granted server");
     let target = Server::ok().await;
     let answer = format!("HTTP/1.1 302 Found\r\nlocation: {}/x\r\ncontent-length: 0\r\n\r\n", target.origin());
@@ -194,7 +194,7 @@ async fn a_redirect_is_handed_back_and_not_followed() {
 }
 
 #[tokio::test]
-async fn in_report_mode_what_no_grant_covers_is_logged_and_sent() {
+async fn in_report_mode_a_request_without_a_grant_is_logged_and_sent() {
     let server = Server::ok().await;
     let mut setup = Setup::new().private(&server.origin());
     setup.gate.mode = Mode::Report;
@@ -207,7 +207,7 @@ async fn in_report_mode_what_no_grant_covers_is_logged_and_sent() {
 }
 
 #[tokio::test]
-async fn report_mode_is_for_grants_alone() {
+async fn report_mode_skips_only_the_grants() {
     let mut setup = Setup::new().private("http://127.0.0.1:9");
     setup.gate.mode = Mode::Report;
     setup.dns.answers("inner.example", &[&["10.0.0.1"]]);
@@ -226,7 +226,7 @@ async fn report_mode_is_for_grants_alone() {
 }
 
 #[tokio::test]
-async fn a_check_sends_and_looks_up_nothing() {
+async fn a_check_neither_sends_nor_looks_up_anything() {
     let setup = Setup::new().grant("https://example.com/v1/").grant("http://127.0.0.1:9/");
     let client = setup.client();
     let verdict = client.check(&http::Method::GET, "https://example.com/v1/a").unwrap();
@@ -238,7 +238,7 @@ async fn a_check_sends_and_looks_up_nothing() {
     assert!(setup.records.all().is_empty());
 }
 
-/// The test runs itself again with proxies in its environment, since changing one's own environment is not safe.
+/// The test runs itself again with proxies in its environment, since changing a process's own environment is not safe.
 #[tokio::test]
 async fn proxies_in_the_environment_are_ignored() {
     const CHILD: &str = "BG_EGRESS_TEST_CHILD";

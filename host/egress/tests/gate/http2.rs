@@ -1,4 +1,4 @@
-//! The same limits hold where TLS negotiates HTTP/2, as large APIs do.
+//! The same limits apply if TLS negotiates HTTP/2, as large APIs do.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::support::{Server, Setup, budget, get, get_text, request, text};
 use crate::tls::{Authority, setup};
 
-/// A body of pieces without end.
+/// A body that never ends.
 struct Endless;
 
 impl Body for Endless {
@@ -61,7 +61,7 @@ async fn serving() -> (Server, Setup, String) {
         async move {
             let stream = acceptor.accept(stream).await.unwrap();
             let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            // Ends with an error when the client goes.
+            // Ends with an error when the client disconnects.
             let _ = http.serve_connection(TokioIo::new(stream), service_fn(respond)).await;
         }
     })
@@ -71,7 +71,7 @@ async fn serving() -> (Server, Setup, String) {
 }
 
 #[tokio::test]
-async fn http2_is_spoken_and_its_connection_used_again() {
+async fn http2_is_used_and_its_connection_reused() {
     let (server, setup, origin) = serving().await;
     let client = setup.client();
     for _ in 0..3 {
@@ -81,7 +81,7 @@ async fn http2_is_spoken_and_its_connection_used_again() {
 }
 
 #[tokio::test]
-async fn limits_hold_and_places_come_back_over_http2() {
+async fn limits_apply_and_permits_are_released_over_http2() {
     let attempt = Attempt::begin("responses", "over HTTP/2: a body without an end, 90 kB of headers");
     let (_server, mut setup, origin) = serving().await;
     setup.limits.response_body_bytes = 1_000_000;
@@ -96,7 +96,7 @@ async fn limits_hold_and_places_come_back_over_http2() {
 
     let error = get(&client, &format!("{origin}/headers"), &[]).await.unwrap_err();
     assert!(matches!(error, EgressError::TooLarge { .. } | EgressError::Protocol { .. }), "{error}");
-    // The connection is none the worse for it.
+    // The connection can still be used.
     assert_eq!(get_text(&client, &origin).await.unwrap(), "HTTP/2.0 false");
     attempt.ended("TooLarge");
 }

@@ -1,6 +1,6 @@
-//! The gate from outside: real sockets on loopback, and a resolver of our own.
+//! The gate from outside: real sockets on loopback, and a fake resolver.
 
-// Helpers of tests are tests to us, but not to clippy.
+// Clippy does not recognize test helpers as tests.
 #![allow(clippy::unwrap_used)]
 
 mod addresses;

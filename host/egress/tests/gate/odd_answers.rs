@@ -1,4 +1,4 @@
-//! Answers that servers give although no server should, and what browsers make of them.
+//! Malformed answers that real servers send, and how browsers read them.
 
 use bg_egress::{EgressError, RequestOptions};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{Server, Setup, budget, get, get_text, read_request, request};
 
-/// Answers each connection's first request with these bytes, and closes it.
+/// Answers the first request of each connection with these bytes, and closes the connection.
 async fn once(answer: impl Into<Vec<u8>>) -> Server {
     let answer = std::sync::Arc::new(answer.into());
     Server::raw(move |mut stream, seen| {
@@ -21,7 +21,7 @@ async fn once(answer: impl Into<Vec<u8>>) -> Server {
     .await
 }
 
-/// Status and body of an answer; or what is wrong with it.
+/// Status, headers and body of an answer, or its error.
 async fn answer(method: &str, bytes: &[u8]) -> Result<(u16, http::HeaderMap, Bytes), EgressError> {
     let server = once(bytes).await;
     let setup = Setup::to(&[&server]);
@@ -33,7 +33,7 @@ async fn answer(method: &str, bytes: &[u8]) -> Result<(u16, http::HeaderMap, Byt
 }
 
 #[tokio::test]
-async fn a_folded_header_is_one_line_with_a_space() {
+async fn a_folded_header_is_joined_with_a_space() {
     for (sent, read) in
         [("x: a\r\n b", "a b"), ("x: a\r\n\tb", "a b"), ("x: a\r\n  b\r\n \t c", "a b c"), ("x:\r\n a", "a")]
     {
@@ -44,7 +44,7 @@ async fn a_folded_header_is_one_line_with_a_space() {
         assert_eq!((status, &body[..]), (200, &b"ok"[..]));
         assert_eq!(headers["x"].to_str().unwrap(), read, "{sent:?}");
     }
-    // It makes no two headers of one, and no other length.
+    // It does not become two headers, or another length.
     for folded in
         ["content-length: 1\r\n 0", "content-length: 2\r\n\tcontent-length: 3", "transfer-encoding: chun\r\n ked"]
     {
@@ -52,13 +52,13 @@ async fn a_folded_header_is_one_line_with_a_space() {
         let read = answer("GET", bytes.as_bytes()).await;
         assert!(matches!(read, Err(EgressError::Protocol { .. })) || folded.contains("chun"), "{folded:?}: {read:?}");
     }
-    // What is folded counts as any header does.
+    // Folded lines count towards the limit of headers.
     let long = format!("HTTP/1.1 200 OK\r\nx: a{}\r\ncontent-length: 2\r\n\r\nok", "\r\n b".repeat(40_000));
     assert!(matches!(answer("GET", long.as_bytes()).await, Err(EgressError::TooLarge { .. })));
 }
 
 #[tokio::test]
-async fn what_comes_before_the_final_answer_is_passed_over() {
+async fn answers_before_the_final_one_are_skipped() {
     for (before, count) in
         [("100 Continue", 1), ("102 Processing", 3), ("103 Early Hints\r\nlink: </x>; rel=preload", 2)]
     {
@@ -70,7 +70,7 @@ async fn what_comes_before_the_final_answer_is_passed_over() {
 }
 
 #[tokio::test]
-async fn answers_that_have_no_body_have_none_whatever_their_headers_say() {
+async fn answers_that_cannot_have_a_body_have_none_whatever_their_headers_say() {
     for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 404)] {
         for header in ["content-length: 10", "transfer-encoding: chunked", "x: y"] {
             let server = Server::answering(format!("HTTP/1.1 {status} X\r\n{header}\r\n\r\n")).await;
@@ -90,11 +90,11 @@ async fn answers_that_have_no_body_have_none_whatever_their_headers_say() {
 }
 
 #[tokio::test]
-async fn the_length_of_an_answer_is_read_in_one_way() {
+async fn the_length_of_an_answer_is_unambiguous() {
     let ok = |head: &str, body: &str| format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}");
     let chunked = "2\r\nok\r\n0\r\n\r\n";
     for (bytes, expected) in [
-        // RFC 9112, section 6.3: the chunks count, and not the length.
+        // RFC 9112, section 6.3: the chunks take precedence over the length.
         (ok("content-length: 5\r\ntransfer-encoding: chunked\r\n", chunked), Some("ok")),
         (ok("transfer-encoding: chunked\r\ncontent-length: 5\r\n", chunked), Some("ok")),
         (ok("content-length: 2\r\ncontent-length: 2\r\n", "ok"), Some("ok")),
@@ -103,11 +103,11 @@ async fn the_length_of_an_answer_is_read_in_one_way() {
         (ok("content-length: +2\r\n", "ok"), None),
         (ok("content-length: 0x2\r\n", "ok"), None),
         (ok("content-length: 2\r\n", "ok and more"), Some("ok")),
-        // Without either, it ends with the connection.
+        // Without either, the body ends with the connection.
         (ok("", "ok"), Some("ok")),
         (ok("connection: keep-alive\r\n", ""), Some("")),
         ("HTTP/1.0 200 OK\r\n\r\nok".to_owned(), Some("ok")),
-        // Short.
+        // Too short.
         (ok("content-length: 3\r\n", "ok"), None),
         (ok("transfer-encoding: chunked\r\n", "2\r\nok\r\n"), None),
     ] {
@@ -121,7 +121,7 @@ async fn the_length_of_an_answer_is_read_in_one_way() {
 }
 
 #[tokio::test]
-async fn what_follows_an_answer_is_not_the_next_one() {
+async fn bytes_after_an_answer_are_not_taken_for_the_next_one() {
     let forged = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
     let server = Server::answering(format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok{forged}")).await;
     let setup = Setup::to(&[&server]);
@@ -133,7 +133,7 @@ async fn what_follows_an_answer_is_not_the_next_one() {
 }
 
 #[tokio::test]
-async fn lines_are_read_as_leniently_as_browsers_do() {
+async fn lines_are_parsed_as_leniently_as_in_browsers() {
     for bytes in [
         "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
         "HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok",
@@ -150,7 +150,7 @@ async fn lines_are_read_as_leniently_as_browsers_do() {
 }
 
 #[tokio::test]
-async fn bytes_of_headers_come_as_they_are() {
+async fn bytes_of_headers_arrive_unchanged() {
     let (_, headers, _) =
         answer("GET", b"HTTP/1.1 302 Found\r\nlocation: /land\xc3\xa9d\r\nx: caf\xe9\r\ncontent-length: 0\r\n\r\n")
             .await
@@ -160,7 +160,7 @@ async fn bytes_of_headers_come_as_they_are() {
 }
 
 #[tokio::test]
-async fn defaults_are_what_a_browser_sends_and_a_guest_may_set_them() {
+async fn defaults_are_those_of_a_browser_and_a_guest_may_override_them() {
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);
     let client = setup.client();

@@ -1,4 +1,4 @@
-//! A token that a server refuses is renewed, and the request sent once more.
+//! If a server refuses a token, it is renewed, and the request sent once more.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ const CHARM: &str = "did:key:z6Mkj5HyygpAVo2baUcx7kwTRoUbbBmk5egUQPHnV8arQ3SY/ba
 const OLD: &str = "ya29.old";
 const NEW: &str = "ya29.new";
 
-/// Has an old token, and gives this in its place.
+/// Has an old token, and returns another one in its place.
 struct Renewing {
     renewal: Result<Option<&'static str>, CredentialError>,
     refused: Mutex<Vec<String>>,
@@ -55,7 +55,7 @@ impl CredentialSource for Renewing {
     }
 }
 
-/// Accepts one token, and answers everybody else with that status.
+/// Accepts one token, and answers every other request with that status.
 async fn accepting(token: &'static str, otherwise: &'static str) -> Server {
     Server::raw(move |mut stream, seen| async move {
         while let Some(request) = read_request(&mut stream).await {
@@ -125,7 +125,7 @@ async fn a_refused_token_is_renewed_and_the_same_request_sent_once_more() {
         assert!(second.contains(NEW) && !second.contains(OLD), "{second}");
         assert!(second.ends_with(&format!("\r\n\r\n{body}")), "{second}");
     }
-    // One request of the guest's, one record.
+    // One request of the guest leaves one record.
     let records = setup.records.all();
     assert_eq!(records.len(), 3);
     for record in records {
@@ -144,7 +144,7 @@ async fn a_token_is_renewed_once_for_a_request() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_renewed_gets_the_servers_own_answer() {
+async fn without_a_renewed_token_the_guest_gets_the_servers_own_answer() {
     let away = CredentialError::Unavailable("the token service is away".to_owned());
     for renewal in [Ok(None), Ok(Some("no token")), Err(away)] {
         let server = accepting(NEW, "401 Unauthorized").await;
@@ -156,7 +156,7 @@ async fn what_cannot_be_renewed_gets_the_servers_own_answer() {
 }
 
 #[tokio::test]
-async fn no_other_answer_has_a_token_renewed() {
+async fn only_a_401_renews_a_token() {
     for status in ["400 Bad Request", "403 Forbidden", "407 Proxy Authentication Required", "500 Oops"] {
         let server = accepting(NEW, status).await;
         let source = Renewing::with(Ok(Some(NEW)));
@@ -181,7 +181,7 @@ async fn a_request_without_a_token_is_sent_once() {
 async fn a_body_that_was_not_sent_to_its_end_is_not_sent_again() {
     let server = Server::raw(|mut stream, seen| async move {
         use tokio::io::AsyncReadExt as _;
-        // Refuses by the head alone.
+        // Refuses after reading only the head.
         let mut head = [0; 4096];
         let read = stream.read(&mut head).await.unwrap_or(0);
         seen.lock().unwrap().push(String::from_utf8_lossy(&head[..read]).into_owned());

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Server, Setup, budget, get};
 
-/// Pieces of a body whose length is not known before.
+/// Chunks of a body of unknown length.
 pub(crate) struct Pieces(Vec<Result<Frame<Bytes>, BoxError>>);
 
 impl Pieces {
@@ -31,7 +31,7 @@ impl Body for Pieces {
     }
 }
 
-/// For ever the same piece.
+/// Repeats the same chunk forever.
 struct Endless;
 
 impl Body for Endless {
@@ -66,7 +66,7 @@ async fn a_body_is_sent_as_it_is() {
     let setup = Setup::to(&[&server]);
     post(&setup, &server, None, Full::new(Bytes::from("whole"))).await.unwrap();
     post(&setup, &server, Some("6"), Pieces::of(&["one", "two"])).await.unwrap();
-    // Nobody said how long this one is; it is waited for, so that its length can be said.
+    // Its length is not announced, so it is buffered to find it.
     post(&setup, &server, None, Pieces::of(&["one", "two"])).await.unwrap();
     for (seen, body) in server.seen().iter().zip(["whole", "onetwo", "onetwo"]) {
         let length = format!("\r\ncontent-length: {}\r\n", body.len());
@@ -77,8 +77,8 @@ async fn a_body_is_sent_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_has_no_body_says_so_where_servers_wait_for_one() {
-    // What a guest says, and what is sent: as browsers do for a body that is null, and one of no bytes.
+async fn an_empty_body_is_announced_where_servers_expect_one() {
+    // What a guest announces, and what is sent: as browsers do for a null body and an empty one.
     for (method, said, sent) in [
         ("POST", None, true),
         ("PUT", None, true),
@@ -120,7 +120,7 @@ async fn what_has_no_body_says_so_where_servers_wait_for_one() {
     }
 }
 
-/// Pieces that come when the test sends them.
+/// Chunks that arrive when the test sends them.
 struct Coming(tokio::sync::mpsc::Receiver<Bytes>);
 
 impl Body for Coming {
@@ -133,7 +133,7 @@ impl Body for Coming {
 }
 
 #[tokio::test]
-async fn a_stream_is_sent_as_it_comes() {
+async fn a_stream_is_sent_as_it_arrives() {
     for said in [None, Some("6")] {
         let (arrived, mut first) = tokio::sync::mpsc::channel(1);
         let server = Server::raw(move |mut stream, seen| {
@@ -159,7 +159,7 @@ async fn a_stream_is_sent_as_it_comes() {
         pieces.send(Bytes::from("one")).await.unwrap();
         let sending = post(&setup, &server, said, Coming(body));
         let going_on = async {
-            // The end waits for the start to arrive: who waited for the end, would wait for ever.
+            // The end waits for the start to arrive: a gate that waited for the end would wait forever.
             first.recv().await.unwrap();
             pieces.send(Bytes::from("two")).await.unwrap();
             drop(pieces);
@@ -171,14 +171,14 @@ async fn a_stream_is_sent_as_it_comes() {
     }
 }
 
-/// A piece of a large body.
+/// A chunk of a large body.
 const PIECE: &str = match std::str::from_utf8(&[b'x'; 400_000]) {
     Ok(piece) => piece,
     Err(_) => unreachable!(),
 };
 
 #[tokio::test]
-async fn a_body_of_very_many_pieces_of_no_bytes_or_one_is_sent_whole() {
+async fn a_body_of_very_many_chunks_of_at_most_one_byte_is_sent_completely() {
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);
     let pieces: Vec<&'static str> = (0..100_000).map(|number| if number % 100 == 0 { "x" } else { "" }).collect();
@@ -199,7 +199,7 @@ async fn a_large_body_of_unknown_length_is_a_stream() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_or_cut_off() {
-    let attempt = Attempt::begin("headers", "a request's body over its limit, announced or without an end");
+    let attempt = Attempt::begin("headers", "a request's body over its limit, announced or endless");
     let server = Server::ok().await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.request_body_bytes = 10_000;
@@ -218,7 +218,7 @@ async fn a_body_over_the_limit_is_refused_or_cut_off() {
 
 #[tokio::test]
 async fn a_body_must_be_as_long_as_its_header_says() {
-    let attempt = Attempt::begin("headers", "a Content-Length that is not the body's");
+    let attempt = Attempt::begin("headers", "a Content-Length that does not match the body");
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);
     let error = post(&setup, &server, Some("4"), Full::new(Bytes::from("whole"))).await.unwrap_err();
@@ -231,13 +231,13 @@ async fn a_body_must_be_as_long_as_its_header_says() {
     attempt.ended("Request, RequestBody");
 }
 
-/// What a guest would have read as a request of its own.
+/// What a vulnerable gate would send as a separate request of the guest.
 const NEXT: &str = "GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[tokio::test]
-async fn a_stream_that_lies_about_its_length_ends_its_connection_before_another_request() {
-    let attempt = Attempt::begin("headers", "a stream of which a part is to be read as the next request");
-    // Keeps all that comes over a connection, and answers what ends with `one`, and a GET.
+async fn a_stream_with_a_false_length_ends_its_connection_before_another_request() {
+    let attempt = Attempt::begin("headers", "a stream whose tail looks like another request");
+    // Keeps everything that arrives over a connection. Answers text that ends with `one`, and GETs.
     let (arrived, mut first) = tokio::sync::mpsc::channel(9);
     let server = Server::raw(move |mut stream, seen| {
         let arrived = arrived.clone();
@@ -279,10 +279,10 @@ async fn a_stream_that_lies_about_its_length_ends_its_connection_before_another_
     }
     let seen = server.seen();
     assert!(seen.iter().all(|seen| !seen.contains("smuggled")), "{seen:?}");
-    // The one that was to be long is the last of its connection.
+    // The request with the false length is the last of its connection.
     let long = seen.iter().find_map(|seen| seen.split_once("content-length: 50")).unwrap().1;
     assert!(!long.contains("GET"), "{long}");
-    attempt.ended("RequestBody, and the connection with it");
+    attempt.ended("RequestBody; the connection is closed");
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn a_body_that_never_ends_ends_with_the_requests_time() {
     assert!(matches!(error, EgressError::Timeout { .. } | EgressError::RequestBody(_)), "{error}");
 }
 
-/// A body that does not come.
+/// A body that never arrives.
 pub(crate) fn never() -> impl Body<Data = Bytes, Error = BoxError> + Send {
     struct Never;
     impl Body for Never {
@@ -352,7 +352,7 @@ async fn headers_of_the_connection_are_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn no_header_makes_a_request_another_one_in_any_spelling() {
+async fn no_spelling_of_a_header_turns_a_request_into_another() {
     let attempt = Attempt::begin("headers", "method, path, host, scheme, client and identity, with _ . and ! for -");
     let server = Server::ok().await;
     let setup = Setup::to(&[&server]);

@@ -1,4 +1,4 @@
-//! Connections that servers close while they are kept open, and what is sent again then.
+//! Kept-alive connections that servers close, and which requests are sent again then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,8 @@ use tokio::io::AsyncWriteExt as _;
 use crate::requests::Pieces;
 use crate::support::{Server, Setup, budget, get_text, read_request, text};
 
-/// Answers the first request on each connection with `ok`, and ends the first connection at the second one, with `last` for an answer. Any
-/// other connection stays.
+/// Answers the first request on each connection with `ok`. At the second request it ends the first connection, with
+/// `last` as the answer. Other connections stay open.
 async fn closing(last: &'static str) -> Server {
     let count = Arc::new(AtomicUsize::new(0));
     Server::raw(move |mut stream, seen| {
@@ -44,7 +44,7 @@ async fn send(client: &GateClient, method: &str, url: &str, body: &'static str) 
 }
 
 #[tokio::test]
-async fn what_is_idempotent_is_sent_once_more_if_a_kept_connection_ends_without_an_answer() {
+async fn idempotent_requests_are_sent_once_more_if_a_kept_connection_ends_without_an_answer() {
     for (method, body, again) in [
         ("GET", "", true),
         ("HEAD", "", true),
@@ -53,7 +53,7 @@ async fn what_is_idempotent_is_sent_once_more_if_a_kept_connection_ends_without_
         ("PUT", "x", true),
         ("PUT", "", true),
         ("DELETE", "x", true),
-        // These may have been done.
+        // These may have taken effect.
         ("POST", "", false),
         ("POST", "x", false),
         ("PATCH", "x", false),
@@ -67,12 +67,12 @@ async fn what_is_idempotent_is_sent_once_more_if_a_kept_connection_ends_without_
         let sent = send(&client, method, &next, body).await;
         let seen: Vec<String> = server.seen().into_iter().filter(|seen| seen.contains("/next")).collect();
         let records = setup.records.all();
-        assert_eq!(records.len(), 2, "a request has one record, however often it is sent");
+        assert_eq!(records.len(), 2, "a request leaves one record, however often it is sent");
         assert_eq!(records[0].resent, 0);
         if again {
             sent.unwrap_or_else(|error| panic!("{method} {body}: {error}"));
             assert_eq!((seen.len(), server.connections(), records[1].resent), (2, 2, 1), "{method} {body}");
-            assert_eq!(seen[0], seen[1], "the very same request");
+            assert_eq!(seen[0], seen[1], "the same request");
         } else {
             let error = sent.expect_err(method);
             assert!(matches!(error, EgressError::Protocol { .. }), "{method}: {error}");
@@ -82,7 +82,7 @@ async fn what_is_idempotent_is_sent_once_more_if_a_kept_connection_ends_without_
 }
 
 #[tokio::test]
-async fn nothing_is_sent_again_once_a_byte_of_an_answer_came() {
+async fn nothing_is_sent_again_after_a_byte_of_an_answer_arrived() {
     for part in ["H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n"] {
         let server = closing(part).await;
         let setup = Setup::to(&[&server]);
@@ -95,7 +95,7 @@ async fn nothing_is_sent_again_once_a_byte_of_an_answer_came() {
 }
 
 #[tokio::test]
-async fn a_new_connection_that_ends_without_an_answer_is_the_servers_answer() {
+async fn a_new_connection_that_ends_without_an_answer_is_an_error() {
     let server = closing("").await;
     let setup = Setup::to(&[&server]);
     let error = get_text(&setup.client(), &format!("{}/next", server.origin())).await.unwrap_err();

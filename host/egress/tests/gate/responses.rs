@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Server, Setup, budget, get, get_text, read_request, request, text};
 
-/// Writes `head` once, and `again` until nobody listens.
+/// Writes `head` once, then `again` until the client disconnects.
 async fn flooding(head: &'static str, again: &'static str, pause: Duration) -> Server {
     Server::raw(move |mut stream, _| async move {
         read_request(&mut stream).await.unwrap();
@@ -32,8 +32,8 @@ fn numbered_headers(count: usize) -> String {
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 #[tokio::test]
-async fn a_body_that_says_that_it_is_too_large_is_refused_at_once() {
-    let attempt = Attempt::begin("responses", "a body that says that it has 9 MB");
+async fn a_body_that_announces_too_large_a_length_is_refused_at_once() {
+    let attempt = Attempt::begin("responses", "a body that announces 9 MB");
     let server = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\nxx").await;
     let setup = Setup::to(&[&server]);
     let error = get(&setup.client(), &server.origin(), &[]).await.unwrap_err();
@@ -46,7 +46,7 @@ async fn a_body_that_says_that_it_is_too_large_is_refused_at_once() {
 
 #[tokio::test]
 async fn endless_chunks_end_at_the_limit() {
-    let attempt = Attempt::begin("responses", "chunks without an end");
+    let attempt = Attempt::begin("responses", "endless chunks");
     let server = flooding(CHUNKED, "10\r\n0123456789abcdef\r\n", Duration::ZERO).await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.response_body_bytes = 100_000;
@@ -90,7 +90,7 @@ async fn a_body_that_stops_ends_at_the_guests_own_timeout() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_not_waited_for() {
+async fn a_silent_server_times_out() {
     let attempt = Attempt::begin("responses", "a head that does not come");
     let server =
         Server::raw(|mut stream, _| async move { while stream.read(&mut [0; 64]).await.is_ok_and(|n| n > 0) {} });
@@ -101,7 +101,7 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
     let error = client.send(request("GET", &server.origin(), &[]), &budget(&client), options).await.unwrap_err();
     assert!(matches!(error, EgressError::Timeout { what: Wait::Head, .. }), "{error}");
 
-    // The guest's wish can only shorten ours.
+    // The guest's timeout can only shorten ours.
     setup.limits.request_time = Duration::from_millis(100);
     let client = setup.client();
     let options = RequestOptions {
@@ -131,7 +131,7 @@ async fn too_many_or_too_long_headers_are_refused() {
 
 #[tokio::test]
 async fn a_flood_of_informational_answers_ends_with_the_requests_time() {
-    let attempt = Attempt::begin("responses", "103 Early Hints without an end");
+    let attempt = Attempt::begin("responses", "endless 103 Early Hints");
     let server = flooding("", "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", Duration::from_millis(1)).await;
     let mut setup = Setup::to(&[&server]);
     setup.limits.request_time = Duration::from_millis(200);
@@ -152,8 +152,12 @@ async fn a_flood_of_trailers_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_a_protocol_error() {
-    let attempt = Attempt::begin("responses", "no HTTP, two lengths, an unasked upgrade, a lying length, a bad chunk");
+async fn invalid_http_is_a_protocol_error() {
+    let attempt = Attempt::begin(
+        "responses",
+        "not HTTP, two lengths, an unrequested upgrade, a false length, a bad \
+        chunk",
+    );
     for answer in [
         "SSH-2.0-OpenSSH_9.6\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
@@ -186,7 +190,7 @@ async fn what_is_no_http_is_a_protocol_error() {
 
 #[tokio::test]
 async fn compressed_bodies_stay_compressed() {
-    // The gzip format of "ok": were it decompressed, a small body could become a large one.
+    // "ok" in gzip: if the gate decompressed, a small body could become a large one.
     const GZIP: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 207, 6, 0, 71, 221, 220, 121, 2, 0, 0, 0];
     let attempt = Attempt::begin("responses", "a compressed body");
     let mut answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n".to_vec();
@@ -198,11 +202,11 @@ async fn compressed_bodies_stay_compressed() {
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     assert_eq!(body, GZIP);
     assert!(!server.seen()[0].contains("accept-encoding"), "{:?}", server.seen());
-    attempt.ended("handed over as it is");
+    attempt.ended("passed on unchanged");
 }
 
 #[tokio::test]
-async fn a_head_response_may_name_any_length() {
+async fn a_response_to_head_may_announce_any_length() {
     let server =
         Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 900000000\r\nconnection: keep-alive\r\n\r\n").await;
     let setup = Setup::to(&[&server]);

@@ -13,7 +13,7 @@ use crate::support::{Server, Setup, budget, request};
 
 const TOKEN: &str = "ya29.a0AfH6_SECRET-x7/Q+z";
 
-/// A token of charms that is for the first of two servers, both of which are granted.
+/// A token of charms, bound to the first of two granted servers.
 struct Bound {
     setup: Setup,
     own: Server,
@@ -64,7 +64,7 @@ fn post(to: &Server, body: impl Into<Bytes>) -> http::Request<Full<Bytes>> {
     http::Request::post(to.origin()).body(Full::new(body.into())).unwrap()
 }
 
-/// What each byte is written as, one after the other.
+/// Encodes each byte of a text.
 fn each(text: &str, written: impl Fn(u8) -> String) -> String {
     text.bytes().map(written).collect::<Vec<_>>().concat()
 }
@@ -80,7 +80,7 @@ fn denied(result: Result<(), EgressError>, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_token_goes_to_the_origin_that_it_is_for_and_to_no_other_that_is_granted() {
+async fn a_bound_token_goes_to_its_origin_and_to_no_other_granted_one() {
     let attempt = Attempt::begin("bound-secrets", "a token to another granted origin: in a header, a URL, a body");
     let bound = Bound::new().await;
     let bearer = format!("Bearer {TOKEN}");
@@ -112,13 +112,13 @@ async fn a_token_goes_to_the_origin_that_it_is_for_and_to_no_other_that_is_grant
     assert_eq!(bound.other.connections(), 0, "nothing was sent");
     attempt.ended("denied, and named by its path");
 
-    // What carries no secret goes everywhere that is granted, and what is not bound, too.
+    // Text without a secret may go to every granted origin, and so may a secret that is not bound.
     bound.send(post(&bound.other, "nothing")).await.unwrap();
     bound.send(post(&bound.other, "pin-SECRET-2")).await.unwrap();
-    // A refresh token is for nobody whom a guest can ask.
+    // No server that a guest can reach may get a refresh token.
     for to in [&bound.own, &bound.other] {
         let shown = denied(bound.send(post(to, "1//refresh-SECRET-3")).await, "auth.refreshToken");
-        assert!(shown.contains("renews tokens alone"), "{shown}");
+        assert!(shown.contains("renews tokens only"), "{shown}");
     }
 }
 
@@ -142,14 +142,14 @@ async fn no_form_of_a_secret_is_in_the_record_of_a_request() {
         assert_eq!(record.path, "/(secret)", "{shown}");
         assert!(!shown.contains("SECRET") && !shown.contains(&hex("SECRET")) && !shown.contains("TERCES"), "{shown}");
     }
-    attempt.ended("its path is left out");
+    attempt.ended("its path is masked");
 }
 
 #[tokio::test]
-async fn a_secret_that_is_a_method_or_a_host_name_is_in_no_record_and_no_denial() {
+async fn a_secret_used_as_a_method_or_a_host_name_is_in_no_record_and_no_denial() {
     let attempt = Attempt::begin("bound-secrets", "a token as the method or the host name of a request, in the log");
     let bound = Bound::new().await;
-    // Longer than what is shown of a method.
+    // Longer than the part of a method that is shown.
     let token = "ya29-a0AfH6-SECRET-x7-0123456789-0123456789-abcd";
     let host = format!("http://{token}.example");
     for (method, origin) in [
@@ -161,7 +161,7 @@ async fn a_secret_that_is_a_method_or_a_host_name_is_in_no_record_and_no_denial(
         ("GET", format!("http://user@{token}.example")),
     ] {
         let sent = bound.send_with(&bound.setup.client(), bound.known(token), request(method, &origin, &[])).await;
-        // What it is granted and may know, it may send.
+        // A granted request with a permitted secret is sent.
         let error = sent.err().map(|error| format!("{error:?} {error}")).unwrap_or_default();
         assert!(!error.to_uppercase().contains("SECRET-X7") && !error.contains("ya29"), "{error}");
     }
@@ -173,12 +173,16 @@ async fn a_secret_that_is_a_method_or_a_host_name_is_in_no_record_and_no_denial(
     }
     assert_eq!((records[2].method.as_str(), records[2].origin.as_str()), ("(secret)", "https://ungranted.example"));
     assert_eq!((records[3].method.as_str(), records[3].origin.as_str()), ("GET", "(secret)"));
-    attempt.ended("a mask stands in its place");
+    attempt.ended("masked");
 }
 
 #[tokio::test]
-async fn a_body_is_looked_through_to_its_end_before_anything_is_sent() {
-    let attempt = Attempt::begin("bound-secrets", "a token in pieces of a body, and behind a mebibyte of others");
+async fn a_body_is_searched_to_its_end_before_anything_is_sent() {
+    let attempt = Attempt::begin(
+        "bound-secrets",
+        "a token split over chunks of a body, and after a mebibyte of other \
+        bytes",
+    );
     let bound = Bound::new().await;
     let client = bound.setup.client();
     let in_pieces = || Pieces::of(&["ya29.a0Af", "H6_SEC", "RET-x7/", "Q+z"]);
@@ -190,9 +194,9 @@ async fn a_body_is_looked_through_to_its_end_before_anything_is_sent() {
     denied(bound.send(post(&bound.other, long)).await, "auth.token");
     assert_eq!(bound.other.connections(), 0);
     attempt.ended("denied before a byte was sent");
-    // To its own origin, nothing is held back.
+    // Nothing is held back from its own origin.
     bound.send_with(&client, bound.known(TOKEN), to(&bound.own).body(in_pieces()).unwrap()).await.unwrap();
-    // What was looked through arrives as it was.
+    // A searched body arrives unchanged.
     let sent = bound.send_with(&client, bound.known(TOKEN), to(&bound.other).body(Pieces::of(&["a", "b"])).unwrap());
     sent.await.unwrap();
     let seen = bound.other.seen();
@@ -200,7 +204,7 @@ async fn a_body_is_looked_through_to_its_end_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_gate_that_only_reports_lets_no_bound_secret_through() {
+async fn report_mode_lets_no_bound_secret_through() {
     let mut bound = Bound::new().await;
     bound.setup.gate.mode = Mode::Report;
     bound.setup.grants.clear();
@@ -210,7 +214,7 @@ async fn a_gate_that_only_reports_lets_no_bound_secret_through() {
 }
 
 #[tokio::test]
-async fn short_secrets_are_not_looked_for_and_too_many_close_the_way() {
+async fn short_secrets_are_not_searched_for_and_too_many_block_every_request() {
     let bound = Bound::new().await;
     let client = bound.setup.client();
     let sent = bound.send_with(&client, bound.known("primary"), post(&bound.other, "primary"));

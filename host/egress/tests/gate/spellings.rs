@@ -1,4 +1,4 @@
-//! No spelling of a refused address passes. `BG_SPELLINGS` says how many are tried.
+//! No spelling of a refused address passes. `BG_SPELLINGS` sets how many are tried.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -15,10 +15,10 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::support::{Server, Setup, budget, request};
 
-/// Without `BG_SPELLINGS`.
+/// The default of `BG_SPELLINGS`.
 const SPELLINGS: u32 = 100_000;
 
-/// Blocks of IPv4 that no guest may reach: the first address, and how many bits of it are fixed.
+/// IPv4 blocks that no guest may reach: the first address, and the length of the prefix.
 const BLOCKS: [(u32, u32); 21] = [
     (0x0000_0000, 8),
     (0x0a00_0000, 8),
@@ -50,13 +50,13 @@ fn refused_v4() -> impl Strategy<Value = Ipv4Addr> {
     })
 }
 
-/// Addresses that are nobody's special ones.
+/// Addresses outside all special blocks.
 fn public_v4() -> impl Strategy<Value = Ipv4Addr> {
     prop_oneof![0x0800_0000_u32..=0x09ff_ffff, 0x1000_0000_u32..=0x5fff_ffff, 0xd000_0000_u32..=0xdfff_ffff]
         .prop_map(Ipv4Addr::from_bits)
 }
 
-/// One number of an address, with the base it is written in and zeros before it.
+/// One number of an address, in a base and with leading zeros.
 #[derive(Clone, Copy, Debug)]
 struct Number {
     base: u8,
@@ -79,13 +79,14 @@ impl Number {
             (8, _) => format!("0{zeros}{value:o}"),
             (16, true) => format!("0X{zeros}{value:X}"),
             (16, false) => format!("0x{zeros}{value:x}"),
-            // Zeros before it would make it octal.
+            // Leading zeros would make it octal.
             _ => value.to_string(),
         }
     }
 }
 
-/// Other characters that are read as these: full-width, circled, superscript and mathematical ones, percent-encoded ones.
+/// Characters that are normalized to these: full-width, circled, superscript and mathematical ones, and percent-encoded
+/// ones.
 #[derive(Clone, Copy, Debug)]
 enum Script {
     Plain,
@@ -118,7 +119,7 @@ impl Script {
     }
 }
 
-/// A host that is an IPv4 address, in one to four numbers.
+/// A host that is an IPv4 address, written as one to four numbers.
 fn spelled_v4(address: Ipv4Addr) -> impl Strategy<Value = String> {
     let script = select(vec![
         Script::Plain,
@@ -136,14 +137,14 @@ fn spelled_v4(address: Ipv4Addr) -> impl Strategy<Value = String> {
         let bits = address.to_bits();
         let whole = numbers.iter().zip(address.octets()).take(parts - 1);
         let mut words: Vec<String> = whole.map(|(number, octet)| number.write(u32::from(octet))).collect();
-        // The last number is all that is left.
+        // The last number stands for all remaining bytes.
         let left = u32::MAX.checked_shr(8 * u32::try_from(parts - 1).unwrap()).unwrap_or(0);
         words.push(numbers[3].write(bits & left));
         script.write(&format!("{}{end}", words.join(".")))
     })
 }
 
-/// Every standard way in which an IPv6 address carries an IPv4 one.
+/// Every standard way in which an IPv6 address embeds an IPv4 one.
 fn carrying(address: Ipv4Addr, form: u8, salt: u16) -> Ipv6Addr {
     let [a, b, c, d] = address.octets();
     let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
@@ -162,7 +163,7 @@ fn carrying(address: Ipv4Addr, form: u8, salt: u16) -> Ipv6Addr {
     }
 }
 
-/// The first two parts of IPv6 addresses that no guest may reach, and that carry nothing.
+/// The first two groups of IPv6 addresses that no guest may reach, and that embed nothing.
 const BLOCKS_V6: [(u16, u16); 14] = [
     (0x100, 0),
     (0x2001, 2),
@@ -183,7 +184,7 @@ const BLOCKS_V6: [(u16, u16); 14] = [
 fn refused_v6() -> impl Strategy<Value = Ipv6Addr> {
     prop_oneof![
         (refused_v4(), 0..=10_u8, any::<u16>()).prop_map(|(address, form, salt)| carrying(address, form, salt)),
-        // Any IPv4 address may be carried, except in the well-known NAT64 prefix.
+        // Any IPv4 address may be embedded, except in the well-known NAT64 prefix.
         (any::<u32>(), select(vec![0_u8, 1, 2, 4, 5, 6, 7, 8, 9, 10]), any::<u16>())
             .prop_map(|(address, form, salt)| carrying(Ipv4Addr::from_bits(address), form, salt)),
         (select(&BLOCKS_V6[..]), any::<u64>()).prop_map(|((first, second), rest)| {
@@ -199,7 +200,7 @@ fn zone() -> impl Strategy<Value = &'static str> {
     prop_oneof![12 => Just(""), 1 => select(vec!["%25eth0", "%eth0", "%25"])]
 }
 
-/// A host that is an IPv6 address: shortened or not, its end dotted or not, with zeros before, in either case.
+/// A host that is an IPv6 address: shortened or not, its end dotted or not, with leading zeros, in upper or lower case.
 fn spelled_v6(address: Ipv6Addr) -> impl Strategy<Value = String> {
     (any::<bool>(), any::<bool>(), 0..4_usize, any::<bool>(), zone()).prop_map(
         move |(short, dotted, width, upper, zone)| {
@@ -219,7 +220,7 @@ fn spelled_v6(address: Ipv6Addr) -> impl Strategy<Value = String> {
     )
 }
 
-/// What stands around the host.
+/// The rest of the URL around the host.
 fn around(host: String) -> impl Strategy<Value = String> {
     let scheme = select(vec!["http://", "https://", "HTTPS://", "hTTp://"]);
     let user = prop_oneof![
@@ -250,7 +251,7 @@ fn runner(cases: u32) -> TestRunner {
     TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
 }
 
-/// A client that no missing grant stops: only what the gate says of addresses and URLs does.
+/// A client that is granted everything: only the checks of addresses and URLs can refuse.
 fn client(setup: &mut Setup) -> GateClient {
     setup.gate.mode = Mode::Report;
     setup.gate.audit = None;
@@ -275,15 +276,15 @@ fn no_spelling_of_a_refused_address_passes() {
     });
     tried.unwrap_or_else(|error| panic!("{error}"));
     let (by_address, by_url) = (by_address.into_inner(), by_url.into_inner());
-    // Most are fit to be dialled, but for what they lead to.
+    // Most are valid URLs, refused only for their address.
     assert!(by_address > count / 4, "{by_address} of {count}");
-    let ended = format!("{count} tried: {by_address} refused by their address, {by_url} as no URL with one meaning");
+    let ended = format!("{count} tried: {by_address} refused by their address, {by_url} as invalid or ambiguous URLs");
     println!("{ended}");
     attempt.ended(ended);
 }
 
 #[test]
-fn every_spelling_of_a_public_address_is_read_as_that_address_or_as_none() {
+fn every_spelling_of_a_public_address_is_parsed_as_that_address_or_refused() {
     let mut setup = Setup::new();
     let client = client(&mut setup);
     let spelled = public_v4().prop_flat_map(|address| spelled_v4(address).prop_map(move |host| (address, host)));
@@ -305,7 +306,7 @@ fn every_spelling_of_a_public_address_is_read_as_that_address_or_as_none() {
 }
 
 #[tokio::test]
-async fn none_of_them_is_looked_up_or_dialled() {
+async fn refused_addresses_are_neither_looked_up_nor_dialled() {
     let server = Server::ok().await;
     let port = server.address.port();
     let mut setup = Setup::new();
@@ -319,7 +320,7 @@ async fn none_of_them_is_looked_up_or_dialled() {
         spelled_v6(Ipv6Addr::UNSPECIFIED),
         Just(Ipv4Addr::UNSPECIFIED).prop_flat_map(spelled_v4),
     ];
-    let attempt = Attempt::begin("spellings", "of loopback, sent to a server that listens there");
+    let attempt = Attempt::begin("spellings", "of loopback, while a server listens there");
     for _ in 0..1_000 {
         let host = hosts.new_tree(&mut runner).unwrap().current();
         let url = format!("http://{host}:{port}/");
@@ -330,5 +331,5 @@ async fn none_of_them_is_looked_up_or_dialled() {
         assert!(matches!(error, EgressError::Address { .. } | EgressError::Request(_)), "{url}: {error}");
     }
     assert_eq!((server.connections(), setup.dns.asked()), (0, Vec::new()));
-    attempt.ended("Address; no look-up, no connection");
+    attempt.ended("Address; no lookup, no connection");
 }

@@ -1,4 +1,4 @@
-//! Servers that answer what a test wants, and a gate in front of them.
+//! Servers that answer as a test wants, and a gate in front of them.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -28,7 +28,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Does with each connection what `serve` does.
+    /// Runs `serve` for each connection.
     pub(crate) async fn raw<F>(serve: impl Fn(TcpStream, Arc<Mutex<Vec<String>>>) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -72,12 +72,12 @@ impl Server {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// How many of them are open.
+    /// How many connections are open.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// The requests it got, each with its head and the body's bytes that came with it.
+    /// The requests received, each with its head and the bytes of the body that came with it.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
@@ -96,7 +96,7 @@ where
     }
 }
 
-/// Reads one request: its head, and its body as long as a `content-length` says, or to the last chunk.
+/// Reads one request: its head, and its body according to `content-length` or to the last chunk.
 pub(crate) async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
@@ -120,7 +120,7 @@ pub(crate) async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option
     }
 }
 
-/// Knows the names that a test gives it, and who asked for what.
+/// Knows the names that a test gives it, and records the lookups.
 #[derive(Default)]
 pub(crate) struct FakeDns {
     answers: Mutex<HashMap<String, Vec<io::Result<Vec<IpAddr>>>>>,
@@ -129,7 +129,7 @@ pub(crate) struct FakeDns {
 }
 
 impl FakeDns {
-    /// Gives these answers, one after the other; the last one again and again.
+    /// Returns these answers in order, and then the last one for every further lookup.
     pub(crate) fn answers(self: &Arc<Self>, host: &str, answers: &[&[&str]]) {
         let parsed = answers
             .iter()
@@ -169,7 +169,7 @@ impl Resolver for FakeDns {
     }
 }
 
-/// A gate, one client of it, and all that a test wants to look at.
+/// A gate, one client of it, and what a test needs to inspect.
 pub(crate) struct Setup {
     pub(crate) gate: GateOptions,
     pub(crate) owner: Owner,
@@ -180,7 +180,7 @@ pub(crate) struct Setup {
     pub(crate) records: Records,
 }
 
-/// What the gate's audit hook was called with.
+/// The records that the gate's audit hook received.
 #[derive(Clone, Default)]
 pub(crate) struct Records(Arc<Mutex<Vec<AuditRecord>>>);
 
@@ -189,7 +189,7 @@ impl Records {
         self.0.lock().unwrap().clone()
     }
 
-    /// The only one.
+    /// The only record.
     pub(crate) fn one(&self) -> AuditRecord {
         let all = self.all();
         assert_eq!(all.len(), 1, "{all:#?}");
@@ -212,7 +212,7 @@ impl Setup {
         Self { gate, owner, grants: Vec::new(), credentials: None, limits: HttpLimits::default(), dns, records }
     }
 
-    /// With all of these servers granted, and reachable.
+    /// With all of these servers granted and reachable.
     pub(crate) fn to(servers: &[&Server]) -> Self {
         servers.iter().fold(Self::new(), |setup, server| setup.private(&server.origin()).grant(&server.origin()))
     }
@@ -242,7 +242,7 @@ impl Setup {
     }
 }
 
-/// A call that has time.
+/// The budget of a call with enough time.
 pub(crate) fn budget(client: &GateClient) -> CallBudget {
     client.budget(Instant::now() + Duration::from_mins(1))
 }
@@ -255,7 +255,7 @@ pub(crate) fn request(method: &str, url: &str, headers: &[(&str, &str)]) -> http
     request.body(Full::default()).unwrap()
 }
 
-/// Sends a GET with these headers, in a call of its own.
+/// Sends a GET with these headers, in a separate call.
 pub(crate) async fn get(
     client: &GateClient,
     url: &str,
@@ -270,7 +270,7 @@ pub(crate) async fn text(response: Response<ResponseBody>) -> Result<String, Egr
     Ok(String::from_utf8(bytes.to_vec()).unwrap())
 }
 
-/// Sends a GET and reads the answer to its end.
+/// Sends a GET and reads the whole response.
 pub(crate) async fn get_text(client: &GateClient, url: &str) -> Result<String, EgressError> {
     text(get(client, url, &[]).await?).await
 }

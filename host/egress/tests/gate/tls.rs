@@ -1,4 +1,4 @@
-//! Only servers that prove who they are, and nothing shared between owners.
+//! Only servers that prove their identity are accepted, and owners share nothing.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Authority {
         self.0.der().clone()
     }
 
-    /// What a server of that name needs, with a certificate of ours.
+    /// The configuration of a server with a certificate of ours for that name.
     pub(crate) fn server(&self, name: &str) -> ServerConfig {
         self.server_with(&CertificateParams::new(vec![name.to_owned()]).unwrap())
     }
@@ -48,7 +48,7 @@ fn server_config(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerC
         .unwrap()
 }
 
-/// Answers `ok` over TLS, and notes how each handshake went.
+/// Answers `ok` over TLS, and records the kind of each handshake.
 async fn serving(config: ServerConfig, answer_with: &'static str) -> (Server, Arc<Mutex<Vec<HandshakeKind>>>) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let kinds = Arc::new(Mutex::new(Vec::new()));
@@ -66,7 +66,7 @@ async fn serving(config: ServerConfig, answer_with: &'static str) -> (Server, Ar
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// A setup in which `dev.example` is that server, and the origin to ask for it.
+/// A setup in which `dev.example` is that server, and the origin to request.
 pub(crate) fn setup(server: &Server, root: Option<CertificateDer<'static>>) -> (Setup, String) {
     let origin = format!("https://dev.example:{}", server.address.port());
     let mut setup = Setup::new().grant(&origin).private(&origin);
@@ -76,7 +76,7 @@ pub(crate) fn setup(server: &Server, root: Option<CertificateDer<'static>>) -> (
 }
 
 #[tokio::test]
-async fn a_server_with_a_trusted_certificate_for_its_name_is_spoken_to() {
+async fn a_server_with_a_trusted_certificate_for_its_name_is_accepted() {
     let authority = Authority::new();
     let (server, _) = serving(authority.server("dev.example"), OK).await;
     let (setup, origin) = setup(&server, Some(authority.root()));
@@ -110,18 +110,18 @@ async fn every_other_server_is_refused() {
 }
 
 #[tokio::test]
-async fn plain_http_where_tls_should_be_is_refused() {
+async fn plain_http_on_a_tls_port_is_refused() {
     let attempt = Attempt::begin("tls", "plain HTTP on a TLS port");
     let server = Server::raw(|mut stream, _| async move {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        // Like a web server that is given a ClientHello.
+        // Like a web server that receives a ClientHello.
         let _ = stream.read(&mut [0; 1024]).await;
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     });
     let server = server.await;
     let (setup, origin) = setup(&server, None);
     let error = get(&setup.client(), &origin, &[]).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("no trusted connection to {origin}: it does not speak TLS there"));
+    assert_eq!(error.to_string(), format!("no trusted connection to {origin}: the server does not speak TLS there"));
     attempt.ended("Tls");
 }
 
@@ -159,7 +159,7 @@ async fn connections_are_never_shared_between_owners() {
 }
 
 #[tokio::test]
-async fn tls_sessions_are_resumed_by_their_owner_alone() {
+async fn tls_sessions_are_resumed_by_their_owner_only() {
     const CLOSING: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
     let attempt = Attempt::begin("sharing", "TLS tickets of two integrations");
     let authority = Authority::new();

@@ -1,4 +1,4 @@
-//! URLs that mean to be read in two ways: each is refused, or has one meaning.
+//! Ambiguous URLs: each is refused, or has one meaning.
 
 use bg_abuse::Attempt;
 use bg_egress::{Decision, EgressError, GateClient};
@@ -6,7 +6,7 @@ use http::Method;
 
 use crate::support::{Setup, get};
 
-/// What the gate says of a GET: `allowed`, the rule that denies it, or the kind of its error.
+/// The gate's verdict on a GET: `allowed`, the rule that denies it, or the kind of its error.
 fn said(client: &GateClient, url: &str) -> String {
     match client.check(&Method::GET, url) {
         Ok(verdict) => verdict.decision.to_string(),
@@ -15,7 +15,7 @@ fn said(client: &GateClient, url: &str) -> String {
     }
 }
 
-/// Each URL gets that answer where these are granted, and none has a name looked up.
+/// Each URL gets the expected verdict under these grants, and no name is looked up.
 fn judged(row: &str, what: &str, grants: &[&str], cases: &[(&str, &str)]) {
     let attempt = Attempt::begin(row, what);
     let setup = grants.iter().fold(Setup::new(), |setup, grant| setup.grant(grant));
@@ -25,7 +25,7 @@ fn judged(row: &str, what: &str, grants: &[&str], cases: &[(&str, &str)]) {
     }
     assert_eq!(setup.dns.asked(), Vec::<String>::new());
     let allowed = cases.iter().filter(|(_, expected)| *expected == "allowed").count();
-    attempt.ended(format!("{} refused, {allowed} of one meaning allowed", cases.len() - allowed));
+    attempt.ended(format!("{} refused, {allowed} unambiguous ones allowed", cases.len() - allowed));
 }
 
 const ALLOWED: &str = "allowed";
@@ -33,7 +33,7 @@ const NO_GRANT: &str = "no-grant";
 const REQUEST: &str = "request";
 
 #[test]
-fn what_stands_before_and_after_a_host_makes_no_other_host_of_it() {
+fn text_around_a_host_does_not_change_the_host() {
     judged(
         "urls",
         "userinfo, backslashes, #@, ?@, tabs, line ends, null bytes",
@@ -67,7 +67,7 @@ fn what_stands_before_and_after_a_host_makes_no_other_host_of_it() {
 }
 
 #[test]
-fn a_name_is_one_name_however_it_is_written() {
+fn a_name_has_one_meaning_in_every_spelling() {
     let (label, name) = ("a".repeat(64), format!("{}.example.com", ["a"; 130].join(".")));
     judged(
         "urls",
@@ -81,7 +81,7 @@ fn a_name_is_one_name_however_it_is_written() {
             ("https://ex\u{ad}ample.com/", ALLOWED),
             ("https://xn--bcher-kva.example/", ALLOWED),
             ("https://B\u{dc}CHER.example/", ALLOWED),
-            // Cyrillic, Greek, and a dotless i: names of their own.
+            // Cyrillic, Greek, and a dotless i are names of their own.
             ("https://ex\u{430}mple.com/", NO_GRANT),
             ("https://\u{3b5}xample.com/", NO_GRANT),
             ("https://xn--xample-2of.com/", NO_GRANT),
@@ -99,7 +99,8 @@ fn a_name_is_one_name_however_it_is_written() {
             ("https://exa mple.com/", REQUEST),
             ("https://exa$mple.com/", REQUEST),
             ("https://*.example.com/", REQUEST),
-            // A fraction slash, which is a part of a name like any other, and a full-width one, which would end it.
+            // A fraction slash, which is an ordinary character of a name, and a full-width slash, which would end the
+            // name.
             ("https://example.com\u{2044}evil.example/", NO_GRANT),
             ("https://example.com\u{ff0f}.evil.example/", REQUEST),
             ("https://example.com\u{2100}.evil.example/", REQUEST),
@@ -108,7 +109,7 @@ fn a_name_is_one_name_however_it_is_written() {
 }
 
 #[test]
-fn a_granted_name_is_no_suffix_and_no_part_of_another() {
+fn a_granted_name_covers_no_other_that_contains_it() {
     judged(
         "names",
         "suffixes, wildcard and apex",
@@ -131,7 +132,7 @@ fn a_granted_name_is_no_suffix_and_no_part_of_another() {
 }
 
 #[test]
-fn a_port_is_one_number_and_the_default_one_is_none() {
+fn a_port_is_unambiguous_and_the_default_one_may_be_omitted() {
     judged(
         "ports",
         "absent, 0, too large, padded, default; IPv6 zones",
@@ -163,7 +164,7 @@ fn a_port_is_one_number_and_the_default_one_is_none() {
 }
 
 #[test]
-fn a_path_prefix_cannot_be_left_again() {
+fn no_path_escapes_its_granted_prefix() {
     judged(
         "paths",
         "dots, encoded dots and slashes, double slashes, parameters, case",
@@ -197,7 +198,7 @@ fn a_path_prefix_cannot_be_left_again() {
 }
 
 #[test]
-fn there_are_no_schemes_but_http_and_https() {
+fn only_http_and_https_are_accepted() {
     judged(
         "schemes",
         "other schemes, and plain HTTP where TLS is granted",
@@ -223,8 +224,8 @@ fn there_are_no_schemes_but_http_and_https() {
     );
 }
 
-/// The first and the last address of every special-purpose block, beside the tables that the gate has: written down from the
-/// registries a second time.
+/// The first and the last address of every special-purpose block, written down from the registries a second time,
+/// independently of the gate's tables.
 const EDGES: [(&str, &[&str]); 2] = [
     (
         "IPv4",
@@ -277,7 +278,7 @@ const EDGES: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// Both as what a granted name leads to, and as the host of a granted URL.
+/// Tries each address behind a granted name, and as the host of a granted URL.
 async fn leads_nowhere(row: &str, what: &str, addresses: &[&str]) {
     let attempt = Attempt::begin(row, what);
     for address in addresses {
@@ -295,14 +296,14 @@ async fn leads_nowhere(row: &str, what: &str, addresses: &[&str]) {
 }
 
 #[tokio::test]
-async fn no_special_purpose_address_is_reached_by_a_name_or_by_itself() {
+async fn no_special_purpose_address_is_reached_by_name_or_as_a_literal() {
     for (family, blocks) in EDGES {
         let addresses: Vec<&str> = blocks.iter().flat_map(|block| block.split(' ')).collect();
         leads_nowhere("addresses", &format!("both ends of every special-purpose block of {family}"), &addresses).await;
     }
     let here = Setup::new().grant("http://localhost/").client();
     assert_eq!(said(&here, "http://localhost/"), "address");
-    // What lies just beside them is everybody's.
+    // Their neighbours outside the block are public.
     let client = Setup::new().grant("https://11.0.0.0/").grant("https://[2a00::1]/").client();
     assert_eq!(
         (said(&client, "https://11.0.0.0/"), said(&client, "https://[2a00::1]/")),
@@ -311,7 +312,7 @@ async fn no_special_purpose_address_is_reached_by_a_name_or_by_itself() {
 }
 
 #[tokio::test]
-async fn no_address_of_a_clouds_metadata_is_reached() {
+async fn no_cloud_metadata_address_is_reached() {
     let addresses = [
         // Amazon, Google, Azure, DigitalOcean, OpenStack, Hetzner and others; Amazon's in containers.
         "169.254.169.254",
@@ -331,14 +332,14 @@ async fn no_address_of_a_clouds_metadata_is_reached() {
         "64:ff9b::a9fe:a9fe",
     ];
     leads_nowhere("metadata", "of the large providers, in both families", &addresses).await;
-    // Not even where the operator excepts the origin.
+    // Not even if the operator allows the origin.
     let origin = "http://169.254.169.254";
     let error = get(&Setup::new().grant(origin).private(origin).client(), origin, &[]).await.unwrap_err();
     assert!(matches!(error, EgressError::Address { option: None, .. }), "{error}");
 }
 
 #[tokio::test]
-async fn no_ipv6_address_that_carries_a_private_ipv4_one_is_reached() {
+async fn no_ipv6_address_that_embeds_a_private_ipv4_one_is_reached() {
     let addresses = [
         "::ffff:127.0.0.1",
         "::ffff:7f00:1",

@@ -1,4 +1,4 @@
-//! What is signed.
+//! The text that is signed.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,17 +8,17 @@ use http::Method;
 use sfv::{InnerList, ListEntry, ListSerializer};
 use sha2::{Digest, Sha256};
 
-/// The covered components, in the order in which we sign them. Another order is as good.
+/// The covered components, in the order in which we sign them. Verification accepts any order.
 pub(super) const COMPONENTS: [&str; 5] = ["@method", "@authority", "@path", "@query", "content-digest"];
 
 /// The values of the covered components of one request.
 pub(super) struct Components<'a> {
     pub(super) method: &'a Method,
-    /// In lower case, the port only if it is not the scheme's own.
+    /// In lower case; with the port only if it is not the scheme's default.
     pub(super) authority: &'a str,
     /// Never empty.
     pub(super) path: &'a str,
-    /// Without its question mark; absent and empty are the same.
+    /// Without its question mark; an absent query equals an empty one.
     pub(super) query: &'a str,
     /// The value of the header `content-digest`.
     pub(super) digest: &'a str,
@@ -36,8 +36,8 @@ impl Components<'_> {
         }
     }
 
-    /// The text that is signed (RFC 9421, section 2.5), for covered components `list` with its parameters. None if one of them
-    /// is not ours.
+    /// The text that is signed (RFC 9421, section 2.5) for the covered components `list` and its parameters. `None` if
+    /// one of them is unknown.
     pub(super) fn signature_base(&self, list: &InnerList) -> Option<String> {
         let mut base = String::new();
         for item in &list.items {
@@ -50,11 +50,11 @@ impl Components<'_> {
     }
 }
 
-/// A list of covered components as text, in its one canonical form.
+/// A list of covered components as text, in its canonical form.
 pub(super) fn serialized(list: &InnerList) -> String {
     let mut serializer = ListSerializer::new();
     serializer.members([&ListEntry::InnerList(list.clone())]);
-    serializer.finish().expect("a list with one member is never left out")
+    serializer.finish().expect("a list with one member is never omitted")
 }
 
 /// The value of `content-digest` for a body.
@@ -62,7 +62,7 @@ pub(super) fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(body)))
 }
 
-/// Whole seconds since 1970, as the parameters `created` and `expires` count.
+/// Whole seconds since 1970, the unit of the parameters `created` and `expires`.
 pub(super) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -1,4 +1,4 @@
-//! Replays.
+//! Protection against replays.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
@@ -13,15 +13,14 @@ use super::{LIFETIME, MAX_CLOCK_SKEW, SignatureError, Verified};
 
 /// Remembers the nonces of accepted requests, so that none is accepted twice.
 ///
-/// They are kept for an hour by the monotonic clock, though a signature is valid for a minute: the wall clock may be set back,
-/// and then old signatures are valid again. Right after the start, when nothing is remembered of what an earlier process
-/// accepted, signatures are refused that were made before the start, or up to the [time](FastClock) that the earlier process
-/// wrote down.
+/// Nonces are kept for an hour of the monotonic clock although a signature is valid for a minute: if the wall clock is
+/// set back, old signatures become valid again. A restart forgets all nonces. So signatures are refused that were made
+/// before the start, or before the [time](FastClock) that the earlier process recorded.
 ///
-/// Its memory is bounded. Each [room](Room) has a part of it to itself, so that strangers never use up what the operator
-/// needs; one signer and one network have a share of their room. When a room is full, its oldest nonces are forgotten if their
-/// signatures have expired, and else further requests are refused ([`SignatureError::Busy`]). Ask it only after the signer is
-/// known to be allowed something: anyone can make a key and sign with it.
+/// Memory is limited. Each [room](Room) has its own part, so that strangers never use up what the operator needs; one
+/// signer and one network may use only a share of their room. When a room is full, its oldest nonces are forgotten if
+/// their signatures have expired; otherwise further requests are refused ([`SignatureError::Busy`]). Call it only once
+/// the signer is known to be authorized for something: anyone can create a key and sign with it.
 #[derive(Debug)]
 pub struct NonceCache {
     capacity: usize,
@@ -34,57 +33,58 @@ pub struct NonceCache {
 /// Which part of the memory a request uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// Anybody's: half of it.
+    /// For everybody: half of the memory.
     Strangers,
-    /// That of clients on this machine: a quarter.
+    /// For clients on this machine: a quarter.
     Local,
-    /// That of the operator's own key: a quarter, without shares.
+    /// For the operator's own key: a quarter, without shares.
     Operator,
 }
 
-/// For whom a nonce is remembered, beside its signer.
+/// On whose account a nonce is remembered, besides its signer's.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender {
     /// Which part of the memory it uses.
     pub room: Room,
-    /// The network that it came from, if that has a share.
+    /// The network that it came from, if it has a share.
     pub network: Option<IpAddr>,
 }
 
-/// Until when signers with fast clocks may have made signatures that were accepted: what is to survive a restart of nonces, which are
-/// forgotten by it. Signatures up to then are refused by the next process, until that time has come.
+/// The latest time at which signers with fast clocks may have made accepted signatures. A restart forgets nonces, so
+/// this time is recorded: the next process refuses signatures made before it, until that time has come.
 ///
-/// It moves only when a signature of the future is accepted, which those of good clocks never are: so a server that is started again waits
-/// for nobody as a rule.
+/// It moves only when a signature from the future is accepted. Correct clocks never make one, so a restarted server
+/// usually makes nobody wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FastClock {
-    /// The time, in seconds since 1970, for the operator's own key; others cannot move it.
+    /// In seconds since 1970, for the operator's own key; others cannot move it.
     pub operator: u64,
-    /// For all other signers.
+    /// The same for all other signers.
     pub others: u64,
 }
 
-/// The shares of one signer and of one network, as parts of their room.
+/// The share of one signer and of one network, as a fraction (one part in this many) of their room.
 const SIGNER: usize = 8;
 const NETWORK: usize = 4;
 
-/// The longest that a signature can be valid after it was accepted, if the clock is not set back.
+/// The longest time for which a signature can be valid after it was accepted, if the clock is not set back.
 const VALID: Duration = LIFETIME.saturating_add(MAX_CLOCK_SKEW);
 
 /// How long a nonce is remembered if there is room.
 const KEPT: Duration = Duration::from_hours(1);
 
-/// How far ahead the time of fast clocks is written down, at most, in seconds: once in that time, rather than for each request.
+/// If a signer's clock is fast: how many seconds beyond the request's time are recorded at most, so that there is one
+/// write for the requests of that period, not one for each.
 const AHEAD: u64 = 5;
 
-/// The first half of a SHA-256: that two of these are equal by chance will not happen, and would only refuse a request.
+/// The first half of a SHA-256. A collision is practically impossible, and would only refuse a request.
 type Key = [u8; 16];
 
 #[derive(Debug, Default)]
 struct Seen {
     keys: HashSet<Key>,
     rooms: [Nonces; 3],
-    /// What an earlier process has left, and what this one has written down.
+    /// What an earlier process recorded, and what this one has recorded.
     before: FastClock,
     written: FastClock,
 }
@@ -92,11 +92,11 @@ struct Seen {
 /// The nonces of one room.
 #[derive(Debug, Default)]
 struct Nonces {
-    /// Those whose signatures may be valid, in the order in which they were accepted.
+    /// Those whose signatures may still be valid, in the order of acceptance.
     valid: VecDeque<Accepted>,
     /// Older ones.
     expired: VecDeque<(Instant, Key)>,
-    /// How many of the valid ones each signer and each network has.
+    /// How many valid ones each signer and each network has.
     signers: HashMap<Key, usize>,
     networks: HashMap<IpAddr, usize>,
 }
@@ -125,7 +125,7 @@ impl FastClock {
 }
 
 impl NonceCache {
-    /// Enough for 2,900 requests a second, each remembered for 90 s at least; about 30 MB when full.
+    /// Enough for 2,900 requests a second, each remembered for at least 90 s; about 30 MB when full.
     pub const CAPACITY: usize = 1 << 18;
 
     /// A cache of at most `capacity` nonces for a server that starts now.
@@ -133,26 +133,26 @@ impl NonceCache {
         Self::starting(Instant::now(), SystemTime::now(), capacity)
     }
 
-    /// A cache of at most `capacity` nonces, for a server that starts at this moment by both clocks.
+    /// A cache of at most `capacity` nonces, for a server that starts at this moment of both clocks.
     pub fn starting(start: Instant, wall: SystemTime, capacity: usize) -> Self {
         Self { capacity, start, start_unix: unix_seconds(wall), seen: Mutex::default() }
     }
 
-    /// Notes what an earlier process has written down.
+    /// Takes over what an earlier process recorded.
     pub fn resume(&self, before: FastClock) {
         let mut seen = self.seen();
         (seen.before, seen.written) = (before, before);
     }
 
-    /// The time that has to be written down before this request is accepted, if its signer's clock is fast; tell it by
-    /// [`written`](Self::written) then.
+    /// The time to record before this request is accepted, if its signer's clock is fast; confirm with
+    /// [`written`](Self::written) afterwards.
     pub fn to_write(&self, verified: &Verified, room: Room, now: SystemTime) -> Option<u64> {
         let ahead = verified.created.checked_sub(unix_seconds(now)).filter(|ahead| *ahead > 0)?;
         let known = *self.seen().written.of(room);
         (verified.created > known).then(|| verified.created + ahead.min(AHEAD))
     }
 
-    /// That it is written down.
+    /// Confirms that the time was recorded.
     pub fn written(&self, room: Room, until: u64) {
         let mut seen = self.seen();
         let known = seen.written.of(room);
@@ -207,7 +207,7 @@ impl NonceCache {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        // Whatever a panic elsewhere left here is a whole set of whole keys.
+        // A panic elsewhere cannot leave it inconsistent.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -229,7 +229,7 @@ fn release<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 }
 
 impl Seen {
-    /// Gives back the shares of what has expired, and forgets what is older than `kept`.
+    /// Releases the shares of expired signatures, and forgets nonces older than `kept`.
     fn age(&mut self, room: Room, kept: Duration, now: Instant) {
         let nonces = &mut self.rooms[room as usize];
         while let Some(oldest) = nonces.valid.front()
@@ -250,7 +250,7 @@ impl Seen {
         }
     }
 
-    /// Forgets the oldest nonce of a room whose signature has expired, if there is one.
+    /// Forgets the oldest nonce of a room whose signature has expired, if there is one. Returns whether there was.
     fn forget_oldest(&mut self, room: Room) -> bool {
         match self.rooms[room as usize].expired.pop_front() {
             Some((_, key)) => self.keys.remove(&key),

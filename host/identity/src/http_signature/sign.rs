@@ -16,19 +16,19 @@ use crate::{Identity, RandomnessError};
 /// Why a request was not signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// There is no nonce without random bytes.
+    /// A nonce needs random bytes.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),
-    /// The URL has no host, so it is not one of a request.
+    /// The URL has no host, so it cannot be requested.
     #[error("a URL without a host can't be signed: {0}")]
     NoHost(Url),
-    /// The clock is set to the year 30,000,000 or so.
-    #[error("the system's clock can't be right")]
+    /// The clock is set to about the year 30,000,000.
+    #[error("the system clock is far in the future; set it")]
     Clock,
 }
 
 /// The three headers (`content-digest`, `signature-input`, `signature`) that sign a request of `method` to `url` with
-/// `body`, valid from `now` for [`LIFETIME`](super::LIFETIME). The request must be sent to exactly this URL, and once only.
+/// `body`, valid from `now` for [`LIFETIME`](super::LIFETIME). Send the request to exactly this URL, and only once.
 pub fn sign(
     identity: &Identity,
     method: &Method,

@@ -13,7 +13,7 @@ use crate::{Did, Identity};
 const URL: &str = "http://localhost:8000/api/v1/registrations?after=1";
 const BODY: &[u8] = br#"{"space":"did:key:z"}"#;
 
-/// A request as it is received.
+/// A request as received.
 #[derive(Clone)]
 struct Received {
     method: Method,
@@ -36,7 +36,8 @@ impl Received {
         altered
     }
 
-    /// Signed again after a change of its signature input, by whoever is named there: as a careless client would do.
+    /// Signed again after its signature input was changed, by the key that it names then: as a careless client would
+    /// do.
     fn resigned(&self, identity: &Identity, from: &str, to: &str) -> Self {
         let mut altered = self.altered("signature-input", from, to);
         let input = altered.headers["signature-input"].to_str().unwrap().strip_prefix("sig=").unwrap().to_owned();
@@ -129,7 +130,7 @@ fn the_digest_is_that_of_the_standard() {
 }
 
 #[test]
-fn each_altered_part_is_noticed() {
+fn each_altered_part_is_detected() {
     use SignatureError::{Digest, Wrong};
     let usual = usual();
     let other = Identity::from_passphrase("another").did();
@@ -179,7 +180,7 @@ fn a_missing_or_malformed_header_is_named() {
 }
 
 #[test]
-fn a_signature_that_promises_less_or_more_is_refused() {
+fn a_signature_that_covers_less_or_more_is_refused() {
     use SignatureError::{Components, Parameter, Tag};
     let (usual, identity) = (usual(), identity());
     let other = Identity::from_passphrase("another");
@@ -205,15 +206,15 @@ fn a_signature_that_promises_less_or_more_is_refused() {
     for (from, to, expected) in cases {
         assert_eq!(usual.resigned(&identity, from, to).verify(now()), Err(expected), "{from} to {to}");
     }
-    // Another order of components and parameters is as good, if it is what was signed.
+    // Any order of components and parameters is valid, if it is what was signed.
     let reordered = usual.resigned(&identity, "\"@method\" \"@authority\"", "\"@authority\" \"@method\"");
     assert!(reordered.verify(now()).is_ok());
-    // Signed by another key than the one that is named.
+    // Signed by a key other than the one it names.
     assert_eq!(usual.resigned(&other, "created", "x=1;created").verify(now()), Err(SignatureError::Wrong));
 }
 
 #[test]
-fn other_signatures_beside_ours_are_ignored_and_two_of_ours_are_refused() {
+fn other_signatures_besides_ours_are_ignored_and_two_of_ours_are_refused() {
     let usual = usual();
     let mut beside = usual.clone();
     beside.headers.append("signature-input", "proxy=(\"@path\");tag=\"proxy\"".parse().unwrap());
@@ -237,7 +238,8 @@ fn a_signature_is_valid_for_a_minute() {
 
 const OPERATOR: Sender = Sender { room: Room::Operator, network: None };
 
-/// A cache of that capacity for the operator, whose server started a day before the requests of these tests; and a moment of its clock.
+/// A cache of that capacity, with requests of the operator, whose server started a day before the requests of these
+/// tests; and a moment of its clock.
 fn cache(capacity: usize) -> (NonceCache, Instant) {
     let start = Instant::now();
     (NonceCache::starting(start, now() - seconds(86_400), 4 * capacity), start + seconds(86_400))
@@ -248,26 +250,26 @@ fn verified(nonce: &str, created: u64) -> Verified {
 }
 
 #[test]
-fn a_replay_is_refused_as_long_as_it_would_verify() {
+fn a_replay_is_refused_as_long_as_its_signature_verifies() {
     let (cache, at) = cache(10);
     let attempt = bg_abuse::Attempt::begin("signatures", "replayed, also after the clock was set back");
     let verified = usual().verify(now()).unwrap();
     assert_eq!(cache.accept(&verified, OPERATOR, at), Ok(()));
     assert_eq!(cache.accept(&verified, OPERATOR, at), Err(SignatureError::Replayed));
     assert_eq!(cache.accept(&verified, OPERATOR, at + LIFETIME), Err(SignatureError::Replayed));
-    // The wall clock goes forward and back again: the signature verifies once more.
+    // The wall clock goes forward and back again, so that the signature verifies once more.
     assert_eq!(usual().verify(now() + seconds(3_000)), Err(SignatureError::Expired));
     assert_eq!(cache.accept(&usual().verify(now()).unwrap(), OPERATOR, at + seconds(3_000)), Ok(()));
     assert_eq!(cache.accept(&verified, OPERATOR, at + seconds(3_001)), Err(SignatureError::Replayed));
     attempt.ended(SignatureError::Replayed);
-    // Another request, and the same nonce of another signer, are no replays.
+    // Another request, and the same nonce of another signer, are not replays.
     assert_eq!(cache.accept(&usual().verify(now()).unwrap(), OPERATOR, at), Ok(()));
     let other = Verified { did: Identity::from_passphrase("another").did(), ..verified };
     assert_eq!(cache.accept(&other, OPERATOR, at), Ok(()));
 }
 
 #[test]
-fn what_an_earlier_process_may_have_accepted_is_refused() {
+fn requests_that_an_earlier_process_may_have_accepted_are_refused() {
     let start = Instant::now();
     let cache = NonceCache::starting(start, now(), 10);
     let at = unix(now());
@@ -301,7 +303,8 @@ fn by(name: &str, nonce: usize) -> Verified {
 #[test]
 fn a_signer_and_a_network_have_a_share_and_no_stranger_uses_the_operators_room() {
     let start = Instant::now();
-    // Places for 64 strangers, of which a signer has 8 and a network 16; 32 for clients here, and 32 for the operator.
+    // Room for 64 nonces of strangers, of which a signer may use 8 and a network 16; 32 for local clients, and 32 for
+    // the operator.
     let cache = NonceCache::starting(start, now() - seconds(86_400), 128);
     let at = start + seconds(86_400);
     let of = |network: u8| Sender { room: Room::Strangers, network: Some([192, 0, 2, network].into()) };
@@ -317,35 +320,35 @@ fn a_signer_and_a_network_have_a_share_and_no_stranger_uses_the_operators_room()
         assert_eq!(cache.accept(&by(&number.to_string(), 0), of(2 + number / 16), at), Ok(()));
     }
     assert_eq!(cache.accept(&by("ann", 0), of(9), at), Err(SignatureError::Busy));
-    // What is full is the strangers' room alone.
+    // Only the strangers' room is full.
     assert_eq!(cache.accept(&by("ann", 0), Sender { room: Room::Local, network: None }, at), Ok(()));
     for nonce in 0..32 {
         assert_eq!(cache.accept(&by("operator", nonce), OPERATOR, at), Ok(()));
     }
-    // A nonce is good once, whichever room it was accepted in.
+    // A nonce is accepted once, in whichever room.
     assert_eq!(cache.accept(&by("eve", 0), OPERATOR, at), Err(SignatureError::Replayed));
     let later = at + seconds(91);
     assert_eq!(cache.accept(&by("eve", 8), of(1), later), Ok(()));
-    // It took the place of the oldest.
+    // It replaced the oldest.
     assert_eq!(cache.accept(&by("eve", 1), of(1), later), Err(SignatureError::Replayed));
 }
 
 #[test]
-fn a_signature_of_a_fast_clock_is_not_good_again_after_a_restart() {
+fn a_signature_of_a_fast_clock_is_not_accepted_again_after_a_restart() {
     let attempt = bg_abuse::Attempt::begin("signatures", "of a fast clock, replayed after a restart of the server");
     let at = unix(now());
     let sender = |room| Sender { room, network: None };
     for room in [Room::Strangers, Room::Local, Room::Operator] {
         let before = NonceCache::starting(Instant::now(), now() - seconds(86_400), 64);
         let later = Instant::now() + seconds(86_400);
-        // A good clock moves nothing.
+        // A correct clock moves nothing.
         assert_eq!(before.to_write(&verified("a", at), room, now()), None);
         let fast = verified("b", at + 30);
         let until = before.to_write(&fast, room, now()).unwrap();
         assert!((at + 30..=at + 35).contains(&until), "{until}");
         before.written(room, until);
         assert_eq!(before.accept(&fast, sender(room), later), Ok(()));
-        // Once in a while, not for each request.
+        // Recorded now and then, not for each request.
         assert_eq!(before.to_write(&verified("c", at + 31), room, now()), None);
 
         let (start, restarted) = (Instant::now(), now() + seconds(2));
@@ -359,7 +362,7 @@ fn a_signature_of_a_fast_clock_is_not_good_again_after_a_restart() {
             assert_eq!(after.accept(&verified("b", created), sender(room), start + seconds(waited)), expected);
         }
         assert_eq!(after.accept(&verified("b", until + 1), sender(room), start + seconds(34)), Ok(()));
-        // Strangers make nobody wait but strangers.
+        // Strangers delay only strangers.
         let other = if room == Room::Operator { Room::Strangers } else { Room::Operator };
         assert_eq!(after.accept(&verified("d", at + 2), sender(other), start), Ok(()));
     }

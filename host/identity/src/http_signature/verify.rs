@@ -11,11 +11,11 @@ use super::base::{COMPONENTS, Components, unix_seconds};
 use super::{ALGORITHM, LIFETIME, MAX_CLOCK_SKEW, TAG};
 use crate::{Did, ParseDidError};
 
-/// A nonce has at least 96 bits in base64, and is not worth keeping if it is long.
+/// A nonce has at least 96 bits in base64; a long one is not worth storing.
 const NONCE_CHARS: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// A request's head whose signature is good: who signed it, and the digest of the body that belongs to it. Who receives requests can decide by it
-/// before a byte of the body is read.
+/// The head of a request whose signature is valid: its signer, and the signed digest of its body. A server can decide
+/// by it before it reads a byte of the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Who signed it, and when.
@@ -30,12 +30,13 @@ impl Head {
     }
 }
 
-/// A request whose signature is good: who signed it. Whether it was seen before is [`NonceCache`](super::NonceCache)'s to say.
+/// A request whose signature is valid, with its signer. Whether it is a replay is for [`NonceCache`](super::NonceCache)
+/// to decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Who signed it.
+    /// The signer.
     pub did: Did,
-    /// What makes it unique among this signer's requests.
+    /// Unique among this signer's requests.
     pub nonce: String,
     /// When it was made, by the signer's clock, in seconds since 1970.
     pub created: u64,
@@ -43,64 +44,66 @@ pub struct Verified {
     pub expires: u64,
 }
 
-/// Why a request does not count as signed.
+/// Why a request is not validly signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// One of the headers is missing.
+    /// A header is missing.
     #[error(
-        "the request is not signed: it has no {0} header (RFC 9421, ed25519, tag=\"bg-wasm-host\"); see the API's description"
+        "the request is not signed: it has no {0} header (RFC 9421, ed25519, tag=\"bg-wasm-host\"); see the API's \
+        description"
     )]
     Missing(&'static str),
-    /// One of the headers can't be read.
+    /// A header can't be parsed.
     #[error("the {0} header is malformed")]
     Malformed(&'static str),
     /// There is no signature with our tag, or more than one.
     #[error("the request must have exactly one signature with tag=\"{TAG}\"")]
     Tag,
-    /// It does not cover what it must cover, or more.
+    /// It does not cover exactly the required components.
     #[error(
         "the signature must cover exactly \"@method\", \"@authority\", \"@path\", \"@query\" and \"content-digest\""
     )]
     Components,
-    /// A parameter is missing or is not as it must be.
-    #[error("the signature's parameter {0} is missing or not as it must be")]
+    /// A parameter is missing or invalid.
+    #[error("the signature's parameter {0} is missing or invalid")]
     Parameter(&'static str),
-    /// The `keyid` is no DID.
+    /// The `keyid` is not a DID.
     #[error("the signature's keyid must be the signer's DID: {0}")]
     Key(ParseDidError),
     /// It is no longer valid.
-    #[error("the signature has expired; sign each request anew, and see that the clocks of both machines are right")]
+    #[error("the signature has expired; sign each request when it is sent, and check the clocks of both machines")]
     Expired,
     /// It is not valid yet.
-    #[error("the signature was made in the future; see that the clocks of both machines are right")]
+    #[error("the signature was made in the future; check the clocks of both machines")]
     Future,
     /// The body is not the one that was signed.
-    #[error("the request's body does not have the signed content-digest (sha-256)")]
+    #[error("the request's body does not match the signed content-digest (sha-256)")]
     Digest,
     /// It is not a signature of this request by this key.
-    #[error("the signature is not one of this request by the key that it names")]
+    #[error("the signature does not match this request and the key that it names")]
     Wrong,
-    /// It was made before the server started, so that an earlier process may have accepted the request.
-    #[error("the signature was made before this server started; sign each request anew, when it is sent")]
+    /// It was made before the server started, so an earlier process may have accepted the request.
+    #[error("the signature was made before this server started; sign each request when it is sent")]
     BeforeStart,
     /// The request was accepted before.
     #[error("the request was received before; each one needs a new nonce")]
     Replayed,
     /// An earlier process may have accepted it, from a signer whose clock was fast.
     #[error(
-        "the server has just started, and cannot tell yet whether it received this request before; send a new one in {0} s"
+        "the server has just started, and does not know yet whether it received this request before; send a new one \
+        in {0} s"
     )]
     Starting(u64),
     /// This signer, or this client's address, has sent more requests than are remembered for one.
-    #[error("too many signed requests by you; try again in a minute")]
+    #[error("too many signed requests from you; try again in a minute")]
     BusySigner,
     /// Too many requests to remember.
     #[error("too many signed requests at once; try again in a minute")]
     Busy,
 }
 
-/// Who signed a request, of which only the head was read. `authority` is its `Host` header (HTTP/1) or `:authority` (HTTP/2); `path_and_query` is as
-/// it was received. [`Head::check_body`] does the rest.
+/// The signer of a request of which only the head was read. `authority` is its `Host` header (HTTP/1) or `:authority`
+/// (HTTP/2); `path_and_query` is the received text. [`Head::check_body`] completes the verification.
 pub fn verify_head(
     method: &Method,
     authority: &str,
@@ -131,7 +134,7 @@ pub fn verify_head(
     Ok(Head { verified, digest: bytes.ok_or(SignatureError::Digest)? })
 }
 
-/// Who signed a request that was read as a whole; see [`verify_head`].
+/// The signer of a completely received request; see [`verify_head`].
 pub fn verify(
     method: &Method,
     authority: &str,
@@ -145,14 +148,14 @@ pub fn verify(
     Ok(head.verified)
 }
 
-/// The DID that a request says it is signed by. Nothing is verified: it is good for deciding what to look at first, and for nothing else.
+/// The DID that a request claims as its signer. Nothing is verified: use it only to prioritize work.
 pub fn claimed_signer(headers: &HeaderMap) -> Option<Did> {
     let inputs = dictionary("signature-input", &joined(headers, "signature-input").ok()?).ok()?;
     let (_, list) = our_signature(&inputs).ok()?;
     text_of(&list, "keyid")?.parse().ok()
 }
 
-/// The value of a header; several lines of it are one value.
+/// The value of a header; several lines are joined to one value.
 fn joined(headers: &HeaderMap, name: &'static str) -> Result<String, SignatureError> {
     let lines: Result<Vec<&str>, _> = headers.get_all(name).iter().map(|value| value.to_str().map(str::trim)).collect();
     match lines {
@@ -166,7 +169,7 @@ fn dictionary(name: &'static str, value: &str) -> Result<Dictionary, SignatureEr
     Parser::new(value).parse().map_err(|_| SignatureError::Malformed(name))
 }
 
-/// The one signature with our tag: its label, and what it covers with which parameters.
+/// The one signature with our tag: its label, the covered components, and the parameters.
 fn our_signature(inputs: &Dictionary) -> Result<(String, InnerList), SignatureError> {
     let mut ours = inputs.iter().filter_map(|(label, entry)| match entry {
         ListEntry::InnerList(list) if text_of(list, "tag") == Some(TAG) => {
@@ -187,7 +190,7 @@ fn signature(label: &str, signatures: &Dictionary) -> Result<Signature, Signatur
     Signature::from_slice(bytes).map_err(|_| malformed)
 }
 
-/// All of ours, none twice, nothing else, in any order, and without parameters (which change what a component means).
+/// Requires exactly our components, in any order, and without parameters (which change the meaning of a component).
 fn check_components(list: &InnerList) -> Result<(), SignatureError> {
     let mut names: Vec<&str> = Vec::new();
     for item in &list.items {

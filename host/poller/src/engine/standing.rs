@@ -65,7 +65,7 @@ impl Engine {
             Validity::NotAsked => {}
             Validity::Answered => {
                 if group.health.answers(Cause::IsValidCharm) {
-                    if group.health.tells_no_more()
+                    if group.health.take_logged()
                         && let Some(component) = &group.component
                     {
                         let integration = component.id();
@@ -88,8 +88,8 @@ impl Engine {
     /// Logs that `is-valid-charm` fails, once for each kind; not if it fails for single charms and answers for others.
     fn tell_failing_validity(&mut self, id: GroupId, kind: OutcomeKind, reason: &str) {
         let group = &mut self.groups[id as usize];
-        let before = group.health.told();
-        if !group.health.tells(kind, Instant::now(), group.interval) {
+        let before = group.health.logged();
+        if !group.health.should_log(kind, Instant::now(), group.interval) {
             return;
         }
         let Some(component) = &group.component else { return };

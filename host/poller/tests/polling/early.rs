@@ -41,9 +41,32 @@ async fn charms_of_many_spaces_go_on_in_parallel_however_many_each_space_has() {
     }
     let service = world.start_with(&Store::new(), vec![], PollerOptions { interval: HOUR, ..world.options() });
     // Sixteen at a time.
-    seconds(660).await;
-    let polled = polled(&world, &charms);
-    assert!(polled >= 9_500, "{polled}");
+    seconds(650).await;
+    assert_eq!(polled(&world, &charms), charms.len());
+    service.stop().await;
+}
+
+/// They were polled without success, and their cause is fixed for all of them at one moment.
+#[tokio::test(start_paused = true)]
+async fn charms_whose_cause_is_fixed_while_the_service_runs_all_go_on_as_fast_as_places_allow() {
+    let world = World::new();
+    let charms: Vec<CharmRef> =
+        (0..10_000).map(|number| charm(&format!("space {}", number / 100), &number.to_string())).collect();
+    for charm in &charms {
+        register_waiting(&world, charm, "mail");
+        let denied = Outcome::failure(OutcomeKind::Denied, "not granted").blaming(Blame::Configuration);
+        world.behave(charm, Behaviour { takes: Duration::ZERO, outcomes: [Ok(denied)].into(), ..Behaviour::default() });
+    }
+    let service = world.start_with(&Store::new(), vec![], PollerOptions { interval: HOUR, ..world.options() });
+    seconds(1_000).await;
+    assert_eq!(polled(&world, &charms), charms.len());
+    world.state().starts.clear();
+    for charm in &charms {
+        takes(&world, charm, 1);
+        world.wake(charm);
+    }
+    seconds(650).await;
+    assert_eq!(polled(&world, &charms), charms.len());
     service.stop().await;
 }
 

@@ -1,13 +1,15 @@
-//! The loop in a world where everything happens that can: a million polls in simulated time, of charms that fail, spaces that are
-//! slow, a runtime that goes away, a store that fails, clocks that are set, processes that are killed, and people who register,
-//! disable, enable, remove, change and fix. An observer checks every poll against the [rules](model::Model):
+//! The loop in a world where everything happens that can: a million polls in simulated time, of charms that fail,
+//! spaces that are slow, a runtime that goes away, a store that fails, clocks that are set, processes that are killed,
+//! and people who register, disable, enable, remove, change and fix. An observer checks every poll against the
+//! [rules](model::Model):
 //!
 //! - *twice at once*: no charm is polled twice at once;
 //! - *early*: from the start of one poll to the next it is an interval at least, also over a restart;
 //! - *backoff too short*, and *late*: after failures it is what the policy says;
 //! - *insisted*: a charm that somebody changes all the time is polled an interval after its last poll, besides a few times at first;
 //! - *late*, *forgotten*: every charm that is to be polled is, within a bound that its space and the places set;
-//! - *together*: after a stall, polls are no denser than half as much again as in the long run, in no part of the next intervals;
+//! - *together*: after a stall, polls are no denser than half as much again as in the long run, in no part of the next
+//!   intervals;
 //! - *polled though disabled*, *though not registered*, *back early*: nothing else is.
 //!
 //! The same seed makes the same run. `SIMULATION_SEED=7 cargo test --test simulation` runs one seed of each scene.
@@ -15,6 +17,7 @@
 #![allow(unreachable_pub, reason = "one test program in several files")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, also where they are no #[test] functions")]
 
+mod load;
 mod model;
 mod news;
 mod rng;
@@ -149,8 +152,8 @@ fn run(scene: Scene) {
     let seed = std::env::var("SIMULATION_SEED").ok().map(|seed| seed.parse().expect("a number"));
     let scene = Scene { seed: seed.unwrap_or(scene.seed), ..scene };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let told = runtime.block_on(Simulation::new(scene).run());
-    println!("{told}");
+    let report = runtime.block_on(Simulation::new(scene).run());
+    println!("{report}");
 }
 
 /// A service that runs.
@@ -286,7 +289,7 @@ impl Simulation {
         let shutdown = CancellationToken::new();
         let stopped = shutdown.clone();
         let task = tokio::spawn(async move {
-            // A runtime that is away at the start ends it: then it is started again, as whoever supervises it does.
+            // A runtime that is away at the start ends it: then it is started again, as its supervisor does.
             while poller.run(stopped.clone()).await.is_err() {
                 sleep(SECOND).await;
             }
@@ -315,6 +318,7 @@ impl Simulation {
     fn ended(&mut self) {
         let mut state = self.world.state();
         state.generation += 1;
+        state.load.clear();
         let unwritten_since = state.unwritten_since;
         for model in &mut state.models {
             model.killed(unwritten_since);
@@ -450,12 +454,12 @@ impl Simulation {
         }
     }
 
-    /// The process stands still, for a second or for many intervals.
+    /// The process is stopped, for a second or for many intervals.
     async fn stall(&mut self) {
         self.check_together();
         let most = if self.rng.once_in(2) { self.scene.interval } else { self.scene.interval * 5 };
         let time = SECOND + self.rng.up_to(most);
-        self.note(&format!("stands still for {time:?}"));
+        self.note(&format!("is stopped for {time:?}"));
         self.happened.stalls += 1;
         tokio::time::advance(time).await;
         let now = Instant::now();
@@ -510,11 +514,12 @@ impl Simulation {
             if state.left_out.contains(&number) {
                 continue;
             }
-            // All others of its space first, and what is told of a change within seconds.
+            // All others of its space come first, and a change is noticed within seconds.
             let space = if model.space == 0 { slow } else { quick } * in_space;
             // Once more for the list of its integration, of which one in a hundred fails.
             let list = if model.integration == 0 { Duration::ZERO } else { interval * 2 };
-            if let Err(broken) = model.overdue(self.good_since, interval, space + list + SECOND * 5) {
+            let loses_time = |due| state.load.kept_waiting_since(model, due);
+            if let Err(broken) = model.overdue(self.good_since, interval, space + list + SECOND * 5, loses_time) {
                 state.broken.push(broken + &model.past());
             }
         }

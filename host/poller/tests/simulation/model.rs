@@ -1,5 +1,5 @@
-//! What the loop must do, written down a second time: each charm as an observer outside of the loop knows it, and the rules for
-//! when it may be polled and when it must be.
+//! What the loop must do, written down a second time: each charm as an observer outside of the loop knows it, and the
+//! rules for when it may be polled and when it must be.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -58,9 +58,12 @@ pub struct Model {
     last: Option<Instant>,
     ended: Option<Instant>,
     failures: u32,
-    /// The loop may know of as few as these: notes were lost, or somebody wanted the charm polled anew at that moment.
+    /// The loop may know of as few as these: notes were lost, or somebody wanted the charm polled again at that moment.
     fewest: u32,
     wanted_at: Option<Instant>,
+    /// When somebody last wanted it polled, or changed what it waits for: a poll that starts before the loop hears of
+    /// that does not count for it.
+    asked_at: Option<Instant>,
     /// Whether the last poll reached nothing.
     unavailable: bool,
     /// Whether the last poll lacked something that only others can change, and whether they have changed it since.
@@ -69,10 +72,14 @@ pub struct Model {
     /// Whether that is the last that the runtime knows of it: it has no note of polls that did not reach it.
     denied: bool,
     /// Whether somebody has wanted it polled at once since the last poll.
-    anew: bool,
+    wanted: bool,
+    /// Whether its last poll may have started before its turn, because its cause may have been fixed: the next one
+    /// comes an interval after that turn.
+    before_turn: bool,
     /// When it was polled early for a change, since the process began and its interval is the present one.
     early: Vec<Instant>,
-    /// Whether what is known of its last poll may be lost, or is by a clock that was set before this process began.
+    /// Whether what is known of its last poll may be lost, or has times of a clock that was set before this process
+    /// began.
     excused: bool,
     /// Whether the clock was set since its last poll, and whether a process has begun since.
     clock_set: bool,
@@ -81,7 +88,7 @@ pub struct Model {
     excuses: [bool; 3],
     /// Since when nothing has changed that would be a reason to poll it later.
     pub settled: Instant,
-    /// What has happened to it lately, for whoever looks for a fault.
+    /// What has happened to it lately, to explain a broken rule.
     past: VecDeque<String>,
 }
 
@@ -107,7 +114,9 @@ impl Model {
             woken: false,
             denied: false,
             wanted_at: None,
-            anew: true,
+            asked_at: None,
+            wanted: true,
+            before_turn: false,
             early: Vec::new(),
             excused: false,
             clock_set: false,
@@ -124,7 +133,7 @@ impl Model {
 
     /// Whether somebody has wanted it polled since its last poll.
     pub fn is_wanted(&self) -> bool {
-        self.anew
+        self.wanted
     }
 
     /// How often it is polled in a second, in the long run. With a component, as often as that names it at most.
@@ -155,16 +164,20 @@ impl Model {
         if !self.registered {
             self.unregistered_at = None;
         }
-        (self.registered, self.disabled, self.failures, self.anew, self.settled) = (true, Disabled::No, 0, true, now);
-        (self.fewest, self.wanted_at) = (0, Some(now));
+        (self.registered, self.disabled, self.failures, self.wanted, self.settled) = (true, Disabled::No, 0, true, now);
+        (self.fewest, self.wanted_at, self.asked_at) = (0, Some(now), Some(now));
         (self.waiting, self.woken, self.denied) = (false, false, false);
     }
 
-    /// What its last poll lacked is there: it is polled soon, and keeps the failures that are its own.
-    pub fn woken(&mut self) {
+    /// What its last poll lacked is there: it is polled soon, and keeps the failures that are its own. `shares_clock`:
+    /// whether the loop can tell that a poll has started since.
+    pub fn woken(&mut self, shares_clock: bool) {
         self.note("woken");
         let is_first = !self.woken || self.running.is_some();
-        (self.waiting, self.woken, self.anew) = (false, true, true);
+        (self.waiting, self.woken, self.wanted) = (false, true, true);
+        if !shares_clock {
+            self.asked_at = Some(Instant::now());
+        }
         if is_first {
             self.settled = Instant::now();
         }
@@ -194,7 +207,7 @@ impl Model {
         self.early.clear();
     }
 
-    /// From one start to the next after so many failures: the shortest and the longest that the rules allow.
+    /// The shortest and the longest time that the rules allow from one start to the next, after its failures.
     fn waits(&self, interval: Duration) -> (Duration, Duration) {
         if self.waiting {
             return (LOOK_AGAIN.max(interval), LOOK_AGAIN.max(interval));
@@ -223,8 +236,9 @@ impl Model {
             }
             _ => {}
         }
+        let is_asked_for = self.wanted || self.asked_at.is_some_and(|at| now <= at + HEARD);
         let counts_from = if self.failures > 0 || self.waiting { self.ended } else { self.last };
-        if let Some(last) = counts_from.filter(|_| !self.anew && !self.excused) {
+        if let Some(last) = counts_from.filter(|_| !is_asked_for && !self.excused) {
             let mut shortest = self.waits(self.interval).0;
             // One that failed goes on waiting as long as it was to wait, and a poll that reached nothing was none.
             if let Some((interval, _, until)) = self.before
@@ -250,7 +264,8 @@ impl Model {
         }
         self.note_early(now)?;
         self.excuses = [self.excused, self.clock_set, self.other_clock];
-        (self.running, self.anew, self.excused) = (Some(now), false, false);
+        self.before_turn = self.wanted;
+        (self.running, self.wanted, self.excused) = (Some(now), false, false);
         (self.clock_set, self.other_clock) = (false, false);
         self.before = self.before.filter(|(.., until)| now <= *until + HEARD);
         Ok(())
@@ -281,14 +296,13 @@ impl Model {
         let now = Instant::now();
         let Some(start) = self.running.take() else { return Err(format!("ended twice: {}", self.charm)) };
         (self.last, self.ended) = (Some(start), Some(now));
-        self.settled = self.settled.max(now);
         self.unavailable = kind == OutcomeKind::Unavailable;
-        // Whoever has woken it while it was polled wants that after a poll that waits as well.
-        self.waiting = kind == OutcomeKind::Denied && !self.anew;
+        // If it was woken while it was polled, it is polled again, even if that poll lacked something.
+        self.waiting = kind == OutcomeKind::Denied && !self.wanted;
         self.denied = kind == OutcomeKind::Denied || (self.denied && self.unavailable);
-        self.woken &= self.anew && kind == OutcomeKind::Denied;
+        self.woken &= self.wanted && kind == OutcomeKind::Denied;
         if !self.is_enabled() {
-            // Its failures begin anew when it is enabled.
+            // Its failures are counted from zero when it is enabled.
             return Ok(());
         }
         match kind {
@@ -320,18 +334,18 @@ impl Model {
         Ok(())
     }
 
-    /// The process was killed: polls under way have not been, and the newest notes are lost. `unwritten_since`: since when nothing
-    /// could be written.
+    /// The process was killed: polls under way have not been, and the newest notes are lost. `unwritten_since`: since
+    /// when nothing could be written.
     pub fn killed(&mut self, unwritten_since: Option<Instant>) {
         self.note("the process ends");
         let now = Instant::now();
         if self.running.take().is_some() {
             // Its last poll was not this one, and who wanted it still does.
-            self.anew = true;
+            self.wanted = true;
             [self.excused, self.clock_set, self.other_clock] = self.excuses;
         }
         // What it waits for may be there at the next start.
-        self.anew |= self.denied;
+        self.wanted |= self.denied;
         let lost_since = unwritten_since.unwrap_or(now).min(now - UNWRITTEN);
         self.other_clock |= self.clock_set;
         if self.clock_set || self.ended.is_some_and(|ended| ended >= lost_since) {
@@ -341,15 +355,23 @@ impl Model {
         self.early.clear();
     }
 
-    /// The wall clock was set, while a process runs or not; one that starts from now on goes by times of another clock.
+    /// The wall clock was set, while a process runs or not; a process that starts from now on has times of another
+    /// clock.
     pub fn clock_set(&mut self, runs: bool) {
         self.note("clock set");
         (self.clock_set, self.other_clock, self.excused) = (true, self.other_clock || !runs, self.excused || !runs);
     }
 
-    /// A charm that should have been polled by now was not. `since` is when all around it was last not as it should be: then polls are
+    /// A charm that should have been polled by now was not. `loses_time_since` says whether something kept it from
+    /// starting at some moment since then. `since` is when all around it was last not as it should be: then polls are
     /// `spread` over so much time. `slack` is how long it may have to wait for others.
-    pub fn overdue(&self, since: Instant, spread: Duration, slack: Duration) -> Result<(), Broken> {
+    pub fn overdue(
+        &self,
+        since: Instant,
+        spread: Duration,
+        slack: Duration,
+        loses_time_since: impl Fn(Instant) -> bool,
+    ) -> Result<(), Broken> {
         let now = Instant::now();
         if self.running.is_some() {
             return Ok(());
@@ -357,28 +379,30 @@ impl Model {
         if let Disabled::ByLoop(at) = self.disabled {
             let back = since.max(at + RETURN_AFTER) + slack + RETRY;
             let is_forgotten = now > back && self.registered && !self.other_clock;
-            return if is_forgotten { Err(format!("forgotten: {} is not back", self.charm)) } else { Ok(()) };
+            let late = || format!("forgotten: {} is not back, {:?} after it was disabled", self.charm, now - at);
+            return if is_forgotten { Err(late()) } else { Ok(()) };
         }
         if !self.is_enabled() {
             return Ok(());
         }
         let wait = self.waits(self.interval).1;
         let longest = self.before.map_or(wait, |(_, interval, _)| wait.max(self.waits(interval).1));
-        // Spread over the interval anew after a start, a pause or a registration. One that failed has lost its time: it may have to wait for
-        // all others of its kind.
+        // Spread over the interval again after a start, a pause or a registration. One that failed has lost its time:
+        // it may have to wait for all others of its kind.
         let by_itself = match (self.last, self.ended) {
             _ if self.woken => self.settled,
             (_, Some(ended)) if self.failures > 0 || self.unavailable || self.waiting => {
                 ended + longest + self.interval
             }
-            // So has one that could not start in time, since all places were taken.
-            (Some(last), _) => last + longest + self.interval,
+            // So has one that could not start in time.
+            (Some(last), _) if self.before_turn || loses_time_since(last + longest) => last + longest + self.interval,
+            (Some(last), _) => last + longest,
             (None, _) => self.settled + self.interval,
         };
-        // By a clock that was set back, it waits once more. What then becomes due at the same moment is spread over an interval, and so is what is in
-        // its way.
-        let anew = spread.max(if self.excused { longest } else { self.interval }) + spread;
-        let due = by_itself.max(since.max(self.settled) + anew) + slack;
+        // By a clock that was set back, it waits once more. What then becomes due at the same moment is spread over an
+        // interval, and so is what is in its way.
+        let again = spread.max(if self.excused { longest } else { self.interval }) + spread;
+        let due = by_itself.max(since.max(self.settled) + again) + slack;
         if now > due {
             let rule = if now > due + self.interval * 2 { "forgotten" } else { "late" };
             return Err(format!(

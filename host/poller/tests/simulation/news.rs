@@ -1,7 +1,9 @@
-//! No news is lost: the loop, the component and the process end at random moments while polls fail, the charm runtime goes away and
-//! the disk is full; in the end every charm has seen the newest change of all that was ever announced of it.
+//! No news is lost: the loop, the component and the process end at random moments while polls fail, the charm runtime
+//! goes away and the disk is full; in the end every charm has seen the newest change of all that was ever announced of
+//! it.
 //!
-//! The component announces each change once: it remembers the newest version that it has told of, as one with conditional requests does.
+//! The component announces each change once: it remembers the newest version that it has announced, as one with
+//! conditional requests does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,10 +25,11 @@ use crate::rng::Rng;
 
 const CHARMS: usize = 40;
 const MINUTE: Duration = Duration::from_mins(1);
-/// After so long without any trouble, every charm has been polled: those that are disabled for a day come back by then.
+/// After this time without any failure, every charm has been polled, also if it was disabled for a day.
 const CALM: Duration = Duration::from_hours(26);
 
-/// What outlives the process: the service behind the charms, their cells, their registrations, and what the loop and the component keep.
+/// What outlives the process: the service behind the charms, their cells, their registrations, and what the loop and
+/// the component keep.
 struct Outside {
     rng: Rng,
     /// The newest version of what each charm follows.
@@ -36,8 +39,8 @@ struct Outside {
     registrations: Vec<Registration>,
     numbers: HashMap<CharmRef, usize>,
     states: HashMap<CharmRef, PollState>,
-    /// Up to which version the component has told of each charm.
-    told: Vec<u64>,
+    /// The newest version of each charm that the component has announced.
+    announced: Vec<u64>,
     changes: u64,
     polls: u64,
     failed: u64,
@@ -82,7 +85,7 @@ impl World {
             numbers: registrations.iter().enumerate().map(|(number, one)| (one.charm.clone(), number)).collect(),
             registrations,
             states: HashMap::new(),
-            told: vec![0; CHARMS],
+            announced: vec![0; CHARMS],
             changes: 0,
             polls: 0,
             failed: 0,
@@ -306,16 +309,16 @@ impl Integration for Component {
         self.world.a_while().await;
         let (versions, charms) = {
             let outside = self.world.outside();
-            let has_news = |number: &usize| outside.versions[*number] > outside.told[*number];
+            let has_news = |number: &usize| outside.versions[*number] > outside.announced[*number];
             let news = (0..CHARMS).filter(|number| outside.registrations[*number].is_enabled()).filter(has_news);
-            let mut told = outside.told.clone();
+            let mut announced = outside.announced.clone();
             let charms = news
                 .map(|number| {
-                    told[number] = outside.versions[number];
+                    announced[number] = outside.versions[number];
                     outside.registrations[number].charm.clone()
                 })
                 .collect();
-            (told, charms)
+            (announced, charms)
         };
         self.world.a_while().await;
         if self.world.outside().rng.once_in(20) {
@@ -337,7 +340,7 @@ impl Integration for Component {
                 return Err(StateError::Unavailable("the disk is full".into()));
             }
             if let Some(versions) = self.unkept.lock().unwrap().take() {
-                outside.told = versions;
+                outside.announced = versions;
             }
         }
         self.world.a_while().await;
@@ -449,9 +452,9 @@ async fn run(seed: u64, shares_clock: bool, kills: u64) -> String {
     let outside = world.outside();
     let lost: Vec<_> = (0..CHARMS)
         .filter(|number| outside.cells[*number] != outside.versions[*number])
-        .map(|number| (number, outside.cells[number], outside.versions[number], outside.told[number]))
+        .map(|number| (number, outside.cells[number], outside.versions[number], outside.announced[number]))
         .collect();
-    assert!(lost.is_empty(), "seed {seed}: (charm, has seen, is there, was told of) {lost:?}, {happened:?}");
+    assert!(lost.is_empty(), "seed {seed}: (charm, has seen, is there, was announced) {lost:?}, {happened:?}");
     let Outside { changes, polls, failed, .. } = *outside;
     assert!(failed > 0 && polls > failed);
     format!("seed {seed}: {changes} changes, all seen; {polls} polls, {failed} of them failed; {happened:?}")

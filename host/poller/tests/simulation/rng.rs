@@ -24,7 +24,7 @@ impl Rng {
         usize::try_from(self.below(len as u64)).unwrap()
     }
 
-    /// Whether something happens that happens once in so many times.
+    /// Whether something happens that happens once in `times` times.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }

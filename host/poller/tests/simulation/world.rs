@@ -1,5 +1,5 @@
-//! A charm runtime, a store and components that live in simulated time and fail as the dice say. Every poll is shown to the
-//! [models](Model), which object if a rule is broken.
+//! A charm runtime, a store and components that live in simulated time and fail as the dice say. Every poll is shown to
+//! the [models](Model), which object if a rule is broken.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
+use crate::load::Load;
 use crate::model::{Broken, Disabled, Model};
 use crate::rng::Rng;
 
@@ -38,7 +39,7 @@ pub struct Scene {
     pub shares_clock: bool,
     /// Whether somebody sets the wall clock now and then.
     pub clock_is_set: bool,
-    /// Whether the process stands still now and then; whether nothing else happens.
+    /// Whether the process is stopped now and then; whether nothing else happens.
     pub stalls: bool,
     pub calm: bool,
     /// A poll takes less than this, as a rule, …
@@ -71,6 +72,7 @@ pub struct State {
     changes: Vec<usize>,
     /// That have started.
     pub polls: u64,
+    pub load: Load,
     pub broken: Vec<Broken>,
     /// Charms that components leave out.
     pub left_out: BTreeSet<usize>,
@@ -121,6 +123,7 @@ impl World {
             numbers,
             changes: Vec::new(),
             polls: 0,
+            load: Load::new(&scene),
             broken: Vec::new(),
             left_out: BTreeSet::new(),
             poisoned: BTreeSet::new(),
@@ -199,7 +202,8 @@ impl World {
         self.bump(&mut state, number);
     }
 
-    /// What the last poll of a charm lacked is there now, if it was that: what somebody changes is looked at as the runtime does.
+    /// What the last poll of a charm lacked is there now, if it was that: what somebody changes is looked at as the
+    /// runtime does.
     pub fn fix(&self, number: usize) {
         let now = self.now();
         let mut state = self.state();
@@ -208,7 +212,7 @@ impl World {
         let kind = registration.last_outcome;
         if registration.is_enabled() && kind.is_some_and(|kind| Consequence::of(kind, None).awaits_a_fix()) {
             registration.woken_at = next(now, registration);
-            state.models[number].woken();
+            state.models[number].woken(self.scene.shares_clock);
             self.bump(state, number);
         }
     }
@@ -280,13 +284,14 @@ impl Process {
         self.world.state().generation != self.generation
     }
 
-    /// A poll has ended: tells the model.
+    /// A poll has ended: passes that on to the model.
     fn ended(&self, number: usize, kind: OutcomeKind) {
         if self.is_dead() {
             return;
         }
         let mut state = self.world.state();
         let state = &mut *state;
+        state.load.ends(state.models[number].space);
         if let Err(broken) = state.models[number].ends(kind, self.world.scene.failures) {
             state.broken.push(broken);
         }
@@ -417,6 +422,7 @@ impl CharmRuntime for Process {
             let mut state = self.world.state();
             let state = &mut *state;
             state.polls += 1;
+            state.load.starts(state.models[number].space);
             if !state.models[number].is_wanted() {
                 state.starts.push((Instant::now(), number));
             }

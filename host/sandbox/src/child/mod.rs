@@ -1,7 +1,8 @@
-//! Work that is unmetered, such as compiling and parsing: it is done by a process of its own, with limits that the system holds.
+//! Runs work that wasmtime and parsers do not meter, such as compiling, in a separate process, with limits that the
+//! system enforces.
 //!
-//! The process is this very program. It learns its limits from its arguments, gets its input over its standard input, as a length and that many
-//! bytes, and answers on its standard output. Its environment is empty, and it has no files.
+//! The process is this same program. It gets its limits as arguments and its input on standard input, as a length and
+//! that many bytes, and answers on standard output. Its environment is empty, and it has no files.
 
 mod protocol;
 mod worker;
@@ -22,14 +23,14 @@ use crate::text;
 use worker::REFUSED;
 pub use worker::work_as_child;
 
-/// Of what the process says went wrong, bytes.
+/// How much of the process's error message is read, in bytes.
 const MESSAGE_BYTES: u64 = 8 * 1024;
-/// Of that, what is told.
+/// How much of that is shown.
 const PROBLEM_BYTES: usize = 2048;
-/// What Rust's standard library writes before it aborts for want of memory, and what the system calls that.
+/// What Rust's standard library writes before it aborts for lack of memory, and the system's own text.
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
 
-/// The program that does such work in a process of its own. It must call [`work_as_child`] when it gets the arguments that it is given after
+/// The command that starts such a process. The program must call [`work_as_child`] with the arguments that follow
 /// `arguments`, and be built from the same source.
 #[derive(Clone, Debug)]
 pub struct ChildCommand {
@@ -39,14 +40,14 @@ pub struct ChildCommand {
     pub arguments: Vec<OsString>,
 }
 
-/// What such a process may take.
+/// The limits of such a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChildLimits {
-    /// Processor time, whole seconds.
+    /// Processor time, in whole seconds.
     pub cpu: Duration,
-    /// Memory that it may write to, bytes.
+    /// Writable memory, in bytes.
     pub memory: usize,
-    /// Its input, bytes.
+    /// Its input, in bytes.
     pub input_bytes: usize,
 }
 
@@ -65,28 +66,28 @@ pub enum ChildError {
     /// Its answer is too long.
     #[error("the result is too long")]
     TooLong,
-    /// It says why it can't.
+    /// It refused its input, for the stated reason.
     #[error("{0}")]
     Refused(String),
-    /// It ended otherwise.
+    /// It ended in another way.
     #[error("{0}")]
     Crash(String),
-    /// It cannot be started or heard.
+    /// It could not be started or read from.
     #[error("{0}")]
     Unusable(String),
 }
 
 impl ChildCommand {
-    /// This program itself, with these first arguments. Also right after the program's file was replaced by a newer one, which
-    /// would not work for this one.
+    /// This program itself, with these first arguments. Works even if the program's file was replaced by a newer
+    /// version, which would not be compatible with this process.
     pub fn this_program(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let itself = PathBuf::from("/proc/self/exe");
         let program = if itself.exists() { itself } else { env::current_exe().unwrap_or(itself) };
         Self { program, arguments: arguments.into_iter().map(Into::into).collect() }
     }
 
-    /// Has a process work on `input`, and answer at most `most` bytes within `time`. It is told `arguments` and its limits. Dropping the future ends
-    /// the process.
+    /// Has a process work on `input`, and answer at most `most` bytes within `time`. It gets `arguments` and its
+    /// limits. Dropping the future ends the process.
     pub async fn ask(
         &self,
         arguments: &[String],
@@ -110,7 +111,7 @@ impl ChildCommand {
         let Some((stdout, stderr)) = child.stdout.take().zip(child.stderr.take()) else {
             return Err(ChildError::Unusable("it has no output".to_owned()));
         };
-        // Kept open until the process has answered: that it closes tells the process that nobody waits any more.
+        // Kept open until the process has answered: when it closes, the process knows that nobody is waiting.
         let mut stdin = child.stdin.take();
         let work = async {
             let sent = async {
@@ -120,17 +121,17 @@ impl ChildCommand {
                 stdin.flush().await
             };
             let (sent, written, message) = tokio::join!(sent, written(stdout, most), said(stderr));
-            // Why a process that did not take all of it ended is told by its status.
+            // If the process ended before it took the whole input, its status says why.
             let _: io::Result<()> = sent;
             (written, message, child.wait().await)
         };
         let Ok((written, message, status)) = timeout(time, work).await else {
-            // Also reaps it. One that is gone already is no failure.
+            // Also reaps it. If it has already ended, that is not a failure.
             let _ = child.kill().await;
             return Err(ChildError::Time);
         };
         match (written, status) {
-            // Whatever became of the process, which could not write all of it.
+            // However the process ended: it could not write its whole answer.
             (Ok(written), _) if protocol::is_too_large(&written, most) => Err(ChildError::TooLong),
             (Ok(written), Ok(status)) if status.success() => protocol::checked(written),
             (_, Ok(status)) => Err(why(status, &message)),
@@ -140,14 +141,14 @@ impl ChildCommand {
 }
 
 impl ChildLimits {
-    /// How many arguments they are.
+    /// How many arguments there are.
     pub const ARGUMENTS: usize = 3;
 
     fn to_arguments(self) -> [String; Self::ARGUMENTS] {
         [self.cpu.as_secs().max(1).to_string(), self.memory.to_string(), self.input_bytes.to_string()]
     }
 
-    /// Reads the last arguments of such a process.
+    /// Parses the last arguments of such a process.
     pub fn from_arguments(arguments: &[String]) -> Option<Self> {
         let [cpu, memory, input_bytes] = arguments else { return None };
         Some(Self {
@@ -158,7 +159,7 @@ impl ChildLimits {
     }
 }
 
-/// What the process writes, if that is an answer of `limit` bytes at most; else, its beginning.
+/// The output of the process if it is an answer of at most `limit` bytes, otherwise its beginning.
 async fn written(stdout: ChildStdout, limit: usize) -> io::Result<Vec<u8>> {
     let mut written = Vec::new();
     let most = u64::try_from(protocol::most(limit)).unwrap_or(u64::MAX);
@@ -166,11 +167,11 @@ async fn written(stdout: ChildStdout, limit: usize) -> io::Result<Vec<u8>> {
     Ok(written)
 }
 
-/// What the process says of its failure: the beginning.
+/// The beginning of the process's error message.
 async fn said(stderr: ChildStderr) -> String {
     let mut message = Vec::new();
     let mut rest = stderr.take(MESSAGE_BYTES);
-    // What could not be read is missing from a message, no more.
+    // If it could not be read, the message is incomplete, nothing worse.
     let _ = rest.read_to_end(&mut message).await;
     let _ = tokio::io::copy(&mut rest.into_inner(), &mut tokio::io::sink()).await;
     String::from_utf8_lossy(&message).into_owned()
@@ -197,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_a_process_ended_tells_which_limit_it_hit() {
+    fn the_status_of_a_process_says_which_limit_it_hit() {
         let ended = |raw, message| why(ExitStatus::from_raw(raw), message);
         assert!(matches!(ended(24, ""), ChildError::Cpu));
         assert!(matches!(ended(6, "memory allocation of 99 bytes failed"), ChildError::Memory));
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_told_its_limits() {
+    fn a_child_gets_its_limits_as_arguments() {
         let limits = ChildLimits { cpu: Duration::from_secs(7), memory: 1 << 20, input_bytes: 9 };
         assert_eq!(ChildLimits::from_arguments(&limits.to_arguments()), Some(limits));
         assert_eq!(ChildLimits::from_arguments(&limits.to_arguments()[1..]), None);

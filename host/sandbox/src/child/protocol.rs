@@ -1,16 +1,16 @@
-//! How an answer is told from a part of one: it has [`MAGIC`] and its SHA-256 before it.
+//! Distinguishes a complete answer from a part of one: [`MAGIC`] and the answer's SHA-256 come before it.
 
 use sha2::{Digest, Sha256};
 
 use super::ChildError;
 
-/// First in what is answered.
+/// The first bytes of an answer.
 const MAGIC: &[u8; 16] = b"bg-wasm-compiled";
 const DIGEST_BYTES: usize = 32;
-/// What stands before the answer itself, bytes.
+/// The length of the head, in bytes.
 const HEAD_BYTES: usize = MAGIC.len() + DIGEST_BYTES;
 
-/// What stands before `answer`.
+/// The head of `answer`.
 pub(super) fn head(answer: &[u8]) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
     let (magic, digest) = head.split_at_mut(MAGIC.len());
@@ -19,17 +19,17 @@ pub(super) fn head(answer: &[u8]) -> [u8; HEAD_BYTES] {
     head
 }
 
-/// How many bytes of what a process writes are read: one more than an answer of `limit` bytes takes.
+/// How many bytes of the output are read: one more than an answer of `limit` bytes takes.
 pub(super) fn most(limit: usize) -> usize {
     limit.saturating_add(HEAD_BYTES + 1)
 }
 
-/// Whether what a process wrote is more than an answer of `limit` bytes.
+/// Whether the output is longer than an answer of `limit` bytes.
 pub(super) fn is_too_large(written: &[u8], limit: usize) -> bool {
     written.len() >= most(limit)
 }
 
-/// The answer in what a process wrote, which must be whole.
+/// The answer in the output of a process. Fails if it is incomplete.
 pub(super) fn checked(mut written: Vec<u8>) -> Result<Vec<u8>, ChildError> {
     let damaged = || ChildError::Unusable("its answer is damaged".to_owned());
     let (found, answer) = written.split_at_checked(HEAD_BYTES).ok_or_else(damaged)?;

@@ -1,4 +1,4 @@
-//! The process's side: it limits itself, works on the one input that it is sent, and answers.
+//! The process's side: it limits itself, works on its one input, and answers.
 
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
@@ -10,19 +10,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimi
 use super::ChildLimits;
 use super::protocol::head;
 
-/// What it ends with when there is no answer, with the reason on its standard error.
+/// The exit status if there is no answer; the reason is on standard error.
 pub(super) const REFUSED: u8 = 3;
-/// The streams: all the files that it ever has.
+/// The three standard streams: the only files it ever has.
 const FILES: i32 = 3;
-/// Up to which number files are looked for that were left open. Who leaves some leaves those that came first.
+/// Up to which number inherited files are searched for. A parent that leaks files leaks the lowest numbers.
 const INHERITED: i32 = 65_536;
-/// As nice(1) has it: those who poll come first.
+/// As for nice(1): polls take precedence.
 const NICENESS: i32 = 10;
-/// From the soft limit of processor time to the hard one, seconds.
+/// From the soft limit of processor time to the hard one, in seconds.
 const GRACE: u64 = 5;
 
-/// The whole of such a process. Call it first, before the process has other threads or files; `confine` is to take from it all
-/// rights that it needs no more, as far as the system can do that; `work` makes the answer of the input, or says why it can't.
+/// The whole life of such a process. Call it first, before the process has other threads or files. `confine` drops all
+/// rights that are no longer needed, as far as the system supports that. `work` turns the input into the answer, or
+/// says why it can't.
 pub fn work_as_child(
     limits: ChildLimits,
     confine: impl FnOnce(),
@@ -43,13 +44,13 @@ pub fn work_as_child(
     }
 }
 
-/// Closes what whoever started the service may have left open in all its children, other than the three streams.
+/// Closes files that the service's own parent may have leaked to all its children, except the three streams.
 fn close_inherited() {
     let most = getrlimit(Resource::Nofile).current.and_then(|most| i32::try_from(most).ok());
     for number in FILES..most.map_or(INHERITED, |most| most.min(INHERITED)) {
-        // SAFETY: no other code relies on these files: this process has one thread, which has opened nothing yet. Numbers that
-        // are of no file are only asked about.
-        #[allow(unsafe_code, reason = "files that came from outside belong to nobody here")]
+        // SAFETY: no other code relies on these files: this process has one thread, which has opened nothing yet.
+        // Numbers that belong to no file are only queried.
+        #[allow(unsafe_code, reason = "nothing here uses inherited files")]
         unsafe {
             if rustix::io::fcntl_getfd(BorrowedFd::borrow_raw(number)).is_ok() {
                 rustix::io::close(number);
@@ -62,12 +63,12 @@ fn close_inherited() {
 fn limit(options: ChildLimits) -> io::Result<()> {
     let to = |value| Rlimit { current: Some(value), maximum: Some(value) };
     let cpu = options.cpu.as_secs().max(1);
-    // At the soft limit comes SIGXCPU, which tells the service what it was.
+    // At the soft limit the process gets SIGXCPU, which shows the service what happened.
     setrlimit(Resource::Cpu, Rlimit { current: Some(cpu), maximum: Some(cpu + GRACE) })?;
-    // Private memory that can be written to. The address space would not do: allocators reserve far more than they use.
+    // Writable private memory. Limiting the address space would not work: allocators reserve far more than they use.
     setrlimit(Resource::Data, to(u64::try_from(options.memory).unwrap_or(u64::MAX)))?;
     setrlimit(Resource::Core, to(0))?;
-    // No file and no socket more, also where the system cannot confine it otherwise.
+    // No further files or sockets, even if the system has no other means of confinement.
     setrlimit(Resource::Nofile, to(FILES.unsigned_abs().into()))?;
     setrlimit(Resource::Fsize, to(0))?;
     setpriority_process(None, NICENESS)?;
@@ -76,7 +77,7 @@ fn limit(options: ChildLimits) -> io::Result<()> {
 
 fn answer(limits: ChildLimits, work: impl FnOnce(Vec<u8>) -> io::Result<Vec<u8>>) -> io::Result<()> {
     let input = receive(limits.input_bytes)?;
-    // Ends with whoever waits for the answer, however that comes about.
+    // Exits as soon as the process that waits for the answer is gone, for any reason.
     thread::Builder::new().name("parent".into()).spawn(|| {
         let mut byte = [0];
         while io::stdin().read(&mut byte).is_ok_and(|read| read > 0) {}

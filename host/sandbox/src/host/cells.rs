@@ -1,4 +1,4 @@
-//! A charm's cells, as its program sees them, and the memory that it is loaded into.
+//! A charm's cells as its program sees them, the memory that it is loaded into, and the causes of its errors.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use wasmtime::component::Linker;
 
 use super::CallState;
 use crate::bindings::charm::cells::{self, CellError};
+use crate::bindings::charm::errors;
 use crate::bindings::preloaded::image;
 use crate::cells::{CellError as Refusal, Cells};
 use crate::failure::LimitHit;
@@ -14,7 +15,7 @@ use crate::image::Memory;
 
 type Pieces = wasmtime::Result<(Arc<[u8]>,)>;
 
-/// The interface, as it is linked.
+/// The name of the interface.
 const IMAGE: &str = "commontools:background/image@0.1.1";
 
 /// What only guests of world `charm` have.
@@ -39,7 +40,7 @@ impl image::Host for CallState<CharmWorld> {
     }
 }
 
-/// Links `pieces` in place of what the bindings make of it, which would copy the image for each call.
+/// Replaces the bindings' `pieces`, which would copy the image for each call.
 pub(super) fn link_pieces(linker: &mut Linker<CallState<CharmWorld>>) -> wasmtime::Result<()> {
     let mut image = linker.instance(IMAGE)?;
     image.func_wrap("pieces", |store: StoreContextMut<'_, CallState<CharmWorld>>, (): ()| -> Pieces {
@@ -47,6 +48,13 @@ pub(super) fn link_pieces(linker: &mut Linker<CallState<CharmWorld>>) -> wasmtim
         let pieces = pieces.ok_or_else(|| LimitHit("there is no image in this call".into()))?;
         Ok((pieces,))
     })
+}
+
+impl errors::Host for CallState<CharmWorld> {
+    async fn came_from_request(&mut self, number: u32) -> wasmtime::Result<()> {
+        self.outbound.failures().name(number);
+        Ok(())
+    }
 }
 
 impl cells::Host for CallState<CharmWorld> {
@@ -63,7 +71,7 @@ impl cells::Host for CallState<CharmWorld> {
     }
 }
 
-/// What is wrong with the host's store is the operator's to know, not the guest's.
+/// Problems of the host's store are for the operator, not for the guest.
 fn for_guest(refusal: Refusal) -> CellError {
     match refusal {
         Refusal::BadName(what) => CellError::BadName(what),

@@ -1,4 +1,4 @@
-//! The charms of an integration: its own enabled registrations, and a read-only view of the charms they name.
+//! The charms of an integration: its own enabled registrations, and a read-only view of these charms.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::draft::Draft;
 use crate::registrations::{Own, Registrations};
 use crate::text;
 
-/// How much a reason for which a charm is unfit may take, bytes.
+/// The longest reason why a charm is not fit for polling, in bytes.
 const REASON_BYTES: usize = 1024;
 
-/// A charm that a guest has a handle of.
+/// A charm that a guest has a handle to.
 #[allow(unreachable_pub, reason = "the bindings name it as public")]
 pub struct OpenCharm(pub(crate) Arc<dyn Charm>);
 
@@ -27,14 +27,14 @@ pub(crate) struct IntegrationWorld {
     pub(crate) id: IntegrationId,
     pub(crate) runtime: Arc<dyn CharmRuntime>,
     pub(crate) state: Arc<dyn IntegrationState>,
-    /// What it writes there, if that is not to be kept at once.
+    /// Its writes to its state, if they are not kept at once.
     pub(crate) draft: Option<Draft>,
     pub(crate) registrations: Arc<Registrations>,
-    /// Why it finds the charm unfit that it was asked about.
+    /// The reason why the charm in question is not fit for polling.
     pub(crate) unfit: Option<String>,
-    /// Its registrations, once it has asked for them, or why it cannot have them: that is the same during one call, however often it asks.
+    /// Its registrations once it asked for them, or the error: the same for the whole call, however often it asks.
     pub(crate) registered: Option<Result<Arc<Own>, CharmError>>,
-    /// The same with how their polls went.
+    /// The same with the results of their polls.
     pub(crate) polls: Option<Result<Arc<[Registration]>, CharmError>>,
 }
 
@@ -53,7 +53,7 @@ impl IntegrationWorld {
         }
         let polls = match self.registrations.with_polls().await {
             Ok((charms, registrations)) => {
-                // What it opens now need not be looked up once more.
+                // Charms that the guest opens later need no second lookup.
                 self.registered.get_or_insert(Ok(charms));
                 Ok(registrations.into())
             }
@@ -62,7 +62,7 @@ impl IntegrationWorld {
         self.polls.insert(polls).clone()
     }
 
-    /// What is wrong with the runtime is the operator's to know, not the guest's.
+    /// Problems of the runtime are for the operator, not for the guest.
     fn for_guest(&self, error: &RuntimeError) -> CharmError {
         if matches!(error, RuntimeError::NotFound(_)) {
             return CharmError::NotFound;
@@ -163,7 +163,7 @@ impl CallState<IntegrationWorld> {
         if text.len() <= limit {
             return Ok(text);
         }
-        Err(CharmError::Unavailable(format!("the value has {} bytes of JSON; {limit} are the limit", text.len())))
+        Err(CharmError::Unavailable(format!("the value has {} bytes of JSON; the limit is {limit}", text.len())))
     }
 }
 
@@ -177,12 +177,12 @@ fn polls(registration: &Registration) -> charms::Polls {
     }
 }
 
-/// A charm's name as guests write it.
+/// A charm reference in the form of the contract.
 pub(crate) fn to_guest(charm: &CharmRef) -> values::CharmRef {
     values::CharmRef { space: charm.space.to_string(), charm_id: charm.charm.to_string() }
 }
 
-/// A charm's name, if it is one.
+/// Parses a charm reference from the contract's form.
 pub(crate) fn from_guest(charm: &values::CharmRef, spaces: &mut SpaceReader) -> Result<CharmRef, ParseCharmRefError> {
     Ok(CharmRef { space: spaces.read(&charm.space)?, charm: charm.charm_id.parse()? })
 }

@@ -1,10 +1,10 @@
-//! The lines that a call logged, for whoever made it.
+//! The log lines of a call, for its caller.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bg_poller::LogLine;
 
-/// What a call logs, as far as its limits allow: filled while it runs, whatever its end.
+/// The log lines of a call, within its limits. Filled while it runs, however it ends.
 #[derive(Clone, Debug, Default)]
 pub struct CallLines(Arc<Mutex<Vec<LogLine>>>);
 

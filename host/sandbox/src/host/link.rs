@@ -21,6 +21,7 @@ pub(crate) fn charm_linker(engine: &Engine) -> wasmtime::Result<Linker<CallState
     type State = CallState<CharmWorld>;
     let mut linker = common_linker(engine)?;
     charm::cells::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    charm::errors::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     preloaded::image::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     linker.allow_shadowing(true);
     cells::link_pieces(&mut linker)?;
@@ -28,12 +29,12 @@ pub(crate) fn charm_linker(engine: &Engine) -> wasmtime::Result<Linker<CallState
     Ok(linker)
 }
 
-/// What both have: our shared interfaces, all of WASI 0.2's `cli` world, and outgoing HTTP.
+/// What both worlds have: our shared interfaces, all of WASI 0.2's `cli` world, and outgoing HTTP.
 fn common_linker<W: Send + 'static>(engine: &Engine) -> wasmtime::Result<Linker<CallState<W>>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    // In place of WASI's own, which make, or keep, as many bytes as they are asked to.
+    // Replaces functions of WASI that create or keep any number of bytes.
     linker.allow_shadowing(true);
     BoundedRandom::add_to_linker(&mut linker)?;
     requests::add_to_linker(&mut linker)?;

@@ -1,4 +1,4 @@
-//! What a guest logs during one call, bounded and escaped.
+//! What a guest logs during one call, limited and escaped.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,14 +11,14 @@ use crate::{Limits, text};
 
 pub(crate) use bg_poller::LogLevel as Level;
 
-/// The longest line that is logged, bytes.
+/// The longest line that is logged, in bytes.
 const LINE_BYTES: usize = 8 * 1024;
 
-/// How many of the last lines of an integration's call are kept for whoever looks why it failed, and how much of each, bytes.
+/// How many of the last lines of an integration's call are kept to explain its failure, and how much of each, in bytes.
 const LAST_LINES: usize = 10;
 const LAST_LINE_BYTES: usize = 512;
 
-/// Which of a guest's two output streams.
+/// One of a guest's two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     Stdout,
@@ -30,9 +30,9 @@ pub(crate) enum Output {
 pub(crate) struct Scope {
     pub(crate) integration: Option<IntegrationId>,
     pub(crate) charm: Option<CharmRef>,
-    /// What must not be logged, should a charm log its own token.
+    /// What must not be logged, in case a charm logs its own token.
     pub(crate) secrets: Vec<Secret>,
-    /// Where its lines are kept as well, for the caller.
+    /// A second destination of its lines, for the caller.
     pub(crate) lines: Option<CallLines>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct CallLog {
 struct Budget {
     lines: usize,
     bytes: usize,
-    /// Lines that came after these were spent, and their bytes.
+    /// Number and bytes of the lines over the limit.
     dropped: (u64, u64),
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -73,12 +73,12 @@ impl CallLog {
         }
     }
 
-    /// Takes the last lines of an integration's call. Those of charms are in their own logs.
+    /// Takes the last lines of an integration's call. Lines of charms are in the charms' own logs.
     pub(crate) fn take_last(&self) -> Vec<LogLine> {
         std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
 
-    /// What must not be seen in any other text of the guest's either.
+    /// What must not appear in any other text of the guest either.
     pub(crate) fn secrets(&self) -> &[Secret] {
         &self.scope.secrets
     }
@@ -96,7 +96,7 @@ impl CallLog {
         }
     }
 
-    /// Writes what is left: lines without an end, and how much was dropped.
+    /// Writes the rest: incomplete lines, and how much was dropped.
     pub(crate) fn finish(&self) {
         for output in [Output::Stdout, Output::Stderr] {
             let line = {
@@ -115,7 +115,7 @@ impl CallLog {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        // Whoever panicked while holding it left nothing half done that matters.
+        // A panic while it was locked left nothing inconsistent that matters.
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,7 +129,7 @@ impl CallLog {
             Level::Warn => tracing::warn!(target: "guest", integration, charm, "{line}"),
             Level::Error => tracing::error!(target: "guest", integration, charm, "{line}"),
         }
-        // What is kept may be seen by others than who set the level of the log.
+        // The kept lines may be visible to others than those who set the log level.
         if integration.is_some() && matches!(level, Level::Info | Level::Warn | Level::Error) {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             if last.len() == LAST_LINES {
@@ -145,7 +145,7 @@ impl CallLog {
     }
 }
 
-/// A call that is given up by its caller ends here, too.
+/// Also runs if the caller gives up the call.
 impl Drop for CallLog {
     fn drop(&mut self) {
         self.finish();
@@ -153,7 +153,7 @@ impl Drop for CallLog {
 }
 
 impl Budget {
-    /// The line as it may be logged; none once the budget is spent.
+    /// The line as it may be logged; `None` once the limit is reached.
     fn admit(&mut self, message: &str) -> Option<String> {
         if self.lines == 0 || self.bytes == 0 {
             self.drop_line(message.len());
@@ -177,7 +177,8 @@ impl Budget {
         }
     }
 
-    /// Adds to the line that is being printed; answers it if this is its end. What is over the length of a line is dropped.
+    /// Adds to the line that is being printed, and returns the line if it is complete. What exceeds the length of a
+    /// line is dropped.
     fn complete(&mut self, output: Output, part: &[u8], is_end: bool) -> Option<String> {
         let buffer = self.buffer(output);
         let room = LINE_BYTES.saturating_sub(buffer.len());
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_bounded_and_counted() {
+    fn a_flood_is_limited_and_counted() {
         let lines = logged(|| {
             let log = log(3, 1000);
             (0..10).for_each(|_| log.write(Level::Warn, "again"));
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_becomes_lines() {
+    fn printed_text_becomes_lines() {
         let lines = logged(|| {
             let log = log(100, 1000);
             log.print(Output::Stdout, b"one\ntw");
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_takes_no_more_memory_than_a_line() {
+    fn an_endless_line_takes_no_more_memory_than_a_line() {
         let log = log(1, 1_000_000);
         for _ in 0..100 {
             log.print(Output::Stdout, &[b'x'; 4096]);

@@ -1,7 +1,8 @@
-//! What a guest finds around it during one call: the data of its store, and the functions it may import.
+//! The environment of a guest during one call: the data of its store, and the functions it may import.
 
 mod cells;
 mod charms;
+mod failures;
 mod http;
 mod lines;
 mod link;
@@ -47,22 +48,25 @@ pub(crate) struct CallState<W> {
     pub(crate) world: W,
     /// When the call ends.
     pub(crate) deadline: Instant,
-    /// When it lets others run, at its next call of the host.
-    pub(crate) stand_back_at: Instant,
-    /// Made when the guest first calls WASI: it takes as long as a tenth of a short call, and many calls do without.
+    /// When the guest yields next, at a call of the host.
+    pub(crate) yield_at: Instant,
+    /// Created when the guest first calls WASI: it takes a tenth of the time of a short call, and many calls do not
+    /// need it.
     wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
-    /// Among the calls under way; given back when the store is gone, and with it what the store takes.
-    _place: OwnedSemaphorePermit,
+    /// The permit of this call; released when the store is dropped, together with the store's resources.
+    _permit: OwnedSemaphorePermit,
 }
 
-/// What a call is made with, beside its limits.
+/// The inputs of a call, besides its limits.
 pub(crate) struct Surroundings {
     pub(crate) scope: Scope,
     pub(crate) config: Config,
     pub(crate) http: GateClient,
-    /// What the guest knows that may go to some origins only, or not into logs.
+    /// What the guest knows that may go to some origins only, or not to the log.
     pub(crate) secrets: Vec<KnownSecret>,
+    /// Whether the guest can report which request its error comes from.
+    pub(crate) says_causes: bool,
 }
 
 impl<W> CallState<W> {
@@ -72,10 +76,10 @@ impl<W> CallState<W> {
         deadline: Instant,
         around: Surroundings,
         world: W,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Self {
-        let Surroundings { scope, config, http: client, secrets } = around;
-        let outbound = Outbound::new(client, deadline, scope.charm.as_ref(), secrets);
+        let Surroundings { scope, config, http: client, secrets, says_causes } = around;
+        let outbound = Outbound::new(client, deadline, scope.charm.as_ref(), secrets, says_causes);
         let log = Arc::new(CallLog::new(scope, limits));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);
@@ -91,14 +95,14 @@ impl<W> CallState<W> {
             outbound,
             world,
             deadline,
-            stand_back_at: Instant::now() + TICK,
+            yield_at: Instant::now() + TICK,
             http,
-            _place: place,
+            _permit: permit,
         }
     }
 }
 
-/// WASI with nothing in it: no files, environment, arguments or sockets. What is printed goes to the log.
+/// WASI without access to anything: no files, environment, arguments or sockets. Printed text goes to the log.
 fn empty_wasi(log: &Arc<CallLog>) -> WasiCtx {
     WasiCtx::builder()
         .stdout(Printed { log: log.clone(), output: Output::Stdout })

@@ -1,4 +1,4 @@
-//! WASI's randomness, so many bytes at a time.
+//! WASI's randomness, a limited number of bytes at a time.
 
 use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi::WasiView;
@@ -14,7 +14,7 @@ pub(crate) struct BoundedRandom<'a> {
     limit: usize,
 }
 
-/// Tells wasmtime how to borrow it.
+/// Shows wasmtime how to borrow it.
 struct HasRandom;
 
 impl HasData for HasRandom {
@@ -31,7 +31,7 @@ impl BoundedRandom<'_> {
         if usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.limit) {
             return Ok(());
         }
-        Err(LimitHit(format!("asked for {bytes} random bytes at once; {} are the limit", self.limit)).into())
+        Err(LimitHit(format!("asked for {bytes} random bytes at once; the limit is {}", self.limit)).into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The parts of an outgoing request that WASI's own implementation keeps whatever their size.
+//! The parts of an outgoing request that WASI's own implementation keeps without a size limit.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
@@ -8,13 +8,13 @@ use wasmtime_wasi_http::p2::bindings::http::types::{HostOutgoingRequest, Method,
 use super::CallState;
 use crate::limits::HTTP_TEXT_BYTES;
 
-/// The interface, as it is linked.
+/// The name of the interface.
 const TYPES: &str = "wasi:http/types@0.2.12";
 
 type Answer = wasmtime::Result<(Result<(), ()>,)>;
 
-/// Links, in place of WASI's own, the functions that set a request's method, host and path. An error means to the guest what it
-/// means for a malformed one.
+/// Replaces WASI's own functions that set a request's method, host and path. To the guest, a text that is too long
+/// looks like a malformed one.
 pub(super) fn add_to_linker<W: Send + 'static>(linker: &mut Linker<CallState<W>>) -> wasmtime::Result<()> {
     type Store<'a, W> = StoreContextMut<'a, CallState<W>>;
     let mut types = linker.instance(TYPES)?;

@@ -32,7 +32,7 @@ impl state::Host for CallState<IntegrationWorld> {
     }
 }
 
-/// Sets or removes a key: for later, if what the call writes is kept later only.
+/// Sets or removes a key; in the draft, if the call's writes are kept later.
 async fn write(world: &mut IntegrationWorld, key: String, value: Option<Vec<u8>>) -> Result<(), state::StateError> {
     let written = match (&mut world.draft, value) {
         (Some(draft), value) => draft.write(&*world.state, &world.id, key, value).await,
@@ -42,7 +42,7 @@ async fn write(world: &mut IntegrationWorld, key: String, value: Option<Vec<u8>>
     written.map_err(|error| for_guest(world, error))
 }
 
-/// What is wrong with the host's store is the operator's to know, not the guest's.
+/// Problems of the host's store are for the operator, not for the guest.
 fn for_guest(world: &IntegrationWorld, error: StateError) -> state::StateError {
     match error {
         StateError::TooLarge(what) => state::StateError::TooLarge(what),

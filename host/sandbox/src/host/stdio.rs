@@ -13,10 +13,10 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::log::{CallLog, Output};
 
-/// What a guest may write at once. The log takes less in a whole call.
+/// How much a guest may write at a time. The log of a whole call takes less.
 const CHUNK: usize = 16 * 1024;
 
-/// One of the two streams. All its copies write to the same log.
+/// One of the two streams. All its clones write to the same log.
 #[derive(Clone)]
 pub(crate) struct Printed {
     pub(crate) log: Arc<CallLog>,

@@ -1,7 +1,7 @@
-//! Compiled components on disk, in a folder that only this user may look into.
+//! Compiled components on disk, in a folder that is private to this user.
 //!
-//! Machine code is trusted blindly by whoever loads it, so a file is used only if the folder and the file are ours, nobody else
-//! can write to them, and the file is, byte for byte, what was written.
+//! Machine code is trusted without further checks when it is loaded, so a file is used only if the folder and the file
+//! are ours, only we can write to them, and the file is byte for byte what was written.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{Hash, Hasher};
@@ -15,25 +15,26 @@ use wasmtime::Engine;
 
 use crate::error::SandboxError;
 
-/// First in the trailer of each file. Another format gets another number.
+/// The start of each file's trailer. A new format gets a new number.
 const MAGIC: &[u8; 16] = b"bg-wasm-host/2\r\n";
 /// A SHA-256.
 const DIGEST_BYTES: usize = 32;
-/// The largest file that is read. Machine code takes three to five times its component, which has 32 MiB at most.
+/// The largest file that is read. Machine code is three to five times the size of its component, which has at most 32
+/// MiB.
 const FILE_BYTES: u64 = 512 << 20;
-/// Files kept. Enough for all integrations of a service in several versions; the oldest go first.
+/// Files kept: enough for all integrations of a service in several versions. The oldest are removed first.
 const FILES: usize = 64;
 const SUFFIX: &str = ".cwasm";
 
 /// A file that begins with machine code.
 pub(crate) struct Cached {
     pub(crate) path: PathBuf,
-    /// How much of it is code, bytes.
+    /// How many bytes of it are code.
     code: u64,
 }
 
 impl Cached {
-    /// The code, read into memory.
+    /// Reads the code into memory.
     pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
         let mut code = Vec::new();
         File::open(&self.path)?.take(self.code).read_to_end(&mut code)?;
@@ -45,16 +46,17 @@ impl Cached {
 #[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
-    /// Of what else the code depends on: wasmtime's version and settings, the processor.
+    /// What the code depends on besides the component: wasmtime's version and settings, and the processor.
     engine: String,
 }
 
 impl Cache {
-    /// Makes the folder if it is not there. None if that is impossible (a read-only disk): then there is no cache. An error if
-    /// somebody else could write to it.
+    /// Opens the folder, and creates it if needed. `None` if that is impossible (a read-only disk): then nothing is
+    /// cached. An error if another user could write to it.
     pub(crate) fn open(folder: &Path, engine: &Engine) -> Result<Option<Self>, SandboxError> {
         if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(folder) {
-            tracing::warn!(folder = %folder.display(), %error, "no cache of compiled components; each start compiles again");
+            tracing::warn!(folder = %folder.display(), %error, "no cache of compiled components; each start compiles \
+                again");
             return Ok(None);
         }
         let untrusted = |problem: String| SandboxError::Cache { folder: folder.to_owned(), problem };
@@ -71,7 +73,7 @@ impl Cache {
         Ok(Some(Self { folder: folder.to_owned(), engine: hasher.hex() }))
     }
 
-    /// The compiled form of the component with this SHA-256, if it is there and sound.
+    /// The compiled form of the component with this SHA-256, if it is cached and intact.
     pub(crate) fn get(&self, sha256: &str) -> Option<Cached> {
         let path = self.path(sha256);
         match self.check(&path, sha256) {
@@ -84,7 +86,7 @@ impl Cache {
         }
     }
 
-    /// Keeps it. A failure is logged, and costs the next start some time.
+    /// Stores the code. A failure is logged, and only costs the next start some time.
     pub(crate) fn put(&self, sha256: &str, code: &[u8]) {
         let path = self.path(sha256);
         if let Err(error) = self.write(&path, sha256, code) {
@@ -99,7 +101,7 @@ impl Cache {
         self.folder.join(format!("{sha256}-{}{SUFFIX}", &self.engine[..16]))
     }
 
-    /// What each file ends with: whose code it is, for which engine, and the digest of the code.
+    /// The end of each file: the component, the engine, and the digest of the code.
     fn trailer(&self, sha256: &str, digest: &[u8]) -> Vec<u8> {
         [MAGIC, sha256.as_bytes(), self.engine.as_bytes(), b"\n", digest].concat()
     }
@@ -119,7 +121,7 @@ impl Cache {
         }
         let length = self.trailer(sha256, &[0; DIGEST_BYTES]).len();
         let code = metadata.len().checked_sub(length as u64).ok_or_else(|| io::Error::other("it is incomplete"))?;
-        // Not all of it at once: code that nothing calls need never be in memory.
+        // Not all at once: code that is never called need not be in memory.
         let mut digest = Sha256::new();
         io::copy(&mut (&mut file).take(code), &mut HashWriter(&mut digest))?;
         file.seek(SeekFrom::Start(code))?;
@@ -131,14 +133,14 @@ impl Cache {
         Ok(code)
     }
 
-    /// Writes a new file beside the old one and puts it in its place at once, so that no other process sees half of it.
+    /// Writes a new file next to the old one and renames it into place, so that no other process sees half of it.
     fn write(&self, path: &Path, sha256: &str, code: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let unique = COUNT.fetch_add(1, Ordering::Relaxed);
         let temporary = self.folder.join(format!("{}-{unique}.tmp", std::process::id()));
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-            // The mode above is subject to the umask, which can only take away; this puts it right.
+            // The mode above is reduced by the umask; this corrects it.
             file.set_permissions(Permissions::from_mode(0o600))?;
             file.write_all(code)?;
             file.write_all(&self.trailer(sha256, &Sha256::digest(code)))?;
@@ -146,13 +148,13 @@ impl Cache {
             fs::rename(&temporary, path)
         })();
         if written.is_err() {
-            // It may not even be there.
+            // It may not exist.
             let _ = fs::remove_file(&temporary);
         }
         written
     }
 
-    /// Removes the files that were written longest ago, if there are too many.
+    /// Removes the oldest files, if there are too many.
     fn tidy(&self) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -170,7 +172,7 @@ fn check_owner(metadata: &fs::Metadata) -> Result<(), String> {
     if metadata.uid() == us { Ok(()) } else { Err(format!("it belongs to user {}, not to user {us}", metadata.uid())) }
 }
 
-/// Hashes what is written.
+/// Hashes what is written to it.
 struct HashWriter<'h>(&'h mut Sha256);
 
 impl Write for HashWriter<'_> {
@@ -184,7 +186,7 @@ impl Write for HashWriter<'_> {
     }
 }
 
-/// Lets what only tells its hash be hashed in a way that stays the same.
+/// A `Hasher` whose result is stable between runs, for values that only implement `Hash`.
 struct Sha256Hasher(Sha256);
 
 impl Sha256Hasher {
@@ -198,7 +200,7 @@ impl Hasher for Sha256Hasher {
         self.0.update(bytes);
     }
 
-    /// Nobody asks for it: [`Sha256Hasher::hex`] is the whole.
+    /// Unused: [`Sha256Hasher::hex`] returns the whole digest.
     fn finish(&self) -> u64 {
         let digest = self.0.clone().finalize();
         digest.iter().take(8).fold(0, |sum, &byte| sum << 8 | u64::from(byte))
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_found_again() {
+    fn stored_code_is_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder.path().join("new/cache")).unwrap().unwrap();
         assert!(cache.get(SHA256).is_none());

@@ -1,4 +1,4 @@
-//! Machine code: made of components, and made components again.
+//! Machine code: compiled from components, and turned back into components.
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -8,17 +8,17 @@ use super::error::LoadError;
 use super::inspect::ComponentInfo;
 use crate::text;
 
-/// The longest text of wasmtime's that is shown: it may quote names of the component, bytes.
+/// The longest text of wasmtime's that is shown, in bytes: it may quote names of the component.
 pub(super) const PROBLEM_BYTES: usize = 2048;
 
-/// Looks for the machine code of a component in the cache. It stays in its file, which is mapped: only what is run takes memory.
+/// Looks for the machine code of a component in the cache. The file is mapped: only code that runs takes memory.
 pub(crate) fn cached(engine: &Engine, cache: &Cache, info: &ComponentInfo) -> Option<Component> {
     let file = cache.get(&info.sha256)?;
-    // SAFETY: as in `activate`: the file was just checked, and files of the cache are never written to, but replaced.
+    // SAFETY: as in `activate`: the file was just checked, and files of the cache are replaced, never written to.
     #[allow(unsafe_code, reason = "the only way to use compiled code again")]
     let mapped = unsafe { Component::deserialize_file(engine, &file.path) };
     let component = mapped.or_else(|error| {
-        // Where the cache is on a disk that nothing may be run from.
+        // Happens if the cache is on a disk mounted `noexec`.
         tracing::debug!(%error, "a cached component cannot be mapped; it is read into memory");
         activate(engine, &file.read().map_err(|error| LoadError::Compile(error.to_string()))?)
     });
@@ -29,16 +29,17 @@ pub(crate) fn cached(engine: &Engine, cache: &Cache, info: &ComponentInfo) -> Op
         .ok()
 }
 
-/// From a valid component to machine code. Takes a processor for as long as that takes.
+/// Compiles a valid component to machine code. Keeps one processor busy.
 pub(crate) fn compile(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, String> {
     engine.precompile_component(component).map_err(|error| text::one_line(&format!("{error:#}"), PROBLEM_BYTES))
 }
 
-/// From machine code to a component.
+/// Turns machine code into a component.
 pub(crate) fn activate(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
-    // SAFETY: `deserialize` trusts that wasmtime made `code` and nobody changed it. It comes from `compile` above, from a
-    // process that this very program started for it, or from the cache, which hands out only what these made for an engine
-    // like this one: the folder and the file are ours alone, and the code has the SHA-256 that was noted when it was written.
+    // SAFETY: `deserialize` trusts that wasmtime made `code` and that nobody changed it. It comes from `compile` above,
+    // from a process that this same program started for it, or from the cache. The cache returns only code of these
+    // two, for an engine like this one: the folder and the file are private to us, and the code has the SHA-256
+    // recorded when it was written.
     #[allow(unsafe_code, reason = "the only way to use compiled code again")]
     let component = unsafe { Component::deserialize(engine, code) };
     component.map_err(|error| LoadError::Compile(text::one_line(&format!("{error:#}"), PROBLEM_BYTES)))

@@ -1,10 +1,10 @@
-//! Checking and compiling, which are unmetered: a small component can take minutes and gigabytes of either. So both are done by a
-//! process of its own, with limits that the system holds, and the service itself reads no more of a component than its first
-//! bytes.
+//! Checking and compiling, which are unmetered: a small component can take minutes and gigabytes. So a separate
+//! process does both, with limits that the system enforces, and the service itself reads only the first bytes of a
+//! component.
 //!
-//! The process's environment is empty, and it has no files. The service takes what it answers for machine code of its very own
-//! engine, since it was made by this very program. Whoever finds a fault of the compiler that lets a component take over the
-//! process can so reach the service; what the process itself can do is next to nothing.
+//! The process's environment is empty, and it has no files. The service trusts its answer as machine code for its own
+//! engine, since this same program made it. A component that takes over the process through a compiler bug can
+//! therefore reach the service; the process itself can do almost nothing.
 
 use std::io;
 use std::process::ExitCode;
@@ -21,19 +21,20 @@ use crate::child::{ChildCommand, ChildError, work_as_child};
 use crate::engine::{self, Allocation};
 use crate::features::features;
 
-/// What is told of a component. Its names are 10,000 at most, of 1 KiB each, and its manifest has 256 KiB at most.
+/// The longest description of a component. It has at most 10,000 names of 1 KiB each, and its manifest at most 256 KiB.
 const INSPECTED_BYTES: usize = 32 << 20;
-/// Who checks and compiles components.
+/// Where components are checked and compiled.
 #[derive(Clone, Debug, Default)]
 pub enum Compiler {
-    /// This process, without any limit: for tests and benchmarks, and for components that one made oneself.
+    /// In this process, without limits: for tests and benchmarks, and for one's own components.
     #[default]
     InProcess,
-    /// A process of its own.
+    /// In a separate process.
     Child(ChildCommand),
 }
 
-/// What a component's file says of itself, if it is a valid one. Nothing of it runs; `command` is a program that calls [`compile_as_child`].
+/// What a component's file says about itself, if it is valid. The component is not run. `command` is a program that
+/// calls [`compile_as_child`].
 pub async fn inspect_by(
     command: ChildCommand,
     limits: &Limits,
@@ -42,7 +43,7 @@ pub async fn inspect_by(
     ChildCompiler::new(command).inspect(limits, component.into()).await
 }
 
-/// The whole of a process that checks or compiles a component; see [`work_as_child`].
+/// The whole life of a process that checks or compiles a component; see [`work_as_child`].
 pub fn compile_as_child(options: ChildOptions, confine: impl FnOnce()) -> ExitCode {
     work_as_child(options.limits, confine, |component| match options.task {
         Task::Inspect => Ok(serde_json::to_vec(&look(&component, features()))?),
@@ -53,11 +54,11 @@ pub fn compile_as_child(options: ChildOptions, confine: impl FnOnce()) -> ExitCo
     })
 }
 
-/// Runs such processes, one after the other.
+/// Runs such processes, one at a time.
 #[derive(Debug)]
 pub(crate) struct ChildCompiler {
     command: ChildCommand,
-    /// One at a time: several would only slow each other down, and take their memory at once.
+    /// One at a time: several would slow each other down, and take their memory at the same time.
     turn: Mutex<()>,
 }
 
@@ -66,7 +67,7 @@ impl ChildCompiler {
         Self { command, turn: Mutex::new(()) }
     }
 
-    /// What a component's file says of itself. Dropping the future ends the process.
+    /// What a component's file says about itself. Dropping the future ends the process.
     pub(crate) async fn inspect(&self, limits: &Limits, component: Arc<[u8]>) -> Result<ComponentInfo, LoadError> {
         inspect::recognise(&component, limits.component_bytes)?;
         let options = ChildOptions::new(Task::Inspect, limits, Allocation::OnDemand);
@@ -80,7 +81,7 @@ impl ChildCompiler {
         ended.unwrap_or_else(|error| Err(LoadError::Compiler(format!("its answer cannot be read: {error}"))))
     }
 
-    /// Machine code of a valid component. Dropping the future ends the process.
+    /// The machine code of a valid component. Dropping the future ends the process.
     pub(crate) async fn compile(
         &self,
         limits: &Limits,
@@ -105,7 +106,7 @@ impl ChildCompiler {
     }
 }
 
-/// Why a component is not compiled.
+/// Why a component was not compiled.
 fn why(error: ChildError, limits: &Limits, most: usize) -> LoadError {
     match error {
         ChildError::Time => LoadError::CompileTime { limit: limits.compile_time },

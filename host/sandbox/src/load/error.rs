@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use bg_manifest::ManifestError;
 
-/// Why a component can't be loaded, and how to mend it.
+/// Why a component can't be loaded, and how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file is empty.
     #[error("the file is empty; build the component again")]
     Empty,
     /// The file is too large.
-    #[error("the file has {size} bytes; {limit} are the limit: build it for size (`opt-level = \"s\"`, `strip`)")]
+    #[error("the file has {size} bytes; the limit is {limit}: build it for size (`opt-level = \"s\"`, `strip`)")]
     TooLarge {
-        /// Its size, bytes.
+        /// Its size, in bytes.
         size: usize,
-        /// The limit, bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// Text: source, or WebAssembly's text format.
+    /// Text: source code, or WebAssembly's text format.
     #[error("this is a text file, not a component; give the .wasm file that is built from it")]
     Text,
     /// A core module.
@@ -29,56 +29,58 @@ pub enum LoadError {
     )]
     CoreModule,
     /// Machine code.
-    #[error("this is a precompiled or native file, which is never loaded; give the component that it was made of")]
+    #[error("this is a precompiled or native file, which is never loaded; give the component that it was made from")]
     Precompiled,
     /// Something else.
     #[error("this is not a WebAssembly file; give a component (.wasm)")]
     NotWasm,
-    /// It ends in the middle.
+    /// It ends in the middle of a section.
     #[error("the file is incomplete: it ends, after {size} bytes, in the middle of a section; copy or build it again")]
     Truncated {
-        /// Its size, bytes.
+        /// Its size, in bytes.
         size: usize,
     },
-    /// It is no valid component, or uses a feature of WebAssembly that is not enabled here.
+    /// It is not a valid component, or uses a feature of WebAssembly that is not enabled here.
     #[error("this is not a valid component: {0}; build it again, with tools for WASI 0.2")]
     Invalid(String),
-    /// Its manifest can't be read.
+    /// Its manifest is invalid.
     #[error("the component's manifest: {0}")]
     Manifest(#[source] ManifestError),
     /// It does not fit its world.
     #[error(transparent)]
     World(#[from] WorldError),
-    /// It could not be compiled, or is more than a call may ever have.
+    /// It could not be compiled, or needs more than a call may ever have.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
     /// Checking or compiling it takes too long.
     #[error(
-        "checking and compiling the component takes more than {} s; build it with optimisation, with less code generated from tables and \
+        "checking and compiling the component takes more than {} s; build it with optimisation, with less code \
+        generated from tables and \
          macros, or raise the limit (compile-time, compile-cpu) if you trust it", limit.as_secs()
     )]
     CompileTime {
-        /// What it may take: processor time, or wall clock.
+        /// The limit: processor time, or wall clock.
         limit: Duration,
     },
     /// Checking or compiling it takes too much memory.
     #[error(
-        "checking and compiling the component takes more than {} MiB of memory; build it smaller, or raise the limit (compile-memory) if \
+        "checking and compiling the component takes more than {} MiB of memory; build it smaller, or raise the limit \
+        (compile-memory) if \
          you trust it", limit >> 20
     )]
     CompileMemory {
-        /// What it may take, bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// It is too large once compiled.
     #[error("the component has more than {} KiB of machine code; build it for size (`opt-level = \"s\"`)", limit >> 10)]
     CompiledSize {
-        /// What is allowed, bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// It brings the compiler down.
+    /// It crashes the compiler.
     #[error(
-        "the component crashes the compiler, which runs in a process of its own, so that nothing else came of it ({0}); build the \
+        "the component crashes the compiler, which runs in a separate process and does no harm ({0}); build the \
          component again, with other tools or options"
     )]
     CompilerCrash(String),
@@ -99,15 +101,15 @@ pub enum World {
 /// How many problems a message lists. A component may have a hundred thousand.
 const SHOWN: usize = 50;
 
-/// The version of the contract, which has all that components of earlier ones of its line import.
+/// The version of the contract. It includes everything that components of earlier compatible versions import.
 pub(super) const CONTRACT: &str = "0.1.1";
 
-/// How a component does not fit its world.
+/// Why a component does not fit its world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorldError {
     /// Which world.
     pub world: World,
-    /// Each thing that is missing or not offered, with how to mend it.
+    /// What is missing or not offered, each with its fix.
     pub problems: Vec<String>,
 }
 

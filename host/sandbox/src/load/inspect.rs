@@ -1,4 +1,4 @@
-//! What a component's file says of itself, without compiling or running any of it.
+//! What a component's file says about itself, without compiling or running it.
 
 use bg_manifest::Manifest;
 use serde::{Deserialize, Serialize};
@@ -11,27 +11,28 @@ use super::error::LoadError;
 use crate::features::features;
 use crate::text;
 
-/// The longest text of a component's metadata that is shown, and the longest name, bytes.
+/// The longest text of a component's metadata that is shown, and the longest name, in bytes.
 const TEXT_BYTES: usize = 1024;
-/// The names of imports, of exports, and of the functions in them, together. Components that import all of WASI have some 500.
+/// The names of imports, of exports, and of the functions in them, together. Components that import all of WASI have
+/// about 500.
 const NAMES: usize = 10_000;
-/// What is read of a manifest: more than the 256 KiB that one may have, so that it is still too large.
+/// How much of a manifest is read: more than the allowed 256 KiB, so that a longer one is recognized as too large.
 const MANIFEST_BYTES: usize = 1 << 20;
 
-/// What a component's file says of itself. Texts are escaped and cut, so they are safe to show.
+/// What a component's file says about itself. Texts are escaped and cut, so they are safe to show.
 #[derive(Clone, Debug, Serialize)]
 pub struct ComponentInfo {
-    /// The file's size, bytes.
+    /// The file's size, in bytes.
     pub size: u64,
     /// The file's SHA-256, hexadecimal.
     pub sha256: String,
     /// Its standard metadata.
     pub metadata: Metadata,
-    /// What the integration asks for, from the section that `build-integrations` puts there.
+    /// Its manifest, from the section that `build-integrations` adds.
     pub manifest: Option<Manifest>,
-    /// What it imports, in its order.
+    /// Its imports, in order.
     pub imports: Vec<Item>,
-    /// What it exports, in its order.
+    /// Its exports, in order.
     pub exports: Vec<Item>,
 }
 
@@ -42,17 +43,17 @@ pub struct Metadata {
     pub name: Option<String>,
     /// Its version.
     pub version: Option<String>,
-    /// Who wrote it.
+    /// Its authors.
     pub authors: Option<String>,
-    /// Under which licences (an SPDX expression) it may be used.
+    /// Its licences (an SPDX expression).
     pub licenses: Option<String>,
-    /// What it is.
+    /// Its description.
     pub description: Option<String>,
-    /// Where to read more of it.
+    /// Its home page.
     pub homepage: Option<String>,
     /// Where its source is.
     pub source: Option<String>,
-    /// Which revision of the source it was made of.
+    /// The revision of the source that it was built from.
     pub revision: Option<String>,
 }
 
@@ -61,14 +62,14 @@ pub struct Metadata {
 pub struct Item {
     /// Its name: `wasi:io/poll@0.2.6` or `fetch-charms`.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ItemKind,
     /// The names of the functions in it, if it is an interface.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<String>,
 }
 
-/// What is imported or exported.
+/// The kind of an import or export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemKind {
@@ -78,34 +79,34 @@ pub enum ItemKind {
     Function,
     /// A type.
     Type,
-    /// Something that no world here has: a core module, a component, a value.
+    /// Anything else, such as a core module, a component or a value. No world here has one.
     Other,
 }
 
-/// What a look into a component's file came to: all that takes time and memory in no proportion to its size. A process of its
-/// own does that for a service, which gets this.
+/// The result of inspecting a component's file, which can take time and memory out of proportion to its size. A
+/// separate process does that for a service, and sends this.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Look {
     /// It is valid.
     Valid(Box<Structure>),
-    /// The file stops in the middle of something.
+    /// The file ends in the middle of something.
     Truncated,
-    /// It is not valid, and why.
+    /// It is not valid; the reason.
     Invalid(String),
 }
 
-/// What is at the top level of a valid component.
+/// The top level of a valid component.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Structure {
     metadata: Metadata,
-    /// As it stands there.
+    /// The bytes of the section.
     manifest: Option<Vec<u8>>,
     imports: Vec<Item>,
     exports: Vec<Item>,
 }
 
-/// Reads and validates `bytes`, in this process. Hostile ones take minutes and gigabytes: components of others are inspected in
-/// a process of its own, by [`inspect_by`](super::inspect_by).
+/// Parses and validates `bytes` in this process. Hostile components take minutes and gigabytes: inspect those of others
+/// with [`inspect_by`](super::inspect_by), in a separate process.
 pub fn inspect(bytes: &[u8]) -> Result<ComponentInfo, LoadError> {
     inspect_with(bytes, crate::limits::COMPONENT_BYTES, features())
 }
@@ -115,7 +116,7 @@ pub(crate) fn inspect_with(bytes: &[u8], limit: usize, features: WasmFeatures) -
     look(bytes, features).info(bytes)
 }
 
-/// Looks into what was [recognised](recognise) as a component.
+/// Inspects a file that was [recognised](recognise) as a component.
 pub(crate) fn look(bytes: &[u8], features: WasmFeatures) -> Look {
     match Validator::new_with_features(features).validate_all(bytes) {
         Ok(types) => read(bytes, &types).map_or_else(Look::Invalid, |structure| Look::Valid(Box::new(structure))),
@@ -125,7 +126,7 @@ pub(crate) fn look(bytes: &[u8], features: WasmFeatures) -> Look {
 }
 
 impl Look {
-    /// The same, with what the file's bytes themselves tell.
+    /// The complete description, with what follows from the file's bytes.
     pub(crate) fn info(self, bytes: &[u8]) -> Result<ComponentInfo, LoadError> {
         let Structure { metadata, manifest, imports, exports } = match self {
             Self::Valid(structure) => *structure,
@@ -137,7 +138,7 @@ impl Look {
     }
 }
 
-/// Whether this is a component at all, of `limit` bytes at most; if not, what else it is. Takes no time worth mentioning.
+/// Checks that this is a component of at most `limit` bytes; otherwise says what it is. Fast.
 pub(crate) fn recognise(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
     if bytes.is_empty() {
         return Err(LoadError::Empty);
@@ -166,7 +167,7 @@ pub(crate) fn recognise(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
     }
 }
 
-/// Whether the file stops in the middle of something.
+/// Whether the file ends in the middle of something.
 fn is_truncated(mut bytes: &[u8]) -> bool {
     let mut parser = Parser::new(0);
     let mut outer = Vec::new();
@@ -191,7 +192,7 @@ fn is_truncated(mut bytes: &[u8]) -> bool {
     }
 }
 
-/// Reads what is at the top level of a valid component.
+/// Reads the top level of a valid component.
 fn read(bytes: &[u8], types: &Types) -> Result<Structure, String> {
     let mut found = Structure::default();
     let mut names = Names(NAMES);
@@ -252,7 +253,7 @@ impl Metadata {
     }
 }
 
-/// Takes note of names, as many as this.
+/// Collects names, up to this number.
 struct Names(usize);
 
 impl Names {
@@ -271,7 +272,7 @@ impl Names {
         Ok(Item { name, kind, functions })
     }
 
-    /// A name may be a URL, with any character in it. Those that a world knows have none that is changed here.
+    /// A name may be a URL, with any character in it. Names that a world knows are never changed by escaping.
     fn take(&mut self, name: &str) -> Result<String, String> {
         let rest = self.0.checked_sub(1);
         self.0 = rest.ok_or_else(|| format!("it has more than {NAMES} imports and exports, with what is in them"))?;

@@ -1,4 +1,4 @@
-//! From a component's file to something that can be run.
+//! From a component's file to something that can run.
 
 mod cache;
 mod code;
@@ -25,16 +25,16 @@ pub use self::protocol::ChildOptions;
 
 use crate::text;
 
-/// How a component came to be compiled.
+/// Where the machine code of a component came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Now, in this time.
+    /// Compiled just now, in this time.
     Compiled(Duration),
-    /// Before, by this user.
+    /// From the cache.
     Cached,
 }
 
-/// A component, compiled and known to fit its world by name.
+/// A component, compiled, and known to fit its world by name.
 pub struct LoadedComponent {
     pub(crate) component: Component,
     info: ComponentInfo,
@@ -43,22 +43,28 @@ pub struct LoadedComponent {
 }
 
 impl LoadedComponent {
-    /// What its file says of itself.
+    /// What its file says about itself.
     pub fn info(&self) -> &ComponentInfo {
         &self.info
     }
 
-    /// For which world it was loaded.
+    /// The world it was loaded for.
     pub fn world(&self) -> World {
         self.world
     }
 
-    /// How it came to be compiled.
+    /// Whether it imports an interface of the contract.
+    pub(crate) fn imports(&self, interface: &str) -> bool {
+        let name = format!("commontools:background/{interface}@");
+        self.info.imports.iter().any(|import| import.name.starts_with(&name))
+    }
+
+    /// Where its machine code came from.
     pub fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// Links it for `world`; `make` finds its exports. What is wrong here is a wrong type.
+    /// Links it for `world`; `make` finds its exports. An error here is a wrong type.
     pub(crate) fn link<T, P>(
         &self,
         linker: &Linker<T>,

@@ -1,19 +1,19 @@
-//! What a process that works on a component is to do, and how much it may take.
+//! The task of a process that works on a component, and its limits.
 
 use crate::Limits;
 use crate::child::ChildLimits;
 use crate::engine::Allocation;
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
-    /// To check the component, and to tell what it says of itself: JSON of a [`Look`](super::inspect::Look).
+    /// Check the component, and describe it: JSON of a [`Look`](super::inspect::Look).
     Inspect,
-    /// To compile the component: machine code.
+    /// Compile the component to machine code.
     Compile,
 }
 
-/// The task of a process, its limits, and how the service's engine allocates: what the process is told by its arguments.
+/// The task of a process, its limits, and the allocation of the service's engine, as passed in the process's arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChildOptions {
     pub(super) task: Task,
@@ -29,7 +29,7 @@ impl ChildOptions {
         Self { task, allocation, limits }
     }
 
-    /// What the process is told beside its limits.
+    /// The arguments before the limits.
     pub(super) fn to_arguments(self) -> [String; 2] {
         let task = match self.task {
             Task::Inspect => "inspect",
@@ -42,7 +42,7 @@ impl ChildOptions {
         [task.to_owned(), allocation.to_owned()]
     }
 
-    /// Reads the arguments that the service gave.
+    /// Parses the arguments from the service.
     pub fn from_arguments(arguments: &[String]) -> Option<Self> {
         let [task, allocation, limits @ ..] = arguments else { return None };
         Some(Self {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_is_told_what_its_parent_means() {
+    fn a_child_parses_the_arguments_of_its_parent() {
         let arguments = |task: &str, allocation: &str| [task, allocation, "1", "2", "3"].map(str::to_owned);
         for (task, name) in [(Task::Inspect, "inspect"), (Task::Compile, "compile")] {
             for (allocation, other) in [(Allocation::Pool, "pool"), (Allocation::OnDemand, "on-demand")] {

@@ -1,9 +1,9 @@
-//! Whether a component fits a world of the contract, and if not, all that is wrong with it at once.
+//! Whether a component fits a world of the contract, and if not, everything that is wrong with it.
 
 use super::error::{CONTRACT, World, WorldError};
 use super::inspect::{ComponentInfo, Item, ItemKind};
 
-/// An interface of ours, with its functions. `the_tables_agree_with_the_contract` holds these to `wit/`.
+/// An interface of ours, with its functions. `the_tables_agree_with_the_contract` checks these against `wit/`.
 type Interface = (&'static str, &'static [&'static str]);
 
 const CONFIG: Interface = ("config", &["get"]);
@@ -25,9 +25,10 @@ const CHARMS: Interface = (
 );
 const STATE: Interface = ("state", &["get", "set", "delete", "keys"]);
 const CELLS: Interface = ("cells", &["keys", "get", "set"]);
+const ERRORS: Interface = ("errors", &["came-from-request"]);
 const IMAGE: Interface = ("image", &["before", "after", "pieces"]);
 
-/// The packages of WASI 0.2 that are linked, with their interfaces.
+/// The linked packages of WASI 0.2, with their interfaces.
 const WASI: [Interface; 7] = [
     (
         "cli",
@@ -63,7 +64,7 @@ impl World {
         }
     }
 
-    /// What is called if it is there.
+    /// Optional exports.
     fn further_exports(self) -> &'static [&'static str] {
         match self {
             Self::Integration => &[],
@@ -74,12 +75,11 @@ impl World {
     fn interfaces(self) -> &'static [Interface] {
         match self {
             Self::Integration => &[CONFIG, LOG, VALUES, CHARMS, STATE],
-            Self::Charm => &[CONFIG, LOG, VALUES, CELLS, IMAGE],
+            Self::Charm => &[CONFIG, LOG, VALUES, CELLS, ERRORS, IMAGE],
         }
     }
 
-    /// Whether a component fits, by the names of what it imports and exports. Whether the types agree, too, is told when it is
-    /// linked.
+    /// Whether a component fits, by the names of its imports and exports. Types are checked when it is linked.
     pub fn check(self, info: &ComponentInfo) -> Result<(), WorldError> {
         let mut problems = Vec::new();
         for name in self.exports() {
@@ -87,7 +87,7 @@ impl World {
             match export.map(|export| export.kind) {
                 Some(ItemKind::Function) => {}
                 Some(_) => problems
-                    .push(format!("`{name}` is exported, but is no function: make it one, as wit/ describes it")),
+                    .push(format!("`{name}` is exported, but is not a function: make it one, as wit/ describes it")),
                 None => problems.push(format!("missing export: `{name}`: implement it, as wit/ describes it")),
             }
         }
@@ -97,13 +97,13 @@ impl World {
         if problems.is_empty() {
             return Ok(());
         }
-        // Never called, so harmless; tools add some of their own (`wasi:cli/run`). But where something is missing, a name
-        // that nobody knows may be what it should have been.
+        // Never called, so harmless; tools add some of their own (`wasi:cli/run`). But if something is missing, an
+        // unknown name may be a misspelling of it.
         for export in &info.exports {
             let known = [self.exports(), self.further_exports()].concat();
             if export.kind != ItemKind::Type && !known.contains(&export.name.as_str()) {
                 problems.push(format!(
-                    "extra export: `{}` is never called; remove it, if it is not there by mistake",
+                    "extra export: `{}` is never called; remove it, unless a tool added it on purpose",
                     export.name
                 ));
             }
@@ -114,10 +114,13 @@ impl World {
     fn check_import(self, import: &Item, problems: &mut Vec<String>) {
         let name = &import.name;
         match import.kind {
-            // What another import speaks of.
+            // Another import refers to it.
             ItemKind::Type => return,
             ItemKind::Function | ItemKind::Other => {
-                problems.push(format!("unknown import: `{name}` is not offered by this host; remove it, or get it from an interface of wit/"));
+                problems.push(format!(
+                    "unknown import: `{name}` is not offered by this host; remove it, or get it \
+                    from an interface of wit/"
+                ));
                 return;
             }
             ItemKind::Interface => {}
@@ -131,7 +134,10 @@ impl World {
         } else if package == "commontools:background" {
             self.check_ours(import, interface, version, problems);
         } else {
-            problems.push(format!("unknown import: `{name}` is not offered by this host; remove it, or compose the component with one that exports it"));
+            problems.push(format!(
+                "unknown import: `{name}` is not offered by this host; remove it, or compose the \
+                component with one that exports it"
+            ));
         }
     }
 
@@ -162,18 +168,21 @@ fn check_wasi(name: &str, package: &str, interface: &str, version: &str, problem
         return;
     }
     if !WASI.iter().any(|(known, interfaces)| *known == package && interfaces.contains(&interface)) {
-        problems.push(format!("unknown import: `{name}` is not offered by this host, which has WASI 0.2's cli world and outgoing HTTP; remove it"));
+        problems.push(format!(
+            "unknown import: `{name}` is not offered by this host, which has WASI 0.2's cli world \
+            and outgoing HTTP; remove it"
+        ));
     }
 }
 
-/// `wasi:io/poll@0.2.6` in its parts.
+/// Splits `wasi:io/poll@0.2.6` into its parts.
 fn split(name: &str) -> Option<(&str, &str, &str)> {
     let (package, rest) = name.split_once('/')?;
     let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
     Some((package, interface, version))
 }
 
-/// Whether a released version is one of this line. Versions below 1.0 agree if their second numbers do.
+/// Whether a released version is compatible with `line`. Versions below 1.0 are if their minor numbers agree.
 fn is_compatible(version: &str, line: &str) -> bool {
     version.strip_prefix(line).is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
 }
@@ -184,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// What `wit/` itself says, read by the tools' own parser.
+    /// What `wit/` itself says, parsed by the tools' own parser.
     #[test]
     fn the_tables_agree_with_the_contract() {
         let mut resolve = Resolve::default();

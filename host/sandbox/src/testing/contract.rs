@@ -1,4 +1,5 @@
-//! Components from a core module and `wit/` itself: the tools' own encoder makes their imports, at any version of WASI.
+//! Components from a core module and `wit/` itself: the tools' own encoder generates their imports, for any version of
+//! WASI.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,32 +12,33 @@ use wit_parser::{Function, Resolve, WorldId};
 
 /// The version of WASI in `wit/deps`.
 pub(crate) const WASI: &str = "0.2.12";
-/// What programs of WASI export, and nobody here imports.
+/// What programs of WASI export, and nothing here imports.
 const EXPORTS: [&str; 2] = ["wasi:cli/run", "wasi:http/incoming-handler"];
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
 
-/// World `integration` with every interface of WASI beside it, at one version.
+/// World `integration` plus every interface of WASI, at one version.
 pub(crate) struct Contract {
     version: String,
     resolve: Resolve,
     world: WorldId,
 }
 
-/// A core module of world `integration`, as text. Each function's body answers the address of its result; zeros are at
-/// address 16, that is, `ok` with nothing.
+/// A core module of world `integration`, as text. Each function's body returns the address of its result; address 16
+/// holds zeros, that is, an empty `ok`.
 pub(crate) struct CoreGuest {
-    /// Interface, function, and how the text calls it: `("wasi:io/poll", "[method]pollable.block", "block")` is `$block`.
+    /// Interface, function, and its name in the text: `("wasi:io/poll", "[method]pollable.block", "block")` is
+    /// `$block`.
     pub(crate) imports: Vec<(String, String, String)>,
     pub(crate) items: String,
     pub(crate) initialize: String,
     pub(crate) fetch_charms: String,
-    /// Its parameter is `$charm`; ends after giving that back.
+    /// Its parameter is `$charm`; ends after dropping it.
     pub(crate) is_valid_charm: String,
-    /// Instructions before memory is handed out.
+    /// Instructions before memory is allocated.
     pub(crate) realloc: String,
-    /// Instructions after `initialize` has answered; none is no such function.
+    /// Instructions after `initialize` has returned; `None` for no such function.
     pub(crate) post_initialize: Option<String>,
-    /// Pages of 64 KiB that memory begins with.
+    /// The initial number of 64 KiB pages.
     pub(crate) pages: u32,
 }
 
@@ -47,7 +49,7 @@ impl Default for CoreGuest {
             items: String::new(),
             initialize: "(i32.const 16)".into(),
             fetch_charms: "(i32.const 16)".into(),
-            // True, at the place of the payload.
+            // `true`, at the address of the payload.
             is_valid_charm: "(i32.store (i32.const 36) (i32.const 1)) (i32.const 32)".into(),
             realloc: String::new(),
             post_initialize: None,
@@ -63,7 +65,7 @@ impl CoreGuest {
         Self { imports: owned(imports), items: items.into(), initialize, ..Self::default() }
     }
 
-    /// The component, with WASI as it is in `wit/`.
+    /// The component, with the version of WASI in `wit/`.
     pub(crate) fn build(&self) -> Vec<u8> {
         Contract::at(WASI).component(self)
     }
@@ -74,8 +76,8 @@ pub(crate) fn owned(imports: &[(&str, &str, &str)]) -> Vec<(String, String, Stri
 }
 
 impl Contract {
-    /// Reads `wit/`, with another version of WASI written into it. What WASI has gained since that version is there all the
-    /// same, which only makes the guests ask for more.
+    /// Reads `wit/`, with another version number of WASI. It still contains what WASI gained since that version, so the
+    /// guests only import more.
     pub(crate) fn at(version: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(Path::new(FOLDER), folder.path(), version);
@@ -186,7 +188,7 @@ fn copy(from: &Path, to: &Path, version: &str) {
             copy(&from, &to, version);
         } else if from.extension().is_some_and(|extension| extension == "wit") {
             let text = fs::read_to_string(from).unwrap().replace(WASI, version);
-            // Nothing may be newer than its package, so none says since when it is there.
+            // No item may be newer than its package, so the `@since` annotations are removed.
             let is_about_versions =
                 |line: &&str| ["@since", "@deprecated"].iter().any(|gate| line.trim_start().starts_with(gate));
             let lines = text.lines().filter(|line| !is_about_versions(line));

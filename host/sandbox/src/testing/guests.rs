@@ -1,22 +1,22 @@
-//! Small components, written as text: a core module's functions inside what every component of a world needs.
+//! Small components, written as text: a core module's functions inside the boilerplate of a world.
 
 use std::fmt::Write;
 
 use bg_test_support::wat::{ALLOCATE, CELLS, CHARM, INTEGRATION, VALUES};
 
-/// A component of world `integration`. Each function's body is WebAssembly text that answers the address of its result; zeros
-/// are at address 16, that is, `ok` with nothing.
+/// A component of world `integration`. Each function's body is WebAssembly text that returns the address of its result;
+/// address 16 holds zeros, that is, an empty `ok`.
 pub(crate) struct Guest {
     pub(crate) initialize: String,
     pub(crate) fetch_charms: String,
     pub(crate) is_valid_charm: String,
-    /// More items of the module with these functions.
+    /// Further items of the module with these functions.
     pub(crate) items: String,
-    /// More items of the component, before its modules.
+    /// Further items of the component, before its modules.
     pub(crate) imports: String,
-    /// More functions for the module, as `(export "name" (func $name))`, which the module imports from `more`.
+    /// Further functions for the module, as `(export "name" (func $name))`, which the module imports from `more`.
     pub(crate) more: String,
-    /// Pages of 64 KiB that memory begins with.
+    /// The initial number of 64 KiB pages.
     pub(crate) pages: u32,
 }
 
@@ -25,7 +25,7 @@ impl Default for Guest {
         Self {
             initialize: "(i32.const 16)".into(),
             fetch_charms: "(i32.const 16)".into(),
-            // True, at the place of the payload.
+            // `true`, at the address of the payload.
             is_valid_charm: "(i32.store (i32.const 36) (i32.const 1)) (i32.const 32)".into(),
             items: String::new(),
             imports: String::new(),
@@ -35,7 +35,7 @@ impl Default for Guest {
     }
 }
 
-/// A bump allocator, and the memory that it allocates in.
+/// A bump allocator, and its memory.
 fn libc(pages: u32) -> String {
     format!(
         r#"(core module $libc
@@ -111,7 +111,7 @@ impl Guest {
     }
 }
 
-/// A module's data and a body of `fetch-charms` that answers these spaces and IDs, whatever they are.
+/// A module's data and a body of `fetch-charms` that returns these spaces and IDs, valid or not.
 pub(crate) fn refs(refs: &[(&str, &str)]) -> (String, String) {
     let (mut items, mut body) = (String::new(), String::new());
     let mut text = 65_536;
@@ -133,7 +133,7 @@ pub(crate) fn refs(refs: &[(&str, &str)]) -> (String, String) {
     (items, body)
 }
 
-/// A component of world `charm`, likewise.
+/// A component of world `charm`, built the same way.
 pub(crate) struct CharmGuest {
     pub(crate) setup: String,
     /// Its parameters are `$stream`, `$stream-len`, `$event` and `$event-len`.

@@ -1,4 +1,4 @@
-//! The events of `tracing`, as lines.
+//! `tracing` events, as lines.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};

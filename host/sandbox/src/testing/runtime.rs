@@ -14,7 +14,7 @@ use bg_poller::{
 };
 use serde_json::{Value, json};
 
-/// Knows its registrations, and a charm behind each: `{"count": 7}`, a stream `bgUpdater`, a secret `auth.token`. A trigger
+/// Has registrations, and a charm for each: `{"count": 7}`, a stream `bgUpdater`, a secret `auth.token`. A trigger
 /// succeeds; nothing else changes anything.
 #[derive(Default)]
 pub(crate) struct MemoryRuntime {
@@ -22,9 +22,9 @@ pub(crate) struct MemoryRuntime {
     pub(crate) listed: AtomicUsize,
     pub(crate) prepared: AtomicUsize,
     pub(crate) triggered: Mutex<BTreeMap<CharmRef, usize>>,
-    /// Answers no question about charms or state any more.
+    /// Never answers questions about charms or state.
     pub(crate) silent: AtomicBool,
-    /// Answers that it is away when it is asked for registrations.
+    /// Answers that it is unavailable when asked for registrations.
     pub(crate) is_away: AtomicBool,
     pub(crate) oauth: Arc<OAuth>,
     state: Mutex<BTreeMap<(IntegrationId, String), Vec<u8>>>,
@@ -33,12 +33,12 @@ pub(crate) struct MemoryRuntime {
 /// The OAuth token of every charm: `ya29`, until it is renewed for the first time.
 #[derive(Default)]
 pub(crate) struct OAuth {
-    /// When it ends, if it says.
+    /// When it ends, if known.
     pub(crate) expires_at: Mutex<Option<UnixMillis>>,
     /// When a new one ends.
     pub(crate) then: Mutex<Option<UnixMillis>>,
     pub(crate) renewals: AtomicUsize,
-    /// Whether it can't be renewed.
+    /// Whether renewing fails.
     pub(crate) is_down: AtomicBool,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn runtime_with(registrations: &[(CharmRef, &str, bool)]) -> Arc<Memo
     with(registrations, UnixMillis::NEVER, UnixMillis::NEVER)
 }
 
-/// Whose polls succeeded last at the first time, and failed at the second.
+/// A runtime where the polls of the charms last succeeded at the first time, and failed at the second.
 pub(crate) fn runtime_with_polls(
     registrations: &[(CharmRef, &str, bool)],
     success: u64,
@@ -111,7 +111,7 @@ impl Charm for MemoryCharm {
     }
 }
 
-/// A charm that says when its token ends.
+/// A charm that knows when its token ends.
 struct SignedIn(MemoryCharm, Arc<OAuth>);
 
 #[async_trait]
@@ -228,7 +228,7 @@ impl CharmRuntime for MemoryRuntime {
     }
 
     async fn refresh_auth(&self, _: &CharmRef) -> Result<(), RuntimeError> {
-        // Others have their say meanwhile.
+        // Lets other tasks run meanwhile.
         tokio::task::yield_now().await;
         if self.oauth.is_down.load(Ordering::Relaxed) {
             return unused();
@@ -278,7 +278,7 @@ impl IntegrationState for MemoryRuntime {
     }
 }
 
-/// Nothing is remembered.
+/// Remembers nothing.
 #[async_trait]
 impl PollStore for MemoryRuntime {
     async fn load(&self) -> Result<Vec<PollState>, StoreError> {

@@ -1,4 +1,4 @@
-//! A server on loopback that behaves as its paths say, and knows how many connections it has.
+//! A server on loopback whose paths select its behaviour, and which counts its connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ impl Server {
                 counted.open.fetch_add(1, Ordering::SeqCst);
                 let counted = counted.clone();
                 tokio::spawn(async move {
-                    // What a client that goes away does to it is no matter.
+                    // A client that disconnects is not an error here.
                     let _ = serve(stream).await;
                     counted.open.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -45,7 +45,7 @@ impl Server {
         Self { authority, counts, accepting }
     }
 
-    /// Connections since it was started.
+    /// Connections since the start.
     pub(crate) fn accepted(&self) -> usize {
         self.counts.accepted.load(Ordering::SeqCst)
     }
@@ -55,7 +55,7 @@ impl Server {
         self.counts.open.load(Ordering::SeqCst)
     }
 
-    /// Waits until all connections are closed; false if they are not, after a long time.
+    /// Waits until all connections are closed; `false` if they are still open after a long time.
     pub(crate) async fn is_left_alone(&self) -> bool {
         for _ in 0..500 {
             if self.open() == 0 {
@@ -73,8 +73,8 @@ impl Drop for Server {
     }
 }
 
-/// Answers `/ok`; never answers `/never`; answers `/drip` and `/flood` without an end, slowly and fast; begins to answer
-/// `/stall`; reads nothing more of a request to `/deaf`.
+/// Answers `/ok`; never answers `/never`; answers `/drip` and `/flood` endlessly, slowly and fast; begins to answer
+/// `/stall`; stops reading a request to `/deaf`.
 async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     let mut head = Vec::new();
     loop {
@@ -90,7 +90,7 @@ async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
                 return until_closed(stream).await;
             }
             "/deaf" => {
-                // Notices that the client has gone without reading.
+                // Detects that the client has disconnected, without reading.
                 loop {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await?;

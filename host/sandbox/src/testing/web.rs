@@ -1,8 +1,8 @@
-//! What guests that send requests are made of.
+//! Building blocks of guests that send requests.
 
 use super::contract::{CoreGuest, owned};
 
-/// Names for what HTTP takes.
+/// Short names for the functions of HTTP.
 pub(crate) const HTTP: &[(&str, &str, &str)] = &[
     ("wasi:http/types", "[constructor]fields", "new-fields"),
     ("wasi:http/types", "[method]fields.append", "append"),
@@ -30,8 +30,8 @@ pub(crate) const HTTP: &[(&str, &str, &str)] = &[
 /// Where `$request` finds the path.
 const PATH: u32 = 1100;
 
-/// `$request` makes a `GET` of a path, `$send` sends a request, `$wait` waits for the response to it; each answers a handle.
-/// `$stream` is the response's body as a stream. What fails traps.
+/// `$request` makes a `GET` of a path, `$send` sends a request, `$wait` waits for its response; each returns a handle.
+/// `$stream` is the response's body as a stream. Any failure traps.
 pub(crate) fn items(authority: &str, path: &str) -> String {
     format!(
         r#"(data (i32.const 1024) "{authority}") (data (i32.const {PATH}) "{path}")

@@ -1,4 +1,4 @@
-//! What charms' programs write and say.
+//! What charm programs write and report.
 
 use std::collections::BTreeMap;
 
@@ -20,14 +20,14 @@ fn handler(handle: &str) -> CharmGuest {
 }
 
 #[tokio::test]
-async fn writes_are_answered_on_success() {
+async fn writes_are_returned_on_success() {
     let component = charm_component(Limits::default(), &handler(&format!("{SET_COUNT} (i32.const 16)"))).await;
     let writes = component.handle(charm_call(&[("count", "1")]), "bgUpdater", "{\"n\":2}").await.unwrap();
     assert_eq!(writes, BTreeMap::from([("count".into(), "{\"n\":2}".into())]));
 }
 
 #[tokio::test]
-async fn nothing_remains_of_a_handler_that_fails() {
+async fn a_failed_handler_leaves_no_writes() {
     // Err { message: at 1040, stack: some(at 1060) }.
     let failing = format!(
         "{SET_COUNT}
@@ -44,7 +44,7 @@ async fn nothing_remains_of_a_handler_that_fails() {
 }
 
 #[tokio::test]
-async fn a_trap_tells_where_it_happened() {
+async fn a_trap_says_where_it_happened() {
     let component = charm_component(Limits::default(), &handler("(unreachable)")).await;
     let failure = component.handle(charm_call(&[]), "bgUpdater", "{}").await.unwrap_err();
     assert_eq!(failure.kind, OutcomeKind::Trapped);
@@ -66,8 +66,8 @@ async fn a_stored_cell_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_written() {
-    // Traps unless `set` answers an error: bad JSON, then a value over the limit.
+async fn a_refused_write_is_not_kept() {
+    // Traps unless `set` returns an error: bad JSON, then a value over the limit.
     let refused = format!("{SET_COUNT} (if (i32.eqz (i32.load8_u (i32.const 64))) (then unreachable)) (i32.const 16)");
     let component = charm_component(Limits { cell_bytes: 10, ..Limits::default() }, &handler(&refused)).await;
     for event in ["{\"no\":", "\"0123456789\""] {
@@ -92,7 +92,7 @@ async fn a_charm_is_set_up_with_its_shape() {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_could_keep_is_refused() {
+async fn an_empty_name_is_refused() {
     // ok { name: some(""), … }.
     let setup = "(i32.store (i32.const 132) (i32.const 1)) (i32.const 128)";
     let component =

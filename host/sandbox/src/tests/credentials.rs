@@ -16,7 +16,7 @@ fn gmail() -> Owner {
     Owner::Integration("gmail".parse().unwrap())
 }
 
-/// One charm of gmail's, `a`, whose token ends in so many seconds, if it says.
+/// One charm `a` of gmail, whose token ends in this many seconds, if known.
 fn signed_in(ends_in: Option<i64>) -> (Arc<CharmCredentials>, Arc<MemoryRuntime>) {
     let runtime = runtime_with(&[(charm("a"), "gmail", true)]);
     *runtime.oauth.expires_at.lock().unwrap() = ends_in.map(in_seconds);
@@ -70,7 +70,7 @@ async fn credentials_are_those_of_its_own_enabled_charms() {
     assert!(credentials.bearer(&others, &known("a"), &path).await.is_err());
     let missing = credentials.bearer(&owner, &known("a"), &"charm.other".parse().unwrap()).await;
     assert!(matches!(missing, Err(CredentialError::Missing(_))));
-    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "many requests of a call ask once");
+    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "many requests of a call fetch once");
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_token_that_ends_soon_or_has_ended_is_renewed_before_it_is_used() {
 }
 
 #[tokio::test]
-async fn many_who_need_a_new_token_at_once_get_the_same() {
+async fn concurrent_requests_for_a_new_token_get_the_same_one() {
     let (credentials, runtime) = signed_in(Some(-5));
     let mut callers = JoinSet::new();
     for _ in 0..20 {
@@ -105,13 +105,13 @@ async fn many_who_need_a_new_token_at_once_get_the_same() {
     }
     assert_eq!(callers.join_all().await, vec![Some("ya29-1".to_owned()); 20]);
     assert_eq!(renewals(&runtime), 1);
-    // Who comes late with the old one, too.
+    // A late request with the old one gets it, too.
     assert_eq!(renewed(&credentials, "ya29").await.unwrap().as_deref(), Some("ya29-1"));
     assert_eq!(renewals(&runtime), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_refuses_every_token_has_them_renewed_once_a_minute() {
+async fn a_server_that_refuses_every_token_causes_one_renewal_a_minute() {
     let (credentials, runtime) = signed_in(None);
     assert_eq!(renewed(&credentials, "ya29").await.unwrap().as_deref(), Some("ya29-1"));
     for _ in 0..50 {
@@ -120,7 +120,7 @@ async fn a_server_that_refuses_every_token_has_them_renewed_once_a_minute() {
     assert_eq!(renewals(&runtime), 1);
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert_eq!(renewed(&credentials, "ya29-1").await.unwrap().as_deref(), Some("ya29-2"));
-    // Nor does a token that is always about to end.
+    // Neither does a token that always ends soon.
     *runtime.oauth.then.lock().unwrap() = Some(in_seconds(5));
     *runtime.oauth.expires_at.lock().unwrap() = Some(in_seconds(5));
     for _ in 0..50 {
@@ -133,7 +133,7 @@ async fn a_server_that_refuses_every_token_has_them_renewed_once_a_minute() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_renewed_is_used_while_the_server_takes_it() {
+async fn a_token_that_cannot_be_renewed_is_used_while_the_server_accepts_it() {
     let (lines, _guard) = capture_log();
     let (credentials, runtime) = signed_in(Some(-5));
     runtime.oauth.is_down.store(true, Ordering::Relaxed);
@@ -141,9 +141,9 @@ async fn a_token_that_cannot_be_renewed_is_used_while_the_server_takes_it() {
         assert_eq!(bearer(&credentials).await, "ya29");
     }
     let lines = lines.all();
-    assert_eq!(lines.len(), 1, "told once: {lines:?}");
+    assert_eq!(lines.len(), 1, "logged once: {lines:?}");
     assert!(lines[0].contains("cannot be renewed: the charm runtime is unavailable"), "{lines:?}");
-    // The one try of this minute is over.
+    // The one attempt of this minute is used up.
     assert_eq!(renewed(&credentials, "ya29").await.unwrap(), None);
 
     let (credentials, runtime) = signed_in(None);
@@ -152,7 +152,7 @@ async fn a_token_that_cannot_be_renewed_is_used_while_the_server_takes_it() {
 }
 
 #[tokio::test]
-async fn only_the_oauth_token_of_ones_own_charm_is_renewed() {
+async fn only_the_oauth_token_of_an_own_charm_is_renewed() {
     let (credentials, runtime) = signed_in(Some(-5));
     for (name, path, refusal) in [("b", "charm.auth.token", true), ("a", "charm.apiKey", false)] {
         let (name, path) = (charm(name).to_string(), path.parse().unwrap());

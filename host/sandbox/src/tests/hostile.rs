@@ -1,4 +1,4 @@
-//! Hostile guests: each ends as its kind of outcome, and nobody else is held up.
+//! Hostile guests: each ends with its kind of outcome, and holds up nothing else.
 
 mod floods;
 mod loops;
@@ -28,13 +28,13 @@ fn limits() -> Limits {
     Limits { initialize_time: TIME, fetch_charms_time: TIME, is_valid_charm_time: TIME, ..Limits::default() }
 }
 
-/// For those whose time must run out.
+/// For calls that must time out.
 fn short() -> Limits {
     let time = TIME / 5;
     Limits { initialize_time: time, fetch_charms_time: time, is_valid_charm_time: time, ..limits() }
 }
 
-/// One of the three that an integration exports.
+/// One of the three functions that an integration exports.
 #[derive(Clone, Copy, Debug)]
 enum Function {
     Initialize,
@@ -42,7 +42,8 @@ enum Function {
     IsValidCharm,
 }
 
-/// Has an integration's function tried, which must end as `expected`; records it under a row's name and what tells it apart.
+/// Tries a function of an integration, which must end as `expected`, and records the attempt under a row's name and a
+/// description.
 async fn tried_with(
     integration: &IntegrationComponent,
     (row, what): (&str, &str),
@@ -63,7 +64,7 @@ async fn tried_with(
     error
 }
 
-/// The same of a component with nothing registered.
+/// The same for a component with nothing registered.
 async fn tried(
     sandbox: &Sandbox,
     row: (&str, &str),
@@ -109,7 +110,7 @@ fn sleeper() -> Guest {
 }
 
 #[tokio::test]
-async fn an_endless_loop_ends_in_time_and_others_go_on_meanwhile() {
+async fn an_endless_loop_ends_in_time_and_others_run_meanwhile() {
     let sandbox = testing::sandbox(limits());
     let runtime = runtime_with(&[]);
     let endless = initialize("(loop $again (br $again))");
@@ -131,7 +132,7 @@ async fn an_endless_loop_ends_in_time_and_others_go_on_meanwhile() {
 }
 
 #[tokio::test]
-async fn memory_is_bounded_by_the_sum_of_all_memories() {
+async fn the_sum_of_all_memories_is_limited() {
     // 64 MiB are 1,024 pages.
     let bomb = initialize("(loop $again (drop (memory.grow (i32.const 16))) (br $again))");
     let mut several = initialize(
@@ -142,7 +143,7 @@ async fn memory_is_bounded_by_the_sum_of_all_memories() {
     let initial = Guest { pages: 1025, ..Guest::default() };
     let initial_sum = Guest { items: "(memory 600) (memory 600)".into(), ..Guest::default() };
     for allocation in [Allocation::Pool, Allocation::OnDemand] {
-        // On demand, a memory that grows is moved each time, which takes its time.
+        // Without a pool, a growing memory is moved each time, which takes a while.
         let limits = Limits { initialize_time: Duration::from_mins(1), ..limits() };
         let options = SandboxOptions { limits, allocation, ..SandboxOptions::default() };
         let sandbox = Sandbox::new(options).unwrap();
@@ -160,13 +161,13 @@ async fn memory_is_bounded_by_the_sum_of_all_memories() {
 }
 
 #[tokio::test]
-async fn a_guest_that_can_do_with_less_memory_goes_on() {
+async fn a_guest_that_makes_do_with_less_memory_continues() {
     let modest = initialize("(drop (memory.grow (i32.const 2000))) (drop (memory.grow (i32.const 100)))");
     integration(limits(), &modest).await.initialize().await.unwrap();
 }
 
 #[tokio::test]
-async fn traps_are_named_with_where_they_happened() {
+async fn traps_say_where_they_happened() {
     let (lines, _guard) = capture_log();
     let mut deep = initialize("(call $deeper)");
     deep.items = "(func $deeper (call $deeper))".into();
@@ -191,11 +192,11 @@ async fn an_instance_is_never_used_again() {
     once.initialize().await.unwrap();
 }
 
-/// Where wasmtime says only in words that a limit was hit, these are the words.
+/// wasmtime's messages for limits that have no error type.
 #[tokio::test]
-async fn limits_are_known_by_wasmtimes_words() {
+async fn limits_are_recognized_by_wasmtimes_messages() {
     let too_much = Guest {
-        // Two million references would be 96 MB in the host.
+        // Two million references would take 96 MB in the host.
         fetch_charms: "(i32.store (i32.const 20) (i32.const 1024)) (i32.store (i32.const 24) (i32.const 2000000))
             (i32.const 16)"
             .into(),
@@ -204,7 +205,7 @@ async fn limits_are_known_by_wasmtimes_words() {
     };
     let error = integration(limits(), &too_much).await.fetch_charms().await.unwrap_err();
     assert_eq!(error.kind, LimitExceeded, "{error}");
-    // Two instances are made where one is allowed; the same for tables and memories.
+    // Two instances where one is allowed; the same for tables and memories.
     let on_demand = |limits| SandboxOptions { limits, allocation: Allocation::OnDemand, ..SandboxOptions::default() };
     let table = Guest { items: "(table 1 funcref) (table 1 funcref)".into(), ..Guest::default() };
     for limits in [Limits { instances: 1, ..limits() }, Limits { tables: 1, ..limits() }] {
@@ -215,13 +216,13 @@ async fn limits_are_known_by_wasmtimes_words() {
     }
     let mut handles = sleeper();
     handles.initialize = "(loop $again (drop (call $subscribe (i64.const 1))) (br $again)) (i32.const 16)".into();
-    // The host's own table of resources is not in the way here.
+    // The host's own table of resources does not interfere here.
     let error = failure(Limits { resources: 10, ..limits() }, &handles).await;
     assert_eq!(error.kind, LimitExceeded, "{error}");
 }
 
 #[tokio::test]
-async fn with_a_pool_what_is_never_possible_is_refused_when_it_is_loaded() {
+async fn with_a_pool_a_component_that_can_never_run_is_refused_on_loading() {
     let sandbox = testing::sandbox(Limits { instances: 1, ..limits() });
     let error = sandbox.load(Guest::default().build(), World::Integration).await.err();
     match sandbox.allocation() {
@@ -251,7 +252,7 @@ async fn randomness_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_log_flood_is_bounded_and_escaped() {
+async fn a_log_flood_is_limited_and_escaped() {
     let (lines, _guard) = capture_log();
     let mut flood = initialize(
         "(loop $again
@@ -315,7 +316,7 @@ async fn printing_is_logged_and_exiting_ends_the_call() {
 }
 
 #[tokio::test]
-async fn many_hostile_calls_leave_no_place_taken() {
+async fn many_hostile_calls_release_every_permit() {
     let sandbox = testing::sandbox(Limits { calls: 2, initialize_time: Duration::from_millis(50), ..limits() });
     let runtime = runtime_with(&[]);
     let bodies = ["unreachable", "(loop $again (br $again))", "(loop $a (drop (memory.grow (i32.const 99))) (br $a))"];

@@ -1,4 +1,4 @@
-//! What integrations answer and see.
+//! What integrations return and see.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +9,7 @@ use bg_poller::{Fitness, Integration, OutcomeKind};
 use crate::testing::{self, Guest, MemoryCharm, capture_log, charm, refs, runtime_with};
 use crate::{CharmCredentials, IntegrationComponent, Limits, World};
 
-/// Answers what it was told is registered.
+/// Returns its registrations.
 fn echo() -> Guest {
     Guest { fetch_charms: "(call $registered (i32.const 16)) (i32.const 16)".into(), ..Guest::default() }
 }
@@ -30,13 +30,13 @@ async fn an_integration_sees_its_own_enabled_registrations_only() {
     let integration = testing::load_integration(&sandbox, twice.build(), &runtime).await.unwrap();
     let expected = [charm("a"), charm("d")];
     assert_eq!(integration.fetch_charms().await.unwrap(), expected);
-    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "fetched once in one call");
+    assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "fetched once per call");
     integration.fetch_charms().await.unwrap();
     assert_eq!(runtime.listed.load(Ordering::Relaxed), 2, "and again in the next");
 }
 
 #[tokio::test]
-async fn references_that_are_none_are_left_out_and_counted() {
+async fn malformed_references_are_dropped_and_counted() {
     let (lines, _guard) = capture_log();
     let good = charm("a");
     let (space, id) = (good.space.to_string(), good.charm.to_string());
@@ -64,12 +64,12 @@ async fn too_many_references_are_refused() {
     let integration = testing::integration(limits, &Guest { fetch_charms, items, ..Guest::default() }).await;
     let error = integration.fetch_charms().await.unwrap_err();
     assert_eq!(error.kind, OutcomeKind::LimitExceeded);
-    assert_eq!(error.message, "fetch-charms answered 3 charms; 2 are the limit");
+    assert_eq!(error.message, "fetch-charms answered 3 charms; the limit is 2");
 }
 
 #[tokio::test]
 async fn a_charm_is_lent_for_a_check() {
-    // The answer is that of `has-stream` with the nine bytes at 1024.
+    // Returns the result of `has-stream` with the nine bytes at 1024.
     let guest = Guest {
         items: r#"(data (i32.const 1024) "bgUpdater")"#.into(),
         is_valid_charm:
@@ -81,7 +81,7 @@ async fn a_charm_is_lent_for_a_check() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_integration_is_told_escaped() {
+async fn an_error_of_the_integration_is_reported_escaped() {
     for (case, kind) in [(0, OutcomeKind::Unavailable), (1, OutcomeKind::HandlerFailed)] {
         // Err(temporary("no\u{1b}")), or permanent.
         let fetch_charms = format!(
@@ -95,7 +95,7 @@ async fn an_error_of_the_integration_is_told_escaped() {
 }
 
 #[tokio::test]
-async fn what_an_integration_has_read_of_its_registrations_serves_the_gate_as_well() {
+async fn the_gate_uses_the_registrations_that_an_integration_has_read() {
     let runtime = runtime_with(&[(charm("a"), "gmail", true)]);
     let (sandbox, setup) = (testing::sandbox(Limits::default()), testing::setup(&runtime));
     let credentials = CharmCredentials::new(setup.registrations.clone());
@@ -132,7 +132,7 @@ async fn config_is_the_operators_value_or_the_manifests_default() {
 }
 
 #[tokio::test]
-async fn the_list_is_prepared_for_itself() {
+async fn preparing_the_list_needs_nothing_else() {
     let guest = Guest { initialize: "(call $prepare-list (i32.const 16)) (i32.const 16)".into(), ..Guest::default() };
     let runtime = runtime_with(&[]);
     let sandbox = testing::sandbox(Limits::default());
@@ -150,9 +150,9 @@ async fn the_echo_of_a_hundred_registrations_fits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_call_that_waited_for_a_place_finds_room_in_the_pool() {
+async fn a_call_that_waited_for_a_permit_finds_room_in_the_pool() {
     let limits = Limits { calls: 1, ..Limits::default() };
-    // The store of a call that fails is dropped whole.
+    // The store of a call that fails is dropped as a whole.
     let guest = Guest { initialize: "(unreachable)".into(), pages: 64, ..Guest::default() };
     let integration = Arc::new(testing::integration(limits, &guest).await);
     let callers = (0..8).map(|_| {

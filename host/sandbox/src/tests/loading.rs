@@ -1,4 +1,4 @@
-//! Files that are no component, components that fit no world, and the cache.
+//! Files that are not components, components that fit no world, and the cache.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ async fn load(bytes: Vec<u8>, world: World) -> Result<(), LoadError> {
 }
 
 #[test]
-fn what_is_no_component_is_told_what_it_is() {
+fn a_file_that_is_not_a_component_is_named_for_what_it_is() {
     let sandbox = testing::sandbox(Limits::default());
     let component = Guest::default().build();
     let precompiled = sandbox.engine().precompile_component(&component).unwrap();
@@ -32,7 +32,7 @@ fn what_is_no_component_is_told_what_it_is() {
         ),
         ("precompiled", &precompiled, "this is a precompiled or native file"),
         ("native", b"\x7fELF\x02", "this is a precompiled or native file"),
-        ("large", &large, "the file has 33554433 bytes; 33554432 are the limit"),
+        ("large", &large, "the file has 33554433 bytes; the limit is 33554432"),
         (
             "future version",
             b"\0asm\x09\0\x01\0",
@@ -46,7 +46,7 @@ fn what_is_no_component_is_told_what_it_is() {
 }
 
 #[test]
-fn a_truncated_file_is_called_so() {
+fn a_truncated_file_is_reported_as_incomplete() {
     let component = Guest::default().build();
     let mut incomplete = 0;
     for end in 1..component.len() {
@@ -55,7 +55,7 @@ fn a_truncated_file_is_called_so() {
                 assert_eq!(size, end);
                 incomplete += 1;
             }
-            // Between two sections it may look complete, with less in it.
+            // Cut between two sections it may look complete, with less in it.
             Ok(_) => {}
             Err(LoadError::NotWasm | LoadError::Text) if end < 8 => {}
             Err(error) => panic!("cut at {end}: {error}"),
@@ -65,13 +65,13 @@ fn a_truncated_file_is_called_so() {
 }
 
 #[test]
-fn features_that_are_switched_off_are_not_valid() {
+fn disabled_features_are_not_valid() {
     let error = inspect(&wat("(component (core module (memory i64 1)))")).unwrap_err();
     assert!(matches!(error, LoadError::Invalid(_)), "{error}");
 }
 
 #[tokio::test]
-async fn all_that_is_missing_or_unknown_is_listed_at_once() {
+async fn everything_missing_or_unknown_is_listed_at_once() {
     let component = wat(r#"(component
             (import "commontools:other/thing" (instance))
             (import "commontools:background/cells@0.1.0" (instance))
@@ -96,7 +96,7 @@ async fn all_that_is_missing_or_unknown_is_listed_at_once() {
   - unknown import: `wasi:clocks/system-clock@0.3.0`: this host offers WASI 0.2; build for it (wasm32-wasip2)
   - unknown import: `wasi:nn/graph@0.2.0` is not offered by this host, which has WASI 0.2's cli world and outgoing HTTP; remove it
   - unknown import: `loose` is not offered by this host; remove it, or get it from an interface of wit/
-  - extra export: `initialise` is never called; remove it, if it is not there by mistake";
+  - extra export: `initialise` is never called; remove it, unless a tool added it on purpose";
     assert_eq!(error, expected);
 }
 
@@ -113,7 +113,7 @@ async fn a_component_of_the_other_world_is_refused() {
 }
 
 #[tokio::test]
-async fn a_wrong_type_is_told() {
+async fn a_wrong_type_is_reported() {
     let text = r#"(component
         (core module $m (func (export "f") (result i32) (i32.const 0)))
         (core instance $m (instantiate $m))
@@ -133,14 +133,14 @@ async fn a_wrong_type_is_told() {
 #[tokio::test]
 async fn a_component_may_export_more_than_it_must() {
     let mut component = Guest::default().build();
-    // Appended after all else: an instance with nothing in it, exported as WASI's command would be.
+    // Appended at the end: an empty instance, exported like WASI's command.
     component.extend(empty_instance_exported_as("wasi:cli/run@0.2.6"));
     let info = inspect(&component).unwrap();
     assert!(info.exports.iter().any(|export| export.name == "wasi:cli/run@0.2.6"));
     load(component, World::Integration).await.unwrap();
 }
 
-/// Two sections: an instance from no exports, and its export. There is one such instance at the index after the imported four.
+/// Two sections: an empty instance, and its export. It is at the index after the four imported ones.
 fn empty_instance_exported_as(name: &str) -> Vec<u8> {
     let instance = [5, 3, 1, 1, 0];
     let mut export = vec![1, 1, u8::try_from(name.len()).unwrap()];
@@ -153,7 +153,7 @@ fn empty_instance_exported_as(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn inspecting_tells_what_is_in_the_file() {
+fn inspecting_describes_the_file() {
     let mut component = Guest::default().build();
     for (name, data) in [
         ("version", b"1.2.3".to_vec()),
@@ -180,7 +180,7 @@ fn inspecting_tells_what_is_in_the_file() {
 }
 
 #[tokio::test]
-async fn a_name_cannot_say_more_than_a_name() {
+async fn names_are_escaped() {
     let component = wat("(component (import \"url=<https://a.example/\\u{1b}[2J\\u{a}error: none>\" (func)))");
     let shown = "url=<https://a.example/\\u{1b}[2J\\nerror: none>";
     assert_eq!(inspect(&component).unwrap().imports[0].name, shown);
@@ -193,7 +193,7 @@ async fn a_name_cannot_say_more_than_a_name() {
 }
 
 #[test]
-fn a_manifest_that_is_wrong_or_there_twice_is_refused() {
+fn an_invalid_or_second_manifest_is_refused() {
     let mut component = Guest::default().build();
     let wrong = [component.clone(), custom_section(bg_manifest::SECTION, b"{}")].concat();
     assert!(matches!(inspect(&wrong), Err(LoadError::Manifest(_))));

@@ -1,4 +1,4 @@
-//! Clients that take as much of the server as they can get.
+//! Clients that use as much of the server as they can.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
@@ -330,8 +330,7 @@ async fn busy_strangers_leave_permits_for_this_machine_and_the_operator() {
     stop(fixture).await;
 }
 
-/// A client that hangs up may ask again for what came of its event, so the handler goes on; and holds what its request
-/// was given.
+/// A client that hangs up may ask for the result again, so the handler continues, and holds what its request was given.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_has_no_more_handlers_under_way_than_one_that_waits() {
     let fails = "(if (i32.eq (local.get $length) (i32.const 6)) (then (return (i32.const 768))))";

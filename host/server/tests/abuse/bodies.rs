@@ -46,7 +46,7 @@ async fn a_body_of_100_mib_is_refused_by_every_endpoint_and_not_read_to_its_end(
         let attempt = Attempt::begin("bodies", what);
         let uploads = upload_to_all(&scene, body);
         for (request, uploaded) in &uploads {
-            // What is not taken cannot be held. Some of it is in the system's buffers.
+            // What is not read cannot be held. Some of it is in the system's buffers.
             assert!(uploaded.sent < SIZE / 2, "{request:?}: {} bytes were taken", uploaded.sent);
         }
         scene.assert_unharmed(&before).await;
@@ -156,7 +156,7 @@ async fn a_body_of_another_content_type_is_refused_by_every_signed_endpoint() {
     let before = scene.state().await;
     let attempt = Attempt::begin("bodies", "wrong Content-Type");
     let mut endpoints = 0;
-    // The original's button takes whatever type it is said to be: its pages say none, or text/plain.
+    // The original's button accepts any Content-Type: its pages send none, or text/plain.
     for request in scene.requests().iter().filter(|request| request.json && request.access == Access::Signed) {
         endpoints += 1;
         for said in

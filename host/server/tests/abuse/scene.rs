@@ -94,7 +94,7 @@ impl Scene {
         api.map(|endpoint| self.request(endpoint)).collect()
     }
 
-    /// A request to each of the other endpoints: pages and what belongs to them.
+    /// A request to each of the other endpoints: pages and their assets.
     pub fn page_requests(&self) -> Vec<Request> {
         let pages = endpoints().into_iter().filter(|endpoint| !endpoint.path.starts_with("/api/"));
         pages.map(|endpoint| self.request(endpoint)).collect()
@@ -201,7 +201,7 @@ impl Scene {
 }
 
 impl Request {
-    /// Whether anybody may have it done, signed or not: the button of the original, and what it does.
+    /// Whether anybody may do it, signed or not: the original's button.
     pub fn is_registration(&self) -> bool {
         self.method == Method::POST && [path::BUTTON, path::REGISTRATIONS].contains(&self.target.as_str())
     }

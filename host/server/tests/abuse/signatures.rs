@@ -20,7 +20,7 @@ fn to_signed_endpoints(scene: &Scene) -> Vec<Request> {
     scene.requests().into_iter().filter(|request| request.access == Access::Signed).collect()
 }
 
-/// The headers, with what `change` makes of the value of one of them.
+/// The headers, with the value of one of them changed by `change`.
 fn altered(mut headers: Headers, name: &str, change: impl Fn(&str) -> String) -> Headers {
     for (_, value) in headers.iter_mut().filter(|(found, _)| found == name) {
         let changed = change(value);
@@ -45,7 +45,7 @@ struct Wrong {
     sign: fn(&Scene, &Request) -> Headers,
 }
 
-const NOT_OF_THIS_REQUEST: &str = "not one of this request by the key that it names";
+const NOT_OF_THIS_REQUEST: &str = "does not match this request and the key that it names";
 
 const WRONG: &[Wrong] = &[
     Wrong { what: "unsigned", expected: "the request is not signed", sign: |_, _| Headers::new() },
@@ -114,7 +114,7 @@ const WRONG: &[Wrong] = &[
     },
     Wrong {
         what: "signed for another body",
-        expected: "the request's body does not have the signed content-digest",
+        expected: "the request's body does not match the signed content-digest",
         sign: |scene, request| scene.sign(&request.with_body([&request.body[..], b" "].concat())),
     },
     Wrong {
@@ -182,7 +182,7 @@ fn without(scene: &Scene, request: &Request, name: &str) -> Headers {
     scene.sign(request).into_iter().filter(|(found, _)| found != name).collect()
 }
 
-/// The headers, and one of them once more with what `change` makes of its value.
+/// The headers, with one of them repeated, its value changed by `change`.
 fn twice(mut headers: Headers, name: &str, change: impl Fn(&str) -> String) -> Headers {
     let (_, value) = headers.iter().find(|(found, _)| found == name).unwrap();
     headers.push((name.to_owned(), change(value)));

@@ -28,14 +28,14 @@ use valid::Valid;
 
 /// Good requests to each operation.
 const GOOD: usize = 40;
-/// Bodies that are wrong in one place, of those that there are.
+/// How many bodies with one mistake are tried, of all.
 const WRONG_BODIES: usize = 150;
 /// After this many requests, their changes are undone.
 const RESTORE: usize = 10;
 
 const JSON: Option<&str> = Some("application/json");
 
-/// A request, who sends it, and what it is for people.
+/// A request, its sender, and a description for people.
 type Try = (String, Request, Sender);
 
 /// The tries of one operation.
@@ -124,7 +124,7 @@ impl Trial<'_> {
     fn wrong_parameters(&mut self) {
         let long = "x".repeat(5_000);
         for parameter in &self.operation.parameters {
-            // To wait for what does not come is tried apart.
+            // Waiting in vain is tried separately.
             let waits = |text: &str| parameter.name == "wait" && text == "true";
             for text in wrong::PARAMETERS.into_iter().chain([long.as_str()]).filter(|text| !waits(text)) {
                 let request = self.request(Some((&parameter.name, text)));
@@ -183,7 +183,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Tries an operation. The first tries are good ones, one of which is to succeed.
+    /// Tries an operation. The first tries are valid, and one of them must succeed.
     async fn check(&mut self, operation: &Operation, tries: Vec<Try>) {
         let mut is_done = false;
         for (number, (what, request, sender)) in tries.into_iter().enumerate() {
@@ -223,7 +223,7 @@ async fn every_operation_responds_as_the_document_says() {
     let known = scene.known();
     let mut checker = Checker { scene: &scene, document: &document, tally: Tally::default(), wrong: Vec::new() };
     let mut random = Random::new(seed);
-    // Twice, since what one operation has let in may be what another one stumbles over.
+    // Twice, because what one operation accepted may make another one fail.
     for _ in 0..2 {
         for operation in document.operations() {
             let valid = Valid { document: &document, operation: &operation.id, known: &known };

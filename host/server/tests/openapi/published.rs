@@ -44,13 +44,13 @@ fn written(contract: &Value) -> String {
 /// Which way a value goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// From a client, which may be an old one: nothing new is asked of it.
+    /// From a client, which may be old: nothing new may be required.
     In,
     /// To a client: nothing that it may read is gone.
     Out,
 }
 
-/// Looks for what has changed in a way that a client notices.
+/// Finds changes that a client would notice.
 struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
@@ -247,7 +247,7 @@ fn a_change_that_a_client_would_notice_is_found() {
     for (number, new) in changes.iter().enumerate() {
         assert!(!Comparison::of(&old, new).is_empty(), "change {number}");
     }
-    // An addition is none.
+    // An addition is not a breaking change.
     let mut new = old.clone();
     new["paths"]["/api/v1/colors"] = json!({"get": {"responses": {"200": {}}}});
     for name in &schemas {

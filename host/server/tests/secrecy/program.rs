@@ -12,7 +12,7 @@ pub(crate) const HANDLERS: usize = 4;
 /// How many derived cells a charm has.
 const DERIVED: usize = 4;
 
-/// The cells that are declared, with their types and what of them is secret.
+/// The declared cells, with their types and secrets.
 pub(crate) const SCHEMA: &str = r#"{ type: "object", properties: {
   auth: { type: "object", default: { token: "", refreshToken: "", user: "ann", list: [] }, properties: { token: { type: "string", ifc: { classification: ["secret"] } } } },
   vault: { ifc: { classification: ["secret"] }, default: {} },

@@ -1,4 +1,4 @@
-//! A server with one generated charm, all that leaves it, and who looks at that.
+//! A server with one generated charm, and observers of everything that leaves it.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -59,7 +59,8 @@ impl<'a> MakeWriter<'a> for Sink {
     }
 }
 
-/// What the whole process logs and traces from here on: everything of ours, and of others what a service shows.
+/// Captures the logs and traces of the whole process from here on: all of ours, and of other crates what a service
+/// shows.
 pub(crate) fn logged() -> Sink {
     let sink = Sink::default();
     let ours = filter_fn(|metadata| {

@@ -49,7 +49,8 @@ fn sealed_cell(
     spaces: &mut SpaceReader,
 ) -> Result<(CharmRef, String, Vec<u8>), Failure> {
     let mut statement = tx.prepare_cached(
-        "SELECT space, id, cells.name, document FROM cells JOIN charms ON charms.row = cells.charm WHERE cells.rowid = ?1",
+        "SELECT space, id, cells.name, document FROM cells JOIN charms ON charms.row = cells.charm WHERE cells.rowid \
+         = ?1",
     )?;
     let (space, id, cell, document): (String, String, _, _) =
         statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;

@@ -1,6 +1,5 @@
 //! A store that breaks one promise, to show that the suite notices.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Damage, Fixture, Home};
-use crate::charm::{CellTexts, StoredCharm, StoredProgram};
+use crate::charm::{AllCells, CellTexts, StoredCharm, StoredProgram};
 use crate::rights::{Needed, Right};
 use crate::store::{
     Begun, CellEdit, CellUpdate, Deployment, Finished, FoundCharm, FoundRegistrations, IdOf, KnownProgram, Look, Names,
@@ -53,7 +52,7 @@ pub enum Fault {
     ReadsWhatWas,
     /// Anyone may read cells.
     IgnoresRights,
-    /// An edit wakes no charm.
+    /// No charm that waits is woken.
     WakesNobody,
     /// An edit that is refused changes the cell.
     KeepsRefusedEdits,
@@ -95,6 +94,7 @@ pub const FAULTS: &[(Fault, &str)] = &[
     (Fault::ReadsWhatWas, "what_is_kept_is_seen_by_every_later_operation_of_every_process"),
     (Fault::IgnoresRights, "a_stranger_reads_and_writes_nothing_in_a_private_space"),
     (Fault::WakesNobody, "a_charm_that_waits_is_woken_by_an_edit_and_not_by_its_poll"),
+    (Fault::WakesNobody, "charms_that_wait_are_woken_by_name"),
     (Fault::KeepsRefusedEdits, "an_edit_that_is_refused_changes_nothing"),
     (Fault::ReplacesStalePrograms, "a_program_is_replaced_unless_the_cells_have_changed"),
     (Fault::ExemptsStrangers, "a_stranger_keeps_no_more_charms_than_a_space_may_have"),
@@ -147,7 +147,7 @@ pub struct Faulty {
     inner: Arc<dyn Store>,
     fault: Option<Fault>,
     /// What was read first.
-    first_read: Mutex<Option<(StoredCharm, BTreeMap<String, Option<String>>)>>,
+    first_read: Mutex<Option<(StoredCharm, AllCells)>>,
 }
 
 impl Faulty {
@@ -197,11 +197,7 @@ impl Store for Faulty {
         self.inner.cell_names(actor, charm).await
     }
 
-    async fn all_cells(
-        &self,
-        actor: &Actor,
-        charm: &CharmRef,
-    ) -> Result<(StoredCharm, BTreeMap<String, Option<String>>), RuntimeError> {
+    async fn all_cells(&self, actor: &Actor, charm: &CharmRef) -> Result<(StoredCharm, AllCells), RuntimeError> {
         let read = self.inner.all_cells(actor, charm).await?;
         if self.fault == Some(Fault::ReadsWhatWas) {
             let mut first = self.first_read.lock().unwrap();
@@ -387,6 +383,13 @@ impl Store for Faulty {
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
         self.inner.changed(seen).await
+    }
+
+    async fn wake(&self, charms: &[CharmRef]) -> Result<(), RuntimeError> {
+        match self.fault {
+            Some(Fault::WakesNobody) => Ok(()),
+            _ => self.inner.wake(charms).await,
+        }
     }
 
     async fn changes(

@@ -129,6 +129,36 @@ pub(super) async fn a_charm_that_waits_is_woken_by_an_edit_and_not_by_its_poll(f
     assert!(store.revision(&Actor::Operator).await.unwrap() > revision);
 }
 
+pub(super) async fn charms_that_wait_are_woken_by_name(fixture: &dyn Fixture) {
+    let home = home(fixture).await;
+    let (store, actor) = (&*home.store(), &Actor::Operator);
+    let mut charms = Vec::new();
+    for (name, outcome) in [
+        ("named", Outcome::failure(OutcomeKind::Denied, "no")),
+        ("other", Outcome::failure(OutcomeKind::Denied, "no")),
+        ("works", Outcome::success()),
+        ("gone", Outcome::failure(OutcomeKind::Denied, "no")),
+    ] {
+        let charm = deploy(store, name, &[]).await;
+        register(store, &charm, "mail").await;
+        store.record(actor, &[run(&charm, outcome)], 10).await.unwrap();
+        charms.push(charm);
+    }
+    let [named, other, works, gone] = <[CharmRef; 4]>::try_from(charms).unwrap();
+    store.delete(actor, &gone).await.unwrap();
+    let mut before = Vec::new();
+    for charm in [&named, &other, &works] {
+        before.push(registration(store, charm).await);
+    }
+    let revision = store.revision(actor).await.unwrap();
+    store.wake(&[gone, named.clone(), works.clone()]).await.unwrap();
+    let woken = registration(store, &named).await;
+    assert!(woken.woken_at > before[0].woken_at, "{woken:?}");
+    assert_eq!([registration(store, &other).await, registration(store, &works).await], before[1..]);
+    let (changes, _) = store.changes(actor, Some(revision)).await.unwrap();
+    assert_eq!(changes.registrations.into_iter().map(|one| one.charm).collect::<Vec<_>>(), [named]);
+}
+
 pub(super) async fn a_damaged_row_hides_no_other(fixture: &dyn Fixture) {
     let home = home(fixture).await;
     let (store, actor) = (&*home.store(), &Actor::Operator);

@@ -1,22 +1,23 @@
-//! Why a request came to nothing.
+//! Why a request failed.
 
 use std::fmt;
 
 use crate::bindings::wasi::http::types::ErrorCode;
 
-/// Why a request came to nothing. An answer with a status such as 404 is no error.
+/// Why a request failed. An answer with a status such as 404 is not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpError {
-    /// The gate refused it: the manifest does not ask for it, the operator has not granted it, or it would have gone to an
-    /// address that is off limits. Other requests to the same place will be refused too.
+    /// The gate refused it: the manifest does not ask for it, the operator has not granted it, or it would have gone to
+    /// a blocked address. Other requests to the same destination will be refused, too.
     Denied(String),
     /// Over a limit of the host: too many requests in this call, or too large a request or response.
     Limit(String),
-    /// No answer in time.
+    /// The request timed out.
     Timeout,
-    /// The connection failed, or what came over it was not HTTP.
+    /// The connection failed, or the answer was not HTTP.
     Network(String),
-    /// The request makes no sense: not an absolute http or https URL, a bad header, not the JSON that was expected.
+    /// The request is invalid (not an absolute http or https URL, a bad header), or the answer is not the expected
+    /// JSON.
     Malformed(String),
 }
 
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_refused_is_told_apart_from_what_failed() {
+    fn refusals_and_failures_are_different_errors() {
         for (code, error) in [
             (ErrorCode::HttpRequestDenied, "Denied"),
             (ErrorCode::DestinationIpProhibited, "Denied"),

@@ -1,4 +1,4 @@
-//! One request under way, over `wasi:http`.
+//! One request in flight, over `wasi:http`.
 
 use super::request::Method;
 use super::{HttpError, Request, Response};
@@ -12,7 +12,7 @@ use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::io::streams::StreamError;
 use crate::time::{Instant, nanos};
 
-/// How much of a body is written or read at once. 4 KiB is what a host must take in one blocking write.
+/// How much of a body is written or read at a time. A host must accept 4 KiB in one blocking write.
 const CHUNK: usize = 4096;
 
 impl Request {
@@ -23,9 +23,9 @@ impl Request {
     }
 }
 
-/// A request that has been sent. Dropping it gives it up.
+/// A request that has been sent. Dropping it cancels it.
 ///
-/// The order of the fields matters: they are dropped in it, and the host wants what is derived from a resource to go first.
+/// The order of the fields matters: they are dropped in this order, and derived resources must be dropped first.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) ready: Pollable,
@@ -35,13 +35,13 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Sends a request, and gives it until then to be answered in full.
+    /// Sends a request, which must be answered completely before `until`.
     pub(super) fn start(request: &Request, until: Instant) -> Result<Self, HttpError> {
         let outgoing = outgoing(request)?;
         let body = if request.body.is_empty() { None } else { outgoing.body().ok() };
         let options = RequestOptions::new();
         let patience = Some(nanos(until.remaining()));
-        // A host that cannot set them has limits of its own, and this call ends in time all the same.
+        // A host that cannot set them has its own limits, and this call ends in time anyway.
         let _ = options.set_connect_timeout(patience);
         let _ = options.set_first_byte_timeout(patience);
         let _ = options.set_between_bytes_timeout(patience);
@@ -64,7 +64,7 @@ impl Flight {
         match response.get() {
             Some(Ok(Ok(response))) => read(&response, until, largest_body),
             Some(Ok(Err(code))) => Err(code.into()),
-            Some(Err(())) | None => Err(HttpError::Network("the host has no answer".to_owned())),
+            Some(Err(())) | None => Err(HttpError::Network("the host gave no answer".to_owned())),
         }
     }
 }
@@ -89,13 +89,13 @@ fn outgoing(request: &Request) -> Result<OutgoingRequest, HttpError> {
         .and_then(|()| outgoing.set_scheme(Some(&scheme)))
         .and_then(|()| outgoing.set_authority(Some(target.authority)))
         .and_then(|()| outgoing.set_path_with_query(Some(target.path_and_query)))
-        .map_err(|()| HttpError::Malformed(format!("the host does not take the URL {:?}", request.url())))?;
+        .map_err(|()| HttpError::Malformed(format!("the host does not accept the URL {:?}", request.url())))?;
     Ok(outgoing)
 }
 
 fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), HttpError> {
     {
-        let stream = body.write().map_err(|()| HttpError::Network("the request takes no body".to_owned()))?;
+        let stream = body.write().map_err(|()| HttpError::Network("the request cannot have a body".to_owned()))?;
         for chunk in bytes.chunks(CHUNK) {
             stream.blocking_write_and_flush(chunk).map_err(|error| broken(&error))?;
         }
@@ -136,13 +136,14 @@ fn broken(error: &StreamError) -> HttpError {
     }
 }
 
-/// Waits until something is ready, or until then; whether it is ready.
+/// Waits until `ready` is, or until `until`. Returns whether it is ready.
 fn wait(ready: &Pollable, until: Instant) -> bool {
     let timer = monotonic_clock::subscribe_instant(until.nanos());
     poll(&[ready, &timer]).contains(&0)
 }
 
-/// Waits until one of these is ready, or the first of their times has come; answers the places of those that are ready.
+/// Waits until one of them is ready, or the earliest of their deadlines has passed. Returns the indices of those that
+/// are ready.
 pub(super) fn wait_for_any(flights: &[&Flight]) -> Vec<usize> {
     let Some(until) = flights.iter().map(|flight| flight.until).min() else { return Vec::new() };
     let timer = monotonic_clock::subscribe_instant(until.nanos());

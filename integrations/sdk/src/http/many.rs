@@ -1,4 +1,4 @@
-//! Several requests at once.
+//! Several concurrent requests.
 
 use std::ops::ControlFlow;
 
@@ -6,11 +6,11 @@ use super::flight::{Flight, wait_for_any};
 use super::{HttpError, Request, Response};
 use crate::time::Instant;
 
-/// Sends requests, `at_once` of them at a time (the host allows 8), and tells `answered` of each as it ends: what stood beside
-/// the request, and its outcome.
+/// Sends requests, `at_once` of them at a time (the host allows 8), and calls `answered` for each as it ends, with the
+/// value that accompanied the request, and its outcome.
 ///
-/// The first goes alone: if the gate refuses it, it refuses the others too, and `answered` can break off. None is started
-/// after `until`, and none waited for longer than until then. Requests are taken from the iterator only when they are sent.
+/// The first request is sent alone: if the gate refuses it, it would refuse the others, too, and `answered` can stop.
+/// No request is started or waited for after `until`. Requests are taken from the iterator only when they are sent.
 pub fn send_all<T>(
     requests: impl IntoIterator<Item = (T, Request)>,
     at_once: usize,
@@ -36,7 +36,7 @@ pub fn send_all<T>(
             return;
         }
         let ready = wait_for_any(&under_way.iter().map(|(_, flight)| flight).collect::<Vec<_>>());
-        // From behind, so that the places of the others stay.
+        // Backwards, so that removing one keeps the indices of the others.
         for place in (0..under_way.len()).rev() {
             if ready.contains(&place) || under_way[place].1.until.has_passed() {
                 let (key, flight) = under_way.swap_remove(place);

@@ -1,4 +1,4 @@
-//! What to ask.
+//! Requests.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::HttpError;
 use crate::CharmRef;
 
-/// What a request has, unless it says otherwise.
+/// The default time limit.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// 1 MiB: enough for an answer to a small question. The host's own limit is 8 MiB.
+/// 1 MiB: enough for the answer to a small query. The host's own limit is 8 MiB.
 const LARGEST_BODY: usize = 1 << 20;
 
 /// An HTTP method.
@@ -72,47 +72,48 @@ impl Request {
         self
     }
 
-    /// Asks for a charm: where the manifest names a credential for the URL, the host adds this charm's.
+    /// Sends the request for a charm: if the manifest names a credential for the URL, the host attaches this charm's.
     #[must_use]
     pub fn charm(self, charm: &CharmRef) -> Self {
         self.header("bg-charm", &charm.to_string())
     }
 
-    /// Asks for an answer only if it is another than the one that the charm was last polled with: for a
-    /// [question](crate::updates::Source::question), with the `ETag` and the `Last-Modified` of that answer. See [`crate::updates`].
+    /// Makes the request conditional: the answer is only needed if it differs from the one that the charm was last
+    /// polled for. For a [query](crate::updates::Source::query) only: it is sent with the `ETag` and the
+    /// `Last-Modified` of that answer. See [`crate::updates`].
     #[must_use]
     pub fn if_changed(mut self) -> Self {
         self.if_changed = true;
         self
     }
 
-    /// Sends a body, 1 MiB at most.
+    /// Sets the body, at most 1 MiB.
     #[must_use]
     pub fn body(mut self, content_type: &str, body: Vec<u8>) -> Self {
         self.body = body;
         self.header("content-type", content_type)
     }
 
-    /// How long to wait for the whole answer; 10 s unless set.
+    /// The time limit for the whole answer; 10 s by default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The largest body to accept, in bytes; 1 MiB unless set.
+    /// The largest accepted body, in bytes; 1 MiB by default.
     #[must_use]
     pub fn largest_body(mut self, bytes: usize) -> Self {
         self.largest_body = bytes;
         self
     }
 
-    /// The whole URL, with the query.
+    /// The complete URL, with the query.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The values of the headers of that name, in lower case.
+    /// The values of the headers with that lower-case name.
     pub fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
@@ -122,7 +123,7 @@ impl Request {
     }
 }
 
-/// A URL in the parts that the host takes. The host parses it in full; here it is only taken apart.
+/// A URL, split into the parts that the host needs. The host parses it completely; here it is only split.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     pub(super) https: bool,
@@ -132,7 +133,7 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     fn of(url: &'a str) -> Result<Self, HttpError> {
-        let bad = |reason: &str| HttpError::Malformed(format!("{url:?} is not a URL to ask: {reason}"));
+        let bad = |reason: &str| HttpError::Malformed(format!("{url:?} is not a valid URL for a request: {reason}"));
         if url.chars().any(|c| c.is_whitespace() || c.is_control() || c == '#') {
             return Err(bad("it has a space, a control character or a fragment"));
         }
@@ -145,14 +146,14 @@ impl<'a> Target<'a> {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path_and_query) = rest.split_at(end);
         if authority.is_empty() || authority.contains('@') {
-            return Err(bad("it must name a host, and no user"));
+            return Err(bad("it must have a host, and no user"));
         }
         Ok(Self { https, authority, path_and_query: if path_and_query.is_empty() { "/" } else { path_and_query } })
     }
 }
 
-/// Percent-encodes all but the unreserved characters of RFC 3986, so that any text is one segment of a path, or one value of a
-/// query (which [`Request::query`] does by itself).
+/// Percent-encodes everything but the unreserved characters of RFC 3986, so that any text becomes one segment of a
+/// path, or one value of a query (which [`Request::query`] does by itself).
 pub fn segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -171,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_taken_apart_or_refused() {
+    fn a_url_is_split_or_refused() {
         for (url, https, authority, path) in [
             ("https://a.example/v1/x?y=1", true, "a.example", "/v1/x?y=1"),
             ("http://127.0.0.1:8080", false, "127.0.0.1:8080", "/"),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_encoded_and_added_to_one_that_is_there() {
+    fn a_query_is_encoded_and_appended() {
         let request = Request::get("https://a/b").query("q", "in:INBOX a&b=c").query("ü", "1");
         assert_eq!(request.url(), "https://a/b?q=in%3AINBOX%20a%26b%3Dc&%C3%BC=1");
         assert_eq!(segment("me@x.org/#1"), "me%40x.org%2F%231");

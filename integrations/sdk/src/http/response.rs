@@ -1,10 +1,10 @@
-//! What was answered.
+//! Responses.
 
 use serde::de::DeserializeOwned;
 
 use super::HttpError;
 
-/// An answer, whatever its status.
+/// An answer, with any status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// The status, such as 200.
@@ -16,7 +16,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The first header of a name given in lower case, if it is text.
+    /// The first header with that lower-case name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
         std::str::from_utf8(value).ok()
@@ -25,7 +25,7 @@ impl Response {
     /// The body as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         serde_json::from_slice(&self.body)
-            .map_err(|error| HttpError::Malformed(format!("the answer is not the JSON that was expected: {error}")))
+            .map_err(|error| HttpError::Malformed(format!("the answer is not the expected JSON: {error}")))
     }
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_read_as_json_or_is_an_error() {
+    fn a_body_that_is_not_the_expected_json_is_an_error() {
         let response = Response { status: 200, headers: vec![("a".into(), b"b".to_vec())], body: b"[1,2]".to_vec() };
         assert_eq!(response.json::<Vec<u8>>(), Ok(vec![1, 2]));
         assert!(matches!(response.json::<String>(), Err(HttpError::Malformed(_))));

@@ -1,4 +1,4 @@
-//! What is remembered of earlier answers: validators, and when not to ask.
+//! What is remembered of earlier answers: validators, and times to wait for.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,26 +10,26 @@ use crate::charms::Polls;
 use crate::http::{Request, Response};
 use crate::{CharmRef, state, warn};
 
-/// The keys of the state that it is spread over: a value has 64 KiB at most, and that is some 400 charms.
+/// The number of keys of the state that it is spread over: a value has at most 64 KiB, enough for some 400 charms.
 const BUCKETS: u64 = 16;
 const BUCKET: &str = "answers-";
-/// Until when origins are not to be asked.
+/// Until when origins must not be queried.
 const ORIGINS: &str = "origins";
-/// A service that wants to be left alone for longer is asked after an hour all the same.
+/// A service that asks for a longer pause is queried after an hour anyway.
 const LONGEST_WAIT_MS: u64 = 3_600_000;
-/// A longer validator is not kept.
+/// A longer validator is not stored.
 const LONGEST_VALIDATOR: usize = 256;
 
-/// What is remembered of one charm. Its names in the state are short.
+/// What is remembered of one charm. Its field names in the state are short.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     /// The answer after which a poll of the charm has succeeded.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     seen: Option<Validators>,
-    /// An answer for which the charm was named, and its last successful poll before that.
+    /// An answer for which the charm was named, and the charm's last successful poll before that.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     named_for: Option<(Validators, Option<u64>)>,
-    /// It is not asked about before this time, milliseconds since 1970.
+    /// It is not queried before this time, in milliseconds since 1970.
     #[serde(rename = "b", default, skip_serializing_if = "is_zero")]
     not_before: u64,
 }
@@ -39,10 +39,10 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// By what a service tells whether an answer has changed.
+/// What a service uses to decide whether an answer has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Validators {
-    /// The hash of the URL that was asked: of another one they say nothing.
+    /// The hash of the queried URL: for another URL they are meaningless.
     #[serde(rename = "u")]
     url: u64,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ impl Validators {
 }
 
 impl Entry {
-    /// A poll of the charm has succeeded since it was named for an answer: that one is seen.
+    /// A poll of the charm has succeeded since it was named for an answer: that answer is seen.
     fn settle(&mut self, last_success: Option<u64>) {
         if let Some((validators, _)) = self.named_for.take_if(|(_, before)| *before != last_success) {
             self.seen = Some(validators);
@@ -69,7 +69,7 @@ impl Entry {
 
     fn answered(&mut self, validators: Option<Validators>, status: u16, news: News, last_success: Option<u64>) {
         match (status, news) {
-            // As it was when the charm was last polled.
+            // Unchanged since the charm was last polled.
             (304, _) => self.named_for = None,
             (200, News::None) => (self.seen, self.named_for) = (validators, None),
             (200, News::Some | News::Unknown) => {
@@ -92,7 +92,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Reads what is remembered. What cannot be read is asked again in full.
+    /// Loads the memory. Charms whose entry cannot be read are queried unconditionally.
     pub(super) fn load(polls: &[Polls], now: u64) -> Self {
         let read = |number| {
             state::get(&format!("{BUCKET}{number:02}")).unwrap_or_else(|error| forgotten(&error)).unwrap_or_default()
@@ -123,7 +123,7 @@ impl Memory {
         Self { now, last_success, kept, entries, origins_kept, origins }
     }
 
-    /// Keeps what has changed.
+    /// Saves the changes.
     pub(super) fn save(self) {
         for number in 0..BUCKETS {
             let (before, after) = (self.kept.get(&number), self.entries.get(&number));
@@ -133,8 +133,8 @@ impl Memory {
             let key = format!("{BUCKET}{number:02}");
             let written = after.map_or_else(|| state::delete(&key), |bucket| state::set(&key, bucket));
             if let Err(error) = written {
-                warn!("answers are not remembered, and asked for in full: {error}");
-                // Better none than one that is out of date.
+                warn!("validators could not be saved; the next queries are unconditional: {error}");
+                // No validator is better than an outdated one.
                 let _ = state::delete(&key);
             }
         }
@@ -145,13 +145,13 @@ impl Memory {
         }
     }
 
-    /// Whether a charm, or the origin of its question, is not to be asked yet.
+    /// Whether a charm, or the origin of its query, must not be queried yet.
     pub(super) fn must_wait(&self, charm: &CharmRef, url: &str) -> bool {
         let asked = self.entry(charm).is_some_and(|entry| waits(entry.not_before, self.now));
         asked || self.origins.get(origin(url)).is_some_and(|not_before| waits(*not_before, self.now))
     }
 
-    /// A question with the validators of the answer that the charm has seen, if it is to be sent with them.
+    /// A query with the validators of the answer that the charm has seen, if it is to be conditional.
     pub(super) fn conditional(&self, charm: &CharmRef, request: Request) -> Request {
         let seen = self.entry(charm).and_then(|entry| entry.seen.as_ref());
         let Some(seen) = seen.filter(|seen| request.if_changed && seen.url == hash(request.url())) else {
@@ -164,7 +164,7 @@ impl Memory {
         })
     }
 
-    /// Takes in when a service wants to be asked again; answers whether it said so in place of an answer.
+    /// Records when a service wants to be queried again. Returns whether it asked to wait instead of answering.
     pub(super) fn heed(&mut self, charm: &CharmRef, url: &str, response: &Response) -> bool {
         let until = |wait: u64| self.now + wait.min(LONGEST_WAIT_MS);
         let interval = response.header("x-poll-interval").and_then(|value| value.trim().parse::<u64>().ok());
@@ -175,7 +175,7 @@ impl Memory {
             self.entry_mut(charm).not_before = not_before;
         }
         match retry {
-            // It is asked with the charm's own credential, and may count for each.
+            // It is queried with the charm's own credential, so the limit may apply to each charm.
             Some(not_before) if response.status == 429 => self.entry_mut(charm).not_before = not_before,
             Some(not_before) => drop(self.origins.insert(origin(url).to_owned(), not_before)),
             None => {}
@@ -183,7 +183,7 @@ impl Memory {
         retry.is_some()
     }
 
-    /// A question has been answered, and this is what the answer tells.
+    /// Records the answer to a query, and what it means.
     pub(super) fn answered(&mut self, charm: &CharmRef, url: &str, response: &Response, news: News) {
         let validators = Validators::of(url, response);
         let last_success = self.last_success.get(charm).copied().flatten();
@@ -208,12 +208,12 @@ fn forgotten<T>(error: &state::StateError) -> Option<T> {
     None
 }
 
-/// Whether a time is still to come, and not further than it can have been set: the clock may have been set back.
+/// Whether a time is in the future, but not further than it can have been set: the clock may have been set back.
 fn waits(not_before: u64, now: u64) -> bool {
     not_before > now && not_before <= now + LONGEST_WAIT_MS
 }
 
-/// Where a charm's entry is.
+/// Where a charm's entry is stored.
 fn place(charm: &CharmRef) -> (u64, String) {
     let hash = hash(&charm.to_string());
     (hash % BUCKETS, format!("{hash:016x}"))
@@ -226,7 +226,7 @@ fn origin(url: &str) -> &str {
     &url[..end]
 }
 
-/// FNV-1a: the same in every version of every component.
+/// FNV-1a: stable across versions and compilers.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -250,7 +250,7 @@ mod tests {
         Response { status, headers, body: Vec::new() }
     }
 
-    /// What the next call finds, after a while, with what was kept of this one.
+    /// The memory of the next call, after a while, loaded from what this one saved.
     fn next(memory: Memory, after_ms: u64, last_success: Option<u64>) -> Memory {
         Memory::new(&polls(last_success), memory.now + after_ms, memory.entries, memory.origins)
     }
@@ -261,29 +261,34 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_is_sent_only_after_a_poll_that_succeeded_since_its_answer() {
+    fn a_validator_is_sent_only_if_a_poll_succeeded_after_its_answer() {
         let mut memory = Memory::new(&polls(Some(5)), 1_000, BTreeMap::new(), BTreeMap::new());
         assert_eq!(asked_with(&memory, URL), None);
         memory.answered(&charm(), URL, &answer(200, &[("etag", "\"1\"")]), News::Some);
-        // The poll failed, or was not made yet.
+        // The poll failed, or has not happened yet.
         let mut memory = next(memory, 60_000, Some(5));
         assert_eq!(asked_with(&memory, URL), None, "the change is announced again");
         memory.answered(&charm(), URL, &answer(200, &[("etag", "\"2\"")]), News::Some);
         // It succeeded.
         let mut memory = next(memory, 60_000, Some(61_000));
         assert_eq!(asked_with(&memory, URL).as_deref(), Some("\"2\""));
-        assert_eq!(asked_with(&memory, "https://api.example.com/v1/news?x=2"), None, "of another URL it says nothing");
+        assert_eq!(
+            asked_with(&memory, "https://api.example.com/v1/news?x=2"),
+            None,
+            "it is meaningless for another \
+            URL"
+        );
         memory.answered(&charm(), URL, &answer(304, &[]), News::None);
         let mut memory = next(memory, 60_000, Some(61_000));
         assert_eq!(asked_with(&memory, URL).as_deref(), Some("\"2\""));
         // An answer without validators.
         memory.answered(&charm(), URL, &answer(200, &[]), News::Some);
         let memory = next(memory, 60_000, Some(200_000));
-        assert_eq!(asked_with(&memory, URL).as_deref(), Some("\"2\""), "older than need be, never newer");
+        assert_eq!(asked_with(&memory, URL).as_deref(), Some("\"2\""), "older than necessary, never newer");
     }
 
     #[test]
-    fn a_question_is_conditional_only_where_it_says_so() {
+    fn a_query_is_conditional_only_if_requested() {
         let mut memory = Memory::new(&polls(None), 1_000, BTreeMap::new(), BTreeMap::new());
         memory.answered(&charm(), URL, &answer(200, &[("last-modified", "yesterday")]), News::None);
         let memory = next(memory, 1, None);
@@ -295,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_not_asked_before_it_wants_to_be_and_after_an_hour_all_the_same() {
+    fn a_service_is_not_queried_too_early_but_after_an_hour_anyway() {
         let other = "https://other.example.com/";
         for (status, header, value, refused, waits_here, waits_at_origin, until) in [
             (200, "x-poll-interval", "60", false, true, false, 60_000),

@@ -1,11 +1,12 @@
-//! When a service that refuses a question wants to be asked again.
+//! When a service that refuses a query wants to be queried again.
 
 use std::time::{Duration, SystemTime};
 
 use crate::http::Response;
 
-/// How long after its answer, milliseconds, by its `Retry-After`: seconds, or a date in one of the three forms of RFC 9110. A date counts from the
-/// `Date` of the answer, so that it does not matter whether the service and this host have the same time; `now` is for answers without one.
+/// The wait after a response, in milliseconds, by its `Retry-After`: seconds, or a date in one of the three forms of
+/// RFC 9110. A date is relative to the `Date` of the response, so that the clocks of the service and of this host may
+/// differ; `now` is for responses without one.
 pub(super) fn retry_after(response: &Response, now: u64) -> Option<u64> {
     let text = response.header("retry-after")?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
@@ -14,7 +15,7 @@ pub(super) fn retry_after(response: &Response, now: u64) -> Option<u64> {
     let date = |text: &str| httpdate::parse_http_date(text.trim()).ok();
     let answered = response.header("date").and_then(date);
     let answered = answered.or_else(|| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(now)))?;
-    // One that has passed is now.
+    // A date in the past means now.
     let wait = date(text)?.duration_since(answered).unwrap_or_default();
     Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
@@ -34,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates_in_each_of_their_forms_are_read() {
+    fn seconds_and_dates_in_each_of_their_forms_are_parsed() {
         for (text, expected) in [
             ("120", Some(120_000)),
             (" 0 ", Some(0)),
@@ -54,9 +55,9 @@ mod tests {
     }
 
     #[test]
-    fn a_date_counts_from_that_of_the_answer() {
+    fn a_date_is_relative_to_that_of_the_answer() {
         let at = "Wed, 21 Oct 2026 07:28:00 GMT";
-        // Its clock is an hour slow, and right, and an hour fast.
+        // The service's clock is an hour slow, right, and an hour fast.
         for (date, minutes) in [
             ("Wed, 21 Oct 2026 06:28:00 GMT", 60),
             ("Wednesday, 21-Oct-26 07:00:00 GMT", 28),

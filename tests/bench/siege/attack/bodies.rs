@@ -14,11 +14,11 @@ use tokio::net::TcpStream;
 use super::client::first_answer;
 use super::{Field, at_once, stranger, tenant};
 
-/// As large as one may be, but for a little.
+/// A little below the limit.
 const LARGE: usize = 4 * 1024 * 1024 - 64 * 1024;
-/// How many are sent at once with a bogus signature, with a stranger's, and with a tenant's.
+/// How many are sent concurrently with a bogus signature, with a stranger's, and with a tenant's.
 const EACH: usize = 32;
-/// What is held back, and comes byte by byte.
+/// What is held back, and sent byte by byte.
 const REST: usize = 1_000;
 const BYTE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -56,7 +56,7 @@ async fn send(field: Arc<Field>, signer: Signer, number: usize, body: Bytes) {
     loop {
         let mut headers = field.client.sign(&identity, &Method::POST, &target, &body);
         if matches!(signer, Signer::Nobody) {
-            // As long as a signature is, of nothing.
+            // As long as a signature, but invalid.
             headers.insert(
                 "signature",
                 HeaderValue::from_str(&format!("sig=:{}==:", "A".repeat(86))).expect("it is ASCII"),
@@ -73,7 +73,7 @@ async fn send(field: Arc<Field>, signer: Signer, number: usize, body: Bytes) {
     }
 }
 
-/// Sends all but the rest at once, and the rest as slowly as it may be, until the server has enough of it.
+/// Sends all but the rest at once, and the rest as slowly as the server allows, until it gives up.
 async fn slowly(stream: &mut TcpStream, head: &[u8], body: &[u8]) -> String {
     let (mut reader, mut writer) = stream.split();
     let (most, rest) = body.split_at(body.len() - REST);

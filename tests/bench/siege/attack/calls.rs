@@ -1,4 +1,4 @@
-//! Events for charms that never end, or that take all the memory that they may have.
+//! Events for charms that never end, or that take all the memory they may have.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Field, at_once, tenant};
 
-/// Of one signer.
+/// From one signer.
 const AT_ONCE: usize = 300;
 
 pub(super) async fn run(field: Arc<Field>) {

@@ -1,4 +1,4 @@
-//! Requests of attackers, each from an address of their own.
+//! Requests of attackers, each from its own address.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,10 +17,10 @@ use super::Tally;
 
 /// How long an attacker waits for an answer: longer than a handler may take.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How long one waits after a request without an answer, so as not to be busy with itself alone.
+/// The pause after a request without an answer, so that the attacker does not spin.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What came of a request.
+/// The result of a request.
 pub(super) struct Answer {
     /// The status, or why there was none.
     pub(super) status: Result<u16, &'static str>,
@@ -38,7 +38,7 @@ impl Answer {
     }
 }
 
-/// Sends requests of one attack, and counts what comes of them.
+/// Sends the requests of one attack, and counts their results.
 pub(super) struct Client {
     server: SocketAddr,
     senders: Vec<(Ipv4Addr, reqwest::Client)>,
@@ -46,7 +46,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// From these addresses.
+    /// A client with these addresses.
     pub(super) fn new(server: SocketAddr, addresses: Vec<Ipv4Addr>) -> reqwest::Result<Self> {
         let sender = |address: Ipv4Addr| {
             let sender = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE);
@@ -69,7 +69,7 @@ impl Client {
         signed.into_iter().chain([json]).collect::<HeaderMap>()
     }
 
-    /// Sends a request as the worker of that number, and counts its answer as one to `who`.
+    /// Sends a request as the worker of that number, and counts its answer under `who`.
     pub(super) async fn send(
         &self,
         worker: usize,
@@ -84,7 +84,7 @@ impl Client {
         answer
     }
 
-    /// The same without counting it.
+    /// The same, without counting it.
     pub(super) async fn exchange(
         &self,
         worker: usize,
@@ -152,7 +152,7 @@ fn reason(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// What the server says, or does, on a connection that waits for it.
+/// What the server sends, or does, on a connection that waits for it.
 pub(super) async fn first_answer(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut buffer = [0; 64];
     let read = stream.read(&mut buffer).await.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Programs that cost far more to parse than to send.
+//! Programs that are far more expensive to parse than to send.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use http::Method;
 
 use super::{Field, at_once, stranger, tenant};
 
-/// How many are sent at once, by each of the two.
+/// How many are sent concurrently, by each of the two.
 const AT_ONCE: usize = 64;
-/// How deep it is: a body of just under 64 KiB.
+/// Nesting depth: a body of just under 64 KiB.
 const DEEP: usize = 60_000;
 
 pub(super) async fn run(field: Arc<Field>) {
@@ -24,7 +24,7 @@ pub(super) async fn run(field: Arc<Field>) {
         charm: None,
     };
     let body = Bytes::from(serde_json::to_vec(&request).expect("a request is JSON"));
-    // A stranger in somebody else's space, and a tenant in its own.
+    // A stranger in a foreign space, and a tenant in its own.
     at_once(2 * AT_ONCE, |number| {
         let (who, identity, space) = if number % 2 == 0 {
             ("stranger", stranger(), &field.targets.healthy[0].space)

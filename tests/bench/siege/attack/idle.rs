@@ -9,9 +9,9 @@ use tokio::io::AsyncWriteExt as _;
 use super::client::first_answer;
 use super::{Field, at_once};
 
-/// More than the server takes at once.
+/// More than the server accepts at a time.
 const CONNECTIONS: usize = 264;
-/// Of so many connections, one sends a head.
+/// One connection in this many sends a head.
 const SLOW: usize = 4;
 /// Between two bytes of a slow head.
 const BYTE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Guesses at the operator's login token: at the page, and in place of a signature.
+//! Guesses of the operator's login token: on the page, and in place of a signature.
 
 use std::sync::Arc;
 

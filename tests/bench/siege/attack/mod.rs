@@ -1,4 +1,4 @@
-//! The attacks, and the process that they come from: its memory and its processor time are not the server's.
+//! The attacks, and the process that they come from: its memory and processor time are not the server's.
 
 mod bodies;
 mod calls;
@@ -32,34 +32,34 @@ use client::Client;
 pub(crate) use tally::Tallies;
 use tally::Tally;
 
-/// How often the attackers say what came of it.
+/// How often the attackers report results.
 const SAY: Duration = Duration::from_millis(500);
-/// The attackers would have processors of their own, elsewhere: here they get what the server and its service leave.
+/// Real attackers would have their own processors elsewhere: here they get what the server and its service leave over.
 const NICE: i32 = 10;
-/// Tenants, each with a key and a space.
+/// The number of tenants, each with a key and a space.
 pub(crate) const TENANTS: usize = 8;
 
 /// One kind of attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Attack {
-    /// Connections that say nothing, or too slowly, renewed all the time.
+    /// Silent or very slow connections, renewed all the time.
     Idle,
-    /// Sources that cost far more to parse than to send, by a stranger and by a tenant.
+    /// Sources that are far more expensive to parse than to send, by a stranger and by a tenant.
     Deploys,
-    /// Good signatures of a key without any rights, to fill what remembers them.
+    /// Valid signatures of a key without any rights, to fill the memory of nonces.
     Nonces,
-    /// Requests of the service, captured and sent again.
+    /// Captured requests of the service, sent again.
     Replays,
-    /// Large bodies that come slowly, with bogus signatures and with good ones.
+    /// Large, slow bodies, with bogus and with valid signatures.
     Bodies,
-    /// Events for charms that loop for ever or take all memory, by one signer.
+    /// Events for charms that loop forever or take all memory, by one signer.
     Calls,
-    /// The page of a large charm, again and again.
+    /// The page of a large charm, over and over.
     Pages,
-    /// New spaces, charms and values, as fast as they are taken.
+    /// New spaces, charms and values, as fast as they are accepted.
     Storage,
-    /// Registrations that nobody signed.
+    /// Unsigned registrations.
     Registrations,
     /// Wrong login tokens.
     Logins,
@@ -70,7 +70,7 @@ pub(crate) enum Attack {
 /// What attackers know of the server's charms.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Targets {
-    /// Charms which the service polls, in spaces that only it may write in.
+    /// Charms that the service polls, in spaces that only it may write in.
     pub(crate) healthy: Vec<CharmRef>,
     /// The space of each tenant. The charms that follow are in the first one's.
     pub(crate) own: Vec<SpaceDid>,
@@ -80,7 +80,7 @@ pub(crate) struct Targets {
     pub(crate) account: CharmRef,
 }
 
-/// What the attackers' process is to do, until it is killed.
+/// The task of the attackers' process, until it is killed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Orders {
     pub(crate) server: SocketAddr,
@@ -95,16 +95,17 @@ pub(crate) fn tenant(number: usize) -> Identity {
     Identity::from_passphrase(&format!("tenant {number} of the siege"))
 }
 
-/// A key that nobody has given any rights.
+/// A key without any rights.
 fn stranger() -> Identity {
     Identity::from_passphrase("a stranger of the siege")
 }
 
-/// What an attack has to work with.
+/// The inputs of an attack.
 struct Field {
     client: Client,
     targets: Targets,
-    /// Stands for somebody who reads what the service sends: nothing is signed with it but what the service itself signs.
+    /// The key of the service. It stands for an attacker who captures what the service sends: it only signs requests
+    /// that the service itself would sign.
     service: Identity,
 }
 
@@ -119,7 +120,7 @@ impl Attack {
         format!("{self:?}").to_lowercase()
     }
 
-    /// Where it comes from: addresses of loopback that nobody else uses.
+    /// The attack's own loopback addresses.
     fn addresses(self, count: u8) -> Vec<Ipv4Addr> {
         (1..=count.max(1)).map(|last| Ipv4Addr::new(127, 0, 100 + self as u8, last)).collect()
     }
@@ -141,7 +142,7 @@ impl Attack {
     }
 }
 
-/// Runs so many of a kind at once, each with its number.
+/// Runs `count` workers concurrently, each with its number.
 async fn at_once<W>(count: usize, worker: impl Fn(usize) -> W)
 where
     W: Future<Output = ()> + Send + 'static,
@@ -150,7 +151,7 @@ where
     while workers.join_next().await.is_some() {}
 }
 
-/// The attackers' process: it attacks, and says what came of it, until it is killed or nobody listens.
+/// The attackers' process: attacks and reports results, until it is killed or nobody reads the reports.
 pub(crate) fn main(orders: &Path) -> anyhow::Result<()> {
     let orders: Orders = serde_json::from_str(&std::fs::read_to_string(orders)?)?;
     nice(NICE)?;

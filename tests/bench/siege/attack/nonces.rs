@@ -1,4 +1,4 @@
-//! Good signatures, which have to be remembered as long as they hold, of a key that may do nothing.
+//! Valid signatures, which have to be remembered while they are valid, of a key without rights.
 
 use std::sync::Arc;
 

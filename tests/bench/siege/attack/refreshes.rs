@@ -1,4 +1,4 @@
-//! Renewals of the token of a charm, each of which shows its refresh token to the service that renews it.
+//! Renewals of a charm's token, each of which sends its refresh token to the token service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_millis(160);
 pub(super) async fn run(field: Arc<Field>) {
     at_once(AT_ONCE, |worker| {
         let (field, target) = (field.clone(), path::of_charm(&field.targets.account, "refresh"));
-        // The owner of the charm's space, and one who may write there.
+        // The owner of the charm's space, and a key with write access.
         let (who, identity) = [("owner", tenant(0)), ("writer", tenant(1))][worker % 2].clone();
         async move {
             let mut every = interval(EVERY);

@@ -1,4 +1,4 @@
-//! Registrations that nobody signed: of charms that are registered already, of unknown ones, and what is no registration.
+//! Unsigned registrations: of charms that are registered already, of unknown ones, and malformed ones.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Requests of the service, sent again by somebody who reads the wire.
+//! Requests of the service, sent again by an attacker who captured them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use http::Method;
 use super::{Field, at_once};
 
 const AT_ONCE: usize = 4;
-/// How long each is sent again; its signature holds longer.
+/// How long each is repeated; its signature is valid for longer.
 const AGAIN: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(field: Arc<Field>) {

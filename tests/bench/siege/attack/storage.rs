@@ -1,4 +1,4 @@
-//! Everything that a signer may keep on the server: spaces, charms, values.
+//! Everything that a signer can store on the server: spaces, charms, values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use serde_json::{Map, Value, json};
 use super::client::Answer;
 use super::{Field, TENANTS, at_once, tenant};
 
-/// For each key.
+/// Per key.
 const AT_ONCE: usize = 2;
-/// Of so many charms, one is put into a space that is new.
+/// One charm in this many is put into a new space.
 const NEW_SPACE: usize = 3;
 const INPUT: usize = 100_000;
 const VALUE: usize = 1_000_000;
@@ -58,7 +58,7 @@ async fn fill(field: Arc<Field>, worker: usize) {
     }
 }
 
-/// Sends something to be kept.
+/// Sends something to store.
 async fn keep(
     field: &Field,
     worker: usize,

@@ -1,4 +1,4 @@
-//! What came of attacks.
+//! The results of attacks.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Attack;
 
-/// What came of one attack: how often, by what it was.
+/// The results of one attack, by kind.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Counts {
-    /// Answers, and what was reached.
+    /// Answers, and what was achieved.
     answers: BTreeMap<String, u64>,
-    /// What was done and should have been refused.
+    /// What succeeded and should have been refused.
     breaches: BTreeMap<String, u64>,
 }
 
-/// Counts, while the attack goes on.
+/// Counts while the attack runs.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<Counts>);
 
@@ -25,33 +25,33 @@ impl Tally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It happened once more.
+    /// Counts one result.
     pub(super) fn count(&self, what: &str) {
         self.add(what, 1);
     }
 
-    /// It happened more often, or with more.
+    /// Counts several results, or an amount.
     pub(super) fn add(&self, what: &str, more: u64) {
         *self.lock().answers.entry(what.to_owned()).or_default() += more;
     }
 
-    /// Something that was refused should stay refused.
+    /// Counts something that succeeded and should have been refused.
     pub(super) fn breach(&self, what: &str) {
         *self.lock().breaches.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// All so far.
+    /// The counts so far.
     pub(super) fn counts(&self) -> Counts {
         self.lock().clone()
     }
 }
 
-/// What the attackers' process said last.
+/// The latest report of the attackers' process.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies(BTreeMap<Attack, Counts>);
 
 impl Tallies {
-    /// Takes what it says in a line; what else it writes is for people.
+    /// Parses a line of the report; other lines are for people.
     pub(crate) fn read(&mut self, line: &str) {
         match serde_json::from_str(line) {
             Ok(counts) => self.0 = counts,
@@ -66,14 +66,14 @@ impl Tallies {
         counts.map(|(what, count)| (what.as_str(), *count as f64)).collect()
     }
 
-    /// Whether each attack was answered, or thrown out, at least once.
+    /// Whether each attack was answered, or cut off, at least once.
     pub(crate) fn all_happened(&self, attacks: &[Attack]) -> bool {
         let is_answer =
             |what: &str| what.ends_with("closed") || what.split(&[':', ' ']).any(|word| word.parse::<u16>().is_ok());
         attacks.iter().all(|attack| self.answers(*attack).iter().any(|(what, _)| is_answer(what)))
     }
 
-    /// What was done and should have been refused, of all attacks.
+    /// What succeeded and should have been refused, over all attacks.
     pub(crate) fn breaches(&self) -> BTreeMap<String, u64> {
         let all = self.0.iter().flat_map(|(attack, counts)| {
             counts.breaches.iter().map(|(what, count)| (format!("{}: {what}", attack.name()), *count))

@@ -1,20 +1,20 @@
-//! The grammar of JSON (RFC 8259), read by hand: what a text is, not what it holds.
+//! The grammar of JSON (RFC 8259), parsed by hand: whether a text is valid, not its value.
 
-/// Arrays and objects within each other must be fewer than this.
+/// Arrays and objects must be nested less deeply than this.
 pub const DEPTH: usize = 128;
 
-/// What is known of a text that is JSON.
+/// Properties of a valid JSON text.
 #[derive(Debug, Default)]
 pub struct Read {
-    /// How many arrays and objects are within each other at most.
+    /// The deepest nesting of arrays and objects.
     pub depth: usize,
-    /// Whether all numbers are within what a double can hold.
+    /// Whether all numbers fit into a double.
     pub is_finite: bool,
-    /// Whether an escape stands for half of a character.
+    /// Whether an escape is a lone surrogate.
     pub has_half_surrogate: bool,
 }
 
-/// Reads a whole text; or says at which byte it is none. No recursion: it takes any depth.
+/// Parses a whole text; an error is the position of the first invalid byte. No recursion: it accepts any depth.
 pub fn read(text: &str) -> Result<Read, usize> {
     let mut reader = Reader { bytes: text.as_bytes(), at: 0, read: Read { is_finite: true, ..Read::default() } };
     reader.document().ok_or(reader.at)?;
@@ -47,7 +47,7 @@ impl Reader<'_> {
                 b'-' | b'0'..=b'9' => self.number()?,
                 _ => ["true", "false", "null"].iter().find_map(|word| self.word(word))?,
             }
-            // A value has ended, or is about to.
+            // A value has ended, or is about to begin.
             loop {
                 self.space();
                 let Some(&bracket) = open.last() else { return (self.at == self.bytes.len()).then_some(()) };
@@ -66,7 +66,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The key in front of an object's member.
+    /// The key of an object's member.
     fn key(&mut self, bracket: u8) -> Option<()> {
         if bracket == b'{' {
             self.string()?;

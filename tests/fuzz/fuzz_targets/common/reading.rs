@@ -1,12 +1,12 @@
-//! Readings of URLs that owe nothing to the parser under test.
+//! Interpretations of URLs, independent of the parser under test.
 
 use percent_encoding::percent_decode_str;
 
-/// What stands between `://` and the path.
+/// The part between `://` and the path.
 pub struct Authority<'t> {
-    /// The host as it is written.
+    /// The host as written.
     pub host: &'t str,
-    /// The port, if one is written.
+    /// The port, if there is one.
     pub port: Option<u16>,
 }
 
@@ -15,7 +15,7 @@ pub fn authority(text: &str) -> Option<Authority<'_>> {
     let (_, rest) = text.split_once("://")?;
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let authority = &rest[..end];
-    // The colons of an IPv6 address stand before its bracket.
+    // The colons of an IPv6 address come before its bracket.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
         _ => (authority, None),
@@ -23,8 +23,8 @@ pub fn authority(text: &str) -> Option<Authority<'_>> {
     (!host.contains('@')).then_some(Authority { host, port })
 }
 
-/// The ways in which servers are known to read a path: decoded not at all, once or twice, with characters of full width made ASCII or
-/// not, with or without what follows a `;`, and always with `\` as `/`, slashes merged and dots resolved.
+/// The ways in which servers are known to read a path: not decoded, decoded once or twice, with full-width characters
+/// made ASCII or not, with or without what follows a `;`, and always with `\` as `/`, slashes merged and dots resolved.
 pub fn paths(path: &str) -> Vec<String> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let once = decode(path);
@@ -52,7 +52,7 @@ pub fn paths(path: &str) -> Vec<String> {
     readings
 }
 
-/// What compatibility makes of characters of full width, and of dots.
+/// Maps full-width characters and dots to ASCII.
 fn ascii(text: &str) -> String {
     let narrow = |c: char| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
@@ -63,10 +63,10 @@ fn ascii(text: &str) -> String {
     text.chars().map(narrow).collect::<String>().replace('\u{2025}', "..")
 }
 
-/// Whether a path that was read so is `prefix`, or below it.
+/// Whether a path read this way is `prefix`, or below it.
 pub fn is_within(path: &str, prefix: &str) -> bool {
     let prefix = prefix.trim_end_matches('/');
-    // Granted names may have what is decoded here: `/a%20b` is granted, and read as `/a b`.
+    // Granted names may contain what is decoded here: `/a%20b` is granted, and read as `/a b`.
     paths(prefix).iter().any(|prefix| {
         let prefix = prefix.trim_end_matches('/');
         path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

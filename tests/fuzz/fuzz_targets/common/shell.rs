@@ -1,6 +1,6 @@
-//! Command lines, read as a shell does.
+//! Parses command lines like a shell.
 
-/// The value of an option that is written `--option value`, with the value in single quotes where it needs them.
+/// The value of an option written `--option value`, with the value in single quotes if needed.
 pub fn value(line: &str, option: &str) -> Option<String> {
     let written = line.strip_prefix(option)?.strip_prefix(' ')?;
     let mut value = String::new();
@@ -11,7 +11,7 @@ pub fn value(line: &str, option: &str) -> Option<String> {
             '\'' => quoted = !quoted,
             '\\' if !quoted => value.push(chars.next()?),
             _ if quoted || char.is_ascii_alphanumeric() || "-._/:=,@%+".contains(char) => value.push(char),
-            // A shell would take it for more than a character.
+            // A shell would interpret it.
             _ => return None,
         }
     }

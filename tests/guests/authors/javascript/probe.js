@@ -1,8 +1,8 @@
-// For tests: what an integration finds of the machine it runs on.
+// For tests: what access an integration has to the machine it runs on.
 
 import * as log from "commontools:background/log@0.1.1";
 
-// Looks for files, environment and sockets, and logs what is found. Nothing if no address is given.
+// Looks for files, environment and sockets, and logs what is found. Does nothing without an address.
 export function probe(address) {
   if (!address) {
     return;

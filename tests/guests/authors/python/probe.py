@@ -1,4 +1,4 @@
-"""For tests: what an integration finds of the machine it runs on."""
+"""For tests: what access an integration has to the machine it runs on."""
 
 import encodings.idna  # Of `socket`: what is not imported while the component is built is not there when it runs.
 import os
@@ -10,7 +10,7 @@ from wit_world.imports.log import Level
 
 
 def probe(address: str | None) -> None:
-    """Looks for files, environment, input and sockets, and logs what is found. Nothing if no address is given."""
+    """Looks for files, environment, input and sockets, and logs what is found. Does nothing without an address."""
     if not address:
         return
     host, port = address.rsplit(":", 1)

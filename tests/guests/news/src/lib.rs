@@ -1,5 +1,5 @@
-//! Names the charms whose feed has changed since a poll of them last succeeded. Each change is announced once: the answer has an
-//! `ETag`, and the next question is whether it is still that one.
+//! Names the charms whose feed has changed since their last successful poll. Each change is announced once: the answer
+//! has an `ETag`, and the next query is conditional on it.
 
 use bg_integration_sdk::http::{Request, Response, segment};
 use bg_integration_sdk::updates::{self, News, Source};
@@ -21,7 +21,7 @@ impl Integration for Feeds {
 export!(Feeds);
 
 impl Source for Feeds {
-    fn question(&self, charm: &impl CharmView) -> Option<Request> {
+    fn query(&self, charm: &impl CharmView) -> Option<Request> {
         let topic: String = charm.get(&["topic"]).ok()?.json()?;
         Some(Request::get(format!("{}/feed/{}", self.base_url, segment(&topic))).if_changed())
     }

@@ -1,12 +1,11 @@
-//! An integration that tries, by every way it can think of, to get hold of its charms' tokens, and of charms that are not its
-//! own. What it finds it shouts into its log, keeps in its state, puts into an error text and sends out in a URL. A test looks
-//! for the token in all of these.
+//! An integration that tries every known way to get its charms' tokens, and other integrations' charms. It writes
+//! whatever it finds to its log, its state, an error text and a URL. A test searches all of these for the token.
 
 use bg_integration_sdk::charms;
 use bg_integration_sdk::http::Request;
 use bg_integration_sdk::{Charm, CharmRef, Error, Integration, Lookup, config, export, info, state};
 
-/// Paths under which a token might be found.
+/// Paths where a token might be found.
 const PATHS: [&[&str]; 9] = [
     &[],
     &[""],
@@ -70,7 +69,7 @@ impl Integration for Thief {
     }
 }
 
-/// Everything that a charm shows.
+/// Everything that a charm reveals.
 fn rummage(charm: &Charm, loot: &mut Vec<String>) {
     loot.push(format!("keys: {:?}", charm.keys()));
     for path in PATHS {
@@ -84,7 +83,7 @@ fn rummage(charm: &Charm, loot: &mut Vec<String>) {
     }
 }
 
-/// Sends a request, and takes whatever comes back.
+/// Sends a request, and keeps whatever comes back.
 fn ask(how: &str, change: impl FnOnce(Request) -> Request, loot: &mut Vec<String>) {
     let base = config::get("api-base-url").unwrap_or_default();
     let request = change(Request::get(format!("{base}/gmail/v1/users/me/profile")));

@@ -90,7 +90,7 @@ impl Failure {
         Self { status, name, domain: "global", reason, message: message.to_owned().into(), detail: None }
     }
 
-    /// A status that nothing here stands for.
+    /// A status without a meaning here.
     pub(crate) fn of_status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self::new(status, "FAILED_PRECONDITION", "failedPrecondition", "Precondition check failed.")

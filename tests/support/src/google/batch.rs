@@ -12,10 +12,10 @@ pub(crate) const PATH: &str = "/batch/gmail/v1";
 /// How many requests one may hold.
 const MOST: usize = 100;
 
-/// Google advises no more than that: what is over it is likely to be refused, and here it is.
+/// Google advises no more than that; requests beyond it are likely to be refused, and here they are.
 const ADVISED: usize = 50;
 
-/// What stands between the parts of an answer.
+/// The separator between the parts of an answer.
 const BOUNDARY: &str = "batch_dFaKe0123456789";
 
 /// One request of a batch.
@@ -27,14 +27,14 @@ struct Part {
 }
 
 impl Google {
-    /// Answers each request of a batch on its own. Also answers what was asked, such as `GET /a 200`.
+    /// Answers each request of a batch separately. Also returns what was requested, such as `GET /a 200`.
     pub(crate) fn batch(&mut self, headers: &HeaderMap, body: &[u8]) -> (Response, Vec<String>) {
         let parts = match parts(headers, body) {
             Ok(parts) => parts,
             Err(failure) => return (failure.into_response(), Vec::new()),
         };
         let (mut pieces, mut asked) = (Vec::new(), Vec::new());
-        // Google promises no order.
+        // Google guarantees no order.
         for (place, part) in parts.iter().enumerate().rev() {
             let answer = if place < ADVISED { self.part(part) } else { Err(Refusal::TooManyRequests.failure()) };
             let (status, mut body) = match &answer {

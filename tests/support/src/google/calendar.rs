@@ -1,4 +1,5 @@
-//! Calendar API v3: the list of events, with paging, windows of time, recurrence, and sync tokens that are bound to what was asked.
+//! Calendar API v3: the list of events, with paging, time windows, recurrence, and sync tokens that are bound to the
+//! parameters.
 
 use serde_json::{Value, json};
 
@@ -8,20 +9,20 @@ use super::{Query, USER, clock};
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// How far ahead Google expands a series that has no end: to 2040, as has been seen.
+/// How far ahead Google expands an endless series: to 2040, as observed.
 const EXPANSION_END_MS: u64 = 2_209_032_000_000;
 
 /// When an event takes place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// An hour from then on, written with an offset from UTC.
+    /// One hour from that time, written with an offset from UTC.
     At {
         /// Unix milliseconds.
         start_ms: u64,
         /// Minutes.
         offset: i64,
     },
-    /// All day, for so many days from that on which this moment is.
+    /// All day, for this many days, starting with the day of this time.
     Days {
         /// Unix milliseconds.
         start_ms: u64,
@@ -35,12 +36,12 @@ pub enum When {
 pub struct Recurrence {
     /// In days.
     pub every: u64,
-    /// How often; none is without end.
+    /// How often; `None` for endless.
     pub count: Option<u64>,
 }
 
 struct Event {
-    /// The calendar that it is in.
+    /// Its calendar.
     calendar: String,
     id: String,
     summary: String,
@@ -53,7 +54,7 @@ struct Event {
     change: u64,
 }
 
-/// What a sync token stands for.
+/// What a sync token was issued for.
 #[derive(Clone, PartialEq, Eq)]
 struct Asked {
     calendar: String,
@@ -69,11 +70,11 @@ pub(crate) struct Calendar {
     /// Sync tokens of changes below this are too old.
     oldest_sync: u64,
     added: u64,
-    /// What was asked when each sync token was handed out, and the change it stands for.
+    /// The request for which each sync token was issued, and the change it stands for.
     syncs: Vec<(Asked, u64)>,
 }
 
-/// What may not stand beside a sync token.
+/// Parameters that cannot be combined with a sync token.
 const NOT_WITH_SYNC: [&str; 8] = [
     "iCalUID",
     "orderBy",
@@ -85,11 +86,11 @@ const NOT_WITH_SYNC: [&str; 8] = [
     "updatedMin",
 ];
 
-/// One line of an answer: an event, or an instance of a series. Sorted by its change first, so that what changes while a reader
-/// turns the pages is on a later one.
+/// One entry of an answer: an event, or an instance of a series. Sorted by its last change first, so that an event that
+/// changes during paging moves to a later page.
 struct Line<'a> {
     event: &'a Event,
-    /// The place within the series.
+    /// The index within the series.
     instance: u64,
     when: When,
 }
@@ -221,7 +222,7 @@ impl Calendar {
             Some((change, id, instance)) if page.len() < lines.len() => {
                 answer["nextPageToken"] = format!("{change}.{id}.{instance}").into();
             }
-            // With an order, or a search, there is none.
+            // With an order or a search, there is no sync token.
             _ if ["orderBy", "q"].iter().any(|name| query.get(name).is_some()) => {}
             _ => {
                 answer["nextSyncToken"] = format!("sync{}", self.syncs.len()).into();

@@ -1,4 +1,4 @@
-//! Moments, in the two forms that Google's answers have.
+//! Times, in the two forms of Google's answers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A moment in UTC, in the Gregorian calendar.
+/// A time in UTC, in the Gregorian calendar.
 struct Civil {
     year: u64,
     month: u64,

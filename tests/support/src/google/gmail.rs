@@ -32,7 +32,7 @@ impl Mailbox {
             .filter(|message| labels.iter().all(|label| message.labels.iter().any(|one| one == label)))
             .filter(|message| search.finds(message))
             .collect();
-        // A page token is the ID of the last message of the page before. Mail that comes meanwhile moves nothing.
+        // A page token is the ID of the last message of the previous page, so new mail does not shift pages.
         let older = match query.get("pageToken") {
             None => found.as_slice(),
             Some(last) => {
@@ -43,7 +43,7 @@ impl Mailbox {
         let page = &older[..older.len().min(size)];
 
         let mut answer = json!({ "resultSizeEstimate": found.len() });
-        // Like Google: if nothing is found there is no `messages` at all.
+        // Like Google: without results, there is no `messages` field.
         if let Some(last) = page.last() {
             answer["messages"] =
                 page.iter().map(|message| json!({ "id": message.id, "threadId": message.id })).collect();

@@ -23,7 +23,7 @@ pub(crate) enum ChangeKind {
     Deleted,
     LabelAdded(String),
     LabelRemoved(String),
-    /// Something that no list of changes speaks of: the record has `messages` alone.
+    /// A change that no typed list contains: the record has only `messages`.
     Other,
 }
 
@@ -61,7 +61,7 @@ fn push(record: &mut Value, list: &str, entry: Value) {
 }
 
 impl Change {
-    /// The list of a record that it belongs to, and what stands there.
+    /// The list of a record that it belongs to, and its entry there.
     fn entry(&self) -> Option<(&'static str, Value)> {
         let message = json!({ "id": self.message, "threadId": self.message, "labelIds": self.labels });
         Some(match &self.kind {
@@ -90,7 +90,7 @@ impl Mailbox {
         if let Some(kind) = kinds.iter().find(|kind| !KINDS.contains(kind)) {
             return Err(Failure::invalid(&format!("Invalid value at 'history_types': {kind}")));
         }
-        // A page token is the history ID behind which the next page starts.
+        // A page token is the history ID after which the next page starts.
         let (empty, after) = match query.get("pageToken") {
             None => (0, start),
             // An empty page is followed by one more.
@@ -116,7 +116,7 @@ impl Mailbox {
         let page: Vec<&Change> = fitting.by_ref().take(size).collect();
 
         let mut answer = json!({ "historyId": self.history_id().to_string() });
-        // Like Google: without changes there is no `history` at all.
+        // Like Google: without changes, there is no `history` field.
         if let Some(last) = page.last() {
             answer["history"] = page.chunks(self.changes_a_record).map(record).collect();
             if fitting.next().is_some() {

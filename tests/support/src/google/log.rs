@@ -1,4 +1,4 @@
-//! What was asked.
+//! A log of requests.
 
 /// How a request was authorized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,23 +11,23 @@ pub enum Authorization {
     Refused,
 }
 
-/// One request, as it came in. Holds no token.
+/// One request as received. Contains no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenRequest {
     /// `GET`, …
     pub method: String,
-    /// The path, as it was sent.
+    /// The path as sent.
     pub path: String,
-    /// The query, without its `?`; empty if there was none. If a token stood in it, nothing but `(a token)`.
+    /// The query, without its `?`; empty if there was none. If it contained a token, only `(a token)`.
     pub query: String,
     /// How it was authorized.
     pub authorization: Authorization,
     /// The names of its headers, lower case, sorted.
     pub header_names: Vec<String>,
-    /// Whether a token that this Google handed out stood where none belongs: in the path, the query or a header other than
+    /// Whether a token that this Google issued was in the wrong place: in the path, the query or a header other than
     /// `Authorization`.
     pub token_leaked: bool,
-    /// What it was answered with.
+    /// The status of the answer.
     pub status: u16,
     /// The requests of a batch, each with its status: `GET /gmail/v1/users/me/profile 200`.
     pub parts: Vec<String>,

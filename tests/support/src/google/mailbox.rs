@@ -1,4 +1,4 @@
-//! The mailbox: messages, and what happened to them.
+//! The mailbox: messages, and their changes.
 
 use super::history::{Change, ChangeKind};
 use super::{USER, clock};
@@ -9,7 +9,7 @@ pub(crate) struct Message {
     pub(crate) subject: String,
     pub(crate) from: String,
     pub(crate) labels: Vec<String>,
-    /// When it came, Unix milliseconds.
+    /// When it arrived, in Unix milliseconds.
     pub(crate) date: u64,
     /// The history ID of its last change.
     pub(crate) history_id: u64,
@@ -17,14 +17,14 @@ pub(crate) struct Message {
     pub(crate) broken: Option<Broken>,
 }
 
-/// What may be wrong with a message.
+/// What can be wrong with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// Its `internalDate` is no moment that a calendar has.
+    /// Its `internalDate` is not a valid date.
     Date,
     /// Within a batch, its part is not JSON.
     Garbled,
-    /// It is answered with that status.
+    /// It is answered with this status.
     Status(u16),
 }
 
@@ -118,7 +118,7 @@ impl Mailbox {
         true
     }
 
-    /// Something happens to a message that its record in the history does not name; false if there is no such message.
+    /// Records a change of a message that its history record does not name; false if there is no such message.
     pub(crate) fn touch(&mut self, id: &str) -> bool {
         let Some(message) = self.messages.iter().find(|message| message.id == id) else { return false };
         let labels = message.labels.clone();
@@ -137,7 +137,7 @@ impl Mailbox {
         self.messages.iter().any(|message| message.id == id && message.broken == Some(Broken::Garbled))
     }
 
-    /// Notes a change and answers its history ID.
+    /// Records a change and returns its history ID.
     fn note(&mut self, kind: ChangeKind, message: &str, labels: Vec<String>) -> u64 {
         self.history_id += HISTORY_STEP;
         self.changes.push(Change { id: self.history_id, kind, message: message.to_owned(), labels });
@@ -146,7 +146,7 @@ impl Mailbox {
 
     pub(crate) fn forget_history(&mut self) {
         self.changes.clear();
-        // One more step, so that whoever is up to date has to start anew as well.
+        // One more step, so that clients that are up to date have to start over, too.
         self.history_id += HISTORY_STEP;
         self.oldest_known = self.history_id;
     }

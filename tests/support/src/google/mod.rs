@@ -39,9 +39,10 @@ pub use mailbox::Broken;
 /// | `/calendar/v3/calendars/{id}/events` | Calendar API v3, with paging, `timeMin` and `timeMax`, recurrence, and sync tokens that are bound to the calendar and the parameters |
 /// | `POST /api/integrations/google-oauth/refresh` | what renews a token, as Common Tools offers it |
 ///
-/// Gmail's quota is 6,000 units a minute: `messages.get` takes 20, a list 5, history 2, the profile 1. Tokens have scopes.
+/// Gmail's quota is 6,000 units a minute: `messages.get` takes 20, a list 5, history 2, the profile 1. Tokens have
+/// scopes.
 ///
-/// It serves on a thread of its own until dropped. Its `Debug` shows no token.
+/// It serves on a separate thread until dropped. Its `Debug` shows no token.
 pub struct FakeGoogle {
     address: SocketAddr,
     google: Arc<Mutex<Google>>,
@@ -49,7 +50,7 @@ pub struct FakeGoogle {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Everything that it keeps.
+/// All its data.
 pub(crate) struct Google {
     mailbox: Mailbox,
     calendar: Calendar,
@@ -60,7 +61,7 @@ pub(crate) struct Google {
     requests: Vec<SeenRequest>,
     /// How every request is refused, if at all.
     refusal: Option<Refusal>,
-    /// After how many requests that begins, and how.
+    /// After how many requests refusals begin, and which.
     refusal_after: Option<(usize, Refusal)>,
     /// How many of the next requests are refused, how, and the `Retry-After` of the answers.
     refused_requests: (usize, Refusal, Option<u64>),
@@ -68,11 +69,11 @@ pub(crate) struct Google {
     refused_parts: (usize, Refusal),
     /// How many of the next renewals fail.
     failing_renewals: usize,
-    /// By how much the clock of the quota is ahead.
+    /// How far ahead the clock of the quota is.
     advanced_ms: u64,
     /// How many of the newest messages are deleted right after the next list.
     short_lived: usize,
-    /// The most that a page of a list holds, whatever is asked for.
+    /// The largest page of a list, whatever is requested.
     page_limit: usize,
     delay: Duration,
 }
@@ -109,8 +110,7 @@ impl FakeGoogle {
         lock(&self.google)
     }
 
-    /// `http://127.0.0.1:<port>`, which takes the place of `https://gmail.googleapis.com` and of
-    /// `https://www.googleapis.com`.
+    /// `http://127.0.0.1:<port>`, which replaces `https://gmail.googleapis.com` and `https://www.googleapis.com`.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -130,17 +130,17 @@ impl FakeGoogle {
         self.google().tokens.issue()
     }
 
-    /// A new access token that has these scopes alone.
+    /// A new access token with only these scopes.
     pub fn issue_token_for(&self, scopes: &[&str]) -> String {
         self.google().tokens.issue_for(scopes)
     }
 
-    /// While on, each renewal replaces the refresh token: the one before it is no longer good.
+    /// While on, each renewal replaces the refresh token: the previous one becomes invalid.
     pub fn rotate_refresh_tokens(&self, on: bool) {
         self.google().tokens.rotate = on;
     }
 
-    /// While on, renewals have no `expiresAt`, and `null` for a refresh token that stays.
+    /// While on, renewals have no `expiresAt`, and `null` for an unchanged refresh token.
     pub fn terse_renewals(&self, on: bool) {
         self.google().tokens.terse = on;
     }
@@ -150,12 +150,12 @@ impl FakeGoogle {
         self.google().failing_renewals = count;
     }
 
-    /// Whose mailbox this is from now on, as its profile says.
+    /// Sets the mailbox's user, as its profile reports it.
     pub fn be(&self, address: &str) {
         address.clone_into(&mut self.google().mailbox.owner);
     }
 
-    /// A new refresh token, which stays good.
+    /// A new refresh token, which stays valid.
     pub fn issue_refresh_token(&self) -> String {
         self.google().tokens.issue_refresh()
     }
@@ -165,32 +165,32 @@ impl FakeGoogle {
         self.google().tokens.expire();
     }
 
-    /// Puts a message into the inbox, unread, and answers its ID.
+    /// Puts a message into the inbox, unread, and returns its ID.
     pub fn deliver(&self, subject: &str, from: &str) -> String {
         self.google().mailbox.deliver(subject, from)
     }
 
-    /// Deletes a message for good; false if there is none of that ID.
+    /// Deletes a message permanently; false if there is none with that ID.
     pub fn delete(&self, id: &str) -> bool {
         self.google().mailbox.delete(id)
     }
 
-    /// Adds a label to a message or takes one away, `UNREAD` or `STARRED` for example; false if there is no such message.
+    /// Adds or removes a label of a message, such as `UNREAD` or `STARRED`; false if there is no such message.
     pub fn label(&self, id: &str, label: &str, on: bool) -> bool {
         self.google().mailbox.label(id, label, on)
     }
 
-    /// Something happens to a message that its history record does not name; false if there is no such message.
+    /// Records a change of a message that its history record does not name; false if there is no such message.
     pub fn touch(&self, id: &str) -> bool {
         self.google().mailbox.touch(id)
     }
 
-    /// Makes something wrong with a message, or right again; false if there is no such message.
+    /// Breaks a message, or repairs it; false if there is no such message.
     pub fn break_message(&self, id: &str, broken: Option<Broken>) -> bool {
         self.google().mailbox.break_message(id, broken)
     }
 
-    /// From now on each list of changes begins with that many empty pages, as Gmail's at times do.
+    /// From now on each list of changes begins with that many empty pages, as Gmail's sometimes does.
     pub fn begin_history_with_empty_pages(&self, count: usize) {
         self.google().mailbox.empty_pages = count;
     }
@@ -205,7 +205,7 @@ impl FakeGoogle {
         self.google().mailbox.len()
     }
 
-    /// The mailbox's present history ID.
+    /// The mailbox's current history ID.
     pub fn history_id(&self) -> u64 {
         self.google().mailbox.history_id()
     }
@@ -215,12 +215,12 @@ impl FakeGoogle {
         self.google().mailbox.forget_history();
     }
 
-    /// Puts an event of one hour into the primary calendar and answers its ID. `start_ms`: Unix milliseconds.
+    /// Adds an event of one hour to the primary calendar and returns its ID. `start_ms`: Unix milliseconds.
     pub fn add_event(&self, summary: &str, start_ms: u64) -> String {
         self.add_event_to(USER, summary, When::At { start_ms, offset: 0 }, None)
     }
 
-    /// Puts an event, or a series of them, into a calendar and answers its ID.
+    /// Adds an event, or a series, to a calendar and returns its ID.
     pub fn add_event_to(&self, calendar: &str, summary: &str, when: When, recurrence: Option<Recurrence>) -> String {
         self.google().calendar.add(calendar, summary, when, recurrence)
     }
@@ -250,44 +250,44 @@ impl FakeGoogle {
         self.refuse_all(on.then_some(Refusal::TooManyRequests));
     }
 
-    /// From now on every API request is refused so, or none is.
+    /// From now on every API request is refused like this, or none is.
     pub fn refuse_all(&self, refusal: Option<Refusal>) {
         let mut google = self.google();
         google.refusal = refusal;
         google.refusal_after = None;
     }
 
-    /// The next `count` API requests are answered, and all that follow are refused so.
+    /// The next `count` API requests are answered, and all later ones are refused like this.
     pub fn refuse_after(&self, count: usize, refusal: Refusal) {
         self.google().refusal_after = Some((count, refusal));
     }
 
-    /// The next `count` API requests are answered with 429, and with a `Retry-After` of so many seconds, if any.
+    /// The next `count` API requests are answered with 429, and with a `Retry-After` of that many seconds, if any.
     pub fn refuse_next(&self, count: usize, retry_after: Option<u64>) {
         self.google().refused_requests = (count, Refusal::TooManyRequests, retry_after);
     }
 
-    /// The next `count` API requests are refused so.
+    /// The next `count` API requests are refused like this.
     pub fn refuse_next_as(&self, count: usize, refusal: Refusal) {
         self.google().refused_requests = (count, refusal, None);
     }
 
-    /// The next `count` requests within batches are answered with 429, as Gmail does where a batch asks for much at once.
+    /// The next `count` requests within batches are answered with 429, as Gmail does if a batch is too large.
     pub fn refuse_next_parts(&self, count: usize) {
         self.refuse_next_parts_as(count, Refusal::TooManyRequests);
     }
 
-    /// The next `count` requests within batches are refused so.
+    /// The next `count` requests within batches are refused like this.
     pub fn refuse_next_parts_as(&self, count: usize, refusal: Refusal) {
         self.google().refused_parts = (count, refusal);
     }
 
-    /// Moves the clock by which the quota is counted.
+    /// Advances the clock of the quota.
     pub fn advance(&self, by: Duration) {
         self.google().advanced_ms += u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
     }
 
-    /// From now on Gmail gives that many units a minute.
+    /// Sets Gmail's quota, in units per minute.
     pub fn set_units_a_minute(&self, units: u64) {
         self.google().quota.units_a_minute = units;
     }
@@ -298,17 +298,17 @@ impl FakeGoogle {
         (google.quota.total(), google.quota.most_a_minute())
     }
 
-    /// The `count` newest messages are deleted right after messages are listed the next time, before anybody gets them.
+    /// Deletes the `count` newest messages right after the next list of messages, before they are fetched.
     pub fn vanish_next(&self, count: usize) {
         self.google().short_lived = count;
     }
 
-    /// From now on no page of a list holds more than this, as any of Google's may.
+    /// From now on no page of a list is larger than this.
     pub fn limit_pages(&self, most: usize) {
         self.google().page_limit = most;
     }
 
-    /// How long every request waits before it is looked at.
+    /// How long every request waits before it is handled.
     pub fn set_delay(&self, delay: Duration) {
         self.google().delay = delay;
     }
@@ -318,7 +318,7 @@ impl FakeGoogle {
         self.google().requests.clone()
     }
 
-    /// All requests so far, oldest first; they are then forgotten.
+    /// All requests so far, oldest first; clears the log.
     pub fn take_requests(&self) -> Vec<SeenRequest> {
         std::mem::take(&mut self.google().requests)
     }
@@ -334,13 +334,13 @@ impl Drop for FakeGoogle {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
-            // A panic of the server thread has shown itself in the answers; a second one in a drop would hide it.
+            // A panic of the server thread was visible in the answers; a second one in a drop would hide it.
             let _ = thread.join();
         }
     }
 }
 
-/// Locks, also after a panic in another test thread: what is kept is whole after every statement.
+/// Locks, even after a panic in another test thread: the data is consistent after every statement.
 pub(crate) fn lock(google: &Mutex<Google>) -> MutexGuard<'_, Google> {
     google.lock().unwrap_or_else(PoisonError::into_inner)
 }

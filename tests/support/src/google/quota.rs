@@ -1,17 +1,17 @@
-//! Gmail's quota: units by the minute.
+//! Gmail's quota: units per minute.
 
 use std::collections::VecDeque;
 
 use axum::http::{Method, Uri};
 
-/// A project of today has so many units for a user, each minute.
+/// Today's quota per user and minute.
 const UNITS: u64 = 6_000;
 const MINUTE_MS: u64 = 60_000;
 
-/// What a user has spent.
+/// The units that a user has spent.
 pub(crate) struct Quota {
     pub(crate) units_a_minute: u64,
-    /// The last minute: moments, and the units spent then.
+    /// The last minute: times, and the units spent then.
     spent: VecDeque<(u64, u64)>,
     total: u64,
     most_a_minute: u64,
@@ -22,7 +22,7 @@ impl Quota {
         Self { units_a_minute: UNITS, spent: VecDeque::new(), total: 0, most_a_minute: 0 }
     }
 
-    /// Spends units; false, and nothing is spent, if the minute has too few left.
+    /// Spends units; returns false, and spends nothing, if too few are left in the minute.
     pub(crate) fn spend(&mut self, units: u64, now_ms: u64) -> bool {
         while self.spent.front().is_some_and(|(at, _)| at + MINUTE_MS <= now_ms) {
             self.spent.pop_front();
@@ -46,7 +46,7 @@ impl Quota {
     }
 }
 
-/// What a request costs; none if it is not one of Gmail's.
+/// The cost of a request; `None` if it is not one of Gmail's.
 pub(crate) fn cost(method: &Method, uri: &Uri) -> Option<u64> {
     let path = uri.path().strip_prefix("/gmail/v1/users/")?;
     let (_, what) = path.split_once('/')?;

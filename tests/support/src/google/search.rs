@@ -1,5 +1,5 @@
-//! The part of Gmail's search language that this one knows: `in:`, `label:`, `is:unread|read|starred`, `from:`, `subject:`,
-//! words of the subject, `-` before any of them, double quotes around words.
+//! The supported part of Gmail's search language: `in:`, `label:`, `is:unread|read|starred`, `from:`, `subject:`, words
+//! of the subject, `-` before any of them, double quotes around words.
 
 use super::answer::Failure;
 use super::mailbox::Message;
@@ -21,7 +21,7 @@ enum What {
 }
 
 impl Search {
-    /// Refuses an operator that is not known here, instead of finding something else than Gmail would.
+    /// Refuses an unsupported operator, instead of finding something else than Gmail would.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         words(text).into_iter().map(|word| Term::parse(&word)).collect::<Result<_, _>>().map(Self)
     }
@@ -67,7 +67,7 @@ impl What {
     }
 }
 
-/// Splits at spaces outside of double quotes, which are taken off.
+/// Splits at spaces outside of double quotes, and removes the quotes.
 fn words(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;

@@ -1,4 +1,4 @@
-//! The HTTP side: authorization, routing, and the note of every request.
+//! The HTTP side: authorization, routing, and the log of requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ pub(crate) fn start(google: Shared, stop: CancellationToken) -> anyhow::Result<(
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
             let serve = axum::serve(listener, Router::new().fallback(answer).with_state(google));
             tokio::select! {
-                // Without waiting for open connections: whoever drops a fake Google is done with it.
+                // Does not wait for open connections: they belong to the test that dropped the fake Google.
                 () = stop.cancelled() => {}
                 _ = serve => {}
             }
@@ -56,7 +56,7 @@ async fn answer(State(google): State<Shared>, method: Method, uri: Uri, headers:
 }
 
 impl Google {
-    /// What the token of a request allows; none without one that is good.
+    /// The scopes of a request's token; `None` without a valid one.
     fn scopes_of(&self, headers: &HeaderMap) -> Option<Vec<String>> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -72,7 +72,7 @@ impl Google {
         }
     }
 
-    /// Whether the token of the request has a scope for this. `gmail.metadata` allows no search.
+    /// Whether the request's token has a scope for this. `gmail.metadata` does not allow searches.
     fn has_scope(&self, uri: &Uri, query: &Query) -> bool {
         let has = |names: &[&str]| {
             let scopes = self.scopes.iter().flatten();
@@ -86,7 +86,7 @@ impl Google {
         has(&["gmail.readonly", "gmail.modify"]) || query.get("q").is_none() && has(&["gmail.metadata"])
     }
 
-    /// The answer, and what was asked within a batch.
+    /// The answer, and the requests within a batch.
     fn route(
         &mut self,
         method: &Method,
@@ -129,7 +129,7 @@ impl Google {
         })
     }
 
-    /// The answer to a request that is not looked at: it has no token that is good, or is one too many.
+    /// The answer to a request that is refused without handling: its token is invalid, or it is one too many.
     fn refuse(&mut self, authorization: Authorization) -> Option<Response> {
         match authorization {
             Authorization::Accepted => {}
@@ -210,7 +210,7 @@ impl Google {
     }
 }
 
-/// Undoes percent-encoding; `+` stays what it is.
+/// Percent-decodes; `+` stays as it is.
 fn decode(text: &str) -> String {
     let escaped = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     url::form_urlencoded::parse(escaped.as_bytes()).map(|(key, _)| key.into_owned()).collect()

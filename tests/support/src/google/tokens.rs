@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::answer::Failure;
 use super::clock;
 
-/// How long an access token is said to be good, seconds. Google says the same.
+/// The lifetime of an access token in seconds; the same as Google's.
 const LIFETIME_S: u64 = 3_599;
 
-/// What a sign-in asks for, unless a test says otherwise.
+/// The default scopes of a sign-in.
 const SCOPES: [&str; 4] = [
     "email",
     "profile",
@@ -16,22 +16,22 @@ const SCOPES: [&str; 4] = [
     "https://www.googleapis.com/auth/calendar.readonly",
 ];
 
-/// A token that is good, and for what.
+/// A valid token, and its scopes.
 struct Token {
     text: String,
     scopes: Vec<String>,
 }
 
-/// What was handed out. Deliberately without `Debug`.
+/// The issued tokens. Deliberately without `Debug`.
 pub(crate) struct Tokens {
     accepted: Vec<Token>,
     expired: Vec<String>,
     refresh: Vec<String>,
-    /// Refresh tokens that another has replaced.
+    /// Refresh tokens that were replaced.
     replaced: Vec<String>,
     /// Whether each renewal replaces the refresh token.
     pub(crate) rotate: bool,
-    /// Whether renewals leave out what they may: a moment of expiry, and a refresh token that stays.
+    /// Whether renewals omit optional fields: a time of expiry, and an unchanged refresh token.
     pub(crate) terse: bool,
 }
 
@@ -67,12 +67,12 @@ impl Tokens {
         self.expired.extend(self.accepted.drain(..).map(|token| token.text));
     }
 
-    /// The scopes of a token, if it is good.
+    /// The scopes of a token, if it is valid.
     pub(crate) fn scopes(&self, token: &str) -> Option<&[String]> {
         self.accepted.iter().find(|good| good.text == token).map(|good| good.scopes.as_slice())
     }
 
-    /// Whether any token ever handed out, of either kind, stands in `text`.
+    /// Whether `text` contains any token ever issued, of either kind.
     pub(crate) fn any_in(&self, text: &str) -> bool {
         let accepted = self.accepted.iter().map(|token| &token.text);
         let others = [&self.expired, &self.refresh, &self.replaced].into_iter().flatten();

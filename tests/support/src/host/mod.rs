@@ -16,14 +16,15 @@ use tempfile::TempDir;
 pub use output::{Line, Output};
 pub use running::Running;
 
-/// How long a command may take before [`TestHost::command`] kills it: long enough for a first compilation on a slow machine.
+/// How long a command may take before [`TestHost::command`] kills it: long enough for a first compilation on a slow
+/// machine.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The binary under test, with a folder and an environment of its own.
+/// The binary under test, with a separate folder and environment.
 ///
-/// Commands run in a temporary folder, which is also their `HOME` and holds their data directory. They see no variable of the
-/// caller's environment but `PATH`, and `RUST_BACKTRACE` and `LLVM_PROFILE_FILE` if set. Everything is gone once this is
-/// dropped.
+/// Commands run in a temporary folder, which is also their `HOME` and contains their data directory. Of the caller's
+/// environment they only get `PATH`, and `RUST_BACKTRACE` and `LLVM_PROFILE_FILE` if set. Everything is removed when
+/// this is dropped.
 #[derive(Debug)]
 pub struct TestHost {
     binary: PathBuf,
@@ -51,14 +52,14 @@ impl TestHost {
         self
     }
 
-    /// Puts this before every command from now on: a program that runs another, which takes its place.
+    /// Puts this before every command from now on: a program that executes another one.
     #[must_use]
     pub fn prefix(mut self, prefix: impl IntoIterator<Item = OsString>) -> Self {
         self.prefix = prefix.into_iter().collect();
         self
     }
 
-    /// How long [`command`](Self::command) waits; two minutes if not set.
+    /// How long [`command`](Self::command) waits; two minutes by default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -75,15 +76,15 @@ impl TestHost {
         self.dir.path().join("data")
     }
 
-    /// Writes a file into the folder, and answers its path.
+    /// Writes a file into the folder, and returns its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<PathBuf> {
         let path = self.dir.path().join(name);
         std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
 
-    /// Runs a command to its end, without input, and answers its status and output, whatever they are. An error, with the
-    /// output so far, if it takes too long.
+    /// Runs a command to its end, without input, and returns its status and output, whatever they are. If it takes too
+    /// long, an error with the output so far.
     pub fn command<I, S>(&self, args: I) -> anyhow::Result<Finished>
     where
         I: IntoIterator<Item = S>,
@@ -92,7 +93,7 @@ impl TestHost {
         self.spawn(args)?.wait_for_exit(self.timeout)
     }
 
-    /// Starts a command that goes on, without input.
+    /// Starts a command that keeps running, without input.
     pub fn spawn<I, S>(&self, args: I) -> anyhow::Result<Running>
     where
         I: IntoIterator<Item = S>,
@@ -122,7 +123,7 @@ impl TestHost {
 /// A command that has ended.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// What was called, for messages.
+    /// The command line, for messages.
     pub command: String,
     /// How it ended.
     pub status: ExitStatus,
@@ -133,13 +134,14 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Itself, if its status is 0; else an error that shows all of it.
+    /// Itself if its status is 0; otherwise an error that shows everything.
     pub fn success(self) -> anyhow::Result<Self> {
         ensure!(self.status.success(), "this should have succeeded: {self}");
         Ok(self)
     }
 
-    /// Itself, if it failed of its own accord: a status other than 0, and no signal; else an error that shows all of it.
+    /// Itself if it failed by itself: with a status other than 0, and no signal; otherwise an error that shows
+    /// everything.
     pub fn failure(self) -> anyhow::Result<Self> {
         ensure!(self.status.code().is_some_and(|code| code != 0), "this should have failed: {self}");
         Ok(self)

@@ -16,7 +16,7 @@ pub enum Output {
 /// One line that a process wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Where to.
+    /// The output it was written to.
     pub output: Output,
     /// The line, without its end; what is not UTF-8 is replaced.
     pub text: String,
@@ -39,7 +39,7 @@ struct Inner {
 }
 
 impl Lines {
-    /// Reads `from` to its end on a thread of its own.
+    /// Reads `from` to its end on a separate thread.
     pub(super) fn read(self: &Arc<Self>, output: Output, from: impl Read + Send + 'static) {
         let lines = self.clone();
         std::thread::spawn(move || {
@@ -62,7 +62,7 @@ impl Lines {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the next line; none once both outputs are at their end, or at `deadline`.
+    /// Takes the next line; `None` at the end of both outputs, or at `deadline`.
     pub(super) fn next(&self, deadline: Instant) -> Option<Line> {
         let mut inner = self.lock();
         loop {

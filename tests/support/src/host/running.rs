@@ -1,4 +1,4 @@
-//! A process that goes on.
+//! A process that keeps running.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::measured::memory_kib;
 /// How long a process may take to end after SIGTERM. The service drains for 10 s at most.
 const TERMINATE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often an ending process is looked at: standard Rust has no wait with a time limit.
+/// How often an ending process is checked: Rust's standard library has no wait with a time limit.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How long to read on after a process has ended: a child of its own may still hold its outputs open, for ever.
+/// How long to keep reading after a process has ended: one of its children may hold its outputs open forever.
 const REST: Duration = Duration::from_secs(2);
 
 /// A running process; killed when dropped.
@@ -51,19 +51,19 @@ impl Running {
         self.child.id()
     }
 
-    /// The most memory that it had at once so far, KiB. None once it has ended.
+    /// The peak of its memory so far, in KiB. `None` once it has ended.
     pub fn peak_kib(&self) -> Option<u64> {
         memory_kib(self.pid(), "VmHWM").ok()
     }
 
-    /// The next line of either output that was not yet taken by this or by [`wait_for_line`](Self::wait_for_line); none once
-    /// the process has closed both, or after `timeout`.
+    /// The next line of either output that was not yet taken by this or by [`wait_for_line`](Self::wait_for_line);
+    /// `None` once the process has closed both, or after `timeout`.
     pub fn next_line(&mut self, timeout: Duration) -> Option<Line> {
         self.lines.next(Instant::now() + timeout)
     }
 
-    /// Takes lines until one fits, and answers its text. An error, with everything written so far, if none does within
-    /// `timeout` or before the process closes its outputs.
+    /// Takes lines until one matches, and returns its text. If none does within `timeout` or before the process closes
+    /// its outputs, an error with everything written so far.
     pub fn wait_for_line(&mut self, fits: impl Fn(&str) -> bool, timeout: Duration) -> anyhow::Result<String> {
         let deadline = Instant::now() + timeout;
         while let Some(line) = self.lines.next(deadline) {
@@ -101,23 +101,23 @@ impl Running {
         }
     }
 
-    /// Asks it to end (SIGTERM) and waits for that. An error if it takes longer than 30 s; it is then killed.
+    /// Sends SIGTERM and waits for the end. If that takes longer than 30 s, kills it and returns an error.
     pub fn terminate(self) -> anyhow::Result<Finished> {
         self.signal(Signal::TERM)?;
         self.wait_for_exit(TERMINATE_TIMEOUT)
     }
 
-    /// Stops it (SIGSTOP): it stands still until it may [go on](Self::go_on).
+    /// Stops it (SIGSTOP) until [`go_on`](Self::go_on).
     pub fn stop(&self) -> anyhow::Result<()> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Lets it continue (SIGCONT).
     pub fn go_on(&self) -> anyhow::Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// Asks it to take its configuration anew (SIGHUP).
+    /// Makes it reload its configuration (SIGHUP).
     pub fn hang_up(&self) -> anyhow::Result<()> {
         self.signal(Signal::HUP)
     }
@@ -128,7 +128,7 @@ impl Running {
         self.wait_for_exit(TERMINATE_TIMEOUT)
     }
 
-    /// Ends it at once (SIGKILL).
+    /// Kills it (SIGKILL).
     pub fn kill(mut self) -> anyhow::Result<Finished> {
         self.child.kill().with_context(|| format!("cannot kill {}", self.command))?;
         let status = self.child.wait()?;

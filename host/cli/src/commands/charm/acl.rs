@@ -4,7 +4,7 @@ use crate::args::{AclArgs, AclGrant, Common};
 use crate::commands::space;
 use crate::{connect, output};
 
-/// Changes the access list of a space, if that is asked for, and prints it.
+/// Changes the access list of a space, if requested, and prints it.
 pub(super) async fn run(common: &Common, args: &AclArgs) -> anyhow::Result<()> {
     let runtime = connect::client(common).await?;
     let space = space::resolve(&*runtime, &args.space).await?;

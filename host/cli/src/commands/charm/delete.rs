@@ -7,14 +7,15 @@ use anyhow::bail;
 use crate::args::{Common, DeleteArgs};
 use crate::{connect, output};
 
-/// Deletes a charm, once that is confirmed.
+/// Deletes a charm, after confirmation.
 pub(super) async fn run(common: &Common, args: &DeleteArgs) -> anyhow::Result<()> {
     let runtime = connect::client(common).await?;
     if !args.yes {
-        // It says what is to be deleted, and fails if that is not there.
+        // Fails if the charm does not exist; the name is shown in the confirmation.
         let name = runtime.show(&args.charm).await?.summary.name.unwrap_or_else(|| "without a name".to_owned());
         let question = format!(
-            "Delete the charm {} ({}) with its registration, cells, secrets, log and runs? Nothing brings them back. [y/N] ",
+            "Delete the charm {} ({}) with its registration, cells, secrets, log and runs? This cannot be undone. \
+            [y/N] ",
             args.charm,
             output::printable(&name)
         );
@@ -30,7 +31,7 @@ pub(super) async fn run(common: &Common, args: &DeleteArgs) -> anyhow::Result<()
     Ok(())
 }
 
-/// Whether the answer is yes.
+/// Asks, and returns whether the answer is yes.
 fn confirmed(question: &str, input: &mut impl BufRead, output: &mut impl Write) -> io::Result<bool> {
     write!(output, "{question}")?;
     output.flush()?;
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_yes_is_one() {
+    fn only_yes_confirms() {
         for (answer, expected) in
             [("y\n", true), ("yes\n", true), ("", false), ("\n", false), ("n\n", false), ("yep\n", false)]
         {

@@ -13,7 +13,7 @@ use crate::commands::space;
 use crate::connect::{self, Runner};
 use crate::output;
 
-/// Where a charm is deployed: to a space, or over a charm that is there.
+/// Where to deploy: into a space, or over an existing charm.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) space: SpaceDid,
@@ -38,12 +38,12 @@ pub(super) async fn run(common: &Common, args: &DeployArgs) -> anyhow::Result<()
     let deployed = deploy(&runner, &target, &source, &inputs).await?;
     output::line(&deployed.charm.charm)?;
     if args.trigger && !poll(&runner, &deployed.charm).await? {
-        anyhow::bail!("the charm is deployed, and its handler did not succeed; nothing that it wrote is kept");
+        anyhow::bail!("the charm is deployed, but its handler failed; its writes were discarded");
     }
     Ok(())
 }
 
-/// Deploys, and says so.
+/// Deploys, and reports it.
 pub(super) async fn deploy(
     runner: &Runner,
     target: &Target,
@@ -65,17 +65,17 @@ pub(super) async fn deploy(
             "deployed; register it with `bg-wasm-host register {charm} --integration NAME`"
         );
     } else {
-        tracing::info!(%charm, "has this program already");
+        tracing::info!(%charm, "unchanged: it already has this program");
     }
     Ok(deployed)
 }
 
-/// Polls a charm once, prints what came of it, and tells whether it succeeded.
+/// Polls a charm once, prints the outcome, and returns whether it succeeded.
 pub(super) async fn poll(runner: &Runner, charm: &CharmRef) -> anyhow::Result<bool> {
     let args = EventArgs { stream: None, event: String::new() };
     let stream = trigger::stream(&*runner.runtime, charm, &args).await?;
     let outcome = trigger::send(runner, charm, &stream, &json!({})).await?;
-    // Standard output is for the ID alone.
+    // Standard output contains only the ID.
     output::note(&trigger::outcome_lines("", &outcome));
     Ok(outcome.is_success())
 }

@@ -1,4 +1,4 @@
-//! What has changed between two states of a charm's cells.
+//! The differences between two states of a charm's cells.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use serde_json::Value;
 use crate::args::CellPath;
 use crate::{layout, output};
 
-/// How much of a value, and of a path, is shown to people, characters.
+/// How much of a value, and of a path, is shown to people, in characters.
 const SHOWN: usize = 200;
 
-/// Two arrays whose lengths have a larger product are compared item by item, in their order: finding out what moved would take
-/// long, and people look at small ones.
+/// Arrays with a larger product of their lengths are compared index by index: detecting moved items would take long,
+/// and people look at small arrays.
 const COMPARED: usize = 1_000_000;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Change {
-    /// Where: the cell's name, then object keys or array indices. The index of an item that is gone is what it was.
+    /// The path: the cell's name, then object keys or array indices. For a removed item, its old index.
     path: Vec<String>,
-    /// What was there; nothing if it is new.
+    /// The old value; `None` if it is new.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<Value>,
-    /// What is there; nothing if it is gone.
+    /// The new value; `None` if it was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<Value>,
 }
@@ -50,7 +50,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// All differences, in the order of the cells' names.
+/// All differences, ordered by cell name.
 pub(super) fn diff(before: &Value, after: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
     compare(&mut Vec::new(), before, after, &mut changes);
@@ -84,7 +84,7 @@ fn within(path: &mut Vec<String>, key: String, work: impl FnOnce(&mut Vec<String
     path.pop();
 }
 
-/// Items that were added or are gone, or that changed in their place.
+/// Items that were added, removed, or changed in place.
 fn compare_items(path: &mut Vec<String>, old: &[Value], new: &[Value], changes: &mut Vec<Change>) {
     let start = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let same_end = old[start..].iter().rev().zip(new[start..].iter().rev()).take_while(|(old, new)| old == new);
@@ -110,8 +110,8 @@ fn compare_items(path: &mut Vec<String>, old: &[Value], new: &[Value], changes: 
 
 type Edit<'a> = (usize, Option<&'a Value>, Option<&'a Value>);
 
-/// The items that are not part of the longest common subsequence, each with its index: of what is gone among the old, of what
-/// was added among the new ones.
+/// The items outside the longest common subsequence, each with its index: of removed ones in the old array, of added
+/// ones in the new.
 fn edits<'a>(old: &'a [Value], new: &'a [Value]) -> Vec<Edit<'a>> {
     let width = new.len() + 1;
     // lengths[i * width + j]: of the longest common subsequence of old[i..] and new[j..].
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_is_told_by_its_path() {
+    fn each_difference_is_shown_with_its_path() {
         let before = json!({"count": 0, "old": 1, "same": [1], "settings": {"limit": 1, "a.b": true}, "kind": 1});
         let after = json!({"count": 1, "same": [1], "settings": {"limit": 2, "a.b": false}, "kind": "x", "new": null});
         let expected = [
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn items_of_arrays_are_found_again_where_they_moved() {
+    fn moved_items_of_arrays_are_recognized() {
         let cases = [
             (json!([1, 2]), json!([9, 1, 2]), vec!["c.0: + 9"]),
             (json!([1, 2]), json!([1, 2, 3]), vec!["c.2: + 3"]),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn large_arrays_take_no_square_of_memory_and_long_values_are_cut() {
+    fn large_arrays_do_not_take_quadratic_memory_and_long_values_are_cut() {
         let old: Vec<Value> = (0..5_000).map(Value::from).collect();
         let new: Vec<Value> = (1..6_000).map(|n| Value::from(n * 2)).collect();
         assert!(!lines(&json!({"c": old}), &json!({"c": new})).is_empty());

@@ -1,4 +1,4 @@
-//! The folder that a charm's files are in, out of which none of them leads.
+//! The folder of a charm's files, which none of them leaves.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -9,13 +9,13 @@ use anyhow::{Context as _, anyhow, bail};
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat, openat2};
 use rustix::io::Errno;
 
-/// No charm's file is larger; how large one may be, the transpiler says.
+/// No file of a charm is larger; the transpiler has the actual limit.
 const FILE_BYTES: u64 = 16 << 20;
 
-/// How a file is opened: a pipe in its place is not waited for.
+/// How a file is opened: without waiting, in case it is a pipe.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
-/// A folder that is open: what is read from it lies in it, also if somebody renames folders or sets links meanwhile.
+/// An open folder: files read from it are in it, even if folders are renamed or links created meanwhile.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// The folder that a file is in.
+    /// The folder of a file.
     pub(super) fn of(file: &Path) -> anyhow::Result<Self> {
         let path = match file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -34,13 +34,13 @@ impl Folder {
         Ok(Self { path, open })
     }
 
-    /// Where a file of it is.
+    /// The path of a file in it.
     pub(super) fn at(&self, path: &str) -> PathBuf {
         if self.path == Path::new(".") { PathBuf::from(path) } else { self.path.join(path) }
     }
 
-    /// The text of the file at a path relative to the folder; none if there is no file. Fails if the path leads out of the folder, by
-    /// itself or by a symbolic link; of such a file nothing is read.
+    /// The text of the file at a path relative to the folder; `None` if it does not exist. Fails, without reading the
+    /// file, if the path leaves the folder by itself or through a symbolic link.
     pub(super) fn read(&self, path: &str) -> anyhow::Result<Option<String>> {
         let is_within =
             Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
@@ -50,7 +50,7 @@ impl Folder {
         let file = match open_beneath(&self.open, path) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-            // Of a link out of it, or of one where none can be followed safely.
+            // A link that leaves the folder, or any link if links cannot be followed safely.
             Err(Errno::XDEV | Errno::LOOP) => return Err(self.outside()),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.at(path).display())),
         };
@@ -59,7 +59,7 @@ impl Folder {
             return Ok(None);
         }
         if !kind.is_file() {
-            bail!("{} is no file, but a device, a pipe or a socket", self.at(path).display());
+            bail!("{} is not a regular file, but a device, a pipe or a socket", self.at(path).display());
         }
         let mut bytes = Vec::new();
         let read = file.take(FILE_BYTES + 1).read_to_end(&mut bytes);
@@ -73,23 +73,24 @@ impl Folder {
 
     fn outside(&self) -> anyhow::Error {
         anyhow!(
-            "that leads out of the charm's folder, {}, by itself or by a symbolic link; a charm imports files that are in the folder of its \
+            "this path leaves the charm's folder, {}, by itself or through a symbolic link; a charm can import files \
+            in the folder of its \
              first file, or below it: copy the file there",
             self.path.display()
         )
     }
 }
 
-/// Opens a file that the kernel finds below a folder; links are followed as long as they stay there.
+/// Opens a file below a folder by the kernel's own lookup; links are followed as long as they stay below it.
 fn open_beneath(folder: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
     match openat2(folder, path, READ, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS) {
-        // A kernel, or a filter of system calls, that does not know it.
+        // The kernel, or a system call filter, does not support it.
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => open_without_links(folder, path),
         opened => opened,
     }
 }
 
-/// The same, step by step, where no link is followed.
+/// The same, step by step, without following links.
 fn open_without_links(folder: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
     let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
     let last = parts.next_back().ok_or(Errno::NOENT)?;
@@ -100,7 +101,7 @@ fn open_without_links(folder: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
     openat(&within, last, READ | OFlags::NOFOLLOW, Mode::empty())
 }
 
-/// A link where a folder is expected is no folder to the kernel.
+/// To the kernel, a link in place of a folder is not a folder.
 fn linked(error: Errno) -> Errno {
     if error == Errno::NOTDIR { Errno::LOOP } else { error }
 }
@@ -111,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder with files, links that stay in it, and links that do not; and a file outside of it.
+    /// A folder with files, links that stay in it, and links that do not; and a file outside.
     fn folders() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let at = |path: &str| dir.path().join(path);
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_the_folder_are_read_and_nothing_else_is() {
+    fn only_files_of_the_folder_are_read() {
         let dir = folders();
         let folder = Folder::of(&dir.path().join("charm/main.ts")).unwrap();
         for (path, expected) in [
@@ -165,13 +166,13 @@ mod tests {
         ];
         for path in outside {
             let error = format!("{:#}", folder.read(path).unwrap_err());
-            assert!(error.contains("leads out of the charm's folder") && !error.contains("SECRET"), "{path}: {error}");
+            assert!(error.contains("leaves the charm's folder") && !error.contains("SECRET"), "{path}: {error}");
         }
-        for (path, expected) in [("pipe.ts", "is no file"), ("latin1.ts", "is not UTF-8")] {
+        for (path, expected) in [("pipe.ts", "is not a regular file"), ("latin1.ts", "is not UTF-8")] {
             let error = format!("{:#}", folder.read(path).unwrap_err());
             assert!(error.contains(expected), "{path}: {error}");
         }
-        // What was opened is read, whatever takes its name meanwhile.
+        // The opened folder is read, even if another folder takes its name meanwhile.
         std::fs::rename(dir.path().join("charm"), dir.path().join("away")).unwrap();
         symlink("outside", dir.path().join("charm")).unwrap();
         assert_eq!(folder.read("lib/a.ts").unwrap().as_deref(), Some("a"));
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_kernel_does_not_know_it_no_link_is_followed() {
+    fn without_kernel_support_no_link_is_followed() {
         let dir = folders();
         let folder = Folder::of(&dir.path().join("charm/main.ts")).unwrap();
         assert!(open_without_links(&folder.open, "lib/a.ts").is_ok());

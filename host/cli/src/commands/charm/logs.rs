@@ -8,16 +8,16 @@ use bg_poller::RuntimeError;
 use crate::args::{Common, LogsArgs};
 use crate::{connect, output};
 
-/// Lines that are asked for at once while a log is followed.
+/// Lines per request while a log is followed.
 const PAGE: usize = 1_000;
 
-/// How long to wait before a runtime that is away is asked again.
+/// The pause before an unavailable runtime is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Prints the newest lines, and goes on if it is to follow.
+/// Prints the newest lines, and follows the log if requested.
 pub(super) async fn run(common: &Common, args: &LogsArgs) -> anyhow::Result<()> {
     let runtime = connect::client(common).await?;
-    // Whoever wants none of the lines that are there wants those that follow them.
+    // A limit of 0 skips the existing lines: the newest one is fetched for its cursor.
     let mut query = LogQuery { after: None, limit: args.limit.max(1), wait: false };
     let mut wanted = args.limit;
     let mut away = false;
@@ -31,11 +31,11 @@ pub(super) async fn run(common: &Common, args: &LogsArgs) -> anyhow::Result<()> 
                     }
                 }
                 if entries.is_empty() && wanted > 0 && !args.follow {
-                    output::note(&[format!("{} has logged nothing that is kept", args.charm)]);
+                    output::note(&[format!("{} has no log lines", args.charm)]);
                 }
                 query.after = entries.last().map(|entry| entry.cursor).or(query.after).or(Some(0));
             }
-            // It may be starting again; what is logged meanwhile is not lost.
+            // It may be restarting; lines logged meanwhile are not lost.
             Err(RuntimeError::Unavailable { message: problem, .. }) if args.follow && query.after.is_some() => {
                 if !away {
                     tracing::warn!("{problem}; trying again until it answers");

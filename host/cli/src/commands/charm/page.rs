@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use crate::args::{Common, HandlerArgs};
 use crate::{connect, output};
 
-/// Elements that stand within a line of text.
+/// Elements within a line of text.
 const INLINE: [&str; 14] =
     ["a", "abbr", "b", "code", "em", "i", "label", "mark", "small", "span", "strong", "sub", "sup", "u"];
 
-/// How deep an element may be within others, for what is indented.
+/// The deepest nesting that is still indented.
 const DEEPEST: usize = 20;
 
 /// Prints the page.
@@ -35,7 +35,7 @@ fn lines(page: &Value) -> Vec<String> {
     text.lines
 }
 
-/// What has been written.
+/// The text so far.
 #[derive(Default)]
 struct Text {
     lines: Vec<String>,
@@ -141,7 +141,7 @@ impl Text {
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        // Nothing, or the mark of a heading or an item without a text.
+        // An empty line, or the mark of a heading or an item without text.
         if !matches!(line.trim(), "" | "#" | "-") {
             self.lines.push(line.trim_end().to_owned());
         }
@@ -161,13 +161,13 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::needless_pass_by_value, reason = "it reads as a page is written")]
+    #[expect(clippy::needless_pass_by_value, reason = "the call reads like the page")]
     fn node(name: &str, props: Value, children: Value) -> Value {
         json!({"name": name, "props": props, "children": children})
     }
 
     #[test]
-    fn a_page_reads_as_text() {
+    fn a_page_is_printed_as_text() {
         let page = json!([node(
             "div",
             json!({}),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::args::{Common, SetArgs};
 use crate::{connect, output, paths};
 
-/// The longest value from standard input, bytes: more than a charm may keep.
+/// The longest value from standard input, in bytes: more than a charm may store.
 const VALUE_BYTES: u64 = 65 << 20;
 
 /// Sets a value in a cell.
@@ -20,7 +20,7 @@ pub(super) async fn run(common: &Common, args: &SetArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// JSON, `@` and the name of a file with some, or `-` for standard input.
+/// The value of an argument: JSON, `@` and a file name, or `-` for standard input.
 fn value(given: &str) -> anyhow::Result<Value> {
     let json = match given.strip_prefix('@') {
         Some(file) => paths::read(file.as_ref(), "the value")?,
@@ -31,6 +31,6 @@ fn value(given: &str) -> anyhow::Result<Value> {
         }
         None => given.as_bytes().to_owned(),
     };
-    // It may be secret: the error tells the place only.
-    serde_json::from_slice(&json).context("the value is not JSON (a text has quotes of its own: '\"text\"')")
+    // The value may be secret: the error shows only the position.
+    serde_json::from_slice(&json).context("the value is not JSON (a string needs its own quotes: '\"text\"')")
 }

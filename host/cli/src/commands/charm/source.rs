@@ -1,4 +1,4 @@
-//! What a charm is deployed from.
+//! The files from which a charm is deployed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,11 @@ pub(super) struct Source {
     text: String,
     /// The texts of the other files that it imports.
     further: BTreeMap<String, String>,
-    /// The files that it was read from: when one of them changes, the charm is another.
+    /// The files that were read: if one of them changes, so does the charm.
     pub(super) files: Vec<PathBuf>,
 }
 
-/// Reads a charm's source, and what it imports from files beside it, or in folders below. The one place where that is done.
+/// Reads a charm's source, and the files it imports from its folder and those below. All commands read charms here.
 pub(super) fn read(file: &Path) -> anyhow::Result<Source> {
     let text = String::from_utf8(paths::read(file, "the charm's source")?)
         .with_context(|| format!("{} is not UTF-8 text", file.display()))?;
@@ -42,7 +42,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Source> {
 }
 
 impl Source {
-    /// The request to deploy it, as a new charm or as another's program.
+    /// The request to deploy it, as a new charm or as another charm's new program.
     pub(super) fn request(&self, inputs: &Map<String, Value>, charm: Option<CharmId>) -> DeployRequest {
         let Self { file_name, text, further, .. } = self;
         DeployRequest {
@@ -62,7 +62,7 @@ pub(super) fn inputs(given: Option<&str>) -> anyhow::Result<Map<String, Value>> 
         Some(file) => paths::read(file.as_ref(), "the inputs")?,
         None => text.as_bytes().to_owned(),
     };
-    // The text may hold secrets. An error about the syntax tells its place only; one about the type would quote the value.
+    // The text may contain secrets. A syntax error shows only the position; a type error would quote the value.
     match serde_json::from_slice(&json).context("--inputs is not JSON")? {
         Value::Object(inputs) => Ok(inputs),
         _ => bail!("--inputs is not a JSON object, such as {{\"limit\": 10}}"),

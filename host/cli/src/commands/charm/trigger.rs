@@ -1,4 +1,4 @@
-//! `charm trigger`, which is `trigger`: one event, and what comes of it.
+//! `charm trigger`, also called `trigger`: sends one event, and prints the outcome.
 
 use anyhow::{Context as _, bail};
 use bg_charm_api::{LogQuery, Runtime};
@@ -12,7 +12,7 @@ use crate::output;
 /// More lines than a call may log.
 pub(super) const PAGE: usize = 1_000;
 
-/// Sends one event to a charm and prints what came of it; an error if that is no success.
+/// Sends one event to a charm and prints the outcome; fails if it is not a success.
 pub(crate) async fn run(common: &Common, args: &TriggerArgs) -> anyhow::Result<()> {
     let event = event(&args.event)?;
     let runner = connect::with_handlers(common, &args.handlers).await?;
@@ -20,17 +20,17 @@ pub(crate) async fn run(common: &Common, args: &TriggerArgs) -> anyhow::Result<(
     let outcome = send(&runner, &args.charm, &stream, &event).await?;
     print_outcome("", &outcome)?;
     if !outcome.is_success() {
-        bail!("the handler of {stream} did not succeed; nothing that it wrote is kept");
+        bail!("the handler of {stream} failed; its writes were discarded");
     }
     Ok(())
 }
 
-/// The event that is to be sent.
+/// The event to send.
 pub(super) fn event(args: &EventArgs) -> anyhow::Result<Value> {
     serde_json::from_str(&args.event).context("--event is not JSON")
 }
 
-/// The stream that was named, or the one that a poll would be sent to.
+/// The named stream, or the one for polls.
 pub(super) async fn stream(runtime: &dyn Runtime, charm: &CharmRef, args: &EventArgs) -> anyhow::Result<String> {
     if let Some(stream) = &args.stream {
         return Ok(stream.clone());
@@ -44,8 +44,8 @@ pub(super) async fn stream(runtime: &dyn Runtime, charm: &CharmRef, args: &Event
     bail!("{charm} has no updater stream such as `bgUpdater`; name a stream with --stream NAME")
 }
 
-/// Sends an event, and sees to it that what the charm logs is in this process's log. Charms that run here log there themselves,
-/// line by line; of others, all that came since is logged afterwards, should somebody else have polled the charm meanwhile, too.
+/// Sends an event, and makes the charm's log lines appear in this process's log. Charms that run here log there
+/// themselves, line by line. For others, the new lines are logged afterwards, including those of concurrent polls.
 pub(super) async fn send(
     runner: &Runner,
     charm: &CharmRef,
@@ -65,7 +65,7 @@ pub(super) async fn send(
     Ok(outcome)
 }
 
-/// Logs a line as the sandbox does.
+/// Logs a line like the sandbox does.
 fn relay(charm: &CharmRef, line: &LogLine) {
     let text = output::printable(&line.text);
     match line.level {
@@ -77,12 +77,12 @@ fn relay(charm: &CharmRef, line: &LogLine) {
     }
 }
 
-/// Prints an outcome with its stack, after what belongs before it.
+/// Prints an outcome with its stack trace, after a prefix.
 pub(super) fn print_outcome(before: &str, outcome: &Outcome) -> std::io::Result<()> {
     outcome_lines(before, outcome).iter().try_for_each(|line| output::line(output::printable(line)))
 }
 
-/// An outcome with its stack, a line each.
+/// An outcome with its stack trace, line by line.
 pub(super) fn outcome_lines(before: &str, outcome: &Outcome) -> Vec<String> {
     let frames = outcome.stack.iter().flat_map(|stack| stack.lines()).map(|frame| format!("    {frame}"));
     std::iter::once(format!("{before}{outcome}")).chain(frames).collect()

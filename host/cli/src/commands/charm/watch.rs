@@ -1,4 +1,4 @@
-//! `charm deploy --watch`: deploys anew whenever the source changes.
+//! `charm deploy --watch`: deploys again whenever the source changes.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,16 +15,17 @@ use crate::args::{Common, DeployArgs};
 use crate::connect::{self, Runner};
 use crate::output;
 
-/// How often the files are looked at.
+/// How often the files are checked.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// An editor may write a file in several steps. It is done when nothing has changed for this long.
+/// An editor may write a file in several steps. A change is complete when nothing has changed for this long.
 const SETTLED: Duration = Duration::from_millis(50);
 
-/// What tells one state of a file from another; none while it is not there, as when an editor puts another in its place.
+/// Identifies a version of a file; `None` while it does not exist, for example while an editor replaces it.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
-/// Deploys, and again whenever the source changes, until `shutdown`. What goes wrong is printed, and waits for the next change.
+/// Deploys, and again whenever the source changes, until `shutdown`. Errors are printed, and the next change is
+/// awaited.
 pub(super) async fn run(common: &Common, args: &DeployArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     let inputs = source::inputs(args.inputs.as_deref())?;
     let runner = connect::with_handlers(common, &args.handlers).await?;
@@ -43,12 +44,12 @@ async fn watch(
 ) -> anyhow::Result<()> {
     let mut files = vec![args.file.clone()];
     loop {
-        // Before they are read: what changes while they are is a change.
+        // Before they are read: a change during the read counts as a change.
         let before = files.clone();
         let mut seen = stamps(&files);
         let stepped = step(runner, &target, args, inputs, &mut files).await;
         if files != before {
-            // Files that it did not import before are new, and not changed.
+            // Files that were not imported before are new, not changed.
             let known: BTreeMap<_, _> = before.into_iter().zip(seen).collect();
             let now = files.iter().zip(stamps(&files));
             seen = now.map(|(file, stamp)| known.get(file).copied().unwrap_or(stamp)).collect();
@@ -58,7 +59,7 @@ async fn watch(
                 if target.charm.is_none() {
                     output::line(&deployed.charm.charm)?;
                 }
-                // From now on, it is this charm that changes.
+                // From now on, this charm is updated.
                 target.charm = Some(deployed.charm.clone());
                 if args.trigger {
                     tokio::select! {
@@ -66,7 +67,7 @@ async fn watch(
                             polled.map_or_else(|error| output::error(&error), drop);
                         }
                         () = changed(&files, &seen) => {
-                            tracing::info!("the source has changed; the poll of what it was is given up");
+                            tracing::info!("the source has changed; the poll of the old version was cancelled");
                         }
                     }
                 }
@@ -89,7 +90,7 @@ async fn step(
     deploy::deploy(runner, target, &source, inputs).await
 }
 
-/// Waits until the files are there, other than they were seen.
+/// Waits until the files exist and differ from what was seen.
 async fn changed(files: &[PathBuf], seen: &[Stamp]) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -1,4 +1,4 @@
-//! The components of a configuration file, and what is said there about them.
+//! The components of a configuration file, and the settings for them.
 
 use bg_charm_api::names::nearest;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use crate::config::{Document, Mistake};
 use crate::integrations::{Plan, idle_grants};
 use crate::{connect, pins};
 
-/// A component that was looked into.
+/// An inspected component.
 pub(super) struct Seen {
     pub(super) path: PathBuf,
     pub(super) plan: Plan,
     pub(super) sha256: String,
 }
 
-/// Why a component can't be used, and what of the file is to blame.
+/// Why a component can't be used, and which part of the file is to blame.
 struct Unusable {
     error: anyhow::Error,
-    /// The integration whose configuration is wrong; none if the component itself is.
+    /// The integration whose configuration is wrong; `None` if the component itself is.
     configured: Option<IntegrationId>,
 }
 
@@ -35,7 +35,7 @@ async fn look(path: &Path, grants: &GrantArgs) -> Result<Seen, Unusable> {
     Ok(Seen { path: path.to_owned(), plan, sha256: info.sha256 })
 }
 
-/// What each component of the file is and gets, and all that is wrong with them and with what is said about them.
+/// What each component of the file is and gets, and everything that is wrong with them and their settings.
 pub(super) async fn check(args: &RunArgs, document: &Document) -> (Vec<Seen>, Vec<Mistake>) {
     let (mut seen, mut mistakes) = (Vec::<Seen>::new(), Vec::new());
     for (place, path) in args.component.iter().enumerate() {
@@ -62,7 +62,7 @@ pub(super) async fn check(args: &RunArgs, document: &Document) -> (Vec<Seen>, Ve
             }
         }
     }
-    // A name that none has may be that of one that can't be read.
+    // An unknown name may belong to an unreadable component.
     if seen.len() == args.component.len() {
         mistakes.extend(strays(args, &seen, document));
     }
@@ -70,7 +70,7 @@ pub(super) async fn check(args: &RunArgs, document: &Document) -> (Vec<Seen>, Ve
     (seen, mistakes)
 }
 
-/// What is said of integrations that have no component, and grants for what none asks for.
+/// Settings for integrations without a component, and grants that no component asks for.
 fn strays(args: &RunArgs, seen: &[Seen], document: &Document) -> Vec<Mistake> {
     let known: Vec<&str> = seen.iter().map(|one| one.plan.id().as_str()).collect();
     let stray = |id: &IntegrationId| {

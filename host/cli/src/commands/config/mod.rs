@@ -1,4 +1,4 @@
-//! `config check`: what is wrong in a configuration file, or what it amounts to. Nothing of its components runs.
+//! `config check`: the problems of a configuration file, or the resulting configuration. Runs no components.
 
 mod components;
 mod sections;
@@ -12,7 +12,7 @@ use crate::output;
 #[cfg(test)]
 pub(crate) use sections::sections;
 
-/// Where the file is that the unit of `install/` names.
+/// The file that the systemd unit of `install/` uses.
 const INSTALLED: &str = "/etc/bg-wasm-host/config.toml";
 
 /// `config …`
@@ -21,13 +21,13 @@ pub(crate) async fn run(command: &ConfigCommand) -> anyhow::Result<()> {
     check(&file.clone().unwrap_or_else(|| PathBuf::from(INSTALLED))).await
 }
 
-/// What a file says, if nothing is wrong with it.
+/// The contents of a file without problems.
 pub(crate) struct Looked {
     run: RunArgs,
     seen: Vec<components::Seen>,
 }
 
-/// Reads a file, and looks into its components.
+/// Reads a file, and inspects its components.
 pub(crate) async fn look(path: &Path) -> anyhow::Result<Looked> {
     let mut run = RunArgs::default();
     let document = ReadFile::open(path)?.merge_located(&mut run);
@@ -40,7 +40,7 @@ pub(crate) async fn look(path: &Path) -> anyhow::Result<Looked> {
 
 async fn check(path: &Path) -> anyhow::Result<()> {
     let Looked { run, seen } = look(path).await?;
-    output::line(format_args!("{} is in order. What it amounts to:", path.display()))?;
+    output::line(format_args!("{} has no problems. The resulting configuration:", path.display()))?;
     for (heading, rows) in summary::of(&run, &seen) {
         output::line(format_args!("\n{heading}"))?;
         for (key, values) in rows {

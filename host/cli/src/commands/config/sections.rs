@@ -1,4 +1,4 @@
-//! The options of services with what clap knows of them: their help, and the defaults in it.
+//! The options of services, with clap's help and defaults.
 
 use clap::{Arg, Command, CommandFactory as _};
 
@@ -7,7 +7,7 @@ use crate::args::{Cli, GRANTS, GUESTS, RunArgs};
 use crate::options::Sample;
 use crate::options::{Options as _, Row};
 
-/// An option, with what clap knows of it.
+/// An option, with clap's data about it.
 pub(crate) struct Shown {
     row: Row,
     help: String,
@@ -25,7 +25,7 @@ impl Shown {
         self.help.split(" [default: ").next().unwrap_or_default()
     }
 
-    /// Its values, or what holds without.
+    /// Its values, or its default.
     pub(crate) fn values(self) -> Vec<String> {
         if !self.row.values.is_empty() {
             return self.row.values;
@@ -62,7 +62,7 @@ impl Shown {
     }
 }
 
-/// The options of services, by whom they are for.
+/// The options of services, grouped by command.
 pub(crate) fn sections(args: &RunArgs) -> [(&'static str, Vec<Shown>); 3] {
     let mut all = Cli::command();
     all.build();
@@ -90,6 +90,6 @@ pub(crate) fn sections(args: &RunArgs) -> [(&'static str, Vec<Shown>); 3] {
     [
         ("for `run`", components),
         ("for `serve`, and for `run` if it listens", serving),
-        ("for both, where charms run", both),
+        ("for both, if charms run there", both),
     ]
 }

@@ -1,4 +1,4 @@
-//! What a configuration amounts to: every option with its value, whether the file sets it or not.
+//! The resulting configuration: every option with its value, whether the file sets it or not.
 
 use super::components::Seen;
 use super::sections::sections;
@@ -7,11 +7,11 @@ use crate::args::RunArgs;
 /// A key, and its values.
 type Row = (&'static str, Vec<String>);
 
-/// What each command gets of the file.
+/// The options of each command.
 pub(super) fn of(args: &RunArgs, seen: &[Seen]) -> [(&'static str, Vec<Row>); 3] {
     sections(args).map(|(heading, options)| {
         let rows = options.into_iter().map(|option| match option.key() {
-            // They were looked into, which tells more than their paths.
+            // They were inspected, which shows more than their paths.
             key @ "components" if !seen.is_empty() => (key, seen.iter().flat_map(component).collect()),
             key => (key, option.values()),
         });
@@ -39,7 +39,7 @@ mod tests {
     use crate::args::{Registration, ServeArgs};
 
     #[test]
-    fn what_is_not_set_is_shown_as_the_program_has_it() {
+    fn options_that_are_not_set_are_shown_with_the_programs_defaults() {
         let shown: Vec<Row> = of(&RunArgs::default(), &[]).into_iter().flat_map(|(_, rows)| rows).collect();
         let defaults = PollerOptions::default();
         assert_eq!(RegistrationPolicy::from(Registration::Open), RegistrationPolicy::default());
@@ -47,10 +47,10 @@ mod tests {
         for (key, value) in [
             ("components", "none".to_owned()),
             ("interval", format!("{:?}, unless a component asks for another", defaults.interval)),
-            ("min-interval", "no shorter than it would be otherwise".to_owned()),
+            ("min-interval", "the interval that it has otherwise".to_owned()),
             ("jitter", format!("{} %", defaults.jitter * 100.0)),
             ("max-concurrent", defaults.max_concurrent.to_string()),
-            ("per-integration", "as many as in all".to_owned()),
+            ("per-integration", "max-concurrent".to_owned()),
             ("per-space", defaults.per_space.to_string()),
             ("failures", defaults.failures.to_string()),
             ("log-interval", format!("{:?}", defaults.log_interval)),

@@ -1,4 +1,4 @@
-//! Why a charm that is registered is not polled, or not with success.
+//! Why registered charms are not polled, or not successfully.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::health::Known;
 use crate::remedies;
 use crate::services::Services;
 
-/// A service that polls anything at all has done so within this, as a rule.
+/// A service that polls anything usually has done so within this time.
 const RECENT: Duration = Duration::from_mins(5);
 
-/// Whether a service polls, and whether what it polls is there.
+/// Whether a service polls, and whether the charms that it polls exist.
 pub(super) fn polled(common: &Common, services: &Services, registrations: &[Registration]) -> Vec<Row> {
     const WHAT: &str = "service";
     let polls = services.polls.iter().map(|polls| Row::ok(WHAT, format!("{polls} polls")));
     let elsewhere = services.elsewhere.iter().map(|one| match one.problem {
-        Some(_) => Row::wrong(WHAT, one.to_string()).mended_by(one.mend()),
+        Some(_) => Row::wrong(WHAT, one.to_string()).fixed_by(one.fix()),
         None if services.polls.is_some() => Row::ok(WHAT, one.to_string()),
-        None => Row::weak(WHAT, one.to_string()).mended_by(format!("bg-wasm-host --api-url {} doctor", one.url)),
+        None => Row::weak(WHAT, one.to_string()).fixed_by(format!("bg-wasm-host --api-url {} doctor", one.url)),
     });
     let rows: Vec<Row> = polls.chain(elsewhere).collect();
     if !rows.is_empty() {
@@ -32,12 +32,12 @@ pub(super) fn polled(common: &Common, services: &Services, registrations: &[Regi
     let newest = registrations.iter().map(|entry| entry.last_run).max().filter(|last| !last.is_never());
     let since = newest.map(|last| UnixMillis::now().since(last));
     if common.api_url.is_some() && since.is_some_and(|since| since < RECENT) {
-        return vec![Row::ok(WHAT, "none of this data directory, but somebody polls the charm runtime")];
+        return vec![Row::ok(WHAT, "none of this data directory, but another one polls the charm runtime")];
     }
-    vec![Row::weak(WHAT, "none polls, so nothing happens to charms that are registered").mended_by("bg-wasm-host run")]
+    vec![Row::weak(WHAT, "none polls, so registered charms are not run").fixed_by("bg-wasm-host run")]
 }
 
-/// How the integrations are doing that the service polls; nothing, where that is not known.
+/// The health of the polled integrations, if it is known.
 pub(super) fn health(known: &Known) -> Vec<Row> {
     let now = UnixMillis::now();
     let row = |one: &IntegrationHealth| {
@@ -51,12 +51,12 @@ pub(super) fn health(known: &Known) -> Vec<Row> {
                 format!("see what it logged: bg-wasm-host status, or its page, /admin/integrations/{}", one.integration)
             }
         });
-        Row::weak(what, found).mended_by(fix)
+        Row::weak(what, found).fixed_by(fix)
     };
     known.iter().map(row).collect()
 }
 
-/// Charms that are polled without being asked for, since their integration has no component.
+/// Charms of integrations without a component, which are polled without being named.
 pub(super) fn without_component(registrations: &[Registration], components: &[IntegrationId]) -> Row {
     const WHAT: &str = "integrations";
     let mut counted: BTreeMap<&IntegrationId, usize> = BTreeMap::new();
@@ -77,12 +77,12 @@ pub(super) fn without_component(registrations: &[Registration], components: &[In
     match bare.as_slice() {
         [] => Row::ok(WHAT, "every charm's integration has a component"),
         bare => Row::weak(WHAT, format!("no component for {}: these charms are polled without one", bare.join(", ")))
-            .mended_by("bg-wasm-host run --component FILE"),
+            .fixed_by("bg-wasm-host run --component FILE"),
     }
 }
 
-/// What keeps charms from being polled with success, by whose fault it is, with one charm as an example each. What fails by its own doing and is
-/// not disabled yet is no trouble of the installation.
+/// What keeps charms from being polled successfully, grouped by who is to blame, each with one charm as an example. A
+/// charm that fails by its own fault and is not disabled yet is not a problem of the installation.
 pub(super) fn troubles(registrations: &[Registration]) -> [Row; 5] {
     let disabled = |entry: &&Registration| entry.state(0) == RegistrationState::DisabledByFailures;
     let unfit = |entry: &&Registration| {
@@ -95,7 +95,7 @@ pub(super) fn troubles(registrations: &[Registration]) -> [Row; 5] {
     let by_hand = registrations.iter().filter(|entry| entry.state(0) == RegistrationState::DisabledByHand);
     let healthy = match by_hand.count() {
         0 => "none".to_owned(),
-        count => format!("none by failures; {count} by hand, which `bg-wasm-host enable CHARM` brings back"),
+        count => format!("none by failures; {count} by hand; `bg-wasm-host enable CHARM` enables one again"),
     };
     let of = |all: &'static [Blame]| registrations.iter().filter(move |entry| blames(entry, all));
     let elsewhere = [Blame::Upstream, Blame::Runtime, Blame::Service, Blame::Charm].as_slice();
@@ -114,7 +114,7 @@ fn row<'a>(what: &str, found: impl Iterator<Item = &'a Registration>, healthy: &
     let count = if found.len() == 1 { "one".to_owned() } else { found.len().to_string() };
     let row = Row::weak(what, format!("{count}, such as {} ({})", newest.charm, newest.status));
     match remedies::of(newest) {
-        Some(remedy) => row.mended_by(remedy),
+        Some(remedy) => row.fixed_by(remedy),
         None => row,
     }
 }

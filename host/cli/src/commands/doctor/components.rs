@@ -1,4 +1,4 @@
-//! The components: whether each loads, what it asks for, and what of it is granted.
+//! The components: whether each loads, what it asks for, and what is granted.
 
 use std::path::Path;
 
@@ -14,12 +14,12 @@ use crate::{connect, paths, pins};
 pub(super) async fn configuration(path: &Path) -> Row {
     const WHAT: &str = "configuration";
     match config::look(path).await {
-        Ok(_) => Row::ok(WHAT, format!("{} is in order", path.display())),
-        Err(error) => Row::error(WHAT, &error).mended_by(format!("bg-wasm-host config check {}", path.display())),
+        Ok(_) => Row::ok(WHAT, format!("{} has no problems", path.display())),
+        Err(error) => Row::error(WHAT, &error).fixed_by(format!("bg-wasm-host config check {}", path.display())),
     }
 }
 
-/// All components, and the integrations that they are.
+/// All components, and their integrations.
 pub(super) async fn all(common: &Common, run: &RunArgs) -> (Vec<Row>, Vec<IntegrationId>) {
     const WHAT: &str = "components";
     if run.component.is_empty() {
@@ -40,7 +40,7 @@ pub(super) async fn all(common: &Common, run: &RunArgs) -> (Vec<Row>, Vec<Integr
                 if options.is_empty() {
                     Row::ok(what, found)
                 } else {
-                    Row::weak(what, found).mended_by(options.join(" "))
+                    Row::weak(what, found).fixed_by(options.join(" "))
                 }
             }
             Err(error) => Row::error(what, &error),
@@ -48,14 +48,14 @@ pub(super) async fn all(common: &Common, run: &RunArgs) -> (Vec<Row>, Vec<Integr
     }
     for stray in run.sha256.iter().map(Pin::integration).filter(|id| !integrations.contains(id)) {
         rows.push(
-            Row::wrong("pins", format!("there is no component of {stray}, which a pin names"))
-                .mended_by("leave out the --sha256, or give the component"),
+            Row::wrong("pins", format!("a pin names {stray}, but it has no component"))
+                .fixed_by("remove the --sha256, or add the component"),
         );
     }
     (rows, integrations)
 }
 
-/// Loads one as the service would, so that it is compiled by then.
+/// Loads one as the service would, which also compiles it.
 async fn one(sandbox: &Sandbox, path: &Path, run: &RunArgs) -> anyhow::Result<(String, Plan)> {
     let bytes = paths::read_component(path, sandbox.limits().component_bytes)?;
     let loaded = sandbox.load(bytes, World::Integration).await?;

@@ -1,4 +1,4 @@
-//! What is on this machine: the key, the folders, the database, the kernel.
+//! This machine: the key, the folders, the database, the kernel.
 
 use std::fs;
 use std::path::Path;
@@ -13,16 +13,16 @@ use crate::confine::{Confined, Confinement};
 use crate::connect;
 use crate::paths::{self, DataDir};
 
-/// With less room than this, a busy service fills the disk before anybody looks: bytes.
+/// With less room than this, a busy service fills the disk before anybody notices; in bytes.
 const LITTLE: u64 = 1 << 30;
-/// With less than this, SQLite may have no room for its log.
+/// With less than this, SQLite may have no room for its write-ahead log.
 const TOO_LITTLE: u64 = 64 << 20;
 
 pub(super) fn key(common: &Common) -> Row {
     const WHAT: &str = "operator's key";
     let did = match connect::operator(common) {
         Ok(key) => key.did().to_string(),
-        Err(error) => return Row::error(WHAT, &error).mended_by("bg-wasm-host identity new FILE, and IDENTITY=FILE"),
+        Err(error) => return Row::error(WHAT, &error).fixed_by("bg-wasm-host identity new FILE, and IDENTITY=FILE"),
     };
     let readers = common.identity.as_deref().and_then(|path| Some((path, key_file_readers(path)?)));
     match readers {
@@ -31,7 +31,7 @@ pub(super) fn key(common: &Common) -> Row {
     }
 }
 
-/// The key of the certificate with which a server is to listen. None without one.
+/// The key of the TLS certificate. `None` without one.
 pub(super) fn tls_key(path: Option<&Path>) -> Option<Row> {
     const WHAT: &str = "TLS key";
     let path = path?;
@@ -50,7 +50,7 @@ pub(super) fn data_directory(common: &Common) -> Row {
     };
     let path = data_dir.path();
     if !path.exists() {
-        return Row::ok(WHAT, format!("none yet; `run` makes {}", path.display()));
+        return Row::ok(WHAT, format!("none yet; `run` creates {}", path.display()));
     }
     let written = try_writing(path).with_context(|| {
         format!("cannot write to {}; make room, or name another directory with --data-dir DIR", path.display())
@@ -58,7 +58,7 @@ pub(super) fn data_directory(common: &Common) -> Row {
     match written {
         Err(error) => Row::error(WHAT, &error),
         Ok(()) if paths::others_can_write(path) => Row::weak(WHAT, connect::open_data_dir(path)),
-        Ok(()) => Row::ok(WHAT, format!("{} can be written to", path.display())),
+        Ok(()) => Row::ok(WHAT, format!("{} is writable", path.display())),
     }
 }
 
@@ -68,14 +68,14 @@ pub(super) fn cache_directory(common: &Common) -> Row {
         return Row::weak(WHAT, "none, so components are compiled at every start; name one with --cache-dir DIR");
     };
     match paths::create_private(&path).and_then(|()| try_writing(&path)) {
-        Ok(()) => Row::ok(WHAT, format!("{} can be written to", path.display())),
+        Ok(()) => Row::ok(WHAT, format!("{} is writable", path.display())),
         Err(error) => {
             Row::wrong(WHAT, format!("cannot use {}; name another with --cache-dir DIR: {error}", path.display()))
         }
     }
 }
 
-/// Writes a little file, and removes it.
+/// Writes a small file, and removes it.
 fn try_writing(folder: &Path) -> std::io::Result<()> {
     let file = folder.join(format!(".doctor-{}", std::process::id()));
     let written = fs::write(&file, [0; 4096]).and_then(|()| fs::File::open(&file)?.sync_all());
@@ -83,7 +83,7 @@ fn try_writing(folder: &Path) -> std::io::Result<()> {
     written.and(removed)
 }
 
-/// The database of the local runtime; or, where that is a remote one, that of the service that polls it.
+/// The database of the local runtime; for a remote runtime, that of the service that polls it.
 pub(super) async fn database(common: &Common) -> Row {
     const WHAT: &str = "database";
     let path = match DataDir::open(common) {
@@ -94,7 +94,7 @@ pub(super) async fn database(common: &Common) -> Row {
         Err(error) => return Row::error(WHAT, &error),
     };
     if !path.exists() {
-        return Row::ok(WHAT, format!("none yet; the first start makes {}", path.display()));
+        return Row::ok(WHAT, format!("none yet; the first start creates {}", path.display()));
     }
     let shown = path.display().to_string();
     match tokio::task::spawn_blocking(move || check_database(&path)).await {
@@ -106,7 +106,7 @@ pub(super) async fn database(common: &Common) -> Row {
 
 pub(super) fn room(common: &Common) -> Row {
     const WHAT: &str = "room on the disk";
-    const MEND: &str = "free some space, or name a data directory on another disk with --data-dir DIR";
+    const FIX: &str = "free some space, or name a data directory on another disk with --data-dir DIR";
     let data_dir = match DataDir::open(common) {
         Ok(data_dir) => data_dir,
         Err(error) => return Row::error(WHAT, &error),
@@ -117,17 +117,17 @@ pub(super) fn room(common: &Common) -> Row {
     }
     let room = match rustix::fs::statvfs(path) {
         Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
-        Err(error) => return Row::weak(WHAT, format!("that of {} cannot be told: {error}", path.display())),
+        Err(error) => return Row::weak(WHAT, format!("unknown for {}: {error}", path.display())),
     };
     let found = format!("{} MiB free at {}", room >> 20, path.display());
     match room {
-        ..TOO_LITTLE => Row::wrong(WHAT, found).mended_by(MEND),
-        TOO_LITTLE..LITTLE => Row::weak(WHAT, found).mended_by(MEND),
+        ..TOO_LITTLE => Row::wrong(WHAT, found).fixed_by(FIX),
+        TOO_LITTLE..LITTLE => Row::weak(WHAT, found).fixed_by(FIX),
         LITTLE.. => Row::ok(WHAT, found),
     }
 }
 
-/// Tried in a thread, which alone is confined by it.
+/// Tried in a separate thread, so that only that thread is confined.
 pub(super) fn confinement() -> Row {
     const WHAT: &str = "confinement";
     let tried = std::thread::spawn(|| Confinement::of_service().enter()).join();
@@ -137,6 +137,6 @@ pub(super) fn confinement() -> Row {
             Row::ok(WHAT, "the service can open its own files only, as far as this kernel's Landlock goes")
         }
         Ok(Confined::Not(why)) => Row::weak(WHAT, format!("{why}; the sandbox of the components is the only defence")),
-        Err(_) => Row::weak(WHAT, "it cannot be tried"),
+        Err(_) => Row::weak(WHAT, "it could not be tested"),
     }
 }

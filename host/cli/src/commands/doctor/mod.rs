@@ -1,4 +1,4 @@
-//! `doctor`: whether everything that the service needs is in order, and what mends what is not.
+//! `doctor`: checks everything the service needs, and prints a fix for each problem.
 
 mod charms;
 mod components;
@@ -15,8 +15,9 @@ use crate::config::ReadFile;
 use crate::{connect, health, output, services};
 use row::{Row, State};
 
-/// Checks the keys, the configuration, the folders, the database, the charm runtime and its clock, access to the system space, what runs
-/// charms, the components, who polls, and what keeps charms from being polled. Status 1 if the service would not run.
+/// Checks the keys, the configuration, the folders, the database, the charm runtime and its clock, access to the system
+/// space, the engine that runs charms, the components, who polls, and what keeps charms from being polled. Status 1 if
+/// the service would not run.
 pub(crate) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let rows = rows(common, args.clone()).await;
     let is_wrong = rows.iter().any(|row| row.state == State::Wrong);
@@ -36,20 +37,20 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
     let mut serve = ServeArgs { listen: args.listen, ..ServeArgs::default() };
     if let Some(path) = &args.config {
         rows.push(components::configuration(path).await);
-        // What can't be read was just told.
+        // If it can't be read, that was just reported.
         if let (Ok(for_run), Ok(for_serve)) = (ReadFile::open(path), ReadFile::open(path)) {
             for_run.merge(&mut run);
             for_serve.merge_served(&mut serve);
         }
     }
     rows.extend(connect::unbound_tokens(&serve.handlers).map(|problem| {
-        Row::weak("charms' tokens", problem).mended_by("--charm-credential auth.token=https://…, for `serve`")
+        Row::weak("charms' tokens", problem).fixed_by("--charm-credential auth.token=https://…, for `serve`")
     }));
     rows.extend(machine::tls_key(serve.server.tls_key.as_deref()));
     rows.extend([machine::data_directory(common), machine::cache_directory(common)]);
     rows.push(machine::database(common).await);
     rows.push(machine::room(common));
-    let (runtime, probe) = runtime::place(common).await;
+    let (runtime, probe) = runtime::endpoint(common).await;
     let is_found = runtime.state == State::Ok;
     rows.push(runtime);
     let (registered, registrations) = runtime::registrations(common).await;
@@ -64,7 +65,7 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
     rows.extend(charms::health(&health::read(common).await));
     let (admin_page, listener) = runtime::admin_page(&services).await.unzip();
     rows.extend(admin_page);
-    // Of what could not be read, nothing is known to be in order.
+    // Nothing is known about registrations that could not be read.
     if let Some(registrations) = registrations {
         rows.push(charms::without_component(registrations, &integrations));
         rows.extend(charms::troubles(registrations));

@@ -1,35 +1,35 @@
-//! What was found of one thing.
+//! The result of one check.
 
 use serde::Serialize;
 
-/// How it is.
+/// The state of what was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
-    /// It is in order.
+    /// It works.
     Ok,
     /// The service runs, but less well or less safely than it could.
     Weak,
-    /// The service does not run so.
+    /// The service does not run.
     Wrong,
 }
 
-/// One line of what `doctor` tells.
+/// One line of `doctor`'s output.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
-    /// What was looked at.
+    /// What was checked.
     check: String,
     pub(super) state: State,
-    /// How it is, and what is wrong with it.
+    /// Its state, and what is wrong.
     found: String,
-    /// The command, or what else mends it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mend: Option<String>,
+    /// The fix: a command, or other advice.
+    #[serde(rename = "mend", skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
 }
 
 impl Row {
     fn new(check: impl Into<String>, state: State, found: impl Into<String>) -> Self {
-        Self { check: check.into(), state, found: found.into(), mend: None }
+        Self { check: check.into(), state, found: found.into(), fix: None }
     }
 
     pub(super) fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
@@ -44,14 +44,14 @@ impl Row {
         Self::new(check, State::Wrong, found)
     }
 
-    /// An error, with its causes.
+    /// The row of an error, with its causes.
     pub(super) fn error(check: impl Into<String>, error: &anyhow::Error) -> Self {
         Self::wrong(check, format!("{error:#}"))
     }
 
-    /// The same, with what mends it.
-    pub(super) fn mended_by(self, mend: impl Into<String>) -> Self {
-        Self { mend: Some(mend.into()), ..self }
+    /// The same row, with a fix.
+    pub(super) fn fixed_by(self, fix: impl Into<String>) -> Self {
+        Self { fix: Some(fix.into()), ..self }
     }
 }
 
@@ -64,6 +64,6 @@ impl std::fmt::Display for Row {
             State::Wrong => "wrong",
         };
         write!(f, "{state}  {}: {}", self.check, self.found)?;
-        self.mend.as_ref().map_or(Ok(()), |mend| write!(f, "; to mend it: {mend}"))
+        self.fix.as_ref().map_or(Ok(()), |fix| write!(f, "; to fix it: {fix}"))
     }
 }

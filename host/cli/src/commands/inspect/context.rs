@@ -1,7 +1,7 @@
-//! What stands behind an import, where its name promises more than there is.
+//! What an import gives access to, if its name suggests more.
 
-/// What an import of WASI comes to here, in a few words; none where its name says it. Tools import most of WASI whether a
-/// component calls it or not: nothing of the machine is behind it.
+/// What an import of WASI does here, in a few words; `None` if its name says it. Tools import most of WASI, whether a
+/// component uses it or not; none of it gives access to the machine.
 pub(super) fn behind(import: &str) -> Option<&'static str> {
     let (package, rest) = import.strip_prefix("wasi:")?.split_once('/')?;
     let interface = rest.split('@').next()?;
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_promises_more_than_there_is_is_marked_at_every_version() {
+    fn imports_with_less_access_than_their_name_suggests_are_marked_at_every_version() {
         for (import, begins) in [
             ("wasi:cli/environment@0.2.6", Some("empty")),
             ("wasi:cli/stdin@0.2.0", Some("empty")),

@@ -1,4 +1,4 @@
-//! What `new` writes: the files of `templates/` and the contract of `wit/`, with the integration's name in place.
+//! The files of `new`: those of `templates/` and the contract of `wit/`, with the integration's name filled in.
 
 use bg_identity::IntegrationId;
 
@@ -14,7 +14,7 @@ macro_rules! files {
     };
 }
 
-/// What is the same in every language.
+/// The files for all languages.
 const COMMON: [File; 3] = files!("templates/common":
     "README.md" from "README.md",
     "integration.toml" from "integration.toml",
@@ -44,7 +44,7 @@ const PYTHON: [File; 5] = files!("templates/python":
     "tests/test_polls.py" from "tests/test_polls.py",
 );
 
-/// The contract, but for the world of charms.
+/// The contract, without the world of charms.
 const WIT: [File; 9] = files!("../../wit":
     "wit/integration.wit" from "integration.wit",
     "wit/values.wit" from "values.wit",
@@ -57,16 +57,16 @@ const WIT: [File; 9] = files!("../../wit":
     "wit/deps/sockets@0.2.12/sockets.wit" from "deps/sockets@0.2.12/sockets.wit",
 );
 
-/// How an integration is written in a language, and with which commands.
+/// The language of an integration, and its commands.
 struct About {
     files: &'static [File],
     /// The name of the language.
     language: &'static str,
-    /// The file to begin with.
+    /// The main source file.
     source: &'static str,
-    /// What must be there already.
+    /// Prerequisites.
     needs: &'static str,
-    /// Installs the rest.
+    /// Installs further tools.
     tools: &'static [&'static str],
     build: &'static [&'static str],
     test: &'static str,
@@ -101,35 +101,34 @@ const fn about(language: Language) -> About {
             source: "integration.py",
             needs: "Python 3.10 or newer",
             tools: &["python3 -m venv .venv", ".venv/bin/pip install -r requirements.txt"],
-            build: &[
-                ".venv/bin/componentize-py --wit-path wit --world integration componentize integration -o {{name}}.wasm",
-            ],
+            build: &[".venv/bin/componentize-py --wit-path wit --world integration componentize integration -o \
+                {{name}}.wasm"],
             test: "python3 -m unittest discover tests",
         },
     }
 }
 
-/// The commands that look at a component, and run it.
+/// The commands that inspect a component, and run it.
 const RUN: [&str; 2] = ["bg-wasm-host inspect {{name}}.wasm", "bg-wasm-host run --component {{name}}.wasm"];
 
 /// A new integration.
 pub(super) struct Template {
     about: About,
-    /// What the marks in the files stand for.
+    /// The values of the placeholders in the files.
     marks: [(&'static str, String); 9],
 }
 
 impl Template {
     pub(super) fn new(name: &IntegrationId, language: Language) -> Self {
         let about = about(language);
-        // Behind `integration-`, any ID makes the name of a package, and of no other crate.
+        // After `integration-`, every ID is a valid package name, and no other crate's.
         let package = name.as_str().to_ascii_lowercase().replace('.', "-");
         let marks = [
             ("{{language}}", about.language.to_owned()),
             ("{{source}}", about.source.to_owned()),
             ("{{needs}}", about.needs.to_owned()),
             ("{{tools}}", about.tools.join("\n")),
-            // Those that follow are in these, too.
+            // The placeholders that follow occur in these values, too.
             ("{{build}}", about.build.join("\n")),
             ("{{test}}", about.test.to_owned()),
             ("{{crate}}", package.replace('-', "_")),
@@ -145,7 +144,7 @@ impl Template {
         COMMON.iter().chain(self.about.files).map(|&(path, text)| (path, self.filled(text))).chain(wit)
     }
 
-    /// What to type in the folder, in this order.
+    /// The commands to type in the folder, in order.
     pub(super) fn commands(&self) -> impl Iterator<Item = String> {
         let About { tools, build, test, .. } = &self.about;
         tools.iter().chain(*build).chain([test]).chain(&RUN).map(|command| self.filled(command))
@@ -165,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// The files below a folder of the repository, by their paths in it.
+    /// The files below a folder of the repository, by relative path.
     fn below(folder: &str) -> BTreeSet<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let mut folders = vec![root.clone()];
@@ -195,13 +194,13 @@ mod tests {
         }
     }
 
-    /// In a format string, two braces may stand before something else.
+    /// In a format string, two braces may precede something else.
     fn has_mark(text: &str) -> bool {
         text.split("{{").skip(1).any(|rest| rest.starts_with(|next: char| next.is_ascii_alphabetic()))
     }
 
     #[test]
-    fn no_mark_is_left_and_the_manifest_is_one() {
+    fn no_placeholder_is_left_and_the_manifest_is_valid() {
         for language in Language::value_variants() {
             let template = Template::new(&"7.My_news".parse().unwrap(), *language);
             for (path, text) in template.files() {
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn its_readme_has_the_commands_that_are_printed() {
+    fn its_readme_has_the_printed_commands() {
         for language in Language::value_variants() {
             let template = Template::new(&"news".parse().unwrap(), *language);
             let (_, readme) = template.files().find(|(path, _)| *path == "README.md").unwrap();

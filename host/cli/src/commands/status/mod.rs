@@ -1,4 +1,4 @@
-//! `status`: the service at a glance.
+//! `status`: an overview of the service.
 
 mod screen;
 mod seen;
@@ -12,13 +12,13 @@ use crate::args::{Common, StatusArgs};
 use crate::{layout, output};
 use seen::Status;
 
-/// How often `--watch` looks.
+/// The interval of `--watch`.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Goes to the first place of a terminal's screen, and clears all of it.
+/// Moves the cursor to the top left of a terminal's screen, and clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Shows how the service is: once, or again and again until Ctrl-C.
+/// Shows the state of the service: once, or repeatedly until Ctrl-C.
 pub(crate) async fn run(common: &Common, args: StatusArgs) -> anyhow::Result<()> {
     if args.watch {
         return watch(common).await;
@@ -32,19 +32,19 @@ pub(crate) async fn run(common: &Common, args: StatusArgs) -> anyhow::Result<()>
 }
 
 async fn watch(common: &Common) -> anyhow::Result<()> {
-    // From now on: a Ctrl-C while it looks is not lost.
+    // From now on, so that a Ctrl-C during the first query is not lost.
     let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         let looked = tokio::select! {
             looked = Status::look(common) => looked,
             _ = interrupt.recv() => return Ok(()),
         };
-        // A runtime that is away for a while comes back.
+        // A runtime that is temporarily unavailable comes back.
         let drawn = match looked {
             Ok(status) => screen::of(&status, layout::width()),
             Err(error) => format!("{}\n", output::printable(&format!("error: {error:#}"))),
         };
-        // Of strangers' texts, `screen` has made all printable; what clears the screen is ours.
+        // `screen` has made all foreign texts printable; the codes that clear the screen are ours.
         if !output::raw(&format!("{CLEAR}{}\nevery {} s; Ctrl-C ends it", printable_lines(&drawn), AGAIN.as_secs()))? {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The same for people, on one screen.
+//! The overview for people, on one screen.
 
 use std::fmt::Write as _;
 
@@ -8,18 +8,18 @@ use bg_poller::{RegistrationState, UnixMillis};
 use super::seen::{InState, Named, OfIntegration, Status};
 use crate::{health, layout, output};
 
-/// How far what was found is from the left.
+/// The column of the values.
 const INDENT: usize = 15;
-/// How far a reason is.
+/// The column of reasons.
 const REASON_INDENT: usize = 6;
-/// How many of the last lines of an integration that fails are shown; its page has more.
+/// How many of the last lines of a failing integration are shown; its page has more.
 const LOG_LINES: usize = 3;
 /// How many damaged registrations are named.
 const DAMAGED: usize = 8;
-/// How many lines of a terminal a reason has.
+/// How many lines of the terminal a reason may take.
 const REASON_LINES: usize = 2;
 
-/// Of a terminal that is `width` characters wide. Without one, nothing is left out.
+/// The screen for a terminal of `width` characters. Without a terminal, nothing is omitted.
 pub(super) fn of(status: &Status, width: Option<usize>) -> String {
     let mut text = String::new();
     let mut line = |what: &str, found: &str| {
@@ -36,8 +36,8 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
         line("service", &format!("{polls} polls"));
     }
     for one in &services.elsewhere {
-        let mend = if one.problem.is_some() { format!("; to mend it: {}", one.mend()) } else { String::new() };
-        line("service", &output::printable(&format!("{one}{mend}")));
+        let fix = if one.problem.is_some() { format!("; to fix it: {}", one.fix()) } else { String::new() };
+        line("service", &output::printable(&format!("{one}{fix}")));
     }
     if services.polls.is_none() && services.elsewhere.is_empty() {
         line("service", "none of this data directory polls; `bg-wasm-host run` would");
@@ -82,12 +82,12 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
     let failures = named(&mut text, "newest failures", status.at, &status.failures, width);
     let disabled = named(&mut text, "disabled", status.at, &status.disabled, width);
     if failures || disabled {
-        let _ = writeln!(text, "\n`bg-wasm-host runs CHARM` has the whole of what ends with …");
+        let _ = writeln!(text, "\n`bg-wasm-host runs CHARM` shows lines with … in full");
     }
     text
 }
 
-/// How many are in each state that any is in.
+/// How many charms are in each state that occurs.
 fn counted(states: &[InState]) -> String {
     let some = states.iter().filter(|one| one.registrations > 0);
     some.map(|one| format!("{} {}", one.registrations, one.state)).collect::<Vec<_>>().join(", ")
@@ -107,7 +107,7 @@ fn of_integration(one: &OfIntegration) -> String {
     }
 }
 
-/// Whether a reason was not shown whole.
+/// Whether a reason was cut.
 fn named(text: &mut String, heading: &str, now: UnixMillis, charms: &[Named], width: Option<usize>) -> bool {
     if charms.is_empty() {
         return false;
@@ -115,7 +115,7 @@ fn named(text: &mut String, heading: &str, now: UnixMillis, charms: &[Named], wi
     let _ = writeln!(text, "\n{heading}");
     let mut is_cut = false;
     for (number, one) in charms.iter().enumerate() {
-        // Once below the last of several charms that need the same.
+        // Consecutive charms with the same fix: once, below the last one.
         let next = charms.get(number + 1).and_then(remedy);
         let remedy = remedy(one).filter(|remedy| Some(remedy) != next.as_ref());
         let reason = output::printable(&one.status);
@@ -127,7 +127,7 @@ fn named(text: &mut String, heading: &str, now: UnixMillis, charms: &[Named], wi
             }
             continue;
         };
-        // A name stays whole, so that it can be copied.
+        // A name is never cut, so that it can be copied.
         let _ = writeln!(text, "  {}", one.charm);
         let (lines, is_all) = layout::beginning(&format!("{about} {reason}"), width - REASON_INDENT, REASON_LINES);
         is_cut |= !is_all;
@@ -139,7 +139,7 @@ fn named(text: &mut String, heading: &str, now: UnixMillis, charms: &[Named], wi
     is_cut
 }
 
-/// What to do about a charm, which is named above it. One that somebody has disabled is as they want it.
+/// The fix for a charm, which is named above it. A charm that was disabled by hand needs none.
 fn remedy(one: &Named) -> Option<String> {
     if one.state == RegistrationState::DisabledByHand {
         return None;
@@ -166,7 +166,7 @@ mod tests {
             "(feed, failing, 100 s ago)\n      HandlerFailed: newer\\u{1b}[31m\n",
             "\ndisabled\n",
             "HandlerFailed: older\n      to fix it: see where it fails: bg-wasm-host runs CHARM --json,",
-            "      to fix it: bg-wasm-host enable CHARM, or wait: it comes back after 24 hours\n",
+            "      to fix it: bg-wasm-host enable CHARM, or wait: it is enabled again after 24 hours\n",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_registration_the_state_is_told() {
+    fn the_state_of_a_single_registration_is_shown() {
         let of = |state| {
             let states = vec![InState { state, registrations: 1 }];
             let integration = "gmail".parse().unwrap();
@@ -196,11 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_lines_end_where_it_does_and_what_is_left_out_is_said() {
+    fn on_a_terminal_lines_fit_its_width_and_omissions_are_marked() {
         let mut status = super::super::seen::tests::status();
         let long = format!("HandlerFailed: {}", "it went wrong, ".repeat(40));
         status.failures[0].status.clone_from(&long);
-        status.runtime = "at a place whose name is long, with several words in it, so that it needs lines".to_owned();
+        status.runtime = "at a location whose name is long, with several words in it, so that it needs \
+            lines"
+            .to_owned();
         let charm = status.failures[0].charm.to_string();
         for width in [60, 80, 120] {
             let shown = of(&status, Some(width));
@@ -212,8 +214,8 @@ mod tests {
                 "{shown}"
             );
             let cut: Vec<&str> = shown.lines().filter(|line| line.ends_with('…')).collect();
-            assert_eq!(cut.len(), 2, "one reason, and where the whole of it is: {shown}");
-            assert_eq!(cut[1], "`bg-wasm-host runs CHARM` has the whole of what ends with …");
+            assert_eq!(cut.len(), 2, "one reason, and where its full text is: {shown}");
+            assert_eq!(cut[1], "`bg-wasm-host runs CHARM` shows lines with … in full");
         }
         let whole = of(&status, None);
         assert!(whole.contains(&long) && !whole.contains('…'), "{whole}");

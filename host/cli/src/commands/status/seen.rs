@@ -1,4 +1,4 @@
-//! What there is to show: all of it follows from one list of the registrations, however many there are.
+//! The data to show: all of it is computed from one list of the registrations, however long.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,46 +10,46 @@ use bg_poller::{CharmRef, OutcomeKind, Registration, RegistrationState, UnixMill
 use serde::Serialize;
 
 use crate::args::Common;
-use crate::connect::{self, Place};
+use crate::connect::{self, Endpoint};
 use crate::health::Known;
 use crate::services::{self, Services};
 use crate::states::{States, named};
 use crate::{damaged, health, remedies};
 
-/// How many charms and integrations are named: what fits on a screen.
+/// How many charms and integrations are named: as many as fit on a screen.
 const NAMED: usize = 8;
 
-/// Of which times the polls are counted, minutes.
+/// The time spans for which polls are counted, in minutes.
 const MINUTES: [u64; 3] = [1, 5, 15];
 
-/// The service at a glance.
+/// The state of the service.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Status {
-    /// When it was looked at.
+    /// When it was queried.
     pub(super) at: UnixMillis,
     /// Where the charm runtime is.
     pub(super) runtime: String,
     /// The services of this data directory.
     pub(super) services: Services,
-    /// How many registrations there are.
+    /// The number of registrations.
     pub(super) registrations: usize,
-    /// Of them, how many are in each state.
+    /// How many of them are in each state.
     pub(super) states: Vec<InState>,
-    /// How many charms were polled lately.
+    /// How many charms were polled recently.
     pub(super) polled: Vec<Polled>,
-    /// The registrations that cannot be read; they are not counted.
+    /// The unreadable registrations; they are not counted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) damaged: Vec<DamagedRegistration>,
-    /// The charms whose newest poll failed, the newest first.
+    /// The charms whose newest poll failed, the most recent first.
     pub(super) failures: Vec<Named>,
-    /// The charms that are disabled, the newest first.
+    /// The disabled charms, the most recent first.
     pub(super) disabled: Vec<Named>,
     /// The integrations with the most registrations.
     pub(super) integrations: Vec<OfIntegration>,
 }
 
-/// How many are in a state.
+/// The number of charms in a state.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct InState {
     #[serde(serialize_with = "named")]
@@ -57,17 +57,17 @@ pub(super) struct InState {
     pub(super) registrations: usize,
 }
 
-/// How many charms had their newest poll lately.
+/// How many charms had their newest poll recently.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Polled {
-    /// In so many minutes.
+    /// In this many minutes.
     pub(super) minutes: u64,
     pub(super) charms: usize,
-    /// Those of them for which it was no success.
+    /// How many of these polls were not successful.
     pub(super) failed: usize,
 }
 
-/// A charm, and how it is.
+/// A charm, and its state.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Named {
     #[serde(flatten)]
@@ -77,25 +77,25 @@ pub(super) struct Named {
     pub(super) state: RegistrationState,
     /// When it was polled, or disabled.
     pub(super) at: UnixMillis,
-    /// Why.
+    /// The reason.
     pub(super) status: String,
-    /// What helps.
+    /// The fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fix: Option<String>,
 }
 
-/// An integration, and how its charms are.
+/// An integration, and the states of its charms.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OfIntegration {
     pub(super) integration: IntegrationId,
     pub(super) registrations: usize,
-    /// Those of them that are in another state than running.
+    /// How many of them are in another state than running.
     pub(super) troubled: usize,
-    /// How its component is doing, if it has one and that is known.
+    /// The health of its component, if it has one and its health is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health: Option<IntegrationHealth>,
-    /// When it was doing so, if nobody polls it now.
+    /// When its health was recorded, if no service polls it now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health_as_of: Option<UnixMillis>,
     /// How many are in each state.
@@ -105,9 +105,9 @@ pub(super) struct OfIntegration {
 
 impl Status {
     pub(super) async fn look(common: &Common) -> anyhow::Result<Self> {
-        let runtime = match connect::place(common).await? {
-            Place::Remote { url, .. } => format!("at {url}"),
-            Place::Local(data_dir) => format!("the local one in {}", data_dir.path().display()),
+        let runtime = match connect::endpoint(common).await? {
+            Endpoint::Remote { url, .. } => format!("at {url}"),
+            Endpoint::Local(data_dir) => format!("the local one in {}", data_dir.path().display()),
         };
         let services = services::find(common).await?;
         let runtime_client = connect::client(common).await?;
@@ -143,7 +143,7 @@ impl Status {
                 }
             }
         }
-        // One that fails can have no charms at all.
+        // A failing integration may have no charms.
         for health in known.iter() {
             integrations.entry(&health.integration).or_default();
         }
@@ -166,7 +166,7 @@ impl Status {
                 }
             })
             .collect();
-        // What does not work comes first, and then what there is most of.
+        // Integrations that do not work come first, then those with the most registrations.
         let state = |one: &OfIntegration| one.health.as_ref().map_or(HealthState::Works, |health| health.state);
         integrations.sort_by_key(|one| std::cmp::Reverse((state(one), one.registrations)));
         integrations.truncate(NAMED);
@@ -201,7 +201,7 @@ fn polled(at: UnixMillis, minutes: u64, all: &[Registration]) -> Polled {
     Polled { minutes, charms, failed }
 }
 
-/// The newest of them, newest first.
+/// The most recent ones, newest first.
 fn newest(mut found: Vec<(UnixMillis, RegistrationState, &Registration)>) -> Vec<Named> {
     found.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
     let named = found.into_iter().take(NAMED).map(|(at, state, entry)| Named {
@@ -222,7 +222,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A registration of each kind, and a hundred that run.
+    /// One registration of each kind, and a hundred that run.
     pub(in super::super) fn status() -> Status {
         let now = UnixMillis(10_000_000);
         let entry = |number: u64, integration: &str, last_run: u64, disabled_at: u64, status: &str, outcome| {
@@ -267,7 +267,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn everything_is_counted_and_the_newest_are_named_first() {
+    fn everything_is_counted_and_the_most_recent_are_named_first() {
         let status = status();
         assert_eq!(status.registrations, 104);
         let counts: Vec<usize> = status.states.iter().map(|one| one.registrations).collect();

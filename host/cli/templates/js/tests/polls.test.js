@@ -1,4 +1,4 @@
-// Runs the component in bg-wasm-host, with a charm runtime of its own and a make-believe API on loopback.
+// Runs the component in bg-wasm-host, with a temporary charm runtime and a fake API on loopback.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -48,7 +48,7 @@ test("a charm is polled if and only if the API names its topic", async () => {
   }
 });
 
-// Runs a command of the program, and answers what it prints.
+// Runs a command of the program, and returns its output.
 async function host(...args) {
   const env = { ...process.env, BG_WASM_HOST_DATA: data };
   delete env.API_URL;

@@ -1,4 +1,4 @@
-"""Runs the component in bg-wasm-host, with a charm runtime of its own and a make-believe API on loopback."""
+"""Runs the component in bg-wasm-host, with a temporary charm runtime and a fake API on loopback."""
 
 import json
 import os
@@ -15,7 +15,7 @@ COMPONENT = Path("{{name}}.wasm")
 
 
 class Api(BaseHTTPRequestHandler):
-    """The make-believe API."""
+    """The fake API."""
 
     # What it answers to `GET /v1/news`.
     news: list[str] = []
@@ -53,7 +53,7 @@ class Polls(unittest.TestCase):
             self.assertEqual((self.polls(weather), self.polls(trains)), polls, f"the API names {news}")
 
     def host(self, *args: str) -> str:
-        """Runs a command of the program, and answers what it prints."""
+        """Runs a command of the program, and returns its output."""
         env = {**os.environ, "BG_WASM_HOST_DATA": self.data}
         env.pop("API_URL", None)
         try:

@@ -4,16 +4,16 @@ use crate::wasi::http::outgoing_handler;
 use crate::wasi::http::types::{Fields, IncomingResponse, OutgoingRequest, RequestOptions, Scheme};
 use crate::wasi::io::streams::StreamError;
 
-/// So long is the next part of an answer waited for, nanoseconds. The host ends the whole call after 5 s.
+/// How long to wait for the next part of an answer, in nanoseconds. The host ends the whole call after 5 s.
 const PATIENCE: u64 = 3_000_000_000;
-/// The longest answer that is read, bytes.
+/// The longest accepted answer, in bytes.
 const LONGEST: usize = 1 << 20;
 
-/// The status and the body of the answer to a GET; an error where the gate refuses it, or nobody answers.
+/// The status and the body of the answer to a GET; an error if the gate refuses it, or there is no answer.
 pub fn get(url: &str) -> Result<(u16, Vec<u8>), String> {
     let (scheme, rest) = url
         .split_once("://")
-        .ok_or_else(|| format!("{url} is no URL"))?;
+        .ok_or_else(|| format!("{url} is not a URL"))?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let request = OutgoingRequest::new(Fields::new());
     let scheme = if scheme == "http" {
@@ -25,7 +25,7 @@ pub fn get(url: &str) -> Result<(u16, Vec<u8>), String> {
         .set_scheme(Some(&scheme))
         .and_then(|()| request.set_authority(Some(authority)))
         .and_then(|()| request.set_path_with_query(Some(path)))
-        .map_err(|()| format!("{url} is no URL"))?;
+        .map_err(|()| format!("{url} is not a URL"))?;
 
     let options = RequestOptions::new();
     let _ = options.set_connect_timeout(Some(PATIENCE));

@@ -1,9 +1,9 @@
-//! The integration {{name}}: polls the charms of which a web API says that there is something new.
+//! The integration {{name}}: polls charms that have news, according to a web API.
 //!
-//! A charm says in its cell `topic` what it is about. The API answers `GET <api-base-url>/v1/news` with the topics that have
-//! news, such as `["weather", "trains"]`.
+//! A charm names its subject in its cell `topic`. The API answers `GET <api-base-url>/v1/news` with the topics that
+//! have news, such as `["weather", "trains"]`.
 //!
-//! Each call is made to a fresh instance: what a static holds is gone at the next one. What is to stay goes into `state`, see
+//! Each call gets a fresh instance: statics do not survive a call. Use `state` for what should, see
 //! wit/integration.wit.
 
 mod http;
@@ -26,7 +26,7 @@ impl Guest for Integration {
         Ok(charms::prepare_list()?)
     }
 
-    /// The charms that are worth a poll now.
+    /// The charms worth a poll now.
     fn fetch_charms() -> Result<Vec<CharmRef>, IntegrationError> {
         let mut named = charms::registered()?;
         let base_url = config::get("api-base-url").ok_or_else(|| {
@@ -34,13 +34,13 @@ impl Guest for Integration {
         })?;
         match topics_with_news(&base_url) {
             Ok(topics) => named.retain(|charm| has_news(charm, &topics)),
-            // A charm of which it is not known is polled.
+            // Without an answer from the API, all charms are polled.
             Err(error) => log::write(Level::Warn, &format!("all charms are polled: {error}")),
         }
         Ok(named)
     }
 
-    /// Whether a charm is fit to be polled; asked right before it is.
+    /// Whether a charm is fit for polling; called right before the poll.
     fn is_valid_charm(charm: &Charm) -> Result<bool, IntegrationError> {
         let has_stream = charm.has_stream(UPDATER_STREAM)?;
         if !has_stream {
@@ -50,11 +50,11 @@ impl Guest for Integration {
     }
 }
 
-// On other targets `cargo test` builds this, too, and nobody calls it.
+// On other targets `cargo test` builds this, too, but nothing calls it.
 #[cfg(target_arch = "wasm32")]
 export!(Integration);
 
-/// The topics of which the API says that there is something new.
+/// The topics that have news, according to the API.
 fn topics_with_news(base_url: &str) -> Result<Vec<String>, String> {
     let (status, body) = http::get(&format!("{}/v1/news", base_url.trim_end_matches('/')))?;
     if status != 200 {
@@ -64,7 +64,7 @@ fn topics_with_news(base_url: &str) -> Result<Vec<String>, String> {
         .map_err(|error| format!("the API does not answer with a list of topics: {error}"))
 }
 
-/// Whether a charm is about one of these topics; also if it does not say what it is about.
+/// Whether a charm's topic is one of these; true if it has no topic.
 fn has_news(charm: &CharmRef, topics: &[String]) -> bool {
     match charms::open(charm).and_then(|charm| charm.get(&["topic".to_owned()])) {
         Ok(Lookup::Value(json)) => {
@@ -74,7 +74,7 @@ fn has_news(charm: &CharmRef, topics: &[String]) -> bool {
     }
 }
 
-/// What the host cannot tell now, it may tell at the next call.
+/// A temporary error: the next call may succeed.
 impl From<CharmError> for IntegrationError {
     fn from(error: CharmError) -> Self {
         Self::Temporary(error.to_string())

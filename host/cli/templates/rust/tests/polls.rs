@@ -1,4 +1,4 @@
-//! Runs the component in bg-wasm-host, with a charm runtime of its own and a make-believe API on loopback.
+//! Runs the component in bg-wasm-host, with a temporary charm runtime and a fake API on loopback.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -26,7 +26,7 @@ fn a_charm_is_polled_if_and_only_if_the_api_names_its_topic() {
     }
 }
 
-/// The program, from the variable `BG_WASM_HOST` or the path, with a data directory of its own.
+/// The program, from the variable `BG_WASM_HOST` or the path, with a temporary data directory.
 struct Host {
     data: PathBuf,
 }
@@ -41,12 +41,12 @@ impl Host {
             "{COMPONENT} is not up to date: build it, as README.md says"
         );
         let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data");
-        // What an earlier run has left.
+        // Left over from an earlier run.
         let _ = fs::remove_dir_all(&data);
         Self { data }
     }
 
-    /// Runs a command and answers what it prints.
+    /// Runs a command, and returns its output.
     fn command(&self, args: &[&str]) -> String {
         let program = std::env::var("BG_WASM_HOST").unwrap_or_else(|_| "bg-wasm-host".to_owned());
         let output = Command::new(&program)
@@ -64,7 +64,7 @@ impl Host {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Deploys a charm about that topic, registers it, and answers its name.
+    /// Deploys a charm about that topic, registers it, and returns its name.
     fn deploy(&self, topic: &str) -> String {
         let inputs = format!(r#"{{"topic": "{topic}"}}"#);
         let id = self.command(&[
@@ -81,7 +81,7 @@ impl Host {
         charm
     }
 
-    /// Asks the component which charms have news, and polls those, once.
+    /// Asks the component which charms have news, and polls those once.
     fn run_once(&self, api: &Api) {
         let set = format!("{{name}}.api-base-url={}", api.url);
         let run = ["run", "--once", "--component", COMPONENT, "--set", &set];
@@ -89,14 +89,14 @@ impl Host {
         self.command(&[&run[..], &grants].concat());
     }
 
-    /// How often a charm was polled, as it counts itself.
+    /// How often a charm was polled, by its own count.
     fn polls(&self, charm: &str) -> u64 {
         let shown: Value = serde_json::from_str(&self.command(&["charm", "show", charm])).unwrap();
         shown["cells"]["polls"].as_u64().unwrap()
     }
 }
 
-/// The make-believe API.
+/// The fake API.
 struct Api {
     url: String,
     answer: Arc<Mutex<String>>,
@@ -119,7 +119,7 @@ impl Api {
         api
     }
 
-    /// What it answers to `GET /v1/news` from now on.
+    /// Sets the answer to `GET /v1/news`.
     fn says(&self, answer: &str) {
         *self.answer.lock().unwrap() = answer.to_owned();
     }

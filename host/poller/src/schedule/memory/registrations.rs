@@ -151,8 +151,10 @@ impl MemorySchedule {
         }
         let by_loop = registration.is_disabled_by_failures();
         let stored_as = stored.as_ref().map_or(UnixMillis::NEVER, |stored| stored.disabled_at);
-        // The note may have been lost with the process.
-        let disabled_at = if by_loop { stored_as.max(registration.disabled_at) } else { stored_as };
+        // The note may have been lost with the process. Where it is there, it says when the charm failed: the registration may have been marked
+        // minutes later, after a restart.
+        let is_noted = !stored_as.is_never() && is_known(stored.as_ref(), registration);
+        let disabled_at = if by_loop && !is_noted { stored_as.max(registration.disabled_at) } else { stored_as };
         if !disabled_at.is_never() {
             // What an earlier version of this program has written does not say of which change it is.
             let is_before = stored.as_ref().is_some_and(|stored| stored.updated_at.is_never())
@@ -191,6 +193,8 @@ impl MemorySchedule {
             // Its cause may have been fixed since: a grant is added, and another component taken, by a restart.
             if let Some(entry) = self.slots.get_mut(slot) {
                 entry.awaits_fix = may_be_fixed;
+                // As when it is woken: one that could not be polled early waits for no pace.
+                entry.wanted = may_be_fixed;
                 entry.failures = stored.map_or(0, |stored| stored.failures);
             }
             return now;
@@ -223,7 +227,7 @@ impl MemorySchedule {
 
     /// A registration seen before; if it is to be polled soon for a change: its group, and when it is due.
     fn update(&mut self, slot: Slot, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
-        let readings = self.readings;
+        let (readings, is_seen) = (self.readings, self.has_seen_fix(registration));
         let entry = self.slots.get_mut(slot)?;
         entry.seen = readings;
         let before = self.options.interval_for(&registration.integration, entry.asks());
@@ -234,7 +238,7 @@ impl MemorySchedule {
         }
         let entry = self.slots.get_mut(slot)?;
         let touched = registration.updated_at > entry.changed_at || entry.removed || moved;
-        let woken = registration.woken_at > entry.changed_at;
+        let woken = registration.woken_at > entry.changed_at && !is_seen;
         entry.removed = false;
         entry.changed_at = entry.changed_at.max(registration.changed_at());
         let was_enabled = std::mem::replace(&mut entry.enabled, registration.is_enabled());
@@ -252,6 +256,13 @@ impl MemorySchedule {
             _ => {}
         }
         None
+    }
+
+    /// Whether the charm's last poll started after the change that it was woken for: the loop may hear of that only
+    /// now. Where the times are those of another clock, or the clock was set back since, nobody knows.
+    fn has_seen_fix(&self, registration: &Registration) -> bool {
+        let Registration { last_run, woken_at, .. } = registration;
+        self.shares_clock && last_run > woken_at && *last_run <= self.options.clock.now()
     }
 
     /// A charm that waits for its next poll waits as long from the last one as it would have with its present interval.

@@ -73,8 +73,10 @@ impl MemorySchedule {
         let Entry { phase, disabled_at, .. } = entry;
         entry.changed_at = registration.updated_at;
         entry.enabled = false;
-        // By the runtime's clock, so that a later change of the registration is told from this one.
-        *disabled_at = registration.updated_at.max(if disabled_at.is_never() { wall } else { *disabled_at });
+        // Its 24 hours began when it failed, also if it was marked only after a restart.
+        if disabled_at.is_never() {
+            *disabled_at = wall;
+        }
         if *phase != Phase::Disabled && *phase != Phase::Running && self.options.limit != Limit::Once {
             self.unqueue(slot);
             self.arm(slot, Phase::Disabled, returns);

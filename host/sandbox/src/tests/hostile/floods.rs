@@ -1,4 +1,4 @@
-//! Floods: more of something than anybody wants to have.
+//! Floods: too much of something.
 
 use bg_poller::Integration;
 use bg_poller::OutcomeKind::{LimitExceeded, Trapped};
@@ -13,7 +13,7 @@ const WRITE: (&str, &str, &str) = ("wasi:io/streams", "[method]output-stream.blo
 const ZEROES: (&str, &str, &str) =
     ("wasi:io/streams", "[method]output-stream.blocking-write-zeroes-and-flush", "zeroes");
 
-/// A title that would be set, a screen cleared, a line forged, text turned around: 32 bytes.
+/// Sets a title, clears the screen, forges a line, reverses text: 32 bytes.
 const RUDE: &str = r"\1b]0;x\07\1b[2J\c2\9b31m\e2\80\aeINFO ok\0a\0d\e2\81\a6\ef\bb\bf";
 const RUDE_BYTES: u32 = 36;
 
@@ -28,7 +28,7 @@ fn times(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn floods_of_lines_are_bounded_escaped_and_counted() {
+async fn floods_of_lines_are_limited_escaped_and_counted() {
     let items = format!(r#"(data (i32.const 1024) "{RUDE}")"#);
     let print = times(&format!(
         "(if (i32.eqz (local.get $s)) (then (local.set $s (call $open))))
@@ -52,7 +52,7 @@ async fn floods_of_lines_are_bounded_escaped_and_counted() {
         ("log lines of 60,000 bytes", CoreGuest::initialize(&[LOG], &*items, &long)),
         ("standard output", CoreGuest::initialize(&[STDOUT, WRITE], &*items, &print)),
         ("standard error", CoreGuest::initialize(&[STDERR, WRITE], &*items, &print)),
-        ("zeroes without a line's end", CoreGuest::initialize(&[STDERR, ZEROES], "", &zeroes)),
+        ("zeroes without a line break", CoreGuest::initialize(&[STDERR, ZEROES], "", &zeroes)),
     ] {
         let (lines, _guard) = capture_log();
         let attempt = bg_abuse::Attempt::begin("flood", what);
@@ -75,7 +75,7 @@ async fn floods_of_lines_are_bounded_escaped_and_counted() {
 }
 
 #[tokio::test]
-async fn floods_of_random_bytes_are_bounded() {
+async fn floods_of_random_bytes_are_limited() {
     let random = ("wasi:random/random", "get-random-bytes", "random");
     let insecure = ("wasi:random/insecure", "get-insecure-random-bytes", "random");
     let sandbox = testing::sandbox(limits());
@@ -90,7 +90,7 @@ async fn floods_of_random_bytes_are_bounded() {
 }
 
 #[tokio::test]
-async fn floods_of_header_fields_are_bounded() {
+async fn floods_of_header_fields_are_limited() {
     let new = ("wasi:http/types", "[constructor]fields", "new");
     let append = ("wasi:http/types", "[method]fields.append", "append");
     let items = format!(r#"(data (i32.const 1024) "name") (data (i32.const 2048) "{}")"#, "x".repeat(1000));
@@ -104,14 +104,14 @@ async fn floods_of_header_fields_are_bounded() {
         CoreGuest::initialize(&[new, append], &*items, &body)
     };
     let sandbox = testing::sandbox(limits());
-    for (what, guest) in [("header fields of 1,000 bytes", guest(1000)), ("header fields of nothing", guest(0))] {
+    for (what, guest) in [("header fields of 1,000 bytes", guest(1000)), ("empty header fields", guest(0))] {
         tried(&sandbox, ("flood", what), guest.build(), Function::Initialize, LimitExceeded).await;
     }
 }
 
 #[tokio::test]
 async fn a_stack_of_a_thousand_rude_names_is_cut_and_escaped() {
-    // The name of a function is the guest's to choose.
+    // The guest chooses the names of its functions.
     let items = format!(r#"(func $deeper (@name "{RUDE}{}") (call $deeper))"#, "y".repeat(5_000));
     let mut guest = initialize("(call $deeper)");
     guest.items = items;

@@ -1,4 +1,4 @@
-//! Loops without an end.
+//! Endless loops.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::{Function, initialize, short, tried};
 use crate::Limits;
 use crate::testing::{self, CoreGuest, Guest};
 
-/// A resource whose destructor loops, and what makes and drops one.
+/// A resource whose destructor loops, and functions that create and drop one.
 fn destructor() -> Guest {
     Guest {
         imports: r#"
@@ -28,18 +28,18 @@ fn destructor() -> Guest {
     }
 }
 
-/// Straight on, without a loop or a function of its own, where it would be interrupted.
+/// Straight-line code, without a loop or function entry where it could be interrupted.
 fn straight_on(calls: usize) -> Guest {
-    // Each hands over 16 MiB of text.
+    // Each passes 16 MiB of text.
     let call = "(call $log (i32.const 0) (i32.const 0) (i32.const 16777216))";
     Guest { pages: 300, ..initialize(&call.repeat(calls)) }
 }
 
 #[tokio::test]
-async fn a_guest_that_computes_without_end_ends_in_time_wherever_it_does() {
+async fn a_guest_that_computes_endlessly_ends_in_time_wherever_it_does_so() {
     let again = "(loop $again (br $again))";
     let colour = ("commontools:background/config", "get", "config");
-    // The host needs memory for the answer, `blue`.
+    // The host allocates guest memory for the answer, `blue`.
     let ask = "(call $config (i32.const 1024) (i32.const 6) (i32.const 64))";
     let data = r#"(data (i32.const 1024) "colour")"#;
     let recursion = "(func $f (param i32) (if (local.get 0) (then
@@ -79,7 +79,7 @@ async fn a_guest_that_computes_without_end_ends_in_time_wherever_it_does() {
             CoreGuest { realloc: again.into(), ..CoreGuest::initialize(&[colour], data, ask) }.build(),
         ),
         (
-            "by calls alone",
+            "by calls only",
             Function::Initialize,
             Guest { items: recursion.into(), ..initialize("(call $f (i32.const 60))") }.build(),
         ),
@@ -122,12 +122,12 @@ async fn a_guest_that_computes_without_end_ends_in_time_wherever_it_does() {
     for (what, function, component) in cases {
         tried(&sandbox, ("loop", what), component, function, Timeout).await;
     }
-    // Some 6 s; a bound for a machine that has other things to do.
+    // Takes about 6 s; the bound allows for a busy machine.
     assert!(started.elapsed().as_secs() < 60);
 }
 
 #[tokio::test]
-async fn who_calls_the_host_straight_on_keeps_no_thread_from_others() {
+async fn straight_line_host_calls_keep_no_thread_from_others() {
     let sandbox = testing::sandbox(short());
     let runtime = testing::runtime_with(&[]);
     let hostile = testing::load_integration(&sandbox, straight_on(2_000).build(), &runtime).await.unwrap();
@@ -148,7 +148,7 @@ async fn who_calls_the_host_straight_on_keeps_no_thread_from_others() {
 }
 
 #[tokio::test]
-async fn a_healthy_component_gets_its_calls_done_beside_eight_hostile_ones_on_one_thread() {
+async fn a_healthy_component_completes_its_calls_beside_eight_hostile_ones_on_one_thread() {
     let attempt = bg_abuse::Attempt::begin("loop", "eight components at once, beside a healthy one");
     let sandbox = testing::sandbox(Limits { initialize_time: Duration::from_mins(10), ..Limits::default() });
     let runtime = testing::runtime_with(&[]);
@@ -165,6 +165,6 @@ async fn a_healthy_component_gets_its_calls_done_beside_eight_hostile_ones_on_on
         healthy.initialize().await.unwrap();
         tokio::task::yield_now().await;
     }
-    assert!(hogs.try_join_next().is_none(), "they ran all the while");
-    attempt.ended("100 calls of the healthy one done meanwhile");
+    assert!(hogs.try_join_next().is_none(), "they ran the whole time");
+    attempt.ended("100 calls of the healthy one completed meanwhile");
 }

@@ -1,4 +1,4 @@
-//! Things without end: tables, instances, handles of the host's resources.
+//! Endless objects: tables, instances, handles of the host's resources.
 
 use bg_poller::OutcomeKind::LimitExceeded;
 
@@ -7,7 +7,7 @@ use crate::testing::{self, CoreGuest, Guest, charm, runtime_with, web};
 use crate::{Allocation, Sandbox, SandboxOptions, World};
 
 #[tokio::test]
-async fn handles_of_each_kind_are_bounded() {
+async fn handles_of_each_kind_are_limited() {
     let loops = |imports: &[_], body: &str| CoreGuest::initialize(imports, "", &format!("(loop $a {body} (br $a))"));
     let http = |items: &str, body: &str| {
         let mut guest = web::visitor("127.0.0.1:1", "/", &format!("(loop $a {body} (br $a))"));
@@ -36,7 +36,7 @@ async fn handles_of_each_kind_are_bounded() {
         ),
         ("requests", http("", "(drop (call $request))")),
         (
-            "requests with a piece of a body each",
+            "requests with part of a body each",
             http(
                 "",
                 "(call $write (call $upload (call $request)) (i32.const 0) (i32.const 4096) (i32.const 64))",
@@ -46,7 +46,7 @@ async fn handles_of_each_kind_are_bounded() {
     ];
     let sandbox = testing::sandbox(limits());
     for (what, mut guest) in cases {
-        // Values of header fields have no zeros in them.
+        // Values of header fields contain no zeros.
         guest.items = format!(r#"{} (data (i32.const 2048) "{}")"#, guest.items, "x".repeat(16_000));
         guest.initialize = format!("(local $f i32) {}", guest.initialize);
         tried(&sandbox, ("objects", what), guest.build(), Function::Initialize, LimitExceeded).await;
@@ -54,7 +54,7 @@ async fn handles_of_each_kind_are_bounded() {
 }
 
 #[tokio::test]
-async fn open_charms_are_bounded() {
+async fn open_charms_are_limited() {
     let registered = charm("a");
     let (space, id) = (registered.space.to_string(), registered.charm.to_string());
     let items = format!(r#"(data (i32.const 1024) "{space}{id}")"#);
@@ -70,14 +70,14 @@ async fn open_charms_are_bounded() {
     tried_with(&hostile, ("objects", "open charms"), Function::Initialize, LimitExceeded).await;
 }
 
-/// A component with so many instances of a core module that has this in it.
+/// A component with `count` instances of a core module that contains this.
 fn instances(count: usize, module: &str) -> Guest {
     let instances = "(core instance (instantiate $extra))".repeat(count);
     Guest { imports: format!("(core module $extra {module}) {instances}"), ..Guest::default() }
 }
 
 #[tokio::test]
-async fn instances_memories_and_tables_are_bounded_in_number() {
+async fn the_numbers_of_instances_memories_and_tables_are_limited() {
     let sandbox = |allocation| {
         Sandbox::new(SandboxOptions { limits: limits(), allocation, ..SandboxOptions::default() }).unwrap()
     };
@@ -98,7 +98,7 @@ async fn instances_memories_and_tables_are_bounded_in_number() {
 }
 
 #[tokio::test]
-async fn tables_are_bounded_in_their_sum() {
+async fn the_sum_of_all_tables_is_limited() {
     let grown = Guest {
         items: "(table 0 funcref)".into(),
         ..initialize("(loop $again (drop (table.grow (ref.null func) (i32.const 1000))) (br $again))")
@@ -111,12 +111,12 @@ async fn tables_are_bounded_in_their_sum() {
     }
 }
 
-/// What the host keeps for a handle has a bound, too: there may be a thousand.
+/// What the host keeps for a handle is limited, too: there may be a thousand handles.
 #[tokio::test]
 async fn a_request_that_is_kept_takes_little_of_the_host() {
     let text = "a".repeat(4096);
     let sixteen_mib = 1 << 24;
-    // Traps unless it is refused. The text begins at 64 KiB; what is there beyond the first page is filled by the guest.
+    // Traps unless it is refused. The text begins at 64 KiB; the guest fills what lies beyond the first page.
     let refused = |call: &str| {
         let body = format!(
             "(local $r i32) (local.set $r (call $request))

@@ -1,4 +1,4 @@
-//! What is not an integration's to know: secrets, and what belongs to others.
+//! What an integration may not see: secrets, and what belongs to others.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ const GET: (&str, &str, &str) = ("commontools:background/charms", "[method]charm
 const KEYS: (&str, &str, &str) = ("commontools:background/charms", "[method]charm.keys", "keys");
 const LOG: (&str, &str, &str) = ("commontools:background/log", "write", "log");
 
-/// Traps if `ya29`, with which the secret begins, is anywhere in its memory.
+/// Traps if `ya29`, with which the secret begins, occurs anywhere in its memory.
 const SEARCH: &str = "(loop $search
         (if (i32.eq (i32.load (local.get $at)) (i32.const 0x39326179)) (then unreachable))
         (local.set $at (i32.add (local.get $at) (i32.const 1)))
@@ -53,7 +53,7 @@ async fn no_byte_of_a_secret_reaches_an_integration() {
         let (lines, _guard) = capture_log();
         let (items, list) = path(names);
         let attempt = bg_abuse::Attempt::begin("secrets", format!("charm.get of [{}]", names.join(", ")));
-        // A value at 76 is told to the log, and to the host as an error's text: Err(permanent).
+        // A value at 76 is logged, and returned to the host as an error's text: Err(permanent).
         let is_valid_charm = format!(
             "(local $at i32) {list}
             (call $get (local.get $charm) (i32.const 256) (i32.const {}) (i32.const 64))
@@ -73,7 +73,7 @@ async fn no_byte_of_a_secret_reaches_an_integration() {
         let error = guest.is_valid_charm(Arc::new(MemoryCharm(charm("a")))).await.unwrap_err();
         assert_eq!(error.kind, HandlerFailed, "{names:?}: {error}");
         let logged = lines.of_guests();
-        assert_eq!(logged.len(), usize::from(names == ["auth"]), "only what is no secret is a value");
+        assert_eq!(logged.len(), usize::from(names == ["auth"]), "only what is not secret has a value");
         assert!(!logged.join("\n").contains("ya29") && !error.message.contains("ya29"), "{names:?}");
         attempt.ended("no byte of it");
     }
@@ -107,7 +107,7 @@ fn says(lines: &Lines, text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn nothing_of_another_integration_is_visible() {
+async fn an_integration_sees_nothing_of_another() {
     let runtime = runtime_with(&[
         (charm("mine"), "gmail", true),
         (charm("theirs"), "gcal", true),

@@ -1,4 +1,4 @@
-//! References that are none, or are not the integration's own.
+//! References that are malformed, or not the integration's own.
 
 use bg_poller::Integration;
 
@@ -6,7 +6,7 @@ use super::limits;
 use crate::testing::{self, Guest, charm, refs, runtime_with};
 
 #[tokio::test]
-async fn each_reference_is_judged_by_itself() {
+async fn each_reference_is_checked_by_itself() {
     let good = charm("a");
     let (space, id) = (good.space.to_string(), good.charm.to_string());
     let long = "z".repeat(20_000);
@@ -52,13 +52,13 @@ async fn each_reference_is_judged_by_itself() {
                 (&space, "~"),
             ],
         ),
-        ("the same one, doubled", &[(&space, &id), (&space, &id), (&space, &id)]),
+        ("duplicates", &[(&space, &id), (&space, &id), (&space, &id)]),
     ];
     let sandbox = testing::sandbox(limits());
     for (what, bad) in cases {
         let attempt = bg_abuse::Attempt::begin("references", *what);
         let mut all = bad.to_vec();
-        // Amid the others.
+        // In the middle of the others.
         all.insert(all.len() / 2, (&space, &id));
         let (items, fetch_charms) = refs(&all);
         let guest = Guest { fetch_charms, items, pages: 4, ..Guest::default() };

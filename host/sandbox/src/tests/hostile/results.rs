@@ -1,4 +1,4 @@
-//! Huge answers and arguments: refused before the host makes room for them.
+//! Huge answers and arguments: refused before the host allocates memory for them.
 
 use bg_poller::Integration;
 use bg_poller::OutcomeKind::{HandlerFailed, LimitExceeded, Trapped};
@@ -7,7 +7,7 @@ use super::{Function, limits, tried};
 use crate::testing::{self, CharmGuest, CoreGuest, Guest, charm_call, charm_component, runtime_with};
 use crate::{Limits, json};
 
-/// `fetch-charms` answers a list at 1024 of so many references.
+/// `fetch-charms` returns a list of `count` references at 1024.
 fn answers(count: u32, pages: u32) -> Guest {
     let fetch_charms = format!(
         "(i32.store (i32.const 20) (i32.const 1024)) (i32.store (i32.const 24) (i32.const {count})) (i32.const 16)"
@@ -15,7 +15,7 @@ fn answers(count: u32, pages: u32) -> Guest {
     Guest { fetch_charms, pages, ..Guest::default() }
 }
 
-/// So many references, each of whose two texts is the same piece of memory.
+/// `count` references, both texts of which are the same piece of memory.
 fn aliases(count: u32, bytes: u32) -> Guest {
     let mut guest = answers(count, 900);
     guest.fetch_charms = format!(
@@ -35,7 +35,7 @@ fn aliases(count: u32, bytes: u32) -> Guest {
 }
 
 #[tokio::test]
-async fn a_huge_answer_is_refused_before_the_host_makes_room_for_it() {
+async fn a_huge_answer_is_refused_before_the_host_allocates_memory_for_it() {
     let sandbox = testing::sandbox(limits());
     for (what, guest, expected) in [
         ("ten million references, most of them beyond its memory", answers(10_000_000, 1000), Trapped),
@@ -49,7 +49,7 @@ async fn a_huge_answer_is_refused_before_the_host_makes_room_for_it() {
 }
 
 #[tokio::test]
-async fn a_huge_argument_is_refused_before_the_host_makes_room_for_it() {
+async fn a_huge_argument_is_refused_before_the_host_allocates_memory_for_it() {
     let log = ("commontools:background/log", "write", "log");
     let set = ("commontools:background/state", "set", "set");
     let fields = ("wasi:http/types", "[static]fields.from-list", "fields");
@@ -97,9 +97,9 @@ async fn a_huge_error_text_is_cut() {
 }
 
 #[tokio::test]
-async fn json_nested_without_an_end_is_refused_at_every_door() {
+async fn endlessly_nested_json_is_refused_everywhere() {
     let nested = ["[", "{\"a\":"].map(|open| open.repeat(100_000));
-    // Traps unless `set` answers an error.
+    // Traps unless `set` returns an error.
     let handle = "(call $set (i32.const 1024) (i32.const 5) (local.get $event) (local.get $event-len) (i32.const 64))
         (if (i32.eqz (i32.load8_u (i32.const 64))) (then unreachable)) (i32.const 16)";
     let guest = CharmGuest {

@@ -20,16 +20,16 @@ const ZEROES: (&str, &str, &str) = ("wasi:io/streams", "[method]output-stream.wr
 const EXIT: (&str, &str, &str) = ("wasi:cli/exit", "exit", "exit");
 
 #[tokio::test]
-async fn what_a_guest_does_wrong_by_itself_is_a_trap() {
+async fn a_fault_within_a_guest_is_a_trap() {
     let (lines, _guard) = capture_log();
     let with = |items: &str, body: &str| Guest { items: items.into(), ..initialize(body) };
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("unreachable", initialize("unreachable").build()),
-        ("recursion without an end", with("(func $deeper (call $deeper))", "(call $deeper)").build()),
+        ("endless recursion", with("(func $deeper (call $deeper))", "(call $deeper)").build()),
         ("a frame of 50,000 locals, deep", with(&deep(50_000), "(drop (call $deep (i64.const 1)))").build()),
         ("out of bounds", initialize("(drop (i32.load (i32.const -4)))").build()),
         ("division by zero", initialize("(drop (i32.div_u (i32.const 1) (i32.const 0)))").build()),
-        ("a number without an integer", initialize("(drop (i32.trunc_f32_s (f32.const nan)))").build()),
+        ("a conversion of NaN to an integer", initialize("(drop (i32.trunc_f32_s (f32.const nan)))").build()),
         ("a call of nothing", with("(table 1 funcref)", "(call_indirect (i32.const 0))").build()),
         (
             "a call of another type",
@@ -46,7 +46,7 @@ async fn what_a_guest_does_wrong_by_itself_is_a_trap() {
     assert_eq!(lines.of_guests(), [""; 0]);
 }
 
-/// A recursive function whose frames are large: many values live across the call.
+/// A recursive function with large frames: many values live across the call.
 fn deep(locals: usize) -> String {
     let locals = locals.min(2_000);
     let (mut sets, mut sum) = (String::new(), String::from("(call $deep (local.get 0))"));
@@ -58,7 +58,7 @@ fn deep(locals: usize) -> String {
 }
 
 #[tokio::test]
-async fn what_a_guest_does_wrong_to_the_host_is_a_trap() {
+async fn misuse_of_the_host_is_a_trap() {
     let ask = "(call $config (i32.const 1024) (i32.const 6) (i32.const 64))";
     let colour = r#"(data (i32.const 1024) "colour")"#;
     let asking = |realloc: &str, imports: &[_]| CoreGuest {
@@ -70,14 +70,17 @@ async fn what_a_guest_does_wrong_to_the_host_is_a_trap() {
     let checks = |body: &str| CoreGuest { is_valid_charm: body.into(), ..CoreGuest::default() };
     let cases = [
         ("realloc that traps", asking("unreachable", &[CONFIG])),
-        ("realloc that answers an address beyond memory", asking("(return (i32.const -16))", &[CONFIG])),
-        ("realloc that calls the host", asking("(call $log (i32.const 0) (i32.const 0) (i32.const 0))", &[CONFIG, LOG])),
+        ("realloc that returns an address beyond memory", asking("(return (i32.const -16))", &[CONFIG])),
+        ("realloc that calls the host", asking("(call $log (i32.const 0) (i32.const 0) (i32.const \
+            0))", &[CONFIG, LOG])),
         ("text that is not UTF-8", does(&[LOG], "(call $log (i32.const 0) (i32.const 1024) (i32.const 2))")),
         ("text beyond memory", does(&[LOG], "(call $log (i32.const 0) (i32.const -2) (i32.const 9))")),
         ("text of 4 GiB", does(&[LOG], "(call $log (i32.const 0) (i32.const 0) (i32.const -1))")),
         ("a level that does not exist", does(&[LOG], "(call $log (i32.const 9) (i32.const 0) (i32.const 0))")),
-        ("an answer's address beyond memory", does(&[CONFIG], "(call $config (i32.const 0) (i32.const 0) (i32.const -8))")),
-        ("an answer's address that is odd", does(&[CONFIG], "(call $config (i32.const 0) (i32.const 0) (i32.const 65))")),
+        ("an answer's address beyond memory", does(&[CONFIG], "(call $config (i32.const 0) (i32.const 0) (i32.const \
+            -8))")),
+        ("an answer's address that is odd", does(&[CONFIG], "(call $config (i32.const 0) (i32.const 0) (i32.const \
+            65))")),
         ("its answer beyond memory", answers("(i32.const -16)")),
         ("its answer at an odd address", answers("(i32.const 17)")),
         ("its answer of an unknown case", answers("(i32.store (i32.const 64) (i32.const 7)) (i32.const 64)")),
@@ -98,7 +101,8 @@ async fn what_a_guest_does_wrong_to_the_host_is_a_trap() {
             does(&[STDOUT, DROP_STREAM, WRITE], "(local $s i32) (local.set $s (call $stdout))
                 (call $drop-stream (local.get $s)) (call $write (local.get $s) (i32.const 0) (i32.const 1) (i32.const 64))"),
         ),
-        ("more than 4096 bytes at once", does(&[STDOUT, WRITE], "(call $write (call $stdout) (i32.const 0) (i32.const 4097) (i32.const 64))")),
+        ("more than 4096 bytes at once", does(&[STDOUT, WRITE], "(call $write (call $stdout) (i32.const 0) (i32.const \
+            4097) (i32.const 64))")),
         ("2⁶⁴ zeroes", does(&[STDOUT, ZEROES], "(call $zeroes (call $stdout) (i64.const -1) (i32.const 64))")),
         ("waiting for nothing", does(&[POLL], "(call $poll (i32.const 0) (i32.const 0) (i32.const 64))")),
         ("ending the program", does(&[EXIT], "(call $exit (i32.const 0))")),

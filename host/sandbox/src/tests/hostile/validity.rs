@@ -1,4 +1,4 @@
-//! `is-valid-charm` that says what it likes, or takes its time: with the poll loop that asks it.
+//! `is-valid-charm` that lies, or takes its whole time limit, called by the real poll loop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 use crate::testing::{self, CoreGuest, MemoryRuntime, charm, runtime_with};
 use crate::{IntegrationComponent, Limits, Registrations, Sandbox, World};
 
-/// The hostile one's.
+/// Charms of the hostile integration.
 const CHARMS: usize = 10_000;
-/// Polls of the healthy one.
+/// Polls of the healthy integration.
 const POLLS: usize = 15;
 
 const REGISTERED: (&str, &str, &str) = ("commontools:background/charms", "registered", "registered");
 const RANDOM: (&str, &str, &str) = ("wasi:random/random", "get-random-u64", "random");
 
-/// Names all its registrations, and says this of each.
+/// Names all its registrations, and gives this verdict on each.
 fn says(is_valid_charm: &str) -> CoreGuest {
     CoreGuest {
         imports: testing::owned(&[REGISTERED, RANDOM]),
@@ -38,7 +38,8 @@ async fn named(sandbox: &Sandbox, id: &str, guest: &CoreGuest, runtime: &Arc<Mem
     Arc::new(IntegrationComponent::new(sandbox, &loaded, setup).unwrap())
 }
 
-/// Polls until the healthy integration's charm was polled often enough: what came of the hostile one's charms.
+/// Polls until the healthy integration's charm was polled often enough. Returns what happened to the hostile one's
+/// charms.
 async fn poll_beside_a_healthy_one(hostile: &CoreGuest, time: Duration) -> (Summary, Arc<MemoryRuntime>) {
     let sandbox = testing::sandbox(Limits { is_valid_charm_time: time, ..Limits::default() });
     let mut registrations: Vec<(CharmRef, &str, bool)> =
@@ -72,18 +73,18 @@ async fn poll_beside_a_healthy_one(hostile: &CoreGuest, time: Duration) -> (Summ
 }
 
 #[tokio::test]
-async fn is_valid_charm_that_takes_its_whole_time_costs_its_own_charms_alone() {
+async fn is_valid_charm_that_takes_its_whole_time_affects_its_own_charms_only() {
     let attempt = bg_abuse::Attempt::begin("validity", "its whole time for each of 10,000 charms");
     let endless = says("(loop $a (br $a)) (i32.const 32)");
     let (summary, runtime) = poll_beside_a_healthy_one(&endless, Duration::from_millis(200)).await;
     assert!(runtime.triggers(&charm("healthy")) >= POLLS);
     assert!(runtime.triggered.lock().unwrap().len() == 1, "none of its own was triggered");
     assert_eq!(summary.polls - summary.count(Success), summary.count(Timeout) + summary.abandoned);
-    attempt.ended(format!("{} polls {Timeout}; the other integration's went on", summary.count(Timeout)));
+    attempt.ended(format!("{} polls {Timeout}; the other integration's polls continued", summary.count(Timeout)));
 }
 
 #[tokio::test]
-async fn is_valid_charm_that_says_what_it_likes_costs_its_own_charms_alone() {
+async fn is_valid_charm_that_lies_affects_its_own_charms_only() {
     for (what, answer) in [
         ("always true", "(i32.store (i32.const 36) (i32.const 1)) (i32.const 32)"),
         (
@@ -104,7 +105,7 @@ async fn is_valid_charm_that_says_what_it_likes_costs_its_own_charms_alone() {
 }
 
 #[tokio::test]
-async fn an_integration_gets_no_charm_polled_that_is_not_registered_for_it() {
+async fn an_integration_cannot_have_a_charm_polled_that_is_not_registered_for_it() {
     let others = [charm("theirs"), charm("nobody's")];
     let names: Vec<_> = others.iter().map(|one| (one.space.to_string(), one.charm.to_string())).collect();
     let names: Vec<_> = names.iter().map(|(space, id)| (&**space, &**id)).collect();

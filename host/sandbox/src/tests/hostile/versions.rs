@@ -1,4 +1,4 @@
-//! Every interface of WASI, at old and new versions: linked, and nothing behind it that is not behind the newest.
+//! Every interface of WASI, at old and new versions: linked, with no more access than the current version.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,10 +10,10 @@ use super::limits;
 use crate::testing::{self, Contract, CoreGuest, Server, WASI, runtime_with, web};
 use crate::{IntegrationComponent, World};
 
-/// The first release, some between, the one that is linked, and one that is still to come.
+/// The first release, some between, the linked one, and a future one.
 const VERSIONS: [&str; 5] = ["0.2.0", "0.2.3", "0.2.6", WASI, "0.2.99"];
 
-/// Interface, function, and how the text calls it.
+/// Interface, function, and its name in the text.
 type Import = (String, String, String);
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn every_interface_links_at_every_version() {
 }
 
 #[tokio::test]
-async fn a_request_meets_the_same_gate_at_every_version() {
+async fn requests_pass_the_same_gate_at_every_version() {
     let sandbox = testing::sandbox(limits());
     for version in VERSIONS {
         let attempt = bg_abuse::Attempt::begin("versions", format!("requests by wasi:http@{version}"));
@@ -68,32 +68,38 @@ async fn a_request_meets_the_same_gate_at_every_version() {
             assert_eq!(record.decision, decision, "{version}");
         }
         assert_eq!((granted.accepted(), denied.accepted()), (1, 0), "{version}");
-        attempt.ended("granted: sent; else denied, nothing sent");
+        attempt.ended("granted: sent; otherwise denied, nothing sent");
     }
 }
 
-/// What it looks for, with these functions, so.
+/// What is searched for, the functions for it, and how.
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str, &'a str)], &'a str);
 
 #[tokio::test]
-async fn there_is_nothing_of_this_machine_behind_any_version() {
+async fn no_version_gives_access_to_this_machine() {
     let network = ("wasi:sockets/instance-network", "instance-network", "network");
     // Each traps unless it finds nothing.
     let cases: [Case<'_>; 8] = [
-        ("environment", &[("wasi:cli/environment", "get-environment", "get")], "(call $get (i32.const 64)) (if (i32.load (i32.const 68)) (then unreachable))"),
-        ("arguments", &[("wasi:cli/environment", "get-arguments", "get")], "(call $get (i32.const 64)) (if (i32.load (i32.const 68)) (then unreachable))"),
-        ("working folder", &[("wasi:cli/environment", "initial-cwd", "get")], "(call $get (i32.const 64)) (if (i32.load8_u (i32.const 64)) (then unreachable))"),
-        ("folders", &[("wasi:filesystem/preopens", "get-directories", "get")], "(call $get (i32.const 64)) (if (i32.load (i32.const 68)) (then unreachable))"),
+        ("environment", &[("wasi:cli/environment", "get-environment", "get")], "(call $get (i32.const 64)) (if \
+            (i32.load (i32.const 68)) (then unreachable))"),
+        ("arguments", &[("wasi:cli/environment", "get-arguments", "get")], "(call $get (i32.const 64)) (if (i32.load \
+            (i32.const 68)) (then unreachable))"),
+        ("working folder", &[("wasi:cli/environment", "initial-cwd", "get")], "(call $get (i32.const 64)) (if \
+            (i32.load8_u (i32.const 64)) (then unreachable))"),
+        ("folders", &[("wasi:filesystem/preopens", "get-directories", "get")], "(call $get (i32.const 64)) (if \
+            (i32.load (i32.const 68)) (then unreachable))"),
         (
             "TCP",
             &[("wasi:sockets/tcp-create-socket", "create-tcp-socket", "create")],
-            "(call $create (i32.const 0) (i32.const 64)) (if (i32.ne (i32.load8_u (i32.const 64)) (i32.const 1)) (then unreachable))
+            "(call $create (i32.const 0) (i32.const 64)) (if (i32.ne (i32.load8_u (i32.const 64)) (i32.const 1)) \
+            (then unreachable))
             (call $create (i32.const 1) (i32.const 64)) (if (i32.ne (i32.load8_u (i32.const 68)) (i32.const 1)) (then unreachable))",
         ),
         (
             "UDP",
             &[("wasi:sockets/udp-create-socket", "create-udp-socket", "create")],
-            "(call $create (i32.const 0) (i32.const 64)) (if (i32.ne (i32.load8_u (i32.const 64)) (i32.const 1)) (then unreachable))
+            "(call $create (i32.const 0) (i32.const 64)) (if (i32.ne (i32.load8_u (i32.const 64)) (i32.const 1)) \
+            (then unreachable))
             (call $create (i32.const 1) (i32.const 64)) (if (i32.ne (i32.load8_u (i32.const 68)) (i32.const 1)) (then unreachable))",
         ),
         (

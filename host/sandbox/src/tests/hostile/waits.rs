@@ -1,4 +1,4 @@
-//! Waiting for ever in the host.
+//! Waiting forever in the host.
 
 use std::sync::atomic::Ordering;
 
@@ -43,7 +43,7 @@ async fn a_guest_that_waits_for_a_clock_ends_in_time() {
             ),
         ),
     ] {
-        // The last one leaves its pollables open, so that it may as well run out of handles.
+        // The last one leaves its pollables open, so it may run out of handles first.
         let expected = if what.ends_with("again") { bg_poller::OutcomeKind::LimitExceeded } else { Timeout };
         tried(&sandbox, ("sleep", what), guest.build(), Function::Initialize, expected).await;
     }
@@ -77,9 +77,10 @@ async fn visitor(sandbox: &crate::Sandbox, server: &Server, path: &str, body: &s
 }
 
 #[tokio::test]
-async fn a_guest_that_waits_for_a_server_ends_in_time_and_its_connection_with_it() {
+async fn a_guest_that_waits_for_a_server_ends_in_time_and_so_does_its_connection() {
     let sandbox = testing::sandbox(short());
-    // The gate gives a request up at the very time that the call is up. A guest that hears of it first does not stop either.
+    // The gate gives up a request at the very time that the call ends. A guest that gets this error first does not stop
+    // either.
     let spin = "(loop $spin (br $spin))";
     let send = "(local $r i32) (local $s i32) (local.set $r (call $request))";
     let post = "(drop (call $set-method (local.get $r) (i32.const 2) (i32.const 0) (i32.const 0)))
@@ -94,11 +95,12 @@ async fn a_guest_that_waits_for_a_server_ends_in_time_and_its_connection_with_it
             "a response's body that stops",
             "/stall",
             format!(
-                "{send} (call $read (call $stream (call $wait (call $send (local.get $r)))) (i64.const 9) (i32.const 64)) {spin}"
+                "{send} (call $read (call $stream (call $wait (call $send (local.get $r)))) (i64.const 9) (i32.const \
+                64)) {spin}"
             ),
         ),
         (
-            "a response's body without an end",
+            "an endless body of a response",
             "/drip",
             format!(
                 "{send} (local.set $s (call $stream (call $wait (call $send (local.get $r)))))
@@ -127,7 +129,7 @@ async fn a_guest_that_waits_for_a_server_ends_in_time_and_its_connection_with_it
             ),
         ),
         (
-            "a request that is never sent, for room in its body",
+            "room in the body of a request that is never sent",
             "/ok",
             format!(
                 "{send} {post}
@@ -144,15 +146,15 @@ async fn a_guest_that_waits_for_a_server_ends_in_time_and_its_connection_with_it
 }
 
 #[tokio::test]
-async fn requests_that_a_guest_leaves_behind_end_with_its_call() {
+async fn requests_that_a_guest_leaves_open_end_with_its_call() {
     let sandbox = testing::sandbox(super::limits());
     let server = Server::start().await;
     let body = "(drop (call $send (call $request)))".repeat(8);
     let integration = visitor(&sandbox, &server, "/never", &body).await;
-    let attempt = bg_abuse::Attempt::begin("cancelled", "eight requests left under way by a guest that returned");
+    let attempt = bg_abuse::Attempt::begin("cancelled", "eight requests left in flight by a guest that returned");
     integration.initialize().await.unwrap();
     assert!(server.is_left_alone().await);
-    // So are those of a call that its caller gives up.
+    // So do those of a call that its caller gives up.
     let waiting = visitor(&sandbox, &server, "/never", "(drop (call $wait (call $send (call $request))))").await;
     let before = server.accepted();
     {

@@ -1,4 +1,4 @@
-//! For tests: what an integration finds of the machine it runs on.
+//! For tests: what access an integration has to the machine it runs on.
 
 use std::fmt::Debug;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::{env, fs, io};
 
 use bg_integration_sdk::{debug, info};
 
-/// Looks for files, environment, input and sockets, and logs what is found. Nothing if no address is given.
+/// Looks for files, environment, input and sockets, and logs what is found. Does nothing without an address.
 pub(crate) fn probe(address: &str) {
     if address.is_empty() {
         return;

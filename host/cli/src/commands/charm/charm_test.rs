@@ -1,4 +1,4 @@
-//! `charm test`: a charm in a runtime of its own, which is gone afterwards.
+//! `charm test`: runs a charm in a temporary runtime.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,18 +16,18 @@ use super::{source, trigger};
 use crate::args::{Common, TestArgs};
 use crate::{connect, layout, output};
 
-/// The space that it lives in.
+/// Its space.
 const SPACE: &str = "charm-test";
 
-/// How many log lines, and how many changes, of each poll people are shown.
+/// How many log lines, and how many changes, of each poll are printed for people.
 const PRINTED: usize = 100;
-/// How much of a log line, characters.
+/// How much of a log line, in characters.
 const LINE: usize = 1_000;
 
-/// All that happened, for machines.
+/// The results, for programs.
 #[derive(Serialize)]
 struct Report {
-    /// What `setup` logged.
+    /// The log of `setup`.
     log: Vec<LogLine>,
     polls: Vec<Poll>,
     /// Whether every poll succeeded.
@@ -49,13 +49,13 @@ pub(super) async fn run(common: &Common, args: &TestArgs, shutdown: Cancellation
     let folder = tempfile::Builder::new()
         .prefix("bg-wasm-host-charm-test-")
         .tempdir()
-        .context("cannot make a temporary folder; TMPDIR names where")?;
+        .context("cannot create a temporary folder; set TMPDIR to a writable folder")?;
     let common = Common { data_dir: Some(folder.path().to_owned()), api_url: None, ..common.clone() };
     let success = tokio::select! {
         success = perform(&common, args) => success,
-        () = shutdown.cancelled() => Err(anyhow::anyhow!("the test was ended")),
+        () = shutdown.cancelled() => Err(anyhow::anyhow!("the test was interrupted")),
     };
-    // Also when it failed: nothing of it stays.
+    // Even after a failure, nothing is left.
     let left = folder.path().display().to_string();
     folder.close().with_context(|| format!("cannot delete {left}"))?;
     Ok(if success? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -103,7 +103,7 @@ async fn cells(runtime: &dyn Runtime, charm: &CharmRef) -> anyhow::Result<Value>
     Ok(json!(runtime.show(charm).await?.cells))
 }
 
-/// What was logged since the last time.
+/// New log lines since the last call.
 async fn new_lines(runtime: &dyn Runtime, charm: &CharmRef, seen: &mut u64) -> anyhow::Result<Vec<LogLine>> {
     let entries = runtime.logs(charm, LogQuery { after: Some(*seen), limit: trigger::PAGE, wait: false }).await?;
     *seen = entries.last().map_or(*seen, |entry| entry.cursor);
@@ -120,7 +120,7 @@ fn print_log(lines: &[LogLine]) -> std::io::Result<()> {
     })
 }
 
-/// Prints no more than anybody reads, and where to find the rest.
+/// Prints the first ones, and where to find the rest.
 fn print_first<T>(all: &[T], indent: &str, what: &str, shown: impl Fn(&T) -> String) -> std::io::Result<()> {
     for one in all.iter().take(PRINTED) {
         output::line(format_args!("{indent}{}", shown(one)))?;

@@ -1,0 +1,42 @@
+//! `cargo verify`: runs `cargo test` with the same arguments, and ends with one line that counts the tests that were skipped, since this
+//! machine lacks what they need, and says why.
+//!
+//! Tests wait for processes, timers and connections more than they compute. So twice as many run at a time as there are
+//! processors, unless `RUST_TEST_THREADS` says otherwise.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it shows is its output")]
+
+use std::num::NonZeroUsize;
+use std::process::{Command, ExitCode};
+
+use bg_test_support::skipped;
+
+fn main() -> ExitCode {
+    let folder = skipped::folder();
+    if let Err(error) = skipped::clear(&folder) {
+        eprintln!("cannot remove {}: {error}", folder.display());
+        return ExitCode::FAILURE;
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut test = Command::new(&cargo);
+    test.arg("test").args(std::env::args_os().skip(1));
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        test.env("RUST_TEST_THREADS", (2 * processors).to_string());
+    }
+    let status = match test.status() {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("cannot run {}: {error}", cargo.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    match skipped::summary(&folder) {
+        Ok(line) => println!("\n{line}"),
+        Err(error) => {
+            eprintln!("cannot read the records in {}: {error}", folder.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
