@@ -84,7 +84,7 @@ fn a_service_reloads_its_configuration_in_the_same_process_and_keeps_polling() {
     }
     let mut changed = std::fs::read(host.dir().join("etc/mine.wasm")).unwrap();
     changed.extend([0, 2, 1, b'x']);
-    replace(&host.dir().join("etc/mine.wasm"), changed);
+    replace(host.dir().join("etc/mine.wasm"), changed);
     service.wait_for_line(|line| line.contains("goes on with its new component"), SOON).unwrap();
     wait_for_success(&mut service, &charm);
 

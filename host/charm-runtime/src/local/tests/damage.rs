@@ -235,8 +235,8 @@ async fn whatever_is_damaged_in_rows_of_some_charms_all_others_are_listed_and_po
         let listed: BTreeSet<CharmRef> = registrations.iter().map(|one| one.charm.clone()).collect();
         let reported = operator.damaged().await.unwrap();
         // As a loop reads it that has not seen yet what was registered.
-        let seen = registered - charms.len() as u64;
-        let since = operator.changes(seen).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let earlier = registered - charms.len() as u64;
+        let since = operator.changes(earlier).await.unwrap_or_else(|error| panic!("{case}: {error}"));
         let found: BTreeSet<CharmRef> = since.registrations.iter().map(|one| one.charm.clone()).collect();
         assert!(found.is_superset(&expected) && found.is_subset(&listed), "{case}");
         for charm in &charms {
