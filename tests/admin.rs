@@ -113,7 +113,7 @@ fn the_list_is_kept_up_to_date_and_a_registration_is_controlled_from_it() {
         .wait("it on the page", |browser| label(browser).as_str().unwrap().starts_with("2 newest runs: 2 succeeded"));
 
     browser.click(&format!("{row} [formaction$='/disable']"));
-    browser.wait_for_text("Disabled; it is polled no more.");
+    browser.wait_for_text("Disabled; it is no longer polled.");
     assert!(browser.text_of(&row).contains("disabled by hand"), "{}", browser.text());
     assert_eq!(browser.count(&format!("{row} [formaction$='/run']")), 0);
     let shown = host.command(["show", &charm]).unwrap().success().unwrap();
@@ -130,7 +130,7 @@ fn the_list_is_kept_up_to_date_and_a_registration_is_controlled_from_it() {
     browser.click(&format!("{row} a[href$='/remove']"));
     browser.wait_for_text("Remove the registration of Counter?");
     browser.click(".danger");
-    browser.wait_for_text("Removed; it is polled no more.");
+    browser.wait_for_text("Removed; it is no longer polled.");
     browser.wait_for_text("No charm is registered yet.");
     assert_eq!(host.command(["list"]).unwrap().success().unwrap().stdout.lines().count(), 1);
     register(host, &charm, "my-test");
@@ -138,7 +138,7 @@ fn the_list_is_kept_up_to_date_and_a_registration_is_controlled_from_it() {
     browser.go(&format!("{}/charms/{charm}/delete", desk.url));
     browser.wait_for_text("Delete Counter?");
     browser.click(".danger");
-    browser.wait_for_text("Deleted, with all that belonged to it.");
+    browser.wait_for_text("Deleted, with its registration, cells, log and runs.");
     host.command(["charm", "show", &charm]).unwrap().failure().unwrap();
     // A page whose server is gone does not look as if it were up to date.
     let Desk { browser, service, .. } = desk;
@@ -177,7 +177,7 @@ fn the_list_is_searched_and_filtered() {
     browser.wait("the state", |browser| names(browser) == json!(["Counter"]));
     // It leaves the list when it is in that state no more.
     host.command(["enable", &charms[0]]).unwrap().success().unwrap();
-    browser.wait_for_text("No registration is like that.");
+    browser.wait_for_text("No registration matches.");
     browser.go(&format!("{}?space=my-space", desk.url));
     browser.wait_for_text("the space: ");
     // There is nothing to be kept up to date; a page that tried would find that out, and be loaded anew without end.
@@ -311,7 +311,7 @@ fn a_server_shows_what_the_service_that_polls_its_charms_tells_of_itself() {
     browser.screenshot("list-nobody-polls");
     // What it did last can still be looked at.
     browser.go(&format!("{url}/integrations/gmail"));
-    browser.wait_for_text("polls no more");
+    browser.wait_for_text("no longer polls");
     assert!(browser.text_of("#activity tr.bad").contains(option), "{}", browser.text());
     browser.screenshot("integration-gone");
     browser.go(&format!("{url}/integrations/none-of-that-name"));

@@ -1,5 +1,5 @@
-//! Whose fault it is: a case for each row of the tables in `docs/polling.md`, by the real path. What follows from a poll is what its row says, and
-//! the operator reads why.
+//! Whose fault it is: a case for each row of the tables in `docs/polling.md`, by the real path. What follows from a
+//! poll is what its row says, and the operator reads why.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::guest::guest;
 /// `ok(false)`: there are zeros at address 48.
 const UNFIT: &str = "(i32.const 48)";
 /// A temporary error, `no way`: the first case of the inner variant.
-const TEMPORARY: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store (i32.const 56) (i32.const 128)) \
+pub(crate) const TEMPORARY: &str = "(i32.store8 (i32.const 48) (i32.const 1)) (i32.store (i32.const 56) (i32.const 128)) \
                          (i32.store (i32.const 60) (i32.const 6)) (i32.const 48)";
 
 /// A charm that ends its polls as its input says.
@@ -28,7 +28,24 @@ const act = handler<unknown, { does: string; url: string; kept: Cell<string> }>(
   if (does === "loops") for (;;) {}
   if (does === "grows") for (let text = "more"; ; ) text += text;
   if (does === "writes") kept.set("more");
+  if (does === "writes much") kept.set("more".repeat(5_000));
   if (does === "fetches") await fetch(url);
+  if (does === "says the status") {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error("status " + response.status);
+  }
+  if (does === "passes the response on") throw new Error("no news", { cause: await fetch(url) });
+  if (does === "wraps the error") {
+    try {
+      await fetch(url);
+    } catch (cause) {
+      throw new Error("no news", { cause });
+    }
+  }
+  if (does === "throws its own") {
+    const response = await fetch(url).catch(() => undefined);
+    throw new Error(response === undefined ? "my own, after a failure" : "my own, after an answer");
+  }
   if (does === "sends a header") await fetch(url, { headers: { "X-Forwarded-For": "10.0.0.1" } });
 });
 
@@ -44,6 +61,8 @@ enum By {
     Handler(&'static str),
     /// The same, with a URL: a path of a server whose origin is granted.
     Granted(&'static str),
+    /// The same, with a URL that the server answers with this status, or not at all.
+    Answered(&'static str, &'static str),
     /// A component whose `is-valid-charm` does this.
     Component(&'static str),
     /// The token service: the token of its charm has ended, and a renewal is answered with this.
@@ -59,16 +78,24 @@ enum By {
     /// A test of its own, below.
     Alone,
 }
-use By::{Alone, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens};
+use By::{Alone, Answered, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens};
 
-/// Part of what a row says of how a poll ends, how this case makes a poll end so, its outcome, and what the operator reads.
+/// Part of what a row says of how a poll ends, how this case makes a poll end so, its outcome, and what the operator
+/// reads.
 const CASES: &[(&str, &str, By, &str, &str)] = &[
     ("and what it started, is done", "done", Handler("nothing"), "Success", ""),
     ("throws, or a promise", "throws", Handler("throws"), "HandlerFailed", "thrown on purpose"),
     ("throws, or a promise", "rejects", Handler("rejects"), "HandlerFailed", "rejected on purpose"),
+    ("throws, or a promise", "caught", Handler("throws its own"), "HandlerFailed", "(before that: "),
+    ("throws, or a promise", "caught-500", Answered("throws its own", "500 Oops"), "HandlerFailed", "after an answer"),
+    ("throws, or a promise", "caught-silence", Answered("throws its own", ""), "HandlerFailed", "after a failure"),
+    ("throws, or a promise", "says-404", Answered("says the status", "404 Not Found"), "HandlerFailed", "status 404"),
     ("exceeds a limit of time, memory", "loops", Handler("loops"), "Timeout", "took longer than"),
     ("exceeds a limit of time, memory", "grows", Handler("grows"), "OutOfMemory", "memory"),
     ("exceeds a limit of time, memory", "writes", ManyCells, "LimitExceeded", "and may have 1000"),
+    ("exceeds a limit of time, memory", "signer-bytes", Alone, "LimitExceeded", "--max-signer-bytes"),
+    ("finds no room", "min-free", Alone, "LimitExceeded", "--min-free"),
+    ("finds no room", "max-bytes", Alone, "LimitExceeded", "--max-bytes"),
     ("finds the charm unfit", "unfit", Component(UNFIT), "Invalid", "finds the charm unfit"),
     ("finds the charm unfit", "damaged-cell", DamagedCell, "Invalid", "the cell kept of"),
     ("the charm is gone, or has no stream", "no-stream", NoStream, "NoStream", "has no stream"),
@@ -89,6 +116,30 @@ const CASES: &[(&str, &str, By, &str, &str)] = &[
         "Denied",
         "(invalid_grant): the authorization has ended",
     ),
+    ("credential is missing", "says-401", Answered("says the status", "401 Unauthorized"), "Denied", "status 401"),
+    (
+        "a request of the handler gets no answer",
+        "says-503",
+        Answered("says the status", "503 Service Unavailable"),
+        "Unavailable",
+        "status 503",
+    ),
+    (
+        "a request of the handler gets no answer",
+        "cause-503",
+        Answered("passes the response on", "503 Service Unavailable"),
+        "Unavailable",
+        "127.0.0.1 answered 503 Service Unavailable",
+    ),
+    (
+        "a request of the handler gets no answer",
+        "says-429",
+        Answered("says the status", "429 Too Many Requests"),
+        "Unavailable",
+        "status 429",
+    ),
+    ("a request of the handler gets no answer", "silence", Answered("fetches", ""), "Unavailable", "fetch failed"),
+    ("sends what is not granted", "wrapped", Handler("wraps the error"), "Denied", "--allow-charm-http"),
     ("sends what is not granted", "no-grant", Handler("fetches"), "Denied", "--allow-charm-http"),
     ("sends what is not granted", "no-access", Alone, "Denied", "AuthorizationError"),
     ("sends what is not granted", "no-refresh-url", Alone, "Denied", "--oauth-refresh-url"),
@@ -140,7 +191,7 @@ const CASES: &[(&str, &str, By, &str, &str)] = &[
     ("the charm runtime does not answer", "runtime-away", Alone, "Unavailable", "the charm runtime is unavailable"),
 ];
 
-/// What is shown by tests elsewhere: part of what the row says, an outcome of it (or none: all), the file, the test.
+/// Rows that other tests show: part of the row, one of its outcomes (or none: all), the file, the test.
 const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     (
         "exceeds a limit of time, memory",
@@ -190,7 +241,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     (
         "the database at the start",
         "",
-        "host/charm-runtime/src/store/open.rs",
+        "host/store-sqlite/src/open.rs",
         "what_is_not_our_database_is_refused_with_a_reason_and_left_alone",
     ),
 ];
@@ -326,7 +377,7 @@ fn expired(refresh: &str) -> Value {
     json!({"auth": {"token": "old-token", "refreshToken": refresh, "expiresAt": 1}})
 }
 
-/// A token service: what it answers goes by the refresh token, which is the name of a case.
+/// A token service. Its answer depends on the refresh token, which is the name of a case.
 fn tokens() -> RawServer {
     RawServer::start(|request| {
         let asked: Value = serde_json::from_slice(request.body()).unwrap_or_default();
@@ -343,12 +394,29 @@ fn tokens() -> RawServer {
     .unwrap()
 }
 
+/// A server whose answer to a path is that of the case of that name.
+fn answering() -> RawServer {
+    RawServer::start(|request| {
+        let path = request.target.trim_start_matches('/');
+        let status = CASES.iter().find_map(|(_, name, by, ..)| match by {
+            Answered(_, status) if *name == path => Some(*status),
+            _ => None,
+        });
+        match status {
+            Some("") => RawAnswer::Close,
+            status => RawAnswer::new(status.unwrap_or("200 OK"), "", "x"),
+        }
+    })
+    .unwrap()
+}
+
 /// Deploys and registers the charm of a case; answers it, and its component if it has one.
 fn made(host: &TestHost, source: &str, server: &str, case: &str, by: By) -> (String, Option<String>) {
     let does = |does: &str| json!({"does": does, "url": format!("{server}/x")});
     let mail = fixture("gmail.tsx");
     let (source, inputs) = match by {
         Handler(what) | Granted(what) => (source, does(what)),
+        Answered(what, _) => (source, json!({"does": what, "url": format!("{server}/{case}")})),
         ManyCells => (source, does("writes")),
         Component(_) | DamagedCell | NoStream => (source, does("nothing")),
         Tokens(..) => (mail.as_str(), expired(case)),
@@ -393,13 +461,13 @@ fn damage(host: &TestHost, charm: &str, statement: &str) {
 fn each_way_in_which_a_poll_ends_has_the_outcome_the_blame_the_wait_and_the_reason_of_its_row() {
     let host = host();
     let (tokens, ungranted) = (tokens(), RawServer::start(|_| RawAnswer::new("200 OK", "", "x")).unwrap());
-    let granted = RawServer::start(|_| RawAnswer::new("200 OK", "", "x")).unwrap();
+    let granted = answering();
     let [tokens_at, granted_at, ungranted_at] =
         [&tokens, &granted, &ungranted].map(|server| format!("http://{}", server.address()));
     let source = host.write("does.tsx", CHARM).unwrap();
     let (mut charms, mut components) = (BTreeMap::new(), Vec::new());
     for (_, case, by, ..) in CASES.iter().filter(|(_, _, by, ..)| !matches!(by, Alone)) {
-        let server = if matches!(by, Granted(_)) { &granted_at } else { &ungranted_at };
+        let server = if matches!(by, Granted(_) | Answered(..)) { &granted_at } else { &ungranted_at };
         let (charm, component) = made(&host, source.to_str().unwrap(), server, case, *by);
         components.extend(component);
         charms.insert(*case, charm);
@@ -447,6 +515,24 @@ fn a_token_that_nobody_was_said_to_renew_is_the_operators_matter() {
     register(&host, &charm, "mine");
     let run = host.command(ONCE).unwrap();
     is_as_the_row_says(&host, &run, &charm, "no-refresh-url");
+}
+
+#[test]
+fn a_limit_of_the_installation_is_the_operators_matter_and_a_quota_of_an_owner_is_the_charms() {
+    for (name, option, value) in [
+        ("min-free", "--min-free", "1000000TiB"),
+        ("max-bytes", "--max-bytes", "1"),
+        ("signer-bytes", "--max-signer-bytes", "1"),
+    ] {
+        let host = host();
+        let source = host.write("does.tsx", CHARM).unwrap();
+        let charm = deploy(&host, source.to_str().unwrap(), "my-space", &json!({"does": "writes much"}));
+        register(&host, &charm, "mine");
+        let owner = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK";
+        damage(&host, &charm, &format!("UPDATE holdings SET creator = '{owner}' WHERE space = ?1"));
+        let run = host.command(ONCE.iter().chain(&[option, value])).unwrap();
+        is_as_the_row_says(&host, &run, &charm, name);
+    }
 }
 
 /// A charm in a space of its own, on a server where the operator's key has access to the registrations.

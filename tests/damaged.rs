@@ -48,6 +48,9 @@ fn a_damaged_registration_is_seen_wherever_the_operator_looks_and_the_others_are
         assert!(text.contains(part), "{part}: {text}");
     }
 
+    let metrics = request(at, "GET", "/metrics", &[("Authorization", &bearer)], b"").unwrap().text();
+    assert!(metrics.lines().any(|line| line == "bg_wasm_host_damaged_registrations 1"), "{metrics}");
+
     // What it says fixes it, while the service goes on.
     host.command(["remove", &damaged]).unwrap().success().unwrap();
     register(&host, &damaged, "damaged");

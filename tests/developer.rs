@@ -354,3 +354,30 @@ fn writes_that_contradict_types_are_told_at_deploy_and_in_the_log_and_stay() {
     assert_eq!((cell(&host, charm, "list"), log.contains("1234567")), (json!(1), false));
     server.terminate().unwrap().success().unwrap();
 }
+
+#[test]
+fn a_charm_test_prints_no_more_than_people_read_and_says_where_all_of_it_is() {
+    let host = host();
+    let source = r#"import { Cell, Default, handler, NAME, pattern } from "commontools";
+const poll = handler<unknown, { all: Cell<Record<string, string>> }>((_event, { all }) => {
+  const filled: Record<string, string> = {};
+  for (let number = 0; number < 2000; number++) filled["k".repeat(400) + number] = "v".repeat(1000);
+  for (let number = 0; number < 150; number++) console.log("l".repeat(2000) + number);
+  all.set(filled);
+});
+export default pattern<{ all: Default<Record<string, string>, {}> }>(({ all }) => ({
+  [NAME]: "Large", all, bgUpdater: poll({ all }),
+}));
+"#;
+    let file = host.write("large.tsx", source).unwrap().to_str().unwrap().to_owned();
+    let shown = host.command(["charm", "test", &file]).unwrap().success().unwrap().stdout;
+    assert!(shown.len() < 300_000, "{} bytes", shown.len());
+    for (count, what) in [(50, "log lines"), (1_900, "changes")] {
+        let rest = format!("… and {count} more {what}; `charm test --json` prints all of them");
+        assert!(shown.lines().any(|line| line.trim_start() == rest), "{rest}: {}", shown.len());
+    }
+    let all = host.command(["charm", "test", &file, "--json"]).unwrap().success().unwrap().stdout;
+    let all: Value = serde_json::from_str(&all).unwrap();
+    assert_eq!(all["polls"][0]["changes"].as_array().unwrap().len(), 2_000);
+    assert_eq!(all["polls"][0]["log"].as_array().unwrap().len(), 150);
+}

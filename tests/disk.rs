@@ -112,7 +112,7 @@ fn a_service_ended_while_its_disk_is_full_ends_in_order_and_has_kept_what_it_sai
     wait_for_each(&mut service, &[&failed]);
     attempt.ended("says what it could not write, ends in order");
     let ended = service.terminate().unwrap().success().unwrap();
-    assert!(ended.stderr.contains("What the last polls came to could not be written"), "{ended}");
+    assert!(ended.stderr.contains("The outcomes of the last polls could not be written"), "{ended}");
     disk.free().unwrap();
     let again = host.command(["run", "--once"]).unwrap().success().unwrap();
     assert_nothing_is_lost(&host, &charm, &[ended, again]);

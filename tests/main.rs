@@ -24,6 +24,7 @@ mod doctor;
 mod documents;
 mod egress;
 mod failing;
+mod features;
 mod gmail;
 mod granted;
 mod guide;

@@ -1,4 +1,5 @@
-//! An operator sees how each integration is doing: in every command, on the pages and in the metrics, whichever process polls.
+//! An operator sees how each integration is doing: in every command, on the pages and in the metrics, whichever process
+//! polls.
 
 use std::process::Command;
 use std::time::Instant;
@@ -6,6 +7,7 @@ use std::time::Instant;
 use bg_test_support::{Browser, Running, TestHost, available, request};
 use serde_json::{Value, json};
 
+use crate::blame::TEMPORARY;
 use crate::common::{SOON, component, deploy, fixture, host, pictures, register};
 use crate::guest::guest;
 
@@ -178,21 +180,27 @@ fn on_a_narrow_screen_and_on_a_wide_one_nothing_is_out_of_sight() {
     let Some(browser) = Browser::start(pictures()) else { return };
     let host = host().env("BG_WASM_HOST_LOGIN_TOKEN", TOKEN);
     let (mut args, _) = three(&host);
-    // Of one charm alone it is not known whether it is the component's fault: so it fails on, and is not paused.
-    let charm = deploy(&host, &fixture("counter.tsx"), "failing", &json!({}));
-    register(&host, &charm, "failing");
-    args.extend(["--component".to_owned(), guest(&host, "failing", &[&charm], None, TRAP)]);
+    // What a component reports as temporary is not its fault: it keeps failing, and is never paused for it.
+    let charm = deploy(&host, &fixture("counter.tsx"), "moody", &json!({}));
+    register(&host, &charm, "moody");
+    args.extend(["--component".to_owned(), guest(&host, "moody", &[&charm], None, TEMPORARY)]);
     args.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
     let mut service = host.spawn(&args).unwrap();
     let at = address(&mut service);
-    let is_so = [("broken", "paused"), ("failing", "failing"), ("gmail", "degraded")];
-    let health = is_so.map(|(name, state)| wait_for_state(&host, name, state));
+    let is_so = [("broken", "paused", true), ("moody", "failing", true), ("gmail", "degraded", false)];
+    let health = is_so.map(|(name, state, _)| wait_for_state(&host, name, state));
     let status = host.command(["status"]).unwrap().success().unwrap().stdout;
-    for (health, (name, state)) in health.iter().zip(is_so) {
+    let lines: Vec<&str> = status.lines().map(str::trim).collect();
+    for (health, (name, state, has_remedy)) in health.iter().zip(is_so) {
         let reason: String = health["reason"].as_str().unwrap().chars().take_while(|c| *c != '(').collect();
-        for part in [name, state, reason.trim()] {
-            assert!(status.contains(part), "{part}: {status}");
-        }
+        let place = lines.iter().position(|line| line.contains(&format!("{name}: 1 registration"))).unwrap();
+        assert!(lines[place + 1].starts_with(state) && lines[place + 1].contains(reason.trim()), "{name}: {status}");
+        let has_fix = lines[place + 2].starts_with("to allow what was denied: ");
+        assert_eq!(
+            (lines[place + 1].contains("; to fix it: "), has_fix),
+            (has_remedy, !has_remedy),
+            "{name}: {status}"
+        );
     }
     let shown: String = url::form_urlencoded::byte_serialize(
         format!(
@@ -234,8 +242,8 @@ fn on_a_narrow_screen_and_on_a_wide_one_nothing_is_out_of_sight() {
         ),
         (
             "failing",
-            "/admin/integrations/failing",
-            &["failing", "is-valid-charm failed", "Trapped", "Last failure", "ago", "to fix it: "],
+            "/admin/integrations/moody",
+            &["failing", "is-valid-charm failed", "Unavailable: no way", "Last failure", "ago", "to fix it: "],
         ),
         ("denied", "/admin/integrations/gmail", &["degraded", "were denied", "--allow-http"]),
         ("works", "/admin/integrations/fine", &["works"]),
@@ -245,6 +253,9 @@ fn on_a_narrow_screen_and_on_a_wide_one_nothing_is_out_of_sight() {
             browser.go(&format!("http://{at}{path}"));
             for word in shows {
                 browser.wait_for_text(word);
+            }
+            if path.starts_with("/admin/integrations/") {
+                assert_eq!(browser.text_of("#health .state"), shows[0], "{page}");
             }
             browser.screenshot(&format!("seeing-{page}-{width}"));
             let found = browser.js(
@@ -314,6 +325,13 @@ fn a_data_directory_that_is_not_there_is_made_by_what_begins_work_alone() {
     let file = fixture("counter.tsx");
     host.command(["--data-dir", &dir, "charm", "deploy", &file, "--space", "my-space"]).unwrap().success().unwrap();
     host.command(["--data-dir", &dir, "list"]).unwrap().success().unwrap();
+    // Late failures of a service, which is confined by then, leave nothing either.
+    let no_component = host.write("no.wasm", "no component").unwrap();
+    for late in [&["run", "--component", no_component.to_str().unwrap()][..], &["serve", "--listen", "192.0.2.1:0"]] {
+        let late_dir = host.dir().join("late/one");
+        host.command(["--data-dir", late_dir.to_str().unwrap()].iter().chain(late)).unwrap().failure().unwrap();
+        assert!(!host.dir().join("late").exists(), "{late:?} leaves a folder");
+    }
     let another = host.dir().join("another/one");
     host.command(["--data-dir", another.to_str().unwrap(), "run", "--once"]).unwrap().success().unwrap();
     assert!(another.join("runtime.db").is_file());

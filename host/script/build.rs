@@ -1,6 +1,7 @@
 //! Gives the guest a larger stack than the linker's 1 MiB.
 
-/// Bytes of stack. The engine's parser takes up to 18 KiB for a level of nesting, of which the transpiler lets 128 through.
+/// Bytes of stack. The engine's parser takes up to 18 KiB for a level of nesting, of which the transpiler lets 128
+/// through.
 const STACK: usize = 4 * 1024 * 1024;
 
 fn main() {

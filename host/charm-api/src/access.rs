@@ -10,15 +10,15 @@ use bg_poller::RuntimeError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// On whose behalf something is done.
+/// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Whoever owns the database: an embedded runtime's own process. May do everything.
+    /// The owner of the database: the process of an embedded runtime. May do everything.
     Operator,
-    /// Whoever proved to hold this key.
+    /// The holder of this key.
     Did(Did),
-    /// Whoever proved to hold this key, on a server that others reach: it has what access lists give it, and nothing for being the key
-    /// of a space, which may be made from a name that others know, or of the public passphrase.
+    /// The holder of this key, on a server that others reach. It has the rights that access lists give it. It has no
+    /// rights as the key of a space, or of the public passphrase, because others can compute those keys.
     Remote(Did),
     /// Anybody. May register charms, as the original allows, and nothing else.
     Anonymous,
@@ -32,7 +32,7 @@ pub enum AccessLevel {
     Read,
     /// Deploy charms, and send events to them.
     Write,
-    /// Say who may do what.
+    /// Change the access list.
     Owner,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for AccessLevel {
     }
 }
 
-/// A text that is no access level.
+/// A text that is not an access level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an access level is READ, WRITE or OWNER")]
 pub struct ParseAccessLevelError;
@@ -69,12 +69,12 @@ impl FromStr for AccessLevel {
     }
 }
 
-/// Whom an entry of an access list is about. Written as a DID or `*`.
+/// The subject of an entry in an access list. Written as a DID or `*`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
-    /// Whoever signs requests, with any key.
+    /// Anyone who signs requests, with any key.
     Anyone,
-    /// Whoever holds this key.
+    /// The holder of this key.
     Did(Did),
 }
 
@@ -116,7 +116,7 @@ impl JsonSchema for Subject {
         let pattern = format!("{}|^\\*$", Did::PATTERN);
         json_schema!({
             "type": "string",
-            "description": "Whom an entry of an access list is about: a DID, or `*` for whoever signs requests, with any key.",
+            "description": "The subject of an entry in an access list: a DID, or `*` for anyone who signs requests.",
             "pattern": pattern,
             "examples": ["*"],
         })
@@ -129,11 +129,11 @@ impl JsonSchema for Subject {
 pub struct Acl(pub BTreeMap<Subject, AccessLevel>);
 
 impl Acl {
-    /// The list of a new space that is its creator's, and those keys' which may write to it: the service's.
+    /// The list of a new space that its creator owns, and to which these keys (the service's) may write.
     pub fn of_private_space(creator: Option<&Did>, service: impl IntoIterator<Item = Did>) -> Self {
         let service = service.into_iter().map(|did| (Subject::Did(did), AccessLevel::Write));
         let creator = creator.map(|did| (Subject::Did(did.clone()), AccessLevel::Owner));
-        // The creator's comes last, and is what counts.
+        // The creator's entry comes last, and wins.
         Self(service.chain(creator).collect())
     }
 
@@ -174,7 +174,7 @@ impl Acl {
     }
 }
 
-/// Who lacks what, and what mends it.
+/// Who lacks which access, and how to grant it.
 fn refusal(space: &SpaceDid, actor: &Actor, level: Option<AccessLevel>, needed: AccessLevel) -> String {
     let is_system = *space == system_space();
     let space_text = if is_system { format!("{space} (the system space)") } else { space.to_string() };
@@ -187,15 +187,17 @@ fn refusal(space: &SpaceDid, actor: &Actor, level: Option<AccessLevel>, needed: 
             format!("{space_text}: an unsigned request has no access; sign it with a key that has {needed} access")
         }
         Actor::Remote(did) if is_public_key(did) => format!(
-            "{space_text}: {did} is the key of the public passphrase, which has no rights of its own on a server that others reach; give \
-             the server and this command a key of your own (`bg-wasm-host identity new FILE`, then --identity FILE)"
+            "{space_text}: {did} is the key of the public passphrase, which has no rights of its own on a server that \
+             others reach; give the server and this command a key of your own (`bg-wasm-host identity new FILE`, then \
+             --identity FILE)"
         ),
         Actor::Remote(did) if is_system => format!(
-            "{space_text}: {did} {lacks}; use the key that the server has (IDENTITY or OPERATOR_PASS), or have its operator grant it: \
-             bg-wasm-host charm acl {space} --grant {did}=WRITE"
+            "{space_text}: {did} {lacks}; use the key that the server has (IDENTITY or OPERATOR_PASS), or have its \
+             operator grant it: bg-wasm-host charm acl {space} --grant {did}=WRITE"
         ),
         Actor::Did(did) if is_system => format!(
-            "{space_text}: {did} {lacks}; run `bg-wasm-host add-admin-charm` with the same IDENTITY or OPERATOR_PASS to grant it"
+            "{space_text}: {did} {lacks}; run `bg-wasm-host add-admin-charm` with the same IDENTITY or OPERATOR_PASS \
+             to grant it"
         ),
         Actor::Did(did) | Actor::Remote(did) => {
             format!("{space_text}: {did} {lacks}; an owner of the space can grant it in the space's access list")
@@ -250,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_in_the_system_space_names_the_command_that_mends_it() {
+    fn a_refusal_in_the_system_space_names_the_command_that_fixes_it() {
         let error =
             Acl::default().check(&system_space(), &Actor::Did(did("implicit trust")), AccessLevel::Read).unwrap_err();
         assert_eq!(
             error.to_string(),
             "AuthorizationError: did:key:z6Mkfuw7h6jDwqVb6wimYGys14JFcyTem4Kqvdj9DjpFhY88 (the system space): \
-             did:key:z6MksHnZGdHxNoCqcC3kPvBSo2goCzLSWheQ8LrVpAtQwgwW has no access; run `bg-wasm-host add-admin-charm` with \
-             the same IDENTITY or OPERATOR_PASS to grant it"
+             did:key:z6MksHnZGdHxNoCqcC3kPvBSo2goCzLSWheQ8LrVpAtQwgwW has no access; run `bg-wasm-host \
+             add-admin-charm` with the same IDENTITY or OPERATOR_PASS to grant it"
         );
     }
 

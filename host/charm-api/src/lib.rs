@@ -1,12 +1,13 @@
-//! What a charm runtime offers: what people do with spaces and charms ([`Spaces`]), who may do it ([`Acl`]), and how it goes over HTTP
-//! ([`wire`]).
+//! The interface of a charm runtime: operations on spaces and charms ([`Spaces`]), access lists ([`Acl`]), and the HTTP
+//! API ([`wire`]).
 //!
-//! The poll loop's part of a runtime is [`bg_poller::CharmRuntime`]. Nothing here stores, transpiles or sends anything, so that clients, servers
-//! and stores can share it.
+//! The poll loop's part of a runtime is [`bg_poller::CharmRuntime`]. Nothing here stores, transpiles or sends anything:
+//! clients, servers and stores share it.
 
 mod access;
+pub mod names;
 mod operations;
-mod overview;
+mod page;
 mod trace_context;
 pub mod wire;
 
@@ -14,7 +15,8 @@ pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
 pub use operations::{
     CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, SpaceSummary, Spaces,
 };
-pub use overview::{
-    DamagedRegistration, Overview, OverviewQuery, OverviewRow, Place, RecentRun, RegistrationCount, RegistrationFilter,
+pub use page::{
+    Cursor, DamagedRegistration, RecentRun, RegistrationCount, RegistrationFilter, RegistrationPage, RegistrationQuery,
+    RegistrationRow,
 };
 pub use trace_context::{Propagator, TraceContext};

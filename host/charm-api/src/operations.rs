@@ -1,4 +1,4 @@
-//! What people do with spaces and charms, beside polling.
+//! What people do with spaces and charms, apart from polling.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::{AccessLevel, Acl, DamagedRegistration, RegistrationFilter, Subject};
 
-/// A charm to be deployed.
+/// A charm to deploy.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeployRequest {
-    /// The name of the source file, which tells its language: `counter.tsx`.
+    /// The name of the source file, which determines its language: `counter.tsx`.
     #[schemars(regex(pattern = r"[^/]\.(ts|tsx|js|jsx|mts|mjs)$"))]
     pub file_name: String,
     /// Its text.
@@ -27,7 +27,7 @@ pub struct DeployRequest {
     /// Initial values of cells, in place of the pattern's defaults. They may hold secrets.
     #[serde(default)]
     pub inputs: Map<String, Value>,
-    /// The charm whose program this is to replace. It keeps its ID and its cells; inputs are for cells that it does not have yet.
+    /// The charm whose program this replaces. It keeps its ID and its cells; inputs only initialize new cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charm: Option<CharmId>,
 }
@@ -43,16 +43,16 @@ impl fmt::Debug for DeployRequest {
     }
 }
 
-/// A value to be set in a cell of a charm.
+/// A value to set in a cell of a charm.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetRequest {
-    /// Where: the cell's name, then object keys or array indices; `-` is the place after an array's last item. Objects that are
-    /// missing on the way are made.
+    /// Where: the cell's name, then object keys or array indices; `-` is the place after an array's last item. Missing
+    /// objects on the way are created.
     pub path: Vec<String>,
-    /// What. It may be secret.
+    /// The value. It may be secret.
     pub value: Value,
-    /// Whether the cell is made if there is none of that name.
+    /// Whether to create the cell if it does not exist.
     #[serde(default)]
     pub create: bool,
 }
@@ -72,21 +72,21 @@ pub struct Deployed {
     /// Which charm.
     #[serde(flatten)]
     pub charm: CharmRef,
-    /// False if the same charm was there before; then its cells are as they were.
+    /// False if the same charm existed; its cells are unchanged then.
     pub created: bool,
-    /// Whether it was there with another program, which was replaced.
+    /// Whether its program was replaced.
     #[serde(default)]
     pub updated: bool,
     /// Its name for people.
     pub name: Option<String>,
     /// The names of its streams, sorted.
     pub streams: Vec<String>,
-    /// What its author should look at, each with its place in a file: what a handler writes contradicts the type of a cell.
+    /// Warnings for its author, each with its place in a file: a handler's write contradicts the type of a cell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// One charm of a space, in short.
+/// A charm of a space, summarized.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CharmSummary {
@@ -116,7 +116,7 @@ pub struct CharmShow {
     pub cells: BTreeMap<String, Value>,
 }
 
-/// A line of a charm's log, as it is kept.
+/// A stored line of a charm's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogEntry {
     /// Its place in the log: later lines have greater ones.
@@ -126,24 +126,24 @@ pub struct LogEntry {
     pub line: LogLine,
 }
 
-/// Which lines of a charm's log.
+/// Selects lines of a charm's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogQuery {
-    /// Those after this place, or the newest.
+    /// The lines after this place; the newest if `None`.
     pub after: Option<u64>,
-    /// How many at most; nothing waits for none. A thousand lines of a charm are kept.
+    /// The limit. A thousand lines of a charm are kept.
     pub limit: usize,
     /// If there are none, whether to wait for some, up to [20 s](crate::wire::CHANGES_WAIT_SECONDS).
     pub wait: bool,
 }
 
-/// A space, in short.
+/// A space, summarized.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SpaceSummary {
     /// Which space.
     pub space: SpaceDid,
-    /// The name that its maker gave it, if its key is random.
+    /// The name that its creator gave it, if its key is random.
     pub name: Option<String>,
     /// How many charms it has.
     pub charms: u64,
@@ -156,29 +156,30 @@ pub struct SpaceSummary {
 /// Spaces, their access lists and their charms.
 #[async_trait]
 pub trait Spaces: Send + Sync {
-    /// Deploys a charm: runs its `setup` and keeps the cells which that made. A space that is not there is created, with the
-    /// caller as its owner; where others reach the server, only by its operator, unless that opens new spaces. The charm's ID is made from the space, the file's name, the source and the inputs: deploying the
-    /// same again is the same charm, which keeps its cells. With [`DeployRequest::charm`], the program of that charm is replaced.
+    /// Deploys a charm: runs its `setup` and keeps the resulting cells. If the space does not exist, it is created with
+    /// the caller as its owner; on a server that others reach, only the operator creates spaces this way, unless new
+    /// spaces are open. The charm's ID is derived from the space, the file's name, the source and the inputs: deploying
+    /// the same again results in the same charm, which keeps its cells. With [`DeployRequest::charm`], the program of
+    /// that charm is replaced.
     async fn deploy(&self, space: &SpaceDid, request: &DeployRequest) -> Result<Deployed, RuntimeError>;
 
-    /// Deletes a charm with all that belongs to it: its registration, cells, secrets, log and runs. Nothing of it stays in the database's
-    /// file. A handler that runs for it meanwhile ends with [`RuntimeError::NotFound`], and nothing that it wrote is kept. It takes the
-    /// owner of the space, or the service.
+    /// Deletes a charm with its registration, cells, secrets, log and runs. Nothing of it stays in the database's file.
+    /// A handler that runs for it meanwhile ends with [`RuntimeError::NotFound`], and its writes are discarded. Only
+    /// the owner of the space, or the service, may delete.
     async fn delete(&self, charm: &CharmRef) -> Result<(), RuntimeError>;
 
-    /// Makes a space whose key is random, so that who knows its name does not own it. Its name is the caller's own: others may have
-    /// spaces of the same name.
+    /// Creates a space with a random key, so that knowing its name does not mean owning it. Names belong to their
+    /// callers: others may have spaces of the same name.
     async fn new_space(&self, name: &str) -> Result<SpaceSummary, RuntimeError>;
 
-    /// The spaces that the caller has made or owns, oldest first; all of them, for the service. With a name, the space to which the
-    /// caller gave it, if there is one.
+    /// The spaces that the caller has created or owns, oldest first; for the service, all spaces. With a name, the
+    /// caller's space of that name, if it exists.
     async fn spaces(&self, name: Option<&str>) -> Result<Vec<SpaceSummary>, RuntimeError>;
 
     /// Who may do what in a space.
     async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError>;
 
-    /// Grants a subject a level, or nothing, in place of what it had. Answers the list as it is then. A list
-    /// names 100 subjects at most.
+    /// Sets the level of a subject; `None` removes it. Returns the new list, which has 100 subjects at most.
     async fn set_acl(
         &self,
         space: &SpaceDid,
@@ -192,25 +193,28 @@ pub trait Spaces: Send + Sync {
     /// A whole charm, without its secrets.
     async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError>;
 
-    /// The charm's page as its cells are now, for people to look at: a JSON array of texts and of nodes `{name, props, children}`, with
-    /// secrets masked. None if it has none. Its program runs for that, and nothing that it writes is kept.
+    /// The charm's page for its present cells: a JSON array of texts and of nodes `{name, props, children}`, with
+    /// secrets masked. `None` if it has no page. Its program runs for that, and its writes are discarded.
     async fn page(&self, charm: &CharmRef) -> Result<Option<Value>, RuntimeError>;
 
-    /// Sets a value in a cell, as a handler would: what is secret in the cell is sealed, its quota holds, and a handler that
-    /// runs meanwhile sees it or runs again.
+    /// Sets a value in a cell, as a handler would: secrets are sealed, quotas apply, and a handler that runs meanwhile
+    /// sees the value or runs again.
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError>;
 
-    /// Lines that a charm logged, oldest first. They are kept with what came of the call, so they show when it has ended.
+    /// Lines that a charm logged, oldest first. They are stored with the result of the call, so they appear when it has
+    /// ended.
     async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError>;
 
-    /// Enables all registrations that the filter lets through; without a state, all that do not run as they should. Answers how many.
+    /// Enables all registrations that the filter matches; without a state, all that do not run as they should. Returns
+    /// how many. [`RuntimeError::Invalid`] if no registration has the integration or the space that the filter names.
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError>;
 
-    /// The registrations that cannot be read, which [`registrations`](bg_poller::CharmRuntime::registrations) passes over. Reads all.
+    /// The registrations that cannot be read and that [`registrations`](bg_poller::CharmRuntime::registrations) skips.
+    /// Reads all rows.
     async fn damaged(&self) -> Result<Vec<DamagedRegistration>, RuntimeError>;
 }
 
-/// All that a charm runtime does.
+/// Everything that a charm runtime does.
 pub trait Runtime: CharmRuntime + Spaces {}
 
 impl<T: CharmRuntime + Spaces + ?Sized> Runtime for T {}

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use http::HeaderMap;
 use tracing::Span;
 
-/// Writes the context of the present span into the headers of a request, and reads that of a request's sender.
+/// Writes the context of the present span to the headers of a request, and reads the sender's context.
 pub trait Propagator: Send + Sync {
-    /// Adds `traceparent`, and what belongs to it.
+    /// Adds `traceparent` and related headers.
     fn inject(&self, headers: &mut HeaderMap);
 
-    /// Makes `span` a part of the trace that the headers name, if they do.
+    /// Makes `span` a part of the trace in the headers, if there is one.
     fn extract(&self, headers: &HeaderMap, span: &Span);
 }
 
-/// What carries contexts, if anything does.
+/// The propagator, if traces are enabled.
 #[derive(Clone, Default)]
 pub struct TraceContext(Option<Arc<dyn Propagator>>);
 
 impl TraceContext {
-    /// They are carried by this.
+    /// Propagates contexts with this.
     pub fn new(propagator: Arc<dyn Propagator>) -> Self {
         Self(Some(propagator))
     }

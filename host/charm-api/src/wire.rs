@@ -1,5 +1,5 @@
-//! The HTTP API of a charm runtime, as its server and [`RemoteRuntime`](bg_charm_client::RemoteRuntime) both know it: paths, bodies,
-//! errors. All bodies are JSON; names are written in camel case.
+//! The HTTP API of a charm runtime, shared by its server and [`RemoteRuntime`](bg_charm_client::RemoteRuntime): paths,
+//! bodies, errors. All bodies are JSON; names are written in camel case.
 
 mod health;
 pub mod path;
@@ -19,7 +19,7 @@ pub use poller::{
 };
 pub use problem::{ErrorCode, Problem};
 
-/// The longest a request for changes waits, seconds. Servers answer after that at the latest.
+/// The longest wait of a request for changes, in seconds. Servers respond after that at the latest.
 pub const CHANGES_WAIT_SECONDS: u64 = 20;
 
 /// Whether the server is up.
@@ -34,12 +34,12 @@ pub struct Health {
 /// All registrations, or what has changed among them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Registrations {
-    /// Their revision, from which to wait for changes.
+    /// Their revision; pass it to wait for changes.
     pub revision: u64,
-    /// The registrations: all of them, unless `removed` is there.
+    /// All registrations; with `removed`, only those that have changed.
     pub registrations: Vec<Registration>,
-    /// The charms that have none any more. If it is there, `registrations` are those that have changed since the revision that was asked
-    /// about.
+    /// The charms whose registrations were removed. If present, `registrations` has only those that changed since the
+    /// requested revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<Vec<CharmRef>>,
 }
@@ -54,40 +54,40 @@ pub struct Damaged {
 /// The revision of the registrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revision {
-    /// Differs from the one asked after, if they changed.
+    /// Differs from the requested one if they changed.
     pub revision: u64,
 }
 
-/// A charm to be registered. The original's field names.
+/// A charm to register, with the original's field names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Register {
-    /// Which charm; `pieceId` stands for `charmId`, too.
+    /// Which charm; `pieceId` means `charmId`.
     #[serde(flatten)]
     pub charm: CharmRef,
     /// For which integration.
     pub integration: IntegrationId,
 }
 
-/// A registration to be disabled or enabled.
+/// Disables or enables a registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetDisabled {
-    /// Whether it is to be disabled.
+    /// Whether to disable it.
     pub disabled: bool,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who disables it; somebody, by hand, if it is left out.
+    /// What disables it; by hand if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<DisabledBy>,
 }
 
-/// Registrations to be enabled: those that the filter lets through, or all.
+/// Enables registrations: those that match the filter, or all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnableMany {
-    /// Which ones: at least one of its members, unless `all` is set. Without a state, all that do not run as they should.
+    /// At least one condition, unless `all` is set. Without a state, all registrations that do not run as they should.
     #[serde(flatten)]
     pub filter: RegistrationFilter,
-    /// Whether it is all of them.
+    /// Whether to enable all of them.
     #[serde(default)]
     pub all: bool,
 }
@@ -105,7 +105,7 @@ pub struct Enabled {
 #[schemars(extend("required" = ["intervalMs"]))]
 pub struct SetInterval {
     /// Milliseconds from the start of one poll to the start of the next; `null` for the interval of its integration.
-    // So that it must be there.
+    // Makes the member required.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schemars(range(min = 100, max = 604_800_000))]
     pub interval_ms: Option<u64>,
@@ -118,7 +118,7 @@ pub struct Removed {
     pub removed: bool,
 }
 
-/// Polls: those to be noted, or a charm's newest, newest first.
+/// Polls: the ones to record, or a charm's newest, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Runs {
     /// The polls.
@@ -141,16 +141,16 @@ pub struct Shape {
     pub keys: Vec<String>,
     /// The names of its streams, sorted.
     pub streams: Vec<String>,
-    /// What is at `auth.expiresAt`, which every poll asks for. It may be left out: then a caller asks for it.
+    /// The value at `auth.expiresAt`, which every poll needs. If left out, callers ask for it.
     #[serde(rename = "expiresAt", default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Value>,
 }
 
-/// What is at a path of a charm.
+/// The value at a path of a charm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Value {
-    /// A value, without what is secret within it.
+    /// A value, without the secrets within it.
     Value {
         /// The value.
         value: serde_json::Value,
@@ -195,29 +195,31 @@ pub struct Trigger {
     pub stream: String,
     /// The event.
     pub event: serde_json::Value,
-    /// Whether this is part of a poll of the charm. If it is not, and succeeds, a charm that waits for a change is polled soon.
+    /// Whether this is part of a poll of the charm. If it is not, and succeeds, a charm that waits for a change is
+    /// polled soon.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub poll: bool,
-    /// A name for this event, chosen by the client and not used for another: a request that is sent again with it, since
-    /// its answer was lost, gets the answer of the first.
+    /// A name for this event, chosen by the client and not used for another: a request that is sent again with it,
+    /// since its answer was lost, gets the answer of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub key: Option<String>,
-    /// In a request that is sent again: `server` of an answer from before the first was sent. A server that does not know
-    /// the key refuses it with `unknown-event` if the first may have been handled: by another server, before this one
-    /// started, or if this one has since forgotten answers to this signer.
+    /// In a request that is sent again: `server` of an answer from before the first was sent. A server that does not
+    /// know the key refuses it with `unknown-event` if the first may have been handled: by another server, before this
+    /// one started, or if this one has since forgotten answers to this signer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub again: Option<String>,
 }
 
-/// What became of an event.
+/// The result of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Triggered {
-    /// What the handler came to.
+    /// The outcome of the handler.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// The server, and the time of its answer: `again` in a later request that is sent again. Clients do not interpret it.
+    /// The server, and the time of its answer: `again` in a later request that is sent again. Clients do not interpret
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
 }
@@ -229,8 +231,8 @@ pub struct SecretPath {
     pub path: Vec<String>,
 }
 
-/// A secret, for who may have it.
-// This is the one place where one is serialised.
+/// A secret, for a caller that may have it.
+// The only place where a secret is serialized.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct SecretText {
     /// The secret.
@@ -256,16 +258,16 @@ impl Serialize for SecretText {
 /// An entry of an access list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetAcl {
-    /// Whom it is about.
+    /// The subject.
     pub subject: Subject,
-    /// What it gets in place of what it had; nothing if null.
+    /// Its new level; null removes the entry.
     pub level: Option<AccessLevel>,
 }
 
-/// A space to be made.
+/// A space to create.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewSpace {
-    /// Its name, which is the caller's own: 1 to 256 bytes without control characters, and none that begins with `did:`.
+    /// Its name, unique for the caller: 1 to 256 bytes without control characters, not starting with `did:`.
     pub name: String,
 }
 

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::RemoteRuntime;
 
-/// Triggers a charm twice at a server that answers success the first time, and then these one after the other. Returns
-/// the result of the second trigger, and its requests.
+/// Triggers a charm twice. The server answers the first trigger with success, and then gives these answers in turn.
+/// Returns the result of the second trigger, and its requests.
 async fn second_trigger(answers: Vec<RawAnswer>) -> (Result<Outcome, RuntimeError>, Vec<Trigger>) {
     let success = RawAnswer::new("200 OK", "", r#"{"kind": "Success", "server": "first"}"#);
     let mut answers = std::iter::once(success).chain(answers).collect::<Vec<_>>().into_iter();

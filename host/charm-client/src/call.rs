@@ -1,4 +1,4 @@
-//! One signed request, and what its answer means.
+//! Sends one signed request and interprets its response.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -15,35 +15,35 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::rest::{self, Rest};
+use crate::cooldown::{self, Cooldown};
 
-/// What the paths of single charms start with.
+/// The prefix of the paths of single charms.
 const CHARMS: &str = "/api/v1/charms/";
 
-/// What the runtime does by itself takes milliseconds; a slow network the rest.
+/// The runtime itself takes milliseconds; the rest is for slow networks.
 const TIME: Duration = Duration::from_secs(30);
 
-/// A handler may take 60 s, and may have to wait for the one before it.
+/// A handler may take 60 s, and may wait for the one before it.
 pub(crate) const HANDLER_TIME: Duration = Duration::from_secs(150);
 
-/// The wait itself, and as much as any request.
+/// The wait itself, plus the time of any request.
 pub(crate) const CHANGES_TIME: Duration = Duration::from_secs(CHANGES_WAIT_SECONDS + TIME.as_secs());
 
-/// How often a request is sent again that the server asks to be sent in a moment, and how long that is at most: rather than to wait longer, who
-/// asks hears of it.
+/// How often a request is retried when the server asks for it (`Retry-After`), and the longest such wait; a longer one
+/// is reported to the caller.
 const RETRIES: usize = 2;
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
-/// Most answers: names, an outcome with its stack, a token.
+/// Most responses: names, an outcome with its stack, a token.
 const ANSWER_BYTES: usize = 1024 * 1024;
 
-/// A value, which an integration can be given up to 16 MiB of, with what is around it; and a charm's newest runs.
+/// A value, of which an integration may get 16 MiB, with its JSON envelope; and a charm's newest runs.
 pub(crate) const VALUE_BYTES: usize = 16 * 1024 * 1024 + 1024;
 
-/// The charms of a space, and whole charms.
+/// Lists of a space's charms, and whole charms.
 pub(crate) const LIST_BYTES: usize = 64 * 1024 * 1024;
 
-/// 100,000 registrations take 35 MB if all is well, and 105 MB if each has names and an error text as long as they may be.
+/// 100,000 registrations take 35 MB if all succeed, and 105 MB with the longest names and error texts.
 pub(crate) const REGISTRATIONS_BYTES: usize = 128 * 1024 * 1024;
 
 /// Sends requests to one runtime, signed by one key.
@@ -51,10 +51,10 @@ pub(crate) struct Caller {
     url: Url,
     identity: Identity,
     client: reqwest::Client,
-    /// Makes a connection for each request.
+    /// Opens a new connection for each request.
     unpooled: reqwest::Client,
-    rest: Rest,
-    /// Which server has answered last that knows the keys of events.
+    cooldown: Cooldown,
+    /// `server` of the last response to an event; `None` for servers that do not support keys.
     server: Mutex<Option<String>>,
     pub(crate) trace_context: TraceContext,
 }
@@ -66,7 +66,7 @@ impl Caller {
             identity,
             client: http_client::new(TIME, &ServerTrust::default()),
             unpooled: http_client::unpooled(TIME, &ServerTrust::default()),
-            rest: Rest::default(),
+            cooldown: Cooldown::default(),
             server: Mutex::default(),
             trace_context: TraceContext::default(),
         }
@@ -81,7 +81,7 @@ impl Caller {
         &self.url
     }
 
-    /// Which server has answered last that knows the keys of events.
+    /// `server` of the last response to an event; `None` for servers that do not support keys.
     pub(crate) fn server(&self) -> Option<String> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -102,8 +102,8 @@ impl Caller {
         RuntimeError::unavailable(format!("{} answers unlike a charm runtime ({what}): check API_URL", self.url))
     }
 
-    /// The error in an answer that is not a success. What is not the API's own error says nothing of any charm: then it is the
-    /// runtime that is unavailable, or a proxy before it that is in the way.
+    /// The error in a response that is not a success. If it is not an error of this API, it says nothing about any
+    /// charm: the runtime, or a proxy in front of it, is unavailable.
     fn refusal(&self, status: StatusCode, answer: &[u8]) -> RuntimeError {
         if let Ok(problem) = serde_json::from_slice::<Problem>(answer) {
             return problem.into_error(&self.url);
@@ -113,28 +113,31 @@ impl Caller {
             StatusCode::TOO_MANY_REQUESTS => format!("{url} asks for fewer requests ({status})"),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 format!(
-                    "{url}, or a proxy before it, refuses requests ({status}): check API_URL, and what the proxy asks for"
+                    "{url}, or a proxy in front of it, refuses requests ({status}): check API_URL, and what the proxy \
+                     requires"
                 )
             }
-            status if status.is_server_error() => format!("{url}, or a proxy before it, fails ({status}): see its log"),
+            status if status.is_server_error() => {
+                format!("{url}, or a proxy in front of it, fails ({status}): see its log")
+            }
             status => return self.unlike_a_runtime(&status.to_string()),
         })
     }
 }
 
-/// What came of one request.
+/// The response to one request.
 struct Attempt {
     status: StatusCode,
     retry_after: Option<Duration>,
     answer: Vec<u8>,
 }
 
-/// Whether an answer is our own server's, which has done nothing if it asks to be asked again.
+/// Whether a response comes from our own server. With `Retry-After`, such a server has not done anything yet.
 fn is_problem(answer: &[u8]) -> bool {
     serde_json::from_slice::<Problem>(answer).is_ok()
 }
 
-/// A request to be sent.
+/// A request to send.
 pub(crate) struct Call<'a> {
     caller: &'a Caller,
     method: Method,
@@ -143,9 +146,9 @@ pub(crate) struct Call<'a> {
     time: Duration,
     limit: usize,
     repeatable: bool,
-    /// The body of the same request once more, which says that it is that.
+    /// The body for sending the request again, which says so.
     again: Option<Vec<u8>>,
-    /// Whether it is about one charm. What is wrong with the answer to it alone says nothing of the runtime.
+    /// Whether the request is about one charm. A problem with its response then says nothing about the runtime.
     of_charm: bool,
 }
 
@@ -155,7 +158,7 @@ impl<'a> Call<'a> {
         url.set_path(&format!("{}{path}", caller.url.path().trim_end_matches('/')));
         url.set_query(None);
         url.set_fragment(None);
-        // What deletes says whether there was anything: of a second request that is another answer.
+        // DELETE reports whether anything was there; a second one would get another response.
         let repeatable = method.is_safe() || method == Method::PUT;
         let of_charm = path.starts_with(CHARMS);
         Self {
@@ -186,37 +189,37 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The longest answer, bytes; 1 MiB if not set.
+    /// The longest response in bytes; 1 MiB by default.
     pub(crate) fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Doing it twice is doing it once, whatever its method says.
+    /// Marks the request as idempotent, whatever its method.
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
     }
 
-    /// Doing it twice is doing it once, if the second request has this body.
+    /// Marks the request as idempotent if the second one has this body.
     pub(crate) fn again<T: Serialize>(mut self, body: &T) -> Result<Self, RuntimeError> {
         self.again = Some(serde_json::to_vec(body).map_err(|error| RuntimeError::Invalid(error.to_string()))?);
         Ok(self)
     }
 
-    /// Sends it, and reads the answer.
+    /// Sends the request and parses the response.
     pub(crate) async fn answer<T: DeserializeOwned>(self) -> Result<T, RuntimeError> {
         let caller = self.caller;
         let body = self.send().await?;
         serde_json::from_slice(&body).map_err(|error| caller.unlike_a_runtime(&error.to_string()))
     }
 
-    /// Sends it, and expects nothing but success.
+    /// Sends the request and expects success, without a body.
     pub(crate) async fn done(self) -> Result<(), RuntimeError> {
         self.send().await.map(drop)
     }
 
-    /// Sends it; and again, if the server says that it did nothing yet and is to be asked in a moment.
+    /// Sends the request, and retries it if the server has done nothing yet and asks for that.
     async fn send(self) -> Result<Vec<u8>, RuntimeError> {
         let mut left = RETRIES;
         let mut lost = false;
@@ -227,7 +230,7 @@ impl<'a> Call<'a> {
             }
             let wait = retry_after.filter(|wait| *wait <= LONGEST_RETRY && left > 0 && is_problem(&answer));
             let Some(wait) = wait else {
-                self.caller.rest.note(retry_after);
+                self.caller.cooldown.note(retry_after);
                 return Err(self.caller.refusal(status, &answer));
             };
             left -= 1;
@@ -235,34 +238,35 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// `lost`: whether an earlier request may have arrived, whose answer was lost. From then on, each request says that it
-    /// is sent again.
+    /// `lost`: whether an earlier request may have arrived although its response was lost. From then on, each request
+    /// says that it is sent again.
     async fn attempt(&self, lost: &mut bool) -> Result<Attempt, RuntimeError> {
         let Self { caller, time, limit, of_charm, .. } = self;
         let (time, limit) = (*time, *limit);
-        if let Some(left) = caller.rest.left() {
+        if let Some(left) = caller.cooldown.left() {
             let seconds = left.as_secs() + 1;
             return Err(RuntimeError::unavailable(format!(
-                "{} asked for no requests for {seconds} s more",
+                "{} asked for no requests for another {seconds} s",
                 caller.url
             )));
         }
         let mut sent = self.signed(&caller.client, self.body(*lost))?.send().await;
         if (self.repeatable || self.again.is_some()) && sent.as_ref().is_err_and(http_client::is_lost) {
             tracing::debug!(
-                "{} closed a connection without an answer to {} {}: asking again",
+                "{} closed a connection without a response to {} {}: sending it again",
                 caller.url,
                 self.method,
                 self.url.path()
             );
             *lost = true;
-            // Signed again: the runtime may have seen the first one, and takes each signature once.
+            // Signed again: the runtime may have seen the first request, and accepts each signature once.
             sent = self.signed(&caller.unpooled, self.body(*lost))?.send().await;
         }
         let mut response = sent.map_err(|error| {
-            // The server took the request, and is at it.
+            // The server has accepted the request and is still working on it.
             if *of_charm && error.is_timeout() && !error.is_connect() {
-                let text = format!("{} gave no answer about it within {} s", caller.url, time.as_secs());
+                let text =
+                    format!("{} did not respond within {} s to a request for this charm", caller.url, time.as_secs());
                 return RuntimeError::unavailable_in(Scope::Charm, text);
             }
             caller.unreachable(&http_client::cause(&error))
@@ -273,30 +277,30 @@ impl<'a> Call<'a> {
                 response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or("somewhere");
             return Err(caller.unlike_a_runtime(&format!("{status}, it redirects to {target:?}")));
         }
-        let retry_after = rest::retry_after(status, response.headers());
+        let retry_after = cooldown::retry_after(status, response.headers());
         let answer = match http_client::body(&mut response, limit).await {
             Ok(answer) => answer,
-            // Nothing is counted against the charm for it: whoever is between may have made it longer.
+            // Not counted against the charm: a proxy may have made the response longer.
             Err(BodyError::TooLong) if *of_charm && status.is_success() => {
-                let text = format!("what {} says of it is longer than {limit} bytes", caller.url);
+                let text = format!("the response of {} for this charm is longer than {limit} bytes", caller.url);
                 return Err(RuntimeError::unavailable_in(Scope::Charm, text));
             }
             Err(BodyError::TooLong) => {
                 return Err(caller.unlike_a_runtime(&format!("{status}, longer than {limit} bytes")));
             }
             Err(BodyError::Broken(problem)) => {
-                return Err(caller.unreachable(&format!("its answer broke off: {problem}")));
+                return Err(caller.unreachable(&format!("its response broke off: {problem}")));
             }
         };
         Ok(Attempt { status, retry_after, answer })
     }
 
-    /// What to send: the first time, or after an answer was `lost`.
+    /// The body to send: for the first time, or after a response was `lost`.
     fn body(&self, lost: bool) -> &[u8] {
         self.again.as_ref().filter(|_| lost).unwrap_or(&self.body)
     }
 
-    /// The request, with a signature of its own.
+    /// Builds the request, with a fresh signature.
     fn signed(&self, client: &reqwest::Client, body: &[u8]) -> Result<reqwest::RequestBuilder, RuntimeError> {
         let Self { caller, method, url, time, .. } = self;
         let signature = http_signature::sign(&caller.identity, method, url, body, SystemTime::now())

@@ -1,4 +1,4 @@
-//! Runtimes that answer as none should.
+//! Tests against hostile runtimes.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn charm() -> CharmRef {
     CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") }
 }
 
-/// A runtime that answers everything so, and its client.
+/// A runtime that gives this answer to everything, and its client.
 fn runtime(answer: RawAnswer) -> (RawServer, RemoteRuntime) {
     let server = RawServer::start(move |_| answer.clone()).unwrap();
     let url = format!("http://{}", server.address()).parse().unwrap();
@@ -31,7 +31,7 @@ fn endless(start: &str, again: &str) -> RawAnswer {
     RawAnswer::Endless { start: start.into(), again: again.into(), every: Duration::ZERO }
 }
 
-/// What each call that polls make comes to.
+/// The error of each call that a poll makes.
 async fn errors(runtime: &RemoteRuntime) -> Vec<RuntimeError> {
     vec![
         runtime.registrations().await.unwrap_err(),
@@ -44,7 +44,7 @@ async fn errors(runtime: &RemoteRuntime) -> Vec<RuntimeError> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_it_answers_it_is_the_runtime_that_is_unavailable() {
+async fn any_broken_response_means_that_the_runtime_is_unavailable() {
     let ok = "200 OK";
     let json = "Content-Type: application/json\r\n";
     let problem = "Content-Type: application/problem+json\r\n";
@@ -118,7 +118,7 @@ async fn whatever_it_answers_it_is_the_runtime_that_is_unavailable() {
             let text = error.to_string();
             assert!(error.is_unavailable(), "{what}: {error:?}");
             assert!(text.contains(expected), "{what}: {text}");
-            // What a runtime says of itself is passed on as it is; everything else names who said it.
+            // An error that the runtime reports about itself is passed on unchanged; every other names its URL.
             assert!(text.contains(runtime.url().as_str()) || what == "503", "{what}: {text}");
         }
         attempt.ended(expected);
@@ -139,14 +139,14 @@ async fn an_answer_without_end_is_read_up_to_its_limit() {
         let error = runtime.changed(0).await.unwrap_err();
         assert!(error.is_unavailable(), "{what}: {error:?}");
         assert!(error.to_string().contains("longer than 1048576 bytes"), "{what}: {error}");
-        // What the sockets' buffers take beside it.
+        // Plus what the sockets buffer.
         assert!(server.sent() < 32 * MIB, "{what}: {}", server.sent());
         attempt.ended("Unavailable");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_runtime_that_asks_for_a_rest_gets_none_of_the_requests_meanwhile() {
+async fn a_runtime_that_sends_retry_after_gets_no_requests_meanwhile() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
@@ -171,7 +171,7 @@ async fn a_runtime_that_asks_for_a_rest_gets_none_of_the_requests_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_has_not_done_yet_is_sent_again_with_a_new_signature() {
+async fn a_request_that_the_server_has_not_done_yet_is_sent_again_with_a_new_signature() {
     use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
     let problem = |status: StatusCode| {

@@ -1,12 +1,12 @@
-//! A charm runtime that is offered over HTTP.
+//! The client of a charm runtime over HTTP.
 
 #[cfg(test)]
 mod again;
 mod call;
+mod cooldown;
 #[cfg(test)]
 mod hostile;
 mod probe;
-mod rest;
 #[cfg(test)]
 mod tests;
 
@@ -33,8 +33,8 @@ use url::Url;
 use call::{Call, Caller};
 pub use probe::{Probe, probe};
 
-/// The client of a charm runtime over HTTP. Every request is signed with the caller's key; no redirect is followed and no
-/// proxy used, so that a signature goes nowhere but to the runtime.
+/// A charm runtime over HTTP. Every request is signed with the caller's key. Redirects are not followed and proxies not
+/// used, so that a signature only reaches the runtime.
 #[derive(Clone)]
 pub struct RemoteRuntime {
     caller: Arc<Caller>,
@@ -42,13 +42,13 @@ pub struct RemoteRuntime {
 }
 
 impl RemoteRuntime {
-    /// The runtime at `api_url` (its origin, and a path if the API is below one), for whoever `identity` is. Over TLS, it is known by
-    /// [`ServerTrust::PublicRoots`].
+    /// The runtime at `api_url` (its origin, and a path if the API is below one), with requests signed by `identity`.
+    /// Over TLS, it is verified by [`ServerTrust::PublicRoots`].
     pub fn new(api_url: Url, identity: Identity) -> Self {
         Self { caller: Arc::new(Caller::new(api_url, identity)), polls: false }
     }
 
-    /// The same, known by something else.
+    /// Sets how the server is verified over TLS.
     #[must_use]
     pub fn with_trust(mut self, trust: &ServerTrust) -> Self {
         if let Some(caller) = Arc::get_mut(&mut self.caller) {
@@ -57,7 +57,7 @@ impl RemoteRuntime {
         self
     }
 
-    /// The same, whose requests carry the context of the trace that they are part of.
+    /// Sends the trace context with each request.
     #[must_use]
     pub fn with_trace_context(mut self, trace_context: TraceContext) -> Self {
         if let Some(caller) = Arc::get_mut(&mut self.caller) {
@@ -66,18 +66,18 @@ impl RemoteRuntime {
         self
     }
 
-    /// The same for a poll loop: what is done with charms is part of their polls.
+    /// Marks the requests as parts of polls.
     #[must_use]
     pub fn polling(self) -> Self {
         Self { polls: true, ..self }
     }
 
-    /// Where it is.
+    /// The URL of the runtime.
     pub fn url(&self) -> &Url {
         self.caller.url()
     }
 
-    /// Tells the server how a poll loop in this process stands, for the operator's pages.
+    /// Reports the state of this process's poll loop to the server, for the operator's pages.
     pub async fn report(&self, report: &wire::PollerReport) -> Result<wire::PollerAnswer, RuntimeError> {
         self.post(path::POLLERS).json(report)?.answer().await
     }
@@ -95,11 +95,11 @@ impl RemoteRuntime {
     }
 }
 
-/// A name for one event that nobody else gives.
+/// A unique name for one event.
 fn random_key() -> Result<String, RuntimeError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
-        .map_err(|error| RuntimeError::unavailable(format!("the system gives no random bytes: {error}")))?;
+        .map_err(|error| RuntimeError::unavailable(format!("the system provides no random bytes: {error}")))?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
@@ -183,7 +183,8 @@ impl CharmRuntime for RemoteRuntime {
         let (stream, event) = (stream.to_owned(), event.clone());
         let mut body = wire::Trigger { stream, event, poll: self.polls, key: Some(random_key()?), again: None };
         let mut call = self.post(path::of_charm(charm, "trigger")).json(&body)?.time(call::HANDLER_TIME);
-        // One that knows keys answers which one it is. To an earlier version, or before the first answer, nothing is sent a second time.
+        // Only servers that support keys send `server`. To an older server, or before the first response, nothing is
+        // sent a second time.
         body.again = self.caller.server();
         if body.again.is_some() {
             call = call.again(&body)?;
@@ -286,12 +287,13 @@ impl Spaces for RemoteRuntime {
     }
 }
 
-/// A charm of a remote runtime: its shape as it was when it was opened, its values as they are.
+/// A charm of a remote runtime: its shape as of when it was opened, its values as they are now.
 struct RemoteCharm {
     runtime: RemoteRuntime,
     charm: CharmRef,
     shape: wire::Shape,
-    /// What came with it for the first question of a poll, until that is asked: a token that is renewed then ends later.
+    /// What came with it for the first question of a poll, until that is asked: a token that is renewed then ends
+    /// later.
     expires_at: Mutex<Option<Lookup>>,
 }
 

@@ -1,4 +1,4 @@
-//! What can be told of a server before anything is signed: whether it answers, what time it has, and whether pages may register charms.
+//! Checks of a server that need no signature: whether it responds, its clock, and whether pages may register charms.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,37 +9,37 @@ use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, DATE, ORIGIN};
 use http::{HeaderMap, StatusCode};
 use url::Url;
 
-/// For all of it: a server that takes longer is no help to anybody.
+/// For all checks together.
 const TIME: Duration = Duration::from_secs(10);
 
-/// An origin that is nobody's.
+/// An origin that nobody owns.
 const PAGE: &str = "https://page.example";
 
-/// What a server answers.
+/// The results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// What time it has, to the second; none if it does not say.
+    /// The server's time, to the second; `None` if it sends none.
     pub clock: Option<SystemTime>,
-    /// Its status for a registration with nothing in it, sent as by a page of another origin: 400, or 403 if only origins that the operator
-    /// names may register.
+    /// The status of an empty registration that seems to come from a page of another origin: 400, or 403 if only
+    /// origins that the operator lists may register.
     pub status: StatusCode,
-    /// Whether a page of another origin may read that answer.
+    /// Whether a page of another origin may read that response.
     pub pages_may_read: bool,
 }
 
 impl Probe {
-    /// Whether the buttons of every page work: the endpoint is there, and tells a page of another origin what is wrong with what it sent.
+    /// Whether the buttons of all pages work: the endpoint exists, and a page of another origin can read its errors.
     pub fn buttons_work(&self) -> bool {
         self.status == StatusCode::BAD_REQUEST && self.pages_may_read
     }
 
-    /// Whether the buttons of some pages work: any other is told that it may not.
+    /// Whether only the buttons of listed pages work.
     pub fn some_buttons_work(&self) -> bool {
         self.status == StatusCode::FORBIDDEN && self.pages_may_read
     }
 }
 
-/// Asks a server at `api_url`, known by `trust`. An error is why it does not answer.
+/// Checks the server at `api_url`, verified by `trust`. The error says why it does not respond.
 pub async fn probe(api_url: &Url, trust: &ServerTrust) -> Result<Probe, String> {
     let mut url = api_url.clone();
     url.set_path(&format!("{}{}", api_url.path().trim_end_matches('/'), path::BUTTON));
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_tells_the_time_and_whether_pages_may_read_it() {
+    fn a_response_reports_the_time_and_whether_pages_may_read_it() {
         let mut headers = HeaderMap::new();
         assert!(!read(StatusCode::BAD_REQUEST, &headers).buttons_work());
         headers.insert(DATE, "Thu, 01 Jan 1970 00:01:00 GMT".parse().unwrap());
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_answer_is_told() {
+    async fn a_server_that_does_not_respond_is_reported() {
         let error = probe(&"http://127.0.0.1:9".parse().unwrap(), &ServerTrust::default()).await.unwrap_err();
         assert!(error.to_lowercase().contains("refused"), "{error}");
     }

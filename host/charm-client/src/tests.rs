@@ -22,7 +22,7 @@ fn me() -> Identity {
     Identity::from_passphrase("implicit trust")
 }
 
-/// A server that answers everything in one way.
+/// A server that gives one answer to everything.
 async fn server<F, R>(answer: F) -> RemoteRuntime
 where
     F: Fn(Request) -> R + Clone + Send + Sync + 'static,
@@ -36,7 +36,7 @@ where
 }
 
 #[tokio::test]
-async fn requests_are_signed_for_exactly_what_they_ask() {
+async fn requests_are_signed_exactly_as_sent() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
     let remote = server(move |request: Request| {
@@ -82,7 +82,7 @@ async fn requests_are_signed_for_exactly_what_they_ask() {
 }
 
 #[tokio::test]
-async fn refusals_arrive_as_they_were_meant() {
+async fn errors_arrive_unchanged() {
     let errors = [
         RuntimeError::Authorization { space: system_space(), message: "no access".into() },
         RuntimeError::NotFound(charm()),
@@ -110,7 +110,7 @@ async fn refusals_arrive_as_they_were_meant() {
     let error = unknown.trigger(&charm(), "bgUpdater", &json!({})).await.unwrap_err();
     assert!(matches!(error, RuntimeError::Unavailable { scope: Scope::Charm, .. }), "{error:?}");
     let problem = Problem::new(ErrorCode::Signature, "the nonce was used before");
-    // As a server of before there were problem details writes it, too.
+    // Also as older servers wrote it, before there were problem details.
     for signature in [json!(problem), json!({"error": "the nonce was used before", "code": "signature"})] {
         let remote = server(move |_| {
             let signature = signature.clone();
@@ -119,14 +119,15 @@ async fn refusals_arrive_as_they_were_meant() {
         .await;
         let error = remote.registrations().await.unwrap_err();
         assert!(
-            matches!(&error, RuntimeError::Unavailable { message: text, .. } if text.contains("not accept the signature: the nonce")),
+            matches!(&error, RuntimeError::Unavailable { message: text, .. } if text.contains("not accept the \
+                signature: the nonce")),
             "{error:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn the_end_of_a_token_comes_with_the_charm_and_is_asked_for_again_after_that() {
+async fn the_expiry_of_a_token_comes_with_the_charm_and_is_read_again_after_that() {
     let remote = server(|request: Request| async move {
         let expires_at = |at: u64| json!({"kind": "value", "value": at});
         if request.uri().path().ends_with("/value") {
@@ -142,7 +143,7 @@ async fn the_end_of_a_token_comes_with_the_charm_and_is_asked_for_again_after_th
 }
 
 #[tokio::test]
-async fn a_server_that_knows_nothing_of_changes_answers_all_registrations() {
+async fn a_server_that_does_not_support_changes_returns_all_registrations() {
     let remote = server(|request: Request| async move {
         assert_eq!(request.uri().query(), Some("after=3"));
         Json(json!({"revision": 7, "registrations": []})).into_response()
@@ -153,7 +154,7 @@ async fn a_server_that_knows_nothing_of_changes_answers_all_registrations() {
 }
 
 #[tokio::test]
-async fn a_charm_of_which_too_much_is_answered_says_nothing_of_the_runtime() {
+async fn a_response_that_is_too_long_blames_its_charm_alone() {
     let keys: Vec<String> = (0..40_000).map(|number| format!("{number:0>30}")).collect();
     let remote = server(move |request: Request| {
         let keys = keys.clone();
@@ -172,7 +173,7 @@ async fn a_charm_of_which_too_much_is_answered_says_nothing_of_the_runtime() {
 }
 
 #[tokio::test]
-async fn what_is_no_charm_runtime_is_named_with_what_to_check() {
+async fn an_error_of_something_that_is_not_a_charm_runtime_says_what_to_check() {
     let garbage = server(|_| async { "<html>".into_response() }).await;
     let refusing = server(|_| async { (StatusCode::FORBIDDEN, "<html>").into_response() }).await;
     let moved = server(|_| async { Redirect::permanent("https://example.com/").into_response() }).await;
@@ -191,7 +192,8 @@ async fn what_is_no_charm_runtime_is_named_with_what_to_check() {
     }
 }
 
-/// Keeps each connection for one answer, and closes it at the second request, with no answer; so as a server with too many connections may.
+/// Answers one request on each connection, and closes it without a response at the second, as a server with too many
+/// connections may.
 async fn evicting(answer: &'static str) -> (RemoteRuntime, Arc<Mutex<Vec<String>>>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -232,9 +234,9 @@ async fn evicting(answer: &'static str) -> (RemoteRuntime, Arc<Mutex<Vec<String>
 }
 
 #[tokio::test]
-async fn what_may_be_asked_twice_is_asked_again_when_a_kept_connection_ends_without_an_answer() {
+async fn an_idempotent_request_is_sent_again_when_a_kept_connection_ends_without_a_response() {
     let (remote, seen) = evicting(r#"{"revision": 7, "secret": "x", "kind": "Success"}"#).await;
-    // Each second one loses its connection.
+    // Every second request loses its connection.
     for _ in 0..4 {
         assert_eq!(remote.changed(3).await.unwrap(), 7);
     }
@@ -251,7 +253,7 @@ async fn what_may_be_asked_twice_is_asked_again_when_a_kept_connection_ends_with
 }
 
 #[tokio::test]
-async fn what_may_have_been_done_is_not_asked_again() {
+async fn a_request_that_may_have_been_done_is_not_sent_again() {
     let (remote, seen) = evicting(r#"{"revision": 7}"#).await;
     assert_eq!(remote.changed(3).await.unwrap(), 7);
     let error = remote.trigger(&charm(), "bgUpdater", &json!({})).await.unwrap_err();

@@ -1,19 +1,11 @@
-//! The local charm runtime: it keeps charms in one SQLite file and runs their handlers in the sandbox.
+//! The local charm runtime: it runs the handlers of charms in the sandbox, and keeps what they are in a
+//! [store](bg_store::Store).
 //!
-//! [`LocalRuntime`] does what the poll loop needs ([`bg_poller::CharmRuntime`]) and what people do with spaces and charms
-//! ([`bg_charm_api::Spaces`]).
+//! [`LocalRuntime`] does what the poll loop needs ([`bg_poller::CharmRuntime`]) and what people do with spaces and
+//! charms ([`bg_charm_api::Spaces`]).
 
-mod document;
-mod links;
 mod local;
-mod paths;
-mod secret_names;
-mod secret_rule;
-mod store;
-mod tenancy;
 
-pub use local::{
-    CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, Needed, RUNS_KEPT, TRANSPILATIONS,
-};
-pub use store::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database, is_unused};
-pub use tenancy::{Quotas, Reach, Tenancy};
+pub use bg_store::{Needed, Quotas, Reach, Tenancy};
+pub use bg_store_sqlite::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database, is_unused};
+pub use local::{CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT, TRANSPILATIONS};

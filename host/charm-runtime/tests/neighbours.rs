@@ -26,7 +26,8 @@ use tokio::task::JoinHandle;
 /// How long a call may take here. The service's own limit is a minute.
 const CALL: Duration = Duration::from_secs(4);
 
-/// What a call that is ended, and the longest poll beside it, may take of that on a machine that is busy with other things.
+/// What a call that is ended, and the longest poll beside it, may take of that on a machine that is busy with other
+/// things.
 const PATIENCE: u32 = 10;
 
 /// A charm that is tried.

@@ -1,5 +1,5 @@
-//! Charms as they live in a local runtime: for real, with their TypeScript run by the script component. Their programs are replaced,
-//! come of several files, show pages, and link their cells.
+//! Charms as they live in a local runtime: for real, with their TypeScript run by the script component. Their programs
+//! are replaced, come of several files, show pages, and link their cells.
 
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 
@@ -128,7 +128,7 @@ async fn a_charm_keeps_its_id_and_its_cells_and_gets_the_new_programs_shape() {
 
     let more = format!(
         r#"{IMPORTS}
-        console.log("set up anew");
+        console.log("set up again");
         interface State {{ count: Cell<number>; settings: Cell<{{ step: number }}> }}
         const poll = handler<unknown, State>((_event, {{ count, settings }}) => {{ count.set(count.get() + settings.get().step); }});
         const reset = handler<unknown, {{ count: Cell<number> }}>((_event, {{ count }}) => {{ count.set(0); }});
@@ -151,7 +151,7 @@ async fn a_charm_keeps_its_id_and_its_cells_and_gets_the_new_programs_shape() {
     assert_eq!(home.cells(&charm).await["count"], 12);
     let query = LogQuery { after: None, limit: 10, wait: false };
     let log = home.operator().logs(&charm, query).await.unwrap();
-    assert!(log.iter().any(|entry| entry.line.text == "set up anew"), "{log:?}");
+    assert!(log.iter().any(|entry| entry.line.text == "set up again"), "{log:?}");
 
     // The same again changes nothing.
     let again = home.update(&charm, &more, json!({"count": 100, "who": "ann"})).await.unwrap();

@@ -36,6 +36,7 @@ const LIBRARIES: [&str; 7] = ["/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib6
 pub(crate) struct Confinement {
     read: Vec<PathBuf>,
     write: Vec<PathBuf>,
+    remove: Option<PathBuf>,
     listen: Option<u16>,
     /// May reach others over TCP: which ones, the gate decides.
     connects: bool,
@@ -84,6 +85,13 @@ impl Confinement {
         self
     }
 
+    /// May remove empty folders in this folder: a data directory that was just made, should the service not start.
+    #[must_use]
+    pub(crate) fn remove_folders(mut self, folder: &Path) -> Self {
+        self.remove = Some(folder.to_owned());
+        self
+    }
+
     /// May listen on this port; on none, if this is not called.
     #[must_use]
     pub(crate) fn listen(mut self, port: u16) -> Self {
@@ -108,7 +116,8 @@ impl Confinement {
             .scope(Scope::from_all(RULES))?
             .create()?
             .add_rules(beneath(&self.read, read))?
-            .add_rules(beneath(&self.write, AccessFs::from_all(RULES) & !BitFlags::from(AccessFs::Execute)))?;
+            .add_rules(beneath(&self.write, AccessFs::from_all(RULES) & !BitFlags::from(AccessFs::Execute)))?
+            .add_rules(beneath(&self.remove, AccessFs::RemoveDir))?;
         if self.starts_itself {
             let program = ChildCommand::this_program([""; 0]).program;
             rules = rules
@@ -235,6 +244,27 @@ mod tests {
         if outcome.is_some() {
             assert_eq!(fs::read_to_string(path("secret")).unwrap(), "text", "the test itself is not confined");
         }
+    }
+
+    #[test]
+    fn a_folder_that_was_just_made_can_be_removed_and_nothing_else_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        for name in ["made", "full"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        fs::write(root.join("full/file"), "text").unwrap();
+        let confinement = Confinement::of_service().write(&root.join("made")).remove_folders(&root);
+        confined(confinement, move || {
+            fs::write(root.join("made/file"), "x").unwrap();
+            fs::remove_file(root.join("made/file")).unwrap();
+            fs::remove_dir(root.join("made")).unwrap();
+            fs::remove_dir(root.join("full")).unwrap_err();
+            fs::remove_file(root.join("full/file")).unwrap_err();
+            fs::read(root.join("full/file")).unwrap_err();
+            fs::create_dir(root.join("new")).unwrap_err();
+            fs::rename(root.join("full"), root.join("other")).unwrap_err();
+        });
     }
 
     #[test]

@@ -327,6 +327,9 @@ pub(crate) fn confinement(common: &Common) -> anyhow::Result<Confinement> {
         tracing::warn!("{}", open_data_dir(data_dir.path()));
     }
     let mut confinement = Confinement::of_service().write(data_dir.path());
+    if let Some(parent) = paths::made_in() {
+        confinement = confinement.remove_folders(&parent);
+    }
     if let Some(cache) = paths::cache_dir(common.cache_dir.as_deref()) {
         paths::create_private(&cache).unwrap_or_else(|error| tracing::debug!(%error, "no folder for the cache"));
         confinement = confinement.write(&cache);

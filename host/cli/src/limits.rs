@@ -1,5 +1,6 @@
 //! Limits as an operator sets them: those of the sandbox, of HTTP and of the server, by their names.
 
+use bg_charm_api::names::nearest;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
@@ -8,8 +9,6 @@ use bg_egress::HttpLimits;
 use bg_limits::{LimitValue, NamedLimit};
 use bg_sandbox::Limits;
 use bg_server::AdmissionLimits;
-
-use crate::suggest::nearest;
 
 /// All limits that an operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]

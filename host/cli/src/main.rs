@@ -28,7 +28,6 @@ mod reporting;
 mod restart;
 mod services;
 mod states;
-mod suggest;
 mod telemetry;
 mod units;
 

@@ -86,6 +86,13 @@ impl DataDir {
 /// The data directory that this process has made, and the topmost folder that it has made for it.
 static MADE: Mutex<Option<(PathBuf, PathBuf)>> = Mutex::new(None);
 
+/// The folder in which this process has made its data directory, if it has made one: to remove it again takes a right there.
+pub(crate) fn made_in() -> Option<PathBuf> {
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let parent = made.as_ref()?.1.parent()?;
+    Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
+}
+
 /// What the names of files in a data directory begin with.
 const OWN_FILES: [&str; 3] = ["runtime.db", "poll-", "secrets.key"];
 

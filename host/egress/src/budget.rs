@@ -1,7 +1,7 @@
 //! What is left of a call's requests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bg_identity::CharmRef;
@@ -112,15 +112,20 @@ impl CallBudget {
         if until <= started {
             return Err(EgressError::Timeout { what: Wait::Place, after: Duration::ZERO });
         }
+        let has_own = AtomicBool::new(false);
         let both = async {
             let of_call = self.inner.places.clone().acquire_owned().await?;
+            has_own.store(true, Ordering::Relaxed);
             let of_owner = of_owner.clone().acquire_owned().await?;
             Ok::<_, AcquireError>(Place { _of_call: of_call, _of_owner: of_owner })
         };
         match tokio::time::timeout_at(until, both).await {
             Ok(Ok(place)) => Ok(place),
             // The semaphores are never closed, so this is the timeout.
-            Ok(Err(_)) | Err(_) => Err(EgressError::Timeout { what: Wait::Place, after: until - started }),
+            Ok(Err(_)) | Err(_) => {
+                let what = if has_own.load(Ordering::Relaxed) { Wait::SharedPlace } else { Wait::Place };
+                Err(EgressError::Timeout { what, after: until - started })
+            }
         }
     }
 }
@@ -157,11 +162,11 @@ mod tests {
         let (one, other) = (budget(2, 1), budget(2, 1));
         let limits = HttpLimits::default();
         // Whether the call has no more places, or its owner.
-        for (owner, next) in [(places(2), &one), (places(1), &other)] {
+        for (owner, next, waited_for) in [(places(2), &one, Wait::Place), (places(1), &other, Wait::SharedPlace)] {
             let held = one.place(&owner, &limits).await.unwrap();
             assert_eq!(one.in_flight(), 1);
             let refused = next.place(&owner, &limits).await.unwrap_err();
-            assert!(matches!(refused, EgressError::Timeout { what: Wait::Place, .. }), "{refused}");
+            assert!(matches!(refused, EgressError::Timeout { what, .. } if what == waited_for), "{refused}");
             drop(held);
             assert_eq!((one.in_flight(), other.in_flight()), (0, 0));
             assert!(next.place(&owner, &limits).await.is_ok());

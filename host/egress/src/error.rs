@@ -219,8 +219,10 @@ impl fmt::Display for Rule {
 /// What was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {
-    /// One of the places for requests at once: the call's, or its owner's.
+    /// One of the places for requests at once of the same call.
     Place,
+    /// One of the places for requests at once of all calls.
+    SharedPlace,
     /// The name's addresses.
     Lookup,
     /// The credential.
@@ -239,6 +241,7 @@ impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Place => "waiting for other requests to end",
+            Self::SharedPlace => "waiting for requests of other calls to end",
             Self::Lookup => "looking up the name",
             Self::Credential => "fetching the credential",
             Self::Connection => "connecting",

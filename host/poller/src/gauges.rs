@@ -8,8 +8,8 @@ use bg_identity::IntegrationId;
 
 use crate::Standing;
 
-/// What a running loop shows of itself, at any time and to anybody: it writes, others read. The handle is given to it with
-/// [`PollerOptions::gauges`](crate::PollerOptions::gauges).
+/// What a running loop shows of itself, at any time and to anybody: it writes, others read. The handle is given to it
+/// with [`PollerOptions::gauges`](crate::PollerOptions::gauges).
 #[derive(Debug, Default)]
 pub struct Gauges {
     running: AtomicU64,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::timeout;
 
-/// Waits for `call`, `limit` at most; otherwise the error tells what happened.
+/// Waits for `call`, `limit` at most; otherwise the error says what happened.
 pub(crate) async fn guarded<T>(call: impl Future<Output = T>, limit: Duration) -> Result<T, String> {
     match timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
         Ok(Ok(value)) => Ok(value),

@@ -25,7 +25,7 @@ pub(crate) const PAUSE_AFTER: usize = 5;
 /// answered: an answer of the other one says nothing of it. Until then as many failures as there are different charms are enough for the next pause.
 ///
 /// The other half of the rule is for the charm: a failure of `is-valid-charm` makes its polls rarer, but disables it only if
-/// the component has answered for [another](Self::answered_since) since its last failure. So a broken component disables
+/// the component has answered for [another](Self::last_answer) since its last failure. So a broken component disables
 /// none of its charms, and a charm that alone breaks a healthy one is disabled like any that fails. Who can register five
 /// charms that break a component can still have it paused while no healthy charm has anything to do.
 #[derive(Debug, Default)]
@@ -215,8 +215,13 @@ impl Health {
     }
 
     /// Whether `is-valid-charm` has answered in the `time` before now.
-    pub(crate) fn answered_since(&self, time: Duration, now: Instant) -> bool {
+    fn answered_since(&self, time: Duration, now: Instant) -> bool {
         self.answered_at.is_some_and(|at| now <= at + time)
+    }
+
+    /// When `is-valid-charm` last answered.
+    pub(crate) fn last_answer(&self) -> Option<Instant> {
+        self.answered_at
     }
 
     fn streak(&mut self, function: Cause) -> &mut Streak {

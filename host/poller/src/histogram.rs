@@ -9,8 +9,8 @@ const STEPS: u64 = 8;
 /// What lies above the last bucket is counted in it: some 50 days.
 const BUCKETS: usize = 16 + 28 * 8;
 
-/// Times, counted by their size: exactly up to 16 ms, and to an eighth above. Adding one takes constant time, and it is two
-/// kilobytes whatever it counts.
+/// Times, counted by their size: exactly up to 16 ms, and to an eighth above. Adding one takes constant time, and it is
+/// two kilobytes whatever it counts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; BUCKETS],

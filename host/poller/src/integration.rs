@@ -11,8 +11,8 @@ use crate::{Blame, Charm, CharmRef, OutcomeKind, StateError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {message}")]
 pub struct IntegrationError {
-    /// What kind of end. Where the integration itself answered an error: [`OutcomeKind::Unavailable`] for a temporary one,
-    /// which counts against no charm, and [`OutcomeKind::HandlerFailed`] for a permanent one.
+    /// What kind of end. Where the integration itself answered an error: [`OutcomeKind::Unavailable`] for a temporary
+    /// one, which counts against no charm, and [`OutcomeKind::HandlerFailed`] for a permanent one.
     pub kind: OutcomeKind,
     /// Who is to blame, if it is not who usually is: [`IntegrationError::blame`].
     pub blame: Option<Blame>,
@@ -54,8 +54,8 @@ pub trait Integration: Send + Sync {
     /// Prepares what it needs.
     async fn initialize(&self) -> Result<(), IntegrationError>;
 
-    /// The charms worth a poll now, as the integration answered: well-formed, at most 100,000, but not yet checked against
-    /// its registrations.
+    /// The charms worth a poll now, as the integration answered: well-formed, at most 100,000, but not yet checked
+    /// against its registrations.
     ///
     /// What it writes to its state meanwhile is not kept yet: see [`keep_state`](Self::keep_state).
     async fn fetch_charms(&self) -> Result<Vec<CharmRef>, IntegrationError>;
@@ -65,9 +65,9 @@ pub trait Integration: Send + Sync {
         false
     }
 
-    /// Keeps what the last `fetch_charms` that answered has written to its state. Called when the loop has written down that all charms
-    /// that it named are owed a poll: otherwise an integration could remember for ever that it has told of a change that no charm was
-    /// polled for. What is not kept when `fetch_charms` is called again is dropped.
+    /// Keeps what the last `fetch_charms` that answered has written to its state. Called when the loop has written down
+    /// that all charms that it named are owed a poll: otherwise an integration could remember for ever that it has told
+    /// of a change that no charm was polled for. What is not kept when `fetch_charms` is called again is dropped.
     async fn keep_state(&self) -> Result<(), StateError> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the operator can set, and what the loop tells as it goes.
+//! What the operator can set, and what the loop reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,8 +18,8 @@ pub enum Limit {
     /// It does not.
     #[default]
     None,
-    /// When every enabled charm was polled once; those that a component leaves out are not. Nothing is smeared: all are due
-    /// at once.
+    /// When every enabled charm was polled once; those that a component leaves out are not. Nothing is smeared: all are
+    /// due at once.
     Once,
     /// When this many polls have ended.
     Polls(u64),
@@ -38,14 +38,14 @@ pub struct PollerOptions {
     pub intervals: BTreeMap<IntegrationId, Duration>,
     /// How short an interval a registration may ask for. None: no shorter than it would have otherwise.
     pub min_interval: Option<Duration>,
-    /// Every interval of a charm that did not fail is longer by a part of it between zero and this, so that charms which were
-    /// polled together do not stay so. 0; failed polls have a jitter of their own.
+    /// Every interval of a charm that did not fail is longer by a part of it between zero and this, so that charms
+    /// which were polled together do not stay so. 0; failed polls have a jitter of their own.
     pub jitter: f64,
-    /// How many charms are polled at once. 16: polls wait for the network most of the time, and a handler may use 128 MiB, so
-    /// this is 2 GiB at the very most. (The original's default is 5, where a few slow charms delay all others.)
+    /// How many charms are polled at once. 16: polls wait for the network most of the time, and a handler may use 128
+    /// MiB, so this is 2 GiB at the very most. (The original's default is 5, where a few slow charms delay all others.)
     pub max_concurrent: usize,
-    /// How many charms of one integration are polled at once; those without a component count as one. Whatever this is, one place is
-    /// kept for each integration that uses none, half of all places at most. No limit.
+    /// How many charms of one integration are polled at once; those without a component count as one. Whatever this is,
+    /// one place is kept for each integration that uses none, half of all places at most. No limit.
     pub per_integration: usize,
     /// How many charms of one space are polled at once. 1, as in the original: they may share cells.
     pub per_space: u32,
@@ -53,14 +53,15 @@ pub struct PollerOptions {
     pub failures: u32,
     /// How often a line with totals is logged; zero is never. 300 s, the original's.
     pub log_interval: Duration,
-    /// A poll that takes longer is given up, as a timeout. 180 s: above the sum of what its parts may take (a handler 60 s, a
-    /// refresh, a validation), so it matters only where a runtime forgets to answer.
+    /// A poll that takes longer is given up, as a timeout. 180 s: above the sum of what its parts may take (a handler
+    /// 60 s, a refresh, a validation), so it matters only where a runtime forgets to answer.
     pub poll_timeout: Duration,
     /// Only these charms are polled. All.
     pub charms: Option<Vec<CharmRef>>,
     /// Only charms that are registered for these integrations are polled. All.
     pub integrations: Option<BTreeSet<IntegrationId>>,
-    /// Whether charms that back off wait for their time also where all others are polled at once, by [`Limit::Once`]. No.
+    /// Whether charms that back off wait for their time also where all others are polled at once, by [`Limit::Once`].
+    /// No.
     pub patient: bool,
     /// When the loop ends by itself. Never.
     pub limit: Limit,
@@ -149,7 +150,7 @@ pub struct PollEvent {
     pub duration: Duration,
     /// How long after it was due it started.
     pub late: Duration,
-    /// What it came to.
+    /// How it ended.
     pub outcome: Outcome,
     /// Failed polls of this charm in a row.
     pub failures: u32,

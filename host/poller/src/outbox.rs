@@ -12,17 +12,26 @@ use tracing::{error, info, warn};
 use crate::guard::guarded;
 use crate::{CharmRef, CharmRuntime, PollState, PollStore, Run, RuntimeError, StoreError};
 
-/// How long the first of a group waits for more. Up to this much is lost with the process; a poll whose note is lost is found
-/// by the `last_run` of its registration.
+/// How long the first of a group waits for more. Up to this much is lost with the process; a poll whose note is lost is
+/// found by the `last_run` of its registration.
 const LINGER: Duration = Duration::from_millis(50);
 /// At most this many are written in one go, so that no write holds up other writers of the same database for long.
 const GROUP: usize = 2_000;
-/// At most this many runs wait while the runtime can't take them. Poll states need no such limit: there is one for each charm.
+/// At most this many runs wait while the runtime can't take them. Poll states need no such limit: there is one for each
+/// charm.
 const MAX_RUNS: usize = 10_000;
 /// A write that takes longer has failed.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// Where a schedule leaves what is to survive a restart.
+pub trait Notes: Send + Sync {
+    /// Keeps the state of a charm.
+    fn save(&self, state: PollState);
+    /// Forgets a charm.
+    fn forget(&self, charm: CharmRef);
+}
 
 /// Collects what the loop wants written, and writes it from a task of its own: neither waits for the other.
 pub(crate) struct Outbox {
@@ -51,6 +60,23 @@ impl Waiting {
     }
 }
 
+impl Notes for Outbox {
+    fn save(&self, state: PollState) {
+        let mut waiting = self.lock();
+        waiting.forget.remove(&state.charm);
+        waiting.states.insert(state.charm.clone(), state);
+        waiting.saved += 1;
+        self.filled.notify_one();
+    }
+
+    fn forget(&self, charm: CharmRef) {
+        let mut waiting = self.lock();
+        waiting.states.remove(&charm);
+        waiting.forget.insert(charm);
+        self.filled.notify_one();
+    }
+}
+
 impl Outbox {
     pub(crate) fn new(store: Arc<dyn PollStore>, runtime: Arc<dyn CharmRuntime>) -> Self {
         let closing = CancellationToken::new();
@@ -64,29 +90,12 @@ impl Outbox {
         }
     }
 
-    /// Keeps the state of a charm.
-    pub(crate) fn save(&self, state: PollState) {
-        let mut waiting = self.lock();
-        waiting.forget.remove(&state.charm);
-        waiting.states.insert(state.charm.clone(), state);
-        waiting.saved += 1;
-        self.filled.notify_one();
-    }
-
     /// Waits until all states that were to be written by now are written; false if they could not be within 30 s.
     pub(crate) async fn flushed(&self) -> bool {
         let saved = self.lock().saved;
         let mut written = self.written.subscribe();
         let written = written.wait_for(|written| *written >= saved);
         timeout(WRITE_LIMIT, written).await.is_ok_and(|written| written.is_ok())
-    }
-
-    /// Forgets a charm.
-    pub(crate) fn forget(&self, charm: CharmRef) {
-        let mut waiting = self.lock();
-        waiting.states.remove(&charm);
-        waiting.forget.insert(charm);
-        self.filled.notify_one();
     }
 
     /// Notes a run that the runtime does not know of.
@@ -140,7 +149,7 @@ impl Outbox {
                 if last_tries == 0 {
                     let left = self.lock();
                     let (states, runs) = (left.states.len(), left.runs.len());
-                    error!(target: "poller", states, runs, "What the last polls came to could not be written");
+                    error!(target: "poller", states, runs, "The outcomes of the last polls could not be written");
                     return;
                 }
                 sleep(Duration::from_millis(200)).await;
@@ -200,7 +209,8 @@ impl Outbox {
         }
     }
 
-    /// Whether all runs are noted or given up. `refused` is whether the runtime refuses them, so that it is told once.
+    /// Whether all runs are noted or given up. `refused` is whether the runtime refuses them, so that it is logged
+    /// once.
     async fn write_runs(&self, refused: &mut bool) -> bool {
         loop {
             let (runs, lost) = {

@@ -42,7 +42,7 @@ pub(crate) struct Count {
 }
 
 /// The counts after a poll, and what follows it. `disable_at` failures disable the charm; 0 is never.
-pub(crate) fn judge(
+pub(crate) fn decide(
     consequence: Consequence,
     Count { failures, tries }: Count,
     interval: Duration,
@@ -111,16 +111,23 @@ pub(crate) fn first_due(
     i64::try_from(offset).expect("it was just put between two of them")
 }
 
-/// Spreads charms over an interval in which `of` charms are polled in all: the first at once, each further one an `of`th of
+/// Spreads charms over an interval in which `of` charms are polled in all: one after `first`, each further one an `of`th of
 /// the interval later, none before it is due. Times are milliseconds; the earliest due comes first, so none is forgotten, and
 /// never more are started at once than in the long run.
-pub(crate) fn smear(due: &mut [(i64, u32)], now: i64, interval: Duration, of: usize) {
+pub(crate) fn smear(due: &mut [(i64, u32)], now: i64, interval: Duration, of: usize, first: Duration) {
     due.sort_unstable();
     let (interval, of) = (i128::from(millis(interval)), of.max(due.len()).max(1) as i128);
     for (place, (at, _)) in due.iter_mut().enumerate() {
-        let turn = interval * place as i128 / of;
+        let turn = i128::from(millis(first)) + interval * place as i128 / of;
         *at = (*at).max(now.saturating_add(i64::try_from(turn).unwrap_or(i64::MAX)));
     }
+}
+
+/// Parts from 0 to 1 of which any number in a row are spread evenly: multiples of the golden ratio, without their whole parts.
+pub(crate) fn part(number: usize) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    (f64::from(number) * GOLDEN).fract()
 }
 
 /// A duration in milliseconds; some 292 million years at most.
@@ -173,16 +180,16 @@ mod tests {
             (TriesAgain, counted(4, 0), counted(4, 1), Next::After(16 * MINUTE)),
         ];
         for (consequence, before, after, next) in cases {
-            assert_eq!(judge(consequence, before, MINUTE, 1, 0.0), (after, next), "{consequence:?}");
+            assert_eq!(decide(consequence, before, MINUTE, 1, 0.0), (after, next), "{consequence:?}");
         }
         let day = Duration::from_hours(24);
-        assert_eq!(judge(Waits, counted(0, 0), day, 5, 0.0).1, Next::Wait(day));
-        assert_eq!(judge(TriesAgain, counted(0, 0), day, 5, 0.0).1, Next::After(day));
+        assert_eq!(decide(Waits, counted(0, 0), day, 5, 0.0).1, Next::Wait(day));
+        assert_eq!(decide(TriesAgain, counted(0, 0), day, 5, 0.0).1, Next::After(day));
     }
 
     #[test]
     fn the_last_allowed_failure_disables() {
-        let counts = |failures, disable_at| judge(Consequence::Counts, counted(failures, 2), MINUTE, disable_at, 0.0);
+        let counts = |failures, disable_at| decide(Consequence::Counts, counted(failures, 2), MINUTE, disable_at, 0.0);
         assert_eq!(counts(3, 5), (counted(4, 0), Next::After(16 * MINUTE)));
         assert_eq!(counts(4, 5), (counted(5, 0), Next::Disable));
         assert_eq!(counts(1_000, 0), (counted(1_001, 0), Next::After(60 * MINUTE)));
@@ -213,8 +220,20 @@ mod tests {
     #[test]
     fn charms_are_spread_over_the_interval_the_oldest_first() {
         let mut due = [(0, 1), (-500, 2), (100_000, 3), (0, 4)];
-        smear(&mut due, 0, MINUTE, 4);
+        smear(&mut due, 0, MINUTE, 4, Duration::ZERO);
         assert_eq!(due, [(0, 2), (15_000, 1), (30_000, 4), (100_000, 3)]);
+        smear(&mut due[..2], 0, MINUTE, 2, Duration::from_secs(7));
+        assert_eq!(due[..2], [(7_000, 2), (37_000, 1)]);
+    }
+
+    #[test]
+    fn any_number_of_parts_in_a_row_is_spread_evenly() {
+        for count in 1..500 {
+            let mut parts: Vec<f64> = (0..count).map(part).chain([1.0]).collect();
+            parts.sort_unstable_by(f64::total_cmp);
+            let widest = parts.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+            assert!(widest * f64::from(u32::try_from(count).unwrap()) < 2.0, "{count}: {widest}");
+        }
     }
 
     proptest! {
@@ -241,7 +260,7 @@ mod tests {
             failures in 0_u32..10, tries: u8, disable_at in 0_u32..10,
         ) {
             let consequence = Consequence::of(kind, blame);
-            let (after, next) = judge(consequence, counted(failures, tries), MINUTE, disable_at, 0.5);
+            let (after, next) = decide(consequence, counted(failures, tries), MINUTE, disable_at, 0.5);
             let counts = matches!(consequence, Consequence::Counts | Consequence::CountsForIntegration);
             match consequence {
                 Consequence::Clears => prop_assert_eq!(after.failures, 0),
@@ -271,7 +290,7 @@ mod tests {
         ) {
             let mut due: Vec<(i64, u32)> = offsets.iter().copied().zip(0..).collect();
             let of = due.len() + more;
-            smear(&mut due, 1_000, MINUTE, of);
+            smear(&mut due, 1_000, MINUTE, of, Duration::ZERO);
             for (at, slot) in &due {
                 let wanted = offsets[*slot as usize];
                 prop_assert!(*at >= wanted && *at >= 1_000 && *at <= wanted.max(1_000 + 60_000));

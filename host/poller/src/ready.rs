@@ -3,16 +3,18 @@
 use std::collections::{HashSet, VecDeque};
 
 use crate::slab::Slab;
-use crate::table::{GroupId, LaneId, Slot, SpaceId};
+use crate::slots::{GroupId, LaneId, Slot, SpaceId};
 
 /// Due charms wait here for their turn. A *lane* holds those of one space in one *group* (an integration); groups take
-/// turns, and within a group its lanes do, so that none waits for all of another's charms. Every operation takes constant
-/// time per charm (times the number of integrations, which is small).
+/// turns, and within a group its lanes do, so that none waits for all of another's charms. Every operation takes
+/// constant time per charm (times the number of integrations, which is small).
 ///
-/// One space has at most `per_space` charms polled at once, one group at most `per_group`. Of all `max` places, one is kept free
-/// for each group that is not using any (half of all places at most), so that long polls of one integration cannot hold up another.
+/// One space has at most `per_space` charms polled at once, one group at most `per_group`. Of all `max` places, one is
+/// kept free for each group that is not using any (half of all places at most), so that long polls of one integration
+/// cannot hold up another.
 ///
-/// Charms may also be [parked](Self::park): they are not due yet, and each is polled early as soon as there is a place that no due charm can take.
+/// Charms may also be [parked](Self::park): they are not due yet, and each is polled early as soon as there is a place
+/// that no due charm can take.
 #[derive(Debug)]
 pub(crate) struct Ready {
     max: usize,
@@ -86,6 +88,7 @@ impl Ready {
     }
 
     /// Charms being polled.
+    #[cfg(test)]
     pub(crate) fn running(&self) -> usize {
         self.running
     }
@@ -190,8 +193,8 @@ impl Ready {
         None
     }
 
-    /// The next parked charm, with its lane, if there is a place for it. To be asked once [`take`](Self::take) has found nothing: then no due
-    /// charm can have that place. [`release`](Self::release) gives it back.
+    /// The next parked charm, with its lane, if there is a place for it. To be asked once [`take`](Self::take) has
+    /// found nothing: then no due charm can have that place. [`release`](Self::release) gives it back.
     pub(crate) fn take_early(&mut self) -> Option<(LaneId, Slot)> {
         if self.parked.is_empty() || self.is_full() {
             return None;

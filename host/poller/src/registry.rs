@@ -29,10 +29,11 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 /// registrations in a row are then a few readings.
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
 const LONGEST_GAP: Duration = Duration::from_secs(1);
-/// For how long the loop goes by what is said to have changed; then all registrations are read again, so that nothing is missed for ever.
+/// For how long the loop goes by what is said to have changed; then all registrations are read again, so that nothing
+/// is missed for ever.
 const ALL_AGAIN: Duration = Duration::from_hours(1);
 
-/// What the loop is told.
+/// What the loop receives.
 #[derive(Debug)]
 pub(crate) enum News {
     /// All registrations, as they are now. The runtime is there.
@@ -83,15 +84,16 @@ async fn read(runtime: &dyn CharmRuntime, since: Option<u64>) -> Result<Registra
     answered(guarded(runtime.changes(seen), LIST_LIMIT).await)
 }
 
-/// The number first: what changes in between is then read once more, and not missed. Where it does not come, the list is read again.
+/// The number first: what changes in between is then read once more, and not missed. Where it does not come, the list
+/// is read again.
 async fn numbered(runtime: &dyn CharmRuntime) -> Result<(u64, Vec<Registration>), RuntimeError> {
     let number = guarded(runtime.changed(0), NUMBER_LIMIT).await;
     Ok((number.ok().and_then(Result::ok).unwrap_or(0), list(runtime).await?))
 }
 
-/// The registrations at the start, and the number of the change that they are of; none if it was shut down first. A refusal is waited
-/// out, unless the loop is to end by itself. A runtime that is not there at first is an error; one that goes away while access is waited
-/// for is not.
+/// The registrations at the start, and the number of the change that they are of; none if it was shut down first. A
+/// refusal is waited out, unless the loop is to end by itself. A runtime that is not there at first is an error; one
+/// that goes away while access is waited for is not.
 pub(crate) async fn first(
     runtime: &dyn CharmRuntime,
     limit: Limit,
@@ -121,8 +123,8 @@ pub(crate) async fn first(
     }
 }
 
-/// Tells the loop whenever registrations have changed, and (at once, when `probe` is notified) whether the runtime is there.
-/// Ends when nobody listens any more.
+/// Tells the loop whenever registrations have changed, and (at once, when `probe` is notified) whether the runtime is
+/// there. Ends when nobody listens any more.
 ///
 /// `seen`: the number of the change that the loop knows of.
 pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, news: mpsc::Sender<News>, mut seen: u64) {
@@ -182,7 +184,7 @@ pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, ne
         if was_away {
             retry = FIRST_RETRY;
         }
-        // Whoever asked for a probe meanwhile has its answer.
+        // This answers a probe that was requested meanwhile.
         let _ = probe.notified().now_or_never();
         let gap = (reading.elapsed() * 5).clamp(SHORTEST_GAP, LONGEST_GAP);
         seen = revision.unwrap_or(seen);

@@ -8,7 +8,8 @@ use tracing::{info, warn};
 pub(crate) use crate::message::one_line;
 use crate::{Blame, Consequence, OutcomeKind, PollEvent, Summary};
 
-/// Logs one ended poll: one line with all of it. The space and the charm's ID are fields for programs; people find them in the message.
+/// Logs one ended poll: one line with all of it. The space and the charm's ID are fields for programs; people find them
+/// in the message.
 pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     let PollEvent { charm, integration, outcome, failures, .. } = event;
     let (ms, late_ms) = (whole_millis(event.duration), whole_millis(event.late));
@@ -39,7 +40,7 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     }
 }
 
-/// Logs the totals, under a target of their own: who has thousands of polls a second may want these alone.
+/// Logs the totals, under a target of their own: an operator with thousands of polls a second may want these alone.
 pub(crate) fn totals(summary: &Summary, running: usize, queued: usize) {
     let mut kinds = String::new();
     for kind in OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Success) {

@@ -29,7 +29,8 @@ pub enum RuntimeError {
     /// The request is wrong in itself; asking again won't help.
     #[error("{0}")]
     Invalid(String),
-    /// Something new would be more than its owner, its space or the server may keep. The text ends with what raises the limit.
+    /// Something new would be more than its owner, its space or the server may keep. The text ends with what raises the
+    /// limit.
     #[error("{0}")]
     Quota(String),
     /// The charm's credential is missing, or has ended for good. The text ends with what fixes it: to sign in.
@@ -84,7 +85,8 @@ pub struct RegistrationChanges {
     pub revision: Option<u64>,
     /// Those that have changed, as they are now.
     pub registrations: Vec<Registration>,
-    /// The charms that have none any more. Without it, nobody knows what has changed: then `registrations` are all that there are.
+    /// The charms that have none any more. Without it, nobody knows what has changed: then `registrations` are all that
+    /// there are.
     pub removed: Option<Vec<CharmRef>>,
 }
 
@@ -133,19 +135,19 @@ pub trait CharmRuntime: Send + Sync {
     }
 
     /// A number that differs from `seen` once registrations have changed since `seen` was answered; waits for that, but
-    /// may answer the same number after a while. Start with 0. Registering, enabling, disabling, removing and another interval are changes;
-    /// polls (last run, status) are not.
+    /// may answer the same number after a while. Start with 0. Registering, enabling, disabling, removing and another
+    /// interval are changes; polls (last run, status) are not.
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError>;
 
-    /// What has changed since [`changed`](Self::changed) answered `seen`, or all registrations where that is not known: the runtime
-    /// remembers the newest changes only, or none.
+    /// What has changed since [`changed`](Self::changed) answered `seen`, or all registrations where that is not known:
+    /// the runtime remembers the newest changes only, or none.
     async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
         let _ = seen;
         Ok(RegistrationChanges { revision: None, registrations: self.registrations().await?, removed: None })
     }
 
-    /// Whether the times that it notes are those of the clock here. Then the last run of a registration says when a charm that did
-    /// not fail is due next, and the loop writes nothing more of it.
+    /// Whether the times that it notes are those of the clock here. Then the last run of a registration says when a
+    /// charm that did not fail is due next, and the loop writes nothing more of it.
     fn shares_clock(&self) -> bool {
         false
     }
@@ -161,7 +163,8 @@ pub trait CharmRuntime: Send + Sync {
         disabled: Option<(DisabledBy, &str)>,
     ) -> Result<Registration, RuntimeError>;
 
-    /// Sets the interval that a registration asks for; none is its integration's. Its failures are not forgotten for it.
+    /// Sets the interval that a registration asks for; none is its integration's. Its failures are not forgotten for
+    /// it.
     async fn set_interval(&self, charm: &CharmRef, interval: Option<Duration>) -> Result<Registration, RuntimeError>;
 
     /// Removes a registration; false if there was none.
@@ -184,9 +187,9 @@ pub trait CharmRuntime: Send + Sync {
     /// A view of one charm.
     async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError>;
 
-    /// Sends `event` to a stream and waits until the handler, and the promises it started, are done. What the handler does
-    /// wrong is an outcome; what goes wrong around it an error. The handler's writes, the entry in the run history and the
-    /// registration's last run and status are kept together, or none of them.
+    /// Sends `event` to a stream and waits until the handler, and the promises it started, are done. What the handler
+    /// does wrong is an outcome; what goes wrong around it an error. The handler's writes, the entry in the run history
+    /// and the registration's last run and status are kept together, or none of them.
     async fn trigger(&self, charm: &CharmRef, stream: &str, event: &Value) -> Result<Outcome, RuntimeError>;
 
     /// Renews the charm's OAuth token in its `auth` cell.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bg_identity::IntegrationId;
 use futures_util::future::join_all;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -13,10 +13,11 @@ use tracing::{error, info};
 
 use crate::engine::Engine;
 use crate::guard::guarded;
+use crate::messages::{Changes, PollRequest, Replacement};
 use crate::outbox::Outbox;
 use crate::registry::{self, News};
 use crate::report::{self, one_line};
-use crate::{CharmRef, CharmRuntime, Integration, PollStore, PollerOptions, RuntimeError, StoreError, Summary};
+use crate::{CharmRuntime, Integration, PollStore, PollerOptions, RuntimeError, StoreError, Summary};
 
 /// Initializing an integration takes 30 s at most by its own limit.
 const INITIALIZE_LIMIT: Duration = Duration::from_mins(1);
@@ -46,39 +47,9 @@ pub struct Poller {
     changes: Mutex<Changes>,
 }
 
-/// What others may ask of the loop while it runs.
-pub(crate) struct Changes {
-    pub(crate) replacements: mpsc::Receiver<Replacement>,
-    pub(crate) requests: mpsc::Receiver<PollRequest>,
-}
-
-impl Changes {
-    /// Nobody asks for anything.
-    fn none() -> Self {
-        Self { replacements: mpsc::channel(1).1, requests: mpsc::channel(1).1 }
-    }
-}
-
-/// A charm that is to be polled at once, rather than when it is due.
-#[derive(Debug)]
-pub struct PollRequest {
-    /// Which charm.
-    pub charm: CharmRef,
-    /// Is told whether it will be; not if it is not registered, or disabled.
-    pub answer: oneshot::Sender<bool>,
-}
-
-/// A new component of an integration that is polled already.
-pub struct Replacement {
-    /// What is called from now on; calls that are under way end as they began.
-    pub integration: Arc<dyn Integration>,
-    /// How often it is polled, if it asks for that; else as often as all.
-    pub interval: Option<Duration>,
-}
-
 impl Poller {
-    /// A poller of all charms that `runtime` has registrations of. `integrations` are those that have a component; charms of
-    /// others are polled without being asked for.
+    /// A poller of all charms that `runtime` has registrations of. `integrations` are those that have a component;
+    /// charms of others are polled without being asked for.
     pub fn new(
         runtime: Arc<dyn CharmRuntime>,
         store: Arc<dyn PollStore>,
@@ -107,8 +78,8 @@ impl Poller {
 
     /// Polls until `shutdown` (then lets polls end, for 10 s at most), or until the limit of the options is reached.
     ///
-    /// A runtime that is unavailable at first is an error; one that becomes so later pauses polling. One that refuses access
-    /// to the registrations is asked again every 2 s, unless the limit is [`Once`](crate::Limit::Once) or
+    /// A runtime that is unavailable at first is an error; one that becomes so later pauses polling. One that refuses
+    /// access to the registrations is asked again every 2 s, unless the limit is [`Once`](crate::Limit::Once) or
     /// [`Polls`](crate::Limit::Polls): then that is an error, too.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<Summary, PollerError> {
         for (place, integration) in self.integrations.iter().enumerate() {
@@ -151,7 +122,7 @@ impl Poller {
         outbox.close();
         let written = timeout(LAST_WRITES, async { while tasks.join_next().await.is_some() {} }).await;
         if written.is_err() {
-            error!(target: "poller", "What the last polls came to could not be written within {LAST_WRITES:?}");
+            error!(target: "poller", "The outcomes of the last polls could not be written within {LAST_WRITES:?}");
         }
         let summary = engine.summary();
         report::totals(&summary, 0, 0);

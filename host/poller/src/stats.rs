@@ -9,7 +9,7 @@ use crate::{Histogram, OutcomeKind, poll::Turn};
 pub struct Summary {
     /// Polls that have ended.
     pub polls: u64,
-    /// How many of them came to each kind of outcome, in the order of [`OutcomeKind::ALL`].
+    /// How many of them ended with each kind of outcome, in the order of [`OutcomeKind::ALL`].
     pub outcomes: [u64; OutcomeKind::ALL.len()],
     /// The time of all polls together.
     pub total_duration: Duration,
@@ -21,8 +21,8 @@ pub struct Summary {
     pub last: Duration,
     /// Of every poll that was started: the time from when it was due to then.
     pub lateness: Histogram,
-    /// Polls that were not made since the one before was still under way, or waiting for its turn, when they would have been due: a
-    /// charm that is so late is polled once, not several times.
+    /// Polls that were not made since the one before was still under way, or waiting for its turn, when they would have
+    /// been due: a charm that is so late is polled once, not several times.
     pub dropped: u64,
     /// How often a charm was disabled for its failures.
     pub disabled: u64,
@@ -45,12 +45,12 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// How many polls came to this.
+    /// How many polls ended with this kind of outcome.
     pub fn count(&self, kind: OutcomeKind) -> u64 {
         self.outcomes[kind as usize]
     }
 
-    /// Polls that failed, though all that they need answered; whoever is to blame.
+    /// Polls that failed, although everything that they need answered, whoever is to blame.
     pub fn failed(&self) -> u64 {
         self.polls - self.count(OutcomeKind::Success) - self.count(OutcomeKind::Unavailable)
     }

@@ -52,7 +52,7 @@ pub(crate) mod charm {
         });
     }
 
-    pub use generated::commontools::background::cells;
+    pub use generated::commontools::background::{cells, errors};
     pub(crate) use generated::{CharmPre, HandlerError, Shape};
 }
 
@@ -69,6 +69,7 @@ pub(crate) mod preloaded {
             with: {
                 "commontools:background/cells": crate::bindings::charm::cells,
                 "commontools:background/config": crate::bindings::integration::config,
+                "commontools:background/errors": crate::bindings::charm::errors,
                 "commontools:background/log": crate::bindings::integration::log,
                 "commontools:background/values": crate::bindings::integration::values,
                 "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,

@@ -101,7 +101,7 @@ impl<W: Send + 'static> Call<W> {
         let result = match end {
             Ok((store, Ok(Ok(value)))) => Ok((value, store.into_data())),
             Ok((store, Ok(Err(error)))) => {
-                Err(CallFailure::guest(error, store.data().outbound.refused(), log.secrets()))
+                Err(CallFailure::guest(error, store.data().outbound.failures().explain(), log.secrets()))
             }
             Ok((store, Err(error))) => {
                 Err(CallFailure::of_error(name, time, &error, &store.data().store_limits, log.secrets()))

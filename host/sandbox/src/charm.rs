@@ -39,6 +39,9 @@ pub struct CharmComponent {
     pre: contract::CharmPre<CallState<CharmWorld>>,
     /// None if it can't load programs ahead.
     preloader: Option<Preloader>,
+    /// Whether it says which request an error comes from. Those that were built for the first version of the contract
+    /// cannot.
+    says_causes: bool,
 }
 
 impl CharmComponent {
@@ -47,7 +50,8 @@ impl CharmComponent {
         let linker = host::charm_linker(sandbox.engine()).map_err(|error| LoadError::Compile(error.to_string()))?;
         let pre = loaded.link(&linker, World::Charm, contract::CharmPre::new)?;
         let preloader = Preloader::new(sandbox, loaded, &linker)?;
-        Ok(Self { sandbox: sandbox.clone(), pre, preloader })
+        let says_causes = loaded.imports("errors");
+        Ok(Self { sandbox: sandbox.clone(), pre, preloader, says_causes })
     }
 
     /// Sets a charm up: what it is made of, and its first cells.
@@ -111,6 +115,11 @@ impl CharmComponent {
         Ok(state.world.cells.into_writes())
     }
 
+    /// How much memory a call may take, in bytes.
+    pub fn memory(&self) -> usize {
+        self.sandbox.limits().charm_memory
+    }
+
     /// Of how many programs it has kept what they make of the memory.
     pub fn programs_kept(&self) -> usize {
         self.preloader.as_ref().map_or(0, Preloader::count)
@@ -128,7 +137,7 @@ impl CharmComponent {
     ) -> Result<Call<CharmWorld>, CallFailure> {
         let limits = self.sandbox.limits();
         let function = Function { name, time: limits.charm_time, memory: limits.charm_memory };
-        context.begin(&self.sandbox, function, memory).await
+        context.begin(&self.sandbox, function, memory, self.says_causes).await
     }
 }
 

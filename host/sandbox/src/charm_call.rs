@@ -41,12 +41,13 @@ impl CharmCall {
         sandbox: &Sandbox,
         function: Function,
         memory: Memory,
+        says_causes: bool,
     ) -> Result<Call<CharmWorld>, CallFailure> {
         let Self { charm, cells, streams, program, config, http, secrets, log } = self;
         let config = Config { program, own: config };
         let texts = secrets.iter().map(|secret| secret.text.clone()).collect();
         let scope = Scope { integration: None, charm: Some(charm), secrets: texts, lines: Some(log) };
-        let around = Surroundings { scope, config, http, secrets };
+        let around = Surroundings { scope, config, http, secrets, says_causes };
         Call::begin(sandbox, function, around, CharmWorld { cells: Cells::new(cells, streams), memory }).await
     }
 }

@@ -5,12 +5,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
-};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::Limits;
 use crate::error::SandboxError;
+use crate::features::UNUSED;
 
 /// How often a running guest is interrupted to look at the clock, and to let others run.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -33,18 +32,6 @@ const KEPT_OF_TABLE: usize = 64 << 10;
 const ENDING_PER_PROCESSOR: usize = 4;
 /// Frames in a stack trace.
 const FRAMES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
-
-/// What guests may not use: nothing in Rust, C, Python or JavaScript needs it, so it would only be more to trust.
-const UNUSED_FEATURES: [WasmFeatures; 8] = [
-    WasmFeatures::THREADS,
-    WasmFeatures::GC_TYPES,
-    WasmFeatures::MEMORY64,
-    WasmFeatures::RELAXED_SIMD,
-    WasmFeatures::TAIL_CALL,
-    WasmFeatures::FUNCTION_REFERENCES,
-    WasmFeatures::GC,
-    WasmFeatures::EXCEPTIONS,
-];
 
 /// Where the memories, tables and stacks of calls come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,11 +76,6 @@ fn on_demand() -> Config {
     config
 }
 
-/// What guests may use.
-pub(crate) fn features() -> WasmFeatures {
-    UNUSED_FEATURES.into_iter().fold(WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL, WasmFeatures::difference)
-}
-
 fn config() -> Config {
     let mut config = Config::new();
     config
@@ -106,7 +88,7 @@ fn config() -> Config {
         .wasm_backtrace_max_frames(Some(FRAMES))
         // For debuggers and profilers of the host only.
         .native_unwind_info(false);
-    for feature in UNUSED_FEATURES {
+    for feature in UNUSED {
         config.wasm_features(feature, false);
     }
     config
@@ -191,7 +173,7 @@ mod tests {
     fn what_is_validated_is_what_is_enabled() {
         for allocation in [Allocation::Pool, Allocation::OnDemand] {
             let (engine, _) = engine(&Limits::default(), allocation).unwrap();
-            assert_eq!(engine.get_wasm_features(), features());
+            assert_eq!(engine.get_wasm_features(), crate::features::features());
         }
     }
 

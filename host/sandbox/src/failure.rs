@@ -5,6 +5,7 @@ use std::time::Duration;
 use bg_identity::units::Seconds;
 use bg_identity::{Secret, mask};
 use bg_poller::{Blame, IntegrationError, Outcome, OutcomeKind};
+use http::StatusCode;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -52,13 +53,36 @@ pub(crate) struct LimitHit(pub(crate) String);
 #[error("out of time")]
 pub(crate) struct OutOfTime;
 
-/// A request that the gate refused.
+/// A request that the gate refused, that failed, or that a server answered with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// Who can do something about it.
     pub(crate) blame: Blame,
-    /// What was refused, and why.
+    /// What was refused or failed, and why.
     pub(crate) text: String,
+    /// The status of the answer, if there was one.
+    pub(crate) status: Option<StatusCode>,
+}
+
+impl Refusal {
+    /// The outcome of a call that ends because of it.
+    pub(crate) fn kind(&self) -> OutcomeKind {
+        match self.blame {
+            Blame::Upstream | Blame::Service => OutcomeKind::Unavailable,
+            _ => OutcomeKind::Denied,
+        }
+    }
+}
+
+/// What the requests of a call have to do with the error with which its guest ends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Explanation {
+    /// Nothing.
+    None,
+    /// The error comes from this one.
+    Cause(Refusal),
+    /// This was refused before, but the error is the guest's own.
+    Before(String),
 }
 
 /// What a guest itself says went wrong.
@@ -89,18 +113,26 @@ impl CallFailure {
         Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))
     }
 
-    /// The guest answered with an error. If the gate refused it a request in this call, that is the reason to name. What it says is masked
-    /// before it is escaped and cut: of a secret that is cut, or escaped, too much would stay, and nobody would find it.
-    pub(crate) fn guest(error: GuestError, refused: Option<Refusal>, secrets: &[Secret]) -> Self {
+    /// The guest answered with an error. If that comes from a request of this call, whoever is to blame for that is to
+    /// blame for it. What the guest says is masked before it is escaped and cut: a secret that was escaped or cut would
+    /// no longer be found.
+    pub(crate) fn guest(error: GuestError, explanation: Explanation, secrets: &[Secret]) -> Self {
         let GuestError { mut kind, message, stack } = error;
         let mut message = text::one_line(&mask(&message, secrets), MESSAGE_BYTES);
         let mut blame = None;
-        if let Some(refused) = refused {
-            message = format!("{message} ({})", refused.text);
-            if kind == OutcomeKind::HandlerFailed {
-                kind = if refused.blame == Blame::Upstream { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+        match explanation {
+            Explanation::None => {}
+            Explanation::Cause(refusal) => {
+                // Most errors say the status themselves.
+                if refusal.status.is_none_or(|status| !message.contains(status.as_str())) {
+                    message = format!("{message} ({})", refusal.text);
+                }
+                if kind == OutcomeKind::HandlerFailed {
+                    kind = refusal.kind();
+                }
+                blame = Some(refusal.blame);
             }
-            blame = Some(refused.blame);
+            Explanation::Before(text) => message = format!("{message} (before that: {text})"),
         }
         Self { kind, blame, message, stack: stack.map(|stack| text::lines(&mask(&stack, secrets), STACK_BYTES)) }
     }
@@ -193,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_guests_own_words_are_escaped() {
-        let failure = CallFailure::guest(guest_error(), None, &[]);
+        let failure = CallFailure::guest(guest_error(), Explanation::None, &[]);
         assert_eq!(failure.kind, OutcomeKind::HandlerFailed);
         assert_eq!(failure.to_string(), "HandlerFailed: fetch failed\\u{1b}");
         assert_eq!(failure.stack.as_deref(), Some("at a\nat b\\u{202e}"));
@@ -201,17 +233,22 @@ mod tests {
 
     #[test]
     fn a_denied_request_is_named_as_the_reason() {
-        let refused = Refusal { blame: Blame::Configuration, text: "GET https://a.example/ is not granted".into() };
-        let failure = CallFailure::guest(guest_error(), Some(refused), &[]);
+        let refused =
+            Refusal { blame: Blame::Configuration, text: "GET https://a.example/ is not granted".into(), status: None };
+        let failure = CallFailure::guest(guest_error(), Explanation::Cause(refused.clone()), &[]);
         assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(Blame::Configuration)));
         assert!(failure.message.ends_with("(GET https://a.example/ is not granted)"));
+        // The guest caught it, and fails with an error of its own.
+        let failure = CallFailure::guest(guest_error(), Explanation::Before(refused.text), &[]);
+        assert_eq!((failure.kind, failure.blame), (OutcomeKind::HandlerFailed, None));
+        assert!(failure.message.ends_with("(before that: GET https://a.example/ is not granted)"));
     }
 
     #[test]
     fn what_may_be_better_next_time_stays_so() {
         let error = GuestError { kind: OutcomeKind::Unavailable, ..guest_error() };
-        let refused = Refusal { blame: Blame::Configuration, text: "not granted".into() };
-        let failure = CallFailure::guest(error, Some(refused), &[]);
+        let refused = Refusal { blame: Blame::Configuration, text: "not granted".into(), status: None };
+        let failure = CallFailure::guest(error, Explanation::Cause(refused), &[]);
         // And yet it waits for the grant.
         assert_eq!((failure.kind, failure.blame), (OutcomeKind::Unavailable, Some(Blame::Configuration)));
     }
@@ -224,7 +261,7 @@ mod tests {
         let upto = |bytes: usize| format!("{key} {}{token}", "x".repeat(bytes - key.len() - token.len()));
         let error =
             GuestError { message: upto(MESSAGE_BYTES + 1), stack: Some(upto(STACK_BYTES + 1)), ..guest_error() };
-        let failure = CallFailure::guest(error, None, &secrets);
+        let failure = CallFailure::guest(error, Explanation::None, &secrets);
         for text in [failure.message, failure.stack.unwrap()] {
             assert!(text.starts_with("(secret) x") && text.ends_with("x(secret)"), "{text}");
         }

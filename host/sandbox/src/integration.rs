@@ -9,7 +9,7 @@ use bg_egress::GateClient;
 use bg_identity::{IntegrationId, SpaceReader};
 use bg_manifest::Manifest;
 use bg_poller::{
-    Blame, Charm, CharmRef, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges,
+    Charm, CharmRef, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges,
     StateError,
 };
 use wasmtime::Store;
@@ -19,7 +19,7 @@ use crate::bindings::integration::{self as contract, values};
 use crate::call::{Call, Function};
 use crate::config::Config;
 use crate::draft::Draft;
-use crate::failure::{CallFailure, GuestError, Refusal};
+use crate::failure::{CallFailure, Explanation, GuestError};
 use crate::host::log::Scope;
 use crate::host::{self, CallState, IntegrationWorld, OpenCharm, Surroundings};
 use crate::load::{LoadError, LoadedComponent, World};
@@ -83,6 +83,7 @@ impl IntegrationComponent {
             config: Config::plain(self.config.clone()),
             http: self.http.clone(),
             secrets: Vec::new(),
+            says_causes: false,
         };
         let world = IntegrationWorld {
             id: self.id.clone(),
@@ -194,13 +195,13 @@ impl Integration for IntegrationComponent {
             (store, end)
         };
         let (is_valid, state) = call.run(&self.share, work).await?;
-        match state.outbound.refused() {
+        let explanation = state.outbound.failures().explain();
+        match explanation {
             // It could not find out: what it would have asked is not its to ask.
-            Some(Refusal { blame, text }) if !is_valid => {
+            Explanation::Cause(refusal) if !is_valid => {
                 let reason = state.world.unfit.map_or_else(String::new, |reason| format!(" ({reason})"));
-                let message = format!("it finds the charm unfit{reason}, but {text}");
-                let kind = if blame == Blame::Upstream { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
-                Err(CallFailure { kind, blame: Some(blame), message, stack: None }.into())
+                let message = format!("it finds the charm unfit{reason}, but {}", refusal.text);
+                Err(CallFailure { kind: refusal.kind(), blame: Some(refusal.blame), message, stack: None }.into())
             }
             _ if is_valid => Ok(Fitness::Fit),
             _ => Ok(Fitness::Unfit(state.world.unfit)),

@@ -17,8 +17,7 @@ mod draft;
 mod engine;
 mod error;
 mod failure;
-#[doc(hidden)]
-pub mod fuzzing;
+mod features;
 mod host;
 mod image;
 mod images;

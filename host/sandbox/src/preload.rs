@@ -94,7 +94,7 @@ impl Preloader {
             secrets: Vec::new(),
             log: CallLines::default(),
         };
-        let call = alone.begin(&self.sandbox, function, Memory::Unloaded).await?;
+        let call = alone.begin(&self.sandbox, function, Memory::Unloaded, false).await?;
         let pre = self.pre.clone();
         let work = |mut store| async move {
             let end = async {

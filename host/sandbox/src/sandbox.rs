@@ -9,6 +9,7 @@ use wasmtime::Engine;
 
 use crate::engine::{self, Allocation, Ticker};
 use crate::error::SandboxError;
+use crate::features::features;
 use crate::lane::SlowLane;
 use crate::load::{self, Cache, ChildCompiler, Compiler, ComponentInfo, LoadError, LoadedComponent, Origin, World};
 use crate::{CallObserver, Limits};
@@ -83,7 +84,7 @@ impl Sandbox {
         if let Some(compiler) = &self.0.compiler {
             return compiler.inspect(&self.0.limits, bytes).await;
         }
-        self.blocking(move |inner| load::inspect_with(&bytes, inner.limits.component_bytes, engine::features())).await
+        self.blocking(move |inner| load::inspect_with(&bytes, inner.limits.component_bytes, features())).await
     }
 
     /// Checks a component's file and compiles it for `world`, or takes its code from the cache. Must be called within a tokio

@@ -18,16 +18,17 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
 use crate::source_map::{SourceMap, without_map};
-use crate::{natives, primitives, regexps, strings, tasks};
+use crate::{natives, pressure, primitives, regexps, stringify, strings, tasks};
 
-/// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the guest's stack
-/// each, which has a mebibyte.
+/// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the
+/// guest's stack each, which has a mebibyte.
 const MAX_CALLS: usize = 320;
 
 /// How many values the engine's own stack holds: [`MAX_CALLS`] calls of a few hundred values each.
 const MAX_VALUES: usize = 128 * 1024;
 
-/// How many frames of a stack the engine keeps: every one, since the charm's own may be below as many of code that is made of texts.
+/// How many frames of a stack the engine keeps: all, since the charm's own may lie below as many frames of evaluated
+/// texts.
 const MAX_FRAMES: usize = 2 * MAX_CALLS;
 
 /// The module that charms import from, and its name in stacks, where it is left out.
@@ -43,6 +44,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/secrets.js"),
     include_str!("js/derive.js"),
     include_str!("js/pages.js"),
+    include_str!("js/requests.js"),
     include_str!("js/generators.js"),
     // A block of its own: what these files call their things is their own affair.
     "{\n",
@@ -63,7 +65,8 @@ const RUNTIME: &str = concat!(
     "})"
 );
 
-/// A charm that is loaded ahead and never called: `commontools` is linked, and the parser has met what charms are made of.
+/// A charm that is loaded ahead and never called: `commontools` is linked, and the parser has met what charms are made
+/// of.
 const WARM_UP: &str = "import { Cell, NAME, UI, h, handler, pattern } from 'commontools';
 const add = handler(async (event, { count, ...rest }) => {
   for (const [key, value] of Object.entries(rest)) if (key !== 'x') count.set(`${count.get() + 1}`);
@@ -130,6 +133,7 @@ impl Engine {
         limits.set_stack_size_limit(MAX_VALUES);
         limits.set_backtrace_limit(MAX_FRAMES);
         context.set_runtime_limits(limits);
+        pressure::install();
         let runtime = start(&loader, &mut context).map_err(failed)?;
         Ok(Self { context, jobs, hooks, loader, runtime })
     }
@@ -143,19 +147,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs the charm's pattern for the first time: stores its cells, with `inputs`, a JSON object, over their defaults.
+    /// Runs the charm's pattern for the first time: stores its cells, with `inputs`, a JSON object, over their
+    /// defaults.
     pub fn setup(&mut self, program: Program<'_>, inputs: &str) -> Result<Shape, Failure> {
         let shape = self.try_setup(program, inputs).map_err(|error| self.failure(&error, program))?;
         serde_json::from_str(&shape).map_err(|error| Failure::new(format!("the charm's shape can't be read: {error}")))
     }
 
-    /// Loads the program for a call of a handler; `whole`, runs its pattern, too, which makes the charm's cells and streams.
+    /// Loads the program for a call of a handler; `whole`, runs its pattern, too, which makes the charm's cells and
+    /// streams.
     pub fn load(&mut self, program: Program<'_>, whole: bool) -> Result<Loaded, Failure> {
         self.try_load(program, whole).map_err(|error| self.failure(&error, program))
     }
 
-    /// Sends `event`, a JSON text, to one of the streams of a charm that is loaded, and returns when its handler and all that it
-    /// started is done.
+    /// Sends `event`, a JSON text, to one of the streams of a charm that is loaded, and returns when its handler and
+    /// all that it started is done.
     pub fn handle(&mut self, program: Program<'_>, loaded: Loaded, stream: &str, event: &str) -> Result<(), Failure> {
         self.try_handle(loaded, stream, event).map_err(|error| self.failure(&error, program))
     }
@@ -221,7 +227,7 @@ impl Engine {
         }
     }
 
-    /// Runs until nothing is left to run, and tells what became of `done`, which may be a promise.
+    /// Runs until nothing is left to run, and returns the result of `done`, which may be a promise.
     fn finish(&mut self, done: JsValue, stuck: &'static str) -> JsResult<()> {
         let done = JsPromise::resolve(done, &mut self.context)?;
         let ran = self.run_for(&done);
@@ -255,7 +261,8 @@ impl Engine {
         self.run_while(|| false)
     }
 
-    /// As [`Self::run`], and while `promise` is pending, what would not keep the call going by itself is waited for as well.
+    /// As [`Self::run`], and while `promise` is pending, what would not keep the call going by itself is waited for as
+    /// well.
     fn run_for(&mut self, promise: &JsPromise) -> JsResult<()> {
         self.run_while(|| matches!(promise.state(), PromiseState::Pending))
     }
@@ -281,7 +288,7 @@ fn never(message: &'static str) -> JsError {
 
 /// Evaluates the files in `js/`, and offers what they export as a module.
 fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> {
-    // Two would wait in ways that a guest can't; of the third, the language has none by that name.
+    // Two would wait in ways that a guest can't; the language has no global of the third name.
     for name in ["Atomics", "SharedArrayBuffer", "TypedArray"] {
         context.global_object().delete_property_or_throw(JsString::from(name), context)?;
     }
@@ -289,6 +296,7 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     regexps::install(context)?;
     tasks::install(context)?;
     primitives::install(context)?;
+    stringify::install(context)?;
     let object = |value: JsValue| value.as_object().ok_or_else(|| never("the runtime is not an object"));
     let source = Source::from_bytes(RUNTIME).with_path(Path::new(MODULE));
     let make = object(context.eval(source)?)?;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use boa_engine::error::RuntimeLimitError;
 use boa_engine::{Context, JsError, JsObject, JsValue, js_string};
 
+use crate::host::RequestId;
 use crate::naming;
 use crate::source_map::SourceMap;
 
@@ -18,15 +19,18 @@ pub struct Failure {
     pub message: String,
     /// `at fetchMail (gmail.tsx:12:3)`, innermost first, one frame a line.
     pub stack: Option<String>,
+    /// The request that it comes from, which failed or was answered with an error; none if it is the charm's own.
+    pub request: Option<RequestId>,
 }
 
 impl Failure {
     /// A failure that no line of the charm is to blame for.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), stack: None }
+        Self { message: message.into(), stack: None, request: None }
     }
 
-    /// What `error` says; `runtime` is the object that the files in `js/` make. If the error has no frames, `place` has one.
+    /// What `error` says; `runtime` is the object that the files in `js/` make. If the error has no frames, `place` has
+    /// one.
     pub(crate) fn of(
         error: &JsError,
         place: &str,
@@ -34,7 +38,8 @@ impl Failure {
         maps: &[SourceMap<'_>],
         context: &mut Context,
     ) -> Self {
-        // A limit of the engine's can't be caught by the charm, and is no JavaScript value. It prints its frames after its message.
+        // The charm can't catch a limit of the engine, which is not a JavaScript value. It prints its frames after its
+        // message.
         let printed = error.to_string();
         let frames = printed.find("\n    at ").map_or("", |at| &printed[at..]);
         if let Some(engine) = error.as_engine() {
@@ -43,22 +48,25 @@ impl Failure {
             } else {
                 format!("Error: {engine}")
             };
-            return Self { message, stack: stack_of(maps, frames, MAX_FRAMES) };
+            return Self { message, stack: stack_of(maps, frames, MAX_FRAMES), request: None };
         }
         let Ok(value) = error.clone().into_opaque(context) else {
-            return Self { message: printed, stack: None };
+            return Self::new(printed);
         };
         let message = ask(runtime, "describe", &value, context).unwrap_or_else(|| "an error that has no text".into());
         let stack = ask(runtime, "stackOf", &value, context).unwrap_or_default();
         let message = name(maps, if stack.is_empty() { frames } else { &stack }, &message).unwrap_or(message);
         let stack = stack_of(maps, &stack, MAX_FRAMES).or_else(|| stack_of(maps, frames, MAX_FRAMES));
         let stack = stack.or_else(|| stack_of(maps, place, 1));
-        Self { message, stack }
+        let request = answer(runtime, "requestOf", &value, context).and_then(|number| number.as_number());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was one of the host's numbers")]
+        let request = request.map(|number| number as RequestId);
+        Self { message, stack, request }
     }
 }
 
-/// Whether the engine hit a limit of its own. Where it did so in a place that it did not expect to, the limit is the cause of
-/// another error.
+/// Whether the engine hit a limit of its own. Where it did so in a place that it did not expect to, the limit is the
+/// cause of another error.
 fn over_a_limit(error: &JsError) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -72,20 +80,28 @@ fn over_a_limit(error: &JsError) -> bool {
 
 /// Calls a function of the runtime that makes a text of a value.
 fn ask(runtime: &JsObject, function: &str, value: &JsValue, context: &mut Context) -> Option<String> {
-    let function = runtime.get(js_string!(function), context).ok()?;
-    let text = function.as_callable()?.call(&JsValue::undefined(), std::slice::from_ref(value), context).ok()?;
-    Some(text.as_string()?.to_std_string_lossy())
+    Some(answer(runtime, function, value, context)?.as_string()?.to_std_string_lossy())
 }
 
-/// The message with the name of what it is about, if the innermost frame is the charm's, or a function of the engine's that it called.
+/// What a function of the runtime answers about a value.
+fn answer(runtime: &JsObject, function: &str, value: &JsValue, context: &mut Context) -> Option<JsValue> {
+    let function = runtime.get(js_string!(function), context).ok()?;
+    function.as_callable()?.call(&JsValue::undefined(), std::slice::from_ref(value), context).ok()
+}
+
+/// The message with the name of what it is about, if the innermost frame is the charm's, or a function of the engine's
+/// that it called.
 fn name(maps: &[SourceMap<'_>], stack: &str, message: &str) -> Option<String> {
     let mut frames = stack.lines().filter(|frame| frame.trim_start().starts_with("at "));
-    let frame = frames.find(|frame| !frame.ends_with(" (native)"))?;
-    let (map, (_, line, column)) = maps.iter().find_map(|map| Some((map, map.frame(frame)?)))?;
-    naming::named(message, map.module(), line, column)
+    let frame = frames.find(|frame| !frame.ends_with(" (native)"));
+    let place = frame.and_then(|frame| maps.iter().find_map(|map| Some((map, map.frame(frame)?))));
+    match place {
+        Some((map, (_, line, column))) => naming::named(message, map.module(), line, column),
+        None => naming::reworded(message),
+    }
 }
 
-/// The frames of the charm's own files in a stack of the engine's, at the author's lines; none if there are none.
+/// The frames of the charm's own files in a stack of the engine, at the author's lines; `None` if it has none.
 fn stack_of(maps: &[SourceMap<'_>], stack: &str, most: usize) -> Option<String> {
     let mut text = String::new();
     let frames = stack.lines().filter_map(|frame| maps.iter().find_map(|map| Some((map, map.frame(frame)?))));

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::engine::{Engine, Loaded, Program};
 use crate::failure::Failure;
 use crate::host::{Host, Level, Request, RequestId, Response};
+use crate::pressure;
 
 mod error_code;
 mod http;
@@ -23,7 +24,7 @@ mod bindings {
     use super::Script;
 }
 
-use bindings::commontools::background::{cells, config, log};
+use bindings::commontools::background::{cells, config, errors, log};
 use bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use bindings::wasi::random::random;
 use bindings::{Guest, HandlerError, Shape};
@@ -78,8 +79,9 @@ thread_local! {
     static READY: Cell<Option<Ready>> = const { Cell::new(None) };
 }
 
-/// Makes the engine ahead. `integrations/build` calls this once and keeps the memory as it is then, so that no call has to
-/// wait for it. Nothing outside answers meanwhile: an engine that asked for the time or a random number would fail here.
+/// Makes the engine ahead. `integrations/build` calls this once and keeps the memory as it is then, so that no call has
+/// to wait for it. Nothing outside answers meanwhile: an engine that asked for the time or a random number would fail
+/// here.
 #[allow(unsafe_code, reason = "the builder calls it by its name")]
 #[unsafe(no_mangle)]
 extern "C" fn prepare() {
@@ -116,6 +118,9 @@ impl Handed {
         let module = config::get("charm.module")
             .ok_or_else(|| Failure::new("the host handed in no module: its configuration lacks `charm.module`"))?;
         let file = config::get("charm.file").unwrap_or_else(|| "charm".into());
+        if let Some(memory) = config::get("charm.memory").and_then(|bytes| bytes.parse().ok()) {
+            pressure::set_room(image::room(memory));
+        }
         let files = config::get("charm.files").and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         Ok(Self { file, module, files })
     }
@@ -131,7 +136,12 @@ fn call<T>(run: impl FnOnce(&mut Ready, Program<'_>) -> Result<T, Failure>) -> R
         let mut ready = ManuallyDrop::new(Ready::take()?);
         run(&mut ready, handed.program())
     });
-    result.map_err(|failure| HandlerError { message: failure.message, stack: failure.stack })
+    result.map_err(|failure| {
+        if let Some(request) = failure.request {
+            errors::came_from_request(request);
+        }
+        HandlerError { message: failure.message, stack: failure.stack }
+    })
 }
 
 /// The imports of the world.
@@ -191,8 +201,8 @@ impl Host for Outside {
     fn send(&self, request: Request) -> Result<RequestId, String> {
         image::ask();
         let id = self.last.get().wrapping_add(1);
-        self.last.set(id);
         self.requests.send(id, request)?;
+        self.last.set(id);
         Ok(id)
     }
 

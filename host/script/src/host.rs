@@ -39,7 +39,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// A request that was sent, by a number of the host's choice.
+/// A request that was sent: the first is 1, the next 2, and so on. Those that could not be sent have no number.
 pub type RequestId = u32;
 
 /// What the engine wants of the outside. Errors are texts for the charm's author.
@@ -48,7 +48,8 @@ pub trait Host {
     fn cell(&self, name: &str) -> Result<Option<String>, String>;
     /// Sets a cell to a JSON text.
     fn set_cell(&self, name: &str, json: &str) -> Result<(), String>;
-    /// What is secret, as far as the host knows: a JSON array of paths, each the name of a cell, then keys; `*` is any of them.
+    /// What is secret, as far as the host knows: a JSON array of paths, each the name of a cell, then keys; `*` is any
+    /// of them.
     fn secrets(&self) -> String;
     /// The cells that others have written since the charm's last call, a JSON array of names; `*` is any of them.
     fn changed(&self) -> String;
@@ -64,7 +65,7 @@ pub trait Host {
     fn send(&self, request: Request) -> Result<RequestId, String>;
     /// Drops a request that was sent; nobody wants its response any more.
     fn forget(&self, id: RequestId);
-    /// Waits until one of the requests is done, and returns its outcome; or until [`Host::now`] is at `deadline`, and returns none.
-    /// Never called without a request or a deadline.
+    /// Waits until one of the requests is done, and returns its outcome; or until [`Host::now`] is at `deadline`, and
+    /// returns none. Never called without a request or a deadline.
     fn wait(&self, deadline: Option<u64>) -> Option<(RequestId, Result<Response, String>)>;
 }

@@ -16,11 +16,13 @@ use boa_engine::realm::Realm;
 use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
 
 use crate::host::{Host, Request, RequestId, Response};
+use crate::pressure;
 use crate::regexps::Regexps;
+use crate::stringify::Stringify;
 use crate::strings::Strings;
 use crate::tasks::Tasks;
 use crate::types::Type;
-use crate::waits::may_wait;
+use crate::waits::{may_wait, nests_too_deeply};
 
 /// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
@@ -34,7 +36,8 @@ enum Next {
     Async(NativeAsyncJob),
 }
 
-/// What is called when a request is done: with `[status, [name, value, …], body]`, or with the text of what went wrong.
+/// What is called when a request is done: with `[status, [name, value, …], body]`, or with the text of what went wrong;
+/// and with its number.
 pub(crate) struct Settle {
     pub(crate) done: JsFunction,
     pub(crate) failed: JsFunction,
@@ -57,6 +60,7 @@ pub(crate) struct Jobs {
     pub(crate) tasks: Tasks,
     /// Where a function waited that the engine has dropped, as a frame of a stack.
     pub(crate) dropped: RefCell<Option<String>>,
+    pub(crate) stringify: Stringify,
     pub(crate) strings: Strings,
     pub(crate) regexps: Regexps,
     /// Of cells that are written, by their numbers.
@@ -73,14 +77,15 @@ impl Jobs {
             requests: RefCell::default(),
             tasks: Tasks::default(),
             dropped: RefCell::default(),
+            stringify: Stringify::default(),
             strings: Strings::default(),
             regexps: Regexps::default(),
             types: RefCell::default(),
         })
     }
 
-    /// Calls `function` when `milliseconds` have passed; if it is `weak`, only if something else keeps the call going until then.
-    /// Returns the timer's number.
+    /// Calls `function` when `milliseconds` have passed; if it is `weak`, only if something else keeps the call going
+    /// until then. Returns the timer's number.
     pub(crate) fn set_timer(&self, function: JsFunction, milliseconds: f64, weak: bool) -> u32 {
         let id = self.last_timer.get().wrapping_add(1);
         self.last_timer.set(id);
@@ -120,8 +125,8 @@ impl Jobs {
         }
     }
 
-    /// Runs until nothing is left to run. Weak timers count only as long as somebody is `waiting`. An error is one that no promise
-    /// took: a throw in a timer, or a limit of the engine's.
+    /// Runs until nothing is left to run. Weak timers count only as long as somebody is `waiting`. An error is one that
+    /// no promise took: a throw in a timer, or a limit of the engine's.
     pub(crate) fn run(&self, waiting: impl Fn() -> bool, context: &mut Context) -> JsResult<()> {
         loop {
             while let Some(job) = self.next_ready() {
@@ -177,10 +182,11 @@ impl Jobs {
         match outcome {
             Ok(response) => {
                 let value = response_value(&response, context)?;
-                settle.done.call(&JsValue::undefined(), &[value], context)?;
+                settle.done.call(&JsValue::undefined(), &[value, id.into()], context)?;
             }
             Err(message) => {
-                settle.failed.call(&JsValue::undefined(), &[JsString::from(message.as_str()).into()], context)?;
+                let reason = JsString::from(message.as_str()).into();
+                settle.failed.call(&JsValue::undefined(), &[reason, id.into()], context)?;
             }
         }
         Ok(())
@@ -282,7 +288,11 @@ impl HostHooks for Hooks {
     ) -> JsResult<()> {
         // As the engine puts it together: a string may begin in one parameter and end in the next.
         let parameters: Vec<_> = parameters.iter().map(JsString::to_std_string_lossy).collect();
-        if may_wait(&format!("{}\n{}", parameters.join(","), body.to_std_string_lossy())) {
+        let code = format!("{}\n{}", parameters.join(","), body.to_std_string_lossy());
+        if nests_too_deeply(&code) {
+            return Err(JsNativeError::range().with_message("the code nests too deeply").into());
+        }
+        if may_wait(&code) {
             let message = "code that is made of a text can't be async here: write it in the charm's file";
             return Err(JsNativeError::typ().with_message(message).into());
         }
@@ -303,6 +313,9 @@ impl HostHooks for Hooks {
     }
 
     fn max_buffer_size(&self, _: &mut Context) -> u64 {
+        // The engine asks before each buffer, which may be larger than all that was allocated since the last
+        // collection.
+        pressure::relieve();
         MAX_BUFFER
     }
 }

@@ -1,4 +1,5 @@
-//! JSON to JavaScript values. The engine's own `JSON.parse` compiles its text as a program, which costs ten times as much.
+//! JSON to JavaScript values. The engine's own `JSON.parse` compiles its text as a program, which costs ten times as
+//! much.
 
 use boa_engine::object::builtins::JsArray;
 use boa_engine::property::PropertyKey;
@@ -7,7 +8,8 @@ use boa_engine::{Context, JsNativeError, JsObject, JsResult, JsString, JsValue};
 /// How deep arrays and objects may nest. The host stores 128 levels.
 const MAX_DEPTH: usize = 256;
 
-/// The value that `text` spells, as `JSON.parse` has it: keys in their order, the last of equal keys, lone surrogates kept.
+/// The value that `text` spells, as `JSON.parse` has it: keys in their order, the last of equal keys, lone surrogates
+/// kept.
 pub(crate) fn parse(text: &str, context: &mut Context) -> JsResult<JsValue> {
     let mut parser = Parser { text, at: 0, depth: 0 };
     parser.space();
@@ -172,7 +174,7 @@ impl Parser<'_> {
             self.digits()?;
         }
         let spelled = &self.text[start..self.at];
-        // -0 is no integer of the engine's.
+        // -0 is not an integer of the engine.
         match spelled.parse::<i32>() {
             Ok(integer) if spelled != "-0" => Ok(integer.into()),
             _ => spelled.parse::<f64>().map(JsValue::from).map_err(|_| self.unexpected()),

@@ -1,15 +1,15 @@
 //! Says what an error of the engine is about, from the place in the module where it was thrown.
 //!
-//! The engine says that something can't be converted, called or constructed, and where. What it was is in the module. The transpiler names most of
-//! what is read (`__none`), which is left out here.
+//! The engine says that something can't be converted, called or constructed, and where. What it was is in the module.
+//! The transpiler names most of what is read (`__none`), which is left out here.
 
 /// The longest expression in a message, characters.
 const MAX_TEXT: usize = 80;
 
 /// A message that names what is at a line and column of a module, both counted from 1, if that is known.
 pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Option<String> {
-    if message == "ReferenceError: access of uninitialized binding" {
-        return Some("ReferenceError: Cannot access a variable before initialization".to_owned());
+    if let Some(message) = reworded(message) {
+        return Some(message);
     }
     // What a module does not declare, it can't name; the engine says so of what it declares further down.
     if let Some(name) = message.strip_prefix("ReferenceError: ").and_then(|error| error.strip_suffix(" is not defined"))
@@ -44,6 +44,13 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
             // `this` is never null unless somebody calls the function so.
             let nothing = if object == "this" { "undefined" } else { "null or undefined" };
             let object = written(&object);
+            let rest: Vec<char> =
+                chars[at + name.chars().count()..].iter().copied().filter(|char| *char != ' ').take(2).collect();
+            if rest.first() == Some(&'=') && !matches!(rest.get(1), Some('=' | '>')) {
+                return Some(format!(
+                    "TypeError: Cannot set properties of {nothing} (setting '{name}'): {object} is {nothing}"
+                ));
+            }
             Some(format!("TypeError: Cannot read properties of {nothing} (reading '{name}'): {object} is {nothing}"))
         }
         "not a callable function" => {
@@ -62,6 +69,35 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
         }
         _ => None,
     }
+}
+
+/// The words of V8 for what the engine says without a place or a name.
+pub(crate) fn reworded(message: &str) -> Option<String> {
+    let (kind, error) = message.split_once(": ")?;
+    let quoted = |before: &str, after: &str| error.strip_prefix(before)?.strip_suffix(after);
+    let reworded = match error {
+        "access of uninitialized binding" => "Cannot access a variable before initialization".to_owned(),
+        "right-hand side of 'instanceof' is not callable" => {
+            "Right-hand side of 'instanceof' is not callable".to_owned()
+        }
+        _ if error.ends_with(" while allocating data block") => {
+            "Array buffer allocation failed: there is not enough memory left".to_owned()
+        }
+        _ if quoted("right-hand side of 'instanceof' should be an object, got `", "`").is_some() => {
+            "Right-hand side of 'instanceof' is not an object".to_owned()
+        }
+        _ => {
+            if let Some(value) = quoted("Cannot destructure '", "' value") {
+                format!("Cannot destructure '{value}' as it is {value}.")
+            } else if let Some(value) = quoted("value with type `", "` is not iterable") {
+                format!("{value} is not iterable (cannot read property Symbol(Symbol.iterator))")
+            } else {
+                let value = quoted("right-hand side of 'in' should be an object, got `", "`")?;
+                format!("Cannot use 'in' operator to search in a {value}")
+            }
+        }
+    };
+    Some(format!("{kind}: {reworded}"))
 }
 
 /// Whether a module has a variable or class of that name.
@@ -126,8 +162,8 @@ fn closing(chars: &[char], open: usize) -> usize {
     chars.len() - 1
 }
 
-/// An expression as its author wrote it, without what the transpiler has put in: `(a.b ?? __none("reading", "c", "a.b", a.b))`, and
-/// `((__nil = f()) ?? __none("reading", "c", "f()", __nil))`.
+/// An expression as its author wrote it, without what the transpiler has put in:
+/// `(a.b ?? __none("reading", "c", "a.b", a.b))`, and `((__nil = f()) ?? __none("reading", "c", "f()", __nil))`.
 fn written(expression: &str) -> String {
     let mut text = expression.to_owned();
     while let Some(inserted) = text.find("__none(") {
@@ -203,6 +239,34 @@ mod tests {
             let expected = expected.map(|expected| format!("ReferenceError: {expected}"));
             assert_eq!(named(&format!("ReferenceError: {error}"), module, 1, 3), expected, "{module}");
         }
+        for (error, expected) in [
+            ("Cannot destructure 'undefined' value", "Cannot destructure 'undefined' as it is undefined."),
+            (
+                "value with type `undefined` is not iterable",
+                "undefined is not iterable (cannot read property Symbol(Symbol.iterator))",
+            ),
+            (
+                "right-hand side of 'instanceof' should be an object, got `number`",
+                "Right-hand side of 'instanceof' is not an object",
+            ),
+            ("right-hand side of 'instanceof' is not callable", "Right-hand side of 'instanceof' is not callable"),
+            (
+                "right-hand side of 'in' should be an object, got `string`",
+                "Cannot use 'in' operator to search in a string",
+            ),
+            (
+                "invalid layout Layout { size: 9, align: 64 } while allocating data block",
+                "Array buffer allocation failed: there is not enough memory left",
+            ),
+        ] {
+            let named = named(&format!("TypeError: {error}"), "", 1, 1);
+            assert_eq!(named.as_deref(), Some(&*format!("TypeError: {expected}")));
+        }
+        let set = named(convert, "a.b = f()", 1, 3);
+        assert_eq!(
+            set.as_deref(),
+            Some("TypeError: Cannot set properties of null or undefined (setting 'b'): a is null or undefined")
+        );
         for (message, module, column) in [
             (convert, "x = [...y]", 1),
             (convert, "x == y", 1),

@@ -181,8 +181,8 @@ fn bytes(value: &JsValue) -> JsResult<Vec<u8>> {
         .ok_or_else(|| JsNativeError::typ().with_message("this ArrayBuffer is detached").into())
 }
 
-/// The text of UTF-8, and how many bytes at its end are the beginning of a character, if more may follow (the third argument). What is
-/// not UTF-8 is replaced as the Encoding standard says, or is an error (the second).
+/// The text of UTF-8, and how many bytes at its end are the beginning of a character, if more may follow (the third
+/// argument). What is not UTF-8 is replaced as the Encoding standard says, or is an error (the second).
 fn decode(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let bytes = bytes(args.get_or_undefined(0))?;
     let (fatal, more) = (args.get_or_undefined(1).to_boolean(), args.get_or_undefined(2).to_boolean());

@@ -1,7 +1,7 @@
 //! What an object is as a primitive value.
 //!
-//! Where that asks for the same object's value again, the engine answers with nothing, and a charm's endless recursion would succeed. So each
-//! object has a `Symbol.toPrimitive` that does what the language says.
+//! Where that asks for the same object's value again, the engine answers with nothing, and a charm's endless recursion
+//! would succeed. So each object has a `Symbol.toPrimitive` that does what the language says.
 
 use boa_engine::object::FunctionObjectBuilder;
 use boa_engine::property::PropertyDescriptor;

@@ -1,4 +1,4 @@
-//! Reads the source map at the end of a module (version 3), to tell the author's lines.
+//! Reads the source map at the end of a module (version 3), to find the author's lines.
 
 use data_encoding::BASE64;
 use serde::Deserialize;
@@ -66,7 +66,7 @@ fn split(module: &str) -> Option<(&str, &str)> {
 
 fn decode(mappings: &str) -> Option<Vec<[u32; 4]>> {
     let mut pieces = Vec::new();
-    // Source, line and column of the original, each told as a difference.
+    // Source, line and column of the original, each as a difference.
     let mut original = [0_i64; 3];
     for (line, texts) in mappings.split(';').enumerate() {
         let mut column = 0;
@@ -86,7 +86,8 @@ fn decode(mappings: &str) -> Option<Vec<[u32; 4]>> {
     Some(pieces)
 }
 
-/// One number: base64 digits of five bits, least first; the highest bit of a digit says that more follow, the lowest of all is the sign.
+/// One number: base64 digits of five bits, least first; the highest bit of a digit says that more follow, the lowest of
+/// all is the sign.
 fn vlq(digits: &mut impl Iterator<Item = u8>) -> Option<i64> {
     let (mut value, mut shift) = (0_i64, 0);
     loop {

@@ -1,8 +1,9 @@
 //! Whether a function of a charm that went on after an `await` was dropped.
 //!
-//! Where calls nest too deeply in such a function, the engine drops the function and reports nothing: what waits for its promise would wait
-//! for ever. The engine asks for a job's callbacks where a function starts to wait, and calls one where the function goes on; the transpiler
-//! has each function call `end` at its end. One that went on in a job, and neither waits nor has ended after it, was dropped.
+//! Where calls nest too deeply in such a function, the engine drops the function and reports nothing: what waits for
+//! its promise would wait for ever. The engine asks for a job's callbacks where a function starts to wait, and calls
+//! one where the function goes on; the transpiler has each function call `end` at its end. One that went on in a job,
+//! and neither waits nor has ended after it, was dropped.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::Path;
@@ -87,8 +88,8 @@ impl Tasks {
         Some(format!("\n    at {} ({path}:{line}:{column})", function.to_std_string_lossy()))
     }
 
-    /// The engine makes a callback of a promise: of a function that waits, unless it is `then` that was called, or a promise is resolved with
-    /// a thenable.
+    /// The engine makes a callback of a promise: of a function that waits, unless it is `then` that was called, or a
+    /// promise is resolved with a thenable.
     pub(crate) fn callback(&self, callback: JsFunction, context: &Context) -> JobCallback {
         if self.in_then.get() || !self.is_marked.get() {
             return JobCallback::new(callback, ());

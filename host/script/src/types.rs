@@ -1,8 +1,8 @@
 //! Declared types of cells, and what is written to them.
 //!
-//! A value is read once, as the JSON text that is stored, and nothing is made of it. Of several types that a value may have, those that its
-//! own kind rules out are left out; what is left of them holds for its parts. So a value that meets one of them is never found to
-//! contradict them all.
+//! A value is read once, as the JSON text that is stored, and nothing is made of it. Of several types that a value may
+//! have, those that its own kind rules out are left out; what is left of them holds for its parts. So a value that
+//! meets one of them is never found to contradict them all.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -120,7 +120,7 @@ impl Type {
         found
     }
 
-    /// A path as it is told, and the same for all items of an array. Keys that no type names are left out.
+    /// A path as it is reported, and the same for all items of an array. Keys that no type names are left out.
     pub(crate) fn spelled(&self, path: &[Value]) -> [String; 2] {
         [true, false].map(|exact| self.spelled_as(path, exact))
     }
@@ -137,7 +137,7 @@ impl Type {
 }
 
 impl Contradiction {
-    /// The way to it as it is told, and the same for all items of an array.
+    /// The way to it as it is reported, and the same for all items of an array.
     pub(crate) fn ways(&self) -> [String; 2] {
         [true, false].map(|exact| {
             let spelled = self.steps.iter().rev().map(|step| match step {

@@ -1,10 +1,27 @@
-//! Whether code that is made of a text may wait.
+//! Whether code that is made of a text may wait, or nests too deeply.
 
 /// What ends a line.
 const LINE_ENDS: [char; 4] = ['\n', '\r', '\u{2028}', '\u{2029}'];
 
-/// Whether code has the word `async` or `await`. Those in strings and comments count only where it takes a parser to find out that they
-/// are there.
+/// How many brackets may be open in code: the parser takes some 18 KiB of the guest's stack for each, and the stack
+/// ends the call.
+const MAX_BRACKETS: usize = 128;
+
+/// Whether more brackets are open at once than the parser has room for. Those in strings count as well.
+pub(crate) fn nests_too_deeply(code: &str) -> bool {
+    let mut open = 0_usize;
+    code.bytes().any(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => open += 1,
+            b')' | b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > MAX_BRACKETS
+    })
+}
+
+/// Whether code has the word `async` or `await`. Those in strings and comments count only where it takes a parser to
+/// find out that they are there.
 pub(crate) fn may_wait(code: &str) -> bool {
     words(code).any(waits) && has_word(code).unwrap_or(true)
 }
@@ -105,7 +122,16 @@ fn template<'c>(code: &'c str, braces: &mut Vec<usize>) -> Option<&'c str> {
 
 #[cfg(test)]
 mod tests {
-    use super::may_wait;
+    use super::{MAX_BRACKETS, may_wait, nests_too_deeply};
+
+    #[test]
+    fn code_nests_too_deeply_if_more_brackets_are_open_than_the_parser_has_room_for() {
+        for (open, close) in ["()", "[]", "{}"].map(|pair| pair.split_at(1)) {
+            assert!(!nests_too_deeply(&format!("{}{close}", format!("{open}{close}").repeat(10_000))));
+            assert!(!nests_too_deeply(&format!("{}{}", open.repeat(MAX_BRACKETS), close.repeat(MAX_BRACKETS))));
+            assert!(nests_too_deeply(&open.repeat(MAX_BRACKETS + 1)));
+        }
+    }
 
     #[test]
     fn words_in_strings_comments_and_names_do_not_wait() {

@@ -43,7 +43,7 @@ function lost(is) {
   button.textContent = is ? "Connection lost" : "Live";
 }
 
-// Loads the page anew; if that has just been done, and did not help, after a while.
+// Reloads the page; after a while, if that was just done and did not help.
 function again() {
   setTimeout(() => location.reload(), Math.max(0, 5000 - performance.now()));
 }
@@ -83,7 +83,7 @@ if (main.dataset.live !== undefined) {
 tellTimes(document);
 setInterval(() => tellTimes(document), 1000);
 
-// What was said of the last action is not said again when the page is loaded anew.
+// The message of the last action does not appear again when the page is reloaded.
 const here = new URL(location);
 if (here.searchParams.has("said")) {
   here.searchParams.delete("said");

@@ -1,4 +1,4 @@
-//! Answers that are errors, as problem details.
+//! Errors as problem details.
 
 use std::fmt::Display;
 
@@ -13,32 +13,32 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use crate::hosts::HostError;
 use crate::origins::OriginRefused;
 
-/// Why a request is not answered as its client hoped.
+/// An error response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) problem: Problem,
-    /// After how many seconds the client may try again, if that is known.
+    /// The seconds after which the client may retry, if known.
     pub(crate) retry_after: Option<u64>,
 }
 
 impl Failure {
-    /// An error of a kind, with the status that goes with it.
+    /// An error of this kind, with its usual status.
     pub(crate) fn of(code: ErrorCode, message: impl Display) -> Self {
         Problem::new(code, message.to_string()).into()
     }
 
-    /// The request is wrong in itself.
+    /// The request is wrong.
     pub(crate) fn invalid(message: impl Display) -> Self {
         Self::of(ErrorCode::Invalid, message)
     }
 
-    /// The same with another status.
+    /// Sets another status.
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.problem.status = status;
         self
     }
 
-    /// An answer of that status and body, with the header that tells when to try again.
+    /// A response with this body, and with `Retry-After` if known.
     pub(crate) fn answer(&self, status: StatusCode, body: impl IntoResponse) -> Response {
         let mut response = (status, body).into_response();
         if let Some(seconds) = self.retry_after {
@@ -70,7 +70,7 @@ impl From<RuntimeError> for Failure {
 impl From<SignatureError> for Failure {
     fn from(error: SignatureError) -> Self {
         let code = match error {
-            // Not the client's fault, and better in a while.
+            // Not the client's fault; a retry may succeed.
             SignatureError::Busy | SignatureError::Starting(_) => ErrorCode::Unavailable,
             SignatureError::BusySigner => {
                 let failure = Self::invalid(&error).with_status(StatusCode::TOO_MANY_REQUESTS);

@@ -78,13 +78,13 @@ impl App {
         }
     }
 
-    /// Keeps how integrations are doing where commands look that know nothing of the processes which poll.
+    /// Stores the health of integrations for commands that do not know the polling processes.
     pub(crate) async fn keep_health(&self) {
         let (at, ended) = (UnixMillis::now(), !self.pollers.are_there());
         let health = self.pollers.health(&self.activity);
         let news = {
             let mut kept = self.kept_health.lock().unwrap_or_else(PoisonError::into_inner);
-            // Of a loop that has ended, what it said last stays.
+            // The last report of a loop that has ended stays.
             let integrations = if ended { kept.integrations.clone() } else { health };
             let now = KeptHealth { at, process: None, ended, integrations };
             let is_known = at.since(kept.at) < KeptHealth::AGAIN
@@ -95,11 +95,11 @@ impl App {
         if let Some(now) = news
             && let Err(error) = self.runtime.poll_store().save_health(&now).await
         {
-            tracing::debug!(%error, "how integrations are doing could not be kept");
+            tracing::debug!(%error, "the health of integrations could not be stored");
         }
     }
 
-    /// Who sends a request.
+    /// The caller of a request.
     pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Client {
         let peer = extensions.get().copied();
         // Every connection has one.

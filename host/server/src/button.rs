@@ -1,9 +1,9 @@
-//! `POST /api/integrations/bg`: the original's registration, which anybody may send, unless the operator says otherwise; also pages of origins that
-//! the operator allows. And the button that sends it.
+//! `POST /api/integrations/bg`: the original's registration. Anybody may send it, unless the operator restricts it, and
+//! also pages of origins that the operator allows. And the button that sends it.
 //!
-//! Its clients are pages that send no Content-Type, `curl`, and the original's own tools; they know `{"success": true, …}`, and
-//! `{"error": "…"}` with 400. Each error of a client's has that status, except for a body over the limit (413), a host name that is not ours (421),
-//! a page or a client that may not (403), and one that does too much (429).
+//! Its clients are pages that send no Content-Type, `curl`, and the original's own tools. They expect `{"success":
+//! true, …}`, or `{"error": "…"}` with 400. Every client error has that status, except for a body over the limit (413),
+//! a wrong host name (421), a page or a client without permission (403), and too many requests (429).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,17 +26,17 @@ use crate::options::REGISTRATION_BODY;
 use crate::origins::Source;
 use crate::permit;
 
-/// A page on the open network asks for this before it may talk to a server on a private one, such as loopback.
+/// Browsers ask for this before a page on the open network may talk to a server on a private one, such as loopback.
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
-/// How long a browser may remember the answer to a preflight, seconds.
+/// How long a browser may cache the response to a preflight, in seconds.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The media type of the button's script.
 pub(crate) const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
 
-/// That a charm is registered, in the original's words.
+/// The original's success response.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Registered {
     /// Always `success`.
@@ -45,7 +45,7 @@ pub(crate) struct Registered {
     success: bool,
 }
 
-/// Why a charm is not registered, as the original says it.
+/// The original's error response.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Refusal {
     /// What happened and what to do, for people.
@@ -97,11 +97,11 @@ fn who(actor: &Actor) -> String {
     match actor {
         Actor::Operator => "the operator".to_owned(),
         Actor::Did(did) | Actor::Remote(did) => did.to_string(),
-        Actor::Anonymous => "somebody who did not sign it".to_owned(),
+        Actor::Anonymous => "an unsigned caller".to_owned(),
     }
 }
 
-/// The answer to a browser that asks whether a page may send the request at all.
+/// The response to a preflight.
 pub(crate) async fn preflight(State(app): State<Arc<App>>, headers: HeaderMap, _: Unsigned) -> Response {
     if let Err(refused) = app.origins.check(&Source::of(&headers)) {
         return error(&refused.into());
@@ -123,15 +123,15 @@ pub(crate) async fn wrong_method(_: Refused) -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, Json(Refusal { error: message.to_owned() })).into_response()
 }
 
-/// Lets pages of every origin read every answer of this endpoint, errors too, so that a page that may not register can say why. What it may do is
-/// decided before.
+/// Lets pages of every origin read every response of this endpoint, including errors, so that a page without permission
+/// can say why. Permission is checked elsewhere.
 pub(crate) async fn allow_every_origin(mut response: Response) -> Response {
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response.headers_mut().insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
     response
 }
 
-/// `GET /ct-updater.js`: the button, for pages of every origin. It is the same for everybody.
+/// `GET /ct-updater.js`: the button's script, for pages of every origin.
 pub(crate) async fn script(_: Unsigned) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(SCRIPT_TYPE)),

@@ -1,4 +1,4 @@
-//! Charms: what they are, what they hold, and events sent to them.
+//! Endpoints for charms: their cells, logs and runs, and events sent to them.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::options::{BODY, NO_BODY, VALUE_BODY};
 use crate::query::{CharmPath, KeyPath, parameter};
 use crate::triggers::EventKey;
 
-/// How many runs are answered if the client does not say, and at most.
+/// How many runs are returned by default, and at most.
 const RUNS: usize = 20;
 const MOST_RUNS: usize = 1_000;
 
@@ -69,7 +69,7 @@ pub(crate) async fn counters(CharmPath(charm): CharmPath, signed: Signed<NO_BODY
     Ok(Json(signed.caller.counters(&charm).await?))
 }
 
-/// How many lines of a log are answered if the client does not say.
+/// How many lines of a log are returned by default.
 const LINES: usize = 100;
 
 /// `GET /api/v1/charms/{space}/{charm}/logs?after=N&limit=N&wait=true`; waits at most [`wire::CHANGES_WAIT_SECONDS`].
@@ -101,7 +101,7 @@ pub(crate) async fn page(CharmPath(charm): CharmPath, signed: Signed<NO_BODY>) -
     Ok(Json(wire::Page { page: signed.caller.page(&charm).await? }))
 }
 
-/// `POST /api/v1/charms/{space}/{charm}/trigger`; answered when the handler is done.
+/// `POST /api/v1/charms/{space}/{charm}/trigger`; responds when the handler is done.
 pub(crate) async fn trigger(
     State(app): State<Arc<App>>,
     CharmPath(charm): CharmPath,
@@ -110,7 +110,7 @@ pub(crate) async fn trigger(
     let wire::Trigger { stream, event, poll, key, again } = signed.json()?;
     let Some(key) = key else {
         if again.is_some() {
-            return Err(Failure::invalid("a request that is sent again has the key of the first"));
+            return Err(Failure::invalid("a request that is sent again needs the key of the first"));
         }
         let outcome = signed.caller.polling(poll).trigger(&charm, &stream, &event).await?;
         return Ok(Json(wire::Triggered { outcome, server: Some(app.triggers.server()) }));
@@ -118,12 +118,12 @@ pub(crate) async fn trigger(
     let event_key = EventKey::new(signed.caller.actor(), &charm, key)?;
     let sent = format!("{stream} {event}");
     let work = async move {
-        // The whole of it, with the places that the request holds: the work goes on if its client hangs up.
+        // Moves the whole request, with its permits: the work continues if the client hangs up.
         let signed = signed;
         signed.caller.polling(poll).trigger(&charm, &stream, &event).await
     };
     let outcome = app.triggers.once(event_key, &sent, again.as_deref(), work).await?;
-    // After the event: it is the time from which on the client's next events are later than this one.
+    // Taken after the event, so that the client's next events are later than this time.
     Ok(Json(wire::Triggered { outcome, server: Some(app.triggers.server()) }))
 }
 

@@ -20,21 +20,22 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt as _};
 
-use crate::admission::Place;
+use crate::admission::Slot;
 use crate::options::{HEADER, ServerOptions};
 use crate::peer::Peer;
 
-/// Answers the requests of one connection until the client closes it, a time limit is up, or `shutdown`; then the request
-/// that is being answered is the last one.
+/// Serves the requests of one connection until the client closes it, a time limit is reached, or `shutdown`. The
+/// request under way is then the last one.
 pub(crate) async fn serve(
     stream: TcpStream,
     peer: Peer,
-    place: Place,
+    place: Slot,
     router: Router,
     options: Arc<ServerOptions>,
     shutdown: CancellationToken,
 ) {
-    // Answers are small and whole; waiting for more to send would only delay them. Without it, all works all the same.
+    // Responses are small and whole; waiting for more to send would only delay them. If it fails, everything still
+    // works.
     let _ = stream.set_nodelay(true);
     let stream = WriteTimeout::new(stream, options.write_timeout);
     let occupant = place.occupant();
@@ -47,25 +48,25 @@ pub(crate) async fn serve(
         let Some(tls) = &options.tls else { return answer(stream, router, &options, shutdown).await };
         match timeout(options.header_timeout, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => answer(stream, router, &options, shutdown).await,
-            Ok(Err(error)) => tracing::debug!(error = %error, "a client did not come to speak TLS"),
-            Err(_) => tracing::debug!("a client took too long to speak TLS"),
+            Ok(Err(error)) => tracing::debug!(error = %error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake timed out"),
         }
     };
     tokio::select! {
         () = serving => {}
-        () = place.closing.cancelled() => tracing::debug!("a connection that waited was closed for another"),
+        () = place.closing.cancelled() => tracing::debug!("an idle connection was closed for a new one"),
     }
 }
 
-/// What a client reads whose connection is not taken, if it speaks no TLS.
+/// The response on a connection that is refused, without TLS.
 const NO_PLACE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Closes a connection for which there is no place.
+/// Refuses a connection.
 pub(crate) fn refuse(stream: &TcpStream, options: &ServerOptions) {
-    tracing::debug!("a connection was refused: its client has as many as it may, or all are at work");
+    tracing::debug!("a connection was refused: its client has its share, or all are busy");
     if options.tls.is_none() {
-        // Into the system's buffer, or not at all: nothing waits for such a client.
+        // Into the system's buffer, or not at all: the server does not wait for such a client.
         let _ = stream.try_write(NO_PLACE);
     }
 }
@@ -89,12 +90,12 @@ where
         }
     };
     if let Err(error) = ended {
-        // Clients go away, time limits are up: nothing that an operator could mend.
+        // Clients leave, time limits are reached: nothing that an operator could fix.
         tracing::debug!(error = %error, "a connection ended early");
     }
 }
 
-/// A stream whose writes fail if the other side takes nothing for some time.
+/// A stream whose writes fail if the other side accepts nothing for some time.
 struct WriteTimeout {
     stream: TcpStream,
     limit: Duration,
@@ -107,7 +108,7 @@ impl WriteTimeout {
         Self { stream, limit, waiting: None }
     }
 
-    /// Passes a write's result on, and turns too long a wait into an error.
+    /// Returns a write's result, or an error after too long a wait.
     fn limited<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;
@@ -116,9 +117,9 @@ impl WriteTimeout {
         let limit = self.limit;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(waiting.as_mut().poll(context));
-        // Whoever polls on after the error gets it again.
+        // A later poll gets the error again.
         waiting.as_mut().reset(Instant::now());
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read the response")))
     }
 }
 
@@ -164,13 +165,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_client_that_reads_nothing_is_given_up() {
+    async fn a_client_that_reads_nothing_is_cut_off() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = WriteTimeout::new(stream, Duration::from_millis(50));
         let chunk = vec![0; 1 << 20];
-        // What the system's buffers take goes through; then it stops.
+        // The system's buffers fill up; then writes stop.
         let error = loop {
             match stream.write_all(&chunk).await {
                 Ok(()) => {}

@@ -1,4 +1,4 @@
-//! How many registrations there are, not counted again for each page that is looked at.
+//! Counts of registrations, cached for a moment.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use bg_charm_runtime::LocalHandle;
 use bg_poller::{RegistrationState, RuntimeError};
 use tokio::sync::Mutex;
 
-/// Counting takes 50 ms of a processor for a hundred thousand; so it is not done again for this many times as long.
+/// Counting takes 50 ms of processor time for 100,000 registrations, so it is not repeated for this many times as long.
 const REST: u32 = 20;
-/// Nor for less than this.
+/// The shortest time for which a count is cached.
 const LEAST_REST: Duration = Duration::from_millis(500);
 
-/// What takes a reading of all registrations.
+/// Results that require reading all registrations.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     counts: Kept<Vec<RegistrationCount>>,
@@ -25,19 +25,19 @@ impl Counts {
         self.counts.get(handle.registration_counts()).await
     }
 
-    /// The registrations that could not be read a moment ago.
+    /// The damaged registrations of a moment ago.
     pub(crate) async fn damaged(&self, handle: &LocalHandle) -> Result<Vec<DamagedRegistration>, RuntimeError> {
         self.damaged.get(handle.damaged()).await
     }
 
-    /// Whoever has changed something sees it at once.
+    /// Clears the cache, so that a change is visible at once.
     pub(crate) async fn forget(&self) {
         self.counts.forget().await;
         self.damaged.forget().await;
     }
 }
 
-/// What was read, and until when it is good.
+/// A cached value, and when it expires.
 #[derive(Debug, Default)]
 struct Kept<T>(Mutex<Option<(T, Instant)>>);
 
@@ -61,7 +61,7 @@ impl<T: Clone> Kept<T> {
     }
 }
 
-/// Sums by state, in their order; those that are zero as well.
+/// Sums by state, in order, including zeros.
 pub(crate) fn by_state(counts: &[RegistrationCount]) -> Vec<(RegistrationState, u64)> {
     let sum = |state| counts.iter().filter(|one| one.state == state).map(|one| one.count).sum();
     RegistrationState::ALL.into_iter().map(|state| (state, sum(state))).collect()

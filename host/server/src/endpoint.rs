@@ -1,4 +1,4 @@
-//! What is said of an endpoint, so that it can be routed, described and tried.
+//! The description of an endpoint, for routing, documentation and tests.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ pub struct Endpoint {
     pub method: Method,
     /// Its path; `{…}` stands for a part that names something.
     pub path: &'static str,
-    /// Who may ask.
+    /// Who may use it.
     pub access: Access,
     /// Whether it reads a JSON body.
     pub json: bool,
-    /// What is said of it in the OpenAPI document; nothing of pages.
+    /// Its operation in the OpenAPI document; pages have none.
     pub(crate) operation: Option<Operation>,
 }
 
@@ -30,30 +30,30 @@ pub struct Endpoint {
 pub enum Access {
     /// Anybody.
     Open,
-    /// Anybody, and pages of every origin.
+    /// Anybody, also pages of every origin.
     Pages,
-    /// Whoever signs, as far as access lists allow; and the operator, with the login token.
+    /// Anyone who signs, as far as access lists allow; and the operator, with the login token.
     Signed,
-    /// The operator: with the login token, or in a session that was begun with it.
+    /// The operator: with the login token, or in a session.
     Operator,
 }
 
 /// Makes the schema of a type.
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// What an OpenAPI document says of an operation, beside its method, path and access.
+/// An operation in the OpenAPI document, without its method, path and access.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
     /// Its name for programs.
     pub(crate) id: &'static str,
     /// What it does.
     pub(crate) summary: &'static str,
-    /// What is to be known beside it.
+    /// More about it.
     pub(crate) more: &'static str,
     pub(crate) query: Vec<Parameter>,
     pub(crate) body: Option<Body>,
     pub(crate) answer: Answer,
-    /// The kinds of error, beside those of every request with that access.
+    /// Its kinds of error, apart from those of every request with that access.
     pub(crate) errors: Vec<ErrorCode>,
 }
 
@@ -66,12 +66,12 @@ pub(crate) struct Parameter {
     pub(crate) schema: SchemaOf,
 }
 
-/// How a query parameter is written, and whether it must be there.
+/// The form of a query parameter, and whether it is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As plain text; it may be left out.
+    /// Plain text; optional.
     Plain,
-    /// As JSON; it must be there.
+    /// JSON; required.
     Json,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Body {
     pub(crate) schema: SchemaOf,
 }
 
-/// What a success answers.
+/// The response to a success.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// 200, with JSON.
@@ -94,14 +94,14 @@ pub(crate) enum Answer {
     Text(&'static str),
 }
 
-/// A row of the table: an endpoint, and what answers its requests.
+/// A row of the table: an endpoint and its handler.
 pub(crate) struct Row {
     pub(crate) endpoint: Endpoint,
     pub(crate) router: MethodRouter<Arc<App>>,
 }
 
 impl Row {
-    /// An endpoint of which the OpenAPI document says nothing.
+    /// An endpoint that is not in the OpenAPI document.
     pub(crate) fn new<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Self
     where
         H: Handler<T, Arc<App>>,
@@ -111,12 +111,12 @@ impl Row {
         Self::routed(method, path, access, on(filter, handler))
     }
 
-    /// The same with an answer to other methods of its own.
+    /// Sets the handler of other methods.
     pub(crate) fn routed(method: Method, path: &'static str, access: Access, router: MethodRouter<Arc<App>>) -> Self {
         Self { endpoint: Endpoint { method, path, access, json: false, operation: None }, router }
     }
 
-    /// Its name for programs and what it does. It answers nothing, unless more is said.
+    /// Sets its operation ID and summary. Its response is empty by default.
     pub(crate) fn does(mut self, id: &'static str, summary: &'static str) -> Self {
         let (query, errors) = (Vec::new(), Vec::new());
         self.endpoint.operation =
@@ -129,17 +129,17 @@ impl Row {
         self
     }
 
-    /// What is to be known beside what it does.
+    /// Adds a description.
     pub(crate) fn more(self, more: &'static str) -> Self {
         self.with(|operation| operation.more = more)
     }
 
-    /// A query parameter that may be left out.
+    /// Adds an optional query parameter.
     pub(crate) fn query<T: JsonSchema>(self, name: &'static str, summary: &'static str) -> Self {
         self.parameter::<T>(name, summary, Form::Plain)
     }
 
-    /// A query parameter that must be there, written as JSON.
+    /// Adds a required query parameter, written as JSON.
     pub(crate) fn json_query<T: JsonSchema>(self, name: &'static str, summary: &'static str) -> Self {
         self.parameter::<T>(name, summary, Form::Json)
     }
@@ -149,32 +149,32 @@ impl Row {
         self.with(|operation| operation.query.push(Parameter { name, summary, form, schema }))
     }
 
-    /// It reads a JSON body of at most `limit` bytes.
+    /// Reads a JSON body of at most `limit` bytes.
     pub(crate) fn reads<T: JsonSchema>(mut self, limit: usize) -> Self {
         self.endpoint.json = true;
         self.with(|operation| operation.body = Some(Body { limit, schema: SchemaGenerator::subschema_for::<T> }))
     }
 
-    /// It answers JSON.
+    /// Responds with JSON.
     pub(crate) fn answers<T: JsonSchema>(self) -> Self {
         self.with(|operation| operation.answer = Answer::Json(SchemaGenerator::subschema_for::<T>))
     }
 
-    /// It answers a text.
+    /// Responds with text.
     pub(crate) fn answers_text(self, media_type: &'static str) -> Self {
         self.with(|operation| operation.answer = Answer::Text(media_type))
     }
 
-    /// Kinds of error, beside those of every request with that access.
+    /// Adds kinds of error, apart from those of every request with that access.
     pub(crate) fn fails<const N: usize>(self, errors: [ErrorCode; N]) -> Self {
         self.with(|operation| operation.errors = errors.to_vec())
     }
 }
 
 impl Endpoint {
-    /// The statuses of the answers that are no success. None of them is about the method, or about what cannot be read as HTTP.
+    /// The statuses of errors, without those for other methods and for requests that are not HTTP.
     pub(crate) fn errors(&self, operation: &Operation) -> Vec<StatusCode> {
-        // Every request may be addressed wrongly, have a body that is wrong or does not come, and be one of too many.
+        // Any request may have a wrong host, a wrong or missing body, or exceed a rate.
         let mut all = vec![
             StatusCode::BAD_REQUEST,
             StatusCode::REQUEST_TIMEOUT,
@@ -200,7 +200,7 @@ impl Endpoint {
             all.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
         }
         if self.path.contains('{') {
-            // A name that has a slash in it, say, leads elsewhere.
+            // A name with a slash, for example, leads elsewhere.
             all.push(StatusCode::NOT_FOUND);
         }
         all.extend(operation.errors.iter().map(|code| code.status()));

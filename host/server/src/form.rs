@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-/// What is to be registered.
+/// A registration.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RegistrationForm {
     pub(crate) charm: CharmRef,
@@ -26,7 +26,8 @@ impl JsonSchema for RegistrationForm {
         let charm = generator.subschema_for::<CharmId>();
         json_schema!({
             "type": "object",
-            "description": "A charm to be registered, by either name of its ID, or by both if they are the same. Other members are left alone.",
+            "description": "A charm to register, by either name of its ID, or by both if they are the same. Other \
+             members are ignored.",
             "properties": {
                 "charmId": charm,
                 "pieceId": charm,
@@ -48,9 +49,9 @@ pub(crate) enum FormError {
     Missing { field: &'static str, expected: &'static str },
     #[error("{field} is {found}; expected {expected}")]
     WrongType { field: String, found: &'static str, expected: &'static str },
-    #[error("{field} is given more than once; expected it once")]
+    #[error("{field} is given more than once; give it once")]
     Duplicate { field: String },
-    #[error("charmId and pieceId differ; expected one of them, or the same ID in both")]
+    #[error("charmId and pieceId differ; give one of them, or the same ID in both")]
     TwoCharms,
     #[error("{field}: {problem}")]
     Malformed { field: String, problem: String },
@@ -63,7 +64,7 @@ const CHARM: &str = "the ID of the charm, a string like \"baedrei…\" or \"fid1
 const INTEGRATION: &str = "the name of an integration, a string like \"gmail\"";
 
 impl RegistrationForm {
-    /// Reads a body. Fields that are not known are left alone, as the original leaves them.
+    /// Parses a body. Unknown fields are ignored, as in the original.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, FormError> {
         let fields: Fields = serde_json::from_slice(body).map_err(|error| FormError::NotJson(error.to_string()))?;
         let charm = match (fields.read::<CharmId>("charmId", CHARM)?, fields.read::<CharmId>("pieceId", CHARM)?) {
@@ -145,7 +146,7 @@ mod tests {
     const ID: &str = "baedreiew6ioyvfnvp2bdvmgkkz64ffk6gssvgmibh7yaw43yqhtv2nq75a";
     const DID: &str = "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo";
 
-    /// `@` stands for a good charm ID, `%` for a good DID.
+    /// `@` stands for a valid charm ID, `%` for a valid DID.
     fn parse(body: &str) -> Result<RegistrationForm, FormError> {
         RegistrationForm::parse(body.replace('@', ID).replace('%', DID).as_bytes())
     }
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_the_field_and_what_is_expected() {
+    fn errors_name_the_field_and_what_is_expected() {
         for (body, parts) in [
             ("", &["not the expected JSON", "EOF", "charmId"][..]),
             ("charm=1", &["line 1 column 1"]),

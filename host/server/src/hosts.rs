@@ -1,4 +1,4 @@
-//! By which names this server may be called.
+//! The host names of this server.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::HOST;
 use http::uri::{Authority, Uri};
 
-/// Checks a request's `Host` against DNS rebinding, and against signed requests that were meant for another server.
+/// Checks a request's `Host`, against DNS rebinding and against signed requests that were meant for another server.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     bound: IpAddr,
@@ -19,8 +19,8 @@ pub(crate) enum HostError {
     #[error("the request must have exactly one Host header, with a host name or address and perhaps a port")]
     Malformed,
     #[error(
-        "this server does not answer to the host name {0:?}, but to localhost, to addresses of its own, and to names that its \
-         operator allows with --allow-host NAME"
+        "this server does not answer to the host name {0:?}, but to localhost, to addresses of its own, and to names \
+         that its operator allows with --allow-host NAME"
     )]
     Unknown(String),
 }
@@ -30,7 +30,7 @@ impl Hosts {
         Self { bound: bound.to_canonical(), names: allowed.iter().map(|name| normal(name)).collect() }
     }
 
-    /// The authority that a request is addressed to, as the client wrote it, if it is one of this server's.
+    /// The authority of a request, as the client wrote it, if it is one of this server's.
     pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Authority, HostError> {
         let mut hosts = headers.get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(HostError::Malformed) };
@@ -41,12 +41,12 @@ impl Hosts {
         if self.is_own(authority.host()) { Ok(authority) } else { Err(HostError::Unknown(authority.host().to_owned())) }
     }
 
-    /// The port is of no matter: behind a proxy or a forwarded port it is another than ours, and rebinding needs a name.
+    /// The port does not matter: behind a proxy or a forwarded port it differs from ours, and rebinding needs a name.
     fn is_own(&self, host: &str) -> bool {
         let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         if let Ok(address) = literal.parse::<IpAddr>() {
             let address = address.to_canonical();
-            // Whoever listens on all addresses is called by any of them.
+            // A server that listens on all addresses can be addressed by any of them.
             return address.is_loopback() || address == self.bound || self.bound.is_unspecified();
         }
         let name = normal(host);
@@ -54,7 +54,7 @@ impl Hosts {
     }
 }
 
-/// Names are compared without case and without the dot at their end.
+/// Names are compared without case and without a trailing dot.
 fn normal(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_header_that_is_none_or_two_or_ambiguous_is_refused() {
+    fn a_missing_double_or_ambiguous_host_header_is_refused() {
         let hosts = Hosts::new("127.0.0.1".parse().unwrap(), &[]);
         let path = Uri::from_static("/x");
         for bad in [&[][..], &["localhost", "localhost"], &["a@localhost"], &[""], &["local host"], &["localhost/x"]] {

@@ -1,15 +1,16 @@
-//! The HTTP server of bg-wasm-host: a local charm runtime, offered as the Charm Runtime API; the endpoint at which the original's pages register
-//! charms, and the button that does so; an admin page and metrics for the operator.
+//! The HTTP server of bg-wasm-host: a local charm runtime as the Charm Runtime API; the original's endpoint for
+//! registering charms, with its button; an admin page and metrics for the operator.
 //!
 //! | who may | endpoints |
 //! |---|---|
 //! | anybody | `GET /api/health`, `GET /api/openapi.json`, `GET /ct-updater.js`, the login page; `POST /api/integrations/bg`, also from pages of origins that the operator allows, unless the [policy](RegistrationPolicy) says otherwise |
-//! | whoever signs, within the access lists of spaces; the operator, with the login token | everything under `/api/v1/`; the wire types are `bg_charm_api::wire` |
+//! | anyone who signs requests, within the access lists of spaces; the operator, with the login token | everything under `/api/v1/`; the wire types are `bg_charm_api::wire` |
 //! | the operator, with the login token or in a session | everything under `/admin`, `GET /metrics` |
 //!
-//! Every endpoint is a row of one table, of which the router, the [OpenAPI document](openapi()) and the tests are made. It speaks HTTP/1.1, so it
-//! belongs on a loopback address, behind a proxy, or has a certificate. Whatever a client sends, it gets an answer of the 4xx kind that says what is
-//! wrong, and slow or many clients meet [limits](AdmissionLimits), in an order that `admission` draws.
+//! Every endpoint is a row of one table. The router, the [OpenAPI document](openapi()) and the tests are made from it.
+//! The server speaks HTTP/1.1: it belongs on a loopback address, behind a proxy, or has a certificate. Wrong requests
+//! get a 4xx response that says what is wrong. Slow or many clients meet [limits](AdmissionLimits), in the order that
+//! `admission` shows.
 
 mod activity;
 mod admin;
@@ -36,10 +37,10 @@ mod query;
 mod registrations;
 mod report;
 mod router;
+mod routes;
 mod server;
 mod site;
 mod spaces;
-mod table;
 mod tls;
 mod triggers;
 
@@ -47,11 +48,10 @@ pub use activity::Activity;
 pub use admission::AdmissionLimits;
 pub use endpoint::{Access, Endpoint};
 pub use login::{LoginSessions, LoginToken, LoginTokenError, RandomError};
-pub use openapi::openapi;
 pub use options::{RegistrationPolicy, ServerOptions};
 pub use origins::{AllowedOrigin, ParseAllowedOriginError};
 pub use polling::{LoopEnded, Polling};
+pub use routes::{endpoints, openapi};
 pub use server::{BindError, ServeError, Server};
 pub use site::Site;
-pub use table::endpoints;
 pub use tls::{Tls, TlsError};

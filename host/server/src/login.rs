@@ -1,4 +1,4 @@
-//! Who is the operator: whoever has the login token, or a session that was begun with it.
+//! The operator's login: by the login token, or by a session that began with it.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 use sha2::{Digest, Sha256};
 
-/// Random bytes in a token or a session: nobody guesses them, however long they try.
+/// Random bytes in a token or a session: too many to guess.
 const RANDOM_BYTES: usize = 32;
 /// The shortest token that an operator may choose, bytes.
 const SHORTEST_TOKEN: usize = 16;
@@ -19,38 +19,39 @@ const SHORTEST_TOKEN: usize = 16;
 const LONGEST_TOKEN: usize = 512;
 /// How long a session lasts after its last request.
 const SESSION: Duration = Duration::from_hours(12);
-/// How many sessions there are at most; the one that was idle longest makes room.
+/// The limit of sessions; the one that was idle longest makes room.
 const MOST_SESSIONS: usize = 200;
-/// A cookie with this at the start of its name is one that a browser took from this very host, over TLS.
+/// Browsers accept a cookie with this prefix only from this host, over TLS.
 const SECURE_PREFIX: &str = "__Host-";
 
-/// What the operator shows to be let in. It is never logged.
+/// The operator's login token. It is never logged.
 #[derive(Clone)]
 pub struct LoginToken {
     digest: Fingerprint,
-    /// Not known of one that was handed over.
+    /// Unknown if an earlier process handed the token over.
     text: Option<Secret>,
 }
 
 /// A text that cannot be a login token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a login token has {SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters and no spaces, so that nobody guesses it"
+    "a login token has {SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters and no spaces, so that nobody \
+     guesses it"
 )]
 pub struct LoginTokenError;
 
-/// The system gave no random bytes.
+/// The system provides no random bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("the system gives no random bytes for a login token: {0}")]
+#[error("the system provides no random bytes for a login token: {0}")]
 pub struct RandomError(getrandom::Error);
 
 impl LoginToken {
-    /// A new one, from the system's random bytes.
+    /// A new token, from the system's random bytes.
     pub fn random() -> Result<Self, RandomError> {
         random_text().map(|text| Self::of(Secret::new(text))).map_err(RandomError)
     }
 
-    /// One that the operator has chosen.
+    /// A token that the operator has chosen.
     pub fn chosen(token: Secret) -> Result<Self, LoginTokenError> {
         let text = token.expose();
         let is_long_enough = (SHORTEST_TOKEN..=LONGEST_TOKEN).contains(&text.len());
@@ -65,7 +66,7 @@ impl LoginToken {
         Self { digest: fingerprint(text.expose()), text: Some(text) }
     }
 
-    /// The text, to be shown to the operator alone; none of one that was handed over by the program before.
+    /// The text, for the operator only; `None` if an earlier process handed the token over.
     pub fn expose(&self) -> Option<&str> {
         self.text.as_ref().map(Secret::expose)
     }
@@ -89,28 +90,29 @@ fn random_text() -> Result<String, getrandom::Error> {
     Ok(BASE64URL_NOPAD.encode(&bytes))
 }
 
-/// A digest in place of a secret text: to compare digests tells an attacker nothing of the texts by the time that it takes.
+/// A digest of a secret text. Comparing digests leaks nothing about the texts through timing.
 type Fingerprint = [u8; 32];
 
 fn fingerprint(text: &str) -> Fingerprint {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// How a request shows that it is the operator's.
+/// How a request proves that it is the operator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
-    /// By the token itself, which no browser adds by itself.
+    /// By the token, which browsers do not add on their own.
     Token,
-    /// By the cookie of a session, which a browser also adds to requests that other pages make.
+    /// By a session's cookie, which browsers also add to requests of other pages.
     Session,
 }
 
-/// The sessions that were begun with a token. Clones are the same. A program that starts again in its own place hands them over.
+/// The sessions of a token. Clones share them. A process that replaces itself hands them over.
 #[derive(Clone, Debug, Default)]
 pub struct LoginSessions(Arc<Mutex<HashMap<Fingerprint, Instant>>>);
 
 impl LoginSessions {
-    /// The token and all sessions, as text: digests, from which nobody gets the token or a cookie, and how long ago each was used.
+    /// The token and all sessions as text: digests, which reveal neither the token nor a cookie, and how long ago each
+    /// was used.
     pub fn save(&self, token: &LoginToken) -> String {
         let now = Instant::now();
         let mut text = format!("{}\n", HEXLOWER.encode(&token.digest));
@@ -122,7 +124,7 @@ impl LoginSessions {
         text
     }
 
-    /// What [`save`](Self::save) wrote; none if it is something else.
+    /// Reads what [`save`](Self::save) wrote; `None` for anything else.
     pub fn load(text: &str) -> Option<(LoginToken, Self)> {
         let now = Instant::now();
         let digest = |text: &str| Fingerprint::try_from(HEXLOWER.decode(text.as_bytes()).ok()?).ok();
@@ -140,8 +142,7 @@ impl LoginSessions {
     }
 }
 
-/// Knows the token and the sessions that were begun with it. They outlive the process only as [`LoginSessions`] that
-/// are handed over.
+/// The token and its sessions. They outlive the process only if [`LoginSessions`] are handed over.
 pub(crate) struct Logins {
     token: Fingerprint,
     cookie: String,
@@ -149,7 +150,7 @@ pub(crate) struct Logins {
 }
 
 impl Logins {
-    /// `port` makes the cookie's name this server's: browsers send the cookies of one host to all its ports.
+    /// `port` makes the cookie's name unique: browsers send the cookies of a host to all its ports.
     pub(crate) fn new(token: &LoginToken, port: u16, sessions: LoginSessions) -> Self {
         let cookie = format!("bg-wasm-host-{port}");
         Self { token: token.digest, cookie, sessions }
@@ -160,7 +161,8 @@ impl Logins {
         fingerprint(text) == self.token
     }
 
-    /// Begins a session: the cookie to be set for it. `secure`: whether the browser came over TLS; then the cookie stays there.
+    /// Begins a session, and returns its cookie. `secure`: whether the browser uses TLS; the cookie is then only sent
+    /// over TLS.
     pub(crate) fn begin(&self, now: Instant, secure: bool) -> Result<String, RandomError> {
         let session = random_text().map_err(RandomError)?;
         let mut sessions = self.sessions.lock();
@@ -174,7 +176,7 @@ impl Logins {
         Ok(self.set_cookie(&session, secure))
     }
 
-    /// Ends the session of a request: the cookie that forgets it.
+    /// Ends the session of a request, and returns the cookie that deletes it.
     pub(crate) fn end(&self, headers: &HeaderMap, secure: bool) -> String {
         let mut sessions = self.sessions.lock();
         for session in self.cookies(headers) {
@@ -188,7 +190,7 @@ impl Logins {
         format!("{prefix}{}={value}; Path=/; HttpOnly; SameSite=Strict{attribute}", self.cookie)
     }
 
-    /// How a request shows that it is the operator's, if it does. Uses its session.
+    /// How a request proves that it is the operator's, if it does. Renews its session.
     pub(crate) fn of(&self, headers: &HeaderMap, now: Instant) -> Option<Login> {
         if bearer(headers).is_some_and(|token| self.is_token(token)) {
             return Some(Login::Token);
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_and_its_sessions_are_the_operators_and_nothing_else_is() {
+    fn only_the_token_and_its_sessions_are_the_operators() {
         let (logins, token) = logins();
         let now = Instant::now();
         let text = token.expose().unwrap();
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_by_hand_and_when_it_was_not_used_for_long() {
+    fn a_session_ends_at_logout_and_when_it_is_idle_for_long() {
         let (logins, _) = logins();
         let now = Instant::now();
         let [one, other] = [0; 2].map(|_| with(COOKIE, &value_of(&logins.begin(now, false).unwrap())));
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_over_lets_the_same_sessions_in_and_is_no_secret() {
+    fn handed_over_sessions_still_work_and_reveal_no_secret() {
         let token = LoginToken::random().unwrap();
         let (sessions, now) = (LoginSessions::default(), Instant::now());
         let before = Logins::new(&token, 8000, sessions.clone());
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_sessions_the_one_that_was_idle_longest_ends() {
+    fn the_session_that_was_idle_longest_makes_room() {
         let (logins, _) = logins();
         let now = Instant::now();
         let sessions: Vec<HeaderMap> = (0..=MOST_SESSIONS)

@@ -1,7 +1,7 @@
-//! What a monitoring system is told, in the text format `OpenMetrics`, which Prometheus reads.
+//! Metrics in the text format `OpenMetrics`, which Prometheus reads.
 //!
-//! No label names a charm or a space: there may be a hundred thousand of them, and anybody may register more. Integrations are named if they have a
-//! component, which the operator gave; all others are `other`.
+//! No label names a charm or a space: there may be 100,000 of them, and anybody may register more. Integrations are
+//! named if the operator configured a component for them; all others are `other`.
 
 mod process;
 
@@ -81,17 +81,17 @@ struct InHealth {
     state: &'static str,
 }
 
-/// From 1 ms to 65 s, twice as long each.
+/// Buckets from 1 ms to 65 s, doubling.
 fn times() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 17))
 }
 
-/// From 64 KiB to 128 MiB, twice as much each.
+/// Buckets from 64 KiB to 128 MiB, doubling.
 fn memories() -> Histogram {
     Histogram::new(exponential_buckets(65_536.0, 2.0, 12))
 }
 
-/// What is counted as it happens.
+/// Metrics that are counted as events happen.
 pub(crate) struct Metrics {
     polls: Family<Poll, Counter>,
     durations: Histogram,
@@ -122,16 +122,18 @@ impl Default for Metrics {
     }
 }
 
-/// What is measured when it is asked for.
+/// Values that are measured for each request.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     /// Registrations by state.
     pub(crate) registrations: Vec<(RegistrationState, u64)>,
+    /// Registrations whose rows in the database are damaged.
+    pub(crate) damaged: u64,
     /// The database and its write-ahead log, bytes.
     pub(crate) database: u64,
-    /// How integrations are doing, whichever process polls them.
+    /// The health of integrations, whichever process polls them.
     pub(crate) health: Vec<IntegrationHealth>,
-    /// Spans that were made and never sent.
+    /// Spans that were recorded and never sent.
     pub(crate) lost_spans: u64,
 }
 
@@ -173,14 +175,14 @@ impl Metrics {
         self.loads.get_or_create(&Load { from: if from_cache { "cache" } else { "compiler" } }).inc();
     }
 
-    /// All of it, as text. `polling`: the loop of this process, if there is one.
+    /// All metrics, as text. `polling`: the loop of this process, if it has one.
     pub(crate) fn encode(&self, measured: &Measured, polling: Option<&Polling>) -> Result<String, fmt::Error> {
         let mut whole = Registry::default();
         let registry = whole.sub_registry_with_prefix("bg_wasm_host");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", version);
         let seconds = || Unit::Seconds;
-        // Where another process polls, nothing is counted here, and zeros would say that nothing is polled.
+        // If another process polls, nothing is counted here, and zeros would mean that nothing is polled.
         if let Some(polling) = polling {
             self.register_polling(registry, polling);
         }
@@ -189,10 +191,12 @@ impl Metrics {
             registrations.get_or_create(&State { state: state.slug() }).set(*count);
         }
         registry.register("registrations", "Registrations, by how their polling stands", registrations);
+        let help = "Registrations that are not polled because their rows in the database are damaged";
+        gauge(registry, "damaged_registrations", help, None, measured.damaged);
         register_health(registry, &measured.health);
         let lost_spans = Counter::<u64, AtomicU64>::default();
         lost_spans.inc_by(measured.lost_spans);
-        registry.register("lost_spans", "Spans of traces that were made and could not be sent", lost_spans);
+        registry.register("lost_spans", "Spans of traces that were recorded and could not be sent", lost_spans);
         registry.register("guest_calls", "Calls of components that ended, by outcome", self.calls.clone());
         registry.register_with_unit(
             "guest_call_duration",
@@ -372,6 +376,7 @@ mod tests {
         };
         let measured = Measured {
             registrations: vec![(RegistrationState::Failing, 7)],
+            damaged: 2,
             database: 4096,
             health: vec![health],
             lost_spans: 3,
@@ -381,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_written_in_the_format_of_open_metrics() {
+    fn metrics_are_written_in_the_openmetrics_format() {
         let text = encoded();
         for line in [
             "# TYPE bg_wasm_host_guest_calls counter",
@@ -394,6 +399,7 @@ mod tests {
             "bg_wasm_host_egress_requests_total{owner=\"charms\",decision=\"denied\"} 1",
             "bg_wasm_host_egress_received_bytes_total{owner=\"charms\"} 7",
             "bg_wasm_host_registrations{state=\"failing\"} 7",
+            "bg_wasm_host_damaged_registrations 2",
             "bg_wasm_host_component_loads_total{from=\"cache\"} 1",
             "bg_wasm_host_database_bytes 4096",
             "bg_wasm_host_integration_health{integration=\"mail\",state=\"degraded\"} 1",
@@ -417,7 +423,7 @@ mod tests {
             .filter(|code| ["bg_wasm_host_", "process_"].iter().any(|start| code.starts_with(start)))
             .collect();
         let text = encoded();
-        // As a counter is called in its lines, and an info: with an end of its own.
+        // Counters and infos have suffixes in their lines.
         let written: BTreeSet<String> = text
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE ")?.rsplit_once(' '))
@@ -427,7 +433,7 @@ mod tests {
                 _ => name.to_owned(),
             })
             .collect();
-        // What there is of integrations is not there without one.
+        // Metrics of integrations need one.
         let missing: Vec<_> = written.iter().filter(|name| !named.contains(name.as_str())).collect();
         let unknown: Vec<_> = named
             .iter()

@@ -1,25 +1,20 @@
-//! The OpenAPI document: what the API is, for people and programs that write clients of it. It is made of the table of endpoints and of the types
-//! that handlers read and answer, so that it says what they do.
+//! The OpenAPI document of the API. It is made from the table of endpoints and from the types that handlers read and
+//! write, so that it matches what they do.
 
 mod schemas;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use axum::response::{IntoResponse, Response};
 use bg_charm_api::wire::{Problem, path};
 use bg_identity::{CharmId, IntegrationId, SpaceDid};
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::admission::Unsigned;
 use crate::button;
 use crate::endpoint::{Access, Answer, Endpoint, Form, Operation, Parameter};
-use crate::table::endpoints;
 use schemas::Schemas;
 
 const JSON: &str = "application/json";
@@ -27,17 +22,19 @@ const JSON: &str = "application/json";
 const SIGNATURE: &str = "messageSignature";
 const TOKEN: &str = "loginToken";
 
-const ABOUT: &str = "The charm runtime API of bg-wasm-host: registrations, charms and spaces. All bodies are JSON. Errors are problem details (RFC \
-    9457); a request that cannot be read as HTTP is answered by a status alone, such as 431 for a header that is too large. Members that are not \
-    described are ignored, unless the schema says that there may be none. Integers are written without a fraction. Times are milliseconds since 1970, and 0 is never.";
+const ABOUT: &str = "The charm runtime API of bg-wasm-host: registrations, charms and spaces. All bodies are JSON. \
+    Errors are problem details (RFC 9457); a request that is not valid HTTP gets a status alone, such as 431 for a \
+    header that is too large. Members that are not described are ignored, unless the schema forbids them. Integers are \
+    written without a fraction. Times are milliseconds since 1970, and 0 is never.";
 
-const ABOUT_SIGNATURE: &str = "An HTTP message signature (RFC 9421) in the headers `Signature-Input` and `Signature`, by an Ed25519 key. It covers \
-    exactly `@method`, `@authority`, `@path`, `@query` and `content-digest`; the header `Content-Digest` (RFC 9530) has the `sha-256` of the body, \
-    also of an empty one. Its parameters are `created`, `expires` (at most 60 s later), `nonce` (16 to 128 characters, for one request only), \
-    `keyid` (the signer's `did:key`), `alg=\"ed25519\"` and `tag=\"bg-wasm-host\"`. What the signer may do is in the access lists of spaces.";
+const ABOUT_SIGNATURE: &str = "An HTTP message signature (RFC 9421) in the headers `Signature-Input` and `Signature`, \
+    by an Ed25519 key. It covers exactly `@method`, `@authority`, `@path`, `@query` and `content-digest`; the header \
+    `Content-Digest` (RFC 9530) has the `sha-256` of the body, also of an empty one. Its parameters are `created`, \
+    `expires` (at most 60 s later), `nonce` (16 to 128 characters, for one request only), `keyid` (the signer's \
+    `did:key`), `alg=\"ed25519\"` and `tag=\"bg-wasm-host\"`. What the signer may do is in the access lists of spaces.";
 
-const ABOUT_TOKEN: &str = "The operator's login token, which the server prints when it starts, unless `BG_WASM_HOST_LOGIN_TOKEN` sets one. \
-    Whoever has it may do everything.";
+const ABOUT_TOKEN: &str = "The operator's login token, which the server prints when it starts, unless \
+    `BG_WASM_HOST_LOGIN_TOKEN` sets one. Its holder may do everything.";
 
 /// Any document of this kind.
 pub(crate) struct Document;
@@ -57,17 +54,11 @@ impl JsonSchema for Document {
     }
 }
 
-/// `GET /api/openapi.json`
-pub(crate) async fn answer(_: Unsigned) -> Response {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi().to_string());
-    ([(CONTENT_TYPE, HeaderValue::from_static(JSON))], DOCUMENT.as_str()).into_response()
-}
-
-/// The OpenAPI document of the API.
-pub fn openapi() -> Value {
+/// The document of an API with these endpoints.
+pub(crate) fn document(endpoints: Vec<Endpoint>) -> Value {
     let mut schemas = Schemas::new();
     let mut paths = Map::new();
-    for endpoint in endpoints() {
+    for endpoint in endpoints {
         let Some(operation) = &endpoint.operation else { continue };
         let described = describe(&endpoint, operation, &mut schemas);
         let methods = paths.entry(endpoint.path).or_insert_with(|| json!({}));
@@ -115,7 +106,7 @@ fn describe(endpoint: &Endpoint, operation: &Operation, schemas: &mut Schemas) -
     described
 }
 
-/// What an operation is about, by which documents are ordered.
+/// The tag of an operation, by which documents are sorted.
 fn tag(path: &str) -> &str {
     match path.strip_prefix("/api/v1/").and_then(|rest| rest.split('/').next()) {
         Some("runs" | "integrations") => "registrations",
@@ -198,7 +189,7 @@ fn refusal(endpoint: &Endpoint, status: StatusCode, schemas: &mut Schemas) -> Va
         return json!({ "description": description, "content": { Problem::MEDIA_TYPE: problem } });
     }
     let mut content = json!({});
-    // Whether it is addressed rightly is looked at before anything else.
+    // The host name is checked before anything else.
     if status != StatusCode::MISDIRECTED_REQUEST {
         content[JSON] = json!({ "schema": schemas.written(SchemaGenerator::subschema_for::<button::Refusal>) });
     }
@@ -208,21 +199,21 @@ fn refusal(endpoint: &Endpoint, status: StatusCode, schemas: &mut Schemas) -> Va
     json!({ "description": description, "content": content })
 }
 
-/// What a status says.
+/// The meaning of a status.
 fn meaning(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::BAD_REQUEST => "The request is wrong; the text says what is.",
+        StatusCode::BAD_REQUEST => "The request is wrong; the text says why.",
         StatusCode::UNAUTHORIZED => "The signature or the token is missing or wrong.",
-        StatusCode::FORBIDDEN => "Whoever asks may not do this.",
-        StatusCode::NOT_FOUND => "There is no such charm or space, or nothing at this path.",
+        StatusCode::FORBIDDEN => "The caller may not do this.",
+        StatusCode::NOT_FOUND => "The charm or space does not exist, or nothing is at this path.",
         StatusCode::REQUEST_TIMEOUT => "The body did not arrive in time.",
         StatusCode::PAYLOAD_TOO_LARGE => "The body is too large.",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body has another Content-Type than application/json.",
         StatusCode::MISDIRECTED_REQUEST => "The request is addressed to a host name that is not this server's.",
-        StatusCode::UNPROCESSABLE_ENTITY => "The charm cannot be used so.",
-        StatusCode::TOO_MANY_REQUESTS => "The client does too much; the header says how long to wait.",
+        StatusCode::UNPROCESSABLE_ENTITY => "The charm cannot be used this way.",
+        StatusCode::TOO_MANY_REQUESTS => "Too many requests; the header says how long to wait.",
         StatusCode::INSUFFICIENT_STORAGE => {
-            "It would be more than the space, the caller or the server may keep; the text says what raises that."
+            "A quota of the space, the caller or the server is exceeded; the text says how to raise it."
         }
         StatusCode::SERVICE_UNAVAILABLE => "The charm runtime failed; the same request may work later.",
         _ => "The request was not done.",

@@ -1,4 +1,4 @@
-//! What can be set, and the limits that hold unless it is.
+//! Options of the server, and their defaults.
 
 use std::time::Duration;
 
@@ -13,56 +13,57 @@ use crate::tls::Tls;
 /// Who may register charms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RegistrationPolicy {
-    /// Anybody, as the original allows: also by a request that is not signed.
+    /// Anybody, also by unsigned requests, as in the original.
     #[default]
     Open,
-    /// Whoever owns the charm's space, by a signed request; and the operator.
+    /// Owners of the charm's space, by a signed request; and the operator.
     Signed,
     /// The operator alone.
     Closed,
 }
 
-/// Limits of a server, and the names by which it may be called.
+/// Options of a server: limits, names, and who may do what.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Host names, without a port, under which clients may address this server, beside `localhost`, loopback addresses and the
-    /// address it listens on. A request to any other is refused: it may come from a page whose name was pointed at this server
-    /// (DNS rebinding), or be a signed request that was meant for another server.
+    /// Host names, without a port, by which clients may address this server, in addition to `localhost`, loopback
+    /// addresses and the address it listens on. Requests to other names are refused: they may come from a page whose
+    /// name was pointed at this server (DNS rebinding), or be signed for another server.
     pub allowed_hosts: Vec<String>,
-    /// Pages of which origins may register charms, beside those of this server itself; on a loopback address, pages that come from this
-    /// machine may as well.
+    /// Origins whose pages may register charms, in addition to this server's. On a loopback address, pages from this
+    /// machine may, too.
     pub allowed_origins: Vec<AllowedOrigin>,
     /// Who may register charms.
     pub registration: RegistrationPolicy,
-    /// The integrations for which charms may be registered; all, if there are none here.
+    /// The integrations for which charms may be registered; all if empty.
     pub integrations: Vec<IntegrationId>,
-    /// The certificate, if it is to speak TLS itself.
+    /// The certificate for TLS.
     pub tls: Option<Tls>,
-    /// Whether a proxy in front speaks TLS. It is believed who the client is (`X-Forwarded-For`, `X-Forwarded-Proto`), so nobody else may reach
-    /// the server.
+    /// Whether a proxy in front terminates TLS. Its `X-Forwarded-For` and `X-Forwarded-Proto` are trusted, so nobody
+    /// else may reach the server.
     pub behind_proxy: bool,
-    /// What reads the context of traces from requests; nothing does by default.
+    /// Reads the trace context from requests; disabled by default.
     pub trace_context: TraceContext,
-    /// What lets the operator in; a random one, if none is given.
+    /// The operator's login token; random by default.
     pub login_token: Option<LoginToken>,
-    /// Sessions that were begun with it before. None.
+    /// Login sessions of an earlier process; none by default.
     pub login_sessions: LoginSessions,
-    /// How much clients may take.
+    /// Limits on what clients may take.
     pub limits: AdmissionLimits,
     /// How long a client may take to send a request's header, and how long a connection may be idle between requests.
     pub header_timeout: Duration,
     /// How long a client may take to send a request's body.
     pub body_timeout: Duration,
-    /// How long a request waits for a place, if all that its client may have are taken.
+    /// How long a request waits if its client has used up its share.
     pub place_timeout: Duration,
-    /// How long a client may take to accept the next part of an answer.
+    /// How long a client may take to accept the next part of a response.
     pub write_timeout: Duration,
-    /// How long a shutdown waits for requests that are being answered.
+    /// How long a shutdown waits for requests under way.
     pub drain_timeout: Duration,
 }
 
 impl Default for ServerOptions {
-    /// Anybody registers, from this machine's pages; no TLS. 30 s for a header, a body and each write; 10 s for a place and to drain.
+    /// Anybody registers, from this machine's pages; no TLS. 30 s for a header, a body and each write; 10 s for a turn
+    /// and for draining.
     fn default() -> Self {
         Self {
             allowed_hosts: Vec::new(),
@@ -93,20 +94,21 @@ pub(crate) const FORM_BODY: usize = 4 * 1024;
 /// The largest body of a deployment: a source file and initial values.
 pub(crate) const DEPLOY_BODY: usize = 4 * 1024 * 1024;
 
-/// The largest body of a request that sets a value: as large as one that a charm is deployed with.
+/// The largest body of a request that sets a value: as large as that of a deployment.
 pub(crate) const VALUE_BODY: usize = DEPLOY_BODY;
 
-/// What a poll loop reports. One integration takes 0.4 MB at most, a failing charm 300 bytes; a loop with more reports them one after the other.
+/// The largest report of a poll loop. One integration takes 0.4 MB at most, a failing charm 300 bytes; a loop with more
+/// splits its report.
 pub(crate) const REPORT_BODY: usize = DEPLOY_BODY;
 
 /// The largest body of any other request that has one.
 pub(crate) const BODY: usize = 1024 * 1024;
 
-/// The limit of requests that have none.
+/// The limit for requests without a body.
 pub(crate) const NO_BODY: usize = 0;
 
-/// A body up to this size is received whatever others there are: 16 MiB, if all 256 connections send one.
+/// Bodies up to this size need no share of `server-large-bodies`: 16 MiB if all 256 connections send one.
 pub(crate) const SMALL_BODY: usize = 64 * 1024;
 
-/// A request's header, together with what of its body came along.
+/// A request's header, with the part of the body that came along.
 pub(crate) const HEADER: usize = 64 * 1024;

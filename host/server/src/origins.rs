@@ -1,4 +1,4 @@
-//! Which pages may make requests here.
+//! Which pages may send requests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,19 +8,20 @@ use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use url::Url;
 
-/// Pages of which origin may register charms, beside this server's own.
+/// An origin whose pages may register charms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedOrigin {
-    /// Of every origin, as the original allows.
+    /// Every origin, as in the original.
     Any,
-    /// Of this one.
+    /// This origin.
     One(Origin),
 }
 
-/// A text that is no origin.
+/// A text that is not an origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no origin; write a scheme and a host, perhaps with a port, such as https://charms.example.com, or `*` for all"
+    "`{0}` is not an origin; write a scheme and a host, perhaps with a port, such as https://charms.example.com, or \
+     `*` for all"
 )]
 pub struct ParseAllowedOriginError(String);
 
@@ -44,10 +45,10 @@ impl fmt::Display for AllowedOrigin {
     }
 }
 
-/// From where a browser says that a request comes.
+/// The source of a request, as its browser reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// No browser's, or none that says so: `curl`, a service.
+    /// Not from a browser, or not reported: `curl`, a service.
     Unsaid,
     /// A page of this server.
     Own,
@@ -56,7 +57,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Reads it from a request. Browsers say the origin with each request that could change anything.
+    /// Reads it from a request. Browsers send the origin with each request that could change anything.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut origins = headers.get_all(ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else {
@@ -71,7 +72,7 @@ impl Source {
         if host.is_some_and(|host| is_at(&origin, host)) { Self::Own } else { Self::Other(origin) }
     }
 
-    /// A browser that does not name the origin may say whether it is another one.
+    /// A browser that does not send the origin may report whether it is another one.
     fn unsaid(headers: &HeaderMap) -> Self {
         match headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes) {
             Some(b"cross-site" | b"same-site") => Self::Other("another origin".to_owned()),
@@ -80,7 +81,8 @@ impl Source {
     }
 }
 
-/// Whether the origin is the one at which that `Host` is. A proxy may have another scheme than we, so that counts for the default port alone.
+/// Whether `origin` is the one of `Host`. A proxy may have another scheme than we do, so the scheme only counts for the
+/// default port.
 fn is_at(origin: &str, host: &str) -> bool {
     let Ok(url) = origin.parse::<Url>() else { return false };
     if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != origin.to_ascii_lowercase() {
@@ -94,18 +96,18 @@ fn is_at(origin: &str, host: &str) -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct Origins {
     allowed: Vec<AllowedOrigin>,
-    /// Whether nobody but this machine can reach the server; then pages that come from this machine may.
+    /// Whether only this machine can reach the server; then pages from this machine may register.
     local: bool,
 }
 
-/// A page that may not.
+/// A page may not register charms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OriginRefused {
     #[error("pages of {0} may not register charms here; to allow it, start the server with --allow-origin {0}")]
     Origin(Origin),
     #[error(
-        "this page has no origin, as a file or a sandboxed frame has none, and may not register charms here; open it over HTTP, from an origin \
-         that the server allows (--allow-origin)"
+        "this page has no origin, as a file or a sandboxed frame has none, and may not register charms here; open it \
+         over HTTP, from an origin that the server allows (--allow-origin)"
     )]
     None,
 }
@@ -115,7 +117,7 @@ impl Origins {
         Self { allowed, local }
     }
 
-    /// The origin that may read the answer, if it is another than ours; none if there is none.
+    /// The other origin that may read the response, if any.
     pub(crate) fn check(&self, source: &Source) -> Result<Option<String>, OriginRefused> {
         let Source::Other(text) = source else { return Ok(None) };
         if self.allowed.contains(&AllowedOrigin::Any) {
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_this_server_is_told_from_others() {
+    fn a_page_of_this_server_is_distinguished_from_others() {
         for (host, origin, is_own) in [
             ("localhost:8000", "http://localhost:8000", true),
             ("LOCALHOST:8000", "http://localhost:8000", true),

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The client's address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -9,9 +9,9 @@ use http::HeaderMap;
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 impl Peer {
-    /// Who sent the request: the other end, or whom a proxy there names. A proxy adds the address that it saw at the end of the list; what
-    /// stands before it is the client's own word. Whom a proxy names in a way that cannot be read is a stranger: the other end is the
-    /// proxy, which may be on this machine.
+    /// The sender of a request: the other end, or the client that a proxy there names. A proxy appends the address that
+    /// it saw; everything before it is the client's own claim. If the last address cannot be read, the sender is a
+    /// stranger: the other end is the proxy, which may be on this machine.
     pub(crate) fn client(self, headers: &HeaderMap, behind_proxy: bool) -> IpAddr {
         let named = behind_proxy.then(|| last(headers, "x-forwarded-for")).flatten();
         let address = named.map_or_else(|| self.0.ip(), |named| address(named).unwrap_or(UNREADABLE));
@@ -19,10 +19,10 @@ impl Peer {
     }
 }
 
-/// Whoever a proxy names in a way that cannot be read, all of them as one. No client has that address, and it is not of this machine.
+/// Stands for all clients whose address cannot be read. No client has this address, and it is not of this machine.
 const UNREADABLE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// The last element of a header that is a list. As bytes: what stands before it is the client's, and may be no text.
+/// The last element of a list header. As bytes: what is before it comes from the client, and may not be text.
 fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let line = headers.get_all(name).iter().next_back()?.as_bytes();
     Some(line.rsplit(|byte| *byte == b',').next().unwrap_or(line).trim_ascii())
@@ -35,7 +35,7 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     text.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip())).or_else(bracketed)
 }
 
-/// Whether a proxy in front says that the client came over TLS.
+/// Whether a proxy in front reports that the client used TLS.
 pub(crate) fn came_over_tls(headers: &HeaderMap, behind_proxy: bool) -> bool {
     behind_proxy && last(headers, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
 }
@@ -48,7 +48,7 @@ mod tests {
     use crate::admission::Client;
 
     #[test]
-    fn a_proxy_is_believed_only_if_there_is_one_and_no_more_than_it_has_seen() {
+    fn a_proxy_is_trusted_only_if_configured_and_only_for_what_it_has_seen() {
         let peer = Peer("127.0.0.1:5".parse().unwrap());
         for (lines, behind_proxy, client) in [
             (&[][..], true, "127.0.0.1"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_a_proxy_names_in_a_way_that_cannot_be_read_is_one_stranger_and_never_this_machine() {
+    fn a_client_that_a_proxy_names_illegibly_is_a_stranger_and_never_this_machine() {
         let unreadable = [
             "unknown",
             "",

@@ -1,4 +1,4 @@
-//! Who may register charms, and for which integrations.
+//! Permission to register charms.
 
 use bg_charm_api::wire::ErrorCode;
 use bg_charm_api::{AccessLevel, Actor, Spaces};
@@ -35,8 +35,8 @@ pub(crate) async fn registration(
         RegistrationPolicy::Signed => Err(Failure::of(
             ErrorCode::Authorization,
             format!(
-                "only an owner of the space {} may register its charms here, with a signed request: `bg-wasm-host register` sends one \
-                 (--registration signed)",
+                "only an owner of the space {} may register its charms here, with a signed request: `bg-wasm-host \
+                 register` sends one (--registration signed)",
                 charm.space
             ),
         )),

@@ -1,4 +1,4 @@
-//! All poll loops that this server knows of: that of its own process, and those in others that report to it.
+//! All known poll loops: that of this process, and those of other processes that report to this server.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use crate::activity::Activity;
 use crate::polling::{LoopEnded, Polling};
 
-/// A poll loop that was not heard of for so long is gone: some reports may be lost, or late.
+/// A poll loop that has not reported for this long is gone; some reports may be lost or late.
 const GONE: Duration = Duration::from_secs(5 * REPORT_EVERY.as_secs());
-/// How many poll loops are remembered, gone ones among them. Who splits the charms of one server between services has a few.
+/// The limit of remembered poll loops, including gone ones. Usually there is one, or a few that share a server's
+/// charms.
 const MOST: usize = 32;
-/// How many charms may wait to be polled at once by a loop elsewhere.
+/// How many charms may wait for an immediate poll by a loop elsewhere.
 const WANTED: usize = 1_000;
 
 /// All of them.
@@ -26,7 +27,7 @@ pub(crate) struct Pollers {
     elsewhere: Mutex<BTreeMap<String, Elsewhere>>,
 }
 
-/// What one of another process has reported.
+/// The reports of a loop in another process.
 #[derive(Debug)]
 struct Elsewhere {
     heard: Instant,
@@ -39,17 +40,17 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Whether it still polls, as far as is known.
+    /// Whether it still polls.
     fn is_there(&self) -> bool {
         !self.ended && self.heard.elapsed() < GONE
     }
 }
 
-/// An integration with a component, as far as is known.
+/// An integration with a component.
 #[derive(Debug)]
 pub(crate) struct KnownIntegration {
     pub(crate) report: IntegrationReport,
-    /// When the loop that had it was heard of last, if it is gone.
+    /// The last report of its loop, if the loop is gone.
     pub(crate) gone: Option<UnixMillis>,
 }
 
@@ -68,14 +69,14 @@ impl Pollers {
         self.own.is_some() || self.elsewhere().values().any(Elsewhere::is_there)
     }
 
-    /// Notes what one has reported.
+    /// Records a report.
     pub(crate) fn note(&self, report: PollerReport) -> PollerAnswer {
         let mut all = self.elsewhere();
         let PollerReport { poller, ends, interval, min_interval, integrations, changed, .. } = report;
         let before = all.remove(&poller);
         let known = before.is_some();
         if !known {
-            // What it does is newer than what those did that are gone.
+            // Its activity is newer than that of loops that are gone.
             all.retain(|_, one| one.is_there());
             if all.len() >= MOST {
                 return PollerAnswer::default();
@@ -97,7 +98,7 @@ impl Pollers {
         PollerAnswer { known, poll }
     }
 
-    /// All integrations with a component, by their IDs. What this process does counts; then what was heard last.
+    /// All integrations with a component, by ID. This process wins over others; then the newest report.
     pub(crate) fn integrations(&self, activity: &Activity) -> Vec<KnownIntegration> {
         let all = self.elsewhere();
         let mut by_age: Vec<&Elsewhere> = all.values().collect();
@@ -112,7 +113,7 @@ impl Pollers {
         by_id.into_values().collect()
     }
 
-    /// How those are doing that are polled.
+    /// The health of the integrations that are polled.
     pub(crate) fn health(&self, activity: &Activity) -> Vec<IntegrationHealth> {
         let now = UnixMillis::now();
         let polled = self.integrations(activity).into_iter().filter(|known| known.gone.is_none());
@@ -124,7 +125,7 @@ impl Pollers {
         self.integrations(activity).into_iter().find(|known| known.report.view.id == *id)
     }
 
-    /// From one poll of a registered charm to the next, if it does not fail and anybody polls it.
+    /// The interval of a registered charm, if anything polls it.
     pub(crate) fn interval_of(&self, registration: &Registration) -> Option<Duration> {
         let Registration { integration, interval: asks, .. } = registration;
         let (standing, interval, min_interval) = if let Some(own) = &self.own {
@@ -141,8 +142,8 @@ impl Pollers {
         Some(asks.map_or(usual, |asks| asks.max(min_interval.unwrap_or(usual))))
     }
 
-    /// Has a charm polled at once: false if the loop of this process does not poll it, and none if nobody polls. A loop elsewhere hears of it
-    /// with the answer to its next report.
+    /// Polls a charm at once. False if the loop of this process does not poll it, `None` if nothing polls. A loop
+    /// elsewhere gets the request with the response to its next report.
     pub(crate) async fn poll(&self, charm: &CharmRef) -> Result<Option<bool>, LoopEnded> {
         if let Some(own) = &self.own {
             return own.poll(charm).await.map(Some);
@@ -189,7 +190,7 @@ mod tests {
         IntegrationReport { view, standing, calls: Vec::new(), egress: OwnerEgress::default(), log: Vec::new() }
     }
 
-    /// That a loop has these integrations, and what is new of some.
+    /// A report of these integrations, of which some changed.
     fn report(poller: &str, integrations: &[&str], changed: &[(&str, &str)]) -> PollerReport {
         PollerReport {
             poller: poller.to_owned(),
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_is_known_until_it_ends_or_is_not_heard_of() {
+    async fn a_loop_is_known_until_it_ends_or_stops_reporting() {
         let pollers = Pollers::new(None);
         assert!(!pollers.are_there());
         assert!(!pollers.note(report("a", &["mail"], &[("mail", "1")])).known);
@@ -245,7 +246,7 @@ mod tests {
         assert_eq!(known(&pollers), texts(&[("mail", "1")]).collect::<Vec<_>>());
         tokio::time::advance(GONE / 2).await;
         assert!(!pollers.are_there());
-        // What it did last can still be looked at.
+        // Its last activity is still shown.
         assert_eq!(known(&pollers), texts(&[("mail", "1 (gone)")]).collect::<Vec<_>>());
         assert_eq!(pollers.interval_of(&registration("mail", None)), None);
         assert!(pollers.note(report("a", &["mail"], &[])).known && pollers.are_there());
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_each_integration_the_newest_is_shown_that_a_loop_still_has() {
+    async fn the_newest_report_of_each_integration_that_a_loop_still_has_is_shown() {
         let pollers = Pollers::new(None);
         pollers.note(report("a", &["cal", "mail"], &[("cal", "1"), ("mail", "1")]));
         pollers.note(report("a", &["cal", "mail"], &[("mail", "2")]));
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_interval_is_known_if_anybody_polls() {
+    async fn an_interval_is_known_if_a_service_polls() {
         let pollers = Pollers::new(None);
         assert_eq!(pollers.interval_of(&registration("mail", None)), None);
         pollers.note(report("a", &["mail"], &[("mail", "1")]));
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_loop_is_told_once_of_a_charm_that_is_wanted() {
+    async fn every_loop_is_asked_once_to_poll_a_charm() {
         let pollers = Pollers::new(None);
         let Registration { charm, .. } = registration("mail", None);
         assert_eq!(pollers.poll(&charm).await, Ok(None));

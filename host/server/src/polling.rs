@@ -1,4 +1,4 @@
-//! The poll loop of this process, as its operator sees it, and as it tells of itself elsewhere.
+//! The poll loop of this process, for its pages and its reports.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,7 +20,7 @@ pub struct Polling {
 }
 
 impl Polling {
-    /// What the loop was started with: its gauges, who takes requests, and its usual and its shortest interval.
+    /// From the loop's parts: its gauges, the receiver of requests, and its default and shortest interval.
     pub fn new(
         gauges: Arc<Gauges>,
         requests: mpsc::Sender<PollRequest>,
@@ -30,12 +30,12 @@ impl Polling {
         Self { gauges, requests, interval, min_interval, integrations: RwLock::default() }
     }
 
-    /// An integration whose component was loaded, or loaded anew.
+    /// Adds an integration whose component was loaded, or loaded again.
     pub fn set_integration(&self, view: IntegrationView) {
         self.integrations.write().unwrap_or_else(PoisonError::into_inner).insert(view.id.clone(), view);
     }
 
-    /// From one poll of a charm to the next, if nothing else is asked for.
+    /// The default interval.
     pub fn interval(&self) -> Duration {
         self.interval
     }
@@ -45,7 +45,7 @@ impl Polling {
         self.min_interval
     }
 
-    /// Has a charm polled at once; false if it is not registered, or disabled.
+    /// Polls a charm at once; false if it is not registered, or disabled.
     pub async fn poll(&self, charm: &CharmRef) -> Result<bool, LoopEnded> {
         let (answer, answered) = oneshot::channel();
         let request = PollRequest { charm: charm.clone(), answer };
@@ -58,7 +58,7 @@ impl Polling {
     }
 }
 
-/// The loop is about to end, and takes no requests.
+/// The loop is ending, and takes no requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the service is stopping and polls no more")]
+#[error("the service is stopping and no longer polls")]
 pub struct LoopEnded;

@@ -10,7 +10,7 @@ use http::request::Parts;
 
 use crate::answer::Failure;
 
-/// The one value of a query parameter, read; none if it is not given.
+/// Parses the value of a query parameter; `None` if it is missing.
 pub(crate) fn parameter<T>(uri: &Uri, name: &str) -> Result<Option<T>, Failure>
 where
     T: FromStr<Err: std::fmt::Display>,
@@ -19,7 +19,7 @@ where
     let mut values = url::form_urlencoded::parse(query).filter(|(key, _)| key == name).map(|(_, value)| value);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Failure::invalid(format!("the query parameter {name} is given more than once; expected it once")));
+        return Err(Failure::invalid(format!("the query parameter {name} is given more than once; give it once")));
     }
     value.parse().map(Some).map_err(|error| Failure::invalid(format!("the query parameter {name}: {error}")))
 }
@@ -83,7 +83,7 @@ where
     segment(&text)
 }
 
-/// The parse errors name what they are about.
+/// Parse errors say what they are about.
 fn segment<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(Failure::invalid)
 }

@@ -1,4 +1,4 @@
-//! Registrations, their changes, and polls that ended before anything was triggered.
+//! Endpoints for registrations, their changes, and polls that ended before anything was triggered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub(crate) async fn enable(signed: SignedForm) -> Result<Json<wire::Enabled>, Fa
     let wire::EnableMany { filter, all } = signed.json()?;
     if all == (filter != RegistrationFilter::default()) {
         return Err(Failure::invalid(
-            "expected which registrations, by search, space, integration or state; or else all, as true",
+            "name registrations by search, space, integration or state, or else set all to true",
         ));
     }
     Ok(Json(wire::Enabled { enabled: signed.caller.enable_all(&filter).await? }))

@@ -1,4 +1,4 @@
-//! What the poll loop of this process tells of itself, on its pages and elsewhere.
+//! The reports of this process's poll loop, for its pages and for other servers.
 
 use std::sync::PoisonError;
 
@@ -11,11 +11,11 @@ use crate::activity::Activity;
 use crate::polling::Polling;
 
 impl Polling {
-    /// All integrations with a component, by their IDs, with what they do.
+    /// All integrations with a component, by ID, with their activity.
     pub fn report(&self, activity: &Activity) -> Vec<IntegrationReport> {
         let standings = self.gauges.integrations();
         let views = self.integrations.read().unwrap_or_else(PoisonError::into_inner);
-        // So it stands before the loop has come to it.
+        // The standing before the loop has reached it.
         let at_first = Standing { interval: self.interval, ..Standing::default() };
         let report = |(id, view): (&IntegrationId, &IntegrationView)| {
             let owner = Owner::Integration(id.clone());

@@ -1,4 +1,4 @@
-//! Which path leads where.
+//! Routing, and headers of every response.
 
 use std::sync::Arc;
 
@@ -17,24 +17,24 @@ use crate::admin;
 use crate::admission::{Occupant, Refused, Ticket, discard};
 use crate::answer::Failure;
 use crate::app::App;
-use crate::table::table;
+use crate::routes::routes;
 
-/// For answers that are no pages: should a browser show one all the same, it can neither load nor do anything.
+/// For responses that are not pages: if a browser shows one anyway, it can neither load nor do anything.
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let routes = table().into_iter().fold(Router::new(), |router, row| router.route(row.endpoint.path, row.router));
+    let routes = routes().into_iter().fold(Router::new(), |router, row| router.route(row.endpoint.path, row.router));
     let routes = routes.method_not_allowed_fallback(wrong_method).fallback(not_found).with_state(app.clone());
     // A layer of the routes themselves would come after they are chosen, and before the `Allow` headers that they set.
     Router::new().fallback_service(routes).layer(from_fn_with_state(app, around))
 }
 
-/// Notes each request, and sets the headers of every answer: none may be kept or taken for anything but JSON.
+/// Logs each request, and sets headers of every response: none may be cached, or interpreted as another type.
 ///
-/// Before anything else of a request is looked at, it must be addressed to this server by a name of its own: a page whose name
-/// was pointed here (DNS rebinding) learns nothing, neither what there is nor what is wrong with what it sends.
+/// First, the request must be addressed to one of this server's names. A page whose name was pointed here (DNS
+/// rebinding) learns nothing: neither what exists nor what is wrong with its request.
 async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!(
@@ -67,12 +67,12 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
     response
 }
 
-/// What is looked at before it is known where a request leads.
+/// The checks before routing.
 fn first_steps(app: &App, request: &Request) -> Result<Ticket, Failure> {
     app.hosts.check(request.uri(), request.headers())?;
     let occupant: Option<&Occupant> = request.extensions().get();
     let Some(occupant) = occupant.cloned() else {
-        // No connection of ours is without.
+        // Every connection of this server has one.
         return Err(Failure::of(
             ErrorCode::Unavailable,
             "the request came by no connection: that is a fault of the server",
@@ -86,7 +86,7 @@ async fn not_found(method: Method, uri: Uri, headers: HeaderMap, _: Refused) -> 
     if !uri.path().starts_with("/api/") && admin::is_for_a_person(&method, &headers) {
         return admin::not_found();
     }
-    let message = format!("there is nothing at {}; the API is under /api/v1/", uri.path());
+    let message = format!("nothing is at {}; the API is under /api/v1/", uri.path());
     Failure::of(ErrorCode::NotFound, message).into_response()
 }
 

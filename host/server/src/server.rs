@@ -25,13 +25,14 @@ use crate::{connection, router};
 pub enum BindError {
     /// Another program listens there.
     #[error(
-        "cannot listen on {0}: another program uses this port; name another address, --listen 127.0.0.1:0 for any free port, or \
-         end the other program"
+        "cannot listen on {0}: another program uses this port; name another address, --listen 127.0.0.1:0 for any free \
+         port, or end the other program"
     )]
     InUse(SocketAddr),
-    /// Low ports are the system's.
+    /// Low ports are reserved for the system.
     #[error(
-        "cannot listen on {0}: this user may not use ports below 1024; name another address, such as --listen 127.0.0.1:8000"
+        "cannot listen on {0}: this user may not use ports below 1024; name another address, such as --listen \
+         127.0.0.1:8000"
     )]
     NotAllowed(SocketAddr),
     /// None of this machine's interfaces has the address.
@@ -39,47 +40,47 @@ pub enum BindError {
         "cannot listen on {0}: this machine does not have that address; --listen 127.0.0.1:8000 works on every machine"
     )]
     NotHere(SocketAddr),
-    /// Others could reach it, and read along.
+    /// Others could reach it and eavesdrop.
     #[error(
-        "{0} can be reached from other machines, and what the operator and services send would be readable on the way: give the server a \
-         certificate (--tls-cert FILE --tls-key FILE), or put a proxy that speaks TLS in front and say so (--behind-proxy), or listen on \
-         127.0.0.1"
+        "{0} can be reached from other machines, and what the operator and services send would be readable on the way: \
+         give the server a certificate (--tls-cert FILE --tls-key FILE), or put a proxy that speaks TLS in front and \
+         say so (--behind-proxy), or listen on 127.0.0.1"
     )]
     Exposed(SocketAddr),
-    /// There is no token to let the operator in with.
+    /// No login token could be made.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The system refused for another reason.
     #[error("cannot listen on {address}: {source}")]
     Other {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Why serving ended otherwise than cleanly.
+/// Why serving did not end cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The time to drain was up.
+    /// Draining timed out.
     #[error("{connections} connections were cut off, {waited:?} after the shutdown began")]
     CutOff {
-        /// How many.
+        /// The number of connections.
         connections: usize,
         /// The drain time.
         waited: Duration,
     },
 }
 
-/// A server that listens, and answers once [`serve`](Self::serve) is called.
+/// A server that listens. It responds once [`serve`](Self::serve) is called.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     options: ServerOptions,
     login_token: LoginToken,
-    /// From the moment it listens: no earlier signature was meant for this process.
+    /// From the moment it listens: earlier signatures were not meant for this process.
     nonces: NonceCache,
 }
 
@@ -110,23 +111,23 @@ impl Server {
         Ok(Self { listener, address, options, login_token, nonces })
     }
 
-    /// Where it listens, with the real port.
+    /// The address on which it listens, with the real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The certificate that it has, if it speaks TLS.
+    /// The certificate, if it speaks TLS.
     pub fn certificate(&self) -> Option<CertificateDigest> {
         self.options.tls.as_ref().map(Tls::certificate)
     }
 
-    /// What lets the operator in.
+    /// The operator's login token.
     pub fn login_token(&self) -> &LoginToken {
         &self.login_token
     }
 
-    /// Answers requests until `shutdown`. Then no new ones are taken, long polls are answered at once, and the requests that
-    /// are being answered have the drain time to finish. Dropping the future closes every connection.
+    /// Serves requests until `shutdown`. Then it takes no new requests, ends long polls at once, and gives requests
+    /// under way the drain time to finish. Dropping the future closes every connection.
     pub async fn serve(self, site: impl Into<Site>, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { listener, address, options, login_token, nonces } = self;
         let options = Arc::new(options);
@@ -167,7 +168,7 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// How long to wait after an accept that failed for want of memory or file descriptors: until some connection is closed.
+/// How long to wait after an accept that failed because memory or file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Waits for a connection.
@@ -175,7 +176,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, Peer(peer)),
-            // The client was gone before it was its turn.
+            // The client left before it was accepted.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }
             Err(error) => {

@@ -1,4 +1,4 @@
-//! What a server offers.
+//! The parts of a server.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use bg_charm_runtime::LocalRuntime;
 use crate::activity::Activity;
 use crate::polling::Polling;
 
-/// What a server offers.
+/// The parts of a server.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The charm runtime.
     pub runtime: Arc<LocalRuntime>,
-    /// What guests of this process do.
+    /// The activity of this process's guests.
     pub activity: Arc<Activity>,
     /// The poll loop of this process, if there is one.
     pub polling: Option<Arc<Polling>>,
 }
 
-/// A charm runtime that another process polls, and of whose guests nothing is told.
+/// A charm runtime that another process polls, without a record of guests' activity.
 impl From<Arc<LocalRuntime>> for Site {
     fn from(runtime: Arc<LocalRuntime>) -> Self {
         Self { runtime, activity: Activity::new(), polling: None }

@@ -12,8 +12,7 @@ use crate::answer::Failure;
 use crate::options::{BODY, DEPLOY_BODY, NO_BODY};
 use crate::query::{SpacePath, parameter};
 
-/// Why something is not told or changed about a space. All that can be wrong with a request for one, once it is read, is that there is no such
-/// space.
+/// The error of a request about a space. Once the request is parsed, only a missing space can make it invalid.
 fn refused(space: &SpaceDid) -> impl FnOnce(RuntimeError) -> Failure {
     let space = space.clone();
     |error| match error {

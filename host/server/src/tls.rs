@@ -1,4 +1,4 @@
-//! The certificate with which a server speaks TLS.
+//! The server's TLS certificate.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,23 +20,25 @@ pub struct Tls {
 /// Why a certificate or its key can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file of the certificate can't be read, or has none in it.
-    #[error("cannot use the certificate {}: {problem}; expected PEM, with the server's own certificate first", path.display())]
+    /// The file of the certificate can't be read, or contains none.
+    #[error("cannot use the certificate {}: {problem}; expected PEM, with the server's own certificate \
+        first", path.display())]
     Certificate {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
         problem: String,
     },
-    /// The file of the key can't be read, or has none in it.
-    #[error("cannot use the certificate's key {}: {problem}; expected an unencrypted private key as PEM", path.display())]
+    /// The file of the key can't be read, or contains none.
+    #[error("cannot use the certificate's key {}: {problem}; expected an unencrypted private key as \
+        PEM", path.display())]
     Key {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
         problem: String,
     },
-    /// The two do not go together.
+    /// The key does not match the certificate.
     #[error("the certificate and the key cannot be used together: {0}")]
     Pair(#[from] rustls::Error),
 }
@@ -73,12 +75,12 @@ impl Tls {
     }
 }
 
-/// Never what is in the file.
+/// The error never contains the file's content.
 fn said(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),
         pem::Error::NoItemsFound => "there is none in it".to_owned(),
-        _ => "it is no PEM file".to_owned(),
+        _ => "it is not a PEM file".to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Events that are sent twice, since the answer to the first was lost, are handled once.
+//! Handles an event once if it is sent again because the first response was lost.
 //!
-//! The key is in the body, and not in a header: what is signed covers the one, and not the other.
+//! The key is in the body, not in a header, because the signature covers the body.
 
 mod forgotten;
 mod kept;
@@ -21,12 +21,12 @@ use self::kept::{Kept, Room};
 use crate::admission::Full;
 use crate::answer::Failure;
 
-/// How long an answer is kept: whoever has lost it asks again at once. And what those of one signer may take, and those of all: of 1,000
-/// polls a second, some seconds.
+/// How long an answer is kept (a client that lost it asks again at once), and the memory for one signer and for all:
+/// enough for some seconds of 1,000 polls a second.
 const ROOM: Room = Room { time: Duration::from_mins(3), share: 1 << 20, all: 16 << 20 };
-/// What one takes beside its texts.
+/// The memory of an answer without its texts.
 const ENTRY: usize = 512;
-/// How many events of one signer may be under way. A client's permits allow far fewer; the operator's requests need none.
+/// How many events of one signer may be under way. A client's permits allow far fewer; the operator needs none.
 const UNFINISHED: usize = 1_024;
 /// The longest key, characters.
 const KEY: usize = 64;
@@ -40,7 +40,7 @@ pub(crate) struct EventKey {
 }
 
 impl EventKey {
-    /// Keys are the signer's own, for each charm.
+    /// Keys belong to a signer and a charm.
     pub(crate) fn new(signer: &Actor, charm: &CharmRef, key: String) -> Result<Self, Failure> {
         if !(1..=KEY).contains(&key.chars().count()) {
             return Err(Failure::invalid(format!("the key of an event has 1 to {KEY} characters")));
@@ -55,10 +55,10 @@ impl EventKey {
 
 type Answer = Result<Outcome, RuntimeError>;
 
-/// The answers that are kept, and the events that are under way.
+/// Kept answers, and events under way.
 #[derive(Debug)]
 pub(crate) struct Triggers {
-    /// Random, so that another server, or this one after a restart, has another.
+    /// Random: another server, or this one after a restart, has another name.
     name: String,
     started: Instant,
     all: Mutex<All>,
@@ -67,15 +67,15 @@ pub(crate) struct Triggers {
 #[derive(Debug)]
 struct All {
     events: HashMap<EventKey, Event>,
-    /// How many are under way, by their signers.
+    /// The number of events under way, by signer.
     unfinished: HashMap<String, usize>,
-    /// Those that have ended.
+    /// Events that have ended.
     kept: Kept,
 }
 
 #[derive(Debug)]
 struct Event {
-    /// Of what was sent: another event has another key.
+    /// A hash of what was sent: another event needs another key.
     sent: u64,
     answer: watch::Receiver<Option<Answer>>,
 }
@@ -90,8 +90,8 @@ impl Default for Triggers {
 }
 
 impl Triggers {
-    /// This server at this moment. A client sends it as `again`, so that the server can tell whether it may have forgotten
-    /// an event that was first sent later.
+    /// This server at this moment. A client sends it as `again`, so that the server can tell whether it may have
+    /// forgotten an event that was first sent later.
     pub(crate) fn server(&self) -> String {
         format!("{}-{:x}", self.name, self.started.elapsed().as_micros())
     }
@@ -103,8 +103,8 @@ impl Triggers {
     }
 
     /// Does the `work` of an event, unless it is done or under way, and returns its result. The work goes on if nobody
-    /// waits for it any more: its client may ask again. An error is kept like any other result: what failed may have had
-    /// effects before, such as a request that its handler sent.
+    /// waits for it any more: its client may ask again. An error is kept like any other result: what failed may have
+    /// had effects before, such as a request that its handler sent.
     ///
     /// `again`, if the client sends the event a second time: an answer of [`Self::server`] from before the first time.
     pub(crate) async fn once(
@@ -123,7 +123,7 @@ impl Triggers {
             all.forget(gone);
             if let Some(event) = all.events.get(&key) {
                 if event.sent != sent {
-                    return Err(Failure::invalid("this key is that of another event"));
+                    return Err(Failure::invalid("this key belongs to another event; use a new key"));
                 }
                 event.answer.clone()
             } else if let Some(server) = again
@@ -173,7 +173,7 @@ impl Triggers {
     }
 }
 
-/// The end of an event, also by a panic: whoever waits gets the answer, and so does whoever asks again.
+/// The end of an event, also by a panic: every waiting and later request gets the answer.
 struct Ending {
     triggers: Arc<Triggers>,
     key: EventKey,
@@ -197,7 +197,7 @@ impl Drop for Ending {
 }
 
 impl All {
-    /// The event is under way no more: its answer is kept, in place of older ones if there is no room.
+    /// Marks the event as ended, and keeps its answer, in place of older ones if there is no room.
     fn end(&mut self, key: &EventKey, bytes: usize) {
         if let Some(unfinished) = self.unfinished.get_mut(&key.signer) {
             *unfinished -= 1;
@@ -230,7 +230,7 @@ mod tests {
         EventKey::new(&Actor::Did(Identity::from_passphrase(signer).did()), &charm, key.to_owned()).unwrap()
     }
 
-    /// Work that counts itself.
+    /// Work that counts its runs.
     fn counted(count: &Arc<AtomicUsize>, answer: Answer) -> impl Future<Output = Answer> + use<> {
         let count = count.clone();
         async move {
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 2);
         let other = triggers.once(key("ann", "k"), "s []", None, counted(&count, Ok(Outcome::success())));
         assert!(other.await.is_err(), "another event has another key");
-        // To another server, or one that has started since, it is not known.
+        // Another server, or one that has restarted, does not know it.
         let unknown = Arc::new(Triggers::default());
         assert_ne!(unknown.server(), server);
         let refused = unknown.once(key("ann", "k"), "s {}", Some(&server), counted(&count, Ok(Outcome::success())));
@@ -313,9 +313,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_the_answer_to_the_same_event_and_what_nobody_waits_for_goes_on() {
+    async fn an_error_is_the_answer_to_the_same_event_and_abandoned_work_continues() {
         let (triggers, count) = (Arc::new(Triggers::default()), Arc::new(AtomicUsize::new(0)));
-        // What it did before may not be done twice.
+        // Its effects before the failure must not happen twice.
         let error = RuntimeError::Quota("its writes are more than may be kept".into());
         for _ in 0..2 {
             let failing = counted(&count, Err(error.clone()));
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_events_of_one_signer_that_are_under_way_are_limited_and_leave_others_theirs() {
+    async fn events_under_way_are_limited_for_each_signer() {
         let triggers = Arc::new(Triggers::default());
         let attempt = bg_abuse::Attempt::begin("memory", "one signer with a new key for each of endless events");
         let begin = async |signer: &str, number: usize| {
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_signer_keeps_more_than_a_share_and_all_together_have_an_end() {
+    async fn kept_answers_are_bounded_for_each_signer_and_in_total() {
         let triggers = Arc::new(Triggers::default());
         let attempt = bg_abuse::Attempt::begin("memory", "20 signers with keys for events with long outcomes");
         let message = "x".repeat(ROOM.share / 8);

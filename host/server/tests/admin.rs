@@ -53,7 +53,7 @@ async fn operator_requests(fixture: &Fixture) -> Vec<(Method, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_the_operators_is_answered_to_others() {
+async fn nothing_of_the_operator_is_shown_to_others() {
     let fixture = Fixture::start_with(options()).await;
     let requests = operator_requests(&fixture).await;
     let before = fixture.operator().registrations().await.unwrap();
@@ -84,7 +84,7 @@ async fn nothing_of_the_operators_is_answered_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_changes_nothing_for_pages_of_other_origins() {
+async fn a_session_gives_pages_of_other_origins_no_rights() {
     let fixture = Fixture::start_with(options()).await;
     let requests = operator_requests(&fixture).await;
     let before = fixture.operator().registrations().await.unwrap();
@@ -105,7 +105,7 @@ async fn a_session_changes_nothing_for_pages_of_other_origins() {
             assert!(reply.text().contains("another origin"), "{}", reply.text());
         }
         let reply = fixture.send(method.as_str(), path, &[("Cookie", &cookie)], "");
-        assert_eq!(reply.status, 403, "whoever does not say where it comes from: {path}");
+        assert_eq!(reply.status, 403, "a request that does not say where it comes from: {path}");
     }
     assert_eq!(fixture.operator().registrations().await.unwrap(), before);
     for origin in &foreign {
@@ -119,7 +119,7 @@ async fn a_session_changes_nothing_for_pages_of_other_origins() {
 async fn the_operator_does_everything_in_a_session_and_with_the_token() {
     let fixture = Fixture::start_with(options()).await;
     let mut requests = operator_requests(&fixture).await;
-    // What removes the registration comes last, and then what deletes the charm.
+    // Removing the registration comes last, and then deleting the charm.
     let last = |path: &str| ["/remove", "/delete"].iter().position(|end| path.ends_with(end));
     requests.sort_by_key(|(method, path)| (last(path).filter(|_| *method == Method::POST), path.clone()));
     let (cookie, origin) = (log_in(&fixture), own(&fixture));
@@ -161,6 +161,14 @@ async fn many_registrations_are_enabled_at_once_after_a_page_that_says_how_many(
     }
     let wrong = fixture.send("GET", "/admin/enable?state=asleep", &session, "");
     assert_eq!(wrong.status, 400, "{}", wrong.text());
+    // What nothing has is no zero.
+    for reply in [
+        fixture.send("GET", "/admin/enable?integration=gmial", &session, ""),
+        fixture.send("POST", "/admin/enable", &session, "integration=gmial"),
+    ] {
+        assert_eq!(reply.status, 400, "{}", reply.text());
+        assert!(reply.text().contains("did you mean gmail?"), "{}", reply.text());
+    }
     for (form, enabled) in [("state=waiting", false), ("integration=gmail&state=disabled-by-failures", true)] {
         let reply = fixture.send("POST", "/admin/enable", &session, form);
         assert_eq!(reply.status, 303, "{}", reply.text());
@@ -170,7 +178,7 @@ async fn many_registrations_are_enabled_at_once_after_a_page_that_says_how_many(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_tokens_are_refused_and_after_some_of_them_every_try_waits() {
+async fn after_some_wrong_tokens_every_login_waits() {
     let fixture = Fixture::start_with(options()).await;
     let try_token = |token: &str| fixture.send("POST", "/admin/login", &[], format!("token={token}"));
     let mut replies: Vec<HttpReply> = (0..12).map(|number| try_token(&format!("guess-{number}"))).collect();
@@ -181,7 +189,7 @@ async fn wrong_tokens_are_refused_and_after_some_of_them_every_try_waits() {
     // The API counts the same tries.
     let reply = fixture.send("GET", "/api/v1/registrations", &[("Authorization", "Bearer guess")], "");
     assert_eq!((reply.status, waits(&reply)), (429, true));
-    // Who knows it is not kept out by others who guess.
+    // Guessing does not lock out a client that knows the token.
     assert_eq!(try_token(TOKEN).status, 303);
     // And nobody is sent to another server from here.
     for next in ["https://evil.example/", "//evil.example", "/api/health"] {
@@ -192,7 +200,7 @@ async fn wrong_tokens_are_refused_and_after_some_of_them_every_try_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_that_sends_a_wrong_token_is_led_to_a_page_that_says_so_and_goes_on_to_where_it_was() {
+async fn a_browser_with_a_wrong_token_sees_an_error_and_returns_to_its_page_after_login() {
     let fixture = Fixture::start_with(options()).await;
     let origin = own(&fixture);
     let browser = [("Accept", "text/html,*/*;q=0.8"), ("Origin", origin.as_str())];
@@ -220,7 +228,7 @@ async fn a_browser_that_sends_a_wrong_token_is_led_to_a_page_that_says_so_and_go
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_there_is_nothing_a_person_sees_a_page_that_leads_to_the_list_and_a_program_a_problem() {
+async fn an_unknown_path_is_a_page_for_people_and_a_problem_for_programs() {
     let fixture = Fixture::start_with(options()).await;
     let cookie = log_in(&fixture);
     let logged_in = [("Accept", "text/html,*/*;q=0.8"), ("Cookie", cookie.as_str())];
@@ -246,7 +254,7 @@ async fn where_there_is_nothing_a_person_sees_a_page_that_leads_to_the_list_and_
     }
     let reply = fixture.send("GET", "/api/v1/nothing", stranger, "");
     assert_eq!((reply.status, code(&reply)), (404, "not-found".into()));
-    // What names no charm is found by nobody either; to others, it is one of the pages for which one logs in.
+    // A path that names no charm is not found; without a login, it redirects to the login page like any other.
     let reply = fixture.send("GET", "/admin/charms/did:key:z6Mk/x", &logged_in, "");
     assert_eq!((reply.status, reply.text()), (404, text.clone()));
     assert_eq!(fixture.send("GET", "/admin/charms/did:key:z6Mk/x", stranger, "").status, 303);
@@ -303,7 +311,7 @@ async fn the_login_token_stands_for_a_signature_in_the_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_tell_nothing_of_single_charms() {
+async fn metrics_reveal_nothing_about_single_charms() {
     let fixture = Fixture::start_with(options()).await;
     operator_requests(&fixture).await;
     let reply = fixture.send("GET", "/metrics", &[("Authorization", &format!("Bearer {TOKEN}"))], "");
@@ -314,7 +322,7 @@ async fn metrics_tell_nothing_of_single_charms() {
     fixture.stop().await;
 }
 
-/// A registration by each way there is: its status, or 0 if it worked.
+/// Registers a charm in each possible way. Returns the statuses, or 0 for success.
 async fn try_to_register(fixture: &Fixture, integration: &str, by: &Identity) -> [u16; 3] {
     let charm = fixture.deploy(&my_space()).await;
     let body = json!({ "charmId": charm.charm, "space": charm.space, "integration": integration }).to_string();
@@ -327,7 +335,7 @@ async fn try_to_register(fixture: &Fixture, integration: &str, by: &Identity) ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn registrations_are_for_whom_the_operator_lets_register() {
+async fn only_callers_whom_the_operator_allows_may_register() {
     let (owner, stranger, operator) =
         (space_identity("my-space"), Identity::from_passphrase("stranger"), Identity::from_passphrase("operator"));
     for (policy, integrations, integration, expected) in [
@@ -369,7 +377,7 @@ async fn a_refused_registration_says_why_and_nothing_is_registered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_registers_without_end_waits_and_is_told_so() {
+async fn a_client_that_registers_endlessly_gets_retry_after() {
     let fixture = Fixture::start_with(options()).await;
     let charm = fixture.deploy(&my_space()).await;
     let body = json!({ "charmId": charm.charm, "space": charm.space, "integration": "mail" }).to_string();

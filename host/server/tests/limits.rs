@@ -35,7 +35,7 @@ async fn a_busy_port_is_an_error_that_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_others_could_read_along_it_listens_with_tls_or_behind_a_proxy_alone() {
+async fn on_an_open_network_it_listens_only_with_tls_or_behind_a_proxy() {
     let behind_proxy = ServerOptions { behind_proxy: true, ..ServerOptions::default() };
     let elsewhere = "192.0.2.1:0".parse().unwrap();
     let everywhere = "0.0.0.0:0".parse().unwrap();
@@ -63,7 +63,7 @@ async fn a_client_that_never_ends_its_header_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_never_ends_its_body_is_told_so() {
+async fn a_client_that_never_ends_its_body_gets_an_error() {
     let fixture = Fixture::start_with(ServerOptions { body_timeout: SHORT, ..ServerOptions::default() }).await;
     let mut stream = TcpStream::connect(fixture.address).unwrap();
     let request = b"POST /api/integrations/bg HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"charmId\"";
@@ -73,7 +73,7 @@ async fn a_client_that_never_ends_its_body_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_http_closes_one_connection_and_harms_no_other() {
+async fn garbage_closes_its_own_connection_only() {
     let fixture = Fixture::start().await;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],

@@ -1,4 +1,4 @@
-//! The remote runtime against this server: what it does is what the local one does.
+//! The remote runtime against this server: it behaves like the local one.
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 
 mod common;
@@ -137,6 +137,15 @@ async fn registrations_go_there_and_back() {
     assert_eq!(remote.enable_all(&by_hand).await.unwrap(), 0);
     assert_eq!(remote.enable_all(&of_gmail).await.unwrap(), 1);
     assert_eq!(remote.enable_all(&of_gmail).await.unwrap(), 0, "it runs already");
+    let of_gmial =
+        RegistrationFilter { integration: Some("gmial".parse().unwrap()), space: Some(space_did("no")), ..of_gmail };
+    let refused = remote.enable_all(&of_gmial).await.unwrap_err();
+    assert!(matches!(refused, RuntimeError::Invalid(_)), "{refused:?}");
+    for part in
+        ["for the integration gmial; did you mean gmail?", &format!("no charm in the space {}", space_did("no"))]
+    {
+        assert!(refused.to_string().contains(part), "{refused}");
+    }
     remote.set_disabled(&charm, Some((DisabledBy::Hand, "by hand"))).await.unwrap();
     assert_eq!(remote.enable_all(&RegistrationFilter::default()).await.unwrap(), 0, "that is as somebody wants it");
     assert_eq!(remote.enable_all(&by_hand).await.unwrap(), 1);
@@ -202,7 +211,7 @@ async fn the_system_space_is_closed_until_its_own_key_grants_access() {
     assert_eq!(remote.registrations().await.unwrap(), []);
     let acl = remote.acl(&system_space()).await.unwrap();
     assert_eq!(acl.0.get(&Subject::Did(operator_identity().did())), Some(&AccessLevel::Write));
-    // To write there is not to own it.
+    // Write access is not ownership.
     let refusal = remote.set_acl(&system_space(), &Subject::Anyone, Some(AccessLevel::Read)).await.unwrap_err();
     assert!(matches!(refusal, RuntimeError::Authorization { .. }), "{refusal:?}");
 
@@ -213,7 +222,7 @@ async fn the_system_space_is_closed_until_its_own_key_grants_access() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_are_the_same_at_both_sides() {
+async fn errors_are_the_same_on_both_sides() {
     let fixture = Fixture::start().await;
     let remote = with_access(&fixture).await;
     let operator = fixture.operator();
@@ -274,7 +283,7 @@ async fn values_are_set_and_programs_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_for_those_who_may_write_to_the_system_space() {
+async fn a_secret_is_for_callers_that_may_write_to_the_system_space() {
     let fixture = Fixture::start().await;
     let charm = fixture.deploy(&my_space()).await;
     let token = path(&["auth", "token"]);
@@ -321,7 +330,7 @@ async fn a_client_reads_what_has_changed_and_an_earlier_one_all_of_it() {
     assert_eq!(remote.changes(revision).await.unwrap(), none);
     let all = RegistrationChanges { revision: Some(revision), registrations: vec![registration], removed: None };
     assert_eq!(remote.changes(0).await.unwrap(), all, "that revision is not remembered");
-    // What clients that do not ask for changes get is what they always got.
+    // Clients that do not ask for changes get the same as before.
     let reply = fixture.send_signed(&operator_identity(), "GET", "/api/v1/registrations", "");
     let listed: serde_json::Value = serde_json::from_str(&reply.text()).unwrap();
     let mut members: Vec<&str> = listed.as_object().unwrap().keys().map(String::as_str).collect();
@@ -342,8 +351,8 @@ async fn a_shutdown_answers_long_polls_at_once() {
         let remote = remote.clone();
         tokio::spawn(async move { remote.changed(seen).await })
     };
-    // Another request on the way shows that the server is at work; the poll has been sent before it, or is sent after the
-    // shutdown and then is refused.
+    // Another request on the way shows that the server is at work; the poll has been sent before it, or is sent after
+    // the shutdown and then is refused.
     remote.registrations().await.unwrap();
     // Fails if a connection has to be cut off.
     fixture.stop().await;
@@ -353,8 +362,9 @@ async fn a_shutdown_answers_long_polls_at_once() {
     }
 }
 
-/// Not a test: `cargo test --test remote -- --ignored --nocapture figures` prints what one change among many registrations takes, of the
-/// server and the client together: all are read again, as clients did before there were changes to read, or what has changed alone.
+/// Not a test: `cargo test --test remote -- --ignored --nocapture figures` prints what one change among many
+/// registrations takes, of the server and the client together: all are read again, as clients did before there were
+/// changes to read, or what has changed alone.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "prints figures"]
 async fn figures_of_one_change_among_100_000_registrations() {
@@ -457,7 +467,7 @@ async fn an_event_whose_answer_is_lost_is_sent_again_and_handled_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_is_not_sent_again_to_a_server_that_cannot_know_of_it() {
+async fn an_event_sent_again_is_refused_by_a_server_that_cannot_know_it() {
     let fixture = Fixture::start().await;
     let charm = fixture.deploy(&my_space()).await;
     let path = format!("/api/v1/charms/{}/{}/trigger", charm.space, charm.charm);

@@ -1,4 +1,5 @@
-//! Signatures, paths and methods of the Charm Runtime API. What is wrongly signed is tried on every endpoint in `abuse`.
+//! Signatures, paths and methods of the Charm Runtime API. What is wrongly signed is tried on every endpoint in
+//! `abuse`.
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 
 mod common;
@@ -74,7 +75,7 @@ async fn a_signed_request_to_a_host_name_that_is_not_ours_is_refused() {
 async fn bad_input_is_answered_with_what_is_wrong() {
     let fixture = Fixture::start().await;
     let charm = fixture.deploy(&my_space()).await;
-    // Rights come first: who has none hears of that, and nothing of the input.
+    // Rights come first: a caller without them learns nothing about the input.
     let owner = space_identity("my-space");
     let subject = Subject::Did(owner.did());
     fixture.operator().set_acl(&system_space(), &subject, Some(AccessLevel::Write)).await.unwrap();
@@ -114,7 +115,7 @@ async fn bad_input_is_answered_with_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_not_found_and_what_is_no_name_is_wrong() {
+async fn missing_things_are_not_found_and_malformed_names_are_invalid() {
     let fixture = Fixture::start().await;
     let known = my_space();
     fixture.deploy(&known).await;

@@ -71,7 +71,7 @@ async fn a_server_with_a_certificate_speaks_tls_and_nothing_else() {
     let session = cookie.trim_start_matches("set-cookie: ").split(';').next().unwrap();
     let page = send(address, root, format!("GET /admin HTTP/1.1\r\n{end}Cookie: {session}\r\n\r\n")).await;
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
-    // Whoever speaks no TLS gets no HTTP, and holds up nobody.
+    // A client without TLS gets no HTTP, and delays nobody.
     let mut plain = TcpStream::connect(address).await.unwrap();
     plain.write_all(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
@@ -89,7 +89,7 @@ fn unfit() -> CertifiedKey<KeyPair> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_trusts_a_lock_takes_the_certificate_that_is_in_it_and_no_other() {
+async fn a_client_that_trusts_a_lock_accepts_only_its_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let (tls, der) = files(folder.path(), &unfit());
     let digest = tls.certificate();
@@ -170,7 +170,7 @@ async fn a_copy_of_the_certificate_is_of_no_use_without_its_key() {
 }
 
 #[test]
-fn what_is_no_certificate_or_no_key_is_told() {
+fn a_broken_certificate_or_key_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     certificate(folder.path());
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));

@@ -1,12 +1,13 @@
 //! Functions that wait say when they end.
 //!
-//! Where calls nest too deeply in a function that goes on after an `await`, the engine drops the function and reports nothing: its promise
-//! would stay pending for ever. So `async () => await x` becomes `async () => { var __waited; try { return __waited = await x; } finally { __end(); } }`,
-//! and the script guest knows after each job whether a function that went on neither waits nor has ended. The assignment is there for the place
-//! where the function waits: to the engine, an `await` has none.
+//! Where calls nest too deeply in a function that goes on after an `await`, the engine drops the function and reports
+//! nothing: its promise would stay pending for ever. So `async () => await x` becomes
+//! `async () => { var __waited; try { return __waited = await x; } finally { __end(); } }`, and the script guest knows
+//! after each job whether a function that went on neither waits nor has ended. The assignment is there for the place
+//! where the function waits: to the engine, an `await` has no place.
 //!
-//! Async generators are generators by now, and `for await` a loop with an `await` in it: the transformer makes them so, since the engine
-//! stops the whole program where calls nest too deeply in one.
+//! Async generators are generators by now, and `for await` a loop with an `await` in it: the transformer makes them so,
+//! since the engine stops the whole program where calls nest too deeply in one.
 
 use oxc::allocator::{Allocator, ArenaBox, ArenaVec, TakeIn};
 use oxc::ast::ast::{
@@ -125,8 +126,8 @@ impl<'a> Marks<'a> {
         self.awaits.pop().is_some_and(|awaits| awaits > 0)
     }
 
-    /// `function f() {}` becomes `var f = function() {};`: at the top of a function, another of that name or a `var` may stand beside it,
-    /// but not in a block of strict code.
+    /// `function f() {}` becomes `var f = function() {};`: at the top of a function, another of that name or a `var`
+    /// may stand beside it, but not in a block of strict code.
     fn hoisted(&self, statement: &mut Statement<'a>) -> Option<Statement<'a>> {
         let Statement::FunctionDeclaration(function) = statement else { return None };
         let build = &self.build;

@@ -1,8 +1,9 @@
 //! What functions and expressions of a page use of the pattern around them.
 //!
-//! In a pattern's body, names stand for cells. Within `computed(() => …)`, and in the expressions of a page, they are to stand for the
-//! cells' values: so `computed(() => count + 1)` becomes `computed([{count}, {}], ({count}) => count + 1)`. A name whose methods of a
-//! cell are called there, `count.get()`, stays a cell: it goes into the second object.
+//! In a pattern's body, names stand for cells. Within `computed(() => …)`, and in the expressions of a page, they are
+//! to stand for the cells' values: so `computed(() => count + 1)` becomes
+//! `computed([{count}, {}], ({count}) => count + 1)`. A name whose methods of a cell are called there, `count.get()`,
+//! stays a cell: it goes into the second object.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! Transpiling in a process of its own, whose time and memory the system limits. Where a function may begin, the parser reads what follows as
-//! one, and goes back if it is none, without giving back the memory: 128 KiB of `(a=` take it minutes and more than 17 GB. Here, such a text
-//! is refused, and the service has taken no part in it.
+//! Transpiling in a process of its own, whose time and memory the system limits. Where a function may begin, the parser
+//! reads what follows as one, and goes back if it is not one, without releasing the memory: 128 KiB of `(a=` take
+//! minutes and more than 17 GB. Here, such a text is refused, and the service has taken no part in it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ const CPU: Duration = Duration::from_secs(3);
 const TIME: Duration = Duration::from_secs(20);
 /// Memory, the stack among it. The largest charm takes half of what is left beside the stack.
 const MEMORY: usize = 256 * 1024 * 1024;
-/// What nests deeper ends the process, which is told as such.
+/// What nests deeper ends the process, which is reported as such.
 const STACK: usize = 64 * 1024 * 1024;
 /// The sources as JSON, in which a character may take six; and the modules, with a source map each.
 const INPUT_BYTES: usize = 8 * MAX_SOURCES;
@@ -40,7 +40,7 @@ struct Task<'t> {
 /// Why a charm was not transpiled.
 #[derive(Debug, thiserror::Error)]
 pub enum ChildFailure {
-    /// It is no charm.
+    /// It is not a charm.
     #[error(transparent)]
     Source(#[from] TranspileError),
     /// The process cannot do its work.
@@ -79,7 +79,8 @@ pub async fn transpile_by(
     Ok(answer.map_err(TranspileError)?)
 }
 
-/// The whole of a process that transpiles a charm; see [`work_as_child`]. None if the arguments are not those of such a process.
+/// The whole of a process that transpiles a charm; see [`work_as_child`]. None if the arguments are not those of such a
+/// process.
 pub fn transpile_as_child(arguments: &[String], confine: impl FnOnce()) -> Option<ExitCode> {
     let limits = ChildLimits::from_arguments(arguments)?;
     Some(work_as_child(limits, confine, |input| {

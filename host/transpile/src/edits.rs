@@ -11,21 +11,29 @@ pub(super) struct Place {
 
 /// The place of the byte `offset` in `text`. Lines end where JavaScript says so.
 pub(super) fn place(text: &str, offset: usize) -> Place {
-    let before = &text[..text.floor_char_boundary(offset)];
-    let (mut line, mut start) = (0, 0);
-    let mut chars = before.char_indices().peekable();
-    while let Some((at, char)) = chars.next() {
-        let ends = match char {
-            '\r' => !matches!(chars.peek(), Some((_, '\n'))),
-            '\n' | '\u{2028}' | '\u{2029}' => true,
-            _ => false,
-        };
-        if ends {
-            line += 1;
-            start = at + char.len_utf8();
+    places(text, [offset])[0]
+}
+
+/// The same of several, in ascending order, in one walk through the text.
+pub(super) fn places(text: &str, offsets: impl IntoIterator<Item = usize>) -> Vec<Place> {
+    let mut chars = text.char_indices().peekable();
+    let (mut line, mut column) = (0, 0);
+    let mut place_of = |offset: usize| {
+        while let Some((_, char)) = chars.next_if(|(at, char)| at + char.len_utf8() <= offset) {
+            let ends = match char {
+                '\r' => !matches!(chars.peek(), Some((_, '\n'))),
+                '\n' | '\u{2028}' | '\u{2029}' => true,
+                _ => false,
+            };
+            if ends {
+                (line, column) = (line + 1, 0);
+            } else {
+                column += u32::from(char.len_utf16() == 2) + 1;
+            }
         }
-    }
-    Place { line, column: utf16_len(&before[start..]) }
+        Place { line, column }
+    };
+    offsets.into_iter().map(&mut place_of).collect()
 }
 
 fn utf16_len(text: &str) -> u32 {
@@ -35,7 +43,7 @@ fn utf16_len(text: &str) -> u32 {
 /// Texts to insert into a source. None has a line break, so that lines stay what they were.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
-    /// By byte offset in the original.
+    /// Byte offsets in the original, and what to insert there.
     insertions: Vec<(usize, String)>,
 }
 
@@ -44,13 +52,29 @@ impl Edits {
     pub(super) fn insert(&mut self, offset: u32, text: String) {
         debug_assert!(!text.contains(['\n', '\r', '\u{2028}', '\u{2029}']), "lines must stay where they are");
         self.insertions.push((offset as usize, text));
-        self.insertions.sort_by_key(|(offset, _)| *offset);
+    }
+
+    /// By offset; those at the same one in the order in which they were added.
+    fn sorted(&self) -> Vec<&(usize, String)> {
+        let mut sorted: Vec<_> = self.insertions.iter().collect();
+        sorted.sort_by_key(|(offset, _)| *offset);
+        sorted
     }
 
     /// Those that are not within, or at the ends of, these parts of the source.
     pub(super) fn outside(&self, parts: &[Span]) -> Self {
-        let within =
-            |offset: usize| parts.iter().any(|part| (part.start as usize..=part.end as usize).contains(&offset));
+        let mut parts: Vec<_> = parts.iter().map(|part| (part.start as usize, part.end as usize)).collect();
+        parts.sort_unstable();
+        // How far a part goes, or one that begins before it and ends later.
+        let mut reach = 0;
+        for (_, end) in &mut parts {
+            reach = reach.max(*end);
+            *end = reach;
+        }
+        let within = |offset: usize| {
+            let begun = parts.partition_point(|(start, _)| *start <= offset);
+            begun > 0 && offset <= parts[begun - 1].1
+        };
         Self { insertions: self.insertions.iter().filter(|(offset, _)| !within(*offset)).cloned().collect() }
     }
 
@@ -59,7 +83,7 @@ impl Edits {
         let mut edited =
             String::with_capacity(source.len() + self.insertions.iter().map(|(_, t)| t.len()).sum::<usize>());
         let mut done = 0;
-        for (offset, text) in &self.insertions {
+        for (offset, text) in self.sorted() {
             edited.push_str(&source[done..*offset]);
             edited.push_str(text);
             done = *offset;
@@ -68,9 +92,16 @@ impl Edits {
         edited
     }
 
-    /// Tells where places of the edited text are in `source`.
+    /// Where places of the edited text are in `source`.
     pub(super) fn back(&self, source: &str) -> Back {
-        Back(self.insertions.iter().map(|(offset, text)| (place(source, *offset), utf16_len(text))).collect())
+        let sorted = self.sorted();
+        let places = places(source, sorted.iter().map(|(offset, _)| *offset));
+        let mut inserted: Vec<Inserted> = Vec::with_capacity(sorted.len());
+        for (at, (_, text)) in places.into_iter().zip(sorted) {
+            let before = inserted.last().filter(|one| one.at.line == at.line).map_or(0, |one| one.before + one.length);
+            inserted.push(Inserted { at, before, length: utf16_len(text) });
+        }
+        Back(inserted)
     }
 }
 
@@ -103,24 +134,27 @@ pub(super) fn without(source: &str, parts: &[Span]) -> String {
 }
 
 /// From places in an edited text to places in the original.
-pub(super) struct Back(Vec<(Place, u32)>);
+pub(super) struct Back(Vec<Inserted>);
+
+/// A text that was inserted.
+struct Inserted {
+    /// Where in the original.
+    at: Place,
+    /// How long the texts are that were inserted before it on its line, in UTF-16 units, and how long this one is.
+    before: u32,
+    length: u32,
+}
 
 impl Back {
     /// The original place of `edited`; what was inserted is at the place of its insertion.
     pub(super) fn place(&self, edited: Place) -> Place {
-        let mut column = edited.column;
-        let first = self.0.partition_point(|(at, _)| at.line < edited.line);
-        for (at, length) in self.0[first..].iter().take_while(|(at, _)| at.line == edited.line) {
-            if column < at.column {
-                break;
-            }
-            if column < at.column + length {
-                column = at.column;
-                break;
-            }
-            column -= length;
-        }
-        Place { line: edited.line, column }
+        let Place { line, column } = edited;
+        // The last one that begins before it, or there.
+        let behind = self.0.partition_point(|one| (one.at.line, one.at.column + one.before) <= (line, column));
+        let Some(one) = behind.checked_sub(1).map(|at| &self.0[at]).filter(|one| one.at.line == line) else {
+            return edited;
+        };
+        Place { line, column: (column - one.before).saturating_sub(one.length).max(one.at.column) }
     }
 }
 

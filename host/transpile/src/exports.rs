@@ -26,16 +26,20 @@ struct Import {
 }
 
 impl Exports {
-    /// Those of a program; `at` tells an author's place.
-    pub(super) fn of(program: &Program<'_>, at: impl Fn(Span) -> Place) -> Self {
+    /// Those of a program; `places` says where in the author's file spans begin.
+    pub(super) fn of(program: &Program<'_>, places: impl FnOnce(&[Span]) -> Vec<Place>) -> Self {
         let mut exports = Self::default();
+        let mut spans = Vec::new();
         for statement in &program.body {
-            exports.statement(statement, &at);
+            exports.statement(statement, &mut spans);
+        }
+        for (import, place) in exports.imports.iter_mut().zip(places(&spans)) {
+            import.place = place;
         }
         exports
     }
 
-    fn statement(&mut self, statement: &Statement<'_>, at: &impl Fn(Span) -> Place) {
+    fn statement(&mut self, statement: &Statement<'_>, spans: &mut Vec<Span>) {
         match statement {
             Statement::ImportDeclaration(import) if !is_module(&import.source.value) => {
                 for specifier in import.specifiers.iter().flatten() {
@@ -44,7 +48,7 @@ impl Exports {
                         ImportDeclarationSpecifier::ImportDefaultSpecifier(_) => "default".to_owned(),
                         ImportDeclarationSpecifier::ImportNamespaceSpecifier(_) => continue,
                     };
-                    self.import(at(specifier.span()), &import.source.value, name);
+                    self.import(&import.source.value, name, || spans.push(specifier.span()));
                 }
             }
             Statement::ExportDeclaration(export) => match &export.declaration {
@@ -69,7 +73,8 @@ impl Exports {
             Statement::ExportFromDeclaration(export) => {
                 for one in &export.specifiers {
                     self.names.insert(one.exported.name().to_string());
-                    self.import(at(one.span), &export.source.value, one.local.name().to_string());
+                    let name = one.local.name().to_string();
+                    self.import(&export.source.value, name, || spans.push(one.span));
                 }
             }
             Statement::ExportAllDeclaration(export) => match &export.exported {
@@ -82,9 +87,10 @@ impl Exports {
         }
     }
 
-    fn import(&mut self, place: Place, from: &str, name: String) {
+    fn import(&mut self, from: &str, name: String, keep_span: impl FnOnce()) {
         if !is_module(from) {
-            self.imports.push(Import { place, from: from.to_owned(), name });
+            keep_span();
+            self.imports.push(Import { place: Place { line: 0, column: 0 }, from: from.to_owned(), name });
         }
     }
 }

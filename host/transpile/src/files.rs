@@ -50,7 +50,7 @@ fn candidates(from: &str, source: &str) -> Vec<String> {
     let stem = [(".js", ".ts"), (".js", ".tsx"), (".jsx", ".tsx"), (".mjs", ".mts")];
     let typed = stem.iter().filter_map(|(end, typed)| Some(format!("{}{typed}", path.strip_suffix(end)?)));
     let ended = ENDS.iter().map(|end| format!("{path}{end}"));
-    // Of nothing but charms' files: whoever gathers them for somebody else's charm hands over no other file of theirs.
+    // Charms' files only: gathering them for another's charm must not disclose any other file.
     std::iter::once(path.clone()).chain(typed).chain(ended).filter(|path| super::language(path).is_some()).collect()
 }
 
@@ -99,13 +99,14 @@ pub struct Import<'i> {
     pub from: &'i str,
     /// What is written there: `./client`.
     pub source: &'i str,
-    /// The path that this may mean, relative to the folder of the charm's first file. It may lead out of that, which is for `read` to
-    /// refuse.
+    /// The path that this may mean, relative to the folder of the charm's first file. It may lead out of that, which is
+    /// for `read` to refuse.
     pub path: &'i str,
 }
 
-/// The further files that a charm is made of: what its first file imports by relative paths, and what those import. `read` answers
-/// the text of a file, or none if there is no such file. What is missing is told by [`transpile`](super::transpile).
+/// The further files that a charm is made of: what its first file imports by relative paths, and what those import.
+/// `read` answers the text of a file, or `None` if it does not exist. [`transpile`](super::transpile) reports what is
+/// missing.
 pub fn gather<E>(
     file_name: &str,
     source: &str,

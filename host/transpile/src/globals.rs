@@ -1,14 +1,16 @@
 //! The names that charms may use without declaring them.
 
+use std::collections::HashSet;
+
 use oxc::ast::ast::{IdentifierReference, Program};
 use oxc::ast_visit::Visit;
-use oxc::semantic::{NodeId, Scoping};
+use oxc::semantic::{NodeId, Reference, Scoping};
 use oxc::span::Span;
 
 /// What the script guest's engine has under `globalThis`. A test compares the two.
 pub const GLOBALS: &[&str] = &include!("globals.in");
 
-/// What is said of a name that nobody declares: what there is in its place.
+/// The message about a name that is not declared: what to use in its place.
 pub(super) fn missing(name: &str) -> String {
     let instead = match name {
         "window"
@@ -43,29 +45,29 @@ pub(super) fn missing(name: &str) -> String {
 
 /// Where a program uses names that neither it nor the engine has.
 pub(super) fn unknown(program: &Program<'_>, scoping: &Scoping) -> Vec<(Span, String)> {
-    let mut unknown = Vec::new();
+    let mut unknown = HashSet::new();
     for (name, references) in scoping.root_unresolved_references() {
         if GLOBALS.contains(&name.as_str()) || *name == "arguments" {
             continue;
         }
         let references = references.iter().map(|reference| scoping.get_reference(*reference));
-        unknown.extend(references.filter(|one| one.is_value()).map(|one| (one.node_id(), name.to_string())));
+        unknown.extend(references.filter(|one| one.is_value()).map(Reference::node_id));
     }
-    let mut named = Named { unknown: &unknown, found: Vec::new() };
+    let mut named = Named { unknown, found: Vec::new() };
     named.visit_program(program);
     named.found
 }
 
 /// Finds where names stand.
-struct Named<'u> {
-    unknown: &'u [(NodeId, String)],
+struct Named {
+    unknown: HashSet<NodeId>,
     found: Vec<(Span, String)>,
 }
 
-impl<'a> Visit<'a> for Named<'_> {
+impl<'a> Visit<'a> for Named {
     fn visit_identifier_reference(&mut self, identifier: &IdentifierReference<'a>) {
-        if let Some((_, name)) = self.unknown.iter().find(|(node, _)| *node == identifier.node_id.get()) {
-            self.found.push((identifier.span, name.clone()));
+        if self.unknown.contains(&identifier.node_id.get()) {
+            self.found.push((identifier.span, identifier.name.to_string()));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a parsed file of a charm imports, exports and calls: what is refused, and where schemas belong.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use oxc::ast::ast::{
@@ -20,6 +21,10 @@ use super::schema::{Refusal, Types, Use, spell};
 
 /// The module that charms import from.
 pub(super) const MODULE: &str = "commontools";
+
+/// How many schemas the types of a file may unfold to, all together: each use of a type has a schema of its own in the
+/// module.
+const MAX_SCHEMAS: usize = 400_000;
 
 /// One thing that is wrong: the number of the file, where in it, and what.
 pub(super) type Fault = (usize, Span, String);
@@ -58,6 +63,7 @@ pub(super) fn inspect(file: File<'_, '_>) -> Found {
         jsx: false,
         pages: false,
         default: false,
+        schemas: Cell::new(MAX_SCHEMAS),
         found: Found::default(),
     };
     for statement in &program.body {
@@ -125,6 +131,8 @@ pub(super) struct Walk<'f, 'a> {
     jsx: bool,
     pub(super) pages: bool,
     default: bool,
+    /// How many schemas may still be written.
+    schemas: Cell<usize>,
     pub(super) found: Found,
 }
 
@@ -195,10 +203,16 @@ impl<'a> Walk<'_, 'a> {
     /// The schema of `ty` as an expression. A file that has no such type says nothing: then any value fits.
     fn schema(&mut self, ty: Option<&TSType<'a>>, purpose: Use) -> String {
         let Some(ty) = ty else { return "{}".into() };
-        match self.file.types.schema(self.file.index, ty, purpose) {
+        match self.file.types.schema(self.file.index, ty, purpose, &self.schemas) {
             Ok(schema) => return spell(&schema),
             Err(Refusal::TooLarge) => {
                 self.fault(ty.span(), "this type unfolds to too much; write it with fewer levels of aliases");
+            }
+            Err(Refusal::TooMany) => {
+                self.fault(
+                    ty.span(),
+                    "the types that are used up to here unfold to too much; use smaller or fewer ones",
+                );
             }
             Err(Refusal::Unsupported { file, span, message }) => self.found.faults.push((file, span, message)),
         }

@@ -1,9 +1,9 @@
 //! From a charm's sources, TypeScript or JavaScript, to the modules that the script guest evaluates.
 //!
-//! Types and JSX go, and what cells need of the types stays as schemas: `handler<E, S>(f)` becomes `handler(schema of E, schema of S,
-//! f)`, and `pattern<I>(f)` becomes `pattern(f, schema of I)`. Where a page or a computed cell uses cells, it is handed their values. All of
-//! this is inserted into the source, on the lines that it belongs to, before it is parsed for good; so lines never move, and columns are
-//! mapped back.
+//! Types and JSX go, and what cells need of the types stays as schemas: `handler<E, S>(f)` becomes
+//! `handler(schema of E, schema of S, f)`, and `pattern<I>(f)` becomes `pattern(f, schema of I)`. Where a page or a
+//! computed cell uses cells, it is handed their values. All of this is inserted into the source, on the lines that it
+//! belongs to, before it is parsed for good; so lines never move, and columns are mapped back.
 
 mod awaits;
 mod captures;
@@ -16,6 +16,7 @@ mod inspect;
 mod names;
 mod nesting;
 mod pages;
+mod parameters;
 mod schema;
 mod source_map;
 mod writes;
@@ -37,7 +38,7 @@ use thiserror::Error;
 
 pub use child::transpile_as_child;
 pub use child::{ChildFailure, transpile_by};
-use edits::{Back, Edits, Place, place};
+use edits::{Back, Edits, Place, place, places};
 use exports::Exports;
 pub use files::{Import, MAX_FILES, Sources, gather};
 pub use globals::GLOBALS;
@@ -47,28 +48,31 @@ use source_map::Mapping;
 /// The longest source, in bytes. The longest importers that people write have half of it.
 pub const MAX_SOURCE: usize = 128 * 1024;
 
-/// How often `<` may stand in a source. At each, the parser may have to try whether type arguments follow, up to the end of the
-/// expression: thousands of them in one expression take minutes. 60 KiB of JSX have some 2,000.
+/// How often `<` may stand in a source. At each, the parser may have to try whether type arguments follow, up to the
+/// end of the expression: thousands of them in one expression take minutes. 60 KiB of JSX have some 2,000.
 const MAX_ANGLES: usize = 4_000;
 
-/// The parser calls itself for each level of nesting, and the shortest level is one byte: a source of [`MAX_SOURCE`] is the deepest
-/// there is. Of all syntax, unclosed parentheses take most: measured 1,100 bytes of memory a level, stack and tree together, which is
-/// why [`nesting::brackets_too_deep`] looks for them before. A page of the stack is memory only when it is touched.
+/// The parser calls itself for each level of nesting, and the shortest level is one byte: a source of [`MAX_SOURCE`] is
+/// the deepest there is. Of all syntax, unclosed parentheses take most: measured 1,100 bytes of memory a level, stack
+/// and tree together, which is why [`nesting::brackets_too_deep`] looks for them before. A page of the stack is memory
+/// only when it is touched.
 ///
-/// For sources that one wrote oneself. Those of others are read by a [process](child) with a smaller stack, where to run out of it harms nobody.
+/// For sources that one wrote oneself. Those of others are read by a [process](child) with a smaller stack, where to
+/// run out of it harms nobody.
 const STACK: usize = 512 * 1024 * 1024;
 
 /// What is said where reading takes more than a process may have.
 const TOO_MUCH_MEMORY: &str =
     "the file takes too much memory to read; write what nests deeply, or has many `(`, in another way";
 
-/// How many findings are told. To tell each one's place takes a walk through the source.
+/// How many findings are reported. To find the place of each takes a walk through the source.
 const MAX_FINDINGS: usize = 20;
 
 /// The longest sources of a charm, all its files together, in bytes.
 pub const MAX_SOURCES: usize = 1024 * 1024;
 
-/// What `commontools` offers to charms at run time; the script guest's module has the same names, and some more for what is inserted.
+/// What `commontools` offers to charms at run time; the script guest's module has the same names, and some more for
+/// what is inserted.
 pub const EXPORTS: &[&str] = &[
     "Cell",
     "ID",
@@ -98,8 +102,8 @@ const INSERTED: [&str; 2] = ["__page", "__value"];
 /// Modules that are ready to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transpiled {
-    /// The module of the file with the default export: plain JavaScript, an ES module. Its last line is a source map (`//#
-    /// sourceMappingURL=data:…`), from which the script guest tells an error's place in the author's file.
+    /// The module of the file with the default export: plain JavaScript, an ES module. Its last line is a source map
+    /// (`//# sourceMappingURL=data:…`), from which the script guest finds an error's place in the author's file.
     pub module: String,
     /// The modules of the other files, by the paths under which they import one another.
     pub files: BTreeMap<String, String>,
@@ -138,7 +142,8 @@ pub fn transpile(file_name: &str, source: &str) -> Result<Transpiled, TranspileE
     transpile_files(&Sources { file_name, source, files: &BTreeMap::new() })
 }
 
-/// Turns the texts of a charm into modules. The files' names decide their languages: `.ts`, `.tsx`, `.js`, `.jsx`, `.mts` or `.mjs`.
+/// Turns the texts of a charm into modules. The files' names decide their languages: `.ts`, `.tsx`, `.js`, `.jsx`,
+/// `.mts` or `.mjs`.
 ///
 /// The time it takes is about that of reading the sources (a millisecond for 4 KiB).
 ///
@@ -164,7 +169,7 @@ fn refusal(file: &str, place: Place, message: String) -> TranspileError {
     TranspileError(vec![Finding::new(file, place, message)])
 }
 
-/// What can be told of sources before they are parsed: it takes a walk through them, and no memory.
+/// What can be checked in sources before they are parsed, without memory.
 fn check_sources<'s>(sources: &Sources<'s>) -> Result<Vec<Input<'s>>, TranspileError> {
     let refuse = |file: &str, message: String| Err(refusal(file, Place { line: 0, column: 0 }, message));
     let first = sources.file_name;
@@ -309,6 +314,7 @@ fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> 
         let leads = |source: &str| index(number, source).is_some();
         let file = inspect::File { index: number, program, scoping, types: &types, leads: &leads };
         warnings.append(&mut writes::contradictions(&file));
+        warnings.append(&mut parameters::declared_again(&file));
         let mut found = inspect::inspect(file);
         faults.append(&mut found.faults);
         all.push(found);
@@ -333,7 +339,8 @@ impl Input<'_> {
     }
 }
 
-/// The module of one file, and its names that cross its borders; `leads` tells the name of the file that an import means.
+/// The module of one file, and its names that cross its borders; `leads` returns the name of the file that an import
+/// means.
 fn emit<'s>(
     input: &Input<'_>,
     edits: &Edits,
@@ -372,7 +379,13 @@ fn emit<'s>(
     if !inserted.is_empty() {
         program.body.insert(0, awaits::import(&allocator, &inserted));
     }
-    let exports = Exports::of(&program, |span| back.place(place(&edited, span.start as usize)));
+    let exports = Exports::of(&program, |spans| {
+        let mut sorted: Vec<usize> = spans.iter().map(|span| span.start as usize).collect();
+        sorted.sort_unstable();
+        let places: HashMap<usize, Place> =
+            sorted.iter().copied().zip(places(&edited, sorted.iter().copied())).collect();
+        spans.iter().map(|span| back.place(places[&(span.start as usize)])).collect()
+    });
     let options = CodegenOptions {
         source_map_path: Some(file.into()),
         comments: CommentOptions::disabled(),
@@ -453,6 +466,9 @@ fn unknown_imports(file: &str, program: &Program<'_>, edited: &str, back: &Back)
                 let message =
                     format!("{:?} has no {:?} here; it has {}", inspect::MODULE, name.as_str(), EXPORTS.join(", "));
                 findings.push(Finding::new(file, back.place(place(edited, one.span().start as usize)), message));
+            }
+            if findings.len() == MAX_FINDINGS {
+                return findings;
             }
         }
     }

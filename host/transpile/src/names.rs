@@ -1,15 +1,20 @@
 //! Names for what errors are about.
 //!
-//! Where nothing is there to read a property of, the engine names neither the property nor the expression, and often not even the line. So
-//! `a.b.map(f)` becomes `(a.b ?? __none("reading", "map", "a.b", a.b)).map(f)`, of which only `??` runs where something is there. What is
-//! iterated goes through `__items`, which is once for each loop. What has effects is not evaluated again: `__nil` keeps its value.
+//! Where nothing is there to read a property of, the engine names neither the property nor the expression, and often
+//! not even the line. So `a.b.map(f)` becomes `(a.b ?? __none("reading", "map", "a.b", a.b)).map(f)`, of which only
+//! `??` runs where something is there. What is iterated goes through `__items`, which is once for each loop. What has
+//! effects is not evaluated again: `__nil` keeps its value.
+//!
+//! What is assigned is evaluated before the object that it is assigned to is looked at. Where that makes a difference,
+//! `a.b = f()` becomes `a.b = (__nil = f(), a ?? __none("setting", "b", "a", a), __nil)`, or
+//! `__put(a.c, "b", f(), "a.c")` if `f` could change what the object is.
 
 use oxc::allocator::{Allocator, ArenaVec, CloneIn, TakeIn};
 use oxc::ast::ast::{
     Argument, AssignmentExpression, AssignmentOperator, AssignmentTarget, AssignmentTargetProperty, BinaryExpression,
-    BinaryOperator, BindingPattern, CallExpression, ChainExpression, ComputedMemberExpression, DoWhileStatement,
-    Expression, ForInStatement, ForOfStatement, ForStatement, LogicalOperator, ObjectPropertyKind,
-    PrivateFieldExpression, Program, PropertyKey, SpreadElement, Statement, StaticMemberExpression,
+    BinaryOperator, BindingPattern, CallExpression, ChainExpression, Class, ComputedMemberExpression, DoWhileStatement,
+    Expression, ForInStatement, ForOfStatement, ForStatement, IdentifierReference, LogicalOperator, ObjectPropertyKind,
+    PrivateFieldExpression, Program, PropertyKey, SpreadElement, Statement, StaticMemberExpression, UnaryOperator,
     VariableDeclarationKind, VariableDeclarator, WhileStatement,
 };
 use oxc::ast::builder::AstBuilder;
@@ -17,10 +22,12 @@ use oxc::ast_visit::{VisitMut, walk_mut};
 use oxc::semantic::{Reference, Scoping, SymbolFlags};
 use oxc::span::{GetSpan, SPAN, Span};
 use oxc::str::Str;
+use oxc::syntax::scope::{ScopeFlags, ScopeId};
 
 /// What is called where nothing is there, what looks at what is iterated, and where a value is kept meanwhile.
 pub(super) const NONE: &str = "__none";
 pub(super) const ITEMS: &str = "__items";
+const PUT: &str = "__put";
 const NIL: &str = "__nil";
 
 /// How deep expressions nest that are changed: the engine's parser takes stack for each bracket that is added.
@@ -29,7 +36,8 @@ const MAX_NESTING: usize = 24;
 /// The longest expression in an error, in characters.
 const MAX_TEXT: usize = 80;
 
-/// Names what a program uses; answers which of `commontools`' functions it calls now. `source` is what the program was parsed from.
+/// Names what a program uses; answers which of `commontools`' functions it calls now. `source` is what the program was
+/// parsed from.
 pub(super) fn name<'a>(
     allocator: &'a Allocator,
     program: &mut Program<'a>,
@@ -43,11 +51,14 @@ pub(super) fn name<'a>(
         scoping,
         source,
         chains: 0,
+        classes: 0,
         nesting: 0,
         loops: 0,
         callee: None,
         writes: None,
+        unchecked: None,
         none: false,
+        puts: false,
         items: false,
         nil: false,
     };
@@ -59,7 +70,10 @@ pub(super) fn name<'a>(
         let declaration = Statement::new_variable_declaration(SPAN, kind, [variable], false, &names.build);
         program.body.insert(0, declaration);
     }
-    [(names.none, NONE), (names.items, ITEMS)].into_iter().filter_map(|(used, name)| used.then_some(name)).collect()
+    [(names.none, NONE), (names.items, ITEMS), (names.puts, PUT)]
+        .into_iter()
+        .filter_map(|(used, name)| used.then_some(name))
+        .collect()
 }
 
 struct Names<'p, 'a> {
@@ -69,15 +83,21 @@ struct Names<'p, 'a> {
     source: &'p str,
     /// How many optional chains are around: within `a?.b.c`, nothing is read if there is no `a`.
     chains: usize,
+    /// How many classes are around.
+    classes: usize,
     /// How many changed expressions are around.
     nesting: usize,
-    /// How many loops are around: what is read in one, but not called, is named when an error is made, without its value.
+    /// How many loops are around: what is read in one, but not called, is named when an error is made, without its
+    /// value.
     loops: usize,
     /// The member that is called.
     callee: Option<Span>,
     /// The member that is written, not read.
     writes: Option<Span>,
+    /// The member that is written when more has been evaluated than what is left of it.
+    unchecked: Option<Span>,
     none: bool,
+    puts: bool,
     items: bool,
     nil: bool,
 }
@@ -86,9 +106,14 @@ impl<'a> Names<'_, 'a> {
     /// An expression as its author wrote it, on one line.
     fn text(&self, span: Span) -> String {
         let text = self.source.get(span.start as usize..span.end as usize).unwrap_or_default();
-        let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(" .", ".");
+        // Each call of a chain has a text, which contains those of all calls before it.
+        let start = &text[..text.floor_char_boundary(8 * MAX_TEXT)];
+        let is_whole = start.len() == text.len();
+        let mut text = start.split_whitespace().collect::<Vec<_>>().join(" ").replace(" .", ".");
         if let Some((cut, _)) = text.char_indices().nth(MAX_TEXT) {
             text.truncate(cut);
+            text.push('…');
+        } else if !is_whole {
             text.push('…');
         }
         text
@@ -143,6 +168,14 @@ impl<'a> Names<'_, 'a> {
         }
     }
 
+    /// What a computed key is in an error: its value, if it can be evaluated once more.
+    fn key(&self, key: &Expression<'a>) -> Expression<'a> {
+        if Self::is_plain(key) {
+            return key.clone_in(self.allocator);
+        }
+        self.string(&format!("[{}]", self.text(key.span())))
+    }
+
     /// `object` becomes `object ?? __none(what, key, "object", object)`; the call is at `span`.
     fn check(
         &mut self,
@@ -179,6 +212,9 @@ impl<'a> Names<'_, 'a> {
     ) {
         let is_called = self.callee.take().is_some_and(|called| called == member);
         let what = if self.writes.take().is_some_and(|written| written == member) { "setting" } else { "reading" };
+        if self.unchecked.take().is_some_and(|unchecked| unchecked == member) {
+            return self.visit_expression(object);
+        }
         let is_changed = (self.loops == 0 || is_called || what == "setting")
             && self.chains == 0
             && self.nesting < MAX_NESTING
@@ -195,6 +231,123 @@ impl<'a> Names<'_, 'a> {
         self.nesting -= 1;
         let key = key(self);
         self.check(object, original, &text, span, what, key);
+    }
+
+    /// Whether an expression has the same value after anything else has been evaluated.
+    fn is_fixed(&self, expression: &Expression<'a>) -> bool {
+        match expression.get_inner_expression() {
+            Expression::NullLiteral(_) => true,
+            Expression::Identifier(identifier) => {
+                let reference = identifier.reference_id.get().map(|id| self.scoping.get_reference(id));
+                reference.and_then(Reference::symbol_id).is_some_and(|symbol| !self.scoping.symbol_is_mutated(symbol))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a variable is used before its declaration in the same function, where it never has a value. In a class,
+    /// fields are evaluated later than what is around them.
+    fn is_early(&self, identifier: &IdentifierReference<'a>) -> bool {
+        let reference = identifier.reference_id.get().map(|id| self.scoping.get_reference(id));
+        let Some((reference, symbol)) = reference.and_then(|one| Some((one, one.symbol_id()?))) else { return false };
+        let function = |scope: ScopeId| {
+            let mut around = self.scoping.scope_ancestors(scope);
+            around.find(|scope| self.scoping.scope_flags(*scope).intersects(ScopeFlags::Function | ScopeFlags::Top))
+        };
+        let late = SymbolFlags::BlockScopedVariable | SymbolFlags::Class;
+        self.classes == 0
+            && !identifier.span.is_empty()
+            && identifier.span.end <= self.scoping.symbol_span(symbol).start
+            && self.scoping.symbol_flags(symbol).intersects(late)
+            && function(reference.scope_id()) == function(self.scoping.symbol_scope_id(symbol))
+    }
+
+    /// Whether it makes no difference when an expression is evaluated.
+    fn is_inert(expression: &Expression<'a>) -> bool {
+        match expression.get_inner_expression() {
+            Expression::StringLiteral(_)
+            | Expression::NumericLiteral(_)
+            | Expression::BooleanLiteral(_)
+            | Expression::NullLiteral(_)
+            | Expression::Identifier(_)
+            | Expression::ThisExpression(_)
+            | Expression::FunctionExpression(_)
+            | Expression::ArrowFunctionExpression(_) => true,
+            Expression::UnaryExpression(unary) => {
+                matches!(unary.operator, UnaryOperator::LogicalNot | UnaryOperator::Typeof | UnaryOperator::Void)
+                    && Self::is_inert(&unary.argument)
+            }
+            Expression::ArrayExpression(array) => {
+                array.elements.iter().all(|element| element.as_expression().is_some_and(Self::is_inert))
+            }
+            Expression::ObjectExpression(object) => object.properties.iter().all(|property| match property {
+                ObjectPropertyKind::ObjectProperty(property) => !property.computed && Self::is_inert(&property.value),
+                ObjectPropertyKind::SpreadProperty(_) => false,
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether the object of a member that is assigned to is looked at here, after what is assigned.
+    fn is_late(&self, object: &Expression<'a>, key: Span) -> bool {
+        self.chains == 0
+            && self.nesting < MAX_NESTING
+            && !key.is_empty()
+            && !object.span().is_empty()
+            && self.may_be_missing(object)
+    }
+
+    /// `a.b = value` becomes `a.b = (__nil = value, a ?? __none("setting", "b", "a", a), __nil)`.
+    fn assign_late(&mut self, object: Expression<'a>, key: Expression<'a>, span: Span, value: &mut Expression<'a>) {
+        let text = self.text(object.span());
+        self.nesting += 1;
+        self.visit_expression(value);
+        self.nesting -= 1;
+        let mut look = object.clone_in(self.allocator);
+        self.check(&mut look, Some(object), &text, span, "setting", key);
+        self.nil = true;
+        let build = &self.build;
+        let target = AssignmentTarget::new_assignment_target_identifier(SPAN, NIL, build);
+        let taken = value.take_in(build);
+        let keep = Expression::new_assignment_expression(SPAN, AssignmentOperator::Assign, target, taken, build);
+        let kept = Expression::new_identifier(SPAN, NIL, build);
+        *value = Expression::new_sequence_expression(SPAN, ArenaVec::from_array_in([keep, look, kept], build), build);
+    }
+
+    /// `a.c.b = value` becomes `__put(a.c, "b", value, "a.c")`, if it has to.
+    fn put(&mut self, assignment: &mut AssignmentExpression<'a>) -> Option<Expression<'a>> {
+        let is_put = match &assignment.left {
+            AssignmentTarget::StaticMemberExpression(member) => {
+                self.is_late(&member.object, member.property.span) && !self.is_fixed(&member.object)
+            }
+            AssignmentTarget::ComputedMemberExpression(member) => {
+                self.is_late(&member.object, member.expression.span()) && !self.is_fixed(&member.object)
+            }
+            _ => false,
+        };
+        if !is_put || assignment.operator != AssignmentOperator::Assign || Self::is_inert(&assignment.right) {
+            return None;
+        }
+        let (mut object, mut key, span) = match &mut assignment.left {
+            AssignmentTarget::StaticMemberExpression(member) => {
+                let (key, span) = (self.string(member.property.name.as_str()), member.property.span);
+                (member.object.take_in(&self.build), key, span)
+            }
+            AssignmentTarget::ComputedMemberExpression(member) => {
+                let (span, key) = (member.expression.span(), member.expression.take_in(&self.build));
+                (member.object.take_in(&self.build), key, span)
+            }
+            _ => return None,
+        };
+        let text = self.text(object.span());
+        self.nesting += 1;
+        self.visit_expression(&mut object);
+        self.visit_expression(&mut key);
+        self.visit_expression(&mut assignment.right);
+        self.nesting -= 1;
+        self.puts = true;
+        let value = assignment.right.take_in(&self.build);
+        Some(self.call(span, PUT, [object, key, value, self.string(&text)]))
     }
 
     /// What an object pattern takes apart.
@@ -242,11 +395,7 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
 
     fn visit_computed_member_expression(&mut self, member: &mut ComputedMemberExpression<'a>) {
         let (whole, span) = (member.span, member.expression.span());
-        let key = if Self::is_plain(&member.expression) {
-            member.expression.clone_in(self.allocator)
-        } else {
-            self.string(&format!("[{}]", self.text(span)))
-        };
+        let key = self.key(&member.expression);
         self.member(&mut member.object, whole, span, |_| key);
         self.visit_expression(&mut member.expression);
     }
@@ -272,11 +421,7 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
         if !is_changed {
             return walk_mut::walk_binary_expression(self, binary);
         }
-        let key = if Self::is_plain(&binary.left) {
-            binary.left.clone_in(self.allocator)
-        } else {
-            self.string(&format!("[{}]", self.text(binary.left.span())))
-        };
+        let key = self.key(&binary.left);
         let text = self.text(span);
         let original = Self::is_plain(&binary.right).then(|| binary.right.clone_in(self.allocator));
         self.visit_expression(&mut binary.left);
@@ -284,6 +429,12 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
         self.visit_expression(&mut binary.right);
         self.nesting -= 1;
         self.check(&mut binary.right, original, &text, span, what, key);
+    }
+
+    fn visit_class(&mut self, class: &mut Class<'a>) {
+        self.classes += 1;
+        walk_mut::walk_class(self, class);
+        self.classes -= 1;
     }
 
     fn visit_chain_expression(&mut self, chain: &mut ChainExpression<'a>) {
@@ -309,11 +460,71 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
                 self.visit_assignment_target(&mut assignment.left);
                 return self.iterate(&mut assignment.right);
             }
+            AssignmentTarget::AssignmentTargetIdentifier(target) if self.is_early(target) => {
+                let (name, span) = (self.string(target.name.as_str()), target.span);
+                self.visit_expression(&mut assignment.right);
+                self.none = true;
+                let early = self.call(span, NONE, [self.string("early"), name]);
+                let value = assignment.right.take_in(&self.build);
+                let sequence = ArenaVec::from_array_in([value, early], &self.build);
+                assignment.right = Expression::new_sequence_expression(SPAN, sequence, &self.build);
+                return;
+            }
+            target if is_plain && !Self::is_inert(&assignment.right) => {
+                let late = match target {
+                    AssignmentTarget::StaticMemberExpression(member) => {
+                        let span = member.property.span;
+                        Some((&member.object, self.string(member.property.name.as_str()), span))
+                    }
+                    AssignmentTarget::ComputedMemberExpression(member) => {
+                        let span = member.expression.span();
+                        Some((&member.object, self.key(&member.expression), span))
+                    }
+                    _ => None,
+                };
+                let late = late.filter(|(object, _, span)| self.is_late(object, *span) && self.is_fixed(object));
+                let late = late.map(|(object, key, span)| (object.clone_in(self.allocator), key, span));
+                self.visit_assignment_target(&mut assignment.left);
+                return match late {
+                    Some((object, key, span)) => self.assign_late(object, key, span, &mut assignment.right),
+                    None => self.visit_expression(&mut assignment.right),
+                };
+            }
             target => self.writes = Some(target.span()).filter(|_| is_plain),
         }
-        self.visit_assignment_target(&mut assignment.left);
+        walk_mut::walk_assignment_target(self, &mut assignment.left);
         self.writes = None;
         self.visit_expression(&mut assignment.right);
+    }
+
+    /// Of a pattern or a loop, or what is assigned before its object is looked at.
+    fn visit_assignment_target(&mut self, target: &mut AssignmentTarget<'a>) {
+        self.unchecked = match target {
+            AssignmentTarget::StaticMemberExpression(_)
+            | AssignmentTarget::ComputedMemberExpression(_)
+            | AssignmentTarget::PrivateFieldExpression(_) => Some(target.span()),
+            _ => None,
+        };
+        walk_mut::walk_assignment_target(self, target);
+        self.unchecked = None;
+    }
+
+    fn visit_expression(&mut self, expression: &mut Expression<'a>) {
+        if let Expression::AssignmentExpression(assignment) = expression
+            && let Some(put) = self.put(assignment)
+        {
+            *expression = put;
+            return;
+        }
+        if let Expression::Identifier(identifier) = expression
+            && self.is_early(identifier)
+        {
+            self.none = true;
+            let (name, span) = (self.string(identifier.name.as_str()), identifier.span);
+            *expression = self.call(span, NONE, [self.string("early"), name]);
+            return;
+        }
+        walk_mut::walk_expression(self, expression);
     }
 
     fn visit_variable_declarator(&mut self, variable: &mut VariableDeclarator<'a>) {
@@ -362,6 +573,16 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
     }
 
     fn visit_call_expression(&mut self, call: &mut CallExpression<'a>) {
+        // Of `for await`, which is a loop with a helper of the transformer's by now.
+        if let Expression::Identifier(helper) = &call.callee
+            && helper.span.is_empty()
+            && helper.name.starts_with("_asyncIterator")
+            && let [only] = call.arguments.as_slice()
+            && !only.span().is_empty()
+        {
+            let text = self.string(&self.text(only.span()));
+            call.arguments.push(Argument::from(text));
+        }
         self.callee = Some(call.callee.span()).filter(|span| !span.is_empty());
         self.visit_expression(&mut call.callee);
         self.callee = None;

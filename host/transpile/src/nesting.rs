@@ -5,16 +5,17 @@ use oxc::ast::ast::Program;
 use oxc::ast_visit::Visit;
 use oxc::span::{GetSpan, Span};
 
-/// How deep a charm's syntax may nest. Far more than people write, and what the script guest's parser reads in half of its stack.
+/// How deep a charm's syntax may nest. Far more than people write, and what the script guest's parser reads in half of
+/// its stack.
 const MAX_NESTING: usize = 128;
 
-/// How many brackets may be open at one place of a source, those in its comments and texts counted as well: no program that
-/// [nests](MAX_NESTING) as it may has so many.
+/// How many brackets may be open at one place of a source, including those in its comments and texts: no program that
+/// [nests](MAX_NESTING) within the limit has more.
 const MAX_BRACKETS: usize = 1_000;
 
-/// Where a source has more brackets open than any charm, if it does: to look for that takes no memory, and to parse it a thousand times its
-/// size, or the square of it where each may begin a function. Comments may hide brackets from this count; what limits those is that a
-/// [process](super::child) reads them.
+/// Where a source has more brackets open than any charm, if it does: to look for that takes no memory, and to parse it
+/// a thousand times its size, or the square of it where each may begin a function. Comments may hide brackets from this
+/// count; what limits those is that a [process](super::child) reads them.
 pub(super) fn brackets_too_deep(source: &str) -> Option<(usize, String)> {
     let mut open = 0_usize;
     for (offset, byte) in source.bytes().enumerate() {

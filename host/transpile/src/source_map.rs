@@ -11,7 +11,7 @@ pub(super) struct Mapping {
     pub(super) original: Place,
 }
 
-/// A comment that tells the places in `file`, to stand at the end of the module. `mappings` are in the order of the module.
+/// A comment with the places in `file`, for the end of the module. `mappings` are in the order of the module.
 pub(super) fn comment(file: &str, mappings: &[Mapping]) -> String {
     let map = json!({"version": 3, "sources": [file], "names": [], "mappings": encode(mappings)});
     format!("//# sourceMappingURL=data:application/json;base64,{}\n", BASE64.encode(map.to_string().as_bytes()))
@@ -44,7 +44,8 @@ fn encode(mappings: &[Mapping]) -> String {
     text
 }
 
-/// Base64 digits of five bits each, least first; the lowest bit of all is the sign, the highest of a digit says that more follow.
+/// Base64 digits of five bits each, least first; the lowest bit of all is the sign, the highest of a digit says that
+/// more follow.
 fn vlq(text: &mut String, value: i64) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut rest = value.unsigned_abs() << 1 | u64::from(value < 0);

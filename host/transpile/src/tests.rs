@@ -936,3 +936,172 @@ export default pattern(() => ({}));";
                     finally{__end();}};g();__waited=await1;varg;}finally{__end();}}";
     assert!(code.contains(expected), "{code}");
 }
+
+#[test]
+fn what_is_assigned_is_evaluated_before_its_object_is_looked_at() {
+    let source = "import { pattern } from 'commontools';
+export function f(a, o, k) {
+  a.b = f();
+  a[k] = f();
+  a[f()] = f();
+  o.a.b = f();
+  o.a[f()] = f();
+  a.b = 1;
+  [a.b, ...a[k]] = f();
+  ({ x: a.b = f() } = f());
+  a.b += f();
+  f().b = f();
+  this.b = f();
+  let c = {}; c.next = c = f();
+}
+export default pattern(() => ({}));";
+    let code: String = code("charm.js", source).split_whitespace().collect();
+    for expected in [
+        "a.b=(__nil=f(),a??__none(\"setting\",\"b\",\"a\",a),__nil);",
+        "a[k]=(__nil=f(),a??__none(\"setting\",k,\"a\",a),__nil);",
+        "a[f()]=(__nil=f(),a??__none(\"setting\",\"[f()]\",\"a\",a),__nil);",
+        "__put((o??__none(\"reading\",\"a\",\"o\",o)).a,\"b\",f(),\"o.a\");",
+        "__put((o??__none(\"reading\",\"a\",\"o\",o)).a,f(),f(),\"o.a\");",
+        "(a??__none(\"setting\",\"b\",\"a\",a)).b=1;",
+        "[a.b,...a[k]]=__items(\"f()\",f());",
+        "({x:a.b=f()}=",
+        "(a??__none(\"reading\",\"b\",\"a\",a)).b+=f();",
+        "__put(f(),\"b\",f(),\"f()\");",
+        "this.b=f();",
+        "__put(c,\"next\",c=f(),\"c\");",
+    ] {
+        assert!(code.contains(expected), "{expected}\n{code}");
+    }
+}
+
+#[test]
+fn a_parameter_that_its_function_declares_again_is_warned_of_where_defaults_are() {
+    let warnings = |code: &str| {
+        let source = format!("import {{ pattern }} from 'commontools';\n{code}\nexport default pattern(() => ({{}}));");
+        let transpiled = transpile("charm.js", &source).unwrap_or_else(|error| panic!("{code}: {error}"));
+        transpiled.warnings.into_iter().map(|one| (one.column, one.message)).collect::<Vec<_>>()
+    };
+    for (code, column) in [
+        ("function f(a, b = 1) { var a; }", 28),
+        ("async function f(a, b = () => a, [c] = [a]) { function a() {} function a() {} }", 56),
+        ("function f({ [g]: a }) { if (a) { var a = 1; } } var g;", 39),
+        ("const f = (a, b = 1) => { var a; };", 31),
+    ] {
+        let found = warnings(code);
+        assert_eq!(found.iter().map(|one| one.0).collect::<Vec<_>>(), [column], "{code}: {found:?}");
+        assert!(found[0].1.contains("the parameter `a` is declared again"), "{found:?}");
+    }
+    for code in [
+        "function f(a, b) { var a; function b() {} }",
+        "function f(a, b = () => a, [c] = [a]) { function a() {} function a() {} }",
+        "function f(a, b = () => { var a; }) { let c = a; { let a; } }",
+        "function f(a, b = (a) => a) { var c; }",
+    ] {
+        assert_eq!(warnings(code), [], "{code}");
+    }
+}
+
+#[test]
+fn what_a_file_does_with_types_beyond_a_budget_is_not_checked() {
+    let parts: String = (0..900).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect();
+    let warnings = |reads: usize| {
+        let reads: String = (0..reads).map(|n| format!("const a{n} = t.big;")).collect();
+        let source = format!(
+            "import {{ Cell, pattern }} from 'commontools';\ntype T = {{ big: {{ {parts} }}; count: number }};\n\
+             export const f = (t: T, cell: Cell<T>) => {{ {reads} cell.set({{ big: t.big, count: 'one' }}); }};\n\
+             export default pattern(() => ({{}}));"
+        );
+        transpile("charm.ts", &source).expect("a charm").warnings.len()
+    };
+    assert_eq!(warnings(10), 1);
+    // Each read is a copy of most of the type.
+    assert_eq!(warnings(2_000), 0);
+}
+
+#[test]
+fn types_that_are_written_out_too_often_are_refused() {
+    let parts: String = (0..900).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect();
+    let source = |streams: usize| {
+        let streams: String = (0..streams).map(|n| format!("const h{n} = handler<T, T>(() => {{}});\n")).collect();
+        format!(
+            "import {{ handler, pattern }} from 'commontools';\ntype T = {{ {parts} }};\n{streams}export default pattern(() => ({{}}));"
+        )
+    };
+    transpile("charm.ts", &source(5)).expect("a charm");
+    let message = error("charm.ts", &source(100));
+    assert!(message.contains("unfold to too much; use smaller or fewer ones"), "{message}");
+}
+
+/// Sources of which a part is repeated, with how the parts are put together: the repetitions of two runs differ by 8.
+const GROWING: &[(&str, &str, &str, &str)] = &[
+    (
+        "reads of parts of a type",
+        "type T = { big: {PARTS} };\nexport const f = (t: T) => {",
+        "const a# = t.big; ",
+        "};",
+    ),
+    ("reads of items", "type T = { big: {PARTS} }[];\nexport const f = (t: T) => {", "const a# = t[#]; ", "};"),
+    ("reads of alternatives", "type T = {UNION};\nexport const f = (t: T) => {", "const a# = t.x; ", "};"),
+    (
+        "writes",
+        "type T = { big: {PARTS} };\nexport const f = (c: Cell<T>, t: T) => {",
+        "c.set(t); c.update({ big: t.big });",
+        "};",
+    ),
+    ("literals", "type T = {UNION};\nexport const f = (c: Cell<T[]>) => {c.set([", "{ x: 1 },", "]);};"),
+    ("warnings", "type T = {UNION};\nexport const f = (c: Cell<T>) => {", "c.set(5);", "};"),
+    ("streams of a large type", "type T = { big: {PARTS} };\n", "export const h# = handler<T, T>(() => {});", ""),
+    ("computed cells", "export const p = pattern<{ a: number }>(({ a }) => ({", "x#: computed(() => a),", "}));"),
+    (
+        "pages",
+        "export const p = pattern<{ a: number }>(({ a }) => ({[UI]: h('div', null, ",
+        "<p>{a + 1}</p>,",
+        ") }));",
+    ),
+    ("types", "", "type T# = string; ", ""),
+    ("types of blocks", "{", "type T# = string; ", "}"),
+    ("exports", "", "export const a# = 1; ", ""),
+    ("imports", "import {", "a#,", "} from './other';"),
+    ("imports that are not there", "import {", "a#,", "} from 'commontools';"),
+    ("names that are not there", "export const f = () => {", "a#;", "};"),
+    ("assignments", "export const f = (a: any) => {", "a.b.c = f(a); ", "};"),
+    ("calls", "export const f = (a: any) => {", "a.b().c().d(); ", "};"),
+    ("interfaces", "", "interface T { a#: string } ", "export const f = (c: Cell<T>) => c.set(1);"),
+    ("extended", "interface T0 { a: string }\n", "interface T#1 extends T# { a#: string } ", ""),
+    ("unions", "type T = ", "'a#' | ", "'b';\nexport const f = (c: Cell<T>) => c.set(1);"),
+    ("recursive", "", "type T# = { a: T#1[]; b: T#[] }; ", "export const f = (c: Cell<T1>) => c.set(1);"),
+];
+
+#[test]
+#[ignore = "prints times"]
+fn how_long_sources_take() {
+    for &(what, head, part, tail) in GROWING {
+        for size in [8 * 1024, 60 * 1024] {
+            let source = growing(head, part, tail, size);
+            let other = BTreeMap::from([("other.ts".to_owned(), "export const a0 = 1;".to_owned())]);
+            let began = std::time::Instant::now();
+            let sources = Sources { file_name: "charm.tsx", source: &source, files: &other };
+            let done = transpile_files(&sources);
+            let module = done.as_ref().map_or(0, |done| done.module.len());
+            let error = done.err().map(|error| error.0[0].message.clone()).unwrap_or_default();
+            println!("{what}: {} bytes, {:?}, module of {module} bytes {error}", source.len(), began.elapsed());
+        }
+    }
+}
+
+fn growing(head: &str, part: &str, tail: &str, size: usize) -> String {
+    let parts: String = (0..1_000).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect();
+    let union: String = (0..1_000).map(|n| format!("| {{ x: 'v{n}' }}")).collect();
+    let head = head.replace("{PARTS}", &format!("{{{parts}}}")).replace("{UNION}", &union);
+    let part = |n: usize| part.replace("#1", &(n + 1).to_string()).replace('#', &n.to_string());
+    let parts: String = (0..)
+        .scan(0, |length, n| {
+            let part = part(n);
+            *length += part.len();
+            (*length < size).then_some(part)
+        })
+        .collect();
+    format!(
+        "import {{ Cell, UI, computed, h, handler, pattern }} from 'commontools';\n{head}{parts}{tail}\nexport default pattern(() => ({{}}));"
+    )
+}

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::fs;
 use std::time::Instant;
 
-use crate::{Row, peak, table};
+use crate::{Row, attempts, peak};
 
 /// One abuse under way: how long it takes, and how much memory the process has meanwhile. Tests of one process run at the same
 /// time, so that its peak is theirs together.
@@ -42,14 +42,14 @@ impl Attempt {
     /// If the record cannot be written.
     pub fn ended(self, outcome: impl Display) {
         let took = self.started.elapsed();
-        let record = table::Record {
+        let record = attempts::Record {
             row: self.row.id.to_owned(),
-            what: table::one_line(&self.what),
-            outcome: table::one_line(&outcome.to_string()),
+            what: attempts::one_line(&self.what),
+            outcome: attempts::one_line(&outcome.to_string()),
             millis: took.as_millis().try_into().unwrap_or(u64::MAX),
             peak_kib: peak::of(&self.process),
         };
-        let folder = table::folder();
+        let folder = attempts::folder();
         let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(record.file()), record.line()));
         written.unwrap_or_else(|error| panic!("cannot write to {}: {error}", folder.display()));
     }

@@ -4,10 +4,10 @@
 //! `abuse-table` makes one table of them all, and fails if a [row](ROWS) has none.
 
 mod attempt;
+mod attempts;
 mod peak;
 mod rows;
-mod table;
 
 pub use attempt::Attempt;
+pub use attempts::{Table, TableError, folder};
 pub use rows::{List, ROWS, Row};
-pub use table::{Table, TableError, folder};

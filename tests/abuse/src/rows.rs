@@ -54,6 +54,11 @@ pub const ROWS: &[Row] = &[
         "bounded, escaped, counted",
     ),
     guest(
+        "excuses",
+        "a failed request as the excuse for an error of the charm's own: caught, named in a message, never sent",
+        "the charm is to blame",
+    ),
+    guest(
         "references",
         "references to other spaces, malformed, doubled, with path tricks",
         "left out one by one, the rest served",

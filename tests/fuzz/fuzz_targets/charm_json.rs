@@ -6,27 +6,29 @@
 
 #[path = "common/json.rs"]
 mod json;
-// Mounted, rather than reached through their crate, which brings SQLite and a TypeScript compiler.
-#[path = "../../../host/charm-runtime/src/document.rs"]
+// Mounted, rather than reached through their crates, which bring SQLite, a TypeScript compiler and the engine.
+#[path = "../../../host/sandbox/src/json.rs"]
+mod sandbox_json;
+#[path = "../../../host/store/src/document.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod document;
-#[path = "../../../host/charm-runtime/src/paths.rs"]
+#[path = "../../../host/store/src/paths.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod paths;
-#[path = "../../../host/charm-runtime/src/secret_names.rs"]
+#[path = "../../../host/store/src/secret_names.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod secret_names;
-#[path = "../../../host/charm-runtime/src/secret_rule.rs"]
+#[path = "../../../host/store/src/secret_rule.rs"]
 #[allow(dead_code, reason = "the crate uses the rest")]
 mod secret_rule;
 
 use bg_poller::Lookup;
-use bg_sandbox::fuzzing;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 use document::{Document, data as data_of, target};
 use paths::{SecretPaths, at};
+use sandbox_json::check;
 
 /// The cell that holds the document.
 const CELL: &str = "cell";
@@ -59,7 +61,7 @@ fn links(node: &Value) -> usize {
 
 /// The value of a text that a charm may write.
 fn read(text: &str) -> Option<Value> {
-    let accepted = fuzzing::check_json(text).is_ok();
+    let accepted = check(text).is_ok();
     let value = serde_json::from_str::<Value>(text);
     assert_eq!(accepted, value.is_ok(), "{text:?}");
     match json::read(text) {
@@ -71,7 +73,7 @@ fn read(text: &str) -> Option<Value> {
     }
     let value = value.ok()?;
     let printed = value.to_string();
-    fuzzing::check_json(&printed).unwrap_or_else(|error| panic!("{text:?}, printed as {printed:?}: {error}"));
+    check(&printed).unwrap_or_else(|error| panic!("{text:?}, printed as {printed:?}: {error}"));
     let again: Value = serde_json::from_str(&printed).expect("it was checked");
     assert_eq!(again, value, "{text:?}, printed as {printed:?}");
     Some(value)

@@ -1,30 +1,31 @@
-//! How an integration is doing: what follows from its standing and from its newest requests.
+//! The health of an integration, derived from its standing and its newest requests.
 
 use std::fmt;
 use std::time::Duration;
 
 use bg_identity::IntegrationId;
-use bg_poller::{ComponentFailure, LogLine, UnixMillis};
+use bg_poller::{ComponentFailure, LogLine, OutcomeKind, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use super::{IntegrationReport, OwnerEgress};
 
 /// Requests count for this long, and for three intervals at least.
 const RECENT: Duration = Duration::from_mins(15);
-/// Of requests that fail on their way, or at the server, one in this many is no trouble. One that is denied always is.
+/// If fewer than one in this many requests fail (no response, or 5xx), the integration still works. A denied request
+/// always degrades it.
 const FAILED_SHARE: usize = 10;
 
-/// How an integration is doing, in a word.
+/// The health of an integration in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthState {
-    /// Nothing is known to be wrong.
+    /// No problem is known.
     Works,
     /// It answers, but some of its requests are denied, or fail.
     Degraded,
     /// A function of its component fails.
     Failing,
-    /// It is not called, since its component kept failing.
+    /// It is not called because its component kept failing.
     Paused,
 }
 
@@ -49,24 +50,24 @@ impl fmt::Display for HealthState {
     }
 }
 
-/// How an integration is doing.
+/// The health of an integration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IntegrationHealth {
     /// Which one.
     pub integration: IntegrationId,
-    /// In a word.
+    /// In one word.
     pub state: HealthState,
     /// Why, for people; empty if it works.
     pub reason: String,
-    /// What fixes it, if that is known.
+    /// The option that allows what was denied, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
-    /// Until when it is paused; never, if it is not.
+    /// When the pause ends; never if it is not paused.
     pub paused_until: UnixMillis,
-    /// Whether its charms are not polled, since there is no list that names them.
+    /// Whether its charms are not polled because there is no list of them.
     pub without_list: bool,
-    /// The last failure of its component, also if that works again.
+    /// The last failure of its component, also if it works again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<ComponentFailure>,
     /// The last lines that it logged in its last call that failed; oldest first.
@@ -75,16 +76,16 @@ pub struct IntegrationHealth {
     pub requests: RecentRequests,
 }
 
-/// How all integrations of a poll loop are doing, as it is kept for commands that look later.
+/// The health of all integrations of a poll loop, stored for other commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptHealth {
-    /// When that was so; never, if an earlier version of this program did not say it.
+    /// As of when; never if an older version stored it.
     pub at: UnixMillis,
-    /// Which process says it, if it is one with the data directory in which it is kept; else it was reported to the server there.
+    /// The process that stored it, if it uses this data directory; otherwise it was reported to the server there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<u32>,
-    /// Whether the loop has ended since.
+    /// Whether the loop has ended.
     #[serde(default)]
     pub ended: bool,
     /// Each of them.
@@ -92,7 +93,7 @@ pub struct KeptHealth {
 }
 
 impl KeptHealth {
-    /// How often it is kept again that nothing has changed.
+    /// How often it is stored although nothing has changed.
     pub const AGAIN: Duration = Duration::from_mins(1);
 }
 
@@ -100,11 +101,11 @@ impl KeptHealth {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecentRequests {
-    /// How many are known.
+    /// The number of known requests.
     pub all: usize,
-    /// Those that the gate denied.
+    /// Requests that the gate denied.
     pub denied: usize,
-    /// Those that were sent and got no answer, or one of 500 or more.
+    /// Requests that got no response, or a 5xx.
     pub failed: usize,
 }
 
@@ -126,14 +127,14 @@ impl RecentRequests {
         self.denied > 0 || (self.failed > 0 && self.failed * FAILED_SHARE >= self.all)
     }
 
-    /// What share of them was denied or failed, percent.
+    /// The percentage of denied or failed requests.
     pub fn troubled_percent(&self) -> usize {
         ((self.denied + self.failed) * 100).checked_div(self.all).unwrap_or(0)
     }
 }
 
 impl IntegrationHealth {
-    /// One of which nothing is known.
+    /// An integration without known problems.
     pub fn working(integration: IntegrationId) -> Self {
         Self {
             integration,
@@ -148,6 +149,19 @@ impl IntegrationHealth {
         }
     }
 
+    /// What to do about a component that fails or is paused; what was denied comes first, in [`fix`](Self::fix).
+    pub fn remedy(&self) -> Option<&'static str> {
+        if self.state < HealthState::Failing {
+            return None;
+        }
+        let is_temporary = self.failure.as_ref().is_some_and(|failure| failure.kind == OutcomeKind::Unavailable);
+        Some(if is_temporary {
+            "nothing, if it passes: it is called again by itself. If it lasts, see what it logs, and the servers that it asks"
+        } else {
+            "replace its component with one that works; the service loads it by itself, and calls it again"
+        })
+    }
+
     /// Whether its charms are polled.
     pub fn polls(&self) -> bool {
         self.state != HealthState::Paused && !self.without_list
@@ -155,7 +169,7 @@ impl IntegrationHealth {
 }
 
 impl IntegrationReport {
-    /// How it is doing.
+    /// Its health.
     pub fn health(&self, now: UnixMillis) -> IntegrationHealth {
         let Self { view, standing, egress, log, .. } = self;
         let window = RECENT.max(standing.interval * 3);
@@ -181,7 +195,7 @@ impl IntegrationReport {
             HealthState::Failing if standing.without_list => format!("its charms are not polled: {failed}"),
             HealthState::Failing | HealthState::Paused => failed,
         };
-        // What is denied is the first thing to fix, also where a component fails for it.
+        // A denied request is the first thing to fix, also if the component fails because of it.
         let newest_denial = egress.denials.iter().find(|denial| denial.newest >= since && !denial.sent);
         let fix = newest_denial.filter(|_| requests.denied > 0).and_then(|denial| denial.option.clone());
         IntegrationHealth {
@@ -215,7 +229,7 @@ fn requests_reason(requests: RecentRequests, egress: &OwnerEgress) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use bg_poller::{OutcomeKind, Standing};
+    use bg_poller::Standing;
 
     use super::super::{Denial, IntegrationView, Sent};
     use super::*;
@@ -277,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn one_whose_every_request_is_denied_is_degraded_and_says_what_grants_them() {
+    fn an_integration_whose_every_request_is_denied_is_degraded_and_names_the_option() {
         let health = with(&[(1, true, None), (2, true, None)]);
         assert_eq!(health.state, HealthState::Degraded);
         assert_eq!(health.reason, "all 2 of its newest requests were denied, such as GET https://mail.example/v1");
@@ -286,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn old_requests_and_a_rare_failure_are_no_trouble() {
+    fn old_requests_and_rare_failures_do_not_degrade_an_integration() {
         let well = |ago| (ago, false, Some(200));
         assert_eq!(with(&[well(1), (20, true, None)]).state, HealthState::Works);
         let mut many = vec![well(1); 19];

@@ -1,5 +1,5 @@
-//! Where each thing is. The parts of a name (a space's DID, a charm's ID, an integration's ID) have no characters that would
-//! have to be escaped in a path.
+//! The paths of the API. The parts of a name (a space's DID, a charm's ID, an integration's ID) have no characters that
+//! need escaping in a path.
 
 use bg_identity::{IntegrationId, SpaceDid};
 use bg_poller::CharmRef;

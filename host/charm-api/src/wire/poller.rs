@@ -1,5 +1,5 @@
-//! What a poll loop in another process tells the server of the charms that it polls: what the operator's pages show of it. It is told again
-//! and again, so that nothing is lost with the memory of either side.
+//! Reports of a poll loop in another process to the server of its charms, for the operator's pages. Reports repeat, so
+//! that a restart of either side loses nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,52 +12,53 @@ use serde::{Deserialize, Serialize};
 /// How often a poll loop reports.
 pub const REPORT_EVERY: Duration = Duration::from_secs(2);
 
-/// How a poll loop stands.
+/// The state of a poll loop.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PollerReport {
-    /// Which one: something that no other poll loop has.
+    /// A unique name of the poll loop.
     #[schemars(length(min = 1, max = 64))]
     pub poller: String,
     /// Whether this is its last report.
     pub ends: bool,
-    /// From one poll of a charm to the next, if nothing else is asked for; milliseconds.
+    /// The default interval in milliseconds.
     #[serde(rename = "intervalMs", with = "millis")]
     #[schemars(with = "u64")]
     pub interval: Duration,
-    /// The shortest interval that a registration may ask for; milliseconds.
+    /// The shortest interval that a registration may ask for, in milliseconds.
     #[serde(rename = "minIntervalMs", default, skip_serializing_if = "Option::is_none", with = "millis::option")]
     #[schemars(with = "Option<u64>")]
     pub min_interval: Option<Duration>,
-    /// The integrations that have a component in it. Those that are not in `changed` are as they were reported last.
+    /// The integrations that have a component. Those that are not in `changed` are as last reported.
     pub integrations: Vec<IntegrationId>,
-    /// How those are of which there is something new.
+    /// The integrations that changed since the last report.
     pub changed: Vec<IntegrationReport>,
     /// Charms whose newest polls failed.
     pub failing: Vec<PollState>,
-    /// Charms that were reported as failing, and are so no more.
+    /// Charms that were reported as failing, and no longer fail.
     pub recovered: Vec<CharmRef>,
 }
 
 /// The answer to a [`PollerReport`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PollerAnswer {
-    /// Whether earlier reports are remembered. If not, all integrations and all failing charms have to be told anew.
+    /// Whether the server knows earlier reports. If not, all integrations and all failing charms must be reported
+    /// again.
     pub known: bool,
-    /// Charms that the operator wants polled at once.
+    /// Charms to poll at once, as the operator asked.
     pub poll: Vec<CharmRef>,
 }
 
-/// An integration, and what its component does.
+/// An integration and the activity of its component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntegrationReport {
     /// What it is.
     pub view: IntegrationView,
-    /// How it stands.
+    /// Its standing.
     pub standing: Standing,
-    /// What its functions were called for.
+    /// The calls of its functions.
     pub calls: Vec<FunctionCalls>,
-    /// What it requested.
+    /// Its requests.
     pub egress: OwnerEgress,
     /// The last lines that it logged in its last call that failed; oldest first.
     #[serde(default)]
@@ -68,7 +69,7 @@ pub struct IntegrationReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IntegrationView {
-    /// By what name it is configured and registered for.
+    /// The ID by which it is configured and charms are registered.
     pub id: IntegrationId,
     /// Its name for people.
     pub name: String,
@@ -82,39 +83,39 @@ pub struct IntegrationView {
     pub license: String,
     /// The component's file.
     pub file: String,
-    /// The digest of what was loaded from it.
+    /// The digest of the loaded component.
     pub sha256: String,
-    /// When that was.
+    /// When it was loaded.
     pub loaded_at: UnixMillis,
     /// The HTTP that it asks for.
     pub asked: Vec<AskedView>,
-    /// Its configuration, as it finds it.
+    /// Its configuration.
     pub config: BTreeMap<String, String>,
 }
 
-/// Something that an integration asks for.
+/// HTTP that an integration asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AskedView {
-    /// Where to, and with which methods.
+    /// Destination and methods.
     pub grant: String,
     /// Which token the gate would add.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
     /// Why.
     pub reason: String,
-    /// Whether a part of it is granted, where not all is.
+    /// Whether it is granted in part.
     pub partly_granted: bool,
-    /// The options that would grant what is not granted.
+    /// The options that grant the rest.
     pub options: Vec<String>,
 }
 
-/// What the calls of one function came to.
+/// The calls of one function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionCalls {
     /// The function, as the contract names it.
     pub function: String,
-    /// What they came to.
+    /// Their totals.
     #[serde(flatten)]
     pub totals: CallTotals,
 }
@@ -125,10 +126,10 @@ pub struct FunctionCalls {
 pub struct CallTotals {
     /// How many there were.
     pub calls: u64,
-    /// How many of them did not end with an answer of the function.
+    /// Calls that ended without a result of the function.
     pub failed: u64,
-    /// Their time together, what they waited for included; in JSON, as the next two, microseconds: most calls take less than a
-    /// millisecond.
+    /// Their total time, including waits. In JSON, this and the next two are in microseconds, because most calls take
+    /// less than a millisecond.
     #[serde(rename = "elapsedUs", with = "micros")]
     #[schemars(with = "u64")]
     pub elapsed: Duration,
@@ -136,21 +137,21 @@ pub struct CallTotals {
     #[serde(rename = "longestUs", with = "micros")]
     #[schemars(with = "u64")]
     pub longest: Duration,
-    /// The time in which they held a thread, together.
+    /// The total time in which they held a thread.
     #[serde(rename = "busyUs", with = "micros")]
     #[schemars(with = "u64")]
     pub busy: Duration,
-    /// The most memory that one of them had at its end, bytes.
+    /// The most memory of a call at its end, in bytes.
     pub memory: u64,
 }
 
 impl CallTotals {
-    /// The mean time of a call; zero if there was none.
+    /// The mean time of a call; zero without calls.
     pub fn mean(&self) -> Duration {
         mean(self.elapsed, self.calls)
     }
 
-    /// The mean time in which a call held a thread; zero if there was none.
+    /// The mean time in which a call held a thread; zero without calls.
     pub fn mean_busy(&self) -> Duration {
         mean(self.busy, self.calls)
     }
@@ -169,9 +170,9 @@ pub struct OwnerEgress {
     pub allowed: u64,
     /// How many were refused.
     pub denied: u64,
-    /// How many would have been refused, if the gate did more than report.
+    /// How many would have been refused if the gate did not only report.
     pub would_deny: u64,
-    /// What was received, bytes.
+    /// Received bytes.
     pub bytes: u64,
     /// The newest first.
     pub denials: VecDeque<Denial>,
@@ -179,23 +180,23 @@ pub struct OwnerEgress {
     pub newest: VecDeque<Sent>,
 }
 
-/// What was denied, or would be, once or often.
+/// A kind of request that was denied, or would be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Denial {
     /// The method.
     pub method: String,
-    /// Where to: scheme, host and port.
+    /// The destination: scheme, host and port.
     pub origin: String,
     /// The path of the newest one.
     pub path: String,
-    /// What refused it.
+    /// The rule that refused it.
     pub rule: String,
-    /// The option that would allow it.
+    /// The option that allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub option: Option<String>,
-    /// Whether it was sent all the same, since the gate only reports.
+    /// Whether it was sent anyway, because the gate only reports.
     pub sent: bool,
-    /// The charm that the newest one was for.
+    /// The charm of the newest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charm: Option<String>,
     /// How often.
@@ -211,24 +212,24 @@ pub struct Sent {
     pub at: UnixMillis,
     /// The method.
     pub method: String,
-    /// Where to: scheme, host and port.
+    /// The destination: scheme, host and port.
     pub origin: String,
     /// The path, without the query.
     pub path: String,
-    /// What was decided, in words.
+    /// The decision, in words.
     pub decision: String,
     /// Whether it was allowed and nothing went wrong.
     pub ok: bool,
-    /// Whether it was denied, so that it was not sent.
+    /// Whether it was denied and not sent.
     #[serde(default)]
     pub denied: bool,
-    /// Whether a credential went with it.
+    /// Whether it had a credential.
     pub credential: bool,
-    /// What was answered.
+    /// The response's status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 999))]
     pub status: Option<u16>,
-    /// Bytes of the response's body that arrived.
+    /// Received bytes of the response's body.
     pub bytes: u64,
     /// How long it took; in JSON, milliseconds.
     #[serde(rename = "elapsedMs", with = "millis")]
@@ -261,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_told_to_the_microsecond() {
+    fn calls_are_reported_to_the_microsecond() {
         let totals = CallTotals { calls: 2, elapsed: Duration::from_micros(1_234), ..CallTotals::default() };
         let calls = FunctionCalls { function: "fetch-charms".to_owned(), totals };
         let written = serde_json::to_value(&calls).unwrap();

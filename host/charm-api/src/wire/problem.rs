@@ -1,4 +1,4 @@
-//! What the API answers when it does not do what was asked: problem details (RFC 9457).
+//! Errors of the API, as problem details (RFC 9457).
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What the type of each problem starts with.
+/// The prefix of each problem's type.
 const TYPE: &str = "urn:bg-wasm-host:problem:";
 
 /// The kinds of error.
@@ -20,17 +20,17 @@ pub enum ErrorCode {
     Authorization,
     /// 404: no such charm or space, or no such endpoint.
     NotFound,
-    /// 422: the charm cannot be used so.
+    /// 422: the charm cannot be used this way.
     Unfit,
     /// 400: the request is wrong.
     Invalid,
-    /// 507: it would be more than a quota allows to keep.
+    /// 507: a quota is exceeded.
     Quota,
     /// 503: the runtime, or a part of it, failed.
     Unavailable,
     /// 401: the request's signature is missing or wrong.
     Signature,
-    /// 400: an event is sent again that the server does not know, so whether it was handled is not known.
+    /// 400: the event is sent again and unknown to the server; it is unknown whether it was handled.
     UnknownEvent,
 }
 
@@ -61,21 +61,21 @@ impl ErrorCode {
         }
     }
 
-    /// What it means, in a few words.
+    /// Its meaning in a few words.
     pub fn title(self) -> &'static str {
         match self {
             Self::Authorization => "No access",
             Self::NotFound => "Not found",
-            Self::Unfit => "The charm cannot be used so",
+            Self::Unfit => "The charm cannot be used this way",
             Self::Invalid => "The request is wrong",
-            Self::Quota => "More than may be kept",
+            Self::Quota => "Quota exceeded",
             Self::Unavailable => "Something is unavailable",
             Self::Signature => "The request is not authenticated",
-            Self::UnknownEvent => "Not known whether the event was handled",
+            Self::UnknownEvent => "Unknown whether the event was handled",
         }
     }
 
-    /// The HTTP status that goes with it.
+    /// Its HTTP status.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Authorization => StatusCode::FORBIDDEN,
@@ -89,61 +89,61 @@ impl ErrorCode {
     }
 }
 
-/// Why a request was not done, as problem details (RFC 9457): the body of every answer that is not a success, but for those of the
-/// original's registration.
+/// An error as problem details (RFC 9457): the body of every response that is not a success, except for the original's
+/// registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Read", into = "Written")]
 pub struct Problem {
-    /// What kind of error.
+    /// The kind of error.
     pub code: ErrorCode,
-    /// The answer's status; as a rule, the one that goes with the code.
+    /// The response's status; usually the code's.
     pub status: StatusCode,
     /// What happened and what to do, for people.
     pub detail: String,
-    /// With `authorization`: to which space. With `not-found`: which space, if it is one that is missing.
+    /// With `authorization`: the space. With `not-found`: the missing space, if it is a space.
     pub space: Option<SpaceDid>,
-    /// With `not-found`: which charm.
+    /// With `not-found`: the missing charm.
     pub charm: Option<CharmRef>,
-    /// With `unavailable`: what it is that did not answer; all of the runtime if none.
+    /// With `unavailable`: what did not respond; the whole runtime if `None`.
     pub scope: Option<Scope>,
-    /// With `unfit`: who is to blame, if it is not the charm: its credential, or the operator's configuration.
+    /// With `unfit`: the blame, if it is not the charm's: its credential, or the operator's configuration.
     pub blame: Option<Blame>,
 }
 
 /// The members of a problem, as they are sent.
 #[derive(Serialize, JsonSchema)]
 struct Written {
-    /// A name for the kind of error, which is no address: `urn:bg-wasm-host:problem:` and the code.
+    /// A name for the kind of error, not an address: `urn:bg-wasm-host:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
     /// The kind of error in a few words.
     title: &'static str,
-    /// The answer's status once more.
+    /// The response's status, repeated.
     #[schemars(range(min = 400, max = 599))]
     status: u16,
     /// What happened and what to do, for people.
     detail: String,
     /// The kind of error.
     code: ErrorCode,
-    /// With `authorization`: to which space there is no access. With `not-found`: which space there is none of.
+    /// With `authorization`: the space to which access is missing. With `not-found`: the space that does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SpaceDid")]
     space: Option<SpaceDid>,
-    /// With `not-found`: which charm there is none of.
+    /// With `not-found`: the charm that does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "CharmRef")]
     charm: Option<CharmRef>,
-    /// With `unavailable`: what it is that did not answer. Left out, it is the runtime.
+    /// With `unavailable`: what did not respond; the runtime if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Scope")]
     scope: Option<Scope>,
-    /// With `unfit`: who is to blame, if it is not the charm: its credential, or the operator's configuration.
+    /// With `unfit`: the blame, if it is not the charm's: its credential, or the operator's configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Blame")]
     blame: Option<Blame>,
 }
 
-/// The members that are read. Servers of before there were problem details say `error` in place of `detail`, and no status.
+/// The members as read. Servers from before problem details send `error` in place of `detail`, and no status.
 #[derive(Deserialize, JsonSchema)]
 struct Read {
     code: ErrorCode,
@@ -158,7 +158,7 @@ struct Read {
     blame: Option<Blame>,
 }
 
-/// A value that this version knows; none if it is one of a later version.
+/// A value that this version knows; `None` for one of a later version.
 fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).ok())
@@ -180,28 +180,28 @@ impl From<Read> for Problem {
     }
 }
 
-/// What the text of an authorization error starts with.
+/// The prefix of an authorization error's text.
 const AUTHORIZATION: &str = "AuthorizationError: ";
 
 impl Problem {
     /// The media type of such a body.
     pub const MEDIA_TYPE: &str = "application/problem+json";
 
-    /// There is no such space.
+    /// The space does not exist.
     pub fn no_space(space: SpaceDid, detail: impl Into<String>) -> Self {
         Self { space: Some(space), ..Self::new(ErrorCode::NotFound, detail) }
     }
 
-    /// An error that is about nothing in particular.
+    /// An error without further members.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { code, status: code.status(), detail: detail.into(), space: None, charm: None, scope: None, blame: None }
     }
 
-    /// The error that a client sees; `url` is where it came from.
+    /// The error for a client of the server at `url`.
     pub fn into_error(self, url: &url::Url) -> RuntimeError {
         let Self { code, status, detail, space, charm, scope, blame } = self;
         if status == StatusCode::TOO_MANY_REQUESTS {
-            // Nothing that was said of a charm, either.
+            // Says nothing about a charm.
             return RuntimeError::unavailable(format!("{url} asks for fewer requests: {detail}"));
         }
         match (code, space, charm) {
@@ -216,16 +216,16 @@ impl Problem {
                 _ => RuntimeError::Unfit(detail),
             },
             (ErrorCode::Quota, ..) => RuntimeError::Quota(detail),
-            // What a local runtime says of a space that there is none of.
+            // As a local runtime reports a missing space.
             (ErrorCode::Invalid, ..) | (ErrorCode::NotFound, Some(_), None) => RuntimeError::Invalid(detail),
             (ErrorCode::NotFound, ..) => RuntimeError::unavailable(format!("{url}: {detail}")),
-            // The text was made by this error's own display at the other side.
+            // The other side made the text with this error's `Display`.
             (ErrorCode::Unavailable, ..) => {
                 let inner = detail.strip_prefix("the charm runtime is unavailable: ").unwrap_or(&detail);
                 RuntimeError::unavailable_in(scope.unwrap_or(Scope::Runtime), inner)
             }
             (ErrorCode::UnknownEvent, ..) => RuntimeError::unavailable_in(Scope::Charm, format!("{url}: {detail}")),
-            // It is the caller that is not accepted, not what it asks: nothing that was said of a charm.
+            // The caller is not accepted; this says nothing about a charm.
             (ErrorCode::Signature, ..) => {
                 RuntimeError::unavailable(format!("{url} does not accept the signature: {detail}"))
             }
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_the_same_at_the_other_side() {
+    fn an_error_is_the_same_on_the_other_side() {
         let errors = [
             RuntimeError::Authorization { space: system_space(), message: "x has no access".into() },
             RuntimeError::NotFound(CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") }),
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_space_that_is_not_there_is_the_fault_of_who_asks_for_it_and_not_the_runtimes() {
+    fn a_missing_space_is_the_callers_fault_and_not_the_runtimes() {
         let problem = Problem::no_space(space_did("none"), "there is no space");
         assert_eq!((problem.code, problem.status.as_u16()), (ErrorCode::NotFound, 404));
         let read: Problem = serde_json::from_value(serde_json::to_value(&problem).unwrap()).unwrap();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_written_as_rfc_9457_has_it() {
+    fn a_problem_is_written_as_in_rfc_9457() {
         let charm = CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") };
         let problem = Problem::from(&RuntimeError::NotFound(charm.clone()));
         let expected = json!({
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_an_older_server_is_read_as_well() {
+    fn an_error_of_an_older_server_is_read() {
         let read = |json| serde_json::from_value::<Problem>(json);
         assert_eq!(read(json!({"error": "no", "code": "unfit"})).unwrap(), Problem::new(ErrorCode::Unfit, "no"));
         let later = json!({"detail": "no", "code": "unfit", "scope": "planet", "blame": 7});

@@ -1,30 +1,13 @@
 //! What a server asks before it does anything for a caller: what the caller may do, and what outlives the process.
 
-use bg_charm_api::{AccessLevel, Actor};
+use bg_charm_api::Actor;
 use bg_identity::http_signature::FastClock;
-use bg_identity::{Did, SpaceDid, system_space};
-use bg_poller::{CharmRef, RuntimeError};
+use bg_identity::{Did, system_space};
+use bg_poller::RuntimeError;
+use bg_store::Needed;
 
+use super::LocalRuntime;
 use super::handle::LocalHandle;
-use super::{LocalRuntime, access, deploy};
-use crate::store::{self, Touch};
-
-/// What a request needs, as far as its method and path say it. Whoever does the work checks it again, in the transaction of that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Needed {
-    /// Access to a space that must be there.
-    Space(SpaceDid, AccessLevel),
-    /// Access to a charm that must be there.
-    Charm(CharmRef, AccessLevel),
-    /// To own the space of a charm that must be there, or to be the service.
-    OwnerOrService(CharmRef),
-    /// To see the runs and the log of a charm.
-    Observe(CharmRef),
-    /// To deploy a charm to a space, which may have to be made.
-    Deploy(SpaceDid),
-    /// To be the operator.
-    OwnKey,
-}
 
 impl LocalHandle {
     /// Fails unless the caller may do that.
@@ -35,19 +18,7 @@ impl LocalHandle {
         if self.actor == Actor::Operator {
             return Ok(());
         }
-        let tenants = self.runtime.tenants.clone();
-        self.read(move |tx, actor| match needed {
-            Needed::Space(space, level) => access::known_space(tx, actor, &space, level),
-            Needed::Charm(charm, level) => access::charm(tx, actor, &charm, level).map(drop),
-            Needed::OwnerOrService(charm) => {
-                access::charm(tx, actor, &charm, AccessLevel::Write)?;
-                access::owner_or_service(tx, actor, &charm.space, "to do that")
-            }
-            Needed::Observe(charm) => access::observed(tx, actor, &charm).map(drop),
-            Needed::Deploy(space) => deploy::may_deploy(tx, &tenants, actor, &space),
-            Needed::OwnKey => Ok(()),
-        })
-        .await
+        self.runtime.store.check(&self.actor, &needed).await
     }
 
     /// Whether the caller is the operator, by the login token or by the key.
@@ -65,16 +36,12 @@ impl LocalHandle {
         };
         let space = system_space();
         let message = format!(
-            "{space} (the system space): {caller} is not the operator of the server, whose poll loops alone it shows; start `bg-wasm-host run` \
-             with the IDENTITY or OPERATOR_PASS that the server has"
+            "{space} (the system space): {caller} is not the operator of the server, whose poll loops alone it shows; \
+             start `bg-wasm-host run` with the IDENTITY or OPERATOR_PASS that the server has"
         );
         Err(RuntimeError::Authorization { space, message })
     }
 }
-
-/// The keys in the table `meta` under which the times of fast clocks are kept.
-const OPERATOR_CLOCK: &str = "signed_until_by_operator";
-const OTHER_CLOCKS: &str = "signed_until_by_others";
 
 impl LocalRuntime {
     /// The operator's own key, if there is one.
@@ -84,21 +51,16 @@ impl LocalRuntime {
 
     /// Whether the caller is the operator, by the token or by the key.
     pub(super) fn is_trusted(&self, actor: &Actor) -> bool {
-        self.tenants.is_operator(actor)
+        self.rules.is_operator(actor)
     }
 
     /// Until when signers with fast clocks may have made requests that an earlier process accepted.
     pub async fn fast_clocks(&self) -> Result<FastClock, RuntimeError> {
-        let read = self.database.read(|tx| {
-            let time = |key| store::meta::number(tx, key).map(Option::unwrap_or_default);
-            Ok(FastClock { operator: time(OPERATOR_CLOCK)?, others: time(OTHER_CLOCKS)? })
-        });
-        read.await
+        self.store.fast_clocks().await
     }
 
     /// Writes such a time down.
     pub async fn keep_fast_clock(&self, is_operator: bool, until: u64) -> Result<(), RuntimeError> {
-        let key = if is_operator { OPERATOR_CLOCK } else { OTHER_CLOCKS };
-        self.database.write_touching(Touch::None, move |tx| store::meta::raise(tx, key, until)).await
+        self.store.keep_fast_clock(is_operator, until).await
     }
 }

@@ -1,9 +1,10 @@
 //! Which origins the secrets of charms are for.
 //!
-//! A charm's handler may send what it knows wherever `--allow-charm-http` lets charms send. For a token that is too wide: who may write to a
-//! charm's cells often decides where its handler sends. So a secret is bound to the origins for which the manifest of the charm's
-//! integration names it as credential, and to those that the operator marks. Anybody may register a charm, for any integration; so where
-//! that integration does not name the secret, every other one that does binds it.
+//! A charm's handler may send what it knows wherever `--allow-charm-http` lets charms send. For a token that is too
+//! wide: who may write to a charm's cells often decides where its handler sends. So a secret is bound to the origins
+//! for which the manifest of the charm's integration names it as credential, and to those that the operator marks.
+//! Anybody may register a charm, for any integration; so where that integration does not name the secret, every other
+//! one that does binds it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,11 +12,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bg_egress::KnownSecret;
 use bg_identity::IntegrationId;
 use bg_manifest::{AskedHttp, CharmCredential, HttpGrant};
+use bg_store::SecretText;
+use bg_store::secret_names::{names_refresh_token, names_secret};
 
-use crate::secret_names::{names_refresh_token, names_secret};
-use crate::store::SecretText;
-
-/// Where secrets of charms may go. Shared by the runtime that sends them and by whoever loads integrations.
+/// Where secrets of charms may go. Shared by the runtime that sends them and the code that loads integrations.
 #[derive(Debug, Default)]
 pub struct CredentialOrigins {
     marked: Vec<Binding>,
@@ -66,8 +66,8 @@ impl CredentialOrigins {
     }
 }
 
-/// Where the secret at a path may go; none if it is not bound. What stands beside a bound secret and is one by its name is bound, too: an ID
-/// token goes where the access token goes, a refresh token nowhere.
+/// Where the secret at a path may go; none if it is not bound. What stands beside a bound secret and is one by its name
+/// is bound, too: an ID token goes where the access token goes, a refresh token nowhere.
 fn origins(bindings: &[&Binding], path: &[String]) -> Option<Arc<[HttpGrant]>> {
     let to = |bound: &dyn Fn(&Binding) -> bool| -> Vec<HttpGrant> {
         bindings.iter().filter(|binding| bound(binding)).map(|binding| binding.origin.clone()).collect()

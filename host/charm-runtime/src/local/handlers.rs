@@ -7,13 +7,13 @@ use bg_egress::{GateClient, KnownSecret};
 use bg_identity::{Secret, printable};
 use bg_poller::{CharmRef, LogLevel, LogLine, UnixMillis};
 use bg_sandbox::{CallFailure, CallLines, CellReader, CellWrites, CharmCall, CharmComponent, Program, Shape};
+use bg_store::paths::SecretPaths;
+use bg_store::{SecretText, StoredCharm};
 use bg_transpile::Transpiled;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::snapshot::Snapshot;
-use crate::paths::SecretPaths;
-use crate::store::{SecretText, StoredCharm};
 
 /// What a component of world `charm` finds under these keys of its `config`.
 mod key {
@@ -23,12 +23,15 @@ mod key {
     pub(super) const FILE: &str = "charm.file";
     /// A JSON object of the modules of its further files, by their paths. Only if there are some.
     pub(super) const FILES: &str = "charm.files";
+    /// How much memory a call may take, in bytes.
+    pub(super) const MEMORY: &str = "charm.memory";
     /// Where the charm runtime's API is.
     pub(super) const API_URL: &str = "charm.api-url";
-    /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of what is secret in
-    /// every charm, or was in this one.
+    /// A JSON array of the paths of what is secret: the name of a cell, then keys; `*` is any of them. At `setup`, of
+    /// what is secret in every charm, or was in this one.
     pub(super) const SECRETS: &str = "charm.secrets";
-    /// A JSON array of the names of cells that others have written since the last call; `*` is any of them. Only if there are some.
+    /// A JSON array of the names of cells that others have written since the last call; `*` is any of them. Only if
+    /// there are some.
     pub(super) const CHANGED: &str = "charm.changed";
     /// A JSON object of initial values. At `setup` only.
     pub(super) const INPUTS: &str = "charm.inputs";
@@ -41,7 +44,8 @@ pub struct Handlers {
     pub component: Arc<CharmComponent>,
     /// The charms' way out to HTTP.
     pub http: GateClient,
-    /// What charms are told of where the charm runtime's API is, for `getRecipeEnvironment()`; the original's default if none.
+    /// The URL of the charm runtime's API, for `getRecipeEnvironment()`; the original's default
+    /// if none.
     pub api_url: Option<Url>,
 }
 
@@ -73,7 +77,7 @@ impl Handlers {
             charm: charm.clone(),
             cells,
             streams: BTreeSet::new(),
-            program: Arc::new(self::program(program)),
+            program: Arc::new(self::program(&program.module, &program.files)),
             config: Arc::new(config),
             http: self.http.clone(),
             secrets,
@@ -111,7 +115,13 @@ impl Handlers {
         secrets: Vec<KnownSecret>,
     ) -> Result<Option<String>, CallFailure> {
         self.component
-            .page(self.call(charm, &Arc::new(self::program(program)), cells, secrets, CallLines::default()))
+            .page(self.call(
+                charm,
+                &Arc::new(self::program(&program.module, &program.files)),
+                cells,
+                secrets,
+                CallLines::default(),
+            ))
             .await
     }
 
@@ -139,6 +149,7 @@ impl Handlers {
         let mut config = BTreeMap::from([
             (key::SECRETS.to_owned(), json!(secrets).to_string()),
             (key::FILE.to_owned(), file_name.to_owned()),
+            (key::MEMORY.to_owned(), self.component.memory().to_string()),
         ]);
         config.extend(self.api_url.as_ref().map(|url| (key::API_URL.to_owned(), url.to_string())));
         config
@@ -146,10 +157,9 @@ impl Handlers {
 }
 
 /// The program as its component finds it.
-pub(super) fn program(transpiled: &Transpiled) -> Program {
-    let Transpiled { module, files, .. } = transpiled;
+pub(super) fn program(module: &str, files: &BTreeMap<String, String>) -> Program {
     let files = (!files.is_empty()).then(|| (key::FILES.to_owned(), json!(files).to_string()));
-    Program::new([(key::MODULE.to_owned(), module.clone())].into_iter().chain(files).collect())
+    Program::new([(key::MODULE.to_owned(), module.to_owned())].into_iter().chain(files).collect())
 }
 
 /// What the transpiler warns of, as lines of the charm's log.

@@ -1,10 +1,8 @@
-//! The local charm runtime: everything in one SQLite file, handlers in the sandbox.
+//! The local charm runtime: everything in one store, handlers in the sandbox.
 
-mod access;
 mod admission;
 mod credentials;
 mod damage;
-mod delete;
 mod deploy;
 mod handle;
 mod handlers;
@@ -12,18 +10,15 @@ mod logs;
 mod oauth;
 mod page;
 mod programs;
-mod redact;
 mod renewals;
 mod set;
 mod snapshot;
 mod spaces;
-mod tenants;
 mod transpiler;
 mod trigger;
 mod turns;
 mod update;
 mod view;
-mod watch;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -34,26 +29,25 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bg_charm_api::{Acl, Actor};
-use bg_identity::{Did, is_public_key, system_space};
+use bg_charm_api::Actor;
+use bg_identity::{Did, is_public_key};
 use bg_poller::RuntimeError;
 use bg_sandbox::ChildCommand;
+use bg_store::{Rules, Store, Tenancy};
+use bg_store_sqlite::{OpenError, SqliteOptions, SqlitePollStore, SqliteStore};
 use url::Url;
 
-pub use admission::Needed;
 pub use credentials::CredentialOrigins;
 pub use handle::LocalHandle;
 pub use handlers::Handlers;
 pub use transpiler::TRANSPILATIONS;
 
-use crate::Tenancy;
-use crate::store::{self, Database, OpenError, Sealer, SqlitePollStore, Touch};
-
 /// How a local runtime is opened.
 pub struct LocalOptions {
     /// The SQLite file; created if need be, in a folder that is there.
     pub database: PathBuf,
-    /// The file with the key that secrets are sealed with; `secrets.key` beside the database if none. Created on first use.
+    /// The file with the key that secrets are sealed with; `secrets.key` beside the database if none. Created on first
+    /// use.
     pub secrets_key: Option<PathBuf>,
     /// What runs handlers. Without it, charms can be looked at and registered, but neither deployed nor triggered.
     pub handlers: Option<Handlers>,
@@ -67,8 +61,8 @@ pub struct LocalOptions {
     pub runs_kept: u32,
     /// What strangers may do and keep.
     pub tenancy: Tenancy,
-    /// The program that transpiles charms in a process of its own, whose time and memory are limited. This process does it if there is none: for
-    /// tests, and for charms that one made oneself.
+    /// The program that transpiles charms in a process of its own, whose time and memory are limited. This process does
+    /// it if there is none: for tests, and for charms that one made oneself.
     pub transpiler: Option<ChildCommand>,
     /// How many charms are transpiled at one time. [`TRANSPILATIONS`].
     pub transpilations: usize,
@@ -76,17 +70,6 @@ pub struct LocalOptions {
 
 /// Of each charm, unless the operator says otherwise: an hour and a half of polls once a minute.
 pub const RUNS_KEPT: u32 = 100;
-
-/// On whose account something is done with a charm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// It is part of a poll of the charm, which goes on with what comes of it.
-    Poll,
-    /// Somebody wants it, and sends what polls send.
-    Update,
-    /// Somebody wants it: a charm whose last poll failed for reasons elsewhere may go on with what comes of it.
-    Somebody,
-}
 
 impl LocalOptions {
     /// The database alone: nothing runs.
@@ -106,75 +89,56 @@ impl LocalOptions {
     }
 }
 
-/// Spaces, charms, cells, registrations and runs in one SQLite file, which other processes may use at the same time.
+/// Runs charms for callers, over a store that other processes may use at the same time.
 pub struct LocalRuntime {
-    database: Arc<Database>,
-    sealer: Arc<Sealer>,
+    store: Arc<dyn Store>,
+    poll_store: SqlitePollStore,
     handlers: Option<Handlers>,
     oauth: Option<oauth::Refresher>,
     credential_origins: Arc<CredentialOrigins>,
     renewals: renewals::Renewals,
     owner: Option<Did>,
     runs_kept: u32,
-    is_shared: bool,
-    tenants: Arc<tenants::Tenants>,
+    rules: Rules,
     transpiler: transpiler::Transpiler,
     turns: turns::Turns,
     opened: Arc<view::Opened>,
     programs: Arc<programs::Programs>,
-    watch: watch::Watch,
     damage: damage::Damage,
 }
 
 impl LocalRuntime {
-    /// Opens the database. Blocks.
+    /// Opens a runtime over a SQLite file. Blocks.
     pub fn open(options: LocalOptions) -> Result<Self, OpenError> {
-        let sealer = options.secrets_key.map_or_else(|| Sealer::beside(&options.database), Sealer::new);
-        let mut forget = false;
-        let database = Database::open(&options.database, &sealer, |tx| {
-            sealer.check(tx)?;
-            forget = store::seal_by_todays_rules(tx, &sealer)?;
-            // Nobody has access until `add-admin-charm` grants it.
-            store::spaces::create(tx, &system_space(), &Acl::default())?;
-            match options.tenancy.opens_spaces() {
-                Some(opens) => store::tenants::set_opens_spaces(tx, opens),
-                None => Ok(()),
-            }
+        let store = SqliteStore::open(SqliteOptions {
+            database: options.database,
+            secrets_key: options.secrets_key,
+            tenancy: options.tenancy.clone(),
+            owner: options.owner.clone(),
         })?;
-        if forget && let Err(error) = database.forget_clear_texts() {
-            tracing::warn!(
-                "cells were sealed that an earlier version kept in the clear; some of that may stay in the file until the next start: {error}"
-            );
-        }
-        let is_shared = options.tenancy.is_shared();
-        let tenants = tenants::Tenants::new(&options.database, &options.tenancy, options.owner.clone());
-        let watch = watch::Watch::new(&database)
-            .map_err(|error| OpenError::Unusable { path: options.database.clone(), problem: error.to_string() })?;
         Ok(Self {
-            database: Arc::new(database),
-            sealer: Arc::new(sealer),
+            poll_store: store.poll_store(),
+            store: Arc::new(store),
             handlers: options.handlers,
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
             credential_origins: options.credential_origins,
             renewals: renewals::Renewals::default(),
+            rules: Rules::new(&options.tenancy, options.owner.clone()),
             owner: options.owner,
             runs_kept: options.runs_kept.max(1),
-            is_shared,
-            tenants: Arc::new(tenants),
             transpiler: transpiler::Transpiler::new(options.transpiler, options.transpilations),
             turns: turns::Turns::default(),
             opened: Arc::default(),
             programs: Arc::default(),
-            watch,
             damage: damage::Damage::default(),
         })
     }
 
-    /// The runtime, as it is for one caller. On a server that others reach, a key has no rights for being that of a space, and the
-    /// operator's own key is the operator.
+    /// The runtime, as it is for one caller. On a server that others reach, a key has no rights for being that of a
+    /// space, and the operator's own key is the operator.
     pub fn as_actor(self: &Arc<Self>, actor: Actor) -> LocalHandle {
         let actor = match actor {
-            Actor::Did(did) if !self.is_shared => Actor::Did(did),
+            Actor::Did(did) if !self.rules.is_shared() => Actor::Did(did),
             Actor::Did(did) if self.owner.as_ref() == Some(&did) && !is_public_key(&did) => Actor::Operator,
             Actor::Did(did) => Actor::Remote(did),
             other => other,
@@ -184,13 +148,13 @@ impl LocalRuntime {
 
     /// Poll state and integrations' state, in the same file.
     pub fn poll_store(&self) -> SqlitePollStore {
-        SqlitePollStore::new(Arc::clone(&self.database))
+        self.poll_store.clone()
     }
 
-    /// Has the poll loops of other processes begin again with the charms that wait: what they wait for may be in the configuration that this
-    /// process has started with.
+    /// Has the poll loops of other processes begin again with the charms that wait: what they wait for may be in the
+    /// configuration that this process has started with.
     pub async fn wake_waiting(&self) -> Result<(), RuntimeError> {
-        self.database.write_touching(Touch::None, store::registrations::configuration_changed).await
+        self.store.wake_waiting().await
     }
 
     /// Where the secrets of charms may go.
@@ -200,7 +164,7 @@ impl LocalRuntime {
 
     /// How large the database and its write-ahead log are, bytes.
     pub fn size(&self) -> u64 {
-        self.database.size()
+        self.store.size()
     }
 
     fn handlers(&self) -> Result<&Handlers, RuntimeError> {

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bg_charm_api::{AccessLevel, Actor};
+use bg_charm_api::Actor;
 use bg_identity::Secret;
 use bg_poller::{CharmRef, RuntimeError, Scope, UnixMillis};
 use bg_server_trust::{ServerTrust, http_client};
+use bg_store::document::Document;
+use bg_store::paths::at;
+use bg_store::{Cause, CellEdit, CellUpdate, Editor, Right};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Cause, LocalRuntime, access};
-use crate::paths::at;
-use crate::store::{self, Cells};
+use super::LocalRuntime;
 
 /// The cell that Common Tools' OAuth button fills.
 const AUTH: &str = "auth";
@@ -48,9 +49,9 @@ impl Refresher {
         self.read(response.status(), &serde_json::from_slice(&body).unwrap_or_default())
     }
 
-    /// What an answer means. Only a code that the standards of OAuth have for it says that it is the charm's credential that has ended, or the
-    /// operator's client that is wrong. All else may be better in a moment: the original's own server, for one, answers 400 without a code to
-    /// every trouble.
+    /// What an answer means. Only a code that the standards of OAuth have for it says that it is the charm's credential
+    /// that has ended, or the operator's client that is wrong. All else may be better in a moment: the original's own
+    /// server, for one, answers 400 without a code to every trouble.
     fn read(&self, status: StatusCode, answer: &Value) -> Result<Map<String, Value>, RuntimeError> {
         let url = &self.url;
         let is_passing = status.is_server_error()
@@ -60,13 +61,14 @@ impl Refresher {
         match code {
             Some(code) if ENDED.contains(&code) => {
                 return Err(RuntimeError::Credential(format!(
-                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm again"
+                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm \
+                     again"
                 )));
             }
             Some(code) if WRONG_CLIENT.contains(&code) => {
                 return Err(RuntimeError::Configuration(format!(
-                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the client that it is set \
-                     up with, and --oauth-refresh-url"
+                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the \
+                     client that it is set up with, and --oauth-refresh-url"
                 )));
             }
             Some(code) => return Err(self.fails(&format!("says {status} ({code})"))),
@@ -88,7 +90,8 @@ impl Refresher {
     }
 }
 
-/// The codes of a credential that has ended: that of RFC 6749, those of `OpenID` Connect that ask for a person, and GitHub's.
+/// The codes of a credential that has ended: that of RFC 6749, those of `OpenID` Connect that ask for a person, and
+/// GitHub's.
 const ENDED: [&str; 9] = [
     "access_denied",
     "account_selection_required",
@@ -112,9 +115,9 @@ const WRONG_CLIENT: [&str; 7] = [
     "unsupported_token_type",
 ];
 
-/// The members of a renewal that are kept. What is null or, of tokens, empty says nothing of what the cell has: a service that does not rotate
-/// refresh tokens may well send such a one. A time to live is kept as the time when it ends; without either, that of the last token does not
-/// count any more.
+/// The members of a renewal that are kept. What is null or, of tokens, empty says nothing of what the cell has: a
+/// service that does not rotate refresh tokens may well send such a one. A time to live is kept as the time when it
+/// ends; without either, that of the last token does not count any more.
 fn kept(mut info: Map<String, Value>, now: UnixMillis) -> Map<String, Value> {
     let lives = lives(&info);
     info.retain(|name, value| match name.as_str() {
@@ -159,8 +162,9 @@ fn life_of(info: &Map<String, Value>) -> Option<Duration> {
 }
 
 impl LocalRuntime {
-    /// Renews the token of a charm, in its turn, unless that was [done or tried](super::renewals) a moment ago: then the answer is what came of
-    /// that. It goes on when the caller no longer waits for it, since the service may have replaced the refresh token by then.
+    /// Renews the token of a charm, in its turn, unless that was [done or tried](super::renewals) a moment ago: then
+    /// the answer is what came of that. It goes on when the caller no longer waits for it, since the service may have
+    /// replaced the refresh token by then.
     pub(super) async fn refresh_auth(
         self: &Arc<Self>,
         actor: &Actor,
@@ -186,7 +190,7 @@ impl LocalRuntime {
                  http://localhost:8000/api/integrations/google-oauth/refresh"
             )));
         };
-        if let Some(last) = self.renewals.paused(charm, token, Instant::now()) {
+        if let Some(last) = self.renewals.paused(charm, token, cause == Cause::Poll, Instant::now()) {
             return last;
         }
         let answer = refresher.refresh(token).await;
@@ -195,47 +199,39 @@ impl LocalRuntime {
             Ok(info) => self.keep_token(charm, info, cause).await,
             Err(error) => Err(error),
         };
-        self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
+        let fixed = self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
+        self.wake(fixed).await;
         result
     }
 
+    /// Has those charms polled again soon whose tokens could not be renewed: the token service works now, for another
+    /// one.
+    async fn wake(&self, charms: Vec<CharmRef>) {
+        if charms.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.wake(&charms).await {
+            // They are polled at their own times.
+            tracing::warn!("Charms that wait for the token service cannot be woken: {error}");
+        }
+    }
+
     async fn keep_token(&self, charm: &CharmRef, info: Map<String, Value>, cause: Cause) -> Result<(), RuntimeError> {
-        let (sealer, charm) = (self.sealer.clone(), charm.clone());
-        let merged = self.database.write(move |tx| {
-            let stored = store::charms::find(tx, &charm)?;
-            let cells = Cells::of(tx, &sealer, &stored);
-            let auth = cells.value(AUTH)?.unwrap_or_default().with_members(info);
-            cells.set(&[(AUTH.to_owned(), auth.text())].into())?;
-            store::charms::note_change(tx, &stored, AUTH)?;
-            match cause {
-                // It goes on with that token.
-                Cause::Poll => store::charms::advance_by_poll(tx, stored.row),
-                Cause::Update | Cause::Somebody => {
-                    store::charms::advance(tx, stored.row, stored.version)?;
-                    store::registrations::cells_changed(tx, stored.row)
-                }
-            }
-        });
-        merged.await
+        let edit = move |found: Editor<'_>| Ok(found.document?.unwrap_or_default().with_members(info.clone()));
+        let edit = CellEdit { cell: AUTH.to_owned(), edit: Box::new(edit), update: CellUpdate::Renewal(cause) };
+        self.store.edit(&Actor::Operator, charm, edit).await
     }
 
     async fn refresh_token(&self, actor: &Actor, charm: &CharmRef) -> Result<Secret, RuntimeError> {
-        let (sealer, actor, charm) = (self.sealer.clone(), actor.clone(), charm.clone());
-        let read = self.database.read(move |tx| {
-            let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
-            let purpose = format!("to renew the OAuth token of {charm}, which sends its refresh token");
-            access::owner_or_service(tx, &actor, &charm.space, &purpose)?;
-            let auth = Cells::of(tx, &sealer, &stored).value(AUTH)?.unwrap_or_default();
-            match at(auth.node(), &["refreshToken".to_owned()]) {
-                Some(Value::String(token)) if !token.is_empty() => Ok(Secret::new(token.clone())),
-                _ => {
-                    let text = format!(
-                        "the OAuth token of {charm} cannot be renewed: it has no auth.refreshToken; authorize it again"
-                    );
-                    Err(RuntimeError::Credential(text).into())
-                }
-            }
-        });
-        read.await
+        let purpose = format!("to renew the OAuth token of {charm}, which sends its refresh token");
+        let (_, cells) = self.store.cells(actor, charm, &Right::OwnerOrService(purpose), &[AUTH.to_owned()]).await?;
+        let auth = cells.get(AUTH).map_or_else(|| Ok(Document::default()), |text| Document::parse(text));
+        let auth = auth.map_err(|_| self.store.damaged_cell(charm, AUTH))?;
+        match at(auth.node(), &["refreshToken".to_owned()]) {
+            Some(Value::String(token)) if !token.is_empty() => Ok(Secret::new(token.clone())),
+            _ => Err(RuntimeError::Credential(format!(
+                "the OAuth token of {charm} cannot be renewed: it has no auth.refreshToken; authorize it again"
+            ))),
+        }
     }
 }

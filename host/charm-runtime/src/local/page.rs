@@ -3,36 +3,30 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bg_charm_api::{AccessLevel, Actor};
+use bg_charm_api::Actor;
 use bg_identity::SECRET_MASK;
 use bg_poller::{CharmRef, Outcome, OutcomeKind, RuntimeError, Scope};
 use bg_sandbox::{CellReadError, CellReader};
+use bg_store::document::Document;
+use bg_store::redact::redact;
+use bg_store::{Sources, StoredCharm};
 use serde_json::Value;
 
-use super::redact::redact;
+use super::LocalRuntime;
 use super::snapshot::Snapshot;
 use super::transpiler::OwnedSources;
-use super::{LocalRuntime, access};
-use crate::document::Document;
-use crate::store::{self, Cells, StoredCharm};
 
 impl LocalRuntime {
     /// Makes the charm's page for the actor.
     pub(super) async fn page(&self, actor: &Actor, charm: &CharmRef) -> Result<Option<Value>, RuntimeError> {
         let handlers = self.handlers()?;
-        let (reader, name, sealer) = (actor.clone(), charm.clone(), Arc::clone(&self.sealer));
-        let found = self.database.read(move |tx| {
-            let stored = access::charm(tx, &reader, &name, AccessLevel::Read)?;
-            let sources = store::charms::sources(tx, stored.row)?;
-            let secrets = Cells::of(tx, &sealer, &stored).secret_texts()?;
-            Ok((Arc::new(stored), sources, secrets))
-        });
-        let (stored, (source, files), secrets) = found.await?;
+        let Sources { charm: stored, source, files, secrets } = self.store.sources(actor, charm).await?;
+        let stored = Arc::new(stored);
         // What is polled has no pages in it.
         let file_name = stored.summary.file_name.clone();
         let sources = OwnedSources { file_name, source, files };
         let program = self.transpiler.page(sources, self.is_trusted(actor)).await?;
-        let snapshot = Snapshot::new(Arc::clone(&self.database), Arc::clone(&self.sealer), Arc::clone(&stored), None);
+        let snapshot = Snapshot::new(Arc::clone(&self.store), Arc::clone(&stored), None);
         let trouble = snapshot.trouble();
         let cells = Box::new(Veiled { snapshot, charm: Arc::clone(&stored) });
         let known = self.credential_origins.known(stored.integration.as_deref(), secrets.clone());
@@ -59,8 +53,8 @@ impl LocalRuntime {
     }
 }
 
-/// The cells of a charm for its page. Whoever may look at a page may not see what is secret, so that its program doesn't either,
-/// beyond whether there is something: no page shows a secret, not even in another form.
+/// The cells of a charm for its page. A reader of a page may not see what is secret, so that its program
+/// doesn't either, beyond whether there is something: no page shows a secret, not even in another form.
 struct Veiled {
     snapshot: Snapshot,
     charm: Arc<StoredCharm>,

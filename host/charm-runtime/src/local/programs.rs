@@ -1,14 +1,14 @@
 //! The programs that ran lately, so that a poll neither reads nor hashes the one that it runs.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use bg_poller::RuntimeError;
 use bg_sandbox::Program;
+use bg_store::{KnownProgram, ProgramDigest, StoredCharm, StoredProgram};
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
-use rusqlite::Transaction;
 
 use super::handlers;
-use crate::store::{self, Failure, ProgramDigest, StoredCharm};
 
 /// How many bytes they may take. The largest programs that people write take 50 KB, and many charms share one.
 const BYTES: u64 = 32 * 1024 * 1024;
@@ -36,21 +36,56 @@ impl Default for Programs {
 }
 
 impl Programs {
-    /// The program of a charm that was found in the same transaction.
-    pub(super) fn of(&self, tx: &Transaction<'_>, charm: &StoredCharm) -> Result<Arc<Program>, Failure> {
-        if let Some(known) = charm.program.and_then(|digest| self.lock().get(&digest).cloned()) {
-            return Ok(known);
-        }
-        let program = Arc::new(handlers::program(&store::programs::program(tx, charm.row)?));
-        if let Some(digest) = charm.program {
-            self.lock().insert(digest, Arc::clone(&program));
-        }
-        Ok(program)
+    /// Looks for one program while a charm is read.
+    pub(super) fn search(self: &Arc<Self>) -> Search {
+        Search { programs: Arc::clone(self), found: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache<ProgramDigest, Arc<Program>, Weight>> {
         // Whatever a panic elsewhere left here are whole programs.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A search for the program of one charm, which the store reads unless it is known.
+pub(super) struct Search {
+    programs: Arc<Programs>,
+    /// Kept here, so that it does not leave the cache before it is used.
+    found: Arc<OnceLock<Arc<Program>>>,
+}
+
+impl Search {
+    /// Answers the store whether a program is known.
+    pub(super) fn known(&self) -> KnownProgram {
+        let (programs, found) = (Arc::clone(&self.programs), Arc::clone(&self.found));
+        Arc::new(move |digest| {
+            let known = programs.lock().get(digest).cloned();
+            known.is_some_and(|known| {
+                found.get_or_init(|| known);
+                true
+            })
+        })
+    }
+
+    /// The program of a charm: the one that was known, or the one that was read.
+    pub(super) fn program(
+        self,
+        charm: &StoredCharm,
+        read: Option<&StoredProgram>,
+    ) -> Result<Arc<Program>, RuntimeError> {
+        if let Some(known) = self.found.get() {
+            return Ok(Arc::clone(known));
+        }
+        let read = read.ok_or_else(|| {
+            let text =
+                format!("the store read no program of {}, which is a fault of this program", charm.summary.charm);
+            RuntimeError::unavailable(text)
+        })?;
+        let program = Arc::new(handlers::program(&read.module, &read.files));
+        if let Some(digest) = charm.program {
+            self.programs.lock().insert(digest, Arc::clone(&program));
+        }
+        Ok(program)
     }
 }
 
@@ -66,7 +101,7 @@ mod tests {
     /// The program of a charm as a poll has it.
     async fn program(home: &Home, charm: &CharmRef) -> Arc<Program> {
         let opened = home.operator().open(charm).await.unwrap();
-        let seen = home.runtime.opened.fresh(&home.runtime.database, charm, &Actor::Operator).unwrap();
+        let seen = home.runtime.opened.fresh(&*home.runtime.store, charm, &Actor::Operator).unwrap();
         drop(opened);
         seen.program
     }

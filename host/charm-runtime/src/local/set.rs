@@ -1,17 +1,14 @@
 //! Setting a value in a cell, by hand.
 
-use std::collections::BTreeMap;
-
-use bg_charm_api::{AccessLevel, Actor, SetRequest};
+use bg_charm_api::{Actor, SetRequest};
 use bg_identity::printable;
 use bg_poller::{CharmRef, RuntimeError};
-use rusqlite::Transaction;
+use bg_store::document::{Document, stored_key, target};
+use bg_store::paths::index;
+use bg_store::{CellEdit, CellUpdate, EditError, Editor};
 use serde_json::{Map, Value};
 
-use super::{LocalRuntime, access};
-use crate::document::{Document, stored_key, target};
-use crate::paths::index;
-use crate::store::{self, Cells, Failure, Sealer, excess};
+use super::LocalRuntime;
 
 /// The longest name of a cell, bytes; charms' programs have the same limit.
 const NAME_BYTES: usize = 256;
@@ -20,30 +17,21 @@ const NAME_BYTES: usize = 256;
 const PATH_KEYS: usize = 64;
 
 impl LocalRuntime {
-    /// Sets a value for the actor, in the charm's turn: a handler of this process is waited for, and one of another process
-    /// finds its cells changed and runs again.
+    /// Sets a value for the actor, in the charm's turn: a handler of this process is waited for, and one of another
+    /// process finds its cells changed and runs again.
     pub(super) async fn set(&self, actor: &Actor, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
         let _turn = self.turns.take(charm).await?;
-        let (sealer, tenants) = (self.sealer.clone(), self.tenants.clone());
-        let (actor, charm, request) = (actor.clone(), charm.clone(), request.clone());
-        let set = self.database.write(move |tx| {
-            let before = store::tenants::holding(tx, &charm.space)?;
-            set(tx, &sealer, &actor, &charm, request)?;
-            tenants.admit(tx, &actor, &charm.space, &before)
-        });
-        set.await
+        let cell = request.path.first().cloned().unwrap_or_default();
+        let request = request.clone();
+        let edit = CellEdit { cell, edit: Box::new(move |found| edited(found, &request)), update: CellUpdate::Set };
+        self.store.edit(actor, charm, edit).await
     }
 }
 
-fn set(
-    tx: &Transaction<'_>,
-    sealer: &Sealer,
-    actor: &Actor,
-    charm: &CharmRef,
-    request: SetRequest,
-) -> Result<(), Failure> {
+/// The cell with the value in it.
+fn edited(found: Editor<'_>, request: &SetRequest) -> Result<Document, EditError> {
     let SetRequest { path, value, create } = request;
-    let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
+    let charm = &found.charm.summary.charm;
     let Some(name) = path.first() else {
         return Err(RuntimeError::Invalid("the path is empty; it begins with the name of a cell".into()).into());
     };
@@ -52,44 +40,35 @@ fn set(
         return Err(RuntimeError::Invalid(text).into());
     }
     let unfit = |text: String| Err(RuntimeError::Unfit(text).into());
-    if stored.has_stream(name) {
+    if found.charm.has_stream(name) {
         return unfit(format!(
             "{name} of {charm} is a stream, which has no value; send it an event: \
              bg-wasm-host charm trigger {charm} --stream {name} --event JSON"
         ));
     }
-    let cells = Cells::of(tx, sealer, &stored);
-    let before = match cells.value(name) {
+    let before = match found.document {
         // One that is damaged can be set as a whole.
-        Err(Failure::Damaged(_)) if path.len() == 1 => Some(Document::default()),
-        found => found?,
+        Err(EditError::Damaged) if path.len() == 1 => Some(Document::default()),
+        document => document?,
     };
     if before.is_none() && !create {
-        let names = cells.names()?;
+        let names = found.names;
         let names = if names.is_empty() { "none".to_owned() } else { printable(&names.join(", ")).into_owned() };
         return unfit(format!("{charm} has no cell {name:?}; its cells: {names}; --create makes a new one"));
     }
     let missing = before.is_none();
     let mut document = before.unwrap_or_default();
-    if let Err(problem) = put(document.node_mut(), missing, &path, Document::of(value)) {
+    if let Err(problem) = put(document.node_mut(), missing, path, Document::of(value.clone())) {
         return unfit(format!("nothing was set in {charm}: {problem}"));
     }
-    let text = document.text();
-    if Document::parse(&text).is_err() {
+    if Document::parse(&document.text()).is_err() {
         return unfit(format!("nothing was set in {charm}: {} would be nested deeper than 128 levels", path.join(".")));
     }
-    let writes = BTreeMap::from([(name.clone(), text)]);
-    if let Some(excess) = excess(tx, stored.row, &writes)? {
-        return unfit(format!("nothing was set: {excess}"));
-    }
-    store::charms::advance(tx, stored.row, stored.version)?;
-    store::charms::note_change(tx, &stored, name)?;
-    cells.set(&writes)?;
-    store::registrations::cells_changed(tx, stored.row)
+    Ok(document)
 }
 
-/// Puts a value where `path` leads in the document of the cell that it begins with; `missing` says that this is a new one. Its
-/// errors tell where and what is wrong, and no value.
+/// Puts a value where `path` leads in the document of the cell that it begins with; `missing` says that this is a new
+/// one. Its errors say where and what is wrong, and show no value.
 fn put(document: &mut Value, missing: bool, path: &[String], value: Document) -> Result<(), String> {
     let (mut place, mut made) = (document, missing);
     for (depth, key) in path.iter().enumerate().skip(1) {

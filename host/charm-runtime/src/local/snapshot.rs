@@ -1,28 +1,24 @@
 //! A charm's cells as they were when its call began: read then, or when the call asks for them.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bg_poller::RuntimeError;
 use bg_sandbox::{CellReadError, CellReader};
-use rusqlite::Transaction;
+use bg_store::{CellTexts, Store, StoredCharm};
 
-use crate::store::{self, Cells, Database, Failure, Sealer, StoredCharm};
-
-/// Reads cells of one version of a charm. No transaction stays open for it, which would keep SQLite from tidying up for as
-/// long as a handler runs: each read looks whether the version is still that one.
+/// Reads cells of one version of a charm. No transaction stays open for it, which would keep SQLite from tidying up for
+/// as long as a handler runs: each read looks whether the version is still that one.
 pub(super) struct Snapshot {
-    database: Arc<Database>,
-    sealer: Arc<Sealer>,
+    store: Arc<dyn Store>,
     charm: Arc<StoredCharm>,
     /// All of them, unless they are too large for that.
-    cells: Option<Arc<BTreeMap<String, String>>>,
+    cells: Option<Arc<CellTexts>>,
     trouble: Trouble,
 }
 
-/// What went wrong in reading, if anything did. The handler may have caught its error and gone on, but what it then did must
-/// not count.
+/// What went wrong in reading, if anything did. The handler may have caught its error and gone on, but what it then did
+/// must not count.
 #[derive(Clone, Default)]
 pub(super) struct Trouble(Arc<Mutex<Option<Problem>>>);
 
@@ -51,13 +47,8 @@ impl Trouble {
 
 impl Snapshot {
     /// Of the version that was found, with the cells that were read then.
-    pub(super) fn new(
-        database: Arc<Database>,
-        sealer: Arc<Sealer>,
-        charm: Arc<StoredCharm>,
-        cells: Option<Arc<BTreeMap<String, String>>>,
-    ) -> Self {
-        Self { database, sealer, charm, cells, trouble: Trouble::default() }
+    pub(super) fn new(store: Arc<dyn Store>, charm: Arc<StoredCharm>, cells: Option<Arc<CellTexts>>) -> Self {
+        Self { store, charm, cells, trouble: Trouble::default() }
     }
 
     /// Where it notes what goes wrong.
@@ -65,18 +56,9 @@ impl Snapshot {
         self.trouble.clone()
     }
 
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Cells<'_>) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, CellReadError> {
-        let (sealer, charm) = (Arc::clone(&self.sealer), Arc::clone(&self.charm));
-        let read = self.database.read(move |tx: &Transaction<'_>| {
-            if !store::charms::is_at(tx, charm.row, charm.version)? {
-                return Ok(None);
-            }
-            work(&Cells::of(tx, &sealer, &charm)).map(Some)
-        });
-        match read.await {
+    /// What was read, if it is of that version.
+    fn read<T>(&self, read: Result<Option<T>, RuntimeError>) -> Result<T, CellReadError> {
+        match read {
             Ok(Some(value)) => Ok(value),
             Ok(None) => {
                 self.trouble.note(Problem::Changed);
@@ -97,16 +79,13 @@ impl CellReader for Snapshot {
         if let Some(cells) = &self.cells {
             return Ok(cells.keys().cloned().collect());
         }
-        // Not the method itself: it is not one for cells of every lifetime.
-        #[expect(clippy::redundant_closure_for_method_calls)]
-        self.read(|cells| cells.names()).await
+        self.read(self.store.cell_names_at(&self.charm).await)
     }
 
     async fn get(&self, name: &str) -> Result<Option<String>, CellReadError> {
         if let Some(cells) = &self.cells {
             return Ok(cells.get(name).cloned());
         }
-        let name = name.to_owned();
-        self.read(move |cells| cells.text(&name)).await
+        self.read(self.store.cell_at(&self.charm, name).await)
     }
 }

@@ -7,12 +7,13 @@ use bg_charm_api::{
 };
 use bg_identity::{SECRET_MASK, SpaceDid};
 use bg_poller::{CharmRef, RuntimeError};
+use bg_store::document::{Document, data};
 use serde_json::Value;
 
-use super::access;
 use super::handle::LocalHandle;
-use crate::document::data;
-use crate::store::{self, Touch};
+
+/// Shown in place of a cell that cannot be read. The log says why.
+const DAMAGED_MASK: &str = "(damaged)";
 
 #[async_trait]
 impl Spaces for LocalHandle {
@@ -21,24 +22,20 @@ impl Spaces for LocalHandle {
     }
 
     async fn delete(&self, charm: &CharmRef) -> Result<(), RuntimeError> {
-        self.delete_charm(charm).await
+        // At once. A handler that runs for it is not waited for: what it wrote is dropped when it ends.
+        self.runtime.store.delete(&self.actor, charm).await
     }
 
     async fn new_space(&self, name: &str) -> Result<SpaceSummary, RuntimeError> {
-        self.make_space(name).await
+        self.runtime.store.new_space(&self.actor, name).await
     }
 
     async fn spaces(&self, name: Option<&str>) -> Result<Vec<SpaceSummary>, RuntimeError> {
-        self.list_spaces(name).await
+        self.runtime.store.spaces(&self.actor, name).await
     }
 
     async fn acl(&self, space: &SpaceDid) -> Result<Acl, RuntimeError> {
-        let space = space.clone();
-        self.read(move |tx, actor| {
-            access::known_space(tx, actor, &space, AccessLevel::Read)?;
-            store::spaces::acl(tx, &space)
-        })
-        .await
+        self.runtime.store.acl(&self.actor, space).await
     }
 
     async fn set_acl(
@@ -47,26 +44,11 @@ impl Spaces for LocalHandle {
         subject: &Subject,
         level: Option<AccessLevel>,
     ) -> Result<Acl, RuntimeError> {
-        let (space, subject, tenants) = (space.clone(), subject.clone(), self.runtime.tenants.clone());
-        self.write(Touch::Any, move |tx, actor| {
-            access::known_space(tx, actor, &space, AccessLevel::Owner)?;
-            if level.is_some() {
-                tenants.admit_subject(tx, actor, &space, &subject)?;
-            }
-            store::spaces::set_acl(tx, &space, &subject, level)?;
-            store::registrations::access_changed(tx, &space)?;
-            store::spaces::acl(tx, &space)
-        })
-        .await
+        self.runtime.store.set_acl(&self.actor, space, subject, level).await
     }
 
     async fn charms(&self, space: &SpaceDid) -> Result<Vec<CharmSummary>, RuntimeError> {
-        let space = space.clone();
-        self.read(move |tx, actor| {
-            access::known_space(tx, actor, &space, AccessLevel::Read)?;
-            store::charms::of_space(tx, &space)
-        })
-        .await
+        self.runtime.store.charms(&self.actor, space).await
     }
 
     async fn page(&self, charm: &CharmRef) -> Result<Option<Value>, RuntimeError> {
@@ -74,19 +56,18 @@ impl Spaces for LocalHandle {
     }
 
     async fn show(&self, charm: &CharmRef) -> Result<CharmShow, RuntimeError> {
-        self.view(charm)
-            .read(|stored, cells| {
-                let mask = Value::from(SECRET_MASK);
-                let mut shown = CharmShow { summary: stored.summary.clone(), cells: std::collections::BTreeMap::new() };
-                for name in cells.names()? {
-                    if let Some(document) = cells.value(&name)? {
-                        let masked = stored.secrets.masked(&name, document.into_node(), &mask);
-                        shown.cells.insert(name, data(masked));
-                    }
-                }
-                Ok(shown)
-            })
-            .await
+        let (stored, cells) = self.runtime.store.all_cells(&self.actor, charm).await?;
+        let mask = Value::from(SECRET_MASK);
+        let shown = cells.into_iter().map(|(name, text)| {
+            let document = text.and_then(|text| Document::parse(&text).ok());
+            let shown = document.map_or_else(
+                || Value::from(DAMAGED_MASK),
+                |document| data(stored.secrets.masked(&name, document.into_node(), &mask)),
+            );
+            (name, shown)
+        });
+        let cells = shown.collect();
+        Ok(CharmShow { summary: stored.summary, cells })
     }
 
     async fn set(&self, charm: &CharmRef, request: &SetRequest) -> Result<(), RuntimeError> {
@@ -98,7 +79,7 @@ impl Spaces for LocalHandle {
     }
 
     async fn enable_all(&self, filter: &RegistrationFilter) -> Result<u64, RuntimeError> {
-        self.enable_many(filter.clone()).await
+        self.runtime.store.enable_all(&self.actor, filter).await
     }
 
     async fn logs(&self, charm: &CharmRef, query: LogQuery) -> Result<Vec<LogEntry>, RuntimeError> {

@@ -19,7 +19,7 @@ pub const TRANSPILATIONS: usize = 2;
 const MOST_WAITING: usize = 64;
 /// How long one waits.
 const WAIT: Duration = Duration::from_secs(30);
-const BUSY: &str = "as many charms as may wait to be transpiled do";
+const BUSY: &str = "the queue of charms to be transpiled is full";
 /// The programs of pages that are kept, bytes. A page of a thousand lines takes 100 KB.
 const PAGES_BYTES: u64 = 16 * 1024 * 1024;
 /// How many there may well be, for the cache to begin with.

@@ -1,37 +1,33 @@
 //! Sending an event to a charm.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bg_charm_api::{AccessLevel, Actor};
+use bg_charm_api::Actor;
 use bg_egress::KnownSecret;
-use bg_poller::{CharmRef, LogLine, Outcome, OutcomeKind, Run, RuntimeError, Scope, UPDATER_STREAMS, UnixMillis};
+use bg_poller::{CharmRef, LogLine, Outcome, Run, RuntimeError, Scope, UPDATER_STREAMS, UnixMillis};
 use bg_sandbox::{CellWrites, Program};
-use rusqlite::Transaction;
+use bg_store::{BadCell, Cause, CellTexts, Finished, StoredCharm, secret_texts_in};
 use serde_json::Value;
 
-use super::redact::redact;
 use super::snapshot::Snapshot;
-use super::tenants::Tenants;
 use super::view::Seen;
-use super::{Cause, Handlers, LocalRuntime, access, logs};
-use crate::store::{self, Cells, Failure, Sealer, StoredCharm, Touch, excess, secret_texts_in};
+use super::{Handlers, LocalRuntime};
 
-/// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of one
-/// charm take turns.
+/// How often a handler runs for one event when other processes change its cells meanwhile. In this process, calls of
+/// one charm take turns.
 const ATTEMPTS: usize = 3;
 
-/// What is known of a charm when its call begins.
+/// A charm at the start of a call.
 struct Begun {
     charm: Arc<StoredCharm>,
     program: Arc<Program>,
-    cells: Option<Arc<BTreeMap<String, String>>>,
+    cells: Option<Arc<CellTexts>>,
     secrets: Vec<KnownSecret>,
 }
 
-/// What a call came to, to be kept.
-struct Finished {
+/// The results of a call, to be stored.
+struct Ended {
     run: Run,
     writes: CellWrites,
     log: Vec<LogLine>,
@@ -48,7 +44,7 @@ impl LocalRuntime {
         cause: Cause,
     ) -> Result<Outcome, RuntimeError> {
         let handlers = self.handlers()?;
-        // What polls send, somebody may send as well: what came of it is what a poll would have found.
+        // Somebody may send the same event as a poll: it has the same outcome as a poll would have.
         let cause = match cause {
             Cause::Somebody if UPDATER_STREAMS.contains(&stream) => Cause::Update,
             cause => cause,
@@ -57,56 +53,47 @@ impl LocalRuntime {
         let _turn = self.turns.take(charm).await?;
         for _ in 0..ATTEMPTS {
             let mut begun = self.begin(actor, charm, stream).await?;
-            let Some(finished) = self.call(handlers, &mut begun, stream, &event).await? else { continue };
-            if let Some(outcome) = self.keep(&begun.charm, finished, cause).await? {
+            let Some(ended) = self.call(handlers, &mut begun, stream, &event).await? else { continue };
+            if let Some(outcome) = self.keep(&begun.charm, ended, cause).await? {
                 return Ok(outcome);
             }
         }
         let text = format!(
-            "another process changed the cells of {charm} while its handler ran, {ATTEMPTS} times in a row; nothing was kept"
+            "another process changed the cells of {charm} while its handler ran, {ATTEMPTS} times in a row; nothing \
+             was kept"
         );
         Err(RuntimeError::unavailable_in(Scope::Charm, text))
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
-        // Whoever polls it has just read it. Should another process have changed its cells within this second, its version tells
-        // before something is written over them; a handler that writes nothing has then run a moment earlier, as it were.
-        if let Some(Seen { charm, program, cells: Some(cells), .. }) = self.opened.fresh(&self.database, charm, actor)
+        // A poll has just read it. If another process has changed its cells since, the version shows that before they are
+        // overwritten; a handler that writes nothing has then run as if a moment earlier.
+        if let Some(Seen { charm, program, cells: Some(cells), .. }) = self.opened.fresh(&*self.store, charm, actor)
             && charm.has_stream(stream)
         {
-            let texts = secret_texts_in(&charm, &cells).map_err(|failure| self.database.failed(failure))?;
+            let name = &charm.summary.charm;
+            let texts = secret_texts_in(&charm.secrets, &cells)
+                .map_err(|BadCell(cell)| self.store.damaged_cell(name, &cell))?;
             let secrets = self.credential_origins.known(charm.integration.as_deref(), texts);
             return Ok(Begun { charm, program, cells: Some(cells), secrets });
         }
-        let (actor, charm, stream, sealer) = (actor.clone(), charm.clone(), stream.to_owned(), self.sealer.clone());
-        let (origins, programs) = (Arc::clone(&self.credential_origins), Arc::clone(&self.programs));
-        let begun = self.database.read(move |tx| {
-            let stored = access::charm(tx, &actor, &charm, AccessLevel::Write)?;
-            if !stored.has_stream(&stream) {
-                let text = format!("{charm} has no stream {stream:?}; its streams: {}", stored.stream_list());
-                return Err(RuntimeError::Unfit(text).into());
-            }
-            let program = programs.of(tx, &stored)?;
-            let cells = Cells::of(tx, &sealer, &stored);
-            let texts = cells.texts()?;
-            let secrets =
-                texts.as_ref().map_or_else(|| cells.secret_texts(), |texts| secret_texts_in(&stored, texts))?;
-            let secrets = origins.known(stored.integration.as_deref(), secrets);
-            Ok(Begun { charm: Arc::new(stored), program, cells: texts.map(Arc::new), secrets })
-        });
-        begun.await
+        let search = self.programs.search();
+        let begun = self.store.begin(actor, charm, stream, search.known()).await?;
+        let program = search.program(&begun.charm, begun.program.as_ref())?;
+        let secrets = self.credential_origins.known(begun.charm.integration.as_deref(), begun.secrets);
+        Ok(Begun { charm: Arc::new(begun.charm), program, cells: begun.cells.map(Arc::new), secrets })
     }
 
-    /// Runs the handler. None if what it read was changed meanwhile.
+    /// Runs the handler. None if cells that it read have changed meanwhile.
     async fn call(
         &self,
         handlers: &Handlers,
         begun: &mut Begun,
         stream: &str,
         event: &str,
-    ) -> Result<Option<Finished>, RuntimeError> {
+    ) -> Result<Option<Ended>, RuntimeError> {
         let cells = begun.cells.take();
-        let snapshot = Snapshot::new(self.database.clone(), self.sealer.clone(), begun.charm.clone(), cells);
+        let snapshot = Snapshot::new(Arc::clone(&self.store), begun.charm.clone(), cells);
         let trouble = snapshot.trouble();
         let (started_at, clock) = (UnixMillis::now(), Instant::now());
         let (result, log) = handlers
@@ -120,74 +107,21 @@ impl LocalRuntime {
             Err(failure) => (failure.into(), CellWrites::new()),
         };
         let charm = begun.charm.summary.charm.clone();
-        Ok(Some(Finished { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes, log }))
+        Ok(Some(Ended { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes, log }))
     }
 
-    /// Keeps writes, run and status together. None if the cells were changed meanwhile: then nothing is kept.
+    /// Stores writes, run and status together. None if the cells have changed meanwhile: then nothing is stored.
     async fn keep(
         &self,
         charm: &Arc<StoredCharm>,
-        finished: Finished,
+        ended: Ended,
         cause: Cause,
     ) -> Result<Option<Outcome>, RuntimeError> {
-        let (sealer, charm, runs_kept) = (self.sealer.clone(), charm.clone(), self.runs_kept);
-        let (touch, tenants) = (Touch::Charm(charm.summary.charm.clone()), self.tenants.clone());
-        let kept = move |tx: &Transaction<'_>| keep(tx, &sealer, &tenants, &charm, finished, cause, runs_kept);
-        self.database.write_touching(touch, kept).await
+        let Ended { run, writes, log } = ended;
+        let finished = Finished { charm: Arc::clone(charm), run, writes, log, cause, runs_kept: self.runs_kept };
+        let kept = self.store.keep(vec![finished]).await.pop();
+        kept.unwrap_or_else(|| Err(RuntimeError::unavailable("the store says nothing of what it was to keep")))
     }
-}
-
-fn keep(
-    tx: &Transaction<'_>,
-    sealer: &Sealer,
-    tenants: &Tenants,
-    charm: &StoredCharm,
-    finished: Finished,
-    cause: Cause,
-    runs_kept: u32,
-) -> Result<Option<Outcome>, Failure> {
-    let Finished { mut run, writes, mut log } = finished;
-    if !store::charms::is_there(tx, charm.row)? {
-        // It was deleted while the handler ran; one that was deployed since is another.
-        return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
-    }
-    let cells = Cells::of(tx, sealer, charm);
-    let bounds = tenants.bounds(tx, &charm.summary.charm.space)?;
-    let mut version = charm.version;
-    if !writes.is_empty() {
-        let excess = match excess(tx, charm.row, &writes)? {
-            None => tenants.excess(tx, charm.row, &bounds, &writes)?,
-            excess => excess,
-        };
-        if let Some(excess) = excess {
-            run.outcome = Outcome::failure(OutcomeKind::LimitExceeded, excess);
-        } else if store::charms::advance(tx, charm.row, charm.version)? {
-            cells.set(&writes)?;
-            version += 1;
-        } else {
-            return Ok(None);
-        }
-    }
-    if run.outcome.is_success() {
-        if !charm.changed.is_empty() {
-            store::charms::followed(tx, charm.row, version)?;
-        }
-    } else {
-        run.outcome = redact(run.outcome, &cells.secrets()?);
-    }
-    tenants.trim(tx, &bounds, &mut run, &mut log)?;
-    store::runs::add(tx, charm.row, &run, runs_kept)?;
-    logs::keep(tx, &cells, charm.row, log)?;
-    if cause != Cause::Poll && run.outcome.is_success() {
-        // What its polls wait for may be there now.
-        store::registrations::cells_changed(tx, charm.row)?;
-    }
-    match cause {
-        Cause::Poll | Cause::Update => store::registrations::note_run(tx, charm.row, &run)?,
-        // It says nothing of the charm's polls: one that is owed stays owed, and one that waits goes on waiting.
-        Cause::Somebody => store::registrations::count_run(tx, charm.row, &run)?,
-    };
-    Ok(Some(run.outcome))
 }
 
 #[cfg(test)]
@@ -220,8 +154,8 @@ mod tests {
                 duration: std::time::Duration::ZERO,
                 outcome,
             };
-            let finished = Finished { run, writes, log: Vec::new() };
-            let kept = home.runtime.keep(&begun.charm, finished, Cause::Somebody).await;
+            let ended = Ended { run, writes, log: Vec::new() };
+            let kept = home.runtime.keep(&begun.charm, ended, Cause::Somebody).await;
             assert_eq!(kept, Err(RuntimeError::NotFound(charm.clone())));
             for charm in [&charm, &other] {
                 assert_eq!(home.cells(charm).await["log"], "");

@@ -8,8 +8,8 @@ use bg_poller::{CharmRef, RuntimeError, Scope};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
-/// For how long a call waits for those before it. A handler may take 60 s; with this it has ended before a remote caller, who waits for 150 s,
-/// gives up.
+/// For how long a call waits for those before it. A handler may take 60 s; with this it has ended before a remote
+/// caller, who waits for 150 s, gives up.
 const LONGEST_WAIT: Duration = Duration::from_secs(80);
 
 /// Lets the calls of each charm run one after the other, in the order they came.

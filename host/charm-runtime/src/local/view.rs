@@ -1,6 +1,6 @@
 //! A charm as integrations see it: without its secrets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -9,21 +9,20 @@ use bg_charm_api::wire::Shape;
 use bg_charm_api::{AccessLevel, Actor, CharmSummary};
 use bg_poller::{Charm, CharmRef, Lookup, RuntimeError, TokenLife};
 use bg_sandbox::Program;
+use bg_store::document::Document;
+use bg_store::links::Reader;
+use bg_store::{CellTexts, Look, Right, Store, StoredCharm};
 use serde_json::{Value, json};
 
-use super::access;
 use super::programs::Programs;
-use crate::links::Reader;
-use crate::store::{Cells, Database, Failure, Sealer, StoredCharm};
 
-/// How long what was read of a charm counts, if nothing was written here since. Another process may write meanwhile: then it is
-/// as if the questions of a poll, which take a few milliseconds in all, had been asked a moment earlier.
+/// How long what was read of a charm counts, if nothing was written here since. Another process may write meanwhile:
+/// then it is as if the questions of a poll, which take a few milliseconds in all, had been asked a moment earlier.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Sees the charm as it was when it was opened or later, with the access that its opener then has.
 pub(super) struct LocalCharm {
-    database: Arc<Database>,
-    sealer: Arc<Sealer>,
+    store: Arc<dyn Store>,
     programs: Arc<Programs>,
     actor: Actor,
     charm: CharmRef,
@@ -38,12 +37,12 @@ type LastSeen = Mutex<Option<Seen>>;
 #[derive(Clone)]
 pub(super) struct Seen {
     at: Instant,
-    /// Of [`Database::writes`], before it was read.
+    /// Of [`Store::writes`], before it was read.
     writes: u64,
     pub(super) charm: Arc<StoredCharm>,
     pub(super) program: Arc<Program>,
-    /// All of them, unless they are too large for that, or damaged: that is told when one is asked for.
-    pub(super) cells: Option<Arc<BTreeMap<String, String>>>,
+    /// All of them, unless they are too large for that, or damaged: the read of that cell reports it.
+    pub(super) cells: Option<Arc<CellTexts>>,
     /// Who has read it, if that actor may write to the charm, too.
     may_write: Option<Actor>,
 }
@@ -54,10 +53,10 @@ pub(super) struct Opened(Mutex<HashMap<CharmRef, Weak<LastSeen>>>);
 
 impl Opened {
     /// What was read of a charm that is open, if it still counts and the actor may write there.
-    pub(super) fn fresh(&self, database: &Database, charm: &CharmRef, actor: &Actor) -> Option<Seen> {
+    pub(super) fn fresh(&self, store: &dyn Store, charm: &CharmRef, actor: &Actor) -> Option<Seen> {
         let seen = self.lock().get(charm).and_then(Weak::upgrade)?;
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        (seen.may_write.as_ref() == Some(actor) && seen.is_fresh(database.writes(charm))).then_some(seen)
+        (seen.may_write.as_ref() == Some(actor) && seen.is_fresh(store.writes(charm))).then_some(seen)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CharmRef, Weak<LastSeen>>> {
@@ -72,14 +71,8 @@ impl Seen {
 }
 
 impl LocalCharm {
-    pub(super) fn new(
-        database: Arc<Database>,
-        sealer: Arc<Sealer>,
-        programs: Arc<Programs>,
-        actor: Actor,
-        charm: CharmRef,
-    ) -> Self {
-        Self { database, sealer, programs, actor, charm, seen: Arc::default(), opened: None }
+    pub(super) fn new(store: Arc<dyn Store>, programs: Arc<Programs>, actor: Actor, charm: CharmRef) -> Self {
+        Self { store, programs, actor, charm, seen: Arc::default(), opened: None }
     }
 
     /// Lets polls of the charm find what this one has read, as long as it is there.
@@ -95,36 +88,42 @@ impl LocalCharm {
     }
 
     async fn seen(&self) -> Result<Seen, RuntimeError> {
-        let writes = self.database.writes(&self.charm);
+        let writes = self.store.writes(&self.charm);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(seen) = seen.filter(|seen| seen.is_fresh(writes)) {
             return Ok(seen);
         }
-        let at = Instant::now();
-        let (sealer, actor, charm) = (Arc::clone(&self.sealer), self.actor.clone(), self.charm.clone());
-        let programs = Arc::clone(&self.programs);
-        let read = self.database.read(move |tx| {
-            let (stored, acl) = access::charm_and_acl(tx, &actor, &charm, AccessLevel::Read)?;
-            let program = programs.of(tx, &stored)?;
-            let cells = Cells::of(tx, &sealer, &stored).texts().ok().flatten();
-            let may_write = acl.check(&charm.space, &actor, AccessLevel::Write).is_ok().then_some(actor);
-            Ok(Seen { at, writes, charm: Arc::new(stored), program, cells: cells.map(Arc::new), may_write })
-        });
-        let seen = read.await?;
+        let (at, search) = (Instant::now(), self.programs.search());
+        let Look { charm, may_write, program, cells } =
+            self.store.look(&self.actor, &self.charm, search.known()).await?;
+        let program = search.program(&charm, program.as_ref())?;
+        let may_write = may_write.then(|| self.actor.clone());
+        let seen = Seen { at, writes, charm: Arc::new(charm), program, cells: cells.map(Arc::new), may_write };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
         Ok(seen)
     }
 
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&StoredCharm, &Cells<'_>) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, RuntimeError> {
-        let (sealer, actor, charm) = (Arc::clone(&self.sealer), self.actor.clone(), self.charm.clone());
-        let read = self.database.read(move |tx| {
-            let stored = access::charm(tx, &actor, &charm, AccessLevel::Read)?;
-            work(&stored, &Cells::of(tx, &sealer, &stored))
-        });
-        read.await
+    /// What is at a path, of a charm whose cells are too large to be read ahead: reads those that the answer needs, all
+    /// of one version.
+    async fn lookup(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
+        let mut names: Vec<String> = path.iter().take(1).cloned().collect();
+        loop {
+            let right = Right::Space(AccessLevel::Read);
+            let (charm, cells) = self.store.cells(&self.actor, &self.charm, &right, &names).await?;
+            let cell = |name: &str| {
+                if !names.iter().any(|known| known == name) {
+                    return Err(Unread::NotAsked(name.to_owned()));
+                }
+                parsed(&cells, name)
+            };
+            let found = Reader::new(&charm.secrets, &cell).lookup(path);
+            match found {
+                Ok(found) => return Ok(found),
+                Err(Unread::Damaged(name)) => return Err(self.store.damaged_cell(&self.charm, &name)),
+                // A link leads there.
+                Err(Unread::NotAsked(name)) => names.push(name),
+            }
+        }
     }
 
     /// What the charm is made of.
@@ -132,7 +131,7 @@ impl LocalCharm {
         let seen = self.seen().await?;
         let mut keys = match &seen.cells {
             Some(cells) => cells.keys().cloned().collect(),
-            None => self.read(|_, cells| cells.names()).await?,
+            None => self.store.cell_names(&self.actor, &self.charm).await?,
         };
         let CharmSummary { name, streams, .. } = &seen.charm.summary;
         keys.extend(streams.iter().cloned());
@@ -174,15 +173,26 @@ impl Charm for LocalCharm {
         if charm.has_stream(name) {
             return Ok(stream(&path[1..]));
         }
-        let Some(cells) = cells else {
-            let path = path.to_vec();
-            let read =
-                self.read(move |charm, cells| Reader::new(&charm.secrets, &|name| cells.value(name)).lookup(&path));
-            return read.await;
-        };
-        let value = |name: &str| cells.get(name).map(|text| Cells::parsed(&self.charm, name, text)).transpose();
-        Reader::new(&charm.secrets, &value).lookup(path).map_err(|failure| self.database.failed(failure))
+        let Some(cells) = cells else { return self.lookup(path).await };
+        let cell = |name: &str| parsed(&cells, name);
+        Reader::new(&charm.secrets, &cell).lookup(path).map_err(|unread| {
+            let (Unread::Damaged(name) | Unread::NotAsked(name)) = unread;
+            self.store.damaged_cell(&self.charm, &name)
+        })
     }
+}
+
+/// Why a lookup has no value of a cell.
+enum Unread {
+    /// Its text is not JSON.
+    Damaged(String),
+    /// It was not read yet.
+    NotAsked(String),
+}
+
+fn parsed(cells: &CellTexts, name: &str) -> Result<Option<Document>, Unread> {
+    let parsed = cells.get(name).map(|text| Document::parse(text)).transpose();
+    parsed.map_err(|_| Unread::Damaged(name.to_owned()))
 }
 
 /// What Common Tools keeps where a stream is.

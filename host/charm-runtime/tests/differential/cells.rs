@@ -1,4 +1,4 @@
-//! The model's cells: JSON values with links, and derived cells that are made anew whenever somebody looks.
+//! The model's cells: JSON values with links, and derived cells that are computed again at each read.
 
 use std::rc::Rc;
 
@@ -257,7 +257,8 @@ impl Cells {
         }))
     }
 
-    /// The value with links in place of its cells where they are to be stored in `owner`, and with what they hold elsewhere.
+    /// The value with links in place of its cells where they are to be stored in `owner`, and with what they hold
+    /// elsewhere.
     pub(crate) fn plain(&mut self, given: Given, owner: Option<Doc>) -> Result<Option<Value>, Thrown> {
         Ok(match given {
             Given::Undefined => None,

@@ -1,4 +1,5 @@
-//! Charms that nobody wrote: generated patterns and handlers, run by the whole local runtime and by a model of it, side by side.
+//! Charms that nobody wrote: generated patterns and handlers, run by the whole local runtime and by a model of it, side
+//! by side.
 
 #![allow(
     clippy::unwrap_used,
@@ -63,8 +64,8 @@ async fn runtime(dir: &Path) -> LocalHandle {
     Arc::new(LocalRuntime::open(options).unwrap()).as_actor(Actor::Operator)
 }
 
-/// A charm that puts a cell into itself doubles what it holds at each call. Once that is so many bytes, the sequence is at its end: what
-/// follows would be a trial of the quotas.
+/// A charm that puts a cell into itself doubles what it holds at each call. Once that is so many bytes, the sequence is
+/// at its end: what follows would be a trial of the quotas.
 const LARGE: usize = 64 * 1024;
 
 /// What was done, for people.
@@ -145,8 +146,8 @@ struct Trial<'t> {
 }
 
 impl Trial<'_> {
-    /// Deploys the charm and calls it a few times: how many calls were kept and how many failed, or what is wrong. None if the charm
-    /// is refused, as its model says.
+    /// Deploys the charm and calls it a few times: how many calls were kept and how many failed, or what is wrong. None
+    /// if the charm is refused, as its model says.
     async fn run(&self, random: &mut Random) -> Result<Option<(u64, u64)>, String> {
         let (runtime, pattern) = (self.runtime, self.pattern);
         let inputs = generate::inputs(random, pattern);

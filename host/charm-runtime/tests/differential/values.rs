@@ -98,8 +98,8 @@ pub(crate) fn at<'v>(value: &'v Value, step: &Step) -> Option<&'v Value> {
     }
 }
 
-/// Puts a value at a path, or takes away what is there. What is missing on the way is made: arrays where an index leads on, objects
-/// elsewhere.
+/// Puts a value at a path, or takes away what is there. What is missing on the way is made: arrays where an index leads
+/// on, objects elsewhere.
 pub(crate) fn put(root: &mut Option<Value>, path: &[Step], value: Option<Value>) -> Result<(), Thrown> {
     let Some((last, way)) = path.split_last() else {
         *root = Some(value.unwrap_or_default());

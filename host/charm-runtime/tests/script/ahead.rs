@@ -70,7 +70,7 @@ async fn nothing_of_a_call_is_in_the_program_that_was_loaded_ahead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pattern_that_reads_a_cell_runs_anew_at_each_call() {
+async fn a_pattern_that_reads_a_cell_runs_again_at_each_call() {
     let component = component(Duration::from_secs(20)).await;
     let source = "import { Cell, handler, pattern } from 'commontools';\n\
         const run = handler(({}, { count, seen, early }) => { seen.push(early); count.set(count.get() + 1); });\n\

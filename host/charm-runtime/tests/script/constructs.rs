@@ -1,5 +1,6 @@
-//! Every construct that a charm may contain: what it does here, or how it is refused. The table in `docs/charms.md` is made from this
-//! one, and a test holds the two together: `UPDATE_DOCS=1 cargo test --test script constructs` writes it.
+//! Every construct that a charm may contain: what it does here, or how it is refused. The table in `docs/charms.md` is
+//! made from this one, and a test holds the two together: `UPDATE_DOCS=1 cargo test --test script constructs` writes
+//! it.
 
 mod commontools;
 mod javascript;

@@ -16,8 +16,8 @@ use crate::support::{client, component, workspace};
 const WARM_UP: u32 = 100;
 const POLLS: u32 = 2_000;
 
-/// Processor time, all threads, of what the loop does for a poll of a charm without integration. The counter has no secrets; the
-/// mailbox has a cell that is sealed.
+/// Processor time, all threads, of what the loop does for a poll of a charm without integration. The counter has no
+/// secrets; the mailbox has a cell that is sealed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "prints figures"]
 async fn figures_of_a_warm_poll() {

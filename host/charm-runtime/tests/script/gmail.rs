@@ -117,7 +117,7 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
 
     google.expire_tokens();
     let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
-    assert_eq!(failure.kind, OutcomeKind::HandlerFailed);
+    assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(bg_poller::Blame::Credential)));
     assert!(failure.message.starts_with("GoogleError: Google refused the token (401)"), "{failure:?}");
     let stack = failure.stack.unwrap();
     let source = std::fs::read_to_string(charm_source("google.ts")).unwrap();
@@ -460,7 +460,7 @@ async fn a_refresh_token_that_was_replaced_is_kept_whatever_the_poll_would_do_ne
         assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 200)]));
         let auth = charm.cell("auth");
         assert_ne!(auth["refreshToken"], first);
-        assert!(auth["expiresAt"].as_u64().unwrap() > 1_700_000_000_000, "also where only a lifetime is told: {auth}");
+        assert!(auth["expiresAt"].as_u64().unwrap() > 1_700_000_000_000, "also where only a lifetime is given: {auth}");
         google.refuse_all(None);
         charm.poll().await;
         assert_eq!(subjects(&charm), set(&["First"]));

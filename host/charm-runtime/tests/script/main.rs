@@ -1,4 +1,5 @@
-//! Charms in TypeScript, for real: transpiled, and run by the script component in the sandbox, with the gate before the network.
+//! Charms in TypeScript, for real: transpiled, and run by the script component in the sandbox, with the gate before the
+//! network.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@ mod depth;
 mod errors;
 mod feed;
 mod figures;
+mod garbage;
 mod gmail;
 mod old_databases;
 mod regexps;

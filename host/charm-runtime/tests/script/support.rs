@@ -18,7 +18,8 @@ pub(crate) fn workspace(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// The script component in a sandbox of its own, with the time that a call may take. Its compiled code is kept for the next test.
+/// The script component in a sandbox of its own, with the time that a call may take. Its compiled code is kept for the
+/// next test.
 pub(crate) async fn component(charm_time: Duration) -> Arc<CharmComponent> {
     let guests = tokio::task::spawn_blocking(bg_build::ensure_guests).await.unwrap().unwrap();
     let limits = Limits { charm_time, ..Limits::default() };

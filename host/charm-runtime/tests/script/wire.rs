@@ -1,7 +1,8 @@
 //! The bytes on the wire of every kind of `fetch`, of a charm and of a real browser, side by side.
 //!
-//! Both run the same calls against a server that keeps what it was sent, and both say what came of each. What differs on purpose stands in
-//! [`DIFFERENT`] and [`ONLY_BROWSERS`], and in `docs/charms.md`; anything else that differs fails the test.
+//! Both run the same calls against a server that keeps what it was sent, and both say what came of each. What differs
+//! on purpose stands in [`DIFFERENT`] and [`ONLY_BROWSERS`], and in `docs/charms.md`; anything else that differs fails
+//! the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -130,7 +131,8 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("/backslash", "the gate lets no backslash pass, so it is encoded in a query"),
 ];
 
-/// Headers that browsers send for themselves, and a charm does not: it has no cookies, no page and no origin, and nothing is decompressed for it.
+/// Headers that browsers send for themselves, and a charm does not: it has no cookies, no page and no origin, and
+/// nothing is decompressed for it.
 const ONLY_BROWSERS: &[&str] = &[
     "accept-encoding",
     "accept-language",
@@ -342,7 +344,8 @@ fn answer(target: &str) -> (Vec<u8>, bool) {
     }
 }
 
-/// For calls whose connection the server closes: asks until a connection is used that has carried another request. On a new one the server says so.
+/// For calls whose connection the server closes: asks until a connection is used that has carried another request. On a
+/// new one the server says so.
 const KEPT: &str = "const kept = async (url, init) => { for (;;) { const r = await fetch(url, init); if (r.status !== 503) return r; await r.text(); } };";
 
 /// What came of a call: status, whether and where it was led, the header `x`, and the text; or that it failed.

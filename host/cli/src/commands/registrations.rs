@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use bg_charm_api::names::nearest;
 use bg_charm_api::wire::HealthState;
 use bg_charm_api::{AccessLevel, RegistrationFilter, Runtime, Subject};
 use bg_identity::{IntegrationId, system_space};
@@ -14,7 +15,7 @@ use crate::args::{Common, EnableArgs, ListArgs};
 use crate::health::Known;
 use crate::names::{self, Names};
 use crate::states::States;
-use crate::{connect, damaged, health, layout, output, remedies, states, suggest};
+use crate::{connect, damaged, health, layout, output, remedies, states};
 
 /// Grants the operator's key the system space: as that space's own key, or, where others reach the server and that key gives nothing, as the
 /// operator of the server.
@@ -53,7 +54,7 @@ pub(crate) async fn register(
     }
     output::line(format_args!("{charm} is registered for {} ({})", registration.integration, registration.status))?;
     let known = health::read(common).await;
-    let near = suggest::nearest(integration.as_str(), known.iter().map(|one| one.integration.as_str()));
+    let near = nearest(integration.as_str(), known.iter().map(|one| one.integration.as_str()));
     if let Some(near) = near.filter(|_| known.of_integration(integration).is_none()) {
         output::note(&[format!("no component is known for {integration}; if you mean {near}, register it again")]);
     }

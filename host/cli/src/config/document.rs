@@ -2,14 +2,13 @@
 //!
 //! All keys are optional, so each value alone is a file as well. Each is read by itself, and one that is wrong hides no other.
 
+use bg_charm_api::names::nearest;
 use std::fmt;
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
-
-use crate::suggest::nearest;
 
 /// Where in a file something is, in bytes.
 type Span = Range<usize>;

@@ -87,7 +87,7 @@ async fn an_owner_has_so_many_requests_at_once_in_all_its_calls_and_no_other_wai
     let mut waited = 0;
     while let Some(sent) = sending.join_next().await {
         match sent.unwrap().unwrap_err() {
-            EgressError::Timeout { what: Wait::Place, .. } => waited += 1,
+            EgressError::Timeout { what: Wait::SharedPlace, .. } => waited += 1,
             EgressError::Timeout { .. } => {}
             other => panic!("{other}"),
         }
@@ -95,7 +95,7 @@ async fn an_owner_has_so_many_requests_at_once_in_all_its_calls_and_no_other_wai
     // The clock alone decides how many of those that waited got a place in time.
     assert!(waited > 0);
     let answer = healthy.await.unwrap().unwrap_err();
-    assert!(!matches!(answer, EgressError::Timeout { what: Wait::Place, .. }), "it found its place: {answer}");
+    assert!(!matches!(answer, EgressError::Timeout { what: Wait::SharedPlace, .. }), "it found its place: {answer}");
     attempt.ended("Timeout for those that find no place; others have theirs");
 }
 

@@ -5,69 +5,53 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::turns::UnderWay;
 use super::{Engine, Link};
 use crate::health::{Cause, PAUSE_AFTER, Paused};
-use crate::policy::{self, Count, Next};
 use crate::poll::{Turn, Validity};
 use crate::report::one_line;
-use crate::table::{Entry, GroupId, Slot};
-use crate::{Consequence, OutcomeKind};
+use crate::schedule::{ComponentAnswer, Settlement};
+use crate::slots::GroupId;
+use crate::{Consequence, OutcomeKind, policy};
 
 impl Engine {
-    /// Counts what a turn says of its charm, and of the component that was asked about it. Answers the charm's failed polls in
-    /// a row, and what follows. The rule is at [`Health`](crate::health::Health).
-    pub(super) fn judge(&mut self, slot: Slot, turn: &Turn) -> (u32, Next) {
-        let (now, disable_at) = (Instant::now(), self.options.failures);
-        let Some((charm, interval)) = self.table.get(slot).map(|entry| (self.table.charm(entry), self.interval(entry)))
-        else {
-            return (0, Next::After(Duration::ZERO));
-        };
-        let Some(entry) = self.table.get_mut(slot) else { return (0, Next::After(Duration::ZERO)) };
-        let id = entry.group;
-        let group = &mut self.groups[id as usize];
+    /// What a turn means for the schedule. The rule is at [`Health`](crate::health::Health).
+    pub(super) fn settlement(&mut self, poll: &UnderWay, turn: &Turn) -> Settlement {
         // What a component that was replaced since has to do with it counts neither for nor against anybody.
-        let is_replaced = turn.component != group.replaced;
-        if turn.validity == Validity::Answered && !is_replaced {
-            group.health.charm_answered(now);
-            entry.failures -= u32::from(std::mem::take(&mut entry.faults));
+        let is_replaced = turn.component != self.groups[poll.group as usize].replaced;
+        let answered = turn.validity == Validity::Answered && !is_replaced;
+        let group = &mut self.groups[poll.group as usize];
+        if answered {
+            group.health.charm_answered(Instant::now());
         }
         let consequence = turn.outcome.consequence();
-        let fault = match turn.validity {
-            Validity::Failed(kind) if consequence == Consequence::CountsForIntegration => Some(kind),
-            _ => None,
-        };
+        let failed = matches!(turn.validity, Validity::Failed(_)) && consequence == Consequence::CountsForIntegration;
         // Nobody loses anything by a component that is paused already, or by a runtime that is away.
-        let excused = fault.is_some() && (is_replaced || group.health.is_paused() || self.link != Link::Up);
-        let consequence = if excused { Consequence::AsksTheRuntime } else { consequence };
-        let before = entry.failures;
-        let jitter = policy::jitter(&charm, before.saturating_add(1));
-        let count = Count { failures: before, tries: entry.tries };
-        let (Count { failures, tries }, mut next) = policy::judge(consequence, count, interval, disable_at, jitter);
-        (entry.failures, entry.tries) = (failures, tries);
-        entry.awaits_fix = consequence.awaits_a_fix();
-        if matches!(next, Next::Wait(_)) {
-            // It is looked at again whatever the next list says.
-            entry.owe();
+        let excused = failed && (is_replaced || group.health.is_paused() || self.link != Link::Up);
+        Settlement {
+            lease: poll.lease,
+            started_at: turn.started_at,
+            start: turn.start,
+            duration: turn.duration,
+            consequence: Some(if excused { Consequence::AsksTheRuntime } else { consequence }),
+            outcome_awaits_a_fix: consequence.awaits_a_fix(),
+            noted: turn.noted,
+            component: ComponentAnswer { answered, failed, excused, last_answer: group.health.last_answer() },
         }
-        let faults = u32::from(entry.faults) + if fault.is_some() && !excused { failures - before } else { 0 };
-        entry.faults = u16::try_from(faults.min(failures)).unwrap_or(u16::MAX);
-        // Its last poll started at least this long ago, and was no success.
-        let since = policy::delay(interval, before, 1.0);
-        let own = entry.own_failures() >= disable_at || (fault.is_some() && group.health.answered_since(since, now));
-        if next == Next::Disable && !own {
-            next = Next::After(policy::delay(interval, failures, jitter));
+    }
+
+    /// Counts a failed validation against its component, which may be paused for it.
+    pub(super) fn blame_component(&mut self, poll: &UnderWay, turn: &Turn, answer: ComponentAnswer) {
+        let Validity::Failed(kind) = turn.validity else { return };
+        let schedule = &self.schedule;
+        let group = &mut self.groups[poll.group as usize];
+        let (Some(component), true) = (&group.component, answer.failed && !answer.excused) else { return };
+        let jitter = |pauses| policy::jitter(component.id(), pauses);
+        let charms = || schedule.active(Some(poll.group), PAUSE_AFTER);
+        let paused = group.health.charm_failed(&poll.charm, charms, kind, Instant::now(), group.interval, jitter);
+        if let Some(paused) = paused {
+            self.paused(poll.group, paused, kind, &turn.outcome.to_string());
         }
-        if let (Some(kind), Some(component), false) = (fault, &group.component, excused) {
-            let jitter = |pauses| policy::jitter(component.id(), pauses);
-            let table = &self.table;
-            let is_its = |(_, entry): &(Slot, &Entry)| entry.group == id && entry.is_active();
-            let charms = || table.iter().filter(is_its).take(PAUSE_AFTER).count();
-            let paused = group.health.charm_failed(&charm, charms, kind, now, group.interval, jitter);
-            if let Some(paused) = paused {
-                self.paused(id, paused, kind, &turn.outcome.to_string());
-            }
-        }
-        (failures, next)
     }
 
     /// An integration is paused, or stays so after its probe.
@@ -75,6 +59,7 @@ impl Engine {
         let now = Instant::now();
         let Paused { cause, charms, wait, failing_since, again } = paused;
         self.groups[id as usize].next_fetch = now + wait;
+        self.schedule.pause(id, true);
         let Some(component) = &self.groups[id as usize].component else { return };
         let (integration, reason) = (component.id(), one_line(reason));
         self.show_pause(integration, &paused);

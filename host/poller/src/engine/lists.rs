@@ -1,6 +1,5 @@
 //! Asking integrations which charms to poll.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +8,11 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Engine, Fetched, Group, Link};
+use crate::charm_list::{Change, LIST_LIFE};
 use crate::guard::guarded;
-use crate::membership::{Change, LIST_LIFE};
 use crate::report::one_line;
-use crate::table::{Entry, GroupId, Phase, Slot};
+use crate::schedule::memory::Named;
+use crate::slots::GroupId;
 use crate::{CharmRef, IntegrationError, OutcomeKind, StateError, policy};
 
 /// An integration's own limit is 5 s. This is for one that does not keep to it.
@@ -30,7 +30,7 @@ impl Engine {
             *next_fetch = now + group.interval;
             let (component, replaced) = (Arc::clone(component), group.replaced);
             group.fetching = true;
-            group.list.begin();
+            self.schedule.list_begins(id);
             group.health.list_begun();
             self.fetches.spawn(async move {
                 let answer = guarded(component.fetch_charms(), FETCH_LIMIT).await;
@@ -58,27 +58,16 @@ impl Engine {
         }
     }
 
-    /// What a component has written to its state may say that it has told of a change. It is kept once it is written down that the charms
-    /// it named are owed a poll; until then the component is not asked again.
+    /// What a component has written to its state may say that it has announced a change. The state is kept once it is
+    /// recorded that the charms it named are owed a poll; until then the component is not asked again.
     fn keep_state(&mut self, id: GroupId, charms: &[CharmRef]) {
         let component = self.groups[id as usize].component.clone();
         let Some(component) = component.filter(|component| component.has_unkept_state()) else { return };
-        let (mut known, mut unknown) = (Vec::new(), HashSet::new());
-        for charm in charms {
-            let slot = self.table.slot(charm);
-            match slot.filter(|slot| self.table.get(*slot).is_some_and(|entry| entry.group == id)) {
-                // Written already, and a poll that settles it has not begun.
-                Some(slot) if self.table.get(slot).is_some_and(Entry::is_owed_durably) => {}
-                Some(slot) => known.push(slot),
-                None => {
-                    unknown.insert(charm.clone());
-                }
-            }
-        }
+        let (known, unknown) = self.schedule.unwritten(id, charms);
         let group = &mut self.groups[id as usize];
-        // It may know of a charm that was registered a moment ago, before the loop does; and others may poll those that this loop does not.
-        // What is not registered at the next list either is its own mistake.
-        let is_its_mistake = self.only.is_none() && unknown.is_subset(&group.unknown);
+        // It may know of a charm that was registered a moment ago, before the loop does; and others may poll those that
+        // this loop does not. What is not registered at the next list either is its own mistake.
+        let is_its_mistake = self.options.charms.is_none() && unknown.is_subset(&group.unknown);
         let is_safe = unknown.is_empty() || is_its_mistake;
         group.unknown = unknown;
         if !is_safe {
@@ -86,7 +75,7 @@ impl Engine {
         }
         group.fetching = true;
         for slot in known {
-            self.save(slot);
+            self.schedule.save(slot);
         }
         let outbox = Arc::clone(&self.outbox);
         self.keeping.spawn(async move {
@@ -117,52 +106,9 @@ impl Engine {
     }
 
     fn named(&mut self, id: GroupId, charms: &[CharmRef]) {
-        let now = Instant::now();
-        let group = &mut self.groups[id as usize];
-        let pause = group.health.list_answered(now);
-        let had_list = group.list.is_usable(now) && pause.is_none();
-        let before = group.list.in_force();
-        let change = group.list.succeed(now);
-        let call = group.list.begun();
-        let mut due: Vec<(i64, Slot)> = Vec::new();
-        // Named before, too: their times came while this list was waited for.
-        let mut waiting: Vec<(i64, Slot)> = Vec::new();
-        let mut unregistered = 0_u64;
-        for charm in charms {
-            let entry = self.table.slot(charm).and_then(|slot| Some((slot, self.table.get_mut(slot)?)));
-            match entry {
-                Some((slot, entry)) if entry.group == id => {
-                    let was_named = had_list && entry.named >= before;
-                    entry.named = call;
-                    entry.owe();
-                    if entry.phase == Phase::LeftOut {
-                        entry.phase = Phase::Waiting;
-                        if was_named { &mut waiting } else { &mut due }.push((entry.due, slot));
-                    }
-                }
-                // With --charms or --integration, others may well be registered.
-                _ if self.only.is_some() || self.options.integrations.is_some() => {}
-                _ => unregistered += 1,
-            }
-        }
-        let group = &self.groups[id as usize];
-        let mut left_out = 0;
-        for (slot, entry) in self.table.iter().filter(|(_, entry)| entry.group == id && entry.is_active()) {
-            if !(entry.owed || group.list.names(entry.named)) {
-                left_out += 1;
-            } else if !had_list && matches!(entry.phase, Phase::Waiting | Phase::LeftOut) {
-                // The first list in a while brings many charms back: all are spread anew.
-                due.push((entry.due, slot));
-            }
-        }
-        due.sort_unstable_by_key(|(_, slot)| *slot);
-        due.dedup_by_key(|(_, slot)| *slot);
-        self.place_off_beat(waiting);
-        if had_list {
-            self.place_soon(id, due);
-        } else {
-            self.place(id, due);
-        }
+        let pause = self.groups[id as usize].health.list_answered(Instant::now());
+        self.schedule.pause(id, self.groups[id as usize].health.is_paused());
+        let Named { change, unregistered, left_out } = self.schedule.named(id, charms, pause.is_some());
         match pause {
             Some(pause) => self.resumed(id, pause, charms.len()),
             None if change == Some(Change::Works) => self.works_again(id, charms.len()),
@@ -194,25 +140,17 @@ impl Engine {
         self.show_list(id, (named as u64).saturating_sub(unregistered), left_out);
     }
 
-    /// Charms that wait for a list newer than their last poll need not do so once there is none to come.
-    fn wake_served(&mut self, id: GroupId) {
-        let waits = |entry: &Entry| entry.group == id && entry.phase == Phase::LeftOut && self.may_poll(entry);
-        let due = self.table.iter().filter(|(_, entry)| waits(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
-        self.place_off_beat(due);
-    }
-
     fn fetch_failed(&mut self, id: GroupId, error: &IntegrationError) {
         self.summary.failed_lists += 1;
         // While the runtime is away, nothing is the component's fault.
         let kind = if self.link == Link::Up { error.kind } else { OutcomeKind::Unavailable };
+        let (change, has_list) = (self.schedule.list_failed(id), self.schedule.has_list(id));
         let group = &mut self.groups[id as usize];
         let Some(component) = &group.component else { return };
         let integration = component.id();
         let (now, interval) = (Instant::now(), group.interval);
-        let change = group.list.fail(now);
-        if let Some(paused) = group
-            .health
-            .list_failed(kind, group.list.is_usable(now), now, interval, |pauses| policy::jitter(integration, pauses))
+        if let Some(paused) =
+            group.health.list_failed(kind, has_list, now, interval, |pauses| policy::jitter(integration, pauses))
         {
             self.paused(id, paused, error.kind, &error.to_string());
             self.show_failed_list(id, error, true);
@@ -233,7 +171,7 @@ impl Engine {
         }
         self.show_failed_list(id, error, change.is_some());
         if change == Some(Change::Fails) {
-            self.wake_served(id);
+            self.schedule.wake_served(id);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{Engine, Link};
 use crate::health::{Cause, Paused};
 use crate::poll::{Turn, Validity};
 use crate::report::one_line;
-use crate::table::{GroupId, Slot};
+use crate::slots::GroupId;
 use crate::{ComponentFailure, IntegrationError, OutcomeKind, Standing};
 
 impl Engine {
@@ -33,7 +33,8 @@ impl Engine {
         });
     }
 
-    /// `fetch-charms` has failed. A failure of another kind than the one before is logged, if nothing else says so: `is_logged`.
+    /// `fetch-charms` has failed. A failure of another kind than the one before is logged, if nothing else says so:
+    /// `is_logged`.
     pub(super) fn show_failed_list(&mut self, id: GroupId, error: &IntegrationError, is_logged: bool) {
         // While the runtime is away, nothing is the component's fault.
         if self.link != Link::Up {
@@ -41,7 +42,7 @@ impl Engine {
         }
         let reason = one_line(&error.message);
         let before = self.show_failure(id, Cause::FetchCharms, error.kind, &reason);
-        let is_usable = self.groups[id as usize].list.is_usable(Instant::now());
+        let is_usable = self.schedule.has_list(id);
         self.show(id, |standing| standing.without_list = !is_usable);
         if let Some(before) = before.filter(|before| !is_logged && *before != error.kind)
             && let Some(component) = &self.groups[id as usize].component
@@ -55,8 +56,7 @@ impl Engine {
     }
 
     /// What a turn says of `is-valid-charm`. A runtime that is away says nothing of it.
-    pub(super) fn show_validity(&mut self, slot: Slot, turn: &Turn) {
-        let Some(id) = self.table.get(slot).map(|entry| entry.group) else { return };
+    pub(super) fn show_validity(&mut self, id: GroupId, turn: &Turn) {
         let group = &mut self.groups[id as usize];
         if turn.component != group.replaced {
             return;
@@ -122,11 +122,6 @@ impl Engine {
 
     /// How busy the loop is, which changes in an outage of the runtime as well.
     pub(super) fn show_load(&self) {
-        self.options.gauges.set(self.ready.running(), self.queued(), self.table.len());
-    }
-
-    /// Charms that are due and wait.
-    pub(super) fn queued(&self) -> usize {
-        self.ready.queued() + self.paces.held() + self.aside()
+        self.options.gauges.set(self.polls.len(), self.schedule.queued(), self.schedule.registrations());
     }
 }

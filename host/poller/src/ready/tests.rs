@@ -71,7 +71,8 @@ fn what_is_withdrawn_is_not_taken_and_an_empty_lane_goes() {
 }
 
 proptest! {
-    /// Whatever is pushed, taken and given back, in any order: the limits hold, and everything pushed is taken in the end.
+    /// Whatever is pushed, taken and given back, in any order: the limits hold, and everything pushed is taken in the
+    /// end.
     #[test]
     fn limits_hold_and_nothing_is_lost(steps in proptest::collection::vec((0_usize..4, 0_u16..3, 0_u32..5), 1..300), max in 1_usize..6, per_group in 1_usize..6, per_space in 1_u32..3) {
         let mut ready = Ready::new(3, max, per_group, per_space);

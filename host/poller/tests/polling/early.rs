@@ -186,12 +186,18 @@ async fn a_charm_that_somebody_changes_all_the_time_is_polled_no_more_than_once_
     for outcome in failures {
         let what = format!("{outcome:?}");
         let (first, later) = polls_in_a_flood(outcome, World::wake).await;
-        assert!((2..9).contains(&first) && later == 1, "{what}: {first} polls in the first minute, {later} in a later one");
+        assert!(
+            (2..9).contains(&first) && later == 1,
+            "{what}: {first} polls in the first minute, {later} in a later one"
+        );
     }
     for outcome in [Outcome::success(), Outcome::failure(OutcomeKind::HandlerFailed, "x is not a function")] {
         let what = format!("{outcome:?}");
         let (first, later) = polls_in_a_flood(outcome, |world, charm| world.register(charm, "test")).await;
-        assert!((2..9).contains(&first) && later <= 2, "{what}: {first} polls in the first minute, {later} in a later one");
+        assert!(
+            (2..9).contains(&first) && later <= 2,
+            "{what}: {first} polls in the first minute, {later} in a later one"
+        );
     }
 }
 

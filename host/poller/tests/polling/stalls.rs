@@ -57,8 +57,8 @@ async fn after_a_process_stood_still_its_polls_are_as_frequent_as_before() {
     }
 }
 
-/// Whatever polls wait for together (a slow runtime, an upstream, a lock), for less or more than an interval: afterwards they are as far from
-/// each other as before, also those that ended together.
+/// Whatever polls wait for together (a slow runtime, an upstream, a lock), for less or more than an interval:
+/// afterwards they are as far from each other as before, also those that ended together.
 #[tokio::test(start_paused = true)]
 async fn polls_that_were_held_up_together_do_not_stay_together() {
     let failure = Ok(Outcome::failure(OutcomeKind::HandlerFailed, "it throws"));
@@ -230,5 +230,76 @@ async fn charms_that_are_enabled_while_they_are_polled_are_spread_after_a_stall_
     seconds(120).await;
     let most = most_in_a_second(&world, 209.0);
     assert!(most <= MOST, "{most} polls within a second");
+    service.stop().await;
+}
+
+/// How many polls there are in a second in the long run of charms with these intervals.
+fn steady_rate(intervals: impl IntoIterator<Item = u64>) -> f64 {
+    intervals.into_iter().map(|seconds| Duration::from_secs(seconds).as_secs_f64().recip()).sum()
+}
+
+/// Neither a start nor a stall has charms of many intervals polled together, and each gets its turn within its
+/// interval.
+#[tokio::test(start_paused = true)]
+async fn charms_with_a_thousand_intervals_are_spread_like_those_with_one() {
+    const SHORTEST: u64 = 60;
+    for (stall, with_component) in [(2, false), (45, false), (600, false), (3_600, false), (3_600, true)] {
+        let world = World::new();
+        let charms: Vec<(CharmRef, u64)> = (0..1_000)
+            .map(|number| (charm(&format!("space {number}"), "1"), SHORTEST + number * (3_600 - SHORTEST) / 999))
+            .collect();
+        for (charm, interval) in &charms {
+            world.register(charm, "gmail");
+            world.asks(charm, Duration::from_secs(*interval));
+            // So that nobody waits for its first poll.
+            let now = world.wall();
+            world.state().registrations.get_mut(charm).unwrap().last_run = now;
+        }
+        seconds(7_200).await;
+        let gmail = Component::new("gmail", &charms.iter().map(|(charm, _)| charm).collect::<Vec<_>>());
+        let components: Vec<Arc<dyn Integration>> = if with_component { vec![gmail] } else { vec![] };
+        let service = world.start_with(&Store::new(), components, world.options());
+        seconds(4_000).await;
+        tokio::time::advance(Duration::from_secs(stall)).await;
+        let on = 11_200 + stall;
+        seconds(8_000).await;
+        let starts: Vec<f64> = world.state().starts.iter().map(|(_, at)| *at).collect();
+        let window = 60.0;
+        let most = 1.5 * steady_rate(charms.iter().map(|(_, interval)| *interval)) * window;
+        for (index, first) in starts.iter().enumerate() {
+            let together = starts[index..].iter().take_while(|at| **at < first + window).count();
+            let what = format!("{stall} s, {with_component}: {together} polls within a minute from {first:.1} s on");
+            assert!(f64::from(u32::try_from(together).unwrap()) <= most, "{what}; {most:.0} are allowed");
+        }
+        for (charm, interval) in &charms {
+            let late = if with_component { 61 } else { 2 };
+            let next = world.starts(charm).into_iter().find(|at| *at >= on).unwrap_or(u64::MAX) - on;
+            assert!(next <= interval + late, "{stall} s, {with_component}: polled after {next} s of {interval}");
+        }
+        service.stop().await;
+    }
+}
+
+/// Integrations that stand still together keep their paces one by one; those with few charms add up to a poll a second
+/// at most.
+#[tokio::test(start_paused = true)]
+async fn many_integrations_with_a_few_charms_are_polled_one_by_one_after_a_stall() {
+    let world = World::new();
+    let names: Vec<String> = (0..20).map(|number| format!("integration-{number}")).collect();
+    let mut components: Vec<Arc<dyn Integration>> = Vec::new();
+    for name in &names {
+        let charms: Vec<CharmRef> = (0..3).map(|number| charm(name, &number.to_string())).collect();
+        for charm in &charms {
+            world.register(charm, name);
+        }
+        components.push(Component::new(name, &charms.iter().collect::<Vec<_>>()));
+    }
+    let options = PollerOptions { interval: Duration::from_hours(1), ..world.options() };
+    let service = world.start_with(&Store::new(), components, options);
+    seconds(4_000).await;
+    tokio::time::advance(Duration::from_hours(2)).await;
+    seconds(3_600).await;
+    let most = most_in_a_second(&world, 11_202.0);
+    assert!(most <= 2, "{most} polls within a second");
     service.stop().await;
 }

@@ -1,4 +1,4 @@
-//! A charm's cells, as its program sees them, and the memory that it is loaded into.
+//! A charm's cells, as its program sees them, the memory that it is loaded into, and what its errors come from.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use wasmtime::component::Linker;
 
 use super::CallState;
 use crate::bindings::charm::cells::{self, CellError};
+use crate::bindings::charm::errors;
 use crate::bindings::preloaded::image;
 use crate::cells::{CellError as Refusal, Cells};
 use crate::failure::LimitHit;
@@ -47,6 +48,13 @@ pub(super) fn link_pieces(linker: &mut Linker<CallState<CharmWorld>>) -> wasmtim
         let pieces = pieces.ok_or_else(|| LimitHit("there is no image in this call".into()))?;
         Ok((pieces,))
     })
+}
+
+impl errors::Host for CallState<CharmWorld> {
+    async fn came_from_request(&mut self, number: u32) -> wasmtime::Result<()> {
+        self.outbound.failures().name(number);
+        Ok(())
+    }
 }
 
 impl cells::Host for CallState<CharmWorld> {

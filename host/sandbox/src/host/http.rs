@@ -1,27 +1,24 @@
 //! `wasi:http`, through the gate.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bg_egress::{CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Rule, Wait};
-use bg_poller::{Blame, CharmRef};
+use bg_poller::CharmRef;
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::failure::Refusal;
-use crate::text;
+use super::failures::Failures;
 
 /// What a guest may write at once into a request's body. Two such pieces are kept for each body, sent or not.
 const CHUNK: usize = 16 * 1024;
-/// The longest text about a denied request, bytes.
-const DENIED_BYTES: usize = 1024;
 
 /// The way of one call to the network.
 pub(crate) struct Outbound {
     client: GateClient,
     budget: CallBudget,
-    /// What the gate said of the first request that it refused.
-    refused: Arc<Mutex<Option<Refusal>>>,
+    /// How many requests it has sent.
+    sent: u32,
+    failures: Failures,
 }
 
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -32,6 +29,7 @@ impl Outbound {
         deadline: Instant,
         charm: Option<&CharmRef>,
         secrets: Vec<KnownSecret>,
+        says_causes: bool,
     ) -> Self {
         let budget = client.budget(deadline).with_secrets(secrets);
         let budget = match charm {
@@ -39,12 +37,12 @@ impl Outbound {
             Some(charm) => budget.for_charm(charm.clone()),
             None => budget,
         };
-        Self { client, budget, refused: Arc::default() }
+        Self { client, budget, sent: 0, failures: Failures::new(says_causes) }
     }
 
-    /// Whether the gate refused a request of this call, and which.
-    pub(crate) fn refused(&self) -> Option<Refusal> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The requests of this call that failed.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.failures
     }
 }
 
@@ -70,36 +68,24 @@ impl WasiHttpHooks for Outbound {
             first_byte: options.first_byte_timeout,
             between_bytes: options.between_bytes_timeout,
         };
+        self.sent = self.sent.saturating_add(1);
+        let (number, failures) = (self.sent, self.failures.clone());
+        let host = request.uri().host().unwrap_or_default().to_owned();
         let sending = self.client.send(request, &self.budget, options);
-        let refused = self.refused.clone();
         Box::new(async move {
             let response = sending.await.map_err(|error| {
-                if let Some(blame) = to_blame(&error) {
-                    let text = text::one_line(&error.to_string(), DENIED_BYTES);
-                    let refusal = Refusal { blame, text };
-                    refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(refusal);
-                }
+                failures.failed(number, &error);
                 for_guest(&error)
             })?;
-            let response = response.map(|body| body.map_err(|error| for_guest(&error)).boxed_unsync());
+            failures.answered(number, &host, response.status());
+            let of_body = move |error| {
+                failures.failed(number, &error);
+                for_guest(&error)
+            };
+            let response = response.map(|body| body.map_err(of_body).boxed_unsync());
             let done: Done = Box::new(async { Ok(()) });
             Ok((response, done))
         })
-    }
-}
-
-/// Who can do something about a request that was refused; none if it was not refused, but failed.
-fn to_blame(error: &EgressError) -> Option<Blame> {
-    match error {
-        EgressError::Denied { rule: Rule::Grant, .. }
-        | EgressError::Denied { option: Some(_), .. }
-        | EgressError::Address { .. }
-        | EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Blame::Configuration),
-        // No option helps there: the guest sent what no guest may send.
-        EgressError::Denied { .. } => Some(Blame::Charm),
-        EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Blame::Credential),
-        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Blame::Upstream),
-        _ => None,
     }
 }
 
@@ -119,7 +105,7 @@ fn for_guest(error: &EgressError) -> Error {
         EgressError::Connect { .. } => Error::DestinationUnavailable,
         EgressError::Tls { .. } => Error::TlsProtocolError,
         EgressError::Timeout { what, .. } => match what {
-            Wait::Place => Error::ConnectionLimitReached,
+            Wait::Place | Wait::SharedPlace => Error::ConnectionLimitReached,
             Wait::Lookup => Error::DnsTimeout,
             Wait::Connection => Error::ConnectionTimeout,
             Wait::Piece => Error::ConnectionReadTimeout,
@@ -147,7 +133,7 @@ fn for_guest(error: &EgressError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use bg_egress::{AuditRecord, ClientOptions, Gate, GateOptions, Owner};
@@ -156,7 +142,10 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
+    use bg_poller::Blame;
+
     use super::*;
+    use crate::failure::Explanation;
     use crate::testing::charm;
 
     /// Answers one request with `hello`, and hands over what it was sent.
@@ -189,7 +178,7 @@ mod tests {
                 ..ClientOptions::new(Owner::Charms)
             })
             .unwrap();
-        Outbound::new(client, Instant::now() + Duration::from_secs(30), Some(&charm("a")), Vec::new())
+        Outbound::new(client, Instant::now() + Duration::from_secs(30), Some(&charm("a")), Vec::new(), true)
     }
 
     async fn send(outbound: &mut Outbound, url: String) -> Result<String, Error> {
@@ -210,7 +199,7 @@ mod tests {
         assert!(request.starts_with("GET /granted/x HTTP/1.1\r\n"), "{request}");
         assert!(!request.to_lowercase().contains("bg-charm"), "{request}");
         assert_eq!(records.lock().unwrap()[0].charm, Some(charm("a").to_string()));
-        assert_eq!(outbound.refused(), None);
+        assert_eq!(outbound.failures().explain(), Explanation::None);
     }
 
     #[tokio::test]
@@ -219,35 +208,10 @@ mod tests {
         let mut outbound = outbound(&origin, &Arc::default());
         let error = send(&mut outbound, format!("{origin}/other")).await.unwrap_err();
         assert!(matches!(error, Error::HttpRequestDenied), "{error}");
-        let refused = outbound.refused().unwrap();
+        assert!(matches!(outbound.failures().explain(), Explanation::Before(text) if text.contains("/other")));
+        outbound.failures().name(1);
+        let Explanation::Cause(refused) = outbound.failures().explain() else { panic!("it is named") };
         assert_eq!(refused.blame, Blame::Configuration);
         assert!(refused.text.contains("/other"), "{refused:?}");
-    }
-
-    #[test]
-    fn a_refused_request_is_the_fault_of_who_can_do_something_about_it() {
-        let denied = |rule, option: Option<&str>| EgressError::Denied {
-            rule,
-            message: "x".into(),
-            option: option.map(str::to_owned),
-        };
-        let credential = |source| EgressError::Credential { origin: "https://a.example".into(), source };
-        let connect = EgressError::Connect { origin: "https://a.example".into(), message: "x".into() };
-        let not_its = CredentialError::NotItsCharm { charm: "x".into(), owner: Owner::Charms };
-        for (error, blame) in [
-            (denied(Rule::Grant, Some("--allow-charm-http https://a.example")), Some(Blame::Configuration)),
-            (denied(Rule::Grant, None), Some(Blame::Configuration)),
-            (denied(Rule::BoundSecret, Some("--charm-credential x")), Some(Blame::Configuration)),
-            (denied(Rule::BoundSecret, None), Some(Blame::Charm)),
-            (denied(Rule::Header, None), Some(Blame::Charm)),
-            (denied(Rule::OwnAuthorization, None), Some(Blame::Charm)),
-            (credential(CredentialError::Missing("no token".into())), Some(Blame::Credential)),
-            (credential(CredentialError::Refused("invalid_client".into())), Some(Blame::Configuration)),
-            (credential(CredentialError::Unavailable("away".into())), Some(Blame::Upstream)),
-            (credential(not_its), None),
-            (connect, None),
-        ] {
-            assert_eq!(to_blame(&error), blame, "{error:?}");
-        }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn charm_linker(engine: &Engine) -> wasmtime::Result<Linker<CallState
     type State = CallState<CharmWorld>;
     let mut linker = common_linker(engine)?;
     charm::cells::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    charm::errors::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     preloaded::image::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     linker.allow_shadowing(true);
     cells::link_pieces(&mut linker)?;

@@ -2,6 +2,7 @@
 
 mod cells;
 mod charms;
+mod failures;
 mod http;
 mod lines;
 mod link;
@@ -63,6 +64,8 @@ pub(crate) struct Surroundings {
     pub(crate) http: GateClient,
     /// What the guest knows that may go to some origins only, or not into logs.
     pub(crate) secrets: Vec<KnownSecret>,
+    /// Whether the guest says which request its error comes from.
+    pub(crate) says_causes: bool,
 }
 
 impl<W> CallState<W> {
@@ -74,8 +77,8 @@ impl<W> CallState<W> {
         world: W,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        let Surroundings { scope, config, http: client, secrets } = around;
-        let outbound = Outbound::new(client, deadline, scope.charm.as_ref(), secrets);
+        let Surroundings { scope, config, http: client, secrets, says_causes } = around;
+        let outbound = Outbound::new(client, deadline, scope.charm.as_ref(), secrets, says_causes);
         let log = Arc::new(CallLog::new(scope, limits));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);

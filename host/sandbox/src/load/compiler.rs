@@ -19,6 +19,7 @@ use super::protocol::{ChildOptions, Task};
 use crate::Limits;
 use crate::child::{ChildCommand, ChildError, work_as_child};
 use crate::engine::{self, Allocation};
+use crate::features::features;
 
 /// What is told of a component. Its names are 10,000 at most, of 1 KiB each, and its manifest has 256 KiB at most.
 const INSPECTED_BYTES: usize = 32 << 20;
@@ -44,7 +45,7 @@ pub async fn inspect_by(
 /// The whole of a process that checks or compiles a component; see [`work_as_child`].
 pub fn compile_as_child(options: ChildOptions, confine: impl FnOnce()) -> ExitCode {
     work_as_child(options.limits, confine, |component| match options.task {
-        Task::Inspect => Ok(serde_json::to_vec(&look(&component, engine::features()))?),
+        Task::Inspect => Ok(serde_json::to_vec(&look(&component, features()))?),
         Task::Compile => {
             let engine = engine::for_compiling(options.allocation).map_err(io::Error::other)?;
             code::compile(&engine, &component).map_err(io::Error::other)

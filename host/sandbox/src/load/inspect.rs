@@ -8,6 +8,7 @@ use wasmparser::types::Types;
 use wasmparser::{Chunk, ComponentName, Encoding, KnownCustom, Parser, Payload, Validator, WasmFeatures};
 
 use super::error::LoadError;
+use crate::features::features;
 use crate::text;
 
 /// The longest text of a component's metadata that is shown, and the longest name, bytes.
@@ -106,7 +107,7 @@ pub(crate) struct Structure {
 /// Reads and validates `bytes`, in this process. Hostile ones take minutes and gigabytes: components of others are inspected in
 /// a process of its own, by [`inspect_by`](super::inspect_by).
 pub fn inspect(bytes: &[u8]) -> Result<ComponentInfo, LoadError> {
-    inspect_with(bytes, crate::limits::COMPONENT_BYTES, crate::engine::features())
+    inspect_with(bytes, crate::limits::COMPONENT_BYTES, features())
 }
 
 pub(crate) fn inspect_with(bytes: &[u8], limit: usize, features: WasmFeatures) -> Result<ComponentInfo, LoadError> {

@@ -53,6 +53,12 @@ impl LoadedComponent {
         self.world
     }
 
+    /// Whether it imports an interface of the contract.
+    pub(crate) fn imports(&self, interface: &str) -> bool {
+        let name = format!("commontools:background/{interface}@");
+        self.info.imports.iter().any(|import| import.name.starts_with(&name))
+    }
+
     /// How it came to be compiled.
     pub fn origin(&self) -> Origin {
         self.origin

@@ -25,6 +25,7 @@ const CHARMS: Interface = (
 );
 const STATE: Interface = ("state", &["get", "set", "delete", "keys"]);
 const CELLS: Interface = ("cells", &["keys", "get", "set"]);
+const ERRORS: Interface = ("errors", &["came-from-request"]);
 const IMAGE: Interface = ("image", &["before", "after", "pieces"]);
 
 /// The packages of WASI 0.2 that are linked, with their interfaces.
@@ -74,7 +75,7 @@ impl World {
     fn interfaces(self) -> &'static [Interface] {
         match self {
             Self::Integration => &[CONFIG, LOG, VALUES, CHARMS, STATE],
-            Self::Charm => &[CONFIG, LOG, VALUES, CELLS, IMAGE],
+            Self::Charm => &[CONFIG, LOG, VALUES, CELLS, ERRORS, IMAGE],
         }
     }
 

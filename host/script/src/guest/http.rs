@@ -153,7 +153,7 @@ fn bytes(value: &str) -> Vec<u8> {
     value.chars().map(|char| u8::try_from(char).unwrap_or(b'?')).collect()
 }
 
-/// Writes the body. Where that fails, the response tells why.
+/// Writes the body. If that fails, the response says why.
 fn send_body(body: OutgoingBody, bytes: &[u8]) {
     if !bytes.is_empty() {
         let Ok(stream) = body.write() else { return };
@@ -182,8 +182,9 @@ fn method(name: &str) -> Method {
     }
 }
 
-/// Scheme, host and port, path and query of a URL, which the URL standard's parser wrote: all that needs encoding is encoded. It is taken apart
-/// only: what it means, the host's gate decides. That lets no backslash pass, wherever it stands; the parser leaves one in a query alone.
+/// Scheme, host and port, path and query of a URL, which the URL standard's parser wrote: all that needs encoding is
+/// encoded. It is taken apart only: what it means, the host's gate decides. That lets no backslash pass, wherever it
+/// stands; the parser leaves one in a query alone.
 fn split(url: &str) -> Result<(Scheme, &str, String), String> {
     let (scheme, rest) = url.split_once("://").ok_or("not an absolute URL")?;
     let scheme = match scheme {

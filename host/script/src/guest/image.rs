@@ -1,7 +1,7 @@
 //! The memory that a program makes when it is loaded: how it is handed to the host, and how it is put back.
 //!
-//! What is kept is all of the memory above the stack: the stack is empty where a call of the host begins and where it ends, and in
-//! between it belongs to whoever puts the rest back.
+//! What is kept is all of the memory above the stack: the stack is empty where a call of the host begins and where it
+//! ends, and in between it belongs to the call that puts the rest back.
 
 #![allow(unsafe_code, reason = "the memory as such is what this is about")]
 
@@ -13,25 +13,27 @@ use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::bindings::commontools::background::image;
+use crate::pressure;
 
 /// What memory grows by, bytes.
 const PAGE: usize = 64 * 1024;
 
-/// So much of the stack is out of reach of the few calls that put memory back: half of it, which `build.rs` sets.
+/// The part of the stack that the few calls which put memory back do not reach: half of it; `build.rs` sets its size.
 const DEEP: usize = 2 * 1024 * 1024;
 
 /// What the host's memory is managed by, bytes.
 const HOST_PAGE: usize = 4096;
 
-/// Where so few bytes are left as they are between two pieces, their pages are written to as well. What a call has written is put back
-/// quickest where it lies in few runs of pages: of more than 32, wasmtime gives all the others to the system, and each of those is
-/// asked for anew by the next call, which takes longer than to copy a few more.
+/// Where at most this many bytes stay as they are between two pieces, their pages are written to as well. What a call
+/// has written is put back quickest where it lies in few runs of pages: of more than 32, wasmtime gives all the others
+/// to the system, and each of those is requested again by the next call, which takes longer than to copy a few more.
 const GAP: usize = 12 * HOST_PAGE;
 
 /// How much memory a call finds ready, bytes: what most of them need.
 const SPARE: usize = 1024 * 1024;
 
-/// The sizes of free memory that are looked for, as powers of two: from less than anything is, to more than there is in one piece.
+/// The sizes of free memory that are looked for, as powers of two: from less than anything is, to more than there is in
+/// one piece.
 const GAPS: (u32, u32) = (4, 16);
 
 /// Set while a program is loaded ahead.
@@ -42,16 +44,18 @@ static ASIDE: AtomicBool = AtomicBool::new(false);
 unsafe extern "C" {
     /// The linker's: its address is where the stack ends and all else begins.
     static __global_base: u8;
+    /// The same: where all that is allocated begins.
+    static __heap_base: u8;
 }
 
-/// A place for `bytes` that nothing is put over: deep in the stack, where nobody is yet, or else beyond all the memory that there is. It
-/// is good until a call nests deeply.
+/// A place for `bytes` that nothing is put over: deep in the stack, which is not in use yet, or else beyond the memory.
+/// It is good until a call nests deeply.
 fn aside(bytes: usize) -> *mut u8 {
     let start = if bytes <= DEEP { Some(PAGE) } else { grow(bytes.div_ceil(PAGE)) };
     start.map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
 }
 
-/// Adds pages; none if there are none. Returns the address of the first.
+/// Adds pages, and returns the address of the first; `None` if the host grants none.
 fn grow(pages: usize) -> Option<usize> {
     let size = memory_grow::<0>(pages);
     (size != usize::MAX).then_some(size * PAGE)
@@ -61,7 +65,8 @@ fn grow(pages: usize) -> Option<usize> {
 fn memory() -> &'static [u8] {
     let start = &raw const __global_base;
     let length = memory_size::<0>() * PAGE - start.addr();
-    // SAFETY: that far the memory goes. Nothing writes to it while the host reads it, which is all that is done with this.
+    // SAFETY: that far the memory goes. Nothing writes to it while the host reads it, which is all that is done with
+    // this.
     unsafe { slice::from_raw_parts(start, length) }
 }
 
@@ -100,8 +105,8 @@ pub(super) fn restore(bytes: u32) {
             // SAFETY: as below.
             unsafe { touch(at, skip) };
         }
-        // SAFETY: the host hands out what `keep` handed in, of an instance like this one, so that it fits. Nothing that runs
-        // here is up there: neither the stack nor the pieces.
+        // SAFETY: the host hands out what `keep` handed in, of an instance like this one, so that it fits. Nothing that
+        // runs here is up there: neither the stack nor the pieces.
         unsafe {
             at = at.add(skip);
             ptr::copy_nonoverlapping(piece.as_ptr(), at, length);
@@ -111,7 +116,7 @@ pub(super) fn restore(bytes: u32) {
     }
 }
 
-/// Writes to each page of so many bytes what is in it.
+/// Writes to each page of `bytes` bytes what is in it.
 ///
 /// # Safety
 ///
@@ -126,8 +131,8 @@ unsafe fn touch(at: *mut u8, bytes: usize) {
     }
 }
 
-/// Leaves nothing free between what is in use, so that all that a call allocates lies together: the fewer pages a call writes to, the
-/// sooner they are put back. What it allocates is there already, and need not be asked for.
+/// Leaves nothing free between what is in use, so that all that a call allocates lies together: the fewer pages a call
+/// writes to, the sooner they are put back. What it allocates is there already, and need not be asked for.
 pub(super) fn tidy() {
     assert!((&raw const __global_base).addr() >= 2 * DEEP, "the stack is not where it should be");
     let spare = Vec::<u8>::with_capacity(SPARE);
@@ -144,7 +149,21 @@ pub(super) fn tidy() {
     }
 }
 
-/// The system's allocator, which clears what is given back while a program is loaded ahead, so that less is to be kept.
+/// Counts an allocation, unless there was no room for it.
+fn counted(bytes: usize, memory: *mut u8) -> *mut u8 {
+    if !memory.is_null() {
+        pressure::allocated(bytes);
+    }
+    memory
+}
+
+/// How many of `bytes` bytes of memory are left for values: those beyond the stack and the program's own data.
+pub(super) fn room(bytes: usize) -> usize {
+    bytes.saturating_sub((&raw const __heap_base).addr())
+}
+
+/// The system's allocator, which counts, and clears what is given back while a program is loaded ahead, so that less is
+/// to be kept.
 struct Allocator;
 
 #[global_allocator]
@@ -157,15 +176,16 @@ unsafe impl GlobalAlloc for Allocator {
             return aside(layout.size());
         }
         // SAFETY: as the caller says.
-        unsafe { System.alloc(layout) }
+        counted(layout.size(), unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller says.
-        unsafe { System.alloc_zeroed(layout) }
+        counted(layout.size(), unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        pressure::freed(layout.size());
         // SAFETY: as the caller says, who owns it until then.
         unsafe {
             if LOADING.load(Relaxed) {
@@ -178,7 +198,11 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !LOADING.load(Relaxed) {
             // SAFETY: as the caller says.
-            return unsafe { System.realloc(memory, layout, size) };
+            let moved = counted(size, unsafe { System.realloc(memory, layout, size) });
+            if !moved.is_null() {
+                pressure::freed(layout.size());
+            }
+            return moved;
         }
         // SAFETY: as the caller says: the size is one that a layout may have.
         unsafe {

@@ -1,4 +1,5 @@
-// Derived cells: what follows from other cells. Each is made anew when it is read and something it was made from has changed.
+// Derived cells: what follows from other cells. Each is computed again when it is read after something it depends on
+// has changed.
 
 // All derived documents of this call.
 const derivations = [];
@@ -153,7 +154,8 @@ function ifElse(condition, yes, no) {
 // Requests of the pattern's own: `{ document, request }`.
 const fetches = [];
 
-// fetchData({ url, mode, options }): a cell of `{ pending, result, error }`. The request is sent when it is not what was sent last.
+// fetchData({ url, mode, options }): a cell of `{ pending, result, error }`. The request is sent when it is not what
+// was sent last.
 function fetchData(parameters) {
   if (running) throw new TypeError("fetchData() belongs in a pattern; a handler can call fetch()");
   const document = makeDocument({ pending: true }, undefined, `__fetch/${fetches.length}`);
@@ -191,11 +193,12 @@ async function send(document, derived, request) {
   }
 }
 
-// How often derived cells and requests may cause one another anew.
+// How often derived cells and requests may cause one another in a row.
 const MAX_ROUNDS = 100;
 let rounds = 0;
 
-// Brings up to date what follows from what was written, or everything. Returns a promise if that takes requests: call it again after.
+// Brings up to date what follows from what was written, or everything. Returns a promise if that takes requests: call
+// it again after.
 function settle(everything) {
   for (let last; last !== clock;) {
     last = clock;

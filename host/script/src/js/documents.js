@@ -1,4 +1,4 @@
-// Documents: what cells are views of. A stored one is one JSON text; a derived one is made anew from others.
+// Documents: what cells are views of. A stored one is one JSON text; a derived one is computed from others.
 
 const STATE = Symbol("state");
 const ID = Symbol("ID");
@@ -131,7 +131,8 @@ function changed(document) {
 
 const emptyFor = (key) => typeof key === "number" ? [] : {};
 
-// What holds the last of the stored keys of `path`. What is missing on the way is made: an array where an index leads on, an object elsewhere.
+// What holds the last of the stored keys of `path`. What is missing on the way is made: an array where an index leads
+// on, an object elsewhere.
 function reach(document, path) {
   let value = treeOf(document);
   if (!isObject(value)) value = document.tree = emptyFor(path[0]);

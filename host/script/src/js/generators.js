@@ -1,4 +1,5 @@
-// Async generators, which the transpiler makes of generators: the engine stops the whole program where calls nest too deeply in one of its own.
+// Async generators, which the transpiler makes of generators: the engine stops the whole program where calls nest too
+// deeply in one of its own.
 
 // What a generator yields to wait for it. A step of `yield*` goes on as it came: with `return` after `return`.
 class Awaited {
@@ -80,15 +81,15 @@ const wrapAsyncGenerator = (make) => function (...given) {
 // await x
 const awaitAsyncGenerator = (value) => new Awaited(value, false);
 
-// for await (… of iterable)
-function asyncIterator(iterable) {
-  const make = iterable[Symbol.asyncIterator];
+// for await (… of iterable), which errors call `text`.
+function asyncIterator(iterable, text = "the value") {
+  const make = iterable?.[Symbol.asyncIterator];
   if (make !== undefined && make !== null) {
     const iterator = make.call(iterable);
     if (!isObject(iterator)) throw new TypeError("the result of [Symbol.asyncIterator]() is not an object");
     return iterator;
   }
-  if (typeof iterable[Symbol.iterator] !== "function") throw new TypeError("this is not async iterable");
+  if (typeof iterable?.[Symbol.iterator] !== "function") throw new TypeError(`${text} is not async iterable`);
   const iterator = iterable[Symbol.iterator]();
   const settled = ({ value, done }, closes) => Promise.resolve(value).then((it) => ({ value: it, done }), (error) => {
     if (!done && closes) iterator.return?.();

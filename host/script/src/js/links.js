@@ -1,13 +1,14 @@
 // Links between documents: what a cell becomes within another's value, and how they are followed.
 //
-// A link is a capability: only this file makes one, from a cell that the charm's program puts into another. It is stored as
-// `{"/": {"link@1": {"id": "of:<name>", "path": [...]}}}`. No data can look like that where it is stored: there, a key of data that consists
-// of slashes has one slash more. So what a link is depends on who made it and never on its shape, however data is put together.
+// A link is a capability: only this file makes one, from a cell that the charm's program puts into another. It is
+// stored as `{"/": {"link@1": {"id": "of:<name>", "path": [...]}}}`. No data can look like that where it is stored:
+// there, a key of data that consists of slashes has one slash more. So what a link is depends on who made it and never
+// on its shape, however data is put together.
 const LINK = "link@1";
 const MAX_HOPS = 24;
 
-// Whether the text of a document has links in it, or keys that are stored otherwise than they are. `JSON.stringify` and the host put no
-// space around a key, so that a text without these has neither; a string may contain them as well.
+// Whether the text of a document has links in it, or keys that are stored otherwise than they are. `JSON.stringify` and
+// the host put no space around a key, so that a text without these has neither; a string may contain them as well.
 const hasLinks = (text) => text.includes('{"/":{');
 const isAsStored = (text) => !hasLinks(text) && !text.includes('//":');
 
@@ -41,8 +42,8 @@ function linkedIn(value) {
 
 const step = (key) => typeof key === "string" && /^(0|[1-9][0-9]{0,8})$/.test(key) ? Number(key) : key;
 
-// Where what is written at a path goes. No link leads on from a place that is secret, or has secrets: it may stand there from before that was
-// known, and what is written there would come to lie in the open.
+// Where what is written at a path goes. No link leads on from a place that is secret, or has secrets: it may stand
+// there from before that was known, and what is written there would come to lie in the open.
 function locateForWriting(document, path, whole, linked) {
   return locate(document, path, whole, linked, (place) => {
     if (secretsAt(place)?.length === 0) return;
@@ -50,8 +51,8 @@ function locateForWriting(document, path, whole, linked) {
   });
 }
 
-// Where a path leads: links on the way are followed, and the one at its end if `whole`. `linked` says whether a link led there; `leave` is
-// called with the place of each link that is followed.
+// Where a path leads: links on the way are followed, and the one at its end if `whole`. `linked` says whether a link
+// led there; `leave` is called with the place of each link that is followed.
 function locate(document, path, whole, linked = false, leave = undefined) {
   let place = { document, path, linked };
   for (let hops = 0; ; hops++) {
@@ -98,7 +99,8 @@ function resolved(value, hops = 0) {
   return own;
 }
 
-// Whether JSON is being made of a value for a place of which nobody knows that cells in the value end there: they carry no secrets then.
+// Whether JSON is being made of a value for a place of which nobody knows that cells in the value end there: they carry
+// no secrets then.
 let withholding = false;
 
 function withheldJson(value) {
@@ -111,7 +113,8 @@ function withheldJson(value) {
   }
 }
 
-// The JSON text of a value that is to be stored at a path of a document; without an owner, cells in it are what they hold, without secrets.
+// The JSON text of a value that is to be stored at a path of a document; without an owner, cells in it are what they
+// hold, without secrets.
 function toText(value, owner, path = []) {
   // JSON has no `undefined`; a cell that is set to it holds null.
   if (owner !== undefined) return JSON.stringify(toStored(value, { owner, path }, undefined)) ?? "null";
@@ -122,8 +125,9 @@ function toText(value, owner, path = []) {
 // What JSON would make `{}` of.
 const NOT_JSON = [Map, Set, WeakMap, WeakSet, Promise, RegExp, Error, ArrayBuffer];
 
-// A value as it is stored: with links in place of its cells, and of the objects that have an ID, which become documents of their own.
-// It is the `key` of `up.value`, which is the `up.key` of what is above that, and so on to the `top`, where it is stored.
+// A value as it is stored: with links in place of its cells, and of the objects that have an ID, which become documents
+// of their own. It is the `key` of `up.value`, which is the `up.key` of what is above that, and so on to the `top`,
+// where it is stored.
 function toStored(value, top, up, key) {
   if (typeof value === "function" || typeof value === "symbol") throw new TypeError(`a cell can't hold a ${typeof value}`);
   // JSON has no half of a character, which is what cutting a text may leave.
@@ -185,7 +189,8 @@ function linkTo(cell, top, up, key) {
 // Cells that the pattern's body put into others, before it is known what is secret: `{ from, to }`.
 const copies = [];
 
-// What a cell holds, in its place. What is secret of it is absent, as it is behind a link, unless that place is secret, too.
+// What a cell holds, in its place. What is secret of it is absent, as it is behind a link, unless that place is secret,
+// too.
 function copied(cell, top, up, key) {
   const way = [key];
   for (let above = up; above !== undefined; above = above.up) way.unshift(above.key);

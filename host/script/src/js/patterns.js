@@ -75,7 +75,7 @@ function present(bound, schema) {
     }
     return Array.isArray(value) ? inner.map(([, item]) => item) : Object.fromEntries(inner);
   }
-  // What is no cell is as it was bound; cells within it are looked for in plain objects and arrays.
+  // What is not a cell is as it was bound; cells within it are looked for in plain objects and arrays.
   if (!isPlain(bound) || (schema !== undefined && isOpen(schema) && cellsIn(bound).length === 0)) return bound;
   const open = schema === undefined;
   const entries = Object.entries(bound).map(([key, value]) => [key, present(value, open ? undefined : schemaAt(schema, key) ?? {})]);
@@ -119,7 +119,8 @@ function input(name, schema, given) {
   return document;
 }
 
-// Runs the pattern's body, which makes the charm's cells and streams anew, the same at each call. Returns what the body returned.
+// Runs the pattern's body, which makes the charm's cells and streams again, the same at each call. Returns what the
+// body returned.
 function instantiate(factory, given) {
   const found = bodies.get(factory);
   if (found === undefined) throw new TypeError("the default export is not a pattern: write `export default pattern(…)`");
@@ -268,8 +269,9 @@ function handle(streamName, event) {
   return call(stream, host.parse(event));
 }
 
-// What is called where nothing is there to read, write, take apart or look into.
+// What is called where nothing is there to read, write, take apart or look into, or where a variable has no value yet.
 function none(what, key, expression, value) {
+  if (what === "early") throw new ReferenceError(`Cannot access '${key}' before initialization`);
   // A getter may answer otherwise when it is asked again.
   const nothing = value === undefined || value === null ? String(value) : "null or undefined";
   const property = key === "" ? "" : `property '${String(key)}' of `;
@@ -278,6 +280,13 @@ function none(what, key, expression, value) {
   if (what === "instanceof") throw new TypeError(`Right-hand side of 'instanceof' is not an object: ${expression} is ${nothing}`);
   const verb = what === "setting" ? "set" : "read";
   throw new TypeError(`Cannot ${verb} properties of ${nothing} (${what} '${String(key)}'): ${expression} is ${nothing}`);
+}
+
+// `object[key] = value`, where the object is named if it is not there.
+function put(object, key, value, expression) {
+  if (object === undefined || object === null) none("setting", key, expression, object);
+  object[key] = value;
+  return value;
 }
 
 const cell = (initial, schema) => new Cell(initial, schema);
@@ -318,7 +327,7 @@ const stackOf = (thrown) => {
 return {
   exports: {
     __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
-    __end: host.end, __items: host.items, __none: none, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
+    __end: host.end, __items: host.items, __none: none, __put: put, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
     handler, ifElse, lift, pattern, recipe: pattern, schema, str, toSchema,
   },
   enter,
@@ -331,4 +340,5 @@ return {
   page,
   describe,
   stackOf,
+  requestOf,
 };

@@ -3,8 +3,8 @@
 // Labels of the original's that say that everybody may know. Any other makes a secret.
 const PUBLIC = ["public", "unclassified"];
 
-// What is secret by its name below a cell of a sign-in, at any depth: keys, without `_`, `-` and capitals. The host has the same table, in
-// `host/charm-runtime/src/secret_names.rs`, where the rule is written out.
+// What is secret by its name below a cell of a sign-in, at any depth: keys, without `_`, `-` and capitals. The host has
+// the same table, in `host/charm-runtime/src/secret_names.rs`, where the rule is written out.
 const SECRET_KEYS = [
   "accesskey", "accesstoken", "apikey", "apisecret", "apitoken", "authorization", "authtoken", "bearertoken", "clientsecret",
   "codeverifier", "cookie", "devicecode", "idtoken", "jwt", "oauthtoken", "passphrase", "passwd", "password", "privatekey",
@@ -77,7 +77,8 @@ function secretsIn(schema, path, found) {
   for (const key of DEPENDENT) for (const part of Object.values(schema[key] ?? {})) secretsIn(part, path, found);
 }
 
-// What of a secret's path is left behind `path`, in one or several ways: nothing if the secret is there, or above; none if it is not below.
+// What of a secret's path is left behind `path`, in one or several ways: nothing if the secret is there, or above; none
+// if it is not below.
 function restsOf(secret, path) {
   let places = new Set([0]);
   for (const key of path) {
@@ -163,7 +164,7 @@ const TYPES = {
   object: (value) => isObject(value) && !Array.isArray(value),
 };
 
-// What is wrong with a value that is handed in as `at`, or nothing. Values are not told: they may be secret.
+// What is wrong with a value that is handed in as `at`, or nothing. Values are not shown: they may be secret.
 function faultOf(value, schema, at) {
   if (!isObject(schema)) return undefined;
   for (const choice of ["anyOf", "oneOf"]) {
@@ -199,8 +200,8 @@ function typeNumber(schema) {
   }
 }
 
-// Says in the log if the JSON text that is written at a path of a document contradicts the type there: once for each place, and never what was
-// written, which may be secret.
+// Says in the log if the JSON text that is written at a path of a document contradicts the type there: once for each
+// place, and never what was written, which may be secret.
 function checkWritten(document, path, text) {
   const schema = isOpen(document.schema) ? document.declared : document.schema;
   if (!running || schema === undefined || contradicted.size >= MAX_CONTRADICTIONS) return;

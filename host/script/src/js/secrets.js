@@ -4,7 +4,8 @@
 let told;
 const toldSecrets = () => told ??= host.parse(host.secrets());
 
-// Notes what the charm's schemas say is secret. It takes a walk through all of them, so it is done only where somebody asks.
+// Notes what the charm's schemas say is secret. It takes a walk through all of them, so it is done only where somebody
+// asks.
 function noteAllSecrets() {
   charm.secrets = [];
   for (const document of documents) secretsIn(document.schema, [], (path) => charm.secrets.push({ document, path }));
@@ -13,7 +14,7 @@ function noteAllSecrets() {
     const rests = secretsAt(from) ?? [[]];
     rests.forEach((rest) => charm.secrets.push({ document: to.document, path: [...to.path, ...rest] }));
   }
-  // Of what the body has computed, nobody can tell where it has put it.
+  // Where the body has put what it computed is unknown.
   if (!bodyReadsSecrets()) return;
   const made = [...documents.filter((document) => document.unnamed !== undefined), ...fetches.map(({ document }) => document)];
   made.forEach((document) => charm.secrets.push({ document, path: [] }));
@@ -84,7 +85,8 @@ function withhold(value, secret, places = [0]) {
 // What a value that is made from what is at a path may show of secrets, in the same form.
 function shown(document, path) {
   const rests = secretsBelow(document, path);
-  // Of what is secret by its name alone, a type that is spelled out says that it is not there, unless it is there all the same.
+  // Of what is secret by its name alone, a type that is spelled out says that it is not there, unless it is there all
+  // the same.
   const isNamed = (rest) => rest[0] === DEEP && rest[1] === NAMED;
   if (!rests.some(isNamed) || mayHaveNamed(path.reduce((schema, key) => schemaAt(schema, key), document.schema))) return rests;
   return holds(rawAt({ document, path }), [DEEP, NAMED]) ? rests : rests.filter((rest) => !isNamed(rest));
@@ -111,7 +113,7 @@ function secretsShown(value, path, found) {
   }
 }
 
-// Whether a derived document was made from something secret. Nobody can tell what of it is in there, so all of it is secret then.
+// Whether a derived document was made from something secret. Which part of it is unknown, so all of it is secret then.
 function isTainted(document, seen = new Set()) {
   if (seen.has(document)) return false;
   seen.add(document);

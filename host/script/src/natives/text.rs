@@ -17,8 +17,8 @@ pub(super) const FUNCTIONS: [(&str, Native, usize); 6] = [
     ("formatForm", format_form, 1),
 ];
 
-/// The "forgiving" base64 of the Infra standard: with or without padding, white space and bits that are left over; undefined for
-/// what is none.
+/// The "forgiving" base64 of the Infra standard: with or without padding, white space and bits that are left over;
+/// undefined for what is none.
 fn from_base64(_: &JsValue, args: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
     let mut digits = text(args.get_or_undefined(0))?;
     digits.retain(|char| !matches!(char, ' ' | '\t' | '\n' | '\x0c' | '\r'));
@@ -44,7 +44,7 @@ fn to_base64(_: &JsValue, args: &[JsValue], _: &mut Context) -> JsResult<JsValue
     Ok(bytes.map_or_else(|_| JsValue::undefined(), |bytes| JsString::from(BASE64.encode(&bytes).as_str()).into()))
 }
 
-/// The parts of a URL, or a text that says why it is none.
+/// The parts of a URL, or a text that says why it is not one.
 fn parse_url(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let base = args.get_or_undefined(1);
     let parsed = if base.is_undefined() { Ok(None) } else { Url::parse(&text(base)?).map(Some) };

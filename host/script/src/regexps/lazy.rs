@@ -1,7 +1,8 @@
 //! Patterns whose lazy loops look no further than they have to.
 //!
-//! Where the matcher comes to a lazy loop over single characters, `[^]*?`, it first looks how far the loop could go: to the end of the text, for
-//! each match. `(?:(?:[^]{256})*?[^]{0,255}?)` matches the same in the same order, and looks 256 characters ahead at most.
+//! Where the matcher comes to a lazy loop over single characters, `[^]*?`, it first looks how far the loop could go: to
+//! the end of the text, for each match. `(?:(?:[^]{256})*?[^]{0,255}?)` matches the same in the same order, and looks
+//! 256 characters ahead at most.
 
 /// How many characters are looked at in one go.
 const STEP: usize = 256;
@@ -79,7 +80,8 @@ fn lazy(rest: &[u32]) -> Option<(usize, usize)> {
     is(rest.get(length), '?').then_some((length + 1, least))
 }
 
-/// The length of what comes next, and whether it is one character, or a class of characters, that a quantifier may follow.
+/// The length of what comes next, and whether it is one character, or a class of characters, that a quantifier may
+/// follow.
 fn token(rest: &[u32], unicode: bool) -> (usize, bool) {
     match char::from_u32(rest[0]) {
         Some('\\') => escape(rest, unicode),

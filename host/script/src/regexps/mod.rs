@@ -1,10 +1,11 @@
 //! Regular expressions whose matches cost no more than what they look at.
 //!
-//! The engine converts the whole text at each match, and where a match has to be at one place (the flag `y`, which `split` uses as well), it
-//! searches all the rest of the text for it. `RegExp.prototype.exec` is ours, therefore, with the same matcher (regress): its text is
-//! converted once, see [`crate::strings`], and a match at one place looks nowhere else. The engine's other functions of regular expressions
-//! call `exec`; those that call it for all matches at once have their own loops here, which need no array for each match. Patterns that
-//! repeat groups have a matcher of their own, see [`loops`].
+//! The engine converts the whole text at each match, and where a match has to be at one place (the flag `y`, which
+//! `split` uses as well), it searches all the rest of the text for it. `RegExp.prototype.exec` is ours, therefore, with
+//! the same matcher (regress): its text is converted once, see [`crate::strings`], and a match at one place looks
+//! nowhere else. The engine's other functions of regular expressions call `exec`; those that call it for all matches at
+//! once have their own loops here, which need no array for each match. Patterns that repeat groups have a matcher of
+//! their own, see [`loops`].
 
 mod lazy;
 mod loops;
@@ -114,7 +115,8 @@ impl Regexps {
         Ok(pattern)
     }
 
-    /// The pattern of a regular expression that is as the language makes it: nothing that a charm has written decides how it matches.
+    /// The pattern of a regular expression that is as the language makes it: nothing that a charm has written decides
+    /// how it matches.
     fn plain(&self, this: &JsValue, context: &mut Context) -> JsResult<Option<(JsObject, Rc<Pattern>)>> {
         let Some(regexp) = this.as_object().filter(|object| object.is::<RegExp>()) else { return Ok(None) };
         let Builtins { constructor, prototype, exec, .. } = self.builtins()?;
@@ -183,7 +185,7 @@ fn exec(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsV
     Ok(result(&jobs.strings, &text, &found, pattern.flags.indices, context)?.into())
 }
 
-/// The array that tells of a match.
+/// The array that describes a match.
 fn result(
     strings: &Strings,
     text: &JsString,

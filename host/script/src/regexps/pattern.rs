@@ -30,8 +30,8 @@ pub(super) struct Pattern {
     /// What matches instead where groups are repeated.
     loops: Option<Loops>,
     source: Vec<u32>,
-    /// Of the same pattern, for matches at one place: what else may match there, so that no match is looked for behind it. The first
-    /// matches nothing instead, the second one character. None if the pattern can't be put into another.
+    /// Of the same pattern, for matches at one place: what else may match there, so that no match is looked for behind
+    /// it. The first matches nothing instead, the second one character. None if the pattern can't be put into another.
     here: OnceCell<Option<[Regex; 2]>>,
 }
 
@@ -123,8 +123,8 @@ impl Pattern {
     }
 }
 
-/// The source that the engine has spelled: it puts a backslash before each slash, even where there is one. (It spells a line feed `\n`,
-/// which means the same, unless an odd number of backslashes is before it, which nobody writes.)
+/// The source that the engine has spelled: it puts a backslash before each slash, even where there is one. (It spells a
+/// line feed `\n`, which means the same, unless an odd number of backslashes is before it, which nobody writes.)
 fn original(spelled: &JsString) -> Vec<u16> {
     let mut units = Vec::with_capacity(spelled.len());
     for unit in spelled {
@@ -136,7 +136,8 @@ fn original(spelled: &JsString) -> Vec<u16> {
     units
 }
 
-/// The standard's spelling of a source that the engine has spelled: a slash has a backslash where it would end a literal.
+/// The standard's spelling of a source that the engine has spelled: a slash has a backslash where it would end a
+/// literal.
 pub(super) fn spelled(engines: &JsString) -> JsString {
     let mut spelled = Vec::with_capacity(engines.len());
     let mut in_class = false;

@@ -1,9 +1,10 @@
 //! What the engine does with texts in the time of their length, done in the time of what is asked for.
 //!
-//! The engine's slices hold on to what they were cut from, slice upon slice: a charm that cuts its input from the front in a loop makes a
-//! chain as long as the loop, and the stack ends where the chain is dropped. Its searches step through all that lies before the place
-//! where they start. Its regular expressions copy the whole text at each match. So the functions here replace those of `String.prototype`
-//! that search and cut, and `regexps` does the same for regular expressions.
+//! The engine's slices hold on to what they were cut from, slice upon slice: a charm that cuts its input from the front
+//! in a loop makes a chain as long as the loop, and the stack ends where the chain is dropped. Its searches step
+//! through all that lies before the place where they start. Its regular expressions copy the whole text at each match.
+//! So the functions here replace those of `String.prototype` that search and cut, and `regexps` does the same for
+//! regular expressions.
 
 mod methods;
 mod output;
@@ -22,7 +23,8 @@ use crate::natives::fault;
 pub(crate) use methods::install;
 pub(crate) use output::Output;
 
-/// The longest piece that is copied, in UTF-16 units. A slice takes more memory than this, and keeps the whole text alive.
+/// The longest piece that is copied, in UTF-16 units. A slice takes more memory than this, and keeps the whole text
+/// alive.
 const SMALL: usize = 32;
 
 /// The longest text that is converted for each match, in UTF-16 units: to remember it would take as long.
@@ -100,7 +102,8 @@ impl Strings {
         Some((text.clone(), 0))
     }
 
-    /// The UTF-16 units of a text. Latin-1 is converted once, however often it is asked for, and together with what it was cut from.
+    /// The UTF-16 units of a text. Latin-1 is converted once, however often it is asked for, and together with what it
+    /// was cut from.
     pub(crate) fn units<'t>(&self, text: &'t JsString) -> Units<'t> {
         let bytes = match text.variant() {
             JsStrVariant::Utf16(units) => return Units::Own(units),
@@ -168,8 +171,8 @@ fn copy(text: &JsString, range: Range<usize>) -> JsString {
     }
 }
 
-/// Whether a text's characters are its own, and not those of another. The engine says so only to people; were its words others, each
-/// piece would be copied.
+/// Whether a text's characters are its own, and not those of another. The engine says so only to people; were its words
+/// others, each piece would be copied.
 fn has_characters(text: &JsString) -> bool {
     struct Beginning(String);
     impl fmt::Write for Beginning {

@@ -73,7 +73,7 @@ fn an_aborted_fetch_rejects_at_once_and_the_host_forgets_the_request() {
     .answering(|_| Ok(response(200, "answer")));
     charm.outside.slowness.set(30_000_000);
     assert_eq!(charm.out().expect("runs"), json!(["AbortError true", "answer"]));
-    assert_eq!(*charm.outside.forgotten.borrow(), [0]);
+    assert_eq!(*charm.outside.forgotten.borrow(), [1]);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_redirect_that_is_aborted_is_forgotten_as_well() {
     });
     charm.outside.slowness.set(30_000_000);
     assert_eq!(charm.out().expect("runs"), json!("TimeoutError"));
-    assert_eq!(*charm.outside.forgotten.borrow(), [1]);
+    assert_eq!(*charm.outside.forgotten.borrow(), [2]);
 }
 
 #[test]

@@ -69,7 +69,7 @@ export default pattern(({ a, auth }) => {
 }
 
 #[test]
-fn only_what_follows_from_what_was_written_is_made_anew() {
+fn only_what_depends_on_what_was_written_is_computed_again() {
     let charm = Charm::new(
         r#"
 import { pattern, handler, derive, Cell } from "commontools";

@@ -71,6 +71,45 @@ fn a_fetch_that_fails_rejects_with_a_type_error_that_can_be_caught_and_has_a_pla
 }
 
 #[test]
+fn an_error_names_the_request_that_it_comes_from_and_an_error_of_its_own_names_none() {
+    let answer = |request: &Request| match request.url.rsplit('/').next().unwrap() {
+        "denied" => Err("HTTP-request-denied".to_owned()),
+        status => Ok(response(status.parse().unwrap(), "{}")),
+    };
+    let one = "const get = (what) => fetch(`https://a.example/${what}`);";
+    for (handler, expected) in [
+        // Not caught, thrown again, nobody waits for it, and as a cause.
+        ("await get(200); await get('denied');", Some(2)),
+        ("try { await get('denied'); } catch (e) { await get(200); throw e; }", Some(1)),
+        ("get('denied');", Some(1)),
+        (
+            "try { await get('denied'); } catch (cause) { throw new Error('no mail', { cause: new Error('x', { cause }) }); }",
+            Some(1),
+        ),
+        ("await Promise.any([get('denied')]);", Some(1)),
+        // Caught, and an error of its own later.
+        ("try { await get('denied'); } catch {} throw new Error('mine');", None),
+        ("try { await get('denied'); } catch (e) { throw new Error(`no mail: ${e}`); }", None),
+        ("await get('denied').catch(() => 0); undefined.x;", None),
+        // Answers that say of others that something is wrong, and that the error uses.
+        ("await get(200); const r = await get(503); if (!r.ok) throw new Error('status ' + r.status);", Some(2)),
+        ("const r = await get(401); throw `${r.status} ${r.statusText}`;", Some(1)),
+        ("const cause = await get(429); throw new Error('slow down', { cause });", Some(1)),
+        ("await get(503); throw new Error('mine');", None),
+        ("await get(503); throw new Error('message 1503 of 5030 is bad: 5.503');", None),
+        ("const r = await get(404); throw new Error('status ' + r.status);", None),
+        ("throw new Error('status 503');", None),
+        // What would run the charm's code, or never ends.
+        ("await get(503); throw { get message() { return '503'; }, get cause() { throw 1; } };", None),
+        ("await get(503); const e = new Error('x'); e.cause = e; throw e;", None),
+        ("await get(503); throw new Proxy({}, { getOwnPropertyDescriptor() { throw 1; } });", None),
+    ] {
+        let failure = Charm::with_handler(&format!("{one} {handler}")).answering(answer).out().expect_err(handler);
+        assert_eq!(failure.request, expected, "{handler}: {failure:?}");
+    }
+}
+
+#[test]
 fn search_params_as_a_body_are_a_form() {
     let charm = Charm::with_handler(
         "await fetch('https://a.example', { method: 'POST', body: new URLSearchParams({ a: 1 }) });",
@@ -245,7 +284,7 @@ fn responses_are_made_copied_and_read_as_the_standard_says() {
     ]);
 }
 
-/// A server with some redirects, which tells what it was asked in the end.
+/// A server with some redirects, which returns the last request.
 fn moving(request: &Request) -> Response {
     let (status, to) = match request.url.rsplit_once('/').map_or("", |(_, path)| path) {
         "301" => (301, "/end"),

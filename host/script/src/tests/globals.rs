@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Charm, expect_each};
 
-/// What a charm finds without an import. The transpiler is told the same.
+/// What a charm finds without an import. The transpiler has the same list.
 const GLOBALS: &[&str] = &include!("../../../transpile/src/globals.in");
 
 #[test]

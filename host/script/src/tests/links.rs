@@ -14,7 +14,8 @@ fn stored(cell: &str, path: &[&str]) -> Value {
     json!({"//": {"link@1": {"id": format!("of:{cell}"), "path": path}}})
 }
 
-/// A charm with a token, that writes back what it reads, keeps what it is sent and what a server answers, and derives from that.
+/// A charm with a token, that writes back what it reads, keeps what it is sent and what a server answers, and derives
+/// from that.
 fn copier() -> Charm {
     Charm::new(
         r#"

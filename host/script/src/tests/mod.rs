@@ -33,7 +33,7 @@ type Answer = Box<dyn Fn(&Request) -> Result<Response, String>>;
 
 /// Cells in a map, a clock that moves only when somebody waits, and a function for the network.
 #[derive(Default)]
-struct Outside {
+pub(crate) struct Outside {
     cells: RefCell<BTreeMap<String, String>>,
     lines: RefCell<Vec<(Level, String)>>,
     time: Cell<u64>,
@@ -99,8 +99,8 @@ impl Host for Outside {
         if !request.url.starts_with("http") {
             return Err("not an absolute URL".into());
         }
-        let id = RequestId::try_from(self.requests.borrow().len()).expect("few");
         self.requests.borrow_mut().push(request);
+        let id = RequestId::try_from(self.requests.borrow().len()).expect("few");
         self.waiting.borrow_mut().push_back(id);
         self.most_waiting.set(self.most_waiting.get().max(self.waiting.borrow().len()));
         Ok(id)
@@ -120,7 +120,7 @@ impl Host for Outside {
             return None;
         };
         self.time.set(answered);
-        let request = self.requests.borrow()[id as usize].clone();
+        let request = self.requests.borrow()[id as usize - 1].clone();
         let answer = self.answer.borrow();
         Some((id, answer.as_ref().expect("a network")(&request)))
     }
@@ -198,7 +198,8 @@ fn response(status: u16, body: &str) -> Response {
     Response { status, headers: vec![("content-type".into(), "application/json".into())], body: body.into() }
 }
 
-/// Evaluates each expression, which may `await`, in one handler, and compares what came of it. What is thrown is a text.
+/// Evaluates each expression, which may `await`, in one handler, and compares what came of it. What is thrown is a
+/// text.
 fn expect_each(cases: &[(&str, Value)]) {
     expect_each_of(Charm::with_handler, cases);
 }

@@ -246,7 +246,8 @@ fn the_source_of_a_regular_expression_can_be_made_one_again() {
     ]);
 }
 
-/// Steps of the engine count nothing here, and no clock is asked: what would take hours if each step took as long as the text ends.
+/// Steps of the engine count nothing here, and no clock is asked: what would take hours if each step took as long as
+/// the text ends.
 #[test]
 fn texts_are_worked_through_in_the_time_of_their_length() {
     let charm = Charm::with_handler(

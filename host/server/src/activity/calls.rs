@@ -1,4 +1,4 @@
-//! Calls of components, added up.
+//! Totals of component calls.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use bg_egress::Owner;
 use bg_poller::{LogLine, OutcomeKind};
 use bg_sandbox::CallRecord;
 
-/// All calls, by whose and by function. The functions are those of the contract, and integrations those that the operator has given.
+/// All calls, by owner and function. Functions are those of the contract, and integrations those of the operator.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     totals: BTreeMap<Owner, BTreeMap<&'static str, CallTotals>>,
-    /// What the last call that failed had logged, by whose it was.
+    /// The log of the last failed call, by owner.
     failed: BTreeMap<Owner, Vec<LogLine>>,
 }
 

@@ -1,4 +1,4 @@
-//! Requests of guests: the newest, and what was denied.
+//! Requests of guests: the newest ones, and denials.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,10 @@ use bg_charm_api::wire::{Denial, OwnerEgress, Sent};
 use bg_egress::{AuditRecord, Decision, Owner};
 use bg_poller::UnixMillis;
 
-/// How many different denials are kept of each owner: an operator decides about one at a time, and guests can invent hosts without end.
+/// How many different denials are kept for each owner: an operator decides about one at a time, and guests can invent
+/// any number of hosts.
 const DENIALS: usize = 50;
-/// How many of the newest requests are kept of each owner.
+/// How many of the newest requests are kept for each owner.
 const NEWEST: usize = 50;
 
 /// All requests.
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_that_comes_again_is_counted_and_others_do_not_push_it_out() {
+    fn a_repeated_denial_is_counted_and_others_do_not_evict_it() {
         let mut egress = Egress::default();
         egress.note(&record("a.example", Decision::Denied), UnixMillis(1));
         egress.note(&record("b.example", Decision::Allowed), UnixMillis(2));

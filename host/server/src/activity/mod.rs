@@ -1,4 +1,5 @@
-//! What guests of this process have done lately, for pages and metrics: their calls and their requests. It is kept in memory, within limits.
+//! The recent activity of this process's guests, for pages and metrics: calls and requests. Kept in memory, within
+//! limits.
 
 mod calls;
 mod egress;
@@ -19,7 +20,7 @@ use egress::Egress;
 
 use crate::metrics::Metrics;
 
-/// What guests do, as hooks are told of it.
+/// The activity of guests, as hooks report it.
 #[derive(Default)]
 pub struct Activity {
     calls: Mutex<Calls>,
@@ -34,7 +35,7 @@ impl Activity {
         Arc::default()
     }
 
-    /// For the gate: notes each request.
+    /// For the gate: records each request.
     pub fn audit_hook(self: &Arc<Self>) -> AuditHook {
         let this = self.clone();
         Arc::new(move |record| {
@@ -43,7 +44,7 @@ impl Activity {
         })
     }
 
-    /// For the sandbox: notes each call.
+    /// For the sandbox: records each call.
     pub fn call_observer(self: &Arc<Self>) -> CallObserver {
         let this = self.clone();
         CallObserver::new(move |record| {
@@ -58,7 +59,7 @@ impl Activity {
         Arc::new(move |event| this.metrics.poll(event, &known))
     }
 
-    /// Who counts the spans of traces that could not be sent. The first one stays.
+    /// Sets the counter of spans that could not be sent. The first one stays.
     pub fn count_lost_spans(&self, counter: Arc<AtomicU64>) {
         let _ = self.lost_spans.set(counter);
     }

@@ -1,4 +1,4 @@
-//! Who may see the pages, and from where they may be used.
+//! Access to the pages.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::login::Login;
 use crate::options::FORM_BODY;
 use crate::origins::Source;
 
-/// A request of the operator's.
+/// A request of the operator.
 pub(crate) struct Operator {
     pub(crate) handle: LocalHandle,
     pub(crate) headers: HeaderMap,
@@ -43,19 +43,19 @@ impl FromRequestParts<Arc<App>> for Operator {
     }
 }
 
-/// The operator keeps the connection, whoever else wants one.
+/// The operator's connection stays open.
 fn admit(extensions: &Extensions) {
     if let Some(ticket) = extensions.get::<Ticket>() {
         ticket.admit_operator();
     }
 }
 
-/// Whether a person opens an address in a browser.
+/// Whether a person opens a page in a browser.
 pub(crate) fn is_for_a_person(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::GET && accepts_html(headers)
 }
 
-/// Browsers say so when a person opens a page.
+/// Browsers send this when a person opens a page.
 pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
     headers
         .get(http::header::ACCEPT)
@@ -63,7 +63,7 @@ pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
         .is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// A request of the operator's that changes something: one that no page of others can have made.
+/// A request of the operator that changes something. No page of another origin can have sent it.
 pub(crate) struct Change {
     pub(crate) handle: LocalHandle,
     pub(crate) form: Form,
@@ -92,11 +92,11 @@ impl FromRequest<Arc<App>> for Change {
     }
 }
 
-/// Why what another page sends is refused.
-pub(super) const FOREIGN: &str = "this was sent by a page of another origin, or by a program that does not say where it comes from; only this \
-                                  server's own pages may do that with the operator's session";
+/// Why requests of other pages are refused.
+pub(super) const FOREIGN: &str = "this was sent by a page of another origin, or by a program that does not say where \
+    it comes from; only this server's own pages may do that with the operator's session";
 
-/// What a form sent.
+/// The fields of a form.
 pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {

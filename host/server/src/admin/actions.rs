@@ -1,4 +1,4 @@
-//! What the operator does with a registration.
+//! The operator's actions on a registration.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use super::{link, page};
 use crate::app::App;
 use crate::query::CharmPath;
 
-/// The reason that a registration shows which was disabled here.
+/// The reason of registrations that were disabled here.
 const BY_HAND: &str = "by hand";
 
-/// What was done, as the next page says it. Its name is in the address, so that it can say nothing else.
+/// The message of the next page. Its name is in the address, so that a link cannot show another text.
 #[derive(Clone, Copy)]
 enum Said {
     Runs,
@@ -49,30 +49,32 @@ impl Said {
 
     fn text(self) -> &'static str {
         match self {
-            Self::Runs => "It runs now; what comes of it shows here.",
-            Self::Sent => "The event is sent. Nobody polls, so that it counts as no poll; what comes of it shows here.",
+            Self::Runs => "It runs now; the result will appear here.",
+            Self::Sent => {
+                "The event is sent. It does not count as a poll, because no service polls; the result will appear here."
+            }
             Self::Enabled => "Enabled; it is polled at once.",
             Self::AllEnabled => "Enabled; they are polled soon.",
-            Self::Disabled => "Disabled; it is polled no more.",
-            Self::Removed => "Removed; it is polled no more.",
-            Self::Deleted => "Deleted, with all that belonged to it.",
+            Self::Disabled => "Disabled; it is no longer polled.",
+            Self::Removed => "Removed; it is no longer polled.",
+            Self::Deleted => "Deleted, with its registration, cells, log and runs.",
         }
     }
 }
 
-/// What is to be said of the last action.
+/// The message of the last action.
 pub(super) fn notice(uri: &Uri) -> Option<&'static str> {
     let mut pairs = url::form_urlencoded::parse(uri.query()?.as_bytes());
     let (_, name) = pairs.find(|(key, _)| key == "said")?;
     Said::ALL.into_iter().find(|said| said.name() == name).map(Said::text)
 }
 
-/// Back to where the form was, which says what was done.
+/// Redirects back to the page of the form, with a message.
 fn done(change: &Change, charm: &CharmRef, said: Said) -> Response {
     let back =
         change.form.get("back").filter(|back| link::is_own(back)).map_or_else(|| link::charm(charm), str::to_owned);
     let separator = if back.contains('?') { '&' } else { '?' };
-    page::see(&format!("{back}{separator}said={}", said.name()))
+    page::redirect(&format!("{back}{separator}said={}", said.name()))
 }
 
 fn log(charm: &CharmRef, what: &str) {
@@ -131,7 +133,7 @@ pub(super) async fn ask_to_delete(CharmPath(charm): CharmPath, operator: Operato
     ask(&charm, &operator, |[name, page, space, charm]| AskToDelete { name, page, space, charm }).await
 }
 
-/// A page that asks before something is done to a charm, of which it has the name, the page, the space and the ID.
+/// A page that asks for confirmation; it has the charm's name, page, space and ID.
 async fn ask<T: Template>(charm: &CharmRef, operator: &Operator, of: impl FnOnce([String; 4]) -> T) -> Response {
     match operator.handle.overview_of(charm).await {
         Ok(Some(row)) => {
@@ -156,7 +158,7 @@ pub(super) async fn remove(State(app): State<Arc<App>>, CharmPath(charm): CharmP
         Ok(true) => {
             log(&charm, "removed");
             app.counts.forget().await;
-            // The page of the charm itself is gone.
+            // The charm's own page no longer exists.
             let change = Change { form: super::access::Form::parse(b"back=/admin"), ..change };
             done(&change, &charm, Said::Removed)
         }
@@ -171,7 +173,7 @@ pub(super) async fn delete(State(app): State<Arc<App>>, CharmPath(charm): CharmP
         Ok(()) => {
             log(&charm, "deleted");
             app.counts.forget().await;
-            // The page of the charm itself is gone.
+            // The charm's own page no longer exists.
             let change = Change { form: super::access::Form::parse(b"back=/admin"), ..change };
             done(&change, &charm, Said::Deleted)
         }
@@ -179,15 +181,16 @@ pub(super) async fn delete(State(app): State<Arc<App>>, CharmPath(charm): CharmP
     }
 }
 
-/// `POST /admin/charms/{space}/{charm}/run`: a poll as any other where there is a poll loop; and else the event alone, as `bg-wasm-host trigger`
-/// sends it.
+/// `POST /admin/charms/{space}/{charm}/run`: a normal poll if there is a poll loop; otherwise the event alone, as by
+/// `bg-wasm-host trigger`.
 pub(super) async fn run(State(app): State<Arc<App>>, CharmPath(charm): CharmPath, change: Change) -> Response {
     let said = match app.pollers.poll(&charm).await {
         Ok(Some(true)) => Said::Runs,
-        // It may be registered a moment ago, or for another service: --charms.
+        // It may have been registered a moment ago, or belong to another service (--charms).
         Ok(Some(false)) => {
             let text = format!(
-                "The service does not poll {charm}: it is not registered, or disabled, or this service is for other charms."
+                "The service does not poll {charm}: it is not registered, or disabled, or this service is for other \
+                 charms."
             );
             return page::problem(StatusCode::CONFLICT, "It is not polled", &text);
         }
@@ -205,7 +208,7 @@ pub(super) async fn run(State(app): State<Arc<App>>, CharmPath(charm): CharmPath
     done(&change, &charm, said)
 }
 
-/// Sends the event, and does not wait for what comes of it: a handler may take a minute.
+/// Sends the event, and does not wait for the result: a handler may take a minute.
 async fn begin(handle: &LocalHandle, charm: &CharmRef) -> Result<(), RuntimeError> {
     let view = handle.open(charm).await?;
     for stream in UPDATER_STREAMS {

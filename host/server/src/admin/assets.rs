@@ -1,4 +1,4 @@
-//! What the pages are made of, beside their text.
+//! Style sheet, scripts and icon of the pages.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use bg_charm_api::{LogQuery, OverviewRow, Spaces};
+use bg_charm_api::{LogQuery, RegistrationRow, Spaces};
 use bg_charm_runtime::LocalHandle;
 use bg_poller::{CharmRef, CharmRuntime, Counters, Run, RuntimeError};
 use http::{StatusCode, Uri};
@@ -18,7 +18,7 @@ use crate::answer::Failure;
 use crate::app::App;
 use crate::query::CharmPath;
 
-/// Runs and lines of the log that are shown.
+/// How many runs and lines of the log are shown.
 const RUNS: usize = 50;
 const LINES: usize = 200;
 
@@ -85,7 +85,7 @@ struct ShownLine {
     text: String,
 }
 
-/// The name of a charm, and what its page shows.
+/// The charm's name, and the parts of its page.
 struct Shown {
     name: String,
     summary: String,
@@ -93,7 +93,7 @@ struct Shown {
     log: String,
 }
 
-/// None if it is not registered.
+/// `None` if it is not registered.
 async fn shown(app: &App, handle: &LocalHandle, charm: &CharmRef) -> Result<Option<Shown>, RuntimeError> {
     let Some(found) = handle.overview_of(charm).await? else { return Ok(None) };
     let counters = handle.counters(charm).await?;
@@ -120,7 +120,7 @@ async fn shown(app: &App, handle: &LocalHandle, charm: &CharmRef) -> Result<Opti
     }))
 }
 
-fn interval(app: &App, row: &OverviewRow) -> String {
+fn interval(app: &App, row: &RegistrationRow) -> String {
     let registration = &row.registration;
     match (app.pollers.interval_of(registration), registration.interval) {
         (Some(interval), Some(asks)) if asks < interval => format!(
@@ -142,7 +142,7 @@ pub(super) async fn page(
     charm: Result<CharmPath, Failure>,
     uri: Uri,
 ) -> Response {
-    // What names no charm is an address as any other at which there is nothing.
+    // A path that names no charm is like any other unknown path.
     let Ok(CharmPath(charm)) = charm else { return page::not_found() };
     match shown(&app, &operator.handle, &charm).await {
         Ok(Some(Shown { name, summary, runs, log })) => {

@@ -1,4 +1,4 @@
-//! How many registrations there are, as a part of a page.
+//! The counts of registrations, as a part of a page.
 
 use std::collections::BTreeMap;
 
@@ -31,10 +31,10 @@ pub(super) fn part(counts: &[RegistrationCount]) -> String {
     page::part(&Shown { total: counts.iter().map(|one| one.count).sum(), states: by_state(counts) })
 }
 
-/// The ID of the part with what is damaged.
+/// The ID of the part with damaged registrations.
 pub(super) const DAMAGED: &str = "damaged";
 
-/// How many of the damaged registrations are named.
+/// How many damaged registrations are listed.
 const NAMED: usize = 8;
 
 #[derive(Template)]
@@ -44,7 +44,7 @@ struct Damaged<'a> {
     further: usize,
 }
 
-/// The part of the page that says which registrations cannot be read.
+/// The part of the page with damaged registrations.
 pub(super) fn damaged_part(all: &[DamagedRegistration]) -> String {
     let named = &all[..all.len().min(NAMED)];
     page::part(&Damaged { named, further: all.len() - named.len() })

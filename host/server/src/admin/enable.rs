@@ -1,4 +1,4 @@
-//! Enabling many registrations at once: those that the list shows.
+//! Enables all registrations that the list shows.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ struct AskToEnable {
     many: u64,
 }
 
-/// `GET /admin/enable?search=…&space=…&integration=…&state=…`: asks before it is done, and says how many it would be.
+/// `GET /admin/enable?search=…&space=…&integration=…&state=…`: asks for confirmation, with the number of registrations.
 pub(super) async fn ask(uri: Uri, operator: Operator) -> Response {
     let filter = Filter::of(&uri).first();
     let which = match filter.registrations() {
@@ -43,12 +43,13 @@ pub(super) async fn enable(State(app): State<Arc<App>>, change: Change) -> Respo
     };
     match change.handle.enable_all(&which).await {
         Ok(many) => {
-            tracing::info!(target: "admin", many, "{many} registrations enabled by the operator: {}", filter.address("/admin"));
+            let address = filter.address("/admin");
+            tracing::info!(target: "admin", many, "{many} registrations enabled by the operator: {address}");
             app.counts.forget().await;
-            // The state that they were in is theirs no more.
+            // Their state has changed.
             let shown = Filter { state: String::new(), ..filter }.address("/admin");
             let separator = if shown.contains('?') { '&' } else { '?' };
-            page::see(&format!("{shown}{separator}said=all-enabled"))
+            page::redirect(&format!("{shown}{separator}said=all-enabled"))
         }
         Err(error) => page::failed(&error),
     }

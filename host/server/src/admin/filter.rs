@@ -1,9 +1,9 @@
-//! Which registrations a page of the list shows.
+//! The filter of the list.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
-use bg_charm_api::{OverviewQuery, Place, RegistrationFilter};
+use bg_charm_api::{Cursor, RegistrationFilter, RegistrationQuery};
 use bg_poller::{CharmRef, RegistrationState};
 use http::Uri;
 
@@ -12,10 +12,10 @@ use super::link;
 
 /// Rows of a page.
 pub(super) const ROWS: usize = 50;
-/// The longest text that is looked for, bytes.
+/// The longest search text, in bytes.
 const SEARCH: usize = 200;
 
-/// What the operator typed, as it was typed.
+/// The operator's input, unparsed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     pub(super) search: String,
@@ -44,25 +44,25 @@ impl Filter {
         filter
     }
 
-    /// What a form sent.
+    /// The filter of a form.
     pub(super) fn of_form(form: &Form) -> Self {
         let field = |name: &str| form.get(name).unwrap_or_default().trim().to_owned();
         let [search, space, integration, state] = ["search", "space", "integration", "state"].map(field);
         Self { search, space, integration, state, ..Self::default() }
     }
 
-    /// What is asked for; or what is wrong with what was typed.
-    pub(super) fn query(&self) -> Result<OverviewQuery, String> {
-        let after = read::<CharmRef>("after", &self.after)?.map(Place::After);
-        let before = read::<CharmRef>("before", &self.before)?.map(Place::Before);
-        Ok(OverviewQuery { filter: self.registrations()?, place: after.or(before), limit: ROWS })
+    /// The parsed query, or what is wrong with the input.
+    pub(super) fn query(&self) -> Result<RegistrationQuery, String> {
+        let after = read::<CharmRef>("after", &self.after)?.map(Cursor::After);
+        let before = read::<CharmRef>("before", &self.before)?.map(Cursor::Before);
+        Ok(RegistrationQuery { filter: self.registrations()?, cursor: after.or(before), limit: ROWS })
     }
 
-    /// Which registrations are asked for, on whatever page; or what is wrong with what was typed.
+    /// The parsed filter without the page, or what is wrong with the input.
     pub(super) fn registrations(&self) -> Result<RegistrationFilter, String> {
         let search = Some(self.search.clone()).filter(|search| !search.is_empty());
         if self.search.len() > SEARCH {
-            return Err(format!("the text to look for is too long; it may have {SEARCH} bytes"));
+            return Err(format!("the search text is too long; the limit is {SEARCH} bytes"));
         }
         let state = RegistrationState::ALL.into_iter().find(|state| state.slug() == self.state);
         if state.is_none() && !self.state.is_empty() {
@@ -84,12 +84,12 @@ impl Filter {
         [&self.search, &self.space, &self.integration, &self.state].iter().any(|field| !field.is_empty())
     }
 
-    /// The page with that, from its first row.
+    /// The first page of this filter.
     pub(super) fn first(&self) -> Self {
         Self { after: String::new(), before: String::new(), ..self.clone() }
     }
 
-    /// The address of that, below `path`.
+    /// The address of this filter, with `path`.
     pub(super) fn address(&self, path: &str) -> String {
         let Self { search, space, integration, state, after, before } = self;
         link::with_query(
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_typed_is_read_and_written_again() {
+    fn a_filter_is_parsed_and_written_unchanged() {
         let uri: Uri = "/admin?search=%20a%26b&state=failing&integration=mail&other=x&after=".parse().unwrap();
         let filter = Filter::of(&uri);
         let query = filter.query().unwrap().filter;

@@ -1,4 +1,4 @@
-//! Integrations: what they are, what they ask for and get, and what they do.
+//! The pages of integrations: what they are, ask for, get and do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::pollers::KnownIntegration;
 use crate::query::IntegrationPath;
 
-/// How many integrations without a component are listed: anybody may register a charm under any name.
+/// How many integrations without a component are listed: anybody may register a charm for any name.
 const MOST_WITHOUT: usize = 200;
 const CHARMS: &str = "Charms' handlers";
 
@@ -53,7 +53,7 @@ struct TableRow {
 }
 
 impl TableRow {
-    /// The same, of a component that did this.
+    /// Adds the activity of its component.
     fn doing(self, calls: &[FunctionCalls], egress: &OwnerEgress) -> Self {
         Self {
             calls: calls.iter().map(|function| function.totals.calls).sum(),
@@ -83,9 +83,9 @@ async fn table(app: &App, handle: &LocalHandle) -> Result<String, RuntimeError> 
         let component = format!("{} {}", file.display(), view.version);
         let withheld = view.asked.iter().filter(|asked| !asked.options.is_empty()).count();
         let says = match withheld {
-            _ if gone.is_some() => "polls no more".to_owned(),
+            _ if gone.is_some() => "no longer polls".to_owned(),
             0 => String::new(),
-            _ => format!("{withheld} of {} that it asks for not granted", view.asked.len()),
+            _ => format!("{withheld} of its {} requests for HTTP not granted", view.asked.len()),
         };
         let health = gone.is_none().then(|| ShownHealth::new(report.health(now)));
         let row = row(&Owner::Integration(view.id.clone()), view.id.to_string(), component, count(&view.id));
@@ -96,7 +96,7 @@ async fn table(app: &App, handle: &LocalHandle) -> Result<String, RuntimeError> 
     rows.push(handlers.doing(&calls, &egress));
     let is_known = |id: &IntegrationId| with_component.iter().any(|known| known.report.view.id == *id);
     for id in registered.keys().filter(|id| !is_known(id)).take(MOST_WITHOUT) {
-        let says = if app.pollers.are_there() { "polled without being asked for" } else { "" };
+        let says = if app.pollers.are_there() { "polled, without a component" } else { "" };
         let row = row(&Owner::Integration(id.clone()), id.to_string(), "none".to_owned(), count(id));
         rows.push(TableRow { standing: says.to_owned(), ..row });
     }
@@ -153,12 +153,12 @@ struct Activity {
     calls: Vec<ShownCalls>,
 }
 
-/// How an integration is doing, at the top of its page.
+/// The health of an integration, at the top of its page.
 #[derive(Template)]
 #[template(path = "integration_health.html")]
 struct HealthPart {
     known: Option<ShownHealth>,
-    /// When the loop that had it was heard of last, if it is gone.
+    /// The last report of its loop, if the loop is gone.
     gone: Option<String>,
 }
 
@@ -180,12 +180,12 @@ impl ShownHealth {
         Self { paused_until: times::due(of.paused_until), failed_at, log: of.log.iter().map(line).collect(), of }
     }
 
-    /// Whether its last failure is what is wrong with it now.
+    /// Whether its last failure is its present problem.
     fn fails(&self) -> bool {
         self.of.state >= HealthState::Failing
     }
 
-    /// By which it is coloured.
+    /// The CSS class for its colour.
     fn class(&self) -> &'static str {
         match self.of.state {
             HealthState::Works => "running",
@@ -201,7 +201,7 @@ struct ShownLine {
     text: String,
 }
 
-/// What is wrong with integrations, for the list of registrations.
+/// The problems of integrations, for the list of registrations.
 #[derive(Template)]
 #[template(path = "troubles.html")]
 struct Troubles {
@@ -211,13 +211,13 @@ struct Troubles {
 /// The ID of that part.
 pub(super) const TROUBLES: &str = "troubles";
 
-/// The integrations that do not work.
+/// The integrations with problems.
 pub(super) fn troubles(all: &[IntegrationHealth]) -> String {
     let troubled = all.iter().filter(|health| health.state != HealthState::Works);
     page::part(&Troubles { troubles: troubled.cloned().map(ShownHealth::new).collect() })
 }
 
-/// Empty for charms' handlers, and what no component is known of.
+/// Empty for charms' handlers, and for integrations without a component.
 fn health(known: Option<&KnownIntegration>) -> String {
     let gone = known.and_then(|known| known.gone).map(times::past);
     let known = known.map(|known| ShownHealth::new(known.report.health(UnixMillis::now())));
@@ -226,19 +226,19 @@ fn health(known: Option<&KnownIntegration>) -> String {
 
 struct ShownDenial {
     of: Denial,
-    /// The address of the page of the charm that the newest one was for.
+    /// The page of the newest request's charm.
     charm: Option<String>,
     newest: String,
 }
 
 struct ShownSent {
     at: String,
-    /// How often it was sent in a row, with the same end.
+    /// How often it was sent in a row, with the same result.
     times: usize,
     of: Sent,
 }
 
-/// The newest requests; those that only repeat the one before are counted with it.
+/// The newest requests; repetitions are counted with the first.
 fn shown_requests(newest: impl IntoIterator<Item = Sent>) -> Vec<ShownSent> {
     let mut shown: Vec<ShownSent> = Vec::new();
     let what = |sent: &Sent| {
@@ -284,7 +284,7 @@ impl From<FunctionCalls> for ShownCalls {
     }
 }
 
-/// What there is of an owner with a component of its own.
+/// The page of an integration with a component.
 fn known(app: &App, owner: &Owner) -> Option<KnownIntegration> {
     match owner {
         Owner::Integration(id) => app.pollers.integration(id, &app.activity),
@@ -384,7 +384,7 @@ pub(super) async fn events(
     owner_events(&app, operator, Owner::Integration(id))
 }
 
-/// `GET /admin/handlers`: what charms do that run in this process.
+/// `GET /admin/handlers`: the activity of charms' handlers in this process.
 pub(super) async fn handlers(State(app): State<Arc<App>>, operator: Operator) -> Response {
     owner_page(&app, &operator, &Owner::Charms).await
 }
@@ -401,7 +401,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_that_only_repeats_the_one_before_is_shown_once_with_its_count() {
+    fn a_repeated_request_is_shown_once_with_its_count() {
         let sent = |at: u64, path: &str, status| Sent {
             at: UnixMillis(at),
             method: "GET".to_owned(),

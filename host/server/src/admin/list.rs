@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use bg_charm_api::wire::IntegrationHealth;
-use bg_charm_api::{Overview, OverviewQuery, Place, RegistrationCount};
+use bg_charm_api::{Cursor, RegistrationCount, RegistrationPage, RegistrationQuery};
 use bg_charm_runtime::LocalHandle;
 use bg_poller::{RegistrationState, RuntimeError};
 use http::{StatusCode, Uri};
@@ -19,11 +19,11 @@ use super::{actions, counts, integrations, page};
 use crate::admission::Unsigned;
 use crate::app::App;
 
-/// How many integrations are named where one is looked for that nothing has.
+/// How many integrations are listed when the requested one has no registrations.
 const NAMED: usize = 8;
 
-/// `GET /` and `GET /admin/`: where people look first.
-pub(super) async fn lead(_: Unsigned) -> Response {
+/// `GET /` and `GET /admin/`: redirects to the list.
+pub(super) async fn redirect(_: Unsigned) -> Response {
     Redirect::to("/admin").into_response()
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, uri: Uri, operator: Operat
         let damaged = app.counts.damaged(&operator.handle).await?;
         let overview = match query {
             Some(query) => operator.handle.overview(query).await?,
-            None => Overview { rows: Vec::new(), more: false },
+            None => RegistrationPage { rows: Vec::new(), more: false },
         };
         Ok::<_, RuntimeError>((counts, damaged, overview))
     };
@@ -105,11 +105,11 @@ pub(super) async fn page(State(app): State<Arc<App>>, uri: Uri, operator: Operat
 }
 
 /// The addresses of the pages before and after this one.
-fn neighbours(filter: &Filter, overview: &Overview) -> (Option<String>, Option<String>) {
-    let Overview { rows, more } = overview;
+fn neighbours(filter: &Filter, overview: &RegistrationPage) -> (Option<String>, Option<String>) {
+    let RegistrationPage { rows, more } = overview;
     let backwards = !filter.before.is_empty() && filter.after.is_empty();
     let is_first = filter.after.is_empty() && filter.before.is_empty();
-    let charm = |row: Option<&bg_charm_api::OverviewRow>| row.map(|row| row.registration.charm.to_string());
+    let charm = |row: Option<&bg_charm_api::RegistrationRow>| row.map(|row| row.registration.charm.to_string());
     let has_previous = if backwards { *more } else { !is_first };
     let has_next = if backwards { true } else { *more };
     let previous = charm(rows.first()).filter(|_| has_previous);
@@ -120,7 +120,7 @@ fn neighbours(filter: &Filter, overview: &Overview) -> (Option<String>, Option<S
     )
 }
 
-fn shown_rows(app: &App, overview: &Overview, health: &[IntegrationHealth]) -> Vec<ShownRow> {
+fn shown_rows(app: &App, overview: &RegistrationPage, health: &[IntegrationHealth]) -> Vec<ShownRow> {
     let row = |row| {
         let row = Row::new(row, &app.pollers, health);
         ShownRow { html: row.html(), key: row.key }
@@ -132,21 +132,22 @@ fn rows_part(filter: &Filter, rows: &[ShownRow], counts: &[RegistrationCount]) -
     page::part(&Rows { rows, empty: &empty(filter, counts) })
 }
 
-/// Why there is nothing in the list. A name that nothing has is said, with those that there are.
+/// Why the list is empty. An unknown name is reported with the existing ones.
 fn empty(filter: &Filter, counts: &[RegistrationCount]) -> String {
     let known: Vec<String> = counts::by_integration(counts).keys().take(NAMED).map(ToString::to_string).collect();
     if known.is_empty() {
-        return "No charm is registered yet. A charm's page has a button for it, and `bg-wasm-host register` does the same."
+        return "No charm is registered yet. A charm's page has a button for it, and `bg-wasm-host register` does the \
+            same."
             .to_owned();
     }
     let name = &filter.integration;
     if !name.is_empty() && !counts.iter().any(|one| one.integration.as_str() == name) {
         return format!("No charm is registered for {name}; there are charms of {}.", known.join(", "));
     }
-    "No registration is like that.".to_owned()
+    "No registration matches.".to_owned()
 }
 
-/// `GET /admin/events?…`: the parts of that page that change, as they change.
+/// `GET /admin/events?…`: the parts of that page, when they change.
 pub(super) async fn events(State(app): State<Arc<App>>, uri: Uri, operator: Operator) -> Response {
     let filter = Filter::of(&uri);
     let Ok(query) = filter.query() else { return page::text(StatusCode::BAD_REQUEST, "the page has no such list") };
@@ -158,18 +159,18 @@ async fn parts(
     app: Arc<App>,
     handle: LocalHandle,
     filter: Filter,
-    query: OverviewQuery,
+    query: RegistrationQuery,
 ) -> Result<Option<Vec<Part>>, RuntimeError> {
     let counts = app.counts.get(&handle).await?;
     let damaged = app.counts.damaged(&handle).await?;
     let mut overview = handle.overview(query.clone()).await?;
-    if overview.rows.is_empty() && matches!(query.place, Some(Place::Before(_) | Place::After(_))) {
-        // Whatever was on this page is gone; the list has others.
-        overview = handle.overview(OverviewQuery { place: None, ..query }).await?;
+    if overview.rows.is_empty() && matches!(query.cursor, Some(Cursor::Before(_) | Cursor::After(_))) {
+        // The rows of this page are gone; the list has others.
+        overview = handle.overview(RegistrationQuery { cursor: None, ..query }).await?;
     }
     let health = app.pollers.health(&app.activity);
     let rows = shown_rows(&app, &overview, &health);
-    // Rows one by one, as long as they are the same ones.
+    // Single rows, as long as the list has the same ones.
     let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     let all = Part::of_parts("rows", keys.join(" "), rows_part(&filter, &rows, &counts));
     let single = rows.into_iter().map(|row| Part::within("rows", row.key, row.html));

@@ -1,4 +1,4 @@
-//! Pages that are kept up to date: server-sent events with the parts that have changed.
+//! Live pages: server-sent events with the parts that have changed.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,11 +14,11 @@ use http::HeaderMap;
 
 use crate::app::App;
 
-/// How often it is looked whether something has changed.
+/// How often to check for changes.
 const EVERY: Duration = Duration::from_secs(1);
-/// Looking takes at most one part in so many of the time.
+/// A check takes at most this fraction of the time.
 const REST: u32 = 10;
-/// So that neither side takes the connection for dead.
+/// Keeps the connection alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A part of a page: an element with an ID.
@@ -26,9 +26,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) struct Part {
     id: String,
     html: String,
-    /// By what it is told whether it has changed, if not by the HTML.
+    /// What decides whether it has changed, if not the HTML.
     by: Option<String>,
-    /// The part that it is within: sent with that one, if that one is sent.
+    /// The enclosing part, which includes it when sent.
     within: Option<&'static str>,
 }
 
@@ -37,18 +37,18 @@ impl Part {
         Self { id: id.to_owned(), html, by: None, within: None }
     }
 
-    /// A part with parts of its own: it has changed if `by` has.
+    /// A part with parts of its own; it has changed if `by` has.
     pub(super) fn of_parts(id: &str, by: String, html: String) -> Self {
         Self { id: id.to_owned(), html, by: Some(by), within: None }
     }
 
-    /// A part of a part, which comes after it.
+    /// A part within a part, which precedes it.
     pub(super) fn within(outer: &'static str, id: String, html: String) -> Self {
         Self { id, html, by: None, within: Some(outer) }
     }
 }
 
-/// What a page is known to show: a fingerprint of each part.
+/// The state of a page: a fingerprint of each part.
 #[derive(Default)]
 struct Shown {
     hasher: RandomState,
@@ -81,8 +81,8 @@ struct Watch<F> {
     next: Instant,
 }
 
-/// Sends the parts that `look` answers, and then those that change, until the session ends or the server does. If there is nothing any more of which
-/// the page is, the browser is told to look again.
+/// Sends the parts that `look` returns, and then the parts that change, until the session or the server ends. If the
+/// subject of the page no longer exists, the browser reloads.
 pub(super) fn events<F, L>(app: Arc<App>, headers: HeaderMap, look: F) -> Response
 where
     F: Fn() -> L + Send + 'static,
@@ -102,13 +102,13 @@ where
     F: Fn() -> L,
     L: Future<Output = Result<Option<Vec<Part>>, RuntimeError>>,
 {
-    /// Waits for its time, and looks. None at the end.
+    /// Waits for the next check, and looks. `None` at the end.
     async fn step(&mut self) -> Option<(Vec<Event>, bool)> {
         tokio::select! {
             () = self.app.shutdown.cancelled() => return None,
             () = tokio::time::sleep_until(self.next.into()) => {}
         }
-        // A page that lies open keeps its session: whoever looks at it is there.
+        // An open page keeps its session alive.
         let now = Instant::now();
         self.app.logins.of(&self.headers, now)?;
         let found = (self.look)().await;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_changed_is_sent_once_and_as_little_of_it_as_will_do() {
+    fn each_change_is_sent_once_in_the_smallest_part() {
         let mut shown = Shown::default();
         for (given, sent) in [
             (&[("a", "1"), ("b", "2")][..], &["<12>"][..]),

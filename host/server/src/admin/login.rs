@@ -23,7 +23,7 @@ struct LoginPage<'a> {
     next: &'a str,
 }
 
-/// What is said after a try with a wrong token. Its name is in the address, so that it can say nothing else.
+/// The message after a wrong token. Its name is in the address, so that a link cannot show another text.
 const WRONG: &str = "That is not the login token.";
 const WRONG_NAME: &str = "wrong-token";
 
@@ -54,10 +54,10 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
     let address = client.address();
     let refused = |status, problem: &str| page::html(status, &LoginPage { problem: Some(problem), next: next(&form) });
     if !app.logins.is_token(form.get("token").unwrap_or_default().trim()) {
-        tracing::warn!(target: "admin", client = %address, "somebody tried to log in with a wrong token");
+        tracing::warn!(target: "admin", client = %address, "a login with a wrong token was refused");
         return match app.login_rate.take(&client.network()) {
-            // So that to reload the page does not send the form again.
-            Ok(()) if access::accepts_html(&parts.headers) => page::see(&link::login(WRONG_NAME, next(&form))),
+            // A redirect, so that reloading the page does not send the form again.
+            Ok(()) if access::accepts_html(&parts.headers) => page::redirect(&link::login(WRONG_NAME, next(&form))),
             Ok(()) => refused(StatusCode::FORBIDDEN, WRONG),
             Err(TooMany(seconds)) => {
                 let text = format!("Too many wrong tokens; try again in {seconds} s.");
@@ -72,8 +72,8 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
             ([(SET_COOKIE, cookie)], Redirect::to(next(&form))).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "no session can be begun");
-            refused(StatusCode::INTERNAL_SERVER_ERROR, "No session can be begun; the log says why.")
+            tracing::error!(%error, "no session can be started");
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "No session can be started; the log says why.")
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The pages on which an operator sees and controls what is polled.
+//! The admin pages, on which an operator sees and controls what is polled.
 //!
-//! Plain HTML that works without a script; the script keeps what is shown up to date. Every page is made for one request, from what the database and
-//! this process know at that moment; nothing of it is kept, but for the [counts](crate::counts::Counts), for a moment.
+//! Plain HTML that works without a script; the script updates pages. Every page is rendered for one request, from the
+//! present state of the database and this process. Only the [counts](crate::counts::Counts) are cached, for a moment.
 
 mod access;
 mod actions;
@@ -27,12 +27,12 @@ pub(crate) use page::not_found;
 
 use crate::endpoint::{Access, Row};
 
-/// All pages, and what they are made of.
-pub(crate) fn table() -> Vec<Row> {
+/// All pages and their assets.
+pub(crate) fn routes() -> Vec<Row> {
     let (open, operator) = (Access::Open, Access::Operator);
     vec![
-        Row::new(Method::GET, "/", open, list::lead),
-        Row::new(Method::GET, "/admin/", open, list::lead),
+        Row::new(Method::GET, "/", open, list::redirect),
+        Row::new(Method::GET, "/admin/", open, list::redirect),
         Row::new(Method::GET, "/admin", operator, list::page),
         Row::new(Method::GET, "/admin/events", operator, list::events),
         Row::new(Method::GET, "/admin/enable", operator, enable::ask),

@@ -1,4 +1,4 @@
-//! Answers that are pages.
+//! Responses that are pages.
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -7,11 +7,11 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 
 use crate::app::App;
 
-/// What a page may load, and where it may send forms: from and to this server alone. No style or script is in the pages themselves, so what a charm
-/// or a component says can be neither, even if it should ever get past the escaping.
+/// Pages load from this server and send forms to it only. Pages contain no inline style or script, so that text of a
+/// charm or a component can be neither, even if it got past the escaping.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
-     frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'",
 );
 
 /// A page.
@@ -25,40 +25,40 @@ pub(super) fn html(status: StatusCode, template: &impl Template) -> Response {
             (status, headers, text).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "a page could not be made");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made")
+            tracing::error!(%error, "a page could not be rendered");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered")
         }
     }
 }
 
-/// A part of a page, made of a template.
+/// A part of a page, rendered from a template.
 pub(super) fn part(template: &impl Template) -> String {
     template.render().unwrap_or_else(|error| {
-        tracing::error!(%error, "a part of a page could not be made");
+        tracing::error!(%error, "a part of a page could not be rendered");
         String::new()
     })
 }
 
-/// An answer that no person sees, as a rule.
+/// A plain-text response, which people rarely see.
 pub(super) fn text(status: StatusCode, text: &str) -> Response {
     (status, [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], format!("{text}\n"))
         .into_response()
 }
 
-/// A page that tells of a problem.
+/// A page about a problem.
 pub(super) fn problem(status: StatusCode, title: &str, text: &str) -> Response {
     html(status, &Problem { title, text })
 }
 
-/// The answer to a person who opens an address at which there is nothing. It is the same for everybody, whether logged in or not.
+/// The page for unknown addresses. It is the same for everybody, logged in or not.
 pub(crate) fn not_found() -> Response {
     html(StatusCode::NOT_FOUND, &NotFound)
 }
 
-/// The ID of the part of a page that says whether anybody polls.
+/// The ID of the part that says whether a service polls.
 pub(super) const POLLED: &str = "polled";
 
-/// What says that nobody polls, if that is so.
+/// The note that no service polls, if none does.
 pub(super) fn polled(app: &App) -> String {
     part(&Polled { polled: app.pollers.are_there() })
 }
@@ -69,14 +69,14 @@ struct Polled {
     polled: bool,
 }
 
-/// What the charm runtime could not do.
+/// The page for an error of the charm runtime.
 pub(super) fn failed(error: &bg_poller::RuntimeError) -> Response {
     let status = bg_charm_api::wire::Problem::from(error).code.status();
     problem(status, "That did not work", &error.to_string())
 }
 
-/// Sends the browser to a page after a form was done.
-pub(super) fn see(place: &str) -> Response {
+/// Redirects the browser after a form.
+pub(super) fn redirect(place: &str) -> Response {
     Redirect::to(place).into_response()
 }
 

@@ -1,14 +1,14 @@
 //! A registration as a row of the list.
 
 use askama::Template;
-use bg_charm_api::OverviewRow;
+use bg_charm_api::RegistrationRow;
 use bg_charm_api::wire::{HealthState, IntegrationHealth};
 use bg_poller::RegistrationState;
 
 use super::{link, page, spark, times};
 use crate::pollers::Pollers;
 
-/// What is shown of a registration.
+/// A row of the list.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) key: String,
@@ -24,7 +24,7 @@ pub(super) struct Row {
     pub(super) state: RegistrationState,
     pub(super) enabled: bool,
     pub(super) failures: u32,
-    /// Why it is not polled although it could be, if that is so.
+    /// Why it is not polled although it is enabled, if so.
     pub(super) held: Option<&'static str>,
     pub(super) status: String,
     /// HTML, as the next two.
@@ -34,8 +34,8 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(row: &OverviewRow, pollers: &Pollers, health: &[IntegrationHealth]) -> Self {
-        let OverviewRow { registration, name, state, failures, recent, .. } = row;
+    pub(super) fn new(row: &RegistrationRow, pollers: &Pollers, health: &[IntegrationHealth]) -> Self {
+        let RegistrationRow { registration, name, state, failures, recent, .. } = row;
         let charm = &registration.charm;
         let integration = registration.integration.to_string();
         let short = bg_identity::short(charm.charm.as_str());
@@ -67,8 +67,8 @@ impl Row {
     }
 }
 
-/// What is wrong with its integration, so that it is not polled.
-fn held(row: &OverviewRow, health: &[IntegrationHealth]) -> Option<&'static str> {
+/// The problem of its integration that stops its polls.
+fn held(row: &RegistrationRow, health: &[IntegrationHealth]) -> Option<&'static str> {
     let of_it = health.iter().find(|health| health.integration == row.registration.integration)?;
     match of_it.state {
         HealthState::Paused => Some("integration paused"),
@@ -77,8 +77,8 @@ fn held(row: &OverviewRow, health: &[IntegrationHealth]) -> Option<&'static str>
     }
 }
 
-/// When it is polled next, as far as anybody has told.
-fn next_run(row: &OverviewRow, pollers: &Pollers) -> String {
+/// When it is polled next, if known.
+fn next_run(row: &RegistrationRow, pollers: &Pollers) -> String {
     let registration = &row.registration;
     if !registration.is_enabled() || !pollers.are_there() {
         return "–".to_owned();

@@ -1,19 +1,19 @@
-//! The newest runs of a charm as bars: as high as they took long, and green or red.
+//! The newest runs of a charm as bars: the longer the run, the higher; green or red.
 
 use std::fmt::Write as _;
 
 use bg_charm_api::RecentRun;
 use bg_poller::OutcomeKind;
 
-/// How wide a bar and the space behind it are, and how high the highest is.
+/// The width of a bar and its gap, and the height of the highest.
 const STEP: usize = 5;
 const HEIGHT: f64 = 20.0;
-/// As high as this is a run that took no time; and a run of a minute, as long as one may take, is as high as can be. By logarithm, since
-/// durations differ by three powers of ten.
+/// The height of a run that took no time. A run of a minute, the longest possible, has full height. Logarithmic,
+/// because durations differ by three orders of magnitude.
 const LEAST: f64 = 3.0;
 const LONGEST_MS: f64 = 60_000.0;
 
-/// An SVG, without a style of its own.
+/// An SVG without inline style.
 pub(super) fn svg(runs: &[RecentRun]) -> String {
     let Some(newest) = runs.last() else { return String::new() };
     let is_ok = |run: &&RecentRun| run.kind == Some(OutcomeKind::Success);

@@ -1,16 +1,16 @@
-//! Times, as pages show them.
+//! Times on pages.
 
 use std::time::Duration;
 
 use bg_poller::UnixMillis;
 use time::OffsetDateTime;
 
-/// A time in the past: written in UTC, which the script turns into how long ago that was.
+/// A time in the past, in UTC; the script turns it into a relative time.
 pub(super) fn past(at: UnixMillis) -> String {
     element(at, "").unwrap_or_else(|| "never".to_owned())
 }
 
-/// A time to come.
+/// A time in the future.
 pub(super) fn due(at: UnixMillis) -> String {
     element(at, " data-due").unwrap_or_default()
 }
@@ -28,7 +28,7 @@ fn element(at: UnixMillis, attribute: &str) -> Option<String> {
     Some(format!("<time datetime=\"{date}T{clock}Z\"{attribute}>{date} {clock} UTC</time>"))
 }
 
-/// A duration: the two units that matter.
+/// A duration, in its two largest units.
 pub(super) fn duration(duration: Duration) -> String {
     let (millis, seconds) = (duration.as_millis(), duration.as_secs());
     match seconds {

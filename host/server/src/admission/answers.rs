@@ -1,4 +1,4 @@
-//! What is answered to what is not admitted.
+//! Responses to requests that are not admitted.
 
 use bg_charm_api::wire::ErrorCode;
 use http::StatusCode;
@@ -8,7 +8,7 @@ use super::pool::Full;
 use super::rates::TooMany;
 use crate::answer::Failure;
 
-/// When places are full, one may be free by then.
+/// `Retry-After` when all permits are taken, in seconds.
 const MOMENT: u64 = 2;
 
 impl From<Full> for Failure {

@@ -14,7 +14,7 @@ use super::pool::{Full, Pool, Shares};
 use super::sender::Sender;
 use crate::options::{NO_BODY, SMALL_BODY};
 
-/// Why a body could not be had.
+/// Why a body was not received.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the body is too large: at most {0} bytes are accepted here")]
@@ -23,13 +23,13 @@ pub(crate) enum BodyError {
     Unexpected,
     #[error("the body did not arrive within {0:?}")]
     TooSlow(Duration),
-    #[error("the body did not arrive whole: {0}")]
+    #[error("the body broke off: {0}")]
     Broken(axum::Error),
     #[error(transparent)]
     Full(#[from] Full),
 }
 
-/// Receives bodies, and all larger ones together up to a number of bytes.
+/// Receives bodies; all larger ones share a number of bytes.
 #[derive(Debug)]
 pub(crate) struct Bodies {
     room: Arc<Pool>,
@@ -37,8 +37,8 @@ pub(crate) struct Bodies {
     wait: Duration,
 }
 
-/// How much more of a refused body is read, for how long. A connection that is closed while the client is still sending may
-/// lose the answer on its way.
+/// How much more of a refused body is read, and for how long. If the connection closed while the client is still
+/// sending, the response might be lost.
 const DISCARD_BYTES: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
@@ -49,7 +49,7 @@ impl BodyError {
 }
 
 impl Bodies {
-    /// For one body, `timeout`; to wait for a part of the `room` for larger ones, bytes, `wait`.
+    /// `timeout`: for one body. `room`: bytes for all larger ones. `wait`: how long to wait for a part of it.
     pub(super) fn new(timeout: Duration, wait: Duration, room: usize) -> Self {
         let (quarter, half) = (room / 4, room / 2);
         let shares = Shares { all: room, local: half + quarter, strangers: half, signer: quarter, network: quarter };
@@ -61,7 +61,7 @@ impl Bodies {
         if announced(headers).is_some_and(|length| length > limit) { Err(BodyError::over(limit)) } else { Ok(()) }
     }
 
-    /// The whole body of a request that is admitted, which may have `limit` bytes.
+    /// The whole body of an admitted request, up to `limit` bytes.
     pub(super) async fn receive(
         &self,
         headers: &HeaderMap,
@@ -94,7 +94,7 @@ impl Bodies {
         let received = timeout_at(deadline, async {
             let mut whole = BytesMut::new();
             while let Some(frame) = body.frame().await {
-                // What is no data is a trailer, which nothing here reads.
+                // Frames without data are trailers, which nothing reads.
                 let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
                 if data.len() > limit - whole.len() {
                     return Err(BodyError::over(limit));
@@ -111,12 +111,12 @@ impl Bodies {
     }
 }
 
-/// How long the head says that the body is.
+/// The body's length, as the head announces it.
 fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads on, without keeping anything.
+/// Reads on, and discards everything.
 pub(crate) async fn discard(mut body: Body) {
     let mut left = DISCARD_BYTES;
     let reading = tokio::time::timeout(DISCARD_TIME, async {
@@ -128,7 +128,7 @@ pub(crate) async fn discard(mut body: Body) {
             left -= read;
         }
     });
-    // If the time is up, the answer goes out all the same.
+    // The response is sent also if the time is over.
     let _ = reading.await;
 }
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_no_body_belongs_none_is_taken() {
+    async fn an_endpoint_without_a_body_refuses_one() {
         let bodies = Bodies::new(Duration::from_secs(30), WAIT, MIB);
         assert_eq!(bodies.receive_small::<NO_BODY>(&HeaderMap::new(), Body::empty()).await.unwrap(), Bytes::new());
         let received = bodies.receive_small::<NO_BODY>(&HeaderMap::new(), Body::from("{}")).await;
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_does_not_come_is_given_up() {
+    async fn a_body_that_never_arrives_times_out() {
         let bodies = Bodies::new(Duration::from_millis(10), WAIT, MIB);
         let received = bodies.receive_small::<10>(&HeaderMap::new(), Body::new(Never)).await;
         assert!(matches!(received, Err(BodyError::TooSlow(_))));

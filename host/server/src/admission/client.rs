@@ -1,4 +1,4 @@
-//! Step `address`: who sends a request, as far as its address says.
+//! Step `address`: the sender of a request, by its address.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -21,7 +21,7 @@ impl Client {
         self.0.is_loopback()
     }
 
-    /// What one client usually has all of: an IPv4 address, or a /64 of IPv6.
+    /// The network that one client usually has: an IPv4 address, or a /64 of IPv6.
     pub(crate) fn network(self) -> IpAddr {
         match self.0 {
             IpAddr::V4(_) => self.0,

@@ -1,4 +1,4 @@
-//! Step `connection`: which connections there are, and which one closes for another.
+//! Step `connection`: the open connections, and which one closes for a new one.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,20 +9,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::{AdmissionLimits, Client, Rate};
 
-/// How many connections one network may open in a second, as a rule; ten times as many in a row. Each may cost a TLS handshake.
+/// How many connections one network may open a second, and ten times as many at once. Each may cost a TLS handshake.
 const OPENED: usize = 50;
 
 /// All connections.
 ///
-/// One that does nothing which the server has agreed to do waits: for a head, for the body of a request that is not signed, or for its client to
-/// take the answer. If there is no place for a new one, the one that has waited longest closes. So nobody keeps others out by holding connections,
-/// however many; and who is at work keeps its own.
+/// A connection without an admitted request is idle: it waits for a head, for the body of an unsigned request, or for
+/// its client to read the response. If all are taken, the one that was idle longest closes for a new one. So nobody can
+/// keep others out by holding connections, and busy connections stay open.
 pub(crate) struct Connections {
     limit: usize,
-    /// Of them, for clients on this machine alone.
+    /// Of these, reserved for clients on this machine.
     reserve: usize,
     share: usize,
-    /// Whether all of them come from a proxy, so that their addresses say nothing.
+    /// Whether all come from a proxy, so that their addresses mean nothing.
     behind_proxy: bool,
     opened: Rate<IpAddr>,
     all: Mutex<All>,
@@ -35,20 +35,20 @@ struct All {
 }
 
 struct Connection {
-    /// None if it is not counted by address.
+    /// `None` if it is not counted by address.
     network: Option<IpAddr>,
     local: bool,
-    /// Since when it waits, if no request holds it.
+    /// When it became idle, if no request holds it.
     since: Instant,
-    /// How many requests hold it: those that were admitted, and are not answered to their end.
+    /// How many admitted requests under way hold it.
     held: usize,
-    /// Whether the operator has used it: then it closes after all others.
+    /// Whether the operator has used it; it closes after all others then.
     trusted: bool,
     closing: CancellationToken,
 }
 
 /// A connection's place, until it is dropped.
-pub(crate) struct Place {
+pub(crate) struct Slot {
     connections: Arc<Connections>,
     id: u64,
     /// Cancelled when the connection is to close for another.
@@ -68,9 +68,9 @@ impl Connections {
         })
     }
 
-    /// A place for a connection from that address, for which another one may have to close. None if the client opens too many, has as
-    /// many as it may and all of them are at work, or if all there are are at work.
-    pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    /// A slot for a connection from that address; another connection may close for it. `None` if the client opens too
+    /// many, or if all connections of its share, or all at all, are busy.
+    pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let client = Client::new(peer);
         let local = client.is_local() && !self.behind_proxy;
         let network = (!local && !self.behind_proxy).then(|| client.network());
@@ -96,7 +96,7 @@ impl Connections {
         all.next += 1;
         let since = Instant::now();
         all.open.insert(id, Connection { network, local, since, held: 0, trusted: false, closing: closing.clone() });
-        Some(Place { connections: Arc::clone(self), id, closing })
+        Some(Slot { connections: Arc::clone(self), id, closing })
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
@@ -111,7 +111,7 @@ impl Connections {
 }
 
 impl All {
-    /// Closes the one that has waited longest, of those that it may be; false if all of them are at work.
+    /// Closes the eligible connection that was idle longest; false if all are busy.
     fn close_one(&mut self, may_be: impl Fn(&Connection) -> bool) -> bool {
         let waiting = self.open.iter().filter(|(_, one)| one.held == 0 && may_be(one));
         let longest = waiting.map(|(id, one)| (one.trusted, one.since, *id)).min();
@@ -123,14 +123,14 @@ impl All {
     }
 }
 
-/// Which connection a request came by: an extension of the request.
+/// The connection of a request, as an extension of the request.
 #[derive(Clone)]
 pub(crate) struct Occupant {
     connections: Arc<Connections>,
     id: u64,
 }
 
-impl Place {
+impl Slot {
     pub(crate) fn occupant(&self) -> Occupant {
         Occupant { connections: Arc::clone(&self.connections), id: self.id }
     }
@@ -147,7 +147,7 @@ impl Occupant {
         self.connections.change(self.id, |one| one.held += 1);
     }
 
-    /// It is answered.
+    /// Its response was sent.
     pub(super) fn release(&self) {
         self.connections.change(self.id, |one| {
             one.held = one.held.saturating_sub(1);
@@ -155,13 +155,13 @@ impl Occupant {
         });
     }
 
-    /// The operator uses it.
+    /// The operator uses the connection.
     pub(super) fn trust(&self) {
         self.connections.change(self.id, |one| one.trusted = true);
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.all().open.remove(&self.id);
     }
@@ -185,7 +185,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[tokio::test(start_paused = true)]
-    async fn the_one_that_waits_longest_closes_and_none_that_is_at_work() {
+    async fn the_longest_idle_connection_closes_and_no_busy_one() {
         let connections = connections(true);
         let mut places = Vec::new();
         for _ in 0..8 {
@@ -197,7 +197,7 @@ mod tests {
         places[2].occupant().hold();
         places[2].occupant().trust();
         places[2].occupant().release();
-        // 3 to 7 in their order, then 1, then the operator's.
+        // 3 to 7 in order, then 1, then the operator's.
         for closes in [3, 4, 5, 6, 7, 1, 2] {
             assert!(!places[closes].closing.is_cancelled(), "{closes}");
             let place = connections.enter(HERE).unwrap();
@@ -213,7 +213,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_address_with_its_share_closes_one_of_its_own() {
         let connections = connections(false);
-        let mut eves: Vec<Place> = (0..3).map(|_| connections.enter(address(1)).unwrap()).collect();
+        let mut eves: Vec<Slot> = (0..3).map(|_| connections.enter(address(1)).unwrap()).collect();
         let ann = connections.enter(address(2)).unwrap();
         let another = connections.enter(address(1)).unwrap();
         assert_eq!(eves.iter().filter(|place| place.closing.is_cancelled()).count(), 1);
@@ -229,19 +229,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn strangers_leave_a_place_for_this_machine_though_all_are_at_work() {
         let connections = connections(false);
-        let strangers: Vec<Place> = (0..7).map(|last| connections.enter(address(last)).unwrap()).collect();
+        let strangers: Vec<Slot> = (0..7).map(|last| connections.enter(address(last)).unwrap()).collect();
         for place in &strangers {
             place.occupant().hold();
         }
         assert!(connections.enter(address(99)).is_none());
         let here = connections.enter(HERE).unwrap();
         assert!(strangers.iter().all(|place| !place.closing.is_cancelled()));
-        // One more of this machine takes the place of the one that waits.
+        // One more of this machine replaces the idle one.
         assert!(connections.enter(HERE).is_some() && here.closing.is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_opens_connections_without_end_is_refused_before_they_cost_anything() {
+    async fn endless_connections_are_refused_before_they_cost_anything() {
         let connections = connections(false);
         for _ in 0..10 * OPENED {
             assert!(connections.enter(address(1)).is_some());

@@ -1,38 +1,40 @@
-//! Who gets in, in which order, and how much of the server one client may take.
+//! Admission: the order of checks, and how much of the server one client may take.
 //!
-//! Every request passes the same steps. Each one costs more than the one before, and is bounded by what the one before has found out:
+//! Every request passes the same steps. Each costs more than the one before, and is bounded by what the one before has
+//! found:
 //!
 //! ```text
-//!  address     who is at the other end: an IPv4 address, or the /64 of an IPv6 address         ── too many in a second ──▶ 429
-//!     │        (behind a proxy: whom X-Forwarded-For names, once the head is there)
-//!  connection  a place, and a share of them for each address. When all are taken, the          ── none to be had ────────▶ 503
-//!     │        connection closes that has waited longest without an admitted request
-//!  head        64 KiB within 30 s: a host name of ours, a known path, the announced length     ──────────────▶ 4xx, or closed
+//!  address     the client: an IPv4 address, or the /64 of an IPv6 address         ── over the rate ──▶ 429
+//!     │        (behind a proxy: from X-Forwarded-For, once the head is there)
+//!  connection  a slot, and a share of them for each address. When all are taken,  ── none available ─▶ 503
+//!     │        the connection closes that was idle longest
+//!  head        64 KiB within 30 s: our host name, a known path, the body's length ───────────────────▶ 4xx, or closed
 //!     │
-//!  signature   ed25519 over the head; it covers the body's digest. Or the login token          ──────────────────────────▶ 401
-//!     │        (now the signer is known: requests of one signer in a second)                   ── too many in a second ──▶ 429
-//!  rights      may this signer do that there? As far as method and path say it                 ─────────────────────▶ 403, 404
-//!     │        (now the request holds its connection, and runs a guest if a place is free)     ── none in time ─────▶ 429, 503
-//!  nonce       each once; one signer and one address have a share of those remembered          ─────────────────────▶ 401, 503
+//!  signature   ed25519 over the head, with the body's digest; or the login token  ───────────────────▶ 401
+//!     │        (now the signer is known: its requests in a second)                ── over the rate ──▶ 429
+//!  rights      may the signer do this there, as far as method and path tell?      ───────────────────▶ 403, 404
+//!     │        (now it holds its connection, and a permit if it runs a guest)     ── none in time ───▶ 429, 503
+//!  nonce       valid once; signers and addresses have shares of those remembered  ───────────────────▶ 401, 503
 //!     │
-//!  body        a place for a large one, within 30 s as a whole; then its digest                ────────────────▶ 401, 408, 413
+//!  body        a permit for a large one; all of it within 30 s; then its digest   ───────────────────▶ 401, 408, 413
 //!     ▼
 //!  the handler checks rights again, in the transaction that does the work
 //! ```
 //!
-//! Three kinds of clients use each of these limits, and none can use up what is left for the next one:
+//! Three kinds of clients share each of these limits, and none can use up what is reserved for the next:
 //!
 //! | who | how it is known | has |
 //! |---|---|---|
-//! | strangers | anybody | a part of everything, and a share of it for each signer and address |
+//! | strangers | anybody | a part of everything, with a share for each signer and address |
 //! | this machine | a loopback address | more: what strangers may not use; a share for each signer |
-//! | the operator | the login token, a session, or a signature by the service's own key | all of it, no shares, no rates |
+//! | the operator | the login token, a session, or a signature by the service's key | all of it, no shares, no rates |
 //!
-//! The service's own key is the one that `serve` was started with: `run` with the same key is not slowed down, as many charms as it polls. A
-//! signature that claims to be by it is verified before anything is refused for its address.
+//! The service's own key is the one that `serve` was started with: `run` with the same key is never slowed down. A
+//! signature that claims to be by it is verified before anything is refused because of its address.
 //!
-//! Behind a proxy (`--behind-proxy`), all connections come from the proxy: they have no share by address, and none counts as of this machine by it.
-//! Requests do, by the last address in `X-Forwarded-For`. Limiting connections is the proxy's to do then.
+//! Behind a proxy (`--behind-proxy`), all connections come from the proxy: they have no share by address, and none
+//! counts as from this machine. Requests do, by the last address in `X-Forwarded-For`. The proxy must limit
+//! connections.
 
 mod answers;
 mod bodies;
@@ -61,7 +63,7 @@ use http::HeaderMap;
 use bodies::Bodies;
 pub(crate) use bodies::discard;
 pub(crate) use client::Client;
-pub(crate) use connections::{Connections, Occupant, Place};
+pub(crate) use connections::{Connections, Occupant, Slot};
 pub use limits::AdmissionLimits;
 pub(crate) use pool::Full;
 use pool::{Permit, Pool, Shares};
@@ -75,10 +77,10 @@ pub(crate) use unsigned::{Refused, Unsigned};
 use crate::answer::Failure;
 use crate::options::ServerOptions;
 
-/// All that is limited, but for the connections themselves.
+/// Everything that is limited, except connections.
 pub(crate) struct Admission {
     runtime: Arc<LocalRuntime>,
-    /// Requests that hold their connections.
+    /// Requests that hold connections.
     requests: Arc<Pool>,
     /// Requests that run a guest.
     calls: Arc<Pool>,
@@ -86,7 +88,7 @@ pub(crate) struct Admission {
     addresses: Rate<IpAddr>,
     signers: Rate<Did>,
     nonces: NonceCache,
-    /// How long a request waits for a place.
+    /// How long a request waits for a permit.
     wait: Duration,
 }
 
@@ -120,21 +122,21 @@ impl Admission {
         }
     }
 
-    /// Reads what an earlier process has left.
+    /// Reads the state of an earlier process.
     pub(crate) async fn resume(&self) {
         match self.runtime.fast_clocks().await {
             Ok(before) => self.nonces.resume(before),
-            // As careful as can be: what cannot be read may be anything that is possible.
+            // Assumes the worst of what cannot be read.
             Err(error) => {
-                tracing::warn!(%error, "signed requests wait until their clocks have passed what an earlier process may have accepted");
+                tracing::warn!(%error, "signed requests must be newer than what an earlier process may have accepted");
                 let until = unix_now() + bg_identity::http_signature::MAX_CLOCK_SKEW.as_secs();
                 self.nonces.resume(FastClock { operator: until, others: until });
             }
         }
     }
 
-    /// Step `address`: counts a request of the client's. One that claims to be the operator's goes on to show it; if it does not, it gets
-    /// what is answered here.
+    /// Step `address`: counts a request of the client. One that claims to be the operator's may still prove it;
+    /// otherwise it gets this error.
     pub(crate) fn address(&self, client: Client, connection: Occupant, headers: &HeaderMap) -> Result<Ticket, TooMany> {
         if client.is_local() {
             return Ok(Ticket::new(connection, None));
@@ -156,7 +158,7 @@ impl Admission {
         self.runtime.as_actor(Actor::Did(did.clone())).is_operator()
     }
 
-    /// After step `signature`: who the signer is to the limits. Counts its request.
+    /// After step `signature`: the signer, for the limits. Counts its request.
     fn signer(&self, did: &Did, client: Client) -> Result<Sender, TooMany> {
         if self.is_own_key(did) {
             return Ok(Sender { signer: Some(did.clone()), ..Sender::operator() });
@@ -171,17 +173,18 @@ impl Admission {
         rights::check(&self.runtime, actor, needed).await
     }
 
-    /// After step `rights`: a place for the request, for as long as it is answered.
+    /// After step `rights`: a permit for the request, until its response is sent.
     async fn place(&self, sender: &Sender) -> Result<Permit, Full> {
         self.requests.take_within(sender, 1, self.wait).await
     }
 
-    /// A place to run a guest in.
+    /// A permit to run a guest.
     async fn call(&self, sender: &Sender) -> Result<Permit, Full> {
         self.calls.take_within(sender, 1, self.wait).await
     }
 
-    /// Step `nonce`. A signature of the future is written down before it counts, so that it is not good once more after a restart.
+    /// Step `nonce`. A signature from the future is stored before it counts, so that it is not valid again after a
+    /// restart.
     async fn nonce(&self, verified: &Verified, sender: &Sender) -> Result<(), Failure> {
         let nonces = sender.nonces();
         if let Some(until) = self.nonces.to_write(verified, nonces.room, SystemTime::now()) {

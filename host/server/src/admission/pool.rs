@@ -1,4 +1,4 @@
-//! Something of which there is a bounded amount, and that clients share.
+//! A bounded amount that clients share.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,10 +12,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::sender::{Sender, Standing};
 
-/// How much there is, for whom.
+/// The amounts, by kind of client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shares {
-    /// For all together, the operator among them.
+    /// For all, including the operator.
     pub(super) all: usize,
     /// For clients on this machine and strangers together.
     pub(super) local: usize,
@@ -27,7 +27,7 @@ pub(super) struct Shares {
     pub(super) network: usize,
 }
 
-/// Counts who has how much.
+/// Counts what each client has.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shares: Shares,
@@ -44,7 +44,7 @@ struct Used {
     networks: HashMap<IpAddr, usize>,
 }
 
-/// Some of it, until it is dropped.
+/// A part of the amount, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     pool: Arc<Pool>,
@@ -52,16 +52,14 @@ pub(crate) struct Permit {
     amount: usize,
 }
 
-/// Why there is none.
+/// Why nothing is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Full {
     /// The client has its share.
-    #[error(
-        "as much as one client may have done at one time is being done for you; try again when some of it has ended"
-    )]
+    #[error("your share of concurrent requests is used up; try again when some have ended")]
     Share,
-    /// Clients of this kind have theirs.
-    #[error("the server does as much at one time as it does for clients; try again in a few seconds")]
+    /// The clients of this kind have used up their part.
+    #[error("the server is busy; try again in a few seconds")]
     All,
 }
 
@@ -70,13 +68,13 @@ impl Pool {
         Arc::new(Self { shares, used: Mutex::default(), freed: Notify::new() })
     }
 
-    /// Some of it, if the sender may have that much now.
+    /// Takes a part, if the sender may have that much now.
     pub(super) fn take(self: &Arc<Self>, sender: &Sender, amount: usize) -> Result<Permit, Full> {
         self.used().take(&self.shares, sender, amount)?;
         Ok(Permit { pool: Arc::clone(self), sender: sender.clone(), amount })
     }
 
-    /// The same, after waiting for it if need be.
+    /// Takes a part, after waiting if necessary.
     pub(super) async fn take_within(
         self: &Arc<Self>,
         sender: &Sender,
@@ -86,7 +84,7 @@ impl Pool {
         let deadline = Instant::now() + time;
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
-            // From before the look, so that nothing is freed in between unseen.
+            // Created before the check, so that a release in between is not missed.
             freed.as_mut().enable();
             let full = match self.take(sender, amount) {
                 Ok(permit) => return Ok(permit),
@@ -209,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_gets_what_others_give_back() {
+    async fn a_waiting_client_gets_what_others_release() {
         let pool = Pool::new(SHARES);
         let eve = sender(Standing::Stranger, "eve", 1);
         let held = pool.take(&eve, 3).unwrap();

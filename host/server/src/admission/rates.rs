@@ -1,4 +1,4 @@
-//! How often a client may do something.
+//! Rate limits.
 
 use std::fmt;
 use std::hash::Hash;
@@ -10,35 +10,35 @@ use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-/// Registrations by unsigned requests from one client, in a row and then a minute: a page may have some buttons, and a person presses them one
-/// by one.
+/// Unsigned registrations of one client: this many at once, and then a minute. A page may have some buttons, and a
+/// person presses them one by one.
 pub(crate) const REGISTRATIONS: NonZeroU32 = NonZeroU32::new(120).expect("it is not zero");
-/// Wrong login tokens from one client, in a row and then a minute.
+/// Wrong login tokens of one client: this many at once, and then a minute.
 pub(crate) const LOGINS: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
-/// After so many new clients, what is known of those that were away for long is forgotten.
+/// After this many new clients, clients that were idle for long are forgotten.
 const MANY: usize = 10_000;
-/// How many seconds' worth a client may do in a row.
+/// How many seconds' worth a client may do at once.
 const BURST: u32 = 10;
 
-/// Counts what clients do, each by its key.
+/// Counts events of clients, by key.
 pub(crate) struct Rate<K: Clone + Eq + Hash> {
     limiter: RateLimiter<K, HashMapStateStore<K>, DefaultClock>,
-    /// How many clients there may be before those are forgotten that were away for long.
+    /// The number of clients at which idle ones are forgotten.
     sweep_at: AtomicUsize,
 }
 
-/// A client that does too much.
+/// A client over its rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many requests by you, or from your address; try again in {0} s")]
+#[error("too many requests by this key, or from this address; try again in {0} s")]
 pub(crate) struct TooMany(pub(crate) u64);
 
 impl<K: Clone + Eq + Hash> Rate<K> {
-    /// So many in a row, and then as many a minute.
+    /// Allows this many at once, and then a minute.
     pub(crate) fn per_minute(many: NonZeroU32) -> Self {
         Self::of(Quota::per_minute(many))
     }
 
-    /// So many a second, and ten times as many in a row.
+    /// Allows this many a second, and ten times as many at once.
     pub(crate) fn per_second(many: usize) -> Self {
         let many = u32::try_from(many).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         Self::of(Quota::per_second(many).allow_burst(many.saturating_mul(NonZeroU32::MIN.saturating_add(BURST - 1))))
@@ -48,11 +48,11 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         Self { limiter: RateLimiter::hashmap(quota), sweep_at: AtomicUsize::new(MANY) }
     }
 
-    /// Counts one more of that client's, unless it did too much.
+    /// Counts an event of that client, unless it is over its rate.
     pub(crate) fn take(&self, client: &K) -> Result<(), TooMany> {
         if self.limiter.len() > self.sweep_at.load(Ordering::Relaxed) {
             self.limiter.retain_recent();
-            // Twice as many as are left, so that not every request sweeps where all of them are recent.
+            // Twice the remaining number, so that not every request sweeps if all of them are recent.
             self.sweep_at.store((2 * self.limiter.len()).max(MANY), Ordering::Relaxed);
         }
         self.limiter.check_key(client).map_err(|not_until| {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_does_too_much_waits_and_others_do_not() {
+    fn a_client_over_its_rate_waits_and_others_do_not() {
         let rate = Rate::per_minute(LOGINS);
         let network = |text: &str| Client::new(text.parse().unwrap()).network();
         let [one, other] = ["2001:db8::1", "2001:db8:0:1::1"].map(network);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_in_a_second_allows_ten_times_as_many_in_a_row() {
+    fn a_rate_per_second_allows_a_burst_of_ten_times_as_many() {
         let rate = Rate::per_second(1);
         for _ in 0..BURST {
             rate.take(&"ann").unwrap();
@@ -103,7 +103,7 @@ mod tests {
         for client in 0..=3 * MANY {
             rate.take(&client).unwrap();
         }
-        // Nothing could be forgotten, and it is not tried again for each.
+        // Nothing could be forgotten, and not every request tries again.
         assert!(rate.sweep_at.load(Ordering::Relaxed) >= 2 * MANY);
     }
 }

@@ -14,33 +14,33 @@ use crate::app::App;
 use crate::options::RegistrationPolicy;
 use crate::query::{CharmPath, SpacePath};
 
-/// What the signer of a request must be allowed, by the table of endpoints.
+/// The right that a request needs, by the table of endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Right {
     /// Nothing but a signature.
     Any,
-    /// What is registered is in the body: who may is known here only if the operator alone may.
+    /// To register a charm, which is in the body. Known here only if the operator alone may register.
     Register,
     /// Access to the system space.
     System(AccessLevel),
-    /// To be the operator.
+    /// The operator only.
     OwnKey,
     /// Access to the charm in the path.
     Charm(AccessLevel),
-    /// The same; or to see all that the service polls.
+    /// Access to the charm in the path; or to everything that the service polls.
     Observe,
-    /// To own the space of the charm in the path, or to be the service.
+    /// Ownership of the space of the charm in the path, or the service.
     OwnerOrService,
-    /// To have a secret of the charm in the path.
+    /// A secret of the charm in the path.
     Secret,
-    /// Access to the space in the path, which must be there.
+    /// Access to the space in the path, which must exist.
     Space(AccessLevel),
-    /// To deploy a charm to the space in the path, which may have to be made.
+    /// To deploy a charm to the space in the path, which may not exist yet.
     Deploy,
 }
 
 impl Right {
-    /// What that is for this request.
+    /// The concrete right for this request.
     pub(super) async fn of(self, parts: &mut Parts, app: &Arc<App>) -> Result<Vec<Needed>, Failure> {
         Ok(match self {
             Self::Register if app.registration == RegistrationPolicy::Closed => {

@@ -1,4 +1,4 @@
-//! Step `rights`, once it is known what a request needs.
+//! Step `rights`, once the needed right is known.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use bg_poller::RuntimeError;
 
 use crate::answer::Failure;
 
-/// Fails unless the actor may do all of that.
+/// Fails unless the actor has the right.
 pub(super) async fn check(runtime: &Arc<LocalRuntime>, actor: &Actor, needed: Vec<Needed>) -> Result<(), Failure> {
     let handle = runtime.as_actor(actor.clone());
     for one in needed {
@@ -18,7 +18,7 @@ pub(super) async fn check(runtime: &Arc<LocalRuntime>, actor: &Actor, needed: Ve
             _ => None,
         };
         handle.needs(one).await.map_err(|error| match (error, space) {
-            // All that can be wrong with a space, once its name is read, is that it is not there.
+            // Once its name is parsed, only a missing space can be invalid.
             (RuntimeError::Invalid(detail), Some(space)) => Failure::from(Problem::no_space(space, detail)),
             (other, _) => other.into(),
         })?;

@@ -1,4 +1,4 @@
-//! Who uses a limit.
+//! The user of a limit.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use bg_identity::http_signature::{Room, Sender as NonceSender};
 
 use super::client::Client;
 
-/// How much a client may take, by what it has shown.
+/// The kind of a client, by what it has proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
     /// Nothing.
@@ -18,13 +18,13 @@ pub(crate) enum Standing {
     Operator,
 }
 
-/// Who uses a limit: a standing, and who has a share of it.
+/// The user of a limit: its kind, and the owner of its share.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     pub(crate) standing: Standing,
-    /// None has a share that is the operator's.
+    /// `None` for the operator.
     pub(crate) signer: Option<Did>,
-    /// None on this machine.
+    /// `None` on this machine.
     pub(crate) network: Option<IpAddr>,
 }
 
@@ -34,7 +34,7 @@ impl Sender {
         Self { standing, signer, network }
     }
 
-    /// The operator, who has shown it by the login token or a session.
+    /// The operator, by the login token or a session.
     pub(crate) fn operator() -> Self {
         Self { standing: Standing::Operator, signer: None, network: None }
     }

@@ -1,4 +1,4 @@
-//! The steps `signature` to `body` of requests that are signed, or have the operator's token.
+//! The steps `signature` to `body`, for requests with a signature or the operator's token.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,18 +23,17 @@ use crate::login::bearer;
 
 const SIGNATURE_HEADERS: [&str; 3] = ["signature-input", "signature", "content-digest"];
 
-/// An endpoint whose requests run a charm's program. Beside [`Right`] an extension of its requests.
+/// Marks an endpoint whose requests run a charm's program. Like [`Right`], an extension of its requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunsGuest;
 
-/// A request that may be done, as far as its method and path say: the runtime on the signer's behalf, and the body, which has at
-/// most `LIMIT` bytes: none with `NO_BODY`.
+/// An admitted request: the runtime on the signer's behalf, and the body of at most `LIMIT` bytes (`NO_BODY`: none).
 pub(crate) struct Signed<const LIMIT: usize> {
     pub(crate) caller: LocalHandle,
     pub(crate) body: Bytes,
-    /// The place that its guest runs in.
+    /// The permit to run a guest.
     _call: Option<Permit>,
-    /// Its connection and its place among the requests: what outlives the request, and owns this, keeps them.
+    /// Its connection and its permit: work that outlives the request keeps them by owning this.
     _ticket: Ticket,
 }
 
@@ -54,7 +53,7 @@ impl<const LIMIT: usize> FromRequest<Arc<App>> for Signed<LIMIT> {
         match Admitted::new(&mut parts, app, LIMIT).await {
             Ok(admitted) => admitted.receive(&parts.headers, body, app).await,
             Err(failure) => {
-                // What is refused is not kept, but read to some length, so that its client gets to read why.
+                // A refused body is discarded, but read up to some length, so that the client can read the error.
                 discard(body).await;
                 Err(failure)
             }
@@ -62,11 +61,11 @@ impl<const LIMIT: usize> FromRequest<Arc<App>> for Signed<LIMIT> {
     }
 }
 
-/// A request of which everything was looked at but the body.
+/// A request of which everything but the body was checked.
 struct Admitted {
     actor: Actor,
     sender: Sender,
-    /// What the body is to be, if it is signed.
+    /// The digest of the body, if it is signed.
     head: Option<bg_identity::http_signature::Head>,
     call: Option<Permit>,
     ticket: Ticket,
@@ -76,7 +75,7 @@ struct Admitted {
 impl Admitted {
     async fn new(parts: &mut Parts, app: &Arc<App>, limit: usize) -> Result<Self, Failure> {
         let ticket: Ticket = parts.extensions.get().cloned().ok_or_else(|| outside("a ticket"))?;
-        // The router has refused other names; this one is part of what is signed.
+        // The router has refused other names; this one is signed.
         let authority = app.hosts.check(&parts.uri, &parts.headers)?;
         if let Some(token) = bearer(&parts.headers) {
             if !app.logins.is_token(token) {
@@ -147,12 +146,12 @@ impl Admitted {
     }
 }
 
-/// No router of ours leads here without it.
+/// The router always sets it.
 fn outside(what: &str) -> Failure {
     Failure::of(ErrorCode::Unavailable, format!("the request came without {what}: that is a fault of the server"))
 }
 
-/// A body is JSON, and may say so. (What it says is not signed, so it only helps to find mistakes.)
+/// A body is JSON. Its Content-Type is optional, and not signed: checking it only helps to find mistakes.
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     let Some(said) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let essence = said.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();

@@ -1,4 +1,4 @@
-//! What a request holds while it is answered.
+//! What a request holds until its response is sent.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +13,13 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use super::connections::Occupant;
 use super::{Permit, TooMany};
 
-/// A request that is being answered, and what it holds until its answer is sent. An extension of the request.
+/// A request under way, with what it holds until its response is sent. An extension of the request.
 #[derive(Clone)]
 pub(crate) struct Ticket(Arc<Inner>);
 
 struct Inner {
     connection: Occupant,
-    /// What it gets if it does not show that it is the operator's.
+    /// The error that it gets unless it proves to be the operator's.
     over: Option<TooMany>,
     /// Whether it holds the connection.
     holds: AtomicBool,
@@ -33,18 +33,18 @@ impl Ticket {
         Self(Arc::new(Inner { connection, over, holds: AtomicBool::new(false), permit: Mutex::default() }))
     }
 
-    /// Fails if the client has sent too many requests, and this one has not shown that it is the operator's.
+    /// Fails if the client has sent too many requests, and this one is not the operator's.
     pub(crate) fn check_rate(&self) -> Result<(), TooMany> {
         self.0.over.map_or(Ok(()), Err)
     }
 
-    /// The request is admitted: it keeps its connection, and the permit, until it is answered.
+    /// Admits the request: it keeps its connection and the permit until its response is sent.
     pub(crate) fn admit(&self, permit: Permit) {
         self.hold();
         *self.0.permit.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
     }
 
-    /// The request is the operator's.
+    /// Marks the request as the operator's.
     pub(crate) fn admit_operator(&self) {
         self.0.connection.trust();
         self.hold();
@@ -56,7 +56,7 @@ impl Ticket {
         }
     }
 
-    /// The answer, with which all ends that the request holds.
+    /// The response; everything that the request holds ends with it.
     pub(crate) fn until_sent(self, response: Response) -> Response {
         response.map(|body| Body::new(Held { body, _ticket: self }))
     }
@@ -70,7 +70,7 @@ impl Drop for Inner {
     }
 }
 
-/// The body of an answer, and what goes with it.
+/// The body of a response, with what the request holds.
 struct Held {
     body: Body,
     _ticket: Ticket,

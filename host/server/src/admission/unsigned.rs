@@ -28,7 +28,7 @@ impl FromRequest<Arc<App>> for Unsigned {
     }
 }
 
-/// A request that is refused whatever its body is.
+/// A request that is refused regardless of its body.
 pub(crate) struct Refused;
 
 impl FromRequest<Arc<App>> for Refused {

@@ -1,4 +1,4 @@
-//! What this process takes, from Linux's `/proc` (see proc(5)); the names are those that Prometheus's own clients use.
+//! Resource use of this process, from Linux's `/proc` (see proc(5)), by the names that Prometheus's own clients use.
 
 use std::fs;
 use std::sync::atomic::AtomicU64;
@@ -7,10 +7,10 @@ use prometheus_client::metrics::counter::{Atomic, Counter};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// In `/proc/self/stat`, a second of processor time has so many ticks: `USER_HZ`, the same in every kernel for 64-bit x86 and ARM.
+/// Ticks per second in `/proc/self/stat`: `USER_HZ`, the same in every kernel for 64-bit x86 and ARM.
 const TICKS: f64 = 100.0;
 
-/// Adds what can be read to a registry for the prefix `process`; where there is no `/proc`, that is nothing.
+/// Adds what can be read to a registry for the prefix `process`; nothing without `/proc`.
 pub(super) fn register(registry: &mut Registry) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     if let Some(kib) = value(&status, "VmRSS:") {
@@ -36,7 +36,8 @@ fn value(status: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// User and system time, fields 14 and 15. The second field is the program's name, in brackets, and may hold anything.
+/// User and system time, fields 14 and 15. The second field is the program's name in brackets, which may contain
+/// anything.
 fn cpu(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11).map(|field| field.parse::<u32>().ok());

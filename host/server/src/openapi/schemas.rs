@@ -1,4 +1,4 @@
-//! The schemas of what is read and of what is written.
+//! The schemas of what handlers read and write.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform, transform_subschemas};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::SchemaOf;
 
-/// Collects the schemas that a document refers to. What is read may lack members that have a default; what is written may not.
+/// Collects the schemas of a document. What is read may lack members that have a default; what is written may not.
 pub(super) struct Schemas {
     reading: SchemaGenerator,
     writing: SchemaGenerator,
@@ -32,7 +32,8 @@ impl Schemas {
         whole(&mut self.writing, schema)
     }
 
-    /// What the schemas refer to, by name. A type that is both read and written has one schema: a test holds the two together.
+    /// The definitions, by name. A type that is both read and written has one schema; a test checks that the two are
+    /// the same.
     pub(super) fn into_definitions(mut self) -> Map<String, Value> {
         let mut all = self.reading.take_definitions(true);
         all.extend(self.writing.take_definitions(true));
@@ -45,21 +46,21 @@ impl Schemas {
     }
 }
 
-/// A schema as it is in the document. What it refers to gets there with the other definitions.
+/// A schema for the document. The definitions that it refers to are added with the others.
 fn whole(generator: &mut SchemaGenerator, schema: SchemaOf) -> Value {
     let mut schema = schema(generator);
     generator.transforms_mut().for_each(|change| change.transform(&mut schema));
     schema.to_value()
 }
 
-/// What the format says is said by a maximum as well, which every tool heeds.
+/// Adds the maximum that the format implies, because every tool honours a maximum.
 fn with_maximum(schema: &mut Schema) {
     if schema.get("format").is_some_and(|format| format == "uint64") && schema.get("maximum").is_none() {
         schema.insert("maximum".to_owned(), u64::MAX.into());
     }
 }
 
-/// Takes the links out of descriptions that are documentation of Rust types: of ``[`Text`](target)`` the text is left.
+/// Removes links from descriptions that come from Rust documentation: ``[`Text`](target)`` becomes its text.
 #[derive(Clone, Copy, Debug)]
 struct WithoutLinks;
 

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_signers_take_no_more_room_and_none_is_said_to_be_known_that_is_not() {
+    fn endless_signers_take_bounded_memory_and_no_forgotten_event_counts_as_known() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let mut forgotten = Forgotten::default();
         let time = |number: usize| start + second * u32::try_from(number).unwrap();

@@ -1,4 +1,5 @@
-//! Which events have ended, and which of them go first: the oldest, of whoever keeps more than a share, or the most.
+//! The events that have ended, and which to forget first: the oldest of a signer over its share, or of the signer with
+//! the most.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -8,16 +9,16 @@ use tokio::time::Instant;
 use super::EventKey;
 use super::forgotten::Forgotten;
 
-/// How much is kept, for how long.
+/// The limits of what is kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     pub(super) time: Duration,
-    /// Of one signer, and of all, bytes.
+    /// Bytes for one signer, and for all.
     pub(super) share: usize,
     pub(super) all: usize,
 }
 
-/// The keys of events that have ended. Nothing here looks at more than the front of a queue.
+/// The keys of events that have ended. Every operation looks at the front of a queue only.
 #[derive(Debug)]
 pub(super) struct Kept {
     room: Room,
@@ -51,7 +52,7 @@ impl Kept {
         Self { room, next: 0, by_age, signers, by_size, bytes: 0, forgotten }
     }
 
-    /// Keeps an event that has ended now; answers those that go, for which there is no room any more.
+    /// Keeps an event that has ended now. Returns the events to forget, for which there is no more room.
     pub(super) fn add(&mut self, key: EventKey, bytes: usize) -> Vec<EventKey> {
         let (number, name) = (self.next, key.signer.clone());
         self.next += 1;
@@ -72,7 +73,7 @@ impl Kept {
         gone
     }
 
-    /// Answers those that go, as their time is over.
+    /// Returns the events to forget because their time is over.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<EventKey> {
         let mut gone = Vec::new();
         while let Some((_, oldest)) = self.by_age.first_key_value()
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_go_first_of_who_keeps_most_and_of_all_when_their_time_is_over() {
+    async fn the_largest_signer_loses_its_oldest_first_and_everything_expires() {
         let mut kept = Kept::new(ROOM);
         for number in 0..4 {
             assert_eq!(kept.add(key("ann", number), 10), []);
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_many_signers_no_more_is_kept_than_of_few() {
+    async fn many_signers_take_no_more_memory_than_few() {
         let mut kept = Kept::new(Room { all: 100_000, ..ROOM });
         let mut gone = 0;
         for number in 0..60_000 {

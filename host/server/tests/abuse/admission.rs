@@ -1,4 +1,4 @@
-//! Clients that take as much of the server as they can get.
+//! Clients that use as much of the server as they can.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
@@ -142,7 +142,7 @@ async fn connections_that_say_nothing_keep_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_whose_request_is_at_work_stays_while_others_come_and_go() {
+async fn a_busy_connection_stays_open_while_others_come_and_go() {
     let limits = AdmissionLimits { connections: 16, ..AdmissionLimits::default() };
     let fixture = Fixture::start_with(options(limits)).await;
     let charm = fixture.deploy(&my_space()).await;
@@ -185,14 +185,14 @@ async fn bodies_of_bogus_signatures_take_no_places() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_bodies_of_one_signer_leave_places_for_others() {
+async fn slow_uploads_of_one_signer_leave_room_for_others() {
     let limits = AdmissionLimits { large_bodies: 16 * 1024 * 1024, ..AdmissionLimits::default() };
     let fixture = Fixture::start_with(options(limits)).await;
     fixture.deploy(&my_space()).await;
     let target = format!("/api/v1/spaces/{}/charms", my_space());
     let attempt = Attempt::begin("strangers", "bodies of 4 MiB that never come, of one good signer");
     let body = serde_json::to_string(&counter()).unwrap() + &" ".repeat(100 * 1024);
-    // Until it holds what it may hold, it is told so.
+    // Until it holds its share, it succeeds.
     let mut held = Vec::new();
     let refused = loop {
         assert!(held.len() < 16, "there is no share");
@@ -249,7 +249,7 @@ async fn a_key_without_rights_uses_up_no_nonces_and_one_with_rights_only_its_own
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_asks_without_end_is_told_when_to_ask_again_and_the_operator_is_not() {
+async fn a_client_over_its_rate_gets_retry_after_and_the_operator_is_not_limited() {
     let limits = AdmissionLimits { requests_by_address: 1, requests_by_signer: 1, ..AdmissionLimits::default() };
     let fixture = Fixture::start_with(ServerOptions { behind_proxy: true, ..options(limits) }).await;
     fixture.deploy(&my_space()).await;
@@ -301,7 +301,7 @@ async fn a_client_that_asks_without_end_is_told_when_to_ask_again_and_the_operat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_of_strangers_at_work_leave_places_for_this_machine_and_the_operator() {
+async fn busy_strangers_leave_permits_for_this_machine_and_the_operator() {
     // 10 for strangers, of which one signer may have 2; 13 with those of this machine.
     let limits = AdmissionLimits { connections: 16, ..AdmissionLimits::default() };
     let fixture = Fixture::start_with(ServerOptions { behind_proxy: true, ..options(limits) }).await;
@@ -330,9 +330,9 @@ async fn requests_of_strangers_at_work_leave_places_for_this_machine_and_the_ope
     stop(fixture).await;
 }
 
-/// A client that hangs up may ask again for what came of its event, so the handler goes on; and holds what its request was given.
+/// A client that hangs up may ask for the result again, so the handler continues, and holds what its request was given.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_hangs_up_on_its_events_has_no_more_handlers_under_way_than_one_that_waits() {
+async fn a_client_that_hangs_up_has_no_more_handlers_under_way_than_one_that_waits() {
     let fails = "(if (i32.eq (local.get $length) (i32.const 6)) (then (return (i32.const 768))))";
     assert!(CHARM.contains(fails));
     let endless = CHARM.replace(fails, "(loop $forever (br $forever))");
@@ -362,7 +362,7 @@ async fn a_client_that_hangs_up_on_its_events_has_no_more_handlers_under_way_tha
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_of_a_fast_clock_is_not_done_again_after_a_restart_and_others_do_not_wait_for_one() {
+async fn a_request_of_a_fast_clock_is_not_replayed_after_a_restart_and_delays_no_other() {
     let fixture = Fixture::start_with(options(AdmissionLimits::default())).await;
     fixture.deploy(&my_space()).await;
     let space = format!("/api/v1/spaces/{}/acl", my_space());
@@ -406,13 +406,13 @@ async fn a_request_of_a_fast_clock_is_not_done_again_after_a_restart_and_others_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_program_is_transpiled_for_who_may_not_deploy_it() {
+async fn no_program_is_transpiled_for_a_caller_that_may_not_deploy_it() {
     let fixture = Fixture::start_with(options(AdmissionLimits::default())).await;
     let charm = fixture.deploy(&my_space()).await;
     fixture.operator().set_acl(&my_space(), &bg_charm_api::Subject::Anyone, None).await.unwrap();
     let target = format!("/api/v1/spaces/{}/charms", my_space());
     let attempt = Attempt::begin("strangers", "sources that are costly to read, by a key without rights");
-    // Whoever reads it fails, so that it is seen whether anybody did.
+    // Reading it would fail, so that the test notices if anything did.
     let broken = json!({ "fileName": "a.ts", "source": "(".repeat(60_000), "charm": charm.charm });
     for request in [json!({ "fileName": "a.ts", "source": "(".repeat(60_000) }), broken] {
         let reply = fixture.send_signed(&name(0), "POST", &target, request.to_string());

@@ -46,7 +46,7 @@ async fn a_body_of_100_mib_is_refused_by_every_endpoint_and_not_read_to_its_end(
         let attempt = Attempt::begin("bodies", what);
         let uploads = upload_to_all(&scene, body);
         for (request, uploaded) in &uploads {
-            // What is not taken cannot be held. Some of it is in the system's buffers.
+            // What is not read cannot be held. Some of it is in the system's buffers.
             assert!(uploaded.sent < SIZE / 2, "{request:?}: {} bytes were taken", uploaded.sent);
         }
         scene.assert_unharmed(&before).await;
@@ -98,7 +98,7 @@ async fn refused_as_json(what: &str, expected: &str, bodies: impl Fn(&Value) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_json_is_refused_by_every_endpoint_that_takes_json() {
+async fn broken_json_is_refused_by_every_endpoint_that_takes_json() {
     refused_as_json("bad JSON", "not the expected JSON", |good| {
         let good = good.to_string();
         let mut bodies: Vec<Vec<u8>> = vec![b"\xff\xfe".to_vec(), b"{\"\xff\":1}".to_vec(), good[1..].into()];
@@ -151,12 +151,12 @@ fn fields_replaced(good: &Value, value: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_said_to_be_no_json_is_refused_by_every_signed_endpoint() {
+async fn a_body_of_another_content_type_is_refused_by_every_signed_endpoint() {
     let scene = Scene::start().await;
     let before = scene.state().await;
     let attempt = Attempt::begin("bodies", "wrong Content-Type");
     let mut endpoints = 0;
-    // The original's button takes whatever type it is said to be: its pages say none, or text/plain.
+    // The original's button accepts any Content-Type: its pages send none, or text/plain.
     for request in scene.requests().iter().filter(|request| request.json && request.access == Access::Signed) {
         endpoints += 1;
         for said in
@@ -175,7 +175,7 @@ async fn a_body_that_is_said_to_be_no_json_is_refused_by_every_signed_endpoint()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_where_none_belongs_is_refused_by_every_endpoint_that_takes_none() {
+async fn an_unexpected_body_is_refused_by_every_endpoint_that_takes_none() {
     let scene = Scene::start().await;
     let before = scene.state().await;
     let attempt = Attempt::begin("bodies", "a body where none belongs");

@@ -20,7 +20,7 @@ fn allowed(reply: &HttpReply) -> Vec<(&str, &str)> {
     pairs.filter(|(name, _)| name.starts_with("access-control-") || *name == "timing-allow-origin").collect()
 }
 
-/// Pages, and what is answered with 404 or 405, or is refused for its path.
+/// Pages, and requests that end with 404 or 405, or are refused because of their path.
 fn other_requests(scene: &Scene) -> Vec<Request> {
     let some = scene.requests().swap_remove(0);
     let request = |method, target: &str| Request {
@@ -59,7 +59,7 @@ async fn a_page_of_another_origin_may_read_and_do_nothing_but_register_if_it_is_
             refused += 1;
         }
     }
-    // Nor may it register, unless it is one of this machine's pages, but it may read why not.
+    // Nor may it register, unless it is a page of this machine; but it may read why not.
     for (request, page) in registrations.iter().flat_map(|request| pages.iter().map(move |page| (request, page))) {
         let reply = scene.send(request, page);
         assert_eq!((reply.status, allowed(&reply)), (403, vec![("access-control-allow-origin", "*")]));
@@ -71,19 +71,19 @@ async fn a_page_of_another_origin_may_read_and_do_nothing_but_register_if_it_is_
         let reply = scene.send(request, &headers([("Origin", "http://localhost:5173")]));
         assert_eq!((reply.status, allowed(&reply)), (200, vec![("access-control-allow-origin", "*")]));
     }
-    // Nor may it read what is answered to who may do it.
+    // Nor may it read the response to a permitted request.
     for request in scene.requests().iter().filter(|request| request.access == Access::Signed) {
         scene.register().await;
         let signed = [scene.sign(request), headers([("Origin", "https://evil.example")])].concat();
         let reply = scene.send(request, &signed);
         assert!(reply.status != 401 && allowed(&reply).is_empty(), "{request:?}: {}", reply.text());
     }
-    attempt.ended(format!("401 or 403 to {refused} requests, no answer of theirs readable but why"));
+    attempt.ended(format!("401 or 403 to {refused} requests, none readable but the reason"));
     scene.fixture.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_asks_what_it_may_send_is_told_of_the_registration_only() {
+async fn a_preflight_allows_the_registration_only() {
     let scene = Scene::start().await;
     let attempt = Attempt::begin("browsers", "preflights of a page of another origin, also from the open network");
     let mut refused = 0;
@@ -171,7 +171,7 @@ async fn a_page_whose_name_was_pointed_here_is_refused_and_learns_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_name_that_is_two_or_none_is_refused_by_every_endpoint() {
+async fn a_double_or_missing_host_name_is_refused_by_every_endpoint() {
     let scene = Scene::start().await;
     let before = scene.state().await;
     let own = scene.fixture.address.to_string();

@@ -19,7 +19,8 @@ use serde_json::{Value, json, to_value};
 
 use crate::common::{Fixture, Headers, borrowed, counter, my_space, sign_for};
 
-/// A private space with a charm, which is registered. `owner` may do everything there, and may write to the system space.
+/// A private space with a charm, which is registered. `owner` may do everything there, and may write to the system
+/// space.
 pub struct Scene {
     pub fixture: Fixture,
     pub owner: Identity,
@@ -66,7 +67,8 @@ impl Scene {
         scene
     }
 
-    /// Registers the charm, again if some request has removed or disabled it, and deploys it again if one has deleted it.
+    /// Registers the charm, again if some request has removed or disabled it, and deploys it again if one has deleted
+    /// it.
     pub async fn register(&self) {
         self.fixture.deploy(&my_space()).await;
         self.fixture.operator().register(&self.charm, &gmail()).await.unwrap();
@@ -92,7 +94,7 @@ impl Scene {
         api.map(|endpoint| self.request(endpoint)).collect()
     }
 
-    /// A request to each of the other endpoints: pages and what belongs to them.
+    /// A request to each of the other endpoints: pages and their assets.
     pub fn page_requests(&self) -> Vec<Request> {
         let pages = endpoints().into_iter().filter(|endpoint| !endpoint.path.starts_with("/api/"));
         pages.map(|endpoint| self.request(endpoint)).collect()
@@ -199,7 +201,7 @@ impl Scene {
 }
 
 impl Request {
-    /// Whether anybody may have it done, signed or not: the button of the original, and what it does.
+    /// Whether anybody may do it, signed or not: the original's button.
     pub fn is_registration(&self) -> bool {
         self.method == Method::POST && [path::BUTTON, path::REGISTRATIONS].contains(&self.target.as_str())
     }
@@ -214,7 +216,7 @@ fn gmail() -> IntegrationId {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_good_request_is_done_if_it_is_signed_by_who_may() {
+async fn each_valid_request_is_done_if_its_signer_has_the_right() {
     let scene = Scene::start().await;
     for request in scene.requests() {
         scene.register().await;

@@ -20,7 +20,7 @@ fn to_signed_endpoints(scene: &Scene) -> Vec<Request> {
     scene.requests().into_iter().filter(|request| request.access == Access::Signed).collect()
 }
 
-/// The headers, with what `change` makes of the value of one of them.
+/// The headers, with the value of one of them changed by `change`.
 fn altered(mut headers: Headers, name: &str, change: impl Fn(&str) -> String) -> Headers {
     for (_, value) in headers.iter_mut().filter(|(found, _)| found == name) {
         let changed = change(value);
@@ -182,7 +182,7 @@ fn without(scene: &Scene, request: &Request, name: &str) -> Headers {
     scene.sign(request).into_iter().filter(|(found, _)| found != name).collect()
 }
 
-/// The headers, and one of them once more with what `change` makes of its value.
+/// The headers, with one of them repeated, its value changed by `change`.
 fn twice(mut headers: Headers, name: &str, change: impl Fn(&str) -> String) -> Headers {
     let (_, value) = headers.iter().find(|(found, _)| found == name).unwrap();
     headers.push((name.to_owned(), change(value)));
@@ -190,7 +190,7 @@ fn twice(mut headers: Headers, name: &str, change: impl Fn(&str) -> String) -> H
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_signed_as_it_must_be_is_refused_by_every_signed_endpoint_and_changes_nothing() {
+async fn a_wrong_signature_is_refused_by_every_signed_endpoint_and_changes_nothing() {
     let scene = Scene::start().await;
     let before = scene.state().await;
     for Wrong { what, expected, sign } in WRONG {
@@ -212,7 +212,7 @@ async fn a_key_without_rights_is_refused_by_every_signed_endpoint_and_changes_no
     let scene = Scene::start().await;
     let before = scene.state().await;
     let attempt = Attempt::begin("signatures", "a key without rights, on every endpoint");
-    // Whoever signs may make spaces of their own, and see which these are.
+    // Anyone who signs may create spaces, and list them.
     let is_for_all = |it: &Request| it.is_registration() || it.target == path::SPACES;
     let requests: Vec<_> = to_signed_endpoints(&scene).into_iter().filter(|it| !is_for_all(it)).collect();
     for request in &requests {

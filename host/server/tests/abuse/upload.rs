@@ -1,4 +1,4 @@
-//! A client that sends more than it may, and takes what is answered meanwhile.
+//! A client that sends more than it may, and reads the response meanwhile.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

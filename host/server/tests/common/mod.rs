@@ -35,7 +35,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// A server whose charms all are the one of `charm.wat`.
+    /// A server on which every charm runs `charm.wat`.
     pub async fn start() -> Self {
         Self::start_with(ServerOptions::default()).await
     }

@@ -15,7 +15,7 @@ pub struct Document {
     compiler: RefCell<(Compiler, Schemas, HashMap<String, SchemaIndex>)>,
 }
 
-/// One operation of it.
+/// An operation of the document.
 pub struct Operation {
     pub id: String,
     pub method: String,
@@ -25,7 +25,7 @@ pub struct Operation {
     pub body: Option<Value>,
     /// Where its schema is in the document.
     pub body_at: String,
-    /// Who may do it: anybody, whoever signs, the operator.
+    /// Who may do it: anybody, anyone who signs, the operator.
     pub open: bool,
     pub signed: bool,
     pub token: bool,
@@ -57,7 +57,7 @@ impl Document {
         methods.map(|(path, method, operation)| Operation::read(path, method, operation)).collect()
     }
 
-    /// The schema that a reference leads to; what is none, as it is.
+    /// Resolves a reference; other schemas are returned unchanged.
     pub fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
         match schema["$ref"].as_str() {
             Some(reference) => self.json.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
@@ -75,7 +75,7 @@ impl Document {
         schemas.validate(value, index).err().map(|error| error.to_string())
     }
 
-    /// What is wrong with an answer, by what is said of the operation.
+    /// What is wrong with a response, according to the operation.
     pub fn wrong(&self, operation: &Operation, reply: &HttpReply) -> Option<String> {
         let status = reply.status.to_string();
         let Some(described) = operation.responses.get(&status) else {

@@ -1,4 +1,4 @@
-//! The guide for people who write clients: its commands are run, in their order, by a shell, and answer what it says.
+//! The guide for authors of clients: a shell runs its commands in order, and they print what it says.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn guide() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md")
 }
 
-/// The fenced blocks of a text: their languages and what is in them.
+/// The fenced blocks of a text: languages and contents.
 fn blocks(text: &str) -> Vec<(&str, &str)> {
     let fenced = text.split("```").skip(1).step_by(2);
     fenced.map(|block| block.split_once('\n').unwrap()).collect()
@@ -35,7 +35,7 @@ fn tools() -> Result<(), String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_commands_of_the_guide_answer_what_it_says() {
+async fn the_commands_of_the_guide_print_what_it_says() {
     let Some(()) = available(tools()) else { return };
     let login_token = Some(LoginToken::chosen(Secret::new(TOKEN.to_owned())).unwrap());
     let fixture = Fixture::start_with(ServerOptions { login_token, ..ServerOptions::default() }).await;

@@ -1,5 +1,6 @@
-//! Holds the API to the OpenAPI document that the server gives of itself: requests that are made of the document's schemas, good and bad ones, get
-//! answers that it describes. `OPENAPI_SEED=N cargo test --test openapi -- --nocapture` chooses others, and shows what was tried.
+//! Holds the API to the OpenAPI document that the server gives of itself: requests that are made of the document's
+//! schemas, good and bad ones, get answers that it describes. `OPENAPI_SEED=N cargo test --test openapi -- --nocapture`
+//! chooses others, and shows what was tried.
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 #![allow(unreachable_pub, reason = "its modules share what is in them")]
 
@@ -27,14 +28,14 @@ use valid::Valid;
 
 /// Good requests to each operation.
 const GOOD: usize = 40;
-/// Bodies that are wrong in one place, of those that there are.
+/// How many bodies with one mistake are tried, of all.
 const WRONG_BODIES: usize = 150;
-/// After so many requests, what they may have changed is put back.
+/// After this many requests, their changes are undone.
 const RESTORE: usize = 10;
 
 const JSON: Option<&str> = Some("application/json");
 
-/// A request, who sends it, and what it is for people.
+/// A request, its sender, and a description for people.
 type Try = (String, Request, Sender);
 
 /// The tries of one operation.
@@ -123,7 +124,7 @@ impl Trial<'_> {
     fn wrong_parameters(&mut self) {
         let long = "x".repeat(5_000);
         for parameter in &self.operation.parameters {
-            // To wait for what does not come is tried apart.
+            // Waiting in vain is tried separately.
             let waits = |text: &str| parameter.name == "wait" && text == "true";
             for text in wrong::PARAMETERS.into_iter().chain([long.as_str()]).filter(|text| !waits(text)) {
                 let request = self.request(Some((&parameter.name, text)));
@@ -182,7 +183,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Tries an operation. The first tries are good ones, one of which is to succeed.
+    /// Tries an operation. The first tries are valid, and one of them must succeed.
     async fn check(&mut self, operation: &Operation, tries: Vec<Try>) {
         let mut is_done = false;
         for (number, (what, request, sender)) in tries.into_iter().enumerate() {
@@ -212,7 +213,7 @@ impl Checker<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[allow(clippy::print_stdout, reason = "what was tried is for people to see")]
-async fn every_operation_answers_what_the_document_says() {
+async fn every_operation_responds_as_the_document_says() {
     let seed = seed();
     println!("OPENAPI_SEED={seed}");
     let scene = Scene::start().await;
@@ -222,7 +223,7 @@ async fn every_operation_answers_what_the_document_says() {
     let known = scene.known();
     let mut checker = Checker { scene: &scene, document: &document, tally: Tally::default(), wrong: Vec::new() };
     let mut random = Random::new(seed);
-    // Twice, since what one operation has let in may be what another one stumbles over.
+    // Twice, because what one operation accepted may make another one fail.
     for _ in 0..2 {
         for operation in document.operations() {
             let valid = Valid { document: &document, operation: &operation.id, known: &known };

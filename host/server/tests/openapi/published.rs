@@ -1,5 +1,6 @@
-//! What was published of the API stays: `published.json` is the document without its texts, as it was, and the server's document may add to it and
-//! take nothing away. `PUBLISH_API=1 cargo test --test openapi published` writes what was added, for a release.
+//! What was published of the API stays: `published.json` is the document without its texts, as it was, and the server's
+//! document may add to it and take nothing away. `PUBLISH_API=1 cargo test --test openapi published` writes what was
+//! added, for a release.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -43,13 +44,13 @@ fn written(contract: &Value) -> String {
 /// Which way a value goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// From a client, which may be an old one: nothing new is asked of it.
+    /// From a client, which may be old: nothing new may be required.
     In,
     /// To a client: nothing that it may read is gone.
     Out,
 }
 
-/// Looks for what has changed in a way that a client notices.
+/// Finds changes that a client would notice.
 struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
@@ -193,7 +194,7 @@ impl<'a> Comparison<'a> {
 }
 
 #[test]
-fn nothing_that_was_published_is_gone_or_asks_for_more() {
+fn nothing_that_was_published_is_missing_or_requires_more() {
     let now = contract(&openapi());
     let published: Value = match std::fs::read_to_string(file()) {
         Ok(text) => serde_json::from_str(&text).unwrap(),
@@ -209,7 +210,7 @@ fn nothing_that_was_published_is_gone_or_asks_for_more() {
 }
 
 #[test]
-fn what_a_client_would_notice_is_noticed() {
+fn a_change_that_a_client_would_notice_is_found() {
     let old = contract(&openapi());
     assert_eq!(Comparison::of(&old, &old), Vec::<String>::new());
     let (registrations, charm) = ("/api/v1/registrations", "/api/v1/charms/{space}/{charm}");
@@ -246,7 +247,7 @@ fn what_a_client_would_notice_is_noticed() {
     for (number, new) in changes.iter().enumerate() {
         assert!(!Comparison::of(&old, new).is_empty(), "change {number}");
     }
-    // An addition is none.
+    // An addition is not a breaking change.
     let mut new = old.clone();
     new["paths"]["/api/v1/colors"] = json!({"get": {"responses": {"200": {}}}});
     for name in &schemas {

@@ -11,7 +11,8 @@ use crate::common::{CHARM, Fixture, borrowed, counter, my_space};
 
 const TOKEN: &str = "a-token-of-the-operator";
 
-/// A private space with a charm, which is registered. `owner` may do everything there, and may write to the system space.
+/// A private space with a charm, which is registered. `owner` may do everything there, and may write to the system
+/// space.
 pub struct Scene {
     pub fixture: Fixture,
     charm: CharmRef,
@@ -20,7 +21,7 @@ pub struct Scene {
     _renewal: RawServer,
 }
 
-/// A request, but for how it shows who sends it.
+/// A request, without its authentication.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
@@ -29,7 +30,7 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// How a request shows who sends it.
+/// The authentication of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
     /// It does not.
@@ -38,9 +39,9 @@ pub enum Sender {
     Operator,
     /// By another token.
     WrongToken,
-    /// By the signature of who may do everything in the space.
+    /// A signature of a key that may do everything in the space.
     Owner,
-    /// By the signature of who may not.
+    /// A signature of a key without rights.
     Stranger,
     /// By the owner's signature of another request.
     Forged,
@@ -60,7 +61,7 @@ impl Scene {
         Self { fixture, charm, owner, stranger, _renewal: renewal }
     }
 
-    /// Puts back what requests may have changed.
+    /// Undoes what requests may have changed.
     pub async fn restore(&self) {
         let operator = self.fixture.operator();
         // If one has deleted it.
@@ -80,13 +81,13 @@ impl Scene {
         operator.register(&self.charm, &"gmail".parse().unwrap()).await.unwrap();
     }
 
-    /// Good values for members and parameters of some names, and for some schemas; what is done as a rule first.
+    /// Valid values for members and parameters of some names, and for some schemas; the usual value first.
     pub fn known(&self) -> Vec<(&'static str, Vec<Value>)> {
         let elsewhere = json!(space_did("elsewhere"));
         let none = json!(CharmId::for_content(b"none"));
         let counter = counter();
         vec![
-            // The charm whose program a deployment replaces; as a rule, none.
+            // The charm whose program a deployment replaces; usually none.
             ("charm", vec![Value::Null, json!(self.charm.charm), none.clone()]),
             (".SpaceDid", vec![json!(self.charm.space), elsewhere, json!(system_space())]),
             (".CharmId", vec![json!(self.charm.charm), none, json!("fid1:a")]),
@@ -108,7 +109,7 @@ impl Scene {
             // Most events are sent once.
             ("key", vec![Value::Null, json!("event-1"), json!("x".repeat(64))]),
             ("again", vec![Value::Null, json!("another-server")]),
-            // To wait for what does not come is tried apart.
+            // Waiting in vain is tried separately.
             ("after", vec![json!(0), json!(u64::MAX), json!(i64::MAX)]),
             ("wait", vec![json!(false)]),
         ]

@@ -1,4 +1,4 @@
-//! What was tried, and what came of it.
+//! What was tried, with the results.
 
 use std::collections::BTreeMap;
 use std::fmt;

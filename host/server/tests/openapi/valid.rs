@@ -5,13 +5,14 @@ use serde_json::{Map, Value, json};
 use crate::document::Document;
 use crate::random::Random;
 
-/// Makes values. Where a schema alone would hardly ever give a value that means something, such as a charm that is there, it chooses one of these.
+/// Makes values. Where a schema alone would hardly ever give a value that means something, such as a charm that is
+/// there, it chooses one of these.
 pub struct Valid<'a> {
     pub document: &'a Document,
     /// The operation that the values are for.
     pub operation: &'a str,
-    /// Names of members and parameters, or of schemas (with a dot before them), with good values; the first of them in most cases. Before others
-    /// go those for one operation, whose name is before a slash.
+    /// Names of members and parameters, or of schemas (with a dot before them), with good values; the first of them in
+    /// most cases. Before others go those for one operation, whose name is before a slash.
     pub known: &'a [(&'static str, Vec<Value>)],
 }
 

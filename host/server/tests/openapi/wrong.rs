@@ -1,4 +1,4 @@
-//! Values that are wrong, or at the edge of what is right.
+//! Values that are wrong, or at the edge of the valid range.
 
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn values() -> Vec<Value> {
     ]
 }
 
-/// Bodies that differ from a good one in one place: another value, no value, a member too many. Each with what it is.
+/// Bodies that differ from a valid one in one place: another value, no value, an extra member. Each with a description.
 pub fn bodies(good: &Value, random: &mut Random) -> Vec<(String, Value)> {
     let mut places = Vec::new();
     places_of(good, String::new(), &mut places);
@@ -108,7 +108,7 @@ fn places_of(value: &Value, here: String, places: &mut Vec<String>) {
     places.push(here);
 }
 
-/// Bodies that are no JSON, or none that can be read.
+/// Bodies that are not JSON, or not readable.
 pub fn texts() -> Vec<Vec<u8>> {
     let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     let mut all: Vec<Vec<u8>> =

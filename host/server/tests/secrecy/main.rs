@@ -1,8 +1,10 @@
-//! Non-interference: whatever a charm does that does not give its secrets away on purpose, and whatever strangers send, no secret leaves.
+//! Non-interference: whatever a charm does that does not give its secrets away on purpose, and whatever strangers send,
+//! no secret leaves.
 //!
-//! Charms are generated, with a random token in every secret. Strangers send them what they like. After each step, all that leaves is searched for
-//! the tokens in many forms: answers to strangers and to integrations, pages, logs, traces, metrics, errors, requests on the wire, and the bytes on the
-//! disk. `SECRECY_SEED` repeats a run, and `SECRECY_STEPS` says how long it is.
+//! Charms are generated, with a random token in every secret. Strangers send them what they like. After each step, all
+//! that leaves is searched for the tokens in many forms: answers to strangers and to integrations, pages, logs, traces,
+//! metrics, errors, requests on the wire, and the bytes on the disk. `SECRECY_SEED` repeats a run, and `SECRECY_STEPS`
+//! says how long it is.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -48,7 +50,7 @@ struct World {
     wire: Sink,
 }
 
-/// A charm whose secrets are known.
+/// A charm with its secrets.
 struct Trial<'w> {
     world: &'w World,
     scene: Scene,
@@ -65,7 +67,7 @@ fn seed() -> u64 {
     std::env::var("SECRECY_SEED").map_or(u64::from(std::process::id()), |seed| seed.parse().expect("a number"))
 }
 
-/// The one test of this process, since what is logged is the whole process's.
+/// The only test of this process, because the log belongs to the whole process.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_leaves_whatever_charms_compute_and_strangers_send() {
     let (server, wire) = hostile();
@@ -104,7 +106,7 @@ async fn no_secret_leaves_whatever_charms_compute_and_strangers_send() {
 }
 
 impl<'w> Trial<'w> {
-    /// Deploys a charm with a token in every secret; none if it is refused.
+    /// Deploys a charm with a token in every secret; `None` if it is refused.
     async fn deploy(
         world: &'w World,
         random: &mut Random,
@@ -182,7 +184,7 @@ impl<'w> Trial<'w> {
         (format!("owner {status} sets {}", path.join(".")), answer)
     }
 
-    /// All that leaves, and what lies on the disk.
+    /// Everything that leaves, and the content of the disk.
     async fn look(&mut self, random: &mut Random) -> Result<(), String> {
         let at = format!("/api/v1/charms/{}", self.charm);
         for target in [format!("{at}/show"), format!("{at}/logs?limit=1000"), format!("{at}/runs?limit=100")] {
@@ -227,7 +229,7 @@ impl<'w> Trial<'w> {
     }
 }
 
-/// Charms whose authors give their secrets away, and hosts that would: each is found, wherever it leaves.
+/// Charms that give their secrets away, and hosts that would: each leak is found, wherever it is.
 async fn each_kind_of_leak_is_found(world: &World) {
     let schema = program::SCHEMA;
     let leaks = [

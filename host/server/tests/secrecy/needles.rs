@@ -18,7 +18,7 @@ pub(crate) fn token(random: &mut Random) -> String {
     (0..24).map(|_| char::from(*random.pick(LETTERS))).collect()
 }
 
-/// Looks for secrets in what leaves.
+/// Searches for secrets in everything that leaves.
 #[derive(Clone)]
 pub(crate) struct Needles {
     forms: Arc<Vec<String>>,
@@ -32,7 +32,7 @@ impl Needles {
         Self { forms: Arc::new(named.into_iter().map(|(form, _)| form).collect()), finder: Arc::new(finder) }
     }
 
-    /// The form in which one of them is in there, and what is around it.
+    /// The form in which a secret was found, with its context.
     pub(crate) fn find(&self, bytes: &[u8]) -> Option<String> {
         let found = self.finder.find(bytes)?;
         let around = &bytes[found.start().saturating_sub(200)..bytes.len().min(found.end() + 200)];

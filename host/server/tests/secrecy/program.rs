@@ -1,7 +1,8 @@
 //! Generated charms, as their authors write them: with secrets, and with nothing that gives one away on purpose.
 //!
-//! What a handler reads out of a secret cell by itself, and writes elsewhere, is its author's doing, so no handler here does that. They put cells
-//! (secret ones, too) into others, read what links lead to, derive whatever they like, log and throw their secrets, and send their token where it belongs.
+//! What a handler reads out of a secret cell by itself, and writes elsewhere, is its author's doing, so no handler here
+//! does that. They put cells (secret ones, too) into others, read what links lead to, derive whatever they like, log
+//! and throw their secrets, and send their token where it belongs.
 
 use bg_test_support::Random;
 
@@ -11,7 +12,7 @@ pub(crate) const HANDLERS: usize = 4;
 /// How many derived cells a charm has.
 const DERIVED: usize = 4;
 
-/// The cells that are declared, with their types and what of them is secret.
+/// The declared cells, with their types and secrets.
 pub(crate) const SCHEMA: &str = r#"{ type: "object", properties: {
   auth: { type: "object", default: { token: "", refreshToken: "", user: "ann", list: [] }, properties: { token: { type: "string", ifc: { classification: ["secret"] } } } },
   vault: { ifc: { classification: ["secret"] }, default: {} },

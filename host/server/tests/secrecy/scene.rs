@@ -1,4 +1,4 @@
-//! A server with one generated charm, all that leaves it, and who looks at that.
+//! A server with one generated charm, and observers of everything that leaves it.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -59,7 +59,8 @@ impl<'a> MakeWriter<'a> for Sink {
     }
 }
 
-/// What the whole process logs and traces from here on: everything of ours, and of others what a service shows.
+/// Captures the logs and traces of the whole process from here on: all of ours, and of other crates what a service
+/// shows.
 pub(crate) fn logged() -> Sink {
     let sink = Sink::default();
     let ours = filter_fn(|metadata| {
@@ -75,8 +76,8 @@ pub(crate) fn logged() -> Sink {
     sink
 }
 
-/// A server on loopback that answers links, and keeps what it is sent. What a charm sends it on purpose is left out: its path is `/send`, and
-/// the token stands in its `authorization` alone.
+/// A server on loopback that answers links, and keeps what it is sent. What a charm sends it on purpose is left out:
+/// its path is `/send`, and the token stands in its `authorization` alone.
 pub(crate) fn hostile() -> (RawServer, Sink) {
     let sent = Sink::default();
     let kept = sent.clone();
@@ -175,8 +176,8 @@ impl Scene {
         answer(&bg_test_support::request(self.address, "GET", target, &[("Authorization", &login)], b"").unwrap())
     }
 
-    /// The bytes of the database and of what belongs to it, but for those that were there at the last look. The write-ahead log is only
-    /// added to until its header changes.
+    /// The bytes of the database and of what belongs to it, but for those that were there at the last look. The
+    /// write-ahead log is only added to until its header changes.
     pub(crate) fn disk(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for entry in std::fs::read_dir(self.dir.path()).unwrap() {

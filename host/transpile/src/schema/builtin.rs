@@ -12,7 +12,8 @@ use super::{Bindings, Converted, Types, Unfolding};
 /// Labels that say that everybody may know. Any other makes a secret.
 const PUBLIC: [&str; 2] = ["public", "unclassified"];
 
-/// Types that say something of another one, and leave its values as they are: who may write them, and where they come from.
+/// Types that say something of another one, and leave its values as they are: who may write them, and where they come
+/// from.
 const WRAPPERS: [&str; 11] = [
     "AddIntegrity",
     "AuthoredByCurrentUser",
@@ -65,14 +66,16 @@ impl<'a> Types<'a> {
         let arguments = reference.type_arguments.as_deref();
         let first = arguments.and_then(|arguments| arguments.params.first());
         match meaning(&self.files, unfolding.file, name) {
-            // Files that declare these as aliases of what they wrap, so that a compiler is content, mean them all the same.
+            // Files that declare these as aliases of what they wrap, so that a compiler is content, mean them all the
+            // same.
             Meaning::Declared(_, [one, ..]) if is_mark(one.name()) && first.is_some() => {
                 self.classified(one.name(), arguments, bound, unfolding)
             }
             Meaning::Declared(file, named) => self.unfold(file, name, named, arguments, bound, unfolding),
             Meaning::Imported(name) => match self.known(name, reference.span, arguments, bound, unfolding)? {
                 Some(schema) => Ok(schema),
-                // Other types of the module are of pages, and of what comes and goes. What they say of a secret is not known.
+                // Other types of the module are of pages, and of what comes and goes. What they say of a secret is not
+                // known.
                 None => Ok(if self.any_secret(arguments, bound, unfolding)? { secret(json!({})) } else { json!({}) }),
             },
             Meaning::Global(name) => {
@@ -105,7 +108,7 @@ impl<'a> Types<'a> {
         let Some(first) = arguments.params.first() else { return Ok(json!({})) };
         let schema = self.convert(first, bound, unfolding)?;
         let label = match arguments.params.get(1) {
-            // Whatever a label is, it is no part of a cell.
+            // A label is never a part of a cell.
             Some(label) if matches!(name, "CFC" | "Cfc") => self.convert_event(label, bound, unfolding)?,
             _ => json!({}),
         };

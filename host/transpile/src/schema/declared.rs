@@ -38,7 +38,7 @@ pub(super) enum Meaning<'t, 'a> {
     Declared(usize, &'t [Named<'a>]),
     /// What the module that charms import from calls so.
     Imported(&'a str),
-    /// Neither: a type of the language, or nobody's.
+    /// Neither: a type of the language, or an unknown one.
     Global(&'a str),
 }
 
@@ -70,7 +70,7 @@ enum Export<'a> {
 }
 
 impl<'a> Declared<'a> {
-    /// The names in `program`; `index` tells the number of the file that an import names.
+    /// The names in `program`; `index` returns the number of the file that an import names.
     pub(super) fn of(program: &Program<'a>, index: impl Fn(&str) -> Option<usize>) -> Self {
         let mut declared = Self::default();
         for statement in &program.body {
@@ -78,12 +78,12 @@ impl<'a> Declared<'a> {
         }
         let mut collector = Collector::default();
         collector.visit_program(program);
-        for (name, named, outer) in collector.found {
-            let known = declared.named.entry(name).or_default();
+        for (name, named) in collector.outer {
+            declared.named.entry(name).or_default().push(named);
+        }
+        for (name, named) in collector.inner {
             // What a block declares is known by its name unless the file itself has one of that name.
-            if outer || known.is_empty() {
-                known.push(named);
-            }
+            declared.named.entry(name).or_insert_with(|| vec![named]);
         }
         declared.classes = collector.classes;
         declared
@@ -131,11 +131,12 @@ impl<'a> Declared<'a> {
     }
 }
 
-/// Collects types wherever they are declared, those of the file itself first.
+/// Collects types wherever they are declared: those of the file itself, and those of its blocks.
 #[derive(Default)]
 struct Collector<'a> {
     depth: usize,
-    found: Vec<(&'a str, Named<'a>, bool)>,
+    outer: Vec<(&'a str, Named<'a>)>,
+    inner: Vec<(&'a str, Named<'a>)>,
     classes: HashSet<&'a str>,
 }
 
@@ -156,8 +157,8 @@ impl<'a> Visit<'a> for Collector<'a> {
             _ => return,
         };
         let outer = self.depth <= OUTER;
-        let place = if outer { self.found.iter().take_while(|one| one.2).count() } else { self.found.len() };
-        self.found.insert(place, (name, named, outer));
+        let found = if outer { &mut self.outer } else { &mut self.inner };
+        found.push((name, named));
     }
 
     fn leave_node(&mut self, _: AstKind<'a>) {

@@ -1,9 +1,10 @@
 //! From the TypeScript types of a charm's files to JSON Schema, as far as its cells need it.
 //!
-//! What is understood: primitives, literals, arrays, tuples, objects, records, unions, intersections of objects, `keyof`, parts of
-//! types (`T["key"]`), aliases, interfaces and enums of the charm's files (also generic ones), `Partial`, `Required`, `Readonly`,
-//! `Pick`, `Omit`, and the types of `commontools`. Anything else is refused by name: cells are made from these types, and
-//! what is not understood could hide a secret or a default. Only of events everything is taken, since they come from outside.
+//! What is understood: primitives, literals, arrays, tuples, objects, records, unions, intersections of objects,
+//! `keyof`, parts of types (`T["key"]`), aliases, interfaces and enums of the charm's files (also generic ones),
+//! `Partial`, `Required`, `Readonly`, `Pick`, `Omit`, and the types of `commontools`. Anything else is refused by name:
+//! cells are made from these types, and what is not understood could hide a secret or a default. Only of events
+//! everything is taken, since they come from outside.
 
 mod builtin;
 mod declared;
@@ -11,6 +12,7 @@ mod named;
 mod spell;
 mod values;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use oxc::ast::ast::{Program, TSSignature, TSTupleElement, TSType, TSTypeOperatorOperator};
@@ -20,10 +22,11 @@ use serde_json::{Map, Value, json};
 use builtin::secret;
 use declared::Declared;
 pub(super) use spell::spell;
-use values::{cost, has_secret, key_name, literal_value, merge_objects};
+pub(super) use values::cost;
+use values::{has_secret, key_name, literal_value, merge_objects};
 
-/// How much one type may unfold to, in schemas and in 32 bytes of text. Aliases that name one another can describe far more than
-/// they spell out.
+/// How much one type may unfold to, in schemas and in 32 bytes of text. Aliases that name one another can describe far
+/// more than they spell out.
 const MAX_NODES: usize = 10_000;
 /// How deep schemas nest.
 const MAX_DEPTH: usize = 64;
@@ -33,6 +36,8 @@ const MAX_DEPTH: usize = 64;
 pub(super) enum Refusal {
     /// It unfolds to more than [`MAX_NODES`] schemas, or deeper than [`MAX_DEPTH`].
     TooLarge,
+    /// It unfolds to more than is left for it and all other types of its file.
+    TooMany,
     /// A part of it is not understood.
     Unsupported {
         /// The number of the file that has that part.
@@ -77,13 +82,21 @@ struct Unfolding<'a> {
     /// Whether what was converted last may also be `undefined`, of which an array's item makes null.
     absent: bool,
     nodes: usize,
+    /// How many nodes are left for this type and the others.
+    left: usize,
     depth: usize,
 }
 
 impl Unfolding<'_> {
     fn spend(&mut self, nodes: usize) -> Result<(), Refusal> {
         self.nodes += nodes;
-        if self.nodes > MAX_NODES { Err(Refusal::TooLarge) } else { Ok(()) }
+        if self.nodes > MAX_NODES {
+            Err(Refusal::TooLarge)
+        } else if self.nodes > self.left {
+            Err(Refusal::TooMany)
+        } else {
+            Ok(())
+        }
     }
 
     /// Refuses what is not understood, unless it does not matter.
@@ -100,14 +113,14 @@ impl Unfolding<'_> {
 }
 
 impl<'a> Types<'a> {
-    /// Collects the types of `programs`; `index` tells the number of the file that an import of another names.
+    /// Collects the types of `programs`; `index` returns the number of the file that an import of another names.
     pub(super) fn of(programs: &[&Program<'a>], index: impl Fn(usize, &str) -> Option<usize>) -> Self {
         let files = programs.iter().enumerate();
         Self { files: files.map(|(file, program)| Declared::of(program, |source| index(file, source))).collect() }
     }
 
-    /// The schema of `ty`, which stands in that file.
-    pub(super) fn schema(&self, file: usize, ty: &TSType<'a>, purpose: Use) -> Converted {
+    /// The schema of `ty`, which stands in that file. Takes what it unfolds to from what is `left`.
+    pub(super) fn schema(&self, file: usize, ty: &TSType<'a>, purpose: Use, left: &Cell<usize>) -> Converted {
         let mut unfolding = Unfolding {
             home: file,
             file,
@@ -116,9 +129,12 @@ impl<'a> Types<'a> {
             recursive: false,
             absent: false,
             nodes: 0,
+            left: left.get(),
             depth: 0,
         };
-        let schema = self.convert(ty, &Bindings::new(), &mut unfolding)?;
+        let schema = self.convert(ty, &Bindings::new(), &mut unfolding);
+        left.set(left.get().saturating_sub(unfolding.nodes));
+        let schema = schema?;
         if unfolding.recursive && has_secret(&schema) {
             return unfolding.unsupported(ty.span(), "a type that contains itself can't have secrets in it");
         }

@@ -70,7 +70,7 @@ pub(super) fn has_secret(schema: &Value) -> bool {
 }
 
 /// What a value costs of [`MAX_NODES`](super::MAX_NODES).
-pub(super) fn cost(value: &Value) -> usize {
+pub(crate) fn cost(value: &Value) -> usize {
     match value {
         Value::String(text) => 1 + text.len() / 32,
         Value::Array(items) => 1 + items.iter().map(cost).sum::<usize>(),
@@ -126,7 +126,7 @@ fn kind_of(initializer: Option<&Expression<'_>>) -> Option<&'static str> {
     }
 }
 
-/// Adds the properties of `from` to `into`; false if one of them is no plain object.
+/// Adds the properties of `from` to `into`; false if one of them is not a plain object.
 pub(super) fn merge_objects(into: &mut Value, from: Value) -> bool {
     let Value::Object(from) = from else { return false };
     let Some(into) = into.as_object_mut() else { return false };

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use oxc::span::Span;
 use serde_json::{Map, Value, json};
 
+use super::budget::Budget;
 use super::shapes::{Kind, Shape};
+use crate::schema::cost;
 
 /// What a schema may say for it to be understood. One that says more is taken to allow everything.
 const UNDERSTOOD: [&str; 13] = [
@@ -28,7 +30,7 @@ const UNDERSTOOD: [&str; 13] = [
 /// How much of a type a warning repeats, in characters.
 const MAX_TYPE: usize = 80;
 
-/// A part of a value that is none of what its type allows.
+/// A part of a value that its type does not allow.
 #[derive(Debug)]
 pub(super) struct Contradiction {
     pub(super) at: Span,
@@ -40,15 +42,16 @@ pub(super) struct Contradiction {
     pub(super) by: Option<&'static str>,
 }
 
-/// The part of a value that contradicts a schema, if it is known that one does. The value is at that place of the source.
-pub(super) fn against(shape: &Shape, schema: &Value, at: Span) -> Option<Contradiction> {
-    let alternatives = alternatives(schema)?;
+/// The part of a value that contradicts a schema, if it is known that one does. The value is at that place of the
+/// source.
+pub(super) fn against(shape: &Shape, schema: &Value, at: Span, budget: &Budget) -> Option<Contradiction> {
+    let alternatives = within(schema, budget)?;
     let contradiction =
         |written: String, by| Some(Contradiction { at, path: String::new(), written, declared: spell(schema), by });
     let refuses = |kind: Kind| !alternatives.iter().any(|one| accepts(one, kind, None));
     match shape {
         Shape::Unknown | Shape::Cell(_) => None,
-        Shape::Either(parts) => parts.iter().find_map(|(at, part)| against(part, schema, *at)),
+        Shape::Either(parts) => parts.iter().find_map(|(at, part)| against(part, schema, *at, budget)),
         Shape::Is { kind, value, by } => {
             if alternatives.iter().any(|one| accepts(one, *kind, value.as_deref())) {
                 return None;
@@ -57,7 +60,7 @@ pub(super) fn against(shape: &Shape, schema: &Value, at: Span) -> Option<Contrad
             contradiction(by.map_or(other.clone(), |by| format!("{other} (what `{by}` returns)")), *by)
         }
         Shape::Of(of) => {
-            let kinds = kinds(of)?;
+            let kinds = kinds(of, budget)?;
             if kinds.is_empty() || !kinds.iter().all(|kind| refuses(*kind)) {
                 return None;
             }
@@ -66,13 +69,14 @@ pub(super) fn against(shape: &Shape, schema: &Value, at: Span) -> Option<Contrad
         }
         Shape::Array(_) if refuses(Kind::Array) => contradiction(Kind::Array.article(), None),
         Shape::Array(items) => items.iter().enumerate().find_map(|(index, (at, item))| {
-            let schema = at_key(schema, &index.to_string());
-            below(against(item, &schema, *at), &format!("[{index}]"))
+            let schema = at_key(schema, &index.to_string(), budget);
+            below(against(item, &schema, *at, budget), &format!("[{index}]"))
         }),
         Shape::Object(_) if refuses(Kind::Object) => contradiction(Kind::Object.article(), None),
-        Shape::Object(parts) => {
-            parts.iter().find_map(|(key, at, part)| below(against(part, &at_key(schema, key), *at), &format!(".{key}")))
-        }
+        Shape::Object(parts) => parts.iter().find_map(|(key, at, part)| {
+            let schema = at_key(schema, key, budget);
+            below(against(part, &schema, *at, budget), &format!(".{key}"))
+        }),
     }
 }
 
@@ -95,6 +99,12 @@ fn alternatives(schema: &Value) -> Option<Vec<&Map<String, Value>>> {
         (None, None) if says("type") || says("const") || says("enum") => Some(vec![schema]),
         _ => None,
     }
+}
+
+/// The same, as long as the budget lasts.
+fn within<'s>(schema: &'s Value, budget: &Budget) -> Option<Vec<&'s Map<String, Value>>> {
+    let alternatives = if budget.spend(1) { alternatives(schema)? } else { return None };
+    budget.spend(alternatives.len()).then_some(alternatives)
 }
 
 fn accepts(schema: &Map<String, Value>, kind: Kind, value: Option<&Value>) -> bool {
@@ -122,16 +132,16 @@ fn same(one: &Value, other: &Value) -> bool {
 }
 
 /// The kinds that values of a schema may have, if it says that.
-pub(super) fn kinds(schema: &Value) -> Option<Vec<Kind>> {
-    let alternatives = alternatives(schema)?;
+pub(super) fn kinds(schema: &Value, budget: &Budget) -> Option<Vec<Kind>> {
+    let alternatives = within(schema, budget)?;
     Some(Kind::ALL.into_iter().filter(|kind| alternatives.iter().any(|one| accepts(one, *kind, None))).collect())
 }
 
 /// The schema of what is at a key of a value, or at an index; null if that is not known.
-pub(super) fn at_key(schema: &Value, key: &str) -> Rc<Value> {
+pub(super) fn at_key(schema: &Value, key: &str, budget: &Budget) -> Rc<Value> {
     let index: Option<usize> = key.parse().ok();
     let kinds = if index.is_some() { &[Kind::Array, Kind::Object][..] } else { &[Kind::Object] };
-    parts(schema, kinds, |one| {
+    parts(schema, kinds, budget, |one| {
         if let (true, Some(index)) = (accepts(one, Kind::Array, None), index) {
             return one.get("prefixItems").and_then(|items| items.get(index)).or_else(|| one.get("items"));
         }
@@ -140,23 +150,27 @@ pub(super) fn at_key(schema: &Value, key: &str) -> Rc<Value> {
     })
 }
 
-/// The schema of an array's items: null if it is not known, none if the value is no array.
-pub(super) fn items_of(schema: &Value) -> Option<Rc<Value>> {
-    if kinds(schema).is_some_and(|kinds| !kinds.contains(&Kind::Array)) {
+/// The schema of an array's items: null if it is not known, `None` if the value is not an array.
+pub(super) fn items_of(schema: &Value, budget: &Budget) -> Option<Rc<Value>> {
+    if kinds(schema, budget).is_some_and(|kinds| !kinds.contains(&Kind::Array)) {
         return None;
     }
-    Some(parts(schema, &[Kind::Array], |one| one.get("items").filter(|_| !one.contains_key("prefixItems"))))
+    Some(parts(schema, &[Kind::Array], budget, |one| one.get("items").filter(|_| !one.contains_key("prefixItems"))))
 }
 
 /// What the alternatives of these kinds say of a part.
 fn parts<'s>(
     schema: &'s Value,
     kinds: &[Kind],
+    budget: &Budget,
     part: impl Fn(&'s Map<String, Value>) -> Option<&'s Value>,
 ) -> Rc<Value> {
-    let Some(alternatives) = alternatives(schema) else { return Rc::default() };
+    let Some(alternatives) = within(schema, budget) else { return Rc::default() };
     let of_kind = |one: &&Map<String, Value>| kinds.iter().any(|kind| accepts(one, *kind, None));
     let found: Option<Vec<_>> = alternatives.into_iter().filter(of_kind).map(part).collect();
+    if !budget.spend(found.iter().flatten().copied().map(cost).sum()) {
+        return Rc::default();
+    }
     match found.as_deref() {
         None | Some([]) => Rc::default(),
         Some([one]) => Rc::new((*one).clone()),

@@ -1,9 +1,11 @@
 //! Writes to cells that contradict the cells' types: `list.set(list.get().push(x))` stores how long the list is.
 //!
-//! A charm may do that all the same, so these are warnings. What is not known for certain is taken to be right: a warning that is wrong
-//! would have people overlook those that are not. What this does not see, the script guest sees when it happens.
+//! A charm may do that all the same, so these are warnings. What is not known for certain is taken to be right: a
+//! warning that is wrong would have people overlook those that are not. What this does not see, the script guest sees
+//! when it happens.
 
 mod against;
+mod budget;
 mod shapes;
 
 use std::cell::{Cell, RefCell};
@@ -21,14 +23,18 @@ use oxc::syntax::scope::ScopeFlags;
 use oxc::syntax::symbol::SymbolId;
 use serde_json::Value;
 
+use super::MAX_FINDINGS;
 use super::files::is_module;
 use super::inspect::{Fault, File};
 use super::schema::Use;
 use against::{Contradiction, against, items_of, spell};
+use budget::Budget;
 use shapes::Shape;
 
 /// How many different types of a file are looked at.
 const MAX_TYPES: usize = 200;
+/// How many schemas are unfolded, copied or compared for a file: some 50 MiB. What is left over is not checked.
+const MAX_SCHEMAS: usize = 300_000;
 /// How much of the source a warning repeats.
 const MAX_TEXT: usize = 60;
 
@@ -39,6 +45,7 @@ pub(super) fn contradictions(file: &File<'_, '_>) -> Vec<Fault> {
         imported: imported(file.program),
         known: HashMap::new(),
         types: RefCell::default(),
+        budget: Budget::new(MAX_SCHEMAS),
         generics: 0,
         depth: Cell::new(0),
         found: Vec::new(),
@@ -70,6 +77,7 @@ struct Writes<'f, 'a> {
     known: HashMap<SymbolId, Shape>,
     /// Types by their texts.
     types: RefCell<HashMap<&'a str, Rc<Value>>>,
+    budget: Budget,
     /// How many functions and classes with type parameters are around: what a type's name means there is not known.
     generics: usize,
     /// How many arrays and objects are around what is looked at.
@@ -101,7 +109,8 @@ impl<'a> Writes<'_, 'a> {
         if types.len() >= MAX_TYPES {
             return Rc::default();
         }
-        let schema = Rc::new(self.file.types.schema(self.file.index, ty, Use::Event).unwrap_or_default());
+        let schema =
+            Rc::new(self.file.types.schema(self.file.index, ty, Use::Event, self.budget.left()).unwrap_or_default());
         types.insert(text, Rc::clone(&schema));
         schema
     }
@@ -118,7 +127,7 @@ impl<'a> Writes<'_, 'a> {
             BindingPattern::ObjectPattern(object) => {
                 for property in object.properties.iter().filter(|property| !property.computed) {
                     if let Some(key) = property.key.static_name() {
-                        self.bind(&property.value, &shape.part(&key));
+                        self.bind(&property.value, &shape.part(&key, &self.budget));
                     }
                 }
             }
@@ -175,7 +184,7 @@ impl<'a> Writes<'_, 'a> {
         let (place, first) = (member.object.span(), call.arguments.first().and_then(Argument::as_expression));
         match method {
             "push" => {
-                let Some(items) = items_of(&schema) else {
+                let Some(items) = items_of(&schema, &self.budget) else {
                     let (name, declared) = (self.name(place), spell(&schema));
                     let message = format!(
                         "`push` is for cells of arrays, and `{name}` is declared as `{declared}`: write `{name}.set(…)`"
@@ -225,12 +234,12 @@ impl<'a> Writes<'_, 'a> {
         let mut returns = Returns { writes: self, found: Vec::new() };
         returns.visit_function_body(body);
         for (at, shape) in returns.found {
-            self.tell(against(&shape, schema, at), cell, "");
+            self.tell(against(&shape, schema, at, &self.budget), cell, "");
         }
     }
 
     fn check(&mut self, value: &Expression<'a>, schema: &Rc<Value>, cell: Span, below: &str) {
-        let found = against(&self.shape(value), schema, value.span());
+        let found = against(&self.shape(value), schema, value.span(), &self.budget);
         self.tell(found, cell, below);
     }
 
@@ -250,6 +259,11 @@ impl<'a> Writes<'_, 'a> {
     }
 
     fn warn(&mut self, at: Span, message: String) {
+        if self.found.len() == MAX_FINDINGS {
+            // No more than that are shown.
+            self.budget.left().set(0);
+            return;
+        }
         self.found.push((self.file.index, at, message));
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Writes;
 use super::against::{at_key, kinds};
+use super::budget::Budget;
 use crate::captures;
 
 /// The kinds of JSON.
@@ -160,10 +161,10 @@ impl Shape {
     }
 
     /// What is at a key of it.
-    pub(super) fn part(&self, key: &str) -> Self {
+    pub(super) fn part(&self, key: &str, budget: &Budget) -> Self {
         match self {
-            Self::Of(schema) => Self::of(at_key(schema, key)),
-            Self::Cell(schema) if !captures::is_method(key) => match Self::of(at_key(schema, key)) {
+            Self::Of(schema) => Self::of(at_key(schema, key, budget)),
+            Self::Cell(schema) if !captures::is_method(key) => match Self::of(at_key(schema, key, budget)) {
                 Self::Of(part) | Self::Cell(part) => Self::Cell(part),
                 _ => Self::Unknown,
             },
@@ -172,13 +173,13 @@ impl Shape {
     }
 
     /// The one kind that it has, as far as it has parts or methods: what may be null is used only where it is not.
-    fn kind(&self) -> Option<Kind> {
+    fn kind(&self, budget: &Budget) -> Option<Kind> {
         match self {
             Self::Is { kind, .. } => Some(*kind),
             Self::Array(_) => Some(Kind::Array),
             Self::Object(_) => Some(Kind::Object),
             Self::Of(schema) => {
-                let mut kinds = kinds(schema)?;
+                let mut kinds = kinds(schema, budget)?;
                 kinds.retain(|kind| *kind != Kind::Null);
                 if let [only] = kinds[..] { Some(only) } else { None }
             }
@@ -317,7 +318,7 @@ impl<'a> Writes<'_, 'a> {
         if operator != BinaryOperator::Addition {
             return Shape::is(Kind::Number);
         }
-        let kinds = [&binary.left, &binary.right].map(|side| self.shape(side).kind());
+        let kinds = [&binary.left, &binary.right].map(|side| self.shape(side).kind(&self.budget));
         match kinds {
             [Some(Kind::String), _] | [_, Some(Kind::String)] => Shape::is(Kind::String),
             [Some(Kind::Number), Some(Kind::Number)] => Shape::is(Kind::Number),
@@ -334,24 +335,24 @@ impl<'a> Writes<'_, 'a> {
             }
             MemberExpression::PrivateFieldExpression(_) => return Shape::Unknown,
         };
-        match object.kind() {
+        match object.kind(&self.budget) {
             Some(Kind::Array | Kind::String) if key == "length" => Shape::is(Kind::Number).by("length"),
-            _ => object.part(key),
+            _ => object.part(key, &self.budget),
         }
     }
 
     /// What is at a key of a value that is known only when it runs, or at a literal one.
     fn at(&self, object: &Shape, key: &Expression<'a>) -> Shape {
         match key.get_inner_expression() {
-            Expression::StringLiteral(literal) => object.part(literal.value.as_str()),
-            Expression::NumericLiteral(literal) => object.part(&literal.value.to_string()),
+            Expression::StringLiteral(literal) => object.part(literal.value.as_str(), &self.budget),
+            Expression::NumericLiteral(literal) => object.part(&literal.value.to_string(), &self.budget),
             // Of an array, or of an object of which every part has the same type.
             key => {
                 let (Shape::Of(schema) | Shape::Cell(schema)) = object else { return Shape::Unknown };
                 let is_list = schema.get("prefixItems").is_none() && schema.get("items").is_some();
                 let is_record = schema.get("properties").is_none() && schema.get("additionalProperties").is_some();
-                if is_list && self.shape(key).kind() != Some(Kind::String) || is_record {
-                    object.part("0")
+                if is_list && self.shape(key).kind(&self.budget) != Some(Kind::String) || is_record {
+                    object.part("0", &self.budget)
                 } else {
                     Shape::Unknown
                 }
@@ -392,7 +393,7 @@ impl<'a> Writes<'_, 'a> {
                         if method == "toISOString" && is_date(&member.object) {
                             return Shape::is(Kind::String);
                         }
-                        of_method(&object, method)
+                        of_method(&object, method, &self.budget)
                     }
                 }
             }
@@ -457,13 +458,13 @@ fn of_global(object: &str, function: &str) -> Shape {
 }
 
 /// What methods of arrays, strings and numbers return.
-fn of_method(object: &Shape, method: &str) -> Shape {
+fn of_method(object: &Shape, method: &str, budget: &Budget) -> Shape {
     const SAME: [&str; 8] = ["filter", "reverse", "slice", "sort", "splice", "toReversed", "toSorted", "toSpliced"];
     let known = ["push", "unshift", "indexOf", "lastIndexOf", "findIndex", "findLastIndex", "search", "splice"]
         .into_iter()
         .find(|known| *known == method)
         .unwrap_or("a method");
-    match (object.kind(), method) {
+    match (object.kind(budget), method) {
         (Some(Kind::Array), "push" | "unshift" | "indexOf" | "lastIndexOf" | "findIndex" | "findLastIndex")
         | (Some(Kind::String), "indexOf" | "lastIndexOf" | "search" | "localeCompare" | "charCodeAt") => {
             Shape::is(Kind::Number).by(known)

@@ -46,10 +46,10 @@ fn words(words: &[usize]) -> Vec<u8> {
     words.iter().flat_map(|&word| u32::try_from(word).unwrap().to_le_bytes()).collect()
 }
 
-/// A component of world `charm`. `setup` keeps the inputs in the cell `auth` and an empty text in `log`; `auth.apiKey` is
-/// secret. Its streams: `updater` logs the event and keeps it in the cell `event`; `append` makes `log` a character longer; `copy` copies
-/// the cell `event` to `copied`; `fail` does as `updater`, then fails with the event as its message; `hang` does so and never
-/// ends; `trap` does so and traps.
+/// A component of world `charm`. `setup` keeps the inputs in the cell `auth` and an empty text in `log`; `auth.apiKey`
+/// is secret. Its streams: `updater` logs the event and keeps it in the cell `event`; `append` makes `log` a character
+/// longer; `copy` copies the cell `event` to `copied`; `fail` does as `updater`, then fails with the event as its
+/// message; `hang` does so and never ends; `trap` does so and traps.
 pub(crate) fn guest(updater: &str) -> Vec<u8> {
     let mut strings = Strings::default();
     let streams = ["append", "copy", "fail", "hang", "trap", updater];

@@ -46,7 +46,8 @@ fn ended() -> Value {
     json!({"token": "old-token", "refreshToken": "good-refresh", "expiresAt": 1000})
 }
 
-/// Polls the charm until `is_enough` of how many polls have ended and how it stands then; as often as ten milliseconds allow.
+/// Polls the charm until `is_enough` of how many polls have ended and how it stands then; as often as ten milliseconds
+/// allow.
 async fn poll_until(home: &Home, charm: &CharmRef, is_enough: impl Fn(u64, &Registration) -> bool) -> Registration {
     let operator = home.operator();
     operator.register(charm, &"mail".parse().unwrap()).await.unwrap();
@@ -137,6 +138,54 @@ async fn whatever_a_token_service_answers_the_charm_is_not_disabled_and_the_oper
         let runs = home.operator().runs(&charm, 100).await.unwrap();
         assert!(runs.iter().all(|run| run.outcome.blame() == Some(blame)), "{case}");
         assert!(!format!("{noted:?}").contains("good-refresh"), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn one_renewal_that_succeeds_has_all_polled_again_that_waited_for_the_client_or_the_service() {
+    for (status, body) in [("401 Unauthorized", r#"{"error": "invalid_client"}"#), ("503 Service Unavailable", "")] {
+        let works = Arc::<std::sync::atomic::AtomicBool>::default();
+        let (now, failing) = (works.clone(), RawAnswer::new(status, "Content-Type: application/json\r\n", body));
+        let good = r#"{"tokenInfo": {"token": "new-token", "expiresAt": 4000000000000}}"#;
+        let good = RawAnswer::new("200 OK", "Content-Type: application/json\r\n", good);
+        let server =
+            RawServer::start(move |_| if now.load(Ordering::SeqCst) { good.clone() } else { failing.clone() }).unwrap();
+        let url = format!("http://{}/refresh", server.address());
+        let home = Home::with(|options| options.oauth_refresh_url = Some(url.parse().unwrap())).await;
+        let operator = home.operator();
+        let mut charms = Vec::new();
+        for number in 0..3 {
+            let request = source(&format!("{number}.js"), json!({"auth": ended()}));
+            charms.push(operator.deploy(&space_did("mine"), &request).await.unwrap().charm);
+        }
+        let loops = operator.clone().polling(true);
+        for charm in &charms {
+            operator.register(charm, &"mail".parse().unwrap()).await.unwrap();
+            let error = loops.refresh_auth(charm).await.unwrap_err();
+            let (kind, blame) = match error {
+                RuntimeError::Configuration(_) => (OutcomeKind::Denied, Blame::Configuration),
+                _ => (OutcomeKind::Unavailable, Blame::Upstream),
+            };
+            let outcome = bg_poller::Outcome::failure(kind, error.to_string()).blaming(blame);
+            let (started_at, duration) = (UnixMillis::now(), Duration::ZERO);
+            operator.record(&[bg_poller::Run { charm: charm.clone(), started_at, duration, outcome }]).await.unwrap();
+        }
+        let woken = || async {
+            let all = operator.registrations().await.unwrap();
+            all.iter().filter(|one| one.woken_at > one.last_run).count()
+        };
+        assert_eq!(woken().await, 0, "{status}");
+        // The operator fixes it elsewhere. The next poll of any of them asks again.
+        works.store(true, Ordering::SeqCst);
+        let seen = operator.revision().await.unwrap();
+        while loops.refresh_auth(&charms[1]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_ne!(operator.revision().await.unwrap(), seen);
+        assert_eq!(woken().await, 2, "{status}: the others");
+        for charm in &charms {
+            operator.refresh_auth(charm).await.unwrap();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use bg_charm_api::{OverviewQuery, Spaces};
+use bg_charm_api::{LogQuery, RegistrationFilter, RegistrationQuery, Spaces};
 use bg_identity::space_did;
 use bg_poller::{
     CharmRef, CharmRuntime, Limit, Outcome, OutcomeKind, PollStore, Poller, PollerOptions, Run, RuntimeError,
@@ -20,7 +20,8 @@ use crate::{LocalHandle, LocalOptions, LocalRuntime};
 const MANY: usize = 20;
 const SPACES: usize = 4;
 
-/// Tables with rows of single charms: how a row `r` belongs to the charm of a row of `charms`, and the columns that can be damaged.
+/// Tables with rows of single charms: how a row `r` belongs to the charm of a row of `charms`, and the columns that can
+/// be damaged.
 const TABLES: [(&str, &str, &[&str]); 8] = [
     (
         "registrations",
@@ -170,13 +171,13 @@ async fn polled(operator: &LocalHandle, runtime: &Arc<LocalRuntime>) -> BTreeSet
 
 /// All charms in the pages of the list, which are small.
 async fn in_pages(operator: &LocalHandle) -> BTreeSet<CharmRef> {
-    let (mut all, mut place) = (BTreeSet::new(), None);
+    let (mut all, mut cursor) = (BTreeSet::new(), None);
     loop {
-        let query = OverviewQuery { place: place.take(), limit: 3, ..OverviewQuery::default() };
+        let query = RegistrationQuery { cursor: cursor.take(), limit: 3, ..RegistrationQuery::default() };
         let page = operator.overview(query).await.unwrap();
         all.extend(page.rows.iter().map(|row| row.registration.charm.clone()));
         match page.rows.last().filter(|_| page.more) {
-            Some(last) => place = Some(bg_charm_api::Place::After(last.registration.charm.clone())),
+            Some(last) => cursor = Some(bg_charm_api::Cursor::After(last.registration.charm.clone())),
             None => return all,
         }
     }
@@ -363,4 +364,121 @@ async fn a_change_of_many_registrations_is_not_stopped_by_a_time_of_one_that_can
     // Who enables the other one gives it a time that can be.
     operator.set_disabled(&charms[0], None).await.unwrap();
     assert_eq!(operator.registrations().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_damaged_row_of_one_space_hides_no_other_space() {
+    for damage in [
+        "UPDATE holdings SET charms = -5 WHERE space = ?1",
+        "UPDATE holdings SET bytes = 'many' WHERE space = ?1",
+        "DELETE FROM holdings WHERE space = ?1",
+        "UPDATE acl SET level = 'EMPEROR' WHERE space = ?1 AND subject = '*'",
+        "UPDATE spaces SET did = 'nonsense' WHERE did = ?1",
+    ] {
+        let home = Home::new().await;
+        let operator = home.operator();
+        let [damaged, sound] = ["damaged", "sound"].map(space_did);
+        for space in [&damaged, &sound] {
+            operator.deploy(space, &source("guest.js", json!({}))).await.unwrap();
+        }
+        assert_eq!(without_guards(&home.database()).execute(damage, [damaged.as_str()]).unwrap(), 1, "{damage}");
+        let listed = operator.spaces(None).await.unwrap_or_else(|error| panic!("{damage}: {error}"));
+        let listed: Vec<_> = listed.into_iter().map(|one| one.space).collect();
+        assert!(listed.contains(&sound) && !listed.contains(&damaged), "{damage}: {listed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_revision_stops_nothing_and_the_next_change_replaces_it() {
+    for damage in ["value = 'seven'", "value = -1", "value = 9223372036854775807", "value = x'00'", "value = NULL"] {
+        let (home, operator, charm) = with("SELECT 1").await;
+        let seen = operator.changed(u64::MAX).await.unwrap();
+        let statement = format!("UPDATE meta SET {damage} WHERE key = 'registrations_revision'");
+        without_guards(&home.database()).execute_batch(&statement).unwrap();
+        for runtime in [home.runtime.clone(), Arc::new(LocalRuntime::open(LocalOptions::new(home.database())).unwrap())]
+        {
+            let operator = runtime.as_actor(bg_charm_api::Actor::Operator);
+            assert_eq!(operator.registrations().await.unwrap().len(), 1, "{damage}");
+            operator.changed(u64::MAX).await.unwrap();
+        }
+        operator.set_disabled(&charm, None).await.unwrap();
+        let changed = operator.changed(seen).await.unwrap();
+        operator.set_disabled(&charm, None).await.unwrap();
+        assert!(changed > seen && operator.changed(changed).await.unwrap() == changed + 1, "{damage}");
+    }
+    let (home, operator, charm) = with("DELETE FROM meta WHERE key = 'registrations_revision'").await;
+    let again = Arc::new(LocalRuntime::open(LocalOptions::new(home.database())).unwrap());
+    operator.set_disabled(&charm, None).await.unwrap();
+    assert_ne!(again.as_actor(bg_charm_api::Actor::Operator).changed(0).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_number_of_the_last_charm_keeps_nobody_from_deploying() {
+    let (home, operator, _) = with("INSERT OR REPLACE INTO meta VALUES ('last_charm_row', 'x')").await;
+    for name in ["one", "two"] {
+        operator.deploy(&space_did(name), &source("guest.js", json!({}))).await.unwrap();
+    }
+    drop(home);
+}
+
+#[tokio::test]
+async fn a_damaged_run_log_line_or_cell_hides_no_other() {
+    let (home, operator, charm) = with(
+        "INSERT INTO logs (charm, at, level, text) SELECT row, 1, 'info', 'first' FROM charms;
+         INSERT INTO logs (charm, at, level, text) SELECT row, 2, 'shout', 'second' FROM charms;
+         INSERT INTO logs (charm, at, level, text) SELECT row, -3, 'info', 'third' FROM charms;
+         INSERT INTO logs (charm, at, level, text) SELECT row, 4, 'info', 'fourth' FROM charms;
+         INSERT INTO runs (charm, started_at, duration_ms, kind, message) SELECT row, 1, 1, 'Success', 'first' FROM charms;
+         INSERT INTO runs (charm, started_at, duration_ms, kind, message) SELECT row, -2, 1, 'Success', 'second' FROM charms;
+         INSERT INTO runs (charm, started_at, duration_ms, kind, message) SELECT row, 3, 1, 'Odd', 'third' FROM charms;
+         INSERT INTO runs (charm, started_at, duration_ms, kind, message) SELECT row, 4, 1, 'Success', 'fourth' FROM charms;
+         INSERT INTO cells (charm, name, sealed, document) SELECT row, 'sound', 0, x'37' FROM charms;
+         INSERT INTO cells (charm, name, sealed, document) SELECT row, 'cut', 0, x'5b' FROM charms;",
+    )
+    .await;
+    for after in [None, Some(0)] {
+        let lines = operator.logs(&charm, LogQuery { after, limit: 10, wait: false }).await.unwrap();
+        let lines: Vec<_> = lines.iter().map(|entry| entry.line.text.as_str()).collect();
+        assert_eq!(lines, ["set up", "first", "fourth"], "{after:?}");
+    }
+    let runs = operator.runs(&charm, 10).await.unwrap();
+    let runs: Vec<_> = runs.iter().filter_map(|run| run.outcome.message.as_deref()).collect();
+    assert_eq!(runs, ["fourth", "first"]);
+    let cells = operator.show(&charm).await.unwrap().cells;
+    assert_eq!((&cells["sound"], &cells["cut"]), (&json!(7), &json!("(damaged)")));
+    drop(home);
+}
+
+#[tokio::test]
+async fn a_change_of_many_registrations_passes_over_one_whose_row_cannot_be_written() {
+    let home = Home::new().await;
+    let operator = home.operator();
+    for name in ["one", "two", "three"] {
+        let charm = operator.deploy(&space_did(name), &source("guest.js", json!({}))).await.unwrap().charm;
+        operator.register(&charm, &"mail".parse().unwrap()).await.unwrap();
+    }
+    let database = Connection::open(home.database()).unwrap();
+    database
+        .execute_batch(
+            "UPDATE registrations SET last_run = updated_at, last_kind = 'Denied', last_blame = 'configuration';
+             PRAGMA writable_schema = ON;
+             CREATE TEMP TABLE was AS SELECT sql FROM sqlite_schema WHERE name = 'registrations';
+             UPDATE sqlite_schema SET sql = replace(sql, ' STRICT', '') WHERE name = 'registrations';
+             PRAGMA writable_schema = RESET;
+             UPDATE registrations SET last_ms = 'long' WHERE charm = (SELECT min(charm) FROM registrations);
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = (SELECT sql FROM was) WHERE name = 'registrations';
+             PRAGMA writable_schema = RESET;",
+        )
+        .unwrap();
+    drop(database);
+    let options = LocalOptions::new(home.database());
+    let runtime = Arc::new(LocalRuntime::open(options).unwrap());
+    let operator = runtime.as_actor(bg_charm_api::Actor::Operator);
+    let woken = async || operator.registrations().await.unwrap().iter().filter(|one| one.woken_at.0 > 0).count();
+    assert_eq!(woken().await, 0);
+    runtime.wake_waiting().await.unwrap();
+    assert!(woken().await >= 2);
+    let mail = RegistrationFilter { integration: Some("mail".parse().unwrap()), ..RegistrationFilter::default() };
+    operator.enable_all(&mail).await.unwrap();
 }

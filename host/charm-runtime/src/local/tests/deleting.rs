@@ -122,7 +122,7 @@ async fn an_owner_and_the_service_delete_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_charm_that_is_deployed_again_begins_anew() {
+async fn a_charm_that_is_deployed_again_starts_from_nothing() {
     let home = Home::new().await;
     let charm = home.deploy(json!({"token": "tok-SECRET-1"})).await;
     home.trigger(&charm, "append", json!({})).await.unwrap();

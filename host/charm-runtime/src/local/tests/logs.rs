@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::LocalHandle;
 use crate::local::testing::{Home, source, space};
-use crate::store::logs::LINES_KEPT;
+use bg_store::LINES_KEPT;
 
 const ALL: LogQuery = LogQuery { after: None, limit: usize::MAX, wait: false };
 

@@ -125,7 +125,7 @@ async fn who_asks_while_a_token_is_being_renewed_gets_what_comes_of_it() {
     gate.add_permits(1);
     assert!(callers.join_all().await.iter().all(Result::is_ok));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    // Who asks a moment later gets the same answer.
+    // A caller a moment later gets the same answer.
     home.operator().refresh_auth(&charm).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }

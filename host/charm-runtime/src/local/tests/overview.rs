@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bg_charm_api::{AccessLevel, OverviewQuery, OverviewRow, Place, RegistrationFilter, Spaces, Subject};
+use bg_charm_api::{AccessLevel, Cursor, RegistrationFilter, RegistrationQuery, RegistrationRow, Spaces, Subject};
 use bg_identity::space_did;
 use bg_poller::{
     CharmRef, CharmRuntime, DisabledBy, Outcome, OutcomeKind, PollState, PollStore, RegistrationState, Run, UnixMillis,
@@ -76,21 +76,21 @@ async fn scene() -> (Home, LocalHandle) {
     (home, operator)
 }
 
-fn all() -> OverviewQuery {
-    OverviewQuery { limit: 100, ..OverviewQuery::default() }
+fn all() -> RegistrationQuery {
+    RegistrationQuery { limit: 100, ..RegistrationQuery::default() }
 }
 
-fn only(filter: RegistrationFilter) -> OverviewQuery {
-    OverviewQuery { filter, ..all() }
+fn only(filter: RegistrationFilter) -> RegistrationQuery {
+    RegistrationQuery { filter, ..all() }
 }
 
-async fn rows(operator: &LocalHandle, query: OverviewQuery) -> Vec<OverviewRow> {
+async fn rows(operator: &LocalHandle, query: RegistrationQuery) -> Vec<RegistrationRow> {
     let overview = operator.overview(query).await.unwrap();
     assert!(!overview.more);
     overview.rows
 }
 
-fn charms(rows: &[OverviewRow]) -> Vec<CharmRef> {
+fn charms(rows: &[RegistrationRow]) -> Vec<CharmRef> {
     rows.iter().map(|row| row.registration.charm.clone()).collect()
 }
 
@@ -126,22 +126,22 @@ async fn a_page_is_found_and_counted_by_the_states_that_registrations_are_in() {
 async fn pages_follow_each_other_forwards_and_backwards() {
     let (_home, operator) = scene().await;
     let expected = charms(&rows(&operator, all()).await);
-    let (mut forwards, mut place) = (Vec::new(), None);
+    let (mut forwards, mut cursor) = (Vec::new(), None);
     loop {
-        let page = operator.overview(OverviewQuery { limit: 5, place, ..all() }).await.unwrap();
+        let page = operator.overview(RegistrationQuery { limit: 5, cursor, ..all() }).await.unwrap();
         forwards.extend(charms(&page.rows));
-        place = forwards.last().cloned().map(Place::After);
+        cursor = forwards.last().cloned().map(Cursor::After);
         if !page.more {
             break;
         }
         assert_eq!(page.rows.len(), 5);
     }
     assert_eq!(forwards, expected);
-    let (mut backwards, mut place) = (Vec::new(), Some(Place::Before(expected[11].clone())));
+    let (mut backwards, mut cursor) = (Vec::new(), Some(Cursor::Before(expected[11].clone())));
     loop {
-        let page = operator.overview(OverviewQuery { limit: 5, place, ..all() }).await.unwrap();
+        let page = operator.overview(RegistrationQuery { limit: 5, cursor, ..all() }).await.unwrap();
         backwards.splice(0..0, charms(&page.rows));
-        place = backwards.first().cloned().map(Place::Before);
+        cursor = backwards.first().cloned().map(Cursor::Before);
         if !page.more {
             break;
         }

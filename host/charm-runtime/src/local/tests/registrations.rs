@@ -155,7 +155,7 @@ async fn a_charm_that_waits_begins_again_once_for_each_change_and_for_none_that_
 }
 
 #[tokio::test]
-async fn another_interval_is_a_change_and_no_reason_to_begin_anew() {
+async fn another_interval_is_a_change_and_forgives_no_failure() {
     let home = Home::new().await;
     let (operator, charm) = (home.operator(), home.deploy(json!({})).await);
     let registered = operator.register(&charm, &"gmail".parse().unwrap()).await.unwrap();

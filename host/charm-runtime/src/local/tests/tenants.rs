@@ -1,7 +1,7 @@
 use bg_abuse::Attempt;
 use bg_charm_api::{AccessLevel, Acl, Actor, SetRequest, Spaces, Subject};
 use bg_identity::{IntegrationId, SpaceDid, space_did, system_space};
-use bg_poller::{CharmRuntime, Outcome, OutcomeKind, RuntimeError};
+use bg_poller::{Blame, CharmRuntime, Outcome, OutcomeKind, RuntimeError};
 use serde_json::{Value, json};
 
 use crate::local::testing::{Home, did, source, space};
@@ -95,7 +95,7 @@ async fn nobody_owns_the_space_of_a_name_for_deploying_there_first() {
     let home = home(OTHERS, Quotas::default()).await;
     let payroll = space_did("payroll");
     let attempt = Attempt::begin("tenants", "to deploy into the space of a name before the victim does");
-    // The key of a name is known to whoever knows the name.
+    // The key of a name is known to anyone who knows the name.
     for handle in [home.signed("eve"), home.runtime.as_actor(Actor::Did(payroll.did().clone()))] {
         let error = deploy(&handle, &payroll, 0).await.unwrap_err();
         assert!(matches!(error, RuntimeError::Authorization { .. }), "{error:?}");
@@ -147,12 +147,9 @@ async fn the_access_list_of_a_space_is_bounded() {
 async fn who_asks_for_access_does_not_wait_for_the_whole_access_list() {
     let home = home(OTHERS, Quotas::default()).await;
     let (ann, notes) = (home.signed("ann"), made(&home.signed("ann"), "notes").await);
-    let damaged = notes.clone();
-    // Whoever reads this entry fails.
-    let written = home.runtime.database.write(move |tx| {
-        Ok(tx.execute("INSERT INTO acl (space, subject, level) VALUES (?1, 'x', 'READ')", [damaged.as_str()])?)
-    });
-    written.await.unwrap();
+    // A reader of this entry fails.
+    let database = rusqlite::Connection::open(home.database()).unwrap();
+    database.execute("INSERT INTO acl (space, subject, level) VALUES (?1, 'x', 'READ')", [notes.as_str()]).unwrap();
     assert!(ann.acl(&notes).await.is_err());
     assert_eq!(ann.charms(&notes).await.unwrap(), []);
     assert!(is_refused(home.signed("eve").charms(&notes).await));
@@ -248,7 +245,7 @@ async fn what_a_key_keeps_in_all_its_spaces_is_bounded_and_what_is_there_is_poll
     // Twice the size, since the charm logs it as well.
     let attempt = Attempt::begin("tenants", "more bytes than a key may keep: by a handler, a value, a program");
     let excess = update(&home.operator(), &second, 30_000).await;
-    assert_eq!(excess.kind, OutcomeKind::LimitExceeded, "{excess}");
+    assert_eq!((excess.kind, excess.blame()), (OutcomeKind::LimitExceeded, Some(Blame::Charm)), "{excess}");
     assert!(excess.message.unwrap().contains("--max-signer-bytes"));
     assert_eq!(home.cells(&second).await.get("event"), None);
     let set = |size: usize| SetRequest { path: vec!["event".into()], value: json!("x".repeat(size)), create: true };
@@ -335,7 +332,7 @@ async fn nothing_new_is_kept_where_there_is_no_room_and_what_is_there_is_polled(
         over(ann.register(&other, &gmail()).await, option);
         over(runtime.as_actor(Actor::Anonymous).register(&other, &gmail()).await, option);
         let grown = update(&operator, &charm, 20_000).await;
-        assert_eq!(grown.kind, OutcomeKind::LimitExceeded, "{grown}");
+        assert_eq!((grown.kind, grown.blame()), (OutcomeKind::LimitExceeded, Some(Blame::Configuration)), "{grown}");
         assert!(grown.message.unwrap().contains(option));
         attempt.ended("Quota, LimitExceeded");
 
@@ -357,6 +354,35 @@ async fn nothing_new_is_kept_where_there_is_no_room_and_what_is_there_is_polled(
         operator.set_acl(&space(), &zoe, read).await.unwrap();
         ann.delete(&charm).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_charm_that_waits_for_room_is_woken_within_seconds_once_there_is_room() {
+    let home = Home::new().await;
+    let ann = home.signed("ann");
+    let (charm, other) =
+        (deploy(&ann, &space(), 0).await.unwrap(), deploy(&ann, &space_did("filler"), 1).await.unwrap());
+    // The cells of `filler` fill it.
+    let mut options = crate::LocalOptions::new(home.database());
+    options.handlers.clone_from(&home.runtime.handlers);
+    let quotas = Quotas { bytes: 2_000_000, ..Quotas::default() };
+    options.tenancy = Tenancy { reach: Some(Reach::Loopback), quotas };
+    let runtime = std::sync::Arc::new(crate::LocalRuntime::open(options).unwrap());
+    let operator = runtime.as_actor(Actor::Operator);
+    operator.register(&charm, &gmail()).await.unwrap();
+    let set = |size: usize| SetRequest { path: vec!["event".into()], value: json!("x".repeat(size)), create: true };
+    operator.set(&other, &set(4_000_000)).await.unwrap();
+    let grown = update(&operator, &charm, 20_000).await;
+    assert_eq!(grown.blame(), Some(Blame::Configuration), "{grown}");
+    let waiting = operator.registrations().await.unwrap().remove(0);
+    assert_eq!(waiting.state(0), bg_poller::RegistrationState::Waiting, "{waiting:?}");
+    let seen = operator.revision().await.unwrap();
+    // Nothing tells the runtime of room but a look.
+    operator.set(&other, &set(10)).await.unwrap();
+    assert_ne!(operator.changed(seen).await.unwrap(), seen);
+    let woken = operator.registrations().await.unwrap().remove(0);
+    assert!(woken.woken_at > waiting.woken_at && woken.last_blame == Some(Blame::Configuration), "{woken:?}");
+    assert!(update(&operator, &charm, 20_000).await.is_success());
 }
 
 #[tokio::test]
@@ -390,7 +416,7 @@ async fn a_named_space_has_a_key_of_its_own_and_its_name_leads_only_its_maker_th
     }
     assert!(is_refused(home.runtime.as_actor(Actor::Anonymous).new_space("x").await));
 
-    // Who asks for all sees its own; the operator all.
+    // A caller who asks for all sees its own; the operator sees all.
     let all = home.operator().spaces(None).await.unwrap();
     let of = |space: &SpaceDid| all.iter().find(|found| found.space == *space).unwrap();
     assert_eq!((of(&made.space).charms, of(&theirs.space).charms), (1, 0));

@@ -259,8 +259,8 @@ fn derived() -> Vec<Row> {
             "50",
         ),
         test(
-            "a derived cell is made anew only when something it follows from was written",
-            "only_what_follows_from_what_was_written_is_made_anew",
+            "a derived cell is computed again only when a cell it reads was written",
+            "only_what_depends_on_what_was_written_is_computed_again",
         ),
         test(
             "a derived cell follows what others have written",

@@ -158,7 +158,7 @@ fn web() -> Vec<Row> {
         test("`fetch` through the gate, with the charm's own grants", "the_nosy_charm_is_denied_and_told_so"),
         test("… of a text, a `URL` or a `Request`; bodies, headers, JSON", "requests_are_built_copied_and_sent"),
         test("… several at once", "requests_of_one_call_are_in_flight_at_once"),
-        test("… redirects: each step asks the gate anew", "redirects_are_followed_as_the_standard_says"),
+        test("… redirects: each step asks the gate again", "redirects_are_followed_as_the_standard_says"),
         test("… on the wire as a browser sends it", "a_fetch_of_a_charm_is_on_the_wire_what_a_browsers_is"),
         test(
             "… aborted: the host forgets the request",

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::CellPath;
-use crate::output;
+use crate::{layout, output};
 
-/// How much of a value is shown to people, characters.
+/// How much of a value, and of a path, is shown to people, characters.
 const SHOWN: usize = 200;
 
 /// Two arrays whose lengths have a larger product are compared item by item, in their order: finding out what moved would take
@@ -32,7 +32,7 @@ pub(super) struct Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, before, after } = self;
-        write!(f, "{}: ", output::printable(&CellPath(path.clone()).to_string()))?;
+        write!(f, "{}: ", layout::cut(&output::printable(&CellPath(path.clone()).to_string()), SHOWN))?;
         match (before, after) {
             (Some(before), Some(after)) => write!(f, "{} -> {}", shown(before), shown(after)),
             (None, Some(after)) => write!(f, "+ {}", shown(after)),

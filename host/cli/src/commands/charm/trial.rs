@@ -14,10 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::diff::{Change, diff};
 use super::{source, trigger};
 use crate::args::{Common, TestArgs};
-use crate::{connect, output};
+use crate::{connect, layout, output};
 
 /// The space that it lives in.
 const SPACE: &str = "charm-test";
+
+/// How many log lines, and how many changes, of each poll people are shown.
+const PRINTED: usize = 100;
+/// How much of a log line, characters.
+const LINE: usize = 1_000;
 
 /// All that happened, for machines.
 #[derive(Serialize)]
@@ -110,18 +115,26 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn print_log(lines: &[LogLine]) -> std::io::Result<()> {
-    for line in lines {
-        output::line(format_args!("{:<5}  {}", line.level, output::printable(&line.text)))?;
+    print_first(lines, "", "log lines", |line| {
+        format!("{:<5}  {}", line.level, layout::cut(&output::printable(&line.text), LINE))
+    })
+}
+
+/// Prints no more than anybody reads, and where to find the rest.
+fn print_first<T>(all: &[T], indent: &str, what: &str, shown: impl Fn(&T) -> String) -> std::io::Result<()> {
+    for one in all.iter().take(PRINTED) {
+        output::line(format_args!("{indent}{}", shown(one)))?;
     }
-    Ok(())
+    match all.len().saturating_sub(PRINTED) {
+        0 => Ok(()),
+        more => output::line(format_args!("{indent}… and {more} more {what}; `charm test --json` prints all of them")),
+    }
 }
 
 fn print(number: u32, poll: &Poll) -> std::io::Result<()> {
     print_log(&poll.log)?;
     trigger::print_outcome(&format!("poll {number}, {} ms: ", poll.duration_ms), &poll.outcome)?;
-    for change in &poll.changes {
-        output::line(format_args!("    {change}"))?;
-    }
+    print_first(&poll.changes, "    ", "changes", ToString::to_string)?;
     if poll.changes.is_empty() {
         output::line("    no cell has changed")?;
     }

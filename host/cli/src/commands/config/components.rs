@@ -1,5 +1,6 @@
 //! The components of a configuration file, and what is said there about them.
 
+use bg_charm_api::names::nearest;
 use std::path::{Path, PathBuf};
 
 use bg_identity::IntegrationId;
@@ -8,7 +9,6 @@ use bg_sandbox::World;
 use crate::args::{GrantArgs, Pin, RunArgs};
 use crate::config::{Document, Mistake};
 use crate::integrations::{Plan, idle_grants};
-use crate::suggest::nearest;
 use crate::{connect, pins};
 
 /// A component that was looked into.

@@ -68,7 +68,9 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
         line(what, &of_integration(one));
         let is_said = |health: &&IntegrationHealth| health.state != HealthState::Works || one.health_as_of.is_some();
         if let Some(health) = one.health.as_ref().filter(is_said) {
-            line("", &format!("  {}", health::line_as_of(health, one.health_as_of, status.at)));
+            let remedy = health.remedy().filter(|_| one.health_as_of.is_none() && health.fix.is_none());
+            let remedy = remedy.map_or_else(String::new, |remedy| format!("; to fix it: {remedy}"));
+            line("", &format!("  {}{remedy}", health::line_as_of(health, one.health_as_of, status.at)));
             if let Some(fix) = &health.fix {
                 line("", &output::printable(&format!("  to allow what was denied: {fix}")));
             }
@@ -112,22 +114,38 @@ fn named(text: &mut String, heading: &str, now: UnixMillis, charms: &[Named], wi
     }
     let _ = writeln!(text, "\n{heading}");
     let mut is_cut = false;
-    for one in charms {
+    for (number, one) in charms.iter().enumerate() {
+        // Once below the last of several charms that need the same.
+        let next = charms.get(number + 1).and_then(remedy);
+        let remedy = remedy(one).filter(|remedy| Some(remedy) != next.as_ref());
         let reason = output::printable(&one.status);
         let about = format!("({}, {}, {})", one.integration, one.state, output::ago(now, one.at));
         let Some(width) = width else {
             let _ = writeln!(text, "  {} {about}\n      {reason}", one.charm);
+            if let Some(remedy) = remedy {
+                let _ = writeln!(text, "      {remedy}");
+            }
             continue;
         };
         // A name stays whole, so that it can be copied.
         let _ = writeln!(text, "  {}", one.charm);
         let (lines, is_all) = layout::beginning(&format!("{about} {reason}"), width - REASON_INDENT, REASON_LINES);
         is_cut |= !is_all;
-        for line in lines {
+        let remedy = remedy.map(|remedy| layout::wrap(&remedy, width - REASON_INDENT)).unwrap_or_default();
+        for line in lines.into_iter().chain(remedy) {
             let _ = writeln!(text, "{:REASON_INDENT$}{line}", "");
         }
     }
     is_cut
+}
+
+/// What to do about a charm, which is named above it. One that somebody has disabled is as they want it.
+fn remedy(one: &Named) -> Option<String> {
+    if one.state == RegistrationState::DisabledByHand {
+        return None;
+    }
+    let fix = one.fix.as_ref()?.replace(&one.charm.to_string(), "CHARM");
+    Some(output::printable(&format!("to fix it: {fix}")))
 }
 
 #[cfg(test)]
@@ -142,14 +160,18 @@ mod tests {
             "registrations  104: 100 running, 2 failing, 1 disabled by hand, 1 disabled by failures\n",
             "charms polled  100 in 1 min, 0 of them failed\n               102 in 5 min, 2 of them failed",
             "integrations   feed: 4 registrations: 2 failing, 1 disabled by hand, 1 disabled by failures\n",
-            "                 failing: fetch-charms failed: Trapped: on\\u{1b}[31m purpose\n",
+            "                 failing: fetch-charms failed: Trapped: on\\u{1b}[31m purpose; to fix it: replace its component with \
+             one that works; the service loads it by itself, and calls it again\n",
             "               gmail: 60 registrations, all running\n",
             "(feed, failing, 100 s ago)\n      HandlerFailed: newer\\u{1b}[31m\n",
             "\ndisabled\n",
+            "HandlerFailed: older\n      to fix it: see where it fails: bg-wasm-host runs CHARM --json,",
+            "      to fix it: bg-wasm-host enable CHARM, or wait: it comes back after 24 hours\n",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(shown.lines().count() <= 24, "{shown}");
+        assert_eq!(shown.matches("to fix it: see where it fails").count(), 1, "once for both: {shown}");
     }
 
     #[test]

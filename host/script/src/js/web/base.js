@@ -1,5 +1,5 @@
-// What charms expect of a browser or of Deno, after the standards of the WHATWG. Nothing here reads a clock or draws a random number
-// before a charm asks: the engine may be copied after it has started.
+// What charms expect of a browser or of Deno, after the standards of the WHATWG. Nothing here reads a clock or draws a
+// random number before a charm asks: the engine may be copied after it has started.
 
 // Makes globals, as the web's are: not enumerable, and open to be replaced.
 function define(things) {
@@ -9,7 +9,7 @@ function define(things) {
   }
 }
 
-// As Web IDL has it: a symbol is no text, and half a surrogate pair becomes U+FFFD.
+// As Web IDL has it: a symbol is not a text, and half a surrogate pair becomes U+FFFD.
 const toDOMString = (value) => `${value}`;
 const toUSV = (value) => `${value}`.toWellFormed();
 

@@ -21,7 +21,7 @@ function offset(zone = "") {
   return ((sign === undefined ? 0 : Number(`${sign}1`) * (Number(hours) * 60 + Number(minutes))) + named * 60) * 60_000;
 }
 
-// The moment, or NaN if there is none such. `parts` are numbers or texts: year, month from 1, day, hour, minute, second.
+// The moment, or NaN if it does not exist. `parts` are numbers or texts: year, month from 1, day, hour, minute, second.
 function moment(parts, fraction, zone) {
   const [year, month, day, hour, minute, second] = parts.map((part) => Number(part ?? 0));
   const inDay = hour < 24 && minute < 60 && second < 60 || hour === 24 && minute === 0 && second === 0;
@@ -48,7 +48,7 @@ function parseDate(given) {
     const [, year, month, day, hour, minute, second, fraction, zone] = iso;
     return year === "-000000" ? NaN : moment([year, month, day ?? 1, hour, minute, second], fraction, zone);
   }
-  // Comments, the time of day and the zone after it are told apart by their form; what is left is the day.
+  // Comments, the time of day and the zone after it differ in form; what is left is the day.
   const bare = text.replace(/\([^()]*\)/g, " ");
   const [clock, hour, minute, second, fraction, half] = CLOCK.exec(bare) ?? [];
   const [before, after] = clock === undefined ? [bare.replace(/\s(?:GMT|UTC?|Z)\s*$/i, ""), ""] : split(bare, clock);

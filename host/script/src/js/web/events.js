@@ -91,7 +91,7 @@ class AbortSignal extends EventTarget {
     const delay = Math.trunc(Number(milliseconds));
     if (!(delay >= 0 && delay <= Number.MAX_SAFE_INTEGER)) throw new TypeError("AbortSignal.timeout() needs a number of milliseconds, 0 or more");
     const signal = new AbortSignal(MAKE);
-    // Made here, where the stack still tells who asked.
+    // Made here, where the stack still has the caller.
     const reason = new DOMException("The operation timed out", "TimeoutError");
     host.setTimer(() => abort(signal, reason), delay, true);
     return signal;

@@ -6,14 +6,14 @@ const MOST_REDIRECTS = 20;
 const BODY_HEADERS = ["content-encoding", "content-language", "content-length", "content-location", "content-type"];
 const OWN_HEADERS = ["authorization", "cookie", "proxy-authorization"];
 
-// One request; calls `done` with `[status, [name, value, …], body]`, and returns what calls it off.
+// One request; calls `done` with `[status, [name, value, …], body]` and its number, and returns what calls it off.
 function exchange(method, url, headers, bytes, done, failed) {
   const id = host.fetch(method, url.replace(/#.*$/s, ""), [...headers].flat(), bytes, done, failed);
   return () => id !== undefined && host.cancelFetch(id);
 }
 
-// Where a response leads, as it says; undefined if it does not. Servers send bytes that are no ASCII as they are; browsers encode each of
-// them before the URL standard's parser sees them.
+// Where a response leads, as it says; undefined if it does not. Servers send bytes that are no ASCII as they are;
+// browsers encode each of them before the URL standard's parser sees them.
 function locationOf(fields) {
   const given = new Set();
   for (let at = 0; at < fields.length; at += 2) if (fields[at].toLowerCase() === "location") given.add(fields[at + 1]);
@@ -22,7 +22,7 @@ function locationOf(fields) {
   return [...given][0]?.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-// Where a redirect leads, and with what; undefined if the response is none.
+// Where a redirect leads, and with what; undefined if the response is not one.
 function redirected(status, received, { method, url, fields, bytes }) {
   const location = REDIRECT_STATUS.includes(status) ? locationOf(received) : undefined;
   if (location === undefined) return undefined;
@@ -47,7 +47,7 @@ function fetch(input, init = undefined) {
   }
   const signal = request.signal;
   if (signal.aborted) return Promise.reject(signal.reason);
-  // Made here, where the stack still tells who asked.
+  // Made here, where the stack still has the caller.
   const failure = new TypeError("fetch failed");
   return new Promise((resolve, reject) => {
     let cancel;
@@ -56,13 +56,14 @@ function fetch(input, init = undefined) {
       reject(signal.reason);
     };
     signal[STATE].steps.add(aborted);
-    const fail = (url, reason) => {
+    const fail = (url, reason, id) => {
       signal[STATE].steps.delete(aborted);
+      noteFailure(failure, id);
       failure.message = `fetch failed: ${reason} (${shortUrl(url)})`;
       reject(failure);
     };
     const send = (what, hops) => {
-      cancel = exchange(what.method, what.url, what.fields, what.bytes, ([status, fields, body]) => {
+      cancel = exchange(what.method, what.url, what.fields, what.bytes, ([status, fields, body], id) => {
         try {
           const next = request.redirect === "manual" ? undefined : redirected(status, fields, what);
           if (next !== undefined) {
@@ -74,11 +75,13 @@ function fetch(input, init = undefined) {
           const bytes = NULL_BODY.includes(status) ? undefined : body;
           const headers = receivedHeaders(fields);
           const known = { status, headers, url: what.url.replace(/#.*$/s, ""), redirected: hops > 0, type: "basic", bytes };
-          resolve(new Response(null, { statusText: REASONS[status] ?? "", [RECEIVED]: known }));
+          const response = new Response(null, { statusText: REASONS[status] ?? "", [RECEIVED]: known });
+          noteResponse(response, status, id);
+          resolve(response);
         } catch (reason) {
           fail(what.url, typeof reason === "string" ? reason : describe(reason));
         }
-      }, (reason) => fail(what.url, reason));
+      }, (reason, id) => fail(what.url, reason, id));
     };
     send({ method: request.method, url: request.url, fields: request.headers, bytes: takeBody(request) }, 0);
   });

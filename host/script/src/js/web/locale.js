@@ -1,5 +1,6 @@
-// What depends on a language or a place is American English in UTC here, whatever was asked for: there is no Intl, and as its standard has
-// it, a locale that is not there is replaced by the default. Other time zones are refused, and options that are not understood as well.
+// What depends on a language or a place is American English in UTC here, whatever the caller asks for: there is no
+// Intl, and as its standard has it, a locale that is not there is replaced by the default. Other time zones are
+// refused, and options that are not understood as well.
 
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -174,7 +175,8 @@ function numberText(value, least, most, integers, grouping) {
   return (negative ? "-" : "") + groups + (fraction && `.${fraction}`);
 }
 
-// White space, punctuation, symbols, digits, letters: the order of the Unicode collation, in which case and accents only break ties.
+// White space, punctuation, symbols, digits, letters: the order of the Unicode collation, in which case and accents
+// only break ties.
 function rank(char) {
   if (/\s/.test(char)) return 0;
   if (/\p{P}/u.test(char)) return 1;

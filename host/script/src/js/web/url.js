@@ -4,7 +4,7 @@
 const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
 
 class URLSearchParams {
-  // Pairs of texts, and what is told when they change.
+  // Pairs of texts, and what is called when they change.
   #pairs = [];
   #changed = () => {};
 
@@ -204,7 +204,7 @@ class URL {
 
 const named = (parts) => Object.fromEntries(PARTS.map((name, at) => [name, parts[at]]));
 
-// The parts of a URL, or why it is none.
+// The parts of a URL, or why it is not one.
 function parseUrl(url, base) {
   const parts = host.parseUrl(toUSV(url), base === undefined ? undefined : toUSV(base));
   return typeof parts === "string" ? parts : named(parts);

@@ -26,7 +26,8 @@ impl Test {
     pub(super) fn new(atom: &[u32], flags: &str) -> Option<Self> {
         let mut flags = flags_of(flags);
         let unicode = flags.contains(['u', 'v']);
-        // Without `u`, capitals make no difference to these; regress has them take K (the Kelvin sign) and ſ for letters all the same.
+        // Without `u`, capitals make no difference to these; regress has them take K (the Kelvin sign) and ſ for
+        // letters all the same.
         if !unicode && [u32::from('w'), u32::from('W')].iter().any(|class| atom == [u32::from('\\'), *class]) {
             flags.retain(|flag| flag != 'i');
         }

@@ -1,11 +1,13 @@
 //! A matcher for patterns that repeat groups: `(?:a|b)*c`.
 //!
-//! The engine's matcher (regress) notes several things for each turn of such a loop, and aborts the whole guest when its memory ends: a megabyte
-//! of text is too much for `(a|b)*c`. This one notes a way out of a loop only where the next character allows it, drops what it can no longer
-//! go back to, and reports when it needs too much. Where a match fails in many ways it remembers from where it failed, so that most patterns
-//! that take exponential time elsewhere take linear time here.
+//! The engine's matcher (regress) notes several things for each turn of such a loop, and aborts the whole guest when
+//! its memory ends: a megabyte of text is too much for `(a|b)*c`. This one notes a way out of a loop only where the
+//! next character allows it, drops what it can no longer go back to, and reports when it needs too much. Where a match
+//! fails in many ways it remembers from where it failed, so that most patterns that take exponential time elsewhere
+//! take linear time here.
 //!
-//! What a single character, an escape or a class matches, regress is asked, once for each character: the two can't differ there.
+//! What a single character, an escape or a class matches, regress is asked, once for each character: the two can't
+//! differ there.
 
 mod atoms;
 mod program;
@@ -20,8 +22,8 @@ use std::ops::Range;
 use program::Program;
 use syntax::Syntax;
 
-/// Groups that may be repeated no more often than this are left to regress. It takes all memory even for a few turns, where loops that may
-/// match nothing are in one another.
+/// Groups that may be repeated no more often than this are left to regress. It takes all memory even for a few turns,
+/// where loops that may match nothing are in one another.
 const FEW: usize = 1;
 
 /// It needs more memory than there is.

@@ -23,8 +23,8 @@ pub(super) struct Fork {
     pub(super) sure: bool,
     /// Whether the part of the pattern around it goes backwards.
     pub(super) back: bool,
-    /// Where it is remembered that it failed: a number, and the slots of the loops around it that have to move on yet, each of which has
-    /// to be at another place, or makes another number.
+    /// Where it is remembered that it failed: a number, and the slots of the loops around it that have to move on yet,
+    /// each of which has to be at another place, or makes another number.
     pub(super) memory: Option<(usize, Vec<usize>)>,
 }
 

@@ -19,8 +19,8 @@ const SLOT: u32 = 1;
 const RUN: u32 = 2;
 const BITS: u32 = 2;
 
-/// The slots of the first match that begins at `from`, or behind it unless it has to be `here`. `pairs` says that two units may be one
-/// character.
+/// The slots of the first match that begins at `from`, or behind it unless it has to be `here`. `pairs` says that two
+/// units may be one character.
 pub(super) fn find(
     program: &Program,
     units: &[u16],
@@ -300,7 +300,8 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Of a loop over single characters: where it is, and how far it may go back; or, if it is lazy, how often it may go on.
+    /// Of a loop over single characters: where it is, and how far it may go back; or, if it is lazy, how often it may
+    /// go on.
     fn way_of_run(&mut self, step: At, at: usize, limit: u32) -> Result<(), TooMuch> {
         self.ways = self.ways.wrapping_add(1).max(1);
         self.push(&[limit, small(at), (step << BITS) | RUN])

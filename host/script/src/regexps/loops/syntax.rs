@@ -141,7 +141,7 @@ struct Reader<'s> {
 
 impl Reader<'_> {
     fn next(&self) -> Option<char> {
-        // What is no character, half of a pair, is an atom like any other.
+        // Half of a surrogate pair is not a character, but an atom like any other.
         self.source.get(self.at).map(|unit| char::from_u32(*unit).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 

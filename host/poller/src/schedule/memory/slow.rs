@@ -1,0 +1,107 @@
+//! Charms whose polls take long leave slots to those that are quick.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Group, MemorySchedule};
+use crate::Limit;
+use crate::slots::{Entry, GroupId, Phase, Slot};
+
+/// A charm is slow if its last poll took longer than this.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// The slow charms of one integration, or of all that have no component.
+#[derive(Debug, Default)]
+pub(super) struct SlowCharms {
+    /// How many of them are being polled.
+    running: usize,
+    /// Those that wait until another slow one has been polled, and since when they do, the longest first. One that no
+    /// longer waits is not taken out: its phase and its time say so.
+    aside: BTreeSet<(i64, Slot)>,
+}
+
+/// How many slow charms are polled at once where quick ones are polled as well: three quarters of all slots.
+fn slow_slots(of: usize) -> usize {
+    of.saturating_sub((of / 4).max(1)).max(1)
+}
+
+/// The same with those of integrations that would have none polled otherwise: they may take half of the slots that are
+/// left to quick ones.
+fn all_slow_slots(of: usize) -> usize {
+    let slow = slow_slots(of);
+    slow + (of - slow.min(of)) / 2
+}
+
+impl MemorySchedule {
+    /// A charm is about to be polled: whether it is. A slow one waits for another slow one to end if quick ones would
+    /// find no slot otherwise.
+    pub(super) fn leaves_slots(&mut self, slot: Slot) -> bool {
+        let Some(entry) = self.slots.get(slot).filter(|entry| entry.slow) else { return true };
+        let (id, due, max) = (entry.group, entry.due, self.options.max_concurrent);
+        let window = self.interval(entry);
+        let no_quick = self.quick_at.is_none_or(|at| at.elapsed() > window);
+        if self.options.limit == Limit::Once || no_quick {
+            return true;
+        }
+        let all: usize = self.groups.iter().map(|group| group.slow.running).sum();
+        let group = &self.groups[id as usize].slow;
+        let has_room = group.running < slow_slots(self.options.per_integration.min(max));
+        // An integration that has none polled comes before others.
+        let limit = if group.running == 0 { all_slow_slots(max) } else { slow_slots(max) };
+        if has_room && all < limit {
+            return true;
+        }
+        self.groups[id as usize].slow.aside.insert((due, slot));
+        self.paces.pass(slot, due);
+        false
+    }
+
+    pub(super) fn slow_started(&mut self, slot: Slot) {
+        if let Some(entry) = self.slots.get(slot).filter(|entry| entry.slow) {
+            self.groups[entry.group as usize].slow.running += 1;
+        }
+    }
+
+    /// A poll has ended after this time; none if that is not known. A charm stays in its group while it is polled.
+    pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let is_slow = took.is_some_and(|took| took > SLOW);
+        if took.is_some() && !is_slow {
+            self.quick_at = Some(Instant::now());
+        }
+        let group = entry.group;
+        if !std::mem::replace(&mut entry.slow, is_slow) {
+            return;
+        }
+        self.groups[group as usize].slow.running -= 1;
+        let is_last = self.groups.iter().all(|group| group.slow.running == 0);
+        // The integration whose charm waits longest comes first.
+        let first = |(id, group): (GroupId, &Group)| Some((group.slow.aside.first()?.0, id));
+        let mut waiting: Vec<(i64, GroupId)> = (0..).zip(&self.groups).filter_map(first).collect();
+        waiting.sort_unstable();
+        for (_, id) in waiting {
+            // The one that is taken out may not be polled after all; after the last poll nothing would take out
+            // another.
+            while self.release_aside(id) && is_last {}
+        }
+    }
+
+    /// Queues the slow charm of a group that waits longest. Whether there was one.
+    fn release_aside(&mut self, id: GroupId) -> bool {
+        while let Some((since, slot)) = self.groups[id as usize].slow.aside.pop_first() {
+            let waits = |entry: &&Entry| entry.phase == Phase::Held && entry.group == id && entry.due == since;
+            let Some(lane) = self.slots.get(slot).filter(waits).map(|entry| entry.lane) else { continue };
+            self.set_phase(slot, Phase::Ready);
+            self.ready.push(lane, slot);
+            return true;
+        }
+        false
+    }
+
+    /// How many slow charms wait, with a few that do not any more.
+    pub(super) fn aside(&self) -> usize {
+        self.groups.iter().map(|group| group.slow.aside.len()).sum()
+    }
+}

@@ -1,0 +1,90 @@
+//! Registrations that the loop disables after failures, and enables again.
+
+use tracing::{info, warn};
+
+use super::MemorySchedule;
+use crate::policy::{self, RETURN_AFTER};
+use crate::report::one_line;
+use crate::slots::{Asked, Entry, Phase, Slot};
+use crate::{CharmRef, Limit, Registration, RuntimeError, UnixMillis};
+
+/// When to try again to enable a charm whose time has come.
+const ENABLE_RETRY_MS: i64 = 60_000;
+
+/// A registration that the runtime is to disable, for a reason, or to enable.
+#[derive(Debug)]
+pub(crate) struct StatusChange {
+    pub(crate) charm: CharmRef,
+    pub(crate) disable: Option<String>,
+}
+
+impl MemorySchedule {
+    /// The changes that have come up since the last call. Their answers go to [`status_changed`](Self::status_changed).
+    pub(crate) fn take_status_changes(&mut self) -> Vec<StatusChange> {
+        std::mem::take(&mut self.status_changes)
+    }
+
+    /// Has the runtime disable (for a reason) or enable a registration.
+    pub(super) fn ask(&mut self, slot: Slot, what: Asked, disable: Option<String>) {
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        entry.asked = what;
+        if what == Asked::ToEnable {
+            entry.phase = Phase::Idle;
+        }
+        if let Some(charm) = self.slots.get(slot).map(|entry| self.slots.charm(entry)) {
+            self.status_changes.push(StatusChange { charm, disable });
+        }
+    }
+
+    /// The runtime has answered.
+    pub(crate) fn status_changed(&mut self, charm: &CharmRef, answer: Result<Registration, RuntimeError>) {
+        let Some(slot) = self.slots.slot(charm) else { return };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let asked = std::mem::replace(&mut entry.asked, Asked::Nothing);
+        match answer {
+            // Somebody has registered, enabled or disabled the charm since.
+            Ok(registration) if registration.updated_at < entry.changed_at => {}
+            Ok(registration) if registration.is_enabled() => {
+                entry.changed_at = registration.updated_at;
+                if asked == Asked::ToEnable {
+                    info!(target: "poller", "Charm {charm} is polled again after 24 hours");
+                    self.begin_again(slot, true);
+                }
+            }
+            Ok(registration) => self.disabled_by_loop(slot, &registration),
+            Err(RuntimeError::NotFound(_)) => {}
+            Err(error) if asked == Asked::ToEnable => {
+                warn!(target: "poller", "Charm {charm} cannot be enabled yet: {}", one_line(&error.to_string()));
+                let again = self.now() + ENABLE_RETRY_MS;
+                self.arm(slot, Phase::Disabled, again);
+            }
+            // It stays disabled here all the same.
+            Err(error) => {
+                warn!(target: "poller", "Charm {charm} cannot be marked as disabled: {}", one_line(&error.to_string()));
+            }
+        }
+    }
+
+    /// The registration says now that the charm is disabled, and it was the loop that did it.
+    fn disabled_by_loop(&mut self, slot: Slot, registration: &Registration) {
+        let wall: UnixMillis = self.options.clock.now();
+        let returns = self.now().saturating_add(policy::millis(RETURN_AFTER));
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let Entry { phase, disabled_at, .. } = entry;
+        entry.changed_at = registration.updated_at;
+        entry.enabled = false;
+        // By the runtime's clock, so that a later change of the registration is told from this one.
+        *disabled_at = registration.updated_at.max(if disabled_at.is_never() { wall } else { *disabled_at });
+        if *phase != Phase::Disabled && *phase != Phase::Running && self.options.limit != Limit::Once {
+            self.unqueue(slot);
+            self.arm(slot, Phase::Disabled, returns);
+        }
+        self.save(slot);
+    }
+}
+
+/// Why the loop disables a charm, for people.
+pub(crate) fn in_a_row(failures: u32, last: Option<&str>) -> String {
+    let last = last.map_or(String::new(), |last| format!(": {last}"));
+    format!("{failures} failures in a row{last}")
+}

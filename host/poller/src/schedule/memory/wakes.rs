@@ -1,0 +1,113 @@
+//! How often a charm is polled early because somebody changed something about it.
+//!
+//! A charm that waits (for a grant, a sign-in, an upstream) is polled early when its cells change, and any charm when
+//! it is registered or enabled: the change may be the fix. Anybody with write access may make such a change a thousand
+//! times a second. So each early poll is followed by a pause for the next one, which doubles each time, up to the
+//! charm's interval. A change during a pause leads to one poll at its end; nothing that somebody fixes is missed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::policy;
+use crate::slots::Slot;
+
+/// The pause after the first early poll. It doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause, also of a charm with a longer interval.
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+
+/// The early polls of all charms. At most one small entry for each registered charm.
+#[derive(Debug, Default)]
+pub(super) struct Wakes {
+    by_slot: HashMap<Slot, Wake>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wake {
+    /// When the last early poll was due, or is.
+    last: i64,
+    /// How many early polls in a row; one less for each full pause without any.
+    count: u8,
+}
+
+impl Wakes {
+    /// Something about a charm has changed. Returns when it may be polled for that: `now`, or the end of its pause.
+    /// Times are milliseconds.
+    pub(super) fn allow(&mut self, slot: Slot, now: i64, interval: Duration) -> i64 {
+        let longest = policy::millis(interval.min(LONGEST_PAUSE)).max(1);
+        let first = Wake { last: i64::MIN, count: 0 };
+        let wake = self.by_slot.entry(slot).or_insert(first);
+        if wake.last > now && wake.last <= now.saturating_add(longest) {
+            // The early poll that is still to come sees this change as well.
+            return wake.last;
+        }
+        let pause = policy::millis(FIRST_PAUSE).saturating_mul(1 << u32::from(wake.count).min(31)) / 2;
+        let pause = if wake.count == 0 { 0 } else { pause.min(longest) };
+        let quiet = now.saturating_sub(wake.last);
+        let forgiven = u8::try_from(quiet.max(0) / longest).unwrap_or(u8::MAX);
+        wake.count = wake.count.saturating_sub(forgiven).saturating_add(1);
+        wake.last = now.max(wake.last.saturating_add(pause));
+        wake.last
+    }
+
+    /// The charm in this slot is no longer registered.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.by_slot.remove(&slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn the_first_changes_count_within_a_second_and_a_flood_leads_to_a_poll_an_interval() {
+        let mut wakes = Wakes::default();
+        let mut polls: Vec<i64> = (0..600_000).map(|now| wakes.allow(1, now, MINUTE)).collect();
+        polls.dedup();
+        assert_eq!(polls[..8], [0, 500, 1_500, 3_500, 7_500, 15_500, 31_500, 63_500]);
+        assert!(polls[8..].windows(2).all(|pair| pair[1] - pair[0] == 60_000), "{polls:?}");
+        assert_eq!(wakes.allow(2, 600_000, MINUTE), 600_000, "another charm");
+        assert_eq!(wakes.allow(1, 900_000, MINUTE), 900_000, "after a while, a change counts at once");
+        wakes.forget(1);
+        wakes.forget(2);
+        assert!(wakes.by_slot.is_empty());
+    }
+
+    #[test]
+    fn a_charm_with_a_long_interval_waits_a_quarter_of_an_hour_at_most() {
+        let mut wakes = Wakes::default();
+        let week = Duration::from_hours(7 * 24);
+        let mut polls: Vec<i64> = (0..10_000).map(|second| wakes.allow(1, second * 1_000, week)).collect();
+        polls.dedup();
+        assert!(polls.windows(2).all(|pair| pair[1] - pair[0] <= 900_000), "{polls:?}");
+        assert!(polls.len() < 22, "{polls:?}");
+    }
+
+    proptest! {
+        /// However changes are timed: in the long run there is no more than a poll in an interval, besides those of the
+        /// first.
+        #[test]
+        fn early_polls_are_bounded_and_no_change_waits_longer_than_an_interval(
+            gaps in proptest::collection::vec(0_i64..200_000, 1..500), interval_ms in 100_u64..10_000_000,
+        ) {
+            let interval = Duration::from_millis(interval_ms);
+            let longest = policy::millis(interval.min(LONGEST_PAUSE));
+            let (mut wakes, mut now, mut polls) = (Wakes::default(), 0, Vec::new());
+            for gap in gaps {
+                now += gap;
+                let at = wakes.allow(7, now, interval);
+                prop_assert!((now..=now + longest).contains(&at));
+                polls.push(at);
+            }
+            polls.dedup();
+            // Each step costs its own pause, and is given back for a full one.
+            let most = 15 + 2 * (now / longest + 1);
+            prop_assert!(i64::try_from(polls.len()).unwrap() <= most, "{} of {most}", polls.len());
+        }
+    }
+}

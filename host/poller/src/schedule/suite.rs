@@ -1,0 +1,264 @@
+//! What every [`Schedule`] must do, as tests that take any implementation: [`broken_promises`].
+//!
+//! `host/poller/tests/schedule/` runs it with the schedule in memory, and with a planted fault for each promise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bg_identity::{CharmId, space_did};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::{ComponentAnswer, Due, Kept, Lease, Schedule, Settled, Settlement};
+use crate::{CharmRef, Consequence, UnixMillis};
+
+/// How long the leases of a schedule under test last.
+pub const LEASE: Duration = Duration::from_secs(10);
+/// How late a claim may hand out what is due, where nothing else is.
+const SLACK: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+/// Failures that disable a charm.
+pub const FAILURES: u32 = 5;
+
+/// Makes a schedule with these charms, each in a space of its own, and their intervals.
+pub type Make<'a> = &'a (dyn Fn(&[(CharmRef, Duration)]) -> Box<dyn Schedule> + Sync);
+
+type Promise = Result<(), String>;
+
+/// The promises that a schedule breaks: name, and what it did.
+pub async fn broken_promises(make: Make<'_>) -> Vec<(&'static str, String)> {
+    let results = [
+        ("room", no_more_is_handed_out_than_there_is_room_for(make).await),
+        ("one lease", no_charm_has_two_leases(make).await),
+        ("not early", nothing_is_handed_out_before_it_is_due(make).await),
+        ("all in turn", each_of_many_charms_has_its_turn(make).await),
+        ("wake", what_is_due_is_handed_out_at_the_time_that_was_named(make).await),
+        ("end", a_lease_that_is_not_renewed_ends(make).await),
+        ("renewal", a_lease_that_is_renewed_lasts(make).await),
+        ("lost", nothing_of_a_lease_that_has_ended_is_kept(make).await),
+        ("once", a_lease_is_settled_once(make).await),
+        ("release", what_is_released_is_due_again_and_nothing_counts(make).await),
+        ("counts", failures_count_and_back_off_and_a_success_clears_them(make).await),
+    ];
+    results.into_iter().filter_map(|(name, result)| Some((name, result.err()?))).collect()
+}
+
+/// As many charms with this interval, each in a space of its own: always the same.
+pub fn charms(count: usize, interval: Duration) -> Vec<(CharmRef, Duration)> {
+    let charm = |number: usize| CharmRef {
+        space: space_did(&format!("space {number}")),
+        charm: CharmId::for_content(&number.to_be_bytes()),
+    };
+    (0..count).map(|number| (charm(number), interval)).collect()
+}
+
+/// A poll that has just been made.
+pub fn settlement(lease: Lease, consequence: Consequence) -> Settlement {
+    Settlement {
+        lease,
+        started_at: UnixMillis::now(),
+        start: Instant::now(),
+        duration: Duration::ZERO,
+        consequence: Some(consequence),
+        outcome_awaits_a_fix: consequence.awaits_a_fix(),
+        noted: true,
+        component: ComponentAnswer::default(),
+    }
+}
+
+async fn settle(schedule: &mut dyn Schedule, lease: Lease, consequence: Consequence) -> Settled {
+    schedule.settle(vec![settlement(lease, consequence)]).await.pop().unwrap_or(Settled::Lost)
+}
+
+/// Waits until something is due, for this long at most.
+async fn claim_within(schedule: &mut dyn Schedule, room: usize, most: Duration) -> Vec<Due> {
+    let claiming = async {
+        loop {
+            let due = schedule.claim(room).await;
+            if !due.is_empty() {
+                return due;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(most, claiming).await.unwrap_or_default()
+}
+
+async fn claim_one(schedule: &mut dyn Schedule, most: Duration) -> Result<Due, String> {
+    let due = claim_within(schedule, 1, most).await;
+    due.into_iter().next().ok_or_else(|| format!("nothing was handed out within {most:?}"))
+}
+
+fn check(holds: bool, what: impl FnOnce() -> String) -> Promise {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+async fn no_more_is_handed_out_than_there_is_room_for(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(10, MINUTE));
+    sleep(MINUTE).await;
+    for room in [0, 1, 3] {
+        let due = schedule.claim(room).await;
+        check(due.len() <= room, || format!("{} charms for a room of {room}", due.len()))?;
+    }
+    Ok(())
+}
+
+async fn no_charm_has_two_leases(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(5, MINUTE));
+    let (mut held, mut leases) = (BTreeSet::new(), Vec::new());
+    // Several intervals, so that each would be due again.
+    for _ in 0..100 {
+        for due in schedule.claim(16).await {
+            check(held.insert(due.charm.clone()), || format!("{} was handed out twice", due.charm))?;
+            leases.push(due.lease);
+        }
+        let ended = schedule.renew(&leases).await;
+        check(ended.is_empty(), || "a lease that was renewed has ended".to_owned())?;
+        sleep(LEASE / 4).await;
+    }
+    check(leases.iter().collect::<BTreeSet<_>>().len() == leases.len(), || "two leases have one number".to_owned())
+}
+
+async fn nothing_is_handed_out_before_it_is_due(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(5, MINUTE));
+    let mut last: BTreeMap<CharmRef, Instant> = BTreeMap::new();
+    let end = Instant::now() + MINUTE * 6;
+    while Instant::now() < end {
+        for due in schedule.claim(16).await {
+            let now = Instant::now();
+            if let Some(before) = last.insert(due.charm.clone(), now) {
+                check(now >= before + MINUTE, || format!("{} came {:?} after its last poll", due.charm, now - before))?;
+            }
+            settle(&mut *schedule, due.lease, Consequence::Clears).await;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    check(last.len() == 5, || "a charm was never handed out".to_owned())
+}
+
+/// Also with room for few at a time, and those that nobody settles hold up no other.
+async fn each_of_many_charms_has_its_turn(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(200, MINUTE));
+    let mut polls: BTreeMap<CharmRef, u32> = BTreeMap::new();
+    let end = Instant::now() + MINUTE * 5;
+    while Instant::now() < end {
+        for due in schedule.claim(2).await {
+            *polls.entry(due.charm).or_default() += 1;
+            settle(&mut *schedule, due.lease, Consequence::Clears).await;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    let fewest = if polls.len() == 200 { polls.values().min().copied().unwrap_or_default() } else { 0 };
+    check(fewest >= 3, || format!("a charm had {fewest} of 5 polls"))
+}
+
+/// Nobody looks in between.
+async fn what_is_due_is_handed_out_at_the_time_that_was_named(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(3, MINUTE));
+    let (mut polls, end) = (0, Instant::now() + MINUTE * 5);
+    while Instant::now() < end {
+        for due in schedule.claim(16).await {
+            polls += 1;
+            settle(&mut *schedule, due.lease, Consequence::Clears).await;
+        }
+        let Some(next) = schedule.next_claim() else { break };
+        sleep_until(next.max(Instant::now() + Duration::from_millis(1)).min(end)).await;
+    }
+    check(polls >= 12, || format!("{polls} polls of three charms in five intervals"))
+}
+
+async fn a_lease_that_is_not_renewed_ends(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(1, MINUTE));
+    let first = claim_one(&mut *schedule, MINUTE + SLACK).await?;
+    let again = claim_one(&mut *schedule, LEASE + SLACK).await?;
+    check(again.charm == first.charm && again.lease != first.lease, || format!("{again:?} after {first:?}"))
+}
+
+async fn a_lease_that_is_renewed_lasts(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(1, MINUTE));
+    let first = claim_one(&mut *schedule, MINUTE + SLACK).await?;
+    for _ in 0..20 {
+        sleep(LEASE * 2 / 3).await;
+        let ended = schedule.renew(&[first.lease]).await;
+        check(ended.is_empty(), || "it has ended before its time".to_owned())?;
+        check(schedule.claim(1).await.is_empty(), || "its charm was handed out again".to_owned())?;
+    }
+    let settled = settle(&mut *schedule, first.lease, Consequence::Clears).await;
+    check(matches!(settled, Settled::Kept(_)), || "it cannot be settled".to_owned())
+}
+
+async fn nothing_of_a_lease_that_has_ended_is_kept(make: Make<'_>) -> Promise {
+    for claimed_again in [false, true] {
+        let mut schedule = make(&charms(1, MINUTE));
+        let old = claim_one(&mut *schedule, MINUTE + SLACK).await?;
+        sleep(LEASE + SLACK).await;
+        let new = if claimed_again { Some(claim_one(&mut *schedule, SLACK).await?) } else { None };
+        let ended = schedule.renew(&[old.lease]).await;
+        check(ended == [old.lease], || format!("renewed after its end: {ended:?}"))?;
+        let settled = settle(&mut *schedule, old.lease, Consequence::Counts).await;
+        check(settled == Settled::Lost, || format!("settled after its end: {settled:?}"))?;
+        let new = match new {
+            Some(new) => new,
+            None => claim_one(&mut *schedule, SLACK).await?,
+        };
+        let failures = kept(settle(&mut *schedule, new.lease, Consequence::Counts).await)?.failures;
+        check(failures == 1, || format!("{failures} failures are counted of one"))?;
+    }
+    Ok(())
+}
+
+fn kept(settled: Settled) -> Result<Kept, String> {
+    match settled {
+        Settled::Kept(kept) => Ok(kept),
+        Settled::Lost => Err("a lease that is held counts as lost".to_owned()),
+    }
+}
+
+async fn a_lease_is_settled_once(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(1, MINUTE));
+    let due = claim_one(&mut *schedule, MINUTE + SLACK).await?;
+    kept(settle(&mut *schedule, due.lease, Consequence::Counts).await)?;
+    let again = settle(&mut *schedule, due.lease, Consequence::Counts).await;
+    check(again == Settled::Lost, || format!("settled a second time: {again:?}"))?;
+    schedule.release(&[due.lease]).await;
+    check(schedule.claim(1).await.is_empty(), || "a release after the settlement has made it due".to_owned())?;
+    let next = claim_one(&mut *schedule, MINUTE * 2 + SLACK).await?;
+    let failures = kept(settle(&mut *schedule, next.lease, Consequence::Counts).await)?.failures;
+    check(failures == 2, || format!("{failures} failures are counted of two"))
+}
+
+async fn what_is_released_is_due_again_and_nothing_counts(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(1, MINUTE));
+    let due = claim_one(&mut *schedule, MINUTE + SLACK).await?;
+    schedule.release(&[due.lease]).await;
+    // Before the lease would have ended by itself.
+    let again = claim_one(&mut *schedule, SLACK * 2).await?;
+    check(again.lease != due.lease, || "a lease was given twice".to_owned())?;
+    let settled = settle(&mut *schedule, due.lease, Consequence::Counts).await;
+    check(settled == Settled::Lost, || format!("settled after its release: {settled:?}"))?;
+    let failures = kept(settle(&mut *schedule, again.lease, Consequence::Counts).await)?.failures;
+    check(failures == 1, || format!("{failures} failures are counted of one"))
+}
+
+async fn failures_count_and_back_off_and_a_success_clears_them(make: Make<'_>) -> Promise {
+    let mut schedule = make(&charms(1, MINUTE));
+    let mut due = claim_one(&mut *schedule, MINUTE + SLACK).await?;
+    kept(settle(&mut *schedule, due.lease, Consequence::Counts).await)?;
+    due = claim_one(&mut *schedule, MINUTE * 3).await?;
+    let kept_success = kept(settle(&mut *schedule, due.lease, Consequence::Clears).await)?;
+    check(kept_success.failures == 0, || format!("{kept_success:?} after a success"))?;
+    for failures in 1..=FAILURES {
+        due = claim_one(&mut *schedule, MINUTE * 40).await?;
+        let before = Instant::now();
+        let kept = kept(settle(&mut *schedule, due.lease, Consequence::Counts).await)?;
+        check(kept.failures == failures, || format!("{kept:?} after {failures} failures"))?;
+        let disabled = failures == FAILURES;
+        check(kept.disabled == disabled, || format!("{kept:?} after {failures} failures"))?;
+        let shortest = MINUTE * 2_u32.pow(failures) * 9 / 10;
+        if !disabled {
+            check(claim_within(&mut *schedule, 1, shortest).await.is_empty(), || {
+                format!("polled {:?} after {failures} failures", before.elapsed())
+            })?;
+        }
+    }
+    check(claim_within(&mut *schedule, 1, MINUTE * 60).await.is_empty(), || "polled though disabled".to_owned())
+}

@@ -1,0 +1,170 @@
+//! Schedules that break one promise each, and that the suite notices it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bg_poller::schedule::suite::{Make, broken_promises, charms, settlement};
+use bg_poller::schedule::{Due, Kept, Lease, Schedule, Settled, Settlement};
+use bg_poller::{CharmRef, Consequence};
+use tokio::time::Instant;
+
+use crate::memory;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Hands out more than there is room for.
+    TooMany,
+    /// Hands out a charm that another claimer has.
+    Twice,
+    /// Hands out a charm that was just polled.
+    Early,
+    /// Hands out nothing for a charm, ever.
+    Forgets,
+    /// Names a time to look again that is too late.
+    Oversleeps,
+    /// Keeps leases for ever.
+    NeverEnds,
+    /// Forgets renewals.
+    ForgetsRenewal,
+    /// Settles a lease that has ended as if it were the one that its charm has now.
+    SettlesLost,
+    /// Forgets which leases were settled.
+    SettlesTwice,
+    /// Forgets releases.
+    ForgetsRelease,
+    /// Counts a release as a failure.
+    CountsRelease,
+    /// Counts no failures.
+    CountsNothing,
+}
+
+impl Fault {
+    /// Each, and the promise that it breaks.
+    const ALL: [(Self, &str); 12] = [
+        (Self::TooMany, "room"),
+        (Self::Twice, "one lease"),
+        (Self::Early, "not early"),
+        (Self::Forgets, "all in turn"),
+        (Self::Oversleeps, "wake"),
+        (Self::NeverEnds, "end"),
+        (Self::ForgetsRenewal, "renewal"),
+        (Self::SettlesLost, "lost"),
+        (Self::SettlesTwice, "once"),
+        (Self::ForgetsRelease, "release"),
+        (Self::CountsRelease, "release"),
+        (Self::CountsNothing, "counts"),
+    ];
+}
+
+/// A schedule that is right but for one fault.
+struct Faulty {
+    fault: Fault,
+    right: Box<dyn Schedule>,
+    /// All that were handed out, in order.
+    given: Vec<Due>,
+    made_up: u64,
+    /// What was settled last.
+    last: Option<Due>,
+    /// The charm that it forgets.
+    ignored: Option<CharmRef>,
+}
+
+impl Faulty {
+    fn make_up(&mut self, due: &Due) -> Due {
+        self.made_up += 1;
+        let lease = Lease(u64::MAX - self.made_up);
+        Due { lease, ..due.clone() }
+    }
+
+    /// The lease that a charm has now.
+    fn present(&self, lease: Lease) -> Lease {
+        let charm = self.given.iter().find(|due| due.lease == lease).map(|due| &due.charm);
+        let newest = self.given.iter().rev().find(|due| Some(&due.charm) == charm);
+        newest.map_or(lease, |due| due.lease)
+    }
+}
+
+#[async_trait]
+impl Schedule for Faulty {
+    async fn claim(&mut self, room: usize) -> Vec<Due> {
+        let room = if self.fault == Fault::TooMany { room + 1 } else { room };
+        if self.fault == Fault::NeverEnds {
+            let held: Vec<Lease> = self.given.iter().map(|due| due.lease).collect();
+            self.right.renew(&held).await;
+        }
+        let mut due = self.right.claim(room).await;
+        if self.fault == Fault::Forgets {
+            let ignored = self.ignored.get_or_insert_with(|| charms(1, Duration::ZERO)[0].0.clone());
+            due.retain(|due| due.charm != *ignored);
+        }
+        let again = match self.fault {
+            Fault::Twice if due.is_empty() => self.given.last().cloned(),
+            Fault::Early if due.is_empty() => self.last.take(),
+            _ => None,
+        };
+        self.given.extend(due.iter().cloned());
+        if let Some(again) = again {
+            due.push(self.make_up(&again));
+        }
+        due
+    }
+
+    async fn settle(&mut self, ended: Vec<Settlement>) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        for mut settlement in ended {
+            self.last = self.given.iter().find(|due| due.lease == settlement.lease).cloned();
+            match self.fault {
+                Fault::SettlesLost => settlement.lease = self.present(settlement.lease),
+                Fault::CountsNothing => settlement.consequence = Some(Consequence::Clears),
+                _ => {}
+            }
+            let answer = self.right.settle(vec![settlement.clone()]).await.remove(0);
+            settled.push(match answer {
+                Settled::Lost if self.fault == Fault::SettlesTwice => Settled::Kept(Kept::default()),
+                answer => answer,
+            });
+        }
+        settled
+    }
+
+    async fn renew(&mut self, leases: &[Lease]) -> Vec<Lease> {
+        if self.fault == Fault::ForgetsRenewal {
+            return Vec::new();
+        }
+        self.right.renew(leases).await
+    }
+
+    async fn release(&mut self, leases: &[Lease]) {
+        match self.fault {
+            Fault::ForgetsRelease => {}
+            Fault::CountsRelease => {
+                for lease in leases {
+                    let due = self.given.iter().find(|due| due.lease == *lease).cloned();
+                    self.right.settle(vec![settlement(*lease, Consequence::Counts)]).await;
+                    self.last = due;
+                }
+            }
+            _ => self.right.release(leases).await,
+        }
+    }
+
+    fn lease_time(&self) -> Option<Duration> {
+        self.right.lease_time()
+    }
+
+    fn next_claim(&self) -> Option<Instant> {
+        let late = if self.fault == Fault::Oversleeps { Duration::from_mins(10) } else { Duration::ZERO };
+        self.right.next_claim().map(|at| at + late)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_suite_notices_each_planted_fault() {
+    for (fault, promise) in Fault::ALL {
+        let make: Make<'_> = &|charms: &[(CharmRef, Duration)]| -> Box<dyn Schedule> {
+            Box::new(Faulty { fault, right: memory(charms), given: Vec::new(), made_up: 0, last: None, ignored: None })
+        };
+        let broken = broken_promises(make).await;
+        assert!(broken.iter().any(|(name, _)| *name == promise), "{fault:?} breaks {promise}, found: {broken:?}");
+    }
+}

@@ -1,0 +1,245 @@
+//! The requests of one call that failed, and which of them explains the error with which its guest ends it.
+//!
+//! A guest that says which request its error comes from is taken at its word, and only then: a failure that it has
+//! dealt with explains no later error of its own. Of the others, nothing more is known than that a request was refused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bg_egress::{CredentialError, EgressError, Rule, Wait};
+use bg_poller::Blame;
+use http::StatusCode;
+
+use crate::failure::{Explanation, Refusal};
+use crate::text;
+
+/// The longest text about a failed request, bytes.
+const TEXT_BYTES: usize = 1024;
+
+/// How many failed requests of a call are kept. Each call may send fewer, unless the operator allows more.
+const MOST: usize = 1_000;
+
+/// The failed requests of one call. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Failures {
+    /// Whether the guest says which one its error comes from.
+    says_causes: bool,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// What the gate said of the first request that it refused.
+    first: Option<Refusal>,
+    /// All that failed, by their numbers.
+    all: BTreeMap<u32, Refusal>,
+    /// The one that the guest's error comes from.
+    named: Option<u32>,
+}
+
+impl Failures {
+    pub(super) fn new(says_causes: bool) -> Self {
+        Self { says_causes, known: Arc::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request was refused, or failed.
+    pub(super) fn failed(&self, number: u32, error: &EgressError) {
+        let refused = to_blame(error);
+        if let Some(blame) = refused.or_else(|| failed_elsewhere(error)) {
+            let text = text::one_line(&error.to_string(), TEXT_BYTES);
+            self.add(number, refused.is_some(), Refusal { blame, text, status: None });
+        }
+    }
+
+    /// A server answered with this status.
+    pub(super) fn answered(&self, number: u32, host: &str, status: StatusCode) {
+        if let Some(blame) = blame_of_status(status) {
+            let text = text::one_line(&format!("{host} answered {status}"), TEXT_BYTES);
+            self.add(number, false, Refusal { blame, text, status: Some(status) });
+        }
+    }
+
+    fn add(&self, number: u32, is_refused: bool, refusal: Refusal) {
+        let mut known = self.known();
+        if is_refused {
+            known.first.get_or_insert_with(|| refusal.clone());
+        }
+        if self.says_causes {
+            known.all.insert(number, refusal);
+            if known.all.len() > MOST {
+                known.all.pop_first();
+            }
+        }
+    }
+
+    /// The guest says that its error comes from this request.
+    pub(super) fn name(&self, number: u32) {
+        self.known().named = Some(number);
+    }
+
+    /// What explains the error with which the guest ends the call.
+    pub(crate) fn explain(&self) -> Explanation {
+        let known = self.known();
+        if let Some(named) = known.named.and_then(|number| known.all.get(&number)) {
+            return Explanation::Cause(named.clone());
+        }
+        match &known.first {
+            None => Explanation::None,
+            Some(refusal) if self.says_causes => Explanation::Before(refusal.text.clone()),
+            Some(refusal) => Explanation::Cause(refusal.clone()),
+        }
+    }
+}
+
+/// Who can do something about a request that was refused; none if it was not refused, but failed.
+fn to_blame(error: &EgressError) -> Option<Blame> {
+    match error {
+        EgressError::Denied { rule: Rule::Grant, .. }
+        | EgressError::Denied { option: Some(_), .. }
+        | EgressError::Address { .. }
+        | EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Blame::Configuration),
+        // No option helps there: the guest sent what no guest may send.
+        EgressError::Denied { .. } => Some(Blame::Charm),
+        EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Blame::Credential),
+        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Blame::Upstream),
+        // The requests of all charms, or of all calls of an integration, take these places.
+        EgressError::Timeout { what: Wait::SharedPlace, .. } => Some(Blame::Service),
+        _ => None,
+    }
+}
+
+/// Whether a request failed because of the server that it was for, or on the way there.
+fn failed_elsewhere(error: &EgressError) -> Option<Blame> {
+    match error {
+        EgressError::Dns { .. }
+        | EgressError::Connect { .. }
+        | EgressError::Tls { .. }
+        | EgressError::Protocol { .. }
+        | EgressError::Timeout {
+            what: Wait::Lookup | Wait::Connection | Wait::Head | Wait::Piece | Wait::Whole, ..
+        } => Some(Blame::Upstream),
+        _ => None,
+    }
+}
+
+/// Who can do something about an answer with this status; none if it says nothing of that.
+fn blame_of_status(status: StatusCode) -> Option<Blame> {
+    match status {
+        StatusCode::UNAUTHORIZED => Some(Blame::Credential),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Some(Blame::Upstream),
+        status => status.is_server_error().then_some(Blame::Upstream),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bg_egress::Owner;
+
+    use super::*;
+
+    fn denied() -> EgressError {
+        EgressError::Denied { rule: Rule::Grant, message: "GET https://a.example/ is not granted".into(), option: None }
+    }
+
+    #[test]
+    fn only_the_failure_that_the_guest_names_is_its_excuse() {
+        let attempt = bg_abuse::Attempt::begin("excuses", "a denied request, and numbers of others that did not fail");
+        let failures = Failures::new(true);
+        failures.failed(1, &denied());
+        failures.answered(2, "b.example", StatusCode::SERVICE_UNAVAILABLE);
+        failures.answered(3, "c.example", StatusCode::NOT_FOUND);
+        failures.answered(4, "d.example", StatusCode::UNAUTHORIZED);
+        assert!(matches!(failures.explain(), Explanation::Before(text) if text.contains("a.example")));
+        for (number, blame) in [(1, Blame::Configuration), (2, Blame::Upstream), (4, Blame::Credential)] {
+            failures.name(number);
+            assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.blame == blame), "{number}");
+        }
+        // One that did not fail, and one that was never sent.
+        for number in [0, 3, 5, u32::MAX] {
+            failures.name(number);
+            assert!(matches!(failures.explain(), Explanation::Before(_)), "{number}");
+        }
+        attempt.ended("the charm is to blame");
+    }
+
+    #[test]
+    fn a_guest_that_cannot_name_a_request_has_the_first_refusal_as_its_reason() {
+        let failures = Failures::new(false);
+        failures.answered(1, "b.example", StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(failures.explain(), Explanation::None);
+        failures.failed(2, &denied());
+        assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.blame == Blame::Configuration));
+    }
+
+    #[test]
+    fn failures_without_end_take_bounded_room() {
+        let failures = Failures::new(true);
+        for number in 0..10_000 {
+            failures.failed(number, &denied());
+        }
+        assert_eq!(failures.known().all.len(), MOST);
+    }
+
+    #[test]
+    fn a_request_that_failed_elsewhere_is_the_upstreams_and_an_answer_says_by_its_status_whose_it_is() {
+        let timeout = |what| EgressError::Timeout { what, after: Duration::ZERO };
+        for (error, blame) in [
+            (EgressError::Connect { origin: "https://a.example".into(), message: "x".into() }, Some(Blame::Upstream)),
+            (EgressError::Dns { host: "a.example".into(), message: "x".into() }, Some(Blame::Upstream)),
+            (timeout(Wait::Head), Some(Blame::Upstream)),
+            (timeout(Wait::Place), None),
+            (EgressError::Budget { limit: 1 }, None),
+            (EgressError::Request("x".into()), None),
+        ] {
+            assert_eq!(failed_elsewhere(&error), blame, "{error:?}");
+        }
+        for (status, blame) in [
+            (200, None),
+            (400, None),
+            (401, Some(Blame::Credential)),
+            (403, None),
+            (404, None),
+            (408, Some(Blame::Upstream)),
+            (425, Some(Blame::Upstream)),
+            (429, Some(Blame::Upstream)),
+            (500, Some(Blame::Upstream)),
+            (503, Some(Blame::Upstream)),
+        ] {
+            assert_eq!(blame_of_status(StatusCode::from_u16(status).unwrap()), blame, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_refused_request_is_the_fault_of_who_can_do_something_about_it() {
+        let denied = |rule, option: Option<&str>| EgressError::Denied {
+            rule,
+            message: "x".into(),
+            option: option.map(str::to_owned),
+        };
+        let credential = |source| EgressError::Credential { origin: "https://a.example".into(), source };
+        let connect = EgressError::Connect { origin: "https://a.example".into(), message: "x".into() };
+        let not_its = CredentialError::NotItsCharm { charm: "x".into(), owner: Owner::Charms };
+        for (error, blame) in [
+            (denied(Rule::Grant, Some("--allow-charm-http https://a.example")), Some(Blame::Configuration)),
+            (denied(Rule::Grant, None), Some(Blame::Configuration)),
+            (denied(Rule::BoundSecret, Some("--charm-credential x")), Some(Blame::Configuration)),
+            (denied(Rule::BoundSecret, None), Some(Blame::Charm)),
+            (denied(Rule::Header, None), Some(Blame::Charm)),
+            (denied(Rule::OwnAuthorization, None), Some(Blame::Charm)),
+            (credential(CredentialError::Missing("no token".into())), Some(Blame::Credential)),
+            (credential(CredentialError::Refused("invalid_client".into())), Some(Blame::Configuration)),
+            (credential(CredentialError::Unavailable("away".into())), Some(Blame::Upstream)),
+            (credential(not_its), None),
+            (connect, None),
+            (EgressError::Timeout { what: Wait::SharedPlace, after: Duration::ZERO }, Some(Blame::Service)),
+        ] {
+            assert_eq!(to_blame(&error), blame, "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! How much a charm may keep.
+
+use bg_store::{CellTexts, MAX_CELL_BYTES, MAX_CELLS};
+use rusqlite::{OptionalExtension, Transaction};
+
+use super::{Failure, charms};
+
+/// What a charm would have too much of after these writes, if it would, for people.
+pub(crate) fn excess(tx: &Transaction<'_>, row: i64, writes: &CellTexts) -> Result<Option<String>, Failure> {
+    let now: (u64, u64) = tx
+        .prepare_cached("SELECT count(*), coalesce(sum(length(document)), 0) FROM cells WHERE charm = ?1")?
+        .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (mut cells, mut bytes) = now;
+    let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
+    for (name, text) in writes {
+        match statement.query_row((row, name), |row| row.get::<_, u64>(0)).optional()? {
+            Some(before) => bytes = bytes.saturating_sub(before),
+            None => cells += 1,
+        }
+        bytes += text.len() as u64;
+    }
+    if cells <= MAX_CELLS && bytes <= MAX_CELL_BYTES {
+        return Ok(None);
+    }
+    let charm = charms::name(tx, row)?;
+    let (cells_now, bytes_now) = now;
+    Ok(Some(if cells > MAX_CELLS {
+        format!("{charm} has {cells_now} cells, would have {cells}, and may have {MAX_CELLS}")
+    } else {
+        format!("the cells of {charm} take {bytes_now} bytes, would take {bytes}, and may take {MAX_CELL_BYTES}")
+    }))
+}
+
+/// By how many bytes a charm's cells would grow with these writes.
+pub(crate) fn growth(tx: &Transaction<'_>, row: i64, writes: &CellTexts) -> Result<i64, Failure> {
+    let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
+    let mut growth = 0;
+    for (name, text) in writes {
+        let before: i64 = statement.query_row((row, name), |row| row.get(0)).optional()?.unwrap_or_default();
+        growth += i64::try_from(text.len()).unwrap_or(i64::MAX) - before;
+    }
+    Ok(growth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open;
+
+    #[test]
+    fn what_is_there_and_what_is_written_count_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = open::writer(&dir.path().join("a.db")).unwrap();
+        let tx = connection.transaction().unwrap();
+        tx.execute_batch(
+            "INSERT INTO spaces VALUES ('did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo', 0);
+             INSERT INTO charms (row, space, id, file_name, source, module, streams, secrets, created_at, updated_at)
+                VALUES (1, 'did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo', 'fid1:test', '', '', '', '[]', '[]', 0, 0);
+             INSERT INTO cells VALUES (1, 'large', 0, zeroblob(60 * 1024 * 1024));",
+        )
+        .unwrap();
+        let write = |cells: &[(&str, usize)]| {
+            let texts = cells.iter().map(|&(name, mib)| (name.to_owned(), " ".repeat(mib << 20)));
+            excess(&tx, 1, &texts.collect()).unwrap()
+        };
+        assert_eq!(write(&[]), None);
+        assert_eq!(write(&[("other", 4)]), None);
+        let excess_of_bytes = write(&[("other", 5)]).unwrap();
+        let expected = "fid1:test take 62914560 bytes, would take 68157440, and may take 67108864";
+        assert!(excess_of_bytes.ends_with(expected), "{excess_of_bytes}");
+        assert_eq!(write(&[("large", 50), ("other", 14)]), None, "what is replaced does not count");
+
+        let names: Vec<_> = (0..MAX_CELLS).map(|number| number.to_string()).collect();
+        let many: Vec<_> = names.iter().map(|name| (name.as_str(), 0)).collect();
+        assert_eq!(write(&many[1..]), None);
+        assert!(write(&many).unwrap().ends_with("fid1:test has 1 cells, would have 1001, and may have 1000"));
+    }
+}

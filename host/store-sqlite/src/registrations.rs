@@ -1,0 +1,527 @@
+//! Registrations, the number of their revision, and the integrations' lists of them.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bg_charm_api::DamagedRegistration;
+use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
+use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, Run, UnixMillis};
+use bg_store::FoundRegistrations;
+use rusqlite::types::{Null, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, ToSql, Transaction};
+
+use super::column::{BadColumn, Columns, said};
+use super::{Failure, What, changes, runs, sound};
+
+/// The columns of [`registration`].
+macro_rules! columns {
+    () => {
+        super::registrations::columns!("c")
+    };
+    // With the charm's name from another table than that of the charms.
+    ($name:literal) => {
+        concat!(
+            $name,
+            ".space, ",
+            $name,
+            ".id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, \
+             r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
+        )
+    };
+}
+pub(super) use columns;
+
+/// With the names of charms from the index that has nothing else in it: their rows have their programs, and reading
+/// those of a hundred thousand charms takes seconds.
+const SELECT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row"
+);
+
+/// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own
+/// making. The run history has all of it.
+const STATUS_BYTES: usize = 300;
+
+/// Whether the last outcome of a registration was no success.
+pub(super) static FAILED: LazyLock<String> =
+    LazyLock::new(|| last_outcome_that(|consequence| consequence != Consequence::Clears));
+
+/// Whether a registration waits for a change, unless it is disabled or has changed since.
+pub(super) static WAITS: LazyLock<String> =
+    LazyLock::new(|| last_outcome_that(|consequence| consequence == Consequence::Waits));
+
+/// Whether the cause of the last outcome is elsewhere, where somebody may fix it.
+static AWAITS_A_FIX: LazyLock<String> = LazyLock::new(|| last_outcome_that(Consequence::awaits_a_fix));
+
+/// A condition of registrations whose last outcome has such a consequence, made of what [`Consequence::of`] says, so
+/// that the two cannot differ. As where a row is read, a kind that is not known is none, and a blame that is not known
+/// is not said.
+fn last_outcome_that(is_so: impl Fn(Consequence) -> bool) -> String {
+    let quoted = |words: Vec<&str>| words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+    let known = quoted(Blame::ALL.map(Blame::as_str).to_vec());
+    let conditions = OutcomeKind::ALL.into_iter().filter_map(|kind| {
+        let blames = Blame::ALL.into_iter().filter(|blame| is_so(Consequence::of(kind, Some(*blame))));
+        let blames: Vec<&str> = blames.map(Blame::as_str).collect();
+        let unsaid = is_so(Consequence::of(kind, None));
+        let is_one = match (blames.is_empty(), unsaid) {
+            (true, false) => return None,
+            (false, false) => format!("last_blame IN ({})", quoted(blames)),
+            (_, true) => {
+                format!("(last_blame IN ({}) OR last_blame IS NULL OR last_blame NOT IN ({known}))", quoted(blames))
+            }
+        };
+        Some(format!("last_kind = '{kind}' AND {is_one}"))
+    });
+    format!("coalesce({}, FALSE)", conditions.collect::<Vec<_>>().join(" OR "))
+}
+
+/// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls
+/// note. 0 if it is damaged, until the next of these replaces it.
+pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
+    let found = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = 'registrations_revision'")?
+        .query_row([], |row| Ok(row.get_ref(0)?.as_i64().ok()))
+        .optional()?;
+    Ok(found
+        .flatten()
+        .and_then(|number| u64::try_from(number).ok())
+        .filter(|number| *number <= LAST_REVISION)
+        .unwrap_or(0))
+}
+
+/// Far more than there will ever be.
+const LAST_REVISION: u64 = 1 << 53;
+
+/// Raises the number, and returns it; it becomes the time, which no count reaches, if it is damaged or missing. Only
+/// [`changes`] calls this, and notes what it is for.
+pub(super) fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
+    tx.prepare_cached(
+        "INSERT INTO meta (key, value) VALUES ('registrations_revision', ?1) ON CONFLICT (key) DO UPDATE SET value = \
+         CASE WHEN typeof(value) = 'integer' AND value BETWEEN 0 AND ?2 THEN value + 1 ELSE excluded.value END",
+    )?
+    .execute((UnixMillis::now().0, LAST_REVISION - 1))?;
+    revision(tx)
+}
+
+/// All registrations.
+pub(crate) fn all(tx: &Transaction<'_>) -> Result<FoundRegistrations, Failure> {
+    let mut found = selected(tx, SELECT, [])?;
+    let all: usize = tx.prepare_cached("SELECT count(*) FROM registrations")?.query_row([], |row| row.get(0))?;
+    // To look for their charms one by one takes as long as all the rest.
+    if all != found.registrations.len() + found.damaged.len() {
+        found.damaged.extend(lost(tx)?);
+    }
+    Ok(found)
+}
+
+/// Registrations whose charm is not there.
+fn lost(tx: &Transaction<'_>) -> Result<Vec<DamagedRegistration>, Failure> {
+    let mut statement = tx.prepare_cached(
+        "SELECT r.charm, r.integration FROM registrations r WHERE NOT EXISTS (SELECT 1 FROM charms c WHERE c.row = \
+         r.charm)",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut lost = Vec::new();
+    while let Some(row) = rows.next()? {
+        lost.push(DamagedRegistration {
+            charm: format!("the charm in row {}", row.column::<i64>(0)?),
+            integration: row.parse(1, said).ok(),
+            column: "registrations.charm".to_owned(),
+            problem: "there is no such charm".to_owned(),
+            fix: FROM_BACKUP.to_owned(),
+        });
+    }
+    Ok(lost)
+}
+
+/// What fixes a row that no command can name.
+const FROM_BACKUP: &str = "put back a backup of the database";
+
+/// What is wrong with a row that begins with [`columns`] and cannot be read.
+pub(super) fn damaged(row: &Row<'_>, column: &BadColumn) -> Result<DamagedRegistration, Failure> {
+    let text = |at| Ok::<_, Failure>(String::from_utf8_lossy(row.get_ref(at)?.as_bytes().unwrap_or(b"?")).into_owned());
+    let named = format!("{}/{}", text(0)?, text(1)?);
+    let integration: Option<IntegrationId> = row.parse(2, said).ok();
+    let fix = match named.parse::<CharmRef>() {
+        Ok(charm) => {
+            let integration = integration.as_ref().map_or("INTEGRATION", IntegrationId::as_str);
+            format!("bg-wasm-host remove {charm}; then bg-wasm-host register {charm} --integration {integration}")
+        }
+        Err(_) => FROM_BACKUP.to_owned(),
+    };
+    let table = if matches!(column.name.as_str(), "space" | "id") { "charms" } else { "registrations" };
+    Ok(DamagedRegistration {
+        charm: printable(&named).into_owned(),
+        integration,
+        column: format!("{table}.{}", column.name),
+        problem: column.problem.clone(),
+        fix,
+    })
+}
+
+/// The enabled registrations of an integration, oldest first.
+pub(crate) fn enabled_with_polls(
+    tx: &Transaction<'_>,
+    integration: &IntegrationId,
+) -> Result<Vec<Registration>, Failure> {
+    let select = format!("{SELECT} WHERE r.integration = ?1 AND r.disabled_at = 0");
+    Ok(selected(tx, &select, [integration.as_str()])?.registrations)
+}
+
+fn selected(tx: &Transaction<'_>, select: &str, parameters: impl Params) -> Result<FoundRegistrations, Failure> {
+    let mut spaces = SpaceReader::default();
+    let mut statement = tx.prepare_cached(select)?;
+    let mut rows = statement.query(parameters)?;
+    let (mut all, mut bad) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        match registration(row, &mut spaces) {
+            Ok(registration) => all.push((row.get::<_, i64>(12)?, registration)),
+            Err(Failure::Damaged(What::Column(column))) => bad.push(damaged(row, &column)?),
+            Err(error) => return Err(error),
+        }
+    }
+    all.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
+    Ok(FoundRegistrations {
+        registrations: all.into_iter().map(|(_, registration)| registration).collect(),
+        damaged: bad,
+    })
+}
+
+/// The charms of the enabled registrations of an integration, oldest first.
+pub(crate) fn enabled(tx: &Transaction<'_>, integration: &IntegrationId) -> Result<Vec<CharmRef>, Failure> {
+    named(tx, integration, "r.integration = ?1 AND r.disabled_at = 0")
+}
+
+/// The charms of the registrations for which that holds of the integration, oldest first.
+fn named(tx: &Transaction<'_>, integration: &IntegrationId, condition: &str) -> Result<Vec<CharmRef>, Failure> {
+    let mut spaces = SpaceReader::default();
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT c.space, c.id, r.created_at, r.charm \
+         FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row WHERE \
+         {condition}"
+    ))?;
+    let mut rows = statement.query([integration.as_str()])?;
+    let mut charms = Vec::new();
+    while let Some(row) = rows.next()? {
+        // A damaged one is skipped here as in the list of all.
+        let (Ok(created_at), Ok(charm)) = (row.time(2), named_charm(row, &mut spaces)) else { continue };
+        charms.push(((created_at, row.get::<_, i64>(3)?), charm));
+    }
+    charms.sort_unstable_by_key(|(order, _)| *order);
+    Ok(charms.into_iter().map(|(_, charm)| charm).collect())
+}
+
+/// Whether the charm in that row has a registration, damaged or not.
+pub(crate) fn is_there(tx: &Transaction<'_>, row: i64) -> Result<bool, Failure> {
+    Ok(tx.prepare_cached("SELECT 1 FROM registrations WHERE charm = ?1")?.exists([row])?)
+}
+
+/// The registration of the charm in that row.
+pub(crate) fn of(tx: &Transaction<'_>, row: i64) -> Result<Option<Registration>, Failure> {
+    let mut statement = tx.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM registrations r JOIN charms c ON c.row = r.charm WHERE r.charm = ?1"
+    ))?;
+    let mut rows = statement.query([row])?;
+    rows.next()?.map(|row| registration(row, &mut SpaceReader::default())).transpose()
+}
+
+/// The time after that of a registration's last change, if that is one.
+macro_rules! next {
+    () => {
+        "CASE WHEN registrations.updated_at BETWEEN 0 AND 253402300799998 AND registrations.woken_at BETWEEN 0 AND \
+         253402300799998 THEN max(registrations.updated_at, registrations.woken_at) + 1 ELSE 0 END"
+    };
+}
+
+/// The time of a change: never before that of the last one, since a later time is how the poll loop knows that there
+/// was one, and the wall clock may have been set back. One that is damaged keeps no statement from the other rows.
+const CHANGED_AT: &str = concat!("updated_at = max(?3, ", next!(), ")");
+
+/// Registers the charm in that row, or re-enables and re-labels its registration.
+pub(crate) fn upsert(tx: &Transaction<'_>, row: i64, integration: &IntegrationId) -> Result<(), Failure> {
+    tx.prepare_cached(&format!(
+        "INSERT INTO registrations (charm, integration, created_at, updated_at, status) \
+         VALUES (?1, ?2, ?3, ?3, 'Initializing') ON CONFLICT (charm) DO UPDATE SET \
+         integration = excluded.integration, {CHANGED_AT}, disabled_at = 0, disabled_by = NULL, status = \
+         'Re-initializing'"
+    ))?
+    .execute((row, integration.as_str(), UnixMillis::now().0))?;
+    changes::note(tx, row)
+}
+
+/// Disables (by somebody, with a reason) or enables; false if there is no such registration.
+pub(crate) fn set_disabled(
+    tx: &Transaction<'_>,
+    row: i64,
+    disabled: Option<(DisabledBy, &str)>,
+) -> Result<bool, Failure> {
+    let changed = write_disabled(tx, row, disabled)?;
+    if changed {
+        changes::note(tx, row)?;
+    }
+    Ok(changed)
+}
+
+/// Enables those in these rows, and returns how many.
+pub(super) fn enable_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, Failure> {
+    let mut enabled = Vec::new();
+    for row in rows {
+        let written = write_disabled(tx, *row, None);
+        enabled.extend(sound(written, || "the registrations".to_owned())?.filter(|is_there| *is_there).map(|_| *row));
+    }
+    changes::note_all(tx, &enabled)?;
+    Ok(enabled.len() as u64)
+}
+
+fn write_disabled(tx: &Transaction<'_>, row: i64, disabled: Option<(DisabledBy, &str)>) -> Result<bool, Failure> {
+    let now = UnixMillis::now();
+    let (disabled_at, by, status) = match disabled {
+        Some((by, reason)) => (now, Some(by.as_str()), format!("Disabled: {}", shown(reason))),
+        None => (UnixMillis::NEVER, None, "Re-initializing".to_owned()),
+    };
+    let changed = tx
+        .prepare_cached(&format!(
+            "UPDATE registrations SET disabled_at = ?2, {CHANGED_AT}, status = ?4, disabled_by = ?5 WHERE charm = ?1"
+        ))?
+        .execute((row, disabled_at.0, now.0, status, by))?;
+    Ok(changed > 0)
+}
+
+/// Something has changed that a charm may wait for: its cells, or access to its space. If its last poll failed for a
+/// reason that may have been just that, the poll loop polls it soon. Its failures stay: those are its own. `whose` says
+/// which registrations, with `?1` in it.
+fn cause_fixed(tx: &Transaction<'_>, whose: &str, which: impl ToSql) -> Result<(), Failure> {
+    let waiting = format!("{whose} AND disabled_at = 0 AND {}", *AWAITS_A_FIX);
+    let now = UnixMillis::now().0;
+    let wake = format!("UPDATE registrations SET woken_at = max(?2, {}) WHERE ", next!());
+    let mut statement = tx.prepare_cached(&format!("{wake} {waiting} RETURNING charm"))?;
+    let woken = statement.query_map((&which, now), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>();
+    let changed = match woken.map_err(Failure::from) {
+        // SQLite writes no row that has a value of a wrong type in any column, and stops at it: so each by itself.
+        Err(Failure::Damaged(_)) => {
+            let mut rows = tx.prepare_cached(&format!("SELECT charm FROM registrations WHERE {waiting}"))?;
+            let rows = rows.query_map([&which], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+            let mut one = tx.prepare_cached(&(wake + "charm = ?1"))?;
+            let mut changed = Vec::new();
+            for row in rows {
+                let woken = one.execute((row, now)).map_err(Failure::from);
+                changed.extend(sound(woken, || "the registrations".to_owned())?.filter(|rows| *rows > 0).map(|_| row));
+            }
+            changed
+        }
+        changed => changed?,
+    };
+    changes::note_all(tx, &changed)
+}
+
+/// The cells of the charm in that row were changed, by somebody else than its own poll.
+pub(crate) fn cells_changed(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
+    cause_fixed(tx, "charm = ?1", row)
+}
+
+/// What charms are allowed may have changed: this process starts, with the configuration as it is now.
+pub(crate) fn configuration_changed(tx: &Transaction<'_>) -> Result<(), Failure> {
+    cause_fixed(tx, "?1", true)
+}
+
+/// What the charm waits for is there.
+pub(crate) fn fixed(tx: &Transaction<'_>, charm: &CharmRef) -> Result<(), Failure> {
+    let row = tx
+        .prepare_cached("SELECT row FROM charms WHERE space = ?1 AND id = ?2")?
+        .query_row((charm.space.as_str(), charm.charm.as_str()), |row| row.get::<_, i64>(0))
+        .optional()?;
+    row.map_or(Ok(()), |row| cause_fixed(tx, "charm = ?1", row))
+}
+
+/// There is room again for what charms write, which the limits of the operator refused before.
+pub(crate) fn room_is_back(tx: &Transaction<'_>) -> Result<(), Failure> {
+    let (whose, kind) =
+        (format!("last_kind = ?1 AND last_blame = '{}'", Blame::Configuration), OutcomeKind::LimitExceeded);
+    cause_fixed(tx, &whose, kind.as_str())
+}
+
+/// The access list of a space was changed. That of the system space says who is the service, for all charms.
+pub(crate) fn access_changed(tx: &Transaction<'_>, space: &SpaceDid) -> Result<(), Failure> {
+    if *space == system_space() {
+        return configuration_changed(tx);
+    }
+    cause_fixed(tx, "charm IN (SELECT row FROM charms WHERE space = ?1)", space.as_str())
+}
+
+/// Removes a registration; false if there is none.
+pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Failure> {
+    let removed = tx
+        .prepare_cached(
+            "DELETE FROM registrations WHERE charm = (SELECT row FROM charms WHERE space = ?1 AND id = ?2)",
+        )?
+        .execute((charm.space.as_str(), charm.charm.as_str()))?;
+    if removed > 0 {
+        changes::note_named(tx, charm)?;
+    }
+    Ok(removed > 0)
+}
+
+/// Sets the interval that a registration asks for; none is no interval of its own. False if there is no such
+/// registration.
+pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Duration>) -> Result<bool, Failure> {
+    let changed = tx
+        .prepare_cached("UPDATE registrations SET interval_ms = ?2 WHERE charm = ?1")?
+        .execute((row, interval.map_or(0, runs::millis)))?;
+    if changed > 0 {
+        changes::note(tx, row)?;
+    }
+    Ok(changed > 0)
+}
+
+/// Whether a run that is noted is the newest: one that could not be noted at once, while the runtime was away, hides
+/// none that came after it. A last run that is still to come says nothing: the clock was set back since.
+const IS_NEWEST: &str = "(last_run > ?4 OR ?2 >= last_run)";
+
+/// How a run counts: it started at `?2`, its outcome is `?3`, it took `?6`, and `?7` is 1 if it failed.
+const COUNTED: &str = "runs = runs + 1, total_ms = total_ms + ?6, \
+     min_ms = CASE runs WHEN 0 THEN ?6 ELSE min(min_ms, ?6) END, max_ms = max(max_ms, ?6), last_ms = ?6, failed = failed + ?7, \
+     failed_at = CASE ?7 WHEN 0 THEN failed_at ELSE ?2 END, failure = CASE ?7 WHEN 0 THEN failure ELSE ?3 END";
+
+/// Counts a run that is not one of a poll; false if there is no such registration.
+pub(crate) fn count_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
+    let changed = tx.prepare_cached(&format!("UPDATE registrations SET {COUNTED} WHERE charm = ?1"))?.execute((
+        row,
+        run.started_at.0,
+        shown(&run.outcome.to_string()),
+        Null,
+        Null,
+        runs::millis(run.duration),
+        i64::from(!run.outcome.is_success()),
+    ))?;
+    Ok(changed > 0)
+}
+
+/// Notes a run; false if there is no such registration. The reason of a disabled one stays readable. Of two polls that
+/// are noted the later one counts, unless its time is still to come: then the clock has been set back since.
+pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Failure> {
+    let (text, success) = (run.outcome.to_string(), run.outcome.is_success());
+    let changed = tx
+        .prepare_cached(&format!(
+            "UPDATE registrations SET last_run = CASE WHEN last_run > ?4 THEN ?2 ELSE max(last_run, ?2) END, \
+             status = CASE WHEN disabled_at = 0 AND {IS_NEWEST} THEN ?3 ELSE status END, \
+             last_kind = CASE WHEN {IS_NEWEST} THEN ?5 ELSE last_kind END, \
+             last_blame = CASE WHEN {IS_NEWEST} THEN ?8 ELSE last_blame END, {COUNTED}, \
+             last_success = CASE ?7 WHEN 0 THEN ?2 ELSE last_success END WHERE charm = ?1"
+        ))?
+        .execute((
+            row,
+            run.started_at.0,
+            shown(&text),
+            UnixMillis::now().0,
+            run.outcome.kind.as_str(),
+            runs::millis(run.duration),
+            i64::from(!success),
+            run.outcome.blame().map(Blame::as_str),
+        ))?;
+    if changed > 0 && run.outcome.consequence().awaits_a_fix() {
+        // What it waits for may have come while it ran: somebody changed its cells after it had read them.
+        // Each change counts once, and none that is still to come: then the clock has been set back since.
+        let has_changed: bool = tx
+            .prepare_cached(
+                "SELECT c.updated_at BETWEEN ?2 AND ?3 AND max(r.updated_at, r.woken_at) < c.updated_at \
+                 FROM charms c JOIN registrations r ON r.charm = c.row WHERE c.row = ?1",
+            )?
+            .query_row((row, run.started_at.0, UnixMillis::now().0), |charm| charm.get(0))?;
+        if has_changed {
+            cells_changed(tx, row)?;
+        }
+    }
+    Ok(changed > 0)
+}
+
+/// The counters of all runs of the registered charm in that row; none if it is not registered.
+pub(crate) fn counters(tx: &Transaction<'_>, row: i64) -> Result<Option<Counters>, Failure> {
+    let mut statement = tx.prepare_cached(
+        "SELECT runs, failed, total_ms, min_ms, max_ms, last_ms, failed_at, failure FROM registrations WHERE charm = \
+         ?1",
+    )?;
+    let counters = |row: &Row<'_>| {
+        let time = |column| row.column(column).map(Duration::from_millis);
+        Ok(Counters {
+            runs: row.column(0)?,
+            failed: row.column(1)?,
+            total: time(2)?,
+            shortest: time(3)?,
+            longest: time(4)?,
+            last: time(5)?,
+            failed_at: row.time(6)?,
+            failure: row.column(7)?,
+        })
+    };
+    let mut rows = statement.query([row])?;
+    rows.next()?.map(counters).transpose()
+}
+
+/// Creates the list cell of an integration, unless it is there. What is in the list are its registrations, so that the
+/// two cannot disagree.
+pub(crate) fn prepare_list(tx: &Transaction<'_>, integration: &IntegrationId) -> Result<(), Failure> {
+    tx.prepare_cached(
+        "INSERT INTO integration_lists (integration, created_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?
+    .execute((integration.as_str(), UnixMillis::now().0))?;
+    Ok(())
+}
+
+/// What is in the list cell of an integration; none if there is no such cell.
+pub(crate) fn list(tx: &Transaction<'_>, integration: &IntegrationId) -> Result<Option<Vec<CharmRef>>, Failure> {
+    let id = [integration.as_str()];
+    if !tx.prepare_cached("SELECT 1 FROM integration_lists WHERE integration = ?1")?.exists(id)? {
+        return Ok(None);
+    }
+    named(tx, integration, "r.integration = ?1").map(Some)
+}
+
+/// A row that begins with [`columns`].
+pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Registration, Failure> {
+    let charm = named_charm(row, spaces)?;
+    let integration = row.parse(2, said)?;
+    let [created_at, updated_at, last_run, disabled_at] = [row.time(3)?, row.time(4)?, row.time(5)?, row.time(6)?];
+    // As many as are written: a longer one is no interval.
+    let interval_ms: u32 = row.column(9)?;
+    Ok(Registration {
+        charm,
+        integration,
+        created_at,
+        updated_at,
+        last_run,
+        disabled_at,
+        disabled_by: word(row, 11, DisabledBy::of_name)?,
+        interval: (interval_ms > 0).then(|| Duration::from_millis(interval_ms.into())),
+        status: row.column(7)?,
+        last_success: row.time(13)?,
+        woken_at: row.time(14)?,
+        last_outcome: word(row, 8, runs::known_kind)?,
+        last_blame: word(row, 10, Blame::of_name)?,
+    })
+}
+
+/// The charm that the first two columns name.
+pub(super) fn named_charm(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
+    Ok(CharmRef { space: row.parse(0, |text| spaces.read(text).ok())?, charm: row.parse(1, said)? })
+}
+
+/// A word that a later version may have written: then it is none that this one knows.
+fn word<T>(row: &Row<'_>, index: usize, of_name: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Failure> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(None),
+        _ => row.parse(index, |text| Some(of_name(text))),
+    }
+}
+
+/// What a status shows of a text: the start of its first line.
+fn shown(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.len() <= STATUS_BYTES {
+        line.to_owned()
+    } else {
+        format!("{}…", &line[..line.floor_char_boundary(STATUS_BYTES)])
+    }
+}

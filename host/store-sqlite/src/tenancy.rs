@@ -1,0 +1,277 @@
+//! The rules for who may keep how much, applied within transactions.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bg_charm_api::{AccessLevel, Actor, SpaceSummary, Subject};
+use bg_identity::{Did, Identity, SpaceDid, system_space};
+use bg_poller::{LogLevel, LogLine, Run, RuntimeError};
+use bg_store::{CellTexts, Excess, Holding, Room, Rules};
+use rusqlite::Transaction;
+
+use super::quota::growth;
+use super::tenants::{self, Listed};
+use super::{Failure, Sealer, What, access, spaces};
+
+/// How much is kept of what a failed handler said where its charm's maker may keep no more, bytes.
+const SAID_BYTES: usize = 300;
+
+/// Who keeps how much in one file.
+pub(crate) struct Tenants {
+    /// Whose disk is looked at.
+    database: PathBuf,
+    pub(crate) rules: Rules,
+    /// Whether a handler's writes were refused for lack of room, and there was no room since.
+    is_short: AtomicBool,
+}
+
+/// What bounds the charms of a space, beside what bounds each.
+pub(crate) enum Bounds {
+    /// Nothing.
+    None,
+    /// What its maker may keep, if somebody made it whose quota it is, and the room on the disk.
+    Of { creator: Option<String> },
+}
+
+impl Tenants {
+    pub(crate) fn new(database: PathBuf, rules: Rules) -> Self {
+        Self { database, rules, is_short: AtomicBool::new(false) }
+    }
+
+    fn room(&self, tx: &Transaction<'_>) -> Result<Room, Failure> {
+        Ok(self.rules.room(tenants::database_bytes(tx)?, || free(&self.database)))
+    }
+
+    /// Fails if there is no room for something new of the actor's.
+    pub(crate) fn admit_new(&self, tx: &Transaction<'_>, actor: &Actor) -> Result<(), Failure> {
+        if self.rules.is_operator(actor) {
+            return Ok(());
+        }
+        Ok(Rules::check_room(self.room(tx)?)?)
+    }
+
+    /// The same before a charm is set up: what could not be kept need not run. A space that does not exist yet is to be
+    /// made.
+    pub(crate) fn admit_charm(&self, tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
+        self.admit_new(tx, actor)?;
+        if self.rules.is_operator(actor) {
+            return Ok(());
+        }
+        let Holding { charms, .. } = tenants::holding(tx, space)?;
+        self.rules.check_charms(space, charms + 1)?;
+        if !spaces::exists(tx, space)?
+            && let Some(maker) = self.rules.maker(actor)
+        {
+            self.rules.check_spaces(maker, tenants::kept_by(tx, maker.as_str())?.0 + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if there is no room for that subject in the access list of a space, which does not have it yet.
+    pub(crate) fn admit_subject(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &Actor,
+        space: &SpaceDid,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
+        if spaces::has_subject(tx, space, subject)? {
+            return Ok(());
+        }
+        Rules::check_subjects(space, spaces::subjects(tx, space)?)?;
+        self.admit_new(tx, actor)
+    }
+
+    /// Makes a space for the actor, unless it exists.
+    pub(crate) fn make_space(&self, tx: &Transaction<'_>, actor: &Actor, space: &SpaceDid) -> Result<(), Failure> {
+        if spaces::exists(tx, space)? {
+            return Ok(());
+        }
+        let opens = tenants::opens_spaces(tx)?;
+        let writers = if opens { Vec::new() } else { tenants::writers(tx, &system_space())? };
+        spaces::create(tx, space, &self.rules.new_acl(actor, opens, writers))?;
+        if let Some(maker) = self.rules.maker(actor) {
+            tenants::set_creator(tx, space, maker)?;
+            self.rules.check_spaces(maker, tenants::kept_by(tx, maker.as_str())?.0)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if what an actor has written by hand to a space is more than may be kept; `before` is what was there. What
+    /// does not grow is always kept.
+    pub(crate) fn admit(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &Actor,
+        space: &SpaceDid,
+        before: &Holding,
+    ) -> Result<(), Failure> {
+        let now = tenants::holding(tx, space)?;
+        if self.rules.is_operator(actor) || now.bytes <= before.bytes {
+            return Ok(());
+        }
+        self.admit_new(tx, actor)?;
+        if now.charms > before.charms {
+            self.rules.check_charms(space, now.charms)?;
+        }
+        let bytes = match &now.creator {
+            Some(creator) => tenants::kept_by(tx, creator)?.1,
+            None => now.bytes,
+        };
+        Ok(self.rules.check_bytes(space, now.creator.as_deref(), bytes)?)
+    }
+
+    /// Whether strangers may have charms in a space, by its access list.
+    fn is_open_to_others(&self, tx: &Transaction<'_>, space: &SpaceDid) -> Result<bool, Failure> {
+        let acl = spaces::acl_for(tx, space, None)?;
+        Ok(self.rules.is_shared() && acl.0.get(&Subject::Anyone) >= Some(&AccessLevel::Write))
+    }
+
+    /// What bounds the charms of a space.
+    pub(crate) fn bounds(&self, tx: &Transaction<'_>, space: &SpaceDid) -> Result<Bounds, Failure> {
+        let creator = tenants::holding(tx, space)?.creator;
+        let is_unbounded = creator.is_none() && !self.is_open_to_others(tx, space)?;
+        Ok(if is_unbounded { Bounds::None } else { Bounds::Of { creator } })
+    }
+
+    /// What would be too much if a handler of the charm in that row wrote this. Charms of the operator's
+    /// spaces are bounded by the disk alone, unless others may have charms there; and what does not grow is kept as
+    /// long as the disk takes it.
+    pub(crate) fn excess(
+        &self,
+        tx: &Transaction<'_>,
+        row: i64,
+        bounds: &Bounds,
+        writes: &CellTexts,
+    ) -> Result<Option<Excess>, Failure> {
+        let Bounds::Of { creator } = bounds else { return Ok(None) };
+        let grows = growth(tx, row, writes)?;
+        if grows <= 0 {
+            return Ok(None);
+        }
+        if let Some(creator) = creator {
+            let (_, bytes) = tenants::kept_by(tx, creator)?;
+            if let Some(excess) = self.rules.excess_of(creator, bytes.saturating_add_signed(grows)) {
+                return Ok(Some(Excess::OfCharm(excess)));
+            }
+        }
+        let excess = Rules::excess_of_growth(self.room(tx)?, grows);
+        if excess.is_some() {
+            self.note_shortage();
+        }
+        Ok(excess)
+    }
+
+    /// Whether writes were refused for lack of room since there was room last.
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        self.is_short.load(Ordering::SeqCst)
+    }
+
+    /// Writes are refused for lack of room.
+    pub(crate) fn note_shortage(&self) {
+        self.is_short.store(true, Ordering::SeqCst);
+    }
+
+    /// There is room again.
+    pub(crate) fn forget_shortage(&self) {
+        self.is_short.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether charms may grow.
+    pub(crate) fn has_room(&self, tx: &Transaction<'_>) -> Result<bool, Failure> {
+        Ok(!matches!(self.room(tx)?, Room::Exhausted(_)))
+    }
+
+    /// Leaves out what a handler said where its charm's maker may keep no more: logs and histories are bounded for each
+    /// charm, and there may be many charms.
+    pub(crate) fn trim(
+        &self,
+        tx: &Transaction<'_>,
+        bounds: &Bounds,
+        run: &mut Run,
+        log: &mut Vec<LogLine>,
+    ) -> Result<(), Failure> {
+        let Bounds::Of { creator } = bounds else { return Ok(()) };
+        let said = [&run.outcome.message, &run.outcome.stack].into_iter().flatten();
+        let said: u64 = said.chain(log.iter().map(|line| &line.text)).map(|text| text.len() as u64).sum();
+        let excess = match creator {
+            Some(creator) => {
+                let (_, bytes) = tenants::kept_by(tx, creator)?;
+                self.rules.excess_of(creator, bytes.saturating_add(said))
+            }
+            None => None,
+        };
+        let full = match excess {
+            Some(excess) => Some(excess),
+            None => match self.room(tx)? {
+                Room::Exhausted(why) => Some(why),
+                Room::Plenty | Room::Low(_) => None,
+            },
+        };
+        let Some(why) = full else { return Ok(()) };
+        if let Some(last) = log.last().map(|line| line.at) {
+            let text = format!("{} lines were not kept: {why}", log.len());
+            *log = vec![LogLine { at: last, level: LogLevel::Warn, text }];
+        }
+        run.outcome.stack = None;
+        if let Some(message) = &mut run.outcome.message {
+            message.truncate(message.floor_char_boundary(SAID_BYTES));
+        }
+        Ok(())
+    }
+
+    /// Makes a space with a random key, of that name.
+    pub(crate) fn new_space(
+        &self,
+        tx: &Transaction<'_>,
+        sealer: &Sealer,
+        actor: &Actor,
+        name: &str,
+    ) -> Result<SpaceSummary, Failure> {
+        if *actor == Actor::Anonymous {
+            let message = "an unsigned request makes no spaces; sign it".to_owned();
+            return Err(RuntimeError::Authorization { space: system_space(), message }.into());
+        }
+        self.admit_new(tx, actor)?;
+        let owner = self.rules.maker(actor).map_or("", Did::as_str);
+        if let [known] = tenants::list(tx, &Listed::Named { owner, name })?.as_slice() {
+            let text = format!("there is a space {name:?} already: {}", known.space);
+            return Err(RuntimeError::Invalid(text).into());
+        }
+        let key = Identity::generate().map_err(|error| RuntimeError::unavailable(error.to_string()))?;
+        self.make_space(tx, actor, &key.did().into())?;
+        tenants::name(tx, sealer, owner, name, &key)?;
+        let made = tenants::list(tx, &Listed::Named { owner, name })?.pop();
+        made.ok_or_else(|| Failure::Damaged(What::OfSpace(format!("the space {name:?}"))))
+    }
+
+    /// The spaces that the actor may know of, or the one to which the actor gave a name.
+    pub(crate) fn spaces(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &Actor,
+        name: Option<&str>,
+    ) -> Result<Vec<SpaceSummary>, Failure> {
+        if let Some(name) = name {
+            let owner = self.rules.maker(actor).map_or("", Did::as_str);
+            // What is not signed is nobody's, and not the operator's.
+            if *actor == Actor::Anonymous {
+                return Ok(Vec::new());
+            }
+            return tenants::list(tx, &Listed::Named { owner, name });
+        }
+        if access::system(tx, actor, AccessLevel::Read).is_ok() {
+            return tenants::list(tx, &Listed::All);
+        }
+        match actor {
+            Actor::Did(did) | Actor::Remote(did) => tenants::list(tx, &Listed::Of(did)),
+            Actor::Operator | Actor::Anonymous => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The bytes that are free on the disk of a file, for whom this process is.
+fn free(file: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(file).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}

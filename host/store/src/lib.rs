@@ -1,0 +1,32 @@
+//! What the local charm runtime needs of a store.
+//!
+//! [`Store`] is the trait: one operation for each thing that the runtime does, whole or not at all. What is stored,
+//! which parts of it are secret, and the rules for who may keep how much are here, too, so that all stores share them.
+//! A store is a crate of its own, such as `bg-store-sqlite`; this crate depends on no database. With the feature
+//! `suite`, [`suite`] has the tests that every store must pass.
+
+mod charm;
+pub mod document;
+pub mod links;
+pub mod paths;
+pub mod redact;
+mod rights;
+mod rules;
+pub mod secret_names;
+mod secret_rule;
+mod store;
+#[cfg(feature = "suite")]
+pub mod suite;
+mod tenancy;
+
+pub use charm::{
+    AllCells, BadCell, CellTexts, MAX_CELL_BYTES, MAX_CELLS, NewCharm, ProgramDigest, SecretText, StoredCharm,
+    StoredProgram, secret_texts_in,
+};
+pub use rights::{Needed, Right};
+pub use rules::{Excess, LAST_TIME, LINES_KEPT, Room, Rules};
+pub use store::{
+    Begun, Cause, CellEdit, CellUpdate, Deployment, Edit, EditError, Editor, Finished, FoundCharm, FoundRegistrations,
+    Holding, IdOf, KnownProgram, Look, Names, Present, Sources, Store, Update,
+};
+pub use tenancy::{Quotas, Reach, Tenancy};
