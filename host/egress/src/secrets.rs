@@ -156,12 +156,12 @@ impl Secrets {
         let bound = match origins {
             // What the host renews.
             [] if secret.path == "auth.refreshToken" => {
-                "is for the service that renews tokens alone, which the host asks; \
+                "is for the service that renews tokens only, which the host asks; \
                  a handler whose token is refused sets auth.expiresAt to 1, and the host renews it before the next poll"
                     .to_owned()
             }
-            [] => "is for the service that renews tokens alone".to_owned(),
-            origins => format!("may go to {} alone", places(origins)),
+            [] => "is for the service that renews tokens only".to_owned(),
+            origins => format!("may go to {} only", list(origins)),
         };
         // A host name that contains the secret is not shown, and no option is suggested for it.
         let (place, option) = if self.are_in(target.host()) {

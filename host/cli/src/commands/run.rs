@@ -9,7 +9,9 @@ use std::sync::Arc;
 use anyhow::bail;
 use bg_charm_runtime::LocalRuntime;
 use bg_identity::IntegrationId;
-use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, OutcomeKind, PollStore, Poller, PollerOptions};
+use bg_poller::{
+    CharmRuntime, Integration, IntegrationState, Limit, OutcomeKind, PollStore, Poller, PollerOptions, Summary,
+};
 use bg_server::{Activity, Polling, Server, Site};
 use clap::Parser as _;
 use tokio::sync::mpsc;
@@ -170,9 +172,12 @@ pub(crate) async fn run(
         following.await?;
     }
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
-    let unsuccessful = summary.polls - summary.count(OutcomeKind::Success);
-    let failed = args.once && (unsuccessful > 0 || summary.failed_lists > 0);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if args.once && !all_succeeded(&summary) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether all lists and all polls succeeded.
+fn all_succeeded(summary: &Summary) -> bool {
+    summary.polls == summary.count(OutcomeKind::Success) && summary.failed_lists == 0
 }
 
 /// Logs what is polled, unless there is nothing of that name.
