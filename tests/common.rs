@@ -8,6 +8,10 @@ pub(crate) use bg_test_support::SOON;
 use bg_test_support::{Running, TestHost};
 use serde_json::Value;
 
+/// `is-valid-charm` of a [`guest`](crate::guest::guest) that finds every charm fit: `ok(true)`, at address 48.
+pub(crate) const VALID: &str =
+    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
+
 /// A host with its own data directory. Compiled components are shared between tests, since compiling takes seconds.
 pub(crate) fn host() -> TestHost {
     guests();

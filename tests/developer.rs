@@ -182,15 +182,15 @@ fn a_watched_charm_is_updated_in_place_at_each_change_and_after_an_error_at_the_
     std::fs::write(&file, "import { pattern } from \"commontools\";\nexport default pattern(((;\n").unwrap();
     watching.wait_for_line(|line| line.contains("error: ") && line.contains("talker.tsx:2:"), SOON).unwrap();
     std::fs::remove_file(&file).unwrap();
-    replace(&file, &talker(10));
+    replace(&file, talker(10));
     watching.wait_for_line(|line| line.contains("updated in place"), SOON).unwrap();
     watching.wait_for_line(|line| line.contains("counted to 11"), SOON).unwrap();
     watching.wait_for_line(|line| line == "Success", SOON).unwrap();
 
     // A handler that never ends is cancelled when its source changes.
-    replace(&file, &talker(100).replace("count.set(count.get() + 100);", "console.log('on and on'); for (;;) {}"));
+    replace(&file, talker(100).replace("count.set(count.get() + 100);", "console.log('on and on'); for (;;) {}"));
     watching.wait_for_line(|line| line.contains("on and on"), SOON).unwrap();
-    replace(&file, &talker(100));
+    replace(&file, talker(100));
     watching.wait_for_line(|line| line.contains("was cancelled"), SOON).unwrap();
     watching.wait_for_line(|line| line.contains("counted to 111"), SOON).unwrap();
     watching.wait_for_line(|line| line == "Success", SOON).unwrap();
@@ -203,7 +203,7 @@ fn a_watched_charm_is_updated_in_place_at_each_change_and_after_an_error_at_the_
 
     // Once, by its name, over HTTP.
     let (server, _) = serve(&host, "127.0.0.1:0", &[]);
-    replace(&file, &talker(1000));
+    replace(&file, talker(1000));
     let updated = host.command(["charm", "deploy", &file, "--update", charm, "--trigger"]).unwrap().success().unwrap();
     assert!(updated.stderr.contains("updated in place") && updated.stderr.contains("counted to 1111"), "{updated}");
     assert_eq!((updated.stdout.as_str(), updated.stderr.contains("Success")), (format!("{id}\n").as_str(), true));

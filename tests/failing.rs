@@ -4,8 +4,8 @@ use bg_abuse::Attempt;
 use bg_test_support::{Finished, RawAnswer, RawServer, TestHost};
 use serde_json::{Value, json};
 
-use crate::common::{SOON, component, deploy, fixture, host, register, wait_for_success};
-use crate::guest::{VALID, guest};
+use crate::common::{SOON, VALID, component, deploy, fixture, host, register, wait_for_success};
+use crate::guest::guest;
 
 /// An endless loop.
 pub(crate) const LOOP: &str = "(loop $forever (br $forever)) (i32.const 0)";

@@ -6,10 +6,6 @@ use std::path::PathBuf;
 use bg_test_support::TestHost;
 use bg_test_support::wat::{INTEGRATION, VALUES};
 
-/// `ok(true)`, at address 48.
-pub(crate) const VALID: &str =
-    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
-
 /// A component of world `integration` whose functions do this; writes it, with its manifest, and returns its path.
 /// `fetch-charms` names these charms unless `fetch` is given.
 pub(crate) fn guest(host: &TestHost, id: &str, charms: &[&str], fetch: Option<&str>, valid: &str) -> String {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bg_test_support::{Running, TestHost, request};
 use serde_json::json;
 
-use crate::common::{SOON, cell, component, deploy, fixture, host, register, replace, wait_for_success};
+use crate::common::{SOON, VALID, cell, component, deploy, fixture, host, register, replace, wait_for_success};
 use crate::compiling::children;
-use crate::guest::{VALID, guest};
+use crate::guest::guest;
 
 fn file(host: &TestHost, text: &str) -> PathBuf {
     std::fs::create_dir_all(host.dir().join("etc")).unwrap();
@@ -84,7 +84,7 @@ fn a_service_reloads_its_configuration_in_the_same_process_and_keeps_polling() {
     }
     let mut changed = std::fs::read(host.dir().join("etc/mine.wasm")).unwrap();
     changed.extend([0, 2, 1, b'x']);
-    replace(&host.dir().join("etc/mine.wasm"), changed);
+    replace(host.dir().join("etc/mine.wasm"), changed);
     service.wait_for_line(|line| line.contains("goes on with its new component"), SOON).unwrap();
     wait_for_success(&mut service, &charm);
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bg_test_support::{FakeGoogle, Finished, Refusal, SeenRequest, TestHost, When};
+use bg_test_support::{FakeGoogle, Finished, RawAnswer, RawServer, Refusal, SeenRequest, TestHost, When};
 use serde_json::{Value, json};
 
 use crate::common::{cell, component, deploy, fixture, host, register};
@@ -186,4 +186,81 @@ fn a_403_for_the_rate_limit_ends_the_queries_and_fails_no_poll() {
         assert_eq!(run.stderr.matches("Successfully executed charm").count(), 3, "{run}");
         setup.google.advance(Duration::from_mins(1));
     }
+}
+
+/// A token service that gives every charm this answer; `""` is none.
+fn token_service(status: &'static str, body: &'static str) -> RawServer {
+    RawServer::start(move |_| match status {
+        "" => RawAnswer::Close,
+        status => RawAnswer::new(status, "Content-Type: application/json\r\n", body),
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_token_that_ended_early_is_renewed_by_the_host_and_every_answer_is_judged_as_the_hosts_is() {
+    const CASES: [(&str, &str, &str, &str, &str); 9] = [
+        ("400 Bad Request", r#"{"error": "Failed to refresh token"}"#, "Unavailable", "upstream", "without a reason"),
+        ("400 Bad Request", r#"{"error": "invalid_grant"}"#, "Denied", "credential", "authorize the charm again"),
+        ("401 Unauthorized", r#"{"error": "invalid_client"}"#, "Denied", "configuration", "the OAuth client"),
+        ("403 Forbidden", "{}", "Unavailable", "upstream", "403 Forbidden"),
+        ("408 Request Timeout", "{}", "Unavailable", "upstream", "408 Request Timeout"),
+        ("503 Service Unavailable", "{}", "Unavailable", "upstream", "503 Service Unavailable"),
+        ("", "", "Unavailable", "upstream", "does not answer"),
+        ("200 OK", "<html>", "Unavailable", "upstream", "without a tokenInfo.token"),
+        ("200 OK", r#"{"tokenInfo": {}}"#, "Unavailable", "upstream", "without a tokenInfo.token"),
+    ];
+    let (host, google) = (host(), FakeGoogle::start().unwrap());
+    let charms = ["gmail.tsx", "calendar.tsx"].map(|source| {
+        let charm = importer(&host, &google, source, "any", source.trim_end_matches(".tsx"));
+        let auth = json!({"token": "ya29.revoked", "refreshToken": google.issue_refresh_token(),
+            "expiresAt": now() + HOUR, "user": {"email": google.user()}});
+        host.command(["charm", "set", &charm, "auth", &auth.to_string()]).unwrap().success().unwrap();
+        charm
+    });
+    let base = google.base_url();
+    let run = |refresh_url: &str| {
+        let args = ["run", "--once", "--failures", "2", "--oauth-refresh-url", refresh_url, "--allow-private", &base];
+        let charms = charms.iter().flat_map(|charm| ["--charms", charm]);
+        host.command(args.into_iter().chain(["--allow-charm-http", &base]).chain(charms)).unwrap()
+    };
+    let registrations = || {
+        let list = host.command(["list", "--json"]).unwrap().success().unwrap().stdout;
+        serde_json::from_str::<Value>(&list).unwrap().as_array().unwrap().clone()
+    };
+    // Google refuses the token, which ends for the host by that.
+    run(&google.refresh_url());
+    for charm in &charms {
+        assert_eq!(cell(&host, charm, "auth")["expiresAt"], json!(1));
+    }
+    for (status, body, outcome, blame, reason) in CASES {
+        let service = token_service(status, body);
+        let run = run(&format!("http://{}/refresh", service.address()));
+        for of in registrations() {
+            assert_eq!(
+                (&of["lastOutcome"], &of["lastBlame"]),
+                (&json!(outcome), &json!(blame)),
+                "{status} {body}: {of}"
+            );
+            assert!(of["status"].as_str().unwrap().contains(reason), "{status} {body}: {of}");
+            assert_eq!(of["disabledAt"], json!(0), "{status} {body}: {of}");
+        }
+        assert!(!run.to_string().contains("ya29"), "{run}");
+    }
+    // Then it works, and a refresh token that is replaced is kept.
+    google.rotate_refresh_tokens(true);
+    google.deliver("Hello", "a@example.com");
+    let before = charms.each_ref().map(|charm| cell(&host, charm, "status"));
+    run(&google.refresh_url());
+    for (charm, before) in charms.iter().zip(before) {
+        assert_ne!(cell(&host, charm, "status"), before);
+        assert!(
+            !cell(&host, charm, "status").as_str().unwrap().contains("not all"),
+            "{}",
+            cell(&host, charm, "status")
+        );
+    }
+    google.expire_tokens();
+    run(&google.refresh_url());
+    assert!(charms.iter().all(|charm| cell(&host, charm, "auth")["expiresAt"] == json!(1)));
 }

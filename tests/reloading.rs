@@ -5,8 +5,8 @@ use std::path::Path;
 use bg_test_support::{Running, TestHost};
 use serde_json::json;
 
-use crate::common::{SOON, deploy, fixture, host, register, replace, wait_for_success};
-use crate::guest::{VALID, guest};
+use crate::common::{SOON, VALID, deploy, fixture, host, register, replace, wait_for_success};
+use crate::guest::guest;
 
 const TRAP: &str = "unreachable";
 

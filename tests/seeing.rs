@@ -310,13 +310,83 @@ fn a_run_polls_the_charms_of_the_integrations_that_it_is_for() {
 }
 
 #[test]
+fn a_charm_that_its_component_leaves_out_is_polled_when_it_is_named() {
+    let host = host().env("BG_WASM_HOST_LOGIN_TOKEN", TOKEN);
+    let charm = deploy(&host, &fixture("counter.tsx"), "quiet", &json!({}));
+    register(&host, &charm, "quiet");
+    let file = guest(&host, "quiet", &[], None, VALID);
+    host.command(["run", "--once", "--charms", &charm]).unwrap().success().unwrap();
+    let args = ["run", "--interval", "300ms", "--component", &file, "--listen", "127.0.0.1:0"];
+    let mut service = host.spawn(args).unwrap();
+    let at = address(&mut service);
+    let until = Instant::now() + SOON;
+    while !get(at, "/admin").contains("<td data-label=\"Next run\">when named</td>") {
+        assert!(Instant::now() < until, "{}", get(at, "/admin"));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    service.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn a_run_for_one_integration_keeps_what_is_known_of_the_others() {
+    let host = host();
+    let [mine, other] = ["mine", "other"].map(|name| {
+        let charm = deploy(&host, &fixture("counter.tsx"), name, &json!({}));
+        register(&host, &charm, name);
+        charm
+    });
+    let broken = guest(&host, "mine", &[&mine], Some(TRAP), VALID);
+    let works = guest(&host, "other", &[&other], None, VALID);
+    host.write("run.toml", format!("components = ['{broken}', '{works}']\n")).unwrap();
+    host.command(["run", "--once", "--config", "run.toml"]).unwrap().failure().unwrap();
+    let shown = || {
+        let status = host.command(["status"]).unwrap().success().unwrap().stdout;
+        status.lines().find(|line| line.contains("failing: ")).map(str::to_owned)
+    };
+    assert!(shown().is_some());
+    for round in 0..3 {
+        let once = ["run", "--once", "--config", "run.toml", "--integration", "other"];
+        host.command(once).unwrap().success().unwrap();
+        let line = shown().unwrap_or_else(|| panic!("run {round} forgot it"));
+        assert!(line.contains("not running; as of "), "{line}");
+    }
+}
+
+#[test]
+fn a_run_once_whose_poll_failed_says_so_whoever_is_to_blame() {
+    let host = host();
+    let source = "/// <cts-enable />\n\
+        import { type Default, handler, pattern } from \"commontools\";\n\
+        const act = handler<unknown, { url: string }>(async (_, { url }) => { await fetch(url); });\n\
+        export default pattern<{ url: Default<string, \"\"> }>(({ url }) => ({ url, bgUpdater: act({ url }) }));\n";
+    let file = host.write("asks.tsx", source).unwrap();
+    // Nothing listens there any more.
+    let base = format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let charm = deploy(&host, file.to_str().unwrap(), "my-space", &json!({"url": base}));
+    register(&host, &charm, "mine");
+    let grants = ["run", "--once", "--allow-private", &base, "--allow-charm-http", &base];
+    for (args, outcome) in [(&grants[..], "Unavailable"), (&["run", "--once", "--charms", &charm][..], "Denied")] {
+        host.command(args).unwrap().failure().unwrap();
+        assert_eq!(printed(&host, &["runs", &charm, "--json"])[0]["outcome"]["kind"], outcome);
+    }
+}
+
+#[test]
 fn a_data_directory_that_is_not_there_is_made_by_what_begins_work_alone() {
     let host = host();
     let typo = host.dir().join("typo");
     let dir = typo.to_str().unwrap().to_owned();
-    for args in
-        [&["list"][..], &["status"], &["add-admin-charm"], &["space", "list"], &["backup", "copy.db"], &["doctor"]]
-    {
+    // A charm has to be there to be registered.
+    let charm = "did:key:z6Mkm3LRGzJFpnZTwcwxw57UU2XfPt6LeHdoX2Rn4WecqwRo/fid1:test";
+    for args in [
+        &["list"][..],
+        &["status"],
+        &["add-admin-charm"],
+        &["space", "list"],
+        &["backup", "copy.db"],
+        &["doctor"],
+        &["register", charm, "--integration", "mine"],
+    ] {
         let refused = host.command(["--data-dir", &dir].iter().chain(args)).unwrap().failure().unwrap();
         let said = format!("{}{}", refused.stdout, refused.stderr);
         assert!(said.contains("typo is not there") && said.contains("--data-dir DIR"), "{args:?}: {said}");
@@ -335,6 +405,12 @@ fn a_data_directory_that_is_not_there_is_made_by_what_begins_work_alone() {
     let another = host.dir().join("another/one");
     host.command(["--data-dir", another.to_str().unwrap(), "run", "--once"]).unwrap().success().unwrap();
     assert!(another.join("runtime.db").is_file());
+    let third = host.dir().join("third");
+    let args = ["--data-dir", third.to_str().unwrap(), "serve", "--listen", "127.0.0.1:0"];
+    let mut server = host.spawn(args).unwrap();
+    server.wait_for_line(|line| line.contains("listening on http://"), SOON).unwrap();
+    assert!(third.join("runtime.db").is_file());
+    server.terminate().unwrap().success().unwrap();
 }
 
 /// Runs a program in a terminal of its own, presses Ctrl-C once it asks, and prints its status.

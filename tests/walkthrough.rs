@@ -1,6 +1,6 @@
 //! The original's walk-through, as in the README, and the service without a server.
 
-use bg_test_support::{TestHost, request};
+use bg_test_support::request;
 use serde_json::{Value, json};
 
 use crate::common::{SOON, cell, component, deploy, fixture, host, register, serve, wait_for_success};

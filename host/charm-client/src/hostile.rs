@@ -101,12 +101,12 @@ async fn any_broken_response_means_that_the_runtime_is_unavailable() {
         (
             "a body that breaks off",
             RawAnswer::Whole(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec()),
-            "its answer broke off",
+            "its response broke off",
         ),
         (
             "a chunk of no size",
             RawAnswer::Whole(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".to_vec()),
-            "its answer broke off",
+            "its response broke off",
         ),
         ("headers without end", endless("HTTP/1.1 200 OK\r\n", "X-More: more\r\n"), "does not answer"),
         ("one header without end", endless("HTTP/1.1 200 OK\r\nX: ", "more"), "does not answer"),

@@ -599,9 +599,9 @@ impl Command {
 
 /// Options of `enable`.
 #[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = true)]
 pub(crate) struct EnableArgs {
     /// The charm, as <space DID>/<charm ID>
-    #[arg(required_unless_present_any = ["integration", "state", "space", "all"])]
     pub(crate) charm: Option<CharmRef>,
 
     /// All charms of this integration that do not run as they should. May be repeated
@@ -635,6 +635,17 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn enable_alone_says_what_it_can_be_given() {
+        let refused = Cli::try_parse_from(["bg-wasm-host", "enable"]).unwrap_err().to_string();
+        for option in ["CHARM", "--integration <NAME>", "--state <STATE>", "--space <NAME|DID>", "--all"] {
+            assert!(refused.contains(option), "{option}: {refused}");
+        }
+        for args in [&["--all"][..], &["--integration", "mail"], &["--integration", "mail", "--state", "waiting"]] {
+            Cli::try_parse_from(["bg-wasm-host", "enable"].iter().chain(args)).unwrap();
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The health of integrations, as far as it is known here: the service that polls them stores it with its other state.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bg_charm_api::wire::{HealthState, IntegrationHealth, KeptHealth};
@@ -20,8 +21,10 @@ const STALE: Duration = Duration::from_mins(3);
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     all: Vec<IntegrationHealth>,
-    /// When it was recorded, if no service polls them now; [never](UnixMillis::NEVER), if that is unknown.
-    pub(crate) as_of: Option<UnixMillis>,
+    /// When that was so, if nobody polls them now; [never](UnixMillis::NEVER), if that is not known.
+    as_of: Option<UnixMillis>,
+    /// The same for those that the last process did not poll.
+    earlier: BTreeMap<IntegrationId, UnixMillis>,
 }
 
 /// The health of all integrations with a component. Of others, and if no service of this data directory has polled,
@@ -68,20 +71,20 @@ async fn try_read(common: &Common) -> anyhow::Result<Known> {
 impl Known {
     /// Health stored in a database, which a `run` holds or not.
     fn of(kept: KeptHealth, is_held: bool, now: UnixMillis) -> Self {
-        let KeptHealth { at, process, ended, integrations } = kept;
+        let KeptHealth { at, process, ended, integrations, earlier } = kept;
         let goes_on = match process {
             Some(_) => is_held,
             // An earlier version stored no time.
             None if at.is_never() => is_held,
             None => now.since(at) < STALE,
         };
-        Self { all: integrations, as_of: (ended || !goes_on).then_some(at) }
+        Self { all: integrations, as_of: (ended || !goes_on).then_some(at), earlier }
     }
 
     /// The health of integrations that are polled now.
     #[cfg(test)]
     pub(crate) fn now(all: Vec<IntegrationHealth>) -> Self {
-        Self { all, as_of: None }
+        Self { all, ..Self::default() }
     }
 
     /// All of them.
@@ -96,12 +99,17 @@ impl Known {
 
     /// That of one of them, if it is polled now.
     pub(crate) fn of_polled(&self, integration: &IntegrationId) -> Option<&IntegrationHealth> {
-        self.of_integration(integration).filter(|_| self.as_of.is_none())
+        self.of_integration(integration).filter(|_| self.as_of(integration).is_none())
+    }
+
+    /// When what is known of one of them was so, if nobody polls it now.
+    pub(crate) fn as_of(&self, integration: &IntegrationId) -> Option<UnixMillis> {
+        self.earlier.get(integration).copied().or(self.as_of)
     }
 
     /// One line for people: what [`line()`] says, and whether it is current.
     pub(crate) fn line(&self, health: &IntegrationHealth, now: UnixMillis) -> String {
-        line_as_of(health, self.as_of, now)
+        line_as_of(health, self.as_of(&health.integration), now)
     }
 }
 
@@ -171,7 +179,26 @@ mod tests {
     }
 
     #[test]
-    fn the_report_of_an_ended_service_is_shown_with_its_time() {
+    fn what_a_process_does_not_poll_keeps_its_time() {
+        let now = UnixMillis(1_800_000_000_000);
+        let [mail, feed] = ["mail", "feed"].map(|name| IntegrationHealth::working(name.parse().unwrap()));
+        let kept = |seconds: u64, integrations| KeptHealth {
+            at: UnixMillis(now.0 - seconds * 1_000),
+            process: Some(7),
+            integrations,
+            ..KeptHealth::default()
+        };
+        let first = kept(300, vec![mail.clone(), feed.clone()]);
+        let second = kept(60, vec![feed.clone()]).with_others_of(&first);
+        let third = kept(1, vec![feed.clone()]).with_others_of(&second);
+        let known = Known::of(third, true, now);
+        assert_eq!(known.line(&mail, now), "not running; as of 5 min ago: works");
+        assert_eq!(known.line(&feed, now), "works");
+        assert!(known.of_polled(&mail.integration).is_none() && known.of_polled(&feed.integration).is_some());
+    }
+
+    #[test]
+    fn what_a_service_said_that_is_gone_is_said_with_its_time() {
         let now = UnixMillis(1_800_000_000_000);
         let works = IntegrationHealth::working("mail".parse().unwrap());
         let kept = |seconds: u64, process, ended| KeptHealth {
@@ -179,6 +206,7 @@ mod tests {
             process,
             ended,
             integrations: vec![works.clone()],
+            ..KeptHealth::default()
         };
         for (kept, is_held, expected) in [
             (kept(59, Some(7), false), true, "works"),

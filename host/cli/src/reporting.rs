@@ -122,18 +122,23 @@ impl Charms {
     }
 }
 
-/// Stores the health of this process's integrations where commands read it, until `ended`.
+/// Keeps how the integrations of this process are doing where commands look, until `ended`. `is_part`: this process polls a
+/// part of what a service does, and what is known of the others stays.
 pub(crate) async fn keep_health(
     store: SqlitePollStore,
     polling: Arc<Polling>,
     activity: Arc<Activity>,
     ended: CancellationToken,
+    is_part: bool,
 ) {
+    let before = if is_part { store.health().await.unwrap_or_default() } else { KeptHealth::default() };
     let mut kept: Option<KeptHealth> = None;
     loop {
         let at = UnixMillis::now();
         let integrations = polling.report(&activity).iter().map(|report| report.health(at)).collect();
-        let now = KeptHealth { at, process: Some(std::process::id()), ended: ended.is_cancelled(), integrations };
+        let (process, ended_now) = (Some(std::process::id()), ended.is_cancelled());
+        let now = KeptHealth { at, process, ended: ended_now, integrations, ..KeptHealth::default() };
+        let now = now.with_others_of(&before);
         let is_known = |kept: &KeptHealth| {
             at.since(kept.at) < KeptHealth::AGAIN && !now.ended && kept.integrations == now.integrations
         };

@@ -120,14 +120,12 @@ impl CallBudget {
             let of_owner = of_owner.clone().acquire_owned().await?;
             Ok::<_, AcquireError>(Permit { _of_call: of_call, _of_owner: of_owner })
         };
-        match tokio::time::timeout_at(until, both).await {
-            Ok(Ok(permit)) => Ok(permit),
-            // The semaphores are never closed, so this is a timeout.
-            Ok(Err(_)) | Err(_) => {
-                let what = if has_own.load(Ordering::Relaxed) { Wait::SharedPermit } else { Wait::Permit };
-                Err(EgressError::Timeout { what, after: until - started })
-            }
+        if let Ok(Ok(permit)) = tokio::time::timeout_at(until, both).await {
+            return Ok(permit);
         }
+        // The semaphores are never closed, so this is a timeout.
+        let what = if has_own.load(Ordering::Relaxed) { Wait::SharedPermit } else { Wait::Permit };
+        Err(EgressError::Timeout { what, after: until - started })
     }
 }
 

@@ -154,6 +154,12 @@ impl Secrets {
         let path = excerpt(&secret.path, Lines::Escaped, Most::Chars(PATH_CHARS));
         let origins = secret.origins.as_deref().unwrap_or_default();
         let bound = match origins {
+            // What the host renews.
+            [] if secret.path == "auth.refreshToken" => {
+                "is for the service that renews tokens only, which the host asks; \
+                 a handler whose token is refused sets auth.expiresAt to 1, and the host renews it before the next poll"
+                    .to_owned()
+            }
             [] => "is for the service that renews tokens only".to_owned(),
             origins => format!("may go to {} only", list(origins)),
         };

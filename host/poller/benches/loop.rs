@@ -1,6 +1,6 @@
-//! What the loop itself costs: polls by a runtime that does nothing, on one core, at a steady rate and as many as it can, with a
-//! thousand to a million registrations. `cargo bench --bench loop` prints a table, and with `-- --json` JSON. BENCHMARKS.md says what
-//! limits each figure.
+//! What the loop itself costs: polls by a runtime that does nothing, on one core, at a steady rate and at full speed,
+//! with a thousand to a million registrations. `cargo bench --bench loop` prints a table, and with `-- --json` JSON.
+//! BENCHMARKS.md says what limits each figure.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it measures is its output")]
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Failure> {
         println!("{}", machine());
         println!(
             "{:>13} {:>9} {:>10} {:>12} {:>14} {:>16} {:>12}",
-            "registrations", "spaces", "polls", "µs each", "as many/s", "bytes each", "µs at start"
+            "registrations", "spaces", "polls", "µs each", "at most/s", "bytes each", "µs at start"
         );
     }
     let mut rows = Vec::new();
@@ -113,7 +113,8 @@ fn measure(registrations: u32, spaces: u32, interval: Duration) -> Result<Measur
     })
 }
 
-/// Runs this again by `taskset` (util-linux), pinned to one core. Without it there is one thread all the same, which may be moved.
+/// Runs this again by `taskset` (util-linux), pinned to one core. Without it there is one thread all the same, which
+/// may be moved.
 fn pin_to_one_core() -> Result<(), Failure> {
     const PINNED: &str = "BENCH_IS_PINNED";
     if std::env::var_os(PINNED).is_some() {

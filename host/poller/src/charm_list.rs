@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// How long the last good list is used after `fetch-charms` failed. The original's.
 pub(crate) const LIST_LIFE: Duration = Duration::from_mins(5);
 
-/// What has changed, for the log: told once.
+/// What has changed, for the log, which says it once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// It works again.

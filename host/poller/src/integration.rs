@@ -7,7 +7,7 @@ use bg_identity::IntegrationId;
 
 use crate::{Blame, Charm, CharmRef, OutcomeKind, StateError};
 
-/// Why a call of an integration came to nothing.
+/// Why a call of an integration failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {message}")]
 pub struct IntegrationError {

@@ -12,12 +12,12 @@ use crate::{Blame, CharmRef, Counters, DisabledBy, Outcome, OutcomeKind, Registr
 /// Why the charm runtime did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuntimeError {
-    /// The caller has no access to the space. The text starts with the space's DID and ends with what mends it.
+    /// The caller has no access to the space. The text starts with the space's DID and ends with the fix.
     #[error("AuthorizationError: {message}")]
     Authorization {
         /// To which space.
         space: SpaceDid,
-        /// Who lacks what there, and the command that mends it.
+        /// Who lacks what there, and the command that fixes it.
         message: String,
     },
     /// There is no such charm.
@@ -178,7 +178,7 @@ pub trait CharmRuntime: Send + Sync {
     /// The newest `limit` runs of a charm, newest first.
     async fn runs(&self, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError>;
 
-    /// What all runs of a registered charm came to.
+    /// The outcomes of all runs of a registered charm.
     async fn counters(&self, charm: &CharmRef) -> Result<Counters, RuntimeError>;
 
     /// Creates the cell `<integration>-integration-charms` in the system space, unless it exists.

@@ -86,7 +86,7 @@ impl App {
             let mut kept = self.kept_health.lock().unwrap_or_else(PoisonError::into_inner);
             // The last report of a loop that has ended stays.
             let integrations = if ended { kept.integrations.clone() } else { health };
-            let now = KeptHealth { at, process: None, ended, integrations };
+            let now = KeptHealth { at, process: None, ended, integrations, ..KeptHealth::default() };
             let is_known = at.since(kept.at) < KeptHealth::AGAIN
                 && kept.ended == now.ended
                 && kept.integrations == now.integrations;

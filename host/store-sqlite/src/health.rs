@@ -57,7 +57,13 @@ mod tests {
         let store = SqlitePollStore::open(&path).unwrap();
         assert_eq!(store.health().await.unwrap(), KeptHealth::default());
         let health = |name: &str| IntegrationHealth::working(name.parse().unwrap());
-        let kept = |at, integrations| KeptHealth { at: UnixMillis(at), process: Some(7), ended: false, integrations };
+        let kept = |at, integrations| KeptHealth {
+            at: UnixMillis(at),
+            process: Some(7),
+            ended: false,
+            integrations,
+            ..KeptHealth::default()
+        };
         store.save_health(&kept(1, vec![health("mail"), health("feed")])).await.unwrap();
         let now = kept(2, vec![IntegrationHealth { state: HealthState::Paused, ..health("feed") }]);
         store.save_health(&now).await.unwrap();

@@ -78,8 +78,8 @@ fn note(connection: &Connection, rules: i64) -> rusqlite::Result<()> {
 fn seal_what_is_secret_now(tx: &Transaction<'_>, sealer: &Sealer) -> Result<bool, Failure> {
     let mut changed = false;
     for (row, charm, secrets) in charms(tx)? {
-        let sealed = seal_charm(tx, sealer, row, &charm, secrets);
-        changed |= sound(sealed, || format!("the cells of {charm}"))?.unwrap_or_default();
+        let one = seal_charm(tx, sealer, row, &charm, secrets);
+        changed |= sound(one, || format!("the cells of {charm}"))?.unwrap_or_default();
     }
     Ok(changed)
 }

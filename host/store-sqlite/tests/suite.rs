@@ -1,5 +1,7 @@
 //! The suite of tests that every store must pass, with the store in a SQLite file.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

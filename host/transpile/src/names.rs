@@ -9,6 +9,8 @@
 //! `a.b = f()` becomes `a.b = (__nil = f(), a ?? __none("setting", "b", "a", a), __nil)`, or
 //! `__put(a.c, "b", f(), "a.c")` if `f` could change what the object is.
 
+use std::collections::BTreeSet;
+
 use oxc::allocator::{Allocator, ArenaVec, CloneIn, TakeIn};
 use oxc::ast::ast::{
     Argument, AssignmentExpression, AssignmentOperator, AssignmentTarget, AssignmentTargetProperty, BinaryExpression,
@@ -57,9 +59,7 @@ pub(super) fn name<'a>(
         callee: None,
         writes: None,
         unchecked: None,
-        none: false,
-        puts: false,
-        items: false,
+        helpers: BTreeSet::new(),
         nil: false,
     };
     names.visit_program(program);
@@ -70,10 +70,7 @@ pub(super) fn name<'a>(
         let declaration = Statement::new_variable_declaration(SPAN, kind, [variable], false, &names.build);
         program.body.insert(0, declaration);
     }
-    [(names.none, NONE), (names.items, ITEMS), (names.puts, PUT)]
-        .into_iter()
-        .filter_map(|(used, name)| used.then_some(name))
-        .collect()
+    names.helpers.into_iter().collect()
 }
 
 struct Names<'p, 'a> {
@@ -96,9 +93,9 @@ struct Names<'p, 'a> {
     writes: Option<Span>,
     /// The member that is written when more has been evaluated than what is left of it.
     unchecked: Option<Span>,
-    none: bool,
-    puts: bool,
-    items: bool,
+    /// The functions of the runtime that the changed expressions call.
+    helpers: BTreeSet<&'static str>,
+    /// Whether they use the variable [`NIL`].
     nil: bool,
 }
 
@@ -196,7 +193,7 @@ impl<'a> Names<'_, 'a> {
                 Expression::new_assignment_expression(SPAN, AssignmentOperator::Assign, target, taken, &self.build);
             (kept, Expression::new_identifier(SPAN, NIL, &self.build))
         };
-        self.none = true;
+        self.helpers.insert(NONE);
         let arguments = [self.string(what), key, self.string(text), value];
         let none = self.call(span, NONE, arguments);
         *object = Expression::new_logical_expression(SPAN, left, LogicalOperator::Coalesce, none, &self.build);
@@ -345,7 +342,7 @@ impl<'a> Names<'_, 'a> {
         self.visit_expression(&mut key);
         self.visit_expression(&mut assignment.right);
         self.nesting -= 1;
-        self.puts = true;
+        self.helpers.insert(PUT);
         let value = assignment.right.take_in(&self.build);
         Some(self.call(span, PUT, [object, key, value, self.string(&text)]))
     }
@@ -376,7 +373,7 @@ impl<'a> Names<'_, 'a> {
         self.nesting += 1;
         self.visit_expression(value);
         self.nesting -= 1;
-        self.items = true;
+        self.helpers.insert(ITEMS);
         let taken = value.take_in(&self.build);
         *value = self.call(span, ITEMS, [self.string(&text), taken]);
     }
@@ -463,7 +460,7 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
             AssignmentTarget::AssignmentTargetIdentifier(target) if self.is_early(target) => {
                 let (name, span) = (self.string(target.name.as_str()), target.span);
                 self.visit_expression(&mut assignment.right);
-                self.none = true;
+                self.helpers.insert(NONE);
                 let early = self.call(span, NONE, [self.string("early"), name]);
                 let value = assignment.right.take_in(&self.build);
                 let sequence = ArenaVec::from_array_in([value, early], &self.build);
@@ -519,7 +516,7 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
         if let Expression::Identifier(identifier) = expression
             && self.is_early(identifier)
         {
-            self.none = true;
+            self.helpers.insert(NONE);
             let (name, span) = (self.string(identifier.name.as_str()), identifier.span);
             *expression = self.call(span, NONE, [self.string("early"), name]);
             return;

@@ -1,5 +1,6 @@
 //! The health of an integration, derived from its standing and its newest requests.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use super::{IntegrationReport, OwnerEgress};
 
 /// Requests count for this long, and for three intervals at least.
 const RECENT: Duration = Duration::from_mins(15);
+/// The function that names charms.
+const FETCH_CHARMS: &str = "fetch-charms";
 /// If fewer than one in this many requests fail (no response, or 5xx), the integration still works. A denied request
 /// always degrades it.
 const FAILED_SHARE: usize = 10;
@@ -90,11 +93,27 @@ pub struct KeptHealth {
     pub ended: bool,
     /// Each of them.
     pub integrations: Vec<IntegrationHealth>,
+    /// Those of them of which this is of an earlier time: the process that keeps this does not poll them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub earlier: BTreeMap<IntegrationId, UnixMillis>,
 }
 
 impl KeptHealth {
     /// How often it is stored although nothing has changed.
     pub const AGAIN: Duration = Duration::from_mins(1);
+
+    /// Adds what was kept `before` of integrations that this says nothing of.
+    #[must_use]
+    pub fn with_others_of(mut self, before: &Self) -> Self {
+        for health in &before.integrations {
+            if !self.integrations.iter().any(|known| known.integration == health.integration) {
+                let at = before.earlier.get(&health.integration).copied().unwrap_or(before.at);
+                self.earlier.insert(health.integration.clone(), at);
+                self.integrations.push(health.clone());
+            }
+        }
+        self
+    }
 }
 
 /// The newest requests of an integration, counted.
@@ -184,6 +203,7 @@ impl IntegrationReport {
         } else {
             HealthState::Works
         };
+        let of_list = standing.failure.as_ref().is_some_and(|failure| failure.function == FETCH_CHARMS);
         let failed = standing.failure.as_ref().map(|ComponentFailure { function, kind, reason, in_a_row, .. }| {
             let times = if *in_a_row > 1 { format!(" ({in_a_row} times in a row)") } else { String::new() };
             format!("{function} failed{times}: {kind}: {reason}")
@@ -193,6 +213,7 @@ impl IntegrationReport {
             HealthState::Works => String::new(),
             HealthState::Degraded => requests_reason(requests, egress),
             HealthState::Failing if standing.without_list => format!("its charms are not polled: {failed}"),
+            HealthState::Failing if of_list => format!("{failed}; its charms are still polled by the last list"),
             HealthState::Failing | HealthState::Paused => failed,
         };
         // A denied request is the first thing to fix, also if the component fails because of it.
@@ -330,7 +351,8 @@ mod tests {
         let health = report.health(NOW);
         assert!(health.polls());
         assert_eq!(health.state, HealthState::Failing);
-        assert_eq!(health.reason, "fetch-charms failed (3 times in a row): Trapped: wasm trap");
+        let failed = "fetch-charms failed (3 times in a row): Trapped: wasm trap";
+        assert_eq!(health.reason, format!("{failed}; its charms are still polled by the last list"));
         report.standing.without_list = true;
         let health = report.health(NOW);
         assert!(!health.polls() && health.reason.starts_with("its charms are not polled: fetch-charms"));

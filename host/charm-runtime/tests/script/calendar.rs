@@ -10,10 +10,15 @@ use crate::support::{Charm, client, component};
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
+/// Unix milliseconds.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
 /// The midnight before now, UTC, Unix milliseconds.
 fn today() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    u64::try_from(now.as_millis()).unwrap() / DAY * DAY
+    now() / DAY * DAY
 }
 
 /// The importer of that Google's calendar, with a token and `more` inputs. It waits for nobody.
@@ -32,7 +37,7 @@ fn settings(charm: &mut Charm, key: &str, value: Value) {
 
 fn inputs(google: &FakeGoogle, auth: &Value) -> Value {
     let base = google.base_url();
-    json!({"auth": auth, "apiBaseUrl": base, "apiUrl": base, "patience": {"tries": 3, "firstWaitMs": 1, "totalMs": 40_000}})
+    json!({"auth": auth, "apiBaseUrl": base, "patience": {"tries": 3, "firstWaitMs": 1, "totalMs": 40_000}})
 }
 
 /// The queries of the requests for events, and the statuses.
@@ -77,18 +82,24 @@ async fn the_calendar_importer_follows_its_sync_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_token_is_renewed_and_a_busy_google_is_asked_again() {
+async fn a_refused_token_ends_before_the_next_poll_and_a_busy_google_is_asked_again() {
     let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
     google.add_event("Lunch", today() + DAY);
     let inputs = inputs(&google, &json!({"token": "ya29.old", "refreshToken": google.issue_refresh_token()}));
     let mut charm = Charm::fixture(&component, "calendar.tsx", inputs, client(Some(&google.base_url()))).await;
+    charm.poll().await;
+    let mut auth = charm.cell("auth");
+    assert_eq!(auth["expiresAt"], json!(1), "so the host renews it: {auth}");
+    assert!(charm.cell("status").as_str().unwrap().ends_with("it is renewed before the next poll"));
+    auth["token"] = json!(google.issue_token());
+    charm.set("auth", &auth);
     google.refuse_next(2, Some(0));
     charm.poll().await;
     assert_eq!(charm.each("events", "summary"), ["Lunch"]);
     let statuses: Vec<u16> = asked(&google).into_iter().map(|(_, status)| status).collect();
-    assert_eq!(statuses, [401, 200, 429, 429, 200]);
-    assert_ne!(charm.cell("auth")["token"], json!("ya29.old"));
+    assert_eq!(statuses, [401, 429, 429, 200]);
+    assert_eq!(charm.cell("auth")["refused"], json!(false));
 
     // Where a full list is cut short, what was there stays until it is whole.
     google.add_event("Dinner", today() + DAY + 8 * HOUR);
@@ -180,6 +191,56 @@ async fn what_is_around_now_is_kept_and_never_the_oldest() {
     let queries = asked(&google);
     assert!(queries[0].0.contains("timeMin=") && !queries[0].0.contains("syncToken"), "{queries:?}");
     assert_eq!(charm.cell("events").as_array().unwrap().len(), 45);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_were_left_out_for_others_come_back_when_those_are_gone() {
+    let google = FakeGoogle::start().unwrap();
+    for day in 0..5 {
+        google.add_event(&format!("later {day}"), today() + (60 + day) * DAY);
+        google.add_event(&format!("before {day}"), today() - (2 + day) * DAY);
+    }
+    let mut charm = importer(&google, json!({"limit": 10})).await;
+    let is_due = |charm: &Charm| charm.cell("progress")["again"].as_u64().unwrap() <= now();
+    charm.poll().await;
+    assert_eq!(charm.cell("status"), json!("10 events"));
+    let busy: Vec<String> =
+        (0..12).map(|n| google.add_event(&format!("soon {n}"), today() + 2 * DAY + n * HOUR)).collect();
+    charm.poll().await;
+    assert!(charm.each("events", "summary").iter().all(|event| event.starts_with("soon")), "{}", charm.cell("events"));
+    // What is here ends in two days, so the next list comes before that.
+    let again = charm.cell("progress")["again"].as_u64().unwrap();
+    assert!(again > now() && again < now() + 2 * DAY, "{again}");
+
+    // As long as it is full, nothing else has room.
+    google.cancel_event(&busy[11]);
+    charm.poll().await;
+    assert!(!is_due(&charm) && charm.cell("events").as_array().unwrap().len() == 10);
+    for event in &busy[..11] {
+        google.cancel_event(event);
+    }
+    charm.poll().await;
+    assert!(is_due(&charm), "{}", charm.cell("progress"));
+    charm.poll().await;
+    assert_eq!((charm.cell("status"), is_due(&charm)), (json!("10 events"), false));
+
+    // Past events give way first, and come back as well.
+    let one = google.add_event("soon", today() + 2 * DAY);
+    charm.poll().await;
+    assert!(!charm.each("events", "summary").contains(&"before 4".to_owned()));
+    google.cancel_event(&one);
+    charm.poll().await;
+    charm.poll().await;
+    assert!(charm.each("events", "summary").contains(&"before 4".to_owned()), "{}", charm.cell("events"));
+
+    // Where everything has room, cancelled events are no reason for a list.
+    settings(&mut charm, "limit", json!(50));
+    charm.poll().await;
+    let one = google.add_event("soon", today() + 2 * DAY);
+    charm.poll().await;
+    google.cancel_event(&one);
+    charm.poll().await;
+    assert_eq!((charm.cell("status"), is_due(&charm)), (json!("10 events"), false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,7 +111,7 @@ async fn one_feed_that_fails_does_not_lose_the_others_entries() {
     assert_eq!(charm.each("entries", "title"), ["Good", "Good"]);
     assert_eq!(
         charm.each("feeds", "error"),
-        ["Error: answered 410 Gone", "Error: this is neither RSS 2.0 nor Atom", "", ""]
+        ["Error: answered 410 Gone", "Error: this is neither RSS nor Atom", "", ""]
     );
     // It is asked again, and what was read before is not asked for.
     site.put("/gone", "text/xml", &rss(&[("2", "Back", "")]));
@@ -229,6 +229,60 @@ async fn a_feed_of_five_megabytes_is_read_and_so_is_one_that_is_made_to_be_slow(
     charm.poll().await;
     println!("hostile: {:?}", began.elapsed());
     assert_eq!(charm.each("entries", "id").len(), 6, "{}", charm.cell("feeds"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_no_poll_could_hold_is_an_error_of_its_own_feed_alone() {
+    let site = FakeSite::start().unwrap();
+    site.put("/good", "text/xml", &rss(&[("1", "Good", "")]));
+    let in_item = |text: String| format!("<rss><channel><item><guid>1</guid>{text}</item></channel></rss>");
+    let entries: String = (0..100_000).map(|n| format!("<item><guid>{n}</guid><title>t</title></item>")).collect();
+    let (deep, many) = ("elements within each other", "elements outside its entries, or in one");
+    let no_feed = "neither RSS nor Atom";
+    let pages = [
+        ("/html", format!("<html><body>{}</body></html>", "<br>a".repeat(400_000)), no_feed),
+        ("/item", in_item("<br>a".repeat(400_000)), deep),
+        ("/unclosed", format!("<rss><channel>{}", "<item><title>a".repeat(350_000)), deep),
+        ("/quotes", format!("<rss><channel>{}", "<a b=\"x'>".repeat(500_000)), ""),
+        ("/wide", in_item("<br/>a".repeat(400_000)), many),
+        ("/titles", format!("<rss><channel>{}", "<title/>".repeat(400_000)), many),
+        ("/texts", in_item("a<!---->".repeat(400_000)), many),
+        ("/tiny", format!("<rss><channel>{entries}</channel></rss>"), "more than 30000 entries"),
+    ];
+    for (path, page, error) in &pages {
+        site.put(path, "text/html", page);
+        let mut charm = reader(&site, &[path, "/good"], 10).await;
+        charm.poll().await;
+        assert_eq!(charm.each("entries", "title"), ["Good"], "{path}");
+        let errors = charm.each("feeds", "error");
+        // A slow machine ends the reading of a feed earlier.
+        let is_expected = errors[0].contains(error) || errors[0].contains("there was no time");
+        assert!(is_expected && errors[1].is_empty(), "{path}: {errors:?}");
+    }
+    // What is of no use is not held, however much of it there is.
+    let sparse = format!("<rss><channel>{}<item><guid>1</guid></item></channel></rss>", "<br/>a".repeat(100_000));
+    site.put("/sparse", "text/xml", &sparse);
+    let mut charm = reader(&site, &["/sparse"], 10).await;
+    charm.poll().await;
+    assert_eq!(charm.each("entries", "id"), ["1"], "{}", charm.cell("feeds"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feeds_of_rss_1_are_read() {
+    let site = FakeSite::start().unwrap();
+    let rdf = "<?xml version=\"1.0\"?><rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\" \
+               xmlns=\"http://purl.org/rss/1.0/\"><channel rdf:about=\"https://a.example/rss\"><title>News</title>\
+               <items><rdf:Seq><rdf:li rdf:resource=\"https://a.example/1\"/></rdf:Seq></items></channel>\
+               <image><title>Logo</title></image>\
+               <item rdf:about=\"https://a.example/1\"><title>One</title><link>https://a.example/1?from=rss</link>\
+               <dc:date>2024-05-02T10:00:00Z</dc:date></item></rdf:RDF>";
+    site.put("/rdf", "application/rdf+xml", rdf);
+    let mut charm = reader(&site, &["/rdf"], 10).await;
+    charm.poll().await;
+    let entries = charm.cell("entries");
+    assert_eq!((&entries[0]["id"], &entries[0]["title"]), (&json!("https://a.example/1"), &json!("One")));
+    assert_eq!(entries[0]["published"], json!("2024-05-02T10:00:00.000Z"));
+    assert_eq!(charm.each("feeds", "title"), ["News"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

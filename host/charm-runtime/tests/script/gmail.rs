@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_poller::OutcomeKind;
+use bg_poller::{Blame, OutcomeKind};
 use bg_sandbox::CharmComponent;
-use bg_test_support::{Authorization, Broken, FakeGoogle, Refusal, charm_source};
+use bg_test_support::{Authorization, Broken, FakeGoogle, RawAnswer, RawServer, Refusal, charm_source};
 use serde_json::{Value, json};
 
 use crate::support::{Charm, client, component};
@@ -16,7 +16,6 @@ async fn importer(component: &Arc<CharmComponent>, google: &FakeGoogle, more: Va
     let mut inputs = json!({
         "auth": {"token": google.issue_token()},
         "apiBaseUrl": google.base_url(),
-        "apiUrl": google.base_url(),
         "patience": {"firstWaitMs": 1},
     });
     let Value::Object(more) = more else { panic!("an object") };
@@ -117,11 +116,11 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
 
     google.expire_tokens();
     let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
-    assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(bg_poller::Blame::Credential)));
+    assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(Blame::Credential)));
     assert!(failure.message.starts_with("GoogleError: Google refused the token (401)"), "{failure:?}");
     let stack = failure.stack.unwrap();
     let source = std::fs::read_to_string(charm_source("google.ts")).unwrap();
-    let thrown = "return new GoogleError(status, what, reasons, help)";
+    let thrown = "return new GoogleError(status, what, reasons, help, response)";
     let line = 1 + source.lines().position(|line| line.contains(thrown)).unwrap();
     assert!(stack.contains(&format!("google.ts:{line}:")), "the author's line {line}:\n{stack}");
 }
@@ -158,32 +157,148 @@ async fn lists_and_histories_have_pages_and_batches_have_no_more_than_google_adv
     assert_eq!(charm.cell("settings")["historyId"], json!(google.history_id().to_string()));
 }
 
+/// What the host does before a poll, with a token that has ended.
+fn renew(google: &FakeGoogle, charm: &mut Charm) {
+    let mut auth = charm.cell("auth");
+    assert_eq!(auth["expiresAt"], json!(1), "{auth}");
+    auth["token"] = json!(google.issue_token());
+    auth["expiresAt"] = json!(4_000_000_000_000_u64);
+    charm.set("auth", &auth);
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_token_is_renewed_once_and_kept() {
+async fn a_token_that_is_refused_too_early_is_the_hosts_to_renew_and_one_that_is_refused_again_needs_a_sign_in() {
     let component = component(Duration::from_mins(1)).await;
     let google = FakeGoogle::start().unwrap();
     google.deliver("First", "a@example.com");
-    let auth =
-        json!({"auth": {"token": "ya29.old", "refreshToken": google.issue_refresh_token(), "user": {"email": "me"}}});
-    let mut charm = importer(&component, &google, auth).await;
-    charm.poll().await;
-    assert_eq!(subjects(&charm), set(&["First"]));
-    assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 200), PROFILE, ("messages", 200), BATCH]));
-    let auth = charm.cell("auth");
-    assert!(auth["token"].as_str().unwrap().starts_with("ya29.") && auth["token"] != json!("ya29.old"), "{auth}");
-    assert!(auth["expiresAt"].as_u64().unwrap() > 1_700_000_000_000, "{auth}");
-    assert_eq!(auth["user"]["email"], json!("me"), "what is not told stays: {auth}");
-    // The next poll begins with the new one.
-    charm.poll().await;
-    let requests = google.take_requests();
-    assert!(requests.iter().all(|seen| seen.authorization == Authorization::Accepted), "{requests:?}");
-    assert!(!requests.iter().any(|seen| seen.token_leaked), "{requests:?}");
+    let auth = json!({"token": "ya29.old", "refreshToken": google.issue_refresh_token(),
+        "expiresAt": 4_000_000_000_000_u64, "user": {"email": "me"}});
+    let mut charm = importer(&component, &google, json!({"auth": auth})).await;
+    for _ in 0..2 {
+        charm.poll().await;
+        let status = charm.cell("status").as_str().unwrap().to_owned();
+        assert!(
+            status.contains("Google refused the token (401)") && status.ends_with("before the next poll"),
+            "{status}"
+        );
+        assert_eq!(asked(&google), expected(&[("profile", 401)]), "the refresh token is sent nowhere");
+        renew(&google, &mut charm);
+        charm.poll().await;
+        assert_eq!(subjects(&charm), set(&["First"]));
+        assert_eq!(charm.cell("auth")["user"]["email"], json!("me"));
+        let requests = google.take_requests();
+        assert!(requests.iter().all(|seen| seen.authorization == Authorization::Accepted), "{requests:?}");
+        assert!(!requests.iter().any(|seen| seen.token_leaked), "{requests:?}");
+        google.expire_tokens();
+    }
 
-    let mut charm =
-        importer(&component, &google, json!({"auth": {"token": "ya29.old", "refreshToken": "1//no"}})).await;
-    let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
-    assert_eq!(failure.message, "Error: the token could not be renewed (401): sign in again");
-    assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 401)]));
+    // Google refuses the new one as well: waiting for a sign-in, not for another renewal.
+    charm.poll().await;
+    renew(&google, &mut charm);
+    google.expire_tokens();
+    let needs_sign_in = |failure: bg_sandbox::CallFailure| {
+        assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(Blame::Credential)), "{failure:?}");
+        assert!(failure.message.contains("Google refused the token (401)"), "{failure:?}");
+    };
+    needs_sign_in(charm.trigger("bgUpdater", json!({})).await.unwrap_err());
+    // Without a refresh token, nothing can be renewed.
+    let mut charm = importer(&component, &google, json!({"auth": {"token": "ya29.old"}})).await;
+    needs_sign_in(charm.trigger("bgUpdater", json!({})).await.unwrap_err());
+    // A sign-in begins with a token that was never refused.
+    charm.set("auth", &json!({"token": "ya29.other", "refreshToken": "1//other", "user": {"email": "me"}}));
+    charm.poll().await;
+    renew(&google, &mut charm);
+
+    // One that ends in the middle of a batch, too; what came is kept.
+    charm.poll().await;
+    google.refuse_next_parts_as(1, Refusal::Unauthorized);
+    google.deliver("Second", "a@example.com");
+    google.deliver("Third", "a@example.com");
+    charm.poll().await;
+    assert!(charm.cell("status").as_str().unwrap().starts_with("1 new, 0 gone, 2 in all, 1 to come; not all"));
+    renew(&google, &mut charm);
+    charm.poll().await;
+    assert_eq!(subjects(&charm), set(&["First", "Second", "Third"]));
+}
+
+/// What a server answers to every request.
+type Answer = fn() -> RawAnswer;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_the_charms_fault_is_not_blamed_on_it() {
+    use RawAnswer as Raw;
+    let component = component(Duration::from_mins(1)).await;
+    let google = FakeGoogle::start().unwrap();
+    deliver(&google, 60);
+    let mut charm = importer(&component, &google, json!({})).await;
+    charm.poll().await;
+    let (settings, emails) = (charm.cell("settings"), charm.cell("emails"));
+
+    // Nothing there, no answer, half of one, and one that is not Google's. What is here stays.
+    let html: Answer = || Raw::new("200 OK", "Content-Type: text/html\r\n", "<html>Sign in to this network</html>");
+    let half: Answer = || Raw::Whole(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"historyId\"".to_vec());
+    let answers: [(Option<Answer>, Option<Blame>); 7] = [
+        (None, Some(Blame::Upstream)),
+        (Some(|| Raw::Close), Some(Blame::Upstream)),
+        (Some(|| Raw::new("408 Request Timeout", "", "")), Some(Blame::Upstream)),
+        (Some(|| Raw::new("403 Forbidden", "", "<html>Blocked</html>")), Some(Blame::Configuration)),
+        (Some(half), Some(Blame::Upstream)),
+        (Some(html), None),
+        (Some(|| Raw::new("200 OK", "", "null")), None),
+    ];
+    for (n, (answer, blame)) in answers.into_iter().enumerate() {
+        let server = RawServer::start(move |_| answer.map_or(Raw::Close, |answer| answer())).unwrap();
+        let base = format!("http://{}", server.address());
+        if answer.is_none() {
+            drop(server);
+        }
+        for file in ["gmail.tsx", "calendar.tsx"] {
+            let mut inputs =
+                json!({"auth": {"token": "ya29.good"}, "apiBaseUrl": base, "patience": {"firstWaitMs": 1}});
+            if file == "gmail.tsx" {
+                inputs["settings"] = settings.clone();
+                inputs["emails"] = emails.clone();
+                inputs["progress"] = charm.cell("progress");
+            }
+            let mut charm = Charm::fixture(&component, file, inputs, client(Some(&base))).await;
+            match charm.trigger("bgUpdater", json!({})).await {
+                Ok(()) => {
+                    let status = charm.cell("status").as_str().unwrap().to_owned();
+                    assert!(
+                        blame.is_none() && status.contains("with something else than JSON"),
+                        "{file} {n}: {status}"
+                    );
+                }
+                Err(failure) => {
+                    assert_eq!(failure.blame, blame, "{file} {n}: {failure:?}");
+                    let kind =
+                        if blame == Some(Blame::Upstream) { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+                    assert_eq!(failure.kind, kind, "{file} {n}: {failure:?}");
+                }
+            }
+            if file == "gmail.tsx" {
+                assert_eq!(charm.cell("emails"), emails, "{n}");
+                assert_eq!(charm.cell("settings")["historyId"], settings["historyId"], "{n}");
+            }
+        }
+    }
+
+    // The operator's project, the administrator of a domain, and what the sign-in allowed: each says so, and is waited for.
+    for (refusal, blame, text) in [
+        (Refusal::NotConfigured, Blame::Configuration, "Enable it by visiting"),
+        (Refusal::DomainPolicy, Blame::Configuration, "The domain administrators have disabled"),
+        (Refusal::MissingScope, Blame::Credential, "Sign in again and allow all that is asked for."),
+    ] {
+        google.refuse_all(Some(refusal));
+        for file in ["gmail.tsx", "calendar.tsx"] {
+            let inputs = json!({"auth": {"token": google.issue_token()}, "apiBaseUrl": google.base_url()});
+            let mut charm = Charm::fixture(&component, file, inputs, client(Some(&google.base_url()))).await;
+            let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+            assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(blame)), "{file}: {failure:?}");
+            assert!(failure.message.contains(text), "{file}: {failure:?}");
+        }
+    }
+    google.refuse_all(None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -441,58 +556,6 @@ async fn another_filter_limit_or_mailbox_counts_at_the_next_poll() {
     let mut charm = importer(&component, &other, inputs).await;
     charm.poll().await;
     assert_eq!(subjects(&charm), set(&["Another", "Other"]), "nothing of the first account's mail");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_that_was_replaced_is_kept_whatever_the_poll_would_do_next() {
-    let component = component(Duration::from_mins(1)).await;
-    let google = FakeGoogle::start().unwrap();
-    google.deliver("First", "a@example.com");
-    let auth = || json!({"auth": {"token": "ya29.old", "refreshToken": google.issue_refresh_token()}});
-    for terse in [false, true] {
-        google.rotate_refresh_tokens(true);
-        google.terse_renewals(terse);
-        let mut charm = importer(&component, &google, auth()).await;
-        let first = charm.cell("auth")["refreshToken"].clone();
-        // What would come next fails for good.
-        google.refuse_all(Some(Refusal::DomainPolicy));
-        charm.poll().await;
-        assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 200)]));
-        let auth = charm.cell("auth");
-        assert_ne!(auth["refreshToken"], first);
-        assert!(auth["expiresAt"].as_u64().unwrap() > 1_700_000_000_000, "also where only a lifetime is given: {auth}");
-        google.refuse_all(None);
-        charm.poll().await;
-        assert_eq!(subjects(&charm), set(&["First"]));
-        google.take_requests();
-        // And it is good for another renewal.
-        google.expire_tokens();
-        charm.poll().await;
-        charm.poll().await;
-        assert_eq!(asked(&google), expected(&[("profile", 401), ("refresh", 200), PROFILE]));
-    }
-    // One that stays is not replaced by nothing.
-    google.rotate_refresh_tokens(false);
-    let mut charm = importer(&component, &google, auth()).await;
-    let first = charm.cell("auth")["refreshToken"].clone();
-    charm.poll().await;
-    assert_eq!(charm.cell("auth")["refreshToken"], first);
-    assert_eq!(subjects(&charm), set(&["First"]), "and the poll goes on");
-
-    // A token service that is busy is no reason to fail, and a token that ends in the middle of a batch none either.
-    google.expire_tokens();
-    google.make_renewals_fail(4);
-    charm.poll().await;
-    assert!(
-        charm.cell("status").as_str().unwrap().contains("not all: Google answered 503 to the renewal"),
-        "{}",
-        charm.cell("status")
-    );
-    charm.poll().await;
-    google.refuse_next_parts_as(1, Refusal::Unauthorized);
-    google.deliver("Second", "a@example.com");
-    charm.poll().await;
-    assert_eq!(subjects(&charm), set(&["First", "Second"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use anyhow::bail;
 use bg_charm_runtime::LocalRuntime;
 use bg_identity::IntegrationId;
-use bg_poller::{CharmRuntime, Integration, IntegrationState, Limit, PollStore, Poller, PollerOptions};
+use bg_poller::{
+    CharmRuntime, Integration, IntegrationState, Limit, OutcomeKind, PollStore, Poller, PollerOptions, Summary,
+};
 use bg_server::{Activity, Polling, Server, Site};
 use clap::Parser as _;
 use tokio::sync::mpsc;
@@ -104,8 +106,9 @@ pub(crate) async fn run(
         introduce(loaded, is_wanted(loaded), service.local.as_deref(), &polling, &activity);
     }
     let loop_ended = CancellationToken::new();
-    let keeping = keep_health(service.store.clone(), polling.clone(), activity.clone(), loop_ended.clone());
-    // A server that this data directory names is on this machine, whatever its address is.
+    let is_part = args.once || args.polls.is_some() || !args.charms.is_empty() || !args.integration.is_empty();
+    let keeping = keep_health(service.store.clone(), polling.clone(), activity.clone(), loop_ended.clone(), is_part);
+    // A server that this data directory names is of this machine, whatever its address is.
     let reporting = service.remote.filter(|remote| args.report || common.api_url.is_none() || is_here(remote.url()));
     let reporter = reporting.map(|remote| {
         let failing = Arc::<Failing>::default();
@@ -169,8 +172,12 @@ pub(crate) async fn run(
         following.await?;
     }
     tracing::info!(polls = summary.polls, failed = summary.failed(), "stopped");
-    let failed = args.once && (summary.failed() > 0 || summary.failed_lists > 0);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if args.once && !all_succeeded(&summary) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether all lists and all polls succeeded.
+fn all_succeeded(summary: &Summary) -> bool {
+    summary.polls == summary.count(OutcomeKind::Success) && summary.failed_lists == 0
 }
 
 /// Logs what is polled, unless there is nothing of that name.

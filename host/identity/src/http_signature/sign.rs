@@ -28,7 +28,8 @@ pub enum SignError {
 }
 
 /// The three headers (`content-digest`, `signature-input`, `signature`) that sign a request of `method` to `url` with
-/// `body`, valid from `now` for [`LIFETIME`](super::LIFETIME). Send the request to exactly this URL, and only once.
+/// `body`, valid from `now` for [`LIFETIME`](super::LIFETIME). The request must be sent to exactly this URL, and once
+/// only.
 pub fn sign(
     identity: &Identity,
     method: &Method,

@@ -182,7 +182,8 @@ async fn another_component_has_those_polled_soon_that_got_no_answer_of_the_runti
     service.stop().await;
 }
 
-/// How often a charm is polled while somebody changes something about it ten times a second: in the first minute, and in each of the next four.
+/// How often a charm is polled while somebody changes something about it ten times a second: in the first minute, and
+/// in each of the next four.
 async fn polls_in_a_flood(outcome: Outcome, change: impl Fn(&World, &CharmRef)) -> (usize, usize) {
     let world = World::new();
     let one = charm("a", "1");

@@ -95,7 +95,7 @@ async fn after_the_pause_its_charms_are_polled_again_spread_over_the_interval_an
     let first = world.state().starts[polls].1;
     seconds(60).await;
     assert_eq!(world.logs.count("The integration mail works again after a pause of"), 1);
-    assert_eq!(world.logs.count("works again"), 1, "it is told once: {}", world.logs.text());
+    assert_eq!(world.logs.count("works again"), 1, "it is logged once: {}", world.logs.text());
     let again: Vec<f64> = world.state().starts[polls..].iter().map(|(_, at)| at - first).collect();
     assert!(again.len() >= 60, "{}", again.len());
     assert!(again.iter().filter(|at| **at < 30.0).count() <= 31, "not all at once: {again:?}");
@@ -137,7 +137,7 @@ async fn a_crowd_of_charms_that_make_the_component_trap_pauses_nobody_beside_one
     let service = world.start_with(&Store::new(), vec![mail.clone()], world.options());
     for _ in 0..60 {
         seconds(60).await;
-        // Whoever registers anew is polled at once, so that there are failures all the time.
+        // A charm that is registered again is polled at once, so that there are failures all the time.
         for charm in &poisonous[..20] {
             world.register(charm, "mail");
         }
@@ -164,7 +164,7 @@ async fn a_component_that_fails_for_every_charm_disables_none_of_them() {
         let judged = mail.judged.load(Ordering::Relaxed);
         assert!(judged < 40 * count, "{count} charms: {judged}");
 
-        mail.is_mended();
+        mail.is_fixed();
         seconds(2 * 3_600).await;
         assert!(all.iter().all(|charm| !world.starts(charm).is_empty()), "{count} charms");
         // An own failure is the first in a row.
@@ -225,7 +225,8 @@ async fn a_charm_registered_in_a_pause_is_polled_after_it() {
     world.register(&late, "mail");
     seconds(60).await;
     assert!(world.starts(&late).is_empty());
-    // It is not named, since it was not registered yet when the probe began; as without a pause, it is polled all the same.
+    // It is not named, since it was not registered yet when the probe began; as without a pause, it is polled all the
+    // same.
     mail.answers(Ok(vec![late.clone()]));
     seconds(120).await;
     assert!(!world.starts(&late).is_empty(), "{}", world.logs.text());
@@ -269,7 +270,7 @@ async fn a_runtime_that_is_away_is_no_fault_of_a_component_that_gives_up_then() 
     world.down.store(true, Ordering::Relaxed);
     seconds(1_800).await;
     mail.answers(Ok(all.clone()));
-    mail.is_mended();
+    mail.is_fixed();
     world.down.store(false, Ordering::Relaxed);
     seconds(120).await;
     assert_eq!((world.logs.count("integration mail is paused"), disabled(&world)), (0, 0), "{}", world.logs.text());

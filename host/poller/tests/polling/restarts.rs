@@ -168,7 +168,7 @@ async fn a_clock_that_was_set_back_makes_no_charm_due_at_each_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_from_before_a_charm_was_wanted_anew_are_forgotten_also_if_nothing_was_written_since() {
+async fn failures_from_before_a_charm_was_enabled_again_are_forgotten_also_if_nothing_was_written_since() {
     let world = World::new();
     let store = Store::new();
     let one = charm("a", "1");

@@ -1,4 +1,5 @@
-//! What a running loop shows of itself: how integrations stand, how busy it is; and whom it polls if it is not to poll all.
+//! What a running loop shows of itself: how integrations stand, how busy it is; and whom it polls if it is not to poll
+//! all.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -103,12 +104,12 @@ async fn a_validation_that_fails_is_logged_once_and_so_is_each_change_of_its_kin
         (OutcomeKind::Denied, "still fails, with Denied instead of Trapped"),
         (OutcomeKind::Timeout, "still fails, with Timeout instead of Denied"),
     ] {
-        mail.is_mended();
+        mail.is_fixed();
         mail.breaks(None, kind);
         seconds(4_000).await;
         assert_eq!(lines(text), 1, "{}", world.logs.text());
     }
-    mail.is_mended();
+    mail.is_fixed();
     seconds(8_000).await;
     assert_eq!((lines("works again"), lines("")), (1, 4), "{}", world.logs.text());
     service.stop().await;
@@ -134,7 +135,7 @@ async fn a_validation_that_fails_for_every_charm_is_shown_and_one_charm_of_many_
     let failure = every.failure.clone().unwrap();
     assert!(every.failing, "{every:?}");
     assert_eq!((failure.function.as_str(), failure.reason.as_str()), ("is-valid-charm", "wasm trap: unreachable"));
-    mail.is_mended();
+    mail.is_fixed();
     seconds(3_700).await;
     assert!(!standing(&options, "mail").failing);
     service.stop().await;

@@ -10,7 +10,7 @@ use crate::world::*;
 
 /// Each in a space of its own, polled once a minute: ten in a second.
 const CHARMS: usize = 600;
-/// Half as many again as in the long run.
+/// 1.5 times as many as in the long run.
 const MOST: usize = 15;
 
 fn register(world: &Arc<World>) -> Vec<CharmRef> {

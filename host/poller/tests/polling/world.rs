@@ -593,7 +593,7 @@ impl Component {
     }
 
     /// It works for all.
-    pub fn is_mended(&self) {
+    pub fn is_fixed(&self) {
         self.breaks.lock().unwrap().clear();
     }
 

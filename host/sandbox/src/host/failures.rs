@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bg_egress::{CredentialError, EgressError, Rule, Wait};
 use bg_poller::Blame;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 
 use crate::failure::{Explanation, Refusal};
 use crate::text;
@@ -55,9 +55,9 @@ impl Failures {
         }
     }
 
-    /// A server answered with this status.
-    pub(super) fn answered(&self, number: u32, host: &str, status: StatusCode) {
-        if let Some(blame) = blame_of_status(status) {
+    /// A server answered with this status, and these headers.
+    pub(super) fn answered(&self, number: u32, host: &str, status: StatusCode, headers: &HeaderMap) {
+        if let Some(blame) = blame_of_answer(status, headers) {
             let text = text::one_line(&format!("{host} answered {status}"), TEXT_BYTES);
             self.add(number, false, Refusal { blame, text, status: Some(status) });
         }
@@ -126,10 +126,17 @@ fn failed_elsewhere(error: &EgressError) -> Option<Blame> {
     }
 }
 
-/// Who can fix the problem that an answer with this status reports; `None` if it does not say.
-fn blame_of_status(status: StatusCode) -> Option<Blame> {
+/// Who can do something about an answer; none if it says nothing of that.
+fn blame_of_answer(status: StatusCode, headers: &HeaderMap) -> Option<Blame> {
+    // RFC 6750, section 3.1: somebody has to allow more than at the last sign-in.
+    let needs_scope = || {
+        let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
+        challenges.filter_map(|value| value.to_str().ok()).any(|value| value.contains("insufficient_scope"))
+    };
     match status {
         StatusCode::UNAUTHORIZED => Some(Blame::Credential),
+        StatusCode::FORBIDDEN if needs_scope() => Some(Blame::Credential),
+        StatusCode::FORBIDDEN => Some(Blame::Configuration),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Some(Blame::Upstream),
         status => status.is_server_error().then_some(Blame::Upstream),
     }
@@ -152,9 +159,9 @@ mod tests {
         let attempt = bg_abuse::Attempt::begin("excuses", "a denied request, and numbers of others that did not fail");
         let failures = Failures::new(true);
         failures.failed(1, &denied());
-        failures.answered(2, "b.example", StatusCode::SERVICE_UNAVAILABLE);
-        failures.answered(3, "c.example", StatusCode::NOT_FOUND);
-        failures.answered(4, "d.example", StatusCode::UNAUTHORIZED);
+        failures.answered(2, "b.example", StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
+        failures.answered(3, "c.example", StatusCode::NOT_FOUND, &HeaderMap::new());
+        failures.answered(4, "d.example", StatusCode::UNAUTHORIZED, &HeaderMap::new());
         assert!(matches!(failures.explain(), Explanation::Before(text) if text.contains("a.example")));
         for (number, blame) in [(1, Blame::Configuration), (2, Blame::Upstream), (4, Blame::Credential)] {
             failures.name(number);
@@ -171,7 +178,7 @@ mod tests {
     #[test]
     fn a_guest_that_cannot_name_a_request_has_the_first_refusal_as_its_reason() {
         let failures = Failures::new(false);
-        failures.answered(1, "b.example", StatusCode::SERVICE_UNAVAILABLE);
+        failures.answered(1, "b.example", StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
         assert_eq!(failures.explain(), Explanation::None);
         failures.failed(2, &denied());
         assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.blame == Blame::Configuration));
@@ -203,7 +210,7 @@ mod tests {
             (200, None),
             (400, None),
             (401, Some(Blame::Credential)),
-            (403, None),
+            (403, Some(Blame::Configuration)),
             (404, None),
             (408, Some(Blame::Upstream)),
             (425, Some(Blame::Upstream)),
@@ -211,8 +218,13 @@ mod tests {
             (500, Some(Blame::Upstream)),
             (503, Some(Blame::Upstream)),
         ] {
-            assert_eq!(blame_of_status(StatusCode::from_u16(status).unwrap()), blame, "{status}");
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(blame_of_answer(status, &HeaderMap::new()), blame, "{status}");
         }
+        let challenge = "Bearer realm=\"https://a.example/\", error=\"insufficient_scope\", scope=\"mail\"";
+        let headers = HeaderMap::from_iter([(header::WWW_AUTHENTICATE, challenge.parse().unwrap())]);
+        assert_eq!(blame_of_answer(StatusCode::FORBIDDEN, &headers), Some(Blame::Credential));
+        assert_eq!(blame_of_answer(StatusCode::NOT_FOUND, &headers), None);
     }
 
     #[test]

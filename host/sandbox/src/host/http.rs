@@ -77,7 +77,7 @@ impl WasiHttpHooks for Outbound {
                 failures.failed(number, &error);
                 for_guest(&error)
             })?;
-            failures.answered(number, &host, response.status());
+            failures.answered(number, &host, response.status(), response.headers());
             let of_body = move |error| {
                 failures.failed(number, &error);
                 for_guest(&error)

@@ -13,7 +13,7 @@ function noteFailure(error, request) {
 }
 
 function noteResponse(response, status, request) {
-  if (status !== 401 && status !== 408 && status !== 425 && status !== 429 && status < 500) return;
+  if (status !== 401 && status !== 403 && status !== 408 && status !== 425 && status !== 429 && status < 500) return;
   requestsByThing.set(response, request);
   requestsByStatus.set(String(status), request);
 }

@@ -94,6 +94,7 @@ fn an_error_names_the_request_that_it_comes_from_and_an_error_of_its_own_names_n
         // Answers that say of others that something is wrong, and that the error uses.
         ("await get(200); const r = await get(503); if (!r.ok) throw new Error('status ' + r.status);", Some(2)),
         ("const r = await get(401); throw `${r.status} ${r.statusText}`;", Some(1)),
+        ("throw new Error('not allowed', { cause: await get(403) });", Some(1)),
         ("const cause = await get(429); throw new Error('slow down', { cause });", Some(1)),
         ("await get(503); throw new Error('mine');", None),
         ("await get(503); throw new Error('message 1503 of 5030 is bad: 5.503');", None),

@@ -3,7 +3,7 @@
 use askama::Template;
 use bg_charm_api::RegistrationRow;
 use bg_charm_api::wire::{HealthState, IntegrationHealth};
-use bg_poller::RegistrationState;
+use bg_poller::{RegistrationState, UnixMillis};
 
 use super::{link, page, spark, times};
 use crate::pollers::Pollers;
@@ -57,7 +57,7 @@ impl Row {
             held,
             status: registration.status.clone(),
             last_run: times::past(registration.last_run),
-            next_run: if held.is_some() { "–".to_owned() } else { next_run(row, pollers) },
+            next_run: if held.is_some() { "–".to_owned() } else { next_run(row, pollers, health) },
             spark: spark::svg(recent),
         }
     }
@@ -78,7 +78,7 @@ fn held(row: &RegistrationRow, health: &[IntegrationHealth]) -> Option<&'static 
 }
 
 /// When it is polled next, if known.
-fn next_run(row: &RegistrationRow, pollers: &Pollers) -> String {
+fn next_run(row: &RegistrationRow, pollers: &Pollers, health: &[IntegrationHealth]) -> String {
     let registration = &row.registration;
     if !registration.is_enabled() || !pollers.are_there() {
         return "–".to_owned();
@@ -91,7 +91,12 @@ fn next_run(row: &RegistrationRow, pollers: &Pollers) -> String {
     }
     match pollers.interval_of(registration) {
         _ if registration.last_run < registration.changed_at() => "soon".to_owned(),
-        Some(interval) => times::due(registration.last_run + interval),
+        Some(interval) => {
+            let due = registration.last_run + interval;
+            // A component says which of its charms are polled, once their interval is over.
+            let has_component = health.iter().any(|health| health.integration == registration.integration);
+            if has_component && due <= UnixMillis::now() { "when named".to_owned() } else { times::due(due) }
+        }
         None => "–".to_owned(),
     }
 }

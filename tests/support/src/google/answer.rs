@@ -18,6 +18,9 @@ pub(crate) struct Failure {
     detail: Option<&'static str>,
 }
 
+/// The reason of a token that was not issued for what is asked.
+const SCOPE_INSUFFICIENT: &str = "ACCESS_TOKEN_SCOPE_INSUFFICIENT";
+
 /// A refusal as the real Google sends it, each with its own text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -70,7 +73,7 @@ impl Refusal {
             }
             Self::MissingScope => {
                 let text = "Request had insufficient authentication scopes.";
-                let detail = Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT");
+                let detail = Some(SCOPE_INSUFFICIENT);
                 (403, DENIED, "global", "insufficientPermissions", text, detail)
             }
             Self::Unauthorized => (401, "UNAUTHENTICATED", "global", "authError", "Invalid Credentials", None),
@@ -153,6 +156,10 @@ impl IntoResponse for Failure {
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = header::HeaderValue::from_static("Bearer realm=\"https://accounts.google.com/\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if self.detail == Some(SCOPE_INSUFFICIENT) {
+            let challenge = "Bearer realm=\"https://accounts.google.com/\", error=\"insufficient_scope\"";
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(challenge));
         }
         response
     }

@@ -235,10 +235,10 @@ async fn whatever_is_damaged_in_rows_of_some_charms_all_others_are_listed_and_po
         let listed: BTreeSet<CharmRef> = registrations.iter().map(|one| one.charm.clone()).collect();
         let reported = operator.damaged().await.unwrap();
         // As a loop reads it that has not seen yet what was registered.
-        let seen = registered - charms.len() as u64;
-        let changes = operator.changes(seen).await.unwrap_or_else(|error| panic!("{case}: {error}"));
-        let changed: BTreeSet<CharmRef> = changes.registrations.iter().map(|one| one.charm.clone()).collect();
-        assert!(changed.is_superset(&expected) && changed.is_subset(&listed), "{case}");
+        let earlier = registered - charms.len() as u64;
+        let since = operator.changes(earlier).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let found: BTreeSet<CharmRef> = since.registrations.iter().map(|one| one.charm.clone()).collect();
+        assert!(found.is_superset(&expected) && found.is_subset(&listed), "{case}");
         for charm in &charms {
             let is_reported = reported.iter().any(|one| one.charm == charm.to_string());
             let by_another_name = reported.len() >= charms.len() - listed.len();
@@ -269,9 +269,9 @@ async fn whatever_is_damaged_in_rows_of_some_charms_all_others_are_listed_and_po
         for charm in &expected {
             operator.set_interval(charm, None).await.unwrap_or_else(|error| panic!("{case}: {error}"));
         }
-        let changes = operator.changes(registered).await.unwrap_or_else(|error| panic!("{case}: {error}"));
-        let changed: BTreeSet<CharmRef> = changes.registrations.into_iter().map(|one| one.charm).collect();
-        assert!(changed.is_superset(&expected), "{case}");
+        let since = operator.changes(registered).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let found: BTreeSet<CharmRef> = since.registrations.into_iter().map(|one| one.charm).collect();
+        assert!(found.is_superset(&expected), "{case}");
         // Notes of polls come together: one that cannot be kept keeps back no other.
         let run = |charm: &CharmRef| Run {
             charm: charm.clone(),

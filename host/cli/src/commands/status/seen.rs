@@ -154,7 +154,7 @@ impl Status {
                 let running = counted.get(&RegistrationState::Running).copied().unwrap_or_default();
                 let troubled = registrations - running;
                 let health = known.of_integration(integration).cloned();
-                let health_as_of = known.as_of.filter(|_| health.is_some());
+                let health_as_of = health.as_ref().and_then(|health| known.as_of(&health.integration));
                 let states = in_states(&counted);
                 OfIntegration {
                     integration: integration.clone(),

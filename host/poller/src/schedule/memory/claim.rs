@@ -67,8 +67,8 @@ impl MemorySchedule {
                 self.ready.release(lane);
                 continue;
             }
-            let late = Duration::from_millis(u64::try_from(self.elapsed() - entry.due).unwrap_or(0));
-            if !(self.keeps_pace(slot, late) && self.leaves_slots(slot)) {
+            let lateness = Duration::from_millis(u64::try_from(self.elapsed() - entry.due).unwrap_or(0));
+            if !(self.keeps_pace(slot, lateness) && self.leaves_slots(slot)) {
                 self.set_phase(slot, Phase::Held);
                 self.ready.release(lane);
                 continue;
@@ -77,7 +77,7 @@ impl MemorySchedule {
             self.pace_started(slot);
             let entry = self.slots.get(slot)?;
             let (charm, integration) = (self.slots.charm(entry), self.slots.integration(entry).clone());
-            let missed = missed(late, self.interval(entry));
+            let missed = missed(lateness, self.interval(entry));
             let served = self.groups[entry.group as usize].list.in_force();
             let entry = self.slots.get_mut(slot)?;
             entry.phase = Phase::Running;
@@ -85,7 +85,7 @@ impl MemorySchedule {
             entry.off_beat = false;
             entry.served = served;
             let lease = self.leases.give(slot);
-            return Some(Due { lease, charm, integration, late, missed });
+            return Some(Due { lease, charm, integration, late: lateness, missed });
         }
     }
 }

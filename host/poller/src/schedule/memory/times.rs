@@ -44,7 +44,10 @@ impl MemorySchedule {
         // part of its window. Where that makes for less than one poll in a second, they need not wait that long.
         let in_all =
             |window: &Duration, class: &Vec<_>| of.get(window).copied().unwrap_or_default().max(class.len()).max(1);
-        let rate: f64 = classes.iter().map(|(window, class)| in_all(window, class) as f64 / window.as_secs_f64()).sum();
+        let in_a_second = |(window, class): (&Duration, &Vec<_>)| {
+            f64::from(u32::try_from(in_all(window, class)).unwrap_or(u32::MAX)) / window.as_secs_f64()
+        };
+        let rate: f64 = classes.iter().map(in_a_second).sum();
         let density = (rate * LONGEST_GAP.as_secs_f64()).min(1.0);
         for (number, (window, mut class)) in classes.into_iter().enumerate() {
             if once {
