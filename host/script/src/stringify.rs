@@ -205,9 +205,9 @@ impl Writer<'_> {
         }
         self.around.push(object.clone());
         if self.is_array(object, context)? {
-            self.array(object, context)?
+            self.array(object, context)?;
         } else {
-            self.object(object, context)?
+            self.object(object, context)?;
         }
         self.around.pop();
         Ok(())
