@@ -343,7 +343,7 @@ fn charm_test_prints_the_first_lines_and_changes_and_says_where_the_rest_is() {
 const poll = handler<unknown, { all: Cell<Record<string, string>> }>((_event, { all }) => {
   const filled: Record<string, string> = {};
   for (let number = 0; number < 2000; number++) filled["k".repeat(400) + number] = "v".repeat(1000);
-  for (let number = 0; number < 150; number++) console.log("l".repeat(2000) + number);
+  for (let number = 0; number < 150; number++) console.log("l".repeat(number ? 400 : 3000) + number);
   all.set(filled);
 });
 export default pattern<{ all: Default<Record<string, string>, {}> }>(({ all }) => ({
