@@ -236,7 +236,8 @@ async fn a_page_that_no_poll_could_hold_is_an_error_of_its_own_feed_alone() {
     let site = FakeSite::start().unwrap();
     site.put("/good", "text/xml", &rss(&[("1", "Good", "")]));
     let in_item = |text: String| format!("<rss><channel><item><guid>1</guid>{text}</item></channel></rss>");
-    let entries: String = (0..100_000).map(|n| format!("<item><guid>{n}</guid><title>t</title></item>")).collect();
+    let entries = (0..100_000).map(|n| format!("<item><guid>{n}</guid><title>t</title></item>"));
+    let entries = entries.collect::<Vec<_>>().concat();
     let (deep, many) = ("elements within each other", "elements outside its entries, or in one");
     let no_feed = "neither RSS nor Atom";
     let pages = [

@@ -44,8 +44,8 @@ const LOOPS: &[(&str, &str)] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_is_collected_before_the_memory_is_full() {
     let component = component(Duration::from_mins(2)).await;
-    let cases: String =
-        LOOPS.iter().map(|(kind, body)| format!("{kind}() {{ let x; {body} return x !== undefined; }},\n")).collect();
+    let cases = LOOPS.iter().map(|(kind, body)| format!("{kind}() {{ let x; {body} return x !== undefined; }},\n"));
+    let cases = cases.collect::<Vec<_>>().concat();
     let source = format!(
         "import {{ Cell, handler, pattern }} from 'commontools';\nconst kinds = {{\n{cases}}};\n\
          const run = handler(({{ kind }}, {{ out }}) => out.set(kinds[kind]()));\n\
