@@ -144,7 +144,11 @@ pub(crate) fn replace(tx: &Transaction<'_>, row: i64, known: &CharmId, new: &New
 /// Marks the cells as changed, if they are still those of `version`; answers whether they were.
 pub(crate) fn advance(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool, Failure> {
     let changed = tx
-        .prepare_cached("UPDATE charms SET version = version + 1, updated_at = ?3 WHERE row = ?1 AND version = ?2")?
+        .prepare_cached(
+            // Two changes within a millisecond have different times: [`is_changed_by_others`] compares them.
+            "UPDATE charms SET version = version + 1, updated_at = CASE WHEN updated_at BETWEEN ?3 AND ?3 + 999 THEN \
+             updated_at + 1 ELSE ?3 END WHERE row = ?1 AND version = ?2",
+        )?
         .execute((row, version, UnixMillis::now().0))?;
     Ok(changed > 0)
 }
@@ -180,6 +184,14 @@ pub(crate) fn followed(tx: &Transaction<'_>, row: i64, version: i64) -> Result<(
 /// Whether the cells are still those of `version`.
 pub(crate) fn is_at(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool, Failure> {
     Ok(tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1 AND version = ?2")?.exists((row, version))?)
+}
+
+/// Whether somebody else than a poll of the charm has changed its cells since it was read.
+pub(crate) fn is_changed_by_others(tx: &Transaction<'_>, read: &StoredCharm) -> Result<bool, Failure> {
+    // A poll that renews a token raises the version alone.
+    let mut statement =
+        tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1 AND version <> ?2 AND updated_at <> ?3")?;
+    Ok(statement.exists((read.row, read.version, read.summary.updated_at.0))?)
 }
 
 /// A row of [`COLUMNS`].

@@ -421,20 +421,23 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             i64::from(!success),
             run.outcome.blame().map(Blame::as_str),
         ))?;
-    if changed > 0 && run.outcome.consequence().awaits_a_fix() {
-        // What it waits for may have come while it ran: somebody changed its cells after it had read them.
-        // Each change counts once, and none that is still to come: then the clock has been set back since.
-        let has_changed: bool = tx
-            .prepare_cached(
-                "SELECT c.updated_at BETWEEN ?2 AND ?3 AND max(r.updated_at, r.woken_at) < c.updated_at \
-                 FROM charms c JOIN registrations r ON r.charm = c.row WHERE c.row = ?1",
-            )?
-            .query_row((row, run.started_at.0, UnixMillis::now().0), |charm| charm.get(0))?;
-        if has_changed {
-            cells_changed(tx, row)?;
-        }
-    }
     Ok(changed > 0)
+}
+
+/// Wakes a charm whose cells changed while it ran, if its run waits for a fix: the run may have read them before. This
+/// is for a run of which only the time is known.
+pub(crate) fn wake_if_changed_since(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<(), Failure> {
+    if !run.outcome.consequence().awaits_a_fix() {
+        return Ok(());
+    }
+    // Each change counts once, and none that is still to come: then the clock has been set back since.
+    let has_changed: bool = tx
+        .prepare_cached(
+            "SELECT c.updated_at BETWEEN ?2 AND ?3 AND max(r.updated_at, r.woken_at) < c.updated_at \
+             FROM charms c JOIN registrations r ON r.charm = c.row WHERE c.row = ?1",
+        )?
+        .query_row((row, run.started_at.0, UnixMillis::now().0), |charm| charm.get(0))?;
+    if has_changed { cells_changed(tx, row) } else { Ok(()) }
 }
 
 /// The counters of all runs of the registered charm in that row; none if it is not registered.
