@@ -10,7 +10,7 @@ use bg_store::{NewCharm, StoredCharm, StoredProgram};
 use rusqlite::{Row, Transaction};
 use serde::de::DeserializeOwned;
 
-use super::column::{Columns, said};
+use super::column::{Columns, json, parsed, said};
 use super::{Failure, What, changes, programs, sound};
 
 /// In [`StoredCharm::changed`], instead of names.
@@ -231,14 +231,4 @@ pub(crate) fn name(tx: &Transaction<'_>, row: i64) -> Result<CharmRef, Failure> 
 pub(crate) fn charm_ref(space: &str, id: &str, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
     let damaged = || Failure::Damaged(What::OfCharm(format!("the name of the charm {space}/{id}")));
     Ok(CharmRef { space: spaces.read(space).map_err(|_| damaged())?, charm: id.parse().map_err(|_| damaged())? })
-}
-
-pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    serde_json::from_str(text)
-        .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
-}
-
-pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
-    serde_json::to_string(value)
-        .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
 }
