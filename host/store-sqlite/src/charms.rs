@@ -16,7 +16,7 @@ use super::{Failure, What, changes, programs, sound};
 /// In [`StoredCharm::changed`], instead of names.
 const ANY_CELL: &str = "*";
 
-/// How many cells are named that were written by others. Of more it is no longer told which.
+/// How many cells are named that were written by others. If there are more, any may have been.
 const MAX_CHANGED: usize = 64;
 
 const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, changed, created_at, updated_at, \
