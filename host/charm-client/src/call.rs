@@ -1,6 +1,6 @@
 //! Sends one signed request and interprets its response.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bg_charm_api::TraceContext;
@@ -54,9 +54,19 @@ pub(crate) struct Caller {
     /// Opens a new connection for each request.
     unpooled: reqwest::Client,
     cooldown: Cooldown,
-    /// `server` of the last response to an event; `None` for servers that do not support keys.
-    server: Mutex<Option<String>>,
+    server: Mutex<NewestServer>,
     pub(crate) trace_context: TraceContext,
+}
+
+/// `server` of the response to the newest event that has one.
+#[derive(Default)]
+struct NewestServer {
+    /// How many events were begun.
+    begun: u64,
+    /// Which of them the response is for.
+    event: u64,
+    /// `None` for servers that do not support keys.
+    server: Option<String>,
 }
 
 impl Caller {
@@ -81,13 +91,23 @@ impl Caller {
         &self.url
     }
 
-    /// `server` of the last response to an event; `None` for servers that do not support keys.
-    pub(crate) fn server(&self) -> Option<String> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Begins an event: its number, and `server` of the response to the newest event before it.
+    pub(crate) fn begin_event(&self) -> (u64, Option<String>) {
+        let mut newest = self.newest_server();
+        newest.begun += 1;
+        (newest.begun, newest.server.clone())
     }
 
-    pub(crate) fn set_server(&self, server: Option<String>) {
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
+    /// The response to an event has this `server`. Responses to several events arrive in any order.
+    pub(crate) fn end_event(&self, event: u64, server: Option<String>) {
+        let mut newest = self.newest_server();
+        if event > newest.event {
+            (newest.event, newest.server) = (event, server);
+        }
+    }
+
+    fn newest_server(&self) -> MutexGuard<'_, NewestServer> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unreachable(&self, problem: &str) -> RuntimeError {
@@ -315,5 +335,25 @@ impl<'a> Call<'a> {
         let mut carried = HeaderMap::new();
         caller.trace_context.inject(&mut carried);
         Ok(request.headers(carried))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_that_arrives_late_does_not_replace_that_of_a_newer_event() {
+        let caller = Caller::new("http://127.0.0.1:1".parse().unwrap(), Identity::from_passphrase("implicit trust"));
+        let server = |name: &str| Some(name.to_owned());
+        let (first, none) = caller.begin_event();
+        let (second, _) = caller.begin_event();
+        assert_eq!(none, None);
+        caller.end_event(second, server("a-2"));
+        caller.end_event(first, server("a-1"));
+        let (third, newest) = caller.begin_event();
+        assert_eq!(newest, server("a-2"));
+        caller.end_event(third, server("b-1"));
+        assert_eq!(caller.begin_event().1, server("b-1"));
     }
 }

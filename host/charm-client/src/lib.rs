@@ -185,12 +185,13 @@ impl CharmRuntime for RemoteRuntime {
         let mut call = self.post(path::of_charm(charm, "trigger")).json(&body)?.time(call::HANDLER_TIME);
         // Only servers that support keys send `server`. To an older server, or before the first response, nothing is
         // sent a second time.
-        body.again = self.caller.server();
+        let (number, newest) = self.caller.begin_event();
+        body.again = newest;
         if body.again.is_some() {
             call = call.again(&body)?;
         }
         let wire::Triggered { outcome, server } = call.answer().await?;
-        self.caller.set_server(server);
+        self.caller.end_event(number, server);
         Ok(outcome)
     }
 

@@ -80,6 +80,11 @@ impl CallBudget {
         &self.secrets
     }
 
+    /// The text, or a mask if it contains a secret that the guest knows, whatever its case.
+    pub fn masked(&self, text: &str) -> String {
+        self.secrets.masked(text.to_owned())
+    }
+
     /// When the call ends.
     pub fn deadline(&self) -> Instant {
         self.inner.deadline

@@ -101,10 +101,18 @@ pub(crate) fn keep(
         registrations::cells_changed(tx, charm.row)?;
     }
     match cause {
-        Cause::Poll | Cause::Update => registrations::note_run(tx, charm.row, &run)?,
+        Cause::Poll | Cause::Update => {
+            registrations::note_run(tx, charm.row, &run)?;
+            // What it waits for may have come after its cells were read, which may be before it started.
+            if run.outcome.consequence().awaits_a_fix() && charms::is_changed_by_others(tx, charm)? {
+                registrations::cells_changed(tx, charm.row)?;
+            }
+        }
         // It is not a poll: an owed poll stays owed, and a waiting charm keeps waiting.
-        Cause::Somebody => registrations::count_run(tx, charm.row, &run)?,
-    };
+        Cause::Somebody => {
+            registrations::count_run(tx, charm.row, &run)?;
+        }
+    }
     Ok(Some(run.outcome))
 }
 

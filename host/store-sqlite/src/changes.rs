@@ -1,17 +1,12 @@
-//! The newest changes of registrations: which revision of them was about which charm.
+//! The revision of the registrations, and their newest changes: which revision was about which charm.
 
-use std::collections::BTreeSet;
+use bg_poller::{CharmRef, UnixMillis};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use bg_charm_api::DamagedRegistration;
-use bg_identity::SpaceReader;
-use bg_poller::{CharmRef, RegistrationChanges};
-use rusqlite::Transaction;
-
-use super::registrations::{self, damaged, named_charm, registration};
-use super::{Failure, What};
+use super::Failure;
 
 /// How many are remembered. Who has missed more reads all registrations.
-const KEPT: u64 = 1_000;
+pub(super) const KEPT: u64 = 1_000;
 
 /// A migration. Each change of one registration has a revision, and a row, of its own; what changes many at once has a
 /// revision without a row, so that who has not seen it reads all of them.
@@ -19,9 +14,36 @@ pub(super) const CREATE: &str = "
 CREATE TABLE registration_changes (revision INTEGER PRIMARY KEY, space TEXT NOT NULL, id TEXT NOT NULL) STRICT;
 ";
 
+/// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls
+/// note. 0 if it is damaged, until the next of these replaces it.
+pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
+    let found = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = 'registrations_revision'")?
+        .query_row([], |row| Ok(row.get_ref(0)?.as_i64().ok()))
+        .optional()?;
+    Ok(found
+        .flatten()
+        .and_then(|number| u64::try_from(number).ok())
+        .filter(|number| *number <= LAST_REVISION)
+        .unwrap_or(0))
+}
+
+/// Far more than there will ever be.
+const LAST_REVISION: u64 = 1 << 53;
+
+/// Raises the number, and returns it; it becomes the time, which no count reaches, if it is damaged or missing.
+fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
+    tx.prepare_cached(
+        "INSERT INTO meta (key, value) VALUES ('registrations_revision', ?1) ON CONFLICT (key) DO UPDATE SET value = \
+         CASE WHEN typeof(value) = 'integer' AND value BETWEEN 0 AND ?2 THEN value + 1 ELSE excluded.value END",
+    )?
+    .execute((UnixMillis::now().0, LAST_REVISION - 1))?;
+    revision(tx)
+}
+
 /// Notes a change of the registration of the charm in that row.
 pub(super) fn note(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
-    let revision = registrations::advance_revision(tx)?;
+    let revision = advance_revision(tx)?;
     // Of a charm whose name is damaged there is no row, so that all registrations are read.
     tx.prepare_cached(
         "INSERT OR REPLACE INTO registration_changes (revision, space, id) \
@@ -33,7 +55,7 @@ pub(super) fn note(tx: &Transaction<'_>, row: i64) -> Result<(), Failure> {
 
 /// The same by the charm's name.
 pub(super) fn note_named(tx: &Transaction<'_>, charm: &CharmRef) -> Result<(), Failure> {
-    let revision = registrations::advance_revision(tx)?;
+    let revision = advance_revision(tx)?;
     tx.prepare_cached("INSERT OR REPLACE INTO registration_changes (revision, space, id) VALUES (?1, ?2, ?3)")?
         .execute((revision, charm.space.as_str(), charm.charm.as_str()))?;
     forget(tx, revision)
@@ -58,55 +80,8 @@ pub(super) fn forget_charm(tx: &Transaction<'_>, row: i64) -> Result<(), Failure
 /// Notes that the registrations of these charms have changed at once.
 pub(super) fn note_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<(), Failure> {
     if rows.len() as u64 >= KEPT {
-        registrations::advance_revision(tx)?;
+        advance_revision(tx)?;
         return Ok(());
     }
     rows.iter().try_for_each(|row| note(tx, *row))
-}
-
-/// The registrations that have changed between these revisions, as they are now, and the charms that have none any
-/// more; those that cannot be read are skipped, as where all are read. None if not all of the changes are known.
-pub(crate) fn since(
-    tx: &Transaction<'_>,
-    after: u64,
-    revision: u64,
-) -> Result<Option<(RegistrationChanges, Vec<DamagedRegistration>)>, Failure> {
-    let Some(missed) = revision.checked_sub(after).filter(|missed| *missed <= KEPT) else { return Ok(None) };
-    let known: u64 = tx
-        .prepare_cached("SELECT count(*) FROM registration_changes WHERE revision > ?1 AND revision <= ?2")?
-        .query_row([after, revision], |row| row.get(0))?;
-    if known != missed {
-        return Ok(None);
-    }
-    let mut statement = tx.prepare_cached(concat!(
-        "SELECT ",
-        registrations::columns!("l"),
-        " FROM registration_changes l LEFT JOIN charms c ON c.space = l.space AND c.id = l.id \
-         LEFT JOIN registrations r ON r.charm = c.row WHERE l.revision > ?1 AND l.revision <= ?2"
-    ))?;
-    let mut rows = statement.query([after, revision])?;
-    let (mut spaces, mut seen) = (SpaceReader::default(), BTreeSet::new());
-    let (mut changed, mut removed, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some(row) = rows.next()? {
-        // The charm of a name that is damaged is in no list: who has known it by its name before is to forget that one.
-        let Ok(charm) = named_charm(row, &mut spaces) else { return Ok(None) };
-        if !seen.insert(charm.clone()) {
-            continue;
-        }
-        let Some(number) = row.get::<_, Option<i64>>(12)? else {
-            removed.push(charm);
-            continue;
-        };
-        match registration(row, &mut spaces) {
-            Ok(registration) => changed.push((number, registration)),
-            Err(Failure::Damaged(What::Column(column))) => {
-                bad.push(damaged(row, &column)?);
-                removed.push(charm);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    changed.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
-    let registrations = changed.into_iter().map(|(_, registration)| registration).collect();
-    Ok(Some((RegistrationChanges { revision: Some(revision), registrations, removed: Some(removed) }, bad)))
 }

@@ -10,13 +10,13 @@ use bg_store::{NewCharm, StoredCharm, StoredProgram};
 use rusqlite::{Row, Transaction};
 use serde::de::DeserializeOwned;
 
-use super::column::{Columns, said};
+use super::column::{Columns, json, parsed, said};
 use super::{Failure, What, changes, programs, sound};
 
 /// In [`StoredCharm::changed`], instead of names.
 const ANY_CELL: &str = "*";
 
-/// How many cells are named that were written by others. Of more it is no longer told which.
+/// How many cells are named that were written by others. If there are more, any may have been.
 const MAX_CHANGED: usize = 64;
 
 const COLUMNS: &str = "row, version, id, name, file_name, streams, secrets, changed, created_at, updated_at, \
@@ -144,7 +144,11 @@ pub(crate) fn replace(tx: &Transaction<'_>, row: i64, known: &CharmId, new: &New
 /// Marks the cells as changed, if they are still those of `version`; answers whether they were.
 pub(crate) fn advance(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool, Failure> {
     let changed = tx
-        .prepare_cached("UPDATE charms SET version = version + 1, updated_at = ?3 WHERE row = ?1 AND version = ?2")?
+        .prepare_cached(
+            // Two changes within a millisecond have different times: [`is_changed_by_others`] compares them.
+            "UPDATE charms SET version = version + 1, updated_at = CASE WHEN updated_at BETWEEN ?3 AND ?3 + 999 THEN \
+             updated_at + 1 ELSE ?3 END WHERE row = ?1 AND version = ?2",
+        )?
         .execute((row, version, UnixMillis::now().0))?;
     Ok(changed > 0)
 }
@@ -180,6 +184,14 @@ pub(crate) fn followed(tx: &Transaction<'_>, row: i64, version: i64) -> Result<(
 /// Whether the cells are still those of `version`.
 pub(crate) fn is_at(tx: &Transaction<'_>, row: i64, version: i64) -> Result<bool, Failure> {
     Ok(tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1 AND version = ?2")?.exists((row, version))?)
+}
+
+/// Whether somebody else than a poll of the charm has changed its cells since it was read.
+pub(crate) fn is_changed_by_others(tx: &Transaction<'_>, read: &StoredCharm) -> Result<bool, Failure> {
+    // A poll that renews a token raises the version alone.
+    let mut statement =
+        tx.prepare_cached("SELECT 1 FROM charms WHERE row = ?1 AND version <> ?2 AND updated_at <> ?3")?;
+    Ok(statement.exists((read.row, read.version, read.summary.updated_at.0))?)
 }
 
 /// A row of [`COLUMNS`].
@@ -219,14 +231,4 @@ pub(crate) fn name(tx: &Transaction<'_>, row: i64) -> Result<CharmRef, Failure> 
 pub(crate) fn charm_ref(space: &str, id: &str, spaces: &mut SpaceReader) -> Result<CharmRef, Failure> {
     let damaged = || Failure::Damaged(What::OfCharm(format!("the name of the charm {space}/{id}")));
     Ok(CharmRef { space: spaces.read(space).map_err(|_| damaged())?, charm: id.parse().map_err(|_| damaged())? })
-}
-
-pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    serde_json::from_str(text)
-        .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
-}
-
-pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
-    serde_json::to_string(value)
-        .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
 }

@@ -1,4 +1,4 @@
-//! Columns of rows, read so that one that is damaged is named.
+//! Columns of rows, read so that one that is damaged is named; and the texts of those that hold JSON.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +7,8 @@ use bg_poller::UnixMillis;
 use bg_store::LAST_TIME;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, ValueRef};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{Failure, What};
 
@@ -88,4 +90,16 @@ fn shown(value: ValueRef<'_>) -> String {
 /// [`FromStr`] for [`Columns::parse`].
 pub(crate) fn said<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
+}
+
+/// A column of JSON that says what a charm is made of.
+pub(crate) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
+}
+
+/// The reverse of [`parsed`].
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Failure> {
+    serde_json::to_string(value)
+        .map_err(|error| Failure::Damaged(What::OfCharm(format!("the shape of a charm ({error})"))))
 }

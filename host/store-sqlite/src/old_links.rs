@@ -1,4 +1,4 @@
-//! Cells of databases from before links were told from data by who made them.
+//! Cells of databases from before the maker of a link or of data decided which of them it is.
 //!
 //! Until then, whatever had the shape of a link was one, and the programs of charms stored data as it came. Programs
 //! made links of exactly one shape, to cells of their charm; nothing else there tells a link from data that somebody

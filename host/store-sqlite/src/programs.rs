@@ -4,7 +4,7 @@ use bg_store::{ProgramDigest, StoredProgram};
 use rusqlite::Transaction;
 use sha2::{Digest as _, Sha256};
 
-use super::charms::{json, parsed};
+use super::column::{json, parsed};
 use super::{Failure, Sealer};
 
 const CREATE: &str = "CREATE TABLE programs (

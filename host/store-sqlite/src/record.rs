@@ -57,6 +57,7 @@ pub(crate) fn record(tx: &Transaction<'_>, all: &[Run], kept: u32) -> Result<(),
 fn record_one(tx: &Transaction<'_>, run: &Run, kept: u32) -> Result<(), Failure> {
     let row = charms::find(tx, &run.charm)?.row;
     if !runs::has(tx, row, run)? && registrations::note_run(tx, row, run)? {
+        registrations::wake_if_changed_since(tx, row, run)?;
         runs::add(tx, row, run, kept)?;
     }
     Ok(())

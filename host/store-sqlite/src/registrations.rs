@@ -1,14 +1,17 @@
-//! Registrations, the number of their revision, and the integrations' lists of them.
+//! Registrations, and the integrations' lists of them.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use bg_charm_api::DamagedRegistration;
 use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
-use bg_poller::{Blame, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, Run, UnixMillis};
+use bg_poller::{
+    Blame, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, RegistrationChanges, Run, UnixMillis,
+};
 use bg_store::FoundRegistrations;
 use rusqlite::types::{Null, ValueRef};
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, ToSql, Transaction};
+use rusqlite::{OptionalExtension as _, Params, Row, ToSql, Transaction};
 
 use super::column::{BadColumn, Columns, said};
 use super::{Failure, What, changes, runs, sound};
@@ -76,34 +79,6 @@ fn last_outcome_that(is_so: impl Fn(Consequence) -> bool) -> String {
     format!("coalesce({}, FALSE)", conditions.collect::<Vec<_>>().join(" OR "))
 }
 
-/// A number that rises with every registration, removal, enabling, disabling and other interval; not with what polls
-/// note. 0 if it is damaged, until the next of these replaces it.
-pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
-    let found = connection
-        .prepare_cached("SELECT value FROM meta WHERE key = 'registrations_revision'")?
-        .query_row([], |row| Ok(row.get_ref(0)?.as_i64().ok()))
-        .optional()?;
-    Ok(found
-        .flatten()
-        .and_then(|number| u64::try_from(number).ok())
-        .filter(|number| *number <= LAST_REVISION)
-        .unwrap_or(0))
-}
-
-/// Far more than there will ever be.
-const LAST_REVISION: u64 = 1 << 53;
-
-/// Raises the number, and returns it; it becomes the time, which no count reaches, if it is damaged or missing. Only
-/// [`changes`] calls this, and notes what it is for.
-pub(super) fn advance_revision(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
-    tx.prepare_cached(
-        "INSERT INTO meta (key, value) VALUES ('registrations_revision', ?1) ON CONFLICT (key) DO UPDATE SET value = \
-         CASE WHEN typeof(value) = 'integer' AND value BETWEEN 0 AND ?2 THEN value + 1 ELSE excluded.value END",
-    )?
-    .execute((UnixMillis::now().0, LAST_REVISION - 1))?;
-    revision(tx)
-}
-
 /// All registrations.
 pub(crate) fn all(tx: &Transaction<'_>) -> Result<FoundRegistrations, Failure> {
     let mut found = selected(tx, SELECT, [])?;
@@ -113,6 +88,53 @@ pub(crate) fn all(tx: &Transaction<'_>) -> Result<FoundRegistrations, Failure> {
         found.damaged.extend(lost(tx)?);
     }
     Ok(found)
+}
+
+/// The registrations that have changed between these revisions, as they are now, and the charms that have none any
+/// more; those that cannot be read are skipped, as where all are read. None if not all of the changes are known.
+pub(crate) fn since(
+    tx: &Transaction<'_>,
+    after: u64,
+    revision: u64,
+) -> Result<Option<(RegistrationChanges, Vec<DamagedRegistration>)>, Failure> {
+    let Some(missed) = revision.checked_sub(after).filter(|missed| *missed <= changes::KEPT) else { return Ok(None) };
+    let known: u64 = tx
+        .prepare_cached("SELECT count(*) FROM registration_changes WHERE revision > ?1 AND revision <= ?2")?
+        .query_row([after, revision], |row| row.get(0))?;
+    if known != missed {
+        return Ok(None);
+    }
+    let mut statement = tx.prepare_cached(concat!(
+        "SELECT ",
+        columns!("l"),
+        " FROM registration_changes l LEFT JOIN charms c ON c.space = l.space AND c.id = l.id \
+         LEFT JOIN registrations r ON r.charm = c.row WHERE l.revision > ?1 AND l.revision <= ?2"
+    ))?;
+    let mut rows = statement.query([after, revision])?;
+    let (mut spaces, mut seen) = (SpaceReader::default(), BTreeSet::new());
+    let (mut changed, mut removed, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        // The charm of a name that is damaged is in no list: who has known it by its name before is to forget that one.
+        let Ok(charm) = named_charm(row, &mut spaces) else { return Ok(None) };
+        if !seen.insert(charm.clone()) {
+            continue;
+        }
+        let Some(number) = row.get::<_, Option<i64>>(12)? else {
+            removed.push(charm);
+            continue;
+        };
+        match registration(row, &mut spaces) {
+            Ok(registration) => changed.push((number, registration)),
+            Err(Failure::Damaged(What::Column(column))) => {
+                bad.push(damaged(row, &column)?);
+                removed.push(charm);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    changed.sort_unstable_by_key(|(row, registration)| (registration.created_at, *row));
+    let registrations = changed.into_iter().map(|(_, registration)| registration).collect();
+    Ok(Some((RegistrationChanges { revision: Some(revision), registrations, removed: Some(removed) }, bad)))
 }
 
 /// Registrations whose charm is not there.
@@ -139,7 +161,7 @@ fn lost(tx: &Transaction<'_>) -> Result<Vec<DamagedRegistration>, Failure> {
 const FROM_BACKUP: &str = "put back a backup of the database";
 
 /// What is wrong with a row that begins with [`columns`] and cannot be read.
-pub(super) fn damaged(row: &Row<'_>, column: &BadColumn) -> Result<DamagedRegistration, Failure> {
+fn damaged(row: &Row<'_>, column: &BadColumn) -> Result<DamagedRegistration, Failure> {
     let text = |at| Ok::<_, Failure>(String::from_utf8_lossy(row.get_ref(at)?.as_bytes().unwrap_or(b"?")).into_owned());
     let named = format!("{}/{}", text(0)?, text(1)?);
     let integration: Option<IntegrationId> = row.parse(2, said).ok();
@@ -421,20 +443,23 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             i64::from(!success),
             run.outcome.blame().map(Blame::as_str),
         ))?;
-    if changed > 0 && run.outcome.consequence().awaits_a_fix() {
-        // What it waits for may have come while it ran: somebody changed its cells after it had read them.
-        // Each change counts once, and none that is still to come: then the clock has been set back since.
-        let has_changed: bool = tx
-            .prepare_cached(
-                "SELECT c.updated_at BETWEEN ?2 AND ?3 AND max(r.updated_at, r.woken_at) < c.updated_at \
-                 FROM charms c JOIN registrations r ON r.charm = c.row WHERE c.row = ?1",
-            )?
-            .query_row((row, run.started_at.0, UnixMillis::now().0), |charm| charm.get(0))?;
-        if has_changed {
-            cells_changed(tx, row)?;
-        }
-    }
     Ok(changed > 0)
+}
+
+/// Wakes a charm whose cells changed while it ran, if its run waits for a fix: the run may have read them before. This
+/// is for a run of which only the time is known.
+pub(crate) fn wake_if_changed_since(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<(), Failure> {
+    if !run.outcome.consequence().awaits_a_fix() {
+        return Ok(());
+    }
+    // Each change counts once, and none that is still to come: then the clock has been set back since.
+    let has_changed: bool = tx
+        .prepare_cached(
+            "SELECT c.updated_at BETWEEN ?2 AND ?3 AND max(r.updated_at, r.woken_at) < c.updated_at \
+             FROM charms c JOIN registrations r ON r.charm = c.row WHERE c.row = ?1",
+        )?
+        .query_row((row, run.started_at.0, UnixMillis::now().0), |charm| charm.get(0))?;
+    if has_changed { cells_changed(tx, row) } else { Ok(()) }
 }
 
 /// The counters of all runs of the registered charm in that row; none if it is not registered.

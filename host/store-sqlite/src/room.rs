@@ -17,23 +17,57 @@ impl SqliteStore {
     pub(super) async fn wake_for_room(&self) -> RuntimeError {
         loop {
             sleep(LOOK_EVERY).await;
-            if self.tenants.is_short_of_room()
-                && let Err(error) = self.look_for_room().await
+            if let Some(shortage) = self.tenants.shortage()
+                && let Err(error) = self.look_for_room(shortage).await
             {
                 return error;
             }
         }
     }
 
-    async fn look_for_room(&self) -> Result<(), RuntimeError> {
+    /// May be dropped at any time: the shortage ends only after the charms are woken.
+    async fn look_for_room(&self, shortage: u64) -> Result<(), RuntimeError> {
         let tenants = self.tenants.clone();
         if !self.database.read(move |tx| tenants.has_room(tx)).await? {
             return Ok(());
         }
-        // Before the charms are woken: what is refused from now on is looked for again.
-        self.tenants.forget_shortage();
-        let woken =
-            self.change_registrations(&Actor::Operator, Touch::None, |tx, _| registrations::room_is_back(tx)).await;
-        woken.inspect_err(|_| self.tenants.note_shortage())
+        self.change_registrations(&Actor::Operator, Touch::None, |tx, _| registrations::room_is_back(tx)).await?;
+        self.tenants.end_shortage(shortage);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bg_store::Tenancy;
+    use rusqlite::Connection;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::SqliteOptions;
+
+    #[tokio::test]
+    async fn a_shortage_ends_only_when_its_charms_are_woken() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("runtime.db");
+        let options =
+            SqliteOptions { database: database.clone(), secrets_key: None, tenancy: Tenancy::default(), owner: None };
+        let store = SqliteStore::open(options).unwrap();
+        assert_eq!(store.tenants.shortage(), None);
+        store.tenants.note_shortage();
+        let shortage = store.tenants.shortage().unwrap();
+        // The write has to wait for another process, and its caller does not wait for it.
+        let other = Connection::open(&database).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        drop(timeout(Duration::from_millis(200), store.look_for_room(shortage)).await);
+        assert_eq!(store.tenants.shortage(), Some(shortage));
+        other.execute_batch("ROLLBACK").unwrap();
+        // Writes that are refused while charms are woken count, too.
+        store.tenants.note_shortage();
+        store.look_for_room(shortage).await.unwrap();
+        let later = store.tenants.shortage().unwrap();
+        assert!(later > shortage);
+        store.look_for_room(later).await.unwrap();
+        assert_eq!(store.tenants.shortage(), None);
     }
 }

@@ -288,7 +288,7 @@ END;
 /// yet.
 const CHANGED: &str = "ALTER TABLE charms ADD COLUMN changed TEXT NOT NULL DEFAULT '[]';";
 /// Who is to blame for what a run came to, and who disabled a registration. Until then, that it was the poll loop was
-/// told by the text of the reason alone.
+/// recognized by the text of the reason alone.
 const BLAME: &str = "
 ALTER TABLE runs ADD COLUMN blame TEXT;
 ALTER TABLE registrations ADD COLUMN last_blame TEXT;

@@ -142,7 +142,7 @@ impl SqliteStore {
     ) -> Result<T, RuntimeError> {
         let changed = self.write(actor, touch, |tx, actor| {
             let value = work(tx, actor)?;
-            Ok((value, registrations::revision(tx)?))
+            Ok((value, changes::revision(tx)?))
         });
         let (value, revision) = changed.await?;
         self.watch.committed(revision);
@@ -420,7 +420,7 @@ impl Store for SqliteStore {
     }
 
     async fn revision(&self, actor: &Actor) -> Result<u64, RuntimeError> {
-        self.read_registrations(actor, |tx| Ok(registrations::revision(tx)?)).await
+        self.read_registrations(actor, |tx| Ok(changes::revision(tx)?)).await
     }
 
     async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
@@ -444,8 +444,8 @@ impl Store for SqliteStore {
         after: Option<u64>,
     ) -> Result<(RegistrationChanges, Vec<DamagedRegistration>), RuntimeError> {
         self.read_registrations(actor, move |tx| {
-            let revision = registrations::revision(tx)?;
-            if let Some(known) = after.map(|after| changes::since(tx, after, revision)).transpose()?.flatten() {
+            let revision = changes::revision(tx)?;
+            if let Some(known) = after.map(|after| registrations::since(tx, after, revision)).transpose()?.flatten() {
                 return Ok(known);
             }
             let FoundRegistrations { registrations, damaged } = registrations::all(tx)?;

@@ -1,7 +1,7 @@
 //! The rules for who may keep how much, applied within transactions.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bg_charm_api::{AccessLevel, Actor, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SpaceDid, system_space};
@@ -21,8 +21,10 @@ pub(crate) struct Tenants {
     /// Whose disk is looked at.
     database: PathBuf,
     pub(crate) rules: Rules,
-    /// Whether a handler's writes were refused for lack of room, and there was no room since.
-    is_short: AtomicBool,
+    /// How often a handler's writes were refused for lack of room.
+    refused: AtomicU64,
+    /// How many of these the charms were woken for, since there was room again.
+    woken_for: AtomicU64,
 }
 
 /// What bounds the charms of a space, beside what bounds each.
@@ -35,7 +37,7 @@ pub(crate) enum Bounds {
 
 impl Tenants {
     pub(crate) fn new(database: PathBuf, rules: Rules) -> Self {
-        Self { database, rules, is_short: AtomicBool::new(false) }
+        Self { database, rules, refused: AtomicU64::new(0), woken_for: AtomicU64::new(0) }
     }
 
     fn room(&self, tx: &Transaction<'_>) -> Result<Room, Failure> {
@@ -162,19 +164,20 @@ impl Tenants {
         Ok(excess)
     }
 
-    /// Whether writes were refused for lack of room since there was room last.
-    pub(crate) fn is_short_of_room(&self) -> bool {
-        self.is_short.load(Ordering::SeqCst)
+    /// The number of the last refusal for lack of room, unless the charms were woken since.
+    pub(crate) fn shortage(&self) -> Option<u64> {
+        let refused = self.refused.load(Ordering::SeqCst);
+        (refused > self.woken_for.load(Ordering::SeqCst)).then_some(refused)
     }
 
     /// Writes are refused for lack of room.
     pub(crate) fn note_shortage(&self) {
-        self.is_short.store(true, Ordering::SeqCst);
+        self.refused.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// There is room again.
-    pub(crate) fn forget_shortage(&self) {
-        self.is_short.store(false, Ordering::SeqCst);
+    /// The charms whose writes were refused up to that [`Self::shortage`] are woken. Later refusals still count.
+    pub(crate) fn end_shortage(&self, shortage: u64) {
+        self.woken_for.fetch_max(shortage, Ordering::SeqCst);
     }
 
     /// Whether charms may grow.

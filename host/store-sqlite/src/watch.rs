@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Database, registrations};
+use super::{Database, changes};
 
 /// How long to wait before answering that nothing changed.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
@@ -42,7 +42,7 @@ impl Looker {
         if data_version == self.data_version {
             return Ok(None);
         }
-        let revision = registrations::revision(&self.connection)?;
+        let revision = changes::revision(&self.connection)?;
         self.data_version = data_version;
         Ok(Some(revision))
     }
@@ -52,7 +52,7 @@ impl Watch {
     pub(crate) fn new(database: &Database) -> rusqlite::Result<Self> {
         let connection = database.further_reader()?;
         let data_version = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
-        let revision = registrations::revision(&connection)?;
+        let revision = changes::revision(&connection)?;
         let looker = Looker { connection, data_version };
         Ok(Self {
             revision: watch::Sender::new(revision),

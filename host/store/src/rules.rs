@@ -134,7 +134,7 @@ impl Rules {
     }
 
     /// Fails unless the actor may make a space of that DID, which does not exist, by deploying into it. Where others
-    /// reach the server, the DID of a name is nobody's but the operator's: whoever was there first would own what
+    /// reach the server, the DID of a name is nobody's but the operator's: the first to use it would own what
     /// others then keep in it. That goes for the signer whose DID it is as well, since the key of a name is known to
     /// anyone who knows the name, and a DID does not show what its key was made from.
     pub fn may_make(&self, actor: &Actor, space: &SpaceDid) -> Result<(), RuntimeError> {

@@ -98,6 +98,7 @@ cases! {
     registrations::a_change_raises_the_revision_and_names_its_charm,
     registrations::a_run_is_noted_once,
     registrations::a_charm_that_waits_is_woken_by_an_edit_and_not_by_its_poll,
+    registrations::a_fix_by_another_process_after_a_poll_has_read_its_cells_wakes_the_charm,
     registrations::charms_that_wait_are_woken_by_name,
     registrations::a_damaged_row_hides_no_other,
 }

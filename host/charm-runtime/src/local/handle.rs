@@ -60,7 +60,7 @@ impl LocalHandle {
         if changes.removed.is_none() {
             self.runtime.damage.report(&damaged);
         } else {
-            self.runtime.damage.report_more(damaged);
+            self.runtime.damage.report_more(damaged, &changes);
         }
         Ok(changes)
     }

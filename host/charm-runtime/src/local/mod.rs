@@ -7,6 +7,7 @@ mod deploy;
 mod handle;
 mod handlers;
 mod logs;
+mod lookup;
 mod oauth;
 mod page;
 mod programs;

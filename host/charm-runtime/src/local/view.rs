@@ -9,11 +9,11 @@ use bg_charm_api::wire::Shape;
 use bg_charm_api::{AccessLevel, Actor, CharmSummary};
 use bg_poller::{Charm, CharmRef, Lookup, RuntimeError, TokenLife};
 use bg_sandbox::Program;
-use bg_store::document::Document;
 use bg_store::links::Reader;
-use bg_store::{CellTexts, Look, Right, Store, StoredCharm};
+use bg_store::{BadCell, CellTexts, Look, Right, Store, StoredCharm};
 use serde_json::{Value, json};
 
+use super::lookup::{lookup, parsed};
 use super::programs::Programs;
 
 /// How long what was read of a charm counts, if nothing was written here since. Another process may write meanwhile:
@@ -103,27 +103,11 @@ impl LocalCharm {
         Ok(seen)
     }
 
-    /// What is at a path, of a charm whose cells are too large to be read ahead: reads those that the answer needs, all
-    /// of one version.
-    async fn lookup(&self, path: &[String]) -> Result<Lookup, RuntimeError> {
-        let mut names: Vec<String> = path.iter().take(1).cloned().collect();
-        loop {
-            let right = Right::Space(AccessLevel::Read);
-            let (charm, cells) = self.store.cells(&self.actor, &self.charm, &right, &names).await?;
-            let cell = |name: &str| {
-                if !names.iter().any(|known| known == name) {
-                    return Err(Unread::NotAsked(name.to_owned()));
-                }
-                parsed(&cells, name)
-            };
-            let found = Reader::new(&charm.secrets, &cell).lookup(path);
-            match found {
-                Ok(found) => return Ok(found),
-                Err(Unread::Damaged(name)) => return Err(self.store.damaged_cell(&self.charm, &name)),
-                // A link leads there.
-                Err(Unread::NotAsked(name)) => names.push(name),
-            }
-        }
+    /// What is at a path, of a charm whose cells are too large to be read ahead.
+    async fn lookup(&self, path: &[String]) -> Result<Result<Lookup, BadCell>, RuntimeError> {
+        let right = &Right::Space(AccessLevel::Read);
+        let read = |names: Vec<String>| async move { self.store.cells(&self.actor, &self.charm, right, &names).await };
+        lookup(path, read).await
     }
 
     /// What the charm is made of.
@@ -173,26 +157,15 @@ impl Charm for LocalCharm {
         if charm.has_stream(name) {
             return Ok(stream(&path[1..]));
         }
-        let Some(cells) = cells else { return self.lookup(path).await };
-        let cell = |name: &str| parsed(&cells, name);
-        Reader::new(&charm.secrets, &cell).lookup(path).map_err(|unread| {
-            let (Unread::Damaged(name) | Unread::NotAsked(name)) = unread;
-            self.store.damaged_cell(&self.charm, &name)
-        })
+        let found = match cells {
+            None => self.lookup(path).await?,
+            Some(cells) => {
+                let cell = |name: &str| parsed(name, cells.get(name).map(String::as_str));
+                Reader::new(&charm.secrets, &cell).lookup(path)
+            }
+        };
+        found.map_err(|BadCell(name)| self.store.damaged_cell(&self.charm, &name))
     }
-}
-
-/// Why a lookup has no value of a cell.
-enum Unread {
-    /// Its text is not JSON.
-    Damaged(String),
-    /// It was not read yet.
-    NotAsked(String),
-}
-
-fn parsed(cells: &CellTexts, name: &str) -> Result<Option<Document>, Unread> {
-    let parsed = cells.get(name).map(|text| Document::parse(text)).transpose();
-    parsed.map_err(|_| Unread::Damaged(name.to_owned()))
 }
 
 /// What Common Tools keeps where a stream is.

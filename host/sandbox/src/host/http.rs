@@ -70,7 +70,8 @@ impl WasiHttpHooks for Outbound {
         };
         self.sent = self.sent.saturating_add(1);
         let (number, failures) = (self.sent, self.failures.clone());
-        let host = request.uri().host().unwrap_or_default().to_owned();
+        // A host name ignores case, so that masking in the outcome would not find a secret in it.
+        let host = self.budget.masked(request.uri().host().unwrap_or_default());
         let sending = self.client.send(request, &self.budget, options);
         Box::new(async move {
             let response = sending.await.map_err(|error| {
@@ -137,6 +138,7 @@ mod tests {
     use std::time::Duration;
 
     use bg_egress::{AuditRecord, ClientOptions, Gate, GateOptions, Owner};
+    use bg_identity::Secret;
     use bg_manifest::EffectiveGrant;
     use http_body_util::Empty;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -150,6 +152,11 @@ mod tests {
 
     /// Answers one request with `hello`, and returns what it received.
     async fn server() -> (String, tokio::task::JoinHandle<String>) {
+        server_that_says("200 OK").await
+    }
+
+    /// The same with that status.
+    async fn server_that_says(status: &'static str) -> (String, tokio::task::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let served = tokio::spawn(async move {
@@ -158,13 +165,18 @@ mod tests {
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(stream.read_u8().await.unwrap());
             }
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await.unwrap();
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 5\r\n\r\nhello");
+            stream.write_all(answer.as_bytes()).await.unwrap();
             String::from_utf8(request).unwrap()
         });
         (origin, served)
     }
 
     fn outbound(origin: &str, records: &Arc<Mutex<Vec<AuditRecord>>>) -> Outbound {
+        outbound_with(origin, records, Vec::new())
+    }
+
+    fn outbound_with(origin: &str, records: &Arc<Mutex<Vec<AuditRecord>>>, secrets: Vec<KnownSecret>) -> Outbound {
         let records = records.clone();
         let gate = Gate::new(GateOptions {
             allow_private: vec![origin.parse().unwrap()],
@@ -178,7 +190,7 @@ mod tests {
                 ..ClientOptions::new(Owner::Charms)
             })
             .unwrap();
-        Outbound::new(client, Instant::now() + Duration::from_secs(30), Some(&charm("a")), Vec::new(), true)
+        Outbound::new(client, Instant::now() + Duration::from_secs(30), Some(&charm("a")), secrets, true)
     }
 
     async fn send(outbound: &mut Outbound, url: String) -> Result<String, Error> {
@@ -213,5 +225,22 @@ mod tests {
         let Explanation::Cause(refused) = outbound.failures().explain() else { panic!("it is named") };
         assert_eq!(refused.blame, Blame::Configuration);
         assert!(refused.text.contains("/other"), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn the_text_of_an_answer_does_not_show_a_secret_that_is_its_host_whatever_its_case() {
+        let attempt =
+            bg_abuse::Attempt::begin("secrets", "a host name that is a secret in lower case, which answers 503");
+        let (origin, served) = server_that_says("503 Service Unavailable").await;
+        let origin = origin.replace("127.0.0.1", "localhost");
+        let secret = KnownSecret { path: "token".to_owned(), text: Secret::new("LocalHost".to_owned()), origins: None };
+        let mut outbound = outbound_with(&origin, &Arc::default(), vec![secret]);
+        assert_eq!(send(&mut outbound, format!("{origin}/granted/x")).await.unwrap(), "hello");
+        served.await.unwrap();
+        outbound.failures().name(1);
+        let Explanation::Cause(answered) = outbound.failures().explain() else { panic!("it is named") };
+        assert_eq!(answered.text, "(secret) answered 503 Service Unavailable");
+        assert_eq!(answered.blame, Blame::Upstream);
+        attempt.ended("the host is masked");
     }
 }

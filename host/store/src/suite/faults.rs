@@ -82,6 +82,7 @@ pub enum Fault {
 pub const FAULTS: &[(Fault, &str)] = &[
     (Fault::KeepsStaleCalls, "a_call_is_kept_if_the_cells_are_still_those_that_it_read"),
     (Fault::KeepsStaleCalls, "of_a_call_all_is_kept_or_nothing"),
+    (Fault::KeepsStaleCalls, "a_fix_by_another_process_after_a_poll_has_read_its_cells_wakes_the_charm"),
     (Fault::LosesTheSecondOfAGroup, "calls_that_are_kept_together_succeed_and_fail_each_for_itself"),
     (Fault::FailsAsAGroup, "calls_that_are_kept_together_succeed_and_fail_each_for_itself"),
     (Fault::KeepsNoLog, "of_a_call_all_is_kept_or_nothing"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bg_charm_api::{Actor, Cursor, RegistrationQuery};
 use bg_identity::space_did;
-use bg_poller::{CharmRef, Outcome, OutcomeKind};
+use bg_poller::{CharmRef, Outcome, OutcomeKind, UnixMillis};
 use serde_json::json;
 
 use super::scene::{
@@ -127,6 +127,35 @@ pub(super) async fn a_charm_that_waits_is_woken_by_an_edit_and_not_by_its_poll(f
     let woken = registration(store, &charm).await;
     assert!(woken.woken_at > before.woken_at && woken.updated_at == before.updated_at, "{woken:?}");
     assert!(store.revision(&Actor::Operator).await.unwrap() > revision);
+}
+
+pub(super) async fn a_fix_by_another_process_after_a_poll_has_read_its_cells_wakes_the_charm(fixture: &dyn Fixture) {
+    let home = home(fixture).await;
+    let (store, other) = (&*home.store(), &*home.another().await);
+    let charm = deploy(store, "a", &[]).await;
+    register(store, &charm, "mail").await;
+    let denied = || Outcome::failure(OutcomeKind::Denied, "no");
+    let mut poll = finished(&begin(store, &charm).await, &[]);
+    edit(other, &charm, CellUpdate::Set).await;
+    let before = registration(store, &charm).await;
+    // The handler starts only then, with the cells as they were read.
+    let edited_at = begin(store, &charm).await.summary.updated_at;
+    while UnixMillis::now() <= edited_at {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    poll.run = run(&charm, denied());
+    keep(store, poll).await.unwrap().unwrap();
+    let woken = registration(store, &charm).await;
+    assert!(woken.woken_at > before.woken_at && woken.woken_at >= woken.last_run, "{woken:?}");
+
+    // The next poll has read that. A token that it renews itself is no fix.
+    let mut poll = finished(&begin(store, &charm).await, &[]);
+    edit(store, &charm, CellUpdate::Renewal(Cause::Poll)).await;
+    poll.run = run(&charm, denied());
+    let revision = store.revision(&Actor::Operator).await.unwrap();
+    keep(store, poll).await.unwrap().unwrap();
+    assert_eq!(registration(store, &charm).await.woken_at, woken.woken_at);
+    assert_eq!(store.revision(&Actor::Operator).await.unwrap(), revision);
 }
 
 pub(super) async fn charms_that_wait_are_woken_by_name(fixture: &dyn Fixture) {

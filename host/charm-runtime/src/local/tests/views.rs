@@ -37,3 +37,23 @@ async fn cells_too_large_to_be_read_at_once_are_the_same_to_handlers_and_views()
         assert!(view.keys().await.unwrap().contains(&"copied".to_owned()), "{size}");
     }
 }
+
+#[tokio::test]
+async fn links_between_cells_too_large_to_be_read_at_once_are_followed() {
+    let home = Home::new().await;
+    let large = "x".repeat(100_000);
+    let link = |cell: &str| json!({"/": {"link@1": {"id": format!("of:{cell}"), "path": []}}});
+    let charm = home.deploy(json!({})).await;
+    let database = rusqlite::Connection::open(home.database()).unwrap();
+    let stored = [("large", json!(large)), ("small", json!([link("large")])), ("list", json!([link("small"), 1]))];
+    for (name, value) in stored {
+        let written = database.execute(
+            "INSERT INTO cells (charm, name, sealed, document) SELECT row, ?2, 0, ?3 FROM charms WHERE id = ?1",
+            (charm.charm.as_str(), name, value.to_string().into_bytes()),
+        );
+        assert_eq!(written.unwrap(), 1);
+    }
+    let view = home.operator().open(&charm).await.unwrap();
+    assert_eq!(view.get(&path(&["list"])).await.unwrap(), Lookup::Value(json!([[large], 1])));
+    assert_eq!(view.get(&path(&["list", "0", "0"])).await.unwrap(), Lookup::Value(json!(large)));
+}
