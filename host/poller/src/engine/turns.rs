@@ -149,7 +149,8 @@ impl Engine {
         if turn.runtime_answered() {
             self.suspects.clear();
         }
-        if !turn.runtime_failed() || self.link != Link::Up {
+        // One that was removed or disabled meanwhile may have got no answer just for that.
+        if !turn.runtime_failed() || self.link != Link::Up || !self.schedule.is_active(charm) {
             return;
         }
         if !self.suspects.contains(charm) {

@@ -2,10 +2,11 @@
 //!
 //! The loop polls; a [`Schedule`] decides what is due. Today there is one, [in memory](memory), for
 //! the one process that polls a database. Several processes can share a schedule that is kept in a database: then each
-//! *claims* what is due by a lease that ends, and a claimer that is killed holds nobody up for longer. [`suite`] tests
-//! every promise; each implementation passes it.
+//! *claims* what is due by a lease that ends, and a claimer that is killed holds nobody up for longer. With the
+//! feature `suite`, [`suite`] tests every promise; each implementation passes it.
 
 pub mod memory;
+#[cfg(feature = "suite")]
 pub mod suite;
 
 use std::time::Duration;

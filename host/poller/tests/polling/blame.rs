@@ -105,6 +105,38 @@ async fn one_charm_that_gets_no_answer_does_not_bring_the_runtime_under_suspicio
     }
 }
 
+/// Nor do one and another that is no longer registered: that its poll got no answer may be just for that.
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_is_removed_while_it_is_polled_brings_the_runtime_under_no_suspicion() {
+    for is_removed in [false, true] {
+        let world = World::new();
+        let (sound, other, removed) = (charm("sound", "1"), charm("other", "1"), charm("removed", "1"));
+        for (charm, takes, outcome) in [
+            (&sound, 300, Ok(Outcome::success())),
+            (&other, 0, Err(RuntimeError::unavailable("its shard is away"))),
+            (&removed, 150, Err(RuntimeError::unavailable("it is gone"))),
+        ] {
+            world.register(charm, "test");
+            let takes = Duration::from_secs(takes);
+            world.behave(charm, Behaviour { takes, outcomes: [outcome].into(), ..Behaviour::default() });
+        }
+        let options = PollerOptions { poll_timeout: Duration::from_hours(1), ..world.options() };
+        let service = world.start_with(&Store::new(), vec![], options);
+        seconds(70).await;
+        assert!(world.state().running.contains(&removed));
+        if is_removed {
+            world.unregister(&removed);
+        }
+        seconds(5).await;
+        let listed = world.state().listed;
+        seconds(200).await;
+        assert_eq!(world.starts(&removed).len() > 1, !is_removed, "its poll is over");
+        assert!(!is_removed || !world.state().running.contains(&removed));
+        assert_eq!(world.state().listed > listed, !is_removed, "{is_removed}");
+        service.stop().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_runtime_that_is_away_is_found_out_by_its_only_charm_too() {
     let world = World::new();

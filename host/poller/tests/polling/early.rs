@@ -244,6 +244,50 @@ async fn the_first_two_fixes_of_a_charm_count_within_a_second_and_later_ones_wit
     service.stop().await;
 }
 
+/// Its pauses have become as long as they can be with the interval before.
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_was_changed_often_waits_no_longer_than_its_new_interval() {
+    for (outcome, goes_on) in [(OutcomeKind::Denied, true), (OutcomeKind::Denied, false), (OutcomeKind::Success, false)]
+    {
+        let world = World::new();
+        let one = charm("a", "1");
+        world.register(&one, "test");
+        let outcome = match outcome {
+            OutcomeKind::Success => Outcome::success(),
+            kind => Outcome::failure(kind, "no sign-in").blaming(Blame::Credential),
+        };
+        let what = format!("{outcome:?}, {goes_on}");
+        world.behave(&one, Behaviour { takes: Duration::ZERO, outcomes: [Ok(outcome)].into(), ..Behaviour::default() });
+        let options = PollerOptions { interval: HOUR, min_interval: Some(Duration::from_secs(1)), ..world.options() };
+        let service = world.start_with(&Store::new(), vec![], options);
+        seconds(HOUR.as_secs()).await;
+        // Until a poll has just been made, and the next one is a quarter of an hour away.
+        let mut before = world.state().starts.len();
+        for _ in 0..20_000 {
+            world.register(&one, "test");
+            seconds(1).await;
+            let polls = world.state().starts.len();
+            if polls > before && world.wall().0 > WALL + 10_000_000 {
+                break;
+            }
+            before = polls;
+        }
+        let before = world.state().starts.len();
+        world.register(&one, "test");
+        seconds(1).await;
+        world.asks(&one, Duration::from_secs(60));
+        for _ in 0..62 {
+            if goes_on {
+                world.register(&one, "test");
+            }
+            seconds(1).await;
+        }
+        let polls = world.state().starts.len() - before;
+        assert!((1..3).contains(&polls), "{what}: {polls} polls");
+        service.stop().await;
+    }
+}
+
 /// It costs a poll an hour: nothing about it backs off further, and nothing needs to.
 #[tokio::test(start_paused = true)]
 async fn a_charm_that_waits_and_that_nobody_changes_is_polled_once_an_hour_or_an_interval() {

@@ -147,6 +147,11 @@ impl MemorySchedule {
         self.slots.iter().filter(|(_, entry)| is_its(entry)).take(most).count()
     }
 
+    /// Whether a charm is polled.
+    pub(crate) fn is_active(&self, charm: &CharmRef) -> bool {
+        self.slots.slot(charm).and_then(|slot| self.slots.get(slot)).is_some_and(Entry::is_active)
+    }
+
     /// Charms that are due and wait.
     pub(crate) fn queued(&self) -> usize {
         self.ready.queued() + self.paces.held() + self.aside()

@@ -271,7 +271,15 @@ impl MemorySchedule {
         let (now, Some(entry)) = (self.now(), self.slots.get(slot)) else { return };
         let (phase, interval) = (entry.phase, self.interval(entry));
         let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::Held | Phase::LeftOut);
-        if interval == before || entry.wanted || entry.failures > 0 || !waits {
+        if interval == before || entry.failures > 0 || !waits {
+            return;
+        }
+        if entry.wanted {
+            // Its pause is no longer than an interval.
+            let latest = now.saturating_add(policy::millis(interval));
+            if phase == Phase::Waiting && entry.due > latest {
+                self.arm(slot, phase, latest);
+            }
             return;
         }
         let last = entry.due.saturating_sub(policy::millis(before));

@@ -37,8 +37,10 @@ impl Wakes {
         let longest = policy::millis(interval.min(LONGEST_PAUSE)).max(1);
         let first = Wake { last: i64::MIN, count: 0 };
         let wake = self.by_slot.entry(slot).or_insert(first);
-        if wake.last > now && wake.last <= now.saturating_add(longest) {
-            // The early poll that is still to come sees this change as well.
+        if wake.last > now {
+            // The early poll that is still to come sees this change as well. It may be due after a pause of a longer
+            // interval.
+            wake.last = wake.last.min(now.saturating_add(longest));
             return wake.last;
         }
         let pause = policy::millis(FIRST_PAUSE).saturating_mul(1 << u32::from(wake.count).min(31)) / 2;
@@ -108,6 +110,22 @@ mod tests {
             // Each step costs its own pause, and is given back for a full one.
             let most = 15 + 2 * (now / longest + 1);
             prop_assert!(i64::try_from(polls.len()).unwrap() <= most, "{} of {most}", polls.len());
+        }
+
+        /// Also where the interval changes: a poll that is to come is never put off.
+        #[test]
+        fn no_change_waits_longer_than_the_interval_of_that_time(
+            changes in proptest::collection::vec((0_i64..200_000, 100_u64..10_000_000), 1..500),
+        ) {
+            let (mut wakes, mut now, mut coming) = (Wakes::default(), 0, 0);
+            for (gap, interval_ms) in changes {
+                now += gap;
+                let longest = policy::millis(Duration::from_millis(interval_ms).min(LONGEST_PAUSE));
+                let at = wakes.allow(7, now, Duration::from_millis(interval_ms));
+                prop_assert!((now..=now + longest).contains(&at), "{at} at {now}, {longest} ahead at most");
+                prop_assert!(coming <= now || at <= coming, "put off from {coming} to {at} at {now}");
+                coming = at;
+            }
         }
     }
 }
