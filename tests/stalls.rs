@@ -12,7 +12,7 @@ use crate::common::{SOON, deploy, fixture, host, register};
 const CHARMS: usize = 24;
 const INTERVAL: Duration = Duration::from_secs(3);
 
-/// Charms in spaces of their own, registered.
+/// Charms, each in its own space, registered.
 fn registered(host: &TestHost) -> Vec<String> {
     let charm = |number| {
         let charm = deploy(host, &fixture("counter.tsx"), &format!("space-{number}"), &json!({}));

@@ -83,8 +83,8 @@ fn of_services(all: &Command) -> String {
         };
         let _ = writeln!(text, "| {} | {shown} | {of} | {} |", written(arg), meaning(arg));
     }
-    let told: BTreeSet<&str> = runs.union(&serves).copied().collect();
-    assert!(rows.iter().all(|row| told.contains(row.option)), "every key belongs to an option");
+    let options: BTreeSet<&str> = runs.union(&serves).copied().collect();
+    assert!(rows.iter().all(|row| options.contains(row.option)), "every key belongs to an option");
     text
 }
 
