@@ -47,7 +47,7 @@ fn manifest() -> String {
             };
             let Some((name, _)) = line.strip_prefix("pub ").and_then(|field| field.split_once(':')) else { continue };
             let (doc, _) = documented(fields).into_iter().find(|(_, found)| *found == line).unwrap();
-            let must = if may_be_left_out { "" } else { "must be there" };
+            let must = if may_be_left_out { "" } else { "required" };
             let _ = writeln!(text, "| `{name}` | {must} | {} |", cell(&doc));
         }
         text.push('\n');
@@ -104,7 +104,7 @@ fn contract() -> String {
 #[test]
 fn the_reference_has_every_field_of_the_manifest_and_all_of_the_contract() {
     let (manifest, contract) = (manifest(), contract());
-    assert!(manifest.matches("must be there").count() >= 4 && manifest.contains("`interval`"), "{manifest}");
+    assert!(manifest.matches("required").count() >= 4 && manifest.contains("`interval`"), "{manifest}");
     for part in
         ["export is-valid-charm: func(charm: borrow<charm>)", "World `integration`", "… `not-found`", "has-stream"]
     {
