@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{docs, put};
+use super::{docs, documented, put};
 
 const MANIFEST: &str = include_str!("../../../manifest/src/manifest.rs");
 const CONTRACT: [&str; 2] =
@@ -11,24 +11,6 @@ const CONTRACT: [&str; 2] =
 /// A cell of a Markdown table. Angle brackets are only used in code.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
-}
-
-/// Each documented line of a source, with its documentation.
-fn documented(source: &str) -> Vec<(String, &str)> {
-    let (mut found, mut doc) = (Vec::new(), Vec::new());
-    for line in source.lines().map(str::trim) {
-        if let Some(text) = line.strip_prefix("///") {
-            doc.extend(Some(text.trim()).filter(|text| !text.is_empty()));
-        } else if line.starts_with('@') || line.starts_with("#[") {
-            // Attributes belong to the line that follows.
-        } else {
-            if !doc.is_empty() && !line.is_empty() {
-                found.push((doc.join(" "), line));
-            }
-            doc.clear();
-        }
-    }
-    found
 }
 
 fn manifest() -> String {
