@@ -233,7 +233,7 @@ fn a_second_service_on_the_same_database_is_refused_and_the_first_keeps_running(
         refused(&host, command, ["is in use by", &pid]);
     }
     wait_for_success(&mut first, &charm);
-    attempt.ended("refused, told who the first is, which goes on");
+    attempt.ended("refused with the process ID of the first, which continues");
     first.terminate().unwrap().success().unwrap();
 }
 

@@ -67,7 +67,7 @@ enum By {
     Component(&'static str),
     /// The token service: the token of its charm has ended, and a renewal is answered with this.
     Tokens(&'static str, &'static str),
-    /// As many cells as a charm may have and one more, and a handler that writes.
+    /// One cell more than a charm may have, and a handler that writes.
     ManyCells,
     /// A damaged cell.
     DamagedCell,
@@ -75,7 +75,7 @@ enum By {
     NoStream,
     /// A token that has ended, and no refresh token.
     NoRefreshToken,
-    /// A test of its own, below.
+    /// A separate test, below.
     Alone,
 }
 use By::{Alone, Answered, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens};
@@ -250,7 +250,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
         "the charm runtime, while the service runs",
         "",
         "tests/runtime.rs",
-        "whatever_the_runtime_answers_polling_pauses_and_continues_once_it_recovers",
+        "after_any_answer_of_the_runtime_polling_pauses_and_continues_once_it_recovers",
     ),
     ("the charm runtime at the start", "", "tests/blame.rs", "a_runtime_that_is_away_at_the_start_ends_the_service"),
     ("access to the system space", "", "tests/blame.rs", "a_service_without_access_to_the_system_space_waits_for_it"),
@@ -563,7 +563,7 @@ fn a_limit_of_the_installation_is_the_operators_matter_and_a_quota_of_an_owner_i
     }
 }
 
-/// A charm in a space of its own, on a server where the operator's key has access to the registrations.
+/// A charm in its own space, on a server where the operator's key has access to the registrations.
 fn on_a_server(inputs: &Value) -> (TestHost, bg_test_support::Running, String) {
     let host = host();
     let source = host.write("does.tsx", CHARM).unwrap();

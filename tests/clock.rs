@@ -49,7 +49,7 @@ fn successes(service: &mut Running, count: usize, of: &str, beside: &str) -> usi
 }
 
 #[test]
-fn a_running_service_keeps_its_intervals_whatever_the_clock_says() {
+fn a_running_service_keeps_its_intervals_when_the_clock_jumps() {
     let Some((clock, host)) = host_with_a_clock() else { return };
     let [one, two, faulty] = &["counter.tsx", "twins.tsx", "faulty.tsx"].map(|source| {
         let charm = deploy(&host, &fixture(source), source, &json!({}));

@@ -194,14 +194,14 @@ fn inspect_says_which_world_a_component_fits_or_why_it_fits_none() {
     let host = host();
     let inspect = |file: &str| host.command(["inspect", file]).unwrap().success().unwrap().stdout;
     for (name, world) in [("gmail", "integration"), ("script", "charm")] {
-        let told = inspect(&component(name));
-        assert!(told.contains(&format!("world     {world}")), "{told}");
+        let inspected = inspect(&component(name));
+        assert!(inspected.contains(&format!("world     {world}")), "{inspected}");
     }
     let neither = wat::parse_str(r#"(component (import "acme:rockets/launch@1.0.0" (instance)))"#).unwrap();
     let neither = host.write("neither.wasm", neither).unwrap();
-    let told = inspect(neither.to_str().unwrap());
+    let inspected = inspect(neither.to_str().unwrap());
     for part in ["cannot run here", "missing export: `fetch-charms`", "missing export: `handle`", "acme:rockets/launch"]
     {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(inspected.contains(part), "{part}: {inspected}");
     }
 }

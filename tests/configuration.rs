@@ -63,9 +63,9 @@ fn the_documented_file_is_valid_with_and_without_its_commented_keys_and_has_ever
 
 /// All known keys, as listed in the error about an unrecognizable one.
 pub(crate) fn keys(host: &TestHost) -> Vec<String> {
-    let told = check(host, "zzzzzz = 1").failure().unwrap().stderr;
-    let keys: Vec<String> = told.split('`').skip(3).step_by(2).map(str::to_owned).collect();
-    assert!(keys.len() > 20, "{told}");
+    let refused = check(host, "zzzzzz = 1").failure().unwrap().stderr;
+    let keys: Vec<String> = refused.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+    assert!(keys.len() > 20, "{refused}");
     keys
 }
 

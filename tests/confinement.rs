@@ -39,7 +39,7 @@ fn data_directories_that_are_links_or_do_not_exist_yet_work_when_confined() {
 
 #[test]
 fn the_process_that_watches_components_is_confined_and_isolated_and_ends_with_the_service() {
-    let host = host().env("OPERATOR_PASS", "a passphrase of its own");
+    let host = host().env("OPERATOR_PASS", "its own passphrase");
     let mut service = host.spawn(["run", "--component", &component("gmail")]).unwrap();
     service.wait_for_line(|line| line.contains("polling the charms of"), SOON).unwrap();
     let log = service.lines();

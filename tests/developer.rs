@@ -261,7 +261,7 @@ fn charm_test_leaves_nothing_behind() {
     }
     ended.terminate().unwrap().failure().unwrap();
     assert_eq!(folders(), 0, "every folder is gone");
-    assert_eq!(std::fs::read_dir(host.data_dir()).unwrap().count(), 0, "it has a runtime of its own");
+    assert_eq!(std::fs::read_dir(host.data_dir()).unwrap().count(), 0, "it has its own runtime");
 }
 
 #[test]
@@ -316,8 +316,8 @@ fn writes_that_contradict_types_are_reported_at_deploy_and_in_the_log_and_are_ke
     let met = "what was written to readings[3].at is a number, and its declared type is string";
 
     let tried = host.command(["charm", "test", &file]).unwrap().success().unwrap();
-    for told in [format!("warn   {seen}"), format!("warn   {met}")] {
-        assert_eq!(tried.stdout.matches(&told).count(), 1, "{told}: {tried}");
+    for warning in [format!("warn   {seen}"), format!("warn   {met}")] {
+        assert_eq!(tried.stdout.matches(&warning).count(), 1, "{warning}: {tried}");
     }
     assert!(tried.stdout.contains("list: [] -> 1") && !tried.stdout.contains("readings[4]"), "{tried}");
 

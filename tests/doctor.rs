@@ -87,7 +87,7 @@ fn a_server_without_access_for_the_operator_is_reported_with_the_command_that_gr
     let found = doctor(&host, &[]).failure().unwrap();
     let denied = row(&found, "wrong", "registrations");
     says(&denied, "found", "AuthorizationError");
-    says(&denied, "mend", "bg-wasm-host add-admin-charm");
+    says(&denied, "fix", "bg-wasm-host add-admin-charm");
     says(&row(&found, "ok", "clock"), "found", "that of the charm runtime");
     says(&row(&found, "ok", "pages' buttons"), "found", "origins that --allow-origin names can register charms");
     says_nothing_of(&found, &OF_REGISTRATIONS);
@@ -96,7 +96,7 @@ fn a_server_without_access_for_the_operator_is_reported_with_the_command_that_gr
     let found = host.command(["doctor", "--json", "--listen", address]).unwrap().success().unwrap();
     says(&row(&found, "ok", "listen address"), "found", "is used by `bg-wasm-host serve`");
     let idle = row(&found, "weak", "service");
-    says(&idle, "mend", "bg-wasm-host run");
+    says(&idle, "fix", "bg-wasm-host run");
     // A process that polls a server has its own lock.
     let mut run = host.spawn(["run"]).unwrap();
     run.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
@@ -142,15 +142,15 @@ fn a_run_whose_server_is_gone_is_reported_with_the_command_that_restarts_it() {
     run.wait_for_line(|line| line.contains("Polling 0 enabled charms"), SOON).unwrap();
     first.terminate().unwrap().success().unwrap();
     let address = url.trim_start_matches("http://");
-    let (told, fix) = (
+    let (found, fix) = (
         format!("`bg-wasm-host run` (process {}) polls {url}/, which does not answer: ", run.pid()),
         format!("bg-wasm-host serve --listen {address}"),
     );
     let gone = row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service");
-    says(&gone, "found", &told);
-    says(&gone, "mend", &fix);
+    says(&gone, "found", &found);
+    says(&gone, "fix", &fix);
     let shown = host.command(["status"]).unwrap().success().unwrap().stdout;
-    assert!(shown.contains(&told) && shown.contains(&format!("; to fix it: {fix}\n")), "{shown}");
+    assert!(shown.contains(&found) && shown.contains(&format!("; to fix it: {fix}\n")), "{shown}");
     let status = host.command(["status", "--json"]).unwrap().success().unwrap().stdout;
     let status: Value = serde_json::from_str(&status).unwrap();
     let elsewhere = &status["services"]["elsewhere"][0];
@@ -158,7 +158,7 @@ fn a_run_whose_server_is_gone_is_reported_with_the_command_that_restarts_it() {
 
     let (moved, other) = serve(&host);
     let fix = format!("stop that `run`, and start it again without API_URL: it then finds the server at {other}");
-    says(&row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service"), "mend", &fix);
+    says(&row(&doctor(&host, &[]).failure().unwrap(), "wrong", "service"), "fix", &fix);
     let shown = host.command(["status"]).unwrap().success().unwrap().stdout;
     assert!(shown.contains(&format!("; to fix it: {fix}\n")), "{shown}");
     moved.terminate().unwrap().success().unwrap();
@@ -176,7 +176,7 @@ fn a_silent_runtime_a_taken_port_and_an_invalid_key_file_are_reported() {
     let found = doctor(&host, &["--api-url", "http://127.0.0.1:9"]).failure().unwrap();
     let away = row(&found, "wrong", "runtime's place");
     says(&away, "found", "http://127.0.0.1:9/, which does not answer: ");
-    says(&away, "mend", "bg-wasm-host serve");
+    says(&away, "fix", "bg-wasm-host serve");
     says_nothing_of(&found, &OF_REGISTRATIONS);
     says_nothing_of(&found, &["clock", "pages' buttons"]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -184,12 +184,12 @@ fn a_silent_runtime_a_taken_port_and_an_invalid_key_file_are_reported() {
     let found = host.command(["doctor", "--json", "--listen", &address]).unwrap().success().unwrap();
     let taken = row(&found, "weak", "listen address");
     says(&taken, "found", "another program listens");
-    says(&taken, "mend", "ss -ltnp");
+    says(&taken, "fix", "ss -ltnp");
     let key = host.write("key.pem", "-----BEGIN RSA PRIVATE KEY-----\n").unwrap();
     let found = doctor(&host, &["--identity", key.to_str().unwrap()]).failure().unwrap();
     let wrong = row(&found, "wrong", "operator's key");
     says(&wrong, "found", "is not a usable key file");
-    says(&wrong, "mend", "bg-wasm-host identity new FILE");
+    says(&wrong, "fix", "bg-wasm-host identity new FILE");
     std::fs::write(host.data_dir().join("runtime.db"), "no database, but long enough to be taken for one".repeat(90))
         .unwrap();
     says(&row(&doctor(&host, &[]).failure().unwrap(), "wrong", "database"), "found", "runtime.db");
@@ -202,7 +202,7 @@ fn components_are_loaded_and_their_manifests_compared_with_the_grants() {
     let found = doctor(&host, &["--component", &gmail]).success().unwrap();
     let withheld = row(&found, "weak", &format!("component {gmail}"));
     says(&withheld, "found", "gmail 0.1.0 loads (sha256 ");
-    says(&withheld, "mend", "--allow-http");
+    says(&withheld, "fix", "--allow-http");
     let found = doctor(&host, &["--component", &gmail, "--grant", "requested"]).success().unwrap();
     says(
         &row(&found, "ok", &format!("component {gmail}")),
@@ -215,7 +215,7 @@ fn components_are_loaded_and_their_manifests_compared_with_the_grants() {
     let found = doctor(&host, &["--config", file.to_str().unwrap()]).failure().unwrap();
     let wrong = row(&found, "wrong", "configuration");
     says(&wrong, "found", "did you mean `failures`?");
-    says(&wrong, "mend", "bg-wasm-host config check ");
+    says(&wrong, "fix", "bg-wasm-host config check ");
     let config =
         format!("components = [\"{gmail}\"]\ngrant = \"requested\"\n[sha256]\ngcal = \"{}\"\n", "1".repeat(64));
     host.write("service.toml", config).unwrap();
@@ -251,7 +251,7 @@ fn the_fix_for_a_token_that_is_not_renewed_depends_on_the_cause() {
         for other in ["OAuth tokens", "waiting charms", "other services"] {
             row(&found, if other == check { "weak" } else { "ok" }, other);
         }
-        says(&row(&found, "weak", check), "mend", fix);
+        says(&row(&found, "weak", check), "fix", fix);
         let shown = host.command(["show", &charm]).unwrap().success().unwrap().stdout;
         assert!(shown.lines().any(|line| line.starts_with("to fix it    ") && line.contains(fix)), "{shown}");
         for command in ["list", "status"] {
@@ -276,15 +276,15 @@ fn registered_charms_without_successful_polls_are_reported_with_the_reason() {
     // Nobody has to sign in for that.
     let waiting = row(&found, "weak", "waiting charms");
     says(&waiting, "found", &expired);
-    says(&waiting, "mend", "--oauth-refresh-url");
+    says(&waiting, "fix", "--oauth-refresh-url");
     row(&found, "ok", "OAuth tokens");
     let streams = row(&found, "weak", "updater streams");
     says(&streams, "found", &without);
-    says(&streams, "mend", &format!("bg-wasm-host charm deploy FILE --update {without}"));
+    says(&streams, "fix", &format!("bg-wasm-host charm deploy FILE --update {without}"));
     says(&row(&found, "weak", "integrations"), "found", "no component for mine (2)");
     let idle = row(&found, "weak", "service");
     says(&idle, "found", "none polls");
-    says(&idle, "mend", "bg-wasm-host run");
+    says(&idle, "fix", "bg-wasm-host run");
     says(&row(&found, "ok", "disabled charms"), "found", "none");
 
     host.command(["run", "--once", "--integration", "mine", "--failures", "1"]).unwrap().failure().unwrap();
@@ -293,7 +293,7 @@ fn registered_charms_without_successful_polls_are_reported_with_the_reason() {
     // The charm without a renewal is not disabled for that: it waits.
     says(&disabled, "found", "one, such as ");
     says(&disabled, "found", "failures in a row");
-    says(&disabled, "mend", "bg-wasm-host enable did:key:");
+    says(&disabled, "fix", "bg-wasm-host enable did:key:");
     let shown = host.command(["doctor"].iter().chain(&ANY_PORT)).unwrap().success().unwrap().stdout;
     assert!(shown.contains("; to fix it: bg-wasm-host enable did:key:"), "{shown}");
     host.command(["disable", &expired]).unwrap().success().unwrap();

@@ -127,8 +127,8 @@ fn a_check_shows_which_secrets_of_charms_may_not_go_there() {
         let args = [&["https://a.example/"], &granted[..], &["--charm-credential", &mark]].concat();
         let (code, checked) = check(&host, &args);
         assert_eq!(code, 0, "{checked}");
-        let told = checked.stdout.contains("a request that carries a charm's auth.token is denied");
-        assert_eq!(told, withheld, "{checked}");
+        let reported = checked.stdout.contains("a request that carries a charm's auth.token is denied");
+        assert_eq!(reported, withheld, "{checked}");
     }
 }
 

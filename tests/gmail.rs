@@ -314,7 +314,7 @@ fn a_guest_that_tries_to_get_the_token_does_not() {
     assert!(run.stderr.contains("request as the charm: Response"), "{run}");
     let requests = google.take_requests();
     let accepted = requests.iter().filter(|request| request.authorization == Authorization::Accepted).count();
-    assert_eq!(accepted, 1, "only the request in the name of its own charm has a token: {requests:?}");
+    assert_eq!(accepted, 1, "only the request for its own charm has a token: {requests:?}");
     // What it is not allowed to: a foreign charm, two charms at once, its own authorization.
     assert!(!run.stderr.contains("OPENED"), "{run}");
     for refused in ["as a stranger's charm: Response", "as two charms: Response", "authorization: Response"] {

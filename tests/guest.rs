@@ -23,7 +23,7 @@ pub(crate) fn guest(host: &TestHost, id: &str, charms: &[&str], fetch: Option<&s
         (alias export $charms "charm" (type $charm))
         (core module $libc
             (memory (export "memory") 2)
-            ;; Only for the texts of errors, of which there is none.
+            ;; Only for the texts of errors, and there are none.
             (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
         (core instance $libc (instantiate $libc))
         (core func $drop (canon resource.drop $charm))

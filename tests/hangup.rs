@@ -92,7 +92,7 @@ fn a_service_reloads_its_configuration_in_the_same_process_and_keeps_polling() {
     assert!(!ended.stderr.contains("not confined") || !ended.stderr.contains("confined: this process"), "{ended}");
     let count = cell(&host, &charm, "count").as_u64().unwrap();
     let polls = ended.stderr.matches(&format!("Successfully executed charm {charm}")).count();
-    assert_eq!(count, polls as u64, "every poll that was told is kept, and no other");
+    assert_eq!(count, polls as u64, "every poll that was logged is kept, and no other");
 }
 
 #[test]

@@ -114,9 +114,9 @@ fn its_limits_are_the_real_ones() {
 
 #[test]
 fn its_rules_are_those_of_the_gate() {
-    let told = names("rule |");
+    let documented = names("rule |");
     for rule in [Rule::Grant, Rule::Method, Rule::OwnPort, Rule::OwnAuthorization, Rule::PlainCredential] {
-        assert!(told.contains(&rule.to_string()), "{rule}: {told:?}");
+        assert!(documented.contains(&rule.to_string()), "{rule}: {documented:?}");
     }
 }
 

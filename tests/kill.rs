@@ -105,7 +105,7 @@ async fn trigger_until_it_is_gone(url: &str, charm: &CharmRef, acknowledged: &At
     }
 }
 
-/// Checks that everything stored about a charm agrees, whatever was in progress, and returns its count.
+/// Checks that everything stored about a charm agrees, at any point of the work, and returns its count.
 async fn count_that_all_agree_on(operator: &LocalHandle, charm: &CharmRef) -> u64 {
     let cells = operator.show(charm).await.unwrap().cells;
     let count = cells["first"].as_u64().unwrap();

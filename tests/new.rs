@@ -49,10 +49,10 @@ fn follow_the_guide(language: Language) {
     assert!(refused.contains("my-news.wasm is not up to date"), "{refused}");
 
     // `new` prints the same commands.
-    let told: String = workshop.blocks().concat();
+    let guide: String = workshop.blocks().concat();
     let then = ["bg-wasm-host inspect my-news.wasm", "bg-wasm-host run --component my-news.wasm"];
     let commands: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("    ")).collect();
-    assert_eq!(commands, ["cd my-news"].into_iter().chain(told.lines()).chain(then).collect::<Vec<_>>(), "{printed}");
+    assert_eq!(commands, ["cd my-news"].into_iter().chain(guide.lines()).chain(then).collect::<Vec<_>>(), "{printed}");
 
     // The guide's port may not be free.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
@@ -81,7 +81,7 @@ fn follow_the_guide(language: Language) {
 #[test]
 fn an_invalid_name_and_an_unknown_language_are_reported_with_the_valid_ones() {
     let host = host();
-    for (args, told) in [
+    for (args, expected) in [
         (&["new", "a b", "--lang", "js"][..], &["\"a b\" is not the name of an integration", "looks like gmail"][..]),
         (&["new", "../up", "--lang", "js"], &["is not the name of an integration"]),
         (&["new", "--lang", "js"], &["<NAME>"]),
@@ -90,7 +90,7 @@ fn an_invalid_name_and_an_unknown_language_are_reported_with_the_valid_ones() {
     ] {
         let refused = host.command(args).unwrap().failure().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{refused}");
-        assert!(told.iter().all(|told| refused.stderr.contains(told)), "{told:?}: {refused}");
+        assert!(expected.iter().all(|part| refused.stderr.contains(part)), "{expected:?}: {refused}");
     }
     let mut left: Vec<_> = fs::read_dir(host.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();

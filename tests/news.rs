@@ -67,7 +67,7 @@ impl Feeds {
 
 /// `NEWS_KILLS` sets the number of kills.
 #[test]
-fn every_announced_change_reaches_its_charm_whatever_is_killed_and_fails_meanwhile() {
+fn every_announced_change_reaches_its_charm_despite_kills_and_failures() {
     let kills: usize = std::env::var("NEWS_KILLS").map_or(8, |kills| kills.parse().unwrap());
     let seed = u64::from(std::process::id());
     println!("seed {seed}");

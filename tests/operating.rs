@@ -107,24 +107,24 @@ fn its_commands_work_in_order() {
 #[test]
 fn the_symptoms_quote_the_programs_messages() {
     let guide = std::fs::read_to_string(docs("operating.md")).unwrap();
-    let told = |symptom: &str, said: &str| {
+    let quotes = |symptom: &str, said: &str| {
         assert!(guide.contains(&format!("`{symptom}`")), "{symptom} is not in the guide");
         let parts: Vec<&str> = symptom.split(" … ").collect();
         assert!(parts.iter().all(|part| said.contains(part)), "{symptom}: {said}");
     };
     let host = host();
     let refused = |args: &[&str]| host.command(args).unwrap().failure().unwrap().stderr;
-    told("does not answer: Connection refused", &refused(&["--api-url", "http://127.0.0.1:9", "list"]));
+    quotes("does not answer: Connection refused", &refused(&["--api-url", "http://127.0.0.1:9", "list"]));
     let key = host.write("key.pem", "no key").unwrap();
-    told("is not a usable key file", &refused(&["--identity", key.to_str().unwrap(), "list"]));
+    quotes("is not a usable key file", &refused(&["--identity", key.to_str().unwrap(), "list"]));
     let inputs = serde_json::json!({"auth": {"token": "t", "refreshToken": "r", "expiresAt": 1}});
     let charm = deploy(&host, &fixture("gmail.tsx"), "my-space", &inputs);
     register(&host, &charm, "mine");
     let failed = refused(&["run", "--once"]);
-    told("its OAuth token has expired and cannot be renewed", &failed);
+    quotes("its OAuth token has expired and cannot be renewed", &failed);
     let mut server = host.spawn(["serve", "--listen", "127.0.0.1:0"]).unwrap();
     server.wait_for_line(|line| line.contains("listening on"), crate::common::SOON).unwrap();
-    told("AuthorizationError", &refused(&["list"]));
-    told("the database … is in use by", &refused(&["serve", "--listen", "127.0.0.1:0"]));
+    quotes("AuthorizationError", &refused(&["list"]));
+    quotes("the database … is in use by", &refused(&["serve", "--listen", "127.0.0.1:0"]));
     server.terminate().unwrap().success().unwrap();
 }

@@ -141,7 +141,7 @@ fn assert_nobody_is_blamed(host: &TestHost, charms: &[String], log: &str) {
 }
 
 #[test]
-fn whatever_the_runtime_answers_polling_pauses_and_continues_once_it_recovers() {
+fn after_any_answer_of_the_runtime_polling_pauses_and_continues_once_it_recovers() {
     let world = World::new();
     let mut service = world.run();
     let page = |status: &str| RawAnswer::new(status, "Content-Type: text/html\r\n", "<!doctype html><p>Hello");

@@ -413,7 +413,7 @@ fn a_data_directory_that_is_not_there_is_made_by_what_begins_work_alone() {
     server.terminate().unwrap().success().unwrap();
 }
 
-/// Runs a program in a terminal of its own, presses Ctrl-C once it asks, and prints its status.
+/// Runs a program in a new terminal, presses Ctrl-C once it asks, and prints its status.
 const CTRL_C: &str = "
 import os, pty, sys
 pid, terminal = pty.fork()

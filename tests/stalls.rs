@@ -16,7 +16,7 @@ const STUCK: usize = 16;
 /// After a stall, polls are watched for this number of intervals.
 const INTERVALS: usize = 4;
 
-/// Charms in spaces of their own, registered.
+/// Charms, each in its own space, registered.
 fn registered(host: &TestHost) -> Vec<String> {
     let charm = |number| {
         let charm = deploy(host, &fixture("counter.tsx"), &format!("space-{number}"), &json!({}));

@@ -13,7 +13,7 @@ const TELLER: &str = r#"import { Cell, Default, handler, pattern, Secret } from 
 // source-of-the-teller
 const poll = handler<unknown, { text: Cell<string>; polls: Cell<number> }>((_event, { text, polls }) => {
   polls.set(polls.get() + 1);
-  text.set(`told-in-the-clear-${polls.get()}-${"x".repeat(polls.get() * 900)}`);
+  text.set(`set-in-the-clear-${polls.get()}-${"x".repeat(polls.get() * 900)}`);
   console.log(`logged-in-the-clear-${polls.get()}`);
 });
 export default pattern<{ text: Default<string, "">; polls: Default<number, 0>; auth: { token: Secret<string> } }>(
@@ -172,7 +172,7 @@ fn a_charm_deleted_while_services_use_the_database_leaves_nothing_behind() {
     for _ in 0..5 {
         wait_for_success(&mut service, &charm);
     }
-    let texts = ["told-in-the-clear", "logged-in-the-clear", "source-of-the-teller"];
+    let texts = ["set-in-the-clear", "logged-in-the-clear", "source-of-the-teller"];
     assert!(texts.iter().all(|text| found(&host.data_dir(), text) > 0));
     refused(&host, &["charm", "delete", &charm], "nothing is deleted without confirmation: add --yes");
     let attempt = Attempt::begin("deleted", "a charm that is deleted while a service polls it");

@@ -134,7 +134,7 @@ export default pattern<{{}}>(() => ({{ bgUpdater: poll({{}}) }}));
 }
 
 #[test]
-fn a_charm_consists_only_of_files_of_its_own_folder() {
+fn a_charm_consists_only_of_files_in_its_folder() {
     let attempt = Attempt::begin("imports", "charm deploy and charm test, by .. and by symbolic links");
     let host = host();
     let main = |name: &str, import: &str| {
@@ -167,5 +167,5 @@ fn a_charm_consists_only_of_files_of_its_own_folder() {
         let file = main(&format!("fine{number}.ts"), import);
         host.command(["charm", "deploy", &file, "--space", "my-space"]).unwrap().success().unwrap();
     }
-    attempt.ended("refused, nothing of them told");
+    attempt.ended("refused, nothing of them shown");
 }

@@ -41,7 +41,7 @@ fn fix(host: &TestHost, api_url: &str) -> String {
     let rows: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap_or_else(|error| panic!("{error}: {doctor}"));
     let row = rows.iter().find(|row| row["check"] == "runtime's place").unwrap();
     assert_eq!(row["state"], "wrong", "{doctor}");
-    row["mend"].as_str().unwrap().to_owned()
+    row["fix"].as_str().unwrap().to_owned()
 }
 
 /// Changes the server's certificate in the lock, as if another server were at that address, and returns the old value.
@@ -100,14 +100,14 @@ fn a_key_that_every_user_can_read_is_reported_by_the_server_and_by_doctor() {
     certificate(&host, "open");
     let key = host.dir().join("open.key");
     let config = host.write("service.toml", "tls-cert = \"open.pem\"\ntls-key = \"open.key\"\n").unwrap();
-    for (mode, is_told) in [(0o644, true), (0o640, false), (0o600, false)] {
+    for (mode, is_reported) in [(0o644, true), (0o640, false), (0o600, false)] {
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
         for role in ["serve", "run"] {
             let (service, _) = listen(&host, role, "open", "127.0.0.1:0");
             let said = service.terminate().unwrap().success().unwrap().stderr;
             assert_eq!(
                 said.contains("open.key can be read by every user of this machine"),
-                is_told,
+                is_reported,
                 "{mode:o}: {said}"
             );
         }
@@ -115,8 +115,8 @@ fn a_key_that_every_user_can_read_is_reported_by_the_server_and_by_doctor() {
         let doctor = host.command(args).unwrap();
         let rows: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap();
         let row = rows.iter().find(|row| row["check"] == "TLS key").unwrap_or_else(|| panic!("no row: {doctor}"));
-        assert_eq!(row["state"], if is_told { "weak" } else { "ok" }, "{row}");
-        assert_eq!(row["found"].as_str().unwrap().contains("to fix it: chmod o= "), is_told, "{row}");
+        assert_eq!(row["state"], if is_reported { "weak" } else { "ok" }, "{row}");
+        assert_eq!(row["found"].as_str().unwrap().contains("to fix it: chmod o= "), is_reported, "{row}");
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn steady(
 ) -> anyhow::Result<()> {
     let host = filled.host()?;
     let gmail = bench.dist.path(GMAIL)?;
-    let gmail = ["--component", gmail.to_str().context("a path that is no text")?];
+    let gmail = ["--component", gmail.to_str().context("a path that is not UTF-8")?];
     let mut service = start(&host, TOTALS_ALONE, if validated { &gmail } else { &[] })?;
     let charms = f64::from(filled.size.charms);
     let name = format!("{} charms{}", filled.size.charms, if validated { ", validated" } else { "" });

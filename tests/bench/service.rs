@@ -54,7 +54,7 @@ async fn host(bench: &Bench, spaces: usize) -> anyhow::Result<TestHost> {
 
 /// Starts the service; later calls read its log lines.
 fn run(bench: &Bench, host: &TestHost, interval: Duration) -> anyhow::Result<Running> {
-    let gmail = bench.dist.path(GMAIL)?.to_str().context("a path that is no text")?;
+    let gmail = bench.dist.path(GMAIL)?.to_str().context("a path that is not UTF-8")?;
     host.spawn(["run", "--component", gmail, "--interval", &format!("{}ms", interval.as_millis())])
 }
 

@@ -123,7 +123,7 @@ impl JsonSchema for Subject {
     }
 }
 
-/// The access list of a space. The space's own key owns it, whatever the list says.
+/// The access list of a space. The space's own key owns it, even if the list does not name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Acl(pub BTreeMap<Subject, AccessLevel>);
@@ -187,9 +187,9 @@ fn refusal(space: &SpaceDid, actor: &Actor, level: Option<AccessLevel>, needed: 
             format!("{space_text}: an unsigned request has no access; sign it with a key that has {needed} access")
         }
         Actor::Remote(did) if is_public_key(did) => format!(
-            "{space_text}: {did} is the key of the public passphrase, which has no rights of its own on a server that \
-             others reach; give the server and this command a key of your own (`bg-wasm-host identity new FILE`, then \
-             --identity FILE)"
+            "{space_text}: {did} is the key of the public passphrase, which has no rights on a server that others reach, beyond \
+             those of everybody; give the server and this command a key of your own (`bg-wasm-host identity new \
+             FILE`, then --identity FILE)"
         ),
         Actor::Remote(did) if is_system => format!(
             "{space_text}: {did} {lacks}; use the key that the server has (IDENTITY or OPERATOR_PASS), or have its \

@@ -7,40 +7,45 @@
 )]
 
 mod charm;
+mod common;
+mod egress;
+mod enable;
+mod grants;
+mod handlers;
 mod in_files;
 mod new;
 mod operator;
 mod pin;
+mod run;
 mod server;
 mod tenants;
 mod values;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bg_egress::Mode;
-use bg_identity::{IntegrationId, Secret};
-use bg_manifest::{CharmCredential, OperatorGrant, Origin};
-use bg_poller::{CharmRef, RegistrationState};
-use clap::builder::TypedValueParser as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use url::Url;
+use bg_identity::IntegrationId;
+use bg_poller::CharmRef;
+use clap::{Parser, Subcommand};
 
-use crate::limits::{self, LimitSetting, OperatorLimits};
-use crate::options::{Count, Options, Percent};
+use crate::limits;
 use crate::units::parse_duration;
 pub(crate) use charm::{
     AclArgs, AclGrant, CharmCommand, DeleteArgs, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
 };
+pub(crate) use common::{Common, JsonArg, LogFormat};
+pub(crate) use egress::{EgressCheckArgs, EgressCommand};
+pub(crate) use enable::EnableArgs;
+pub(crate) use grants::{GRANTS, GrantAll, GrantArgs};
+pub(crate) use handlers::{EgressMode, GUESTS, HandlerArgs};
 pub(crate) use new::{Language, NewArgs};
 pub(crate) use operator::{ConfigCommand, DoctorArgs, ListArgs, Shell, StatusArgs};
 pub(crate) use pin::Pin;
+pub(crate) use run::{RunArgs, ServeArgs};
 pub(crate) use server::{Registration, ServerArgs};
 pub(crate) use tenants::Size;
+use values::parse_interval;
 pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting};
-use values::{parse_api_url, parse_interval, parse_secret};
 
 /// Runs background work for Common Tools charms, with integrations that are untrusted WebAssembly components.
 #[derive(Debug, Parser)]
@@ -50,56 +55,6 @@ pub(crate) struct Cli {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Common {
-    /// The directory of the local charm runtime's database, keys and cache
-    #[arg(long, global = true, env = "BG_WASM_HOST_DATA", value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-
-    /// Whether the directory is created if it does not exist.
-    #[arg(skip)]
-    pub(crate) makes_data_dir: bool,
-
-    /// The directory of compiled components [default: bg-wasm-host in the user's cache directory]
-    #[arg(long, global = true, env = "BG_WASM_HOST_CACHE", value_name = "DIR")]
-    pub(crate) cache_dir: Option<PathBuf>,
-
-    /// The charm runtime to use, over HTTP [default: the local one in the data directory]
-    #[arg(long, global = true, env = "API_URL", value_name = "URL", value_parser = parse_api_url)]
-    pub(crate) api_url: Option<Url>,
-
-    /// The operator's key: a PKCS#8 key file (see `identity new`). Overrides the passphrase
-    #[arg(long, global = true, env = "IDENTITY", value_name = "FILE", hide_env_values = true)]
-    pub(crate) identity: Option<PathBuf>,
-
-    /// The passphrase from which the operator's key is derived, if there is no key file [default: implicit trust]
-    #[arg(long, global = true, env = "OPERATOR_PASS", value_name = "PASSPHRASE", hide_env_values = true, value_parser = parse_secret)]
-    pub(crate) operator_pass: Option<Secret>,
-
-    /// Where to send traces, over OTLP (HTTP); without it, none are made. `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`
-    /// and others apply as usual
-    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = parse_api_url)]
-    pub(crate) otlp_endpoint: Option<Url>,
-
-    /// The format of log lines
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    pub(crate) log_format: LogFormat,
-
-    /// Which log lines to write: a level, or `target=level,…` (targets: poller, egress, guest, …)
-    #[arg(long, global = true, env = "BG_WASM_HOST_LOG", default_value = "info", value_name = "FILTER")]
-    pub(crate) log: String,
-}
-
-/// The format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
 }
 
 /// The command.
@@ -240,51 +195,6 @@ pub(crate) enum Command {
     },
 }
 
-/// Commands about the gate.
-#[derive(Debug, Subcommand)]
-pub(crate) enum EgressCommand {
-    /// Show whether a request would be allowed, by which rule, and what would change that. Nothing is looked up or
-    /// sent. Status 0: allowed, for every owner in question; 1: denied; 2: usage error
-    Check(Box<EgressCheckArgs>),
-}
-
-/// Options of `egress check`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct EgressCheckArgs {
-    /// The destination of the request
-    pub(crate) url: String,
-
-    /// The method
-    #[arg(long, value_name = "METHOD", default_value = "GET")]
-    pub(crate) method: http::Method,
-
-    /// For the integration of this component. May be repeated; without any, everything granted counts as asked for
-    #[arg(long, value_name = "FILE")]
-    pub(crate) component: Vec<PathBuf>,
-
-    /// Read components and grants from a configuration file of `run`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) grants: GrantArgs,
-
-    /// A grant for charms' handlers; includes charms in the check
-    #[arg(long, value_name = "URL")]
-    pub(crate) allow_charm_http: Vec<bg_manifest::HttpGrant>,
-
-    /// Where a secret of charms may go; shows for each secret whether a handler may send it to the URL
-    #[arg(long, value_name = "PATH=ORIGIN")]
-    pub(crate) charm_credential: Vec<CharmCredential>,
-
-    /// Allow this origin although it resolves to a private address; a grant is still required
-    #[arg(long, value_name = "ORIGIN")]
-    pub(crate) allow_private: Vec<Origin>,
-
-    #[command(flatten)]
-    pub(crate) json: JsonArg,
-}
-
 /// Commands about spaces.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SpaceCommand {
@@ -312,269 +222,6 @@ pub(crate) enum IdentityCommand {
     Show,
 }
 
-/// Machine-readable output.
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct JsonArg {
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// What the operator grants.
-#[derive(Debug, Clone, Default, Args, Options)]
-pub(crate) struct GrantArgs {
-    /// Allow an integration to send HTTP to a URL prefix, if its manifest asks for it: [NAME=][METHOD,…␣]URL-PREFIX;
-    /// without NAME, all integrations
-    #[arg(long, value_name = "[NAME=]URL")]
-    #[option(sample = r#"["gmail=https://gmail.googleapis.com/gmail/v1/"]"#)]
-    pub(crate) allow_http: Vec<OperatorGrant>,
-
-    /// `requested` grants every component everything its manifest asks for
-    #[arg(long, value_enum, value_name = "WHAT")]
-    #[option(unset = "only what allow-http grants", example = r#""requested""#)]
-    pub(crate) grant: Option<GrantAll>,
-
-    /// Set a configuration value of an integration
-    #[arg(long, value_name = "NAME.KEY=VALUE")]
-    #[option(table = "[set.gmail]\n# api-base-url = \"https://gmail.googleapis.com\"")]
-    pub(crate) set: Vec<Setting>,
-}
-
-/// Wholesale grants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum GrantAll {
-    /// Everything that the manifests ask for.
-    Requested,
-}
-
-/// The heading of [`ServerArgs`] in help texts.
-const SERVER: &str = "Access to the server";
-
-/// The heading of [`GrantArgs`] in help texts.
-pub(crate) const GRANTS: &str = "Grants and configuration of integrations";
-
-/// The heading of [`HandlerArgs`] in help texts.
-pub(crate) const GUESTS: &str = "Charms and integrations";
-
-/// What charms' handlers, and partly integrations, may do if this process runs them.
-#[derive(Debug, Clone, Default, Args, Options)]
-pub(crate) struct HandlerArgs {
-    /// Allow charms' handlers to send HTTP to a URL prefix: [METHOD,…␣]URL-PREFIX
-    #[arg(long, value_name = "URL")]
-    #[option(example = r#"["GET https://api.example.com/"]"#)]
-    pub(crate) allow_charm_http: Vec<bg_manifest::HttpGrant>,
-
-    /// Allow charms' handlers to send the secret at this path to this origin, and otherwise only to those in its
-    /// integration's manifest
-    #[arg(long, value_name = "PATH=ORIGIN")]
-    #[option(example = r#"["auth.token=https://api.example.com"]"#)]
-    pub(crate) charm_credential: Vec<CharmCredential>,
-
-    /// Allow this origin although it resolves to a private address, for development; a grant is still required
-    #[arg(long, value_name = "ORIGIN")]
-    #[option(example = r#"["http://127.0.0.1:9000"]"#)]
-    pub(crate) allow_private: Vec<Origin>,
-
-    /// The service that renews OAuth tokens of charms
-    #[arg(long, value_name = "URL")]
-    #[option(
-        unset = "none: tokens are not renewed",
-        example = r#""http://localhost:8000/api/integrations/google-oauth/refresh""#
-    )]
-    pub(crate) oauth_refresh_url: Option<RefreshUrl>,
-
-    /// The URL of the charm runtime's API, as charms see it: `getRecipeEnvironment().apiUrl` [default:
-    /// `http://localhost:8000/`]
-    #[arg(long, value_name = "URL", value_parser = parse_api_url)]
-    pub(crate) charm_api_url: Option<Url>,
-
-    /// What to do with requests that no grant covers. `report` logs and sends them, for trying out [default: enforce]
-    #[arg(long, value_enum, value_name = "MODE")]
-    pub(crate) egress: Option<EgressMode>,
-
-    /// How many runs of each charm to keep in the history [default: 100]
-    #[arg(long, value_name = "N")]
-    pub(crate) keep_runs: Option<Count<1, 1_000>>,
-
-    /// Another limit of the sandbox, of HTTP or of the server, such as charm-time=2m; names are listed below. May be
-    /// repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    #[option(
-        key = "limits",
-        unset = "as in `run --help`",
-        table = "[limits]\n# charm-time = \"60s\"\n# charm-memory = \"128MiB\""
-    )]
-    pub(crate) limit: Vec<LimitSetting>,
-}
-
-impl HandlerArgs {
-    /// All limits. The last setting of each wins.
-    pub(crate) fn limits(&self) -> OperatorLimits {
-        OperatorLimits::of(&self.limit)
-    }
-}
-
-/// What the gate does with requests that no grant covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum EgressMode {
-    /// Deny them.
-    Enforce,
-    /// Log them as `would deny` and send them, without a token. For trying out.
-    Report,
-}
-
-impl From<EgressMode> for Mode {
-    fn from(mode: EgressMode) -> Self {
-        match mode {
-            EgressMode::Enforce => Self::Enforce,
-            EgressMode::Report => Self::Report,
-        }
-    }
-}
-
-/// Options of `run`.
-#[derive(Debug, Clone, Default, Args, Options)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a separate option")]
-pub(crate) struct RunArgs {
-    /// An integration: a component built for world `integration`. May be repeated
-    #[arg(long, value_name = "FILE")]
-    #[option(key = "components", sample = r#"["/usr/share/bg-wasm-host/gmail.wasm"]"#)]
-    pub(crate) component: Vec<PathBuf>,
-
-    /// Refuse the component of this integration unless it has this SHA-256. May be repeated, to allow several versions
-    /// of an integration
-    #[arg(long, value_name = "NAME=SHA-256")]
-    #[option(table = "[sha256]\n# gmail = \"…\"")]
-    pub(crate) sha256: Vec<Pin>,
-
-    /// Read options from a TOML file; the command line overrides it, lists are combined
-    #[arg(long, value_name = "FILE")]
-    #[option(command_line)]
-    pub(crate) config: Option<PathBuf>,
-
-    /// The time from the start of one poll of a charm to the start of the next: seconds, or with a unit (500ms, 2s, 5m)
-    /// [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
-    #[option(unset = "60s, unless a component asks for another")]
-    pub(crate) interval: Option<Duration>,
-
-    /// The shortest interval that a registration may set for itself [default: the interval that it has otherwise]
-    #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
-    #[option(example = r#""10s""#)]
-    pub(crate) min_interval: Option<Duration>,
-
-    /// Lengthen each interval at random by up to this percentage, to spread polls [default: 0]
-    #[arg(long, value_name = "PERCENT")]
-    pub(crate) jitter: Option<Percent>,
-
-    /// How many charms are polled concurrently [default: 16]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_concurrent: Option<Count<1, 100_000>>,
-
-    /// How many charms of one integration are polled concurrently; charms without a component count as one integration
-    /// [default: max-concurrent]
-    #[arg(long, value_name = "N")]
-    #[option(example = "16")]
-    pub(crate) per_integration: Option<Count<1, 100_000>>,
-
-    /// How many charms of one space are polled concurrently [default: 1]
-    #[arg(long, value_name = "N")]
-    pub(crate) per_space: Option<Count<1, 100_000>>,
-
-    /// After how many consecutive failed polls a charm is disabled [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..).try_map(NonZeroU32::try_from))]
-    #[option(sample = "5")]
-    pub(crate) failures: Option<NonZeroU32>,
-
-    /// How often to log a line of statistics [default: 300]
-    #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
-    pub(crate) log_interval: Option<Duration>,
-
-    /// Poll only these charms: <space DID>/<charm ID>,…
-    #[arg(long, value_name = "CHARM,…", value_delimiter = ',')]
-    #[option(unset = "all registered charms", example = "[]")]
-    pub(crate) charms: Vec<CharmRef>,
-
-    /// Poll only charms of this integration. May be repeated
-    #[arg(long, value_name = "NAME")]
-    #[option(command_line)]
-    pub(crate) integration: Vec<IntegrationId>,
-
-    /// Also report components, their configuration, calls and requests to the admin page of a charm runtime on another
-    /// machine
-    #[arg(long)]
-    #[option(command_line)]
-    pub(crate) report: bool,
-
-    /// First call `initialize` of every integration
-    #[arg(long)]
-    #[option(command_line)]
-    pub(crate) initialize: bool,
-
-    /// Poll every charm once, then exit, with status 1 if one failed. With --component, only charms of these
-    /// integrations. Includes charms that back off, if --charms, --integration or --component selects them
-    #[arg(long, conflicts_with = "polls")]
-    #[option(command_line)]
-    pub(crate) once: bool,
-
-    /// Exit after N polls
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    #[option(command_line)]
-    pub(crate) polls: Option<u64>,
-
-    /// Also serve the charm runtime and the admin page over HTTP, at this address
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
-
-    /// Whether `listen` comes from the configuration file, which may mean it for `serve`.
-    #[arg(skip)]
-    pub(crate) may_listen: bool,
-
-    /// How many of the components come from the configuration file: they are the last ones.
-    #[arg(skip)]
-    pub(crate) configured_components: usize,
-
-    // A heading applies to everything after it.
-    #[command(flatten, next_help_heading = SERVER)]
-    pub(crate) server: ServerArgs,
-
-    #[command(flatten, next_help_heading = GRANTS)]
-    pub(crate) grants: GrantArgs,
-
-    #[command(flatten, next_help_heading = GUESTS)]
-    pub(crate) handlers: HandlerArgs,
-}
-
-/// Options of `serve`.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ServeArgs {
-    /// The address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
-
-    /// Read options from a TOML file, which may be the one of `run`; the command line overrides it, lists are combined
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
-    #[command(flatten, next_help_heading = SERVER)]
-    pub(crate) server: ServerArgs,
-
-    #[command(flatten, next_help_heading = GUESTS)]
-    pub(crate) handlers: HandlerArgs,
-}
-
-/// The default address: the original's.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
-
-impl ServeArgs {
-    /// The address to listen on.
-    pub(crate) fn listen(&self) -> SocketAddr {
-        self.listen.unwrap_or(LISTEN)
-    }
-}
-
 impl Command {
     /// Whether work begins with this command, so that it creates the data directory. A new one contains no charm to
     /// register or update.
@@ -595,35 +242,6 @@ impl Command {
             _ => None,
         }
     }
-}
-
-/// Options of `enable`.
-#[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = true)]
-pub(crate) struct EnableArgs {
-    /// The charm, as <space DID>/<charm ID>
-    pub(crate) charm: Option<CharmRef>,
-
-    /// All charms of this integration that do not run as they should. May be repeated
-    #[arg(long, value_name = "NAME", conflicts_with = "charm")]
-    pub(crate) integration: Vec<IntegrationId>,
-
-    /// All charms in this state, such as `disabled-by-failures` or `waiting`. May be repeated
-    #[arg(long, value_name = "STATE", value_parser = parse_state, conflicts_with = "charm")]
-    pub(crate) state: Vec<RegistrationState>,
-
-    /// All charms in this space that do not run as they should: a name, or a DID. May be repeated
-    #[arg(long, value_name = "NAME|DID", conflicts_with = "charm")]
-    pub(crate) space: Vec<String>,
-
-    /// All charms that do not run as they should
-    #[arg(long, conflicts_with_all = ["charm", "integration", "state", "space"])]
-    pub(crate) all: bool,
-}
-
-fn parse_state(text: &str) -> Result<RegistrationState, String> {
-    let state = RegistrationState::ALL.into_iter().find(|state| state.slug() == text);
-    state.ok_or_else(|| format!("expected one of {}", RegistrationState::ALL.map(RegistrationState::slug).join(", ")))
 }
 
 #[cfg(test)]

@@ -217,7 +217,7 @@ pub(crate) async fn load_unsettled(
 
 /// Loads a component whose file has changed, if its pins allow it. Asks nothing: of what it asks for, it gets what was
 /// granted at the start, by an option or by an answer.
-pub(crate) async fn load_anew(
+pub(crate) async fn load_changed(
     sandbox: &Sandbox,
     before: &Followed,
     component: Vec<u8>,

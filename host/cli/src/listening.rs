@@ -75,11 +75,7 @@ pub(crate) async fn bind(
 }
 
 /// Whether a server with these options could listen, after one that listened at `before`.
-pub(crate) fn check_anew(
-    before: Option<SocketAddr>,
-    listen: Option<SocketAddr>,
-    args: &ServerArgs,
-) -> anyhow::Result<()> {
+pub(crate) fn recheck(before: Option<SocketAddr>, listen: Option<SocketAddr>, args: &ServerArgs) -> anyhow::Result<()> {
     let shown = |listen: Option<SocketAddr>| listen.map_or_else(|| "nothing".to_owned(), |listen| listen.to_string());
     let is_any = |listen: SocketAddr| listen.port() == 0 && before.is_some_and(|before| before.ip() == listen.ip());
     anyhow::ensure!(
@@ -118,7 +114,7 @@ fn url(server: &Server, args: &ServerArgs) -> String {
     }
 }
 
-/// Tells the operator where the admin page is, with the login token. This is not a log line, since logs may be stored
+/// Prints where the admin page is, with the login token. This is not a log line, since logs may be stored
 /// or sent elsewhere. A token that the operator chose, or that was printed before a reload, is not printed. The rights
 /// of strangers are logged.
 pub(crate) async fn announce(
@@ -141,7 +137,7 @@ pub(crate) async fn announce(
     warn_of_strangers(common, runtime, &args.tenancy(Some(server.local_addr()))).await
 }
 
-/// Tells the operator of a server that others reach which rights they have.
+/// Logs which rights others have, if they reach the server.
 async fn warn_of_strangers(common: &Common, runtime: &Arc<LocalRuntime>, tenancy: &Tenancy) -> anyhow::Result<()> {
     let Some(Reach::Others { open_spaces }) = tenancy.reach else { return Ok(()) };
     if is_public_key(&connect::operator(common)?.did()) {
@@ -153,7 +149,7 @@ async fn warn_of_strangers(common: &Common, runtime: &Arc<LocalRuntime>, tenancy
         "new spaces belong to their owner and the service only"
     };
     tracing::info!("others reach this server: {new}");
-    if let Some((found, fix)) = open_spaces::told(&runtime.as_actor(Actor::Operator).spaces(None).await?) {
+    if let Some((found, fix)) = open_spaces::warning(&runtime.as_actor(Actor::Operator).spaces(None).await?) {
         tracing::warn!("{found}; to close it: {fix}");
     }
     Ok(())

@@ -122,14 +122,14 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
             let started_with = Arc::new((common.clone(), args.clone()));
             restart.on_hangup(shutdown.clone(), move || {
                 let started_with = started_with.clone();
-                async move { run::check_anew(&started_with.0, &started_with.1).await }
+                async move { run::recheck(&started_with.0, &started_with.1).await }
             })?;
             return run::run(&common, *args, watcher, shutdown, restart).await;
         }
         Command::Serve(args) => {
             let shutdown = shutdown_or_restart(restart.clone())?;
             let started_with = args.clone();
-            restart.on_hangup(shutdown.clone(), move || std::future::ready(serve::check_anew(&started_with)))?;
+            restart.on_hangup(shutdown.clone(), move || std::future::ready(serve::recheck(&started_with)))?;
             serve::run(&common, &args, shutdown, restart).await?;
         }
         Command::AddAdminCharm => registrations::add_admin_charm(&common).await?,

@@ -9,7 +9,7 @@ const NAMED: usize = 3;
 
 /// Which of these spaces anyone who signs requests may write to, and the command that closes the first of them; `None`
 /// if there are none.
-pub(crate) fn told(spaces: &[SpaceSummary]) -> Option<(String, String)> {
+pub(crate) fn warning(spaces: &[SpaceSummary]) -> Option<(String, String)> {
     let open: Vec<&SpaceSummary> = spaces.iter().filter(|space| space.anyone >= Some(AccessLevel::Write)).collect();
     let first = open.first()?;
     let named: Vec<String> = open.iter().take(NAMED).map(|space| shown(space)).collect();
@@ -43,11 +43,11 @@ mod tests {
     #[test]
     fn open_spaces_are_counted_the_first_are_named_and_one_is_closed() {
         let closed = [space("a", None), space("b", Some(AccessLevel::Read))];
-        assert_eq!(told(&closed), None);
+        assert_eq!(warning(&closed), None);
         let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| space(name, Some(AccessLevel::Write)));
         let named =
             SpaceSummary { name: Some("notes\u{1b}".to_owned()), anyone: Some(AccessLevel::Owner), ..a.clone() };
-        let (found, fix) = told(&[named]).unwrap();
+        let (found, fix) = warning(&[named]).unwrap();
         assert_eq!(
             found,
             format!(
@@ -56,7 +56,7 @@ mod tests {
             )
         );
         assert_eq!(fix, format!("bg-wasm-host charm acl {} --revoke '*'", space_did("a")));
-        let (found, _) = told(&[closed[0].clone(), a, b, c, d]).unwrap();
+        let (found, _) = warning(&[closed[0].clone(), a, b, c, d]).unwrap();
         assert!(found.starts_with("4 spaces let anybody") && found.ends_with(" and 1 more"), "{found}");
     }
 }

@@ -1,6 +1,7 @@
 //! Standard output of commands: results, and nothing else.
 //!
-//! All output goes through here, and nothing printed here moves a terminal's cursor or is invisible, whoever wrote it.
+//! All output goes through here, and nothing printed here moves a terminal's cursor or is invisible: the text may be
+//! from anybody.
 //! A caller that prints foreign text within its own line makes it [`printable`] first, so that it stays on that line.
 
 use std::borrow::Cow;

@@ -79,17 +79,17 @@ pub(crate) fn watch(components: &[PathBuf], most: usize) -> ExitCode {
         let _ = io::stdin().lock().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
-    let mut told: Vec<_> = components.iter().map(|path| state(path)).collect();
-    let mut last = told.clone();
+    let mut sent: Vec<_> = components.iter().map(|path| state(path)).collect();
+    let mut last = sent.clone();
     // If the service is gone, the next write fails as well.
     let _ = io::stdout().write_all(&[0]).and_then(|()| io::stdout().flush());
     loop {
         sleep(LOOK);
         for (number, path) in components.iter().enumerate() {
             let now = state(path);
-            if now == last[number] && now != told[number] && now.0.is_some() {
-                told[number] = now;
-                if tell(number, path, most).is_err() {
+            if now == last[number] && now != sent[number] && now.0.is_some() {
+                sent[number] = now;
+                if send(number, path, most).is_err() {
                     return ExitCode::SUCCESS;
                 }
             }
@@ -109,7 +109,7 @@ fn state(path: &Path) -> State {
 }
 
 /// Sends a file, or why it can't be read.
-fn tell(number: usize, path: &Path, most: usize) -> io::Result<()> {
+fn send(number: usize, path: &Path, most: usize) -> io::Result<()> {
     let number = u32::try_from(number).unwrap_or(NONE);
     let manifest = manifest_beside(path);
     let read = paths::read_component(path, most).and_then(|component| {
@@ -234,7 +234,7 @@ impl Reloader {
         let Some(before) = self.components.get_mut(number) else { return Ok(None) };
         let Some(component) = component else { anyhow::bail!(beside.unwrap_or_default()) };
         let loaded =
-            integrations::load_anew(&self.sandbox, before, component, beside, &self.grants, &self.pins).await?;
+            integrations::load_changed(&self.sandbox, before, component, beside, &self.grants, &self.pins).await?;
         let now = loaded.followed();
         if now.sha256 == before.sha256 && now.manifest == before.manifest {
             return Ok(None);

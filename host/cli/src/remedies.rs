@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_charm_can_be_enabled_whatever_its_outcome() {
+    fn a_disabled_charm_can_be_enabled_after_any_outcome() {
         for by in DisabledBy::ALL {
             let disabled = Registration {
                 disabled_at: UnixMillis(3),

@@ -63,7 +63,7 @@ struct Charms {
     /// All failing charms.
     failing: HashMap<CharmRef, PollState>,
     /// Those to report: with their state, or `None` if they do not fail any more.
-    untold: HashMap<CharmRef, Option<PollState>>,
+    unreported: HashMap<CharmRef, Option<PollState>>,
 }
 
 impl Failing {
@@ -76,7 +76,7 @@ impl Failing {
         for state in states {
             if state.failures > 0 {
                 charms.failing.insert(state.charm.clone(), state.clone());
-                charms.untold.insert(state.charm.clone(), Some(state.clone()));
+                charms.unreported.insert(state.charm.clone(), Some(state.clone()));
             } else {
                 charms.recovers(&state.charm);
             }
@@ -93,23 +93,23 @@ impl Failing {
     /// Takes some of the changes to report. If reporting fails, they must be given [back](Self::give_back).
     fn take(&self) -> Vec<(CharmRef, Option<PollState>)> {
         let mut charms = self.lock();
-        let some: Vec<CharmRef> = charms.untold.keys().take(CHARMS).cloned().collect();
-        some.into_iter().filter_map(|charm| charms.untold.remove_entry(&charm)).collect()
+        let some: Vec<CharmRef> = charms.unreported.keys().take(CHARMS).cloned().collect();
+        some.into_iter().filter_map(|charm| charms.unreported.remove_entry(&charm)).collect()
     }
 
     fn give_back(&self, taken: Vec<(CharmRef, Option<PollState>)>) {
         let mut charms = self.lock();
         for (charm, state) in taken {
-            charms.untold.entry(charm).or_insert(state);
+            charms.unreported.entry(charm).or_insert(state);
         }
     }
 
     /// Marks everything as unreported.
     fn start_over(&self) {
         let mut charms = self.lock();
-        let Charms { failing, untold } = &mut *charms;
+        let Charms { failing, unreported } = &mut *charms;
         for (charm, state) in failing {
-            untold.entry(charm.clone()).or_insert_with(|| Some(state.clone()));
+            unreported.entry(charm.clone()).or_insert_with(|| Some(state.clone()));
         }
     }
 }
@@ -117,7 +117,7 @@ impl Failing {
 impl Charms {
     fn recovers(&mut self, charm: &CharmRef) {
         if self.failing.remove(charm).is_some() {
-            self.untold.insert(charm.clone(), None);
+            self.unreported.insert(charm.clone(), None);
         }
     }
 }
@@ -165,7 +165,7 @@ pub(crate) struct Reporter {
     /// Whether the server has accepted a report.
     was_heard: bool,
     /// What it knows of integrations.
-    told: BTreeMap<IntegrationId, IntegrationReport>,
+    known: BTreeMap<IntegrationId, IntegrationReport>,
     /// A name that no other poll loop has.
     name: String,
 }
@@ -180,37 +180,37 @@ impl Reporter {
     ) -> Self {
         // The start time makes the ID unique, even among containers with the same process ID.
         let name = format!("{}-{}", std::process::id(), UnixMillis::now().0);
-        Self { runtime, polling, activity, failing, was_heard: false, told: BTreeMap::new(), name }
+        Self { runtime, polling, activity, failing, was_heard: false, known: BTreeMap::new(), name }
     }
 
     /// Reports until `ended`, and then reports the end.
     pub(crate) async fn run(mut self, ended: CancellationToken) {
         let mut fails = false;
         loop {
-            let told = self.tell(false).await;
-            match &told {
+            let sent = self.report(false).await;
+            match &sent {
                 Err(error) if !fails => {
                     tracing::warn!("cannot report to the admin page of the charm runtime: {error}");
                 }
                 Ok(()) if fails => tracing::info!("reports to the admin page of the charm runtime work again"),
                 _ => {}
             }
-            fails = told.is_err();
+            fails = sent.is_err();
             if ended.run_until_cancelled(tokio::time::sleep(REPORT_EVERY)).await.is_none() {
                 break;
             }
         }
-        match timeout(LAST_WAIT, self.tell(true)).await {
+        match timeout(LAST_WAIT, self.report(true)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the last report is lost"),
             Err(_) => tracing::debug!("the last report is lost"),
         }
     }
 
-    async fn tell(&mut self, ends: bool) -> Result<(), RuntimeError> {
+    async fn report(&mut self, ends: bool) -> Result<(), RuntimeError> {
         let now = self.polling.report(&self.activity);
         let integrations = now.iter().map(|report| report.view.id.clone()).collect();
-        let is_news = |report: &IntegrationReport| self.told.get(&report.view.id) != Some(report);
+        let is_news = |report: &IntegrationReport| self.known.get(&report.view.id) != Some(report);
         let changed: Vec<_> = now.into_iter().filter(is_news).take(INTEGRATIONS).collect();
         let taken = self.failing.take();
         let report = PollerReport {
@@ -231,10 +231,10 @@ impl Reporter {
             }
         };
         if std::mem::replace(&mut self.was_heard, true) && !answer.known {
-            self.told.clear();
+            self.known.clear();
             self.failing.start_over();
         }
-        self.told.extend(report.changed.into_iter().map(|report| (report.view.id.clone(), report)));
+        self.known.extend(report.changed.into_iter().map(|report| (report.view.id.clone(), report)));
         for charm in answer.poll {
             // Another service may poll it.
             let polled = self.polling.poll(&charm).await;
@@ -263,11 +263,11 @@ mod tests {
     }
 
     /// The reported charms, each with its number of failures, if it still fails.
-    fn told(failing: &Failing) -> Vec<(CharmRef, Option<u32>)> {
+    fn reported(failing: &Failing) -> Vec<(CharmRef, Option<u32>)> {
         let taken = failing.take().into_iter();
-        let mut told: Vec<_> = taken.map(|(charm, state)| (charm, state.map(|state| state.failures))).collect();
-        told.sort();
-        told
+        let mut reported: Vec<_> = taken.map(|(charm, state)| (charm, state.map(|state| state.failures))).collect();
+        reported.sort();
+        reported
     }
 
     fn all(expected: [(&str, Option<u32>); 2]) -> Vec<(CharmRef, Option<u32>)> {
@@ -281,11 +281,11 @@ mod tests {
         let failing = Failing::default();
         failing.note(&[state("a", 0), state("b", 1), state("c", 1)]);
         failing.note(&[state("b", 2)]);
-        assert_eq!(told(&failing), all([("b", Some(2)), ("c", Some(1))]));
-        assert_eq!(told(&failing), []);
+        assert_eq!(reported(&failing), all([("b", Some(2)), ("c", Some(1))]));
+        assert_eq!(reported(&failing), []);
         failing.note(&[state("a", 0), state("b", 0)]);
         failing.forget(&[state("a", 0).charm, state("c", 0).charm]);
-        assert_eq!(told(&failing), all([("b", None), ("c", None)]));
+        assert_eq!(reported(&failing), all([("b", None), ("c", None)]));
     }
 
     #[test]
@@ -295,10 +295,10 @@ mod tests {
         let taken = failing.take();
         failing.note(&[state("b", 2)]);
         failing.give_back(taken);
-        assert_eq!(told(&failing), all([("a", Some(1)), ("b", Some(2))]));
+        assert_eq!(reported(&failing), all([("a", Some(1)), ("b", Some(2))]));
         // A restarted server knows none.
         failing.start_over();
-        assert_eq!(told(&failing), all([("a", Some(1)), ("b", Some(2))]));
+        assert_eq!(reported(&failing), all([("a", Some(1)), ("b", Some(2))]));
     }
 
     #[test]

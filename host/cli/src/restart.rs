@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::confine::{Confined, Confinement};
 
-/// Tells the restarted program that it is already confined, and how: `<process ID> <fully|partly|not>`. A value of
+/// Whether the restarted program is already confined, and how: `<process ID> <fully|partly|not>`. A value of
 /// another process is ignored.
 const CONFINED: &str = "BG_WASM_HOST_CONFINED";
 
@@ -36,7 +36,7 @@ const LOGINS: &str = "BG_WASM_HOST_LOGINS";
 
 /// Where it listened, so that it keeps its port if any port will do.
 const ADDRESS: &str = "BG_WASM_HOST_ADDRESS";
-/// The longest time to stop, whatever hangs: supervisors wait for 30 s, and then kill the service.
+/// The longest time to stop, even if something hangs: supervisors wait for 30 s, and then kill the service.
 pub(crate) const STOP: Duration = Duration::from_secs(28);
 
 const RUNNING: u8 = 0;
@@ -140,7 +140,7 @@ pub(crate) fn end_within(time: Duration) {
     });
 }
 
-/// Not a task, since whatever runs tasks may hang.
+/// A thread, since the runtime that runs tasks may hang.
 fn after(time: Duration, then: impl FnOnce() + Send + 'static) {
     std::thread::spawn(move || {
         std::thread::sleep(time);

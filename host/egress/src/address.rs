@@ -5,9 +5,9 @@
 //! listed block is refused even if its registry calls it globally reachable: no API is served from any of them.
 //!
 //! An IPv6 address may embed an IPv4 address, which a router, a relay or the kernel then uses. Every standard form is
-//! refused, whatever it embeds, with one exception: `64:ff9b::/96` (RFC 6052), through which hosts without IPv4 reach
-//! all of the IPv4 internet. There the embedded address is checked. Forms whose prefix each network chooses (6rd, NAT64
-//! with a local prefix) look like any other address and cannot be recognized; no registry lists them.
+//! refused with any address that it embeds, with one exception: `64:ff9b::/96` (RFC 6052), through which hosts without
+//! IPv4 reach all of the IPv4 internet. There the embedded address is checked. Forms whose prefix each network chooses
+//! (6rd, NAT64 with a local prefix) look like any other address and cannot be recognized; no registry lists them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -89,7 +89,7 @@ impl Credential<'_> {
     }
 
     /// Fetches a replacement for a token that the server refused, waiting at most `within`. `None` if there is none:
-    /// then the server's own answer tells the guest more than we could.
+    /// then the server's own answer is more exact than ours.
     pub(crate) async fn renewed(&self, refused: &Bearer, within: Duration) -> Option<Bearer> {
         let owner = &self.gate.granted.owner;
         let renewal = self.source.renewed(owner, self.charm, self.path, &refused.secret);

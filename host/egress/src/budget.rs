@@ -63,8 +63,8 @@ impl CallBudget {
         Self { secrets: Arc::new(Secrets::new(known)), ..self }
     }
 
-    /// The same budget, for a call of or about that charm: all its requests are for this charm, whatever the guest
-    /// says.
+    /// The same budget, for a call of or about that charm: all its requests are for this charm, also if the guest
+    /// names another.
     #[must_use]
     pub fn for_charm(self, charm: CharmRef) -> Self {
         Self { charm: Some(Arc::new(charm)), ..self }

@@ -8,7 +8,7 @@ use bg_identity::CharmRef;
 /// The charm that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestCharm {
-    /// The charm of the call, which the host knows, whatever the guest says.
+    /// The charm of the call, which the host knows; the guest cannot change it.
     Known(Arc<CharmRef>),
     /// The guest's text, which may not be the name of a charm.
     Named(String),

@@ -12,7 +12,7 @@ use crate::CredentialError;
 /// Any error, in the form that guests' bodies use.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a guest's body was not sent completely. hyper carries it as the source of its own error.
+/// Why a guest's body was not sent completely. hyper carries it as the source of its error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestBodyError {
     #[error("it is larger than {0} bytes")]

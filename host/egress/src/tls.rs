@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 const SESSIONS: usize = 64;
 
 /// The TLS configuration of one owner: Mozilla's root certificates and the `extra` ones, no client certificate, and a
-/// session store of its own, so that no server can link two owners by a ticket.
+/// separate session store, so that no server can link two owners by a ticket.
 pub(crate) fn config(extra: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for certificate in extra {

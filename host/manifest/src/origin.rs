@@ -73,7 +73,7 @@ pub enum ParseOriginError {
 }
 
 impl Origin {
-    /// The origin of a URL. Refuses whatever [`parse_target`] refuses in these parts.
+    /// The origin of a URL. Refuses everything that [`parse_target`] refuses in these parts.
     pub fn of(url: &Url) -> Result<Self, TargetError> {
         check_url(url)?;
         let scheme = Scheme::of(url).ok_or(TargetError::Scheme)?;

@@ -48,7 +48,7 @@ impl Draft {
         value: Option<Vec<u8>>,
     ) -> Result<(), StateError> {
         let Some(bytes) = value else {
-            // A call may set and remove any number of keys: only as many are remembered as may be kept.
+            // A call may set and remove any number of keys: only the permitted number is remembered.
             if sizes.remove(&key).is_some() {
                 if self.kept.contains(&key) {
                     self.changes.insert(key, None);

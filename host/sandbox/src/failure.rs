@@ -114,7 +114,7 @@ impl CallFailure {
         Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))
     }
 
-    /// The guest returned an error. If the error comes from a request of this call, the same party is to blame for both.
+    /// The guest returned an error. If it comes from a request of this call, the same party is to blame for both.
     /// Secrets are masked before the text is escaped and cut: a secret that was cut or escaped would no longer be
     /// recognized.
     pub(crate) fn guest(error: GuestError, explanation: Explanation, secrets: &[Secret]) -> Self {

@@ -73,7 +73,10 @@ impl SlowLane {
             builder
                 .build()
                 .inspect_err(|error| {
-                    tracing::warn!(%error, "no threads for guests that compute for long; they run on the same threads as everything else");
+                    tracing::warn!(
+                        %error,
+                        "no threads for guests that compute for long; they run on the same threads as everything else"
+                    );
                 })
                 .ok()
         };

@@ -167,7 +167,7 @@ async fn settled(server: &Server) -> Holds {
     Holds::now()
 }
 
-/// Makes as many concurrent calls as there are permits.
+/// Makes one concurrent call for each permit.
 async fn all_places_are_free(sandbox: &Sandbox) {
     let server = Server::start().await;
     let guest = web::visitor(&server.authority, "/never", "(drop (call $wait (call $send (call $request))))");

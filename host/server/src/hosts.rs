@@ -19,7 +19,7 @@ pub(crate) enum HostError {
     #[error("the request must have exactly one Host header, with a host name or address and perhaps a port")]
     Malformed,
     #[error(
-        "this server does not answer to the host name {0:?}, but to localhost, to addresses of its own, and to names \
+        "this server does not answer to the host name {0:?}, but to localhost, to its own addresses, and to names \
          that its operator allows with --allow-host NAME"
     )]
     Unknown(String),

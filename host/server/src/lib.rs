@@ -3,9 +3,13 @@
 //!
 //! | who may | endpoints |
 //! |---|---|
-//! | anybody | `GET /api/health`, `GET /api/openapi.json`, `GET /ct-updater.js`, the login page; `POST /api/integrations/bg`, also from pages of origins that the operator allows, unless the [policy](RegistrationPolicy) says otherwise |
-//! | anyone who signs requests, within the access lists of spaces; the operator, with the login token | everything under `/api/v1/`; the wire types are `bg_charm_api::wire` |
+//! | anybody | `GET /api/health`, `GET /api/openapi.json`, `GET /ct-updater.js`, the login page |
+//! | anybody, unless the [policy](RegistrationPolicy) says otherwise | `POST /api/integrations/bg` |
+//! | signers, within the access lists of spaces; the operator, with the login token | everything under `/api/v1/` |
 //! | the operator, with the login token or in a session | everything under `/admin`, `GET /metrics` |
+//!
+//! Pages of origins that the operator allows may use `POST /api/integrations/bg`, too. The wire types are
+//! `bg_charm_api::wire`.
 //!
 //! Every endpoint is a row of one table. The router, the [OpenAPI document](openapi()) and the tests are made from it.
 //! The server speaks HTTP/1.1: it belongs on a loopback address, behind a proxy, or has a certificate. Wrong requests

@@ -87,7 +87,7 @@ fn open() -> Vec<Row> {
             .more(
                 "The original's endpoint. Anybody may send this without a signature, unless the server was started \
                  with `--registration`; pages, from origins that the operator allows. An unsigned body is read as JSON \
-                 whatever its Content-Type is. Errors are `{\"error\": \"…\"}`, which its clients look for; only a \
+                 with any Content-Type. Errors are `{\"error\": \"…\"}`, which its clients look for; only a \
                  request to a host name that is not the server's gets a problem.",
             )
             .reads::<RegistrationForm>(REGISTRATION_BODY)
@@ -106,7 +106,10 @@ fn of_registrations() -> Vec<Row> {
     vec![
         signed(Method::GET, path::REGISTRATIONS, Right::System(Read), registrations::list)
             .does("listRegistrations", "All registrations, with the revision from which to wait for changes.")
-            .more("With `after`, those that have changed since, and in `removed` the charms that have none any more; or all, without `removed`, if that revision is too old.")
+            .more(
+                "With `after`, those that have changed since, and in `removed` the charms that have none any more; or \
+                 all, without `removed`, if that revision is too old.",
+            )
             .query::<u64>("after", "The revision that is known.")
             .answers::<wire::Registrations>()
             .fails([Authorization]),

@@ -161,7 +161,7 @@ async fn many_registrations_are_enabled_at_once_after_a_page_that_says_how_many(
     }
     let wrong = fixture.send("GET", "/admin/enable?state=asleep", &session, "");
     assert_eq!(wrong.status, 400, "{}", wrong.text());
-    // What nothing has is no zero.
+    // An absent value is not shown as zero.
     for reply in [
         fixture.send("GET", "/admin/enable?integration=gmial", &session, ""),
         fixture.send("POST", "/admin/enable", &session, "integration=gmial"),
@@ -218,7 +218,7 @@ async fn a_browser_with_a_wrong_token_sees_an_error_and_returns_to_its_page_afte
         let kept = page.text().contains("name=\"next\" value=\"/admin/integrations\"");
         assert_eq!(kept, expected.contains("next="), "{}", page.text());
     }
-    // An address says nothing of its own.
+    // An address in the query adds no text.
     for said in ["", "?said=", "?said=Send%20it%20to%20evil.example", "?said=wrong", "?next=wrong-token"] {
         let page = fixture.send("GET", &format!("/admin/login{said}"), &browser[..1], "");
         assert_eq!(page.status, 200);
@@ -266,7 +266,7 @@ async fn an_unknown_path_is_a_page_for_people_and_a_problem_for_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_load_nothing_from_elsewhere_and_run_no_script_of_their_own() {
+async fn pages_load_nothing_from_elsewhere_and_run_no_inline_script() {
     let fixture = Fixture::start_with(options()).await;
     let requests = operator_requests(&fixture).await;
     let bearer = format!("Bearer {TOKEN}");

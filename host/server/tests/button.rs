@@ -16,7 +16,7 @@ fn post(fixture: &Fixture, headers: &[(&str, &str)], body: &str) -> HttpReply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charm_is_registered_whatever_the_content_type() {
+async fn a_charm_is_registered_with_any_content_type() {
     let fixture = Fixture::start().await;
     let charm = fixture.deploy(&my_space()).await;
     let body = json!({ "charmId": charm.charm, "space": charm.space, "integration": "my-test" }).to_string();

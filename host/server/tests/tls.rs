@@ -107,24 +107,24 @@ async fn a_client_that_trusts_a_lock_accepts_only_its_certificate() {
         probe(&url, &trust).await.unwrap_err()
     };
 
-    let told = refused().await;
-    assert!(told.contains("no server holds the lock of ") && told.contains("runtime.db"), "{told}");
+    let refusal = refused().await;
+    assert!(refusal.contains("no server holds the lock of ") && refusal.contains("runtime.db"), "{refusal}");
     let mut lock = DatabaseLock::acquire(&database, Role::Serve, None).unwrap();
     let others = Some(CertificateDigest::of(b"another"));
     for others in [None, others] {
         lock.set_url(text.clone(), others).unwrap();
-        let told = refused().await;
-        assert!(told.contains("its certificate is not that of the server that holds the lock of "), "{told}");
+        let refusal = refused().await;
+        assert!(refusal.contains("its certificate is not that of the server that holds the lock of "), "{refusal}");
     }
     lock.set_url(text.clone(), Some(digest)).unwrap();
     probe(&url, &trust).await.unwrap();
     assert!(is_reached().await, "the certificate is another one now, and the client the same");
 
-    let told = probe(&url, &ServerTrust::PublicRoots).await.unwrap_err();
-    assert!(told.contains("invalid peer certificate"), "{told}");
+    let refusal = probe(&url, &ServerTrust::PublicRoots).await.unwrap_err();
+    assert!(refusal.contains("invalid peer certificate"), "{refusal}");
     drop(lock);
-    let told = probe(&url, &trust).await.unwrap_err();
-    assert!(told.contains("no server holds the lock of "), "{told}");
+    let refusal = probe(&url, &trust).await.unwrap_err();
+    assert!(refusal.contains("no server holds the lock of "), "{refusal}");
     fixture.stop().await;
 }
 
@@ -164,8 +164,8 @@ async fn a_copy_of_the_certificate_is_of_no_use_without_its_key() {
     let (made, other) = (unfit(), KeyPair::generate().unwrap());
     for version in [&version::TLS12, &version::TLS13] {
         probed(version, made.cert.der(), &made.signing_key).await.unwrap();
-        let told = probed(version, made.cert.der(), &other).await.unwrap_err();
-        assert!(told.contains("BadSignature"), "{told}");
+        let refusal = probed(version, made.cert.der(), &other).await.unwrap_err();
+        assert!(refusal.contains("BadSignature"), "{refusal}");
     }
 }
 
@@ -178,7 +178,7 @@ fn a_broken_certificate_or_key_is_reported() {
     let (empty, other_key) = (folder.path().join("empty.pem"), folder.path().join("other.pem"));
     std::fs::write(&empty, "").unwrap();
     std::fs::write(&other_key, other.signing_key.serialize_pem()).unwrap();
-    for (certificate, key, told) in [
+    for (certificate, key, expected) in [
         (Path::new("nowhere.pem"), key.as_path(), "cannot use the certificate nowhere.pem: No such file"),
         (&empty, &key, "there is no certificate in it"),
         (&key, &key, "there is no certificate in it"),
@@ -187,6 +187,6 @@ fn a_broken_certificate_or_key_is_reported() {
         (&certificate, &other_key, "cannot be used together"),
     ] {
         let error = Tls::read(certificate, key).unwrap_err().to_string();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 }

@@ -73,7 +73,7 @@ mod tests {
             host: "x86_64-unknown-linux-gnu".into(),
             release: "1.95.0".into(),
         };
-        for (std_source, path, told) in [
+        for (std_source, path, count) in [
             (None, "/toolchain/bin:/usr/bin", 2),
             (
                 Some("/usr/lib/rustlib/src".into()),
@@ -84,7 +84,7 @@ mod tests {
         ] {
             let target = Target { rustc: "/usr/bin/rustc".into(), name: String::new(), std_source, linker: None };
             let variables = variables(&active, &target, &"/usr/bin".into());
-            assert_eq!(variables.len(), told, "{variables:?}");
+            assert_eq!(variables.len(), count, "{variables:?}");
             assert!(variables.contains(&("RUSTC", "/usr/bin/rustc".into())), "{variables:?}");
             assert!(variables.contains(&("PATH", path.into())), "{variables:?}");
         }

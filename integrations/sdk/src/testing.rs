@@ -4,7 +4,8 @@
 //! use bg_integration_sdk::{CharmView, Lookup, testing::FakeCharm};
 //! use serde_json::json;
 //!
-//! let charm = FakeCharm::new(json!({"auth": {"token": "t", "scope": []}})).stream("bgUpdater").secret(&["auth", "token"]);
+//! let inputs = json!({"auth": {"token": "t", "scope": []}});
+//! let charm = FakeCharm::new(inputs).stream("bgUpdater").secret(&["auth", "token"]);
 //! assert_eq!(charm.has_stream("bgUpdater"), Ok(true));
 //! assert_eq!(charm.get(&["auth", "token"]), Ok(Lookup::Secret));
 //! ```

@@ -194,19 +194,19 @@ impl<S: Source> Asking<'_, S> {
             let Query { place, url, is_next } = query;
             let charm = &self.charms[place];
             let waits = answer.as_ref().is_ok_and(|answer| self.memory.borrow_mut().heed(charm, &url, answer));
-            let (told, flow) = judge(self.source, &answer);
+            let (verdict, flow) = judge(self.source, &answer);
             // If the service must not be queried now, a poll should not do so either, and neither should queries for
             // other charms.
-            let (told, flow) = if waits { (News::None, ControlFlow::Continue(())) } else { (told, flow) };
+            let (verdict, flow) = if waits { (News::None, ControlFlow::Continue(())) } else { (verdict, flow) };
             if let Ok(response) = &answer {
                 // Only the first page's validators belong to the query.
                 if !is_next {
-                    self.memory.borrow_mut().answered(charm, &url, response, told);
+                    self.memory.borrow_mut().answered(charm, &url, response, verdict);
                 }
                 let next = (response.status == 200).then(|| self.source.next_page(response)).flatten();
                 pages.extend(next.map(|token| (place, token)));
             }
-            self.news.borrow_mut()[place] = told;
+            self.news.borrow_mut()[place] = verdict;
             if flow.is_break() {
                 pages.clear();
             }
@@ -338,8 +338,8 @@ mod tests {
             (Err(HttpError::Limit("64".into())), News::Unknown, false),
         ] {
             let case = format!("{answer:?}");
-            let (told, flow) = judge(&AlwaysQuiet, &answer);
-            assert_eq!((told, flow.is_continue()), (news, goes_on), "{case}");
+            let (verdict, flow) = judge(&AlwaysQuiet, &answer);
+            assert_eq!((verdict, flow.is_continue()), (news, goes_on), "{case}");
         }
     }
 }

@@ -64,7 +64,7 @@ pub enum TableError {
         error: io::Error,
     },
     /// A record is malformed.
-    #[error("{} is no record; remove it and run the tests again", path.display())]
+    #[error("{} is not a record; remove it and run the tests again", path.display())]
     Record {
         /// The file.
         path: PathBuf,

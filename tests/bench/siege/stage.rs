@@ -52,7 +52,7 @@ impl Stage {
         let (server, server_key) = with_key(host()?)?;
         let (service, service_key) = with_key(host()?)?;
         for key in [&server_key, &service_key] {
-            let key = key.to_str().context("a path that is no text")?;
+            let key = key.to_str().context("a path that is not UTF-8")?;
             server.command(["--identity", key, "add-admin-charm"])?.success()?;
         }
         let server = server.env("BG_WASM_HOST_LOGIN_TOKEN", LOGIN_TOKEN);
@@ -102,7 +102,7 @@ impl Stage {
 
 fn with_key(host: TestHost) -> anyhow::Result<(TestHost, PathBuf)> {
     let key = host.dir().join("key.pem");
-    host.command(["identity", "new", key.to_str().context("a path that is no text")?])?.success()?;
+    host.command(["identity", "new", key.to_str().context("a path that is not UTF-8")?])?.success()?;
     Ok((host.env("IDENTITY", &key), key))
 }
 

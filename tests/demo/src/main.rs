@@ -112,8 +112,8 @@ fn build_service() -> anyhow::Result<PathBuf> {
     build.args(["build", "--bin", "bg-wasm-host"]).current_dir(root);
     // Variables that `cargo run` sets for this program. Some build scripts run again if they differ from the last time.
     for (name, _) in std::env::vars_os() {
-        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
-        if name.to_str().is_some_and(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
+        let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))) {
             build.env_remove(&name);
         }
     }

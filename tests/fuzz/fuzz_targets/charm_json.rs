@@ -69,7 +69,7 @@ fn read(text: &str) -> Option<Value> {
             let readable = read.depth < json::DEPTH && read.is_finite && !read.has_half_surrogate;
             assert_eq!(accepted, readable, "{text:?}: {:?}", value.err());
         }
-        Err(at) => assert!(!accepted, "{text:?} is no JSON at {at}"),
+        Err(at) => assert!(!accepted, "{text:?} is not JSON at {at}"),
     }
     let value = value.ok()?;
     let printed = value.to_string();

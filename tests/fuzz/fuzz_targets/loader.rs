@@ -81,7 +81,7 @@ fn described_correctly(data: &[u8], info: &ComponentInfo) {
         assert_eq!(items.len(), names.len());
         for (item, name) in items.iter().zip(names) {
             let is_usual = is_safe_to_show(name) && name.is_ascii() && name.len() < 1000;
-            assert!(!is_usual || item.name == *name, "{name:?} is told as {:?}", item.name);
+            assert!(!is_usual || item.name == *name, "{name:?} is reported as {:?}", item.name);
         }
     }
 

@@ -140,7 +140,7 @@ fn granted(manifest: &Manifest, asked: &[AskedHttp]) {
     assert_eq!(withheld.len(), asked.len());
     let options = withheld.iter().map(|withheld| {
         let option = &withheld.option;
-        let value = shell::value(option, "--allow-http").unwrap_or_else(|| panic!("{option} is no option"));
+        let value = shell::value(option, "--allow-http").unwrap_or_else(|| panic!("{option} is not an option"));
         let grant: OperatorGrant = value.parse().unwrap_or_else(|error| panic!("{option}: {error}"));
         assert_eq!(grant.integration.as_ref(), Some(id), "{option}");
         grant

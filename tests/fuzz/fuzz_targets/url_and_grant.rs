@@ -140,7 +140,7 @@ fn gate_check(text: &str, method: &Method) {
     let reported = REPORTING.check(method, text);
     let enforced = ENFORCING.check(method, text);
     let Ok(url) = parsed else {
-        assert!(enforced.is_err() && reported.is_err(), "{text:?} is no target, but passes");
+        assert!(enforced.is_err() && reported.is_err(), "{text:?} is not a target, but passes");
         return;
     };
     let literal: Option<IpAddr> = match url.host() {
@@ -182,7 +182,7 @@ fn gate_check(text: &str, method: &Method) {
 
 /// The suggested option grants the request, and no other host.
 fn option_grants(option: &str, method: &Method, url: &Url) {
-    let value = shell::value(option, "--allow-charm-http").unwrap_or_else(|| panic!("{option} is no option"));
+    let value = shell::value(option, "--allow-charm-http").unwrap_or_else(|| panic!("{option} is not an option"));
     let grant: HttpGrant = value.parse().unwrap_or_else(|error| panic!("{option}: {error}"));
     assert_eq!(grant.matches(method, url), Ok(()), "{option} for {method} {url}");
     assert!(matches!(grant.host(), HostPattern::Exact(_)), "{option} for {url}");

@@ -219,7 +219,7 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            // Whatever fails here, the browser ends with the driver.
+            // If this fails, the browser still ends with the driver.
             let _ =
                 self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), client.close()).await });
         }
@@ -233,7 +233,7 @@ fn is_passing(error: &CmdError) -> bool {
     let CmdError::Standard(error) = error else { return false };
     match error.error {
         ErrorStatus::NoSuchElement | ErrorStatus::StaleElementReference | ErrorStatus::DetachedShadowRoot => true,
-        // For these the driver has no error of its own.
+        // For these the driver reports no error.
         _ => ["aborted by navigation", "execution context", "target frame detached", "loader has changed"]
             .iter()
             .any(|text| error.message.contains(text)),

@@ -1,20 +1,20 @@
 //! What the end-to-end tests and the demo of bg-wasm-host share.
 //!
-//! - [`FakeGoogle`]: a loopback Google with a mailbox that grows, a calendar, bearer tokens and their renewal. It speaks the
-//!   JSON of Google's public API documentation and notes every request.
+//! - [`FakeGoogle`]: a loopback Google with a mailbox that grows, a calendar, bearer tokens and their renewal. It speaks
+//!   the JSON of Google's public API documentation and notes every request.
 //! - [`Browser`]: Debian's Chromium, as a person uses it.
 //! - [`FakeSite`]: a small web site, with documents that change, go elsewhere, fail or never come.
-//! - [`TestHost`]: the real binary, in a folder and an environment of its own.
+//! - [`TestHost`]: the real binary, in its own folder and environment.
 //! - [`HttpReply`] and [`exchange`]: a plain HTTP/1.1 client for requests that a proper client would not send.
 //! - [`RawServer`]: a server, and a proxy, that answer as no server should.
 //! - [`charm_source`]: the sources of charms.
 //! - [`Random`]: choices that a failed test can repeat.
-//! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files on
-//!   it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`]; [`skipped`] counts
-//!   what a machine lacks.
+//! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files
+//!   on it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`];
+//!   [`skipped`] counts what a machine lacks.
 //! - [`machine`], [`processor_time`] and [`memory`]: what benchmarks say of the machine and of a process.
 //!
-//! All of it is blocking and runs on threads of its own, so that it works the same in a test with or without an async
+//! All of it is blocking and runs on its own threads, so that it works the same in a test with or without an async
 //! runtime.
 
 mod browser;

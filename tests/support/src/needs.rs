@@ -4,9 +4,9 @@ use std::io::Write;
 
 use crate::skipped;
 
-/// What is there; or none, and then the test should end: it is skipped. The reason goes to standard error, past the capture of
-/// tests' output, and to the [records](skipped) that `cargo verify` counts. With `BG_REQUIRE_ALL` set, and not empty, it
-/// is a failure instead.
+/// The needed thing; or `None`, and then the test should return: it is skipped. The reason goes to standard error, past
+/// the capture of tests' output, and to the [records](skipped) that `cargo verify` counts. With `BG_REQUIRE_ALL` set,
+/// and not empty, it is a failure instead.
 ///
 /// # Panics
 ///

@@ -175,7 +175,8 @@ impl IntegrationHealth {
         }
         let is_temporary = self.failure.as_ref().is_some_and(|failure| failure.kind == OutcomeKind::Unavailable);
         Some(if is_temporary {
-            "nothing, if it passes: it is called again by itself. If it lasts, see what it logs, and the servers that it asks"
+            "nothing, if it is temporary: the service calls it again. If it persists, check its log lines, and the servers \
+             that it calls"
         } else {
             "replace its component with one that works; the service loads it by itself, and calls it again"
         })

@@ -7,8 +7,9 @@ use bg_charm_api::{AccessLevel, Subject};
 use bg_poller::CharmRef;
 use clap::{Args, Subcommand};
 
+use super::common::JsonArg;
+use super::handlers::{GUESTS, HandlerArgs};
 use super::values::CellPath;
-use super::{GUESTS, HandlerArgs, JsonArg};
 use crate::limits;
 
 /// Commands about charms.

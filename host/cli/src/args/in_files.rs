@@ -8,7 +8,12 @@ use clap::ValueEnum as _;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::{EgressMode, GrantAll, Pin, RefreshUrl, Registration, Setting, Size};
+use super::grants::GrantAll;
+use super::handlers::EgressMode;
+use super::pin::Pin;
+use super::server::Registration;
+use super::tenants::Size;
+use super::values::{RefreshUrl, Setting};
 use crate::limits::LimitSetting;
 use crate::options::{Listed, Parsed, Value, last, written_as_text};
 

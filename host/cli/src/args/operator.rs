@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{GrantArgs, JsonArg, Pin};
+use super::common::JsonArg;
+use super::grants::GrantArgs;
+use super::pin::Pin;
 
 /// Shells with completions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -55,7 +55,13 @@ pub(crate) struct ServerArgs {
     pub(crate) tenants: TenantArgs,
 
     /// The operator's login token for the admin page, instead of a new one that is printed at each start
-    #[arg(long, env = "BG_WASM_HOST_LOGIN_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = parse_secret)]
+    #[arg(
+        long,
+        env = "BG_WASM_HOST_LOGIN_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        value_parser = parse_secret
+    )]
     #[option(command_line)]
     pub(crate) login_token: Option<Secret>,
 }

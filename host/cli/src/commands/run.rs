@@ -108,7 +108,7 @@ pub(crate) async fn run(
     let loop_ended = CancellationToken::new();
     let is_part = args.once || args.polls.is_some() || !args.charms.is_empty() || !args.integration.is_empty();
     let keeping = keep_health(service.store.clone(), polling.clone(), activity.clone(), loop_ended.clone(), is_part);
-    // A server that this data directory names is of this machine, whatever its address is.
+    // A server that this data directory names is on this machine, at any address.
     let reporting = service.remote.filter(|remote| args.report || common.api_url.is_none() || is_here(remote.url()));
     let reporter = reporting.map(|remote| {
         let failing = Arc::<Failing>::default();
@@ -145,7 +145,7 @@ pub(crate) async fn run(
         poller = poller.with_replacements(replacements);
         following = Some(tokio::spawn(reloader.follow(watcher, replaced, shutdown.clone())));
     }
-    // The server stops with the loop, whatever ends the loop.
+    // The server stops with the loop, for any reason.
     let stopping = shutdown.child_token();
     let mut serving = None;
     if let Some((server, site)) = server.zip(site) {
@@ -248,7 +248,7 @@ async fn listens(common: &Common, args: &RunArgs) -> anyhow::Result<Option<Socke
 
 /// Whether a start with the command line and the configuration file's current contents would succeed, and which options
 /// differ from `before`. Compiles components that are not cached, so that the start is quick.
-pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Result<Vec<&'static str>> {
+pub(crate) async fn recheck(common: &Common, before: &RunArgs) -> anyhow::Result<Vec<&'static str>> {
     let Command::Run(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `run`") };
     let Some(path) = args.config.clone() else {
         bail!("there is no configuration file (--config FILE); changed components are reloaded without this");
@@ -260,7 +260,7 @@ pub(crate) async fn check_anew(common: &Common, before: &RunArgs) -> anyhow::Res
     let sandbox = connect::sandbox(common, &args.handlers.limits().sandbox)?;
     let loaded = integrations::load_unsettled(&sandbox, &args.component, &args.grants, &args.sha256).await;
     loaded.map_err(restart::explain)?;
-    listening::check_anew(before.listen, args.listen, &args.server)?;
+    listening::recheck(before.listen, args.listen, &args.server)?;
     Ok(before.changed(&args))
 }
 

@@ -33,11 +33,11 @@ pub(crate) fn prepare(common: &Common, args: &mut ServeArgs) -> anyhow::Result<C
 
 /// Whether a start with the command line and the configuration file's current contents would succeed, and which options
 /// differ from `before`.
-pub(crate) fn check_anew(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>> {
+pub(crate) fn recheck(before: &ServeArgs) -> anyhow::Result<Vec<&'static str>> {
     let Command::Serve(mut args) = Cli::try_parse()?.command else { bail!("the command line is not that of `serve`") };
     let Some(path) = args.config.clone() else { bail!("there is no configuration file (--config FILE)") };
     ReadFile::open(&path).map_err(|error| restart::explain(error.into()))?.merge_served(&mut args);
-    listening::check_anew(Some(before.listen()), Some(args.listen()), &args.server)?;
+    listening::recheck(Some(before.listen()), Some(args.listen()), &args.server)?;
     Ok([before.server.changed(&args.server), before.handlers.changed(&args.handlers)].concat())
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{docs, put};
+use super::{docs, documented, put};
 
 const MANIFEST: &str = include_str!("../../../manifest/src/manifest.rs");
 const CONTRACT: [&str; 2] =
@@ -11,24 +11,6 @@ const CONTRACT: [&str; 2] =
 /// A cell of a Markdown table. Angle brackets are only used in code.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
-}
-
-/// Each documented line of a source, with its documentation.
-fn documented(source: &str) -> Vec<(String, &str)> {
-    let (mut found, mut doc) = (Vec::new(), Vec::new());
-    for line in source.lines().map(str::trim) {
-        if let Some(text) = line.strip_prefix("///") {
-            doc.extend(Some(text.trim()).filter(|text| !text.is_empty()));
-        } else if line.starts_with('@') || line.starts_with("#[") {
-            // Attributes belong to the line that follows.
-        } else {
-            if !doc.is_empty() && !line.is_empty() {
-                found.push((doc.join(" "), line));
-            }
-            doc.clear();
-        }
-    }
-    found
 }
 
 fn manifest() -> String {
@@ -47,7 +29,7 @@ fn manifest() -> String {
             };
             let Some((name, _)) = line.strip_prefix("pub ").and_then(|field| field.split_once(':')) else { continue };
             let (doc, _) = documented(fields).into_iter().find(|(_, found)| *found == line).unwrap();
-            let must = if may_be_left_out { "" } else { "must be there" };
+            let must = if may_be_left_out { "" } else { "required" };
             let _ = writeln!(text, "| `{name}` | {must} | {} |", cell(&doc));
         }
         text.push('\n');
@@ -104,7 +86,7 @@ fn contract() -> String {
 #[test]
 fn the_reference_has_every_field_of_the_manifest_and_all_of_the_contract() {
     let (manifest, contract) = (manifest(), contract());
-    assert!(manifest.matches("must be there").count() >= 4 && manifest.contains("`interval`"), "{manifest}");
+    assert!(manifest.matches("required").count() >= 4 && manifest.contains("`interval`"), "{manifest}");
     for part in
         ["export is-valid-charm: func(charm: borrow<charm>)", "World `integration`", "… `not-found`", "has-stream"]
     {

@@ -83,8 +83,8 @@ fn of_services(all: &Command) -> String {
         };
         let _ = writeln!(text, "| {} | {shown} | {of} | {} |", written(arg), meaning(arg));
     }
-    let told: BTreeSet<&str> = runs.union(&serves).copied().collect();
-    assert!(rows.iter().all(|row| told.contains(row.option)), "every key belongs to an option");
+    let options: BTreeSet<&str> = runs.union(&serves).copied().collect();
+    assert!(rows.iter().all(|row| options.contains(row.option)), "every key belongs to an option");
     text
 }
 
@@ -114,12 +114,29 @@ fn limits() -> String {
     text
 }
 
+/// Each documented line of a source, with its documentation.
+fn documented(source: &str) -> Vec<(String, &str)> {
+    let (mut found, mut doc) = (Vec::new(), Vec::new());
+    for line in source.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            doc.extend(Some(text.trim()).filter(|text| !text.is_empty()));
+        } else if line.starts_with('@') || line.starts_with("#[") {
+            // Attributes belong to the line that follows.
+        } else {
+            if !doc.is_empty() && !line.is_empty() {
+                found.push((doc.join(" "), line));
+            }
+            doc.clear();
+        }
+    }
+    found
+}
+
 fn outcomes() -> String {
     let mut text = "| outcome | what it says | counts against the charm |\n|---|---|---|\n".to_owned();
-    let lines: Vec<&str> = OUTCOMES.split("pub enum OutcomeKind {\n").nth(1).unwrap().lines().collect();
+    let kinds = documented(OUTCOMES.split("pub enum OutcomeKind {\n").nth(1).unwrap());
     for kind in OutcomeKind::ALL {
-        let at = lines.iter().position(|line| line.trim() == format!("{kind},")).unwrap();
-        let doc = lines[at - 1].trim().strip_prefix("/// ").unwrap();
+        let (doc, _) = kinds.iter().find(|(_, line)| *line == format!("{kind},")).unwrap();
         let counts = if Consequence::of(kind, None) == Consequence::Counts { "yes" } else { "no" };
         let _ = writeln!(text, "| `{kind}` | {} | {counts} |", cell(doc));
     }

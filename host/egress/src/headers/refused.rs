@@ -97,7 +97,7 @@ const REFUSED: &[Row] = &[
         "Google's APIs, OData, Symfony's and Rack's method override, Spring's HiddenHttpMethodFilter, ASP.NET Core, \
         Express's method-override"),
     row(Method, &["x-http-verb", "method-override", "http-method-override"],
-        "method overrides of frameworks and gateways that use names of their own, among those that Express's \
+        "method overrides of frameworks and gateways that use their own names, among those that Express's \
         method-override can be given"),
     row(Method, &["x-original-method"], "ingress-nginx and Traefik, for the service that authorizes requests"),
 

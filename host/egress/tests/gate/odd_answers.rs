@@ -70,7 +70,7 @@ async fn answers_before_the_final_one_are_skipped() {
 }
 
 #[tokio::test]
-async fn answers_that_cannot_have_a_body_have_none_whatever_their_headers_say() {
+async fn answers_that_cannot_have_a_body_have_none_with_any_headers() {
     for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 404)] {
         for header in ["content-length: 10", "transfer-encoding: chunked", "x: y"] {
             let server = Server::answering(format!("HTTP/1.1 {status} X\r\n{header}\r\n\r\n")).await;

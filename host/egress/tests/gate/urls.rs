@@ -81,7 +81,7 @@ fn a_name_has_one_meaning_in_every_spelling() {
             ("https://ex\u{ad}ample.com/", ALLOWED),
             ("https://xn--bcher-kva.example/", ALLOWED),
             ("https://B\u{dc}CHER.example/", ALLOWED),
-            // Cyrillic, Greek, and a dotless i are names of their own.
+            // Cyrillic, Greek, and a dotless i are different names.
             ("https://ex\u{430}mple.com/", NO_GRANT),
             ("https://\u{3b5}xample.com/", NO_GRANT),
             ("https://xn--xample-2of.com/", NO_GRANT),

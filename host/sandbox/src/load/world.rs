@@ -97,7 +97,7 @@ impl World {
         if problems.is_empty() {
             return Ok(());
         }
-        // Never called, so harmless; tools add some of their own (`wasi:cli/run`). But if something is missing, an
+        // Never called, so harmless; tools add some (`wasi:cli/run`). But if something is missing, an
         // unknown name may be a misspelling of it.
         for export in &info.exports {
             let known = [self.exports(), self.further_exports()].concat();

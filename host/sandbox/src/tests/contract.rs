@@ -47,8 +47,8 @@ fn types(resolve: &Resolve) -> Vec<(String, usize)> {
     types.collect()
 }
 
-/// Every published version, and the digest of its files, as [`digest`] takes it. A row is added when a version is published. A row never
-/// changes: components are in use that were built against these very files.
+/// Every published version, and the digest of its files, as [`digest`] takes it. Publishing a version adds a row. A row
+/// never changes: components in use were built against these very files.
 const PUBLISHED: [(&str, &str); 1] = [("0.1.0", "8b7a80340a151dfbfbb6b561aa62c554815afa0efe553b6f3fa2c21b244efceb")];
 
 /// The SHA-256 of the files in a folder: of the name of each, a line break and its text, in the order of the names.

@@ -37,7 +37,7 @@ impl Part {
         Self { id: id.to_owned(), html, by: None, within: None }
     }
 
-    /// A part with parts of its own; it has changed if `by` has.
+    /// A part with nested parts; it has changed if `by` has.
     pub(super) fn of_parts(id: &str, by: String, html: String) -> Self {
         Self { id: id.to_owned(), html, by: Some(by), within: None }
     }

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_with_its_share_closes_one_of_its_own() {
+    async fn an_address_with_its_share_closes_its_own_connection() {
         let connections = connections(false);
         let mut eves: Vec<Slot> = (0..3).map(|_| connections.enter(address(1)).unwrap()).collect();
         let ann = connections.enter(address(2)).unwrap();

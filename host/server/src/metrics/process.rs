@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_whatever_the_program_is_called() {
+    fn times_are_read_with_any_name_of_the_program() {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 1 1 1";
         assert_eq!(cpu(stat), Some(3.0));
         assert_eq!(cpu("7 (x"), None);

@@ -53,7 +53,7 @@ mod tests {
         assert!(!forgotten.any_since("ann", start + 2 * second));
         assert!(!forgotten.any_since("ben", start));
         forgotten.add("ann", start);
-        assert!(forgotten.any_since("ann", start + second), "the newest counts, whatever the order");
+        assert!(forgotten.any_since("ann", start + second), "the newest counts, in any order");
     }
 
     #[test]

@@ -145,7 +145,7 @@ async fn a_page_whose_name_was_pointed_here_is_refused_and_learns_nothing() {
     let mut refused = 0;
     for name in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example"] {
         let host = format!("{name}:{port}");
-        let mut told = Vec::new();
+        let mut replies = Vec::new();
         for (request, mut sent) in requests_to(&scene, &host) {
             sent.extend(headers([
                 ("Host", &host),
@@ -158,12 +158,12 @@ async fn a_page_whose_name_was_pointed_here_is_refused_and_learns_nothing() {
             assert!(error(&reply).contains(name) && error(&reply).contains("--allow-host"), "{}", error(&reply));
             assert_eq!(allowed(&reply), []);
             reply.headers.retain(|(name, _)| name != "date");
-            told.push(reply);
+            replies.push(reply);
         }
-        refused += told.len();
-        // The same whatever is there: not even that can be seen.
-        told.dedup();
-        assert_eq!(told.len(), 1, "{told:?}");
+        refused += replies.len();
+        // The same reply for every request: it does not even show what exists.
+        replies.dedup();
+        assert_eq!(replies.len(), 1, "{replies:?}");
     }
     scene.assert_unharmed(&before).await;
     attempt.ended(format!("421 to {refused} requests, all answers alike"));

@@ -70,7 +70,7 @@ const WRONG: &[Wrong] = &[
         sign: |_, _| ["signature-input", "signature", "content-digest"].map(|name| (name.into(), "x".into())).into(),
     },
     Wrong {
-        what: "a signature that is none",
+        what: "an invalid signature",
         expected: "the signature header is malformed",
         sign: |scene, request| altered(scene.sign(request), "signature", |_| "sig=:AAAA:".to_owned()),
     },

@@ -31,7 +31,7 @@ pub struct Uploaded {
     pub sent: usize,
 }
 
-/// Sends a request with that body in place of its own.
+/// Sends a request with that body in place of its body.
 pub fn upload(address: SocketAddr, request: &Request, headers: &[(String, String)], body: Body) -> Uploaded {
     let piece = "x".repeat(64 * 1024);
     let (framing, piece_sent) = match body {

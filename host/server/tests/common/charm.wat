@@ -1,4 +1,4 @@
-;; A component of world `charm` that is the same charm whatever its source says: streams `bgUpdater`, whose handler sets the cell
+;; A component of world `charm` that is the same charm with any source: streams `bgUpdater`, whose handler sets the cell
 ;; `count` to 1, and `broken`, whose handler fails; cells `count` (0) and `auth`, whose `token` is secret.
 (component
   (import "commontools:background/cells@0.1.0" (instance $cells

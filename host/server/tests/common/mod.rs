@@ -1,4 +1,4 @@
-//! A server with a real local runtime, on a port of its own.
+//! A server with a real local runtime, on its own port.
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 

@@ -94,7 +94,7 @@ impl Document {
         let value = if media_type.contains("json") {
             match serde_json::from_slice(&reply.body) {
                 Ok(value) => value,
-                Err(error) => return Some(format!("it is no JSON: {error}")),
+                Err(error) => return Some(format!("it is not JSON: {error}")),
             }
         } else {
             Value::from(reply.text())

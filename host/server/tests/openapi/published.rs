@@ -15,7 +15,7 @@ fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi/published.json")
 }
 
-/// A document without texts for people. A member of that name is no text.
+/// A document without texts for people. A member of that name is not a text.
 fn bare(value: &Value) -> Value {
     match value {
         Value::Object(members) => {

@@ -59,7 +59,7 @@ struct Trial<'w> {
     needles: Needles,
     /// What was done, for people.
     story: Vec<String>,
-    /// How many steps of each kind came to what.
+    /// How many steps of each kind had which result.
     figures: &'w mut BTreeMap<String, usize>,
 }
 

@@ -121,7 +121,7 @@ struct Seen {
     header: Vec<u8>,
 }
 
-/// A charm runtime over HTTP, in a folder of its own.
+/// A charm runtime over HTTP, in its own folder.
 pub(crate) struct Scene {
     pub(crate) runtime: Arc<LocalRuntime>,
     pub(crate) owner: Identity,

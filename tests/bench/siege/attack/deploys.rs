@@ -37,7 +37,7 @@ pub(super) async fn run(field: Arc<Field>) {
                 let answer =
                     field.client.signed(number / 2, (who, &identity), &Method::POST, &target, body.clone()).await;
                 if answer.is_success() {
-                    field.tally().breach("a program that is none was deployed");
+                    field.tally().breach("an invalid program was deployed");
                 } else if who == "stranger" && matches!(answer.status, Ok(400 | 422)) {
                     field.tally().breach("a stranger's program was read before its rights were known");
                 }

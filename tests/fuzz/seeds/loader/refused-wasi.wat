@@ -1,4 +1,4 @@
-;; Fits the world `charm`, but for an interface that is no part of WASI here.
+;; Fits the world `charm`, but for an interface that is not part of WASI here.
 (component
   (import "wasi:nn/graph@0.2.0" (instance))
   (core module $m (func (export "f")))

@@ -1,5 +1,5 @@
 //! An integration that tries every known way to get its charms' tokens, and other integrations' charms. It writes
-//! whatever it finds to its log, its state, an error text and a URL. A test searches all of these for the token.
+//! everything it finds to its log, its state, an error text and a URL. A test searches all of these for the token.
 
 use bg_integration_sdk::charms;
 use bg_integration_sdk::http::Request;
@@ -83,7 +83,7 @@ fn rummage(charm: &Charm, loot: &mut Vec<String>) {
     }
 }
 
-/// Sends a request, and keeps whatever comes back.
+/// Sends a request, and keeps the response.
 fn ask(how: &str, change: impl FnOnce(Request) -> Request, loot: &mut Vec<String>) {
     let base = config::get("api-base-url").unwrap_or_default();
     let request = change(Request::get(format!("{base}/gmail/v1/users/me/profile")));

@@ -1,5 +1,5 @@
-//! `cargo verify`: runs `cargo test` with the same arguments, and ends with one line that counts the tests that were skipped, since this
-//! machine lacks what they need, and says why.
+//! `cargo verify`: runs `cargo test` with the same arguments, and ends with one line that counts the skipped tests, and
+//! says what this machine lacks for them.
 //!
 //! Tests wait for processes, timers and connections more than they compute. So twice as many run at a time as there are
 //! processors, unless `RUST_TEST_THREADS` says otherwise.

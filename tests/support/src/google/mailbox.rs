@@ -3,7 +3,7 @@
 use super::history::{Change, ChangeKind};
 use super::{USER, clock};
 
-/// One message; each is a thread of its own.
+/// One message; each is its own thread.
 pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) subject: String,

@@ -36,7 +36,7 @@ pub use mailbox::Broken;
 /// |---|---|
 /// | `/gmail/v1/users/me/messages`, `…/messages/{id}`, `…/profile`, `…/history` | Gmail API v1 |
 /// | `POST /batch/gmail/v1` | up to 100 requests of Gmail's in one; those after the fiftieth are refused |
-/// | `/calendar/v3/calendars/{id}/events` | Calendar API v3, with paging, `timeMin` and `timeMax`, recurrence, and sync tokens that are bound to the calendar and the parameters |
+/// | `/calendar/v3/calendars/{id}/events` | Calendar API v3; its sync tokens are bound to calendar and parameters |
 /// | `POST /api/integrations/google-oauth/refresh` | what renews a token, as Common Tools offers it |
 ///
 /// Gmail's quota is 6,000 units a minute: `messages.get` takes 20, a list 5, history 2, the profile 1. Tokens have
@@ -73,7 +73,7 @@ pub(crate) struct Google {
     advanced_ms: u64,
     /// How many of the newest messages are deleted right after the next list.
     short_lived: usize,
-    /// The largest page of a list, whatever is requested.
+    /// The largest page of a list, for any request.
     page_limit: usize,
     delay: Duration,
 }

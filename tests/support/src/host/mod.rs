@@ -83,7 +83,7 @@ impl TestHost {
         Ok(path)
     }
 
-    /// Runs a command to its end, without input, and returns its status and output, whatever they are. If it takes too
+    /// Runs a command to its end, without input, and returns its status and output, also of a failure. If it takes too
     /// long, an error with the output so far.
     pub fn command<I, S>(&self, args: I) -> anyhow::Result<Finished>
     where

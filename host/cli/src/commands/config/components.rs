@@ -86,11 +86,11 @@ fn strays(args: &RunArgs, seen: &[Seen], document: &Document) -> Vec<Mistake> {
         ("set", args.grants.set.iter().map(|setting| &setting.integration).collect::<Vec<_>>()),
         ("sha256", args.sha256.iter().map(Pin::integration).collect()),
     ] {
-        let mut told: Vec<&IntegrationId> = Vec::new();
+        let mut reported: Vec<&IntegrationId> = Vec::new();
         for id in ids {
-            if let Some(message) = stray(id).filter(|_| !told.contains(&id)) {
+            if let Some(message) = stray(id).filter(|_| !reported.contains(&id)) {
                 mistakes.push(document.mistake_at(&[table, id.as_str()], &message));
-                told.push(id);
+                reported.push(id);
             }
         }
     }

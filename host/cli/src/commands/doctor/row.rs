@@ -23,7 +23,7 @@ pub(super) struct Row {
     /// Its state, and what is wrong.
     found: String,
     /// The fix: a command, or other advice.
-    #[serde(rename = "mend", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
 

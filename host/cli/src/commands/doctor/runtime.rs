@@ -143,8 +143,8 @@ pub(super) fn buttons(probe: Option<&Probe>) -> Row {
     }
     if probe.some_buttons_work() {
         let found = "pages of the server's own origin, of this machine, and of origins that --allow-origin names can \
-            register charms; others are \
-                     told so";
+            register charms; others get \
+            an error that says so";
         return Row::ok(WHAT, found);
     }
     let found = if probe.pages_may_read {

@@ -21,7 +21,7 @@ pub(super) async fn rows(common: &Common, serve: &ServeArgs, services: &Services
     }
     let read = async { anyhow::Ok(connect::client(common).await?.spaces(None).await?) };
     rows.push(match read.await {
-        Ok(spaces) => match open_spaces::told(&spaces) {
+        Ok(spaces) => match open_spaces::warning(&spaces) {
             Some((found, fix)) => Row::weak(WHAT, found).fixed_by(fix),
             None => Row::ok(WHAT, "no space lets anybody write in it"),
         },

@@ -78,7 +78,7 @@ async fn is_valid_charm_that_takes_its_whole_time_affects_its_own_charms_only() 
     let endless = says("(loop $a (br $a)) (i32.const 32)");
     let (summary, runtime) = poll_beside_a_healthy_one(&endless, Duration::from_millis(200)).await;
     assert!(runtime.triggers(&charm("healthy")) >= POLLS);
-    assert!(runtime.triggered.lock().unwrap().len() == 1, "none of its own was triggered");
+    assert!(runtime.triggered.lock().unwrap().len() == 1, "none of its charms was triggered");
     assert_eq!(summary.polls - summary.count(Success), summary.count(Timeout) + summary.abandoned);
     attempt.ended(format!("{} polls {Timeout}; the other integration's polls continued", summary.count(Timeout)));
 }
