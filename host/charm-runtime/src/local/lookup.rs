@@ -59,12 +59,12 @@ where
 /// The answer as far as cells are known, and the names of those that it lacks.
 fn pass(charm: &StoredCharm, known: &Read, path: &[String], missing: &mut Vec<String>) -> Result<Lookup, BadCell> {
     let unknown = RefCell::new(BTreeSet::new());
-    let cell = |name: &str| match known.get(name) {
-        Some(text) => parsed(name, text.as_deref()),
-        None => {
-            unknown.borrow_mut().insert(name.to_owned());
-            Ok(None)
+    let cell = |name: &str| {
+        if let Some(text) = known.get(name) {
+            return parsed(name, text.as_deref());
         }
+        unknown.borrow_mut().insert(name.to_owned());
+        Ok(None)
     };
     let found = Reader::new(&charm.secrets, &cell).lookup(path);
     missing.extend(unknown.into_inner());
@@ -116,7 +116,7 @@ mod tests {
             self.0.lock().unwrap()
         }
 
-        async fn read(&self, names: Vec<String>) -> Result<(StoredCharm, CellTexts), RuntimeError> {
+        fn read(&self, names: Vec<String>) -> Result<(StoredCharm, CellTexts), RuntimeError> {
             let mut inner = self.inner();
             let found = names.iter().filter_map(|name| Some((name.clone(), inner.cells.get(name)?.clone()))).collect();
             let read = (charm(inner.version), found);
@@ -129,7 +129,7 @@ mod tests {
         }
 
         async fn lookup(&self, name: &str) -> Result<Result<Lookup, BadCell>, RuntimeError> {
-            lookup(&[name.to_owned()], |names| self.read(names)).await
+            lookup(&[name.to_owned()], async |names| self.read(names)).await
         }
     }
 
