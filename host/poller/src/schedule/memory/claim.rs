@@ -80,11 +80,8 @@ impl MemorySchedule {
             let missed = missed(lateness, self.interval(entry));
             let served = self.groups[entry.group as usize].list.in_force();
             let entry = self.slots.get_mut(slot)?;
-            entry.phase = Phase::Running;
-            entry.wanted = false;
-            entry.off_beat = false;
             entry.served = served;
-            let lease = self.leases.give(slot);
+            let lease = self.lease(slot)?;
             return Some(Due { lease, charm, integration, late: lateness, missed });
         }
     }

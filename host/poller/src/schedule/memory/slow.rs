@@ -64,10 +64,11 @@ impl MemorySchedule {
         }
     }
 
-    /// A poll has ended after this time; none if that is not known. A charm stays in its group while it is polled.
+    /// A poll has ended after this time; none if that is not known: then the charm is as slow as before. It stays in its
+    /// group while it is polled.
     pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
-        let is_slow = took.is_some_and(|took| took > SLOW);
+        let is_slow = took.map_or(entry.slow, |took| took > SLOW);
         if took.is_some() && !is_slow {
             self.quick_at = Some(Instant::now());
         }
