@@ -115,7 +115,7 @@ pub(crate) struct Entry {
     pub(crate) served: u32,
     /// The reading of the registrations that it was last found in.
     pub(crate) seen: u32,
-    /// When its registration last changed, whatever it was.
+    /// When its registration last changed in any way.
     pub(crate) changed_at: UnixMillis,
     /// When the loop disabled it.
     pub(crate) disabled_at: UnixMillis,

@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Failures that disable a charm.
 pub const FAILURES: u32 = 5;
 
-/// Makes a schedule with these charms, each in a space of its own, and their intervals.
+/// Makes a schedule with these charms, each in its own space, and their intervals.
 pub type Make<'a> = &'a (dyn Fn(&[(CharmRef, Duration)]) -> Box<dyn Schedule> + Sync);
 
 type Promise = Result<(), String>;
@@ -43,7 +43,7 @@ pub async fn broken_promises(make: Make<'_>) -> Vec<(&'static str, String)> {
     results.into_iter().filter_map(|(name, result)| Some((name, result.err()?))).collect()
 }
 
-/// As many charms with this interval, each in a space of its own: always the same.
+/// As many charms with this interval, each in its own space: always the same.
 pub fn charms(count: usize, interval: Duration) -> Vec<(CharmRef, Duration)> {
     let charm = |number: usize| CharmRef {
         space: space_did(&format!("space {number}")),

@@ -74,7 +74,7 @@ impl MemorySchedule {
         (entry.failures, entry.tries) = (failures, tries);
         entry.awaits_fix = consequence.awaits_a_fix();
         if matches!(next, Next::Wait(_)) {
-            // It is looked at again whatever the next list says.
+            // It is polled again even if the next list does not name it.
             entry.owe();
         }
         let counts_for_component = component.failed && !component.excused;
