@@ -4,13 +4,13 @@ use std::time::Duration;
 
 /// Values below this many milliseconds have a bucket each.
 const EXACT: u64 = 16;
-/// Above, every doubling is divided into so many buckets.
+/// Above, every doubling is divided into this number of buckets.
 const STEPS: u64 = 8;
 /// What lies above the last bucket is counted in it: some 50 days.
 const BUCKETS: usize = 16 + 28 * 8;
 
 /// Times, counted by their size: exactly up to 16 ms, and to an eighth above. Adding one takes constant time, and it is
-/// two kilobytes whatever it counts.
+/// two kilobytes for any number of values.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; BUCKETS],

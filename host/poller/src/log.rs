@@ -13,7 +13,7 @@ use crate::UnixMillis;
 pub enum LogLevel {
     /// Each step.
     Trace,
-    /// For whoever looks for a fault.
+    /// For people who look for a fault.
     Debug,
     /// As a rule.
     Info,

@@ -5,7 +5,7 @@ use bg_identity::{Lines, Most, excerpt};
 /// More of a message than this many characters is not logged; the run history has all of it.
 const MAX_MESSAGE: usize = 2_000;
 
-/// A text of others' making, so that it can neither start a line of its own nor move the terminal's cursor, nor fill
+/// A text of others' making, so that it can neither start a new line nor move the terminal's cursor, nor fill
 /// the log.
 pub(crate) fn one_line(text: &str) -> String {
     excerpt(text, Lines::Escaped, Most::Chars(MAX_MESSAGE))

@@ -84,7 +84,7 @@ pub struct Registration {
     /// When it was first registered.
     pub created_at: UnixMillis,
     /// When it was last registered, enabled or disabled. Polls (last run, status) do not change it: a later time means that
-    /// somebody wants the charm to be treated anew.
+    /// somebody wants the charm to start again.
     pub updated_at: UnixMillis,
     /// When it was last polled; never, if it was not.
     pub last_run: UnixMillis,
@@ -122,7 +122,7 @@ impl Registration {
         self.disabled_at.is_never()
     }
 
-    /// When its last change was, whatever it was: no two changes have the same time.
+    /// When it last changed in any way: no two changes have the same time.
     pub fn changed_at(&self) -> UnixMillis {
         self.updated_at.max(self.woken_at)
     }

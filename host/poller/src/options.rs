@@ -39,7 +39,7 @@ pub struct PollerOptions {
     /// How short an interval a registration may ask for. None: no shorter than it would have otherwise.
     pub min_interval: Option<Duration>,
     /// Every interval of a charm that did not fail is longer by a part of it between zero and this, so that charms
-    /// which were polled together do not stay so. 0; failed polls have a jitter of their own.
+    /// which were polled together do not stay so. 0; failed polls have their own jitter.
     pub jitter: f64,
     /// How many charms are polled at once. 16: polls wait for the network most of the time, and a handler may use 128
     /// MiB, so this is 2 GiB at the very most. (The original's default is 5, where a few slow charms delay all others.)

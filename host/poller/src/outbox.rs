@@ -33,7 +33,7 @@ pub trait Notes: Send + Sync {
     fn forget(&self, charm: CharmRef);
 }
 
-/// Collects what the loop wants written, and writes it from a task of its own: neither waits for the other.
+/// Collects what the loop wants written, and writes it from its own task: neither waits for the other.
 pub(crate) struct Outbox {
     store: Arc<dyn PollStore>,
     runtime: Arc<dyn CharmRuntime>,

@@ -70,7 +70,8 @@ struct Space {
 }
 
 impl Ready {
-    /// For so many groups, and with so many charms polled at once: in all, of each group, of each space.
+    /// For this number of groups. At most these numbers of charms are polled at once: in all, of each group, of each
+    /// space.
     pub(crate) fn new(groups: usize, max: usize, per_group: usize, per_space: u32) -> Self {
         Self {
             max: max.max(1),

@@ -40,7 +40,7 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     }
 }
 
-/// Logs the totals, under a target of their own: an operator with thousands of polls a second may want these alone.
+/// Logs the totals, under their own target: an operator with thousands of polls a second may want these alone.
 pub(crate) fn totals(summary: &Summary, running: usize, queued: usize) {
     let mut kinds = String::new();
     for kind in OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Success) {

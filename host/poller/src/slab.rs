@@ -1,6 +1,6 @@
-//! Values at numbered places.
+//! Values in numbered slots.
 
-/// Values at places that are used again once they are given back.
+/// Values in slots that are used again once they are given back.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     values: Vec<Option<T>>,
@@ -46,7 +46,7 @@ impl<T> Slab<T> {
     }
 }
 
-/// For places that are known to be used.
+/// For slots that are known to be used.
 impl<T> std::ops::Index<u32> for Slab<T> {
     type Output = T;
 

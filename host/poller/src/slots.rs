@@ -115,7 +115,7 @@ pub(crate) struct Entry {
     pub(crate) served: u32,
     /// The reading of the registrations that it was last found in.
     pub(crate) seen: u32,
-    /// When its registration last changed, whatever it was.
+    /// When its registration last changed in any way.
     pub(crate) changed_at: UnixMillis,
     /// When the loop disabled it.
     pub(crate) disabled_at: UnixMillis,
@@ -286,7 +286,7 @@ impl Slots {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::HashMap;
 
     use bg_identity::space_did;
@@ -299,7 +299,7 @@ mod tests {
         assert!(size_of::<Option<Entry>>() <= 112, "{}", size_of::<Option<Entry>>());
     }
 
-    fn registration(space: u8, charm: u8, integration: u8) -> Registration {
+    pub(crate) fn registration(space: u8, charm: u8, integration: u8) -> Registration {
         let id = if charm.is_multiple_of(2) {
             CharmId::for_content(&[charm])
         } else {

@@ -50,7 +50,7 @@ impl Summary {
         self.outcomes[kind as usize]
     }
 
-    /// Polls that failed, although everything that they need answered, whoever is to blame.
+    /// Polls that failed, although everything that they need answered, by any cause.
     pub fn failed(&self) -> u64 {
         self.polls - self.count(OutcomeKind::Success) - self.count(OutcomeKind::Unavailable)
     }

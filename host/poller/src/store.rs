@@ -152,7 +152,7 @@ impl StateLimits {
         Ok(())
     }
 
-    /// Whether so many keys, which take so many bytes with their values, are not too many.
+    /// Whether this number of keys is allowed, which take this number of bytes with their values.
     pub fn check_all(keys: usize, bytes: usize) -> Result<(), StateError> {
         if keys > Self::KEYS {
             return Err(StateError::TooLarge(format!("there may be at most {} keys", Self::KEYS)));

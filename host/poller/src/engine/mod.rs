@@ -29,6 +29,8 @@ use crate::{
 mod faults;
 mod lists;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 /// How long polls that are under way may take after a shutdown.
@@ -199,6 +201,8 @@ impl Engine {
     pub(crate) async fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN;
         while !(self.polls.is_empty() && self.chores.is_empty()) {
+            self.renew_leases().await;
+            let until = self.renew_at.map_or(deadline, |at| at.min(deadline));
             let step = async {
                 tokio::select! {
                     biased;
@@ -206,10 +210,11 @@ impl Engine {
                     Some(done) = self.chores.join_next() => (None, Some(done)),
                 }
             };
-            match timeout_at(deadline, step).await {
+            match timeout_at(until, step).await {
                 Ok((Some(ended), _)) => self.poll_ended(ended).await,
                 Ok((_, Some(done))) => self.chore_ended(done),
                 Ok((None, None)) => {}
+                Err(_) if until < deadline => {}
                 Err(_) => break,
             }
         }
@@ -242,10 +247,11 @@ impl Engine {
 
     /// Does everything that is due now.
     async fn advance(&mut self) {
+        // Polls that are under way go on while the runtime is away.
+        self.renew_leases().await;
         if self.link == Link::Up {
             self.notice_stall();
             self.begin_fetches();
-            self.renew_leases().await;
             self.start_polls().await;
         }
         self.change_statuses();

@@ -32,7 +32,7 @@ pub(super) struct UnderWay {
 }
 
 impl Engine {
-    /// Starts due polls while there are slots. Claimed is only what can be polled at once: a lease does not wait for
+    /// Starts due polls while there are places. Claimed is only what can be polled at once: a lease does not wait for
     /// others to end.
     pub(super) async fn start_polls(&mut self) {
         let mut room = self.options.max_concurrent.max(1).saturating_sub(self.polls.len());

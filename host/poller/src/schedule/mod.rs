@@ -91,7 +91,7 @@ pub struct ComponentAnswer {
     pub last_answer: Option<Instant>,
 }
 
-/// What became of a settlement.
+/// The result of a settlement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// It counts.
@@ -115,16 +115,16 @@ pub struct Kept {
 
 /// Which charms are due, and what follows from their polls.
 ///
-/// A charm has at most one lease at a time, whoever claims. So it is never polled twice at once by claimers that keep
+/// A charm has at most one lease at a time, of all claimers. So it is never polled twice at once by claimers that keep
 /// to their leases.
 #[async_trait]
 pub trait Schedule: Send {
-    /// Hands out at most `room` due charms, each with a lease of its own.
+    /// Hands out at most `room` due charms, each with its own lease.
     ///
     /// - None is handed out before it is due, while it has a lease, or while it is disabled or not registered.
     /// - `room` is the number of polls that the caller can *finish*: its limit, less all polls under way. A caller that
     ///   claims what it can only queue loses the leases before it settles them, and with them all of the work.
-    /// - What is due is handed out at some call, whatever else is due: in turns, and by the pace of what is late.
+    /// - What is due is handed out at some call, also if others are due: in turns, and by the pace of what is late.
     async fn claim(&mut self, room: usize) -> Vec<Due>;
 
     /// Settles polls that have ended: counts each outcome, and plans the next poll. Answers in the order of the

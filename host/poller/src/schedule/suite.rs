@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Failures that disable a charm.
 pub const FAILURES: u32 = 5;
 
-/// Makes a schedule with these charms, each in a space of its own, and their intervals.
+/// Makes a schedule with these charms, each in its own space, and their intervals.
 pub type Make<'a> = &'a (dyn Fn(&[(CharmRef, Duration)]) -> Box<dyn Schedule> + Sync);
 
 type Promise = Result<(), String>;
@@ -37,12 +37,13 @@ pub async fn broken_promises(make: Make<'_>) -> Vec<(&'static str, String)> {
         ("lost", nothing_of_a_lease_that_has_ended_is_kept(make).await),
         ("once", a_lease_is_settled_once(make).await),
         ("release", what_is_released_is_due_again_and_nothing_counts(make).await),
+        ("as before", charms_whose_leases_end_unsettled_are_as_due_as_before(make).await),
         ("counts", failures_count_and_back_off_and_a_success_clears_them(make).await),
     ];
     results.into_iter().filter_map(|(name, result)| Some((name, result.err()?))).collect()
 }
 
-/// As many charms with this interval, each in a space of its own: always the same.
+/// As many charms with this interval, each in its own space: always the same.
 pub fn charms(count: usize, interval: Duration) -> Vec<(CharmRef, Duration)> {
     let charm = |number: usize| CharmRef {
         space: space_did(&format!("space {number}")),
@@ -237,6 +238,27 @@ async fn what_is_released_is_due_again_and_nothing_counts(make: Make<'_>) -> Pro
     check(settled == Settled::Lost, || format!("settled after its release: {settled:?}"))?;
     let failures = kept(settle(&mut *schedule, again.lease, Consequence::Counts).await)?.failures;
     check(failures == 1, || format!("{failures} failures are counted of one"))
+}
+
+/// What could be handed out together can be so again, whether the leases were released or have ended.
+async fn charms_whose_leases_end_unsettled_are_as_due_as_before(make: Make<'_>) -> Promise {
+    for released in [true, false] {
+        let mut schedule = make(&charms(60, MINUTE));
+        sleep(MINUTE + SLACK).await;
+        let before = schedule.claim(100).await;
+        check(!before.is_empty(), || "nothing was handed out after an interval".to_owned())?;
+        if released {
+            schedule.release(&before.iter().map(|due| due.lease).collect::<Vec<_>>()).await;
+        } else {
+            sleep(LEASE + SLACK).await;
+        }
+        let again = schedule.claim(100).await;
+        let names = |due: &[Due]| due.iter().map(|due| due.charm.clone()).collect::<BTreeSet<_>>();
+        check(names(&before).is_subset(&names(&again)), || {
+            format!("{} of {} were due afterwards, released: {released}", again.len(), before.len())
+        })?;
+    }
+    Ok(())
 }
 
 async fn failures_count_and_back_off_and_a_success_clears_them(make: Make<'_>) -> Promise {

@@ -34,13 +34,15 @@ enum Fault {
     ForgetsRelease,
     /// Counts a release as a failure.
     CountsRelease,
+    /// Has charms wait for each other that were released together.
+    ReleasesInTurns,
     /// Counts no failures.
     CountsNothing,
 }
 
 impl Fault {
     /// Each, and the promise that it breaks.
-    const ALL: [(Self, &str); 12] = [
+    const ALL: [(Self, &str); 13] = [
         (Self::TooMany, "room"),
         (Self::Twice, "one lease"),
         (Self::Early, "not early"),
@@ -52,6 +54,7 @@ impl Fault {
         (Self::SettlesTwice, "once"),
         (Self::ForgetsRelease, "release"),
         (Self::CountsRelease, "release"),
+        (Self::ReleasesInTurns, "as before"),
         (Self::CountsNothing, "counts"),
     ];
 }
@@ -67,6 +70,8 @@ struct Faulty {
     last: Option<Due>,
     /// The charm that it forgets.
     ignored: Option<CharmRef>,
+    /// Whether it hands out one at a time from now on.
+    has_released: bool,
 }
 
 impl Faulty {
@@ -92,6 +97,7 @@ impl Schedule for Faulty {
             let held: Vec<Lease> = self.given.iter().map(|due| due.lease).collect();
             self.right.renew(&held).await;
         }
+        let room = if self.has_released { room.min(1) } else { room };
         let mut due = self.right.claim(room).await;
         if self.fault == Fault::Forgets {
             let ignored = self.ignored.get_or_insert_with(|| charms(1, Duration::ZERO)[0].0.clone());
@@ -144,7 +150,10 @@ impl Schedule for Faulty {
                     self.last = due;
                 }
             }
-            _ => self.right.release(leases).await,
+            fault => {
+                self.has_released |= fault == Fault::ReleasesInTurns;
+                self.right.release(leases).await;
+            }
         }
     }
 
@@ -162,7 +171,15 @@ impl Schedule for Faulty {
 async fn the_suite_notices_each_planted_fault() {
     for (fault, promise) in Fault::ALL {
         let make: Make<'_> = &|charms: &[(CharmRef, Duration)]| -> Box<dyn Schedule> {
-            Box::new(Faulty { fault, right: memory(charms), given: Vec::new(), made_up: 0, last: None, ignored: None })
+            Box::new(Faulty {
+                fault,
+                right: memory(charms),
+                given: Vec::new(),
+                made_up: 0,
+                last: None,
+                ignored: None,
+                has_released: false,
+            })
         };
         let broken = broken_promises(make).await;
         assert!(broken.iter().any(|(name, _)| *name == promise), "{fault:?} breaks {promise}, found: {broken:?}");

@@ -55,7 +55,7 @@ impl MemorySchedule {
         !has_component || (!paused && (entry.owed || named()))
     }
 
-    /// The next charm to poll, if there is one and a slot for it.
+    /// The next charm to poll, if there is one and a place for it.
     fn claim_one(&mut self) -> Option<Due> {
         loop {
             let slot = self.ready.take().or_else(|| self.take_early())?;
@@ -68,7 +68,7 @@ impl MemorySchedule {
                 continue;
             }
             let lateness = Duration::from_millis(u64::try_from(self.elapsed() - entry.due).unwrap_or(0));
-            if !(self.keeps_pace(slot, lateness) && self.leaves_slots(slot)) {
+            if !(self.keeps_pace(slot, lateness) && self.leaves_places(slot)) {
                 self.set_phase(slot, Phase::Held);
                 self.ready.release(lane);
                 continue;
@@ -80,11 +80,8 @@ impl MemorySchedule {
             let missed = missed(lateness, self.interval(entry));
             let served = self.groups[entry.group as usize].list.in_force();
             let entry = self.slots.get_mut(slot)?;
-            entry.phase = Phase::Running;
-            entry.wanted = false;
-            entry.off_beat = false;
             entry.served = served;
-            let lease = self.leases.give(slot);
+            let lease = self.lease(slot)?;
             return Some(Due { lease, charm, integration, late: lateness, missed });
         }
     }

@@ -1,8 +1,8 @@
 //! Charms whose cause may have been fixed are polled before their turn.
 //!
 //! They waited for a grant, a sign-in or another configuration, and somebody now looks whether they go on. They are
-//! many if they waited for the same thing, so each has a turn of its own, spread over the interval as at a start; until
-//! then they get slots that no due charm can take. The poll after that comes an interval after the turn: however fast
+//! many if they waited for the same thing, so each has its own turn, spread over the interval as at a start; until
+//! then they get places that no due charm can take. The poll after that comes an interval after the turn: however fast
 //! they went on, they do not stay together.
 
 use super::MemorySchedule;

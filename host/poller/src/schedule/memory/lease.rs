@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::MemorySchedule;
 use crate::schedule::Lease;
-use crate::slots::{Phase, Slot};
+use crate::slots::{Entry, Phase, Slot};
 
 /// The leases that are held. In one process they last until they are settled or released: a claimer that dies takes the
 /// schedule with it.
@@ -18,10 +18,32 @@ pub(super) struct Leases {
     held: HashMap<Lease, Held>,
 }
 
-#[derive(Debug)]
-struct Held {
-    slot: Slot,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) slot: Slot,
     until: Option<Instant>,
+    /// What its charm was before, and is again if nothing of the poll counts.
+    was: Urgency,
+}
+
+/// How urgent a due charm is.
+#[derive(Clone, Copy, Debug)]
+struct Urgency {
+    wanted: bool,
+    off_beat: bool,
+}
+
+impl Urgency {
+    fn take(entry: &mut Entry) -> Self {
+        let (wanted, off_beat) = (std::mem::take(&mut entry.wanted), std::mem::take(&mut entry.off_beat));
+        Self { wanted, off_beat }
+    }
+
+    /// Somebody may have asked for a poll of the charm since.
+    fn give_back(self, entry: &mut Entry) {
+        entry.off_beat = self.off_beat && !entry.wanted;
+        entry.wanted |= self.wanted;
+    }
 }
 
 impl Leases {
@@ -34,16 +56,16 @@ impl Leases {
         self.time
     }
 
-    pub(super) fn give(&mut self, slot: Slot) -> Lease {
+    fn give(&mut self, slot: Slot, was: Urgency) -> Lease {
         self.given += 1;
         let lease = Lease(self.given);
-        self.held.insert(lease, Held { slot, until: self.until() });
+        self.held.insert(lease, Held { slot, until: self.until(), was });
         lease
     }
 
-    /// The lease ends; the slot that it was for, if it was held.
-    pub(super) fn end(&mut self, lease: Lease) -> Option<Slot> {
-        self.held.remove(&lease).map(|held| held.slot)
+    /// The lease ends; what was held by it, if it was.
+    pub(super) fn end(&mut self, lease: Lease) -> Option<Held> {
+        self.held.remove(&lease)
     }
 
     /// Extends a lease; false if it has ended.
@@ -63,31 +85,36 @@ impl Leases {
     }
 
     /// Takes out those whose time is over.
-    fn over(&mut self) -> Vec<Slot> {
+    fn over(&mut self) -> Vec<Held> {
         if self.time.is_none() {
             return Vec::new();
         }
         let now = Instant::now();
-        let mut over: Vec<(Lease, Slot)> = self
-            .held
-            .extract_if(|_, held| held.until.is_some_and(|until| until <= now))
-            .map(|(lease, held)| (lease, held.slot))
-            .collect();
-        over.sort_unstable();
-        over.into_iter().map(|(_, slot)| slot).collect()
+        let mut over: Vec<(Lease, Held)> =
+            self.held.extract_if(|_, held| held.until.is_some_and(|until| until <= now)).collect();
+        over.sort_unstable_by_key(|(lease, _)| *lease);
+        over.into_iter().map(|(_, held)| held).collect()
     }
 }
 
 impl MemorySchedule {
     /// Makes the charms of leases that have ended by themselves due again.
     pub(super) fn end_leases(&mut self) {
-        for slot in self.leases.over() {
-            self.give_back(slot);
+        for held in self.leases.over() {
+            self.give_back(held);
         }
     }
 
+    /// Gives out the lease of a charm that is polled now; none if it is not registered.
+    pub(super) fn lease(&mut self, slot: Slot) -> Option<Lease> {
+        let entry = self.slots.get_mut(slot)?;
+        entry.phase = Phase::Running;
+        let was = Urgency::take(entry);
+        Some(self.leases.give(slot, was))
+    }
+
     /// Makes a charm due as it was before its lease: nothing of a poll counts.
-    pub(super) fn give_back(&mut self, slot: Slot) {
+    pub(super) fn give_back(&mut self, Held { slot, was, .. }: Held) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         entry.phase = Phase::Idle;
         // Its list still gives it a poll.
@@ -97,7 +124,99 @@ impl MemorySchedule {
         self.slow_ended(slot, None);
         if is_active {
             self.arm(slot, Phase::Waiting, due);
+        } else {
+            self.arm_return(slot);
+        }
+        if let Some(entry) = self.slots.get_mut(slot) {
+            was.give_back(entry);
         }
         self.sort_out(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::schedule::memory::Notes;
+    use crate::schedule::{Due, Schedule, Settlement};
+    use crate::slots::tests::registration;
+    use crate::{CharmRef, Consequence, DisabledBy, PollState, PollerOptions, Registration, UnixMillis};
+
+    const MINUTE: Duration = Duration::from_mins(1);
+    const DAY: Duration = Duration::from_hours(24);
+
+    struct NoNotes;
+
+    impl Notes for NoNotes {
+        fn save(&self, _: PollState) {}
+
+        fn forget(&self, _: CharmRef) {}
+    }
+
+    /// A schedule of one charm, which the first failure disables.
+    fn schedule(registration: &Registration) -> MemorySchedule {
+        let options = PollerOptions { failures: 1, ..PollerOptions::default() };
+        let mut schedule = MemorySchedule::new(&[], options, Arc::new(NoNotes), false, Vec::new());
+        schedule.apply(std::slice::from_ref(registration));
+        schedule
+    }
+
+    fn settlement(lease: Lease, consequence: Consequence) -> Settlement {
+        Settlement { consequence: Some(consequence), noted: true, ..Settlement::lost(lease) }
+    }
+
+    async fn claim(schedule: &mut MemorySchedule, after: Duration) -> Due {
+        advance(after).await;
+        schedule.claim(1).await.pop().expect("the charm is due")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_charm_that_the_loop_has_disabled_returns_after_a_day_however_its_lease_ends() {
+        for released in [true, false] {
+            let mut one = registration(0, 0, 0);
+            let mut schedule = schedule(&one);
+            let lease = claim(&mut schedule, MINUTE).await.lease;
+            schedule.settle(vec![settlement(lease, Consequence::Counts)]).await;
+            // Somebody registers it again, and it is polled, before the runtime has disabled it for that failure.
+            one.updated_at = UnixMillis(2);
+            schedule.apply_changes(std::slice::from_ref(&one), &[]);
+            let lease = claim(&mut schedule, MINUTE).await.lease;
+            (one.updated_at, one.disabled_at) = (UnixMillis(3), UnixMillis(3));
+            one.disabled_by = Some(DisabledBy::Failures);
+            schedule.status_changed(&one.charm, Ok(one.clone()));
+            if released {
+                schedule.release(&[lease]).await;
+            } else {
+                schedule.settle(vec![Settlement::lost(lease)]).await;
+            }
+            advance(DAY - MINUTE).await;
+            assert!(schedule.claim(1).await.is_empty() && schedule.take_status_changes().is_empty());
+            advance(MINUTE * 2).await;
+            assert!(schedule.claim(1).await.is_empty(), "the runtime enables it first");
+            let asked = schedule.take_status_changes();
+            assert!(matches!(&asked[..], [change] if change.disable.is_none()), "{released}: {asked:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_charm_whose_polls_take_long_is_still_known_for_that_after_a_poll_that_was_not_settled() {
+        let one = registration(0, 0, 0);
+        let mut schedule = schedule(&one);
+        let lease = claim(&mut schedule, MINUTE).await.lease;
+        let took = Duration::from_secs(20);
+        schedule.settle(vec![Settlement { duration: took, ..settlement(lease, Consequence::Clears) }]).await;
+        let slot = schedule.slots.slot(&one.charm).unwrap();
+        for _ in 0..3 {
+            let lease = claim(&mut schedule, MINUTE * 2).await.lease;
+            schedule.release(&[lease]).await;
+            assert!(schedule.slots.get(slot).unwrap().slow);
+        }
+        let lease = claim(&mut schedule, MINUTE * 2).await.lease;
+        schedule.settle(vec![settlement(lease, Consequence::Clears)]).await;
+        assert!(!schedule.slots.get(slot).unwrap().slow);
     }
 }

@@ -199,8 +199,8 @@ impl Schedule for MemorySchedule {
 
     async fn release(&mut self, leases: &[Lease]) {
         for lease in leases {
-            if let Some(slot) = self.leases.end(*lease) {
-                self.give_back(slot);
+            if let Some(held) = self.leases.end(*lease) {
+                self.give_back(held);
             }
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! A charm is usually polled an interval after its last poll, and so charms stay as far from each other as they were
 //! once spread. Many things make polls due at the same moment: the process was stopped, its container frozen, the
-//! machine suspended; the runtime, a shared upstream or a lock did not answer; all slots were taken; a list came late.
+//! machine suspended; the runtime, a shared upstream or a lock did not answer; all places were taken; a list came late.
 //! Polled at once, they would stay together in all intervals that follow. So polls that are late, or due at another
 //! time than an interval after the last one, start only while all charms are polled at no more than 1.2 times the
-//! long-term rate: the sum of 1/interval, whatever the intervals are. Polls that are in time count towards that rate,
+//! long-term rate: the sum of 1/interval, for any mix of intervals. Polls that are in time count towards that rate,
 //! and never wait. Where nothing stood still, nothing waits.
 //!
 //! Those that wait come in the order of stamps, as packets do in fair queueing. Charms of one integration and interval
@@ -42,7 +42,7 @@ pub(super) struct Paces {
     gap: i64,
     /// From when on the next may start.
     next: i64,
-    /// From when on the next may be released. One that was released and finds no slot does not start, and still uses
+    /// From when on the next may be released. One that was released and finds no place does not start, and still uses
     /// its turn: otherwise the loop would release the others at once, one step after the other.
     release_at: i64,
     classes: BTreeMap<ClassKey, Class>,
@@ -122,7 +122,7 @@ impl Paces {
         self.next = (self.open(now) + self.gap).min(most);
     }
 
-    /// The place of a late charm among those that wait.
+    /// The position of a late charm among those that wait.
     fn stamp(&mut self, slot: Slot, due: i64, class: ClassKey, now: i64) -> Stamp {
         if let Some(stamp) = self.stamps.get(&slot).filter(|stamp| stamp.due == due) {
             return *stamp;
@@ -224,12 +224,12 @@ impl MemorySchedule {
     }
 
     /// One that somebody waits for does not wait for others, nor do they for it, however often somebody asks. One that
-    /// is polled early has a slot that nobody else wants. Neither takes another charm's turn.
+    /// is polled early has a place that nobody else wants. Neither takes another charm's turn.
     fn is_paced(&self, entry: &Entry) -> bool {
         self.options.limit != Limit::Once && !entry.wanted && entry.due <= self.now()
     }
 
-    /// Queues those held charms whose turn it is. One that is not started then, since its space has no slot for it,
+    /// Queues those held charms whose turn it is. One that is not started then, since its space has no place for it,
     /// waits in the queue, and the next one is released a gap later.
     pub(super) fn release_held(&mut self) {
         let now = self.now_micros();
@@ -247,7 +247,7 @@ impl MemorySchedule {
         }
     }
 
-    /// When a held charm's turn comes, if one is held and there are slots.
+    /// When a held charm's turn comes, if one is held and there are places.
     pub(super) fn next_held(&self) -> Option<Instant> {
         let next = self.paces.next_release().filter(|_| !self.ready.is_full())?;
         Some(self.start + Duration::from_micros(next.max(0).unsigned_abs()))

@@ -138,7 +138,7 @@ impl MemorySchedule {
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
             let shares_clock = self.shares_clock;
-            // One whose cause may have been fixed is polled at the start, whatever the first list says.
+            // One whose cause may have been fixed is polled at the start, even if the first list does not name it.
             entry.owed = may_be_fixed(stored.as_ref(), registration)
                 || stored.as_ref().is_some_and(|stored| is_owed(stored, registration, shares_clock));
             entry.owed_stored = stored.as_ref().is_some_and(|stored| !stored.owed_since.is_never());
@@ -459,7 +459,7 @@ fn is_known(stored: Option<&PollState>, registration: &Registration) -> bool {
     })
 }
 
-/// Whether it was owed a poll, and has had none since that succeeded. What a runtime with a clock of its own has noted
+/// Whether it was owed a poll, and has had none since that succeeded. What a runtime with its own clock has noted
 /// cannot be compared; there the loop writes itself that a poll has settled it.
 fn is_owed(stored: &PollState, registration: &Registration, shares_clock: bool) -> bool {
     let has_succeeded = registration.last_outcome == Some(OutcomeKind::Success);

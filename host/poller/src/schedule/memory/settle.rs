@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::MemorySchedule;
 use super::claim::missed;
+use super::lease::Held;
 use crate::Limit;
 use crate::policy::{self, Count, Next, RETURN_AFTER};
 use crate::schedule::{Kept, Settled, Settlement};
@@ -13,7 +14,7 @@ use crate::slots::{Asked, Entry, Phase, Slot};
 
 impl MemorySchedule {
     pub(super) fn settle_one(&mut self, settlement: &Settlement) -> Settled {
-        let Some(slot) = self.leases.end(settlement.lease) else { return Settled::Lost };
+        let Some(Held { slot, .. }) = self.leases.end(settlement.lease) else { return Settled::Lost };
         let Some(entry) = self.slots.get_mut(slot) else { return Settled::Lost };
         entry.phase = Phase::Idle;
         let (lane, goes_on) = (entry.lane, entry.is_active());
@@ -33,6 +34,8 @@ impl MemorySchedule {
             if let Some(entry) = self.slots.get(slot).filter(|_| goes_on && self.options.limit != Limit::Once) {
                 let wait = policy::millis(self.interval(entry));
                 self.arm_off_beat(slot, self.now().saturating_add(wait));
+            } else if !goes_on {
+                self.arm_return(slot);
             }
             Kept::default()
         };
@@ -71,7 +74,7 @@ impl MemorySchedule {
         (entry.failures, entry.tries) = (failures, tries);
         entry.awaits_fix = consequence.awaits_a_fix();
         if matches!(next, Next::Wait(_)) {
-            // It is looked at again whatever the next list says.
+            // It is polled again even if the next list does not name it.
             entry.owe();
         }
         let counts_for_component = component.failed && !component.excused;
@@ -130,12 +133,20 @@ impl MemorySchedule {
             } else {
                 self.arm(slot, phase, due);
             }
-        } else if !entry.disabled_at.is_never() && !once {
-            // The answer to its being disabled came while it was being polled after all.
-            self.arm(slot, Phase::Disabled, now.saturating_add(policy::millis(RETURN_AFTER)));
+        } else {
+            self.arm_return(slot);
         }
         self.save_news(slot, settlement);
         missed_polls
+    }
+
+    /// Has a charm wait for its return if the loop has disabled it: the runtime's answer may have come while it was
+    /// being polled.
+    pub(super) fn arm_return(&mut self, slot: Slot) {
+        let returns = |entry: &&Entry| !entry.disabled_at.is_never() && !entry.removed;
+        if self.options.limit != Limit::Once && self.slots.get(slot).filter(returns).is_some() {
+            self.arm(slot, Phase::Disabled, self.now().saturating_add(policy::millis(RETURN_AFTER)));
+        }
     }
 
     /// A wait that is longer by the jitter that the operator has set.

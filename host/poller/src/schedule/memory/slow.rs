@@ -1,4 +1,4 @@
-//! Charms whose polls take long leave slots to those that are quick.
+//! Charms whose polls take long leave places to those that are quick.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,22 +22,22 @@ pub(super) struct SlowCharms {
     aside: BTreeSet<(i64, Slot)>,
 }
 
-/// How many slow charms are polled at once where quick ones are polled as well: three quarters of all slots.
-fn slow_slots(of: usize) -> usize {
+/// How many slow charms are polled at once where quick ones are polled as well: three quarters of all places.
+fn slow_places(of: usize) -> usize {
     of.saturating_sub((of / 4).max(1)).max(1)
 }
 
-/// The same with those of integrations that would have none polled otherwise: they may take half of the slots that are
+/// The same with those of integrations that would have none polled otherwise: they may take half of the places that are
 /// left to quick ones.
-fn all_slow_slots(of: usize) -> usize {
-    let slow = slow_slots(of);
+fn all_slow_places(of: usize) -> usize {
+    let slow = slow_places(of);
     slow + (of - slow.min(of)) / 2
 }
 
 impl MemorySchedule {
     /// A charm is about to be polled: whether it is. A slow one waits for another slow one to end if quick ones would
-    /// find no slot otherwise.
-    pub(super) fn leaves_slots(&mut self, slot: Slot) -> bool {
+    /// find no place otherwise.
+    pub(super) fn leaves_places(&mut self, slot: Slot) -> bool {
         let Some(entry) = self.slots.get(slot).filter(|entry| entry.slow) else { return true };
         let (id, due, max) = (entry.group, entry.due, self.options.max_concurrent);
         let window = self.interval(entry);
@@ -47,9 +47,9 @@ impl MemorySchedule {
         }
         let all: usize = self.groups.iter().map(|group| group.slow.running).sum();
         let group = &self.groups[id as usize].slow;
-        let has_room = group.running < slow_slots(self.options.per_integration.min(max));
+        let has_room = group.running < slow_places(self.options.per_integration.min(max));
         // An integration that has none polled comes before others.
-        let limit = if group.running == 0 { all_slow_slots(max) } else { slow_slots(max) };
+        let limit = if group.running == 0 { all_slow_places(max) } else { slow_places(max) };
         if has_room && all < limit {
             return true;
         }
@@ -64,10 +64,11 @@ impl MemorySchedule {
         }
     }
 
-    /// A poll has ended after this time; none if that is not known. A charm stays in its group while it is polled.
+    /// A poll has ended after this time; none if that is not known: then the charm is as slow as before. It stays in its
+    /// group while it is polled.
     pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
-        let is_slow = took.is_some_and(|took| took > SLOW);
+        let is_slow = took.map_or(entry.slow, |took| took > SLOW);
         if took.is_some() && !is_slow {
             self.quick_at = Some(Instant::now());
         }

@@ -3,7 +3,6 @@
 use tracing::{info, warn};
 
 use super::MemorySchedule;
-use crate::policy::{self, RETURN_AFTER};
 use crate::report::one_line;
 use crate::slots::{Asked, Entry, Phase, Slot};
 use crate::{CharmRef, Limit, Registration, RuntimeError, UnixMillis};
@@ -68,7 +67,6 @@ impl MemorySchedule {
     /// The registration says now that the charm is disabled, and it was the loop that did it.
     fn disabled_by_loop(&mut self, slot: Slot, registration: &Registration) {
         let wall: UnixMillis = self.options.clock.now();
-        let returns = self.now().saturating_add(policy::millis(RETURN_AFTER));
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let Entry { phase, disabled_at, .. } = entry;
         entry.changed_at = registration.updated_at;
@@ -79,7 +77,7 @@ impl MemorySchedule {
         }
         if *phase != Phase::Disabled && *phase != Phase::Running && self.options.limit != Limit::Once {
             self.unqueue(slot);
-            self.arm(slot, Phase::Disabled, returns);
+            self.arm_return(slot);
         }
         self.save(slot);
     }

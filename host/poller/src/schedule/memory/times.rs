@@ -40,7 +40,7 @@ impl MemorySchedule {
             let Some(entry) = self.slots.get(slot) else { continue };
             classes.entry(self.window(entry)).or_default().push((at, slot));
         }
-        // Charms with intervals of their own would all be first in their classes: the first of each comes at another
+        // Charms with their own intervals would all be first in their classes: the first of each comes at another
         // part of its window. Where that makes for less than one poll in a second, they need not wait that long.
         let in_all =
             |window: &Duration, class: &Vec<_>| of.get(window).copied().unwrap_or_default().max(class.len()).max(1);
@@ -140,8 +140,8 @@ impl MemorySchedule {
         let Some(entry) = self.slots.get(slot) else { return };
         let failures = entry.own_failures();
         let (charm, disabled_at, updated_at) = (self.slots.charm(entry), entry.disabled_at, entry.changed_at);
-        // A success that begins later settles it, by whatever clock the newest poll was noted; one that is under way
-        // does not.
+        // A success that begins later settles it, by the clock that noted the newest poll; one that is under way does
+        // not.
         let earliest = self.options.clock.now().0 + u64::from(entry.phase == Phase::Running);
         let owed_since = if entry.owed {
             UnixMillis(earliest.max(self.latest_start.0.saturating_add(1)).min(LATEST))

@@ -87,6 +87,8 @@ mod tests {
         let mut polls: Vec<i64> = (0..10_000).map(|second| wakes.allow(1, second * 1_000, week)).collect();
         polls.dedup();
         assert!(polls.windows(2).all(|pair| pair[1] - pair[0] <= 900_000), "{polls:?}");
+        // The last one is still to come.
+        polls.retain(|at| *at < 10_000_000);
         assert!(polls.len() < 22, "{polls:?}");
     }
 
