@@ -37,15 +37,18 @@ pub(crate) use common::{Common, JsonArg, LogFormat};
 pub(crate) use egress::{EgressCheckArgs, EgressCommand};
 pub(crate) use enable::EnableArgs;
 pub(crate) use grants::{GRANTS, GrantAll, GrantArgs};
-pub(crate) use handlers::{EgressMode, GUESTS, HandlerArgs};
+#[cfg(test)]
+pub(crate) use handlers::EgressMode;
+pub(crate) use handlers::{GUESTS, HandlerArgs};
 pub(crate) use new::{Language, NewArgs};
 pub(crate) use operator::{ConfigCommand, DoctorArgs, ListArgs, Shell, StatusArgs};
 pub(crate) use pin::Pin;
 pub(crate) use run::{RunArgs, ServeArgs};
-pub(crate) use server::{Registration, ServerArgs};
-pub(crate) use tenants::Size;
+#[cfg(test)]
+pub(crate) use server::Registration;
+pub(crate) use server::ServerArgs;
 use values::parse_interval;
-pub(crate) use values::{CellPath, OwnInterval, RefreshUrl, Setting};
+pub(crate) use values::{CellPath, OwnInterval};
 
 /// Runs background work for Common Tools charms, with integrations that are untrusted WebAssembly components.
 #[derive(Debug, Parser)]

@@ -116,7 +116,7 @@ mod tests {
             self.0.lock().unwrap()
         }
 
-        fn read(&self, names: Vec<String>) -> Result<(StoredCharm, CellTexts), RuntimeError> {
+        fn read(&self, names: Vec<String>) -> (StoredCharm, CellTexts) {
             let mut inner = self.inner();
             let found = names.iter().filter_map(|name| Some((name.clone(), inner.cells.get(name)?.clone()))).collect();
             let read = (charm(inner.version), found);
@@ -125,11 +125,11 @@ mod tests {
                 inner.cells.insert(name.to_owned(), value.to_string());
                 inner.version += 1;
             }
-            Ok(read)
+            read
         }
 
         async fn lookup(&self, name: &str) -> Result<Result<Lookup, BadCell>, RuntimeError> {
-            lookup(&[name.to_owned()], async |names| self.read(names)).await
+            lookup(&[name.to_owned()], async |names| Ok(self.read(names))).await
         }
     }
 

@@ -144,7 +144,7 @@ impl MemorySchedule {
     /// being polled.
     pub(super) fn arm_return(&mut self, slot: Slot) {
         let returns = |entry: &&Entry| !entry.disabled_at.is_never() && !entry.removed;
-        if self.options.limit != Limit::Once && self.slots.get(slot).filter(returns).is_some() {
+        if self.options.limit != Limit::Once && self.slots.get(slot).as_ref().is_some_and(returns) {
             self.arm(slot, Phase::Disabled, self.now().saturating_add(policy::millis(RETURN_AFTER)));
         }
     }
