@@ -234,9 +234,9 @@ fn the_fix_for_a_token_that_is_not_renewed_depends_on_the_cause() {
             "waiting charms",
             "the OAuth client), and send the service SIGHUP",
         ),
-        ("400 Bad Request", r#"{"error": "Failed to refresh token"}"#, "other services", "nothing, if it passes"),
-        ("429 Too Many Requests", "", "other services", "nothing, if it passes"),
-        ("", "", "other services", "nothing, if it passes"),
+        ("400 Bad Request", r#"{"error": "Failed to refresh token"}"#, "other services", "nothing, if it is temporary"),
+        ("429 Too Many Requests", "", "other services", "nothing, if it is temporary"),
+        ("", "", "other services", "nothing, if it is temporary"),
     ] {
         let answer = RawAnswer::new(status, "Content-Type: application/json\r\n", body);
         let server =

@@ -143,8 +143,8 @@ impl MemorySchedule {
     /// Has a charm wait for its return if the loop has disabled it: the runtime's answer may have come while it was
     /// being polled.
     pub(super) fn arm_return(&mut self, slot: Slot) {
-        let returns = |entry: &&Entry| !entry.disabled_at.is_never() && !entry.removed;
-        if self.options.limit != Limit::Once && self.slots.get(slot).as_ref().is_some_and(returns) {
+        let returns = |entry: &Entry| !entry.disabled_at.is_never() && !entry.removed;
+        if self.options.limit != Limit::Once && self.slots.get(slot).is_some_and(returns) {
             self.arm(slot, Phase::Disabled, self.now().saturating_add(policy::millis(RETURN_AFTER)));
         }
     }
