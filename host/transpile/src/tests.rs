@@ -1004,9 +1004,9 @@ fn a_parameter_that_its_function_declares_again_is_warned_of_where_defaults_are(
 
 #[test]
 fn what_a_file_does_with_types_beyond_a_budget_is_not_checked() {
-    let parts: String = (0..900).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect();
+    let parts = (0..900).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect::<Vec<_>>().concat();
     let warnings = |reads: usize| {
-        let reads: String = (0..reads).map(|n| format!("const a{n} = t.big;")).collect();
+        let reads = (0..reads).map(|n| format!("const a{n} = t.big;")).collect::<Vec<_>>().concat();
         let source = format!(
             "import {{ Cell, pattern }} from 'commontools';\ntype T = {{ big: {{ {parts} }}; count: number }};\n\
              export const f = (t: T, cell: Cell<T>) => {{ {reads} cell.set({{ big: t.big, count: 'one' }}); }};\n\
@@ -1022,9 +1022,10 @@ fn what_a_file_does_with_types_beyond_a_budget_is_not_checked() {
 #[test]
 fn schemas_are_refused_only_where_the_modules_would_be_too_long() {
     const PARTS: usize = 8_500;
-    let parts: String = (0..PARTS).map(|n| format!("p{n}?: any;")).collect();
+    let parts = (0..PARTS).map(|n| format!("p{n}?: any;")).collect::<Vec<_>>().concat();
     let source = |streams: usize| {
-        let streams: String = (0..streams).map(|n| format!("const h{n} = handler<T, T>(() => {{}});\n")).collect();
+        let streams =
+            (0..streams).map(|n| format!("const h{n} = handler<T, T>(() => {{}});\n")).collect::<Vec<_>>().concat();
         format!(
             "import {{ handler, pattern }} from 'commontools';\ntype T = {{ {parts} }};\n{streams}export default pattern(() => ({{}}));"
         )
@@ -1095,8 +1096,8 @@ fn how_long_sources_take() {
 }
 
 fn growing(head: &str, part: &str, tail: &str, size: usize) -> String {
-    let parts: String = (0..1_000).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect();
-    let union: String = (0..1_000).map(|n| format!("| {{ x: 'v{n}' }}")).collect();
+    let parts = (0..1_000).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect::<Vec<_>>().concat();
+    let union = (0..1_000).map(|n| format!("| {{ x: 'v{n}' }}")).collect::<Vec<_>>().concat();
     let head = head.replace("{PARTS}", &format!("{{{parts}}}")).replace("{UNION}", &union);
     let part = |n: usize| part.replace("#1", &(n + 1).to_string()).replace('#', &n.to_string());
     let parts: String = (0..)

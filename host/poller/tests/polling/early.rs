@@ -275,7 +275,7 @@ async fn a_charm_that_was_changed_often_waits_no_longer_than_its_new_interval() 
         let before = world.state().starts.len();
         world.register(&one, "test");
         seconds(1).await;
-        world.asks(&one, Duration::from_secs(60));
+        world.asks(&one, Duration::from_mins(1));
         for _ in 0..62 {
             if goes_on {
                 world.register(&one, "test");

@@ -193,7 +193,7 @@ mod tests {
             } else {
                 schedule.settle(vec![Settlement::lost(lease)]).await;
             }
-            advance(DAY - MINUTE).await;
+            advance(DAY.saturating_sub(MINUTE)).await;
             assert!(schedule.claim(1).await.is_empty() && schedule.take_status_changes().is_empty());
             advance(MINUTE * 2).await;
             assert!(schedule.claim(1).await.is_empty(), "the runtime enables it first");
