@@ -70,7 +70,7 @@ pub(crate) async fn enable(signed: SignedForm) -> Result<Json<wire::Enabled>, Fa
     let wire::EnableMany { filter, all } = signed.json()?;
     if all == (filter != RegistrationFilter::default()) {
         return Err(Failure::invalid(
-            "name registrations by search, space, integration or state, or else set all to true",
+            "expected a search, space, integration or state, or else all as true",
         ));
     }
     Ok(Json(wire::Enabled { enabled: signed.caller.enable_all(&filter).await? }))
