@@ -345,7 +345,7 @@ fn everything_can_be_done_by_keyboard() {
     assert_eq!(browser.js("return document.activeElement.id"), focused);
     browser.press([Key::Enter]);
     // The name of the state is on the previous page, too.
-    browser.wait_for_text("it is polled no more");
+    browser.wait_for_text("it is no longer polled");
     browser.tab_to(&format!("{row} a[href$='/remove']"));
     browser.press([Key::Enter]);
     browser.wait_for_text("Remove the registration of Counter?");

@@ -28,7 +28,7 @@ pub(crate) fn of(entry: &Registration) -> Option<String> {
         }
         (Blame::Credential, _) => "authorize the charm again, on its page; it is then polled at once".to_owned(),
         (Blame::Configuration, _) => {
-            "follow its status (a grant, access, --oauth-refresh-url, the OAuth client), and send the service SIGHUP or \
+            "follow its status (a grant, access, room, --oauth-refresh-url, the OAuth client), and send the service SIGHUP or \
             restart it; access counts at once"
                 .to_owned()
         }

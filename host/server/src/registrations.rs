@@ -69,9 +69,7 @@ pub(crate) async fn set_disabled(
 pub(crate) async fn enable(signed: SignedForm) -> Result<Json<wire::Enabled>, Failure> {
     let wire::EnableMany { filter, all } = signed.json()?;
     if all == (filter != RegistrationFilter::default()) {
-        return Err(Failure::invalid(
-            "expected a search, space, integration or state, or else all as true",
-        ));
+        return Err(Failure::invalid("expected a search, space, integration or state, or else all as true"));
     }
     Ok(Json(wire::Enabled { enabled: signed.caller.enable_all(&filter).await? }))
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bg_poller::OutcomeKind;
+use bg_poller::{Blame, OutcomeKind};
 use bg_test_support::FakeSite;
 use serde_json::json;
 
@@ -35,6 +35,28 @@ async fn an_aborted_request_is_ended_by_the_host_while_the_call_goes_on() {
     let ended: Vec<(String, u16)> = site.take_requests().into_iter().map(|seen| (seen.path, seen.status)).collect();
     let (never, here) = (("/never".to_owned(), 0), ("/".to_owned(), 200));
     assert_eq!(ended, [here.clone(), never.clone(), never, here], "the connections ended before the last request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_answer_within_the_charms_own_timeout_is_to_blame() {
+    let site = FakeSite::start().unwrap();
+    site.be_silent("/never");
+    let never = |signal: &str| format!("await fetch(base + '/never', {{ signal: {signal} }})");
+    let aborted = "const c = new AbortController(); setTimeout(() => c.abort(), 300); ".to_owned() + &never("c.signal");
+    let wrapped = format!(
+        "try {{ {} }} catch (e) {{ throw new Error('no mail', {{ cause: e }}); }}",
+        never("AbortSignal.timeout(300)")
+    );
+    for (body, kind, blame) in [
+        (never("AbortSignal.timeout(300)"), OutcomeKind::Unavailable, Some(Blame::Upstream)),
+        (never("AbortSignal.any([AbortSignal.timeout(300)])"), OutcomeKind::Unavailable, Some(Blame::Upstream)),
+        (wrapped, OutcomeKind::Unavailable, Some(Blame::Upstream)),
+        (aborted, OutcomeKind::HandlerFailed, None),
+    ] {
+        let mut charm = charm(&site, Duration::from_secs(20), &body).await;
+        let failure = charm.trigger("run", json!({})).await.unwrap_err();
+        assert_eq!((failure.kind, failure.blame), (kind, blame), "{body}: {failure:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

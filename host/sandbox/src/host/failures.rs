@@ -33,6 +33,8 @@ struct Known {
     first: Option<Refusal>,
     /// All failed requests, by their numbers.
     all: BTreeMap<u32, Refusal>,
+    /// The hosts of requests that have no answer yet, by their numbers.
+    open: BTreeMap<u32, String>,
     /// The one that the guest's error comes from.
     named: Option<u32>,
 }
@@ -46,8 +48,20 @@ impl Failures {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A request is sent to this host.
+    pub(super) fn sent(&self, number: u32, host: String) {
+        if self.says_causes {
+            let mut known = self.known();
+            known.open.insert(number, host);
+            if known.open.len() > MOST {
+                known.open.pop_first();
+            }
+        }
+    }
+
     /// A request was refused, or failed.
     pub(super) fn failed(&self, number: u32, error: &EgressError) {
+        self.known().open.remove(&number);
         let refused = to_blame(error);
         if let Some(blame) = refused.or_else(|| failed_elsewhere(error)) {
             let text = text::one_line(&error.to_string(), TEXT_BYTES);
@@ -57,6 +71,7 @@ impl Failures {
 
     /// A server answered with this status, and these headers.
     pub(super) fn answered(&self, number: u32, host: &str, status: StatusCode, headers: &HeaderMap) {
+        self.known().open.remove(&number);
         if let Some(blame) = blame_of_answer(status, headers) {
             let text = text::one_line(&format!("{host} answered {status}"), TEXT_BYTES);
             self.add(number, false, Refusal { blame, text, status: Some(status) });
@@ -86,6 +101,10 @@ impl Failures {
         let known = self.known();
         if let Some(named) = known.named.and_then(|number| known.all.get(&number)) {
             return Explanation::Cause(named.clone());
+        }
+        if let Some(host) = known.named.and_then(|number| known.open.get(&number)) {
+            let text = text::one_line(&format!("{host} did not answer in the time that the charm allows"), TEXT_BYTES);
+            return Explanation::Cause(Refusal { blame: Blame::Upstream, text, status: None });
         }
         match &known.first {
             None => Explanation::None,
@@ -152,6 +171,21 @@ mod tests {
 
     fn denied() -> EgressError {
         EgressError::Denied { rule: Rule::Grant, message: "GET https://a.example/ is not granted".into(), option: None }
+    }
+
+    #[test]
+    fn a_request_that_the_guest_gave_up_for_its_own_timeout_is_the_upstreams_fault_until_it_is_answered() {
+        let failures = Failures::new(true);
+        failures.sent(1, "slow.example".to_owned());
+        assert_eq!(failures.explain(), Explanation::None, "it is not named");
+        failures.name(1);
+        let explanation = failures.explain();
+        assert!(
+            matches!(&explanation, Explanation::Cause(refusal) if refusal.blame == Blame::Upstream && refusal.text.starts_with("slow.example")),
+            "{explanation:?}"
+        );
+        failures.answered(1, "slow.example", StatusCode::OK, &HeaderMap::new());
+        assert_eq!(failures.explain(), Explanation::None);
     }
 
     #[test]

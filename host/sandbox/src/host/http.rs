@@ -72,6 +72,7 @@ impl WasiHttpHooks for Outbound {
         let (number, failures) = (self.sent, self.failures.clone());
         // A host name ignores case, so that masking in the outcome would not find a secret in it.
         let host = self.budget.masked(request.uri().host().unwrap_or_default());
+        failures.sent(number, host.clone());
         let sending = self.client.send(request, &self.budget, options);
         Box::new(async move {
             let response = sending.await.map_err(|error| {

@@ -73,6 +73,8 @@ class EventTarget {
 
 // What only this file may hand to the constructor of a signal.
 const MAKE = Symbol("make");
+// The reasons of the signals that `AbortSignal.timeout` has made.
+const timeouts = new WeakSet();
 
 class AbortSignal extends EventTarget {
   #onabort = null;
@@ -93,6 +95,7 @@ class AbortSignal extends EventTarget {
     const signal = new AbortSignal(MAKE);
     // Made here, where the stack still has the caller.
     const reason = new DOMException("The operation timed out", "TimeoutError");
+    timeouts.add(reason);
     host.setTimer(() => abort(signal, reason), delay, true);
     return signal;
   }

@@ -6,10 +6,11 @@ const MOST_REDIRECTS = 20;
 const BODY_HEADERS = ["content-encoding", "content-language", "content-length", "content-location", "content-type"];
 const OWN_HEADERS = ["authorization", "cookie", "proxy-authorization"];
 
-// One request; calls `done` with `[status, [name, value, …], body]` and its number, and returns what calls it off.
+// One request; calls `done` with `[status, [name, value, …], body]` and its number. Returns its number and a function
+// that cancels it.
 function exchange(method, url, headers, bytes, done, failed) {
   const id = host.fetch(method, url.replace(/#.*$/s, ""), [...headers].flat(), bytes, done, failed);
-  return () => id !== undefined && host.cancelFetch(id);
+  return { id, cancel: () => id !== undefined && host.cancelFetch(id) };
 }
 
 // Where a response leads, as it says; undefined if it does not. Servers send bytes that are no ASCII as they are;
@@ -50,9 +51,11 @@ function fetch(input, init = undefined) {
   // Made here, where the stack still has the caller.
   const failure = new TypeError("fetch failed");
   return new Promise((resolve, reject) => {
-    let cancel;
+    let sent;
     const aborted = () => {
-      cancel();
+      sent.cancel();
+      // The server did not answer in time. Any other abort is the charm's own decision.
+      if (timeouts.has(signal.reason)) noteFailure(signal.reason, sent.id);
       reject(signal.reason);
     };
     signal[STATE].steps.add(aborted);
@@ -63,7 +66,7 @@ function fetch(input, init = undefined) {
       reject(failure);
     };
     const send = (what, hops) => {
-      cancel = exchange(what.method, what.url, what.fields, what.bytes, ([status, fields, body], id) => {
+      sent = exchange(what.method, what.url, what.fields, what.bytes, ([status, fields, body], id) => {
         try {
           const next = request.redirect === "manual" ? undefined : redirected(status, fields, what);
           if (next !== undefined) {
