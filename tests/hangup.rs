@@ -56,7 +56,7 @@ fn a_service_reloads_its_configuration_in_the_same_process_and_keeps_polling() {
     replace(&config, "intervall = 1\n");
     service.hang_up().unwrap();
     let line = service.wait_for_line(|line| line.contains("was not reloaded"), SOON).unwrap();
-    assert!(line.contains("stays in effect") && line.contains("etc/service.toml is wrong"), "{line}");
+    assert!(line.contains("stays in effect") && line.contains("etc/service.toml has mistakes"), "{line}");
     service.wait_for_line(|line| line.contains("was not reloaded") || line.contains('^'), SOON).unwrap();
 
     // A component that did not exist at the start, in the folder of the file, and another interval.
