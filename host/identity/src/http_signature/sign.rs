@@ -28,7 +28,7 @@ pub enum SignError {
 }
 
 /// The three headers (`content-digest`, `signature-input`, `signature`) that sign a request of `method` to `url` with
-/// `body`, valid from `now` for [`LIFETIME`](super::LIFETIME). The request must be sent to exactly this URL, and once
+/// `body`, valid from `now` for [`LIFETIME`]. The request must be sent to exactly this URL, and once
 /// only.
 pub fn sign(
     identity: &Identity,
