@@ -11,14 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bg_identity::{CharmId, IntegrationId, Secret, SpaceDid, space_did};
-use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Lookup, Outcome, PollState, PollStore, Poller, PollerOptions,
-    Registration, Run, RuntimeError, StoreError, UnixMillis,
-};
+use bg_identity::{CharmId, IntegrationId, SpaceDid, space_did};
+use bg_poller::testing::{Idle, Nowhere, registration};
+use bg_poller::{CharmRef, Poller, PollerOptions, Registration, UnixMillis};
 use bg_test_support::machine;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +80,14 @@ fn measure(registrations: u32, spaces: u32, interval: Duration) -> Result<Measur
     // One thread for everything, as it is one core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let dids: Vec<SpaceDid> = (0..spaces).map(|space| space_did(&space.to_string())).collect();
-    let charms = Arc::new(Idle { charms: registrations, dids, polls: AtomicUsize::new(0) });
+    let integration: IntegrationId = "test".parse()?;
+    let polled_before = move |number: u32| {
+        let space = dids[number as usize % dids.len()].clone();
+        let charm = CharmRef { space, charm: CharmId::for_content(&number.to_be_bytes()) };
+        Registration { last_run: UnixMillis(2), ..registration(charm, integration.clone()) }
+    };
+    let charms =
+        Arc::new(Idle::new(move || (0..registrations).map(&polled_before).collect::<Vec<_>>(), Duration::ZERO));
     let options =
         PollerOptions { interval, max_concurrent: 64, log_interval: Duration::ZERO, ..PollerOptions::default() };
     let poller = Poller::new(charms.clone(), Arc::new(Nowhere), Vec::new(), options);
@@ -94,16 +98,16 @@ fn measure(registrations: u32, spaces: u32, interval: Duration) -> Result<Measur
             let shutdown = shutdown.clone();
             async move { poller.run(shutdown).await }
         });
-        while charms.polls.load(Ordering::Relaxed) == 0 {
+        while charms.polls() == 0 {
             tokio::task::yield_now().await;
         }
         let start_each = (processor_time()? - began) / f64::from(registrations);
-        while charms.polls.load(Ordering::Relaxed) < registrations as usize {
+        while charms.polls() < registrations as usize {
             sleep(Duration::from_millis(10)).await;
         }
-        let (processor, polls) = (processor_time()?, charms.polls.load(Ordering::Relaxed));
+        let (processor, polls) = (processor_time()?, charms.polls());
         sleep(TIME).await;
-        let (processor, done) = (processor_time()? - processor, charms.polls.load(Ordering::Relaxed) - polls);
+        let (processor, done) = (processor_time()? - processor, charms.polls() - polls);
         let bytes = ALLOCATED.load(Ordering::Relaxed).saturating_sub(allocated);
         shutdown.cancel();
         task.await??;
@@ -157,141 +161,5 @@ unsafe impl GlobalAlloc for Counting {
         ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-/// A runtime whose charms do nothing.
-struct Idle {
-    charms: u32,
-    dids: Vec<SpaceDid>,
-    polls: AtomicUsize,
-}
-
-struct Opened(CharmRef);
-
-#[async_trait]
-impl Charm for Opened {
-    fn charm_ref(&self) -> &CharmRef {
-        &self.0
-    }
-
-    async fn keys(&self) -> Result<Vec<String>, RuntimeError> {
-        Ok(Vec::new())
-    }
-
-    async fn has_stream(&self, _name: &str) -> Result<bool, RuntimeError> {
-        Ok(true)
-    }
-
-    async fn get(&self, _path: &[String]) -> Result<Lookup, RuntimeError> {
-        Ok(Lookup::Absent)
-    }
-}
-
-fn unused<T>() -> Result<T, RuntimeError> {
-    Err(RuntimeError::Invalid("nothing here asks for this".into()))
-}
-
-#[async_trait]
-impl CharmRuntime for Idle {
-    async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
-        let integration: IntegrationId = "test".parse().map_err(|_| RuntimeError::Invalid("a name".into()))?;
-        let registration = |number: u32| Registration {
-            charm: CharmRef {
-                space: self.dids[number as usize % self.dids.len()].clone(),
-                charm: CharmId::for_content(&number.to_be_bytes()),
-            },
-            integration: integration.clone(),
-            created_at: UnixMillis(1),
-            updated_at: UnixMillis(1),
-            last_run: UnixMillis(2),
-            disabled_at: UnixMillis::NEVER,
-            interval: None,
-            status: String::new(),
-            last_success: UnixMillis::NEVER,
-            woken_at: UnixMillis::NEVER,
-            last_outcome: None,
-            last_blame: None,
-            disabled_by: None,
-        };
-        Ok((0..self.charms).map(registration).collect())
-    }
-
-    async fn changed(&self, seen: u64) -> Result<u64, RuntimeError> {
-        if seen == 0 {
-            return Ok(1);
-        }
-        std::future::pending().await
-    }
-
-    fn shares_clock(&self) -> bool {
-        true
-    }
-
-    async fn register(&self, _: &CharmRef, _: &IntegrationId) -> Result<Registration, RuntimeError> {
-        unused()
-    }
-
-    async fn set_disabled(&self, _: &CharmRef, _: Option<(DisabledBy, &str)>) -> Result<Registration, RuntimeError> {
-        unused()
-    }
-
-    async fn set_interval(&self, _: &CharmRef, _: Option<Duration>) -> Result<Registration, RuntimeError> {
-        unused()
-    }
-
-    async fn remove(&self, _: &CharmRef) -> Result<bool, RuntimeError> {
-        unused()
-    }
-
-    async fn record(&self, _: &[Run]) -> Result<(), RuntimeError> {
-        Ok(())
-    }
-
-    async fn runs(&self, _: &CharmRef, _: usize) -> Result<Vec<Run>, RuntimeError> {
-        unused()
-    }
-
-    async fn counters(&self, _: &CharmRef) -> Result<Counters, RuntimeError> {
-        unused()
-    }
-
-    async fn prepare_list(&self, _: &IntegrationId) -> Result<(), RuntimeError> {
-        unused()
-    }
-
-    async fn open(&self, charm: &CharmRef) -> Result<Arc<dyn Charm>, RuntimeError> {
-        Ok(Arc::new(Opened(charm.clone())))
-    }
-
-    async fn trigger(&self, _: &CharmRef, _: &str, _: &Value) -> Result<Outcome, RuntimeError> {
-        self.polls.fetch_add(1, Ordering::Relaxed);
-        Ok(Outcome::success())
-    }
-
-    async fn refresh_auth(&self, _: &CharmRef) -> Result<(), RuntimeError> {
-        unused()
-    }
-
-    async fn secret(&self, _: &CharmRef, _: &[String]) -> Result<Secret, RuntimeError> {
-        unused()
-    }
-}
-
-/// Keeps nothing.
-struct Nowhere;
-
-#[async_trait]
-impl PollStore for Nowhere {
-    async fn load(&self) -> Result<Vec<PollState>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn save(&self, _: &[PollState]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn forget(&self, _: &[CharmRef]) -> Result<(), StoreError> {
-        Ok(())
     }
 }

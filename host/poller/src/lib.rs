@@ -38,6 +38,8 @@ mod standing;
 mod state;
 mod stats;
 mod store;
+#[cfg(any(test, feature = "suite"))]
+pub mod testing;
 mod token;
 
 pub use blame::{Blame, Consequence};

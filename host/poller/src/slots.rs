@@ -293,6 +293,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing;
 
     #[test]
     fn an_entry_is_small() {
@@ -305,21 +306,8 @@ pub(crate) mod tests {
         } else {
             format!("fid1:{charm}").parse().unwrap()
         };
-        Registration {
-            charm: CharmRef { space: space_did(&format!("space {space}")), charm: id },
-            integration: format!("integration-{integration}").parse().unwrap(),
-            created_at: UnixMillis(1),
-            updated_at: UnixMillis(1),
-            last_run: UnixMillis::NEVER,
-            disabled_at: UnixMillis::NEVER,
-            disabled_by: None,
-            interval: None,
-            status: String::new(),
-            last_success: UnixMillis::NEVER,
-            woken_at: UnixMillis::NEVER,
-            last_outcome: None,
-            last_blame: None,
-        }
+        let charm = CharmRef { space: space_did(&format!("space {space}")), charm: id };
+        testing::registration(charm, format!("integration-{integration}").parse().unwrap())
     }
 
     proptest! {

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
+use bg_poller::testing::{Opened, registration};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Lookup,
-    Outcome, OutcomeKind, PollState, PollStore, Poller, PollerOptions, Registration, Replacement, Run, RuntimeError,
-    StateError, StoreError, UnixMillis,
+    Charm, CharmRef, CharmRuntime, Clock, Counters, DisabledBy, Fitness, Integration, IntegrationError, Outcome,
+    OutcomeKind, PollState, PollStore, Poller, PollerOptions, Registration, Replacement, Run, RuntimeError, StateError,
+    StoreError, UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -59,23 +60,9 @@ struct World {
 
 impl World {
     fn new(seed: u64, shares_clock: bool) -> Self {
-        let registration = |number: usize| Registration {
-            charm: CharmRef {
-                space: space_did(&format!("space {}", number % 9)),
-                charm: CharmId::for_content(&number.to_be_bytes()),
-            },
-            integration: id(),
-            created_at: UnixMillis(1),
-            updated_at: UnixMillis(1),
-            last_run: UnixMillis::NEVER,
-            disabled_at: UnixMillis::NEVER,
-            interval: None,
-            status: String::new(),
-            last_success: UnixMillis::NEVER,
-            woken_at: UnixMillis::NEVER,
-            last_outcome: None,
-            last_blame: None,
-            disabled_by: None,
+        let registration = |number: usize| {
+            let space = space_did(&format!("space {}", number % 9));
+            registration(CharmRef { space, charm: CharmId::for_content(&number.to_be_bytes()) }, id())
         };
         let registrations: Vec<Registration> = (0..CHARMS).map(registration).collect();
         let outside = Outside {
@@ -118,27 +105,6 @@ fn id() -> IntegrationId {
 impl Clock for World {
     fn now(&self) -> UnixMillis {
         UnixMillis(1_800_000_000_000) + self.began.elapsed()
-    }
-}
-
-struct Opened(CharmRef);
-
-#[async_trait]
-impl Charm for Opened {
-    fn charm_ref(&self) -> &CharmRef {
-        &self.0
-    }
-
-    async fn keys(&self) -> Result<Vec<String>, RuntimeError> {
-        Ok(Vec::new())
-    }
-
-    async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError> {
-        Ok(name == "bgUpdater")
-    }
-
-    async fn get(&self, _path: &[String]) -> Result<Lookup, RuntimeError> {
-        Ok(Lookup::Absent)
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_identity::{CharmId, IntegrationId, Secret, space_did};
+use bg_poller::testing::Opened;
 use bg_poller::{
     Charm, CharmRef, CharmRuntime, Clock, Consequence, Counters, DisabledBy, Fitness, Integration, IntegrationError,
-    Lookup, Outcome, OutcomeKind, PollState, PollStore, Registration, RegistrationChanges, Run, RuntimeError,
-    StoreError, UnixMillis,
+    Outcome, OutcomeKind, PollState, PollStore, Registration, RegistrationChanges, Run, RuntimeError, StoreError,
+    UnixMillis,
 };
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
@@ -256,29 +257,6 @@ pub struct Process {
     pub generation: u64,
 }
 
-struct Opened {
-    charm: CharmRef,
-}
-
-#[async_trait]
-impl Charm for Opened {
-    fn charm_ref(&self) -> &CharmRef {
-        &self.charm
-    }
-
-    async fn keys(&self) -> Result<Vec<String>, RuntimeError> {
-        Ok(Vec::new())
-    }
-
-    async fn has_stream(&self, name: &str) -> Result<bool, RuntimeError> {
-        Ok(name == "bgUpdater")
-    }
-
-    async fn get(&self, _path: &[String]) -> Result<Lookup, RuntimeError> {
-        Ok(Lookup::Absent)
-    }
-}
-
 impl Process {
     fn is_dead(&self) -> bool {
         self.world.state().generation != self.generation
@@ -434,7 +412,7 @@ impl CharmRuntime for Process {
             self.ended(number, OutcomeKind::Unavailable);
             return Err(error);
         }
-        Ok(Arc::new(Opened { charm: charm.clone() }))
+        Ok(Arc::new(Opened(charm.clone())))
     }
 
     async fn trigger(&self, charm: &CharmRef, _stream: &str, _event: &Value) -> Result<Outcome, RuntimeError> {
