@@ -6,7 +6,7 @@ use bg_store::{Begun, Cause, Excess, Finished, KnownProgram, Look, StoredCharm, 
 use rusqlite::Transaction;
 
 use super::cells::secret_texts_in;
-use super::quota::excess;
+use super::quota::Sizes;
 use super::tenancy::Tenants;
 use super::{Cells, Failure, Sealer, access, charms, logs, programs, registrations, runs};
 
@@ -73,8 +73,9 @@ pub(crate) fn keep(
     let bounds = tenants.bounds(tx, &charm.summary.charm.space)?;
     let mut version = charm.version;
     if !writes.is_empty() {
-        let excess = match excess(tx, charm.row, &writes)? {
-            None => tenants.excess(tx, charm.row, &bounds, &writes)?,
+        let sizes = Sizes::of(tx, charm.row, &writes)?;
+        let excess = match sizes.excess(tx)? {
+            None => tenants.excess(tx, &bounds, &sizes)?,
             Some(excess) => Some(Excess::OfCharm(excess)),
         };
         if let Some(excess) = excess {

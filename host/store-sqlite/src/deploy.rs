@@ -7,7 +7,7 @@ use bg_store::{Deployment, FoundCharm, IdOf, Names, Present, StoredCharm, Stored
 use rusqlite::Transaction;
 
 use super::call::keep_lines;
-use super::quota::excess;
+use super::quota::Sizes;
 use super::tenancy::Tenants;
 use super::{Cells, Failure, Sealer, access, charms, registrations, rights, tenants as holdings};
 
@@ -76,7 +76,7 @@ pub(crate) fn deploy(
         Err(error) => return Err(error),
     }
     let row = charms::insert(tx, &new)?;
-    if let Some(excess) = excess(tx, row, &cells)? {
+    if let Some(excess) = Sizes::of(tx, row, &cells)?.excess(tx)? {
         return Err(RuntimeError::Unfit(format!("{} cannot be deployed: {excess}", new.file_name)).into());
     }
     let stored = Cells::new(tx, sealer, row, &new.charm, &new.secrets);
@@ -126,7 +126,7 @@ pub(crate) fn update(
             new.charm
         ));
     }
-    if let Some(excess) = excess(tx, stored.row, &writes)? {
+    if let Some(excess) = Sizes::of(tx, stored.row, &writes)?.excess(tx)? {
         return unfit(format!("{} cannot be updated: {excess}", new.charm));
     }
     let mut texts = bg_store::CellTexts::new();

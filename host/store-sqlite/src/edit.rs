@@ -5,7 +5,7 @@ use bg_poller::{CharmRef, RuntimeError};
 use bg_store::{Cause, CellEdit, CellTexts, CellUpdate, EditError, Editor};
 use rusqlite::Transaction;
 
-use super::quota::excess;
+use super::quota::Sizes;
 use super::tenancy::Tenants;
 use super::{Cells, Failure, Sealer, access, charms, registrations, tenants as holdings};
 
@@ -38,7 +38,7 @@ pub(crate) fn edit(
         Err(EditError::Damaged) => return Err(damage.unwrap_or_else(|| super::cells::damaged(charm, &edit.cell))),
     };
     let writes = CellTexts::from([(edit.cell.clone(), text)]);
-    if is_set && let Some(excess) = excess(tx, stored.row, &writes)? {
+    if is_set && let Some(excess) = Sizes::of(tx, stored.row, &writes)?.excess(tx)? {
         return Err(RuntimeError::Unfit(format!("nothing was set: {excess}")).into());
     }
     charms::note_change(tx, &stored, &edit.cell)?;

@@ -5,41 +5,57 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use super::{Failure, charms};
 
-/// What a charm would have too much of after these writes, if it would, for people.
-pub(crate) fn excess(tx: &Transaction<'_>, row: i64, writes: &CellTexts) -> Result<Option<String>, Failure> {
-    let now: (u64, u64) = tx
-        .prepare_cached("SELECT count(*), coalesce(sum(length(document)), 0) FROM cells WHERE charm = ?1")?
-        .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (mut cells, mut bytes) = now;
-    let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
-    for (name, text) in writes {
-        match statement.query_row((row, name), |row| row.get::<_, u64>(0)).optional()? {
-            Some(before) => bytes = bytes.saturating_sub(before),
-            None => cells += 1,
-        }
-        bytes += text.len() as u64;
-    }
-    if cells <= MAX_CELLS && bytes <= MAX_CELL_BYTES {
-        return Ok(None);
-    }
-    let charm = charms::name(tx, row)?;
-    let (cells_now, bytes_now) = now;
-    Ok(Some(if cells > MAX_CELLS {
-        format!("{charm} has {cells_now} cells, would have {cells}, and may have {MAX_CELLS}")
-    } else {
-        format!("the cells of {charm} take {bytes_now} bytes, would take {bytes}, and may take {MAX_CELL_BYTES}")
-    }))
+/// What a charm's cells take.
+#[derive(Clone, Copy)]
+struct Size {
+    cells: u64,
+    bytes: u64,
 }
 
-/// By how many bytes a charm's cells would grow with these writes.
-pub(crate) fn growth(tx: &Transaction<'_>, row: i64, writes: &CellTexts) -> Result<i64, Failure> {
-    let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
-    let mut growth = 0;
-    for (name, text) in writes {
-        let before: i64 = statement.query_row((row, name), |row| row.get(0)).optional()?.unwrap_or_default();
-        growth += i64::try_from(text.len()).unwrap_or(i64::MAX) - before;
+/// What a charm's cells take, and what they would take after some writes.
+pub(crate) struct Sizes {
+    row: i64,
+    now: Size,
+    then: Size,
+}
+
+impl Sizes {
+    /// Reads them for the charm in that row.
+    pub(crate) fn of(tx: &Transaction<'_>, row: i64, writes: &CellTexts) -> Result<Self, Failure> {
+        let now = tx
+            .prepare_cached("SELECT count(*), coalesce(sum(length(document)), 0) FROM cells WHERE charm = ?1")?
+            .query_row([row], |row| Ok(Size { cells: row.get(0)?, bytes: row.get(1)? }))?;
+        let mut then = now;
+        let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
+        for (name, text) in writes {
+            match statement.query_row((row, name), |row| row.get::<_, u64>(0)).optional()? {
+                Some(before) => then.bytes = then.bytes.saturating_sub(before),
+                None => then.cells += 1,
+            }
+            then.bytes += text.len() as u64;
+        }
+        Ok(Self { row, now, then })
     }
-    Ok(growth)
+
+    /// What the charm would have too much of, if it would, for people.
+    pub(crate) fn excess(&self, tx: &Transaction<'_>) -> Result<Option<String>, Failure> {
+        let Self { row, now, then: Size { cells, bytes } } = *self;
+        if cells <= MAX_CELLS && bytes <= MAX_CELL_BYTES {
+            return Ok(None);
+        }
+        let charm = charms::name(tx, row)?;
+        Ok(Some(if cells > MAX_CELLS {
+            format!("{charm} has {} cells, would have {cells}, and may have {MAX_CELLS}", now.cells)
+        } else {
+            format!("the cells of {charm} take {} bytes, would take {bytes}, and may take {MAX_CELL_BYTES}", now.bytes)
+        }))
+    }
+
+    /// By how many bytes the cells would grow.
+    pub(crate) fn growth(&self) -> i64 {
+        let bytes = |size: Size| i64::try_from(size.bytes).unwrap_or(i64::MAX);
+        bytes(self.then) - bytes(self.now)
+    }
 }
 
 #[cfg(test)]
@@ -61,7 +77,7 @@ mod tests {
         .unwrap();
         let write = |cells: &[(&str, usize)]| {
             let texts = cells.iter().map(|&(name, mib)| (name.to_owned(), " ".repeat(mib << 20)));
-            excess(&tx, 1, &texts.collect()).unwrap()
+            Sizes::of(&tx, 1, &texts.collect()).unwrap().excess(&tx).unwrap()
         };
         assert_eq!(write(&[]), None);
         assert_eq!(write(&[("other", 4)]), None);

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bg_charm_api::{AccessLevel, Actor, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SpaceDid, system_space};
 use bg_poller::{LogLevel, LogLine, Run, RuntimeError};
-use bg_store::{CellTexts, Excess, Holding, Room, Rules};
+use bg_store::{Excess, Holding, Room, Rules};
 use rusqlite::Transaction;
 
-use super::quota::growth;
+use super::quota::Sizes;
 use super::tenants::{self, Listed};
 use super::{Failure, Sealer, What, access, spaces};
 
@@ -136,18 +136,17 @@ impl Tenants {
         Ok(if is_unbounded { Bounds::None } else { Bounds::Of { creator } })
     }
 
-    /// What would be too much if a handler of the charm in that row wrote this. Charms of the operator's
-    /// spaces are bounded by the disk alone, unless others may have charms there; and what does not grow is kept as
-    /// long as the disk takes it.
+    /// What would be too much if a handler made its charm's cells take that. Charms of the operator's spaces are bounded
+    /// by the disk alone, unless others may have charms there; and what does not grow is kept as long as the disk takes
+    /// it.
     pub(crate) fn excess(
         &self,
         tx: &Transaction<'_>,
-        row: i64,
         bounds: &Bounds,
-        writes: &CellTexts,
+        sizes: &Sizes,
     ) -> Result<Option<Excess>, Failure> {
         let Bounds::Of { creator } = bounds else { return Ok(None) };
-        let grows = growth(tx, row, writes)?;
+        let grows = sizes.growth();
         if grows <= 0 {
             return Ok(None);
         }
