@@ -16,7 +16,7 @@ use crate::text;
 /// The longest text about a failed request, in bytes.
 const TEXT_BYTES: usize = 1024;
 
-/// How many failed requests of a call are kept: more than a call may send, unless the operator raises that limit.
+/// How many requests of a call are kept: more than a call may send, unless the operator raises that limit.
 const MOST: usize = 1_000;
 
 /// The failed requests of one call. Clones share them.
@@ -27,14 +27,20 @@ pub(crate) struct Failures {
     known: Arc<Mutex<Known>>,
 }
 
+/// A request that may explain an error.
+enum Request {
+    /// It was sent to this host, which has not answered yet.
+    Open(String),
+    /// It failed.
+    Failed(Refusal),
+}
+
 #[derive(Default)]
 struct Known {
     /// The first request that the gate refused.
     first: Option<Refusal>,
-    /// All failed requests, by their numbers.
-    all: BTreeMap<u32, Refusal>,
-    /// The hosts of requests that have no answer yet, by their numbers.
-    open: BTreeMap<u32, String>,
+    /// All requests that have no answer yet, or that failed, by their numbers.
+    requests: BTreeMap<u32, Request>,
     /// The one that the guest's error comes from.
     named: Option<u32>,
 }
@@ -50,44 +56,44 @@ impl Failures {
 
     /// A request is sent to this host.
     pub(super) fn sent(&self, number: u32, host: String) {
-        if self.says_causes {
-            let mut known = self.known();
-            known.open.insert(number, host);
-            if known.open.len() > MOST {
-                known.open.pop_first();
-            }
-        }
+        self.keep(&mut self.known(), number, Some(Request::Open(host)));
     }
 
     /// A request was refused, or failed.
     pub(super) fn failed(&self, number: u32, error: &EgressError) {
-        self.known().open.remove(&number);
         let refused = to_blame(error);
-        if let Some(blame) = refused.or_else(|| failed_elsewhere(error)) {
+        let failure = refused.or_else(|| failed_elsewhere(error)).map(|blame| {
             let text = text::one_line(&error.to_string(), TEXT_BYTES);
-            self.add(number, refused.is_some(), Refusal { blame, text, status: None });
+            Refusal { blame, text, status: None }
+        });
+        let mut known = self.known();
+        if refused.is_some() && known.first.is_none() {
+            known.first.clone_from(&failure);
         }
+        self.keep(&mut known, number, failure.map(Request::Failed));
     }
 
     /// A server answered with this status, and these headers.
     pub(super) fn answered(&self, number: u32, host: &str, status: StatusCode, headers: &HeaderMap) {
-        self.known().open.remove(&number);
-        if let Some(blame) = blame_of_answer(status, headers) {
+        let failure = blame_of_answer(status, headers).map(|blame| {
             let text = text::one_line(&format!("{host} answered {status}"), TEXT_BYTES);
-            self.add(number, false, Refusal { blame, text, status: Some(status) });
-        }
+            Request::Failed(Refusal { blame, text, status: Some(status) })
+        });
+        self.keep(&mut self.known(), number, failure);
     }
 
-    fn add(&self, number: u32, is_refused: bool, refusal: Refusal) {
-        let mut known = self.known();
-        if is_refused {
-            known.first.get_or_insert_with(|| refusal.clone());
+    /// Keeps what is known about a request: nothing if it explains no error.
+    fn keep(&self, known: &mut Known, number: u32, request: Option<Request>) {
+        if !self.says_causes {
+            return;
         }
-        if self.says_causes {
-            known.all.insert(number, refusal);
-            if known.all.len() > MOST {
-                known.all.pop_first();
-            }
+        let Some(request) = request else {
+            known.requests.remove(&number);
+            return;
+        };
+        known.requests.insert(number, request);
+        if known.requests.len() > MOST {
+            known.requests.pop_first();
         }
     }
 
@@ -99,12 +105,14 @@ impl Failures {
     /// What explains the error that the guest returned.
     pub(crate) fn explain(&self) -> Explanation {
         let known = self.known();
-        if let Some(named) = known.named.and_then(|number| known.all.get(&number)) {
-            return Explanation::Cause(named.clone());
-        }
-        if let Some(host) = known.named.and_then(|number| known.open.get(&number)) {
-            let text = text::one_line(&format!("{host} did not answer in the time that the charm allows"), TEXT_BYTES);
-            return Explanation::Cause(Refusal { blame: Blame::Upstream, text, status: None });
+        match known.named.and_then(|number| known.requests.get(&number)) {
+            Some(Request::Failed(refusal)) => return Explanation::Cause(refusal.clone()),
+            Some(Request::Open(host)) => {
+                let text = format!("{host} did not answer in the time that the charm allows");
+                let text = text::one_line(&text, TEXT_BYTES);
+                return Explanation::Cause(Refusal { blame: Blame::Upstream, text, status: None });
+            }
+            None => {}
         }
         match &known.first {
             None => Explanation::None,
@@ -224,7 +232,7 @@ mod tests {
         for number in 0..10_000 {
             failures.failed(number, &denied());
         }
-        assert_eq!(failures.known().all.len(), MOST);
+        assert_eq!(failures.known().requests.len(), MOST);
     }
 
     #[test]
