@@ -8,13 +8,10 @@ use bg_test_support::{Browser, Running, TestHost, available, request};
 use serde_json::{Value, json};
 
 use crate::blame::TEMPORARY;
-use crate::common::{SOON, component, deploy, fixture, host, pictures, register};
+use crate::common::{SOON, VALID, component, deploy, fixture, host, pictures, register};
 use crate::guest::guest;
 
 const TRAP: &str = "unreachable";
-/// `ok(true)`, at address 48.
-const VALID: &str =
-    "(i32.store8 (i32.const 48) (i32.const 0)) (i32.store8 (i32.const 52) (i32.const 1)) (i32.const 48)";
 const TOKEN: &str = "the-operators-own-token";
 
 fn printed(host: &TestHost, args: &[&str]) -> Value {

@@ -214,8 +214,7 @@ fn named_types_of_the_file_are_unfolded_also_generic_and_circular_ones() {
 
 #[test]
 fn a_type_that_unfolds_to_far_more_than_it_spells_is_refused() {
-    let doubling: String =
-        (0..40).map(|n| format!("type T{} = {{ a: T{n}; b: T{n} }};\n", n + 1)).collect::<Vec<_>>().concat();
+    let doubling: String = repeated(40, |n| format!("type T{} = {{ a: T{n}; b: T{n} }};\n", n + 1));
     let generic = format!("type P<T> = {{ a: T; b: T }};\ntype Q = {}string{};\n", "P<".repeat(30), ">".repeat(30));
     for (declarations, ty) in [(format!("type T0 = string;\n{doubling}"), "T40"), (generic, "Q")] {
         let error = error(
@@ -810,7 +809,7 @@ fn names_that_stand_for_one_of_several_values_take_no_more_memory_with_each_line
     is_not_a_number(&doubled("event ? 'x' : 5", &same), "a string");
     is_not_a_number(&doubled("['x']", &|n| format!("const a{n} = a{0} || (a{0} && a{0});", n - 1)), "an array");
     // More than are kept, in one line and in several.
-    let several = (0..16).map(|n| format!("event ? '{n}' : ")).collect::<Vec<_>>().concat();
+    let several = repeated(16, |n| format!("event ? '{n}' : "));
     assert_eq!(warnings(&format!("n.set({several} 5);")), [] as [&str; 0]);
     is_not_a_number(&doubled("'x'", &|n| format!("const a{n} = event ? a{0} : '{n}';", n - 1)), "a string");
     // Arrays in arrays, by names and without.
@@ -1002,11 +1001,16 @@ fn a_parameter_that_its_function_declares_again_is_warned_of_where_defaults_are(
     }
 }
 
+/// What `part` makes of each number below `count`.
+fn repeated(count: usize, part: impl Fn(usize) -> String) -> String {
+    (0..count).map(part).collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn what_a_file_does_with_types_beyond_a_budget_is_not_checked() {
-    let parts = (0..900).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect::<Vec<_>>().concat();
+    let parts = repeated(900, |n| format!("p{n}: {{ a: string; b: number[] }};"));
     let warnings = |reads: usize| {
-        let reads = (0..reads).map(|n| format!("const a{n} = t.big;")).collect::<Vec<_>>().concat();
+        let reads = repeated(reads, |n| format!("const a{n} = t.big;"));
         let source = format!(
             "import {{ Cell, pattern }} from 'commontools';\ntype T = {{ big: {{ {parts} }}; count: number }};\n\
              export const f = (t: T, cell: Cell<T>) => {{ {reads} cell.set({{ big: t.big, count: 'one' }}); }};\n\
@@ -1022,10 +1026,9 @@ fn what_a_file_does_with_types_beyond_a_budget_is_not_checked() {
 #[test]
 fn schemas_are_refused_only_where_the_modules_would_be_too_long() {
     const PARTS: usize = 8_500;
-    let parts = (0..PARTS).map(|n| format!("p{n}?: any;")).collect::<Vec<_>>().concat();
+    let parts = repeated(PARTS, |n| format!("p{n}?: any;"));
     let source = |streams: usize| {
-        let streams =
-            (0..streams).map(|n| format!("const h{n} = handler<T, T>(() => {{}});\n")).collect::<Vec<_>>().concat();
+        let streams = repeated(streams, |n| format!("const h{n} = handler<T, T>(() => {{}});\n"));
         format!(
             "import {{ handler, pattern }} from 'commontools';\ntype T = {{ {parts} }};\n{streams}export default pattern(() => ({{}}));"
         )
@@ -1096,8 +1099,8 @@ fn how_long_sources_take() {
 }
 
 fn growing(head: &str, part: &str, tail: &str, size: usize) -> String {
-    let parts = (0..1_000).map(|n| format!("p{n}: {{ a: string; b: number[] }};")).collect::<Vec<_>>().concat();
-    let union = (0..1_000).map(|n| format!("| {{ x: 'v{n}' }}")).collect::<Vec<_>>().concat();
+    let parts = repeated(1_000, |n| format!("p{n}: {{ a: string; b: number[] }};"));
+    let union = repeated(1_000, |n| format!("| {{ x: 'v{n}' }}"));
     let head = head.replace("{PARTS}", &format!("{{{parts}}}")).replace("{UNION}", &union);
     let part = |n: usize| part.replace("#1", &(n + 1).to_string()).replace('#', &n.to_string());
     let parts: String = (0..)

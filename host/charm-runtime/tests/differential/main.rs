@@ -64,8 +64,8 @@ async fn runtime(dir: &Path) -> LocalHandle {
     Arc::new(LocalRuntime::open(options).unwrap()).as_actor(Actor::Operator)
 }
 
-/// A charm that puts a cell into itself doubles what it holds at each call. Once that is so many bytes, the sequence is
-/// at its end: what follows would be a trial of the quotas.
+/// A charm that puts a cell into itself doubles its size at each call. Above this number of bytes, the sequence ends:
+/// the next calls would test the quotas.
 const LARGE: usize = 64 * 1024;
 
 /// What was done, for people.

@@ -7,7 +7,7 @@ use crate::world::{INTEGRATIONS, Scene};
 
 /// The polls under way, and when there was last no place for another one.
 pub struct Load {
-    /// So many polls under way keep others waiting: one place stays free for each integration that uses none.
+    /// At this number of polls under way, others wait: one place stays free for each integration that uses none.
     most: usize,
     per_space: usize,
     running: usize,

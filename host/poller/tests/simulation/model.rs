@@ -19,9 +19,9 @@ const RETRY: Duration = Duration::from_mins(1);
 const HEARD: Duration = Duration::from_secs(2);
 /// What is not yet written when the process ends.
 const UNWRITTEN: Duration = Duration::from_millis(200);
-/// However long the interval, a change has to wait no longer than this, …
+/// The longest wait of a change, also where the interval is longer.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
-/// … and so many polls for changes may come sooner.
+/// How many polls for changes may come sooner.
 const MOST_EARLY: u32 = 16;
 
 /// A rule that was broken; the name of the rule comes first.
