@@ -39,7 +39,7 @@ impl Granted {
     pub(crate) fn admit(&self, gate: &Shared, method: &Method, target: &Target) -> Result<Admitted, EgressError> {
         let Self { owner, grants, .. } = self;
         // A tunnel bypasses all checks, and TRACE would show the guest the credential that we attach.
-        if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
+        if Methods::never_allow(method) {
             let message = format!("{owner} may not send {method} requests; nobody may");
             return Err(EgressError::Denied { rule: Rule::Method, message, option: None });
         }

@@ -25,13 +25,22 @@ pub enum ParseMethodsError {
     Forbidden(Method),
 }
 
+/// In any case of letters: methods are case-sensitive, but some servers are not.
 fn is_forbidden(method: &Method) -> bool {
-    matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK")
+    Methods::FORBIDDEN.iter().any(|known| method.as_str().eq_ignore_ascii_case(known))
 }
 
 impl Methods {
     /// Any method.
     pub const ANY: Self = Self(None);
+
+    /// What no grant covers: they open a tunnel, or show the guest the credential that the gate attaches.
+    const FORBIDDEN: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+    /// Whether no grant can cover it.
+    pub fn never_allow(method: &Method) -> bool {
+        is_forbidden(method)
+    }
 
     /// GET and HEAD: reading.
     pub fn read() -> Self {
@@ -158,6 +167,12 @@ mod tests {
         assert!(Methods::ANY.allow(&Method::PATCH));
         assert!(!Methods::ANY.allow(&Method::CONNECT));
         assert!(!Methods::ANY.allow(&Method::TRACE));
+        for method in ["connect", "Trace", "trACK"] {
+            assert!(!Methods::ANY.allow(&method.parse().unwrap()), "{method}");
+        }
+        for method in ["foo", "patch", "tracer"] {
+            assert!(Methods::ANY.allow(&method.parse().unwrap()), "{method}");
+        }
         assert!(!methods("GET").allow(&Method::from_bytes(b"get").unwrap()));
         assert!(!methods("GET").allow(&Method::HEAD));
     }

@@ -8,10 +8,17 @@ use bg_poller::{Lookup, RuntimeError, Scope};
 use bg_store::document::Document;
 use bg_store::links::Reader;
 use bg_store::{BadCell, CellTexts, StoredCharm};
+use tokio::sync::Semaphore;
 
 /// How often the charm may change between two reads of one lookup. After each change, all its cells are read again at
 /// once; so more changes need a charm that is written all the time.
 const CHANGES: usize = 10;
+
+/// How many lookups follow links at a time. Each holds the texts of all cells that it comes through, up to 64 MiB: all
+/// that a charm may have.
+const AT_ONCE: usize = 2;
+
+static FOLLOWING: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// What was read of one version of a charm. A cell that does not exist has no text.
 type Read = HashMap<String, Option<String>>;
@@ -31,7 +38,7 @@ where
 {
     let mut missing: Vec<String> = path.iter().take(1).cloned().collect();
     let (mut known, mut version) = (Read::new(), None);
-    let mut changes = 0;
+    let (mut changes, mut turn) = (0, None);
     loop {
         let (charm, mut cells) = read(missing.clone()).await?;
         let now = (charm.row, charm.version);
@@ -52,6 +59,10 @@ where
         let found = pass(&charm, &known, path, &mut missing);
         if missing.is_empty() {
             return Ok(found);
+        }
+        if turn.is_none() {
+            // It is never closed.
+            turn = FOLLOWING.acquire().await.ok();
         }
     }
 }
@@ -78,7 +89,9 @@ pub(super) fn parsed(name: &str, text: Option<&str>) -> Result<Option<Document>,
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Mutex, MutexGuard};
+    use std::task::{Context, Waker};
 
     use bg_charm_api::CharmSummary;
     use bg_identity::{CharmId, space_did};
@@ -202,6 +215,34 @@ mod tests {
         let given_up = home.lookup("list").await;
         assert!(matches!(given_up, Err(RuntimeError::Unavailable { scope: Scope::Charm, .. })), "{given_up:?}");
         assert!(home.inner().writes.len() > 50);
+    }
+
+    #[tokio::test]
+    async fn however_many_lookups_follow_links_a_few_at_a_time_hold_what_they_read() {
+        let attempt = bg_abuse::Attempt::begin("memory", "many lookups through links to many large cells at once");
+        let home = Home::new([("list", json!([link("a")])), ("a", json!(1))].map(|(n, value)| (n.to_owned(), value)));
+        let (holding, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let one = || async {
+            let read = async |names: Vec<String>| {
+                let follows = names == ["a"];
+                if follows {
+                    most.fetch_max(holding.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                }
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                holding.fetch_sub(usize::from(follows), Ordering::SeqCst);
+                Ok(home.read(names))
+            };
+            assert_eq!(lookup(&["list".to_owned()], read).await, Ok(Ok(Lookup::Value(json!([1])))));
+        };
+        let mut all: Vec<_> = (0..50).map(|_| Box::pin(one())).collect();
+        while !all.is_empty() {
+            let mut context = Context::from_waker(Waker::noop());
+            all.retain_mut(|one| one.as_mut().poll(&mut context).is_pending());
+        }
+        assert!((1..=AT_ONCE).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+        attempt.ended("two at a time");
     }
 
     #[tokio::test]

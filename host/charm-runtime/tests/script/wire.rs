@@ -31,6 +31,7 @@ const CALLS: &[&str] = &[
     "fetch(base + '/report', { method: 'REPORT' })",
     "fetch(base + '/lower', { method: 'patch' })",
     "fetch(base + '/normal', { method: 'put' })",
+    "fetch(base + '/unknown', { method: 'foo' })",
     // Bodies.
     "fetch(base + '/text', { method: 'POST', body: 'hällo' })",
     "fetch(base + '/text-put', { method: 'PUT', body: 'hello' })",
@@ -52,6 +53,12 @@ const CALLS: &[&str] = &[
     "fetch(base + '/headers-twice', { headers: [['x-a', '1'], ['X-A', '2'], ['x-b', '']] })",
     "fetch(base + '/length', { method: 'POST', body: 'hello', headers: { 'content-length': '1' } })",
     "fetch(base + '/length-get', { headers: { 'content-length': '7' } })",
+    "fetch(base + '/host', { headers: { Host: 'b.example', 'x-a': '1' } })",
+    "fetch(base + '/forbidden', { headers: { Connection: 'close', 'Keep-Alive': '5', TE: 'trailers', Trailer: 'x', Via: '1.1 x' } })",
+    "fetch(base + '/forbidden-more', { method: 'POST', body: 'hello', headers: { 'Transfer-Encoding': 'chunked', Expect: '100-continue' } })",
+    "fetch(base + '/forbidden-proxy', { headers: { 'Proxy-Authorization': 'x', 'Proxy-Other': 'x', Upgrade: 'h2c' } })",
+    "fetch(base + '/forbidden-method', { headers: { 'X-HTTP-Method-Override': 'GET, trace', 'X-Method-Override': 'CONNECT' } })",
+    "(() => { const r = new Request(base + '/forbidden-later', { headers: new Headers({ host: 'b.example' }) }); r.headers.set('Host', 'c.example'); r.headers.append('TE', 'x'); return fetch(r); })()",
     // URLs.
     "fetch(base + '/q?a={b}|c^d`e\\'f\"g<h>i ü[]%zz%20+')",
     "fetch(base + '/p/{a}`d \\'\"<>;,%zz%2e[]@:!$&()*+=~ü')",

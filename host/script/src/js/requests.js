@@ -21,10 +21,15 @@ function noteResponse(response, status, request) {
 // What an error has under a name itself. No getter runs.
 const ownValue = (error, name) => Object.getOwnPropertyDescriptor(error, name)?.value;
 
+// A status in a message: three digits that are not a part of a larger number, of a sum ("1,500", "-500", "500.25", "+500"),
+// of a time, a path or a name ("12:500", "/500", "error-500").
+const STATUS_IN_TEXT =
+  /(?<![\w.,+\-/#$%@'\u2019\u00a0\u2009\u202f\u2010-\u2015\u2212\u20ac\u00a3\u00a5]|\d:)(\d{3})(?![\w%\u00b0]|[.,:/'\-\u2019\u00a0\u2009\u202f\u2010-\u2015]\d)/g;
+
 // The request whose status a message names: "status 503", "503 Service Unavailable".
 function requestInText(text) {
   if (typeof text !== "string" || requestsByStatus.size === 0) return undefined;
-  for (const [, number] of text.slice(0, 4096).matchAll(/(?<![\w.])(\d{3})(?![\w]|\.\d)/g)) {
+  for (const [, number] of text.slice(0, 4096).matchAll(STATUS_IN_TEXT)) {
     const request = requestsByStatus.get(number);
     if (request !== undefined) return request;
   }

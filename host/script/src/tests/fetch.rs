@@ -98,6 +98,18 @@ fn an_error_names_the_request_that_it_comes_from_and_an_error_of_its_own_names_n
         ("const cause = await get(429); throw new Error('slow down', { cause });", Some(1)),
         ("await get(503); throw new Error('mine');", None),
         ("await get(503); throw new Error('message 1503 of 5030 is bad: 5.503');", None),
+        (
+            "await get(503); throw new Error('1,503 of 503,000 messages at 12:503, -503, +503, \\u2212503, 503%, $503');",
+            None,
+        ),
+        (
+            "await get(503); throw new Error('row /503, error-503, 503-504, #503, 1\\u00a0503, 503\\u202f000, 1\\'503, 503/504');",
+            None,
+        ),
+        ("await get(200); await get(503); throw new Error('HTTP/1.1 503 Service Unavailable');", Some(2)),
+        ("await get(200); await get(503); throw new Error('got (503), twice.');", Some(2)),
+        ("await get(200); await get(503); throw new Error('status:503.');", Some(2)),
+        ("await get(200); await get(503); throw new Error('status=503, and no more');", Some(2)),
         ("const r = await get(404); throw new Error('status ' + r.status);", None),
         ("throw new Error('status 503');", None),
         // What would run the charm's code, or never ends.

@@ -117,7 +117,7 @@ class Request extends Body {
     const from = input instanceof Request ? input : undefined;
     const url = from === undefined ? targetOf(input) : from.url;
     const method = init.method === undefined ? from?.method ?? "GET" : methodOf(init.method);
-    const headers = new Headers(init.headers ?? from?.headers);
+    const headers = requestHeaders(init.headers ?? from?.headers);
     const redirect = init.redirect === undefined ? from?.redirect ?? "follow" : toDOMString(init.redirect);
     if (!REDIRECTS.includes(redirect)) throw new TypeError(`Request: \`redirect\` is one of ${REDIRECTS.join(", ")}`);
     const signal = init.signal === undefined ? from?.signal : init.signal;

@@ -16,10 +16,22 @@ function headerValue(name, value) {
   return text;
 }
 
+// What a request cannot have, by the Fetch standard: what is set under these names is ignored. Those of its names that
+// are not here (`Cookie`, `Origin`, `Referer`, `Accept-Encoding`, `Date`, `Sec-…`, …) are the browser's own matter; a
+// charm may set them.
+const FORBIDDEN_NAMES = ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via"];
+const METHOD_NAMES = ["x-http-method", "x-http-method-override", "x-method-override"];
+
+function isForbidden(name, value) {
+  if (FORBIDDEN_NAMES.includes(name) || name.startsWith("proxy-")) return true;
+  return METHOD_NAMES.includes(name) && value.split(",").some((one) => /^[\t ]*(connect|trace|track)[\t ]*$/i.test(one));
+}
+
 class Headers {
   // Names in lower case, and values, in order.
   #fields = [];
   #immutable = false;
+  #ofRequest = false;
 
   constructor(init = undefined) {
     if (init === undefined) return;
@@ -44,6 +56,13 @@ class Headers {
     headers.#immutable = true;
     return headers;
   }
+  // Those of a request.
+  static ofRequest(init) {
+    const headers = new Headers();
+    headers.#ofRequest = true;
+    for (const [name, value] of new Headers(init)) headers.append(name, value);
+    return headers;
+  }
   #guard() {
     if (this.#immutable) throw new TypeError("Headers: those of a response that was received can't be changed; make new Headers of them");
   }
@@ -51,12 +70,14 @@ class Headers {
     const key = headerName(name);
     const text = headerValue(key, value);
     this.#guard();
+    if (this.#ofRequest && isForbidden(key, text)) return;
     this.#fields.push([key, text]);
   }
   set(name, value) {
     const key = headerName(name);
     const text = headerValue(key, value);
     this.#guard();
+    if (this.#ofRequest && isForbidden(key, text)) return;
     const at = this.#fields.findIndex(([one]) => one === key);
     this.#fields = this.#fields.filter(([one], index) => one !== key || index === at);
     if (at < 0) this.#fields.push([key, text]);
@@ -107,5 +128,7 @@ class Headers {
 }
 const receivedHeaders = Headers.received;
 delete Headers.received;
+const requestHeaders = Headers.ofRequest;
+delete Headers.ofRequest;
 
 define({ Headers });
