@@ -1,9 +1,13 @@
 //! Whose fault it is: a case for each row of the tables in `docs/polling.md`, by the real path. What follows from a
 //! poll is what its row says, and the operator reads why.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use bg_poller::Cause;
 use bg_test_support::{Finished, RawAnswer, RawServer, TestHost};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -30,6 +34,7 @@ const act = handler<unknown, { does: string; url: string; kept: Cell<string> }>(
   if (does === "writes") kept.set("more");
   if (does === "writes much") kept.set("more".repeat(5_000));
   if (does === "fetches") await fetch(url);
+  if (does === "waits") for (;;) await fetch(url).catch(() => undefined);
   if (does === "says the status") {
     const response = await fetch(url);
     if (!response.ok) throw new Error("status " + response.status);
@@ -65,6 +70,8 @@ enum By {
     Answered(&'static str, &'static str),
     /// A component whose `is-valid-charm` does this.
     Component(&'static str),
+    /// The same, with a URL of a server that never answers, and whose limit of time ends first.
+    Waits,
     /// The token service: the token of its charm has ended, and a renewal is answered with this.
     Tokens(&'static str, &'static str),
     /// One cell more than a charm may have, and a handler that writes.
@@ -78,7 +85,9 @@ enum By {
     /// A separate test, below.
     Alone,
 }
-use By::{Alone, Answered, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens};
+use By::{
+    Alone, Answered, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens, Waits,
+};
 
 /// Part of what a row says of how a poll ends, how this case makes a poll end so, its outcome, and what the operator
 /// reads.
@@ -91,6 +100,7 @@ const CASES: &[(&str, &str, By, &str, &str)] = &[
     ("throws, or a promise", "caught-silence", Answered("throws its own", ""), "HandlerFailed", "after a failure"),
     ("throws, or a promise", "says-404", Answered("says the status", "404 Not Found"), "HandlerFailed", "status 404"),
     ("exceeds a limit of time, memory", "loops", Handler("loops"), "Timeout", "took longer than"),
+    ("a request of the handler gets no answer", "waits", Waits, "Unavailable", "had not answered its request"),
     ("exceeds a limit of time, memory", "grows", Handler("grows"), "OutOfMemory", "memory"),
     ("exceeds a limit of time, memory", "writes", ManyCells, "LimitExceeded", "and may have 1000"),
     ("exceeds a limit of time, memory", "signer-bytes", Alone, "LimitExceeded", "--max-signer-bytes"),
@@ -217,6 +227,60 @@ const CASES: &[(&str, &str, By, &str, &str)] = &[
         "answers without a tokenInfo.token",
     ),
     ("the charm runtime does not answer", "runtime-away", Alone, "Unavailable", "the charm runtime is unavailable"),
+];
+
+/// The cause of each case that is no success.
+const CAUSES: &[(&str, &str)] = &[
+    ("throws", "handler-threw"),
+    ("rejects", "handler-threw"),
+    ("caught", "handler-threw"),
+    ("caught-500", "handler-threw"),
+    ("caught-silence", "handler-threw"),
+    ("says-404", "handler-threw"),
+    ("loops", "handler-time"),
+    ("waits", "too-slow"),
+    ("grows", "handler-memory"),
+    ("writes", "charm-full"),
+    ("signer-bytes", "owner-full"),
+    ("min-free", "disk-full"),
+    ("max-bytes", "database-full"),
+    ("unfit", "unfit"),
+    ("damaged-cell", "damaged"),
+    ("no-stream", "no-stream"),
+    ("gone", "gone"),
+    ("header", "never-allowed"),
+    ("damaged-access", "space-damaged"),
+    ("trap", "component-trapped"),
+    ("loop", "component-time"),
+    ("grow", "component-memory"),
+    ("table", "component-limit"),
+    ("permanent", "component-failed"),
+    ("temporary", "component-temporary"),
+    ("no-refresh-token", "sign-in-missing"),
+    ("invalid-grant", "sign-in-ended"),
+    ("says-401", "unauthorized"),
+    ("says-403-scope", "scope-missing"),
+    ("says-403", "forbidden"),
+    ("cause-403", "forbidden"),
+    ("caught-403", "handler-threw"),
+    ("says-503", "server-fails"),
+    ("cause-503", "server-fails"),
+    ("says-429", "too-many-requests"),
+    ("silence", "unreachable"),
+    ("wrapped", "not-granted"),
+    ("no-grant", "not-granted"),
+    ("no-access", "no-access"),
+    ("no-refresh-url", "no-refresh-url"),
+    ("invalid-client", "wrong-client"),
+    ("unauthorized-client", "wrong-client"),
+    ("token-away", "token-service-fails"),
+    ("token-429", "token-service-busy"),
+    ("token-408", "token-service-busy"),
+    ("token-425", "token-service-busy"),
+    ("token-503", "token-service-fails"),
+    ("token-400", "token-service-silent"),
+    ("token-odd", "token-service-fails"),
+    ("runtime-away", "runtime-away"),
 ];
 
 /// Rows that other tests show: part of the row, one of its outcomes (or none: all), the file, the test.
@@ -374,6 +438,12 @@ fn log_says(log: &str, charm: &str, case: &str, row: &Row, outcome: &str, reason
     if outcome != "Success" {
         assert_eq!(line["blame"].as_str(), row.blame.as_deref(), "{case}: {line}");
         assert_eq!(line["failures"], failures, "{case}: {line}");
+        let cause = cause(case);
+        assert_eq!(
+            (&line["cause"], &line["fix"]),
+            (&json!(cause.as_str()), &json!(advice(cause, charm, case))),
+            "{case}"
+        );
         assert!(line["message"].as_str().unwrap().contains(reason), "{case}: {line}");
         let next = line["next_in"].as_str().and_then(|next| next.strip_suffix(" s")).unwrap().parse().unwrap();
         assert!(wait.contains(&next), "{case}: {line}");
@@ -398,6 +468,28 @@ fn is_seen(host: &TestHost, charm: &str, case: &str, row: &Row, outcome: &str, r
     assert!(shown.contains(&format!("state        {state}\n")) && status.contains(reason), "{case}: {shown}");
     let run = &printed(host, &["runs", charm, "--json"])[0]["outcome"];
     assert_eq!((&run["kind"], run["blame"].as_str()), (&json!(outcome), row.blame.as_deref()), "{case}: {run}");
+    if outcome == "Success" {
+        assert_eq!((&of["fix"], shown.contains("\nto fix it ")), (&Value::Null, false), "{case}: {shown}");
+        return;
+    }
+    // The same advice wherever somebody looks.
+    let cause = cause(case);
+    let fix = advice(cause, charm, case);
+    assert_eq!((&of["lastCause"], &run["cause"]), (&json!(cause.as_str()), &json!(cause.as_str())), "{case}: {of}");
+    assert_eq!(of["fix"], fix, "{case}: {of}");
+    assert!(shown.contains(&format!("\nto fix it    {fix}\n")), "{case}: {shown}");
+}
+
+/// The cause of a case.
+fn cause(case: &str) -> Cause {
+    let (_, name) = CAUSES.iter().find(|(known, _)| *known == case).unwrap_or_else(|| panic!("no cause of {case}"));
+    Cause::of_name(name).unwrap_or_else(|| panic!("{name} is no cause"))
+}
+
+/// What to do about it. A case is registered for an integration of its own name, or for `mine`.
+fn advice(cause: Cause, charm: &str, case: &str) -> String {
+    let alone = CASES.iter().any(|(_, known, by, ..)| *known == case && matches!(by, Alone));
+    cause.advice().replace("CHARM", charm).replace("INTEGRATION", if alone { "mine" } else { case })
 }
 
 /// An expired token with this refresh token.
@@ -431,6 +523,7 @@ fn answering() -> RawServer {
             _ => None,
         });
         match status {
+            _ if path == "waits" => RawAnswer::Silence,
             Some("") => RawAnswer::Close,
             status => RawAnswer::new(status.unwrap_or("200 OK"), "", "x"),
         }
@@ -445,6 +538,7 @@ fn made(host: &TestHost, source: &str, server: &str, case: &str, by: By) -> (Str
     let (source, inputs) = match by {
         Handler(what) | Granted(what) => (source, does(what)),
         Answered(what, _) => (source, json!({"does": what, "url": format!("{server}/{case}")})),
+        Waits => (source, json!({"does": "waits", "url": format!("{server}/{case}")})),
         ManyCells => (source, does("writes")),
         Component(_) | DamagedCell | NoStream => (source, does("nothing")),
         Tokens(..) => (mail.as_str(), expired(case)),
@@ -495,7 +589,7 @@ fn each_way_in_which_a_poll_ends_has_the_outcome_the_blame_the_wait_and_the_reas
     let source = host.write("does.tsx", CHARM).unwrap();
     let (mut charms, mut components) = (BTreeMap::new(), Vec::new());
     for (_, case, by, ..) in CASES.iter().filter(|(_, _, by, ..)| !matches!(by, Alone)) {
-        let server = if matches!(by, Granted(_) | Answered(..)) { &granted_at } else { &ungranted_at };
+        let server = if matches!(by, Granted(_) | Answered(..) | Waits) { &granted_at } else { &ungranted_at };
         let (charm, component) = made(&host, source.to_str().unwrap(), server, case, *by);
         components.extend(component);
         charms.insert(*case, charm);
@@ -650,6 +744,45 @@ fn a_charm_that_is_deleted_while_it_is_polled_is_gone() {
     assert_eq!((&line["outcome"], line["blame"].as_str()), (&json!(outcome), row.blame.as_deref()), "{line}");
     assert!(line["message"].as_str().unwrap().contains(reason), "{line}");
     assert_eq!(printed(&host, &["list", "--json"]), json!([]));
+    service.terminate().unwrap().success().unwrap();
+}
+
+#[test]
+fn charms_that_wait_for_a_server_are_polled_again_when_it_answers_another_one() {
+    let works = Arc::new(AtomicBool::new(false));
+    let (now, (sender, asked)) = (works.clone(), std::sync::mpsc::channel());
+    let server = RawServer::start(move |request| {
+        let _ = sender.send(request.target.clone());
+        let status = if now.load(Ordering::SeqCst) { "200 OK" } else { "503 Service Unavailable" };
+        RawAnswer::new(status, "", "x")
+    })
+    .unwrap();
+    let origin = format!("http://{}", server.address());
+    let host = host();
+    let source = host.write("does.tsx", CHARM).unwrap();
+    let made = |name: &str| {
+        let inputs = json!({"does": "says the status", "url": format!("{origin}/{name}")});
+        let charm = deploy(&host, source.to_str().unwrap(), name, &inputs);
+        register(&host, &charm, "mine");
+        charm
+    };
+    let charms = ["space-a", "space-b", "space-c"].map(made);
+    let options = ["--allow-private", &origin, "--allow-charm-http", &origin, "--interval", "1s"];
+    let mut service = host.spawn(["run"].iter().chain(&options)).unwrap();
+    let mut failed = BTreeSet::new();
+    while failed.len() < charms.len() {
+        failed.insert(asked.recv_timeout(SOON).unwrap());
+    }
+    works.store(true, Ordering::SeqCst);
+    let fresh = made("space-d");
+    let says = charms.iter().chain([&fresh]).map(|charm| format!("Successfully executed charm {charm}"));
+    let says = says.chain([format!("{origin} answers again; the charms that wait for it are polled again: ")]);
+    let left = RefCell::new(says.collect::<Vec<_>>());
+    let is_last = |line: &str| {
+        left.borrow_mut().retain(|awaited| !line.contains(awaited));
+        left.borrow().is_empty()
+    };
+    service.wait_for_line(is_last, SOON).unwrap();
     service.terminate().unwrap().success().unwrap();
 }
 

@@ -37,11 +37,22 @@ pub struct Registrations {
     /// Their revision; pass it to wait for changes.
     pub revision: u64,
     /// All registrations; with `removed`, only those that have changed.
-    pub registrations: Vec<Registration>,
+    pub registrations: Vec<Listed>,
     /// The charms whose registrations were removed. If present, `registrations` has only those that changed since the
     /// requested revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<Vec<CharmRef>>,
+}
+
+/// A registration, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Listed {
+    /// The registration.
+    #[serde(flatten)]
+    pub registration: Registration,
+    /// With `fixes`: what to do, if it is disabled or its last poll failed; its status says what is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }
 
 /// Registrations that cannot be read.

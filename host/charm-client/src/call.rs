@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bg_charm_api::TraceContext;
 use bg_charm_api::wire::{CHANGES_WAIT_SECONDS, Problem};
 use bg_identity::{Identity, http_signature};
-use bg_poller::{RuntimeError, Scope};
+use bg_poller::{Cause, RuntimeError};
 use bg_server_trust::ServerTrust;
 use bg_server_trust::http_client::{self, BodyError};
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -129,8 +129,11 @@ impl Caller {
             return problem.into_error(&self.url);
         }
         let url = &self.url;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let text = format!("{url} asks for fewer requests ({status})");
+            return RuntimeError::unavailable_by(Cause::RuntimeBusy, text);
+        }
         RuntimeError::unavailable(match status {
-            StatusCode::TOO_MANY_REQUESTS => format!("{url} asks for fewer requests ({status})"),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 format!(
                     "{url}, or a proxy in front of it, refuses requests ({status}): check API_URL, and what the proxy \
@@ -265,10 +268,8 @@ impl<'a> Call<'a> {
         let (time, limit) = (*time, *limit);
         if let Some(left) = caller.cooldown.left() {
             let seconds = left.as_secs() + 1;
-            return Err(RuntimeError::unavailable(format!(
-                "{} asked for no requests for another {seconds} s",
-                caller.url
-            )));
+            let text = format!("{} asked for no requests for another {seconds} s", caller.url);
+            return Err(RuntimeError::unavailable_by(Cause::RuntimeBusy, text));
         }
         let mut sent = self.signed(&caller.client, self.body(*lost))?.send().await;
         if (self.repeatable || self.again.is_some()) && sent.as_ref().is_err_and(http_client::is_lost) {
@@ -287,7 +288,7 @@ impl<'a> Call<'a> {
             if *of_charm && error.is_timeout() && !error.is_connect() {
                 let text =
                     format!("{} did not respond within {} s to a request for this charm", caller.url, time.as_secs());
-                return RuntimeError::unavailable_in(Scope::Charm, text);
+                return RuntimeError::unavailable_by(Cause::CharmSlow, text);
             }
             caller.unreachable(&http_client::cause(&error))
         })?;
@@ -303,7 +304,7 @@ impl<'a> Call<'a> {
             // Not counted against the charm: a proxy may have made the response longer.
             Err(BodyError::TooLong) if *of_charm && status.is_success() => {
                 let text = format!("the response of {} for this charm is longer than {limit} bytes", caller.url);
-                return Err(RuntimeError::unavailable_in(Scope::Charm, text));
+                return Err(RuntimeError::unavailable_by(Cause::CharmSlow, text));
             }
             Err(BodyError::TooLong) => {
                 return Err(caller.unlike_a_runtime(&format!("{status}, longer than {limit} bytes")));

@@ -1,9 +1,8 @@
 //! Honours `Retry-After`: a runtime that asks for fewer requests gets none for a while.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
@@ -29,24 +28,19 @@ impl Cooldown {
     }
 }
 
-/// The `Retry-After` of a response (RFC 9110, section 10.2.3; RFC 6585, section 4): seconds, or a date, which is
-/// relative to the response's `Date`, not to the local clock. Without one, the caller decides when to retry.
+/// The `Retry-After` of a response that may have one (RFC 9110, section 10.2.3; RFC 6585, section 4). Without one, the
+/// caller decides when to retry.
 pub(crate) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = |text: &str| httpdate::parse_http_date(text).ok();
-    let answered = headers.get(DATE).and_then(|text| date(text.to_str().ok()?)).unwrap_or_else(SystemTime::now);
-    // A date in the past means now.
-    Some(date(text)?.duration_since(answered).unwrap_or_default())
+    bg_identity::retry_after(headers)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::RETRY_AFTER;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -70,22 +64,6 @@ mod tests {
             assert_eq!(rest.left().map(|left| left.as_secs()), expected, "{status} {asked:?}");
             tokio::time::advance(Duration::from_secs(expected.unwrap_or(0))).await;
             assert_eq!(rest.left(), None);
-        }
-    }
-
-    #[test]
-    fn a_date_is_relative_to_that_of_the_response_in_each_of_its_forms() {
-        for (asked, date, expected) in [
-            ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:30 GMT", 7),
-            ("Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:30 GMT", 7),
-            ("Sun Nov  6 08:49:37 1994", "Sunday, 06-Nov-94 08:49:30 GMT", 7),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:40 GMT", 0),
-            // By the local clock.
-            ("Sun, 06 Nov 1994 08:49:37 GMT", "now", 0),
-        ] {
-            let headers = [(RETRY_AFTER, asked), (DATE, date)].map(|(name, text)| (name, text.parse().unwrap()));
-            let waits = retry_after(StatusCode::TOO_MANY_REQUESTS, &headers.into_iter().collect());
-            assert_eq!(waits, Some(Duration::from_secs(expected)), "{asked} {date}");
         }
     }
 }

@@ -114,13 +114,14 @@ impl CharmRuntime for RemoteRuntime {
     async fn registrations(&self) -> Result<Vec<Registration>, RuntimeError> {
         let wire::Registrations { registrations, .. } =
             self.get(path::REGISTRATIONS).limit(call::REGISTRATIONS_BYTES).answer().await?;
-        Ok(registrations)
+        Ok(registrations.into_iter().map(|listed| listed.registration).collect())
     }
 
     async fn changes(&self, seen: u64) -> Result<RegistrationChanges, RuntimeError> {
         let call = self.get(path::REGISTRATIONS).query("after", &seen.to_string()).limit(call::REGISTRATIONS_BYTES);
         // A server of an earlier version answers all of them.
         let wire::Registrations { revision, registrations, removed } = call.answer().await?;
+        let registrations = registrations.into_iter().map(|listed| listed.registration).collect();
         Ok(RegistrationChanges { revision: Some(revision), registrations, removed })
     }
 

@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use bg_charm_api::wire::{ErrorCode, Problem};
 use bg_charm_api::{AccessLevel, Spaces, Subject};
 use bg_identity::{CharmId, Identity, http_signature, space_did, system_space};
-use bg_poller::{CharmRef, CharmRuntime, Lookup, RegistrationChanges, RuntimeError, Scope, TokenLife};
+use bg_poller::{Cause, CharmRef, CharmRuntime, Lookup, RegistrationChanges, RuntimeError, Scope, TokenLife};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -88,9 +88,9 @@ async fn errors_arrive_unchanged() {
         RuntimeError::NotFound(charm()),
         RuntimeError::Unfit("no such stream".into()),
         RuntimeError::Invalid("no".into()),
-        RuntimeError::Credential("authorize the charm again".into()),
-        RuntimeError::Configuration("no --oauth-refresh-url".into()),
-        RuntimeError::unavailable("the disk is full"),
+        RuntimeError::unmet(Cause::SignInEnded, "authorize the charm again"),
+        RuntimeError::unmet(Cause::NoRefreshUrl, "no --oauth-refresh-url"),
+        RuntimeError::unavailable_by(Cause::StorageFull, "the disk is full"),
         RuntimeError::unavailable_in(Scope::Charm, "it is busy"),
         RuntimeError::unavailable_in(Scope::Upstream, "the token service is away"),
     ];

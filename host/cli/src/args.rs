@@ -258,6 +258,44 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Whether some command has that option.
+    fn has_option(command: &clap::Command, name: &str) -> bool {
+        command.get_arguments().any(|arg| arg.get_long() == Some(name))
+            || command.get_subcommands().any(|one| has_option(one, name))
+    }
+
+    #[test]
+    fn the_advice_for_each_cause_names_only_commands_options_and_limits_that_exist() {
+        let all = Cli::command();
+        let (mut commands, mut options) = (0, 0);
+        for cause in bg_poller::Cause::ALL {
+            let advice = cause.advice();
+            for code in advice.split('`').skip(1).step_by(2) {
+                let Some(line) = code.strip_prefix("bg-wasm-host ") else { continue };
+                let mut command = &all;
+                for word in line.split(' ').take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())) {
+                    let found = command.find_subcommand(word);
+                    command = found.unwrap_or_else(|| panic!("{cause}: there is no command {word}: {line}"));
+                }
+                assert!(command.get_name() != "bg-wasm-host" && !command.has_subcommands(), "{cause}: {line}");
+                commands += 1;
+            }
+            let words =
+                advice.split([' ', '`', ',', ';', '(', ')', ':', '.']).filter_map(|word| word.strip_prefix("--"));
+            for name in words.filter(|name| *name != "help") {
+                assert!(has_option(&all, name), "{cause}: there is no option --{name}");
+                options += 1;
+            }
+            for (limit, _) in
+                advice.split(' ').filter_map(|word| word.split_once('=')).filter(|(name, _)| *name != "NAME")
+            {
+                let limit = limit.trim_start_matches("--");
+                assert!(limits::help().contains(&format!(" {limit}=")), "{cause}: there is no limit {limit}");
+            }
+        }
+        assert!(commands > 15 && options > 15, "{commands} {options}");
+    }
+
     #[test]
     fn enable_alone_says_what_it_can_be_given() {
         let refused = Cli::try_parse_from(["bg-wasm-host", "enable"]).unwrap_err().to_string();

@@ -157,6 +157,8 @@ mod tests {
             at: UnixMillis(now.0 - 5_000),
             function: "fetch-charms".to_owned(),
             kind: OutcomeKind::Trapped,
+            blame: None,
+            cause: None,
             reason: "wasm trap".to_owned(),
             in_a_row: 5,
         };

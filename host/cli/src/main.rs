@@ -23,7 +23,6 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod reload;
-mod remedies;
 mod reporting;
 mod restart;
 mod services;

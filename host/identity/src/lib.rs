@@ -28,6 +28,7 @@ mod key;
 mod key_file;
 mod printable;
 mod public_key;
+mod retry_after;
 mod secret;
 mod short;
 mod shown;
@@ -45,6 +46,7 @@ pub use printable::{
     Lines, Most, Piece, excerpt, first_hidden, is_hidden, pieces, printable, printable_json, printable_lines,
 };
 pub use public_key::{DEFAULT_PASSPHRASE, is_public_key};
+pub use retry_after::retry_after;
 pub use secret::{SECRET_MASK, Secret, mask};
 pub use short::short;
 pub use space::{SYSTEM_SPACE_NAME, SpaceDid, SpaceReader, space_did, space_identity, system_space};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bg_identity::IntegrationId;
 
-use crate::{Blame, Charm, CharmRef, OutcomeKind, StateError};
+use crate::{Blame, Cause, Charm, CharmRef, FailedServer, OutcomeKind, Servers, StateError};
 
 /// Why a call of an integration failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,25 +14,23 @@ pub struct IntegrationError {
     /// What kind of end. Where the integration itself answered an error: [`OutcomeKind::Unavailable`] for a temporary
     /// one, which counts against no charm, and [`OutcomeKind::HandlerFailed`] for a permanent one.
     pub kind: OutcomeKind,
-    /// Who is to blame, if it is not who usually is: [`IntegrationError::blame`].
-    pub blame: Option<Blame>,
+    /// What exactly was the cause.
+    pub cause: Cause,
+    /// The server because of which it failed.
+    pub server: Option<FailedServer>,
     /// What happened, for people.
     pub message: String,
 }
 
 impl IntegrationError {
-    /// To blame is who usually is.
+    /// With the usual cause of its kind.
     pub fn new(kind: OutcomeKind, message: impl Into<String>) -> Self {
-        Self { kind, blame: None, message: message.into() }
+        Self { kind, cause: Cause::of_component(kind), server: None, message: message.into() }
     }
 
     /// Who is to blame: the component, unless it lacks something or says that it is temporary.
     pub fn blame(&self) -> Blame {
-        self.blame.unwrap_or(match self.kind {
-            OutcomeKind::Denied => Blame::Configuration,
-            OutcomeKind::Unavailable => Blame::Upstream,
-            _ => Blame::Integration,
-        })
+        self.cause.blame()
     }
 }
 
@@ -70,6 +68,11 @@ pub trait Integration: Send + Sync {
     /// of a change that no charm was polled for. What is not kept when `fetch_charms` is called again is dropped.
     async fn keep_state(&self) -> Result<(), StateError> {
         Ok(())
+    }
+
+    /// The servers that answered the calls that succeeded since this was last asked.
+    fn take_servers(&self) -> Servers {
+        Servers::default()
     }
 
     /// Whether a charm is fit to be polled.

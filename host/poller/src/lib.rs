@@ -5,6 +5,7 @@
 //! restart). [`Poller`] is the loop itself.
 
 mod blame;
+mod cause;
 mod charm_list;
 mod clock;
 mod due_queue;
@@ -31,6 +32,7 @@ mod report;
 mod runtime;
 pub mod schedule;
 mod scope;
+mod servers;
 mod service;
 mod slab;
 mod slots;
@@ -43,6 +45,7 @@ pub mod testing;
 mod token;
 
 pub use blame::{Blame, Consequence};
+pub use cause::{Cause, advice, known};
 pub use clock::{Clock, SystemClock};
 pub use gauges::Gauges;
 pub use histogram::Histogram;
@@ -54,6 +57,7 @@ pub use options::{Limit, PollEvent, PollHook, PollerOptions};
 pub use outcome::{Outcome, OutcomeKind};
 pub use runtime::{Charm, CharmRuntime, Lookup, RegistrationChanges, RuntimeError};
 pub use scope::Scope;
+pub use servers::{FailedServer, Servers};
 pub use service::{Poller, PollerError};
 pub use standing::{ComponentFailure, Standing};
 pub use state::RegistrationState;

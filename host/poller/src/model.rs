@@ -7,7 +7,7 @@ pub use bg_identity::{CharmRef, ParseCharmRefError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Blame, Consequence, OutcomeKind};
+use crate::{Blame, Cause, Consequence, OutcomeKind, RegistrationState, cause};
 
 /// A moment as milliseconds since the Unix epoch, the unit of every stored and transmitted time here. Zero is "never".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +114,10 @@ pub struct Registration {
     /// Who was to blame for that; none if it was a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_blame: Option<Blame>,
+    /// What exactly was the cause of that, where it is known.
+    #[serde(default, deserialize_with = "cause::known", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub last_cause: Option<Cause>,
 }
 
 impl Registration {
@@ -131,6 +135,25 @@ impl Registration {
     pub fn consequence(&self) -> Option<Consequence> {
         let counts = self.is_enabled() && self.last_run >= self.changed_at();
         self.last_outcome.filter(|_| counts).map(|kind| Consequence::of(kind, self.last_blame))
+    }
+
+    /// What to do, if it is disabled or its last poll failed; its status says what is wrong.
+    pub fn fix(&self) -> Option<String> {
+        let Self { charm, integration, last_outcome, last_blame, last_cause, .. } = self;
+        let advice = match self.state(0) {
+            RegistrationState::Running => return None,
+            RegistrationState::DisabledByHand => "bg-wasm-host enable CHARM",
+            RegistrationState::DisabledByFailures => {
+                let after = last_outcome.and_then(|kind| cause::advice(kind, *last_blame, *last_cause));
+                let enable = "bg-wasm-host enable CHARM, or wait: it is enabled again after 24 hours";
+                let Some(first) = after else { return Some(cause::for_charm(enable, charm, integration)) };
+                return Some(cause::for_charm(&format!("{enable}. First, {first}"), charm, integration));
+            }
+            RegistrationState::BackingOff | RegistrationState::Failing | RegistrationState::Waiting => {
+                cause::advice((*last_outcome)?, *last_blame, *last_cause)?
+            }
+        };
+        Some(cause::for_charm(advice, charm, integration))
     }
 
     /// Whether it waits until the cause of its last outcome is fixed: somebody must sign in, or the operator must allow something.

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Blame, Consequence};
+use crate::{Blame, Cause, Consequence, Servers, cause};
 
 /// The kinds of outcome, by the names that logs, the API and the run history use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -85,29 +85,50 @@ pub struct Outcome {
     /// kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blame: Option<Blame>,
+    /// What exactly was the cause, where that is known; none for a success.
+    #[serde(default, deserialize_with = "cause::known", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cause: Option<Cause>,
     /// What happened, for people; none for a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Where in the charm's source, one frame a line, innermost first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,
+    /// What it says about the servers that the poll sent requests to. Not kept.
+    #[serde(default, skip_serializing_if = "Servers::is_empty")]
+    pub servers: Servers,
 }
 
 impl Outcome {
     /// A success.
     pub fn success() -> Self {
-        Self { kind: OutcomeKind::Success, blame: None, message: None, stack: None }
+        Self {
+            kind: OutcomeKind::Success,
+            blame: None,
+            cause: None,
+            message: None,
+            stack: None,
+            servers: Servers::default(),
+        }
     }
 
     /// Anything else, with what happened. It gets the usual blame of its kind.
     pub fn failure(kind: OutcomeKind, message: impl Into<String>) -> Self {
-        Self { kind, blame: kind.usual_blame(), message: Some(message.into()), stack: None }
+        Self { kind, blame: kind.usual_blame(), message: Some(message.into()), ..Self::success() }
     }
 
-    /// The same, with who is to blame.
+    /// The same, with who is to blame, where the cause is not known.
     #[must_use]
     pub fn blaming(mut self, blame: Blame) -> Self {
-        self.blame = Some(blame);
+        (self.blame, self.cause) = (Some(blame), None);
+        self
+    }
+
+    /// The same, with its cause, which says who is to blame.
+    #[must_use]
+    pub fn caused_by(mut self, cause: Cause) -> Self {
+        (self.blame, self.cause) = (Some(cause.blame()), Some(cause));
         self
     }
 
@@ -118,9 +139,21 @@ impl Outcome {
         self
     }
 
+    /// The same, with what it says about servers.
+    #[must_use]
+    pub fn with_servers(mut self, servers: Servers) -> Self {
+        self.servers = servers;
+        self
+    }
+
     /// Who is to blame; none for a success.
     pub fn blame(&self) -> Option<Blame> {
         if self.is_success() { None } else { self.blame.or_else(|| self.kind.usual_blame()) }
+    }
+
+    /// What to do about it, with `CHARM` and `INTEGRATION` in place of their names; none for a success.
+    pub fn advice(&self) -> Option<&'static str> {
+        cause::advice(self.kind, self.blame, self.cause)
     }
 
     /// What follows from it.

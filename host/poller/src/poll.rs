@@ -12,8 +12,8 @@ use tracing::{Instrument as _, Span, warn};
 use crate::guard::panic_text;
 use crate::message::one_line;
 use crate::{
-    Blame, Charm, CharmRef, CharmRuntime, Clock, Consequence, Fitness, Integration, Outcome, OutcomeKind, RuntimeError,
-    TokenLife, UPDATER_STREAMS, UnixMillis,
+    Blame, Cause, Charm, CharmRef, CharmRuntime, Clock, Consequence, Fitness, Integration, Outcome, OutcomeKind,
+    RuntimeError, Servers, TokenLife, UPDATER_STREAMS, UnixMillis,
 };
 
 /// How a turn ended.
@@ -55,10 +55,10 @@ struct Progress {
 }
 
 impl Progress {
-    /// Who is to blame for a turn that ends without any answer: the component, if it was being called. Otherwise this
-    /// service: the runtime enforces the limits of handlers, so no handler can be the cause.
-    fn without_answer(&self) -> Blame {
-        if matches!(self.validity, Validity::Failed(_)) { Blame::Integration } else { Blame::Service }
+    /// The cause of a turn that ends without any answer: the component, if it was being called. Otherwise this service:
+    /// the runtime enforces the limits of handlers, so no handler can be the cause.
+    fn without_answer(&self, component: Cause, service: Cause) -> Cause {
+        if matches!(self.validity, Validity::Failed(_)) { component } else { service }
     }
 }
 
@@ -89,11 +89,11 @@ impl Turn {
 
 /// The outcome of a turn that ends because the runtime returned an error while `doing` something.
 fn refused(error: &RuntimeError, doing: &str) -> Outcome {
-    let (kind, blame) = error.verdict();
+    let (kind, cause) = error.verdict();
     // The message of an authorization error starts with `AuthorizationError`, which people search for.
     let is_authorization = matches!(error, RuntimeError::Authorization { .. });
     let message = if is_authorization { error.to_string() } else { format!("{doing}: {error}") };
-    Outcome::failure(kind, message).blaming(blame)
+    Outcome::failure(kind, message).caused_by(cause)
 }
 
 impl Task {
@@ -109,11 +109,13 @@ impl Task {
             Ok(Ok(Err(outcome))) => (outcome, false),
             Ok(Err(panic)) => {
                 let text = format!("the poll panicked, which is a fault of this program: {}", panic_text(&*panic));
-                (Outcome::failure(OutcomeKind::Trapped, text).blaming(progress.without_answer()), false)
+                let cause = progress.without_answer(Cause::ComponentTrapped, Cause::ProgramFault);
+                (Outcome::failure(OutcomeKind::Trapped, text).caused_by(cause), false)
             }
             Err(_) => {
                 let text = format!("the poll did not end within {:?}", self.timeout);
-                (Outcome::failure(OutcomeKind::Timeout, text).blaming(progress.without_answer()), false)
+                let cause = progress.without_answer(Cause::ComponentTime, Cause::PollTime);
+                (Outcome::failure(OutcomeKind::Timeout, text).caused_by(cause), false)
             }
         };
         let Progress { stream, validity } = progress;
@@ -164,11 +166,13 @@ impl Task {
             Ok(Fitness::Unfit(reason)) => {
                 let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
                 let text = format!("the integration {} finds the charm unfit for it{reason}", integration.id());
-                Err(Outcome::failure(OutcomeKind::Invalid, text))
+                Err(Outcome::failure(OutcomeKind::Invalid, text).caused_by(Cause::Unfit))
             }
             Err(error) => {
                 let text = format!("is-valid-charm of the integration {}: {}", integration.id(), error.message);
-                Err(Outcome::failure(error.kind, text).blaming(error.blame()))
+                Err(Outcome::failure(error.kind, text)
+                    .caused_by(error.cause)
+                    .with_servers(Servers { failed: error.server, ..Servers::default() }))
             }
         }
     }
@@ -182,5 +186,6 @@ async fn find_stream(charm: &dyn Charm) -> Result<&'static str, Outcome> {
         }
     }
     let names = UPDATER_STREAMS.join(", ");
-    Err(Outcome::failure(OutcomeKind::NoStream, format!("the charm has no stream with one of the names {names}")))
+    let text = format!("the charm has no stream with one of the names {names}");
+    Err(Outcome::failure(OutcomeKind::NoStream, text).caused_by(Cause::NoStream))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 pub(crate) use crate::message::one_line;
-use crate::{Blame, Consequence, OutcomeKind, PollEvent, Summary};
+use crate::{Blame, Cause, Consequence, OutcomeKind, PollEvent, Summary, cause};
 
 /// Logs one ended poll: one line with all of it. The space and the charm's ID are fields for programs; people find them
 /// in the message.
@@ -29,7 +29,8 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     warn!(
         target: "poller", space = %charm.space, charm_id = %charm.charm, %integration, stream = event.stream, ms, late_ms,
         outcome = %outcome.kind, stack = outcome.stack.as_deref().map(one_line), failures, next_in,
-        blame = outcome.blame().map(Blame::as_str),
+        blame = outcome.blame().map(Blame::as_str), cause = outcome.cause.map(Cause::as_str),
+        fix = outcome.advice().map(|advice| cause::for_charm(advice, charm, integration)),
         "Charm {charm} failed: {}{waits}", one_line(&outcome.to_string())
     );
     if event.disabled {

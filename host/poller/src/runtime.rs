@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bg_identity::{IntegrationId, Secret, SpaceDid};
 use serde_json::Value;
 
-use crate::{Blame, CharmRef, Counters, DisabledBy, Outcome, OutcomeKind, Registration, Run, Scope};
+use crate::{Blame, Cause, CharmRef, Counters, DisabledBy, Outcome, OutcomeKind, Registration, Run, Scope};
 
 /// Why the charm runtime did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,17 +33,21 @@ pub enum RuntimeError {
     /// limit.
     #[error("{0}")]
     Quota(String),
-    /// The charm's credential is missing, or has ended for good. The text ends with what fixes it: to sign in.
-    #[error("{0}")]
-    Credential(String),
-    /// Something is missing, or wrong, that the operator decides. The text says what.
-    #[error("{0}")]
-    Configuration(String),
+    /// Something is missing, damaged or wrong until somebody fixes it: the charm's credential, an option, a cell.
+    #[error("{message}")]
+    Unmet {
+        /// What.
+        cause: Cause,
+        /// What happened; ends with the fix.
+        message: String,
+    },
     /// Something did not answer, or failed; it may do so later.
     #[error("{}{message}", if *scope == Scope::Runtime { "the charm runtime is unavailable: " } else { "" })]
     Unavailable {
         /// What did not answer.
         scope: Scope,
+        /// What exactly was the cause.
+        cause: Cause,
         /// What happened.
         message: String,
     },
@@ -57,7 +61,17 @@ impl RuntimeError {
 
     /// A part of it did not answer, or failed, or something that it needs for this.
     pub fn unavailable_in(scope: Scope, message: impl Into<String>) -> Self {
-        Self::Unavailable { scope, message: message.into() }
+        Self::Unavailable { scope, cause: scope.usual_cause(), message: message.into() }
+    }
+
+    /// The same with its cause, which says what did not answer.
+    pub fn unavailable_by(cause: Cause, message: impl Into<String>) -> Self {
+        Self::Unavailable { scope: Scope::of(cause), cause, message: message.into() }
+    }
+
+    /// Something is missing, damaged or wrong.
+    pub fn unmet(cause: Cause, message: impl Into<String>) -> Self {
+        Self::Unmet { cause, message: message.into() }
     }
 
     /// Whether it may well succeed later, as it is: the fault is not in what was asked.
@@ -65,15 +79,16 @@ impl RuntimeError {
         matches!(self, Self::Unavailable { .. })
     }
 
-    /// The outcome of a poll that ends with it, and who is to blame.
-    pub(crate) fn verdict(&self) -> (OutcomeKind, Blame) {
+    /// The outcome of a poll that ends with it, and its cause.
+    pub(crate) fn verdict(&self) -> (OutcomeKind, Cause) {
         match self {
-            Self::Authorization { .. } | Self::Configuration(_) => (OutcomeKind::Denied, Blame::Configuration),
-            Self::Credential(_) => (OutcomeKind::Denied, Blame::Credential),
-            Self::NotFound(_) => (OutcomeKind::NotFound, Blame::Charm),
-            Self::Unfit(_) | Self::Invalid(_) => (OutcomeKind::Invalid, Blame::Charm),
-            Self::Quota(_) => (OutcomeKind::LimitExceeded, Blame::Charm),
-            Self::Unavailable { scope, .. } => (OutcomeKind::Unavailable, scope.blame()),
+            Self::Authorization { .. } => (OutcomeKind::Denied, Cause::NoAccess),
+            Self::Unmet { cause, .. } if cause.blame() == Blame::Charm => (OutcomeKind::Invalid, *cause),
+            Self::Unmet { cause, .. } => (OutcomeKind::Denied, *cause),
+            Self::NotFound(_) => (OutcomeKind::NotFound, Cause::Gone),
+            Self::Unfit(_) | Self::Invalid(_) => (OutcomeKind::Invalid, Cause::Unfit),
+            Self::Quota(_) => (OutcomeKind::LimitExceeded, Cause::OwnerFull),
+            Self::Unavailable { cause, .. } => (OutcomeKind::Unavailable, *cause),
         }
     }
 }

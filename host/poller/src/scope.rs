@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Blame;
+use crate::{Blame, Cause};
 
 /// What did not answer. The failure of one charm says nothing about others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -23,12 +23,23 @@ impl Scope {
     /// All scopes.
     pub const ALL: [Self; 4] = [Self::Charm, Self::Space, Self::Upstream, Self::Runtime];
 
-    /// Who is to blame for it.
-    pub(crate) fn blame(self) -> Blame {
+    /// The usual cause of a failure of that scope.
+    pub(crate) fn usual_cause(self) -> Cause {
         match self {
-            Self::Charm | Self::Space => Blame::Charm,
-            Self::Upstream => Blame::Upstream,
-            Self::Runtime => Blame::Runtime,
+            Self::Charm => Cause::CharmBusy,
+            Self::Space => Cause::SpaceDamaged,
+            Self::Upstream => Cause::TokenServiceFails,
+            Self::Runtime => Cause::RuntimeAway,
+        }
+    }
+
+    /// The scope of a failure with that cause.
+    pub fn of(cause: Cause) -> Self {
+        match (cause, cause.blame()) {
+            (Cause::SpaceDamaged, _) => Self::Space,
+            (_, Blame::Upstream) => Self::Upstream,
+            (_, Blame::Charm) => Self::Charm,
+            _ => Self::Runtime,
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bg_identity::IntegrationId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{OutcomeKind, UnixMillis};
+use crate::{Blame, Cause, OutcomeKind, UnixMillis, cause};
 
 /// How an integration with a component stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,10 +46,26 @@ pub struct ComponentFailure {
     pub function: String,
     /// Its kind.
     pub kind: OutcomeKind,
+    /// Who is to blame; none if an earlier version of this program did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
+    /// What exactly was the cause, where it is known.
+    #[serde(default, deserialize_with = "cause::known", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cause: Option<Cause>,
     /// What happened, for people, in one line.
     pub reason: String,
     /// How often the function failed since its last answer.
     pub in_a_row: u64,
+}
+
+impl ComponentFailure {
+    /// What to do about it.
+    pub fn fix(&self, integration: &IntegrationId) -> String {
+        let blame = self.blame.unwrap_or_else(|| Cause::of_component(self.kind).blame());
+        let advice = cause::advice(self.kind, Some(blame), self.cause);
+        cause::for_integration(advice.unwrap_or_default(), integration)
+    }
 }
 
 impl Standing {

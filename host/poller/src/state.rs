@@ -140,6 +140,7 @@ mod tests {
                 status: "Disabled: 5 failures in a row".to_owned(),
                 last_outcome,
                 last_blame,
+                last_cause: None,
             };
             assert_eq!(registration.state(failures), expected, "{registration:?}");
         }

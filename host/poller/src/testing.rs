@@ -31,6 +31,7 @@ pub fn registration(charm: CharmRef, integration: IntegrationId) -> Registration
         woken_at: UnixMillis::NEVER,
         last_outcome: None,
         last_blame: None,
+        last_cause: None,
     }
 }
 

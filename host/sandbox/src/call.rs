@@ -94,6 +94,7 @@ impl<W: Send + 'static> Call<W> {
     {
         let Self { sandbox, store, function: Function { name, time, .. }, deadline, log, owner, span } = self;
         let (started, busy) = (Instant::now(), Busy::default());
+        let failures = store.data().outbound.failures().clone();
         let work = busy.clone().measure(work(store)).instrument(span.clone());
         let end = tokio::time::timeout_at(deadline.into(), sandbox.slow_lane().run(work, share)).await;
         let elapsed = started.elapsed();
@@ -102,12 +103,17 @@ impl<W: Send + 'static> Call<W> {
         let result = match end {
             Ok((store, Ok(Ok(value)))) => Ok((value, store.into_data())),
             Ok((store, Ok(Err(error)))) => {
-                Err(CallFailure::guest(error, store.data().outbound.failures().explain(), log.secrets()))
+                let failures = store.data().outbound.failures();
+                let failure = CallFailure::guest(error, failures.explain(), log.secrets());
+                Err(failure.perhaps_of(failures.newest()))
             }
             Ok((store, Err(error))) => {
                 Err(CallFailure::of_error(name, time, &error, &store.data().store_limits, log.secrets()))
             }
-            Err(_) => Err(CallFailure::timeout(name, time)),
+            Err(_) => Err(match failures.waits_for() {
+                Some((host, server)) => CallFailure::waited(name, time, &host, server),
+                None => CallFailure::timeout(name, time),
+            }),
         };
         let outcome = result.as_ref().err().map_or(OutcomeKind::Success, |failure| failure.kind);
         span.record("outcome", outcome.as_str());

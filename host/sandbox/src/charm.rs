@@ -95,6 +95,7 @@ impl CharmComponent {
             None => None,
         };
         let memory = ahead.as_ref().map_or(Memory::Plain, |(_, image)| Memory::Loaded(image.clone()));
+        let left = context.log.clone();
         let call = self.begin_with("handle", context, memory).await?;
         let (pre, stream, event) = (self.pre.clone(), stream.to_owned(), event_json.to_owned());
         let work = |mut store| async move {
@@ -111,6 +112,7 @@ impl CharmComponent {
             (store, end)
         };
         let ((), state) = call.run(&Share::new(), work).await.map_err(CallFailure::of_charm)?;
+        left.note_servers(state.outbound.failures().servers());
         Ok(state.world.cells.into_writes())
     }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bg_egress::{CredentialError, CredentialSource, Owner, RequestCharm};
 use bg_identity::Secret;
 use bg_manifest::CredentialPath;
-use bg_poller::{CharmRef, CharmRuntime, RuntimeError, TokenLife, UnixMillis};
+use bg_poller::{Blame, CharmRef, CharmRuntime, RuntimeError, TokenLife, UnixMillis};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -182,7 +182,8 @@ fn no_credential(error: &RuntimeError) -> CredentialError {
     let text = error.to_string();
     match error {
         RuntimeError::Unavailable { .. } => CredentialError::Unavailable(text),
-        RuntimeError::Authorization { .. } | RuntimeError::Configuration(_) => CredentialError::Refused(text),
+        RuntimeError::Authorization { .. } => CredentialError::Refused(text),
+        RuntimeError::Unmet { cause, .. } if cause.blame() == Blame::Configuration => CredentialError::Refused(text),
         _ => CredentialError::Missing(text),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bg_identity::units::Seconds;
 use bg_identity::{Secret, mask};
-use bg_poller::{Blame, IntegrationError, Outcome, OutcomeKind};
+use bg_poller::{Blame, Cause, FailedServer, IntegrationError, Outcome, OutcomeKind, Servers};
 use http::StatusCode;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -35,8 +35,10 @@ const LIMIT_WORDS: [&str; 4] = [
 pub struct CallFailure {
     /// How the call ended.
     pub kind: OutcomeKind,
-    /// Who is to blame, if it is not the component.
-    pub blame: Option<Blame>,
+    /// What exactly was the cause, if it is not the usual one of the kind.
+    pub cause: Option<Cause>,
+    /// The server because of which it failed.
+    pub server: Option<FailedServer>,
     /// What happened, for people. Safe to show: text from the guest is escaped and cut.
     pub message: String,
     /// Where in the guest: one frame per line, innermost first.
@@ -56,18 +58,20 @@ pub(crate) struct OutOfTime;
 /// A request that the gate refused, that failed, or that a server answered with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// Who can fix it.
-    pub(crate) blame: Blame,
+    /// What exactly is wrong.
+    pub(crate) cause: Cause,
     /// What was refused or failed, and why.
     pub(crate) text: String,
     /// The status of the answer, if there was one.
     pub(crate) status: Option<StatusCode>,
+    /// The server, if others may wait for it as well.
+    pub(crate) server: Option<FailedServer>,
 }
 
 impl Refusal {
     /// The outcome of a call that ends because of it.
     pub(crate) fn kind(&self) -> OutcomeKind {
-        match self.blame {
+        match self.cause.blame() {
             Blame::Upstream | Blame::Service => OutcomeKind::Unavailable,
             _ => OutcomeKind::Denied,
         }
@@ -95,7 +99,7 @@ pub(crate) struct GuestError {
 
 impl CallFailure {
     pub(crate) fn new(kind: OutcomeKind, message: impl Into<String>) -> Self {
-        Self { kind, blame: None, message: message.into(), stack: None }
+        Self { kind, cause: None, server: None, message: message.into(), stack: None }
     }
 
     /// For a call of a charm: deep nesting in its program fills the stack of the engine that runs it, which is not the
@@ -106,12 +110,18 @@ impl CallFailure {
         }
         let (function, _) = self.message.split_once(':').unwrap_or_default();
         let message = format!("{function} nested calls, or went through nested values, deeper than its stack allows");
-        Self { kind: OutcomeKind::LimitExceeded, message, blame: self.blame, stack: None }
+        Self { kind: OutcomeKind::LimitExceeded, message, stack: None, ..self }
     }
 
     /// The call took longer than `limit`.
     pub(crate) fn timeout(function: &str, limit: Duration) -> Self {
         Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))
+    }
+
+    /// The same while a request of the call had no answer of that host.
+    pub(crate) fn waited(function: &str, limit: Duration, host: &str, server: Option<FailedServer>) -> Self {
+        let text = format!("{function} took longer than {}, and {host} had not answered its request", Seconds(limit));
+        Self { cause: Some(Cause::ComponentWaited), server, ..Self::new(OutcomeKind::Timeout, text) }
     }
 
     /// The guest returned an error. If it comes from a request of this call, the same party is to blame for both.
@@ -120,7 +130,7 @@ impl CallFailure {
     pub(crate) fn guest(error: GuestError, explanation: Explanation, secrets: &[Secret]) -> Self {
         let GuestError { mut kind, message, stack } = error;
         let mut message = text::one_line(&mask(&message, secrets), MESSAGE_BYTES);
-        let mut blame = None;
+        let (mut cause, mut server) = (None, None);
         match explanation {
             Explanation::None => {}
             Explanation::Cause(refusal) => {
@@ -131,11 +141,25 @@ impl CallFailure {
                 if kind == OutcomeKind::HandlerFailed {
                     kind = refusal.kind();
                 }
-                blame = Some(refusal.blame);
+                (cause, server) = (Some(refusal.cause), refusal.server);
             }
             Explanation::Before(text) => message = format!("{message} (before that: {text})"),
         }
-        Self { kind, blame, message, stack: stack.map(|stack| text::lines(&mask(&stack, secrets), STACK_BYTES)) }
+        Self {
+            kind,
+            cause,
+            server,
+            message,
+            stack: stack.map(|stack| text::lines(&mask(&stack, secrets), STACK_BYTES)),
+        }
+    }
+
+    /// Of a temporary error that no request explains: the server that failed last may be the reason.
+    pub(crate) fn perhaps_of(mut self, server: Option<FailedServer>) -> Self {
+        if self.kind == OutcomeKind::Unavailable && self.cause.is_none() {
+            self.server = server;
+        }
+        self
     }
 
     /// The call ended without an answer.
@@ -171,8 +195,8 @@ impl CallFailure {
             None => format!("{function}: {cause}"),
         };
         // The pool has no room: the program is at its limits, not the component.
-        let blame = (kind == OutcomeKind::Unavailable).then_some(Blame::Service);
-        Self { kind, blame, message, stack: error.downcast_ref::<WasmBacktrace>().and_then(stack) }
+        let cause = (kind == OutcomeKind::Unavailable).then_some(Cause::NoRoomForCall);
+        Self { kind, cause, server: None, message, stack: error.downcast_ref::<WasmBacktrace>().and_then(stack) }
     }
 }
 
@@ -200,18 +224,29 @@ fn stack(backtrace: &WasmBacktrace) -> Option<String> {
 
 impl From<CallFailure> for IntegrationError {
     fn from(failure: CallFailure) -> Self {
-        // If a request breaks a rule for all guests, the component is at fault: it chose to send it.
-        let blame = failure.blame.map(|blame| if blame == Blame::Charm { Blame::Integration } else { blame });
-        Self { kind: failure.kind, blame, message: failure.message }
+        let CallFailure { kind, cause, server, message, .. } = failure;
+        let cause = match cause {
+            None => Cause::of_component(kind),
+            // A request breaks a rule for all guests: the component chose to send it.
+            Some(cause) if cause.blame() == Blame::Charm => Cause::ComponentNeverAllowed,
+            Some(cause) => cause,
+        };
+        Self { kind, cause, server, message }
     }
 }
 
 /// For a charm's handler.
 impl From<CallFailure> for Outcome {
     fn from(failure: CallFailure) -> Self {
-        let CallFailure { kind, blame, message, stack } = failure;
-        let outcome = Self::failure(kind, message).with_stack(stack);
-        blame.into_iter().fold(outcome, Self::blaming)
+        let CallFailure { kind, cause, server, message, stack } = failure;
+        // Its time ended while a server did not answer, which is no fault of the charm.
+        let (kind, cause) = match cause {
+            Some(Cause::ComponentWaited) => (OutcomeKind::Unavailable, Some(Cause::TooSlow)),
+            cause => (kind, cause.or_else(|| Cause::of_handler(kind))),
+        };
+        let servers = Servers { failed: server, ..Servers::default() };
+        let outcome = Self::failure(kind, message).with_stack(stack).with_servers(servers);
+        cause.into_iter().fold(outcome, Self::caused_by)
     }
 }
 
@@ -234,24 +269,28 @@ mod tests {
 
     #[test]
     fn a_denied_request_is_reported_as_the_reason() {
-        let refused =
-            Refusal { blame: Blame::Configuration, text: "GET https://a.example/ is not granted".into(), status: None };
+        let refused = Refusal {
+            cause: Cause::NotGranted,
+            text: "GET https://a.example/ is not granted".into(),
+            status: None,
+            server: None,
+        };
         let failure = CallFailure::guest(guest_error(), Explanation::Cause(refused.clone()), &[]);
-        assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(Blame::Configuration)));
+        assert_eq!((failure.kind, failure.cause), (OutcomeKind::Denied, Some(Cause::NotGranted)));
         assert!(failure.message.ends_with("(GET https://a.example/ is not granted)"));
         // The guest caught it, and fails with a different error.
         let failure = CallFailure::guest(guest_error(), Explanation::Before(refused.text), &[]);
-        assert_eq!((failure.kind, failure.blame), (OutcomeKind::HandlerFailed, None));
+        assert_eq!((failure.kind, failure.cause), (OutcomeKind::HandlerFailed, None));
         assert!(failure.message.ends_with("(before that: GET https://a.example/ is not granted)"));
     }
 
     #[test]
     fn a_temporary_error_stays_temporary() {
         let error = GuestError { kind: OutcomeKind::Unavailable, ..guest_error() };
-        let refused = Refusal { blame: Blame::Configuration, text: "not granted".into(), status: None };
+        let refused = Refusal { cause: Cause::NotGranted, text: "not granted".into(), status: None, server: None };
         let failure = CallFailure::guest(error, Explanation::Cause(refused), &[]);
         // It still waits for the grant.
-        assert_eq!((failure.kind, failure.blame), (OutcomeKind::Unavailable, Some(Blame::Configuration)));
+        assert_eq!((failure.kind, failure.cause), (OutcomeKind::Unavailable, Some(Cause::NotGranted)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Integrations that are components.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use bg_egress::GateClient;
 use bg_identity::{IntegrationId, SpaceReader};
 use bg_manifest::Manifest;
 use bg_poller::{
-    Charm, CharmRef, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, StateChanges, StateError,
+    Charm, CharmRef, Fitness, Integration, IntegrationError, IntegrationState, OutcomeKind, Servers, StateChanges,
+    StateError,
 };
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -18,13 +19,16 @@ use crate::bindings::integration::{self as contract, values};
 use crate::call::{Call, Function};
 use crate::config::Config;
 use crate::draft::Draft;
-use crate::failure::{CallFailure, Explanation, GuestError};
+use crate::failure::{CallFailure, Explanation, GuestError, Refusal};
 use crate::host::log::Scope;
 use crate::host::{self, CallState, IntegrationWorld, OpenCharm, Surroundings};
 use crate::load::{LoadError, LoadedComponent, World};
 use crate::registrations::Registrations;
 use crate::share::Share;
 use crate::{Sandbox, text};
+
+/// How many origins are remembered until the loop asks: it does after each poll and each list.
+const MOST_SERVERS: usize = 256;
 
 /// The inputs of an integration.
 pub struct IntegrationSetup {
@@ -52,6 +56,8 @@ pub struct IntegrationComponent {
     share: Share,
     /// What the last successful `fetch-charms` wrote to its state, if it is not kept yet.
     unkept: Mutex<StateChanges>,
+    /// The origins that answered its calls since the loop last asked.
+    servers: Mutex<BTreeSet<String>>,
 }
 
 impl IntegrationComponent {
@@ -66,7 +72,18 @@ impl IntegrationComponent {
         let mut config: BTreeMap<_, _> = defaults.collect();
         config.extend(configured);
         let (sandbox, config, share) = (sandbox.clone(), Arc::new(config), Share::new());
-        Ok(Self { id, sandbox, pre, config, registrations, state, http, share, unkept: Mutex::default() })
+        Ok(Self {
+            id,
+            sandbox,
+            pre,
+            config,
+            registrations,
+            state,
+            http,
+            share,
+            unkept: Mutex::default(),
+            servers: Mutex::default(),
+        })
     }
 
     async fn begin(
@@ -95,6 +112,16 @@ impl IntegrationComponent {
             polls: None,
         };
         Call::begin(&self.sandbox, function, around, world).await
+    }
+
+    /// A call has succeeded.
+    fn note_servers(&self, state: &CallState<IntegrationWorld>) {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        for origin in state.outbound.failures().servers().answered {
+            if servers.len() < MOST_SERVERS {
+                servers.insert(origin);
+            }
+        }
     }
 
     fn unkept(&self) -> MutexGuard<'_, StateChanges> {
@@ -165,6 +192,7 @@ impl Integration for IntegrationComponent {
             (store, end)
         };
         let (answered, state) = call.run(&self.share, work).await?;
+        self.note_servers(&state);
         let charms = self.accept(&answered)?;
         *self.unkept() = state.world.draft.map(Draft::into_changes).unwrap_or_default();
         Ok(charms)
@@ -177,6 +205,11 @@ impl Integration for IntegrationComponent {
     async fn keep_state(&self) -> Result<(), StateError> {
         let changes = std::mem::take(&mut *self.unkept());
         self.state.apply(&self.id, &changes).await
+    }
+
+    fn take_servers(&self) -> Servers {
+        let answered = std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
+        Servers { failed: None, answered: answered.into_iter().collect() }
     }
 
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {
@@ -195,13 +228,16 @@ impl Integration for IntegrationComponent {
             (store, end)
         };
         let (is_valid, state) = call.run(&self.share, work).await?;
+        self.note_servers(&state);
         let explanation = state.outbound.failures().explain();
         match explanation {
             // The answer depends on the failed request; the integration is not at fault.
             Explanation::Cause(refusal) if !is_valid => {
                 let reason = state.world.unfit.map_or_else(String::new, |reason| format!(" ({reason})"));
-                let message = format!("it finds the charm unfit{reason}, but {}", refusal.text);
-                Err(CallFailure { kind: refusal.kind(), blame: Some(refusal.blame), message, stack: None }.into())
+                let (kind, message) =
+                    (refusal.kind(), format!("it finds the charm unfit{reason}, but {}", refusal.text));
+                let Refusal { cause, server, .. } = refusal;
+                Err(CallFailure { cause: Some(cause), server, ..CallFailure::new(kind, message) }.into())
             }
             _ if is_valid => Ok(Fitness::Fit),
             _ => Ok(Fitness::Unfit(state.world.unfit)),

@@ -366,6 +366,8 @@ mod tests {
             at: UnixMillis(1_800_000_000_500),
             function: "fetch-charms".to_owned(),
             kind: OutcomeKind::Trapped,
+            blame: None,
+            cause: None,
             reason: String::new(),
             in_a_row: 1,
         };

@@ -230,6 +230,7 @@ mod tests {
             woken_at: UnixMillis::NEVER,
             last_outcome: None,
             last_blame: None,
+            last_cause: None,
             disabled_by: None,
         }
     }

@@ -21,10 +21,14 @@ type SignedForm = Signed<REGISTRATION_BODY>;
 /// The reason if a client gives none.
 const BY_HAND: &str = "by hand";
 
-/// `GET /api/v1/registrations`, and `?after=N` for what has changed since.
+/// `GET /api/v1/registrations`, `?after=N` for what has changed since, `?fixes=true` with what to do about each.
 pub(crate) async fn list(uri: Uri, signed: Signed<NO_BODY>) -> Result<Json<wire::Registrations>, Failure> {
     let known = parameter(&uri, "after")?;
     let RegistrationChanges { revision, registrations, removed } = signed.caller.registrations_since(known).await?;
+    let says_fixes = parameter(&uri, "fixes")?.unwrap_or(false);
+    let fix = |registration: &Registration| registration.fix().filter(|_| says_fixes);
+    let registrations =
+        registrations.into_iter().map(|registration| wire::Listed { fix: fix(&registration), registration }).collect();
     Ok(Json(wire::Registrations { revision: revision.unwrap_or_default(), registrations, removed }))
 }
 

@@ -111,6 +111,7 @@ fn of_registrations() -> Vec<Row> {
                  all, without `removed`, if that revision is too old.",
             )
             .query::<u64>("after", "The revision that is known.")
+            .query::<bool>("fixes", "Whether to say what to do about each charm that is not polled with success.")
             .answers::<wire::Registrations>()
             .fails([Authorization]),
         signed(Method::POST, path::REGISTRATIONS, Right::Register, registrations::register)

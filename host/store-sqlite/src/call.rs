@@ -76,7 +76,7 @@ pub(crate) fn keep(
         let sizes = Sizes::of(tx, charm.row, &writes)?;
         let excess = match sizes.excess(tx)? {
             None => tenants.excess(tx, &bounds, &sizes)?,
-            Some(excess) => Some(Excess::OfCharm(excess)),
+            Some(excess) => Some(Excess::of_charm(excess)),
         };
         if let Some(excess) = excess {
             run.outcome = excess.into_outcome();
@@ -91,7 +91,8 @@ pub(crate) fn keep(
         if !charm.changed.is_empty() {
             charms::followed(tx, charm.row, version)?;
         }
-    } else {
+    }
+    if !run.outcome.is_success() || !run.outcome.servers.is_empty() {
         run.outcome = redact::redact(run.outcome, &cells.secrets()?);
     }
     tenants.trim(tx, &bounds, &mut run, &mut log)?;

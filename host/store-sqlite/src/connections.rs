@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bg_poller::{CharmRef, RuntimeError, Scope};
+use bg_poller::{Cause, CharmRef, RuntimeError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
@@ -153,21 +153,24 @@ impl Database {
     pub(crate) fn failed(&self, failure: Failure) -> RuntimeError {
         match failure {
             Failure::Refused(error) => error,
-            Failure::Key(error) => RuntimeError::unavailable(error.to_string()),
+            Failure::Key(error) => RuntimeError::unavailable_by(Cause::StorageFails, error.to_string()),
             // Of one charm: others are as they were. It stays so until somebody does something about it.
-            Failure::Damaged(what @ (What::OfCharm(_) | What::Column(_))) => RuntimeError::Unfit(format!(
-                "{what} is damaged, in the database {}: set it again, or put back a backup",
-                self.path.display()
-            )),
+            Failure::Damaged(what @ (What::OfCharm(_) | What::Column(_))) => RuntimeError::unmet(
+                Cause::Damaged,
+                format!(
+                    "{what} is damaged, in the database {}: set it again, or put back a backup",
+                    self.path.display()
+                ),
+            ),
             Failure::Damaged(what @ What::OfSpace(_)) => {
-                RuntimeError::unavailable_in(Scope::Space, self.problem(&format!("{what} is damaged")))
+                RuntimeError::unavailable_by(Cause::SpaceDamaged, self.problem(&format!("{what} is damaged")))
             }
-            other => self.unavailable(&format!("{other}{}", other.fix())),
+            other => RuntimeError::unavailable_by(other.cause(), self.problem(&format!("{other}{}", other.fix()))),
         }
     }
 
     fn unavailable(&self, problem: &str) -> RuntimeError {
-        RuntimeError::unavailable(self.problem(problem))
+        RuntimeError::unavailable_by(Cause::StorageFails, self.problem(problem))
     }
 
     fn problem(&self, problem: &str) -> String {

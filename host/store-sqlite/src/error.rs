@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use bg_poller::{CharmRef, RuntimeError};
+use bg_poller::{Cause, CharmRef, RuntimeError};
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_CONSTRAINT_DATATYPE, SQLITE_IOERR_SHMSIZE};
 use rusqlite::types::FromSqlError;
@@ -169,6 +169,14 @@ impl Failure {
                 Self::Damaged(What::OfCharm(format!("{what} of {charm}, column {column},")))
             }
             other => other,
+        }
+    }
+
+    /// The cause, of a failure of the database as a whole.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::Sql(error) if is_full(error) => Cause::StorageFull,
+            _ => Cause::StorageFails,
         }
     }
 

@@ -192,10 +192,10 @@ fn read(
 /// A row of [`SELECT`]. What the loop remembers may be damaged, too: it starts again from nothing then.
 fn shown(tx: &Transaction<'_>, row: &Row<'_>, spaces: &mut SpaceReader) -> Result<RegistrationRow, Failure> {
     let registration = registrations::registration(row, spaces)?;
-    let failures: u32 = row.column(16).unwrap_or_default();
-    let due = row.time(17).unwrap_or_default();
+    let failures: u32 = row.column(17).unwrap_or_default();
+    let due = row.time(18).unwrap_or_default();
     Ok(RegistrationRow {
-        name: row.column(15)?,
+        name: row.column(16)?,
         state: registration.state(failures),
         failures,
         put_off_until: Some(due).filter(|due| failures > 0 && !due.is_never()),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bg_charm_api::DamagedRegistration;
 use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
 use bg_poller::{
-    Blame, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, RegistrationChanges, Run, UnixMillis,
+    Blame, Cause, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, RegistrationChanges, Run,
+    UnixMillis,
 };
 use bg_store::FoundRegistrations;
 use rusqlite::types::{Null, ValueRef};
@@ -28,7 +29,8 @@ macro_rules! columns {
             ".space, ",
             $name,
             ".id, r.integration, r.created_at, r.updated_at, r.last_run, r.disabled_at, r.status, r.last_kind, \
-             r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at"
+             r.interval_ms, r.last_blame, r.disabled_by, r.charm, r.last_success, r.woken_at, \
+             r.last_cause"
         )
     };
 }
@@ -430,7 +432,8 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             "UPDATE registrations SET last_run = CASE WHEN last_run > ?4 THEN ?2 ELSE max(last_run, ?2) END, \
              status = CASE WHEN disabled_at = 0 AND {IS_NEWEST} THEN ?3 ELSE status END, \
              last_kind = CASE WHEN {IS_NEWEST} THEN ?5 ELSE last_kind END, \
-             last_blame = CASE WHEN {IS_NEWEST} THEN ?8 ELSE last_blame END, {COUNTED}, \
+             last_blame = CASE WHEN {IS_NEWEST} THEN ?8 ELSE last_blame END, \
+             last_cause = CASE WHEN {IS_NEWEST} THEN ?9 ELSE last_cause END, {COUNTED}, \
              last_success = CASE ?7 WHEN 0 THEN ?2 ELSE last_success END WHERE charm = ?1"
         ))?
         .execute((
@@ -442,6 +445,7 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
             runs::millis(run.duration),
             i64::from(!success),
             run.outcome.blame().map(Blame::as_str),
+            run.outcome.cause.map(Cause::as_str),
         ))?;
     Ok(changed > 0)
 }
@@ -525,6 +529,7 @@ pub(super) fn registration(row: &Row<'_>, spaces: &mut SpaceReader) -> Result<Re
         woken_at: row.time(14)?,
         last_outcome: word(row, 8, runs::known_kind)?,
         last_blame: word(row, 10, Blame::of_name)?,
+        last_cause: word(row, 15, Cause::of_name)?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bg_poller::{Blame, CharmRef, Outcome, OutcomeKind, Run};
+use bg_poller::{Blame, Cause, CharmRef, Outcome, OutcomeKind, Run};
 use rusqlite::{Row, Transaction};
 
 use super::column::Columns;
@@ -12,8 +12,8 @@ use super::{Failure, sound};
 pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {
     let (outcome, millis) = (&run.outcome, millis(run.duration));
     tx.prepare_cached(
-        "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack, blame) VALUES (?1, ?2, ?3, ?4, ?5, \
-         ?6, ?7)",
+        "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack, blame, cause) VALUES (?1, ?2, ?3, ?4, \
+         ?5, ?6, ?7, ?8)",
     )?
     .execute((
         row,
@@ -23,6 +23,7 @@ pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Resul
         &outcome.message,
         &outcome.stack,
         outcome.blame().map(Blame::as_str),
+        outcome.cause.map(Cause::as_str),
     ))?;
     // With the number in its text: SQLite would compile it again each time, since a bound limit may decide how a
     // statement is run.
@@ -56,8 +57,8 @@ pub(super) fn known_kind(name: &str) -> Option<OutcomeKind> {
 /// The newest runs of the charm in that row, newest first.
 pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, Failure> {
     let mut statement = tx.prepare_cached(
-        "SELECT started_at, duration_ms, kind, message, stack, blame FROM runs WHERE charm = ?1 ORDER BY row DESC \
-         LIMIT ?2",
+        "SELECT started_at, duration_ms, kind, message, stack, blame, cause FROM runs WHERE charm = ?1 ORDER BY row \
+         DESC LIMIT ?2",
     )?;
     // There are never more.
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -72,10 +73,11 @@ pub(crate) fn newest(tx: &Transaction<'_>, row: i64, charm: &CharmRef, limit: us
 fn run(row: &Row<'_>, charm: &CharmRef) -> Result<Run, Failure> {
     let kind = row.parse(2, known_kind)?;
     let blame = row.column::<Option<String>>(5)?.and_then(|name| Blame::of_name(&name));
+    let cause = row.column::<Option<String>>(6)?.and_then(|name| Cause::of_name(&name));
     Ok(Run {
         charm: charm.clone(),
         started_at: row.time(0)?,
         duration: Duration::from_millis(row.column(1)?),
-        outcome: Outcome { kind, blame, message: row.column(3)?, stack: row.column(4)? },
+        outcome: Outcome { kind, blame, cause, message: row.column(3)?, stack: row.column(4)?, ..Outcome::success() },
     })
 }

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(WOKEN),
     Migration::Code(digest_all),
     Migration::Sql(changes::CREATE),
+    Migration::Sql(CAUSE),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.
@@ -304,6 +305,12 @@ UPDATE registrations SET last_blame = CASE last_kind WHEN 'Denied' THEN 'configu
 /// `woken_at` is when something last changed that the charm may have waited for. Until then that was noted as a change
 /// of `updated_at`, which also clears the charm's failures.
 const WOKEN: &str = "ALTER TABLE registrations ADD COLUMN woken_at INTEGER NOT NULL DEFAULT 0;";
+
+/// What exactly was the cause of what a run came to.
+const CAUSE: &str = "
+ALTER TABLE runs ADD COLUMN cause TEXT;
+ALTER TABLE registrations ADD COLUMN last_cause TEXT;
+";
 
 /// What a file is, before anything is changed in it.
 pub(super) enum Found {

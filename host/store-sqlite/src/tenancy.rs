@@ -153,7 +153,7 @@ impl Tenants {
         if let Some(creator) = creator {
             let (_, bytes) = tenants::kept_by(tx, creator)?;
             if let Some(excess) = self.rules.excess_of(creator, bytes.saturating_add_signed(grows)) {
-                return Ok(Some(Excess::OfCharm(excess)));
+                return Ok(Some(Excess::of_owner(excess)));
             }
         }
         let excess = Rules::excess_of_growth(self.room(tx)?, grows);
@@ -206,7 +206,7 @@ impl Tenants {
         let full = match excess {
             Some(excess) => Some(excess),
             None => match self.room(tx)? {
-                Room::Exhausted(why) => Some(why),
+                Room::Exhausted(why) => Some(why.to_string()),
                 Room::Plenty | Room::Low(_) => None,
             },
         };

@@ -24,7 +24,7 @@ pub use charm::{
     StoredProgram, secret_texts_in,
 };
 pub use rights::{Needed, Right};
-pub use rules::{Excess, LAST_TIME, LINES_KEPT, Room, Rules};
+pub use rules::{Excess, LAST_TIME, LINES_KEPT, Room, Rules, Shortage};
 pub use store::{
     Begun, Cause, CellEdit, CellUpdate, Deployment, Edit, EditError, Editor, Finished, FoundCharm, FoundRegistrations,
     Holding, IdOf, KnownProgram, Look, Names, Present, Sources, Store, Update,

@@ -9,6 +9,9 @@ pub fn redact(mut outcome: Outcome, secrets: &[Secret]) -> Outcome {
     for text in [&mut outcome.message, &mut outcome.stack].into_iter().flatten() {
         *text = mask(text, secrets).into_owned();
     }
+    let is_secret = |origin: &str| mask(origin, secrets) != origin;
+    outcome.servers.answered.retain(|origin| !is_secret(origin));
+    outcome.servers.failed = outcome.servers.failed.filter(|failed| !is_secret(&failed.origin));
     outcome
 }
 

@@ -1,9 +1,11 @@
 //! The rules for who may keep how much, and may make which spaces. They are functions of what a store has counted, so
 //! that all stores share them.
 
+use std::fmt;
+
 use bg_charm_api::{Acl, Actor};
 use bg_identity::{Did, SYSTEM_SPACE_NAME, SpaceDid, is_public_key, system_space};
-use bg_poller::{Blame, Outcome, OutcomeKind, RuntimeError, UnixMillis};
+use bg_poller::{Cause, Outcome, OutcomeKind, RuntimeError, UnixMillis};
 
 use crate::tenancy::{Quotas, Tenancy};
 
@@ -32,30 +34,60 @@ const SLACK: i64 = 1024;
 pub enum Room {
     /// Enough.
     Plenty,
-    /// Nothing new, for the reason that the text gives. What exists is polled.
-    Low(String),
+    /// Nothing new. What exists is polled.
+    Low(Shortage),
     /// What exists may not grow, either.
-    Exhausted(String),
+    Exhausted(Shortage),
 }
 
-/// What of a handler's writes is too much, for people.
+/// Why there is too little room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Excess {
-    /// A quota of the charm or of its owner: the charm is to blame.
-    OfCharm(String),
-    /// A limit that the operator sets for the whole installation. Which charm reaches it is chance: the operator makes
-    /// room.
-    OfInstallation(String),
+pub enum Shortage {
+    /// The disk has less room than is to stay free.
+    Disk(String),
+    /// The database is as large as it may be.
+    Database(String),
+}
+
+impl Shortage {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Disk(_) => Cause::DiskFull,
+            Self::Database(_) => Cause::DatabaseFull,
+        }
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(text) | Self::Database(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What of a handler's writes is too much: the limit, and a text for people. Where that is a limit that the operator
+/// sets for the whole installation, it is chance which charm reaches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excess {
+    cause: Cause,
+    text: String,
 }
 
 impl Excess {
     /// The outcome of a call whose writes were not kept.
     pub fn into_outcome(self) -> Outcome {
-        let (text, blame) = match self {
-            Self::OfCharm(text) => (text, Blame::Charm),
-            Self::OfInstallation(text) => (text, Blame::Configuration),
-        };
-        Outcome::failure(OutcomeKind::LimitExceeded, text).blaming(blame)
+        Outcome::failure(OutcomeKind::LimitExceeded, self.text).caused_by(self.cause)
+    }
+
+    /// A limit of each charm.
+    pub fn of_charm(text: String) -> Self {
+        Self { cause: Cause::CharmFull, text }
+    }
+
+    /// A limit of each owner.
+    pub fn of_owner(text: String) -> Self {
+        Self { cause: Cause::OwnerFull, text }
     }
 }
 
@@ -103,13 +135,15 @@ impl Rules {
         let Quotas { bytes, free_disk, .. } = self.quotas;
         if taken > bytes {
             let text = format!("the database takes {taken} bytes, and may take {bytes} (--max-bytes)");
-            return if taken > bytes.saturating_add(bytes / 8) { Room::Exhausted(text) } else { Room::Low(text) };
+            let why = Shortage::Database(text);
+            return if taken > bytes.saturating_add(bytes / 8) { Room::Exhausted(why) } else { Room::Low(why) };
         }
         // Where the system does not say, a full disk says so itself.
         let Some(free) = free() else { return Room::Plenty };
         if free < free_disk {
             let text = format!("its disk has {free} bytes left, and {free_disk} are to stay free (--min-free)");
-            return if free < free_disk / 2 { Room::Exhausted(text) } else { Room::Low(text) };
+            let why = Shortage::Disk(text);
+            return if free < free_disk / 2 { Room::Exhausted(why) } else { Room::Low(why) };
         }
         Room::Plenty
     }
@@ -126,8 +160,12 @@ impl Rules {
     pub fn excess_of_growth(room: Room, grows: i64) -> Option<Excess> {
         match room {
             Room::Exhausted(why) if grows > SLACK => {
-                let text = format!("no charm may grow now: {why}; free some space, or raise the limit");
-                Some(Excess::OfInstallation(text))
+                let fix = match why {
+                    Shortage::Disk(_) => "free space on the disk, or lower --min-free",
+                    Shortage::Database(_) => "delete charms or data, or raise --max-bytes",
+                };
+                let text = format!("no charm may grow now: {why}; {fix}");
+                Some(Excess { cause: why.cause(), text })
             }
             _ => None,
         }

@@ -162,6 +162,7 @@ pub const ROWS: &[Row] = &[
         "a charm runtime that is down, slow, restarts, answers garbage, 401, 403, 429, 5xx",
         "counts against no charm; polling continues afterwards",
     ),
+    service("pace", "a charm that tries to have others polled more often", "an interval at least, as without it"),
     service("crowd", "100,000 registrations at once", "accepted, polled, limited memory"),
     service(
         "bodies",

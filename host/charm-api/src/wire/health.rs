@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bg_identity::IntegrationId;
-use bg_poller::{ComponentFailure, LogLine, OutcomeKind, UnixMillis};
+use bg_poller::{Cause, ComponentFailure, LogLine, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use super::{IntegrationReport, OwnerEgress};
@@ -168,18 +168,26 @@ impl IntegrationHealth {
         }
     }
 
-    /// What to do about a component that fails or is paused; what was denied comes first, in [`fix`](Self::fix).
-    pub fn remedy(&self) -> Option<&'static str> {
-        if self.state < HealthState::Failing {
+    /// What to do, unless it works. What was denied comes first: the rest may follow from it.
+    pub fn remedy(&self) -> Option<String> {
+        let Self { integration, state, fix, failure, .. } = self;
+        if *state == HealthState::Works {
             return None;
         }
-        let is_temporary = self.failure.as_ref().is_some_and(|failure| failure.kind == OutcomeKind::Unavailable);
-        Some(if is_temporary {
-            "nothing, if it is temporary: the service calls it again. If it persists, check its log lines, and the servers \
-             that it calls"
-        } else {
-            "replace its component with one that works; the service loads it by itself, and calls it again"
-        })
+        if let Some(option) = fix {
+            return Some(format!("allow what was denied, if you want to: {option}, and reload the service (SIGHUP)"));
+        }
+        if *state == HealthState::Degraded {
+            return Some(format!(
+                "see which of its requests are denied or fail, and why, on its page (/admin/integrations/\
+                 {integration}) or in the service's log (target `egress`)"
+            ));
+        }
+        Some(
+            failure
+                .as_ref()
+                .map_or_else(|| Cause::ComponentFailed.advice().to_owned(), |failure| failure.fix(integration)),
+        )
     }
 
     /// Whether its charms are polled.
@@ -251,7 +259,7 @@ fn requests_reason(requests: RecentRequests, egress: &OwnerEgress) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use bg_poller::Standing;
+    use bg_poller::{Blame, OutcomeKind, Standing};
 
     use super::super::{Denial, IntegrationView, Sent};
     use super::*;
@@ -319,6 +327,8 @@ mod tests {
         assert_eq!(health.reason, "all 2 of its newest requests were denied, such as GET https://mail.example/v1");
         assert_eq!(health.fix.as_deref(), Some("--allow-http https://mail.example/"));
         assert_eq!(health.requests.troubled_percent(), 100);
+        let remedy = health.remedy().unwrap();
+        assert!(remedy.contains("--allow-http https://mail.example/"), "{remedy}");
     }
 
     #[test]
@@ -343,6 +353,8 @@ mod tests {
             at: NOW,
             function: "fetch-charms".to_owned(),
             kind: OutcomeKind::Trapped,
+            blame: Some(Blame::Integration),
+            cause: Some(Cause::ComponentTrapped),
             reason: "wasm trap".to_owned(),
             in_a_row: 3,
         };
@@ -352,6 +364,8 @@ mod tests {
         let health = report.health(NOW);
         assert!(health.polls());
         assert_eq!(health.state, HealthState::Failing);
+        let remedy = health.remedy().unwrap();
+        assert!(remedy.starts_with("replace the component of mail"), "{remedy}");
         let failed = "fetch-charms failed (3 times in a row): Trapped: wasm trap";
         assert_eq!(health.reason, format!("{failed}; its charms are still polled by the last list"));
         report.standing.without_list = true;

@@ -3,11 +3,10 @@
 use std::fmt;
 
 use bg_identity::SpaceDid;
-use bg_poller::{Blame, CharmRef, RuntimeError, Scope};
+use bg_poller::{Blame, Cause, CharmRef, RuntimeError, Scope, known};
 use http::StatusCode;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// The prefix of each problem's type.
 const TYPE: &str = "urn:bg-wasm-host:problem:";
@@ -108,6 +107,8 @@ pub struct Problem {
     pub scope: Option<Scope>,
     /// With `unfit`: the blame, if it is not the charm's: its credential, or the operator's configuration.
     pub blame: Option<Blame>,
+    /// With `unfit` and `unavailable`: what exactly was the cause, where it is known.
+    pub cause: Option<Cause>,
 }
 
 /// The members of a problem, as they are sent.
@@ -141,6 +142,10 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Blame")]
     blame: Option<Blame>,
+    /// With `unfit` and `unavailable`: what exactly was the cause, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    cause: Option<Cause>,
 }
 
 /// The members as read. Servers from before problem details send `error` in place of `detail`, and no status.
@@ -156,27 +161,24 @@ struct Read {
     scope: Option<Scope>,
     #[serde(default, deserialize_with = "known")]
     blame: Option<Blame>,
-}
-
-/// A value that this version knows; `None` for one of a later version.
-fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).ok())
+    #[serde(default, deserialize_with = "known")]
+    #[schemars(with = "Option<String>")]
+    cause: Option<Cause>,
 }
 
 impl From<Problem> for Written {
     fn from(problem: Problem) -> Self {
-        let Problem { code, status, detail, space, charm, scope, blame } = problem;
+        let Problem { code, status, detail, space, charm, scope, blame, cause } = problem;
         let kind = format!("{TYPE}{}", code.as_str());
-        Self { kind, title: code.title(), status: status.as_u16(), detail, code, space, charm, scope, blame }
+        Self { kind, title: code.title(), status: status.as_u16(), detail, code, space, charm, scope, blame, cause }
     }
 }
 
 impl From<Read> for Problem {
     fn from(read: Read) -> Self {
-        let Read { code, status, detail, space, charm, scope, blame } = read;
+        let Read { code, status, detail, space, charm, scope, blame, cause } = read;
         let status = status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(code.status());
-        Self { code, status, detail, space, charm, scope, blame }
+        Self { code, status, detail, space, charm, scope, blame, cause }
     }
 }
 
@@ -194,15 +196,29 @@ impl Problem {
 
     /// An error without further members.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, status: code.status(), detail: detail.into(), space: None, charm: None, scope: None, blame: None }
+        let (status, detail) = (code.status(), detail.into());
+        Self { code, status, detail, space: None, charm: None, scope: None, blame: None, cause: None }
+    }
+
+    /// Whether somebody can fix it, so that the request succeeds afterwards.
+    fn may_be_unmet(cause: Cause) -> bool {
+        matches!(cause.blame(), Blame::Charm | Blame::Credential | Blame::Configuration)
+    }
+
+    /// An error with its cause.
+    fn by(cause: Cause, code: ErrorCode, detail: String) -> Self {
+        Self { cause: Some(cause), ..Self::new(code, detail) }
     }
 
     /// The error for a client of the server at `url`.
     pub fn into_error(self, url: &url::Url) -> RuntimeError {
-        let Self { code, status, detail, space, charm, scope, blame } = self;
+        let Self { code, status, detail, space, charm, scope, blame, cause } = self;
         if status == StatusCode::TOO_MANY_REQUESTS {
             // Says nothing about a charm.
-            return RuntimeError::unavailable(format!("{url} asks for fewer requests: {detail}"));
+            return RuntimeError::unavailable_by(
+                Cause::RuntimeBusy,
+                format!("{url} asks for fewer requests: {detail}"),
+            );
         }
         match (code, space, charm) {
             (ErrorCode::Authorization, space, _) => RuntimeError::Authorization {
@@ -210,9 +226,11 @@ impl Problem {
                 message: detail.strip_prefix(AUTHORIZATION).map_or(detail.clone(), str::to_owned),
             },
             (ErrorCode::NotFound, _, Some(charm)) => RuntimeError::NotFound(charm),
-            (ErrorCode::Unfit, ..) => match blame {
-                Some(Blame::Credential) => RuntimeError::Credential(detail),
-                Some(Blame::Configuration) => RuntimeError::Configuration(detail),
+            (ErrorCode::Unfit, ..) => match (cause, blame) {
+                (Some(cause), _) if Self::may_be_unmet(cause) => RuntimeError::unmet(cause, detail),
+                // An earlier version of the server, or a later one with another cause.
+                (_, Some(Blame::Credential)) => RuntimeError::unmet(Cause::SignInMissing, detail),
+                (_, Some(Blame::Configuration)) => RuntimeError::unmet(Cause::CredentialRefused, detail),
                 _ => RuntimeError::Unfit(detail),
             },
             (ErrorCode::Quota, ..) => RuntimeError::Quota(detail),
@@ -222,7 +240,10 @@ impl Problem {
             // The other side made the text with this error's `Display`.
             (ErrorCode::Unavailable, ..) => {
                 let inner = detail.strip_prefix("the charm runtime is unavailable: ").unwrap_or(&detail);
-                RuntimeError::unavailable_in(scope.unwrap_or(Scope::Runtime), inner)
+                match (scope.unwrap_or(Scope::Runtime), cause) {
+                    (scope, Some(cause)) if Scope::of(cause) == scope => RuntimeError::unavailable_by(cause, inner),
+                    (scope, _) => RuntimeError::unavailable_in(scope, inner),
+                }
             }
             (ErrorCode::UnknownEvent, ..) => RuntimeError::unavailable_in(Scope::Charm, format!("{url}: {detail}")),
             // The caller is not accepted; this says nothing about a charm.
@@ -246,12 +267,12 @@ impl From<&RuntimeError> for Problem {
             RuntimeError::Unfit(_) => Self::new(ErrorCode::Unfit, text),
             RuntimeError::Invalid(_) => Self::new(ErrorCode::Invalid, text),
             RuntimeError::Quota(_) => Self::new(ErrorCode::Quota, text),
-            RuntimeError::Credential(_) => Self { blame: Some(Blame::Credential), ..Self::new(ErrorCode::Unfit, text) },
-            RuntimeError::Configuration(_) => {
-                Self { blame: Some(Blame::Configuration), ..Self::new(ErrorCode::Unfit, text) }
+            RuntimeError::Unmet { cause, .. } => {
+                let blame = Some(cause.blame()).filter(|blame| *blame != Blame::Charm);
+                Self { blame, ..Self::by(*cause, ErrorCode::Unfit, text) }
             }
-            RuntimeError::Unavailable { scope, .. } => {
-                Self { scope: Some(*scope), ..Self::new(ErrorCode::Unavailable, text) }
+            RuntimeError::Unavailable { scope, cause, .. } => {
+                Self { scope: Some(*scope), ..Self::by(*cause, ErrorCode::Unavailable, text) }
             }
         }
     }
@@ -278,9 +299,12 @@ mod tests {
             RuntimeError::Unfit("no stream".into()),
             RuntimeError::Invalid("not a DID".into()),
             RuntimeError::Quota("too many charms".into()),
-            RuntimeError::Credential("authorize the charm again".into()),
-            RuntimeError::Configuration("--oauth-refresh-url".into()),
-            RuntimeError::unavailable("the disk is full"),
+            RuntimeError::unmet(Cause::SignInEnded, "authorize the charm again"),
+            RuntimeError::unmet(Cause::NoRefreshUrl, "--oauth-refresh-url"),
+            RuntimeError::unmet(Cause::Damaged, "the cell x is damaged"),
+            RuntimeError::unavailable("it does not answer"),
+            RuntimeError::unavailable_by(Cause::StorageFull, "the disk is full"),
+            RuntimeError::unavailable_by(Cause::TokenServiceBusy, "says 429"),
             RuntimeError::unavailable_in(Scope::Charm, "its turn did not come"),
             RuntimeError::unavailable_in(Scope::Space, "its access list is damaged"),
             RuntimeError::unavailable_in(Scope::Upstream, "the token service is away"),
@@ -341,7 +365,7 @@ mod tests {
     fn an_error_of_an_older_server_is_read() {
         let read = |json| serde_json::from_value::<Problem>(json);
         assert_eq!(read(json!({"error": "no", "code": "unfit"})).unwrap(), Problem::new(ErrorCode::Unfit, "no"));
-        let later = json!({"detail": "no", "code": "unfit", "scope": "planet", "blame": 7});
+        let later = json!({"detail": "no", "code": "unfit", "scope": "planet", "blame": 7, "cause": "sunspots"});
         assert_eq!(read(later).unwrap(), Problem::new(ErrorCode::Unfit, "no"));
         let away = read(json!({"detail": "no", "code": "unavailable"})).unwrap();
         assert_eq!(away.into_error(&"http://localhost:8000".parse().unwrap()), RuntimeError::unavailable("no"));

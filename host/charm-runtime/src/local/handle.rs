@@ -11,8 +11,8 @@ use bg_charm_api::{
 };
 use bg_identity::{IntegrationId, Secret};
 use bg_poller::{
-    Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration, RegistrationChanges, Run,
-    RuntimeError, UPDATER_STREAMS,
+    Cause as FailureCause, Charm, CharmRef, CharmRuntime, Counters, DisabledBy, Outcome, PollState, Registration,
+    RegistrationChanges, Run, RuntimeError, UPDATER_STREAMS,
 };
 use bg_store::document::Document;
 use bg_store::paths::at;
@@ -225,7 +225,8 @@ impl CharmRuntime for LocalHandle {
         match at(document.node(), &path[1..]) {
             Some(Value::String(text)) if !text.is_empty() => Ok(Secret::new(text.clone())),
             Some(Value::String(_) | Value::Null) | None => {
-                Err(RuntimeError::Credential(format!("{shown} of {charm} is empty; authorize the charm first")))
+                let text = format!("{shown} of {charm} is empty; authorize the charm first");
+                Err(RuntimeError::unmet(FailureCause::SignInMissing, text))
             }
             Some(_) => unfit(format!("{shown} of {charm} is not a text")),
         }

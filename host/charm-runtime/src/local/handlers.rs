@@ -87,7 +87,7 @@ impl Handlers {
         (result, [warnings(program), log.take()].concat())
     }
 
-    /// Runs the handler of a stream; answers what it logged, too, whatever came of it.
+    /// Runs the handler of a stream; returns what it logged, too, however it ends, and which servers answered it.
     pub(super) async fn handle(
         &self,
         charm: &StoredCharm,
@@ -96,14 +96,14 @@ impl Handlers {
         secrets: Vec<KnownSecret>,
         stream: &str,
         event: &str,
-    ) -> (Result<CellWrites, CallFailure>, Vec<LogLine>) {
+    ) -> (Result<CellWrites, CallFailure>, CallLines) {
         let log = CallLines::default();
         let mut call = self.call(charm, program, Box::new(cells), secrets, log.clone());
         if !charm.changed.is_empty() {
             Arc::make_mut(&mut call.config).insert(key::CHANGED.to_owned(), json!(charm.changed).to_string());
         }
         let result = self.component.handle(call, stream, event).await;
-        (result, log.take())
+        (result, log)
     }
 
     /// Makes a charm's page, as JSON.

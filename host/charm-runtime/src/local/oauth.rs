@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bg_charm_api::Actor;
 use bg_identity::Secret;
-use bg_poller::{CharmRef, RuntimeError, Scope, UnixMillis};
+use bg_poller::{Cause as FailureCause, CharmRef, RuntimeError, Scope, UnixMillis};
 use bg_server_trust::{ServerTrust, http_client};
 use bg_store::document::Document;
 use bg_store::paths::at;
@@ -60,21 +60,31 @@ impl Refresher {
         let code = answer.get("error").and_then(Value::as_str).filter(|code| is_code(code) && !is_passing);
         match code {
             Some(code) if ENDED.contains(&code) => {
-                return Err(RuntimeError::Credential(format!(
-                    "the token service {url} says {status} ({code}): the authorization has ended; authorize the charm \
-                     again"
-                )));
+                return Err(RuntimeError::unmet(
+                    FailureCause::SignInEnded,
+                    format!(
+                        "the token service {url} says {status} ({code}): the authorization has ended; authorize the \
+                         charm again"
+                    ),
+                ));
             }
             Some(code) if WRONG_CLIENT.contains(&code) => {
-                return Err(RuntimeError::Configuration(format!(
-                    "the token service {url} says {status} ({code}): it does not accept the OAuth client; check the \
-                     client that it is set up with, and --oauth-refresh-url"
-                )));
+                return Err(RuntimeError::unmet(
+                    FailureCause::WrongClient,
+                    format!(
+                        "the token service {url} says {status} ({code}): it does not accept the OAuth client; check \
+                         the client that it is set up with, and --oauth-refresh-url"
+                    ),
+                ));
             }
             Some(code) => return Err(self.fails(&format!("says {status} ({code})"))),
+            None if status.is_server_error() => return Err(self.fails(&format!("says {status}"))),
+            None if is_passing => {
+                return Err(self.fails_by(FailureCause::TokenServiceBusy, &format!("says {status}")));
+            }
             None if !status.is_success() => {
-                let hint = if is_passing { "" } else { ", without a reason; if that lasts, authorize the charm again" };
-                return Err(self.fails(&format!("says {status}{hint}")));
+                let how = format!("says {status}, without a reason; if that lasts, authorize the charm again");
+                return Err(self.fails_by(FailureCause::TokenServiceSilent, &how));
             }
             None => {}
         }
@@ -86,7 +96,11 @@ impl Refresher {
 
     /// The service fails, which is no fault of the charm, nor of the operator.
     fn fails(&self, how: &str) -> RuntimeError {
-        RuntimeError::unavailable_in(Scope::Upstream, format!("the token service {} {how}", self.url))
+        self.fails_by(FailureCause::TokenServiceFails, how)
+    }
+
+    fn fails_by(&self, cause: FailureCause, how: &str) -> RuntimeError {
+        RuntimeError::unavailable_by(cause, format!("the token service {} {how}", self.url))
     }
 }
 
@@ -185,10 +199,13 @@ impl LocalRuntime {
 
     async fn renew(&self, charm: &CharmRef, token: &Secret, cause: Cause) -> Result<(), RuntimeError> {
         let Some(refresher) = &self.oauth else {
-            return Err(RuntimeError::Configuration(format!(
-                "the OAuth token of {charm} cannot be renewed: say where with --oauth-refresh-url, such as \
-                 http://localhost:8000/api/integrations/google-oauth/refresh"
-            )));
+            return Err(RuntimeError::unmet(
+                FailureCause::NoRefreshUrl,
+                format!(
+                    "the OAuth token of {charm} cannot be renewed: say where with --oauth-refresh-url, such as \
+                     http://localhost:8000/api/integrations/google-oauth/refresh"
+                ),
+            ));
         };
         if let Some(last) = self.renewals.paused(charm, token, cause == Cause::Poll, Instant::now()) {
             return last;
@@ -229,9 +246,12 @@ impl LocalRuntime {
         let auth = auth.map_err(|_| self.store.damaged_cell(charm, AUTH))?;
         match at(auth.node(), &["refreshToken".to_owned()]) {
             Some(Value::String(token)) if !token.is_empty() => Ok(Secret::new(token.clone())),
-            _ => Err(RuntimeError::Credential(format!(
-                "the OAuth token of {charm} cannot be renewed: it has no auth.refreshToken; authorize it again"
-            ))),
+            _ => Err(RuntimeError::unmet(
+                FailureCause::SignInMissing,
+                format!(
+                    "the OAuth token of {charm} cannot be renewed: it has no auth.refreshToken; authorize it again"
+                ),
+            )),
         }
     }
 }

@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bg_identity::Secret;
-use bg_poller::{CharmRef, RuntimeError, Scope};
+use bg_poller::{Cause, CharmRef, RuntimeError, Scope};
 use sha2::{Digest, Sha256};
 
 /// A token that was just renewed is good; a server that refuses it will refuse the next one. Doubles with each one that
@@ -85,7 +85,8 @@ impl Last {
     fn is_the_services(&self) -> bool {
         matches!(
             self.result,
-            Err(RuntimeError::Configuration(_) | RuntimeError::Unavailable { scope: Scope::Upstream, .. })
+            Err(RuntimeError::Unmet { cause: Cause::NoRefreshUrl | Cause::WrongClient, .. }
+                | RuntimeError::Unavailable { scope: Scope::Upstream, .. })
         )
     }
 }
@@ -211,9 +212,9 @@ mod tests {
         let (renewals, now) = (Renewals::default(), Instant::now());
         let of = |name: &[u8]| CharmRef { space: space_did("my-space"), charm: CharmId::for_content(name) };
         let failures = [
-            (of(b"client"), RuntimeError::Configuration("invalid_client".into()), true),
+            (of(b"client"), RuntimeError::unmet(Cause::WrongClient, "invalid_client"), true),
             (of(b"service"), RuntimeError::unavailable_in(Scope::Upstream, "says 503"), true),
-            (of(b"grant"), RuntimeError::Credential("invalid_grant".into()), false),
+            (of(b"grant"), RuntimeError::unmet(Cause::SignInEnded, "invalid_grant"), false),
             (of(b"store"), RuntimeError::unavailable("the disk is full"), false),
         ];
         for (charm, error, _) in &failures {

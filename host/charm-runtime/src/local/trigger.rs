@@ -103,11 +103,11 @@ impl LocalRuntime {
             return Ok(None);
         }
         let (outcome, writes) = match result {
-            Ok(writes) => (Outcome::success(), writes),
+            Ok(writes) => (Outcome::success().with_servers(log.servers()), writes),
             Err(failure) => (failure.into(), CellWrites::new()),
         };
         let charm = begun.charm.summary.charm.clone();
-        Ok(Some(Ended { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes, log }))
+        Ok(Some(Ended { run: Run { charm, started_at, duration: clock.elapsed(), outcome }, writes, log: log.take() }))
     }
 
     /// Stores writes, run and status together. None if the cells have changed meanwhile: then nothing is stored.

@@ -116,7 +116,10 @@ async fn the_gmail_importer_lists_then_follows_the_history_and_starts_over_when_
 
     google.expire_tokens();
     let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
-    assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(Blame::Credential)));
+    assert_eq!(
+        (failure.kind, failure.cause.map(bg_poller::Cause::blame)),
+        (OutcomeKind::Denied, Some(Blame::Credential))
+    );
     assert!(failure.message.starts_with("GoogleError: Google refused the token (401)"), "{failure:?}");
     let stack = failure.stack.unwrap();
     let source = std::fs::read_to_string(charm_source("google.ts")).unwrap();
@@ -197,7 +200,11 @@ async fn a_token_that_is_refused_too_early_is_the_hosts_to_renew_and_one_that_is
     renew(&google, &mut charm);
     google.expire_tokens();
     let needs_sign_in = |failure: bg_sandbox::CallFailure| {
-        assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(Blame::Credential)), "{failure:?}");
+        assert_eq!(
+            (failure.kind, failure.cause.map(bg_poller::Cause::blame)),
+            (OutcomeKind::Denied, Some(Blame::Credential)),
+            "{failure:?}"
+        );
         assert!(failure.message.contains("Google refused the token (401)"), "{failure:?}");
     };
     needs_sign_in(charm.trigger("bgUpdater", json!({})).await.unwrap_err());
@@ -270,7 +277,7 @@ async fn what_is_not_the_charms_fault_is_not_blamed_on_it() {
                     );
                 }
                 Err(failure) => {
-                    assert_eq!(failure.blame, blame, "{file} {n}: {failure:?}");
+                    assert_eq!(failure.cause.map(bg_poller::Cause::blame), blame, "{file} {n}: {failure:?}");
                     let kind =
                         if blame == Some(Blame::Upstream) { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
                     assert_eq!(failure.kind, kind, "{file} {n}: {failure:?}");
@@ -294,7 +301,11 @@ async fn what_is_not_the_charms_fault_is_not_blamed_on_it() {
             let inputs = json!({"auth": {"token": google.issue_token()}, "apiBaseUrl": google.base_url()});
             let mut charm = Charm::fixture(&component, file, inputs, client(Some(&google.base_url()))).await;
             let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
-            assert_eq!((failure.kind, failure.blame), (OutcomeKind::Denied, Some(blame)), "{file}: {failure:?}");
+            assert_eq!(
+                (failure.kind, failure.cause.map(bg_poller::Cause::blame)),
+                (OutcomeKind::Denied, Some(blame)),
+                "{file}: {failure:?}"
+            );
             assert!(failure.message.contains(text), "{file}: {failure:?}");
         }
     }

@@ -55,7 +55,7 @@ async fn a_server_that_does_not_answer_within_the_charms_own_timeout_is_to_blame
     ] {
         let mut charm = charm(&site, Duration::from_secs(20), &body).await;
         let failure = charm.trigger("run", json!({})).await.unwrap_err();
-        assert_eq!((failure.kind, failure.blame), (kind, blame), "{body}: {failure:?}");
+        assert_eq!((failure.kind, failure.cause.map(bg_poller::Cause::blame)), (kind, blame), "{body}: {failure:?}");
     }
 }
 

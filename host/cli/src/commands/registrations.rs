@@ -15,7 +15,7 @@ use crate::args::{Common, EnableArgs, ListArgs};
 use crate::health::Known;
 use crate::names::{self, Names};
 use crate::states::States;
-use crate::{connect, damaged, health, layout, output, remedies, states};
+use crate::{connect, damaged, health, layout, output, states};
 
 /// Gives the operator's key access to the system space: signed with that space's own key, or, on a server that others
 /// reach, where that key has no rights, as the operator of the server.
@@ -143,7 +143,7 @@ impl<'a> Listed<'a> {
             registration,
             state: states.of(registration),
             integration_health: of_it.map(|health| health.state),
-            fix: remedies::of(registration),
+            fix: registration.fix(),
         }
     }
 }
@@ -180,7 +180,7 @@ pub(crate) async fn show(common: &Common, charm: &CharmRef, json: bool) -> anyho
     output::line(format_args!("polled       {}", shown_interval(entry)))?;
     output::line(format_args!("last run     {}", ago(entry.last_run)))?;
     output::line(format_args!("status       {}", output::printable(&entry.status)))?;
-    if let Some(fix) = remedies::of(entry) {
+    if let Some(fix) = entry.fix() {
         output::line(format_args!("to fix it    {fix}"))?;
     }
     let Counters { runs, failed, shortest, longest, last, .. } = &counters;

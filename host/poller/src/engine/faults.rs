@@ -36,6 +36,7 @@ impl Engine {
             consequence: Some(if excused { Consequence::AsksTheRuntime } else { consequence }),
             outcome_awaits_a_fix: consequence.awaits_a_fix(),
             noted: turn.noted,
+            servers: turn.outcome.servers.clone(),
             component: ComponentAnswer { answered, failed, excused, last_answer: group.health.last_answer() },
         }
     }

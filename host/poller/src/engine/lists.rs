@@ -49,6 +49,7 @@ impl Engine {
         if group.health.awaits_probe() || replaced != group.replaced {
             return;
         }
+        self.component_answered(id);
         match answer {
             Ok(charms) => {
                 self.named(id, &charms);

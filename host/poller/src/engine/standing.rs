@@ -41,7 +41,7 @@ impl Engine {
             return;
         }
         let reason = one_line(&error.message);
-        let before = self.show_failure(id, Cause::FetchCharms, error.kind, &reason);
+        let before = self.show_failure(id, Cause::FetchCharms, error.kind, Some(error.cause), &reason);
         let is_usable = self.schedule.has_list(id);
         self.show(id, |standing| standing.without_list = !is_usable);
         if let Some(before) = before.filter(|before| !is_logged && *before != error.kind)
@@ -52,6 +52,13 @@ impl Engine {
                 target: "poller", %integration, outcome = %kind,
                 "fetch-charms of the integration {integration} still fails, with {kind} instead of {before}: {reason}"
             );
+        }
+    }
+
+    /// A component's call has ended: charms that wait for a server that answered it are due again.
+    pub(super) fn component_answered(&mut self, id: GroupId) {
+        if let Some(component) = &self.groups[id as usize].component {
+            self.schedule.servers_answered(&component.take_servers());
         }
     }
 
@@ -79,7 +86,7 @@ impl Engine {
                 let message = turn.outcome.message.as_deref().unwrap_or_default();
                 let reason = message.split_once(": ").map_or(message, |(_, reason)| reason);
                 let reason = one_line(reason);
-                self.show_failure(id, Cause::IsValidCharm, kind, &reason);
+                self.show_failure(id, Cause::IsValidCharm, kind, turn.outcome.cause, &reason);
                 self.tell_failing_validity(id, kind, &reason);
             }
         }
@@ -105,11 +112,18 @@ impl Engine {
     }
 
     /// Answers the kind of the failure before, if the function has not answered in between.
-    fn show_failure(&mut self, id: GroupId, function: Cause, kind: OutcomeKind, reason: &str) -> Option<OutcomeKind> {
+    fn show_failure(
+        &mut self,
+        id: GroupId,
+        function: Cause,
+        kind: OutcomeKind,
+        cause: Option<crate::Cause>,
+        reason: &str,
+    ) -> Option<OutcomeKind> {
         let at = self.options.clock.now();
         let (in_a_row, before) = self.groups[id as usize].health.fails(function, kind);
-        let failure =
-            ComponentFailure { at, function: function.name().to_owned(), kind, reason: reason.to_owned(), in_a_row };
+        let (function, reason, blame) = (function.name().to_owned(), reason.to_owned(), cause.map(crate::Cause::blame));
+        let failure = ComponentFailure { at, function, kind, blame, cause, reason, in_a_row };
         self.show(id, |standing| standing.failure = Some(failure));
         before
     }

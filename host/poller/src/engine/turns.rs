@@ -93,6 +93,7 @@ impl Engine {
             }
         };
         self.summary.add(&turn);
+        self.component_answered(poll.group);
         self.show_validity(poll.group, &turn);
         self.suspect(&poll.charm, &turn);
         let settlement = self.settlement(&poll, &turn);

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bg_identity::IntegrationId;
 use tokio::time::Instant;
 
-use crate::{CharmRef, Consequence, UnixMillis};
+use crate::{CharmRef, Consequence, Servers, UnixMillis};
 
 /// The right to poll one charm once: a number that no other lease has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +55,8 @@ pub struct Settlement {
     pub noted: bool,
     /// What it says about the integration's component.
     pub component: ComponentAnswer,
+    /// What it says about servers.
+    pub servers: Servers,
 }
 
 impl Settlement {
@@ -69,6 +71,7 @@ impl Settlement {
             outcome_awaits_a_fix: false,
             noted: false,
             component: ComponentAnswer::default(),
+            servers: Servers::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use bg_identity::{CharmId, space_did};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{ComponentAnswer, Due, Kept, Lease, Schedule, Settled, Settlement};
-use crate::{CharmRef, Consequence, UnixMillis};
+use crate::{CharmRef, Consequence, Servers, UnixMillis};
 
 /// How long the leases of a schedule under test last.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -63,6 +63,7 @@ pub fn settlement(lease: Lease, consequence: Consequence) -> Settlement {
         outcome_awaits_a_fix: consequence.awaits_a_fix(),
         noted: true,
         component: ComponentAnswer::default(),
+        servers: Servers::default(),
     }
 }
 

@@ -39,7 +39,8 @@ async fn what_is_the_charms_own_fault_counts_and_disables_it() {
     let denied = Ok(Outcome::failure(Denied, "a header").blaming(Blame::Charm));
     let of = CharmRef { space: charm("a", "1").space, charm: charm("a", "1").charm };
     let errors = [
-        RuntimeError::Unfit("a damaged cell".into()),
+        RuntimeError::Unfit("no such cell".into()),
+        RuntimeError::unmet(Cause::Damaged, "a damaged cell"),
         RuntimeError::Invalid("x".into()),
         RuntimeError::NotFound(of),
         RuntimeError::Quota("x".into()),
@@ -57,8 +58,8 @@ async fn what_waits_for_a_change_is_looked_at_once_an_hour_and_costs_nothing() {
         Ok(Outcome::failure(OutcomeKind::Denied, "not granted").blaming(Blame::Configuration)),
         Ok(Outcome::failure(OutcomeKind::Denied, "from an earlier version")),
         Ok(Outcome::failure(OutcomeKind::Denied, "no token").blaming(Blame::Credential)),
-        Err(RuntimeError::Credential("sign in".into())),
-        Err(RuntimeError::Configuration("--oauth-refresh-url".into())),
+        Err(RuntimeError::unmet(Cause::SignInMissing, "sign in")),
+        Err(RuntimeError::unmet(Cause::NoRefreshUrl, "--oauth-refresh-url")),
         Err(RuntimeError::Authorization { space, message: "x".into() }),
     ] {
         let (starts, disabled) = polls(ends.clone()).await;

@@ -9,6 +9,7 @@ mod failures;
 mod fairness;
 mod health;
 mod lists;
+mod outages;
 mod owed;
 mod restarts;
 mod rhythm;

@@ -136,6 +136,7 @@ impl World {
             woken_at: UnixMillis::NEVER,
             last_outcome: None,
             last_blame: None,
+            last_cause: None,
             disabled_by: None,
         };
         state.registrations.insert(charm.clone(), registration);
@@ -396,6 +397,7 @@ impl CharmRuntime for World {
             if let Some(registration) = state.registrations.get_mut(&run.charm) {
                 registration.last_run = run.started_at;
                 (registration.last_outcome, registration.last_blame) = (Some(run.outcome.kind), run.outcome.blame());
+                registration.last_cause = run.outcome.cause;
             }
         }
         state.recorded.extend_from_slice(runs);
@@ -448,6 +450,7 @@ impl CharmRuntime for World {
             registration.last_run = started;
             if let Ok(outcome) = &behaviour.outcomes[0] {
                 (registration.last_outcome, registration.last_blame) = (Some(outcome.kind), outcome.blame());
+                registration.last_cause = outcome.cause;
             }
         }
         behaviour.outcomes[0].clone()
@@ -555,6 +558,8 @@ pub struct Component {
     /// What it writes to its state in a call, what of it is not kept yet, and what is.
     pub writes: Mutex<Option<String>>,
     pub unkept: Mutex<Option<String>>,
+    /// The servers that answer its calls.
+    pub servers: Mutex<Vec<String>>,
     pub kept: Mutex<Vec<String>>,
     made: Instant,
 }
@@ -574,6 +579,7 @@ impl Component {
             judged: AtomicUsize::default(),
             writes: Mutex::default(),
             unkept: Mutex::default(),
+            servers: Mutex::default(),
             kept: Mutex::default(),
             made: Instant::now(),
         })
@@ -629,6 +635,10 @@ impl Integration for Component {
     async fn keep_state(&self) -> Result<(), StateError> {
         self.kept.lock().unwrap().extend(self.unkept.lock().unwrap().take());
         Ok(())
+    }
+
+    fn take_servers(&self) -> Servers {
+        Servers { failed: None, answered: self.servers.lock().unwrap().clone() }
     }
 
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {

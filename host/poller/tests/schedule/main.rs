@@ -44,6 +44,7 @@ fn memory(charms: &[(CharmRef, Duration)]) -> Box<dyn Schedule> {
         woken_at: UnixMillis::NEVER,
         last_outcome: None,
         last_blame: None,
+        last_cause: None,
     };
     schedule.apply(&charms.iter().map(registration).collect::<Vec<_>>());
     Box::new(schedule)

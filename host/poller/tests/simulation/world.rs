@@ -183,6 +183,7 @@ impl World {
             woken_at: old.map_or(UnixMillis::NEVER, |old| old.woken_at),
             last_outcome: None,
             last_blame: None,
+            last_cause: None,
             disabled_by: None,
         };
         state.registrations.insert(number, registration);

@@ -3,13 +3,16 @@
 //! If a guest can report which request its error comes from, only that report counts: a failure that the guest has
 //! handled does not explain a later error. For other guests, it is only known that a request was refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bg_egress::{CredentialError, EgressError, Rule, Wait};
-use bg_poller::Blame;
-use http::{HeaderMap, StatusCode, header};
+use bg_identity::retry_after;
+use bg_poller::{Cause, FailedServer, Servers};
+use http::{HeaderMap, StatusCode};
 
+use super::challenges;
 use crate::failure::{Explanation, Refusal};
 use crate::text;
 
@@ -24,13 +27,33 @@ const MOST: usize = 1_000;
 pub(crate) struct Failures {
     /// Whether the guest can report which one its error comes from.
     says_causes: bool,
+    /// When the call ends.
+    deadline: Instant,
     known: Arc<Mutex<Known>>,
+}
+
+/// How many servers of a call are known to have answered, and to have failed.
+const MOST_SERVERS: usize = 16;
+
+/// The server that a request is for.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    /// Its name, for people.
+    pub(super) host: Arc<str>,
+    /// Its scheme, host and port; none if that says something secret.
+    pub(super) origin: Option<Arc<str>>,
+}
+
+impl Server {
+    fn failed(&self, retry_after: Option<Duration>) -> Option<FailedServer> {
+        self.origin.as_ref().map(|origin| FailedServer { origin: origin.as_ref().to_owned(), retry_after })
+    }
 }
 
 /// A request that may explain an error.
 enum Request {
-    /// It was sent to this host, which has not answered yet.
-    Open(String),
+    /// It was sent to this server, which has not answered yet.
+    Open(Server),
     /// It failed.
     Failed(Refusal),
 }
@@ -39,15 +62,42 @@ enum Request {
 struct Known {
     /// The first request that the gate refused.
     first: Option<Refusal>,
+    /// The servers of all requests that have no answer yet, by their numbers.
+    open: BTreeMap<u32, Server>,
+    /// The origins that have answered a request well.
+    answered: BTreeSet<Arc<str>>,
+    /// The origins that have not, and the newest of these failures.
+    unwell: BTreeSet<Arc<str>>,
+    newest: Option<FailedServer>,
     /// All requests that have no answer yet, or that failed, by their numbers.
     requests: BTreeMap<u32, Request>,
     /// The one that the guest's error comes from.
     named: Option<u32>,
 }
 
+impl Known {
+    fn is_well(&mut self, server: &Server) {
+        if let Some(origin) = server.origin.as_ref().filter(|_| self.answered.len() < MOST_SERVERS) {
+            self.answered.insert(origin.clone());
+        }
+    }
+
+    fn is_unwell(&mut self, server: &Server, failed: Option<FailedServer>) {
+        self.newest = failed;
+        let Some(origin) = &server.origin else { return };
+        if self.unwell.len() < MOST_SERVERS {
+            self.unwell.insert(origin.clone());
+        }
+        // Too many to remember which ones failed.
+        if self.unwell.len() >= MOST_SERVERS {
+            self.answered.clear();
+        }
+    }
+}
+
 impl Failures {
-    pub(super) fn new(says_causes: bool) -> Self {
-        Self { says_causes, known: Arc::default() }
+    pub(super) fn new(says_causes: bool, deadline: Instant) -> Self {
+        Self { says_causes, deadline, known: Arc::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -55,18 +105,32 @@ impl Failures {
     }
 
     /// A request is sent to this host.
-    pub(super) fn sent(&self, number: u32, host: String) {
-        self.keep(&mut self.known(), number, Some(Request::Open(host)));
+    pub(super) fn sent(&self, number: u32, server: &Server) {
+        let mut known = self.known();
+        known.open.insert(number, server.clone());
+        if known.open.len() > MOST {
+            known.open.pop_first();
+        }
+        self.keep(&mut known, number, Some(Request::Open(server.clone())));
     }
 
     /// A request was refused, or failed.
-    pub(super) fn failed(&self, number: u32, error: &EgressError) {
-        let refused = to_blame(error);
-        let failure = refused.or_else(|| failed_elsewhere(error)).map(|blame| {
+    pub(super) fn failed(&self, number: u32, server: &Server, error: &EgressError) {
+        let (refused, elsewhere) = (refused(error), failed_elsewhere(error));
+        let failed = elsewhere.and_then(|_| server.failed(None));
+        let failure = refused.or(elsewhere).map(|cause| {
             let text = text::one_line(&error.to_string(), TEXT_BYTES);
-            Refusal { blame, text, status: None }
+            Refusal { cause, text, status: None, server: failed.clone() }
         });
         let mut known = self.known();
+        if elsewhere.is_some() {
+            known.is_unwell(server, failed);
+        }
+        // The gate and the call may both find out first that the call is over.
+        let ends_with_the_call = matches!(error, EgressError::Timeout { .. }) && Instant::now() >= self.deadline;
+        if !ends_with_the_call {
+            known.open.remove(&number);
+        }
         if refused.is_some() && known.first.is_none() {
             known.first.clone_from(&failure);
         }
@@ -74,12 +138,42 @@ impl Failures {
     }
 
     /// A server answered with this status, and these headers.
-    pub(super) fn answered(&self, number: u32, host: &str, status: StatusCode, headers: &HeaderMap) {
-        let failure = blame_of_answer(status, headers).map(|blame| {
-            let text = text::one_line(&format!("{host} answered {status}"), TEXT_BYTES);
-            Request::Failed(Refusal { blame, text, status: Some(status) })
+    pub(super) fn answered(&self, number: u32, server: &Server, status: StatusCode, headers: &HeaderMap) {
+        let cause = cause_of_answer(status, headers);
+        let failed =
+            cause.filter(|cause| *cause == Cause::ServerFails).and_then(|_| server.failed(retry_after(headers)));
+        let failure = cause.map(|cause| {
+            let text = text::one_line(&format!("{} answered {status}", server.host), TEXT_BYTES);
+            Request::Failed(Refusal { cause, text, status: Some(status), server: failed.clone() })
         });
-        self.keep(&mut self.known(), number, failure);
+        let mut known = self.known();
+        known.open.remove(&number);
+        match cause {
+            // Of a server that asks for fewer requests nobody knows whether others may send some.
+            Some(Cause::TooManyRequests) => known.is_unwell(server, None),
+            Some(Cause::ServerFails) => known.is_unwell(server, failed),
+            _ => known.is_well(server),
+        }
+        self.keep(&mut known, number, failure);
+    }
+
+    /// The host of a request that has no answer yet, if there is one, and its server: the oldest.
+    pub(crate) fn waits_for(&self) -> Option<(String, Option<FailedServer>)> {
+        let known = self.known();
+        let (_, server) = known.open.first_key_value()?;
+        Some((text::one_line(&server.host, TEXT_BYTES), server.failed(None)))
+    }
+
+    /// What a call that succeeded says about servers.
+    pub(crate) fn servers(&self) -> Servers {
+        let known = self.known();
+        let well = known.answered.difference(&known.unwell).map(|origin| origin.as_ref().to_owned());
+        Servers { failed: None, answered: well.collect() }
+    }
+
+    /// The server that failed last, for a guest that cannot report which one its error comes from.
+    pub(crate) fn newest(&self) -> Option<FailedServer> {
+        self.known().newest.clone()
     }
 
     /// Keeps what is known about a request: nothing if it explains no error.
@@ -107,10 +201,10 @@ impl Failures {
         let known = self.known();
         match known.named.and_then(|number| known.requests.get(&number)) {
             Some(Request::Failed(refusal)) => return Explanation::Cause(refusal.clone()),
-            Some(Request::Open(host)) => {
-                let text = format!("{host} did not answer in the time that the charm allows");
-                let text = text::one_line(&text, TEXT_BYTES);
-                return Explanation::Cause(Refusal { blame: Blame::Upstream, text, status: None });
+            Some(Request::Open(server)) => {
+                let text = format!("{} did not answer in the time that the charm allows", server.host);
+                let (text, server) = (text::one_line(&text, TEXT_BYTES), server.failed(None));
+                return Explanation::Cause(Refusal { cause: Cause::TooSlow, text, status: None, server });
             }
             None => {}
         }
@@ -122,60 +216,63 @@ impl Failures {
     }
 }
 
-/// Who can fix a refused request; `None` if it was not refused, but failed.
-fn to_blame(error: &EgressError) -> Option<Blame> {
+/// Why a request was refused; `None` if it was not refused, but failed.
+fn refused(error: &EgressError) -> Option<Cause> {
     match error {
-        EgressError::Denied { rule: Rule::Grant, .. }
-        | EgressError::Denied { option: Some(_), .. }
-        | EgressError::Address { .. }
-        | EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Blame::Configuration),
+        EgressError::Denied { rule: Rule::Grant, .. } | EgressError::Denied { option: Some(_), .. } => {
+            Some(Cause::NotGranted)
+        }
+        EgressError::Address { .. } => Some(Cause::PrivateAddress),
         // No option would help: no guest may send this.
-        EgressError::Denied { .. } => Some(Blame::Charm),
-        EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Blame::Credential),
-        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Blame::Upstream),
+        EgressError::Denied { .. } => Some(Cause::NeverAllowed),
+        EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Cause::CredentialRefused),
+        EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Cause::SignInMissing),
+        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Cause::TokenServiceFails),
         // Requests of all charms, or of all calls of an integration, share these permits.
-        EgressError::Timeout { what: Wait::SharedPermit, .. } => Some(Blame::Service),
+        EgressError::Timeout { what: Wait::SharedPermit, .. } => Some(Cause::NoRoomForRequest),
         _ => None,
     }
 }
 
-/// Whether a request failed because of the server that it was for, or on the way there.
-fn failed_elsewhere(error: &EgressError) -> Option<Blame> {
+/// Why a request failed, if that is the fault of the server that it was for, or of the way there.
+fn failed_elsewhere(error: &EgressError) -> Option<Cause> {
     match error {
-        EgressError::Dns { .. }
-        | EgressError::Connect { .. }
-        | EgressError::Tls { .. }
-        | EgressError::Protocol { .. }
-        | EgressError::Timeout {
-            what: Wait::Lookup | Wait::Connection | Wait::Head | Wait::Piece | Wait::Whole, ..
-        } => Some(Blame::Upstream),
+        EgressError::Dns { .. } | EgressError::Timeout { what: Wait::Lookup, .. } => Some(Cause::NameUnknown),
+        EgressError::Connect { .. } | EgressError::Timeout { what: Wait::Connection, .. } => Some(Cause::Unreachable),
+        EgressError::Tls { .. } => Some(Cause::Untrusted),
+        EgressError::Protocol { .. } => Some(Cause::BadAnswer),
+        EgressError::Timeout { what: Wait::Head | Wait::Piece | Wait::Whole, .. } => Some(Cause::TooSlow),
         _ => None,
     }
 }
 
-/// Who can do something about an answer; none if it says nothing of that.
-fn blame_of_answer(status: StatusCode, headers: &HeaderMap) -> Option<Blame> {
-    // RFC 6750, section 3.1: somebody has to allow more than at the last sign-in.
-    let needs_scope = || {
-        let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
-        challenges.filter_map(|value| value.to_str().ok()).any(|value| value.contains("insufficient_scope"))
-    };
+/// What an answer says of the failure of its request; none if it is none, or the guest's own.
+fn cause_of_answer(status: StatusCode, headers: &HeaderMap) -> Option<Cause> {
     match status {
-        StatusCode::UNAUTHORIZED => Some(Blame::Credential),
-        StatusCode::FORBIDDEN if needs_scope() => Some(Blame::Credential),
-        StatusCode::FORBIDDEN => Some(Blame::Configuration),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Some(Blame::Upstream),
-        status => status.is_server_error().then_some(Blame::Upstream),
+        StatusCode::UNAUTHORIZED => Some(Cause::Unauthorized),
+        StatusCode::FORBIDDEN if challenges::needs_scope(headers) => Some(Cause::ScopeMissing),
+        StatusCode::FORBIDDEN => Some(Cause::Forbidden),
+        StatusCode::TOO_MANY_REQUESTS => Some(Cause::TooManyRequests),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Some(Cause::ServerFails),
+        status => status.is_server_error().then_some(Cause::ServerFails),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bg_egress::Owner;
+    use bg_poller::Blame;
+    use http::header;
 
     use super::*;
+
+    fn server(host: &str) -> Server {
+        Server { host: host.into(), origin: Some(format!("https://{host}").into()) }
+    }
+
+    fn failures(says_causes: bool) -> Failures {
+        Failures::new(says_causes, Instant::now() + Duration::from_mins(1))
+    }
 
     fn denied() -> EgressError {
         EgressError::Denied { rule: Rule::Grant, message: "GET https://a.example/ is not granted".into(), option: None }
@@ -183,31 +280,54 @@ mod tests {
 
     #[test]
     fn a_request_that_the_guest_gave_up_for_its_own_timeout_is_the_upstreams_fault_until_it_is_answered() {
-        let failures = Failures::new(true);
-        failures.sent(1, "slow.example".to_owned());
+        let failures = failures(true);
+        failures.sent(1, &server("slow.example"));
         assert_eq!(failures.explain(), Explanation::None, "it is not named");
         failures.name(1);
         let explanation = failures.explain();
         assert!(
-            matches!(&explanation, Explanation::Cause(refusal) if refusal.blame == Blame::Upstream && refusal.text.starts_with("slow.example")),
+            matches!(&explanation, Explanation::Cause(refusal) if refusal.cause == Cause::TooSlow && refusal.text.starts_with("slow.example")),
             "{explanation:?}"
         );
-        failures.answered(1, "slow.example", StatusCode::OK, &HeaderMap::new());
+        failures.answered(1, &server("slow.example"), StatusCode::OK, &HeaderMap::new());
         assert_eq!(failures.explain(), Explanation::None);
+    }
+
+    #[test]
+    fn a_call_waits_for_the_oldest_request_that_has_no_answer_when_its_time_ends() {
+        for says_causes in [true, false] {
+            let failures = failures(says_causes);
+            assert_eq!(failures.waits_for(), None);
+            for (number, host) in [(1, "a.example"), (2, "b.example"), (3, "c.example")] {
+                failures.sent(number, &server(host));
+            }
+            failures.answered(1, &server("a.example"), StatusCode::OK, &HeaderMap::new());
+            failures.failed(2, &server("a.example"), &EgressError::Timeout { what: Wait::Head, after: Duration::ZERO });
+            assert_eq!(failures.waits_for().unwrap().0, "c.example");
+            failures.failed(3, &server("a.example"), &denied());
+            assert_eq!(failures.waits_for(), None);
+        }
+        let over = Failures::new(true, Instant::now());
+        over.sent(1, &server("a.example"));
+        over.failed(1, &server("a.example"), &EgressError::Timeout { what: Wait::Whole, after: Duration::ZERO });
+        assert_eq!(over.waits_for().unwrap().0, "a.example", "both ended at the same time");
     }
 
     #[test]
     fn only_the_failure_that_the_guest_names_excuses_it() {
         let attempt = bg_abuse::Attempt::begin("excuses", "a denied request, and numbers of others that did not fail");
-        let failures = Failures::new(true);
-        failures.failed(1, &denied());
-        failures.answered(2, "b.example", StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
-        failures.answered(3, "c.example", StatusCode::NOT_FOUND, &HeaderMap::new());
-        failures.answered(4, "d.example", StatusCode::UNAUTHORIZED, &HeaderMap::new());
+        let failures = failures(true);
+        failures.failed(1, &server("a.example"), &denied());
+        failures.answered(2, &server("b.example"), StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
+        failures.answered(3, &server("c.example"), StatusCode::NOT_FOUND, &HeaderMap::new());
+        failures.answered(4, &server("d.example"), StatusCode::UNAUTHORIZED, &HeaderMap::new());
         assert!(matches!(failures.explain(), Explanation::Before(text) if text.contains("a.example")));
         for (number, blame) in [(1, Blame::Configuration), (2, Blame::Upstream), (4, Blame::Credential)] {
             failures.name(number);
-            assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.blame == blame), "{number}");
+            assert!(
+                matches!(failures.explain(), Explanation::Cause(refusal) if refusal.cause.blame() == blame),
+                "{number}"
+            );
         }
         // One that did not fail, and one that was never sent.
         for number in [0, 3, 5, u32::MAX] {
@@ -219,18 +339,61 @@ mod tests {
 
     #[test]
     fn a_guest_that_cannot_name_a_request_has_the_first_refusal_as_its_reason() {
-        let failures = Failures::new(false);
-        failures.answered(1, "b.example", StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
+        let failures = failures(false);
+        failures.answered(1, &server("b.example"), StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
         assert_eq!(failures.explain(), Explanation::None);
-        failures.failed(2, &denied());
-        assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.blame == Blame::Configuration));
+        failures.failed(2, &server("a.example"), &denied());
+        assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.cause == Cause::NotGranted));
+    }
+
+    #[test]
+    fn a_server_works_if_it_answered_all_requests_of_a_call_that_it_got() {
+        let failures = failures(true);
+        let away = EgressError::Connect { origin: "https://b.example".into(), message: "x".into() };
+        let with = |after: &str| HeaderMap::from_iter([(header::RETRY_AFTER, after.parse().unwrap())]);
+        for (number, host, status) in [
+            (1, "a.example", StatusCode::OK),
+            (2, "b.example", StatusCode::OK),
+            (4, "c.example", StatusCode::TOO_MANY_REQUESTS),
+            (5, "c.example", StatusCode::OK),
+            (6, "d.example", StatusCode::NOT_FOUND),
+            (7, "e.example", StatusCode::SERVICE_UNAVAILABLE),
+        ] {
+            failures.answered(number, &server(host), status, &with("7"));
+        }
+        failures.failed(3, &server("b.example"), &away);
+        assert_eq!(failures.servers().answered, ["https://a.example", "https://d.example"]);
+        let failed = |number| {
+            failures.name(number);
+            let Explanation::Cause(Refusal { server, .. }) = failures.explain() else { panic!("{number}") };
+            server.map(|server| (server.origin, server.retry_after.map(|wait| wait.as_secs())))
+        };
+        assert_eq!(failed(3), Some(("https://b.example".to_owned(), None)));
+        assert_eq!(failed(4), None, "its quota is its own");
+        assert_eq!(failed(7), Some(("https://e.example".to_owned(), Some(7))));
+        assert_eq!(failures.newest().unwrap().origin, "https://b.example");
+    }
+
+    #[test]
+    fn endless_servers_take_bounded_memory() {
+        let failures = failures(true);
+        for number in 0..1_000 {
+            failures.answered(number, &server(&format!("ok{number}.example")), StatusCode::OK, &HeaderMap::new());
+        }
+        assert_eq!(failures.servers().answered.len(), MOST_SERVERS);
+        for number in 0..1_000 {
+            let away = EgressError::Dns { host: "x".into(), message: "x".into() };
+            failures.failed(number, &server(&format!("no{number}.example")), &away);
+        }
+        assert_eq!(failures.servers(), Servers::default());
+        assert_eq!(failures.known().unwell.len(), MOST_SERVERS);
     }
 
     #[test]
     fn endless_failures_take_bounded_memory() {
-        let failures = Failures::new(true);
+        let failures = failures(true);
         for number in 0..10_000 {
-            failures.failed(number, &denied());
+            failures.failed(number, &server("a.example"), &denied());
         }
         assert_eq!(failures.known().requests.len(), MOST);
     }
@@ -238,35 +401,41 @@ mod tests {
     #[test]
     fn a_request_that_failed_elsewhere_is_blamed_on_upstream_and_an_answer_by_its_status() {
         let timeout = |what| EgressError::Timeout { what, after: Duration::ZERO };
-        for (error, blame) in [
-            (EgressError::Connect { origin: "https://a.example".into(), message: "x".into() }, Some(Blame::Upstream)),
-            (EgressError::Dns { host: "a.example".into(), message: "x".into() }, Some(Blame::Upstream)),
-            (timeout(Wait::Head), Some(Blame::Upstream)),
+        for (error, cause) in [
+            (
+                EgressError::Connect { origin: "https://a.example".into(), message: "x".into() },
+                Some(Cause::Unreachable),
+            ),
+            (EgressError::Dns { host: "a.example".into(), message: "x".into() }, Some(Cause::NameUnknown)),
+            (EgressError::Tls { origin: "https://a.example".into(), message: "x".into() }, Some(Cause::Untrusted)),
+            (EgressError::Protocol { origin: "https://a.example".into(), message: "x".into() }, Some(Cause::BadAnswer)),
+            (timeout(Wait::Head), Some(Cause::TooSlow)),
             (timeout(Wait::Permit), None),
             (EgressError::Budget { limit: 1 }, None),
             (EgressError::Request("x".into()), None),
         ] {
-            assert_eq!(failed_elsewhere(&error), blame, "{error:?}");
+            assert_eq!(failed_elsewhere(&error), cause, "{error:?}");
+            assert!(cause.is_none_or(|cause| cause.blame() == Blame::Upstream), "{error:?}");
         }
-        for (status, blame) in [
+        for (status, cause) in [
             (200, None),
             (400, None),
-            (401, Some(Blame::Credential)),
-            (403, Some(Blame::Configuration)),
+            (401, Some(Cause::Unauthorized)),
+            (403, Some(Cause::Forbidden)),
             (404, None),
-            (408, Some(Blame::Upstream)),
-            (425, Some(Blame::Upstream)),
-            (429, Some(Blame::Upstream)),
-            (500, Some(Blame::Upstream)),
-            (503, Some(Blame::Upstream)),
+            (408, Some(Cause::ServerFails)),
+            (425, Some(Cause::ServerFails)),
+            (429, Some(Cause::TooManyRequests)),
+            (500, Some(Cause::ServerFails)),
+            (503, Some(Cause::ServerFails)),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(blame_of_answer(status, &HeaderMap::new()), blame, "{status}");
+            assert_eq!(cause_of_answer(status, &HeaderMap::new()), cause, "{status}");
         }
         let challenge = "Bearer realm=\"https://a.example/\", error=\"insufficient_scope\", scope=\"mail\"";
         let headers = HeaderMap::from_iter([(header::WWW_AUTHENTICATE, challenge.parse().unwrap())]);
-        assert_eq!(blame_of_answer(StatusCode::FORBIDDEN, &headers), Some(Blame::Credential));
-        assert_eq!(blame_of_answer(StatusCode::NOT_FOUND, &headers), None);
+        assert_eq!(cause_of_answer(StatusCode::FORBIDDEN, &headers), Some(Cause::ScopeMissing));
+        assert_eq!(cause_of_answer(StatusCode::NOT_FOUND, &headers), None);
     }
 
     #[test]
@@ -293,7 +462,7 @@ mod tests {
             (connect, None),
             (EgressError::Timeout { what: Wait::SharedPermit, after: Duration::ZERO }, Some(Blame::Service)),
         ] {
-            assert_eq!(to_blame(&error), blame, "{error:?}");
+            assert_eq!(refused(&error).map(Cause::blame), blame, "{error:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use bg_poller::CharmRef;
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::failures::Failures;
+use super::failures::{Failures, Server};
 
 /// How much a guest may write at a time to a request's body. Two such chunks are kept for each body, sent or not.
 const CHUNK: usize = 16 * 1024;
@@ -37,7 +37,18 @@ impl Outbound {
             Some(charm) => budget.for_charm(charm.clone()),
             None => budget,
         };
-        Self { client, budget, sent: 0, failures: Failures::new(says_causes) }
+        Self { client, budget, sent: 0, failures: Failures::new(says_causes, deadline) }
+    }
+
+    /// The server that a request is for. A host name ignores case, so that masking in the outcome would not find a
+    /// secret in it.
+    fn server(&self, uri: &http::Uri) -> Server {
+        let host = uri.host().unwrap_or_default();
+        let shown = self.budget.masked(host);
+        let port = uri.port_u16().or_else(|| (uri.scheme_str() == Some("http")).then_some(80)).unwrap_or(443);
+        let origin = (shown == host)
+            .then(|| format!("{}://{}:{port}", uri.scheme_str().unwrap_or_default(), host.to_ascii_lowercase()).into());
+        Server { host: shown.into(), origin }
     }
 
     /// The requests of this call that failed.
@@ -70,18 +81,17 @@ impl WasiHttpHooks for Outbound {
         };
         self.sent = self.sent.saturating_add(1);
         let (number, failures) = (self.sent, self.failures.clone());
-        // A host name ignores case, so that masking in the outcome would not find a secret in it.
-        let host = self.budget.masked(request.uri().host().unwrap_or_default());
-        failures.sent(number, host.clone());
+        let server = self.server(request.uri());
+        failures.sent(number, &server);
         let sending = self.client.send(request, &self.budget, options);
         Box::new(async move {
             let response = sending.await.map_err(|error| {
-                failures.failed(number, &error);
+                failures.failed(number, &server, &error);
                 for_guest(&error)
             })?;
-            failures.answered(number, &host, response.status(), response.headers());
+            failures.answered(number, &server, response.status(), response.headers());
             let of_body = move |error| {
-                failures.failed(number, &error);
+                failures.failed(number, &server, &error);
                 for_guest(&error)
             };
             let response = response.map(|body| body.map_err(of_body).boxed_unsync());
@@ -145,7 +155,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    use bg_poller::Blame;
+    use bg_poller::Cause;
 
     use super::*;
     use crate::failure::Explanation;
@@ -224,7 +234,7 @@ mod tests {
         assert!(matches!(outbound.failures().explain(), Explanation::Before(text) if text.contains("/other")));
         outbound.failures().name(1);
         let Explanation::Cause(refused) = outbound.failures().explain() else { panic!("it is named") };
-        assert_eq!(refused.blame, Blame::Configuration);
+        assert_eq!(refused.cause, Cause::NotGranted);
         assert!(refused.text.contains("/other"), "{refused:?}");
     }
 
@@ -241,7 +251,7 @@ mod tests {
         outbound.failures().name(1);
         let Explanation::Cause(answered) = outbound.failures().explain() else { panic!("it is named") };
         assert_eq!(answered.text, "(secret) answered 503 Service Unavailable");
-        assert_eq!(answered.blame, Blame::Upstream);
+        assert_eq!(answered.cause, Cause::ServerFails);
         attempt.ended("the host is masked");
     }
 }

@@ -1,20 +1,35 @@
-//! The log lines of a call, for its caller.
+//! What a call leaves for its caller, besides its result.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bg_poller::LogLine;
+use bg_poller::{LogLine, Servers};
 
-/// The log lines of a call, within its limits. Filled while it runs, however it ends.
+/// The log lines of a call, within its limits, filled while it runs, however it ends; and the servers that answered it.
 #[derive(Clone, Debug, Default)]
-pub struct CallLines(Arc<Mutex<Vec<LogLine>>>);
+pub struct CallLines(Arc<Mutex<Left>>);
+
+#[derive(Debug, Default)]
+struct Left {
+    lines: Vec<LogLine>,
+    servers: Servers,
+}
 
 impl CallLines {
     /// Takes the lines so far, oldest first.
     pub fn take(&self) -> Vec<LogLine> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).lines)
+    }
+
+    /// The servers that answered its requests, if it has succeeded.
+    pub fn servers(&self) -> Servers {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).servers.clone()
+    }
+
+    pub(crate) fn note_servers(&self, servers: Servers) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).servers = servers;
     }
 
     pub(super) fn add(&self, line: LogLine) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lines.push(line);
     }
 }

@@ -1,6 +1,7 @@
 //! The environment of a guest during one call: the data of its store, and the functions it may import.
 
 mod cells;
+mod challenges;
 mod charms;
 mod failures;
 mod http;

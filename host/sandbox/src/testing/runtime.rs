@@ -79,6 +79,7 @@ fn with(
         woken_at: UnixMillis::NEVER,
         last_outcome: (!last_run.is_never()).then_some(OutcomeKind::HandlerFailed),
         last_blame: None,
+        last_cause: None,
         disabled_by: (!*enabled).then_some(bg_poller::DisabledBy::Hand),
     });
     Arc::new(MemoryRuntime { registrations: registrations.collect(), ..MemoryRuntime::default() })

@@ -27,6 +27,8 @@ pub(super) struct Row {
     /// Why it is not polled although it is enabled, if so.
     pub(super) held: Option<&'static str>,
     pub(super) status: String,
+    /// What to do, if it is disabled or its last poll failed.
+    pub(super) fix: Option<String>,
     /// HTML, as the next two.
     pub(super) last_run: String,
     pub(super) next_run: String,
@@ -56,6 +58,7 @@ impl Row {
             failures: *failures,
             held,
             status: registration.status.clone(),
+            fix: registration.fix(),
             last_run: times::past(registration.last_run),
             next_run: if held.is_some() { "–".to_owned() } else { next_run(row, pollers, health) },
             spark: spark::svg(recent),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bg_charm_api::{SetRequest, Spaces};
 use bg_identity::space_did;
 use bg_poller::{
-    Blame, CharmRef, CharmRuntime, Limit, OutcomeKind, PollStore, Poller, PollerOptions, Registration,
+    Blame, Cause, CharmRef, CharmRuntime, Limit, OutcomeKind, PollStore, Poller, PollerOptions, Registration,
     RegistrationState, RuntimeError, Scope, UnixMillis,
 };
 use bg_test_support::{RawAnswer, RawServer};
@@ -80,47 +80,49 @@ async fn poll_until(home: &Home, charm: &CharmRef, is_enough: impl Fn(u64, &Regi
 
 #[tokio::test]
 async fn whatever_a_token_service_answers_the_charm_is_not_disabled_and_the_operator_sees_why() {
-    use Blame::{Configuration, Credential, Upstream};
+    use Blame::Upstream;
+    use Cause::{SignInEnded, TokenServiceBusy, TokenServiceFails, TokenServiceSilent, WrongClient};
     let cases = [
-        ("429 Too Many Requests", r#"{"error": "slow down"}"#, Upstream, "says 429 Too Many Requests"),
-        ("429 Too Many Requests", r#"{"error": "invalid_grant"}"#, Upstream, "says 429 Too Many Requests"),
-        ("408 Request Timeout", "", Upstream, "says 408 Request Timeout"),
-        ("425 Too Early", "", Upstream, "says 425 Too Early"),
-        ("500 Internal Server Error", "oops", Upstream, "says 500 Internal Server Error"),
-        ("503 Service Unavailable", r#"{"error": "temporarily_unavailable"}"#, Upstream, "says 503"),
+        ("429 Too Many Requests", r#"{"error": "slow down"}"#, TokenServiceBusy, "says 429 Too Many Requests"),
+        ("429 Too Many Requests", r#"{"error": "invalid_grant"}"#, TokenServiceBusy, "says 429 Too Many Requests"),
+        ("408 Request Timeout", "", TokenServiceBusy, "says 408 Request Timeout"),
+        ("425 Too Early", "", TokenServiceBusy, "says 425 Too Early"),
+        ("500 Internal Server Error", "oops", TokenServiceFails, "says 500 Internal Server Error"),
+        ("503 Service Unavailable", r#"{"error": "temporarily_unavailable"}"#, TokenServiceFails, "says 503"),
         (
             "400 Bad Request",
             r#"{"error": "Failed to refresh token"}"#,
-            Upstream,
+            TokenServiceSilent,
             "without a reason; if that lasts, authorize",
         ),
-        ("400 Bad Request", r#"{"error": {"code": 400}}"#, Upstream, "without a reason"),
-        ("400 Bad Request", r#"{"error": "strange_error"}"#, Upstream, "(strange_error)"),
-        ("404 Not Found", "<h1>No</h1>", Upstream, "says 404 Not Found"),
-        ("200 OK", "[]", Upstream, "answers without a tokenInfo.token"),
-        ("200 OK", "[[]]", Upstream, "answers without a tokenInfo.token"),
-        ("200 OK", "7", Upstream, "answers without a tokenInfo.token"),
-        ("200 OK", "", Upstream, "answers without a tokenInfo.token"),
-        ("200 OK", r#"{"tokenInfo": []}"#, Upstream, "answers without a tokenInfo.token"),
-        ("200 OK", r#"{"tokenInfo": {"token": ""}}"#, Upstream, "answers without a tokenInfo.token"),
-        ("200 OK", r#"{"tokenInfo": {"token": null}}"#, Upstream, "answers without a tokenInfo.token"),
+        ("400 Bad Request", r#"{"error": {"code": 400}}"#, TokenServiceSilent, "without a reason"),
+        ("400 Bad Request", r#"{"error": "strange_error"}"#, TokenServiceFails, "(strange_error)"),
+        ("404 Not Found", "<h1>No</h1>", TokenServiceSilent, "says 404 Not Found"),
+        ("200 OK", "[]", TokenServiceFails, "answers without a tokenInfo.token"),
+        ("200 OK", "[[]]", TokenServiceFails, "answers without a tokenInfo.token"),
+        ("200 OK", "7", TokenServiceFails, "answers without a tokenInfo.token"),
+        ("200 OK", "", TokenServiceFails, "answers without a tokenInfo.token"),
+        ("200 OK", r#"{"tokenInfo": []}"#, TokenServiceFails, "answers without a tokenInfo.token"),
+        ("200 OK", r#"{"tokenInfo": {"token": ""}}"#, TokenServiceFails, "answers without a tokenInfo.token"),
+        ("200 OK", r#"{"tokenInfo": {"token": null}}"#, TokenServiceFails, "answers without a tokenInfo.token"),
         (
             "400 Bad Request",
             r#"{"error": "invalid_grant"}"#,
-            Credential,
+            SignInEnded,
             "(invalid_grant): the authorization has ended; authorize",
         ),
-        ("401 Unauthorized", r#"{"error": "invalid_grant"}"#, Credential, "authorize the charm again"),
-        ("200 OK", r#"{"error": "bad_refresh_token"}"#, Credential, "authorize the charm again"),
+        ("401 Unauthorized", r#"{"error": "invalid_grant"}"#, SignInEnded, "authorize the charm again"),
+        ("200 OK", r#"{"error": "bad_refresh_token"}"#, SignInEnded, "authorize the charm again"),
         (
             "401 Unauthorized",
             r#"{"error": "invalid_client"}"#,
-            Configuration,
+            WrongClient,
             "(invalid_client): it does not accept the OAuth client",
         ),
-        ("400 Bad Request", r#"{"error": "unauthorized_client"}"#, Configuration, "does not accept the OAuth client"),
+        ("400 Bad Request", r#"{"error": "unauthorized_client"}"#, WrongClient, "does not accept the OAuth client"),
     ];
-    for (status, body, blame, reason) in cases {
+    for (status, body, cause, reason) in cases {
+        let blame = cause.blame();
         let service = Service::start(status, body);
         let home = service.home().await;
         let charm = home.deploy(ended()).await;
@@ -129,14 +131,14 @@ async fn whatever_a_token_service_answers_the_charm_is_not_disabled_and_the_oper
         let noted = poll_until(&home, &charm, |polls, noted| polls >= enough && noted.last_outcome.is_some()).await;
         let case = format!("{status} {body}: {noted:?}");
         assert!(noted.is_enabled() && noted.status.contains(reason), "{case}");
-        assert_eq!(noted.last_blame, Some(blame), "{case}");
+        assert_eq!((noted.last_blame, noted.last_cause), (Some(blame), Some(cause)), "{case}");
         let (kind, state) = match blame {
             Upstream => (OutcomeKind::Unavailable, RegistrationState::Failing),
             _ => (OutcomeKind::Denied, RegistrationState::Waiting),
         };
         assert_eq!((noted.last_outcome, noted.state(0)), (Some(kind), state), "{case}");
         let runs = home.operator().runs(&charm, 100).await.unwrap();
-        assert!(runs.iter().all(|run| run.outcome.blame() == Some(blame)), "{case}");
+        assert!(runs.iter().all(|run| run.outcome.cause == Some(cause)), "{case}");
         assert!(!format!("{noted:?}").contains("good-refresh"), "{case}");
     }
 }
@@ -162,11 +164,11 @@ async fn one_renewal_that_succeeds_has_all_polled_again_that_waited_for_the_clie
         for charm in &charms {
             operator.register(charm, &"mail".parse().unwrap()).await.unwrap();
             let error = loops.refresh_auth(charm).await.unwrap_err();
-            let (kind, blame) = match error {
-                RuntimeError::Configuration(_) => (OutcomeKind::Denied, Blame::Configuration),
-                _ => (OutcomeKind::Unavailable, Blame::Upstream),
+            let (kind, cause) = match error {
+                RuntimeError::Unmet { cause, .. } => (OutcomeKind::Denied, cause),
+                _ => (OutcomeKind::Unavailable, Cause::TokenServiceFails),
             };
-            let outcome = bg_poller::Outcome::failure(kind, error.to_string()).blaming(blame);
+            let outcome = bg_poller::Outcome::failure(kind, error.to_string()).caused_by(cause);
             let (started_at, duration) = (UnixMillis::now(), Duration::ZERO);
             operator.record(&[bg_poller::Run { charm: charm.clone(), started_at, duration, outcome }]).await.unwrap();
         }
@@ -286,7 +288,7 @@ async fn what_is_damaged_of_one_charm_is_no_trouble_of_others() {
     );
     let error = operator.trigger(&damaged, "append", &json!({})).await.unwrap_err();
     assert!(
-        matches!(&error, RuntimeError::Unfit(text) if text.contains("the cell log of") && text.contains("runtime.db")),
+        matches!(&error, RuntimeError::Unmet { cause: Cause::Damaged, message: text } if text.contains("the cell log of") && text.contains("runtime.db")),
         "{error:?}"
     );
     assert!(operator.trigger(&sound, "append", &json!({})).await.unwrap().is_success());

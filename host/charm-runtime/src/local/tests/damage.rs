@@ -47,10 +47,11 @@ const TABLES: [(&str, &str, &[&str]); 8] = [
             "last_success",
             "woken_at",
             "last_blame",
+            "last_cause",
             "disabled_by",
         ],
     ),
-    ("runs", "charm = ?1", &["charm", "started_at", "duration_ms", "kind", "message", "stack", "blame"]),
+    ("runs", "charm = ?1", &["charm", "started_at", "duration_ms", "kind", "message", "stack", "blame", "cause"]),
     (
         "poll_states",
         "(space, charm) = (SELECT space, id FROM charms WHERE row = ?1)",
@@ -333,7 +334,7 @@ async fn a_cell_that_is_no_json_makes_the_poll_invalid_and_is_named() {
         with("UPDATE cells SET document = x'5b312c2032' WHERE name = 'log' AND sealed = 0").await;
     let error = operator.trigger(&charm, "append", &json!({})).await.unwrap_err();
     let named = format!("the cell log of {charm} is damaged");
-    assert!(matches!(&error, RuntimeError::Unfit(text) if text.contains(&named)), "{error:?}");
+    assert!(matches!(&error, RuntimeError::Unmet { message, .. } if message.contains(&named)), "{error:?}");
     assert_eq!(polled(&operator, &home.runtime).await.len(), 0);
     let [registration] = operator.registrations().await.unwrap().try_into().unwrap();
     assert_eq!(registration.last_outcome, Some(OutcomeKind::Invalid), "{registration:?}");

@@ -49,7 +49,7 @@ async fn the_gate_gets_what_is_marked_secret_and_nothing_else() {
     ];
     for (charm, path, expected) in cases {
         match home.operator().secret(charm, &keys(path)).await {
-            Err(RuntimeError::Unfit(text) | RuntimeError::Credential(text)) => {
+            Err(RuntimeError::Unfit(text) | RuntimeError::Unmet { message: text, .. }) => {
                 assert!(text.contains(expected), "{text}");
             }
             other => panic!("{path}: {other:?}"),

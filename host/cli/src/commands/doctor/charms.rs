@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use bg_charm_api::wire::{HealthState, IntegrationHealth};
 use bg_identity::IntegrationId;
-use bg_poller::{Blame, Consequence, OutcomeKind, Registration, RegistrationState, UnixMillis};
+use bg_poller::{Blame, Cause, Consequence, OutcomeKind, Registration, RegistrationState, UnixMillis};
 
 use super::row::Row;
 use crate::args::Common;
 use crate::health::Known;
-use crate::remedies;
 use crate::services::Services;
 
 /// A service that polls anything usually has done so within this time.
@@ -45,13 +44,11 @@ pub(super) fn health(known: &Known) -> Vec<Row> {
         if one.state == HealthState::Works {
             return Row::ok(what, found);
         }
-        let fix = one.fix.clone().unwrap_or_else(|| match one.state {
-            HealthState::Degraded => "see its page, or the service's log: target `egress`".to_owned(),
-            _ => {
-                format!("see what it logged: bg-wasm-host status, or its page, /admin/integrations/{}", one.integration)
-            }
-        });
-        Row::weak(what, found).fixed_by(fix)
+        let row = Row::weak(what, found);
+        match one.remedy() {
+            Some(fix) => row.fixed_by(fix),
+            None => row,
+        }
     };
     known.iter().map(row).collect()
 }
@@ -81,9 +78,9 @@ pub(super) fn without_component(registrations: &[Registration], components: &[In
     }
 }
 
-/// What keeps charms from being polled successfully, grouped by who is to blame, each with one charm as an example. A
-/// charm that fails by its own fault and is not disabled yet is not a problem of the installation.
-pub(super) fn troubles(registrations: &[Registration]) -> [Row; 5] {
+/// What keeps charms from being polled successfully, grouped by who is to blame and by the cause, each with one charm as
+/// an example. A charm that fails by its own fault and is not disabled yet is not a problem of the installation.
+pub(super) fn troubles(registrations: &[Registration]) -> Vec<Row> {
     let disabled = |entry: &&Registration| entry.state(0) == RegistrationState::DisabledByFailures;
     let unfit = |entry: &&Registration| {
         entry.is_enabled() && matches!(entry.last_outcome, Some(OutcomeKind::NoStream | OutcomeKind::NotFound))
@@ -100,21 +97,36 @@ pub(super) fn troubles(registrations: &[Registration]) -> [Row; 5] {
     let of = |all: &'static [Blame]| registrations.iter().filter(move |entry| blames(entry, all));
     let elsewhere = [Blame::Upstream, Blame::Runtime, Blame::Service, Blame::Charm].as_slice();
     [
-        row("disabled charms", registrations.iter().filter(disabled), &healthy),
-        row("waiting charms", of(&[Blame::Configuration]), "none waits for a grant or for access"),
-        row("updater streams", registrations.iter().filter(unfit), "none was missed"),
-        row("OAuth tokens", of(&[Blame::Credential]), "none waits for a sign-in"),
-        row("other services", of(elsewhere), "none keeps a charm from being polled"),
+        rows("disabled charms", registrations.iter().filter(disabled), &healthy),
+        rows("waiting charms", of(&[Blame::Configuration]), "none waits for a grant or for access"),
+        rows("updater streams", registrations.iter().filter(unfit), "none was missed"),
+        rows("OAuth tokens", of(&[Blame::Credential]), "none waits for a sign-in"),
+        rows("other services", of(elsewhere), "none keeps a charm from being polled"),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-fn row<'a>(what: &str, found: impl Iterator<Item = &'a Registration>, healthy: &str) -> Row {
-    let found: Vec<&Registration> = found.collect();
-    let Some(newest) = found.iter().max_by_key(|entry| entry.last_run) else { return Row::ok(what, healthy) };
+/// A row for each cause.
+fn rows<'a>(what: &str, found: impl Iterator<Item = &'a Registration>, healthy: &str) -> Vec<Row> {
+    let mut by_cause: BTreeMap<Option<Cause>, Vec<&Registration>> = BTreeMap::new();
+    for entry in found {
+        by_cause.entry(entry.last_cause).or_default().push(entry);
+    }
+    if by_cause.is_empty() {
+        return vec![Row::ok(what, healthy)];
+    }
+    by_cause.values().map(|found| row(what, found)).collect()
+}
+
+fn row(what: &str, found: &[&Registration]) -> Row {
+    let newest = found.iter().max_by_key(|entry| entry.last_run);
+    let Some(newest) = newest else { return Row::ok(what, "none") };
     let count = if found.len() == 1 { "one".to_owned() } else { found.len().to_string() };
     let row = Row::weak(what, format!("{count}, such as {} ({})", newest.charm, newest.status));
-    match remedies::of(newest) {
-        Some(remedy) => row.fixed_by(remedy),
+    match newest.fix() {
+        Some(fix) => row.fixed_by(fix),
         None => row,
     }
 }

@@ -68,11 +68,9 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
         line(what, &of_integration(one));
         let is_said = |health: &&IntegrationHealth| health.state != HealthState::Works || one.health_as_of.is_some();
         if let Some(health) = one.health.as_ref().filter(is_said) {
-            let remedy = health.remedy().filter(|_| one.health_as_of.is_none() && health.fix.is_none());
-            let remedy = remedy.map_or_else(String::new, |remedy| format!("; to fix it: {remedy}"));
-            line("", &format!("  {}{remedy}", health::line_as_of(health, one.health_as_of, status.at)));
-            if let Some(fix) = &health.fix {
-                line("", &output::printable(&format!("  to allow what was denied: {fix}")));
+            line("", &format!("  {}", health::line_as_of(health, one.health_as_of, status.at)));
+            if let Some(fix) = one.fix.as_ref().filter(|_| one.health_as_of.is_none()) {
+                line("", &output::printable(&format!("  to fix it: {fix}")));
             }
             for logged in health.log.iter().rev().take(LOG_LINES).rev() {
                 line("", &output::printable(&format!("  it logged {}: {}", logged.level, logged.text)));
@@ -160,18 +158,18 @@ mod tests {
             "registrations  104: 100 running, 2 failing, 1 disabled by hand, 1 disabled by failures\n",
             "charms polled  100 in 1 min, 0 of them failed\n               102 in 5 min, 2 of them failed",
             "integrations   feed: 4 registrations: 2 failing, 1 disabled by hand, 1 disabled by failures\n",
-            "                 failing: fetch-charms failed: Trapped: on\\u{1b}[31m purpose; to fix it: replace its component with \
-             one that works; the service loads it by itself, and calls it again\n",
+            "                 failing: fetch-charms failed: Trapped: on\\u{1b}[31m purpose\n                 to fix it: do what \
+             the component's reason says, else replace it",
             "               gmail: 60 registrations, all running\n",
             "(feed, failing, 100 s ago)\n      HandlerFailed: newer\\u{1b}[31m\n",
             "\ndisabled\n",
-            "HandlerFailed: older\n      to fix it: see where it fails: bg-wasm-host runs CHARM --json,",
-            "      to fix it: bg-wasm-host enable CHARM, or wait: it is enabled again after 24 hours\n",
+            "HandlerFailed: older\n      to fix it: find the line in `bg-wasm-host runs CHARM --json`",
+            "      to fix it: bg-wasm-host enable CHARM, or wait: it is enabled again after 24 hours.",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(shown.lines().count() <= 24, "{shown}");
-        assert_eq!(shown.matches("to fix it: see where it fails").count(), 1, "once for both: {shown}");
+        assert_eq!(shown.matches("to fix it: find the line").count(), 1, "once for both: {shown}");
     }
 
     #[test]
@@ -183,6 +181,7 @@ mod tests {
                 integration,
                 registrations: 1,
                 troubled: 0,
+                fix: None,
                 health: None,
                 health_as_of: None,
                 states,

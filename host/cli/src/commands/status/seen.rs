@@ -14,7 +14,7 @@ use crate::connect::{self, Endpoint};
 use crate::health::Known;
 use crate::services::{self, Services};
 use crate::states::{States, named};
-use crate::{damaged, health, remedies};
+use crate::{damaged, health};
 
 /// How many charms and integrations are named: as many as fit on a screen.
 const NAMED: usize = 8;
@@ -95,6 +95,9 @@ pub(super) struct OfIntegration {
     /// The health of its component, if it has one and its health is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health: Option<IntegrationHealth>,
+    /// The fix, if it does not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fix: Option<String>,
     /// When its health was recorded, if no service polls it now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health_as_of: Option<UnixMillis>,
@@ -160,6 +163,7 @@ impl Status {
                     integration: integration.clone(),
                     registrations,
                     troubled,
+                    fix: health.as_ref().and_then(IntegrationHealth::remedy),
                     health,
                     health_as_of,
                     states,
@@ -210,7 +214,7 @@ fn newest(mut found: Vec<(UnixMillis, RegistrationState, &Registration)>) -> Vec
         state,
         at,
         status: entry.status.clone(),
-        fix: remedies::of(entry),
+        fix: entry.fix(),
     });
     named.collect()
 }
@@ -244,6 +248,7 @@ pub(super) mod tests {
                 }),
                 last_outcome: outcome,
                 last_blame: None,
+                last_cause: None,
             }
         };
         let ok = Some(OutcomeKind::Success);

@@ -9,6 +9,7 @@ use bg_identity::IntegrationId;
 use tokio::time::Instant;
 
 use self::lease::Leases;
+use self::outages::Outages;
 use self::pace::Paces;
 use self::slow::SlowCharms;
 use self::wakes::Wakes;
@@ -23,6 +24,7 @@ mod claim;
 mod early;
 mod lease;
 mod lists;
+mod outages;
 mod pace;
 mod registrations;
 mod settle;
@@ -57,6 +59,7 @@ pub struct MemorySchedule {
     /// Charms whose cause may just have been fixed, and which have no time yet.
     hurried: Vec<Slot>,
     wakes: Wakes,
+    outages: Outages,
     /// How often registrations were read.
     readings: u32,
     paces: Paces,
@@ -116,6 +119,7 @@ impl MemorySchedule {
             latest_start: UnixMillis::NEVER,
             hurried: Vec::new(),
             wakes: Wakes::default(),
+            outages: Outages::default(),
             readings: 0,
             paces: Paces::default(),
             quick_at: None,

@@ -415,6 +415,7 @@ impl MemorySchedule {
         self.unqueue(slot);
         self.no_longer_early(slot);
         self.wakes.forget(slot);
+        self.outages.forget(slot);
         self.paces.forget(slot);
         let Some(entry) = self.slots.get_mut(slot) else { return };
         if entry.phase == Phase::Running {

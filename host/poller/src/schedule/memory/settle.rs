@@ -24,6 +24,7 @@ impl MemorySchedule {
             self.note_owed(slot, settlement);
             let (failures, next) = self.count(slot, settlement);
             let missed = self.order_next(slot, settlement, next);
+            self.note_servers(slot, settlement.succeeded(), &settlement.servers);
             let disabled = goes_on && next == Next::Disable;
             if let Some(entry) = self.slots.get_mut(slot).filter(|_| disabled) {
                 entry.asked = Asked::ToDisable;

@@ -1,0 +1,55 @@
+//! What a poll says about the servers that it sent requests to.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How many servers one poll may say something about. Guests choose them.
+const MOST: usize = 16;
+/// The longest origin that counts: a scheme, a host name of 253 bytes, and a port.
+const ORIGIN_BYTES: usize = 270;
+
+/// Which servers answered the requests of a poll, and which one did not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Servers {
+    /// The one because of which the poll failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedServer>,
+    /// The origins of those that answered all requests well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answered: Vec<String>,
+}
+
+/// A server that failed, or did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedServer {
+    /// Its scheme, host and port.
+    pub origin: String,
+    /// For how long it wants no requests (`Retry-After`); in JSON, milliseconds.
+    #[serde(default, rename = "retryAfterMs", skip_serializing_if = "Option::is_none", with = "crate::millis::option")]
+    #[schemars(with = "Option<u64>")]
+    pub retry_after: Option<Duration>,
+}
+
+impl Servers {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.failed.is_none() && self.answered.is_empty()
+    }
+
+    /// Those that answered, as far as they count.
+    pub(crate) fn answered(&self) -> impl Iterator<Item = &str> {
+        self.answered.iter().map(String::as_str).filter(|origin| counts(origin)).take(MOST)
+    }
+
+    /// The one that failed, if it counts.
+    pub(crate) fn failed(&self) -> Option<&FailedServer> {
+        self.failed.as_ref().filter(|failed| counts(&failed.origin))
+    }
+}
+
+fn counts(origin: &str) -> bool {
+    (1..=ORIGIN_BYTES).contains(&origin.len())
+}
