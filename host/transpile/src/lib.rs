@@ -42,7 +42,7 @@ pub use child::transpile_as_child;
 pub use child::{ChildFailure, transpile_by};
 use edits::Edits;
 use exports::Exports;
-pub use files::{Import, MAX_FILES, Sources, gather};
+pub use files::{Import, MAX_FILES, Sources, gather, name_from_common_folder};
 pub use globals::GLOBALS;
 use inspect::Found;
 use places::{Place, place, places};
@@ -187,6 +187,12 @@ fn check_sources<'s>(sources: &Sources<'s>) -> Result<Vec<Input<'s>>, TranspileE
     }
     let mut inputs = Vec::with_capacity(files.len());
     for (name, source) in files {
+        if !files::is_name(name) {
+            return refuse(
+                name,
+                "a file's name is a relative path that leads out of no folder, such as lib/client.ts".into(),
+            );
+        }
         if source.len() > MAX_SOURCE {
             return refuse(name, format!("the file has {} bytes; a charm's file may have {MAX_SOURCE}", source.len()));
         }
