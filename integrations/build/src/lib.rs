@@ -12,6 +12,7 @@
 //! A guest that exports `prepare` is started while it is built, and every instance starts from there.
 //!
 //! Tests of what authors build themselves call [`prepare_wasip2`] and [`prepare_cargo`].
+//! What runs cargo for the host itself calls [`same_cargo`].
 
 mod compile;
 mod component;
@@ -32,6 +33,7 @@ mod workspace;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use environment::same_cargo;
 pub use error::BuildError;
 pub use toolchain::Way;
 pub use wasip2::{prepare_cargo, prepare_wasip2};
