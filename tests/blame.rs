@@ -266,7 +266,7 @@ const CAUSES: &[(&str, &str)] = &[
     ("says-503", "server-fails"),
     ("cause-503", "server-fails"),
     ("says-429", "too-many-requests"),
-    ("silence", "unreachable"),
+    ("silence", "bad-answer"),
     ("wrapped", "not-granted"),
     ("no-grant", "not-granted"),
     ("no-access", "no-access"),
