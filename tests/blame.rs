@@ -438,10 +438,10 @@ fn log_says(log: &str, charm: &str, case: &str, row: &Row, outcome: &str, reason
     if outcome != "Success" {
         assert_eq!(line["blame"].as_str(), row.blame.as_deref(), "{case}: {line}");
         assert_eq!(line["failures"], failures, "{case}: {line}");
-        let cause = cause(case);
+        let because = cause(case);
         assert_eq!(
             (&line["cause"], &line["fix"]),
-            (&json!(cause.as_str()), &json!(advice(cause, charm, case))),
+            (&json!(because.as_str()), &json!(advice(because, charm, case))),
             "{case}"
         );
         assert!(line["message"].as_str().unwrap().contains(reason), "{case}: {line}");
@@ -473,9 +473,9 @@ fn is_seen(host: &TestHost, charm: &str, case: &str, row: &Row, outcome: &str, r
         return;
     }
     // The same advice wherever somebody looks.
-    let cause = cause(case);
-    let fix = advice(cause, charm, case);
-    assert_eq!((&of["lastCause"], &run["cause"]), (&json!(cause.as_str()), &json!(cause.as_str())), "{case}: {of}");
+    let because = cause(case);
+    let fix = advice(because, charm, case);
+    assert_eq!((&of["lastCause"], &run["cause"]), (&json!(because.as_str()), &json!(because.as_str())), "{case}: {of}");
     assert_eq!(of["fix"], fix, "{case}: {of}");
     assert!(shown.contains(&format!("\nto fix it    {fix}\n")), "{case}: {shown}");
 }
@@ -487,9 +487,9 @@ fn cause(case: &str) -> Cause {
 }
 
 /// What to do about it. A case is registered for an integration of its own name, or for `mine`.
-fn advice(cause: Cause, charm: &str, case: &str) -> String {
+fn advice(of: Cause, charm: &str, case: &str) -> String {
     let alone = CASES.iter().any(|(_, known, by, ..)| *known == case && matches!(by, Alone));
-    cause.advice().replace("CHARM", charm).replace("INTEGRATION", if alone { "mine" } else { case })
+    of.advice().replace("CHARM", charm).replace("INTEGRATION", if alone { "mine" } else { case })
 }
 
 /// An expired token with this refresh token.

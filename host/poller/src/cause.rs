@@ -282,7 +282,7 @@ impl Cause {
     /// The usual cause of an outcome of that kind for which this one is to blame, if the two say so much.
     fn usual(kind: OutcomeKind, blame: Blame) -> Option<Self> {
         Some(match (blame, kind) {
-            (_, OutcomeKind::Success) => return None,
+            (_, OutcomeKind::Success) | (Blame::Credential | Blame::Configuration | Blame::Upstream, _) => return None,
             (Blame::Charm, OutcomeKind::Invalid) => Self::Unfit,
             (Blame::Charm, OutcomeKind::NoStream) => Self::NoStream,
             (Blame::Charm, OutcomeKind::NotFound) => Self::Gone,
@@ -299,7 +299,6 @@ impl Cause {
             (Blame::Integration, OutcomeKind::Trapped) => Self::ComponentTrapped,
             (Blame::Integration, OutcomeKind::Denied) => Self::ComponentNeverAllowed,
             (Blame::Integration, _) => Self::ComponentFailed,
-            (Blame::Credential | Blame::Configuration | Blame::Upstream, _) => return None,
             (Blame::Runtime, _) => Self::RuntimeAway,
             (Blame::Service, OutcomeKind::Timeout) => Self::PollTime,
             (Blame::Service, OutcomeKind::Unavailable) => Self::NoRoomForCall,

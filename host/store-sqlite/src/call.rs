@@ -87,10 +87,8 @@ pub(crate) fn keep(
             return Ok(None);
         }
     }
-    if run.outcome.is_success() {
-        if !charm.changed.is_empty() {
-            charms::followed(tx, charm.row, version)?;
-        }
+    if run.outcome.is_success() && !charm.changed.is_empty() {
+        charms::followed(tx, charm.row, version)?;
     }
     if !run.outcome.is_success() || !run.outcome.servers.is_empty() {
         run.outcome = redact::redact(run.outcome, &cells.secrets()?);

@@ -10,20 +10,20 @@ const SERVER: &str = "https://mail.example:443";
 const MINUTE: u64 = 60;
 
 /// A poll that fails because that server does.
-fn away(server: &str, retry_after: Option<Duration>) -> Result<Outcome, RuntimeError> {
+fn away(server: &str, retry_after: Option<Duration>) -> Outcome {
     let failed = Some(FailedServer { origin: server.to_owned(), retry_after });
     let outcome = Outcome::failure(OutcomeKind::Unavailable, "503").caused_by(Cause::ServerFails);
-    Ok(outcome.with_servers(Servers { failed, ..Servers::default() }))
+    outcome.with_servers(Servers { failed, ..Servers::default() })
 }
 
 /// A poll that succeeds, and that these servers have answered.
-fn answered(servers: &[&str]) -> Result<Outcome, RuntimeError> {
+fn answered(servers: &[&str]) -> Outcome {
     let answered = servers.iter().copied().map(str::to_owned).collect();
-    Ok(Outcome::success().with_servers(Servers { failed: None, answered }))
+    Outcome::success().with_servers(Servers { failed: None, answered })
 }
 
-fn behaves(world: &World, charm: &CharmRef, outcomes: impl IntoIterator<Item = Result<Outcome, RuntimeError>>) {
-    let outcomes = outcomes.into_iter().collect();
+fn behaves(world: &World, charm: &CharmRef, outcomes: impl IntoIterator<Item = Outcome>) {
+    let outcomes = outcomes.into_iter().map(Ok).collect();
     world.behave(charm, Behaviour { takes: Duration::ZERO, outcomes, ..Behaviour::default() });
 }
 

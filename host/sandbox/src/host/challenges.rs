@@ -162,14 +162,14 @@ mod tests {
         let mut blank = move || if blanks.next() == Some(true) { " \t" } else { "" };
         let mut text = String::new();
         for (scheme, parameters) in challenges {
-            text += &format!("{}{scheme} ", blank());
+            text.extend([blank(), scheme, " "]);
             for (name, value) in parameters {
                 let is_token = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
                 let value = match quotes.next() {
                     Some(false) if is_token => value.clone(),
                     _ => format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
                 };
-                text += &format!("{name}{}={}{value}{},{}", blank(), blank(), blank(), blank());
+                text.extend([name, blank(), "=", blank(), &value, blank(), ",", blank()]);
             }
             text += ",";
         }
