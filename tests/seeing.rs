@@ -192,8 +192,8 @@ fn on_a_narrow_screen_and_on_a_wide_one_nothing_is_out_of_sight() {
         let reason: String = health["reason"].as_str().unwrap().chars().take_while(|c| *c != '(').collect();
         let place = lines.iter().position(|line| line.contains(&format!("{name}: 1 registration"))).unwrap();
         assert!(lines[place + 1].starts_with(state) && lines[place + 1].contains(reason.trim()), "{name}: {status}");
-        assert!(lines[place + 2].starts_with("to fix it: "), "{name}: {status}");
-        assert_eq!(lines[place + 2].contains("allow what was denied"), !has_remedy, "{name}: {status}");
+        assert!(lines[place + 1].contains("; to fix it: "), "{name}: {status}");
+        assert_eq!(lines[place + 1].contains("allow what was denied"), !has_remedy, "{name}: {status}");
     }
     let shown: String = url::form_urlencoded::byte_serialize(
         format!(

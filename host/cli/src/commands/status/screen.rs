@@ -68,10 +68,9 @@ pub(super) fn of(status: &Status, width: Option<usize>) -> String {
         line(what, &of_integration(one));
         let is_said = |health: &&IntegrationHealth| health.state != HealthState::Works || one.health_as_of.is_some();
         if let Some(health) = one.health.as_ref().filter(is_said) {
-            line("", &format!("  {}", health::line_as_of(health, one.health_as_of, status.at)));
-            if let Some(fix) = one.fix.as_ref().filter(|_| one.health_as_of.is_none()) {
-                line("", &output::printable(&format!("  to fix it: {fix}")));
-            }
+            let fix = one.fix.as_ref().filter(|_| one.health_as_of.is_none());
+            let fix = fix.map_or_else(String::new, |fix| format!("; to fix it: {}", output::printable(fix)));
+            line("", &format!("  {}{fix}", health::line_as_of(health, one.health_as_of, status.at)));
             for logged in health.log.iter().rev().take(LOG_LINES).rev() {
                 line("", &output::printable(&format!("  it logged {}: {}", logged.level, logged.text)));
             }
@@ -158,7 +157,7 @@ mod tests {
             "registrations  104: 100 running, 2 failing, 1 disabled by hand, 1 disabled by failures\n",
             "charms polled  100 in 1 min, 0 of them failed\n               102 in 5 min, 2 of them failed",
             "integrations   feed: 4 registrations: 2 failing, 1 disabled by hand, 1 disabled by failures\n",
-            "                 failing: fetch-charms failed: Trapped: on\\u{1b}[31m purpose\n                 to fix it: do what \
+            "                 failing: fetch-charms failed: Trapped: on\\u{1b}[31m purpose; to fix it: do what \
              the component's reason says, else replace it",
             "               gmail: 60 registrations, all running\n",
             "(feed, failing, 100 s ago)\n      HandlerFailed: newer\\u{1b}[31m\n",
