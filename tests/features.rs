@@ -1,14 +1,13 @@
 //! A plain build, the demo, the tests and the lints share compiled crates, since they resolve the same features.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use crate::workshop::{root, run};
 
 /// Each crate that these kinds of dependencies lead to, with its features: two sets of them if build scripts and macros
 /// use it with others.
 fn resolved(edges: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut tree = bg_build::same_cargo();
     tree.args(["tree", "--offline", "--locked", "--no-dedupe", "--prefix", "none", "--format", "{p}\t{f}"]);
     let printed = run(tree.args(["--edges", edges]).current_dir(root())).unwrap();
     let mut resolved: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -149,6 +149,7 @@ fn a_charm_consists_only_of_files_in_its_folder() {
     host.write("outside/key.ts", "SECRET-WORDS of another file").unwrap();
     host.write("key.ts", "SECRET-WORDS of another file").unwrap();
     host.write("charm/lib/fine.ts", "export const x = 1;").unwrap();
+    host.write("charm/package.json", "{}").unwrap();
     for (link, to) in
         [("charm/linked.ts", "../key.ts"), ("charm/folder", "../outside"), ("charm/lib/alias.ts", "fine.ts")]
     {
@@ -159,13 +160,78 @@ fn a_charm_consists_only_of_files_in_its_folder() {
         for command in [&["charm", "deploy", &file, "--space", "my-space"][..], &["charm", "test", &file]] {
             let error = host.command(command).unwrap().failure().unwrap();
             assert!(!error.stderr.contains("SECRET") && !error.stdout.contains("SECRET"), "{error}");
-            let expected = format!("main{number}.ts cannot import \"{import}\": this path leaves the charm's folder");
+            let expected = format!("main{number}.ts cannot import \"{import}\": this path leaves the charm's root");
             assert!(error.stderr.contains(&expected), "{error}");
         }
     }
     for (number, import) in ["./lib/fine", "./lib/alias"].iter().enumerate() {
         let file = main(&format!("fine{number}.ts"), import);
         host.command(["charm", "deploy", &file, "--space", "my-space"]).unwrap().success().unwrap();
+    }
+    attempt.ended("refused, nothing of them shown");
+}
+
+#[test]
+fn a_charm_may_import_files_of_its_package_and_of_a_named_root_and_of_nothing_above() {
+    let attempt = Attempt::begin("imports", "files above a charm's package, and above --root, by .. and by links");
+    let host = host();
+    let write = |path: &str, text: &str| host.write(path, text).unwrap().to_str().unwrap().to_owned();
+    let main = "import { total } from \"../lib/total.ts\";\nimport { pattern } from \"commontools\";\n\
+                export default pattern(() => ({ total }));";
+    for folder in ["repository/package/charms", "repository/package/lib"] {
+        std::fs::create_dir_all(host.dir().join(folder)).unwrap();
+    }
+    write("key.ts", "SECRET-WORDS of another file");
+    write("repository/step.ts", "export const step = 2;");
+    let file = write("repository/package/charms/main.ts", main);
+    let total = |import: &str| {
+        let text = format!("import {{ step }} from \"{import}\"; export const total = step + 1;");
+        write("repository/package/lib/total.ts", &text);
+    };
+    let refused = |arguments: &[&str], expected: &str| {
+        let error = host.command(arguments).unwrap().failure().unwrap();
+        assert!(error.stderr.contains(expected) && !error.stderr.contains("SECRET"), "{expected}\n{error}");
+    };
+    let deploy = |root: &[&str]| {
+        let command = [&["charm", "deploy", file.as_str(), "--space", "my-space"], root].concat();
+        host.command(command).unwrap().success().unwrap().stdout
+    };
+
+    // Without a package, the charm's own folder is all there is.
+    total("./step");
+    write("repository/package/lib/step.ts", "export const step = 4;");
+    refused(&["charm", "test", &file], "main.ts cannot import \"../lib/total.ts\": this path leaves the charm's root");
+    write("repository/package/package.json", "{}");
+    let id = deploy(&[]);
+    let cells = host.command(["charm", "show", id.trim()]).unwrap().success().unwrap().stdout;
+    assert!(cells.contains("total") && cells.contains('5'), "{cells}");
+    // Where the package is makes no difference to the charm's identity.
+    assert_eq!(deploy(&["--root", host.dir().join("repository").to_str().unwrap()]), id);
+
+    // Above the package, only by name.
+    total("../../step");
+    refused(&["charm", "test", &file], "total.ts cannot import \"../../step\": this path leaves the charm's root");
+    let root = host.dir().join("repository");
+    assert_ne!(deploy(&["--root", root.to_str().unwrap()]), id);
+    let lib = root.join("package/lib");
+    refused(&["charm", "test", &file, "--root", lib.to_str().unwrap()], "is not below --root");
+    refused(&["charm", "test", &file, "--root", root.join("gone").to_str().unwrap()], "cannot find --root");
+
+    for (link, to) in [("linked.ts", "../../../key.ts"), ("folder", "../../.."), ("self", "/proc/self/cwd")] {
+        std::os::unix::fs::symlink(to, lib.join(link)).unwrap();
+    }
+    for import in ["../../../key", "./linked", "./folder/key", "./self/key", "/etc/hosts.ts"] {
+        total(import);
+        for command in
+            [&["charm", "test", file.as_str(), "--root", root.to_str().unwrap()][..], &["charm", "test", &file]]
+        {
+            let error = host.command(command).unwrap().failure().unwrap();
+            assert!(!error.stderr.contains("SECRET") && !error.stdout.contains("SECRET"), "{import}: {error}");
+            assert!(
+                error.stderr.contains("leaves the charm's root") || error.stderr.contains("is not available"),
+                "{error}"
+            );
+        }
     }
     attempt.ended("refused, nothing of them shown");
 }

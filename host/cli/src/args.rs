@@ -31,7 +31,8 @@ use clap::{Parser, Subcommand};
 use crate::limits;
 use crate::units::parse_duration;
 pub(crate) use charm::{
-    AclArgs, AclGrant, CharmCommand, DeleteArgs, DeployArgs, EventArgs, LogsArgs, SetArgs, TestArgs, TriggerArgs,
+    AclArgs, AclGrant, CharmCommand, DeleteArgs, DeployArgs, EventArgs, LogsArgs, SetArgs, SourceArgs, TestArgs,
+    TriggerArgs,
 };
 pub(crate) use common::{Common, JsonArg, LogFormat};
 pub(crate) use egress::{EgressCheckArgs, EgressCommand};

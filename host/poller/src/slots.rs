@@ -90,6 +90,9 @@ pub(crate) struct Entry {
     /// Whether its next poll is due at another time than an interval after its last one, or after the others that it
     /// was spread with.
     pub(crate) off_beat: bool,
+    /// Whether its time was spread with those of others: then it waits for its turn if it loses that time, even if it is
+    /// wanted.
+    pub(crate) spread: bool,
     /// Whether its last poll took long.
     pub(crate) slow: bool,
     /// Whether it is owed a poll: its integration has named it, and no poll has succeeded since.
@@ -238,6 +241,7 @@ impl Slots {
             plain: true,
             wanted: false,
             off_beat: false,
+            spread: false,
             slow: false,
             owed: false,
             owed_stored: false,

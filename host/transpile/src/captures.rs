@@ -16,6 +16,23 @@ use oxc::span::Span;
 /// Methods of cells that values don't have, or that mean something else there.
 const METHODS: [&str; 7] = ["equals", "get", "key", "push", "send", "set", "update"];
 
+/// Names that a function or an expression is handed, each list in order.
+pub(super) struct Used<'a> {
+    /// Those of which it is handed the values.
+    pub(super) values: Vec<&'a str>,
+    /// Those that stay cells.
+    pub(super) cells: Vec<&'a str>,
+}
+
+impl<'a> Used<'a> {
+    /// All of them, in order.
+    pub(super) fn all(&self) -> Vec<&'a str> {
+        let mut all = [&self.values[..], &self.cells].concat();
+        all.sort_unstable();
+        all
+    }
+}
+
 /// The names that an expression uses of the functions around it.
 pub(super) struct Captures<'s, 'a> {
     scoping: &'s Scoping,
@@ -34,22 +51,10 @@ impl<'s, 'a> Captures<'s, 'a> {
         captures
     }
 
-    /// The two objects, as an argument: `[{a, b}, {c}]`; none if nothing is used.
-    pub(super) fn argument(&self) -> Option<String> {
-        if self.names.is_empty() {
-            return None;
-        }
-        let list = |cells: bool| {
-            let names: Vec<&str> =
-                self.names.iter().filter(|(_, cell)| **cell == cells).map(|(name, _)| *name).collect();
-            names.join(", ")
-        };
-        Some(format!("[{{{}}}, {{{}}}]", list(false), list(true)))
-    }
-
-    /// The parameter that takes them: `{a, b, c}`.
-    pub(super) fn parameter(&self) -> String {
-        format!("{{{}}}", self.names.keys().copied().collect::<Vec<_>>().join(", "))
+    /// What is used, if anything is.
+    pub(super) fn used(&self) -> Option<Used<'a>> {
+        let list = |cells: bool| self.names.iter().filter(|(_, cell)| **cell == cells).map(|(name, _)| *name).collect();
+        (!self.names.is_empty()).then(|| Used { values: list(false), cells: list(true) })
     }
 
     fn note(&mut self, identifier: &IdentifierReference<'a>, cell: bool) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bg_sandbox::{ChildCommand, ChildError, ChildLimits, work_as_child};
 use serde::{Deserialize, Serialize};
 
-use super::edits::Place;
+use super::places::Place;
 use super::{Finding, MAX_SOURCES, Sources, TOO_MUCH_MEMORY, TranspileError, Transpiled, check_sources, transpile_for};
 
 /// Processor time. A charm with all the files that it may have takes half a second.

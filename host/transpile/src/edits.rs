@@ -1,199 +1,199 @@
-//! Places in a text, and how they move when something is inserted into it.
+//! What the transpiler changes in a program: arguments of calls, and where functions are handed values of cells.
+//!
+//! Everything is done to the tree, at the nodes that it was found at. The nodes that are kept have the places that they
+//! had, so that the emitted module's source map leads to the author's files, and no change moves another.
 
-use oxc::span::Span;
+use std::collections::{BTreeSet, HashMap};
 
-/// Where an offset is: a line and a column, both counted from 0; the column in UTF-16 units, as source maps count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: u32,
-    pub(super) column: u32,
+use oxc::allocator::{Allocator, ArenaVec, TakeIn};
+use oxc::ast::ast::{
+    Argument, ArrayExpressionElement, ArrowFunctionBody, BindingPattern, BindingProperty, CallExpression, Expression,
+    FormalParameter, FormalParameterKind, FormalParameters, JSXElement, JSXExpression, JSXExpressionContainer,
+    JSXFragment, NewExpression, ObjectProperty, ObjectPropertyKind, Program, PropertyKey, PropertyKind,
+};
+use oxc::ast::builder::AstBuilder;
+use oxc::ast_visit::{VisitMut, walk_mut};
+use oxc::semantic::NodeId;
+use oxc::span::{GetSpan, GetSpanMut, SPAN, Span};
+
+use super::captures::Used;
+
+/// What makes a page only when somebody looks at it, and what hands values to a part of one.
+const PAGE: &str = "__page";
+const VALUE: &str = "__value";
+/// What JSX becomes calls of.
+pub(super) const ELEMENT: &str = "h";
+
+/// A change of a node.
+pub(super) enum Edit<'a> {
+    /// Of a call: arguments before the ones that it has, and after them.
+    Arguments {
+        /// Those before.
+        before: Vec<Expression<'a>>,
+        /// Those after.
+        after: Vec<Expression<'a>>,
+    },
+    /// Of `computed(() => …)`: its function is handed what it uses.
+    Computed(Used<'a>),
+    /// Of `action((event) => …)`: it is handed what its function uses, and a function that makes it of that.
+    Action(Used<'a>),
+    /// Of a property: its value is a page.
+    Page,
+    /// Of an expression in JSX: it is handed the values of what it uses.
+    Shown(Used<'a>),
 }
 
-/// The place of the byte `offset` in `text`. Lines end where JavaScript says so.
-pub(super) fn place(text: &str, offset: usize) -> Place {
-    places(text, [offset])[0]
+/// The changes of a program.
+#[derive(Default)]
+pub(super) struct Edits<'a> {
+    by_node: HashMap<NodeId, Edit<'a>>,
 }
 
-/// The same of several, in ascending order, in one walk through the text.
-pub(super) fn places(text: &str, offsets: impl IntoIterator<Item = usize>) -> Vec<Place> {
-    let mut chars = text.char_indices().peekable();
-    let (mut line, mut column) = (0, 0);
-    let mut place_of = |offset: usize| {
-        while let Some((_, char)) = chars.next_if(|(at, char)| at + char.len_utf8() <= offset) {
-            let ends = match char {
-                '\r' => !matches!(chars.peek(), Some((_, '\n'))),
-                '\n' | '\u{2028}' | '\u{2029}' => true,
-                _ => false,
-            };
-            if ends {
-                (line, column) = (line + 1, 0);
-            } else {
-                column += u32::from(char.len_utf16() == 2) + 1;
+impl<'a> Edits<'a> {
+    pub(super) fn add(&mut self, node: NodeId, edit: Edit<'a>) {
+        self.by_node.insert(node, edit);
+    }
+
+    /// Changes the program; without `pages`, nothing of a page is left. Answers which of `commontools`' functions the
+    /// program uses now.
+    pub(super) fn apply(self, allocator: &'a Allocator, program: &mut Program<'a>, pages: bool) -> Vec<&'static str> {
+        let build = AstBuilder::new(allocator);
+        let mut changes = Changes { build, edits: self.by_node, pages, helpers: BTreeSet::new() };
+        changes.visit_program(program);
+        changes.helpers.into_iter().collect()
+    }
+}
+
+struct Changes<'a> {
+    build: AstBuilder<'a>,
+    edits: HashMap<NodeId, Edit<'a>>,
+    pages: bool,
+    helpers: BTreeSet<&'static str>,
+}
+
+impl<'a> Changes<'a> {
+    /// Changes the arguments of a call that is at `call`.
+    fn arguments(&mut self, node: NodeId, call: Span, arguments: &mut ArenaVec<'a, Argument<'a>>) {
+        // What is inserted ends where the first argument begins, so that it is no part of what is mapped before.
+        let first = arguments.first().map_or(SPAN, |first| Span::new(call.start, first.span().start + 1));
+        match self.edits.remove(&node) {
+            Some(Edit::Arguments { before, after }) => {
+                for (at, mut argument) in before.into_iter().enumerate() {
+                    *argument.span_mut() = first;
+                    arguments.insert(at, Argument::from(argument));
+                }
+                arguments.extend(after.into_iter().map(Argument::from));
             }
-        }
-        Place { line, column }
-    };
-    offsets.into_iter().map(&mut place_of).collect()
-}
-
-fn utf16_len(text: &str) -> u32 {
-    u32::try_from(text.encode_utf16().count()).unwrap_or(u32::MAX)
-}
-
-/// Texts to insert into a source. None has a line break, so that lines stay what they were.
-#[derive(Debug, Default)]
-pub(super) struct Edits {
-    /// Byte offsets in the original, and what to insert there.
-    insertions: Vec<(usize, String)>,
-}
-
-impl Edits {
-    /// Adds `text` at the byte `offset` of the original.
-    pub(super) fn insert(&mut self, offset: u32, text: String) {
-        debug_assert!(!text.contains(['\n', '\r', '\u{2028}', '\u{2029}']), "lines must stay where they are");
-        self.insertions.push((offset as usize, text));
-    }
-
-    /// By offset; those at the same one in the order in which they were added.
-    fn sorted(&self) -> Vec<&(usize, String)> {
-        let mut sorted: Vec<_> = self.insertions.iter().collect();
-        sorted.sort_by_key(|(offset, _)| *offset);
-        sorted
-    }
-
-    /// Those that are not within, or at the ends of, these parts of the source.
-    pub(super) fn outside(&self, parts: &[Span]) -> Self {
-        let mut parts: Vec<_> = parts.iter().map(|part| (part.start as usize, part.end as usize)).collect();
-        parts.sort_unstable();
-        // How far a part goes, or one that begins before it and ends later.
-        let mut reach = 0;
-        for (_, end) in &mut parts {
-            reach = reach.max(*end);
-            *end = reach;
-        }
-        let within = |offset: usize| {
-            let begun = parts.partition_point(|(start, _)| *start <= offset);
-            begun > 0 && offset <= parts[begun - 1].1
-        };
-        Self { insertions: self.insertions.iter().filter(|(offset, _)| !within(*offset)).cloned().collect() }
-    }
-
-    /// The source with everything inserted.
-    pub(super) fn apply(&self, source: &str) -> String {
-        let mut edited =
-            String::with_capacity(source.len() + self.insertions.iter().map(|(_, t)| t.len()).sum::<usize>());
-        let mut done = 0;
-        for (offset, text) in self.sorted() {
-            edited.push_str(&source[done..*offset]);
-            edited.push_str(text);
-            done = *offset;
-        }
-        edited.push_str(&source[done..]);
-        edited
-    }
-
-    /// Where places of the edited text are in `source`.
-    pub(super) fn back(&self, source: &str) -> Back {
-        let sorted = self.sorted();
-        let places = places(source, sorted.iter().map(|(offset, _)| *offset));
-        let mut inserted: Vec<Inserted> = Vec::with_capacity(sorted.len());
-        for (at, (_, text)) in places.into_iter().zip(sorted) {
-            let before = inserted.last().filter(|one| one.at.line == at.line).map_or(0, |one| one.before + one.length);
-            inserted.push(Inserted { at, before, length: utf16_len(text) });
-        }
-        Back(inserted)
-    }
-}
-
-/// A source with `void 0` in place of these parts, which are expressions. Everything else stays at its line and column.
-pub(super) fn without(source: &str, parts: &[Span]) -> String {
-    const NOTHING: &str = "void 0";
-    let mut text = String::with_capacity(source.len());
-    let mut done = 0;
-    for part in parts {
-        let (start, end) = (part.start as usize, part.end as usize);
-        // One within another is gone already; a shorter one, `<p/>`, can stay.
-        if start < done || end - start < NOTHING.len() || !source[start..start + NOTHING.len()].is_ascii() {
-            continue;
-        }
-        if source[start..start + NOTHING.len()].contains(['\n', '\r']) {
-            continue;
-        }
-        text.push_str(&source[done..start]);
-        text.push_str(NOTHING);
-        for char in source[start + NOTHING.len()..end].chars() {
-            match char {
-                '\n' | '\r' | '\u{2028}' | '\u{2029}' => text.push(char),
-                char => text.extend(std::iter::repeat_n(' ', char.len_utf16())),
+            Some(Edit::Computed(used)) => {
+                let function = arguments.first_mut().and_then(Argument::as_expression_mut);
+                let parameters = match function.map(Expression::get_inner_expression_mut) {
+                    Some(Expression::ArrowFunctionExpression(arrow)) => &mut arrow.params,
+                    Some(Expression::FunctionExpression(function)) => &mut function.params,
+                    _ => return,
+                };
+                parameters.items.push(self.parameter(&used));
+                arguments.insert(0, Argument::from(self.values(&used)));
             }
+            Some(Edit::Action(used)) => {
+                let Some(function) = arguments.first_mut().and_then(Argument::as_expression_mut) else { return };
+                let function = function.take_in(&self.build);
+                arguments[0] = Argument::from(self.values(&used));
+                arguments.push(Argument::from(self.arrow(Some(self.parameter(&used)), function)));
+            }
+            _ => {}
         }
-        done = end;
     }
-    text.push_str(&source[done..]);
-    text
-}
 
-/// From places in an edited text to places in the original.
-pub(super) struct Back(Vec<Inserted>);
-
-/// A text that was inserted.
-struct Inserted {
-    /// Where in the original.
-    at: Place,
-    /// How long the texts are that were inserted before it on its line, in UTF-16 units, and how long this one is.
-    before: u32,
-    length: u32,
-}
-
-impl Back {
-    /// The original place of `edited`; what was inserted is at the place of its insertion.
-    pub(super) fn place(&self, edited: Place) -> Place {
-        let Place { line, column } = edited;
-        // The last one that begins before it, or there.
-        let behind = self.0.partition_point(|one| (one.at.line, one.at.column + one.before) <= (line, column));
-        let Some(one) = behind.checked_sub(1).map(|at| &self.0[at]).filter(|one| one.at.line == line) else {
-            return edited;
+    /// What is handed over, as an argument: `[{a, b}, {c}]`.
+    fn values(&self, used: &Used<'a>) -> Expression<'a> {
+        let build = &self.build;
+        let object = |names: &[&'a str]| {
+            let properties = names.iter().map(|name| {
+                let key = PropertyKey::new_static_identifier(SPAN, *name, build);
+                let value = Expression::new_identifier(SPAN, *name, build);
+                let kind = PropertyKind::Init;
+                ObjectPropertyKind::new_object_property(SPAN, kind, key, value, false, true, false, build)
+            });
+            let properties = ArenaVec::from_iter_in(properties, build);
+            ArrayExpressionElement::from(Expression::new_object_expression(SPAN, properties, build))
         };
-        Place { line, column: (column - one.before).saturating_sub(one.length).max(one.at.column) }
+        let parts = ArenaVec::from_array_in([object(&used.values), object(&used.cells)], build);
+        Expression::new_array_expression(SPAN, parts, build)
+    }
+
+    /// The parameter that takes them: `{a, b, c}`.
+    fn parameter(&self, used: &Used<'a>) -> FormalParameter<'a> {
+        let build = &self.build;
+        let properties = used.all().into_iter().map(|name| {
+            let key = PropertyKey::new_static_identifier(SPAN, name, build);
+            let value = BindingPattern::new_binding_identifier(SPAN, name, build);
+            BindingProperty::new(SPAN, key, value, true, false, build)
+        });
+        let properties = ArenaVec::from_iter_in(properties, build);
+        let pattern = BindingPattern::new_object_pattern(SPAN, properties, None, build);
+        FormalParameter::new(SPAN, ArenaVec::new_in(build), pattern, None, None, false, None, false, false, build)
+    }
+
+    /// `(parameter) => value`
+    fn arrow(&self, parameter: Option<FormalParameter<'a>>, value: Expression<'a>) -> Expression<'a> {
+        let build = &self.build;
+        let kind = FormalParameterKind::ArrowFormalParameters;
+        let parameters = FormalParameters::boxed(SPAN, kind, ArenaVec::from_iter_in(parameter, build), None, build);
+        let body = ArrowFunctionBody::from(value);
+        Expression::new_arrow_function_expression(SPAN, false, None, parameters, None, body, build)
+    }
+
+    fn call<const N: usize>(&mut self, name: &'static str, arguments: [Expression<'a>; N]) -> Expression<'a> {
+        self.helpers.insert(name);
+        let callee = Expression::new_identifier(SPAN, name, &self.build);
+        let arguments = ArenaVec::from_array_in(arguments.map(Argument::from), &self.build);
+        Expression::new_call_expression(SPAN, callee, None, arguments, false, &self.build)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl<'a> VisitMut<'a> for Changes<'a> {
+    fn visit_call_expression(&mut self, call: &mut CallExpression<'a>) {
+        walk_mut::walk_call_expression(self, call);
+        self.arguments(call.node_id.get(), call.span, &mut call.arguments);
+    }
 
-    #[test]
-    fn places_count_lines_as_javascript_does_and_columns_in_utf16() {
-        let text = "a\r\nb\rc\u{2028}😀d\n";
-        for (offset, line, column) in
-            [(0, 0, 0), (3, 1, 0), (5, 2, 0), (9, 3, 0), (13, 3, 2), (14, 3, 3), (15, 4, 0), (99, 4, 0)]
-        {
-            assert_eq!(place(text, offset), Place { line, column }, "offset {offset}");
+    fn visit_new_expression(&mut self, new: &mut NewExpression<'a>) {
+        walk_mut::walk_new_expression(self, new);
+        self.arguments(new.node_id.get(), new.span, &mut new.arguments);
+    }
+
+    fn visit_object_property(&mut self, property: &mut ObjectProperty<'a>) {
+        let is_page = matches!(self.edits.get(&property.node_id.get()), Some(Edit::Page));
+        if is_page && !self.pages {
+            property.value = Expression::new_void_0(SPAN, &self.build);
+            property.shorthand = false;
+            property.method = false;
+        }
+        walk_mut::walk_object_property(self, property);
+        if is_page && self.pages {
+            let value = property.value.take_in(&self.build);
+            let make = self.arrow(None, value);
+            property.value = self.call(PAGE, [make]);
         }
     }
 
-    #[test]
-    fn every_place_outside_the_insertions_maps_back_to_itself() {
-        let source = "handler(x); ü(y)\nsecond(z)";
-        let mut edits = Edits::default();
-        edits.insert(15, "{}, ".into());
-        edits.insert(8, "{\"ä\":1}, ".into());
-        edits.insert(0, "import;".into());
-        let edited = edits.apply(source);
-        assert_eq!(edited, "import;handler({\"ä\":1}, x); ü({}, y)\nsecond(z)");
-        let back = edits.back(source);
-        for (needle, name) in [
-            ("handler", "the callee"),
-            ("x)", "an argument"),
-            ("ü", "a later call"),
-            ("y", "its argument"),
-            ("second", "another line"),
-            ("z", "its argument"),
-        ] {
-            let there = place(&edited, edited.find(needle).expect(name));
-            assert_eq!(back.place(there), place(source, source.find(needle).expect(name)), "{name}");
-        }
-        let inside = place(&edited, edited.find("ä").expect("inserted"));
-        assert_eq!(back.place(inside), place(source, 8), "inside an insertion");
+    fn visit_jsx_expression_container(&mut self, container: &mut JSXExpressionContainer<'a>) {
+        walk_mut::walk_jsx_expression_container(self, container);
+        let Some(Edit::Shown(used)) = self.edits.remove(&container.node_id.get()) else { return };
+        let Some(value) = container.expression.as_expression_mut() else { return };
+        let value = value.take_in(&self.build);
+        let make = self.arrow(Some(self.parameter(&used)), value);
+        let values = self.values(&used);
+        container.expression = JSXExpression::from(self.call(VALUE, [values, make]));
+    }
+
+    fn visit_jsx_element(&mut self, element: &mut JSXElement<'a>) {
+        self.helpers.insert(ELEMENT);
+        walk_mut::walk_jsx_element(self, element);
+    }
+
+    fn visit_jsx_fragment(&mut self, fragment: &mut JSXFragment<'a>) {
+        self.helpers.insert(ELEMENT);
+        walk_mut::walk_jsx_fragment(self, fragment);
     }
 }

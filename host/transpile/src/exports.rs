@@ -6,8 +6,8 @@ use oxc::ast::ast::{Declaration, ImportDeclarationSpecifier, Program, Statement}
 use oxc::span::{GetSpan, Span};
 
 use super::Finding;
-use super::edits::Place;
 use super::files::is_module;
+use super::places::Place;
 
 /// The names of one file that cross its borders, when its types are gone and its sources are files' names.
 #[derive(Default)]

@@ -24,7 +24,7 @@ pub struct Sources<'s> {
     pub file_name: &'s str,
     /// Its text.
     pub source: &'s str,
-    /// Other files by their paths, which are relative to the folder of the first: `lib/client.ts`.
+    /// Other files by their paths, which are relative to the same folder as the name of the first: `lib/client.ts`.
     pub files: &'s BTreeMap<String, String>,
 }
 
@@ -99,9 +99,31 @@ pub struct Import<'i> {
     pub from: &'i str,
     /// What is written there: `./client`.
     pub source: &'i str,
-    /// The path that this may mean, relative to the folder of the charm's first file. It may lead out of that, which is
-    /// for `read` to refuse.
+    /// The path that this may mean, relative to what the name of the charm's first file is relative to. It may lead out
+    /// of that (`../a.ts`), which is for `read` to refuse.
     pub path: &'i str,
+}
+
+/// The names of a charm's files, relative to the deepest folder that has all of them: where the author keeps that folder
+/// makes no difference, and the file with the default export is called by its name alone unless files beside its folder
+/// are imported. `file_name` and the names of `files` are relative to one folder, and lead out of none.
+#[must_use]
+pub fn name_from_common_folder(file_name: &str, files: BTreeMap<String, String>) -> (String, BTreeMap<String, String>) {
+    let folder_of = |name: &str| name.rfind('/').map_or(0, |end| end + 1);
+    let mut common = &file_name[..folder_of(file_name)];
+    for name in files.keys() {
+        while !name.starts_with(common) {
+            common = &common[..folder_of(&common[..common.len() - 1])];
+        }
+    }
+    let start = common.len();
+    let further = files.into_iter().map(|(name, text)| (name[start..].to_owned(), text)).collect();
+    (file_name[start..].to_owned(), further)
+}
+
+/// Whether a file's name is one that an import can lead to: a relative path that leads out of no folder.
+pub(super) fn is_name(name: &str) -> bool {
+    name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// The further files that a charm is made of: what its first file imports by relative paths, and what those import.
@@ -156,6 +178,27 @@ mod tests {
         ] {
             let found = resolve(from, source, |path| there.contains(&path));
             assert_eq!(found.as_deref(), expected, "{source} in {from}");
+        }
+    }
+
+    #[test]
+    fn files_are_named_from_the_deepest_folder_that_has_all_of_them() {
+        for (first, further, expected) in [
+            ("main.tsx", &["lib/a.ts"][..], &["main.tsx", "lib/a.ts"][..]),
+            ("a/b/main.tsx", &[], &["main.tsx"]),
+            ("a/b/main.tsx", &["a/b/lib/a.ts"], &["main.tsx", "lib/a.ts"]),
+            ("a/b/main.tsx", &["a/c.ts"], &["b/main.tsx", "c.ts"]),
+            ("a/b/main.tsx", &["a/bc/d.ts"], &["b/main.tsx", "bc/d.ts"]),
+            ("a/b/main.tsx", &["c.ts", "a/d.ts"], &["a/b/main.tsx", "c.ts", "a/d.ts"]),
+        ] {
+            let files = further.iter().map(|name| ((*name).to_owned(), format!("text of {name}"))).collect();
+            let (named, files) = name_from_common_folder(first, files);
+            let texts: BTreeMap<_, _> = expected[1..]
+                .iter()
+                .zip(further)
+                .map(|(new, old)| ((*new).to_owned(), format!("text of {old}")))
+                .collect();
+            assert_eq!((named.as_str(), files), (expected[0], texts), "{first}");
         }
     }
 

@@ -5,20 +5,22 @@ use std::collections::{HashMap, HashSet};
 
 use oxc::ast::ast::{
     AccessorProperty, Argument, CallExpression, Decorator, ExportAllDeclaration, ExportFromDeclaration, Expression,
-    FormalParameters, ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, ImportOrExportKind, JSXElement,
-    JSXFragment, NewExpression, Program, RegExpFlags, RegExpLiteral, Statement, TSExportAssignment,
-    TSImportEqualsDeclaration, TSType, TSTypeParameterInstantiation, UnaryExpression, UnaryOperator,
-    VariableDeclaration, VariableDeclarationKind, VariableDeclarator,
+    FormalParameters, ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, ImportOrExportKind,
+    NewExpression, Program, RegExpFlags, RegExpLiteral, Statement, TSExportAssignment, TSImportEqualsDeclaration,
+    TSType, TSTypeParameterInstantiation, UnaryExpression, UnaryOperator, VariableDeclaration, VariableDeclarationKind,
+    VariableDeclarator,
 };
+use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{Visit, walk};
-use oxc::semantic::Scoping;
-use oxc::span::{GetSpan, Span};
+use oxc::semantic::{NodeId, Scoping};
+use oxc::span::{GetSpan, SPAN, Span};
+use serde_json::{Value, json};
 
 use super::child::ANSWER_BYTES;
-use super::edits::Edits;
+use super::edits::{Edit, Edits};
 use super::files::{is_module, is_relative};
 use super::globals;
-use super::schema::{Refusal, Types, Use, spell};
+use super::schema::{Refusal, Types, Use, length, spell};
 
 /// The module that charms import from.
 pub(super) const MODULE: &str = "commontools";
@@ -32,13 +34,13 @@ pub(super) type Fault = (usize, Span, String);
 
 /// What was found in a program.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     /// What is wrong.
     pub(super) faults: Vec<Fault>,
-    /// What to insert.
-    pub(super) edits: Edits,
-    /// Where pages are: what only somebody who looks at one needs.
-    pub(super) pages: Vec<Span>,
+    /// What to change.
+    pub(super) edits: Edits<'a>,
+    /// What is wrong with pages, which only somebody who looks at one needs.
+    pub(super) pages: Vec<Fault>,
 }
 
 /// A file of a charm, parsed.
@@ -51,18 +53,20 @@ pub(super) struct File<'f, 'a> {
     pub(super) types: &'f Types<'a>,
     /// Whether a relative import leads to a file of the charm.
     pub(super) leads: &'f dyn Fn(&str) -> bool,
+    /// What makes the nodes of changes.
+    pub(super) build: AstBuilder<'a>,
 }
 
 /// Looks through a file.
-pub(super) fn inspect(file: File<'_, '_>) -> Found {
+pub(super) fn inspect<'a>(file: File<'_, 'a>) -> Found<'a> {
     let (program, index) = (file.program, file.index);
     let mut walk = Walk {
         file,
         imported: HashMap::new(),
         factories: HashSet::new(),
         type_tests: HashSet::new(),
-        jsx: false,
-        pages: false,
+        page: None,
+        pages: Vec::new(),
         default: false,
         spelled: 0,
         found: Found::default(),
@@ -83,25 +87,20 @@ pub(super) fn inspect(file: File<'_, '_>) -> Found {
     walk.visit_program(program);
     for (span, name) in globals::unknown(program, walk.file.scoping) {
         if !walk.type_tests.contains(&span) {
+            walk.page = walk.pages.iter().find(|page| page.contains_inclusive(span)).copied();
             walk.fault(span, globals::missing(&name));
         }
     }
+    walk.page = None;
     if index == 0 && !walk.default {
         let end = Span::empty(program.span.end);
         walk.fault(end, "a charm needs an `export default pattern(…)`; there is no default export");
-    }
-    // On the first line, whose places are mapped back like those after any other insertion.
-    if walk.jsx && !declares(program, "h") {
-        walk.found.edits.insert(0, format!("import {{ h }} from {MODULE:?}; "));
-    }
-    if walk.pages {
-        walk.found.edits.insert(0, format!("import {{ __page, __value }} from {MODULE:?}; "));
     }
     walk.found
 }
 
 /// Whether something of that name is declared or imported at the top level.
-fn declares(program: &Program<'_>, name: &str) -> bool {
+pub(super) fn declares(program: &Program<'_>, name: &str) -> bool {
     use oxc::ast::ast::Declaration;
     let binds = |declaration: &Declaration<'_>| match declaration {
         Declaration::VariableDeclaration(variables) => variables
@@ -129,17 +128,25 @@ pub(super) struct Walk<'f, 'a> {
     factories: HashSet<&'a str>,
     /// Where a name is only asked whether it is there: `typeof name`.
     type_tests: HashSet<Span>,
-    jsx: bool,
-    pub(super) pages: bool,
+    /// The page that is being looked through.
+    page: Option<Span>,
+    /// All pages.
+    pages: Vec<Span>,
     default: bool,
     /// How long the schemas are that were written so far.
     spelled: usize,
-    pub(super) found: Found,
+    pub(super) found: Found<'a>,
 }
 
 impl<'a> Walk<'_, 'a> {
     fn fault(&mut self, span: Span, message: impl Into<String>) {
-        self.found.faults.push((self.file.index, span, message.into()));
+        self.report((self.file.index, span, message.into()));
+    }
+
+    /// A page that cannot be made fails no poll.
+    fn report(&mut self, fault: Fault) {
+        let faults = if self.page.is_some() { &mut self.found.pages } else { &mut self.found.faults };
+        faults.push(fault);
     }
 
     /// Refuses an import of what is neither `commontools` nor a file of the charm.
@@ -202,14 +209,17 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// The schema of `ty` as an expression. A file that has no such type says nothing: then any value fits.
-    fn schema(&mut self, ty: Option<&TSType<'a>>, purpose: Use) -> String {
-        let Some(ty) = ty.filter(|_| self.spelled <= MAX_SPELLED) else { return "{}".into() };
+    fn schema(&mut self, ty: Option<&TSType<'a>>, purpose: Use) -> Expression<'a> {
+        let known = ty.filter(|_| self.spelled <= MAX_SPELLED).map(|ty| self.known_schema(ty, purpose));
+        spell(&known.unwrap_or_else(|| json!({})), &self.file.build)
+    }
+
+    fn known_schema(&mut self, ty: &TSType<'a>, purpose: Use) -> Value {
         match self.file.types.schema(self.file.index, ty, purpose, &Cell::new(usize::MAX)) {
             Ok(schema) => {
-                let spelled = spell(&schema);
-                self.spelled += spelled.len();
+                self.spelled += length(&schema);
                 if self.spelled <= MAX_SPELLED {
-                    return spelled;
+                    return schema;
                 }
                 self.fault(
                     ty.span(),
@@ -219,57 +229,60 @@ impl<'a> Walk<'_, 'a> {
             Err(Refusal::TooLarge) => {
                 self.fault(ty.span(), "this type unfolds to too much; write it with fewer levels of aliases");
             }
-            Err(Refusal::Unsupported { file, span, message }) => self.found.faults.push((file, span, message)),
+            Err(Refusal::Unsupported { file, span, message }) => self.report((file, span, message)),
         }
-        "{}".into()
+        json!({})
     }
 
-    fn handler(&mut self, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
+    fn handler(&mut self, call: NodeId, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
         let [only] = arguments else { return };
         let Some(parameters) = function_parameters(only) else { return };
         let from_types = |index: usize| types.and_then(|types| types.params.get(index));
         let event = from_types(0).or_else(|| annotation(parameters, 0));
         let state = from_types(1).or_else(|| annotation(parameters, 1));
         if event.is_some() || state.is_some() {
-            let schemas = format!("{}, {}, ", self.schema(event, Use::Event), self.schema(state, Use::Cells));
-            self.found.edits.insert(only.span().start, schemas);
+            let before = vec![self.schema(event, Use::Event), self.schema(state, Use::Cells)];
+            self.found.edits.add(call, Edit::Arguments { before, after: Vec::new() });
         }
     }
 
     /// `lift(fn)` and `derive(input, fn)`: what they are given.
-    fn derivation(&mut self, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
-        let (Some(first), Some(last)) = (arguments.first(), arguments.last()) else { return };
+    fn derivation(
+        &mut self,
+        call: NodeId,
+        types: Option<&TSTypeParameterInstantiation<'a>>,
+        arguments: &[Argument<'a>],
+    ) {
+        let Some(last) = arguments.last() else { return };
         let Some(parameters) = function_parameters(last) else { return };
         let input = types.and_then(|types| types.params.first()).or_else(|| annotation(parameters, 0));
         if input.is_some() {
             // Values that pass through a derivation may be of any type; cells that it is given are named.
-            let schema = self.schema(input, Use::Event);
-            self.found.edits.insert(first.span().start, format!("{schema}, undefined, "));
+            let before = vec![self.schema(input, Use::Event), Expression::new_void_0(SPAN, &self.file.build)];
+            self.found.edits.add(call, Edit::Arguments { before, after: Vec::new() });
         }
     }
 
-    fn pattern(&mut self, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
+    fn pattern(&mut self, call: NodeId, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
         let ([last] | [Argument::StringLiteral(_), last]) = arguments else { return };
         let Some(parameters) = function_parameters(last) else { return };
         let input = types.and_then(|types| types.params.first()).or_else(|| annotation(parameters, 0));
         if input.is_some() {
-            let schema = format!(", {}", self.schema(input, Use::Cells));
-            self.found.edits.insert(last.span().end, schema);
+            let after = vec![self.schema(input, Use::Cells)];
+            self.found.edits.add(call, Edit::Arguments { before: Vec::new(), after });
         }
     }
 
     /// A call whose last argument is the schema of its type argument, after one other.
-    fn typed(&mut self, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>], call: Span) {
+    fn typed(&mut self, call: NodeId, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
         let Some(ty) = types.and_then(|types| types.params.first()) else { return };
         let schema = self.schema(Some(ty), Use::Cells);
-        match arguments {
-            // `new Cell<T>` may do without parentheses.
-            [] if self.file.program.source_text[..call.end as usize].ends_with(')') => {
-                self.found.edits.insert(call.end - 1, format!("undefined, {schema}"));
-            }
-            [value] => self.found.edits.insert(value.span().end, format!(", {schema}")),
-            _ => {}
-        }
+        let after = match arguments {
+            [] => vec![Expression::new_void_0(SPAN, &self.file.build), schema],
+            [_] => vec![schema],
+            _ => return,
+        };
+        self.found.edits.add(call, Edit::Arguments { before: Vec::new(), after });
     }
 }
 
@@ -287,15 +300,16 @@ fn annotation<'p, 'a>(parameters: &'p FormalParameters<'a>, index: usize) -> Opt
 
 impl<'a> Visit<'a> for Walk<'_, 'a> {
     fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
-        let types = call.type_arguments.as_deref();
+        let (id, types) = (call.node_id.get(), call.type_arguments.as_deref());
         match self.callee(&call.callee) {
-            Some(("handler", false)) => self.handler(types, &call.arguments),
-            Some(("lift", false)) if call.arguments.len() == 1 => self.derivation(types, &call.arguments),
-            Some(("derive", false)) if call.arguments.len() == 2 => self.derivation(types, &call.arguments),
-            Some(("computed", false)) => self.computed(&call.arguments),
-            Some(("pattern" | "recipe", false)) => self.pattern(types, &call.arguments),
+            Some(("handler", false)) => self.handler(id, types, &call.arguments),
+            Some(("lift", false)) if call.arguments.len() == 1 => self.derivation(id, types, &call.arguments),
+            Some(("derive", false)) if call.arguments.len() == 2 => self.derivation(id, types, &call.arguments),
+            Some(("computed", false)) => self.computed(id, &call.arguments),
+            Some(("action", false)) => self.action(id, &call.arguments),
+            Some(("pattern" | "recipe", false)) => self.pattern(id, types, &call.arguments),
             Some(("cell" | "toSchema", false) | ("Cell" | "Writable", true)) => {
-                self.typed(types, &call.arguments, call.span);
+                self.typed(id, types, &call.arguments);
             }
             _ => {}
         }
@@ -304,7 +318,7 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
 
     fn visit_new_expression(&mut self, new: &NewExpression<'a>) {
         if let Some(("Cell" | "Writable", false)) = self.callee(&new.callee) {
-            self.typed(new.type_arguments.as_deref(), &new.arguments, new.span);
+            self.typed(new.node_id.get(), new.type_arguments.as_deref(), &new.arguments);
         }
         walk::walk_new_expression(self, new);
     }
@@ -327,8 +341,14 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
     }
 
     fn visit_object_property(&mut self, property: &oxc::ast::ast::ObjectProperty<'a>) {
-        self.page(property);
+        let outer = self.page;
+        if self.is_page(property) {
+            self.found.edits.add(property.node_id.get(), Edit::Page);
+            self.page = outer.or(Some(property.value.span()));
+            self.pages.extend(self.page);
+        }
         walk::walk_object_property(self, property);
+        self.page = outer;
     }
 
     fn visit_jsx_attribute(&mut self, attribute: &oxc::ast::ast::JSXAttribute<'a>) {
@@ -339,16 +359,6 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
     fn visit_jsx_child(&mut self, child: &oxc::ast::ast::JSXChild<'a>) {
         self.child(child);
         walk::walk_jsx_child(self, child);
-    }
-
-    fn visit_jsx_element(&mut self, element: &JSXElement<'a>) {
-        self.jsx = true;
-        walk::walk_jsx_element(self, element);
-    }
-
-    fn visit_jsx_fragment(&mut self, fragment: &JSXFragment<'a>) {
-        self.jsx = true;
-        walk::walk_jsx_fragment(self, fragment);
     }
 
     fn visit_variable_declaration(&mut self, declaration: &VariableDeclaration<'a>) {

@@ -2,11 +2,11 @@
 //!
 //! Types and JSX go, and what cells need of the types stays as schemas: `handler<E, S>(f)` becomes
 //! `handler(schema of E, schema of S, f)`, and `pattern<I>(f)` becomes `pattern(f, schema of I)`. Where a page or a
-//! computed cell uses cells, it is handed their values. All of this is inserted into the source, on the lines that it
-//! belongs to, before it is parsed for good; so lines never move, and columns are mapped back.
+//! computed cell uses cells, it is handed their values. Each file is parsed once; every change is made to its tree.
 
 mod awaits;
 mod captures;
+mod chains;
 mod child;
 mod edits;
 mod exports;
@@ -17,6 +17,7 @@ mod names;
 mod nesting;
 mod pages;
 mod parameters;
+mod places;
 mod schema;
 mod source_map;
 mod writes;
@@ -26,6 +27,7 @@ use std::path::Path;
 
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{ImportDeclarationSpecifier, Program, Statement};
+use oxc::ast::builder::AstBuilder;
 use oxc::codegen::{Codegen, CodegenOptions, CommentOptions, IndentChar};
 use oxc::diagnostics::OxcDiagnostic;
 use oxc::parser::Parser;
@@ -38,11 +40,12 @@ use thiserror::Error;
 
 pub use child::transpile_as_child;
 pub use child::{ChildFailure, transpile_by};
-use edits::{Back, Edits, Place, place, places};
+use edits::Edits;
 use exports::Exports;
-pub use files::{Import, MAX_FILES, Sources, gather};
+pub use files::{Import, MAX_FILES, Sources, gather, name_from_common_folder};
 pub use globals::GLOBALS;
 use inspect::Found;
+use places::{Place, place, places};
 use source_map::Mapping;
 
 /// The longest source, in bytes. The longest importers that people write have half of it.
@@ -64,6 +67,9 @@ const STACK: usize = 512 * 1024 * 1024;
 /// What is said where reading takes more than a process may have.
 const TOO_MUCH_MEMORY: &str =
     "the file takes too much memory to read; write what nests deeply, or has many `(`, in another way";
+
+/// Before what is wrong with a page, where pages are left out.
+const UNMADE: &str = "the charm's page cannot be made: ";
 
 /// How many findings are reported. To find the place of each takes a walk through the source.
 const MAX_FINDINGS: usize = 20;
@@ -95,9 +101,6 @@ pub const EXPORTS: &[&str] = &[
     "str",
     "toSchema",
 ];
-
-/// Names in that module that only this transpiler imports.
-const INSERTED: [&str; 2] = ["__page", "__value"];
 
 /// Modules that are ready to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +187,12 @@ fn check_sources<'s>(sources: &Sources<'s>) -> Result<Vec<Input<'s>>, TranspileE
     }
     let mut inputs = Vec::with_capacity(files.len());
     for (name, source) in files {
+        if !files::is_name(name) {
+            return refuse(
+                name,
+                "a file's name is a relative path that leads out of no folder, such as lib/client.ts".into(),
+            );
+        }
         if source.len() > MAX_SOURCE {
             return refuse(name, format!("the file has {} bytes; a charm's file may have {MAX_SOURCE}", source.len()));
         }
@@ -255,18 +264,16 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
         let path = files::resolve(inputs[from].name, source, |path| inputs.iter().any(|input| input.name == path))?;
         inputs.iter().position(|input| input.name == path)
     };
-    let Checked { found, warnings } = check(inputs, &index)?;
+    let allocator = Allocator::default();
+    let mut programs = parse(&allocator, inputs)?;
+    let Checked { edits, warnings } = check(&allocator, inputs, &programs, &index, pages)?;
     let mut modules = Vec::with_capacity(inputs.len());
     let mut exports = HashMap::new();
-    for (number, (input, Found { edits, pages: parts, .. })) in inputs.iter().zip(&found).enumerate() {
+    for (number, ((input, program), edits)) in inputs.iter().zip(&mut programs).zip(edits).enumerate() {
         let leads = |source: &str| index(number, source).map(|file| inputs[file].name);
-        let (module, names) = if pages || parts.is_empty() {
-            emit(input, edits, leads)?
-        } else {
-            let source = edits::without(input.source, parts);
-            let edits = edits.outside(parts);
-            emit(&Input { source: &source, ..*input }, &edits, leads)?
-        };
+        let mut helpers = edits.apply(&allocator, program, pages);
+        helpers.retain(|helper| *helper != edits::ELEMENT || !inspect::declares(program, helper));
+        let (module, names) = emit(&allocator, input, program, helpers, leads)?;
         modules.push(module);
         exports.insert(input.name, names);
     }
@@ -279,18 +286,17 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
     Ok(Transpiled { module, files: named.collect(), warnings })
 }
 
-/// What was found in all files, and what their authors should look at.
-struct Checked {
-    found: Vec<Found>,
+/// What to change in all files, and what their authors should look at.
+struct Checked<'a> {
+    edits: Vec<Edits<'a>>,
     warnings: Vec<Finding>,
 }
 
-/// Parses the sources as they are, and finds what is wrong with them and what is to be inserted.
-fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> Result<Checked, Vec<Finding>> {
-    let allocator = Allocator::default();
+/// Parses the sources.
+fn parse<'a>(allocator: &'a Allocator, inputs: &[Input<'a>]) -> Result<Vec<Program<'a>>, Vec<Finding>> {
     let mut programs = Vec::with_capacity(inputs.len());
     for input in inputs {
-        let parsed = Parser::new(&allocator, input.source, input.language).parse();
+        let parsed = Parser::new(allocator, input.source, input.language).parse();
         if !parsed.diagnostics.is_empty() {
             return Err(input.findings(&parsed.diagnostics));
         }
@@ -299,8 +305,19 @@ fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> 
         }
         programs.push(parsed.program);
     }
+    Ok(programs)
+}
+
+/// Finds what is wrong with the programs, and what is to be changed in them.
+fn check<'a>(
+    allocator: &'a Allocator,
+    inputs: &[Input<'_>],
+    programs: &[Program<'a>],
+    index: &dyn Fn(usize, &str) -> Option<usize>,
+    pages: bool,
+) -> Result<Checked<'a>, Vec<Finding>> {
     let mut scopings = Vec::with_capacity(inputs.len());
-    for (input, program) in inputs.iter().zip(&programs) {
+    for (input, program) in inputs.iter().zip(programs) {
         let semantic = SemanticBuilder::new().with_check_syntax_error(true).build(program);
         if semantic.diagnostics.has_errors() {
             return Err(input.findings(&semantic.diagnostics));
@@ -312,20 +329,27 @@ fn check(inputs: &[Input<'_>], index: &dyn Fn(usize, &str) -> Option<usize>) -> 
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     for (number, (program, scoping)) in programs.iter().zip(&scopings).enumerate() {
         let leads = |source: &str| index(number, source).is_some();
-        let file = inspect::File { index: number, program, scoping, types: &types, leads: &leads };
+        let build = AstBuilder::new(allocator);
+        let file = inspect::File { index: number, program, scoping, types: &types, leads: &leads, build };
         warnings.append(&mut writes::contradictions(&file));
         warnings.append(&mut parameters::declared_again(&file));
-        let mut found = inspect::inspect(file);
-        faults.append(&mut found.faults);
-        all.push(found);
+        let Found { faults: mut found, edits, pages: mut unmade } = inspect::inspect(file);
+        faults.append(&mut found);
+        all.push(edits);
+        if pages {
+            faults.append(&mut unmade);
+        } else {
+            let warned = unmade.into_iter().map(|(file, span, message)| (file, span, format!("{UNMADE}{message}")));
+            warnings.extend(warned);
+        }
     }
-    let told = |faults: Vec<inspect::Fault>| {
+    let reported = |faults: Vec<inspect::Fault>| {
         let finding = |(file, span, message): inspect::Fault| inputs[file].finding(span.start, message);
         let mut findings: Vec<Finding> = faults.into_iter().take(MAX_FINDINGS).map(finding).collect();
         findings.dedup();
         findings
     };
-    if faults.is_empty() { Ok(Checked { found: all, warnings: told(warnings) }) } else { Err(told(faults)) }
+    if faults.is_empty() { Ok(Checked { edits: all, warnings: reported(warnings) }) } else { Err(reported(faults)) }
 }
 
 impl Input<'_> {
@@ -339,52 +363,38 @@ impl Input<'_> {
     }
 }
 
-/// The module of one file, and its names that cross its borders; `leads` returns the name of the file that an import
-/// means.
-fn emit<'s>(
+/// The module of one file, and its names that cross its borders; `helpers` are the functions of `commontools` that the
+/// program uses and does not import, and `leads` returns the name of the file that an import means.
+fn emit<'a, 's>(
+    allocator: &'a Allocator,
     input: &Input<'_>,
-    edits: &Edits,
+    program: &mut Program<'a>,
+    helpers: Vec<&'static str>,
     leads: impl Fn(&str) -> Option<&'s str>,
 ) -> Result<(String, Exports), Vec<Finding>> {
-    let Input { name: file, source, language } = *input;
-    let edited = edits.apply(source);
-    let back = edits.back(source);
-    let findings = |diagnostics: &[OxcDiagnostic]| -> Vec<Finding> {
-        diagnostics
-            .iter()
-            .take(MAX_FINDINGS)
-            .map(|one| finding(file, one, |offset| back.place(place(&edited, offset))))
-            .collect()
-    };
-
-    let allocator = Allocator::default();
-    let parsed = Parser::new(&allocator, &edited, language).parse();
-    if !parsed.diagnostics.is_empty() {
-        return Err(findings(&parsed.diagnostics));
-    }
-    let mut program = parsed.program;
-    let scoping = SemanticBuilder::new().with_enum_eval(true).build(&program).semantic.into_scoping();
-    let transformed =
-        Transformer::new(&allocator, Path::new(file), &options()).build_with_scoping(scoping, &mut program);
+    let Input { name: file, source, .. } = *input;
+    let scoping = SemanticBuilder::new().with_enum_eval(true).build(program).semantic.into_scoping();
+    let transformed = Transformer::new(allocator, Path::new(file), &options()).build_with_scoping(scoping, program);
     if transformed.diagnostics.has_errors() {
-        return Err(findings(&transformed.diagnostics));
+        return Err(input.findings(&transformed.diagnostics));
     }
-    let unknown = unknown_imports(file, &program, &edited, &back);
+    let unknown = unknown_imports(input, program);
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    name_sources(&allocator, &mut program, leads);
-    let mut inserted = names::name(&allocator, &mut program, &transformed.scoping, &edited);
-    inserted.extend(awaits::mark(&allocator, &mut program));
+    name_sources(allocator, program, leads);
+    let mut inserted = helpers;
+    inserted.extend(names::name(allocator, program, &transformed.scoping, source));
+    inserted.extend(awaits::mark(allocator, program));
     if !inserted.is_empty() {
-        program.body.insert(0, awaits::import(&allocator, &inserted));
+        program.body.insert(0, awaits::import(allocator, &inserted));
     }
-    let exports = Exports::of(&program, |spans| {
+    let exports = Exports::of(program, |spans| {
         let mut sorted: Vec<usize> = spans.iter().map(|span| span.start as usize).collect();
         sorted.sort_unstable();
         let places: HashMap<usize, Place> =
-            sorted.iter().copied().zip(places(&edited, sorted.iter().copied())).collect();
-        spans.iter().map(|span| back.place(places[&(span.start as usize)])).collect()
+            sorted.iter().copied().zip(places(source, sorted.iter().copied())).collect();
+        spans.iter().map(|span| places[&(span.start as usize)]).collect()
     });
     let options = CodegenOptions {
         source_map_path: Some(file.into()),
@@ -393,14 +403,14 @@ fn emit<'s>(
         indent_width: 2,
         ..CodegenOptions::default()
     };
-    let emitted = Codegen::new().with_options(options).build(&program);
+    let emitted = Codegen::new().with_options(options).build(program);
     let mappings: Vec<_> = emitted
         .map
         .iter()
         .flat_map(|map| (0..).map_while(|index| map.get_token(index)))
         .map(|token| Mapping {
             emitted: Place { line: token.get_dst_line(), column: token.get_dst_col() },
-            original: back.place(Place { line: token.get_src_line(), column: token.get_src_col() }),
+            original: Place { line: token.get_src_line(), column: token.get_src_col() },
         })
         .collect();
     let mut module = emitted.code;
@@ -452,7 +462,7 @@ fn finding(file: &str, diagnostic: &OxcDiagnostic, at: impl Fn(usize) -> Place) 
 }
 
 /// The names that are still imported when types are gone, but that nobody offers.
-fn unknown_imports(file: &str, program: &Program<'_>, edited: &str, back: &Back) -> Vec<Finding> {
+fn unknown_imports(input: &Input<'_>, program: &Program<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for statement in &program.body {
         let Statement::ImportDeclaration(import) = statement else { continue };
@@ -462,10 +472,10 @@ fn unknown_imports(file: &str, program: &Program<'_>, edited: &str, back: &Back)
         for specifier in import.specifiers.iter().flatten() {
             let ImportDeclarationSpecifier::ImportSpecifier(one) = specifier else { continue };
             let name = one.imported.name();
-            if !EXPORTS.contains(&name.as_str()) && !INSERTED.contains(&name.as_str()) {
+            if !EXPORTS.contains(&name.as_str()) {
                 let message =
                     format!("{:?} has no {:?} here; it has {}", inspect::MODULE, name.as_str(), EXPORTS.join(", "));
-                findings.push(Finding::new(file, back.place(place(edited, one.span().start as usize)), message));
+                findings.push(input.finding(one.span().start, message));
             }
             if findings.len() == MAX_FINDINGS {
                 return findings;

@@ -16,8 +16,9 @@ use oxc::ast::ast::{
     Argument, AssignmentExpression, AssignmentOperator, AssignmentTarget, AssignmentTargetProperty, BinaryExpression,
     BinaryOperator, BindingPattern, CallExpression, ChainExpression, Class, ComputedMemberExpression, DoWhileStatement,
     Expression, ForInStatement, ForOfStatement, ForStatement, IdentifierReference, LogicalOperator, ObjectPropertyKind,
-    PrivateFieldExpression, Program, PropertyKey, SpreadElement, Statement, StaticMemberExpression, UnaryOperator,
-    VariableDeclarationKind, VariableDeclarator, WhileStatement,
+    PrivateFieldExpression, Program, PropertyKey, SpreadElement, Statement, StaticMemberExpression,
+    TaggedTemplateExpression, UnaryExpression, UnaryOperator, VariableDeclarationKind, VariableDeclarator,
+    WhileStatement,
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{VisitMut, walk_mut};
@@ -26,11 +27,12 @@ use oxc::span::{GetSpan, SPAN, Span};
 use oxc::str::Str;
 use oxc::syntax::scope::{ScopeFlags, ScopeId};
 
+use super::chains::{self, NIL, Plan, kept};
+
 /// What is called where nothing is there, what looks at what is iterated, and where a value is kept meanwhile.
 pub(super) const NONE: &str = "__none";
 pub(super) const ITEMS: &str = "__items";
 const PUT: &str = "__put";
-const NIL: &str = "__nil";
 
 /// How deep expressions nest that are changed: the engine's parser takes stack for each bracket that is added.
 const MAX_NESTING: usize = 24;
@@ -59,6 +61,7 @@ pub(super) fn name<'a>(
         callee: None,
         writes: None,
         unchecked: None,
+        whole: None,
         helpers: BTreeSet::new(),
         nil: false,
     };
@@ -93,6 +96,8 @@ struct Names<'p, 'a> {
     writes: Option<Span>,
     /// The member that is written when more has been evaluated than what is left of it.
     unchecked: Option<Span>,
+    /// The chain that has to stay one, since what it is of counts: it is deleted, or called as a method.
+    whole: Option<Span>,
     /// The functions of the runtime that the changed expressions call.
     helpers: BTreeSet<&'static str>,
     /// Whether they use the variable [`NIL`].
@@ -188,10 +193,7 @@ impl<'a> Names<'_, 'a> {
             (taken, plain)
         } else {
             self.nil = true;
-            let target = AssignmentTarget::new_assignment_target_identifier(SPAN, NIL, &self.build);
-            let kept =
-                Expression::new_assignment_expression(SPAN, AssignmentOperator::Assign, target, taken, &self.build);
-            (kept, Expression::new_identifier(SPAN, NIL, &self.build))
+            (kept(SPAN, taken, &self.build), Expression::new_identifier(SPAN, NIL, &self.build))
         };
         self.helpers.insert(NONE);
         let arguments = [self.string(what), key, self.string(text), value];
@@ -304,9 +306,7 @@ impl<'a> Names<'_, 'a> {
         self.check(&mut look, Some(object), &text, span, "setting", key);
         self.nil = true;
         let build = &self.build;
-        let target = AssignmentTarget::new_assignment_target_identifier(SPAN, NIL, build);
-        let taken = value.take_in(build);
-        let keep = Expression::new_assignment_expression(SPAN, AssignmentOperator::Assign, target, taken, build);
+        let keep = kept(SPAN, value.take_in(build), build);
         let kept = Expression::new_identifier(SPAN, NIL, build);
         *value = Expression::new_sequence_expression(SPAN, ArenaVec::from_array_in([keep, look, kept], build), build);
     }
@@ -376,6 +376,14 @@ impl<'a> Names<'_, 'a> {
         self.helpers.insert(ITEMS);
         let taken = value.take_in(&self.build);
         *value = self.call(span, ITEMS, [self.string(&text), taken]);
+    }
+}
+
+/// Where the chain is that an expression is.
+fn chain_of(expression: &Expression<'_>) -> Option<Span> {
+    match expression.get_inner_expression() {
+        Expression::ChainExpression(chain) => Some(chain.span),
+        _ => None,
     }
 }
 
@@ -521,7 +529,41 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
             *expression = self.call(span, NONE, [self.string("early"), name]);
             return;
         }
+        if let Expression::ChainExpression(chain) = expression
+            && self.whole.take() != Some(chain.span)
+            && self.nesting < MAX_NESTING
+        {
+            match chains::plan(chain, self.loops > 0) {
+                Plan::Keep => {}
+                Plan::Replace => {
+                    self.nil = true;
+                    *expression = chains::replaced(chain, &self.build);
+                    self.nesting += 1;
+                    walk_mut::walk_expression(self, expression);
+                    self.nesting -= 1;
+                    return;
+                }
+                Plan::Place(place) => {
+                    self.nil = true;
+                    walk_mut::walk_expression(self, expression);
+                    *expression = kept(place, expression.take_in(&self.build), &self.build);
+                    return;
+                }
+            }
+        }
         walk_mut::walk_expression(self, expression);
+    }
+
+    fn visit_unary_expression(&mut self, unary: &mut UnaryExpression<'a>) {
+        if unary.operator == UnaryOperator::Delete {
+            self.whole = chain_of(&unary.argument);
+        }
+        walk_mut::walk_unary_expression(self, unary);
+    }
+
+    fn visit_tagged_template_expression(&mut self, template: &mut TaggedTemplateExpression<'a>) {
+        self.whole = chain_of(&template.tag);
+        walk_mut::walk_tagged_template_expression(self, template);
     }
 
     fn visit_variable_declarator(&mut self, variable: &mut VariableDeclarator<'a>) {
@@ -581,6 +623,7 @@ impl<'a> VisitMut<'a> for Names<'_, 'a> {
             call.arguments.push(Argument::from(text));
         }
         self.callee = Some(call.callee.span()).filter(|span| !span.is_empty());
+        self.whole = chain_of(&call.callee);
         self.visit_expression(&mut call.callee);
         self.callee = None;
         self.visit_arguments(&mut call.arguments);

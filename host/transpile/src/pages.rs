@@ -5,14 +5,16 @@ use oxc::ast::ast::{
     ObjectProperty, PropertyKey,
 };
 use oxc::ast_visit::Visit as _;
+use oxc::semantic::NodeId;
 use oxc::span::GetSpan;
 
 use super::captures::{Captures, is_method, root};
+use super::edits::Edit;
 use super::inspect::Walk;
 
 impl<'a> Walk<'_, 'a> {
     /// `computed(() => …)` is handed what it uses of the pattern.
-    pub(super) fn computed(&mut self, arguments: &[Argument<'a>]) {
+    pub(super) fn computed(&mut self, call: NodeId, arguments: &[Argument<'a>]) {
         let [only] = arguments else { return };
         let Some(function) = only.as_expression() else { return };
         let parameters = match function.get_inner_expression() {
@@ -24,26 +26,27 @@ impl<'a> Walk<'_, 'a> {
             return;
         }
         let captures = Captures::of(self.file.scoping, function.span(), |captures| captures.visit_expression(function));
-        if let Some(argument) = captures.argument() {
-            self.found.edits.insert(only.span().start, format!("{argument}, "));
-            self.found.edits.insert(parameters.span.start + 1, captures.parameter());
+        if let Some(used) = captures.used() {
+            self.found.edits.add(call, Edit::Computed(used));
         }
     }
 
-    /// What a pattern returns as its `UI` is made only when somebody looks at it.
-    pub(super) fn page(&mut self, property: &ObjectProperty<'a>) {
-        let PropertyKey::Identifier(key) = &property.key else { return };
-        if !property.computed || self.imported_as(&key.name) != Some("UI") {
-            return;
+    /// `action((event) => …)` is handed what it uses of the pattern, as `action(used, (used) => (event) => …)`.
+    pub(super) fn action(&mut self, call: NodeId, arguments: &[Argument<'a>]) {
+        let [only] = arguments else { return };
+        let Some(function) = only.as_expression() else { return };
+        let captures = Captures::of(self.file.scoping, function.span(), |captures| captures.visit_expression(function));
+        if let Some(used) = captures.used() {
+            self.found.edits.add(call, Edit::Action(used));
         }
-        if matches!(property.value, Expression::Identifier(_) | Expression::StaticMemberExpression(_)) {
-            return;
-        }
-        let span = property.value.span();
-        self.pages = true;
-        self.found.pages.push(span);
-        self.found.edits.insert(span.start, "__page(() => (".into());
-        self.found.edits.insert(span.end, "))".into());
+    }
+
+    /// Whether a property is a page. What a pattern returns as its `UI` is made only when somebody looks at it.
+    pub(super) fn is_page(&self, property: &ObjectProperty<'a>) -> bool {
+        let PropertyKey::Identifier(key) = &property.key else { return false };
+        property.computed
+            && self.imported_as(&key.name) == Some("UI")
+            && !matches!(property.value, Expression::Identifier(_) | Expression::StaticMemberExpression(_))
     }
 
     /// An attribute shows values. What begins with `on` is a handler, and `$` binds a cell.
@@ -73,10 +76,8 @@ impl<'a> Walk<'_, 'a> {
         };
         let span = expression.span();
         let captures = Captures::of(self.file.scoping, span, |captures| captures.visit_expression(expression));
-        let Some(argument) = captures.argument().filter(|_| !captures.waits) else { return };
-        self.pages = true;
-        self.found.edits.insert(span.start, format!("__value({argument}, ({}) => (", captures.parameter()));
-        self.found.edits.insert(span.end, "))".into());
+        let Some(used) = captures.used().filter(|_| !captures.waits) else { return };
+        self.found.edits.add(container.node_id.get(), Edit::Shown(used));
     }
 
     /// Whether an expression computes something of values. A cell by itself, and what takes cells, is left as it is.

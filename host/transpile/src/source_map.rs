@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use serde_json::json;
 
-use super::edits::Place;
+use super::places::Place;
 
 /// Where a piece of the emitted module comes from.
 pub(super) struct Mapping {

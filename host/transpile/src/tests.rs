@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use super::child::ANSWER_BYTES;
 use super::*;
 
+mod trees;
+
 fn module(file: &str, source: &str) -> String {
     transpile(file, source).unwrap_or_else(|error| panic!("{error}\n{source}")).module
 }
@@ -897,7 +899,7 @@ export default pattern(() => ({}));";
         "(x??__none(\"reading\",\"y\",\"x\",x)).y",
         "const{p}=(__nil=(o??__none(\"reading\",\"a\",\"o\",o)).a())??__none(\"destructure\",\"p\",\"o.a()\",__nil);",
         "forofx",
-        "o?.b.c(x)",
+        "(__nil=o)==null?void0:(__nil.b??__none(\"reading\",\"c\",\"o?.b\",__nil.b)).c(x);",
         "(...__items(\"o.list\",",
         "((o??__none(\"reading\",\"b\",\"o\",o)).b??__none(\"setting\",k,\"o.b\",o.b))[k]=1",
         "newf().x;",

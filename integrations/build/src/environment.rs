@@ -1,7 +1,8 @@
 //! The environment of a nested cargo call.
 //!
 //! Under `cargo run` and `cargo test`, and in shells where people set compiler flags, the environment has settings for
-//! the host's build: the same guests must be built with and without them.
+//! the host's build: the same guests must be built with and without them ([`clean`]), and a nested build of the host must
+//! be the one that a person's own `cargo build` makes ([`same_cargo`]).
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -45,6 +46,25 @@ pub(crate) fn clean(command: &mut Command, ours: &[&Path]) {
             };
         }
     }
+}
+
+/// The prefixes of the variables that cargo sets for a program or a test that it runs.
+const SET_FOR_A_RUN: [&str; 6] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_", "CARGO_TARGET_TMPDIR"];
+
+/// The cargo that runs this program, to build the host as a person would from a shell: people's settings stay, and what
+/// cargo has set for this program is removed. Build scripts such as ring's run again when one of these variables differs
+/// from the last time, and a third of the host would be compiled again.
+#[must_use]
+pub fn same_cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let Some(text) = name.to_str() else { continue };
+        if SET_FOR_A_RUN.iter().any(|prefix| text.starts_with(prefix)) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 fn without(paths: &OsStr, ours: &[&Path]) -> Option<OsString> {
@@ -92,6 +112,16 @@ mod tests {
         ] {
             assert_eq!(is_foreign(name), foreign, "{name}");
         }
+    }
+
+    #[test]
+    fn a_nested_build_does_not_see_what_cargo_sets_for_a_test() {
+        let cargo = same_cargo();
+        let removed = |name: &str| cargo.get_envs().any(|(other, value)| other == name && value.is_none());
+        for name in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
+            assert!(std::env::var_os(name).is_some_and(|_| removed(name)), "{name}");
+        }
+        assert!(!removed("PATH") && !removed("CARGO"));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! `rehearse` is called before, in another instance, which shows what a call writes to.
 //!
 //! Tests of what authors build themselves call [`prepare_wasip2`] and [`prepare_cargo`].
+//! What runs cargo for the host itself calls [`same_cargo`].
 
 mod compile;
 mod component;
@@ -34,6 +35,7 @@ mod workspace;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use environment::same_cargo;
 pub use error::BuildError;
 pub use toolchain::Way;
 pub use wasip2::{prepare_cargo, prepare_wasip2};

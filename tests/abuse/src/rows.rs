@@ -94,7 +94,7 @@ pub const ROWS: &[Row] = &[
     ),
     guest(
         "imports",
-        "imports of files outside a charm's folder: by .., by links, by renaming meanwhile",
+        "imports of files outside a charm's root: by .., by links, by renaming meanwhile",
         "refused, unread",
     ),
     egress(

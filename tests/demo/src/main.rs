@@ -7,7 +7,7 @@
 mod story;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -107,16 +107,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
 /// Builds `bg-wasm-host` as `cargo build` would, so that the demo and the tests share one build.
 fn build_service() -> anyhow::Result<PathBuf> {
     let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
+    let mut build = bg_build::same_cargo();
     build.args(["build", "--bin", "bg-wasm-host"]).current_dir(root);
-    // Variables that `cargo run` sets for this program. Some build scripts run again if they differ from the last time.
-    for (name, _) in std::env::vars_os() {
-        let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
-        if name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))) {
-            build.env_remove(&name);
-        }
-    }
     ensure!(build.status().context("cannot start cargo")?.success(), "the service does not build");
     let this = std::env::current_exe().context("cannot find this program")?;
     Ok(this.with_file_name("bg-wasm-host"))

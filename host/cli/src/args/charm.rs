@@ -48,11 +48,23 @@ pub(crate) enum CharmCommand {
     Delete(DeleteArgs),
 }
 
+/// Where a charm's source is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SourceArgs {
+    /// The source: .tsx, .ts, .jsx or .js
+    pub(crate) file: PathBuf,
+
+    /// The folder with all files that the source imports; by default, the nearest one above the source that has a
+    /// package.json, deno.json or .git
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+}
+
 /// Options of `charm deploy`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeployArgs {
-    /// The source: .tsx, .ts, .jsx or .js
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 
     /// The space to deploy it in: a name, or a DID
     #[arg(long, value_name = "NAME|DID", required_unless_present = "update", conflicts_with = "update")]
@@ -143,8 +155,8 @@ pub(crate) struct SetArgs {
 /// Options of `charm test`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TestArgs {
-    /// The source: .tsx, .ts, .jsx or .js
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 
     /// How often to poll it
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]

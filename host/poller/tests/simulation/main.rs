@@ -215,10 +215,15 @@ impl Simulation {
             self.world.want(number);
         }
         if self.scene.calm {
-            // Some without a component ask for other intervals, many for one that nobody else has.
-            for number in (0..self.scene.charms).filter(|number| number % 5 == 0 && number % INTEGRATIONS == 0) {
+            // Some ask for other intervals, many for one that nobody else has; a component names its charms once in its own.
+            for number in (0..self.scene.charms).filter(|number| number % 5 == 0) {
+                let alone = number % INTEGRATIONS == 0;
                 let own = self.scene.interval * u32::try_from(number).unwrap() / 200;
-                let interval = self.scene.interval / 2 + if number % 10 == 0 { own } else { Duration::ZERO };
+                let interval = match number % 10 {
+                    0 => own + self.scene.interval / if alone { 2 } else { 1 },
+                    _ if alone => self.scene.interval / 2,
+                    _ => self.scene.interval * 3,
+                };
                 self.world.another_interval(number, interval);
             }
         }

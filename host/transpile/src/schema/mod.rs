@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use builtin::secret;
 use declared::Declared;
-pub(super) use spell::spell;
+pub(super) use spell::{length, spell};
 pub(super) use values::cost;
 use values::{has_secret, key_name, literal_value, merge_objects};
 

@@ -7,7 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it shows is its output")]
 
 use std::num::NonZeroUsize;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use bg_test_support::skipped;
 
@@ -17,8 +17,7 @@ fn main() -> ExitCode {
         eprintln!("cannot remove {}: {error}", folder.display());
         return ExitCode::FAILURE;
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut test = Command::new(&cargo);
+    let mut test = bg_build::same_cargo();
     test.arg("test").args(std::env::args_os().skip(1));
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -27,7 +26,7 @@ fn main() -> ExitCode {
     let status = match test.status() {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("cannot run {}: {error}", cargo.display());
+            eprintln!("cannot run {}: {error}", test.get_program().display());
             return ExitCode::FAILURE;
         }
     };

@@ -62,7 +62,7 @@ pub(super) async fn run(common: &Common, args: &TestArgs, shutdown: Cancellation
 }
 
 async fn perform(common: &Common, args: &TestArgs) -> anyhow::Result<bool> {
-    let (source, inputs) = (source::read(&args.file)?, source::inputs(args.inputs.as_deref())?);
+    let (source, inputs) = (source::read(&args.source)?, source::inputs(args.inputs.as_deref())?);
     let event = trigger::event(&args.event)?;
     let runtime = connect::with_handlers(common, &args.handlers).await?.runtime;
     let charm = runtime.deploy(&space_did(SPACE), &source.request(&inputs, None)).await?.charm;

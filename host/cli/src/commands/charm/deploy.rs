@@ -32,7 +32,7 @@ impl Target {
 
 /// Deploys once.
 pub(super) async fn run(common: &Common, args: &DeployArgs) -> anyhow::Result<()> {
-    let (source, inputs) = (source::read(&args.file)?, source::inputs(args.inputs.as_deref())?);
+    let (source, inputs) = (source::read(&args.source)?, source::inputs(args.inputs.as_deref())?);
     let runner = connect::with_handlers(common, &args.handlers).await?;
     let target = Target::of(args, &runner).await?;
     let deployed = deploy(&runner, &target, &source, &inputs).await?;

@@ -1,4 +1,4 @@
-//! The folder of a charm's files, which none of them leaves.
+//! The folder of a charm's files, its root, which none of them leaves.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -15,6 +15,19 @@ const FILE_BYTES: u64 = 16 << 20;
 /// How a file is opened: without waiting, in case it is a pipe.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
+/// What is in the root of a package or of a repository.
+const MARKS: [&str; 6] = ["package.json", "deno.json", "deno.jsonc", ".git", ".hg", ".jj"];
+
+/// The root of a charm whose first file is in `folder`, an absolute path: the folder itself, or the nearest above it
+/// that is the root of a package or of a repository. A home folder is never one, and what is above it neither: it has
+/// what other programs keep.
+pub(super) fn root_of(folder: &Path) -> PathBuf {
+    let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
+    let within = folder.ancestors().take_while(|above| above.parent().is_some() && Some(*above) != home.as_deref());
+    let root = within.into_iter().find(|above| MARKS.iter().any(|mark| above.join(mark).symlink_metadata().is_ok()));
+    root.unwrap_or(folder).to_owned()
+}
+
 /// An open folder: files read from it are in it, even if folders are renamed or links created meanwhile.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -23,12 +36,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// The folder of a file.
-    pub(super) fn of(file: &Path) -> anyhow::Result<Self> {
-        let path = match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+    /// Opens a folder.
+    pub(super) fn open(path: PathBuf) -> anyhow::Result<Self> {
         let open = open(&path, READ | OFlags::DIRECTORY, Mode::empty())
             .with_context(|| format!("cannot open the folder {}", path.display()))?;
         Ok(Self { path, open })
@@ -36,7 +45,7 @@ impl Folder {
 
     /// The path of a file in it.
     pub(super) fn at(&self, path: &str) -> PathBuf {
-        if self.path == Path::new(".") { PathBuf::from(path) } else { self.path.join(path) }
+        self.path.join(path)
     }
 
     /// The text of the file at a path relative to the folder; `None` if it does not exist. Fails, without reading the
@@ -73,9 +82,9 @@ impl Folder {
 
     fn outside(&self) -> anyhow::Error {
         anyhow!(
-            "this path leaves the charm's folder, {}, by itself or through a symbolic link; a charm can import files \
-            in the folder of its \
-             first file, or below it: copy the file there",
+            "this path leaves the charm's root, {}, by itself or through a symbolic link; a charm can import files below \
+             its root, which is the nearest folder above its first file with package.json, deno.json or .git, or the \
+             one that --root DIR names",
             self.path.display()
         )
     }
@@ -139,7 +148,7 @@ mod tests {
     #[test]
     fn only_files_of_the_folder_are_read() {
         let dir = folders();
-        let folder = Folder::of(&dir.path().join("charm/main.ts")).unwrap();
+        let folder = Folder::open(dir.path().join("charm")).unwrap();
         for (path, expected) in [
             ("main.ts", Some("main")),
             ("./lib/a.ts", Some("a")),
@@ -152,7 +161,7 @@ mod tests {
             assert_eq!(folder.read(path).unwrap().as_deref(), expected, "{path}");
         }
         let attempt =
-            bg_abuse::Attempt::begin("imports", "files outside a charm's folder, by .., by links, and by renaming");
+            bg_abuse::Attempt::begin("imports", "files outside a charm's root, by .., by links, and by renaming");
         let outside = [
             "../up.ts",
             "lib/../../up.ts",
@@ -166,7 +175,7 @@ mod tests {
         ];
         for path in outside {
             let error = format!("{:#}", folder.read(path).unwrap_err());
-            assert!(error.contains("leaves the charm's folder") && !error.contains("SECRET"), "{path}: {error}");
+            assert!(error.contains("leaves the charm's root") && !error.contains("SECRET"), "{path}: {error}");
         }
         for (path, expected) in [("pipe.ts", "is not a regular file"), ("latin1.ts", "is not UTF-8")] {
             let error = format!("{:#}", folder.read(path).unwrap_err());
@@ -181,9 +190,33 @@ mod tests {
     }
 
     #[test]
+    fn the_root_is_the_nearest_package_or_repository_below_the_home_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().canonicalize().unwrap().join(path);
+        std::fs::create_dir_all(at("repository/.git")).unwrap();
+        std::fs::create_dir_all(at("repository/package/charms/deep")).unwrap();
+        std::fs::create_dir_all(at("repository/charms")).unwrap();
+        std::fs::create_dir_all(at("alone/charms")).unwrap();
+        std::fs::write(at("repository/package/deno.jsonc"), "{}").unwrap();
+        for (folder, root) in [
+            ("repository/package/charms/deep", "repository/package"),
+            ("repository/package", "repository/package"),
+            ("repository/charms", "repository"),
+            ("alone/charms", "alone/charms"),
+        ] {
+            assert_eq!(root_of(&at(folder)), at(root), "{folder}");
+        }
+        // Whatever is in the folders above.
+        let home = std::env::home_dir().unwrap().canonicalize().unwrap();
+        for never in [Path::new("/"), &home] {
+            assert_eq!(root_of(&never.join("none of these")), never.join("none of these"));
+        }
+    }
+
+    #[test]
     fn without_kernel_support_no_link_is_followed() {
         let dir = folders();
-        let folder = Folder::of(&dir.path().join("charm/main.ts")).unwrap();
+        let folder = Folder::open(dir.path().join("charm")).unwrap();
         assert!(open_without_links(&folder.open, "lib/a.ts").is_ok());
         assert!(open_without_links(&folder.open, "./main.ts").is_ok());
         for path in ["linked.ts", "absolute.ts", "linked/secret.ts", "magic/Cargo.toml", "inner.ts", "loop.ts"] {

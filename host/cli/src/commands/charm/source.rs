@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use bg_charm_api::DeployRequest;
 use bg_identity::CharmId;
-use bg_transpile::gather;
+use bg_transpile::{gather, name_from_common_folder};
 use serde_json::{Map, Value};
 
-use super::folder::Folder;
+use super::folder::{self, Folder};
+use crate::args::SourceArgs;
 use crate::paths;
 
 /// A charm's source, read from files.
@@ -23,14 +24,16 @@ pub(super) struct Source {
     pub(super) files: Vec<PathBuf>,
 }
 
-/// Reads a charm's source, and the files it imports from its folder and those below. All commands read charms here.
-pub(super) fn read(file: &Path) -> anyhow::Result<Source> {
+/// Reads a charm's source, and the files it imports. They are below the charm's root: the one that is given, or the
+/// nearest package or repository. All commands read charms here.
+pub(super) fn read(args: &SourceArgs) -> anyhow::Result<Source> {
+    let file = &args.file;
     let text = String::from_utf8(paths::read(file, "the charm's source")?)
         .with_context(|| format!("{} is not UTF-8 text", file.display()))?;
-    let file_name = file.file_name().and_then(|name| name.to_str()).context("the file's name is not UTF-8")?;
-    let folder = Folder::of(file)?;
-    let mut files = vec![file.to_owned()];
-    let further = gather(file_name, &text, |import| {
+    let (root, path) = place(file, args.root.as_deref())?;
+    let folder = Folder::open(root)?;
+    let mut files = vec![file.clone()];
+    let further = gather(&path, &text, |import| {
         let text =
             folder.read(import.path).with_context(|| format!("{} cannot import {:?}", import.from, import.source))?;
         if text.is_some() {
@@ -38,7 +41,27 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Source> {
         }
         Ok::<_, anyhow::Error>(text)
     })?;
-    Ok(Source { file_name: file_name.to_owned(), text, further, files })
+    let (file_name, further) = name_from_common_folder(&path, further);
+    Ok(Source { file_name, text, further, files })
+}
+
+/// The root of the charm whose first file this is, and the file's path from there.
+fn place(file: &Path, root: Option<&Path>) -> anyhow::Result<(PathBuf, String)> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let folder = folder.canonicalize().with_context(|| format!("cannot find the folder {}", folder.display()))?;
+    let root = match root {
+        Some(root) => root.canonicalize().with_context(|| format!("cannot find --root {}", root.display()))?,
+        None => folder::root_of(&folder),
+    };
+    let Ok(below) = folder.strip_prefix(&root) else {
+        bail!("{} is not below --root {}; name a folder above it", file.display(), root.display());
+    };
+    let path = below.join(file.file_name().with_context(|| format!("{} is not a file", file.display()))?);
+    let path = path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))?.to_owned();
+    Ok((root, path))
 }
 
 impl Source {

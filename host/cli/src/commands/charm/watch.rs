@@ -42,7 +42,7 @@ async fn watch(
     mut target: Target,
     inputs: &Map<String, Value>,
 ) -> anyhow::Result<()> {
-    let mut files = vec![args.file.clone()];
+    let mut files = vec![args.source.file.clone()];
     loop {
         // Before they are read: a change during the read counts as a change.
         let before = files.clone();
@@ -85,7 +85,7 @@ async fn step(
     inputs: &Map<String, Value>,
     files: &mut Vec<PathBuf>,
 ) -> anyhow::Result<Deployed> {
-    let source = source::read(&args.file)?;
+    let source = source::read(&args.source)?;
     files.clone_from(&source.files);
     deploy::deploy(runner, target, &source, inputs).await
 }

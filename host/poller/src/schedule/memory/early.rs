@@ -22,7 +22,9 @@ impl MemorySchedule {
             hurried.into_iter().filter_map(|slot| Some((turn(slot)?.due, slot))).collect();
         early.sort_unstable();
         for (_, slot) in early {
-            if let Some(entry) = self.slots.get(slot) {
+            if let Some(entry) = self.slots.get_mut(slot) {
+                // If no place was free until its turn, it waits for nothing else.
+                entry.spread = false;
                 self.ready.park(entry.lane, slot);
             }
         }

@@ -31,17 +31,19 @@ pub(super) struct Held {
 struct Urgency {
     wanted: bool,
     off_beat: bool,
+    spread: bool,
 }
 
 impl Urgency {
     fn take(entry: &mut Entry) -> Self {
-        let (wanted, off_beat) = (std::mem::take(&mut entry.wanted), std::mem::take(&mut entry.off_beat));
-        Self { wanted, off_beat }
+        let take = std::mem::take::<bool>;
+        Self { wanted: take(&mut entry.wanted), off_beat: take(&mut entry.off_beat), spread: take(&mut entry.spread) }
     }
 
     /// Somebody may have asked for a poll of the charm since.
     fn give_back(self, entry: &mut Entry) {
         entry.off_beat = self.off_beat && !entry.wanted;
+        entry.spread = self.spread && !entry.wanted;
         entry.wanted |= self.wanted;
     }
 }
@@ -121,6 +123,8 @@ impl MemorySchedule {
         entry.served = 0;
         let (lane, due, is_active) = (entry.lane, entry.due, entry.is_active());
         self.ready.release(lane);
+        // It has had its turn.
+        self.paces.pass(slot, due);
         self.slow_ended(slot, None);
         if is_active {
             self.arm(slot, Phase::Waiting, due);

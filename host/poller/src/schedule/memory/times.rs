@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::MemorySchedule;
-use super::pace::LONGEST_GAP;
+use super::stamps::LONGEST_GAP;
 use crate::schedule::Settlement;
 use crate::slots::{Entry, GroupId, Phase, Slot};
 use crate::{Limit, PollState, UnixMillis, policy};
@@ -62,6 +62,9 @@ impl MemorySchedule {
             for (at, slot) in class {
                 let is_disabled = self.slots.get(slot).is_some_and(|entry| entry.phase == Phase::Disabled);
                 self.arm(slot, if is_disabled { Phase::Disabled } else { Phase::Waiting }, at);
+                if let Some(entry) = self.slots.get_mut(slot) {
+                    entry.spread = true;
+                }
             }
         }
     }
@@ -123,7 +126,7 @@ impl MemorySchedule {
         if let Some(entry) = self.slots.get_mut(slot) {
             entry.phase = phase;
             entry.due = due;
-            entry.off_beat = false;
+            (entry.off_beat, entry.spread) = (false, false);
             self.due.arm(due, slot);
         }
     }

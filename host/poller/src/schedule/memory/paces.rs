@@ -1,0 +1,244 @@
+//! How fast late polls start.
+//!
+//! A charm is usually polled an interval after its last poll, and so charms stay as far from each other as they were
+//! once spread. Many things make polls due at the same moment: the process was stopped, its container frozen, the
+//! machine suspended; the runtime, a shared upstream or a lock did not answer; all places were taken; a list came late.
+//! Polled at once, they would stay together in all intervals that follow. So polls that are late, or due at another
+//! time than an interval after the last one, start only while all charms are polled at no more than 1.2 times the
+//! long-term rate: the sum of 1/interval, for any mix of intervals. Polls that are in time count towards that rate,
+//! and never wait. Where nothing stood still, nothing waits.
+//!
+//! Charms of one integration that have about the same interval are a *class*, and each class keeps to 1.2 times its own
+//! long-term rate as well. Charms with long intervals still wait when the others are in time again. With one rate for
+//! all, these few would get all that is left of it, and would come together again and again.
+//!
+//! Those that wait come in the order of their [stamps](super::stamps). So no class is squeezed into a part of its
+//! interval, and each charm has its turn within its interval: all charms of a class together need five sixths of one.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use super::stamps::{Kind, LONGEST_GAP, Stamp, Stamps, micros};
+use crate::slots::{GroupId, Slot};
+
+/// The rate of all polls, or of a class, up to which late ones start, as a part of the long-term rate.
+const PACE: f64 = 1.2;
+/// The smallest part of the rate of all that is left to a class. A few charms among many need not wait for each other
+/// either: however close they come, the others hardly notice.
+const SMALLEST_PART: f64 = 0.01;
+/// Turns that were not used in the last moments may be used now: the loop does not look at every moment.
+const CREDIT: Duration = Duration::from_millis(50);
+
+/// The charms of one integration that have about the same interval: they differ by less than an eighth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ClassKey {
+    group: GroupId,
+    band: u64,
+}
+
+impl ClassKey {
+    fn of(Kind { group, interval }: Kind) -> Self {
+        // The four highest bits of the interval, and how many more it has.
+        let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        let more = (u64::BITS - ms.leading_zeros()).saturating_sub(4);
+        Self { group, band: u64::from(more) * 16 + (ms >> more) }
+    }
+}
+
+/// The pace of all charms, and those that wait for their turns. Times are microseconds since the start of the loop.
+#[derive(Debug, Default)]
+pub(super) struct Paces {
+    all: Pace,
+    classes: BTreeMap<ClassKey, Class>,
+    /// The reading of the registrations after which charms were counted.
+    counted: Option<u32>,
+    /// How many charms wait in all classes, or a few that do not any more.
+    held: usize,
+    stamps: Stamps,
+}
+
+/// A rate that late charms keep to.
+#[derive(Debug)]
+struct Pace {
+    /// From one start to the next.
+    gap: i64,
+    /// From when on the next may start.
+    next: i64,
+    /// From when on the next may be released. One that was released and finds no place does not start, and still uses
+    /// its turn: otherwise the loop would release the others at once, one step after the other.
+    release_at: i64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { gap: 1, next: i64::MIN, release_at: i64::MIN }
+    }
+}
+
+impl Pace {
+    fn is_open(&self, now: i64) -> bool {
+        self.next <= now
+    }
+
+    /// A charm starts. Those that start in time never wait, however many they are. Late ones need not make up for more
+    /// than an interval of them.
+    fn started(&mut self, interval: i64, now: i64) {
+        let most = now.saturating_add(interval).max(self.next);
+        self.next = (self.next.max(now - micros(CREDIT)) + self.gap).min(most);
+    }
+
+    /// A charm with this interval begins to wait.
+    fn held(&mut self, interval: i64, now: i64) {
+        self.next = self.next.min(now.saturating_add(interval));
+    }
+
+    /// When the next one is released.
+    fn next_release(&self) -> i64 {
+        self.next.max(self.release_at)
+    }
+
+    fn released(&mut self, now: i64) {
+        self.release_at = self.next_release().max(now - micros(CREDIT)) + self.gap;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Class {
+    pace: Pace,
+    /// Charms that wait: the earliest stamp first, then the earliest due. None is taken out before its turn: see
+    /// [`Paces::release`].
+    held: BinaryHeap<Reverse<Held>>,
+}
+
+impl Class {
+    /// When the first of those that wait is released, by the pace of the class.
+    fn next_release(&self) -> Option<i64> {
+        (!self.held.is_empty()).then(|| self.pace.next_release())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Held {
+    stamp: i64,
+    due: i64,
+    slot: Slot,
+}
+
+impl Paces {
+    /// How many charms wait, or a few that do not any more.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// The loop looks for what is due.
+    pub(super) fn look(&mut self, now: i64) {
+        self.stamps.look(now);
+    }
+
+    /// When the next of those that wait is released, if one waits.
+    pub(super) fn next_release(&self) -> Option<i64> {
+        if self.held == 0 {
+            return None;
+        }
+        let next = self.classes.values().filter_map(Class::next_release).min()?;
+        Some(next.max(self.all.next_release()))
+    }
+
+    /// A charm starts.
+    pub(super) fn started(&mut self, slot: Slot, kind: Kind, now: i64) {
+        self.stamps.forget(slot);
+        let interval = micros(kind.interval);
+        self.all.started(interval, now);
+        if let Some(class) = self.classes.get_mut(&ClassKey::of(kind)) {
+            class.pace.started(interval, now);
+        }
+    }
+
+    /// Whether a late charm may start; if not, it waits for its turn.
+    pub(super) fn admits(&mut self, slot: Slot, due: i64, kind: Kind, now: i64) -> bool {
+        let key = ClassKey::of(kind);
+        let is_open = self.all.is_open(now) && self.classes.get(&key).is_none_or(|class| class.pace.is_open(now));
+        if is_open && self.held == 0 {
+            return true;
+        }
+        let Stamp { at: stamp, passed, .. } = self.stamps.stamp(slot, due, kind, now);
+        let held = Held { stamp, due, slot };
+        if passed || (is_open && self.first(now).is_none_or(|(_, first)| held <= first)) {
+            return true;
+        }
+        let interval = micros(kind.interval);
+        self.held += 1;
+        self.all.held(interval, now);
+        let class = self.classes.entry(key).or_default();
+        class.pace.held(interval, now);
+        class.held.push(Reverse(held));
+        false
+    }
+
+    /// The first charm of those that wait and whose class may release one now, and its class.
+    fn first(&self, now: i64) -> Option<(ClassKey, Held)> {
+        let first = |(key, class): (&ClassKey, &Class)| {
+            class.next_release().filter(|at| *at <= now)?;
+            class.held.peek().map(|Reverse(held)| (*key, *held))
+        };
+        self.classes.iter().filter_map(first).min_by_key(|(_, held)| *held)
+    }
+
+    /// A charm has had its turn, and waits for something else.
+    pub(super) fn pass(&mut self, slot: Slot, due: i64) {
+        self.stamps.pass(slot, due);
+    }
+
+    /// A charm has started, or is no longer registered.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.stamps.forget(slot);
+    }
+
+    /// Takes out those whose turn it is. One that another change has moved since (`is_held` tells) uses no turn.
+    pub(super) fn release(&mut self, now: i64, is_held: impl Fn(i64, Slot) -> bool) -> Vec<Slot> {
+        let mut released = Vec::new();
+        while self.held > 0
+            && self.all.next_release() <= now
+            && let Some((class, _)) = self.first(now)
+            && let Some(class) = self.classes.get_mut(&class)
+            && let Some(Reverse(Held { due, slot, .. })) = class.held.pop()
+        {
+            self.held -= 1;
+            if is_held(due, slot) {
+                released.push(slot);
+                class.pace.released(now);
+                self.all.released(now);
+            }
+        }
+        released
+    }
+
+    /// Whether charms were counted after this reading of the registrations.
+    pub(super) fn are_counted(&self, reading: u32) -> bool {
+        self.counted == Some(reading)
+    }
+
+    /// Charms were counted: how many of each kind there are.
+    pub(super) fn recount(&mut self, counts: &BTreeMap<Kind, u32>, reading: u32) {
+        self.counted = Some(reading);
+        self.stamps.recount(counts);
+        let mut rates: BTreeMap<ClassKey, f64> = BTreeMap::new();
+        for (kind, count) in counts {
+            *rates.entry(ClassKey::of(*kind)).or_default() += f64::from(*count) / kind.interval.as_secs_f64();
+        }
+        self.classes.retain(|class, waiting| rates.contains_key(class) || !waiting.held.is_empty());
+        let all: f64 = rates.values().sum();
+        let gap = Duration::try_from_secs_f64((PACE * all).recip()).unwrap_or(LONGEST_GAP).min(LONGEST_GAP);
+        self.all.gap = micros(gap).max(1);
+        for (class, rate) in rates {
+            let class = self.classes.entry(class).or_default();
+            class.pace.gap = micros(gap.div_f64((rate / all).max(SMALLEST_PART))).max(1);
+        }
+    }
+
+    /// Charms have other intervals now.
+    pub(super) fn are_outdated(&mut self) {
+        self.counted = None;
+    }
+}
