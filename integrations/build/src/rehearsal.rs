@@ -69,7 +69,7 @@ pub(crate) fn rehearse(engine: &Engine, module: &[u8]) -> Result<Option<Written>
     let instance = linker.instantiate(&mut store, &compiled)?;
     instance.get_typed_func::<(), ()>(&mut store, RECORD)?.call(&mut store, ())?;
     let recorded = instance.get_typed_func::<(), u64>(&mut store, RECORDED)?.call(&mut store, ())?;
-    let [address, length] = [recorded >> 32, recorded & 0xffff_ffff].map(|number| number as usize);
+    let (address, length) = (usize::try_from(recorded >> 32)?, usize::try_from(recorded & u64::from(u32::MAX))?);
     let list = memory(&mut store, &instance, MEMORY)?.data(&store).get(address..).unwrap_or_default();
     let live = live(list.chunks_exact(8).take(length).map(|entry| {
         let [address, size] = [&entry[..4], &entry[4..]].map(|number| number.try_into().map_or(0, u32::from_le_bytes));
