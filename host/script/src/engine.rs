@@ -161,9 +161,15 @@ impl Engine {
     }
 
     /// Sends `event`, a JSON text, to one of the streams of a charm that is loaded, and returns when its handler and
-    /// all that it started is done.
-    pub fn handle(&mut self, program: Program<'_>, loaded: Loaded, stream: &str, event: &str) -> Result<(), Failure> {
-        self.try_handle(loaded, stream, event).map_err(|error| self.failure(&error, program))
+    /// all that it started is done. `program` is what was loaded; it is asked for only if the call fails.
+    pub fn handle<'p>(
+        &mut self,
+        program: impl FnOnce() -> Program<'p>,
+        loaded: Loaded,
+        stream: &str,
+        event: &str,
+    ) -> Result<(), Failure> {
+        self.try_handle(loaded, stream, event).map_err(|error| self.failure(&error, program()))
     }
 
     /// The charm's page: the tree that its pattern returns as `UI`, as JSON; none if it returns none.

@@ -9,7 +9,8 @@
 //! the compiler may differ from the host's. The same source and compiler give the same bytes, wherever the workspace
 //! is.
 //!
-//! A guest that exports `prepare` is started while it is built, and every instance starts from there.
+//! A guest that exports `prepare` is started while it is built, and every instance starts from there. One that exports
+//! `rehearse` is called before, in another instance, which shows what a call writes to.
 //!
 //! Tests of what authors build themselves call [`prepare_wasip2`] and [`prepare_cargo`].
 //! What runs cargo for the host itself calls [`same_cargo`].
@@ -22,6 +23,7 @@ mod error;
 mod files;
 mod guests;
 mod progress;
+mod rehearsal;
 mod run;
 mod snapshot;
 mod sources;

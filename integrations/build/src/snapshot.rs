@@ -3,9 +3,11 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use wasmparser::{ExternalKind, Parser, Payload, ValType};
+use wasmparser::ValType;
 use wasmtime::{Config, Engine, Instance, Linker, Module, OptLevel, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, Wizer};
+
+use crate::rehearsal;
 
 /// The export of a guest with work to do at build time: `func()`. It is called once, and removed from the exports.
 const PREPARE: &str = "prepare";
@@ -15,7 +17,7 @@ const PREPARE: &str = "prepare";
 /// Calling an import during the start traps, and the build fails. So neither the clock nor random numbers can get into
 /// the saved memory, and the same module gives the same bytes.
 pub(crate) fn prepared(module: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
-    if !has_start(&module) {
+    if !rehearsal::exports(&module, PREPARE) {
         return Ok(module);
     }
     let mut wizer = Wizer::new();
@@ -25,11 +27,15 @@ pub(crate) fn prepared(module: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
     // The module runs once, for a few milliseconds.
     config.cranelift_opt_level(OptLevel::None);
     let engine = Engine::new(&config)?;
+    let written = rehearsal::rehearse(&engine, &module)?;
     let compiled = Module::new(&engine, &instrumented)?;
     let mut linker = Linker::new(&engine);
     linker.define_unknown_imports_as_traps(&compiled)?;
     let mut store = Store::new(&engine, ());
     let instance = linker.instantiate(&mut store, &compiled)?;
+    if let Some(written) = written {
+        written.place(&mut store, &instance)?;
+    }
     instance.get_typed_func::<(), ()>(&mut store, PREPARE)?.call(&mut store, ())?;
     let mut state = Started { store, instance };
     let snapshot = pin!(wizer.snapshot(&context, &mut state));
@@ -37,15 +43,6 @@ pub(crate) fn prepared(module: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
         Poll::Ready(module) => module,
         Poll::Pending => Err(wasmtime::Error::msg("reading an instance in this process should not wait")),
     }
-}
-
-/// Whether a module exports a start. An invalid module does not; the next step reports that it is invalid.
-fn has_start(module: &[u8]) -> bool {
-    let exports = Parser::new(0).parse_all(module).find_map(|payload| match payload {
-        Ok(Payload::ExportSection(exports)) => Some(exports),
-        _ => None,
-    });
-    exports.into_iter().flatten().flatten().any(|export| export.name == PREPARE && export.kind == ExternalKind::Func)
 }
 
 /// An instance after its start. The names that it is asked for are the exports that were added to read its state.
@@ -75,6 +72,8 @@ impl InstanceState for Started {
 
 #[cfg(test)]
 mod tests {
+    use wasmparser::{Parser, Payload};
+
     use super::*;
 
     /// A module whose start does `start`, and whose `answer` is the sum of its memory and its variable.

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, reason = "the memory as such is what this is about")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::Layout;
 use std::arch::wasm32::{memory_grow, memory_size};
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -13,7 +13,6 @@ use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::bindings::commontools::background::image;
-use crate::pressure;
 
 /// What memory grows by, bytes.
 const PAGE: usize = 64 * 1024;
@@ -48,6 +47,16 @@ unsafe extern "C" {
     static __heap_base: u8;
 }
 
+/// Where an allocation lies that is to lie where nothing is put back; none if it is not such a one.
+pub(super) fn take_aside(layout: Layout) -> Option<*mut u8> {
+    ASIDE.swap(false, Relaxed).then(|| aside(layout.size()))
+}
+
+/// Whether a program is being loaded ahead.
+pub(super) fn is_loading() -> bool {
+    LOADING.load(Relaxed)
+}
+
 /// A place for `bytes` that nothing is put over: deep in the stack, which is not in use yet, or else beyond the memory.
 /// It is good until a call nests deeply.
 fn aside(bytes: usize) -> *mut u8 {
@@ -72,7 +81,7 @@ fn memory() -> &'static [u8] {
 
 /// Ends the call if a program is being loaded ahead: whatever it asks of the outside would be the same for every call.
 pub(super) fn ask() {
-    assert!(!LOADING.load(Relaxed), "nothing outside answers while a program is loaded ahead");
+    assert!(!is_loading(), "nothing outside answers while a program is loaded ahead");
 }
 
 /// Hands in the memory as `load` makes it, if it answers that it has loaded something.
@@ -149,69 +158,7 @@ pub(super) fn tidy() {
     }
 }
 
-/// Counts an allocation, unless there was no room for it.
-fn counted(bytes: usize, memory: *mut u8) -> *mut u8 {
-    if !memory.is_null() {
-        pressure::allocated(bytes);
-    }
-    memory
-}
-
 /// How many of `bytes` bytes of memory are left for values: those beyond the stack and the program's own data.
 pub(super) fn room(bytes: usize) -> usize {
     bytes.saturating_sub((&raw const __heap_base).addr())
-}
-
-/// The system's allocator, which counts, and clears what is given back while a program is loaded ahead, so that less is
-/// to be kept.
-struct Allocator;
-
-#[global_allocator]
-static ALLOCATOR: Allocator = Allocator;
-
-// SAFETY: the system's allocator does it all, but for one allocation, which is in pages that nobody else has.
-unsafe impl GlobalAlloc for Allocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if ASIDE.swap(false, Relaxed) {
-            return aside(layout.size());
-        }
-        // SAFETY: as the caller says.
-        counted(layout.size(), unsafe { System.alloc(layout) })
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as the caller says.
-        counted(layout.size(), unsafe { System.alloc_zeroed(layout) })
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        pressure::freed(layout.size());
-        // SAFETY: as the caller says, who owns it until then.
-        unsafe {
-            if LOADING.load(Relaxed) {
-                ptr::write_bytes(memory, 0, layout.size());
-            }
-            System.dealloc(memory, layout);
-        }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !LOADING.load(Relaxed) {
-            // SAFETY: as the caller says.
-            let moved = counted(size, unsafe { System.realloc(memory, layout, size) });
-            if !moved.is_null() {
-                pressure::freed(layout.size());
-            }
-            return moved;
-        }
-        // SAFETY: as the caller says: the size is one that a layout may have.
-        unsafe {
-            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
-            if !moved.is_null() {
-                ptr::copy_nonoverlapping(memory, moved, layout.size().min(size));
-                self.dealloc(memory, layout);
-            }
-            moved
-        }
-    }
 }

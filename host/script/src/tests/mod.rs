@@ -170,7 +170,7 @@ impl Charm {
     fn handle(&self, stream: &str, event: &str) -> Result<(), Failure> {
         let mut engine = self.engine();
         let loaded = engine.load(self.program(), false)?;
-        engine.handle(self.program(), loaded, stream, event)
+        engine.handle(|| self.program(), loaded, stream, event)
     }
 
     /// Runs the one handler of [`Self::with_handler`], and returns what it left in `out`.
