@@ -46,6 +46,19 @@ pub(crate) enum Asked {
     ToEnable,
 }
 
+/// How the time of a charm's next poll came about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// It is an interval after its last poll, or is as somebody wants it.
+    #[default]
+    Regular,
+    /// It is another time, or comes after those of the others that it was spread with: it waits for its turn.
+    Off,
+    /// It was spread with those of others: if it is lost, the charm waits for its turn, even if somebody wants it
+    /// polled.
+    Spread,
+}
+
 /// A charm's ID without an allocation of its own: the usual one is a digest.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum CompactId {
@@ -87,12 +100,7 @@ pub(crate) struct Entry {
     pub(crate) plain: bool,
     /// Whether it is to be polled at once, since it was registered or enabled after its last poll.
     pub(crate) wanted: bool,
-    /// Whether its next poll is due at another time than an interval after its last one, or after the others that it
-    /// was spread with.
-    pub(crate) off_beat: bool,
-    /// Whether its time was spread with those of others: then it waits for its turn if it loses that time, even if it is
-    /// wanted.
-    pub(crate) spread: bool,
+    pub(crate) beat: Beat,
     /// Whether its last poll took long.
     pub(crate) slow: bool,
     /// Whether it is owed a poll: its integration has named it, and no poll has succeeded since.
@@ -240,8 +248,7 @@ impl Slots {
             removed: false,
             plain: true,
             wanted: false,
-            off_beat: false,
-            spread: false,
+            beat: Beat::Regular,
             slow: false,
             owed: false,
             owed_stored: false,

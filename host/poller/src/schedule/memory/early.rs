@@ -7,7 +7,7 @@
 
 use super::MemorySchedule;
 use crate::Limit;
-use crate::slots::{Entry, Phase, Slot};
+use crate::slots::{Beat, Entry, Phase, Slot};
 
 impl MemorySchedule {
     /// Those that were found to go on have their turns: from now on they may be polled before, also if they are given
@@ -24,7 +24,7 @@ impl MemorySchedule {
         for (_, slot) in early {
             if let Some(entry) = self.slots.get_mut(slot) {
                 // If no place was free until its turn, it waits for nothing else.
-                entry.spread = false;
+                entry.beat = Beat::Regular;
                 self.ready.park(entry.lane, slot);
             }
         }

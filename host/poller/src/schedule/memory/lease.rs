@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::MemorySchedule;
 use crate::schedule::Lease;
-use crate::slots::{Entry, Phase, Slot};
+use crate::slots::{Beat, Entry, Phase, Slot};
 
 /// The leases that are held. In one process they last until they are settled or released: a claimer that dies takes the
 /// schedule with it.
@@ -30,20 +30,17 @@ pub(super) struct Held {
 #[derive(Clone, Copy, Debug)]
 struct Urgency {
     wanted: bool,
-    off_beat: bool,
-    spread: bool,
+    beat: Beat,
 }
 
 impl Urgency {
     fn take(entry: &mut Entry) -> Self {
-        let take = std::mem::take::<bool>;
-        Self { wanted: take(&mut entry.wanted), off_beat: take(&mut entry.off_beat), spread: take(&mut entry.spread) }
+        Self { wanted: std::mem::take(&mut entry.wanted), beat: std::mem::take(&mut entry.beat) }
     }
 
     /// Somebody may have asked for a poll of the charm since.
     fn give_back(self, entry: &mut Entry) {
-        entry.off_beat = self.off_beat && !entry.wanted;
-        entry.spread = self.spread && !entry.wanted;
+        entry.beat = if entry.wanted { Beat::Regular } else { self.beat };
         entry.wanted |= self.wanted;
     }
 }

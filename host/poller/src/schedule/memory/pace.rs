@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::MemorySchedule;
 use super::stamps::{Kind, micros};
 use crate::Limit;
-use crate::slots::{Entry, Phase, Slot};
+use crate::slots::{Beat, Entry, Phase, Slot};
 
 /// A poll that starts later than this after it was due is late.
 const IN_TIME: Duration = Duration::from_millis(250);
@@ -17,7 +17,7 @@ impl MemorySchedule {
     /// Whether a charm that is about to be polled, so late, may be. Otherwise it waits for its turn.
     pub(super) fn keeps_pace(&mut self, slot: Slot, late: Duration) -> bool {
         let Some(entry) = self.slots.get(slot) else { return true };
-        if !self.is_paced(entry) || !(entry.off_beat || late > IN_TIME) {
+        if !self.is_paced(entry) || !(entry.beat == Beat::Off || late > IN_TIME) {
             return true;
         }
         let (kind, due, now) = (self.kind(entry), entry.due, self.now_micros());
@@ -40,7 +40,7 @@ impl MemorySchedule {
     /// are so many that they were spread. One that is polled early has a place that nobody else wants. Neither takes
     /// another charm's turn.
     fn is_paced(&self, entry: &Entry) -> bool {
-        self.options.limit != Limit::Once && (!entry.wanted || entry.spread) && entry.due <= self.now()
+        self.options.limit != Limit::Once && (!entry.wanted || entry.beat == Beat::Spread) && entry.due <= self.now()
     }
 
     /// Queues those held charms whose turn it is. One that is not started then, since its space has no place for it,
@@ -71,7 +71,7 @@ impl MemorySchedule {
     pub(super) fn arm_off_beat(&mut self, slot: Slot, due: i64) {
         self.arm(slot, Phase::Waiting, due);
         if let Some(entry) = self.slots.get_mut(slot) {
-            entry.off_beat = true;
+            entry.beat = Beat::Off;
         }
     }
 

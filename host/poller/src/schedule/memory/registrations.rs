@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::MemorySchedule;
 use super::status::in_a_row;
 use crate::policy::{self, RETURN_AFTER};
-use crate::slots::{Asked, GroupId, Phase, Slot};
+use crate::slots::{Asked, Beat, GroupId, Phase, Slot};
 use crate::{CharmRef, Consequence, Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// The log names up to this many integrations without a component: anybody may register a charm under any name.
@@ -354,7 +354,7 @@ impl MemorySchedule {
         let entry = self.slots.get_mut(slot)?;
         entry.tries = 0;
         let awaited_fix = std::mem::take(&mut entry.awaits_fix);
-        (entry.wanted, entry.off_beat, entry.spread) = (true, false, false);
+        (entry.wanted, entry.beat) = (true, Beat::Regular);
         entry.named = self.groups[group as usize].list.begun();
         entry.served = 0;
         if is_free {
@@ -373,7 +373,7 @@ impl MemorySchedule {
         let now = self.now();
         let Some(slot) = self.slots.slot(charm) else { return false };
         let Some(entry) = self.slots.get_mut(slot).filter(|entry| entry.is_active()) else { return false };
-        (entry.wanted, entry.off_beat, entry.spread) = (true, false, false);
+        (entry.wanted, entry.beat) = (true, Beat::Regular);
         entry.named = self.groups[entry.group as usize].list.begun();
         entry.served = 0;
         if !matches!(entry.phase, Phase::Running | Phase::Ready) {

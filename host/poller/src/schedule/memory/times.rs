@@ -9,7 +9,7 @@ use tracing::info;
 use super::MemorySchedule;
 use super::stamps::LONGEST_GAP;
 use crate::schedule::Settlement;
-use crate::slots::{Entry, GroupId, Phase, Slot};
+use crate::slots::{Beat, Entry, GroupId, Phase, Slot};
 use crate::{Limit, PollState, UnixMillis, policy};
 
 /// Charms that are registered, or named again, while the loop runs are polled at once; if there are more than this many
@@ -63,7 +63,7 @@ impl MemorySchedule {
                 let is_disabled = self.slots.get(slot).is_some_and(|entry| entry.phase == Phase::Disabled);
                 self.arm(slot, if is_disabled { Phase::Disabled } else { Phase::Waiting }, at);
                 if let Some(entry) = self.slots.get_mut(slot) {
-                    entry.spread = true;
+                    entry.beat = Beat::Spread;
                 }
             }
         }
@@ -126,7 +126,7 @@ impl MemorySchedule {
         if let Some(entry) = self.slots.get_mut(slot) {
             entry.phase = phase;
             entry.due = due;
-            (entry.off_beat, entry.spread) = (false, false);
+            entry.beat = Beat::Regular;
             self.due.arm(due, slot);
         }
     }
