@@ -165,10 +165,11 @@ proptest! {
             body.push_str(ends);
         }
         for name in &names {
-            source.push_str(&format!(" const {name}: any = 1;"));
+            source.extend([" const ", name, ": any = 1;"]);
         }
         let page = PAGES[page].replace('#', "given");
-        source.push_str(&format!("{ends}export default pattern<{{ given: any }}>(({{ given }}) => {{ {body} return {{ [UI]: {page}, given }}; }});"));
+        source.extend([ends, "export default pattern<{ given: any }>(({ given }) => { ", &body]);
+        source.extend([" return { [UI]: ", &page, ", given }; });"]);
         let sources = Sources { file_name: "charm.tsx", source: &source, files: &BTreeMap::new() };
         for made in [transpile_files(&sources), transpile_pages(&sources)] {
             let module = made.unwrap_or_else(|error| panic!("{error}\n{source}")).module;
