@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -26,11 +27,14 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// Where a schedule leaves what is to survive a restart.
+#[async_trait]
 pub trait Notes: Send + Sync {
     /// Keeps the state of a charm.
     fn save(&self, state: PollState);
     /// Forgets a charm.
     fn forget(&self, charm: CharmRef);
+    /// Waits until all states that were to be kept by now are; false if they cannot be.
+    async fn flushed(&self) -> bool;
 }
 
 /// Collects what the loop wants written, and writes it from its own task: neither waits for the other.
@@ -60,6 +64,7 @@ impl Waiting {
     }
 }
 
+#[async_trait]
 impl Notes for Outbox {
     fn save(&self, state: PollState) {
         let mut waiting = self.lock();
@@ -75,6 +80,13 @@ impl Notes for Outbox {
         waiting.forget.insert(charm);
         self.filled.notify_one();
     }
+
+    async fn flushed(&self) -> bool {
+        let saved = self.lock().saved;
+        let mut written = self.written.subscribe();
+        let written = written.wait_for(|written| *written >= saved);
+        timeout(WRITE_LIMIT, written).await.is_ok_and(|written| written.is_ok())
+    }
 }
 
 impl Outbox {
@@ -88,14 +100,6 @@ impl Outbox {
             closing,
             written: watch::Sender::new(0),
         }
-    }
-
-    /// Waits until all states that were to be written by now are written; false if they could not be within 30 s.
-    pub(crate) async fn flushed(&self) -> bool {
-        let saved = self.lock().saved;
-        let mut written = self.written.subscribe();
-        let written = written.wait_for(|written| *written >= saved);
-        timeout(WRITE_LIMIT, written).await.is_ok_and(|written| written.is_ok())
     }
 
     /// Notes a run that the runtime does not know of.

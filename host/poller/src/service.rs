@@ -14,10 +14,12 @@ use tracing::{error, info};
 use crate::engine::Engine;
 use crate::guard::guarded;
 use crate::messages::{Changes, PollRequest, Replacement};
-use crate::outbox::Outbox;
+use crate::outbox::{Notes, Outbox};
 use crate::registry::{self, News};
 use crate::report::{self, one_line};
-use crate::{CharmRuntime, Integration, PollStore, PollerOptions, RuntimeError, StoreError, Summary};
+use crate::schedule::Schedule;
+use crate::schedule::memory::MemorySchedule;
+use crate::{CharmRuntime, Integration, PollState, PollStore, PollerOptions, RuntimeError, StoreError, Summary};
 
 /// Initializing an integration takes 30 s at most by its own limit.
 const INITIALIZE_LIMIT: Duration = Duration::from_mins(1);
@@ -98,8 +100,9 @@ impl Poller {
             }
         }
         let outbox = Arc::new(Outbox::new(self.store.clone(), self.runtime.clone()));
+        let schedule = self.schedule(outbox.clone(), stored);
         let mut engine =
-            Engine::new(self.runtime.clone(), &self.integrations, self.options.clone(), outbox.clone(), stored);
+            Engine::new(self.runtime.clone(), &self.integrations, self.options.clone(), outbox.clone(), schedule);
         let (sender, mut news) = mpsc::channel(2);
         let mut changes = {
             let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +115,7 @@ impl Poller {
             let outbox = outbox.clone();
             async move { outbox.write().await }
         });
-        let ended = match engine.hear(News::Registrations(registrations)) {
+        let ended = match engine.hear(News::Registrations(registrations)).await {
             Ok(()) => engine.run(&mut news, &mut changes, &shutdown).await,
             refused => refused,
         };
@@ -128,6 +131,12 @@ impl Poller {
         report::totals(&summary, 0, 0);
         ended?;
         Ok(summary)
+    }
+
+    /// The schedule that the loop works with.
+    fn schedule(&self, notes: Arc<dyn Notes>, stored: Vec<PollState>) -> Box<dyn Schedule> {
+        let shares_clock = self.runtime.shares_clock();
+        Box::new(MemorySchedule::new(&self.integrations, self.options.clone(), notes, shares_clock, stored))
     }
 
     async fn initialize(&self) {

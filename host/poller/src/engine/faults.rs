@@ -5,22 +5,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::turns::UnderWay;
-use super::{Engine, Link};
+use super::underway::UnderWay;
+use super::{Engine, GroupId, Link};
 use crate::health::{Cause, PAUSE_AFTER, Paused};
 use crate::poll::{Turn, Validity};
 use crate::report::one_line;
 use crate::schedule::{ComponentAnswer, Settlement};
-use crate::slots::GroupId;
 use crate::{Consequence, OutcomeKind, policy};
 
 impl Engine {
     /// What a turn means for the schedule. The rule is at [`Health`](crate::health::Health).
     pub(super) fn settlement(&mut self, poll: &UnderWay, turn: &Turn) -> Settlement {
         // What a component that was replaced since has to do with it counts neither for nor against anybody.
-        let is_replaced = turn.component != self.groups[poll.group as usize].replaced;
+        let is_replaced = turn.component != self.groups[poll.group].replaced;
         let answered = turn.validity == Validity::Answered && !is_replaced;
-        let group = &mut self.groups[poll.group as usize];
+        let group = &mut self.groups[poll.group];
         if answered {
             group.health.charm_answered(Instant::now());
         }
@@ -42,26 +41,26 @@ impl Engine {
     }
 
     /// Counts a failed validation against its component, which may be paused for it.
-    pub(super) fn blame_component(&mut self, poll: &UnderWay, turn: &Turn, answer: ComponentAnswer) {
+    pub(super) async fn blame_component(&mut self, poll: &UnderWay, turn: &Turn, answer: ComponentAnswer) {
         let Validity::Failed(kind) = turn.validity else { return };
         let schedule = &self.schedule;
-        let group = &mut self.groups[poll.group as usize];
+        let group = &mut self.groups[poll.group];
         let (Some(component), true) = (&group.component, answer.failed && !answer.excused) else { return };
         let jitter = |pauses| policy::jitter(component.id(), pauses);
-        let charms = || schedule.active(Some(poll.group), PAUSE_AFTER);
+        let charms = || schedule.active(Some(component.id()), PAUSE_AFTER);
         let paused = group.health.charm_failed(&poll.charm, charms, kind, Instant::now(), group.interval, jitter);
         if let Some(paused) = paused {
-            self.paused(poll.group, paused, kind, &turn.outcome.to_string());
+            self.paused(poll.group, paused, kind, &turn.outcome.to_string()).await;
         }
     }
 
     /// An integration is paused, or stays so after its probe.
-    pub(super) fn paused(&mut self, id: GroupId, paused: Paused, outcome: OutcomeKind, reason: &str) {
+    pub(super) async fn paused(&mut self, id: GroupId, paused: Paused, outcome: OutcomeKind, reason: &str) {
         let now = Instant::now();
         let Paused { cause, charms, wait, failing_since, again } = paused;
-        self.groups[id as usize].next_fetch = now + wait;
-        self.schedule.pause(id, true);
-        let Some(component) = &self.groups[id as usize].component else { return };
+        self.groups[id].next_fetch = now + wait;
+        let Some(component) = &self.groups[id].component else { return };
+        self.schedule.pause(component.id(), true).await;
         let (integration, reason) = (component.id(), one_line(reason));
         self.show_pause(integration, &paused);
         let what = match cause {
@@ -74,8 +73,8 @@ impl Engine {
         };
         warn!(
             target: "poller", %integration, %outcome, paused_s = wait.as_secs(),
-            "The integration {integration} is paused for {} s: {what}, the first time {} s ago; its charms are not polled, and no \
-             failures are counted: {reason}",
+            "The integration {integration} is paused for {} s: {what}, the first time {} s ago; its charms are not \
+             polled, and no failures are counted: {reason}",
             wait.as_secs(),
             now.duration_since(failing_since).as_secs(),
         );
@@ -83,11 +82,12 @@ impl Engine {
 
     /// The probe has ended a pause.
     pub(super) fn resumed(&self, id: GroupId, pause: Duration, named: usize) {
-        if let Some(component) = &self.groups[id as usize].component {
+        if let Some(component) = &self.groups[id].component {
             let integration = component.id();
             info!(
                 target: "poller", %integration, named,
-                "The integration {integration} works again after a pause of {} s; its charms are polled again", pause.as_secs()
+                "The integration {integration} works again after a pause of {} s; its charms are polled again",
+                pause.as_secs()
             );
         }
     }

@@ -7,12 +7,10 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Engine, Fetched, Group, Link};
-use crate::charm_list::{Change, LIST_LIFE};
+use super::{Engine, Fetched, Group, GroupId, Link};
 use crate::guard::guarded;
 use crate::report::one_line;
-use crate::schedule::memory::Named;
-use crate::slots::GroupId;
+use crate::schedule::{LIST_LIFE, ListChange, Named, Owed};
 use crate::{CharmRef, IntegrationError, OutcomeKind, StateError, policy};
 
 /// An integration's own limit is 5 s. This is for one that does not keep to it.
@@ -20,9 +18,9 @@ const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// Starts the `fetch-charms` that are due. One never waits for another, nor a poll for any.
-    pub(super) fn begin_fetches(&mut self) {
+    pub(super) async fn begin_fetches(&mut self) {
         let now = Instant::now();
-        for (id, group) in (0..).zip(&mut self.groups) {
+        for (id, group) in self.groups.iter_mut().enumerate() {
             let Group { component: Some(component), fetching: false, next_fetch, .. } = group else { continue };
             if *next_fetch > now {
                 continue;
@@ -30,7 +28,7 @@ impl Engine {
             *next_fetch = now + group.interval;
             let (component, replaced) = (Arc::clone(component), group.replaced);
             group.fetching = true;
-            self.schedule.list_begins(id);
+            self.schedule.list_begins(component.id()).await;
             group.health.list_begun();
             self.fetches.spawn(async move {
                 let answer = guarded(component.fetch_charms(), FETCH_LIMIT).await;
@@ -40,32 +38,32 @@ impl Engine {
         }
     }
 
-    pub(super) fn fetch_ended(&mut self, fetched: Result<Fetched, JoinError>) {
+    pub(super) async fn fetch_ended(&mut self, fetched: Result<Fetched, JoinError>) {
         // A call that panics is answered as an error, and none is cancelled before the end.
         let Ok((id, replaced, answer)) = fetched else { return };
-        let group = &mut self.groups[id as usize];
+        let group = &mut self.groups[id];
         group.fetching = false;
         // The new component is asked at once, and what the old one says counts no more.
         if group.health.awaits_probe() || replaced != group.replaced {
             return;
         }
-        self.component_answered(id);
+        self.component_answered(id).await;
         match answer {
             Ok(charms) => {
-                self.named(id, &charms);
-                self.keep_state(id, &charms);
+                self.named(id, &charms).await;
+                self.keep_state(id, &charms).await;
             }
-            Err(error) => self.fetch_failed(id, &error),
+            Err(error) => self.fetch_failed(id, &error).await,
         }
     }
 
     /// What a component has written to its state may say that it has announced a change. The state is kept once it is
     /// recorded that the charms it named are owed a poll; until then the component is not asked again.
-    fn keep_state(&mut self, id: GroupId, charms: &[CharmRef]) {
-        let component = self.groups[id as usize].component.clone();
+    async fn keep_state(&mut self, id: GroupId, charms: &[CharmRef]) {
+        let component = self.groups[id].component.clone();
         let Some(component) = component.filter(|component| component.has_unkept_state()) else { return };
-        let (known, unknown) = self.schedule.unwritten(id, charms);
-        let group = &mut self.groups[id as usize];
+        let Owed { unknown, written } = self.schedule.owe(component.id(), charms).await;
+        let group = &mut self.groups[id];
         // It may know of a charm that was registered a moment ago, before the loop does; and others may poll those that
         // this loop does not. What is not registered at the next list either is its own mistake.
         let is_its_mistake = self.options.charms.is_none() && unknown.is_subset(&group.unknown);
@@ -75,13 +73,9 @@ impl Engine {
             return;
         }
         group.fetching = true;
-        for slot in known {
-            self.schedule.save(slot);
-        }
-        let outbox = Arc::clone(&self.outbox);
         self.keeping.spawn(async move {
             let unwritten = || StateError::Unavailable("the poll state cannot be written".to_owned());
-            let kept = if outbox.flushed().await {
+            let kept = if written.await {
                 let answer = guarded(component.keep_state(), FETCH_LIMIT).await;
                 answer.unwrap_or_else(|problem| Err(StateError::Unavailable(problem)))
             } else {
@@ -94,32 +88,35 @@ impl Engine {
     pub(super) fn kept(&mut self, kept: Result<(GroupId, Result<(), StateError>), JoinError>) {
         // A call that panics is answered as an error, and none is cancelled before the end.
         let Ok((id, kept)) = kept else { return };
-        let group = &mut self.groups[id as usize];
+        let group = &mut self.groups[id];
         group.fetching = false;
         if let (Err(error), Some(component)) = (kept, &group.component) {
             let integration = component.id();
             warn!(
                 target: "poller", %integration,
-                "The integration {integration} goes on with the state from before its last fetch-charms, and may name charms again: {}",
+                "The integration {integration} goes on with the state from before its last fetch-charms, and may name \
+                 charms again: {}",
                 one_line(&error.to_string())
             );
         }
     }
 
-    fn named(&mut self, id: GroupId, charms: &[CharmRef]) {
-        let pause = self.groups[id as usize].health.list_answered(Instant::now());
-        self.schedule.pause(id, self.groups[id as usize].health.is_paused());
-        let Named { change, unregistered, left_out } = self.schedule.named(id, charms, pause.is_some());
+    async fn named(&mut self, id: GroupId, charms: &[CharmRef]) {
+        let pause = self.groups[id].health.list_answered(Instant::now());
+        let Some(component) = &self.groups[id].component else { return };
+        self.schedule.pause(component.id(), self.groups[id].health.is_paused()).await;
+        let resumes = pause.is_some();
+        let Named { change, unregistered, left_out } = self.schedule.list_names(component.id(), charms, resumes).await;
         match pause {
             Some(pause) => self.resumed(id, pause, charms.len()),
-            None if change == Some(Change::Works) => self.works_again(id, charms.len()),
+            None if change == Some(ListChange::Works) => self.works_again(id, charms.len()),
             None => {}
         }
         self.note_list(id, charms.len(), left_out, unregistered);
     }
 
     fn works_again(&self, id: GroupId, named: usize) {
-        if let Some(component) = &self.groups[id as usize].component {
+        if let Some(component) = &self.groups[id].component {
             let integration = component.id();
             info!(target: "poller", %integration, named, "fetch-charms of the integration {integration} works again");
         }
@@ -127,52 +124,52 @@ impl Engine {
 
     fn note_list(&mut self, id: GroupId, named: usize, left_out: u64, unregistered: u64) {
         self.summary.named_unregistered += unregistered;
-        let group = &mut self.groups[id as usize];
+        let group = &mut self.groups[id];
         let Some(component) = &group.component else { return };
         let integration = component.id();
         group.left_out = left_out;
         if unregistered > 0 && !group.named_unregistered {
             warn!(
                 target: "poller", %integration,
-                "The integration {integration} names {unregistered} charms that are not registered for it; they are not polled"
+                "The integration {integration} names {unregistered} charms that are not registered for it; they are \
+                 not polled"
             );
         }
         group.named_unregistered = unregistered > 0;
         self.show_list(id, (named as u64).saturating_sub(unregistered), left_out);
     }
 
-    fn fetch_failed(&mut self, id: GroupId, error: &IntegrationError) {
+    async fn fetch_failed(&mut self, id: GroupId, error: &IntegrationError) {
         self.summary.failed_lists += 1;
         // While the runtime is away, nothing is the component's fault.
         let kind = if self.link == Link::Up { error.kind } else { OutcomeKind::Unavailable };
-        let (change, has_list) = (self.schedule.list_failed(id), self.schedule.has_list(id));
-        let group = &mut self.groups[id as usize];
+        let group = &mut self.groups[id];
         let Some(component) = &group.component else { return };
         let integration = component.id();
+        let (change, has_list) = (self.schedule.list_fails(integration).await, self.schedule.has_list(integration));
         let (now, interval) = (Instant::now(), group.interval);
         if let Some(paused) =
             group.health.list_failed(kind, has_list, now, interval, |pauses| policy::jitter(integration, pauses))
         {
-            self.paused(id, paused, error.kind, &error.to_string());
+            self.paused(id, paused, error.kind, &error.to_string()).await;
             self.show_failed_list(id, error, true);
             return;
         }
         let reason = one_line(&error.to_string());
         match change {
-            Some(Change::Fails) => warn!(
+            Some(ListChange::Fails) => warn!(
                 target: "poller", %integration, outcome = %error.kind,
-                "fetch-charms of the integration {integration} failed; its last list is used for up to {} minutes: {reason}",
+                "fetch-charms of the integration {integration} failed; its last list is used for up to \
+                 {} minutes: {reason}",
                 LIST_LIFE.as_secs() / 60
             ),
-            Some(Change::Stopped) => warn!(
+            Some(ListChange::Stopped) => warn!(
                 target: "poller", %integration, outcome = %error.kind,
-                "fetch-charms of the integration {integration} failed; its charms are not polled until it works: {reason}"
+                "fetch-charms of the integration {integration} failed; its charms are not polled until it \
+                 works: {reason}"
             ),
-            Some(Change::Works) | None => {}
+            Some(ListChange::Works) | None => {}
         }
         self.show_failed_list(id, error, change.is_some());
-        if change == Some(Change::Fails) {
-            self.schedule.wake_served(id);
-        }
     }
 }

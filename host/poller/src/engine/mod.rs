@@ -5,25 +5,24 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bg_identity::IntegrationId;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::turns::UnderWay;
+use self::underway::{GroupId, UnderWay};
 use crate::health::Health;
 use crate::messages::{Changes, PollRequest, Replacement};
 use crate::outbox::Outbox;
 use crate::policy;
 use crate::poll::Turn;
 use crate::registry::News;
-use crate::schedule::memory::MemorySchedule;
 use crate::schedule::{Lease, Schedule};
-use crate::slots::GroupId;
 use crate::{
-    CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollState, PollerOptions, Registration, RuntimeError,
-    Standing, StateError, Summary, report,
+    CharmRef, CharmRuntime, Integration, IntegrationError, Limit, PollerOptions, Registration, RuntimeError, Standing,
+    StateError, Summary, report,
 };
 
 mod faults;
@@ -32,6 +31,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod underway;
 
 /// How long polls that are under way may take after a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ pub(crate) struct Engine {
     runtime: Arc<dyn CharmRuntime>,
     options: PollerOptions,
     outbox: Arc<Outbox>,
-    schedule: MemorySchedule,
+    schedule: Box<dyn Schedule>,
     /// Asks the registry whether the runtime is there.
     probe: Arc<Notify>,
     link: Link,
@@ -51,6 +51,7 @@ pub(crate) struct Engine {
     suspects: Vec<CharmRef>,
     start: Instant,
     groups: Vec<Group>,
+    group_ids: HashMap<IntegrationId, GroupId>,
     polls: JoinSet<(Lease, Turn)>,
     /// All polls that are under way: their leases and charms.
     under_way: HashMap<Id, UnderWay>,
@@ -103,7 +104,7 @@ impl Engine {
         integrations: &[Arc<dyn Integration>],
         options: PollerOptions,
         outbox: Arc<Outbox>,
-        stored: Vec<PollState>,
+        schedule: Box<dyn Schedule>,
     ) -> Self {
         let start = Instant::now();
         let group = |component: Option<Arc<dyn Integration>>| Group {
@@ -121,10 +122,10 @@ impl Engine {
             let interval = options.interval_of(integration.id());
             options.gauges.change(integration.id(), |standing| *standing = Standing::new(interval));
         }
-        let shares_clock = runtime.shares_clock();
         Self {
             groups: std::iter::once(None).chain(integrations.iter().cloned().map(Some)).map(group).collect(),
-            schedule: MemorySchedule::new(integrations, options.clone(), outbox.clone(), shares_clock, stored),
+            group_ids: (1..).zip(integrations).map(|(id, component)| (component.id().clone(), id)).collect(),
+            schedule,
             runtime,
             options,
             outbox,
@@ -174,15 +175,15 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
-                Some(news) = news.recv() => self.hear(news)?,
-                Some(replacement) = changes.replacements.recv() => self.replace(replacement),
+                Some(news) = news.recv() => self.hear(news).await?,
+                Some(replacement) = changes.replacements.recv() => self.replace(replacement).await,
                 Some(PollRequest { charm, answer }) = changes.requests.recv() => {
                     // The caller may be gone.
-                    let _ = answer.send(self.schedule.poll_soon(&charm));
+                    let _ = answer.send(self.schedule.poll_soon(&charm).await);
                 }
-                Some(fetched) = self.fetches.join_next() => self.fetch_ended(fetched),
+                Some(fetched) = self.fetches.join_next() => self.fetch_ended(fetched).await,
                 Some(kept) = self.keeping.join_next() => self.kept(kept),
-                Some(done) = self.chores.join_next() => self.chore_ended(done),
+                Some(done) = self.chores.join_next() => self.chore_ended(done).await,
                 () = async { match &mut totals { Some(totals) => { totals.tick().await; } None => pending().await } } => {
                     report::totals(&self.summary(), self.polls.len(), self.schedule.queued());
                 }
@@ -212,7 +213,7 @@ impl Engine {
             };
             match timeout_at(until, step).await {
                 Ok((Some(ended), _)) => self.poll_ended(ended).await,
-                Ok((_, Some(done))) => self.chore_ended(done),
+                Ok((_, Some(done))) => self.chore_ended(done).await,
                 Ok((None, None)) => {}
                 Err(_) if until < deadline => {}
                 Err(_) => break,
@@ -251,11 +252,16 @@ impl Engine {
         self.renew_leases().await;
         if self.link == Link::Up {
             self.notice_stall();
-            self.begin_fetches();
+            self.begin_fetches().await;
             self.start_polls().await;
         }
         self.change_statuses();
         self.show_load();
+    }
+
+    /// The group of an integration: its own if it has a component, else that of all others.
+    fn group(&self, integration: &IntegrationId) -> GroupId {
+        self.group_ids.get(integration).copied().unwrap_or(0)
     }
 
     /// When something is due next.
@@ -289,17 +295,16 @@ impl Engine {
                     && self.chores.is_empty()
                     && self.keeping.is_empty()
                     && self.schedule.is_done()
-                    && self.schedule.all_lists_have_answered()
             }
         }
     }
 
     /// Goes on with a new component of an integration, as with one that has never failed: its charms have lost nothing
     /// by the one before.
-    fn replace(&mut self, replacement: Replacement) {
+    async fn replace(&mut self, replacement: Replacement) {
         let Replacement { integration, interval } = replacement;
         let id = integration.id().clone();
-        let number = self.schedule.group(&id);
+        let number = self.group(&id);
         if number == 0 {
             return;
         }
@@ -308,7 +313,7 @@ impl Engine {
             None => self.options.intervals.remove(&id),
         };
         let now = Instant::now();
-        let group = &mut self.groups[number as usize];
+        let group = &mut self.groups[number];
         group.component = Some(integration);
         group.replaced += 1;
         group.health = Health::default();
@@ -319,20 +324,20 @@ impl Engine {
             let (named, left_out) = (standing.named, standing.left_out);
             *standing = Standing { named, left_out, ..Standing::new(new_interval) };
         });
-        self.schedule.replace(&id, interval);
+        self.schedule.replace(&id, interval).await;
         info!(target: "poller", integration = %id, "The integration {id} goes on with its new component");
     }
 
     /// Takes in what the registry has found out.
-    pub(crate) fn hear(&mut self, news: News) -> Result<(), RuntimeError> {
+    pub(crate) async fn hear(&mut self, news: News) -> Result<(), RuntimeError> {
         match news {
             News::Registrations(registrations) => {
                 self.runtime_answers();
-                self.schedule.apply(&registrations);
+                self.schedule.read_all(&registrations).await;
             }
             News::Changed(changed, removed) => {
                 self.runtime_answers();
-                self.schedule.apply_changes(&changed, &removed);
+                self.schedule.read_changes(&changed, &removed).await;
             }
             News::Refused => self.runtime_answers(),
             News::Unavailable(problem) => {

@@ -4,17 +4,16 @@ use bg_identity::IntegrationId;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Engine, Link};
+use super::{Engine, GroupId, Link};
 use crate::health::{Cause, Paused};
 use crate::poll::{Turn, Validity};
 use crate::report::one_line;
-use crate::slots::GroupId;
 use crate::{ComponentFailure, IntegrationError, OutcomeKind, Standing};
 
 impl Engine {
     /// Changes what is shown of an integration that has a component.
     fn show(&self, id: GroupId, change: impl FnOnce(&mut Standing)) {
-        let group = &self.groups[id as usize];
+        let group = &self.groups[id];
         let Some(component) = &group.component else { return };
         let failing = group.health.is_failing(Instant::now(), group.interval);
         self.options.gauges.change(component.id(), |standing| {
@@ -25,7 +24,7 @@ impl Engine {
 
     /// A list has come: nothing keeps the charms that it names from being polled.
     pub(super) fn show_list(&mut self, id: GroupId, named: u64, left_out: u64) {
-        self.groups[id as usize].health.answers(Cause::FetchCharms);
+        self.groups[id].health.answers(Cause::FetchCharms);
         self.show(id, |standing| {
             (standing.paused, standing.paused_until) = (false, crate::UnixMillis::NEVER);
             standing.without_list = false;
@@ -42,10 +41,10 @@ impl Engine {
         }
         let reason = one_line(&error.message);
         let before = self.show_failure(id, Cause::FetchCharms, error.kind, Some(error.cause), &reason);
-        let is_usable = self.schedule.has_list(id);
+        let is_usable = self.groups[id].component.as_ref().is_some_and(|it| self.schedule.has_list(it.id()));
         self.show(id, |standing| standing.without_list = !is_usable);
         if let Some(before) = before.filter(|before| !is_logged && *before != error.kind)
-            && let Some(component) = &self.groups[id as usize].component
+            && let Some(component) = &self.groups[id].component
         {
             let (integration, kind) = (component.id(), error.kind);
             warn!(
@@ -56,15 +55,17 @@ impl Engine {
     }
 
     /// A component's call has ended: charms that wait for a server that answered it are due again.
-    pub(super) fn component_answered(&mut self, id: GroupId) {
-        if let Some(component) = &self.groups[id as usize].component {
-            self.schedule.servers_answered(&component.take_servers());
+    pub(super) async fn component_answered(&mut self, id: GroupId) {
+        let Some(component) = &self.groups[id].component else { return };
+        let servers = component.take_servers();
+        if !servers.is_empty() {
+            self.schedule.servers_answered(&servers).await;
         }
     }
 
     /// What a turn says of `is-valid-charm`. A runtime that is away says nothing of it.
     pub(super) fn show_validity(&mut self, id: GroupId, turn: &Turn) {
-        let group = &mut self.groups[id as usize];
+        let group = &mut self.groups[id];
         if turn.component != group.replaced {
             return;
         }
@@ -76,7 +77,10 @@ impl Engine {
                         && let Some(component) = &group.component
                     {
                         let integration = component.id();
-                        info!(target: "poller", %integration, "is-valid-charm of the integration {integration} works again");
+                        info!(
+                            target: "poller", %integration,
+                            "is-valid-charm of the integration {integration} works again"
+                        );
                     }
                     self.show(id, |_| {});
                 }
@@ -94,7 +98,7 @@ impl Engine {
 
     /// Logs that `is-valid-charm` fails, once for each kind; not if it fails for single charms and answers for others.
     fn tell_failing_validity(&mut self, id: GroupId, kind: OutcomeKind, reason: &str) {
-        let group = &mut self.groups[id as usize];
+        let group = &mut self.groups[id];
         let before = group.health.logged();
         if !group.health.should_log(kind, Instant::now(), group.interval) {
             return;
@@ -121,7 +125,7 @@ impl Engine {
         reason: &str,
     ) -> Option<OutcomeKind> {
         let at = self.options.clock.now();
-        let (in_a_row, before) = self.groups[id as usize].health.fails(function, kind);
+        let (in_a_row, before) = self.groups[id].health.fails(function, kind);
         let (function, reason, blame) = (function.name().to_owned(), reason.to_owned(), cause.map(crate::Cause::blame));
         let failure = ComponentFailure { at, function, kind, blame, cause, reason, in_a_row };
         self.show(id, |standing| standing.failure = Some(failure));

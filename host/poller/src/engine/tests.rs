@@ -2,10 +2,12 @@
 
 use std::sync::Mutex;
 
+use bg_identity::{CharmId, space_did};
+
 use super::*;
 use crate::PollEvent;
-use crate::slots::tests::registration;
-use crate::testing::{Idle, Nowhere};
+use crate::schedule::memory::MemorySchedule;
+use crate::testing::{Idle, Nowhere, registration};
 
 const LEASE: Duration = Duration::from_secs(3);
 /// Several leases, and less than a shutdown waits for.
@@ -19,9 +21,11 @@ async fn engine() -> (Engine, Arc<Mutex<Vec<PollEvent>>>) {
     let events = settled.clone();
     let on_poll = Arc::new(move |event: &PollEvent| events.lock().unwrap().push(event.clone()));
     let options = PollerOptions { on_poll: Some(on_poll), ..PollerOptions::default() };
-    let mut engine = Engine::new(runtime, &[], options.clone(), outbox.clone(), Vec::new());
-    engine.schedule = MemorySchedule::new(&[], options, outbox, false, Vec::new()).with_lease_time(LEASE);
-    engine.hear(News::Registrations(vec![registration(0, 0, 0)])).unwrap();
+    let schedule = MemorySchedule::new(&[], options.clone(), outbox.clone(), false, Vec::new()).with_lease_time(LEASE);
+    let mut engine = Engine::new(runtime, &[], options, outbox, Box::new(schedule));
+    let charm = CharmRef { space: space_did("a space"), charm: CharmId::for_content(b"a charm") };
+    let registrations = vec![registration(charm, "test".parse().unwrap())];
+    engine.hear(News::Registrations(registrations)).await.unwrap();
     while engine.under_way.is_empty() {
         step(&mut engine).await;
     }
@@ -46,7 +50,7 @@ async fn the_lease_of_a_poll_is_renewed_until_it_ends_also_while_the_runtime_is_
     for is_away in [false, true] {
         let (mut engine, settled) = engine().await;
         if is_away {
-            engine.hear(News::Unavailable("connection refused".into())).unwrap();
+            engine.hear(News::Unavailable("connection refused".into())).await.unwrap();
         }
         let end = Instant::now() + POLL * 2;
         while Instant::now() < end {

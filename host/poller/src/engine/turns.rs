@@ -3,33 +3,22 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use bg_identity::IntegrationId;
-use tokio::task::{AbortHandle, Id, JoinError};
+use tokio::task::{Id, JoinError};
 use tokio::time::Instant;
 use tracing::{error, info_span, warn};
 
+use super::underway::UnderWay;
 use super::{Engine, Link};
 use crate::guard::guarded;
 use crate::poll::{Task, Turn};
 use crate::report::one_line;
-use crate::schedule::memory::{StatusChange, in_a_row};
-use crate::schedule::{Due, Lease, Schedule, Settled, Settlement};
-use crate::slots::GroupId;
+use crate::schedule::{Due, Lease, Settled, Settlement, StatusChange, in_a_row};
 use crate::{CharmRef, DisabledBy, Limit, OutcomeKind, PollEvent, Registration, Run, RuntimeError, report};
 
 /// Of polls that fail because something does not answer, one is logged in this time.
 const UNAVAILABLE_LOG: Duration = Duration::from_mins(1);
 /// Enabling or disabling a registration takes one write.
 const CHORE_LIMIT: Duration = Duration::from_secs(30);
-
-/// A poll that is under way.
-pub(super) struct UnderWay {
-    pub(super) lease: Lease,
-    pub(super) charm: CharmRef,
-    pub(super) integration: IntegrationId,
-    pub(super) group: GroupId,
-    poll: AbortHandle,
-}
 
 impl Engine {
     /// Starts due polls while there are places. Claimed is only what can be polled at once: a lease does not wait for
@@ -47,18 +36,18 @@ impl Engine {
 
     fn start_poll(&mut self, due: Due) {
         let Due { lease, charm, integration, late, missed } = due;
-        let group = self.schedule.group(&integration);
+        let group = self.group(&integration);
         self.summary.lateness.add(late);
         self.summary.dropped += missed;
         self.started_polls += 1;
         let task = Task {
             runtime: self.runtime.clone(),
-            integration: self.groups[group as usize].component.clone(),
+            integration: self.groups[group].component.clone(),
             charm: charm.clone(),
             clock: self.options.clock.clone(),
             timeout: self.options.poll_timeout,
             late,
-            component: self.groups[group as usize].replaced,
+            component: self.groups[group].replaced,
             span: info_span!(target: "span", "poll", %charm, %integration, outcome = tracing::field::Empty),
         };
         let poll = self.polls.spawn(async move { (lease, task.run().await) });
@@ -93,14 +82,14 @@ impl Engine {
             }
         };
         self.summary.add(&turn);
-        self.component_answered(poll.group);
+        self.component_answered(poll.group).await;
         self.show_validity(poll.group, &turn);
         self.suspect(&poll.charm, &turn);
         let settlement = self.settlement(&poll, &turn);
         let component = settlement.component;
         let settled = self.schedule.settle(vec![settlement]).await.pop();
         let Some(Settled::Kept(kept)) = settled else { return };
-        self.blame_component(&poll, &turn, component);
+        self.blame_component(&poll, &turn, component).await;
         self.summary.dropped += kept.missed;
         self.summary.disabled += u64::from(kept.disabled);
         if !turn.noted && !turn.runtime_failed() {
@@ -140,7 +129,8 @@ impl Engine {
             return;
         }
         let UnderWay { charm, lease, .. } = poll;
-        error!(target: "poller", "A poll of charm {charm} was lost, which is a fault of this program: {}", one_line(&problem.to_string()));
+        let problem = one_line(&problem.to_string());
+        error!(target: "poller", "A poll of charm {charm} was lost, which is a fault of this program: {problem}");
         self.schedule.settle(vec![Settlement::lost(lease)]).await;
     }
 
@@ -203,9 +193,12 @@ impl Engine {
         });
     }
 
-    pub(super) fn chore_ended(&mut self, done: Result<(CharmRef, Result<Registration, RuntimeError>), JoinError>) {
+    pub(super) async fn chore_ended(
+        &mut self,
+        done: Result<(CharmRef, Result<Registration, RuntimeError>), JoinError>,
+    ) {
         if let Ok((charm, answer)) = done {
-            self.schedule.status_changed(&charm, answer);
+            self.schedule.status_changed(&charm, answer).await;
         }
     }
 }

@@ -2,27 +2,18 @@
 //!
 //! `host/poller/tests/schedule/` runs it with the schedule in memory, and with a planted fault for each promise.
 
+mod servers;
+mod tools;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bg_identity::{CharmId, space_did};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{ComponentAnswer, Due, Kept, Lease, Schedule, Settled, Settlement};
-use crate::{CharmRef, Consequence, Servers, UnixMillis};
-
-/// How long the leases of a schedule under test last.
-pub const LEASE: Duration = Duration::from_secs(10);
-/// How late a claim may hand out what is due, where nothing else is.
-const SLACK: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_mins(1);
-/// Failures that disable a charm.
-pub const FAILURES: u32 = 5;
-
-/// Makes a schedule with these charms, each in its own space, and their intervals.
-pub type Make<'a> = &'a (dyn Fn(&[(CharmRef, Duration)]) -> Box<dyn Schedule> + Sync);
-
-type Promise = Result<(), String>;
+pub use self::tools::{FAILURES, LEASE, Make, charms, settlement};
+use self::tools::{MINUTE, Promise, SLACK, check, claim_one, claim_within, kept, settle};
+use super::{Due, Settled};
+use crate::{CharmRef, Consequence};
 
 /// The promises that a schedule breaks: name, and what it did.
 pub async fn broken_promises(make: Make<'_>) -> Vec<(&'static str, String)> {
@@ -39,59 +30,10 @@ pub async fn broken_promises(make: Make<'_>) -> Vec<(&'static str, String)> {
         ("release", what_is_released_is_due_again_and_nothing_counts(make).await),
         ("as before", charms_whose_leases_end_unsettled_are_as_due_as_before(make).await),
         ("counts", failures_count_and_back_off_and_a_success_clears_them(make).await),
+        ("servers", servers::charms_come_back_with_the_server_that_they_wait_for(make).await),
+        ("no sooner", servers::no_charm_comes_back_sooner_than_its_server_and_its_failures_allow(make).await),
     ];
     results.into_iter().filter_map(|(name, result)| Some((name, result.err()?))).collect()
-}
-
-/// As many charms with this interval, each in its own space: always the same.
-pub fn charms(count: usize, interval: Duration) -> Vec<(CharmRef, Duration)> {
-    let charm = |number: usize| CharmRef {
-        space: space_did(&format!("space {number}")),
-        charm: CharmId::for_content(&number.to_be_bytes()),
-    };
-    (0..count).map(|number| (charm(number), interval)).collect()
-}
-
-/// A poll that has just been made.
-pub fn settlement(lease: Lease, consequence: Consequence) -> Settlement {
-    Settlement {
-        lease,
-        started_at: UnixMillis::now(),
-        start: Instant::now(),
-        duration: Duration::ZERO,
-        consequence: Some(consequence),
-        outcome_awaits_a_fix: consequence.awaits_a_fix(),
-        noted: true,
-        component: ComponentAnswer::default(),
-        servers: Servers::default(),
-    }
-}
-
-async fn settle(schedule: &mut dyn Schedule, lease: Lease, consequence: Consequence) -> Settled {
-    schedule.settle(vec![settlement(lease, consequence)]).await.pop().unwrap_or(Settled::Lost)
-}
-
-/// Waits until something is due, for this long at most.
-async fn claim_within(schedule: &mut dyn Schedule, room: usize, most: Duration) -> Vec<Due> {
-    let claiming = async {
-        loop {
-            let due = schedule.claim(room).await;
-            if !due.is_empty() {
-                return due;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(most, claiming).await.unwrap_or_default()
-}
-
-async fn claim_one(schedule: &mut dyn Schedule, most: Duration) -> Result<Due, String> {
-    let due = claim_within(schedule, 1, most).await;
-    due.into_iter().next().ok_or_else(|| format!("nothing was handed out within {most:?}"))
-}
-
-fn check(holds: bool, what: impl FnOnce() -> String) -> Promise {
-    if holds { Ok(()) } else { Err(what()) }
 }
 
 async fn no_more_is_handed_out_than_there_is_room_for(make: Make<'_>) -> Promise {
@@ -206,13 +148,6 @@ async fn nothing_of_a_lease_that_has_ended_is_kept(make: Make<'_>) -> Promise {
         check(failures == 1, || format!("{failures} failures are counted of one"))?;
     }
     Ok(())
-}
-
-fn kept(settled: Settled) -> Result<Kept, String> {
-    match settled {
-        Settled::Kept(kept) => Ok(kept),
-        Settled::Lost => Err("a lease that is held counts as lost".to_owned()),
-    }
 }
 
 async fn a_lease_is_settled_once(make: Make<'_>) -> Promise {

@@ -7,18 +7,24 @@ mod faults;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bg_poller::schedule::Schedule;
 use bg_poller::schedule::memory::{MemorySchedule, Notes};
 use bg_poller::schedule::suite::{FAILURES, LEASE, broken_promises};
 use bg_poller::{CharmRef, PollState, PollerOptions, Registration, UnixMillis};
 
 /// A store that forgets.
-struct NoNotes;
+pub struct NoNotes;
 
+#[async_trait]
 impl Notes for NoNotes {
     fn save(&self, _: PollState) {}
 
     fn forget(&self, _: CharmRef) {}
+
+    async fn flushed(&self) -> bool {
+        true
+    }
 }
 
 /// A schedule in memory with these charms.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Group, MemorySchedule};
-use crate::due_queue::{DueQueue, TICK_MS};
+use super::due_queue::{DueQueue, TICK_MS};
+use super::slots::{Asked, Entry, Phase, Slot};
+use super::state::{Group, MemorySchedule};
 use crate::schedule::Due;
-use crate::slots::{Asked, Entry, Phase, Slot};
 
 impl MemorySchedule {
     pub(super) fn claim_due(&mut self, room: usize) -> Vec<Due> {

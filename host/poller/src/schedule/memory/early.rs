@@ -5,9 +5,9 @@
 //! then they get places that no due charm can take. The poll after that comes an interval after the turn: however fast
 //! they went on, they do not stay together.
 
-use super::MemorySchedule;
+use super::slots::{Beat, Entry, Phase, Slot};
+use super::state::MemorySchedule;
 use crate::Limit;
-use crate::slots::{Beat, Entry, Phase, Slot};
 
 impl MemorySchedule {
     /// Those that were found to go on have their turns: from now on they may be polled before, also if they are given

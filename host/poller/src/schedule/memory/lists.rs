@@ -1,33 +1,18 @@
 //! What lists of integrations do to their charms.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::MemorySchedule;
+use super::slots::{Entry, GroupId, Phase, Slot};
+use super::state::MemorySchedule;
 use crate::CharmRef;
-use crate::charm_list::Change;
-use crate::slots::{Entry, GroupId, Phase, Slot};
-
-/// What a list has changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Named {
-    /// What it says of `fetch-charms`, if that is news.
-    pub(crate) change: Option<Change>,
-    /// How many named charms are not registered for the integration.
-    pub(crate) unregistered: u64,
-    /// How many enabled charms of the integration it does not name.
-    pub(crate) left_out: u64,
-}
+use crate::schedule::{ListChange, Named, Owed};
 
 impl MemorySchedule {
-    /// A call of `fetch-charms` starts.
-    pub(crate) fn list_begins(&mut self, id: GroupId) {
-        self.groups[id as usize].list.begin();
-    }
-
     /// A call of `fetch-charms` has named these charms. `resumes`: it has ended a pause.
-    pub(crate) fn named(&mut self, id: GroupId, charms: &[CharmRef], resumes: bool) -> Named {
+    pub(super) fn named(&mut self, id: GroupId, charms: &[CharmRef], resumes: bool) -> Named {
         let now = Instant::now();
         let list = &mut self.groups[id as usize].list;
         let had_list = list.is_usable(now) && !resumes;
@@ -77,42 +62,36 @@ impl MemorySchedule {
     }
 
     /// A call of `fetch-charms` has failed. Returns what that changes, if it is news.
-    pub(crate) fn list_failed(&mut self, id: GroupId) -> Option<Change> {
-        self.groups[id as usize].list.fail(Instant::now())
-    }
-
-    /// Whether an integration has a list to go by.
-    pub(crate) fn has_list(&self, id: GroupId) -> bool {
-        self.groups[id as usize].list.is_usable(Instant::now())
-    }
-
-    /// Whether each integration with a component has answered, or failed to.
-    pub(crate) fn all_lists_have_answered(&self) -> bool {
-        self.groups.iter().all(|group| !group.has_component || group.list.has_answered())
+    pub(super) fn list_failed(&mut self, id: GroupId) -> Option<ListChange> {
+        let change = self.groups[id as usize].list.fail(Instant::now());
+        if change == Some(ListChange::Fails) {
+            self.wake_served(id);
+        }
+        change
     }
 
     /// Charms that wait for a list newer than their last poll need not do so once there is none to come.
-    pub(crate) fn wake_served(&mut self, id: GroupId) {
+    fn wake_served(&mut self, id: GroupId) {
         let waits = |entry: &Entry| entry.group == id && entry.phase == Phase::LeftOut && self.may_poll(entry);
         let due = self.slots.iter().filter(|(_, entry)| waits(entry)).map(|(slot, entry)| (entry.due, slot)).collect();
         self.place_off_beat(due);
     }
 
-    /// Of charms that a list has named: those that the store does not know yet to be owed a poll, and those that are
-    /// not known to be registered for the integration.
-    pub(crate) fn unwritten(&self, id: GroupId, charms: &[CharmRef]) -> (Vec<Slot>, HashSet<CharmRef>) {
-        let (mut known, mut unknown) = (Vec::new(), HashSet::new());
+    /// Writes that charms which a list has named are owed a poll.
+    pub(super) fn write_owed(&mut self, id: GroupId, charms: &[CharmRef]) -> Owed {
+        let mut unknown = HashSet::new();
         for charm in charms {
             let slot = self.slots.slot(charm);
             match slot.filter(|slot| self.slots.get(*slot).is_some_and(|entry| entry.group == id)) {
                 // Written already, and a poll that settles it has not begun.
                 Some(slot) if self.slots.get(slot).is_some_and(Entry::is_owed_durably) => {}
-                Some(slot) => known.push(slot),
+                Some(slot) => self.save(slot),
                 None => {
                     unknown.insert(charm.clone());
                 }
             }
         }
-        (known, unknown)
+        let notes = Arc::clone(&self.notes);
+        Owed { unknown, written: Box::pin(async move { notes.flushed().await }) }
     }
 }

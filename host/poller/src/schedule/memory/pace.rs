@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::MemorySchedule;
+use super::slots::{Beat, Entry, Phase, Slot};
 use super::stamps::{Kind, micros};
+use super::state::MemorySchedule;
 use crate::Limit;
-use crate::slots::{Beat, Entry, Phase, Slot};
 
 /// A poll that starts later than this after it was due is late.
 const IN_TIME: Duration = Duration::from_millis(250);

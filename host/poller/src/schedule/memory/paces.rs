@@ -19,8 +19,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
+use super::slots::{GroupId, Slot};
 use super::stamps::{Kind, LONGEST_GAP, Stamp, Stamps, micros};
-use crate::slots::{GroupId, Slot};
 
 /// The rate of all polls, or of a class, up to which late ones start, as a part of the long-term rate.
 const PACE: f64 = 1.2;

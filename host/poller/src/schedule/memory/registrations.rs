@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::MemorySchedule;
-use super::status::in_a_row;
+use super::slots::{Asked, Beat, GroupId, Phase, Slot};
+use super::state::MemorySchedule;
 use crate::policy::{self, RETURN_AFTER};
-use crate::slots::{Asked, Beat, GroupId, Phase, Slot};
+use crate::schedule::in_a_row;
 use crate::{CharmRef, Consequence, Limit, OutcomeKind, PollState, Registration, UnixMillis};
 
 /// The log names up to this many integrations without a component: anybody may register a charm under any name.
@@ -50,7 +50,7 @@ impl MemorySchedule {
     }
 
     /// Takes over what has changed since all registrations were taken over.
-    pub(crate) fn apply_changes(&mut self, changed: &[Registration], removed: &[CharmRef]) {
+    pub(super) fn apply_changes(&mut self, changed: &[Registration], removed: &[CharmRef]) {
         self.readings += 1;
         let mut added: Vec<Vec<(i64, Slot)>> = vec![Vec::new(); self.groups.len()];
         for registration in changed {
@@ -97,7 +97,7 @@ impl MemorySchedule {
         for charm in self.only.iter().flatten().filter(|charm| self.slots.slot(charm).is_none()) {
             warn!(target: "poller", "Charm {charm} is to be polled, but is not registered; to register it: bg-wasm-host register {charm}");
         }
-        let (registrations, enabled) = (self.slots.len(), self.active(None, usize::MAX));
+        let (registrations, enabled) = (self.slots.len(), self.count_active(None, usize::MAX));
         let interval = self.options.interval;
         info!(
             target: "poller", registrations, skipped,
@@ -369,7 +369,7 @@ impl MemorySchedule {
 
     /// Makes a charm due now, with the failures that it has; false if it is not to be polled at all. One that is being
     /// polled, or about to be, is no sooner polled for this.
-    pub(crate) fn poll_soon(&mut self, charm: &CharmRef) -> bool {
+    pub(super) fn want(&mut self, charm: &CharmRef) -> bool {
         let now = self.now();
         let Some(slot) = self.slots.slot(charm) else { return false };
         let Some(entry) = self.slots.get_mut(slot).filter(|entry| entry.is_active()) else { return false };

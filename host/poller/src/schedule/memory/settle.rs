@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::MemorySchedule;
 use super::claim::missed;
-use super::lease::Held;
+use super::leases::Held;
+use super::slots::{Asked, Entry, Phase, Slot};
+use super::state::MemorySchedule;
 use crate::Limit;
 use crate::policy::{self, Count, Next, RETURN_AFTER};
 use crate::schedule::{Kept, Settled, Settlement};
-use crate::slots::{Asked, Entry, Phase, Slot};
 
 impl MemorySchedule {
     pub(super) fn settle_one(&mut self, settlement: &Settlement) -> Settled {

@@ -1,26 +1,15 @@
 //! Charms whose polls take long leave places to those that are quick.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Group, MemorySchedule};
+use super::slots::{Entry, GroupId, Phase, Slot};
+use super::state::{Group, MemorySchedule};
 use crate::Limit;
-use crate::slots::{Entry, GroupId, Phase, Slot};
 
 /// A charm is slow if its last poll took longer than this.
 const SLOW: Duration = Duration::from_secs(10);
-
-/// The slow charms of one integration, or of all that have no component.
-#[derive(Debug, Default)]
-pub(super) struct SlowCharms {
-    /// How many of them are being polled.
-    running: usize,
-    /// Those that wait until another slow one has been polled, and since when they do, the longest first. One that no
-    /// longer waits is not taken out: its phase and its time say so.
-    aside: BTreeSet<(i64, Slot)>,
-}
 
 /// How many slow charms are polled at once where quick ones are polled as well: three quarters of all places.
 fn slow_places(of: usize) -> usize {

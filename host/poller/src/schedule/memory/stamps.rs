@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::slots::{GroupId, Slot};
 use crate::policy;
-use crate::slots::{GroupId, Slot};
 
 /// One poll in this time may always start: few charms with a long interval need not wait for each other that long.
 pub(super) const LONGEST_GAP: Duration = Duration::from_secs(1);

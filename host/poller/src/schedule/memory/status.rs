@@ -2,27 +2,16 @@
 
 use tracing::{info, warn};
 
-use super::MemorySchedule;
+use super::slots::{Asked, Entry, Phase, Slot};
+use super::state::MemorySchedule;
 use crate::report::one_line;
-use crate::slots::{Asked, Entry, Phase, Slot};
+use crate::schedule::StatusChange;
 use crate::{CharmRef, Limit, Registration, RuntimeError, UnixMillis};
 
 /// When to try again to enable a charm whose time has come.
 const ENABLE_RETRY_MS: i64 = 60_000;
 
-/// A registration that the runtime is to disable, for a reason, or to enable.
-#[derive(Debug)]
-pub(crate) struct StatusChange {
-    pub(crate) charm: CharmRef,
-    pub(crate) disable: Option<String>,
-}
-
 impl MemorySchedule {
-    /// The changes that have come up since the last call. Their answers go to [`status_changed`](Self::status_changed).
-    pub(crate) fn take_status_changes(&mut self) -> Vec<StatusChange> {
-        std::mem::take(&mut self.status_changes)
-    }
-
     /// Has the runtime disable (for a reason) or enable a registration.
     pub(super) fn ask(&mut self, slot: Slot, what: Asked, disable: Option<String>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
@@ -36,7 +25,7 @@ impl MemorySchedule {
     }
 
     /// The runtime has answered.
-    pub(crate) fn status_changed(&mut self, charm: &CharmRef, answer: Result<Registration, RuntimeError>) {
+    pub(super) fn note_status(&mut self, charm: &CharmRef, answer: Result<Registration, RuntimeError>) {
         let Some(slot) = self.slots.slot(charm) else { return };
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let asked = std::mem::replace(&mut entry.asked, Asked::Nothing);
@@ -81,10 +70,4 @@ impl MemorySchedule {
         }
         self.save(slot);
     }
-}
-
-/// Why the loop disables a charm, for people.
-pub(crate) fn in_a_row(failures: u32, last: Option<&str>) -> String {
-    let last = last.map_or(String::new(), |last| format!(": {last}"));
-    format!("{failures} failures in a row{last}")
 }

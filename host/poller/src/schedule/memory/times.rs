@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::MemorySchedule;
+use super::slots::{Beat, Entry, GroupId, Phase, Slot};
 use super::stamps::LONGEST_GAP;
+use super::state::MemorySchedule;
 use crate::schedule::Settlement;
-use crate::slots::{Beat, Entry, GroupId, Phase, Slot};
 use crate::{Limit, PollState, UnixMillis, policy};
 
 /// Charms that are registered, or named again, while the loop runs are polled at once; if there are more than this many
@@ -139,7 +139,7 @@ impl MemorySchedule {
 
     /// Writes down what is known of a charm. A component's failures are not the charm's: a new start begins without
     /// them.
-    pub(crate) fn save(&mut self, slot: Slot) {
+    pub(super) fn save(&mut self, slot: Slot) {
         let Some(entry) = self.slots.get(slot) else { return };
         let failures = entry.own_failures();
         let (charm, disabled_at, updated_at) = (self.slots.charm(entry), entry.disabled_at, entry.changed_at);

@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::slots::Slot;
 use crate::policy;
-use crate::slots::Slot;
 
 /// The pause after the first early poll. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::slots::Slot;
+use super::slots::Slot;
 
 /// Times are whole ticks of this many milliseconds. A poll is at most that late by it, and the number of different
 /// times ahead (6,000 in a minute) does not grow with the number of charms.

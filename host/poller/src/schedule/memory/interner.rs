@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::slab::Slab;
+use super::slab::Slab;
 
 /// Each name has a number as long as somebody uses it.
 #[derive(Debug)]

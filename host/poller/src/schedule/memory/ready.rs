@@ -2,8 +2,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::slab::Slab;
-use crate::slots::{GroupId, LaneId, Slot, SpaceId};
+use super::slab::Slab;
+use super::slots::{GroupId, LaneId, Slot, SpaceId};
 
 /// Due charms wait here for their turn. A *lane* holds those of one space in one *group* (an integration); groups take
 /// turns, and within a group its lanes do, so that none waits for all of another's charms. Every operation takes

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bg_identity::{CharmId, IntegrationId, SpaceDid};
 use hashbrown::HashTable;
 
-use crate::interner::Interner;
-use crate::slab::Slab;
+use super::interner::Interner;
+use super::slab::Slab;
 use crate::{CharmRef, Registration, UnixMillis};
 
 /// The number of a registered charm.

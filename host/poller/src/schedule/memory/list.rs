@@ -1,22 +1,8 @@
 //! What an integration's component last said of which charms to poll.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-/// How long the last good list is used after `fetch-charms` failed. The original's.
-pub(crate) const LIST_LIFE: Duration = Duration::from_mins(5);
-
-/// What has changed, for the log, which says it once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// It works again.
-    Works,
-    /// It failed; the last good list is still used.
-    Fails,
-    /// It failed, and there is no list that could be used.
-    Stopped,
-}
+use crate::schedule::{LIST_LIFE, ListChange};
 
 /// The state of one integration's list. The lists themselves are numbers at the charms (see [`names`](Self::names)).
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +10,7 @@ pub(crate) struct List {
     begun: u32,
     in_force: u32,
     good_at: Option<Instant>,
-    trouble: Option<Change>,
+    trouble: Option<ListChange>,
 }
 
 impl List {
@@ -41,16 +27,16 @@ impl List {
     }
 
     /// That call has answered; its list is in force.
-    pub(crate) fn succeed(&mut self, now: Instant) -> Option<Change> {
+    pub(crate) fn succeed(&mut self, now: Instant) -> Option<ListChange> {
         self.in_force = self.begun;
         self.good_at = Some(now);
-        self.trouble.take().map(|_| Change::Works)
+        self.trouble.take().map(|_| ListChange::Works)
     }
 
     /// That call has failed.
-    pub(crate) fn fail(&mut self, now: Instant) -> Option<Change> {
+    pub(crate) fn fail(&mut self, now: Instant) -> Option<ListChange> {
         let usable = self.good_at.is_some_and(|at| now < at + LIST_LIFE);
-        let change = if usable { Change::Fails } else { Change::Stopped };
+        let change = if usable { ListChange::Fails } else { ListChange::Stopped };
         (self.trouble.replace(change) != Some(change)).then_some(change)
     }
 
@@ -84,6 +70,8 @@ impl List {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -96,9 +84,9 @@ mod tests {
         assert_eq!(list.succeed(at(0)), None);
         assert!(list.is_usable(at(100_000)), "a list is good as long as nothing failed");
         for (seconds, change, usable) in [
-            (60, Some(Change::Fails), true),
+            (60, Some(ListChange::Fails), true),
             (120, None, true),
-            (300, Some(Change::Stopped), false),
+            (300, Some(ListChange::Stopped), false),
             (360, None, false),
         ] {
             list.begin();
@@ -106,7 +94,7 @@ mod tests {
             assert_eq!(list.is_usable(at(seconds)), usable, "{seconds} s");
         }
         list.begin();
-        assert_eq!(list.succeed(at(420)), Some(Change::Works));
+        assert_eq!(list.succeed(at(420)), Some(ListChange::Works));
         assert!(list.is_usable(at(420)));
     }
 
@@ -114,7 +102,7 @@ mod tests {
     async fn without_any_list_a_failure_stops_at_once() {
         let mut list = List::default();
         list.begin();
-        assert_eq!(list.fail(Instant::now()), Some(Change::Stopped));
+        assert_eq!(list.fail(Instant::now()), Some(ListChange::Stopped));
         assert!(!list.is_usable(Instant::now()) && list.has_answered());
     }
 
