@@ -27,6 +27,8 @@ const PACE: f64 = 1.2;
 /// The smallest part of the rate of all that is left to a class. A few charms among many need not wait for each other
 /// either: however close they come, the others hardly notice.
 const SMALLEST_PART: f64 = 0.01;
+/// Late polls make up for this part of an interval of polls in time, at most.
+const MOST_DEBT: i64 = 20;
 /// Turns that were not used in the last moments may be used now: the loop does not look at every moment.
 const CREDIT: Duration = Duration::from_millis(50);
 
@@ -82,15 +84,15 @@ impl Pace {
     }
 
     /// A charm starts. Those that start in time never wait, however many they are. Late ones need not make up for more
-    /// than an interval of them.
+    /// than a twentieth of an interval of them: they are to have their turns within an interval.
     fn started(&mut self, interval: i64, now: i64) {
-        let most = now.saturating_add(interval).max(self.next);
+        let most = now.saturating_add(interval / MOST_DEBT).max(self.next);
         self.next = (self.next.max(now - micros(CREDIT)) + self.gap).min(most);
     }
 
     /// A charm with this interval begins to wait.
     fn held(&mut self, interval: i64, now: i64) {
-        self.next = self.next.min(now.saturating_add(interval));
+        self.next = self.next.min(now.saturating_add(interval / MOST_DEBT));
     }
 
     /// When the next one is released.
