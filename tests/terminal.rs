@@ -203,7 +203,8 @@ fn a_charm_may_import_files_of_its_package_and_of_a_named_root_and_of_nothing_ab
     refused(&["charm", "test", &file], "main.ts cannot import \"../lib/total.ts\": this path leaves the charm's root");
     write("repository/package/package.json", "{}");
     let id = deploy(&[]);
-    let cells = host.command(["charm", "show", id.trim()]).unwrap().success().unwrap().stdout;
+    let charm = format!("{}/{}", bg_identity::space_did("my-space"), id.trim());
+    let cells = host.command(["charm", "show", &charm]).unwrap().success().unwrap().stdout;
     assert!(cells.contains("total") && cells.contains('5'), "{cells}");
     // Where the package is makes no difference to the charm's identity.
     assert_eq!(deploy(&["--root", host.dir().join("repository").to_str().unwrap()]), id);

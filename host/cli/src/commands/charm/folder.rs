@@ -82,9 +82,9 @@ impl Folder {
 
     fn outside(&self) -> anyhow::Error {
         anyhow!(
-            "this path leaves the charm's root, {}, by itself or through a symbolic link; a charm can import files below \
-             its root, which is the nearest folder above its first file with package.json, deno.json or .git, or the \
-             one that --root DIR names",
+            "this path leaves the charm's root, {}, by itself or through a symbolic link; a charm can import files \
+             below its root, which is the nearest folder above its first file with package.json, deno.json or .git, \
+             or the one that --root DIR names",
             self.path.display()
         )
     }
