@@ -1,9 +1,10 @@
 //! A small web site.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -11,6 +12,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
+
+/// How often it is seen whether a request has come.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A request as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +36,15 @@ enum Page {
     Status(u16),
     Redirect(String),
     Silence,
+    Begun(String),
 }
 
 #[derive(Default)]
 struct Site {
     pages: HashMap<String, Page>,
     versions: u64,
+    /// The paths of which a request has come, finished or not.
+    begun: HashSet<String>,
     requests: Vec<SiteRequest>,
 }
 
@@ -113,6 +120,11 @@ impl FakeSite {
         lock(&self.site).pages.insert(path.to_owned(), Page::Silence);
     }
 
+    /// From now on the path is answered, without a document, once a request of `other` has come.
+    pub fn answer_after(&self, path: &str, other: &str) {
+        lock(&self.site).pages.insert(path.to_owned(), Page::Begun(other.to_owned()));
+    }
+
     /// All finished requests, in order; clears the log.
     pub fn take_requests(&self) -> Vec<SiteRequest> {
         std::mem::take(&mut lock(&self.site).requests)
@@ -152,16 +164,26 @@ impl Drop for Noted {
 }
 
 async fn answer(State(site): State<Shared>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let page = lock(&site).pages.get(uri.path()).cloned();
+    let page = {
+        let mut site = lock(&site);
+        site.begun.insert(uri.path().to_owned());
+        site.pages.get(uri.path()).cloned()
+    };
     let seen = headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
     let path = uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let request = SiteRequest { method: method.to_string(), path, headers: seen.collect(), status: 0 };
-    let mut noted = Noted { site, request };
+    let mut noted = Noted { site: site.clone(), request };
     let response = match page {
         None => StatusCode::NOT_FOUND.into_response(),
         Some(Page::Status(status)) => StatusCode::from_u16(status).unwrap_or_default().into_response(),
         Some(Page::Redirect(to)) => (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, to)]).into_response(),
         Some(Page::Silence) => std::future::pending().await,
+        Some(Page::Begun(other)) => {
+            while !lock(&site).begun.contains(&other) {
+                tokio::time::sleep(LOOK).await;
+            }
+            StatusCode::NO_CONTENT.into_response()
+        }
         Some(Page::Document { kind, body, version }) => document(&noted.request, kind, body, version),
     };
     noted.request.status = response.status().as_u16();

@@ -23,9 +23,10 @@ async fn charm(site: &FakeSite, charm_time: Duration, body: &str) -> Charm {
 async fn an_aborted_request_is_ended_by_the_host_while_the_call_goes_on() {
     let site = FakeSite::start().unwrap();
     site.be_silent("/never");
+    site.answer_after("/begun", "/never");
     site.put("/", "text/plain", "here");
     let body = "const c = new AbortController(); const never = fetch(base + '/never', { signal: c.signal }).catch((e) => e.name); \
-                const here = await (await fetch(base + '/')).text(); c.abort(); \
+                await fetch(base + '/begun'); const here = await (await fetch(base + '/')).text(); c.abort(); \
                 const late = await fetch(base + '/never', { signal: AbortSignal.timeout(1000) }).catch((e) => e.name); \
                 await new Promise((done) => setTimeout(done, 1000)); \
                 const seen = await (await fetch(base + '/')).text(); out.set([here, await never, late, seen]);";
@@ -33,8 +34,10 @@ async fn an_aborted_request_is_ended_by_the_host_while_the_call_goes_on() {
     charm.trigger("run", json!({})).await.unwrap();
     assert_eq!(charm.cell("out"), json!(["here", "AbortError", "TimeoutError", "here"]));
     let ended: Vec<(String, u16)> = site.take_requests().into_iter().map(|seen| (seen.path, seen.status)).collect();
-    let (never, here) = (("/never".to_owned(), 0), ("/".to_owned(), 200));
-    assert_eq!(ended, [here.clone(), never.clone(), never, here], "the connections ended before the last request");
+    let [begun, here, never] =
+        [("/begun", 204), ("/", 200), ("/never", 0)].map(|(path, status)| (path.to_owned(), status));
+    let expected = [begun, here.clone(), never.clone(), never, here];
+    assert_eq!(ended, expected, "the connections ended before the last request");
 }
 
 #[tokio::test(flavor = "multi_thread")]
