@@ -1,4 +1,4 @@
-//! What every [`Schedule`] must do, as tests that take any implementation: [`broken_promises`].
+//! What every [`Schedule`](super::Schedule) must do, as tests that take any implementation: [`broken_promises`].
 //!
 //! `host/poller/tests/schedule/` runs it with the schedule in memory, and with a planted fault for each promise.
 
