@@ -88,7 +88,7 @@ impl<T: PartialEq> Row<T> {
 
 #[derive(Debug)]
 struct Pause {
-    cause: Cause,
+    function: Function,
     /// When the first of the failures that led to it happened.
     failing_since: Instant,
     since: Instant,
@@ -96,14 +96,14 @@ struct Pause {
     probing: bool,
 }
 
-/// Which function failed.
+/// A function of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum Function {
     FetchCharms,
     IsValidCharm,
 }
 
-impl Cause {
+impl Function {
     /// As the contract names it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -116,8 +116,8 @@ impl Cause {
 /// A pause that begins, or continues after its probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Paused {
-    pub(crate) cause: Cause,
-    /// For how many different charms `is-valid-charm` failed, if that is the cause.
+    pub(crate) function: Function,
+    /// For how many different charms `is-valid-charm` failed, if that is the function.
     pub(crate) charms: usize,
     /// For how long.
     pub(crate) wait: Duration,
@@ -155,7 +155,7 @@ impl Health {
     pub(crate) fn list_answered(&mut self, now: Instant) -> Option<Duration> {
         self.lists = Row::default();
         let pause = self.pause.take()?;
-        if pause.cause == Cause::FetchCharms {
+        if pause.function == Function::FetchCharms {
             self.pauses = 0;
         }
         Some(now.duration_since(pause.since))
@@ -172,19 +172,19 @@ impl Health {
     ) -> Option<Paused> {
         if let Some(pause) = &mut self.pause {
             pause.probing = false;
-            let (cause, failing_since) = (pause.cause, pause.failing_since);
+            let (function, failing_since) = (pause.function, pause.failing_since);
             // A failure that is not the component's fault says nothing about it: the pause continues, but does not
             // grow.
             self.pauses = self.pauses.saturating_add(u32::from(is_fault(kind)));
             let wait = policy::delay(interval, self.pauses, jitter(self.pauses));
-            return Some(Paused { cause, charms: 0, wait, failing_since, again: true });
+            return Some(Paused { function, charms: 0, wait, failing_since, again: true });
         }
         if !is_fault(kind) {
             return None;
         }
         let number = self.lists.witnesses.len() as u64;
         self.lists.add(number, now);
-        (self.lists.is_full() && !has_list).then(|| self.begin(Cause::FetchCharms, now, interval, jitter))
+        (self.lists.is_full() && !has_list).then(|| self.begin(Function::FetchCharms, now, interval, jitter))
     }
 
     /// `is-valid-charm` has answered, yes or no.
@@ -215,7 +215,7 @@ impl Health {
         let witnesses = self.charms.witnesses.len();
         let is_for_all = || witnesses >= PAUSE_AFTER || witnesses >= charms().clamp(1, PAUSE_AFTER);
         let broken = often && self.charms.has_lasted(interval, now) && is_for_all();
-        broken.then(|| self.begin(Cause::IsValidCharm, now, interval, jitter))
+        broken.then(|| self.begin(Function::IsValidCharm, now, interval, jitter))
     }
 
     /// Whether `is-valid-charm` has answered in the `time` before now.
@@ -228,23 +228,23 @@ impl Health {
         self.answered_at
     }
 
-    fn streak(&mut self, function: Cause) -> &mut Streak {
+    fn streak(&mut self, function: Function) -> &mut Streak {
         match function {
-            Cause::FetchCharms => &mut self.fetching,
-            Cause::IsValidCharm => &mut self.validating,
+            Function::FetchCharms => &mut self.fetching,
+            Function::IsValidCharm => &mut self.validating,
         }
     }
 
     /// A function has failed, for any reason. Returns how often since its last answer, and the kind of the failure
     /// before this one.
-    pub(crate) fn fails(&mut self, function: Cause, kind: OutcomeKind) -> (u64, Option<OutcomeKind>) {
+    pub(crate) fn fails(&mut self, function: Function, kind: OutcomeKind) -> (u64, Option<OutcomeKind>) {
         let streak = self.streak(function);
         streak.count += 1;
         (streak.count, streak.kind.replace(kind))
     }
 
     /// A function has answered. Returns whether it had failed before.
-    pub(crate) fn answers(&mut self, function: Cause) -> bool {
+    pub(crate) fn answers(&mut self, function: Function) -> bool {
         std::mem::take(self.streak(function)).count > 0
     }
 
@@ -274,19 +274,19 @@ impl Health {
         self.fetching.count > 0 || (self.validating.count > 0 && !self.answered_since(interval, now))
     }
 
-    fn begin(&mut self, cause: Cause, now: Instant, interval: Duration, jitter: impl Fn(u32) -> f64) -> Paused {
-        let began = match cause {
-            Cause::FetchCharms => self.lists.began,
-            Cause::IsValidCharm => self.charms.began,
+    fn begin(&mut self, function: Function, now: Instant, interval: Duration, jitter: impl Fn(u32) -> f64) -> Paused {
+        let began = match function {
+            Function::FetchCharms => self.lists.began,
+            Function::IsValidCharm => self.charms.began,
         };
         let failing_since = began.unwrap_or(now);
         let charms = self.charms.witnesses.len();
         self.lists = Row::default();
         self.charms = Row::default();
         self.pauses = self.pauses.saturating_add(1);
-        self.pause = Some(Pause { cause, failing_since, since: now, probing: false });
+        self.pause = Some(Pause { function, failing_since, since: now, probing: false });
         let wait = policy::delay(interval, self.pauses, jitter(self.pauses));
-        Paused { cause, charms, wait, failing_since, again: false }
+        Paused { function, charms, wait, failing_since, again: false }
     }
 }
 

@@ -5,8 +5,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How many servers one poll may say something about. Guests choose them.
-const MOST: usize = 16;
 /// The longest origin that counts: a scheme, a host name of 253 bytes, and a port.
 const ORIGIN_BYTES: usize = 270;
 
@@ -34,6 +32,9 @@ pub struct FailedServer {
 }
 
 impl Servers {
+    /// How many servers one poll may say something about. Guests choose them.
+    pub const MOST: usize = 16;
+
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.failed.is_none() && self.answered.is_empty()
@@ -41,7 +42,7 @@ impl Servers {
 
     /// Those that answered, as far as they count.
     pub(crate) fn answered(&self) -> impl Iterator<Item = &str> {
-        self.answered.iter().map(String::as_str).filter(|origin| counts(origin)).take(MOST)
+        self.answered.iter().map(String::as_str).filter(|origin| counts(origin)).take(Self::MOST)
     }
 
     /// The one that failed, if it counts.

@@ -217,22 +217,8 @@ mod tests {
 
     fn registration(integration: &str, interval: Option<Duration>) -> Registration {
         let charm = CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") };
-        Registration {
-            charm,
-            integration: integration.parse().unwrap(),
-            created_at: UnixMillis(1),
-            updated_at: UnixMillis(1),
-            last_run: UnixMillis(2),
-            disabled_at: UnixMillis(0),
-            interval,
-            status: String::new(),
-            last_success: UnixMillis::NEVER,
-            woken_at: UnixMillis::NEVER,
-            last_outcome: None,
-            last_blame: None,
-            last_cause: None,
-            disabled_by: None,
-        }
+        let registered = bg_poller::testing::registration(charm, integration.parse().unwrap());
+        Registration { last_run: UnixMillis(2), interval, ..registered }
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::underway::UnderWay;
 use super::{Engine, GroupId, Link};
-use crate::health::{Cause, PAUSE_AFTER, Paused};
+use crate::health::{Function, PAUSE_AFTER, Paused};
 use crate::poll::{Turn, Validity};
 use crate::report::one_line;
 use crate::schedule::{ComponentAnswer, Settlement};
@@ -57,19 +57,19 @@ impl Engine {
     /// An integration is paused, or stays so after its probe.
     pub(super) async fn paused(&mut self, id: GroupId, paused: Paused, outcome: OutcomeKind, reason: &str) {
         let now = Instant::now();
-        let Paused { cause, charms, wait, failing_since, again } = paused;
+        let Paused { function, charms, wait, failing_since, again } = paused;
         self.groups[id].next_fetch = now + wait;
         let Some(component) = &self.groups[id].component else { return };
         self.schedule.pause(component.id(), true).await;
         let (integration, reason) = (component.id(), one_line(reason));
         self.show_pause(integration, &paused);
-        let what = match cause {
+        let what = match function {
             _ if again => "fetch-charms still fails".to_owned(),
-            Cause::FetchCharms => format!("fetch-charms failed {PAUSE_AFTER} times in a row or more"),
-            Cause::IsValidCharm if charms < PAUSE_AFTER => {
+            Function::FetchCharms => format!("fetch-charms failed {PAUSE_AFTER} times in a row or more"),
+            Function::IsValidCharm if charms < PAUSE_AFTER => {
                 format!("is-valid-charm failed for all of its charms ({charms}) and answered for none")
             }
-            Cause::IsValidCharm => format!("is-valid-charm failed for {PAUSE_AFTER} charms and answered for none"),
+            Function::IsValidCharm => format!("is-valid-charm failed for {PAUSE_AFTER} charms and answered for none"),
         };
         warn!(
             target: "poller", %integration, %outcome, paused_s = wait.as_secs(),

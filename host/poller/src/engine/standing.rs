@@ -5,10 +5,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Engine, GroupId, Link};
-use crate::health::{Cause, Paused};
+use crate::health::{Function, Paused};
 use crate::poll::{Turn, Validity};
 use crate::report::one_line;
-use crate::{ComponentFailure, IntegrationError, OutcomeKind, Standing};
+use crate::{Cause, ComponentFailure, IntegrationError, OutcomeKind, Standing};
 
 impl Engine {
     /// Changes what is shown of an integration that has a component.
@@ -24,7 +24,7 @@ impl Engine {
 
     /// A list has come: nothing keeps the charms that it names from being polled.
     pub(super) fn show_list(&mut self, id: GroupId, named: u64, left_out: u64) {
-        self.groups[id].health.answers(Cause::FetchCharms);
+        self.groups[id].health.answers(Function::FetchCharms);
         self.show(id, |standing| {
             (standing.paused, standing.paused_until) = (false, crate::UnixMillis::NEVER);
             standing.without_list = false;
@@ -40,7 +40,7 @@ impl Engine {
             return;
         }
         let reason = one_line(&error.message);
-        let before = self.show_failure(id, Cause::FetchCharms, error.kind, Some(error.cause), &reason);
+        let before = self.show_failure(id, Function::FetchCharms, error.kind, Some(error.cause), &reason);
         let is_usable = self.groups[id].component.as_ref().is_some_and(|it| self.schedule.has_list(it.id()));
         self.show(id, |standing| standing.without_list = !is_usable);
         if let Some(before) = before.filter(|before| !is_logged && *before != error.kind)
@@ -72,7 +72,7 @@ impl Engine {
         match turn.validity {
             Validity::NotAsked => {}
             Validity::Answered => {
-                if group.health.answers(Cause::IsValidCharm) {
+                if group.health.answers(Function::IsValidCharm) {
                     if group.health.take_logged()
                         && let Some(component) = &group.component
                     {
@@ -90,7 +90,7 @@ impl Engine {
                 let message = turn.outcome.message.as_deref().unwrap_or_default();
                 let reason = message.split_once(": ").map_or(message, |(_, reason)| reason);
                 let reason = one_line(reason);
-                self.show_failure(id, Cause::IsValidCharm, kind, turn.outcome.cause, &reason);
+                self.show_failure(id, Function::IsValidCharm, kind, turn.outcome.cause, &reason);
                 self.tell_failing_validity(id, kind, &reason);
             }
         }
@@ -119,14 +119,14 @@ impl Engine {
     fn show_failure(
         &mut self,
         id: GroupId,
-        function: Cause,
+        function: Function,
         kind: OutcomeKind,
-        cause: Option<crate::Cause>,
+        cause: Option<Cause>,
         reason: &str,
     ) -> Option<OutcomeKind> {
         let at = self.options.clock.now();
         let (in_a_row, before) = self.groups[id].health.fails(function, kind);
-        let (function, reason, blame) = (function.name().to_owned(), reason.to_owned(), cause.map(crate::Cause::blame));
+        let (function, reason, blame) = (function.name().to_owned(), reason.to_owned(), cause.map(Cause::blame));
         let failure = ComponentFailure { at, function, kind, blame, cause, reason, in_a_row };
         self.show(id, |standing| standing.failure = Some(failure));
         before

@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use bg_poller::schedule::Schedule;
 use bg_poller::schedule::memory::{MemorySchedule, Notes};
 use bg_poller::schedule::suite::{FAILURES, LEASE, broken_promises};
-use bg_poller::{CharmRef, PollState, PollerOptions, Registration, UnixMillis};
+use bg_poller::testing::registration;
+use bg_poller::{CharmRef, PollState, PollerOptions, Registration};
 
 /// A store that forgets.
 pub struct NoNotes;
@@ -36,23 +37,11 @@ fn memory(charms: &[(CharmRef, Duration)]) -> Box<dyn Schedule> {
         ..PollerOptions::default()
     };
     let mut schedule = MemorySchedule::new(&[], options, Arc::new(NoNotes), false, Vec::new()).with_lease_time(LEASE);
-    let registration = |(charm, interval): &(CharmRef, Duration)| Registration {
-        charm: charm.clone(),
-        integration: "test".parse().unwrap(),
-        created_at: UnixMillis(1),
-        updated_at: UnixMillis(1),
-        last_run: UnixMillis::NEVER,
-        disabled_at: UnixMillis::NEVER,
-        disabled_by: None,
+    let registered = |(charm, interval): &(CharmRef, Duration)| Registration {
         interval: Some(*interval),
-        status: String::new(),
-        last_success: UnixMillis::NEVER,
-        woken_at: UnixMillis::NEVER,
-        last_outcome: None,
-        last_blame: None,
-        last_cause: None,
+        ..registration(charm.clone(), "test".parse().unwrap())
     };
-    schedule.apply(&charms.iter().map(registration).collect::<Vec<_>>());
+    schedule.apply(&charms.iter().map(registered).collect::<Vec<_>>());
     Box::new(schedule)
 }
 

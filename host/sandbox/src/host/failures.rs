@@ -32,9 +32,6 @@ pub(crate) struct Failures {
     known: Arc<Mutex<Known>>,
 }
 
-/// How many servers of a call are known to have answered, and to have failed.
-const MOST_SERVERS: usize = 16;
-
 /// The server that a request is for.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
@@ -77,7 +74,7 @@ struct Known {
 
 impl Known {
     fn is_well(&mut self, server: &Server) {
-        if let Some(origin) = server.origin.as_ref().filter(|_| self.answered.len() < MOST_SERVERS) {
+        if let Some(origin) = server.origin.as_ref().filter(|_| self.answered.len() < Servers::MOST) {
             self.answered.insert(origin.clone());
         }
     }
@@ -85,11 +82,11 @@ impl Known {
     fn is_unwell(&mut self, server: &Server, failed: Option<FailedServer>) {
         self.newest = failed;
         let Some(origin) = &server.origin else { return };
-        if self.unwell.len() < MOST_SERVERS {
+        if self.unwell.len() < Servers::MOST {
             self.unwell.insert(origin.clone());
         }
         // Too many to remember which ones failed.
-        if self.unwell.len() >= MOST_SERVERS {
+        if self.unwell.len() >= Servers::MOST {
             self.answered.clear();
         }
     }
@@ -380,13 +377,13 @@ mod tests {
         for number in 0..1_000 {
             failures.answered(number, &server(&format!("ok{number}.example")), StatusCode::OK, &HeaderMap::new());
         }
-        assert_eq!(failures.servers().answered.len(), MOST_SERVERS);
+        assert_eq!(failures.servers().answered.len(), Servers::MOST);
         for number in 0..1_000 {
             let away = EgressError::Dns { host: "x".into(), message: "x".into() };
             failures.failed(number, &server(&format!("no{number}.example")), &away);
         }
         assert_eq!(failures.servers(), Servers::default());
-        assert_eq!(failures.known().unwell.len(), MOST_SERVERS);
+        assert_eq!(failures.known().unwell.len(), Servers::MOST);
     }
 
     #[test]

@@ -36,9 +36,9 @@ impl MemorySchedule {
         }
     }
 
-    /// One that somebody waits for does not wait for others, nor do they for it, however often somebody asks; unless they
-    /// are so many that they were spread. One that is polled early has a place that nobody else wants. Neither takes
-    /// another charm's turn.
+    /// A charm that somebody waits for does not wait for others, nor do they for it, however often somebody asks; unless
+    /// it was spread together with many others. One that is polled early has a place that nobody else wants. Neither
+    /// takes another charm's turn.
     fn is_paced(&self, entry: &Entry) -> bool {
         self.options.limit != Limit::Once && (!entry.wanted || entry.beat == Beat::Spread) && entry.due <= self.now()
     }

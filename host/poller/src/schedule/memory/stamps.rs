@@ -1,8 +1,8 @@
 //! In which order those come that have lost their times.
 //!
-//! As packets do in fair queueing, each gets a stamp. Charms of one integration and interval are a *kind*. It gives stamps
-//! that are as far apart as its charms are in the long run, so all stamps lie within an interval. In their order, every
-//! kind is spread as evenly as before.
+//! As packets do in fair queueing, each gets a stamp. Charms of one integration and interval are a *kind*. It gives
+//! stamps that are as far apart as its charms are in the long run, so all stamps lie within an interval. In their order,
+//! every kind is spread as evenly as before.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
