@@ -244,6 +244,10 @@ causes! {
     /// The poll got no answer at all in the time that a poll has.
     PollTime "poll-time" Service =>
         "see whether the machine is overloaded; else report it, with the lines of the service's log around it";
+    /// The machine had no processor for the call.
+    NoProcessor "no-processor" Service =>
+        "nothing if it was once: it is tried again. If it persists, the machine is overloaded: stop what else runs on \
+         it, or poll fewer charms at once (--max-concurrent)";
     /// There was no room for a further call.
     NoRoomForCall "no-room-for-call" Service =>
         "nothing if it was once: it is tried again. If it persists, poll fewer charms at once (--max-concurrent), or \

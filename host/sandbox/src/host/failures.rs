@@ -59,7 +59,7 @@ enum Request {
 struct Known {
     /// The first request that the gate refused.
     first: Option<Refusal>,
-    /// The servers of all requests that have no answer yet, by their numbers.
+    /// The servers that the guest waits for, for an answer or the rest of one, by the numbers of their requests.
     open: BTreeMap<u32, Server>,
     /// The origins that have answered a request well.
     answered: BTreeSet<Arc<str>>,
@@ -152,6 +152,27 @@ impl Failures {
             _ => known.is_well(server),
         }
         self.keep(&mut known, number, failure);
+    }
+
+    /// The guest waits for more of an answer.
+    pub(super) fn reads(&self, number: u32, server: &Server) {
+        let mut known = self.known();
+        known.open.insert(number, server.clone());
+        if known.open.len() > MOST {
+            known.open.pop_first();
+        }
+    }
+
+    /// More of an answer has come, or its end.
+    pub(super) fn has_read(&self, number: u32) {
+        self.known().open.remove(&number);
+    }
+
+    /// The guest has given up a request, or the rest of its answer, unless the end of the call did that.
+    pub(super) fn given_up(&self, number: u32) {
+        if Instant::now() < self.deadline {
+            self.known().open.remove(&number);
+        }
     }
 
     /// The host of a request that has no answer yet, if there is one, and its server: the oldest.

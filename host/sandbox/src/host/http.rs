@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::failures::{Failures, Server};
+use super::sent::{Answer, Sent};
 
 /// How much a guest may write at a time to a request's body. Two such chunks are kept for each body, sent or not.
 const CHUNK: usize = 16 * 1024;
@@ -80,21 +81,15 @@ impl WasiHttpHooks for Outbound {
             between_bytes: options.between_bytes_timeout,
         };
         self.sent = self.sent.saturating_add(1);
-        let (number, failures) = (self.sent, self.failures.clone());
-        let server = self.server(request.uri());
-        failures.sent(number, &server);
+        let sent = Sent::new(self.sent, self.server(request.uri()), self.failures.clone());
         let sending = self.client.send(request, &self.budget, options);
         Box::new(async move {
             let response = sending.await.map_err(|error| {
-                failures.failed(number, &server, &error);
+                sent.failed(&error);
                 for_guest(&error)
             })?;
-            failures.answered(number, &server, response.status(), response.headers());
-            let of_body = move |error| {
-                failures.failed(number, &server, &error);
-                for_guest(&error)
-            };
-            let response = response.map(|body| body.map_err(of_body).boxed_unsync());
+            sent.answered(response.status(), response.headers());
+            let response = response.map(|body| Answer { body, sent }.map_err(|error| for_guest(&error)).boxed_unsync());
             let done: Done = Box::new(async { Ok(()) });
             Ok((response, done))
         })

@@ -10,6 +10,7 @@ mod link;
 pub(crate) mod log;
 mod random;
 mod requests;
+mod sent;
 mod shared;
 mod state;
 mod stdio;
@@ -26,6 +27,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::Limits;
 use crate::config::Config;
 use crate::engine::TICK;
+use crate::observer::Effort;
 use crate::store_limits::StoreLimits;
 
 pub(crate) use self::cells::CharmWorld;
@@ -49,6 +51,8 @@ pub(crate) struct CallState<W> {
     pub(crate) world: W,
     /// When the call ends.
     pub(crate) deadline: Instant,
+    /// What it has used.
+    pub(crate) effort: Effort,
     /// When the guest yields next, at a call of the host.
     pub(crate) yield_at: Instant,
     /// Created when the guest first calls WASI: it takes a tenth of the time of a short call, and many calls do not
@@ -75,6 +79,7 @@ impl<W> CallState<W> {
         limits: &Arc<Limits>,
         memory: usize,
         deadline: Instant,
+        effort: Effort,
         around: Surroundings,
         world: W,
         permit: OwnedSemaphorePermit,
@@ -96,6 +101,7 @@ impl<W> CallState<W> {
             outbound,
             world,
             deadline,
+            effort,
             yield_at: Instant::now() + TICK,
             http,
             _permit: permit,
