@@ -421,13 +421,4 @@ mod tests {
             );
         }
     }
-
-    #[test]
-    fn a_cause_of_a_later_version_is_none() {
-        let outcome =
-            serde_json::json!({"kind": "Denied", "blame": "configuration", "cause": "sunspots", "message": "no"});
-        let outcome: crate::Outcome = serde_json::from_value(outcome).unwrap();
-        assert_eq!((outcome.cause, outcome.blame), (None, Some(Blame::Configuration)));
-        assert!(outcome.advice().is_some());
-    }
 }
