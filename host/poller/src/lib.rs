@@ -43,7 +43,7 @@ mod token;
 
 pub use bg_identity::{CharmRef, ParseCharmRefError};
 pub use blame::{Blame, Consequence};
-pub use cause::{Cause, advice, known};
+pub use cause::{Cause, advice, allowing, known};
 pub use clock::{Clock, SystemClock};
 pub use gauges::Gauges;
 pub use histogram::Histogram;

@@ -133,9 +133,7 @@ impl Registration {
             RegistrationState::DisabledByHand => "bg-wasm-host enable CHARM",
             RegistrationState::DisabledByFailures => {
                 let after = last_outcome.and_then(|kind| cause::advice(kind, *last_blame, *last_cause));
-                let enable = "bg-wasm-host enable CHARM, or wait: it is enabled again after 24 hours";
-                let Some(first) = after else { return Some(cause::for_charm(enable, charm, integration)) };
-                return Some(cause::for_charm(&format!("{enable}. First, {first}"), charm, integration));
+                return Some(cause::for_disabled(after, charm, integration));
             }
             RegistrationState::BackingOff | RegistrationState::Failing | RegistrationState::Waiting => {
                 cause::advice((*last_outcome)?, *last_blame, *last_cause)?

@@ -116,7 +116,8 @@ impl CharmCredentials {
             match self.runtime().refresh_auth(charm).await {
                 Ok(()) => life = TokenLife::of(&*view, UnixMillis::now()).await?,
                 Err(error) => tracing::warn!(
-                    target: "egress", integration = %self.registrations.id(), %charm,
+                    target: "egress", integration = %self.registrations.id(), %charm, cause = error.cause().as_str(),
+                    fix = error.cause().fix(charm, self.registrations.id()),
                     "The OAuth token of {charm} ends soon, or has ended, and cannot be renewed: {}",
                     crate::text::one_line(&error.to_string(), 1024)
                 ),
