@@ -80,7 +80,7 @@ pub use body::ResponseBody;
 pub use budget::CallBudget;
 pub use charm::RequestCharm;
 pub use client::{ClientOptions, GateClient, Verdict};
-pub use credential::{CredentialError, CredentialSource};
+pub use credential::{CredentialError, CredentialSource, NotRenewed};
 pub use error::{BoxError, EgressError, Part, Rule, Wait};
 pub use gate::{Gate, GateOptions};
 pub use limits::{HttpLimits, RequestOptions};

@@ -164,7 +164,7 @@ causes! {
     WrongClient "wrong-client" Configuration =>
         "correct the OAuth client (its ID, its secret, its scopes) where the token service is set up, or \
          --oauth-refresh-url; then reload the service (SIGHUP)";
-    /// The gate was refused the credential that a grant attaches.
+    /// A charm runtime of an earlier version says only that the credential cannot be had.
     CredentialRefused "credential-refused" Configuration =>
         "the service cannot read or renew the credential: give it access, or correct the token service, as the status \
          says";

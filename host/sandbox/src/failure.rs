@@ -71,8 +71,10 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// The outcome of a call that ends because of it.
     pub(crate) fn kind(&self) -> OutcomeKind {
-        match self.cause.blame() {
-            Blame::Upstream | Blame::Service => OutcomeKind::Unavailable,
+        match (self.cause, self.cause.blame()) {
+            (_, Blame::Upstream | Blame::Service | Blame::Runtime)
+            | (Cause::CharmBusy | Cause::CharmSlow | Cause::SpaceDamaged, _) => OutcomeKind::Unavailable,
+            (Cause::Damaged, _) => OutcomeKind::Invalid,
             _ => OutcomeKind::Denied,
         }
     }
@@ -228,7 +230,7 @@ impl From<CallFailure> for IntegrationError {
         let cause = match cause {
             None => Cause::of_component(kind),
             // A request breaks a rule for all guests: the component chose to send it.
-            Some(cause) if cause.blame() == Blame::Charm => Cause::ComponentNeverAllowed,
+            Some(Cause::NeverAllowed) => Cause::ComponentNeverAllowed,
             Some(cause) => cause,
         };
         Self { kind, cause, server, message }

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bg_egress::{CredentialError, EgressError, Rule, Wait};
+use bg_egress::{CredentialError, EgressError, NotRenewed, Rule, Wait};
 use bg_identity::retry_after;
-use bg_poller::{Cause, FailedServer, Servers};
+use bg_poller::{Cause, FailedServer, RuntimeError, Servers};
 use http::{HeaderMap, StatusCode};
 
 use super::challenges;
+use crate::credentials::of_runtime;
 use crate::failure::{Explanation, Refusal};
 use crate::text;
 
@@ -47,26 +48,25 @@ impl Server {
     }
 }
 
-/// A request that may explain an error.
-enum Request {
-    /// It was sent to this server, which has not answered yet.
-    Open(Server),
-    /// It failed.
-    Failed(Refusal),
+/// A request that may explain how the call ends.
+struct Request {
+    server: Server,
+    /// Whether it has no answer yet.
+    is_open: bool,
+    /// Why it failed, if the guest can report that its error comes from it.
+    refusal: Option<Refusal>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// The first request that the gate refused.
+    /// The first request that the gate refused, or for which it had no valid credential.
     first: Option<Refusal>,
-    /// The servers of all requests that have no answer yet, by their numbers.
-    open: BTreeMap<u32, Server>,
     /// The origins that have answered a request well.
     answered: BTreeSet<Arc<str>>,
     /// The origins that have not, and the newest of these failures.
     unwell: BTreeSet<Arc<str>>,
     newest: Option<FailedServer>,
-    /// All requests that have no answer yet, or that failed, by their numbers.
+    /// The requests that have no answer yet, and those that failed, by their numbers.
     requests: BTreeMap<u32, Request>,
     /// The one that the guest's error comes from.
     named: Option<u32>,
@@ -103,12 +103,7 @@ impl Failures {
 
     /// A request is sent to this host.
     pub(super) fn sent(&self, number: u32, server: &Server) {
-        let mut known = self.known();
-        known.open.insert(number, server.clone());
-        if known.open.len() > MOST {
-            known.open.pop_first();
-        }
-        self.keep(&mut known, number, Some(Request::Open(server.clone())));
+        self.keep(&mut self.known(), number, server, true, None);
     }
 
     /// A request was refused, or failed.
@@ -125,39 +120,50 @@ impl Failures {
         }
         // The gate and the call may both find out first that the call is over.
         let ends_with_the_call = matches!(error, EgressError::Timeout { .. }) && Instant::now() >= self.deadline;
-        if !ends_with_the_call {
-            known.open.remove(&number);
-        }
+        let is_open = ends_with_the_call && known.requests.get(&number).is_some_and(|request| request.is_open);
         if refused.is_some() && known.first.is_none() {
             known.first.clone_from(&failure);
         }
-        self.keep(&mut known, number, failure.map(Request::Failed));
+        self.keep(&mut known, number, server, is_open, failure);
     }
 
-    /// A server answered with this status, and these headers.
-    pub(super) fn answered(&self, number: u32, server: &Server, status: StatusCode, headers: &HeaderMap) {
+    /// A server answered so. If it refused a token that could not be renewed, it is that which is wrong.
+    pub(super) fn answered<B>(&self, number: u32, server: &Server, response: &http::Response<B>) {
+        let (status, headers) = (response.status(), response.headers());
+        let not_renewed = response.extensions().get().and_then(|NotRenewed(error)| {
+            let text = format!("{} answered {status}, and the token cannot be renewed: {error}", server.host);
+            Some((cause_of_credential(error)?, text))
+        });
+        if let Some((cause, text)) = not_renewed {
+            let refusal = Refusal { cause, text: text::one_line(&text, TEXT_BYTES), status: None, server: None };
+            let mut known = self.known();
+            known.is_well(server);
+            // As if the gate had refused the request for want of a credential.
+            known.first.get_or_insert_with(|| refusal.clone());
+            self.keep(&mut known, number, server, false, Some(refusal));
+            return;
+        }
         let cause = cause_of_answer(status, headers);
         let failed =
             cause.filter(|cause| *cause == Cause::ServerFails).and_then(|_| server.failed(retry_after(headers)));
         let failure = cause.map(|cause| {
             let text = text::one_line(&format!("{} answered {status}", server.host), TEXT_BYTES);
-            Request::Failed(Refusal { cause, text, status: Some(status), server: failed.clone() })
+            Refusal { cause, text, status: Some(status), server: failed.clone() }
         });
         let mut known = self.known();
-        known.open.remove(&number);
         match cause {
             // Of a server that asks for fewer requests nobody knows whether others may send some.
             Some(Cause::TooManyRequests) => known.is_unwell(server, None),
             Some(Cause::ServerFails) => known.is_unwell(server, failed),
             _ => known.is_well(server),
         }
-        self.keep(&mut known, number, failure);
+        self.keep(&mut known, number, server, false, failure);
     }
 
     /// The host of a request that has no answer yet, if there is one, and its server: the oldest.
     pub(crate) fn waits_for(&self) -> Option<(String, Option<FailedServer>)> {
         let known = self.known();
-        let (_, server) = known.open.first_key_value()?;
+        let Request { server, .. } = known.requests.values().find(|request| request.is_open)?;
         Some((text::one_line(&server.host, TEXT_BYTES), server.failed(None)))
     }
 
@@ -173,18 +179,21 @@ impl Failures {
         self.known().newest.clone()
     }
 
-    /// Keeps what is known about a request: nothing if it explains no error.
-    fn keep(&self, known: &mut Known, number: u32, request: Option<Request>) {
-        if !self.says_causes {
-            return;
-        }
-        let Some(request) = request else {
+    /// Keeps what is known about a request: nothing, if it explains no end of the call.
+    fn keep(&self, known: &mut Known, number: u32, server: &Server, is_open: bool, refusal: Option<Refusal>) {
+        let refusal = refusal.filter(|_| self.says_causes);
+        if !is_open && refusal.is_none() {
             known.requests.remove(&number);
             return;
-        };
-        known.requests.insert(number, request);
+        }
+        known.requests.insert(number, Request { server: server.clone(), is_open, refusal });
         if known.requests.len() > MOST {
-            known.requests.pop_first();
+            // The oldest that failed: what the call still waits for is kept, whatever else fails meanwhile.
+            let dropped = known.requests.iter().find(|(_, request)| !request.is_open).map(|(number, _)| *number);
+            match dropped {
+                Some(number) => drop(known.requests.remove(&number)),
+                None => drop(known.requests.pop_first()),
+            }
         }
     }
 
@@ -196,14 +205,14 @@ impl Failures {
     /// What explains the error that the guest returned.
     pub(crate) fn explain(&self) -> Explanation {
         let known = self.known();
-        match known.named.and_then(|number| known.requests.get(&number)) {
-            Some(Request::Failed(refusal)) => return Explanation::Cause(refusal.clone()),
-            Some(Request::Open(server)) => {
+        if self.says_causes
+            && let Some(Request { server, refusal, .. }) = known.named.and_then(|number| known.requests.get(&number))
+        {
+            return Explanation::Cause(refusal.clone().unwrap_or_else(|| {
                 let text = format!("{} did not answer in the time that the charm allows", server.host);
                 let (text, server) = (text::one_line(&text, TEXT_BYTES), server.failed(None));
-                return Explanation::Cause(Refusal { cause: Cause::TooSlow, text, status: None, server });
-            }
-            None => {}
+                Refusal { cause: Cause::TooSlow, text, status: None, server }
+            }));
         }
         match &known.first {
             None => Explanation::None,
@@ -222,12 +231,25 @@ fn refused(error: &EgressError) -> Option<Cause> {
         EgressError::Address { .. } => Some(Cause::PrivateAddress),
         // No option would help: no guest may send this.
         EgressError::Denied { .. } => Some(Cause::NeverAllowed),
-        EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Cause::CredentialRefused),
-        EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Cause::SignInMissing),
-        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Cause::TokenServiceFails),
+        EgressError::Credential { source, .. } => cause_of_credential(source),
+        EgressError::Timeout { what: Wait::Credential, .. } => Some(Cause::TokenServiceFails),
         // Requests of all charms, or of all calls of an integration, share these permits.
         EgressError::Timeout { what: Wait::SharedPermit, .. } => Some(Cause::NoRoomForRequest),
         _ => None,
+    }
+}
+
+/// Why there is no credential: the same as if the charm runtime had ended a poll for it. None if the guest asked for
+/// one that is not its own.
+fn cause_of_credential(error: &CredentialError) -> Option<Cause> {
+    match error {
+        CredentialError::NotItsCharm { .. } => None,
+        CredentialError::Missing(_) => Some(Cause::SignInMissing),
+        CredentialError::Failed(_) => Some(match of_runtime(error) {
+            Some(RuntimeError::NotFound(_) | RuntimeError::Unfit(_) | RuntimeError::Invalid(_)) => Cause::SignInMissing,
+            Some(error) => error.cause(),
+            None => Cause::TokenServiceFails,
+        }),
     }
 }
 
@@ -258,7 +280,7 @@ fn cause_of_answer(status: StatusCode, headers: &HeaderMap) -> Option<Cause> {
 #[cfg(test)]
 mod tests {
     use bg_egress::Owner;
-    use bg_poller::Blame;
+    use bg_poller::{Blame, OutcomeKind};
     use http::header;
 
     use super::*;
@@ -269,6 +291,12 @@ mod tests {
 
     fn failures(says_causes: bool) -> Failures {
         Failures::new(says_causes, Instant::now() + Duration::from_mins(1))
+    }
+
+    fn answer(status: StatusCode) -> http::Response<()> {
+        let mut response = http::Response::new(());
+        *response.status_mut() = status;
+        response
     }
 
     fn denied() -> EgressError {
@@ -286,7 +314,7 @@ mod tests {
             matches!(&explanation, Explanation::Cause(refusal) if refusal.cause == Cause::TooSlow && refusal.text.starts_with("slow.example")),
             "{explanation:?}"
         );
-        failures.answered(1, &server("slow.example"), StatusCode::OK, &HeaderMap::new());
+        failures.answered(1, &server("slow.example"), &answer(StatusCode::OK));
         assert_eq!(failures.explain(), Explanation::None);
     }
 
@@ -298,7 +326,7 @@ mod tests {
             for (number, host) in [(1, "a.example"), (2, "b.example"), (3, "c.example")] {
                 failures.sent(number, &server(host));
             }
-            failures.answered(1, &server("a.example"), StatusCode::OK, &HeaderMap::new());
+            failures.answered(1, &server("a.example"), &answer(StatusCode::OK));
             failures.failed(2, &server("a.example"), &EgressError::Timeout { what: Wait::Head, after: Duration::ZERO });
             assert_eq!(failures.waits_for().unwrap().0, "c.example");
             failures.failed(3, &server("a.example"), &denied());
@@ -315,9 +343,9 @@ mod tests {
         let attempt = bg_abuse::Attempt::begin("excuses", "a denied request, and numbers of others that did not fail");
         let failures = failures(true);
         failures.failed(1, &server("a.example"), &denied());
-        failures.answered(2, &server("b.example"), StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
-        failures.answered(3, &server("c.example"), StatusCode::NOT_FOUND, &HeaderMap::new());
-        failures.answered(4, &server("d.example"), StatusCode::UNAUTHORIZED, &HeaderMap::new());
+        failures.answered(2, &server("b.example"), &answer(StatusCode::SERVICE_UNAVAILABLE));
+        failures.answered(3, &server("c.example"), &answer(StatusCode::NOT_FOUND));
+        failures.answered(4, &server("d.example"), &answer(StatusCode::UNAUTHORIZED));
         assert!(matches!(failures.explain(), Explanation::Before(text) if text.contains("a.example")));
         for (number, blame) in [(1, Blame::Configuration), (2, Blame::Upstream), (4, Blame::Credential)] {
             failures.name(number);
@@ -337,7 +365,7 @@ mod tests {
     #[test]
     fn a_guest_that_cannot_name_a_request_has_the_first_refusal_as_its_reason() {
         let failures = failures(false);
-        failures.answered(1, &server("b.example"), StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
+        failures.answered(1, &server("b.example"), &answer(StatusCode::SERVICE_UNAVAILABLE));
         assert_eq!(failures.explain(), Explanation::None);
         failures.failed(2, &server("a.example"), &denied());
         assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.cause == Cause::NotGranted));
@@ -356,7 +384,9 @@ mod tests {
             (6, "d.example", StatusCode::NOT_FOUND),
             (7, "e.example", StatusCode::SERVICE_UNAVAILABLE),
         ] {
-            failures.answered(number, &server(host), status, &with("7"));
+            let mut response = answer(status);
+            *response.headers_mut() = with("7");
+            failures.answered(number, &server(host), &response);
         }
         failures.failed(3, &server("b.example"), &away);
         assert_eq!(failures.servers().answered, ["https://a.example", "https://d.example"]);
@@ -375,7 +405,7 @@ mod tests {
     fn endless_servers_take_bounded_memory() {
         let failures = failures(true);
         for number in 0..1_000 {
-            failures.answered(number, &server(&format!("ok{number}.example")), StatusCode::OK, &HeaderMap::new());
+            failures.answered(number, &server(&format!("ok{number}.example")), &answer(StatusCode::OK));
         }
         assert_eq!(failures.servers().answered.len(), Servers::MOST);
         for number in 0..1_000 {
@@ -387,12 +417,77 @@ mod tests {
     }
 
     #[test]
-    fn endless_failures_take_bounded_memory() {
+    fn endless_failures_take_bounded_memory_and_hide_no_request_that_the_call_waits_for() {
         let failures = failures(true);
-        for number in 0..10_000 {
+        failures.sent(0, &server("slow.example"));
+        for number in 1..10_000 {
+            failures.sent(number, &server("a.example"));
             failures.failed(number, &server("a.example"), &denied());
         }
         assert_eq!(failures.known().requests.len(), MOST);
+        assert_eq!(failures.waits_for().unwrap().0, "slow.example");
+        let named = |number| {
+            failures.name(number);
+            match failures.explain() {
+                Explanation::Cause(refusal) => Some(refusal.cause),
+                _ => None,
+            }
+        };
+        assert_eq!([0, 1, 9_999].map(named), [Some(Cause::TooSlow), None, Some(Cause::NotGranted)]);
+        // Of requests that all wait, the newest are kept.
+        for number in 10_000..12_000 {
+            failures.sent(number, &server("b.example"));
+        }
+        assert_eq!(failures.known().requests.len(), MOST);
+        assert_eq!(failures.waits_for().unwrap().0, "b.example");
+    }
+
+    #[test]
+    fn of_a_guest_that_names_no_request_only_those_without_an_answer_are_kept() {
+        let failures = failures(false);
+        for number in 0..3 {
+            failures.sent(number, &server("a.example"));
+        }
+        failures.failed(0, &server("a.example"), &denied());
+        failures.answered(1, &server("a.example"), &answer(StatusCode::FORBIDDEN));
+        assert_eq!(failures.known().requests.keys().copied().collect::<Vec<_>>(), [2]);
+        failures.name(2);
+        assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.cause == Cause::NotGranted));
+    }
+
+    #[test]
+    fn a_credential_that_is_not_there_has_the_cause_of_the_runtime_also_if_a_renewal_failed() {
+        let charm = crate::testing::charm("a");
+        for (error, cause) in [
+            (RuntimeError::unmet(Cause::WrongClient, "x"), Cause::WrongClient),
+            (RuntimeError::unmet(Cause::NoRefreshUrl, "x"), Cause::NoRefreshUrl),
+            (RuntimeError::unmet(Cause::SignInEnded, "x"), Cause::SignInEnded),
+            (RuntimeError::unmet(Cause::Damaged, "x"), Cause::Damaged),
+            (RuntimeError::unavailable_by(Cause::TokenServiceBusy, "x"), Cause::TokenServiceBusy),
+            (RuntimeError::unavailable_by(Cause::CharmBusy, "x"), Cause::CharmBusy),
+            (RuntimeError::unavailable("x"), Cause::RuntimeAway),
+            (RuntimeError::Authorization { space: charm.space.clone(), message: "x".into() }, Cause::NoAccess),
+            (RuntimeError::Invalid("x".into()), Cause::SignInMissing),
+            (RuntimeError::NotFound(charm), Cause::SignInMissing),
+        ] {
+            let kind = if error.is_unavailable() { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+            let kind = if cause == Cause::Damaged { OutcomeKind::Invalid } else { kind };
+            let source = CredentialError::failed(error);
+            let failures = failures(true);
+            let mut refused = answer(StatusCode::UNAUTHORIZED);
+            refused.extensions_mut().insert(NotRenewed(source.clone()));
+            let of_component = Failures::new(false, failures.deadline);
+            of_component.answered(1, &server("a.example"), &refused);
+            let explanation = of_component.explain();
+            assert!(matches!(&explanation, Explanation::Cause(refusal) if refusal.cause == cause), "{explanation:?}");
+            failures.answered(1, &server("a.example"), &refused);
+            failures.failed(2, &server("a.example"), &EgressError::Credential { origin: "x".into(), source });
+            for number in [1, 2] {
+                failures.name(number);
+                let Explanation::Cause(refusal) = failures.explain() else { panic!("{cause} {number}") };
+                assert_eq!((refusal.cause, refusal.kind(), refusal.status), (cause, kind, None), "{number}");
+            }
+        }
     }
 
     #[test]
@@ -453,8 +548,7 @@ mod tests {
             (denied(Rule::Header, None), Some(Blame::Charm)),
             (denied(Rule::OwnAuthorization, None), Some(Blame::Charm)),
             (credential(CredentialError::Missing("no token".into())), Some(Blame::Credential)),
-            (credential(CredentialError::Refused("invalid_client".into())), Some(Blame::Configuration)),
-            (credential(CredentialError::Unavailable("away".into())), Some(Blame::Upstream)),
+            (credential(CredentialError::failed("away")), Some(Blame::Upstream)),
             (credential(not_its), None),
             (connect, None),
             (EgressError::Timeout { what: Wait::SharedPermit, after: Duration::ZERO }, Some(Blame::Service)),

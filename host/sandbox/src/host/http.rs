@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use bg_egress::{CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Rule, Wait};
-use bg_poller::CharmRef;
+use bg_poller::{CharmRef, RuntimeError};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::failures::{Failures, Server};
+use crate::credentials::of_runtime;
 
 /// How much a guest may write at a time to a request's body. Two such chunks are kept for each body, sent or not.
 const CHUNK: usize = 16 * 1024;
@@ -89,7 +90,7 @@ impl WasiHttpHooks for Outbound {
                 failures.failed(number, &server, &error);
                 for_guest(&error)
             })?;
-            failures.answered(number, &server, response.status(), response.headers());
+            failures.answered(number, &server, &response);
             let of_body = move |error| {
                 failures.failed(number, &server, &error);
                 for_guest(&error)
@@ -134,11 +135,11 @@ fn for_guest(error: &EgressError) -> Error {
             Part::ResponseBody => Error::HttpResponseBodySize(Some(*limit)),
         },
         EgressError::Budget { .. } => Error::ConnectionLimitReached,
-        EgressError::Credential { source: CredentialError::Missing(_) | CredentialError::Refused(_), .. } => {
-            Error::InternalError(Some("the charm has no such credential".into()))
-        }
-        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => {
-            Error::InternalError(Some("the credential is not available now".into()))
+        EgressError::Credential { source, .. } => {
+            let is_late = matches!(source, CredentialError::Failed(_))
+                && of_runtime(source).is_none_or(RuntimeError::is_unavailable);
+            let text = if is_late { "the credential is not available now" } else { "the charm has no such credential" };
+            Error::InternalError(Some(text.into()))
         }
     }
 }
