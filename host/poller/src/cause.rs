@@ -153,7 +153,8 @@ causes! {
     /// A server answered 403.
     Forbidden "forbidden" Configuration =>
         "allow it at the server that the status names: the account may lack the right, or the API be switched off \
-         there. Then `bg-wasm-host enable CHARM` has it polled at once";
+         there. Then `bg-wasm-host enable CHARM` has it polled at once, and `bg-wasm-host enable --integration INTEGRATION` \
+         all charms that wait for the same";
     /// The service may not use the charm, or its space.
     NoAccess "no-access" Configuration =>
         "the owner of the space gives the service access, as the status says; it is then polled at once";

@@ -114,10 +114,11 @@ impl CharmCredentials {
         }
         let view = self.runtime().open(charm).await?;
         let mut life = TokenLife::of(&*view, UnixMillis::now()).await?;
-        if matches!(life, TokenLife::EndsSoon | TokenLife::Ended) && !token.is_paused() {
-            if self.renew(charm, &mut token, "ends soon, or has ended,").await.is_ok() {
-                life = TokenLife::of(&*view, UnixMillis::now()).await?;
-            }
+        if matches!(life, TokenLife::EndsSoon | TokenLife::Ended)
+            && !token.is_paused()
+            && self.renew(charm, &mut token, "ends soon, or has ended,").await.is_ok()
+        {
+            life = TokenLife::of(&*view, UnixMillis::now()).await?;
         }
         token.fresh_until = match life {
             TokenLife::Fresh(time) => Instant::now().checked_add(time),

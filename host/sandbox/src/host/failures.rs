@@ -46,6 +46,10 @@ impl Server {
     fn failed(&self, retry_after: Option<Duration>) -> Option<FailedServer> {
         self.origin.as_ref().map(|origin| FailedServer { origin: origin.as_ref().to_owned(), retry_after })
     }
+
+    fn awaited(&self) -> Awaited {
+        Awaited::Server { host: text::one_line(&self.host, TEXT_BYTES), server: self.failed(None) }
+    }
 }
 
 /// A request that may explain how the call ends.
@@ -55,13 +59,15 @@ struct Request {
     is_open: bool,
     /// How far the gate is with it.
     progress: Progress,
+    /// When it was sent.
+    since: Instant,
     /// Why it failed, if the guest can report that its error comes from it.
     refusal: Option<Refusal>,
 }
 
 impl Request {
     fn new(server: Server, progress: Progress) -> Self {
-        Self { server, is_open: true, progress, refusal: None }
+        Self { server, is_open: true, progress, since: Instant::now(), refusal: None }
     }
 
     /// What the guest waits for, other than itself.
@@ -69,10 +75,7 @@ impl Request {
         match self.progress.stage() {
             Stage::Permit => Some(Awaited::Room),
             Stage::Body => None,
-            Stage::Server => {
-                let host = text::one_line(&self.server.host, TEXT_BYTES);
-                Some(Awaited::Server { host, server: self.server.failed(None) })
-            }
+            Stage::Server => Some(self.server.awaited()),
         }
     }
 }
@@ -86,6 +89,9 @@ struct Known {
     /// The origins that have not, and the newest of these failures.
     unwell: BTreeSet<Arc<str>>,
     newest: Option<FailedServer>,
+    /// How long the guest waited for servers in vain, until the time of a request ended or the guest gave it up; and
+    /// the last of these servers.
+    in_vain: (Duration, Option<Server>),
     /// The requests that have no answer yet, that the guest gave up, and that failed, by their numbers.
     requests: BTreeMap<u32, Request>,
     /// The one that the guest's error comes from.
@@ -108,6 +114,15 @@ impl Known {
         // Too many to remember which ones failed.
         if self.unwell.len() >= Servers::MOST {
             self.answered.clear();
+        }
+    }
+
+    fn waited_in_vain(&mut self, number: u32) {
+        let Some(request) = self.requests.get(&number) else { return };
+        if request.progress.stage() == Stage::Server {
+            let (waited, server) = &mut self.in_vain;
+            *waited += request.since.elapsed();
+            *server = Some(request.server.clone());
         }
     }
 
@@ -151,6 +166,9 @@ impl Failures {
         let mut known = self.known();
         if elsewhere.is_some() {
             known.is_unwell(server, failed);
+        }
+        if elsewhere == Some(Cause::TooSlow) {
+            known.waited_in_vain(number);
         }
         // The gate and the call may both find out first that the call is over.
         let ends_with_the_call = matches!(error, EgressError::Timeout { .. }) && Instant::now() >= self.deadline;
@@ -219,7 +237,10 @@ impl Failures {
         }
         let mut known = self.known();
         let Some(request) = known.requests.get_mut(&number) else { return };
-        request.is_open = false;
+        let was_open = std::mem::take(&mut request.is_open);
+        if was_open {
+            known.waited_in_vain(number);
+        }
         if !self.says_causes {
             known.requests.remove(&number);
         }
@@ -232,6 +253,13 @@ impl Failures {
         let first = open.next()?;
         let server = (first == Awaited::Room).then(|| open.find(|awaited| *awaited != Awaited::Room)).flatten();
         Some(server.unwrap_or(first))
+    }
+
+    /// The server that the guest waited for in vain last, if it did that for more than half of `time` in all.
+    pub(crate) fn waited_for(&self, time: Duration) -> Option<Awaited> {
+        let known = self.known();
+        let (waited, server) = &known.in_vain;
+        server.as_ref().filter(|_| *waited > time / 2).map(Server::awaited)
     }
 
     /// What a call that succeeded says about servers.
@@ -458,6 +486,8 @@ mod tests {
             assert_eq!(waits_for(&failures).unwrap(), "a.example");
             failures.given_up(2);
             assert_eq!(waits_for(&failures), None);
+            assert!(failures.waited_for(Duration::ZERO).is_some());
+            assert_eq!(failures.waited_for(Duration::from_mins(1)), None, "it waited for moments only");
             // Its own limit of time may have ended the request.
             failures.name(2);
             assert_eq!(matches!(failures.explain(), Explanation::Cause(_)), says_causes);
