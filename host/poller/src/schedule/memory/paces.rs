@@ -23,7 +23,7 @@ use super::slots::{GroupId, Slot};
 use super::stamps::{Kind, LONGEST_GAP, Stamp, Stamps, micros};
 
 /// The rate of all polls, or of a class, up to which late ones start, as a part of the long-term rate.
-const PACE: f64 = 1.2;
+pub(super) const PACE: f64 = 1.2;
 /// The smallest part of the rate of all that is left to a class. A few charms among many need not wait for each other
 /// either: however close they come, the others hardly notice.
 const SMALLEST_PART: f64 = 0.01;
