@@ -6,9 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::paces::PACE;
 use super::slots::{Beat, Entry, GroupId, Phase, Slot};
-use super::stamps::LONGEST_GAP;
+use super::stamps::{LONGEST_GAP, PACE};
 use super::state::MemorySchedule;
 use crate::schedule::Settlement;
 use crate::{Limit, PollState, UnixMillis, policy};
