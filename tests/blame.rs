@@ -854,6 +854,8 @@ fn a_token_that_a_server_refuses_has_the_cause_for_which_it_cannot_be_renewed() 
         &tokens_at,
         "--oauth-refresh-url",
         &refresh,
+        "--limit",
+        "is-valid-charm-time=30s",
     ]);
     let log = host.command(run).unwrap().failure().unwrap().stderr;
     let listed = printed(&host, &["list", "--json"]);
