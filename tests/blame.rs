@@ -862,6 +862,8 @@ fn a_token_that_a_server_refuses_has_the_cause_for_which_it_cannot_be_renewed() 
         &tokens_at,
         "--oauth-refresh-url",
         &refresh,
+        "--limit",
+        "is-valid-charm-time=30s",
     ]);
     let log = host.command(run).unwrap().failure().unwrap().stderr;
     let listed = printed(&host, &["list", "--json"]);
@@ -878,7 +880,7 @@ fn a_token_that_a_server_refuses_has_the_cause_for_which_it_cannot_be_renewed() 
         assert_eq!((&of["state"], &of["disabledAt"]), (&json!(if waits { "waiting" } else { "failing" }), &json!(0)));
         // Of polls that something keeps from an answer, one a minute is logged.
         if waits {
-            let line = line_about(&log, charm).unwrap();
+            let line = line_about(&log, &format!("Charm {charm} failed: ")).unwrap();
             assert_eq!((&line["cause"], &line["fix"]), (&json!(name), &json!(fix)), "{case}: {line}");
         }
         let renewal = format!("The OAuth token of {charm} was refused by a server, and cannot be renewed: ");

@@ -129,11 +129,12 @@ causes! {
 
     /// The charm has no token, or none with which a new one could be had.
     SignInMissing "sign-in-missing" Credential =>
-        "sign in on the charm's page; it is then polled at once";
+        "sign in on the charm's page, or set its token (`bg-wasm-host charm set CHARM CELL @FILE`); it is then polled at \
+         once";
     /// The token service says that the authorization has ended.
     SignInEnded "sign-in-ended" Credential =>
-        "sign in again on the charm's page, since its authorization was withdrawn or has ended; it is then polled at \
-         once";
+        "sign in again on the charm's page, or set a new token (`bg-wasm-host charm set CHARM CELL @FILE`), since its \
+         authorization was withdrawn or has ended; it is then polled at once";
     /// A server did not accept the charm's credential.
     Unauthorized "unauthorized" Credential =>
         "sign in again on the charm's page, or set a valid key in it (`bg-wasm-host charm set CHARM CELL @FILE`): the \
@@ -145,11 +146,12 @@ causes! {
 
     /// No grant covers a request.
     NotGranted "not-granted" Configuration =>
-        "allow it with the option that the status names, if you want to, and reload the service (SIGHUP)";
+        "allow it with the option that the status names, if you want to: in its configuration file, then reload the \
+         service (SIGHUP), or restart it with the option";
     /// A request leads to a private, or an otherwise special address.
     PrivateAddress "private-address" Configuration =>
-        "if that server is yours, allow its address with the option that the status names, and reload the service \
-         (SIGHUP); if the status names none, no option allows it";
+        "if that server is yours, allow its address with the option that the status names: in its configuration file, \
+         then reload the service (SIGHUP), or restart it with the option. If the status names none, no option allows it";
     /// A server answered 403.
     Forbidden "forbidden" Configuration =>
         "allow it at the server that the status names: the account may lack the right, or the API be switched off \
@@ -160,11 +162,12 @@ causes! {
         "the owner of the space gives the service access, as the status says; it is then polled at once";
     /// Nobody said where tokens are renewed.
     NoRefreshUrl "no-refresh-url" Configuration =>
-        "say where tokens are renewed with --oauth-refresh-url URL, and reload the service (SIGHUP)";
+        "say where tokens are renewed with --oauth-refresh-url URL: in its configuration file, then reload the service \
+         (SIGHUP), or restart it with the option";
     /// The token service does not accept the OAuth client.
     WrongClient "wrong-client" Configuration =>
         "correct the OAuth client (its ID, its secret, its scopes) where the token service is set up, or \
-         --oauth-refresh-url; then reload the service (SIGHUP)";
+         --oauth-refresh-url; then reload the service (SIGHUP), or restart it";
     /// A charm runtime of an earlier version says only that the credential cannot be had.
     CredentialRefused "credential-refused" Configuration =>
         "the service cannot read or renew the credential: give it access, or correct the token service, as the status \
@@ -350,14 +353,17 @@ pub fn advice(kind: OutcomeKind, blame: Option<Blame>, cause: Option<Cause>) -> 
         }
         _ => {
             "do what the status says (a grant, access, room, --oauth-refresh-url, the OAuth client); a grant or an \
-             option counts once the service is reloaded (SIGHUP)"
+             option counts once the service is reloaded (SIGHUP) with it in its configuration file, or restarted"
         }
     })
 }
 
 /// What to do about requests that the gate denied, with the option that allows them.
 pub fn allowing(option: &str) -> String {
-    format!("allow what was denied, if you want to: {option}, and reload the service (SIGHUP)")
+    format!(
+        "allow what was denied, if you want to: {option}, in the configuration file, then reload the service (SIGHUP), \
+         or restart it with the option"
+    )
 }
 
 /// What to do about a charm that was disabled for its failures; `after` is the advice for the last of them.

@@ -1,5 +1,6 @@
 //! Why a call failed, as an [`OutcomeKind`].
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bg_identity::units::Seconds;
@@ -63,8 +64,8 @@ pub(crate) struct Refusal {
     pub(crate) cause: Cause,
     /// What was refused or failed, and why.
     pub(crate) text: String,
-    /// The status of the answer, if there was one.
-    pub(crate) status: Option<StatusCode>,
+    /// The host that answered, and the status, if there was an answer.
+    pub(crate) answered: Option<(Arc<str>, StatusCode)>,
     /// The server, if others may wait for it as well.
     pub(crate) server: Option<FailedServer>,
 }
@@ -160,8 +161,11 @@ impl CallFailure {
         match explanation {
             Explanation::None => {}
             Explanation::Cause(refusal) => {
-                // Most errors say the status themselves.
-                if refusal.status.is_none_or(|status| !message.contains(status.as_str())) {
+                // The error may say the same: which server it was, and its status.
+                let says = |(host, status): &(Arc<str>, StatusCode)| {
+                    message.contains(&**host) && message.contains(status.as_str())
+                };
+                if !refusal.answered.as_ref().is_some_and(says) {
                     message = format!("{message} ({})", refusal.text);
                 }
                 if kind == OutcomeKind::HandlerFailed {
@@ -289,7 +293,7 @@ mod tests {
         let refused = Refusal {
             cause: Cause::NotGranted,
             text: "GET https://a.example/ is not granted".into(),
-            status: None,
+            answered: None,
             server: None,
         };
         let failure = CallFailure::guest(guest_error(), Explanation::Cause(refused.clone()), &[]);
@@ -302,9 +306,28 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_names_the_server_and_its_status_once() {
+        for (message, appended) in
+            [("status 403", true), ("a.example does not want it", true), ("a.example says 403", false)]
+        {
+            let refused = Refusal {
+                cause: Cause::Forbidden,
+                text: "a.example answered 403 Forbidden".into(),
+                answered: Some(("a.example".into(), StatusCode::FORBIDDEN)),
+                server: None,
+            };
+            let error = GuestError { message: message.into(), ..guest_error() };
+            let failure = CallFailure::guest(error, Explanation::Cause(refused), &[]);
+            let expected =
+                if appended { format!("{message} (a.example answered 403 Forbidden)") } else { message.into() };
+            assert_eq!(failure.message, expected);
+        }
+    }
+
+    #[test]
     fn a_temporary_error_stays_temporary() {
         let error = GuestError { kind: OutcomeKind::Unavailable, ..guest_error() };
-        let refused = Refusal { cause: Cause::NotGranted, text: "not granted".into(), status: None, server: None };
+        let refused = Refusal { cause: Cause::NotGranted, text: "not granted".into(), answered: None, server: None };
         let failure = CallFailure::guest(error, Explanation::Cause(refused), &[]);
         // It still waits for the grant.
         assert_eq!((failure.kind, failure.cause), (OutcomeKind::Unavailable, Some(Cause::NotGranted)));

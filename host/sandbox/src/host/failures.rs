@@ -161,7 +161,7 @@ impl Failures {
         let failed = elsewhere.and_then(|_| server.failed(None));
         let failure = refused.or(elsewhere).map(|cause| {
             let text = text::one_line(&error.to_string(), TEXT_BYTES);
-            Refusal { cause, text, status: None, server: failed.clone() }
+            Refusal { cause, text, answered: None, server: failed.clone() }
         });
         let mut known = self.known();
         if elsewhere.is_some() {
@@ -187,7 +187,7 @@ impl Failures {
             Some((cause_of_credential(error)?, text))
         });
         if let Some((cause, text)) = not_renewed {
-            let refusal = Refusal { cause, text: text::one_line(&text, TEXT_BYTES), status: None, server: None };
+            let refusal = Refusal { cause, text: text::one_line(&text, TEXT_BYTES), answered: None, server: None };
             let mut known = self.known();
             known.is_well(server);
             // As if the gate had refused the request for want of a credential.
@@ -200,7 +200,7 @@ impl Failures {
             cause.filter(|cause| *cause == Cause::ServerFails).and_then(|_| server.failed(retry_after(headers)));
         let failure = cause.map(|cause| {
             let text = text::one_line(&format!("{} answered {status}", server.host), TEXT_BYTES);
-            Refusal { cause, text, status: Some(status), server: failed.clone() }
+            Refusal { cause, text, answered: Some((server.host.clone(), status)), server: failed.clone() }
         });
         let mut known = self.known();
         match cause {
@@ -309,7 +309,7 @@ impl Failures {
                         (Cause::NoRoomForRequest, text.to_owned(), None)
                     }
                 };
-                Some(Refusal { cause, text, status: None, server })
+                Some(Refusal { cause, text, answered: None, server })
             });
             if let Some(refusal) = refusal {
                 return Explanation::Cause(refusal);
@@ -647,7 +647,7 @@ mod tests {
             for number in [1, 2] {
                 failures.name(number);
                 let Explanation::Cause(refusal) = failures.explain() else { panic!("{cause} {number}") };
-                assert_eq!((refusal.cause, refusal.kind(), refusal.status), (cause, kind, None), "{number}");
+                assert_eq!((refusal.cause, refusal.kind(), refusal.answered), (cause, kind, None), "{number}");
             }
         }
     }
