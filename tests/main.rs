@@ -35,6 +35,7 @@ mod install;
 mod integrations;
 mod intervals;
 mod kill;
+mod large;
 mod loading;
 mod mistyped;
 mod new;

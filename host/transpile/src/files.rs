@@ -28,6 +28,13 @@ pub struct Sources<'s> {
     pub files: &'s BTreeMap<String, String>,
 }
 
+impl Sources<'_> {
+    /// How long all files are together, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.source.len() + self.files.values().map(String::len).sum::<usize>()
+    }
+}
+
 /// Whether an import's source is the module that charms import from.
 pub(super) fn is_module(source: &str) -> bool {
     MODULES.contains(&source)

@@ -48,12 +48,13 @@ use inspect::Found;
 use places::{Place, place, places};
 use source_map::Mapping;
 
-/// The longest source, in bytes. The longest importers that people write have half of it.
-pub const MAX_SOURCE: usize = 128 * 1024;
+/// The longest source, in bytes. The longest charms that people write have half of it.
+pub const MAX_SOURCE: usize = 512 * 1024;
 
 /// How often `<` may stand in a source. At each, the parser may have to try whether type arguments follow, up to the
-/// end of the expression: thousands of them in one expression take minutes. 60 KiB of JSX have some 2,000.
-const MAX_ANGLES: usize = 4_000;
+/// end of the expression: thousands of them in one expression take minutes, which a [process](child) is not given. 60
+/// KiB of JSX have some 2,000.
+const MAX_ANGLES: usize = MAX_SOURCE / 32;
 
 /// The parser calls itself for each level of nesting, and the shortest level is one byte: a source of [`MAX_SOURCE`] is
 /// the deepest there is. Of all syntax, unclosed parentheses take most: measured 1,100 bytes of memory a level, stack
@@ -75,7 +76,7 @@ const UNMADE: &str = "the charm's page cannot be made: ";
 const MAX_FINDINGS: usize = 20;
 
 /// The longest sources of a charm, all its files together, in bytes.
-pub const MAX_SOURCES: usize = 1024 * 1024;
+pub const MAX_SOURCES: usize = 4 * 1024 * 1024;
 
 /// What `commontools` offers to charms at run time; the script guest's module has the same names, and some more for
 /// what is inserted.
@@ -181,7 +182,7 @@ fn check_sources<'s>(sources: &Sources<'s>) -> Result<Vec<Input<'s>>, TranspileE
     }
     let further = sources.files.iter().map(|(name, source)| (name.as_str(), source.as_str()));
     let files: Vec<(&str, &str)> = std::iter::once((first, sources.source)).chain(further).collect();
-    let bytes: usize = files.iter().map(|(_, source)| source.len()).sum();
+    let bytes = sources.bytes();
     if bytes > MAX_SOURCES {
         return refuse(first, format!("the charm's files have {bytes} bytes; they may have {MAX_SOURCES}"));
     }

@@ -654,13 +654,26 @@ fn the_deepest_sources_are_refused_and_end_no_process() {
 #[test]
 fn a_source_full_of_angle_brackets_is_refused_before_the_parser_tries_them_all() {
     let message = error("charm.ts", &format!("x = {}1", "a<".repeat(MAX_ANGLES + 1)));
-    assert!(message.contains("more than 4000"), "{message}");
-    assert!(!error("charm.ts", &format!("x = {}1", "a<".repeat(MAX_ANGLES / 4))).contains("more than 4000"));
+    let refused = format!("more than {MAX_ANGLES} `<`");
+    assert!(message.contains(&refused), "{message}");
+    assert!(!error("charm.ts", &format!("x = {}1", "a<".repeat(1_000))).contains(&refused));
 }
 
 #[test]
 fn an_oversized_source_is_refused_by_its_size() {
-    assert!(error("charm.ts", &" ".repeat(MAX_SOURCE + 1)).contains("a charm's file may have 131072"));
+    assert!(error("charm.ts", &" ".repeat(MAX_SOURCE + 1)).contains("a charm's file may have 524288"));
+    let file = |number: usize| (format!("file{number}.ts"), " ".repeat(MAX_SOURCE));
+    let files = (0..MAX_SOURCES / MAX_SOURCE).map(file).collect();
+    let all = transpile_files(&Sources { file_name: "charm.ts", source: "1", files: &files }).unwrap_err();
+    assert!(all.to_string().contains("the charm's files have 4194305 bytes; they may have 4194304"), "{all}");
+}
+
+#[test]
+fn the_guide_names_the_limits_of_sources() {
+    let guide = include_str!("../../../docs/charms.md");
+    let (file, all) = (MAX_SOURCE / 1024, MAX_SOURCES / 1024 / 1024);
+    let limits = format!("A charm may have {MAX_FILES} files of {file} KiB, {all} MiB in all");
+    assert!(guide.contains(&limits), "docs/charms.md does not say: {limits}");
 }
 
 proptest! {
