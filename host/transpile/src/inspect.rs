@@ -246,19 +246,30 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    /// `lift(fn)` and `derive(input, fn)`: what they are given.
+    /// `lift(fn)` and `derive(input, fn)`: what they are given. Whether a type says it.
     fn derivation(
         &mut self,
         call: NodeId,
         types: Option<&TSTypeParameterInstantiation<'a>>,
         arguments: &[Argument<'a>],
-    ) {
-        let Some(last) = arguments.last() else { return };
-        let Some(parameters) = function_parameters(last) else { return };
+    ) -> bool {
+        let Some(last) = arguments.last() else { return false };
+        let Some(parameters) = function_parameters(last) else { return false };
         let input = types.and_then(|types| types.params.first()).or_else(|| annotation(parameters, 0));
         if input.is_some() {
             // Values that pass through a derivation may be of any type; cells that it is given are named.
             let before = vec![self.schema(input, Use::Event), Expression::new_void_0(SPAN, &self.file.build)];
+            self.found.edits.add(call, Edit::Arguments { before, after: Vec::new() });
+        }
+        input.is_some()
+    }
+
+    /// `derive(input, (input) => …)`: the types of the input say what is a cell, which the guest knows when it runs. A
+    /// function by name gets values.
+    fn untyped_derive(&mut self, call: NodeId, arguments: &[Argument<'a>]) {
+        if arguments.last().and_then(function_parameters).is_some() {
+            let undefined = || Expression::new_void_0(SPAN, &self.file.build);
+            let before = vec![undefined(), undefined()];
             self.found.edits.add(call, Edit::Arguments { before, after: Vec::new() });
         }
     }
@@ -303,8 +314,14 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
         let (id, types) = (call.node_id.get(), call.type_arguments.as_deref());
         match self.callee(&call.callee) {
             Some(("handler", false)) => self.handler(id, types, &call.arguments),
-            Some(("lift", false)) if call.arguments.len() == 1 => self.derivation(id, types, &call.arguments),
-            Some(("derive", false)) if call.arguments.len() == 2 => self.derivation(id, types, &call.arguments),
+            Some(("lift", false)) if call.arguments.len() == 1 => {
+                self.derivation(id, types, &call.arguments);
+            }
+            Some(("derive", false)) if call.arguments.len() == 2 => {
+                if !self.derivation(id, types, &call.arguments) {
+                    self.untyped_derive(id, &call.arguments);
+                }
+            }
             Some(("computed", false)) => self.computed(id, &call.arguments),
             Some(("action", false)) => self.action(id, &call.arguments),
             Some(("pattern" | "recipe", false)) => self.pattern(id, types, &call.arguments),

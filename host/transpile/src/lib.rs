@@ -83,11 +83,14 @@ pub const EXPORTS: &[&str] = &[
     "Cell",
     "ID",
     "NAME",
+    "SELF",
     "UI",
     "Writable",
+    "action",
     "cell",
     "computed",
     "derive",
+    "equals",
     "fetchData",
     "getPatternEnvironment",
     "getRecipeEnvironment",
@@ -100,6 +103,7 @@ pub const EXPORTS: &[&str] = &[
     "schema",
     "str",
     "toSchema",
+    "valueEqual",
 ];
 
 /// Modules that are ready to run.

@@ -12,14 +12,17 @@ use super::{Bindings, Converted, Types, Unfolding};
 /// Labels that say that everybody may know. Any other makes a secret.
 const PUBLIC: [&str; 2] = ["public", "unclassified"];
 
-/// Types that say something of another one, and leave its values as they are: who may write them, and where they come
-/// from.
-const WRAPPERS: [&str; 11] = [
+/// Types that say something of another one, and leave its values as they are: who may write them, where they come from,
+/// and for whom they are.
+const WRAPPERS: [&str; 14] = [
     "AddIntegrity",
     "AuthoredByCurrentUser",
     "ExactCopy",
     "Integrity",
     "MaxConfidentiality",
+    "PerSession",
+    "PerSpace",
+    "PerUser",
     "RepresentsCurrentUser",
     "RequiresIntegrity",
     "TrustedActionUiContract",

@@ -52,6 +52,16 @@ fn patterns() -> Vec<Row> {
             "const Sub = pattern<{ n: Default<number, 5>; label: string }>(({ n, label }) => ({ text: str`${label} ${n}` }));\nexport default pattern(() => ({ out: Sub({ label: 'two' }).text }));",
             "\"two 5\"",
         ),
+        whole(
+            "a result with the name of an input that is something else",
+            "export default pattern<{ out: Default<string, ''> }>(({ out: given }) => ({ out: computed(() => given || 'none') }));",
+            "\"none\"",
+        ),
+        whole(
+            "`SELF`: the charm's own result",
+            "export default pattern<{ n: Default<number, 1> }, { n: number }>(({ n, [SELF]: self }) => ({ n, out: computed(() => [!!self, self.n]) }));",
+            "[true, 1]",
+        ),
         whole("a default export by name", "const it = pattern(() => ({ out: 1 }));\nexport { it as default };", "1"),
         test("`NAME`, a text or a derived cell", "derived_cells_follow_from_what_they_were_made_of"),
         test(
@@ -127,6 +137,36 @@ fn handlers() -> Vec<Row> {
             ),
             "10",
         ),
+        whole(
+            "`Cell<T> | null` in a state: a cell, or null",
+            "interface Auth { token: Default<string, 't'> }\nconst run = handler<unknown, { a: Writable<Auth> | null; b: Cell<Auth> | null; out: Cell<any> }>((_, { a, b, out }) => { out.set([a!.get().token, b]); });\nexport default pattern<{ a: Auth | null | Default<{}>; b: Auth | null | Default<null>; out: Default<any, null> }>(({ a, b, out }) => ({ a, b, out, bgUpdater: run({ a, b, out }) }));",
+            r#"["t", null]"#,
+        ),
+        whole(
+            "`action(fn)`: a handler of what is around it",
+            "export default pattern<{ step: Default<number, 2> }>(({ step }) => { const out = new Writable(0); return { out, bgUpdater: action(() => { out.set(out.get() + (step === 2 ? 1 : 0)); }) }; });",
+            "1",
+        ),
+        whole(
+            "`action((event) => …)`, with cells that it passes on",
+            "const grow = (list: Cell<string[]>, item: string) => list.push(item);\nexport default pattern<{ name: Default<string, 'x'> }>(({ name }) => { const out = new Writable<string[]>([]); const add = action(async (event: { more?: string }) => { await null; grow(out, name.toUpperCase() + (event.more ?? '')); }); return { out, add, bgUpdater: action(() => add.send({ more: '!' })) }; });",
+            r#"["X!"]"#,
+        ),
+        whole(
+            "`fetchData`, `derive`, `lift` and `computed` in a handler: they run once it has returned",
+            "const run = handler<unknown, { n: Cell<number>; out: Cell<string[]> }>((_, { n, out }) => { out.push('handler'); derive({ n, out }, ({ n, out }) => { out.push(`derived ${n.get()}`); }); n.set(5); });\nexport default pattern(() => { const n = Cell.of(1), out = Cell.of<string[]>([]); return { n, out, bgUpdater: run({ n, out }) }; });",
+            r#"["handler", "derived 5"]"#,
+        ),
+        whole(
+            "`stream.send(event)` by the pattern's body or a derived cell",
+            "const add = handler<number, { out: Cell<number[]> }>((n, { out }) => { out.push(n); });\nexport default pattern<{ n: Default<number, 3> }>(({ n }) => { const out = Cell.of<number[]>([]); const stream = add({ out }); stream.send(1); computed(() => { stream.send(n); }); return { n, out }; });",
+            "[1, 3]",
+        ),
+        whole(
+            "a handler that is returned without a state: not a stream",
+            "const edit = handler<{ n: number }, { n: Cell<number> }>(({ n: to }, { n }) => { n.set(to); });\nexport default pattern(() => ({ out: 1, edit }));",
+            "1",
+        ),
         test(
             "promises and timers that a handler started are waited for; a throw in one fails the poll",
             "every_way_to_go_wrong_is_an_outcome_and_leaves_nothing_behind",
@@ -148,11 +188,36 @@ fn cells() -> Vec<Row> {
             "out.set({ a: { b: 1 } }); out.key('a').key('b').set(2); out.a.c.set(3);",
             r#"{"a": {"b": 2, "c": 3}}"#,
         ),
+        handler(
+            "`key(a, b, …)`: any number of steps",
+            "out.set({ user: { tags: ['x', 'y'] } }); out.set(out.key('user', 'tags', 1).get());",
+            "\"y\"",
+        ),
+        handler(
+            "`sample()`, `.for(cause)`, `await cell.sync()`",
+            "const n = Cell.of(2).for('n'); await n.sync(); out.set(n.sample());",
+            "2",
+        ),
+        handler(
+            "`remove(item)`, `removeAll(item)`, `addUnique(…items)`, `increment(by)`",
+            "const list = Cell.of(['a', 'b', 'a', 'a']), n = Cell.of(1); list.remove('a').removeAll('a').addUnique('b', 'c'); n.increment(2); out.set([list.get(), n.get()]);",
+            r#"[["b", "c"], 3]"#,
+        ),
+        handler(
+            "`equals(a, b)`: whether two things are of the same place",
+            "const list = Cell.of([{ n: 1 }, { n: 1 }]); out.set([equals(list.key(0), list.key(0)), equals(list.key(0), list.key(1)), list.get().findIndex((one) => equals(one, list.key(1)))]);",
+            "[true, false, 1]",
+        ),
+        handler(
+            "`valueEqual(a, b)`: whether two things look the same",
+            "out.set(valueEqual(Cell.of({ n: [1] }), { n: [1] }));",
+            "true",
+        ),
         handler("`equals(cell)`", "out.set({ a: 1 }); out.set(out.a.equals(out.key('a')));", "true"),
         handler(
-            "`Cell.of(value)`, `new Cell(value)`, `cell(value)`, `Writable.of(value)`",
-            "out.set([Cell.of(1), new Cell(2), cell(3), Writable.of(4)].map((c) => c.get()));",
-            "[1, 2, 3, 4]",
+            "`Cell.of(value)`, `new Cell(value)`, `cell(value)`, `Writable.of(value)`, `new Writable.perUser(value)`",
+            "out.set([Cell.of(1), new Cell(2), cell(3), Writable.of(4), new Writable.perUser(5), new Writable.perSession(6)].map((c) => c.get()));",
+            "[1, 2, 3, 4, 5, 6]",
         ),
         whole(
             "`cell<T>()` with the defaults of its type",
@@ -183,6 +248,11 @@ fn cells() -> Vec<Row> {
             "objects_with_an_id_are_documents_of_their_own_and_circles_are_an_error",
         ),
         whole(
+            "`list.mapWithPattern(pattern, params)`",
+            "const Row = pattern<{ element: { n: number }; index: number; params: { by: number } }>(({ element, index, params }) => ({ n: computed(() => element.n * params.by + index) }));\nexport default pattern(() => { const list = Cell.of([{ n: 1 }, { n: 2 }]); return { out: list.mapWithPattern(Row, { by: 10 }) }; });",
+            r#"[{"n": 10}, {"n": 21}]"#,
+        ),
+        whole(
             "`cell.map(fn)` for pages",
             "export default pattern(() => { const list = Cell.of([1, 2]); return { out: list.map((item) => item) }; });",
             "[1, 2]",
@@ -192,7 +262,21 @@ fn cells() -> Vec<Row> {
 
 fn derived() -> Vec<Row> {
     vec![
-        whole("`derive(cell, fn)`", "export default pattern(() => ({ out: derive(Cell.of(2), (n) => n + 1) }));", "3"),
+        whole(
+            "`derive(input, fn)`: an input is its value",
+            "export default pattern<{ n: Default<number, 2> }>(({ n }) => ({ out: derive(n, (n) => n === 2) }));",
+            "true",
+        ),
+        whole(
+            "`derive(cell, fn)`: what the pattern made, or its type calls a cell, is a cell",
+            "const size = (list: Cell<string[]>) => list.get().length;\nexport default pattern<{ limit: Cell<Default<number, 5>> }>(({ limit }) => { const list = cell<string[]>(['a']); return { out: derive({ list, limit }, ({ list, limit }) => [size(list), limit.get()]) }; });",
+            "[1, 5]",
+        ),
+        whole(
+            "… unless the function says otherwise",
+            "export default pattern(() => ({ out: derive(Cell.of([1, 2]), (list: number[]) => list.reduce((a, b) => a + b)) }));",
+            "3",
+        ),
         whole(
             "`derive({ … }, fn)`",
             "export default pattern(() => { const a = Cell.of(1), b = Cell.of(2); return { out: derive({ a, b }, ({ a, b }) => a + b) }; });",
@@ -262,6 +346,11 @@ fn derived() -> Vec<Row> {
             "a derived cell is computed again only when a cell it reads was written",
             "only_what_depends_on_what_was_written_is_computed_again",
         ),
+        whole(
+            "… and not when a cell was written that it only writes",
+            "const run = handler<unknown, { out: Cell<number> }>((_, { out }) => { out.set(50); });\nexport default pattern<{ n: Default<number, 1> }>(({ n }) => { const out = Cell.of(0); computed(() => { out.set(n * 2); }); return { n, out, bgUpdater: run({ out }) }; });",
+            "50",
+        ),
         test(
             "a derived cell follows what others have written",
             "what_others_have_written_is_followed_by_the_next_call",
@@ -293,6 +382,21 @@ fn types() -> Vec<Row> {
             "defaults within objects",
             "interface S { a: Default<number, 1>; b: { c: Default<string, 'x'> } }\nexport default pattern<{ out: S }>(({ out }) => ({ out }));",
             r#"{"a": 1, "b": {"c": "x"}}"#,
+        ),
+        whole(
+            "defaults within the items of a list, wherever it is read",
+            "interface Task { title: string; done: Default<boolean, false> }\nconst run = handler<unknown, { tasks: Cell<Task[]>; out: Cell<any> }>((_, { tasks, out }) => { tasks.push({ title: 'a' } as Task); out.set(tasks.get().map((task) => task.done)); });\nexport default pattern<{ tasks: Default<Task[], []>; out: Default<any, null> }>(({ tasks, out }) => ({ tasks, out, bgUpdater: run({ tasks, out }) }));",
+            "[false]",
+        ),
+        whole(
+            "cells within a type: what `get()` returns has cells there",
+            "interface Settings { limit: Cell<Default<number, 5>> }\nconst run = handler<unknown, { settings: Cell<Settings>; out: Cell<number> }>((_, { settings, out }) => { out.set(settings.get().limit.get()); });\nexport default pattern<{ settings: Settings; out: Default<number, 0> }>(({ settings, out }) => ({ settings, out, bgUpdater: run({ settings, out }) }));",
+            "5",
+        ),
+        whole(
+            "`PerSpace<T>`, `PerUser<T>`, `PerSession<T>`: as `T`",
+            "import { computed, pattern, type Default, type PerSpace, type PerUser } from 'commonfabric';\nexport default pattern<{ n: PerSpace<number | Default<3>>; m: PerUser<Default<number, 4>> }>(({ n, m }) => ({ out: computed(() => [n * 2, m]) }));",
+            "[6, 4]",
         ),
         whole(
             "a schema's `default`, of a part or of the whole",
