@@ -55,8 +55,7 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
         }
         "not a callable function" => {
             let call = call?;
-            let callee: String = chars[beginning(&chars, call)..call].iter().collect();
-            let callee = written(&callee);
+            let callee = chained(&chars, beginning(&chars, call), call);
             (!callee.is_empty()).then(|| format!("TypeError: {callee} is not a function"))
         }
         "not a constructor" => {
@@ -162,6 +161,26 @@ fn closing(chars: &[char], open: usize) -> usize {
     chars.len() - 1
 }
 
+/// The expression at a place as its author wrote it. Of a chain, which the transpiler has written as
+/// `(__nil = a) == null ? void 0 : __nil.b`, that is `a?.b`.
+fn chained(chars: &[char], start: usize, end: usize) -> String {
+    const KEPT: &str = "__nil = ";
+    let text = written(&chars[start..end].iter().collect::<String>());
+    let Some(rest) = text.strip_prefix("__nil") else { return text };
+    let before: String = chars[..start].iter().collect();
+    // What is kept for a later part of the chain begins with an earlier one.
+    let before = before.strip_suffix(KEPT).unwrap_or(&before).trim_end_matches('(');
+    let close = before.strip_suffix(" == null ? void 0 : ").and_then(|before| before.chars().count().checked_sub(1));
+    let open = close.filter(|close| chars[*close] == ')').and_then(|close| Some((opening(chars, close)?, close)));
+    let Some((open, close)) = open else { return text };
+    let first = open + 1 + KEPT.len();
+    if first >= close || !chars[open + 1..first].iter().copied().eq(KEPT.chars()) {
+        return text;
+    }
+    let first = chained(chars, first, close);
+    if rest.is_empty() { first } else { format!("{first}?{rest}") }
+}
+
 /// An expression as its author wrote it, without what the transpiler has put in:
 /// `(a.b ?? __none("reading", "c", "a.b", a.b))`, and `((__nil = f()) ?? __none("reading", "c", "f()", __nil))`.
 fn written(expression: &str) -> String {
@@ -223,6 +242,20 @@ mod tests {
                 r#"((__nil = o.y()) ?? __none("reading", "z", "o.y()", __nil)).z(1)"#,
                 62,
                 "o.y().z is not a function",
+            ),
+            (call, "(__nil = o.a) == null ? void 0 : __nil.y(1)", 41, "o.a?.y is not a function"),
+            (call, "(__nil = o) == null ? void 0 : __nil(1)", 37, "o is not a function"),
+            (
+                call,
+                "(__nil = o) == null ? void 0 : (__nil = __nil.a) == null ? void 0 : __nil.y(1)",
+                76,
+                "o?.a?.y is not a function",
+            ),
+            (
+                call,
+                r#"(__nil = (s ?? __none("reading", "a", "s", s)).a) == null ? void 0 : (__nil.b ?? __none("reading", "y", "s.a?.b", __nil.b)).y(1)"#,
+                126,
+                "s.a?.b.y is not a function",
             ),
             (new, "a = new X.Y(1)", 5, "X.Y is not a constructor"),
             (new, r#"a = new (X ?? (__none("reading", "Y", "X", X))).Y(1)"#, 5, "X.Y is not a constructor"),

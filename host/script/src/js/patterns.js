@@ -241,7 +241,7 @@ function begin() {
 
 // Takes one entry of a pattern's result.
 function name(key, value) {
-  if (key === UI) return;
+  if (PAGES.includes(key) || value instanceof Tool) return;
   if (key === NAME) {
     charm.name = value;
     return;
@@ -398,8 +398,10 @@ const stackOf = (thrown) => {
 return {
   exports: {
     __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
-    __end: host.end, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, SELF, UI, Writable: Cell, action, cell, computed, derive, equals, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
-    handler, ifElse, lift, pattern, recipe: pattern, schema, str, toSchema, valueEqual,
+    __cf_data: data, __end: host.end, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
+    CHIP_UI, Cell, ID, NAME, SELF, TILE_UI, UI, Writable: Cell, action, cell, compileAndRun, computed, derive, equals, fetchData, fetchProgram,
+    generateObject: asksModel("generateObject"), generateText: asksModel("generateText"), getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
+    handler, ifElse, lift, llm: asksModel("llm"), llmDialog, navigateTo, pattern, patternTool, recipe: pattern, schema, str, toSchema, valueEqual, wish,
   },
   enter,
   setup,

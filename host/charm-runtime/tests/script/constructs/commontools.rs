@@ -4,7 +4,7 @@ use super::{Row, handler, test, whole};
 
 /// The rows of the table.
 pub(super) fn rows() -> Vec<Row> {
-    [patterns(), handlers(), cells(), derived(), types(), rest()].into_iter().flatten().collect()
+    [patterns(), handlers(), cells(), derived(), types(), people(), rest()].into_iter().flatten().collect()
 }
 
 fn patterns() -> Vec<Row> {
@@ -432,6 +432,31 @@ fn types() -> Vec<Row> {
             "interface S { a: Default<number, 1>; b: Default<number, 2> }\nexport default pattern<{ out: Pick<S, 'b'> & Partial<Omit<S, 'a' | 'b'>>; more: Readonly<Record<string, Required<S>>> }>(({ out }) => ({ out }));",
             r#"{"b": 2}"#,
         ),
+        whole(
+            "`Default<typeof constant>`, also of other files, and `typeof constant` as a type",
+            "const START = { n: 3, kind: 'a' as const };\ntype Kind = (typeof START)['kind'];\nexport default pattern<{ out: { n: number; kind: Kind } | Default<typeof START> }>(({ out }) => ({ out }));",
+            r#"{"n": 3, "kind": "a"}"#,
+        ),
+        whole(
+            "`PerSpace<T | Default<v>>`, `PerUser`, `PerSession`: a charm has one user, and one session",
+            "import { pattern, type Default, type PerSpace } from 'commonfabric';\nexport default pattern<{ out: PerSpace<number | Default<3>> }>(({ out }) => ({ out }));",
+            "3",
+        ),
+        whole(
+            "mapped and conditional types, `Exclude`, `Extract`",
+            "type Same<T> = { [K in keyof T]: T[K] };\ntype Item<T> = T extends (infer U)[] ? U : never;\nexport default pattern<{ out: Same<Item<{ a: Default<number, 1> }[]>> }>(({ out }) => ({ out }));",
+            r#"{"a": 1}"#,
+        ),
+        whole(
+            "functions and symbols within a cell's type: they are left out",
+            "interface Piece { name: Default<string, 'x'>; get?: () => Piece[]; run(): void }\nexport default pattern<{ out: Piece }>(({ out }) => ({ out }));",
+            r#"{"name": "x"}"#,
+        ),
+        whole(
+            "types in functions with type parameters, where no type of the charm is secret",
+            "import { Cell, Default, handler, pattern } from 'commontools';\nfunction adder<T extends { id: string }>() { return handler<T, { list: Cell<T[]> }>((item, { list }) => list.push(item)); }\nexport default pattern<{ out: Default<number, 2> }>(({ out }) => ({ out, made: typeof adder }));",
+            "2",
+        ),
         test("types imported from other files of the charm", "files_import_one_another_with_their_types"),
         whole(
             "`Schema<typeof constant>`",
@@ -448,6 +473,51 @@ fn types() -> Vec<Row> {
             "import { pattern, type Cell } from 'commontools';\nexport type Kept = Cell<number>;\nexport interface Other { a: Kept }\nexport default pattern(() => ({ out: 1 }));",
             "1",
         ),
+    ]
+}
+
+/// What only a person or a language model calls.
+fn people() -> Vec<Row> {
+    let pending = |construct, call: &str, reason| {
+        whole(construct, &format!("export default pattern(() => ({{ out: {call} }}));"), reason)
+    };
+    vec![
+        pending(
+            "`generateText`, `generateObject`, `llm`: pending, with a reason",
+            "generateText({ prompt: 'Hello' })",
+            r#"{"pending": true, "reason": "generateText() waits for a language model, and this service has none for charms"}"#,
+        ),
+        pending(
+            "`llmDialog`: its streams take events, and nothing comes of them",
+            "computed(() => typeof llmDialog({}).addMessage.send)",
+            "\"function\"",
+        ),
+        pending(
+            "`wish`: no result, with a reason",
+            "wish<number>({ query: '#now' })",
+            r##"{"error": "wish() \"#now\" finds nothing: this service has no other charms to look through"}"##,
+        ),
+        pending(
+            "`compileAndRun`, `fetchProgram`: pending, with a reason",
+            "fetchProgram({ url: 'https://a.example/' })",
+            r#"{"pending": true, "reason": "fetchProgram() is not available: charms are compiled when they are deployed"}"#,
+        ),
+        whole(
+            "`navigateTo`: a warning in the charm's log",
+            "const open = handler<unknown, { n: Cell<number> }>((_, { n }) => navigateTo(n));\nexport default pattern(() => { const n = Cell.of(1); return { out: n, bgUpdater: open({ n }) }; });",
+            "1",
+        ),
+        whole(
+            "`patternTool`, which models call: nothing is stored of it",
+            "const Tool = pattern<{ q: string }>(({ q }) => ({ q }));\nexport default pattern(() => ({ out: 1, search: patternTool(Tool) }));",
+            "1",
+        ),
+        whole(
+            "`TILE_UI`, `CHIP_UI`: pages, made when somebody looks",
+            "export default pattern(() => ({ out: 1, [TILE_UI]: (\n<b>{(() => { throw new Error('a page'); })()}</b>\n), [CHIP_UI]: <i>{(() => { throw new Error('a page'); })()}</i> }));",
+            "1",
+        ),
+        handler("`__cf_data`", "out.set(__cf_data({ a: 1 }));", r#"{"a": 1}"#),
     ]
 }
 

@@ -1,0 +1,49 @@
+// What only a person or a language model calls, and what nobody here can answer. A charm that has it is deployed and
+// polled; what is used of it says why nothing comes of it.
+
+const TILE_UI = "$TILE_UI";
+const CHIP_UI = "$CHIP_UI";
+// A tile and a chip are pages, as the whole one is, `UI`.
+const PAGES = ["$UI", TILE_UI, CHIP_UI];
+
+// What a pattern returns for models to call. It is no part of what is stored.
+class Tool {
+  toJSON() {
+    return undefined;
+  }
+}
+
+const patternTool = () => new Tool();
+
+// A cell of `{ pending, reason }`, whose result never comes.
+function pendingFor(reason) {
+  return lazyCell(() => ({ pending: true, reason }), []);
+}
+
+const asksModel = (name) => () => pendingFor(`${name}() waits for a language model, and this service has none for charms`);
+
+// A cell of a wish that nobody grants: it has no result.
+function wish(wanted) {
+  const query = typeof wanted === "string" ? wanted : wanted?.query;
+  const named = isCell(query) || query === undefined ? "" : ` ${JSON.stringify(String(query))}`;
+  return lazyCell(() => ({ error: `wish()${named} finds nothing: this service has no other charms to look through` }), []);
+}
+
+// A dialogue has its own streams; what is sent to them waits for a model.
+function llmDialog() {
+  const reason = "llmDialog() waits for a language model, and this service has none for charms";
+  const stream = () => new Stream(() => console.warn(reason), {}, undefined, undefined);
+  return { pending: lazyCell(() => false, []), reason, addMessage: stream(), cancelGeneration: stream(), pinnedCells: lazyCell(() => [], []), flattenedTools: lazyCell(() => ({}), []) };
+}
+
+const compileAndRun = () => pendingFor("compileAndRun() is not available: charms are compiled when they are deployed");
+const fetchProgram = () => pendingFor("fetchProgram() is not available: charms are compiled when they are deployed");
+
+// A button's, which only a person presses.
+function navigateTo() {
+  console.warn("navigateTo() was called, and a poll has nobody who could look at another charm");
+  return lazyCell(() => false, []);
+}
+
+// Data that the original checks to be data alone.
+const data = (value) => value;
