@@ -20,9 +20,9 @@ fn patterns_in(folder: PathBuf) -> Vec<(PathBuf, String)> {
             open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let is_code = name.ends_with(".ts") || name.ends_with(".tsx");
-        let Some(source) = std::fs::read_to_string(&path).ok().filter(|_| is_code && !name.contains(".test.")) else {
+        let is_code = path.extension().is_some_and(|extension| extension == "ts" || extension == "tsx");
+        let is_test = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".test"));
+        let Some(source) = std::fs::read_to_string(&path).ok().filter(|_| is_code && !is_test) else {
             continue;
         };
         let makes = ["pattern(", "pattern<", "recipe(", "recipe<"];
@@ -67,7 +67,7 @@ fn reason(error: &str) -> String {
 async fn charms_of_others_deploy() {
     let Some(folder) = std::env::var_os("BG_CHARMS").map(PathBuf::from) else { return };
     let root = std::env::var_os("BG_ROOT").map_or_else(|| folder.clone(), PathBuf::from);
-    let component = component(Duration::from_secs(60)).await;
+    let component = component(Duration::from_mins(1)).await;
     let (mut all, mut refused) = (0, BTreeMap::<String, Vec<String>>::new());
     for (path, source) in patterns_in(folder) {
         all += 1;

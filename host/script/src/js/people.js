@@ -20,20 +20,24 @@ function pendingFor(reason) {
   return lazyCell(() => ({ pending: true, reason }), []);
 }
 
-const asksModel = (name) => () => pendingFor(`${name}() waits for a language model, and this service has none for charms`);
+const NO_MODEL = "waits for a language model, and this service has none for charms";
+
+const asksModel = (name) => () => pendingFor(`${name}() ${NO_MODEL}`);
 
 // A cell of a wish that nobody grants: it has no result.
 function wish(wanted) {
   const query = typeof wanted === "string" ? wanted : wanted?.query;
   const named = isCell(query) || query === undefined ? "" : ` ${JSON.stringify(String(query))}`;
-  return lazyCell(() => ({ error: `wish()${named} finds nothing: this service has no other charms to look through` }), []);
+  const error = `wish()${named} finds nothing: this service has no other charms to look through`;
+  return lazyCell(() => ({ error }), []);
 }
 
 // A dialogue has its own streams; what is sent to them waits for a model.
 function llmDialog() {
-  const reason = "llmDialog() waits for a language model, and this service has none for charms";
+  const reason = `llmDialog() ${NO_MODEL}`;
   const stream = () => new Stream(() => console.warn(reason), {}, undefined, undefined);
-  return { pending: lazyCell(() => false, []), reason, addMessage: stream(), cancelGeneration: stream(), pinnedCells: lazyCell(() => [], []), flattenedTools: lazyCell(() => ({}), []) };
+  const [pending, pinnedCells, flattenedTools] = [false, [], {}].map((value) => lazyCell(() => value, []));
+  return { pending, reason, addMessage: stream(), cancelGeneration: stream(), pinnedCells, flattenedTools };
 }
 
 const compileAndRun = () => pendingFor("compileAndRun() is not available: charms are compiled when they are deployed");

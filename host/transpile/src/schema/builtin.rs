@@ -197,7 +197,6 @@ impl<'a> Types<'a> {
                 with(schema, "default", value)
             }
             "Schema" | "SchemaWithoutCell" => return constant(first, span, unfolding).map(Some),
-            "Awaited" | "NoInfer" => self.convert(first, bound, unfolding)?,
             "Exclude" | "Extract" => {
                 let all = self.convert(first, bound, unfolding)?;
                 let some = match argument(1) {
@@ -221,7 +220,9 @@ impl<'a> Types<'a> {
                 }
                 None => json!({"type": "object"}),
             },
-            "Readonly" | "NonNullable" | "Mutable" | "Opaque" | "Stripped" => self.convert(first, bound, unfolding)?,
+            "Awaited" | "Mutable" | "NoInfer" | "NonNullable" | "Opaque" | "Readonly" | "Stripped" => {
+                self.convert(first, bound, unfolding)?
+            }
             "Partial" => {
                 let mut schema = self.convert(first, bound, unfolding)?;
                 schema.as_object_mut().map(|schema| schema.remove("required"));
