@@ -24,7 +24,24 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
     // A call is where its arguments begin, or where its name does.
     let name = chars[at..].iter().take_while(|char| is_name(**char)).count();
     let call = Some(at + name).filter(|call| chars.get(*call) == Some(&'('));
+    // What the engine's own function was called with, in which it found a fault.
+    let whole = || {
+        let call = call?;
+        let start = beginning(&chars, call);
+        let start = if chars[..start].ends_with(&['n', 'e', 'w', ' ']) { start - 4 } else { start };
+        Some(written(&chars[start..=closing(&chars, call)].iter().collect::<String>()))
+    };
     match error {
+        // Its own functions have no places: the place is that of the call.
+        "cannot convert null or undefined to Object" => {
+            Some(format!("TypeError: Cannot convert undefined or null to object: {}", whole()?))
+        }
+        _ if error.ends_with("allbackfn is not callable") || error.ends_with("callback function is not callable") => {
+            Some(format!("TypeError: the callback is not a function: {}", whole()?))
+        }
+        "The comparison function must be either a function or undefined" => {
+            Some(format!("TypeError: {error}: {}", whole()?))
+        }
         // A function of the engine's, which has no place of its own.
         "cannot convert 'null' or 'undefined' to object" if call == Some(at) => {
             let start = beginning(&chars, at);
@@ -54,7 +71,8 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
             Some(format!("TypeError: Cannot read properties of {nothing} (reading '{name}'): {object} is {nothing}"))
         }
         "not a callable function" => {
-            let call = call?;
+            // A tag stands before its template.
+            let call = call.or_else(|| Some(at + name).filter(|tag| chars.get(*tag) == Some(&'`')))?;
             let callee = chained(&chars, beginning(&chars, call), call);
             (!callee.is_empty()).then(|| format!("TypeError: {callee} is not a function"))
         }
@@ -210,6 +228,40 @@ fn written(expression: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_function_of_the_engine_was_called_with_is_named_by_its_call() {
+        for (message, module, column, expected) in [
+            ("TypeError: not a callable function", "a(o.y`z`)", 5, "o.y is not a function"),
+            (
+                "TypeError: cannot convert null or undefined to Object",
+                "a(Object.fromEntries(o.n))",
+                21,
+                "Cannot convert undefined or null to object: Object.fromEntries(o.n)",
+            ),
+            (
+                "TypeError: Array.prototype.map: Callbackfn is not callable",
+                "a([1, 2].map(o.n), 3)",
+                13,
+                "the callback is not a function: [1, 2].map(o.n)",
+            ),
+            (
+                "TypeError: Array.prototype.reduce: callback function is not callable",
+                "a(list().reduce(o.n, 0))",
+                16,
+                "the callback is not a function: list().reduce(o.n, 0)",
+            ),
+            (
+                "TypeError: The comparison function must be either a function or undefined",
+                "list.sort(5)",
+                6,
+                "The comparison function must be either a function or undefined: list.sort(5)",
+            ),
+        ] {
+            let named = named(message, module, 1, column);
+            assert_eq!(named.as_deref(), Some(&*format!("TypeError: {expected}")), "{module}");
+        }
+    }
 
     #[test]
     fn what_an_error_is_about_is_named_where_the_place_says_so() {
