@@ -35,7 +35,7 @@ const MAX_FRAMES: usize = 2 * MAX_CALLS;
 pub(crate) const MODULE: &str = "commontools";
 
 /// What is in each program that asks whether two things are the same: then it is noted where values come from.
-const COMPARING: [&str; 3] = ["equal", "remove", "addUnique"];
+const COMPARING: [&str; 6] = ["equals", "equalLinks", "addUnique", ".remove(", ".remove?", ".removeAll"];
 
 /// The files in `js/`, as the body of one function. It is a block, in which a name that two files declare is an error;
 /// in a function the later one would replace the other.

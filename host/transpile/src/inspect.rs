@@ -283,10 +283,11 @@ impl<'a> Walk<'_, 'a> {
         input.is_some()
     }
 
-    /// `derive(input, (input) => …)`: the types of the input say what is a cell, which the guest knows when it runs. A
-    /// function by name gets values.
-    fn untyped_derive(&mut self, call: NodeId, arguments: &[Argument<'a>]) {
-        if arguments.last().and_then(function_parameters).is_some() {
+    /// `derive(input, (input) => …)`: without a type, those of the input say what is a cell, which the guest knows when
+    /// it runs. A function by name gets values.
+    fn derive(&mut self, call: NodeId, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
+        let is_inline = arguments.last().and_then(function_parameters).is_some();
+        if !self.derivation(call, types, arguments) && is_inline {
             let undefined = || Expression::new_void_0(SPAN, &self.file.build);
             let before = vec![undefined(), undefined()];
             self.found.edits.add(call, Edit::Arguments { before, after: Vec::new() });
@@ -349,11 +350,7 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
             Some(("lift", false)) if call.arguments.len() == 1 => {
                 self.derivation(id, types, &call.arguments);
             }
-            Some(("derive", false)) if call.arguments.len() == 2 => {
-                if !self.derivation(id, types, &call.arguments) {
-                    self.untyped_derive(id, &call.arguments);
-                }
-            }
+            Some(("derive", false)) if call.arguments.len() == 2 => self.derive(id, types, &call.arguments),
             Some(("computed", false)) => self.computed(id, &call.arguments),
             Some(("action", false)) => self.action(id, &call.arguments),
             Some(("pattern" | "recipe", false)) => self.pattern(id, types, &call.arguments),
