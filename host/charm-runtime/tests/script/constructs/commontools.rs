@@ -4,7 +4,10 @@ use super::{Row, handler, test, whole};
 
 /// The rows of the table.
 pub(super) fn rows() -> Vec<Row> {
-    [patterns(), handlers(), cells(), derived(), types(), people(), rest()].into_iter().flatten().collect()
+    [patterns(), handlers(), cells(), derived(), computed(), types(), types_of_types(), people(), rest()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn patterns() -> Vec<Row> {
@@ -312,6 +315,11 @@ fn derived() -> Vec<Row> {
             "const first = lift(toSchema<{ list: Cell<number[]> }>(), undefined, ({ list }) => list.get()[0]);\nexport default pattern(() => ({ out: first({ list: Cell.of([7]) }) }));",
             "7",
         ),
+    ]
+}
+
+fn computed() -> Vec<Row> {
+    vec![
         whole(
             "`computed(() => …)`: cells of the pattern are values in it",
             "export default pattern(() => { const n = Cell.of(3); return { out: computed(() => n === 3 ? 'three' : 'other') }; });",
@@ -427,6 +435,11 @@ fn types() -> Vec<Row> {
             "interfaces, `extends`, aliases, generic ones, enums, types that contain themselves",
             "named_types_of_the_file_are_unfolded_also_generic_and_circular_ones",
         ),
+    ]
+}
+
+fn types_of_types() -> Vec<Row> {
+    vec![
         whole(
             "`Partial`, `Required`, `Readonly`, `Pick`, `Omit`, `Record`",
             "interface S { a: Default<number, 1>; b: Default<number, 2> }\nexport default pattern<{ out: Pick<S, 'b'> & Partial<Omit<S, 'a' | 'b'>>; more: Readonly<Record<string, Required<S>>> }>(({ out }) => ({ out }));",
