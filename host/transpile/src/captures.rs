@@ -14,7 +14,27 @@ use oxc::semantic::Scoping;
 use oxc::span::Span;
 
 /// Methods of cells that values don't have, or that mean something else there.
-const METHODS: [&str; 7] = ["equals", "get", "key", "push", "send", "set", "update"];
+const METHODS: [&str; 19] = [
+    "addUnique",
+    "asSchema",
+    "elementById",
+    "equalLinks",
+    "equals",
+    "get",
+    "increment",
+    "key",
+    "mapWithPattern",
+    "push",
+    "remove",
+    "removeAll",
+    "removeByValue",
+    "resolveAsCell",
+    "sample",
+    "send",
+    "set",
+    "sync",
+    "update",
+];
 
 /// Names that a function or an expression is handed, each list in order.
 pub(super) struct Used<'a> {

@@ -8,8 +8,10 @@ use oxc::ast::ast::Statement;
 use oxc::parser::Parser;
 use oxc::span::SourceType;
 
-/// The names of the module that charms import from: the original's, and its newer one.
-const MODULES: [&str; 2] = ["commontools", "commonfabric"];
+/// The names of the module that charms import from: the original's, and its newer one, and parts of theirs that have
+/// types.
+const MODULES: [&str; 5] =
+    ["commontools", "commontools/schema", "commonfabric", "commonfabric/cfc", "commonfabric/schema"];
 
 /// Ends of names that an import may leave out, in the order in which they are tried.
 const ENDS: [&str; 8] = [".ts", ".tsx", ".js", ".jsx", ".mts", ".mjs", "/index.ts", "/index.tsx"];

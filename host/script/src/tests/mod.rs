@@ -7,15 +7,18 @@ mod console;
 mod dates;
 mod derived;
 mod encoding;
+mod equality;
 mod fetch;
 mod globals;
 mod headers;
 mod links;
 mod locale;
+mod nodes;
 mod runtime;
 mod texts;
 mod timers;
 mod url;
+mod views;
 mod writes;
 
 use std::cell::{Cell, RefCell};
