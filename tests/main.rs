@@ -44,6 +44,7 @@ mod operating;
 mod operator;
 mod readme;
 mod reloading;
+mod replay;
 mod runtime;
 mod seeing;
 mod shell;

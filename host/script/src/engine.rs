@@ -68,6 +68,9 @@ const RUNTIME: &str = concat!(
     include_str!("js/web/dates.js"),
     "}\n",
     include_str!("js/people.js"),
+    include_str!("js/wishes.js"),
+    include_str!("js/tests.js"),
+    include_str!("js/texts.js"),
     include_str!("js/patterns.js"),
     "}})"
 );

@@ -351,7 +351,7 @@ impl<'a> Visit<'a> for Walk<'_, 'a> {
                 self.derivation(id, types, &call.arguments);
             }
             Some(("derive", false)) if call.arguments.len() == 2 => self.derive(id, types, &call.arguments),
-            Some(("computed", false)) => self.computed(id, &call.arguments),
+            Some(("assert" | "computed", false)) => self.computed(id, &call.arguments),
             Some(("action", false)) => self.action(id, &call.arguments),
             Some(("pattern" | "recipe", false)) => self.pattern(id, types, &call.arguments),
             Some(("cell" | "toSchema", false) | ("Cell" | "Writable", true)) => {

@@ -10,6 +10,7 @@ mod logs;
 mod page;
 mod set;
 mod source;
+mod steps;
 pub(crate) mod trigger;
 mod watch;
 

@@ -163,23 +163,56 @@ function ifElse(condition, yes, no) {
   return derivedCell(() => plain(condition) ? yes : no, cellsIn([condition, yes, no]));
 }
 
+// when(condition, value): the value if the condition holds, else the condition; and unless(condition, value).
+function when(condition, value) {
+  return derivedCell(() => plain(condition) ? value : condition, cellsIn([condition, value]));
+}
+
+function unless(condition, value) {
+  return derivedCell(() => plain(condition) ? condition : value, cellsIn([condition, value]));
+}
+
 // Requests of the pattern's own, or of a handler: `{ document, request }`.
 const fetches = [];
 
 // fetchData({ url, mode, options }): a cell of `{ pending, result, error }`. The request is sent when it is not what
 // was sent last; one of a handler, when it has returned.
-function fetchData(parameters) {
+const fetchData = (parameters) => fetched(parameters, dataRequest);
+
+// fetchJson({ url, options }), fetchText and fetchBinary: the same, of one kind each.
+const fetchJson = (parameters) => fetched(parameters, (given) => requestFor(given, "json"));
+const fetchText = (parameters) => fetched(parameters, (given) => requestFor(given, "text"));
+const fetchBinary = (parameters) => fetched(parameters, (given) => requestFor(given, "binary"));
+
+function fetched(parameters, made) {
   const document = makeDocument({ pending: true }, undefined, running ? undefined : `__fetch/${fetches.length}`);
-  const request = apply(requestFor, parameters);
+  const request = apply(made, parameters);
   fetches.push({ document, request });
   return view(document, []);
 }
 
-function requestFor(parameters) {
-  const { url, mode = "json", options } = parameters ?? {};
+function dataRequest(parameters) {
+  const mode = parameters?.mode ?? "json";
   if (mode !== "json" && mode !== "text") throw new TypeError('fetchData() has the modes "json" and "text"');
-  return { url: url === undefined || url === null ? "" : String(url), mode, options: options ?? {} };
+  return requestFor(parameters, mode);
 }
+
+function requestFor(parameters, mode) {
+  const { url, options } = parameters ?? {};
+  // How long another tab waits for this request is of no use here.
+  const { mutexTimeoutMs: _, ...sent } = options ?? {};
+  return { url: url === undefined || url === null ? "" : String(url), mode, options: sent };
+}
+
+const READERS = {
+  json: (response) => response.json(),
+  text: (response) => response.text(),
+  // What is kept is JSON: the bytes as numbers.
+  binary: async (response) => ({
+    bytes: [...await response.bytes()],
+    mediaType: response.headers.get("content-type")?.split(";")[0].trim().toLowerCase() || "application/octet-stream",
+  }),
+};
 
 // Sends the requests that are due. Returns a promise of their ends, or nothing if none is.
 function sendDue() {
@@ -198,7 +231,7 @@ async function send(document, derived, request) {
     const init = body === undefined ? options : { ...options, body: typeof body === "string" ? body : JSON.stringify(body) };
     const response = await fetch(new URL(request.url, host.apiUrl()), init);
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim());
-    done({ result: request.mode === "json" ? await response.json() : await response.text() });
+    done({ result: await READERS[request.mode](response) });
   } catch (error) {
     done({ error: describe(error) });
   }

@@ -399,9 +399,10 @@ return {
   exports: {
     __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
     __cf_data: data, __end: host.end, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
-    CHIP_UI, Cell, ID, NAME, SELF, TILE_UI, UI, Writable: Cell, action, cell, compileAndRun, computed, derive, equals, fetchData, fetchProgram,
+    CHIP_UI, Cell, ID, NAME, SELF, TESTS, TILE_UI, UI, Writable: Cell, action, assert, cell, compileAndRun, computed, derive, equals, fetchBinary, fetchData, fetchJson, fetchJsonUnchecked: fetchJson, fetchText, fetchProgram,
     generateObject: asksModel("generateObject"), generateText: asksModel("generateText"), getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
-    handler, ifElse, lift, llm: asksModel("llm"), llmDialog, navigateTo, pattern, patternTool, recipe: pattern, schema, str, toSchema, valueEqual, wish,
+    handler, ifElse, lift, llm: asksModel("llm"), llmDialog, navigateTo, pattern, patternTool, recipe: pattern, schema, str, toCompactDebugString,
+    toIndentedDebugString, toSchema, unless, valueEqual, when, wish,
   },
   enter,
   setup,

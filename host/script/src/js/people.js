@@ -24,14 +24,6 @@ const NO_MODEL = "waits for a language model, and this service has none for char
 
 const asksModel = (name) => () => pendingFor(`${name}() ${NO_MODEL}`);
 
-// A cell of a wish that nobody grants: it has no result.
-function wish(wanted) {
-  const query = typeof wanted === "string" ? wanted : wanted?.query;
-  const named = isCell(query) || query === undefined ? "" : ` ${JSON.stringify(String(query))}`;
-  const error = `wish()${named} finds nothing: this service has no other charms to look through`;
-  return lazyCell(() => ({ error }), []);
-}
-
 // A dialogue has its own streams; what is sent to them waits for a model.
 function llmDialog() {
   const reason = `llmDialog() ${NO_MODEL}`;

@@ -19,6 +19,7 @@ mod texts;
 mod timers;
 mod url;
 mod views;
+mod wishes;
 mod writes;
 
 use std::cell::{Cell, RefCell};

@@ -364,6 +364,24 @@ fn computed() -> Vec<Row> {
             "what_others_have_written_is_followed_by_the_next_call",
         ),
         test(
+            "`fetchJson`, `fetchJsonUnchecked`, `fetchText`, `fetchBinary`, whose `bytes` are a list of numbers",
+            "each_kind_of_request_of_a_pattern_has_its_result",
+        ),
+        test("`wish` for the time, in steps: `#now`, `#now/60`", "wishes_for_the_time_have_the_time_of_the_call"),
+        test(
+            "`wish` for the space's default pattern, `#default`: its lists, which are empty",
+            "wishes_for_the_default_pattern_have_its_empty_lists",
+        ),
+        test(
+            "`assert`, `TESTS`: the steps of a test, which `charm test` takes",
+            "the_steps_of_a_test_are_taken_in_their_order",
+        ),
+        test("`when`, `unless`", "when_and_unless_choose_as_and_and_or_do"),
+        test(
+            "`toCompactDebugString`, `toIndentedDebugString`",
+            "values_are_shown_as_json_and_readable_where_json_has_no_form",
+        ),
+        test(
             "`fetchData({ url, mode, options })`: the poll waits; asked once for each request",
             "fetch_data_asks_once_for_each_request_and_the_poll_waits_for_it",
         ),
@@ -505,9 +523,9 @@ fn people() -> Vec<Row> {
             "\"function\"",
         ),
         pending(
-            "`wish`: no result, with a reason",
-            "wish<number>({ query: '#now' })",
-            r##"{"error": "wish() \"#now\" finds nothing: this service has no other charms to look through"}"##,
+            "`wish` for what other charms have: no result, with a reason",
+            "wish<number>({ query: '#profile' })",
+            r##"{"error": "wish() \"#profile\" finds nothing: this service has no other charms to look through"}"##,
         ),
         pending(
             "`compileAndRun`, `fetchProgram`: pending, with a reason",

@@ -3,15 +3,17 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use bg_charm_api::{LogQuery, Runtime};
 use bg_identity::space_did;
 use bg_poller::{CharmRef, LogLine, Outcome};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::diff::{Change, diff};
+use super::source::Source;
+use super::steps::{self, Step};
 use super::{source, trigger};
 use crate::args::{Common, TestArgs};
 use crate::{connect, layout, output};
@@ -63,6 +65,9 @@ pub(super) async fn run(common: &Common, args: &TestArgs, shutdown: Cancellation
 
 async fn perform(common: &Common, args: &TestArgs) -> anyhow::Result<bool> {
     let (source, inputs) = (source::read(&args.source)?, source::inputs(args.inputs.as_deref())?);
+    if steps::is_test(&source.file_name) {
+        return replay(common, args, source, &inputs).await;
+    }
     let event = trigger::event(&args.event)?;
     let runtime = connect::with_handlers(common, &args.handlers).await?.runtime;
     let charm = runtime.deploy(&space_did(SPACE), &source.request(&inputs, None)).await?.charm;
@@ -96,6 +101,55 @@ async fn perform(common: &Common, args: &TestArgs) -> anyhow::Result<bool> {
         output::json(&report)?;
     }
     Ok(report.success)
+}
+
+/// The results of a test with steps, for programs.
+#[derive(Serialize)]
+struct Replay {
+    /// The log of `setup`.
+    log: Vec<LogLine>,
+    steps: Vec<Step>,
+    /// Whether no step failed.
+    success: bool,
+}
+
+/// Takes the steps of a test in the original's form.
+async fn replay(common: &Common, args: &TestArgs, test: Source, inputs: &Map<String, Value>) -> anyhow::Result<bool> {
+    if !inputs.is_empty() || args.event.stream.is_some() {
+        bail!("a test with steps takes no inputs and no stream; leave out --inputs and --stream");
+    }
+    let runtime = connect::with_handlers(common, &args.handlers).await?.runtime;
+    let request = steps::around(test)?.request(inputs, None);
+    let charm = runtime.deploy(&space_did(SPACE), &request).await?.charm;
+    let mut seen = 0;
+    let mut replay = Replay { log: new_lines(&*runtime, &charm, &mut seen).await?, steps: Vec::new(), success: true };
+    let people = !args.json.json;
+    if people {
+        print_log(&replay.log)?;
+    }
+    steps::take(&*runtime, &charm, async |number, mut step: Step| {
+        step.log = new_lines(&*runtime, &charm, &mut seen).await?;
+        replay.success &= !step.has_failed();
+        if people {
+            print_log(&step.log)?;
+            match &step.outcome {
+                Some(outcome) if step.has_failed() => {
+                    trigger::print_outcome(&format!("step {number}, action: "), outcome)?
+                }
+                _ => output::line(output::printable(&format!("step {number}, {step}")))?,
+            }
+        }
+        replay.steps.push(step);
+        Ok(())
+    })
+    .await?;
+    if people {
+        let failed = replay.steps.iter().filter(|step| step.has_failed()).count();
+        output::line(format_args!("{} steps, {failed} failed", replay.steps.len()))?;
+    } else {
+        output::json(&replay)?;
+    }
+    Ok(replay.success)
 }
 
 /// The charm's cells, secrets masked.

@@ -16,10 +16,10 @@ use crate::paths;
 /// A charm's source, read from files.
 #[derive(Debug)]
 pub(super) struct Source {
-    file_name: String,
-    text: String,
+    pub(super) file_name: String,
+    pub(super) text: String,
     /// The texts of the other files that it imports.
-    further: BTreeMap<String, String>,
+    pub(super) further: BTreeMap<String, String>,
     /// The files that were read: if one of them changes, so does the charm.
     pub(super) files: Vec<PathBuf>,
 }
