@@ -84,9 +84,20 @@ impl Charm {
     }
 
     pub(crate) async fn fixture(component: &Arc<CharmComponent>, file: &str, inputs: Value, http: GateClient) -> Self {
+        let source = std::fs::read_to_string(charm_source(file)).unwrap();
+        Self::changed_fixture(component, file, source, inputs, http).await
+    }
+
+    /// A fixture with another text in place of its first file's.
+    pub(crate) async fn changed_fixture(
+        component: &Arc<CharmComponent>,
+        file: &str,
+        source: String,
+        inputs: Value,
+        http: GateClient,
+    ) -> Self {
         let path = charm_source(file);
         let folder = path.parent().unwrap();
-        let source = std::fs::read_to_string(&path).unwrap();
         let files = gather(file, &source, |import| Ok::<_, ()>(std::fs::read_to_string(folder.join(import.path)).ok()))
             .unwrap();
         let program = transpile_files(&Sources { file_name: file, source: &source, files: &files });
