@@ -13,6 +13,7 @@ mod bad_input;
 mod blame;
 mod bombs;
 mod button;
+mod check;
 mod clock;
 mod compiling;
 mod configuration;

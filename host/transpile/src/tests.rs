@@ -671,6 +671,54 @@ fn an_oversized_source_is_refused_by_its_size() {
 }
 
 #[test]
+fn all_that_is_wrong_is_found_at_once_in_all_files() {
+    let files = BTreeMap::from([
+        (
+            "a.ts".to_owned(),
+            "import { nobody, type Some } from 'commontools';\nexport const a = nobody(1), b = window;".to_owned(),
+        ),
+        (
+            "b.ts".to_owned(),
+            "import { unused } from 'commontools';\nimport x from 'elsewhere';\nexport const c = x;".to_owned(),
+        ),
+    ]);
+    let first = "import { a } from './a';\nimport { c } from './b';\nimport { neither } from 'commontools';\nexport default neither(a, c);";
+    let message =
+        transpile_files(&Sources { file_name: "charm.ts", source: first, files: &files }).unwrap_err().to_string();
+    for part in [
+        "charm.ts:3:10: \"commontools\" has no \"neither\"",
+        "a.ts:1:10: \"commontools\" has no \"nobody\"",
+        "a.ts:2:",
+        "b.ts:2:",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(!message.contains("unused") && !message.contains("Some"), "{message}");
+    // What cannot be read is named in each file as well.
+    let files = BTreeMap::from([("a.ts".to_owned(), "export const a = (;".to_owned())]);
+    let message = transpile_files(&Sources { file_name: "charm.ts", source: "let = 1 +;", files: &files })
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("charm.ts:1:") && message.contains("a.ts:1:"), "{message}");
+}
+
+#[test]
+fn what_gets_events_stays_a_cell_unless_its_values_are_used_as_well() {
+    for (body, expected) in [
+        ("list.add.send(1)", "[{}, { list }]"),
+        ("{ if (list.items.length > 1) list.add.send(1); }", "[{ list }, {}]"),
+        ("{ list.add.send(list.items.length); list.set(1); }", "[{}, { list }]"),
+        ("list.send(1)", "[{}, { list }]"),
+    ] {
+        let source = format!(
+            "import {{ action, pattern }} from 'commontools';\nexport default pattern(() => {{ const list = {{}} as any; return {{ a: action(() => {body}) }}; }});"
+        );
+        let module = transpile("charm.ts", &source).unwrap().module.replace(['\n', ' '], "");
+        assert!(module.contains(&expected.replace(' ', "")), "{body}: {module}");
+    }
+}
+
+#[test]
 fn the_guide_names_the_limits_of_sources() {
     let guide = include_str!("../../../docs/charms.md");
     let (file, all) = (MAX_SOURCE / 1024, MAX_SOURCES / 1024 / 1024);

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use bg_charm_api::{LogQuery, Runtime};
-use bg_identity::space_did;
 use bg_poller::{CharmRef, LogLine, Outcome};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -14,12 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::diff::{Change, diff};
 use super::source::Source;
 use super::steps::{self, Step};
-use super::{source, trigger};
+use super::{source, temporary, trigger};
 use crate::args::{Common, TestArgs};
 use crate::{connect, layout, output};
-
-/// Its space.
-const SPACE: &str = "charm-test";
 
 /// How many log lines, and how many changes, of each poll are printed for people.
 const PRINTED: usize = 100;
@@ -48,19 +44,8 @@ struct Poll {
 
 /// Deploys, polls and reports. Status 1 if a poll failed.
 pub(super) async fn run(common: &Common, args: &TestArgs, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
-    let folder = tempfile::Builder::new()
-        .prefix("bg-wasm-host-charm-test-")
-        .tempdir()
-        .context("cannot create a temporary folder; set TMPDIR to a writable folder")?;
-    let common = Common { data_dir: Some(folder.path().to_owned()), api_url: None, ..common.clone() };
-    let success = tokio::select! {
-        success = perform(&common, args) => success,
-        () = shutdown.cancelled() => Err(anyhow::anyhow!("the test was interrupted")),
-    };
-    // Even after a failure, nothing is left.
-    let left = folder.path().display().to_string();
-    folder.close().with_context(|| format!("cannot delete {left}"))?;
-    Ok(if success? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let success = temporary::with_data_dir(common, "test", shutdown, async |common| perform(common, args).await);
+    Ok(if success.await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn perform(common: &Common, args: &TestArgs) -> anyhow::Result<bool> {
@@ -70,7 +55,7 @@ async fn perform(common: &Common, args: &TestArgs) -> anyhow::Result<bool> {
     }
     let event = trigger::event(&args.event)?;
     let runtime = connect::with_handlers(common, &args.handlers).await?.runtime;
-    let charm = runtime.deploy(&space_did(SPACE), &source.request(&inputs, None)).await?.charm;
+    let charm = runtime.deploy(&temporary::space(), &source.request(&inputs, None)).await?.charm;
     let stream = trigger::stream(&*runtime, &charm, &args.event).await?;
     let mut seen = 0;
     let mut report = Report { log: new_lines(&*runtime, &charm, &mut seen).await?, polls: Vec::new(), success: true };
@@ -120,7 +105,7 @@ async fn replay(common: &Common, args: &TestArgs, test: Source, inputs: &Map<Str
     }
     let runtime = connect::with_handlers(common, &args.handlers).await?.runtime;
     let request = steps::around(test)?.request(inputs, None);
-    let charm = runtime.deploy(&space_did(SPACE), &request).await?.charm;
+    let charm = runtime.deploy(&temporary::space(), &request).await?.charm;
     let mut seen = 0;
     let mut replay = Replay { log: new_lines(&*runtime, &charm, &mut seen).await?, steps: Vec::new(), success: true };
     let people = !args.json.json;
