@@ -48,9 +48,9 @@ return { pieces: computed([{ allPieces }, {}], ({ allPieces }) => allPieces.filt
 #[test]
 fn when_and_unless_choose_as_and_and_or_do() {
     let [all] = results(
-        r##"
+        r#"
 const yes = Cell.of("yes"), no = Cell.of(0), n = Cell.of(7);
-return { all: computed([{ a: when(yes, n), b: when(no, n), c: unless(yes, n), d: unless(no, n) }, {}], (all) => all) };"##,
+return { all: computed([{ a: when(yes, n), b: when(no, n), c: unless(yes, n), d: unless(no, n) }, {}], (all) => all) };"#,
         ["all"],
     );
     assert_eq!(all, json!({"a": 7, "b": 0, "c": "yes", "d": 7}));
@@ -59,12 +59,12 @@ return { all: computed([{ a: when(yes, n), b: when(no, n), c: unless(yes, n), d:
 #[test]
 fn values_are_shown_as_json_and_readable_where_json_has_no_form() {
     let [compact, short, indented, circle] = results(
-        r##"
+        r#"
 const around = { n: 1 };
 around.around = around;
 const value = { a: [1, "two", null, undefined], b: {}, c: 5n, d: -Infinity, e: new Date(0), f: Cell.of({ in: true }) };
 return { compact: toCompactDebugString(value), short: toCompactDebugString(value, { maxLength: 10 }),
-  indented: toIndentedDebugString({ a: [1, []], b: {} }), circle: toCompactDebugString(around) };"##,
+  indented: toIndentedDebugString({ a: [1, []], b: {} }), circle: toCompactDebugString(around) };"#,
         ["compact", "short", "indented", "circle"],
     );
     let expected =

@@ -119,10 +119,10 @@ pub(super) fn around(test: Source) -> anyhow::Result<Source> {
     if test.further.contains_key(&file_name) {
         bail!("{file_name} has the name of the pattern that runs the steps of {}; rename it", test.file_name);
     }
-    let text = PATTERN.replace("{TEST}", name);
+    let pattern = PATTERN.replace("{TEST}", name);
     let Source { file_name: first, text: source, mut further, files } = test;
     further.insert(first, source);
-    Ok(Source { file_name, text, further, files })
+    Ok(Source { file_name, text: pattern, further, files })
 }
 
 /// Takes the steps of a deployed test, one after another, and hands each to `done`. After an action that failed, the
